@@ -1,0 +1,37 @@
+//! The messages of the wire and the records of the disk, generated from `proto/`.
+//!
+//! Nothing is written by hand here but this list of packages: conversion to types that cannot be
+//! wrong is the business of whoever receives a message.
+
+#![expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "the generator decides how its code looks, and there is no other code here"
+)]
+
+/// What a client may ask of the chat; client listener.
+pub mod chat {
+    /// Package `chat.v1`.
+    pub mod v1 {
+        include!("generated/chat.v1.rs");
+    }
+}
+
+/// How a node sees itself and the cluster; both listeners.
+pub mod cluster {
+    /// Package `cluster.v1`.
+    pub mod v1 {
+        include!("generated/cluster.v1.rs");
+    }
+}
+
+/// What replicas say to each other; peer listener only.
+pub mod replication {
+    /// Package `replication.v1`.
+    pub mod v1 {
+        include!("generated/replication.v1.rs");
+    }
+}

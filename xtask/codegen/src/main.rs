@@ -1,0 +1,142 @@
+//! Writes the generated half of `chat-proto` from `proto/`, without a system `protoc`.
+//!
+//! `codegen` writes, `codegen --check` only compares and names the command that repairs.
+//! It is a package of its own because the protobuf compiler is far heavier than the rest of xtask.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use anyhow::{Context, Result, bail};
+
+/// Packages whose `bytes` fields become `bytes::Bytes`, because their payloads are passed on
+/// without being looked at and must not be copied on the way.
+const ZERO_COPY_PACKAGES: [&str; 2] = [".replication.v1", ".storage.v1"];
+
+const FIRST_LINE: &str = "// Generated from proto/: do not edit, run `cargo xtask codegen`.\n";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = repository_root()?;
+    match arguments[..] {
+        [] => write(&root),
+        ["--check"] => check(&root),
+        _ => bail!("usage: codegen [--check]"),
+    }
+}
+
+fn write(root: &Path) -> Result<()> {
+    let folder = generated_folder(root);
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    let wanted = generate(root)?;
+    for name in read_sources(&folder)?.into_keys() {
+        if !wanted.contains_key(&name) {
+            fs::remove_file(folder.join(&name)).with_context(|| format!("removing {name}"))?;
+        }
+    }
+    for (name, text) in &wanted {
+        let path = folder.join(name);
+        // An unchanged file keeps its time, so that nothing is built again for it.
+        if fs::read_to_string(&path).ok().as_ref() != Some(text) {
+            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(root: &Path) -> Result<()> {
+    let wanted = generate(root)?;
+    let committed = read_sources(&generated_folder(root))?;
+    let stale: Vec<&str> = wanted
+        .keys()
+        .chain(committed.keys().filter(|name| !wanted.contains_key(*name)))
+        .filter(|name| wanted.get(*name) != committed.get(*name))
+        .map(String::as_str)
+        .collect();
+    if !stale.is_empty() {
+        bail!(
+            "generated code differs from proto/ ({}); run `cargo xtask codegen`",
+            stale.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn generated_folder(root: &Path) -> PathBuf {
+    root.join("crates/chat-proto/src/generated")
+}
+
+/// What the generated folder should hold: file names and their text.
+fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
+    let proto = root.join("proto");
+    let mut sources = Vec::new();
+    find_protos(&proto, &mut sources)?;
+    sources.sort();
+    let descriptors = protox::compile(&sources, [&proto]).context("compiling proto/")?;
+
+    let scratch = root.join(format!("target/codegen-{}", process::id()));
+    fs::create_dir_all(&scratch).with_context(|| format!("creating {}", scratch.display()))?;
+    let mut builder = tonic_prost_build::configure().out_dir(&scratch);
+    for package in ZERO_COPY_PACKAGES {
+        builder = builder.bytes(package);
+    }
+    let generated = builder
+        .compile_fds(descriptors)
+        .context("generating Rust from proto/")
+        .and_then(|()| read_sources(&scratch));
+    fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+    let with_first_line = generated?
+        .into_iter()
+        .map(|(name, text)| (name, format!("{FIRST_LINE}{text}")))
+        .collect();
+    Ok(with_first_line)
+}
+
+/// The `.rs` files of one folder; empty when there is no such folder.
+fn read_sources(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let mut sources = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(sources);
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            sources.insert(name, text);
+        }
+    }
+    Ok(sources)
+}
+
+fn find_protos(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            find_protos(&path, found)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn repository_root() -> Result<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .context("the codegen package is two folders below the repository root")
+}
