@@ -35,3 +35,11 @@ pub mod replication {
         include!("generated/replication.v1.rs");
     }
 }
+
+/// What a replica keeps on its disk.
+pub mod storage {
+    /// Package `storage.v1`.
+    pub mod v1 {
+        include!("generated/storage.v1.rs");
+    }
+}
