@@ -1,0 +1,60 @@
+//! The chores of this repository: `cargo xtask` followed by one of the commands below.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod codegen;
+mod simulate;
+mod test;
+mod tidy;
+mod workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of this repository.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write crates/chat-proto/src/generated from proto/.
+    Codegen {
+        /// Write nothing; fail when something would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the rules of the repository.
+    Tidy,
+    /// Run every check that a change must pass; CI runs this.
+    Test,
+    /// Run the simulator: --seeds N, --minutes M or --seed S.
+    Simulate {
+        /// Passed on to the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let root = workspace::root();
+    match command {
+        Command::Codegen { check } => codegen::run(&root, check)?,
+        Command::Tidy => tidy::run(&root)?,
+        Command::Test => test::run(&root)?,
+        Command::Simulate { arguments } => return simulate::run(&root, &arguments),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,21 @@
+//! `cargo xtask simulate`: builds the simulator and runs it; its arguments are its own.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::workspace;
+
+/// Builds and runs the simulator and ends as it ends.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
+    let build = ["build", "--package", "chat-tests", "--bin", "simulate"];
+    workspace::run(&mut workspace::cargo(root, build))?;
+    let program = workspace::target_directory(root).join("debug/simulate");
+    let status = workspace::status(Command::new(program).current_dir(root).args(arguments))?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

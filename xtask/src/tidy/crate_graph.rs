@@ -1,0 +1,154 @@
+//! The rule that the crate graph is the one that `ARCHITECTURE.md` shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, Repository, manifest};
+
+const PAGE: &str = "ARCHITECTURE.md";
+const SECTION: &str = "## Crate graph";
+const NO_EDGES: &str = "(nothing of ours)";
+const FIX: &str = "show it in the section \"Crate graph\" as `name -> a, b` or \
+                   `name -> (nothing of ours)`, or undo the dependency";
+
+type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+/// An edge that nobody decided on is how layers get lost.
+pub(super) fn the_graph_is_the_one_in_architecture(repository: &Repository) -> Vec<Finding> {
+    let page = match repository.required(PAGE, "write it, with a section \"Crate graph\"") {
+        Ok(page) => page,
+        Err(missing) => return vec![missing],
+    };
+    let (shown, line) = shown_graph(page);
+    let mut findings = Vec::new();
+    let mut report = |problem: String| {
+        findings.push(Finding {
+            path: PAGE.to_owned(),
+            line,
+            problem,
+            fix: FIX.to_owned(),
+        });
+    };
+    let actual = actual_graph(repository);
+    for (name, edges) in &actual {
+        match shown.get(name) {
+            None => report(format!("`{name}` is missing from the graph")),
+            Some(shown_edges) if shown_edges != edges => report(format!(
+                "`{name}` is shown with {} but depends on {}",
+                list(shown_edges),
+                list(edges)
+            )),
+            Some(_) => {}
+        }
+    }
+    for name in shown.keys().filter(|name| !actual.contains_key(*name)) {
+        report(format!("`{name}` is shown but there is no such package"));
+    }
+    findings
+}
+
+/// Normal dependencies between members, optional ones included.
+fn actual_graph(repository: &Repository) -> Graph<'_> {
+    let members: Vec<(&str, &str)> = repository
+        .with_extension("/Cargo.toml")
+        .filter_map(|(_, text)| Some((manifest::package_name(text)?, text)))
+        .collect();
+    let is_ours = |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
+    let edges = |text| {
+        manifest::entries(text)
+            .into_iter()
+            .filter(|entry| entry.is_normal_dependency() && is_ours(entry.dependency()))
+            .map(manifest::Entry::dependency)
+            .collect()
+    };
+    members
+        .iter()
+        .map(|(name, text)| (*name, edges(text)))
+        .collect()
+}
+
+/// The fenced block of the section, and the line where the section starts.
+fn shown_graph(page: &str) -> (Graph<'_>, usize) {
+    let start = page.lines().position(|line| line.trim_end() == SECTION);
+    let block = page
+        .lines()
+        .skip(start.map_or(usize::MAX, |start| start + 1))
+        .take_while(|line| !line.starts_with("## "))
+        .skip_while(|line| !line.starts_with("```"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("```"));
+    let graph = block
+        .filter_map(|line| line.split_once("->"))
+        .map(|(name, edges)| {
+            let edges = edges.trim();
+            let edges = if edges == NO_EDGES { "" } else { edges };
+            let edges = edges
+                .split(',')
+                .map(str::trim)
+                .filter(|edge| !edge.is_empty())
+                .collect();
+            (name.trim(), edges)
+        })
+        .collect();
+    (graph, start.map_or(1, |start| start + 1))
+}
+
+fn list(edges: &BTreeSet<&str>) -> String {
+    if edges.is_empty() {
+        return NO_EDGES.to_owned();
+    }
+    edges.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::findings;
+
+    #[track_caller]
+    fn check(block: &str, expected: &[&str]) {
+        let page = format!("# A\n\n## Crate graph\n\n```text\n{block}\n```\n\n## Next\n");
+        let files = [
+            ("ARCHITECTURE.md", page.as_str()),
+            (
+                "crates/a/Cargo.toml",
+                "[package]\nname = \"a\"\n[dependencies]\nb.workspace = true\nserde.workspace = true\n",
+            ),
+            (
+                "crates/b/Cargo.toml",
+                "[package]\nname = \"b\"\n[dev-dependencies]\na.workspace = true\n",
+            ),
+        ];
+        assert_eq!(
+            findings(super::the_graph_is_the_one_in_architecture, &files),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_same_graph_passes() {
+        check("a -> b\nb -> (nothing of ours)", &[]);
+    }
+
+    #[test]
+    fn differences_are_named() {
+        check(
+            "a -> (nothing of ours)\nb -> (nothing of ours)",
+            &["ARCHITECTURE.md:3: `a` is shown with (nothing of ours) but depends on b"],
+        );
+        check(
+            "a -> b",
+            &["ARCHITECTURE.md:3: `b` is missing from the graph"],
+        );
+        check(
+            "a -> b\nb -> (nothing of ours)\nc -> a",
+            &["ARCHITECTURE.md:3: `c` is shown but there is no such package"],
+        );
+    }
+
+    #[test]
+    fn a_missing_page_is_a_finding() {
+        assert_eq!(
+            findings(super::the_graph_is_the_one_in_architecture, &[]).len(),
+            1
+        );
+    }
+}

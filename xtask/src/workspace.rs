@@ -1,0 +1,108 @@
+//! Where the repository is, which files belong to it, and how its programs are run.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+/// The folder of the root manifest.
+pub(crate) fn root() -> PathBuf {
+    // Cargo sets the variable for `cargo xtask`; the compiled-in value serves a copied binary.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest
+        .parent()
+        .map_or_else(|| manifest.clone(), Path::to_path_buf)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path))
+}
+
+/// A cargo command in the repository; the same cargo that runs us.
+pub(crate) fn cargo<Argument: AsRef<OsStr>>(
+    root: &Path,
+    arguments: impl IntoIterator<Item = Argument>,
+) -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(root).args(arguments);
+    command
+}
+
+/// Runs a command with our own input and output; an unsuccessful end is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    if !status.success() {
+        bail!("`{}` ended with {status}", describe(command));
+    }
+    Ok(())
+}
+
+/// Runs a command with our own input and output and returns how it ended.
+pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+    command
+        .status()
+        .with_context(|| format!("starting `{}`", describe(command)))
+}
+
+/// The command as a person would type it, with the program's name only.
+pub(crate) fn describe(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default();
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The repository's files by their path from the root, without what the root's `.gitignore` names.
+///
+/// It reads the folder and not git's index, so that a file counts before it is added and a copy
+/// without history can be checked. Only whole folders at the root (`/target/`) may be ignored.
+pub(crate) fn source_files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let ignored = ignored_folders(root)?;
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            if ignored.contains(&name) {
+                continue;
+            }
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                files.insert(name, path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn ignored_folders(root: &Path) -> Result<Vec<String>> {
+    let path = root.join(".gitignore");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let mut folders = vec![".git".to_owned()];
+    folders.extend(text.lines().filter_map(|line| {
+        line.trim()
+            .strip_prefix('/')
+            .map(|name| name.trim_end_matches('/').to_owned())
+    }));
+    Ok(folders)
+}
