@@ -1,0 +1,86 @@
+//! What must reach the disk, and the messages that wait for it (R1).
+//!
+//! The order is kept by types: an [`UnsyncedBatch`] shows its writes and hides its messages; only
+//! [`UnsyncedBatch::persist_with`], whose closure wrote and synced, turns it into the
+//! [`SyncedBatch`] for which the node releases them.
+
+use alloc::vec::Vec;
+
+use crate::entry::{Entry, HardState};
+use crate::message::Envelope;
+use crate::types::{LogIndex, Position};
+
+/// What one batch writes, in this order and in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// This start's number (R4).
+    pub start_counter: Option<u64>,
+    /// Term and vote.
+    pub hard_state: Option<HardState>,
+    /// Every entry after this index is removed before any is appended (R11).
+    pub truncate_after: Option<LogIndex>,
+    /// Appended at the end, without a gap.
+    pub entries: Vec<Entry>,
+}
+
+/// Writes that are decided and not yet on the disk.
+#[derive(Debug)]
+#[must_use = "what it decides has not happened before it is persisted"]
+pub struct UnsyncedBatch {
+    pub(crate) writes: Writes,
+    pub(crate) after: SyncedState,
+    pub(crate) held: Vec<Envelope>,
+}
+
+/// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] makes one.
+#[derive(Debug)]
+#[must_use = "give it back to the node, which releases what waited for it"]
+pub struct SyncedBatch {
+    pub(crate) after: SyncedState,
+    pub(crate) held: Vec<Envelope>,
+}
+
+/// What the disk holds for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncedState {
+    pub(crate) start_counter: u64,
+    pub(crate) hard_state: HardState,
+    pub(crate) last: Position,
+}
+
+impl Writes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.start_counter.is_none()
+            && self.hard_state.is_none()
+            && self.truncate_after.is_none()
+            && self.entries.is_empty()
+    }
+}
+
+impl UnsyncedBatch {
+    /// What is to be written.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    /// Calls `write_and_sync`, which must return `Ok` only when all of the writes are on the disk
+    /// to stay. With no writes (only messages that follow an earlier batch) it is not called.
+    ///
+    /// # Errors
+    ///
+    /// The closure's error. The batch is gone then and the node must stop: it never retries a
+    /// failed sync.
+    pub fn persist_with<E>(
+        self,
+        write_and_sync: impl FnOnce(&Writes) -> Result<(), E>,
+    ) -> Result<SyncedBatch, E> {
+        if !self.writes.is_empty() {
+            write_and_sync(&self.writes)?;
+        }
+        Ok(SyncedBatch {
+            after: self.after,
+            held: self.held,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Everything that can happen to a node, and everything it reports.
+
+use bytes::Bytes;
+
+use crate::batch::SyncedBatch;
+use crate::message::Envelope;
+use crate::types::{LogIndex, NodeId, Position, RequestId, Term};
+
+/// Everything that can happen to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// A peer's message arrived.
+    Received(Envelope),
+    /// A request of ours will not be answered: the call failed or its deadline passed.
+    CallFailed(NodeId, RequestId),
+    /// The connection to a peer broke, and an immediate redial was refused (R17).
+    ConnectionRefused(NodeId),
+    /// The batch last taken is on the disk.
+    Synced(SyncedBatch),
+    /// A client asks for a command to be appended; refused unless we lead.
+    Proposed(ProposalId, Bytes),
+    /// A client asks for a linearizable read; refused unless we lead (R14).
+    ReadRequested(ReadId),
+    /// The operator, or a shutdown, wants somebody else to lead.
+    HandOverRequested,
+    /// The deadline last returned by `next_deadline` has passed.
+    DeadlinePassed,
+}
+
+/// The caller's name for a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProposalId(pub u64);
+
+/// The caller's name for a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadId(pub u64);
+
+/// What a node reports to its caller. Progress of the log is read from the node itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The proposal stands in the log here; whether it stays is not known yet (R13).
+    Appended(ProposalId, Position),
+    /// The proposal was not appended and never will be by this node (R13).
+    ProposalRefused(ProposalId),
+    /// A majority confirmed us after the read arrived: it may begin once this index is applied.
+    ReadConfirmed(ReadId, LogIndex),
+    /// The read could not be confirmed: we do not lead, or stopped leading.
+    ReadRefused(ReadId),
+    /// We lead this term from here on.
+    LeadershipWon(Term),
+    /// We no longer lead this term: what is appended and not committed is unknown (R13).
+    LeadershipLost(Term),
+}
+
+/// Why a node can not go on. It must be stopped, loudly, and looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Two nodes claim one term (R5).
+    #[error("nodes {first} and {second} both lead term {term}")]
+    TwoLeaders {
+        /// The term.
+        term: Term,
+        /// The leader known before.
+        first: NodeId,
+        /// The one that claims it too.
+        second: NodeId,
+    },
+    /// The leader's log ends our common part below what we know to be committed (R11).
+    #[error("told to cut the log back to {common:?}, below the commit index {commit_index}")]
+    CommittedEntryLost {
+        /// Where the common part ends.
+        common: Position,
+        /// Our commit index.
+        commit_index: LogIndex,
+    },
+}

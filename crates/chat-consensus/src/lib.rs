@@ -1,0 +1,45 @@
+//! The replication protocol of the chat: a pull-based Raft that decides and does nothing else.
+//!
+//! Deterministic: given the same seed and the same inputs at the same times, a [`Node`] decides the
+//! same. It has no clock, file, socket, thread or `async`; time is an argument, randomness a seed.
+//! The rules R1–R17 that comments cite are stated in `docs/replication.md`.
+//!
+//! # The caller's duties, in order
+//!
+//! 1. Build a [`Node`] from what the store found ([`Stored`]) and call [`Node::handle`] for
+//!    everything that happens, with a time that never runs backwards. On a [`Fault`] stop.
+//! 2. After each call, take the batch ([`Node::take_batch`]) if there is one, write and sync it
+//!    with [`UnsyncedBatch::persist_with`], and hand the [`SyncedBatch`] back. There is at most one
+//!    at a time: while it syncs, the next gathers. If the write fails, stop: never retry it.
+//! 3. Send [`Node::take_outgoing`]. For [`Outgoing::Entries`] first put the entries in.
+//!    Messages may be lost, doubled, delayed and reordered.
+//! 4. Read [`Node::take_reports`] and answer whoever waits.
+//! 5. Apply entries up to [`Node::applicable_index`], in order.
+//! 6. Call again with [`Input::DeadlinePassed`] when [`Node::next_deadline`] has come.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod batch;
+mod config;
+mod entry;
+mod input;
+mod log_view;
+mod message;
+mod node;
+mod quorum;
+mod types;
+
+pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
+pub use config::{Config, ConfigError, Timing};
+pub use entry::{Entry, Formation, HardState, Payload, Stored, TermSpan};
+pub use input::{Fault, Input, ProposalId, ReadId, Report};
+pub use log_view::LogView;
+pub use message::{
+    Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply, Header,
+    Heartbeat, Message,
+};
+pub use node::{FollowerStatus, Node, Outgoing, RoleName};
+pub use types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Time, Voter};

@@ -1,0 +1,130 @@
+//! What a node knows of its log without its contents: where each term begins, and the end.
+//!
+//! Enough to compare logs, to find where two of them part, and to judge a vote.
+
+use alloc::vec::Vec;
+
+use crate::entry::TermSpan;
+use crate::types::{LogIndex, Position, Term};
+
+/// The terms of a log and its last position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogView {
+    /// Ascending in both fields; every span holds at least one entry.
+    spans: Vec<TermSpan>,
+    last: LogIndex,
+}
+
+impl LogView {
+    /// The view of a log that ends at `last` and whose terms begin as `spans` says.
+    pub fn new(spans: Vec<TermSpan>, last: LogIndex) -> Self {
+        assert!(
+            spans.is_empty() == (last == LogIndex::ZERO),
+            "an entry has a term"
+        );
+        assert!(
+            spans
+                .windows(2)
+                .all(|w| w[0].term < w[1].term && w[0].first < w[1].first),
+            "terms never run backwards"
+        );
+        assert!(spans.last().is_none_or(|span| span.first <= last));
+        Self { spans, last }
+    }
+
+    /// The last entry; [`Position::ZERO`] for an empty log.
+    pub fn last(&self) -> Position {
+        Position {
+            term: self.spans.last().map_or(Term(0), |span| span.term),
+            index: self.last,
+        }
+    }
+
+    /// The term of the entry at `index`; term 0 before the first entry, `None` after the last.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        if index > self.last {
+            return None;
+        }
+        let after = self.spans.partition_point(|span| span.first <= index);
+        Some(after.checked_sub(1).map_or(Term(0), |i| self.spans[i].term))
+    }
+
+    /// Whether this very entry (or the empty beginning) is in the log.
+    pub fn contains(&self, position: Position) -> bool {
+        self.term_at(position.index) == Some(position.term)
+    }
+
+    /// The last entry whose term is at most `term`.
+    pub fn end_of(&self, term: Term) -> Position {
+        let after = self.spans.partition_point(|span| span.term <= term);
+        let Some(span) = after.checked_sub(1).map(|i| self.spans[i]) else {
+            return Position::ZERO;
+        };
+        let index = match self.spans.get(after) {
+            Some(next) => LogIndex(next.first.0 - 1),
+            None => self.last,
+        };
+        Position {
+            term: span.term,
+            index,
+        }
+    }
+
+    /// Adds the entry that follows the last one.
+    pub fn append(&mut self, position: Position) {
+        let last = self.last();
+        assert_eq!(position.index, last.index.next(), "no gap in the log");
+        assert!(position.term >= last.term, "terms never run backwards");
+        if position.term > last.term {
+            self.spans.push(TermSpan {
+                term: position.term,
+                first: position.index,
+            });
+        }
+        self.last = position.index;
+    }
+
+    /// Removes every entry after `last`.
+    pub fn truncate_after(&mut self, last: LogIndex) {
+        assert!(last <= self.last);
+        self.spans.retain(|span| span.first <= last);
+        self.last = last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    fn view() -> LogView {
+        let mut view = LogView::new(vec![], LogIndex::ZERO);
+        for (index, term) in [(1, 1), (2, 3), (3, 3), (4, 6)] {
+            view.append(Position::new(index, term));
+        }
+        view
+    }
+
+    #[test]
+    fn terms_are_found_by_index() {
+        let terms = [0, 1, 2, 3, 4, 5].map(|i| view().term_at(LogIndex(i)).map(|t| t.0));
+        assert_eq!(terms, [Some(0), Some(1), Some(3), Some(3), Some(6), None]);
+    }
+
+    #[test]
+    fn the_end_of_a_term_is_the_last_entry_not_above_it() {
+        let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| view().end_of(Term(t)));
+        let expected = [(0, 0), (1, 1), (1, 1), (3, 3), (3, 3), (4, 6), (4, 6)];
+        assert_eq!(ends, expected.map(|(i, t)| Position::new(i, t)));
+    }
+
+    #[test]
+    fn cutting_forgets_the_terms_that_were_cut() {
+        let mut view = view();
+        view.truncate_after(LogIndex(2));
+        assert_eq!(view.last(), Position::new(2, 3));
+        view.truncate_after(LogIndex::ZERO);
+        assert_eq!(view.last(), Position::ZERO);
+    }
+}

@@ -1,0 +1,528 @@
+//! The node: its state, what can happen to it, and the rules common to all roles.
+//!
+//! Each role's own conduct is in a file of its own below; the durable part is in `durability`.
+
+mod birth;
+mod campaigning;
+mod durability;
+mod following;
+mod hand_over;
+mod invariants;
+mod leading;
+mod reading;
+mod voting;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::batch::{SyncedState, Writes};
+use crate::config::Config;
+use crate::entry::{Entry, Formation, HardState, Stored};
+use crate::input::{Fault, Input, Report};
+use crate::log_view::LogView;
+use crate::message::{Envelope, GetCommitsReply, Header, Message};
+use crate::types::{
+    ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Time, Voter,
+};
+
+use birth::Birth;
+use campaigning::Campaign;
+use following::Following;
+use leading::Leading;
+
+/// One member of a cluster. See the crate's documentation for how it is driven.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    random: fastrand::Rng,
+    /// The greatest time that was ever passed in.
+    now: Time,
+    storage: StorageId,
+    /// This run's number; the first part of every request id (R4).
+    start_counter: u64,
+    requests_made: u64,
+
+    /// Term and vote as decided; what of it is on the disk is in `synced`.
+    hard_state: HardState,
+    /// The log as accepted; what of it is on the disk is in `synced`.
+    log: LogView,
+    formation: Option<Formation>,
+    /// Never moves back (R3).
+    commit_index: LogIndex,
+    /// As a follower: the last entry that an answer of this term has matched (R3).
+    matched: LogIndex,
+    /// Who leads this term, as far as we know.
+    leader: Option<NodeId>,
+    role: Role,
+    /// When a follower stands. It has no meaning for a leader.
+    election_deadline: Time,
+    /// How many more failed attempts are repeated quickly, after a leader's end was noticed (R17).
+    quick_attempts: u32,
+    /// Set while this node is empty and may form the cluster (R12).
+    birth: Option<Birth>,
+
+    /// What the disk holds for certain; moved by `SyncedBatch` alone (R1).
+    synced: SyncedState,
+    /// Decided and not yet taken.
+    writes: Writes,
+    /// Messages that must not leave before `writes` are synced (R1).
+    held: Vec<Envelope>,
+    /// Since when a batch is being written.
+    writing_since: Option<Time>,
+
+    outgoing: Vec<Outgoing>,
+    reports: Vec<Report>,
+}
+
+/// What a node is to its cluster right now.
+#[derive(Debug)]
+enum Role {
+    Follower(Following),
+    Campaigning(Campaign),
+    Leader(Leading),
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// As it is.
+    Message(Envelope),
+    /// A [`GetCommitsReply::Entries`] into which the caller first puts the entries that follow
+    /// `after`, as many as it wants to send at once. They are those of this leader's log as long
+    /// as [`Node::leads`] the header's term; afterwards the message must not be sent.
+    Entries(Envelope),
+}
+
+/// A role's name, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleName {
+    /// Belongs to no cluster yet.
+    Empty,
+    /// Pulls, and neither votes nor counts (R12).
+    Learner,
+    /// Pulls from a leader, or waits for one.
+    Follower,
+    /// Asks whether an election could be won (R7).
+    Trial,
+    /// Stands for election (R5).
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+/// What a leader knows of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// The node.
+    pub node: NodeId,
+    /// Whether it counts in quorums with the disk it showed last.
+    pub voter: bool,
+    /// The highest index it is known to hold.
+    pub matched: LogIndex,
+    /// Its last valid fetch.
+    pub last_fetch: Option<Time>,
+}
+
+impl Node {
+    /// A node that has just started, with what its disk held.
+    ///
+    /// `seed` should differ from start to start and from node to node; equal seeds decide equally.
+    /// The first batch syncs the new start counter, and nothing is sent before (R4).
+    pub fn new(config: Config, stored: Stored, seed: u64, now: Time) -> Self {
+        let start_counter = stored.start_counter + 1;
+        let mut node = Self {
+            random: fastrand::Rng::with_seed(seed),
+            now,
+            storage: stored.storage,
+            start_counter,
+            requests_made: 0,
+            hard_state: stored.hard_state,
+            log: LogView::new(stored.terms, stored.last.index),
+            formation: stored.formation,
+            commit_index: LogIndex::ZERO,
+            matched: LogIndex::ZERO,
+            leader: None,
+            role: Role::Follower(Following::default()),
+            election_deadline: Time::NEVER,
+            quick_attempts: 0,
+            birth: None,
+            synced: SyncedState {
+                start_counter: stored.start_counter,
+                hard_state: stored.hard_state,
+                last: stored.last,
+            },
+            writes: Writes {
+                start_counter: Some(start_counter),
+                ..Writes::default()
+            },
+            held: Vec::new(),
+            writing_since: None,
+            outgoing: Vec::new(),
+            reports: Vec::new(),
+            config,
+        };
+        node.reset_election_timer();
+        match &node.formation {
+            // A single voter has nobody to wait for (R2).
+            Some(formation) if formation.voters.len() == 1 => node.election_deadline = now,
+            Some(_) => {}
+            None => node.prepare_birth(),
+        }
+        node.check_invariants();
+        node
+    }
+
+    /// Lets the node decide what follows from `input`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] means that the protocol's promises no longer hold here or elsewhere; the node
+    /// must not be used again.
+    pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Fault> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Received(envelope) => self.handle_received(envelope)?,
+            Input::CallFailed(peer, request) => self.handle_call_failed(peer, request),
+            Input::ConnectionRefused(peer) => self.handle_connection_refused(peer),
+            Input::Synced(batch) => self.handle_synced(batch),
+            Input::Proposed(id, command) => self.handle_proposed(id, command),
+            Input::ReadRequested(id) => self.handle_read_requested(id),
+            Input::HandOverRequested => self.handle_hand_over_requested(),
+            Input::DeadlinePassed => {}
+        }
+        self.act_on_deadlines();
+        self.fetch_if_due();
+        self.check_invariants();
+        Ok(())
+    }
+
+    /// Everything that was decided to be sent since the last call.
+    pub fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        self.start_read_round_if_wanted();
+        core::mem::take(&mut self.outgoing)
+    }
+
+    /// Everything that was reported since the last call.
+    pub fn take_reports(&mut self) -> Vec<Report> {
+        core::mem::take(&mut self.reports)
+    }
+
+    /// When [`Input::DeadlinePassed`] is due, if nothing else happens before.
+    pub fn next_deadline(&self) -> Time {
+        let role = match &self.role {
+            Role::Follower(following) => following.next_deadline().min(self.standing_deadline()),
+            Role::Campaigning(campaign) => campaign.deadline,
+            Role::Leader(leading) => self.leading_deadline(leading),
+        };
+        role.min(
+            self.birth
+                .as_ref()
+                .map_or(Time::NEVER, |birth| birth.ask_at),
+        )
+    }
+
+    /// What the node is to its cluster.
+    pub fn role(&self) -> RoleName {
+        match &self.role {
+            Role::Leader(_) => RoleName::Leader,
+            Role::Campaigning(campaign) if campaign.is_trial() => RoleName::Trial,
+            Role::Campaigning(_) => RoleName::Candidate,
+            Role::Follower(_) if self.formation.is_none() => RoleName::Empty,
+            Role::Follower(_) if !self.is_voter() => RoleName::Learner,
+            Role::Follower(_) => RoleName::Follower,
+        }
+    }
+
+    /// The highest term seen.
+    pub fn term(&self) -> Term {
+        self.hard_state.term
+    }
+
+    /// Whether this node leads `term`.
+    pub fn leads(&self, term: Term) -> bool {
+        matches!(self.role, Role::Leader(_)) && self.hard_state.term == term
+    }
+
+    /// Who leads the current term, as far as is known; this node itself included.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.leader
+    }
+
+    /// Everything up to here is committed.
+    pub fn commit_index(&self) -> LogIndex {
+        self.commit_index
+    }
+
+    /// Everything up to here may be applied: committed, and on this node's own disk (R3).
+    pub fn applicable_index(&self) -> LogIndex {
+        self.commit_index.min(self.synced.last.index)
+    }
+
+    /// The log as accepted.
+    pub fn log(&self) -> &LogView {
+        &self.log
+    }
+
+    /// The newest entries of the log: those that no batch has taken yet.
+    pub fn gathered_entries(&self) -> &[Entry] {
+        &self.writes.entries
+    }
+
+    /// The end of what is synced on this node's disk.
+    pub fn synced_position(&self) -> Position {
+        self.synced.last
+    }
+
+    /// The cluster's birth, once this node knows it.
+    pub fn formation(&self) -> Option<&Formation> {
+        self.formation.as_ref()
+    }
+
+    /// This node's disk.
+    pub fn storage(&self) -> StorageId {
+        self.storage
+    }
+
+    /// This node.
+    pub fn id(&self) -> NodeId {
+        self.config.node
+    }
+
+    /// The header for a new request to `to`; also for requests that are not the protocol's own.
+    pub fn new_request_header(&mut self, to: NodeId) -> Header {
+        self.requests_made += 1;
+        self.header(
+            to,
+            RequestId {
+                start: self.start_counter,
+                number: self.requests_made,
+            },
+        )
+    }
+
+    /// The header for an answer to the request with `header`.
+    pub fn reply_header(&self, header: &Header) -> Header {
+        self.header(header.from, header.request)
+    }
+
+    /// Whether this run's first write is synced: before, nothing at all may be sent (R4).
+    pub fn has_started(&self) -> bool {
+        self.synced.start_counter == self.start_counter
+    }
+
+    fn header(&self, to: NodeId, request: RequestId) -> Header {
+        Header {
+            cluster: self.cluster(),
+            term: self.hard_state.term,
+            from: self.config.node,
+            to,
+            storage: self.storage,
+            request,
+        }
+    }
+
+    fn cluster(&self) -> Option<ClusterId> {
+        self.formation.as_ref().map(|formation| formation.cluster)
+    }
+
+    fn me(&self) -> Voter {
+        Voter {
+            node: self.config.node,
+            storage: self.storage,
+        }
+    }
+
+    fn is_voter(&self) -> bool {
+        self.admits(self.config.node, self.storage)
+    }
+
+    /// Whether `node` counts in quorums with the disk that its message showed (R12).
+    fn admits(&self, node: NodeId, storage: StorageId) -> bool {
+        self.formation
+            .as_ref()
+            .is_some_and(|formation| formation.admits(node, storage))
+    }
+
+    fn other_nodes(&self) -> Vec<NodeId> {
+        let me = self.config.node;
+        self.config
+            .configured
+            .iter()
+            .copied()
+            .filter(|node| *node != me)
+            .collect()
+    }
+
+    fn other_voters(&self) -> Vec<NodeId> {
+        let voters = self
+            .formation
+            .iter()
+            .flat_map(|formation| &formation.voters);
+        voters
+            .map(|voter| voter.node)
+            .filter(|node| *node != self.config.node)
+            .collect()
+    }
+
+    /// Judges a message before its content is looked at (R4, R6).
+    fn handle_received(&mut self, envelope: Envelope) -> Result<(), Fault> {
+        let header = envelope.header;
+        let known = header.from != self.config.node
+            && self.config.configured.binary_search(&header.from).is_ok();
+        if header.to != self.config.node || !known {
+            return Ok(());
+        }
+        // A stranger's message changes nothing, not even the term.
+        if let (Some(ours), Some(theirs)) = (self.cluster(), header.cluster)
+            && ours != theirs
+        {
+            return Ok(());
+        }
+        if header.term > self.hard_state.term {
+            self.adopt_term(header.term);
+        }
+        if envelope.message.is_reply() {
+            // An old term's answer answers nothing that is still being asked.
+            if header.term < self.hard_state.term {
+                return Ok(());
+            }
+            return self.handle_reply(header, envelope.message);
+        }
+        self.handle_request(header, envelope.message)
+    }
+
+    fn handle_request(&mut self, header: Header, message: Message) -> Result<(), Fault> {
+        let stale = header.term < self.hard_state.term;
+        match message {
+            Message::Election(election) => self.handle_election(&header, election),
+            // The reply shows the higher term, and the old leader steps down (R6).
+            Message::Coordinator if stale => self.reply(&header, Message::CoordinatorReply),
+            Message::Heartbeat(_) if stale => {
+                self.reply(&header, Message::HeartbeatReply { round: 0 });
+            }
+            Message::Resign { .. } if stale => self.reply(&header, Message::ResignReply),
+            Message::GetCommits(_) if stale => self.refuse_fetch(&header),
+            Message::Coordinator => self.handle_coordinator(&header)?,
+            Message::Heartbeat(heartbeat) => self.handle_heartbeat(&header, heartbeat)?,
+            Message::Resign { successor } => self.handle_resign(&header, successor),
+            Message::GetCommits(fetch) => self.handle_get_commits(&header, fetch),
+            Message::ElectionReply(_)
+            | Message::CoordinatorReply
+            | Message::HeartbeatReply { .. }
+            | Message::GetCommitsReply(_)
+            | Message::ResignReply => unreachable!("replies are told apart before"),
+        }
+        Ok(())
+    }
+
+    fn handle_reply(&mut self, header: Header, message: Message) -> Result<(), Fault> {
+        match message {
+            Message::ElectionReply(reply) => self.handle_election_reply(&header, reply),
+            Message::HeartbeatReply { round } => {
+                self.handle_heartbeat_reply(&header, round);
+                Ok(())
+            }
+            Message::GetCommitsReply(reply) => self.handle_get_commits_reply(&header, reply),
+            Message::CoordinatorReply | Message::ResignReply => Ok(()),
+            Message::Election(_)
+            | Message::Coordinator
+            | Message::Heartbeat(_)
+            | Message::GetCommits(_)
+            | Message::Resign { .. } => unreachable!("requests are told apart before"),
+        }
+    }
+
+    fn refuse_fetch(&mut self, header: &Header) {
+        let leader = self.leader;
+        let refusal = GetCommitsReply::NotLeading { leader };
+        self.reply(header, Message::GetCommitsReply(refusal));
+    }
+
+    /// Goes on to a higher term as a follower that knows no leader. The election timer goes on:
+    /// a term is no sign of a leader (R8).
+    fn adopt_term(&mut self, term: Term) {
+        assert!(term > self.hard_state.term);
+        self.stop_leading();
+        self.hard_state = HardState { term, vote: None };
+        self.writes.hard_state = Some(self.hard_state);
+        self.leader = None;
+        self.matched = LogIndex::ZERO;
+        self.become_follower();
+    }
+
+    fn become_follower(&mut self) {
+        if !matches!(self.role, Role::Follower(_)) {
+            self.reset_election_timer();
+        }
+        self.role = Role::Follower(Following::default());
+    }
+
+    /// Pulls from `leader`, the leader of this term, from here on.
+    fn follow(&mut self, leader: NodeId) -> Result<(), Fault> {
+        if leader == self.config.node {
+            // Someone remembers a leadership of ours that has ended (R2).
+            return Ok(());
+        }
+        if let Some(first) = self.leader {
+            if first == leader {
+                return Ok(());
+            }
+            return Err(Fault::TwoLeaders {
+                term: self.hard_state.term,
+                first,
+                second: leader,
+            });
+        }
+        self.leader = Some(leader);
+        self.quick_attempts = 0;
+        self.role = Role::Follower(Following::default());
+        self.reset_election_timer();
+        Ok(())
+    }
+
+    /// Takes a peer's word for who leads this term, unless we know better.
+    fn learn_leader(&mut self, leader: Option<NodeId>) -> Result<(), Fault> {
+        match leader {
+            Some(leader) if self.leader.is_none() && self.quick_attempts == 0 => {
+                self.follow(leader)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn act_on_deadlines(&mut self) {
+        self.ask_for_birth_if_due();
+        match &self.role {
+            Role::Follower(_) => {
+                self.give_up_fetch_if_late();
+                if self.now >= self.standing_deadline() {
+                    self.start_trial();
+                }
+            }
+            Role::Campaigning(campaign) if self.now >= campaign.deadline => self.fail_campaign(),
+            Role::Campaigning(_) => {}
+            Role::Leader(_) => self.act_as_leader(),
+        }
+    }
+
+    /// When this node stands: never while it does not count.
+    fn standing_deadline(&self) -> Time {
+        if self.is_voter() {
+            self.election_deadline
+        } else {
+            Time::NEVER
+        }
+    }
+
+    /// Draws the time to stand anew (R8).
+    fn reset_election_timer(&mut self) {
+        let shortest = self.config.timing.election_timeout;
+        let jitter = self.random_between(Duration::ZERO, shortest);
+        self.election_deadline = self.now + shortest + jitter;
+    }
+
+    fn random_between(&mut self, least: Duration, most: Duration) -> Duration {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.random.u64(micros(least)..=micros(most)))
+    }
+}

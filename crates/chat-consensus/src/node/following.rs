@@ -1,0 +1,292 @@
+//! Pulling from a leader: fetch, accept, acknowledge, and notice when it is gone (R3, R8, R11).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::entry::{Entry, Payload};
+use crate::input::Fault;
+use crate::message::{GetCommits, GetCommitsReply, Header, Heartbeat, Message};
+use crate::node::{Node, Role};
+use crate::types::{LogIndex, NodeId, Position, RequestId, Time};
+
+/// After a failed fetch the next one waits this long, so that a dead leader is not called in a
+/// tight loop.
+const FETCH_PAUSE: Duration = Duration::from_millis(20);
+
+/// A follower's dealings with its leader.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// When the leader last answered a fetch, or showed itself while fetches worked (R8).
+    pub(super) heard: Option<Time>,
+    fetch: Fetch,
+    /// The last fetch failed or passed its deadline: heartbeats prove nothing any more (R8).
+    fetch_failed: bool,
+}
+
+#[derive(Debug, Default)]
+enum Fetch {
+    #[default]
+    Idle,
+    /// One fetch is under way; nothing but its answer fits.
+    Waiting { request: RequestId, deadline: Time },
+    /// The last one failed.
+    Pausing { until: Time },
+}
+
+impl Following {
+    pub(super) fn next_deadline(&self) -> Time {
+        match self.fetch {
+            Fetch::Idle => Time::NEVER,
+            Fetch::Waiting { deadline, .. } => deadline,
+            Fetch::Pausing { until } => until,
+        }
+    }
+}
+
+impl Node {
+    /// Sends the next fetch once everything accepted is synced: it says so (R1).
+    pub(super) fn fetch_if_due(&mut self) {
+        let Some(leader) = self.leader else { return };
+        let idle = matches!(
+            &self.role,
+            Role::Follower(Following {
+                fetch: Fetch::Idle,
+                ..
+            })
+        );
+        if !idle || !self.is_log_synced() {
+            return;
+        }
+        let fetch = GetCommits {
+            synced: self.synced.last,
+            commit_index: self.commit_index,
+        };
+        let deadline = self.now + self.config.timing.fetch_timeout();
+        let request = self.request(leader, Message::GetCommits(fetch));
+        if let Role::Follower(following) = &mut self.role {
+            following.fetch = Fetch::Waiting { request, deadline };
+        }
+    }
+
+    /// A fetch that is late has failed; the next one is sent at once.
+    pub(super) fn give_up_fetch_if_late(&mut self) {
+        let now = self.now;
+        let Role::Follower(following) = &mut self.role else {
+            return;
+        };
+        match following.fetch {
+            Fetch::Waiting { deadline, .. } if now >= deadline => {
+                following.fetch_failed = true;
+                following.fetch = Fetch::Idle;
+            }
+            Fetch::Pausing { until } if now >= until => following.fetch = Fetch::Idle,
+            Fetch::Idle | Fetch::Waiting { .. } | Fetch::Pausing { .. } => {}
+        }
+    }
+
+    pub(super) fn handle_call_failed(&mut self, peer: NodeId, failed: RequestId) {
+        let until = self.now + FETCH_PAUSE;
+        if let Role::Follower(following) = &mut self.role
+            && self.leader == Some(peer)
+            && let Fetch::Waiting { request, .. } = following.fetch
+            && request == failed
+        {
+            following.fetch_failed = true;
+            following.fetch = Fetch::Pausing { until };
+        }
+        self.count_failed_question(peer, failed);
+    }
+
+    pub(super) fn handle_connection_refused(&mut self, peer: NodeId) {
+        match &self.role {
+            Role::Follower(_) if self.leader == Some(peer) => self.stand_soon(),
+            Role::Campaigning(_) => self.count_refusal(peer),
+            Role::Follower(_) | Role::Leader(_) => {}
+        }
+    }
+
+    pub(super) fn handle_coordinator(&mut self, header: &Header) -> Result<(), Fault> {
+        self.follow(header.from)?;
+        if let Role::Follower(following) = &mut self.role
+            && matches!(following.fetch, Fetch::Pausing { .. })
+        {
+            following.fetch = Fetch::Idle;
+        }
+        self.reply(header, Message::CoordinatorReply);
+        Ok(())
+    }
+
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        header: &Header,
+        heartbeat: Heartbeat,
+    ) -> Result<(), Fault> {
+        match self.leader {
+            Some(leader) if leader == header.from => {
+                if self.are_fetches_answered() {
+                    self.note_leader_heard();
+                }
+                // Only what this term's leader has matched is known to be its log, too (R3).
+                self.raise_commit_index(heartbeat.commit_index.min(self.matched));
+            }
+            Some(first) => {
+                return Err(Fault::TwoLeaders {
+                    term: self.hard_state.term,
+                    first,
+                    second: header.from,
+                });
+            }
+            None => {}
+        }
+        let round = heartbeat.round;
+        self.reply(header, Message::HeartbeatReply { round });
+        Ok(())
+    }
+
+    pub(super) fn handle_resign(&mut self, header: &Header, successor: Option<NodeId>) {
+        if self.leader == Some(header.from) {
+            self.stand_after_successor();
+            if successor == Some(self.config.node) && self.is_voter() {
+                self.start_election();
+            }
+        }
+        self.reply(header, Message::ResignReply);
+    }
+
+    pub(super) fn handle_get_commits_reply(
+        &mut self,
+        header: &Header,
+        reply: GetCommitsReply,
+    ) -> Result<(), Fault> {
+        let fits = self.leader == Some(header.from)
+            && matches!(&self.role, Role::Follower(Following { fetch: Fetch::Waiting { request, .. }, .. })
+                if *request == header.request);
+        match reply {
+            GetCommitsReply::NotLeading { leader } if fits => {
+                self.stand_after_successor();
+                self.quick_attempts = 0;
+                self.learn_leader(leader.filter(|leader| *leader != header.from))
+            }
+            GetCommitsReply::NotLeading { leader } => self.learn_leader(leader),
+            GetCommitsReply::Entries { .. } | GetCommitsReply::Diverging(_) if !fits => Ok(()),
+            GetCommitsReply::Entries {
+                after,
+                commit_index,
+                entries,
+            } => {
+                if self.follows_log(after, &entries) {
+                    self.accept_entries(entries, commit_index);
+                } else {
+                    self.refuse_answer();
+                }
+                Ok(())
+            }
+            GetCommitsReply::Diverging(position) => self.cut_back(position),
+        }
+    }
+
+    /// Whether heartbeats may refresh the election timer (R8).
+    fn are_fetches_answered(&self) -> bool {
+        match &self.role {
+            Role::Follower(following) => {
+                let late = matches!(following.fetch, Fetch::Waiting { deadline, .. } if self.now >= deadline);
+                !following.fetch_failed && !late
+            }
+            Role::Campaigning(_) | Role::Leader(_) => false,
+        }
+    }
+
+    fn note_leader_heard(&mut self) {
+        let now = self.now;
+        if let Role::Follower(following) = &mut self.role {
+            following.heard = Some(now);
+        }
+        self.quick_attempts = 0;
+        self.reset_election_timer();
+    }
+
+    fn fetch_answered(&mut self) {
+        if let Role::Follower(following) = &mut self.role {
+            following.fetch = Fetch::Idle;
+            following.fetch_failed = false;
+        }
+        self.note_leader_heard();
+    }
+
+    /// An answer that cannot be right came from a broken peer: as good as none.
+    fn refuse_answer(&mut self) {
+        let until = self.now + FETCH_PAUSE;
+        if let Role::Follower(following) = &mut self.role {
+            following.fetch_failed = true;
+            following.fetch = Fetch::Pausing { until };
+        }
+    }
+
+    /// Whether `entries` continue our log as one leader's log can.
+    fn follows_log(&self, after: LogIndex, entries: &[Entry]) -> bool {
+        let mut last = self.log.last();
+        if after != last.index {
+            return false;
+        }
+        for entry in entries {
+            let is_birth = match &entry.payload {
+                Payload::Formation(formation) => formation.is_valid(),
+                Payload::Empty | Payload::Command(_) => false,
+            };
+            let fits = entry.position.index == last.index.next()
+                && entry.position.term >= last.term
+                && entry.position.term <= self.hard_state.term
+                && is_birth == (entry.position.index == LogIndex(1));
+            if !fits {
+                return false;
+            }
+            last = entry.position;
+        }
+        true
+    }
+
+    fn accept_entries(&mut self, entries: Vec<Entry>, commit_index: LogIndex) {
+        self.fetch_answered();
+        for entry in entries {
+            self.append(entry);
+        }
+        self.matched = self.log.last().index;
+        self.raise_commit_index(commit_index.min(self.matched));
+    }
+
+    /// Removes what this term's leader does not have (R11). The common part ends at `theirs` or
+    /// before: where our own log leaves that term.
+    fn cut_back(&mut self, theirs: Position) -> Result<(), Fault> {
+        let ours = self.log.end_of(theirs.term);
+        let common = if ours.index > theirs.index {
+            Position {
+                term: self.log.term_at(theirs.index).unwrap_or(ours.term),
+                index: theirs.index,
+            }
+        } else {
+            ours
+        };
+        if common.index >= self.log.last().index {
+            self.refuse_answer();
+            return Ok(());
+        }
+        // The birth is common to all logs of a cluster.
+        let kept_for_certain = self.commit_index.max(LogIndex(1));
+        if common.index < kept_for_certain {
+            return Err(Fault::CommittedEntryLost {
+                common,
+                commit_index: self.commit_index,
+            });
+        }
+        self.fetch_answered();
+        self.truncate_after(common);
+        Ok(())
+    }
+
+    /// Moves the commit index forward, never back (R3).
+    pub(super) fn raise_commit_index(&mut self, index: LogIndex) {
+        if index > self.commit_index {
+            self.commit_index = index;
+        }
+    }
+}

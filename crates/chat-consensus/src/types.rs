@@ -1,0 +1,149 @@
+//! The numbers of the protocol, each a type of its own.
+//!
+//! Time and randomness come in from outside; nothing here reads a clock.
+
+use core::fmt;
+use core::time::Duration;
+
+/// A configured node: the number under which its address is found. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u64);
+
+/// The random name of one disk's contents. A wiped disk comes back with another one (R12).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorageId(pub u128);
+
+/// The name of one cluster, fixed by its first log entry (R12).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(pub u128);
+
+/// An election's number. At most one node leads a term (R5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(pub u64);
+
+/// A place in the log, counted from 1; 0 is before the first entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogIndex(pub u64);
+
+/// A place in the log and the term of the entry there, which together name one entry (R5).
+///
+/// Ordered by term, then index: the greater position is the more up-to-date log.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The term in which the entry was first appended.
+    pub term: Term,
+    /// Its place.
+    pub index: LogIndex,
+}
+
+/// Who counts in quorums: a node together with the disk it was admitted with (R12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Voter {
+    /// The node.
+    pub node: NodeId,
+    /// Its disk.
+    pub storage: StorageId,
+}
+
+/// Microseconds since some fixed moment of this run, by a clock that never runs backwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+/// Names a request among all that a node ever made, so that a reply can be matched to it (R4).
+///
+/// Ordered by age: a greater one was made later by the same disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    /// The asker's start counter: how often its disk had been started.
+    pub start: u64,
+    /// Counts up within that run.
+    pub number: u64,
+}
+
+impl Term {
+    /// The term after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl LogIndex {
+    /// Before the first entry.
+    pub const ZERO: Self = Self(0);
+
+    /// The place after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Position {
+    /// Before the first entry.
+    pub const ZERO: Self = Self {
+        term: Term(0),
+        index: LogIndex(0),
+    };
+
+    /// The position `index` of `term`.
+    pub fn new(index: u64, term: u64) -> Self {
+        Self {
+            term: Term(term),
+            index: LogIndex(index),
+        }
+    }
+}
+
+impl Time {
+    /// Later than anything that happens.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// How long after `earlier` this is; zero when it is not after.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl core::ops::Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, after: Duration) -> Self {
+        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+impl fmt::Debug for StorageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.index.0, self.term.0)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for LogIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,110 @@
+//! Everything that can happen to a replica, and everything it asks of whoever drives it.
+
+use bytes::Bytes;
+use chat_consensus::{
+    Entry, Header, LogIndex, NodeId, RequestId, SyncedBatch, Time, UnsyncedBatch,
+};
+
+use crate::peer_message::{PeerMessage, ProposeOutcome};
+
+/// Everything that can happen to a replica.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer's message arrived; not for [`PeerBody::Propose`](crate::PeerBody::Propose), which is
+    /// prepared first and then comes as [`Event::Append`].
+    Received(PeerMessage),
+    /// A request that we sent will not be answered: the call failed or its deadline passed.
+    CallFailed(NodeId, RequestId),
+    /// The connection to a peer broke and an immediate redial was refused (R17).
+    ConnectionRefused(NodeId),
+    /// The batch of the last [`Effect::Persist`] is on the disk.
+    Synced(SyncedBatch),
+    /// The entries of an [`Effect::ReadEntries`]; none when they are gone meanwhile.
+    EntriesRead(EntriesReadId, Vec<Entry>),
+    /// The entries of the last [`Effect::Apply`] have taken effect; one answer for each of them.
+    Applied(Vec<Bytes>),
+    /// Append a prepared command. Prepare only while [`Replica::is_leading`](crate::Replica).
+    Append(Origin, Bytes),
+    /// Send a client's request to the leader (R13).
+    Forward(ProposalTicket, Bytes),
+    /// A client wants a linearizable read (R14).
+    Read(ReadTicket),
+    /// Somebody else should lead.
+    HandOver,
+    /// The deadline last returned by `next_deadline` has passed.
+    DeadlinePassed,
+}
+
+/// Everything a replica asks for, in the order in which it is to be begun.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write and sync, then answer with [`Event::Synced`]. At most one is under way.
+    Persist(UnsyncedBatch),
+    /// Send. A request must in the end be answered, or reported by [`Event::CallFailed`].
+    Send(PeerMessage),
+    /// Read synced entries of the log, those in `(after, last]`, as many of the first as fit.
+    ReadEntries {
+        /// Names the answer.
+        id: EntriesReadId,
+        /// The index before the first.
+        after: LogIndex,
+        /// The last that is wanted.
+        last: LogIndex,
+        /// How much payload to stop after, in bytes; at least one entry is wanted.
+        bytes_max: usize,
+    },
+    /// Apply committed entries, in order; answer with [`Event::Applied`]. At most one is under way.
+    Apply(Vec<Entry>),
+    /// Tell the client how its proposal ended.
+    Answer(ProposalTicket, ProposeOutcome),
+    /// The read may begin: its index is applied.
+    ReadReady(ReadTicket, LogIndex),
+    /// The read could not be confirmed; asking again is safe.
+    ReadRefused(ReadTicket),
+}
+
+/// The driver's name for a client's proposal; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProposalTicket(pub u64);
+
+/// The driver's name for a client's read; unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadTicket(pub u64);
+
+/// The replica's name for a read of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntriesReadId(pub u64);
+
+/// Who waits for a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client of this node.
+    Client(ProposalTicket),
+    /// Another replica, which forwarded it with this header.
+    Peer(Header),
+}
+
+/// What a replica knows of itself and its cluster, for people and for clients' routing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// Its role's name.
+    pub role: chat_consensus::RoleName,
+    /// Its term.
+    pub term: chat_consensus::Term,
+    /// Who leads that term, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// The last entry accepted.
+    pub last: LogIndex,
+    /// Everything up to here is committed.
+    pub committed: LogIndex,
+    /// Everything up to here is applied.
+    pub applied: LogIndex,
+    /// A leader's view of the others; `None` elsewhere.
+    pub followers: Option<Vec<chat_consensus::FollowerStatus>>,
+    /// The cluster's birth, where known.
+    pub formation: Option<chat_consensus::Formation>,
+    /// Terms that this node began to lead since it started.
+    pub elections_won: u64,
+    /// The time of this status.
+    pub at: Time,
+}

@@ -1,0 +1,294 @@
+//! The replica: the node that decides, and around it what is persisted, sent, applied and
+//! answered, in that order. Event-driven and without I/O: the simulator drives this very code.
+
+mod applying;
+mod proposals;
+mod reads;
+mod serving;
+mod tail;
+
+use std::collections::BTreeMap;
+
+use chat_consensus::{
+    Config, Fault, Input, LogIndex, Node, NodeId, Outgoing, Report, RequestId, Stored, Time,
+};
+
+use crate::event::{Effect, EntriesReadId, Event, ReadTicket, ReplicaStatus};
+use crate::peer_message::{PeerBody, PeerMessage};
+
+use applying::Applying;
+use proposals::Proposals;
+use reads::Reads;
+use tail::Tail;
+
+/// How much one replica may hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Proposals appended and not yet applied; more are refused as overload.
+    pub waiting_proposals_max: usize,
+    /// Requests forwarded, or reads, not yet answered; more are refused.
+    pub waiting_requests_max: usize,
+    /// The payload of one entry, in bytes.
+    pub command_bytes_max: usize,
+    /// Entries in one answer to a fetch, and in one batch to apply.
+    pub batch_entries_max: usize,
+    /// Payload of one answer to a fetch, and of one batch to apply, in bytes.
+    pub batch_bytes_max: usize,
+    /// Entries kept in memory behind the end of the log for followers that are close.
+    pub tail_entries_max: usize,
+    /// Their payload, in bytes.
+    pub tail_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Ten seconds' worth at 2,000 a second; at full speed about one.
+            waiting_proposals_max: 20_000,
+            waiting_requests_max: 20_000,
+            command_bytes_max: 1 << 20,
+            // Far above what gathers during one sync, far below gRPC's message limit.
+            batch_entries_max: 2_048,
+            batch_bytes_max: 2 << 20,
+            tail_entries_max: 8_192,
+            tail_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// One member of a replicated log, without its disk, network and clock.
+///
+/// Drive it so: pass everything that happens to [`Replica::handle`]; then carry out
+/// [`Replica::take_effects`], in their order; then wait until something happens or
+/// [`Replica::next_deadline`] has come. A [`Fault`] means: stop this replica, loudly.
+#[derive(Debug)]
+pub struct Replica {
+    node: Node,
+    limits: Limits,
+    tail: Tail,
+    proposals: Proposals,
+    reads: Reads,
+    applying: Applying,
+    /// What each read of the log is for.
+    log_reads: BTreeMap<EntriesReadId, LogRead>,
+    log_reads_made: u64,
+    elections_won: u64,
+    now: Time,
+    effects: Vec<Effect>,
+}
+
+/// What entries are read from the log for.
+#[derive(Debug)]
+enum LogRead {
+    /// To be put into this answer to a follower.
+    Serve(PeerMessage),
+    /// To be applied.
+    Apply,
+}
+
+impl Replica {
+    /// A replica that has just started: with what its log held, and the index up to which its
+    /// state machine has applied it. `seed` should differ at every start.
+    pub fn new(config: Config, stored: Stored, applied: LogIndex, start: Start) -> Self {
+        let last = stored.last.index;
+        assert!(applied <= last, "the state machine is ahead of its log");
+        Self {
+            node: Node::new(config, stored, start.seed, start.now),
+            limits: start.limits,
+            tail: Tail::new(last, start.limits),
+            proposals: Proposals::default(),
+            reads: Reads::default(),
+            applying: Applying::new(applied),
+            log_reads: BTreeMap::new(),
+            log_reads_made: 0,
+            elections_won: 0,
+            now: start.now,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Lets the replica decide what follows from `event`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`]: the replica must not be used again.
+    pub fn handle(&mut self, now: Time, event: Event) -> Result<(), Fault> {
+        self.now = self.now.max(now);
+        match event {
+            Event::Received(message) => self.handle_received(message)?,
+            Event::CallFailed(peer, request) => self.handle_call_failed(peer, request)?,
+            Event::ConnectionRefused(peer) => self.step(Input::ConnectionRefused(peer))?,
+            Event::Synced(batch) => self.step(Input::Synced(batch))?,
+            Event::EntriesRead(id, entries) => self.handle_entries_read(id, entries),
+            Event::Applied(answers) => self.handle_applied(answers),
+            Event::Append(origin, command) => self.handle_append(origin, command)?,
+            Event::Forward(ticket, request) => self.handle_forward(ticket, request),
+            Event::Read(ticket) => self.handle_read(ticket)?,
+            Event::HandOver => self.step(Input::HandOverRequested)?,
+            Event::DeadlinePassed => self.step(Input::DeadlinePassed)?,
+        }
+        Ok(())
+    }
+
+    /// What is to be done now. Call it after one or several calls of [`Replica::handle`]: what
+    /// happened together is written and sent together.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        let outgoing = self.node.take_outgoing();
+        // Filled before the batch is taken: the newest entries are still the node's.
+        for outgoing in outgoing {
+            self.send_outgoing(outgoing);
+        }
+        self.note_reports();
+        if let Some(batch) = self.node.take_batch() {
+            self.tail.follow(batch.writes());
+            self.effects.push(Effect::Persist(batch));
+        }
+        self.apply_more();
+        self.release_reads();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When [`Event::DeadlinePassed`] is due, if nothing else happens before.
+    pub fn next_deadline(&self) -> Time {
+        self.node.next_deadline()
+    }
+
+    /// The node that decides, for checkers and status.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Whether a command prepared now may be appended here.
+    pub fn is_leading(&self) -> bool {
+        self.node.leads(self.node.term())
+    }
+
+    /// Everything up to here is applied.
+    pub fn applied_index(&self) -> LogIndex {
+        self.applying.applied()
+    }
+
+    /// What this replica knows of itself and its cluster.
+    pub fn status(&self) -> ReplicaStatus {
+        ReplicaStatus {
+            role: self.node.role(),
+            term: self.node.term(),
+            leader: self.node.leader(),
+            last: self.node.log().last().index,
+            committed: self.node.commit_index(),
+            applied: self.applied_index(),
+            followers: self.node.followers(),
+            formation: self.node.formation().cloned(),
+            elections_won: self.elections_won,
+            at: self.now,
+        }
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), Fault> {
+        self.node.handle(self.now, input)?;
+        self.note_reports();
+        Ok(())
+    }
+
+    fn handle_received(&mut self, message: PeerMessage) -> Result<(), Fault> {
+        let header = message.header;
+        match message.body {
+            PeerBody::Consensus(message) => {
+                let envelope = chat_consensus::Envelope { header, message };
+                self.step(Input::Received(envelope))
+            }
+            PeerBody::ProposeReply(outcome) => {
+                self.handle_propose_reply(header.request, outcome);
+                Ok(())
+            }
+            PeerBody::ReadIndex => self.handle_read_index(&header),
+            PeerBody::ReadIndexReply(index) => {
+                self.handle_read_index_reply(header.request, index);
+                Ok(())
+            }
+            PeerBody::Propose { .. } => {
+                unreachable!("the driver prepares a forwarded request and appends the command")
+            }
+        }
+    }
+
+    fn handle_call_failed(&mut self, peer: NodeId, request: RequestId) -> Result<(), Fault> {
+        self.fail_forwarded_proposal(request);
+        self.fail_forwarded_read(request);
+        self.step(Input::CallFailed(peer, request))
+    }
+
+    fn send_outgoing(&mut self, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Message(envelope) => self.effects.push(Effect::Send(PeerMessage {
+                header: envelope.header,
+                body: PeerBody::Consensus(envelope.message),
+            })),
+            Outgoing::Entries(envelope) => self.serve(envelope),
+        }
+    }
+
+    fn note_reports(&mut self) {
+        for report in self.node.take_reports() {
+            match report {
+                Report::Appended(id, position) => self.proposals.note_appended(id, position),
+                Report::ProposalRefused(id) => self.refuse_proposal(id),
+                Report::ReadConfirmed(id, index) => self.handle_read_confirmed(id, index),
+                Report::ReadRefused(id) => self.handle_read_refused(id),
+                Report::LeadershipWon(_) => self.elections_won += 1,
+                Report::LeadershipLost(_) => self.abandon_uncommitted_proposals(),
+            }
+        }
+    }
+
+    fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex) {
+        self.log_reads_made += 1;
+        let id = EntriesReadId(self.log_reads_made);
+        self.log_reads.insert(id, purpose);
+        self.effects.push(Effect::ReadEntries {
+            id,
+            after,
+            last,
+            bytes_max: self.limits.batch_bytes_max,
+        });
+    }
+
+    fn handle_entries_read(&mut self, id: EntriesReadId, entries: Vec<chat_consensus::Entry>) {
+        match self.log_reads.remove(&id) {
+            Some(LogRead::Serve(message)) => self.serve_read_entries(message, entries),
+            Some(LogRead::Apply) => self.apply_read_entries(entries),
+            None => {}
+        }
+    }
+
+    fn refuse_read(&mut self, ticket: ReadTicket) {
+        self.effects.push(Effect::ReadRefused(ticket));
+    }
+
+    /// Whether a request that is not the protocol's own comes from our cluster, to us.
+    fn is_ours(&self, header: &chat_consensus::Header) -> bool {
+        let cluster = self.node.formation().map(|formation| formation.cluster);
+        header.to == self.node.id() && cluster.is_some() && header.cluster == cluster
+    }
+
+    fn reply(&mut self, to: &chat_consensus::Header, body: PeerBody) {
+        if !self.node.has_started() {
+            // Nothing at all is sent before the start is durable (R4); the asker's call fails.
+            return;
+        }
+        let header = self.node.reply_header(to);
+        self.effects
+            .push(Effect::Send(PeerMessage { header, body }));
+    }
+}
+
+/// What differs from start to start.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Seeds every random decision.
+    pub seed: u64,
+    /// The clock's reading.
+    pub now: Time,
+    /// How much may be held at once.
+    pub limits: Limits,
+}

@@ -1,0 +1,71 @@
+//! Answering followers: from memory if they are close, from the log on disk if not.
+
+use chat_consensus::{Entry, Envelope, GetCommitsReply, Message};
+
+use crate::event::Effect;
+use crate::peer_message::{PeerBody, PeerMessage};
+use crate::replica::tail::first_batch;
+use crate::replica::{LogRead, Replica};
+
+impl Replica {
+    /// Puts the entries into an answer that the node has decided on.
+    pub(super) fn serve(&mut self, envelope: Envelope) {
+        if !self.node.leads(envelope.header.term) {
+            return self.refuse_to_serve(envelope);
+        }
+        let Message::GetCommitsReply(GetCommitsReply::Entries { after, .. }) = &envelope.message
+        else {
+            unreachable!("only answers to fetches are filled");
+        };
+        let after = *after;
+        let Some(held) = self.tail.after(after) else {
+            let last = self.node.synced_position().index;
+            let message = PeerMessage {
+                header: envelope.header,
+                body: PeerBody::Consensus(envelope.message),
+            };
+            return self.read_log(LogRead::Serve(message), after, last);
+        };
+        // What no batch has taken yet goes out too: the followers' disks work beside ours.
+        let gathered = self.node.gathered_entries();
+        let gathered = gathered.iter().filter(|entry| entry.position.index > after);
+        let entries = first_batch(held.chain(gathered), &self.limits);
+        self.send_entries(envelope, entries);
+    }
+
+    pub(super) fn serve_read_entries(&mut self, message: PeerMessage, entries: Vec<Entry>) {
+        let PeerBody::Consensus(body) = message.body else {
+            unreachable!("only answers to fetches are filled");
+        };
+        let envelope = Envelope {
+            header: message.header,
+            message: body,
+        };
+        // A leader never cuts its log; a former leader may have, and must not send it.
+        if self.node.leads(envelope.header.term) {
+            self.send_entries(envelope, entries);
+        } else {
+            self.refuse_to_serve(envelope);
+        }
+    }
+
+    fn send_entries(&mut self, mut envelope: Envelope, filled: Vec<Entry>) {
+        if let Message::GetCommitsReply(GetCommitsReply::Entries { entries, .. }) =
+            &mut envelope.message
+        {
+            *entries = filled;
+        }
+        self.effects.push(Effect::Send(PeerMessage {
+            header: envelope.header,
+            body: PeerBody::Consensus(envelope.message),
+        }));
+    }
+
+    fn refuse_to_serve(&mut self, mut envelope: Envelope) {
+        envelope.message = Message::GetCommitsReply(GetCommitsReply::NotLeading { leader: None });
+        self.effects.push(Effect::Send(PeerMessage {
+            header: envelope.header,
+            body: PeerBody::Consensus(envelope.message),
+        }));
+    }
+}

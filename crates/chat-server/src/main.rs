@@ -1,0 +1,2 @@
+//! chat-server
+fn main() {}
