@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod codegen;
+mod mutants;
 mod simulate;
 mod test;
 mod tidy;
@@ -36,6 +37,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Break one rule at a time in a copy; every mutant must be caught.
+    Mutants {
+        /// File names in tests/mutants without the ending; all of them if none is named.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,6 +60,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,
+        Command::Mutants { names } => return mutants::run(&root, &names),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),
     }
     Ok(ExitCode::SUCCESS)
