@@ -1,0 +1,212 @@
+//! The commit log, `log.db`: what is in it survives a power cut, or is found to be damaged.
+//!
+//! One connection, one transaction and one sync for each batch of [`Writes`], in the order in which
+//! they were decided (R1). Every entry carries a [`ChainValue`]; all of them are checked when the
+//! log is opened, and again by every read. Decides nothing: neither what is appended nor what is
+//! cut off.
+
+mod chain;
+mod encoding;
+mod error;
+mod node_row;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
+
+use chat_consensus::{ClusterId, HardState, LogIndex, Position, StorageId, Stored, Writes};
+
+pub use chain::ChainValue;
+pub use error::LogError;
+
+use crate::database::{Database, DatabaseFile};
+use crate::directory;
+use crate::multi_row::MultiRowInsert;
+
+/// SQLite's `user_version` of `log.db`.
+const FORMAT: i64 = 1;
+
+/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
+/// the end of a commit.
+///
+/// It bounds the file (about 8 MiB and one batch) and what a start has to replay. More would be
+/// cheaper in total, because the last page of the log is copied once however often it was written,
+/// but the commit that does the copying makes its batch wait: docs/storage.md has the figures.
+const CHECKPOINT_PAGES: &str = "2000";
+
+/// A write-ahead log that one great batch has made larger than this is cut back, in bytes.
+const WAL_BYTES_KEPT: &str = "33554432";
+
+const SCHEMA: &str = r#"
+    CREATE TABLE node (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        storage BLOB NOT NULL,
+        cluster BLOB,
+        start_counter INTEGER NOT NULL,
+        term INTEGER NOT NULL,
+        vote_node INTEGER,
+        vote_storage BLOB,
+        digest BLOB
+    ) STRICT;
+    CREATE TABLE commits (
+        "index" INTEGER PRIMARY KEY,
+        term INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        chain BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO node (only, storage, start_counter, term) VALUES (1, randomblob(16), 0, 0)
+"#;
+
+/// The log of one node: its entries, its vote, and the names of its disk and cluster.
+///
+/// Every call blocks for as long as the disk takes, and panics inside of `futures`' own executor.
+#[derive(Debug)]
+pub struct CommitLog {
+    database: Database,
+    insert_entries: MultiRowInsert,
+    node: NodeRow,
+    last: Position,
+    /// The chain value of the last entry.
+    last_chain: ChainValue,
+    /// Set while a write is under way, so that nothing but its success takes it back.
+    poisoned: bool,
+}
+
+/// The only row of the table `node`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NodeRow {
+    storage: StorageId,
+    /// Fixed by the formation, for good (R12).
+    cluster: Option<ClusterId>,
+    start_counter: u64,
+    hard_state: HardState,
+}
+
+impl CommitLog {
+    /// Opens the log in `directory`, or makes an empty one with a new random storage id, and checks
+    /// the chain values of all its entries.
+    ///
+    /// Reads the whole log: a few microseconds an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Open`] when the directory cannot be used or is in use;
+    /// an error with [`LogError::is_damage`] when the log is not what was written.
+    pub fn open(directory: &Path) -> Result<(Self, Stored), LogError> {
+        let file = DatabaseFile {
+            path: directory.join("log.db"),
+            lock: directory.join("log.lock"),
+            format: FORMAT,
+            schema: SCHEMA,
+        };
+        // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process
+        // can disturb it. It must be set before the journal mode.
+        let options = SqliteConnectOptions::new()
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("mmap_size", "0")
+            .pragma("cell_size_check", "ON")
+            .pragma("trusted_schema", "OFF")
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("journal_size_limit", WAL_BYTES_KEPT)
+            .row_buffer_size(ROW_BUFFER)
+            .thread_name(|_| "log.db".to_owned());
+        let mut database = file.open(options)?;
+        let node = NodeRow::load(&mut database)?;
+        let verified = read::verify(&mut database)?;
+        if let Some(formation) = &verified.formation
+            && node.cluster != Some(formation.cluster)
+        {
+            return Err(LogError::NodeRowDamaged);
+        }
+        let log = Self {
+            database,
+            insert_entries: MultiRowInsert::new("commits", 5, ""),
+            node,
+            last: verified.last,
+            last_chain: verified.last_chain,
+            poisoned: false,
+        };
+        let stored = Stored {
+            storage: node.storage,
+            start_counter: node.start_counter,
+            hard_state: node.hard_state,
+            formation: verified.formation,
+            last: verified.last,
+            terms: verified.terms,
+        };
+        Ok((log, stored))
+    }
+
+    /// Writes all of `writes` in one transaction and returns when it is on the disk to stay.
+    ///
+    /// # Errors
+    ///
+    /// Any error leaves open what is on the disk. The log is poisoned then: every later write
+    /// returns [`LogError::Poisoned`], because a failed sync must never be tried again. Stop.
+    ///
+    /// # Panics
+    ///
+    /// If the entries do not follow the end of the log without a gap, in terms that never run
+    /// backwards, or if a formation is not the first entry or not the first formation of this disk:
+    /// the node's own invariants are broken then.
+    pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        self.poisoned = true;
+        self.write(writes)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    /// The last entry's position; [`Position::ZERO`] for an empty log.
+    pub fn last(&self) -> Position {
+        self.last
+    }
+
+    /// The cluster that this disk belongs to, once it has accepted a formation.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.node.cluster
+    }
+
+    /// The chain value of the entry at `index`; `None` after the log's end.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite cannot read it, or an entry before the log's end is missing.
+    pub fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, LogError> {
+        if index > self.last.index {
+            return Ok(None);
+        }
+        Ok(Some(self.link_at(index)?.1))
+    }
+
+    /// How many bytes `log.db` and its write-ahead log take on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the file system does not say.
+    pub fn size_on_disk(&self) -> Result<u64, LogError> {
+        directory::size_with_wal(self.database.path()).map_err(|source| LogError::Size { source })
+    }
+
+    /// Closes the log. Dropping does the same, but only logs an error.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite cannot close; nothing that was acknowledged is lost by it.
+    pub fn close(self) -> Result<(), LogError> {
+        Ok(self.database.close()?)
+    }
+}
+
+/// How many rows SQLite's thread may read ahead of whoever takes them. An entry is at most some
+/// tens of KiB, so this bounds what a read holds beyond its answer.
+const ROW_BUFFER: usize = 64;

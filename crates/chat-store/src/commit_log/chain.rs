@@ -1,0 +1,42 @@
+//! The value that each entry carries and that vouches for it and for everything before it.
+
+use std::fmt;
+
+use chat_consensus::Position;
+use sha2::{Digest, Sha256};
+
+/// The first 16 bytes of SHA-256 over the previous entry's value, term, index, kind and payload.
+///
+/// A checksum of the entry, and the name of the whole log up to it: two nodes whose values at one
+/// index are equal hold the same entries before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ChainValue(pub [u8; 16]);
+
+impl ChainValue {
+    /// Before the first entry.
+    pub const START: Self = Self([0; 16]);
+
+    /// The value of the entry that follows the one with this value.
+    pub(super) fn next(self, position: Position, kind: u8, payload: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(position.term.0.to_be_bytes());
+        hash.update(position.index.0.to_be_bytes());
+        hash.update([kind]);
+        hash.update(payload);
+        Self(first_half(&hash.finalize().into()))
+    }
+}
+
+/// What is kept of a SHA-256: enough against accidents, which is all that a checksum is for.
+pub(super) fn first_half(digest: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
+impl fmt::Debug for ChainValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}

@@ -1,0 +1,124 @@
+//! What an entry's payload looks like in the table: a kind, and bytes that are fixed for good.
+//!
+//! | kind | payload |
+//! | --- | --- |
+//! | 0, empty | none |
+//! | 1, formation | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
+//! | 2, command | the command |
+//!
+//! Numbers are big-endian.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use chat_consensus::{ClusterId, Formation, NodeId, Payload, StorageId, Voter};
+
+const EMPTY: u8 = 0;
+const FORMATION: u8 = 1;
+const COMMAND: u8 = 2;
+
+/// The kind and bytes of a payload.
+pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
+    match payload {
+        Payload::Empty => (EMPTY, Cow::Borrowed(&[])),
+        Payload::Formation(formation) => (FORMATION, Cow::Owned(encode_formation(formation))),
+        Payload::Command(command) => (COMMAND, Cow::Borrowed(command)),
+    }
+}
+
+/// The payload of a kind and bytes; `None` when [`encode`] makes no such ones.
+pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
+    match kind {
+        EMPTY => bytes.is_empty().then_some(Payload::Empty),
+        FORMATION => decode_formation(bytes).map(Payload::Formation),
+        COMMAND => Some(Payload::Command(Bytes::copy_from_slice(bytes))),
+        _ => None,
+    }
+}
+
+fn encode_formation(formation: &Formation) -> Vec<u8> {
+    let mut bytes = formation.cluster.0.to_be_bytes().to_vec();
+    for voter in &formation.voters {
+        bytes.extend(voter.node.0.to_be_bytes());
+        bytes.extend(voter.storage.0.to_be_bytes());
+    }
+    bytes
+}
+
+fn decode_formation(bytes: &[u8]) -> Option<Formation> {
+    let (cluster, voters) = bytes.split_first_chunk::<16>()?;
+    let (voters, []) = voters.as_chunks::<24>() else {
+        return None;
+    };
+    let voters = voters.iter().map(|voter| {
+        let (node, storage) = voter.split_at(8);
+        Some(Voter {
+            node: NodeId(u64::from_be_bytes(node.try_into().ok()?)),
+            storage: StorageId(u128::from_be_bytes(storage.try_into().ok()?)),
+        })
+    });
+    let formation = Formation {
+        cluster: ClusterId(u128::from_be_bytes(*cluster)),
+        voters: voters.collect::<Option<_>>()?,
+    };
+    formation.is_valid().then_some(formation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formation(nodes: &[u64]) -> Formation {
+        let voter = |&node| Voter {
+            node: NodeId(node),
+            storage: StorageId(u128::MAX - 7),
+        };
+        Formation {
+            cluster: ClusterId(0x0102),
+            voters: nodes.iter().map(voter).collect(),
+        }
+    }
+
+    #[test]
+    fn every_payload_comes_back() {
+        for payload in [
+            Payload::Empty,
+            Payload::Formation(formation(&[1])),
+            Payload::Formation(formation(&[1, 2, u64::MAX])),
+            Payload::Command(Bytes::new()),
+            Payload::Command(Bytes::from_static(b"say")),
+        ] {
+            let (kind, bytes) = encode(&payload);
+            assert_eq!(decode(kind, &bytes), Some(payload.clone()), "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn the_layout_of_a_formation_is_fixed() {
+        let payload = Payload::Formation(formation(&[3]));
+        let (kind, bytes) = encode(&payload);
+        let mut expected = vec![0; 14];
+        expected.extend([1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+        expected.extend([0xff; 15]);
+        expected.push(0xf8);
+        assert_eq!((kind, bytes.as_ref()), (1, expected.as_slice()));
+    }
+
+    #[test]
+    fn what_was_never_written_is_not_understood() {
+        let good = encode_formation(&formation(&[1, 2]));
+        let unordered = encode_formation(&formation(&[2, 1]));
+        let cases: [(u8, &[u8]); 7] = [
+            (0, b"x"),
+            (1, b""),
+            (1, &good[..16]),
+            (1, &good[..40 - 1]),
+            (1, &unordered),
+            (3, b""),
+            (255, b""),
+        ];
+        for (kind, bytes) in cases {
+            assert_eq!(decode(kind, bytes), None, "{kind} {bytes:?}");
+        }
+    }
+}

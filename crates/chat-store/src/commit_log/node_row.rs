@@ -1,0 +1,101 @@
+//! The one row that holds the names of disk and cluster, the start counter, the term and the vote.
+//!
+//! A flipped bit here could make a node vote twice, so the row carries a digest of itself.
+
+use chat_consensus::{ClusterId, HardState, NodeId, StorageId, Term, Voter};
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::chain::first_half;
+use super::{LogError, NodeRow};
+use crate::database::Database;
+
+impl NodeRow {
+    pub(super) fn load(database: &mut Database) -> Result<Self, LogError> {
+        let query = sqlx::query(
+            "SELECT storage, cluster, start_counter, term, vote_node, vote_storage, digest FROM node",
+        );
+        let row = database
+            .fetch_optional(query)?
+            .ok_or(LogError::NodeRowDamaged)?;
+        let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+        let vote = match row.try_get::<Option<i64>, _>(4)? {
+            Some(node) => Some(Voter {
+                node: NodeId(node.cast_unsigned()),
+                storage: StorageId(identifier(&row, 5)?.ok_or(LogError::NodeRowDamaged)?),
+            }),
+            None => None,
+        };
+        let node = Self {
+            storage: StorageId(identifier(&row, 0)?.ok_or(LogError::NodeRowDamaged)?),
+            cluster: identifier(&row, 1)?.map(ClusterId),
+            start_counter: number(2)?,
+            hard_state: HardState {
+                term: Term(number(3)?),
+                vote,
+            },
+        };
+        let intact = match row.try_get::<Option<&[u8]>, _>(6)? {
+            Some(digest) => digest == node.digest(),
+            // As the schema made it: there is nothing yet that a digest could protect.
+            None => node == Self::new(node.storage),
+        };
+        if intact {
+            Ok(node)
+        } else {
+            Err(LogError::NodeRowDamaged)
+        }
+    }
+
+    pub(super) fn save(&self, database: &mut Database) -> Result<(), LogError> {
+        let vote = self.hard_state.vote;
+        let query = sqlx::query(
+            "UPDATE node SET cluster = ?, start_counter = ?, term = ?, vote_node = ?, \
+             vote_storage = ?, digest = ? WHERE only = 1",
+        )
+        .bind(self.cluster.map(|cluster| cluster.0.to_be_bytes().to_vec()))
+        .bind(self.start_counter.cast_signed())
+        .bind(self.hard_state.term.0.cast_signed())
+        .bind(vote.map(|vote| vote.node.0.cast_signed()))
+        .bind(vote.map(|vote| vote.storage.0.to_be_bytes().to_vec()))
+        .bind(self.digest().to_vec());
+        let changed = database.execute(query)?;
+        assert_eq!(changed, 1, "the schema made the row");
+        Ok(())
+    }
+
+    fn new(storage: StorageId) -> Self {
+        Self {
+            storage,
+            cluster: None,
+            start_counter: 0,
+            hard_state: HardState::default(),
+        }
+    }
+
+    fn digest(&self) -> [u8; 16] {
+        let HardState { term, vote } = self.hard_state;
+        let mut hash = Sha256::new();
+        hash.update(self.storage.0.to_be_bytes());
+        hash.update([u8::from(self.cluster.is_some())]);
+        hash.update(self.cluster.map_or(0, |cluster| cluster.0).to_be_bytes());
+        hash.update(self.start_counter.to_be_bytes());
+        hash.update(term.0.to_be_bytes());
+        hash.update([u8::from(vote.is_some())]);
+        hash.update(vote.map_or(0, |vote| vote.node.0).to_be_bytes());
+        hash.update(vote.map_or(0, |vote| vote.storage.0).to_be_bytes());
+        first_half(&hash.finalize().into())
+    }
+}
+
+/// A random id of 16 bytes, or NULL.
+fn identifier(row: &SqliteRow, column: usize) -> Result<Option<u128>, LogError> {
+    let Some(bytes) = row.try_get::<Option<&[u8]>, _>(column)? else {
+        return Ok(None);
+    };
+    match bytes.try_into() {
+        Ok(bytes) => Ok(Some(u128::from_be_bytes(bytes))),
+        Err(_) => Err(LogError::NodeRowDamaged),
+    }
+}

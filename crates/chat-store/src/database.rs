@@ -1,0 +1,255 @@
+//! One SQLite file and one connection to it, for a thread that waits.
+//!
+//! What both databases share: the version that is required, how a file is made and opened, and the
+//! way from `async` sqlx to a plain call. Knows no tables.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use futures::executor::block_on;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow,
+};
+use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
+
+use crate::directory::{self, DirectoryLock};
+
+/// Older ones can corrupt a database when its write-ahead log is reset under a second connection.
+const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
+
+/// A prepared statement and its values.
+pub(crate) type BoundQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or a file in it could not be made, read or synced.
+    #[error("cannot prepare {path}")]
+    Prepare {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// Another process, or another part of this one, has the database open.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// This program was built with a SQLite that can lose data.
+    #[error("the built-in SQLite {found} is older than 3.51.3, which can corrupt its files")]
+    SqliteTooOld {
+        /// The version of the one that was built in.
+        found: String,
+    },
+    /// The file was written by a newer program, or by an altogether different one.
+    #[error("{path} has format {found}, and only format {known} is understood")]
+    UnknownFormat {
+        /// The database.
+        path: PathBuf,
+        /// Its format, SQLite's `user_version`.
+        found: i64,
+        /// The only one that this program reads and writes.
+        known: i64,
+    },
+    /// SQLite refused.
+    #[error("cannot open {path}")]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+}
+
+/// How one of the databases is made and opened.
+pub(crate) struct DatabaseFile {
+    pub(crate) path: PathBuf,
+    /// Beside the database, because SQLite's own locks on it come and go.
+    pub(crate) lock: PathBuf,
+    /// SQLite's `user_version`; 0 is a new file's.
+    pub(crate) format: i64,
+    /// Makes the tables, in one transaction with setting the format.
+    pub(crate) schema: &'static str,
+}
+
+/// A connection for one thread. Closed when dropped; only then is the lock released.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Option<SqliteConnection>,
+    path: PathBuf,
+    _lock: DirectoryLock,
+}
+
+impl DatabaseFile {
+    /// Opens the database with `options`, making directory, file and tables when they are missing.
+    pub(crate) fn open(&self, options: SqliteConnectOptions) -> Result<Database, OpenError> {
+        let prepare = |path: &Path, result: std::io::Result<()>| {
+            result.map_err(|source| OpenError::Prepare {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let directory = self
+            .path
+            .parent()
+            .expect("the path names a file in a directory");
+        prepare(directory, directory::create_directory(directory))?;
+        let lock = DirectoryLock::take(&self.lock)
+            .map_err(|source| OpenError::Prepare {
+                path: self.lock.clone(),
+                source,
+            })?
+            .ok_or_else(|| OpenError::InUse {
+                path: self.path.clone(),
+            })?;
+        let sqlite = |source| OpenError::Sqlite {
+            path: self.path.clone(),
+            source,
+        };
+        check_sqlite_version(&block_on(sqlite_version()).map_err(sqlite)?)?;
+        prepare(&self.path, directory::create_private_file(&self.path))?;
+
+        let options = options
+            .filename(&self.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .disable_statement_logging();
+        let connection = block_on(options.connect()).map_err(sqlite)?;
+        let mut database = Database {
+            connection: Some(connection),
+            path: self.path.clone(),
+            _lock: lock,
+        };
+        let found = database
+            .fetch_integer("PRAGMA user_version")
+            .map_err(sqlite)?;
+        if found == 0 {
+            database
+                .make_tables(self.schema, self.format)
+                .map_err(sqlite)?;
+            prepare(directory, directory::sync_directory(directory))?;
+        } else if found != self.format {
+            return Err(OpenError::UnknownFormat {
+                path: self.path.clone(),
+                found,
+                known: self.format,
+            });
+        }
+        Ok(database)
+    }
+}
+
+impl Database {
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
+        block_on(query.execute(self.connection())).map(|result| result.rows_affected())
+    }
+
+    /// The first row, if there is one.
+    pub(crate) fn fetch_optional(
+        &mut self,
+        query: BoundQuery<'_>,
+    ) -> sqlx::Result<Option<SqliteRow>> {
+        block_on(query.fetch_optional(self.connection()))
+    }
+
+    /// The only value of a statement that always gives one.
+    pub(crate) fn fetch_integer(&mut self, sql: &'static str) -> sqlx::Result<i64> {
+        block_on(sqlx::query(sql).fetch_one(self.connection()))?.try_get(0)
+    }
+
+    /// Shows each row to `visitor` until it breaks off; few rows are in memory at a time.
+    pub(crate) fn visit<E: From<sqlx::Error>>(
+        &mut self,
+        query: BoundQuery<'_>,
+        mut visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        block_on(async {
+            let mut rows = pin!(query.fetch(self.connection()));
+            while let Some(row) = rows.try_next().await? {
+                if visitor(&row)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Closes the file, so that an error is seen that dropping would only log.
+    pub(crate) fn close(mut self) -> sqlx::Result<()> {
+        match self.connection.take() {
+            Some(connection) => block_on(connection.close()),
+            None => Ok(()),
+        }
+    }
+
+    fn make_tables(&mut self, schema: &'static str, format: i64) -> sqlx::Result<()> {
+        let script = format!("BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {format}; COMMIT");
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
+        block_on(self.connection().execute(script)).map(drop)
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self.connection
+            .as_mut()
+            .expect("only `close` and `drop` take it")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        // Waiting for it keeps the lock until the file is really closed.
+        if let Err(error) = block_on(connection.close()) {
+            tracing::warn!(path = %self.path.display(), %error, "closing a database failed");
+        }
+    }
+}
+
+/// Asked of a database in memory, so that too old a SQLite never touches the file.
+async fn sqlite_version() -> sqlx::Result<String> {
+    let mut connection = SqliteConnectOptions::new().connect().await?;
+    let row = sqlx::query("SELECT sqlite_version()")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    row.try_get(0)
+}
+
+fn check_sqlite_version(found: &str) -> Result<(), OpenError> {
+    let numbers: Option<Vec<u32>> = found.split('.').map(|part| part.parse().ok()).collect();
+    match numbers {
+        Some(numbers) if numbers.as_slice() >= SQLITE_VERSION_MIN.as_slice() => Ok(()),
+        _ => Err(OpenError::SqliteTooOld {
+            found: found.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_with_the_wal_reset_bug_is_refused() {
+        let accepted = [
+            "3.51.2", "3.51.3", "3.51.10", "3.52.0", "4.0.0", "3.9.99", "", "3.51.x",
+        ]
+        .map(|version| check_sqlite_version(version).is_ok());
+        assert_eq!(
+            accepted,
+            [false, true, true, true, true, false, false, false]
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The data directory: readable by its owner alone, used by one process at a time, and with names
+//! that survive a power cut. Knows nothing of what the files hold.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Keeps other processes (and a second opening in this one) away until it is dropped.
+///
+/// The operating system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the lock at `path`; `None` when somebody else has it.
+    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = private_file_options()
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Makes `directory` and what is missing above it, so that the names outlive a power cut.
+pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .collect();
+    for path in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => sync_directory(parent_of(path))?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty file that only its owner may read, unless there is a file already.
+///
+/// SQLite gives its side files the permissions of the main one, but would make that one readable
+/// by everybody.
+pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
+    private_file_options()
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map(drop)
+}
+
+/// Makes the names in `directory` durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// How many bytes a database and its write-ahead log take on the disk.
+pub(crate) fn size_with_wal(path: &Path) -> io::Result<u64> {
+    let wal = match fs::metadata(wal_of(path)) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(fs::metadata(path)?.len() + wal)
+}
+
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn private_file_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
