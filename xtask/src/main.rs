@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod cluster;
 mod codegen;
 mod mutants;
 mod simulate;
@@ -21,6 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// A cluster of real servers on this machine.
+    Cluster(cluster::Arguments),
     /// Write crates/chat-proto/src/generated from proto/.
     Codegen {
         /// Write nothing; fail when something would change.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     let root = workspace::root();
     match command {
+        Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,

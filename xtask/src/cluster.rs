@@ -1,0 +1,225 @@
+//! `cargo xtask cluster`: a cluster of real servers on this machine, to use and to break.
+//!
+//! `up` leaves a small supervisor in the background, which starts the nodes and carries the links
+//! between them; every other command asks that supervisor or the nodes themselves. Everything is
+//! in one folder, `.cluster/` if no other is named.
+
+use std::ffi::OsString;
+use std::path::{self, Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+
+use control::Request;
+use layout::{Files, NODES_MAX, NodeId, PortOffset};
+use status::Format;
+
+mod control;
+mod down;
+mod layout;
+mod link_proxy;
+mod logs;
+mod node_config;
+mod node_process;
+mod process_identity;
+mod state;
+mod status;
+mod supervisor;
+mod up;
+
+/// Where a cluster lives when nothing else is said.
+const DEFAULT_FOLDER: &str = ".cluster";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The folder of the cluster: its data, logs and state.
+    #[arg(long, global = true, value_name = "FOLDER", default_value = DEFAULT_FOLDER)]
+    data: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build and start the cluster, or start what is dead of it.
+    Up {
+        /// How many nodes; fixed until `reset`. Three if nothing is said.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
+        nodes: Option<u8>,
+        /// Optimise the programs, for measurements.
+        #[arg(long)]
+        release: bool,
+        /// Added to every port, for a second cluster beside the first.
+        #[arg(long, default_value = "0")]
+        port_offset: PortOffset,
+    },
+    /// Stop everything; messages stay.
+    Down,
+    /// Show every node. Ends with 0 healthy, 1 degraded, 2 without quorum.
+    Status {
+        #[arg(short, long, value_enum, default_value = "table")]
+        output: Format,
+        /// Show it again every second.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// End a node at once (SIGKILL).
+    Kill { node: Target },
+    /// End a node in order (SIGTERM).
+    Stop { node: Target },
+    /// Freeze a node (SIGSTOP).
+    Pause { node: Target },
+    /// Let a frozen node go on (SIGCONT).
+    Resume { node: Target },
+    /// Start a node, after stopping it if it runs.
+    Restart { node: Target },
+    /// Swallow everything between a node and the others.
+    Cut { node: Target },
+    /// Reconnect a node, or all of them.
+    Heal { node: Option<Target> },
+    /// Show what the nodes printed.
+    Logs {
+        node: Option<NodeId>,
+        /// Go on with what is added.
+        #[arg(short, long)]
+        follow: bool,
+        /// How many lines of each node to begin with.
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: usize,
+    },
+    /// Delete one node's data and start it empty, or delete the whole cluster.
+    Reset { node: Option<Target> },
+    /// The background process itself.
+    #[command(hide = true)]
+    Supervise,
+    /// What a node's process does before it becomes the server.
+    #[command(hide = true)]
+    RunNode {
+        #[arg(long)]
+        parent: u32,
+        #[arg(last = true)]
+        program: Vec<OsString>,
+    },
+}
+
+/// A node by its number, or whichever leads now.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Node(NodeId),
+    Leader,
+}
+
+impl FromStr for Target {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "leader" {
+            return Ok(Self::Leader);
+        }
+        text.parse()
+            .map(Self::Node)
+            .with_context(|| format!("neither `leader` nor a node from 1 to {NODES_MAX}"))
+    }
+}
+
+/// Runs one cluster command.
+pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
+    let files = Files::new(folder(root, &arguments.data)?);
+    let asked = match arguments.command {
+        Command::Up {
+            nodes,
+            release,
+            port_offset,
+        } => {
+            return up::run(
+                root,
+                &files,
+                up::Options {
+                    nodes,
+                    release,
+                    ports: port_offset,
+                },
+            );
+        }
+        Command::Down => return down::run(&files).map(success),
+        Command::Status {
+            output,
+            watch: true,
+        } => return status::watch(&files, output),
+        Command::Status {
+            output,
+            watch: false,
+        } => return status::print(&files, output),
+        Command::Logs {
+            node,
+            follow,
+            lines,
+        } => {
+            return logs::run(&files, node, lines, follow).map(success);
+        }
+        Command::Reset { node: None } => return down::reset(&files).map(success),
+        Command::Supervise => return supervisor::run(files).map(success),
+        Command::RunNode { parent, program } => {
+            return node_process::become_node(parent, &program).map(success);
+        }
+        Command::Heal { node: None } => Request::HealAll,
+        Command::Heal { node: Some(node) } => Request::Heal {
+            node: node.resolve(&files)?,
+        },
+        Command::Reset { node: Some(node) } => Request::Reset {
+            node: node.resolve(&files)?,
+        },
+        Command::Kill { node } => Request::Kill {
+            node: node.resolve(&files)?,
+        },
+        Command::Stop { node } => Request::Stop {
+            node: node.resolve(&files)?,
+        },
+        Command::Pause { node } => Request::Pause {
+            node: node.resolve(&files)?,
+        },
+        Command::Resume { node } => Request::Resume {
+            node: node.resolve(&files)?,
+        },
+        Command::Restart { node } => Request::Restart {
+            node: node.resolve(&files)?,
+        },
+        Command::Cut { node } => Request::Cut {
+            node: node.resolve(&files)?,
+        },
+    };
+    println!("{}", ask(&files, asked)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn success((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+fn ask(files: &Files, request: Request) -> Result<String> {
+    let state = state::ClusterState::read(files)?;
+    if state.is_none_or(|state| state.supervisor().is_none()) {
+        anyhow::bail!("the cluster is not up; `cargo xtask cluster up` starts it");
+    }
+    control::ask(&files.control_socket(), request)
+}
+
+impl Target {
+    fn resolve(self, files: &Files) -> Result<NodeId> {
+        match self {
+            Self::Node(node) => Ok(node),
+            Self::Leader => status::leader(files),
+        }
+    }
+}
+
+/// The default is beside the root manifest, wherever we are called; a named folder is where the
+/// person is.
+fn folder(root: &Path, data: &Path) -> Result<PathBuf> {
+    if data == Path::new(DEFAULT_FOLDER) {
+        return Ok(root.join(data));
+    }
+    path::absolute(data).with_context(|| format!("finding {}", data.display()))
+}

@@ -1,0 +1,217 @@
+//! Which addresses a local cluster listens on, and where its files are.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// More nodes only make a majority slower; the link ports are laid out for this many.
+pub(super) const NODES_MAX: u8 = 7;
+
+const FIRST_CLIENT_PORT: u16 = 7401;
+const FIRST_PEER_PORT: u16 = 7501;
+const FIRST_LINK_PORT: u16 = 7600;
+
+/// Above begins what the system hands out to outgoing connections.
+const PORT_MAX: u16 = 32_767;
+
+/// The number of a node, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct NodeId(u8);
+
+impl NodeId {
+    /// All nodes of a cluster of this size.
+    pub(super) fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
+        (1..=count).map(Self)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse() {
+            Ok(number) if (1..=NODES_MAX).contains(&number) => Ok(Self(number)),
+            _ => bail!("a node is a number from 1 to {NODES_MAX}"),
+        }
+    }
+}
+
+/// The way from one node to another; the opposite way is a link of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Link {
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+}
+
+impl Link {
+    /// Every link of a cluster of this size.
+    pub(super) fn all(count: u8) -> impl Iterator<Item = Self> {
+        NodeId::all(count)
+            .flat_map(move |from| NodeId::all(count).map(move |to| Self { from, to }))
+            .filter(|link| link.from != link.to)
+    }
+
+    pub(super) fn touches(self, node: NodeId) -> bool {
+        self.from == node || self.to == node
+    }
+}
+
+/// Added to every port, so that a second cluster can run beside the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct PortOffset(u16);
+
+impl FromStr for PortOffset {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let limit = PORT_MAX - FIRST_LINK_PORT - 64;
+        match text.parse() {
+            Ok(offset) if offset <= limit => Ok(Self(offset)),
+            _ => bail!("a port offset is a number from 0 to {limit}"),
+        }
+    }
+}
+
+impl PortOffset {
+    pub(super) fn client_address(self, node: NodeId) -> SocketAddr {
+        self.local(FIRST_CLIENT_PORT + u16::from(node.0) - 1)
+    }
+
+    pub(super) fn peer_address(self, node: NodeId) -> SocketAddr {
+        self.local(FIRST_PEER_PORT + u16::from(node.0) - 1)
+    }
+
+    /// Where `from` dials in order to reach `to`.
+    pub(super) fn link_address(self, link: Link) -> SocketAddr {
+        let Link { from, to } = link;
+        self.local(FIRST_LINK_PORT + (u16::from(from.0) - 1) * 8 + u16::from(to.0))
+    }
+
+    fn local(self, port: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, port + self.0).into()
+    }
+}
+
+/// The files of one cluster, all in one folder.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// The folder must be an absolute path: several processes with different folders use it.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        assert!(folder.is_absolute(), "{} is not absolute", folder.display());
+        Self { folder }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder.join("cluster.json")
+    }
+
+    /// The addresses as a client sees them.
+    pub(super) fn client_config(&self) -> PathBuf {
+        self.folder.join("cluster.toml")
+    }
+
+    pub(super) fn control_socket(&self) -> PathBuf {
+        self.folder.join("supervisor.sock")
+    }
+
+    pub(super) fn supervisor_log(&self) -> PathBuf {
+        self.folder.join("supervisor.log")
+    }
+
+    /// Held by a command that starts or removes the cluster.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+
+    /// Copies of our programs, so that a build does not change what is running.
+    pub(super) fn programs(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.programs().join(name)
+    }
+
+    pub(super) fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    pub(super) fn log(&self, node: NodeId) -> PathBuf {
+        self.logs().join(format!("node-{node}.log"))
+    }
+
+    pub(super) fn node_config(&self, node: NodeId) -> PathBuf {
+        self.folder.join(format!("node-{node}.toml"))
+    }
+
+    pub(super) fn data(&self, node: NodeId) -> PathBuf {
+        self.folder.join(format!("node-{node}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Link, NODES_MAX, NodeId, PortOffset};
+
+    #[test]
+    fn no_two_listeners_share_a_port() {
+        let ports = PortOffset::default();
+        let mut addresses = BTreeSet::new();
+        let mut count = 0;
+        for node in NodeId::all(NODES_MAX) {
+            addresses.extend([ports.client_address(node), ports.peer_address(node)]);
+            count += 2;
+        }
+        for link in Link::all(NODES_MAX) {
+            addresses.insert(ports.link_address(link));
+            count += 1;
+        }
+        assert_eq!(count, 7 + 7 + 42);
+        assert_eq!(addresses.len(), count);
+    }
+
+    #[test]
+    fn ports_are_the_documented_ones() {
+        let ports = PortOffset::default();
+        let (one, three) = (NodeId(1), NodeId(3));
+        assert_eq!(ports.client_address(three).to_string(), "127.0.0.1:7403");
+        assert_eq!(ports.peer_address(one).to_string(), "127.0.0.1:7501");
+        let link = Link {
+            from: three,
+            to: one,
+        };
+        assert_eq!(ports.link_address(link).to_string(), "127.0.0.1:7617");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for text in ["0", "8", "-1", "one", ""] {
+            assert!(text.parse::<NodeId>().is_err(), "{text}");
+        }
+        assert!("7".parse::<NodeId>().is_ok());
+        assert!("1000".parse::<PortOffset>().is_ok());
+        assert!("25104".parse::<PortOffset>().is_err());
+    }
+}

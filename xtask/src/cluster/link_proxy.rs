@@ -1,0 +1,345 @@
+//! Carries the connections from one node to another, so that a link can be cut and healed without
+//! privileges and without the nodes having any part in it.
+//!
+//! A cut link behaves as a network that swallows everything: connections stay open, new ones are
+//! accepted and hang, and nobody learns that the other side has closed. Healing closes every
+//! connection that lost something, because the rest of its bytes would make no sense.
+//! Blocking threads carry the bytes: two a connection, and a cluster has a few dozen of them.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// As much as a batch of entries usually is; more would only lengthen one copy.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A dial on one machine is answered at once, or the machine is in trouble.
+const DIAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Handle of one link's proxy; it lives until the process ends.
+#[derive(Debug)]
+pub(super) struct LinkProxy {
+    gate: Arc<Gate>,
+}
+
+/// What all connections of a link share.
+#[derive(Debug, Default)]
+struct Gate {
+    cut: AtomicBool,
+    connections: Mutex<Vec<Arc<Connection>>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    dialer: TcpStream,
+    /// Absent when the connection was made while the link was cut.
+    target: Option<TcpStream>,
+    /// Bytes, or a close, did not get through: it can only be closed.
+    lossy: AtomicBool,
+    /// How many of its directions have ended.
+    ended: AtomicU8,
+}
+
+impl LinkProxy {
+    /// Listens on one address and carries what comes to the other.
+    pub(super) fn start(listener: TcpListener, target: SocketAddr) -> Result<Self> {
+        let gate = Arc::new(Gate::default());
+        let shared = Arc::clone(&gate);
+        thread::Builder::new()
+            .name(format!("link to {target}"))
+            .spawn(move || accept(&listener, target, &shared))
+            .context("starting a link's thread")?;
+        Ok(Self { gate })
+    }
+
+    /// Swallows everything from now on.
+    pub(super) fn cut(&self) {
+        self.gate.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Carries again, and closes what was damaged by the cut.
+    pub(super) fn heal(&self) {
+        self.gate.cut.store(false, Ordering::SeqCst);
+        for connection in self.gate.lock().iter() {
+            if connection.lossy.load(Ordering::SeqCst) {
+                connection.close();
+            }
+        }
+    }
+}
+
+impl Gate {
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+
+    /// The list is whole after every step, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, connection: &Arc<Connection>) {
+        self.lock().retain(|other| !Arc::ptr_eq(other, connection));
+    }
+}
+
+impl Connection {
+    fn close(&self) {
+        for stream in [Some(&self.dialer), self.target.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            // It fails when the stream is closed already, which is what is wanted.
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, target: SocketAddr, gate: &Arc<Gate>) {
+    loop {
+        let carried = match listener.accept() {
+            Ok((dialer, _)) => carry(dialer, target, gate),
+            Err(error) => {
+                // Out of file descriptors, most likely: give the others time to close some.
+                thread::sleep(Duration::from_millis(10));
+                Err(error.into())
+            }
+        };
+        if let Err(error) = carried {
+            eprintln!("link to {target}: {error:#}");
+        }
+    }
+}
+
+/// Begins to carry an accepted connection; dropping it refuses it.
+fn carry(dialer: TcpStream, target: SocketAddr, gate: &Arc<Gate>) -> Result<()> {
+    dialer.set_nodelay(true).context("setting TCP_NODELAY")?;
+    let hangs = gate.is_cut();
+    let target = if hangs {
+        None
+    } else {
+        match TcpStream::connect_timeout(&target, DIAL_LIMIT) {
+            Ok(stream) => Some(stream),
+            // Nobody is there: the dialer sees the end before any byte, as good as a refusal.
+            Err(_) => return Ok(()),
+        }
+    };
+    if let Some(target) = &target {
+        target.set_nodelay(true).context("setting TCP_NODELAY")?;
+    }
+    let directions = if hangs { 1 } else { 2 };
+    let ended = AtomicU8::new(2 - directions);
+    let connection = Arc::new(Connection {
+        dialer,
+        target,
+        lossy: AtomicBool::new(hangs),
+        ended,
+    });
+    gate.lock().push(Arc::clone(&connection));
+    if hangs && !gate.is_cut() {
+        // Healed in between, perhaps before the connection was listed.
+        connection.close();
+    }
+    for direction in [Direction::ToTarget, Direction::ToDialer]
+        .into_iter()
+        .take(directions.into())
+    {
+        let (connection, gate) = (Arc::clone(&connection), Arc::clone(gate));
+        thread::Builder::new()
+            .name("link connection".to_owned())
+            .spawn(move || {
+                pump(&connection, &gate, direction);
+                if connection.ended.fetch_add(1, Ordering::SeqCst) == 1 {
+                    gate.forget(&connection);
+                }
+            })
+            .context("starting a connection's thread")?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    ToTarget,
+    ToDialer,
+}
+
+/// Carries one direction until it ends.
+fn pump(connection: &Connection, gate: &Gate, direction: Direction) {
+    let target = connection.target.as_ref();
+    let (source, sink) = match direction {
+        Direction::ToTarget => (Some(&connection.dialer), target),
+        Direction::ToDialer => (target, Some(&connection.dialer)),
+    };
+    let Some(mut source) = source else { return };
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        // An error is the end as well: whoever reset the connection does not want it any more.
+        let length = source.read(&mut buffer).unwrap_or(0);
+        if gate.is_cut() {
+            connection.lossy.store(true, Ordering::SeqCst);
+            // Either this sees that the link was healed in between, or healing sees the loss.
+            if gate.is_cut() {
+                if length == 0 {
+                    return;
+                }
+                continue;
+            }
+        }
+        let carries = length > 0 && !connection.lossy.load(Ordering::SeqCst);
+        if !carries || sink.is_none_or(|mut sink| sink.write_all(&buffer[..length]).is_err()) {
+            break;
+        }
+    }
+    connection.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::LinkProxy;
+
+    /// Long enough for anything that happens at all on this machine.
+    const DEADLINE: Duration = Duration::from_secs(10);
+    /// How long a test watches that nothing happens.
+    const SILENCE: Duration = Duration::from_millis(50);
+
+    struct Setup {
+        proxy: LinkProxy,
+        address: SocketAddr,
+        target: Option<TcpListener>,
+    }
+
+    fn setup() -> Setup {
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = LinkProxy::start(listener, target.local_addr().unwrap()).unwrap();
+        Setup {
+            proxy,
+            address,
+            target: Some(target),
+        }
+    }
+
+    impl Setup {
+        fn dial(&self) -> TcpStream {
+            let stream = TcpStream::connect(self.address).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream
+        }
+
+        fn accept(&self) -> TcpStream {
+            let (stream, _) = self.target.as_ref().unwrap().accept().unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream
+        }
+
+        fn connected(&self) -> (TcpStream, TcpStream) {
+            let dialer = self.dial();
+            (dialer, self.accept())
+        }
+    }
+
+    fn assert_carries(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) {
+        from.write_all(bytes).unwrap();
+        let mut received = vec![0; bytes.len()];
+        to.read_exact(&mut received).unwrap();
+        assert_eq!(received, bytes);
+    }
+
+    fn assert_silent(stream: &mut TcpStream) {
+        stream.set_read_timeout(Some(SILENCE)).unwrap();
+        let error = stream.read(&mut [0; 1]).expect_err("nothing should arrive");
+        assert!(
+            matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            "{error}"
+        );
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    }
+
+    fn assert_closed(stream: &mut TcpStream) {
+        match stream.read(&mut [0; 1]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("the connection is not closed: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_directions_are_carried() {
+        let setup = setup();
+        let (mut dialer, mut target) = setup.connected();
+        assert_carries(&mut dialer, &mut target, b"request");
+        assert_carries(&mut target, &mut dialer, b"response");
+        let long: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
+        assert_carries(&mut dialer, &mut target, &long);
+    }
+
+    #[test]
+    fn a_close_reaches_the_other_side_at_once() {
+        let setup = setup();
+        let (mut dialer, target) = setup.connected();
+        drop(target);
+        assert_closed(&mut dialer);
+        let (dialer, mut target) = setup.connected();
+        drop(dialer);
+        assert_closed(&mut target);
+    }
+
+    #[test]
+    fn a_dead_target_refuses() {
+        let mut setup = setup();
+        setup.target = None;
+        assert_closed(&mut setup.dial());
+    }
+
+    #[test]
+    fn a_cut_link_swallows_and_connections_stay_open() {
+        let setup = setup();
+        let (mut dialer, mut target) = setup.connected();
+        setup.proxy.cut();
+        dialer.write_all(b"lost").unwrap();
+        assert_silent(&mut target);
+        drop(target);
+        assert_silent(&mut dialer);
+    }
+
+    #[test]
+    fn a_connection_made_during_a_cut_hangs_until_it_is_healed() {
+        let setup = setup();
+        setup.proxy.cut();
+        let mut dialer = setup.dial();
+        dialer.write_all(b"anybody?").unwrap();
+        assert_silent(&mut dialer);
+        setup.proxy.heal();
+        assert_closed(&mut dialer);
+        let (mut dialer, mut target) = setup.connected();
+        assert_carries(&mut dialer, &mut target, b"again");
+    }
+
+    #[test]
+    fn healing_closes_what_lost_something_and_keeps_the_rest() {
+        let setup = setup();
+        let (mut damaged, mut damaged_target) = setup.connected();
+        let (mut whole, mut whole_target) = setup.connected();
+        setup.proxy.cut();
+        damaged.write_all(b"lost").unwrap();
+        assert_silent(&mut damaged_target);
+        setup.proxy.heal();
+        assert_closed(&mut damaged);
+        assert_closed(&mut damaged_target);
+        assert_carries(&mut whole, &mut whole_target, b"kept");
+        assert_carries(&mut whole_target, &mut whole, b"too");
+    }
+}

@@ -1,0 +1,93 @@
+//! Which process a number means: a number alone may belong to somebody else by now.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// A process by its number and the moment it started, in clock ticks since the machine did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProcessIdentity {
+    pub(super) pid: u32,
+    pub(super) started: u64,
+}
+
+impl ProcessIdentity {
+    /// The process that has this number now.
+    pub(super) fn of(pid: u32) -> Result<Self> {
+        let path = format!("/proc/{pid}/stat");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let started = start_of(&text).with_context(|| format!("{path} has no start time"))?;
+        Ok(Self { pid, started })
+    }
+
+    /// Whether the process still runs. One that ended and was not waited for does not.
+    pub(super) fn is_alive(self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        start_of(&stat) == Some(self.started) && !matches!(state_of(&stat), Some("Z" | "X"))
+    }
+
+    /// Sends a signal unless the process is gone.
+    pub(super) fn signal(self, signal: Signal) -> Result<()> {
+        if !self.is_alive() {
+            return Ok(());
+        }
+        let pid = i32::try_from(self.pid).context("a process number fits an i32")?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("sending {signal} to {pid}"))
+    }
+}
+
+/// The fields after the program's name, which is in parentheses and may contain anything.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace())
+}
+
+fn state_of(stat: &str) -> Option<&str> {
+    fields(stat)?.next()
+}
+
+/// Field 22 of the line, that is the twentieth after the name.
+fn start_of(stat: &str) -> Option<u64> {
+    fields(stat)?.nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{self, Command, Stdio};
+
+    use nix::sys::signal::Signal;
+
+    use super::{ProcessIdentity, start_of, state_of};
+
+    #[test]
+    fn a_name_may_contain_anything() {
+        let line = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1";
+        assert_eq!(state_of(line), Some("S"));
+        assert_eq!(start_of(line), Some(12345));
+        assert_eq!(start_of("rubbish"), None);
+    }
+
+    #[test]
+    fn another_start_is_another_process() {
+        let myself = ProcessIdentity::of(process::id()).unwrap();
+        assert!(myself.is_alive());
+        let earlier = ProcessIdentity {
+            started: myself.started + 1,
+            ..myself
+        };
+        assert!(!earlier.is_alive());
+        earlier.signal(Signal::SIGKILL).unwrap();
+    }
+
+    #[test]
+    fn a_killed_process_is_not_alive() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap();
+        assert!(identity.is_alive());
+        identity.signal(Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+        assert!(!identity.is_alive());
+    }
+}

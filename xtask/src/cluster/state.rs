@@ -1,0 +1,174 @@
+//! `cluster.json`: what anybody may want to know about a local cluster without asking it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::layout::{Files, NodeId, PortOffset};
+use super::process_identity::ProcessIdentity;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClusterState {
+    /// How the programs were built: `debug` or `release`.
+    pub(super) profile: String,
+    pub(super) port_offset: PortOffset,
+    /// `null` when the cluster is down.
+    pub(super) supervisor_pid: Option<u32>,
+    /// When that process started, in clock ticks since the machine did.
+    pub(super) supervisor_started: Option<u64>,
+    pub(super) control_socket: PathBuf,
+    /// Addresses of all nodes, for the option `--config` of the programs.
+    pub(super) client_config: PathBuf,
+    pub(super) nodes: Vec<NodeState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NodeState {
+    pub(super) id: NodeId,
+    pub(super) client_address: SocketAddr,
+    /// Where the node itself listens; others reach it through a link.
+    pub(super) peer_address: SocketAddr,
+    pub(super) condition: Condition,
+    /// Whether its links are cut.
+    pub(super) cut: bool,
+    pub(super) pid: Option<u32>,
+    pub(super) started: Option<u64>,
+    pub(super) data_directory: PathBuf,
+    pub(super) log: PathBuf,
+}
+
+/// What the supervisor knows about a node's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Condition {
+    Running,
+    Paused,
+    Down,
+}
+
+impl ClusterState {
+    /// A cluster that has not been started.
+    pub(super) fn new(files: &Files, ports: PortOffset, count: u8, profile: &str) -> Self {
+        let node = |id| NodeState {
+            id,
+            client_address: ports.client_address(id),
+            peer_address: ports.peer_address(id),
+            condition: Condition::Down,
+            cut: false,
+            pid: None,
+            started: None,
+            data_directory: files.data(id),
+            log: files.log(id),
+        };
+        Self {
+            profile: profile.to_owned(),
+            port_offset: ports,
+            supervisor_pid: None,
+            supervisor_started: None,
+            control_socket: files.control_socket(),
+            client_config: files.client_config(),
+            nodes: NodeId::all(count).map(node).collect(),
+        }
+    }
+
+    /// The state on disk; `None` when there is no cluster.
+    pub(super) fn read(files: &Files) -> Result<Option<Self>> {
+        let path = files.state();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let state = serde_json::from_slice(&text).with_context(|| {
+            format!(
+                "{} is damaged; `cargo xtask cluster reset` starts afresh",
+                path.display()
+            )
+        })?;
+        Ok(Some(state))
+    }
+
+    /// Replaces the file as a whole: a reader sees the old or the new one.
+    pub(super) fn write(&self, files: &Files) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self).context("writing the state as JSON")?;
+        let path = files.state();
+        let draft = path.with_extension("json.new");
+        fs::write(&draft, text).with_context(|| format!("writing {}", draft.display()))?;
+        fs::rename(&draft, &path).with_context(|| format!("replacing {}", path.display()))
+    }
+
+    pub(super) fn node_count(&self) -> u8 {
+        u8::try_from(self.nodes.len()).unwrap_or(u8::MAX)
+    }
+
+    /// The supervisor, if it is running.
+    pub(super) fn supervisor(&self) -> Option<ProcessIdentity> {
+        let identity = ProcessIdentity {
+            pid: self.supervisor_pid?,
+            started: self.supervisor_started?,
+        };
+        identity.is_alive().then_some(identity)
+    }
+
+    /// Processes of nodes that are running.
+    pub(super) fn living_nodes(&self) -> Vec<ProcessIdentity> {
+        self.nodes
+            .iter()
+            .filter_map(|node| {
+                Some(ProcessIdentity {
+                    pid: node.pid?,
+                    started: node.started?,
+                })
+            })
+            .filter(|identity| identity.is_alive())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::super::layout::{Files, PortOffset};
+    use super::{ClusterState, Condition};
+
+    #[test]
+    fn the_state_survives_the_disk() {
+        let folder = env::temp_dir().join(format!("xtask-state-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let files = Files::new(folder.clone());
+        assert_eq!(ClusterState::read(&files).unwrap(), None);
+
+        let mut state = ClusterState::new(&files, PortOffset::default(), 3, "debug");
+        state.nodes[1].condition = Condition::Paused;
+        state.nodes[1].pid = Some(7);
+        state.write(&files).unwrap();
+        assert_eq!(ClusterState::read(&files).unwrap(), Some(state));
+        let text = fs::read_to_string(files.state()).unwrap();
+        assert!(
+            text.contains("\"client_address\": \"127.0.0.1:7402\""),
+            "{text}"
+        );
+        assert!(text.contains("\"condition\": \"paused\""), "{text}");
+
+        fs::write(files.state(), "{").unwrap();
+        let error = ClusterState::read(&files).unwrap_err();
+        assert!(error.to_string().contains("cluster reset"), "{error}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_cluster_that_was_not_started_is_not_running() {
+        let files = Files::new(env::temp_dir());
+        let mut state = ClusterState::new(&files, PortOffset::default(), 3, "debug");
+        assert!(state.supervisor().is_none() && state.living_nodes().is_empty());
+        state.supervisor_pid = Some(process::id());
+        state.supervisor_started = Some(1);
+        assert!(
+            state.supervisor().is_none(),
+            "the number belongs to another process"
+        );
+    }
+}

@@ -1,0 +1,390 @@
+//! The background process of a local cluster: it starts the nodes, carries the links between them,
+//! and does to both what it is asked on its control socket.
+//!
+//! One thread decides; every other thread only waits for something and reports it as an event.
+//! A node that ends is not started again on its own: whoever killed it wants to see it dead.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::net::TcpListener;
+use std::process;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::setsid;
+
+use super::control::{self, Request, Response};
+use super::layout::{Files, Link, NodeId};
+use super::link_proxy::LinkProxy;
+use super::node_process::NodeProcess;
+use super::process_identity::ProcessIdentity;
+use super::state::{ClusterState, Condition, NodeState};
+
+/// One request is handled at a time, and a node ends once a start: few can be waiting.
+const EVENTS_MAX: usize = 64;
+
+/// A node that has not ended by then after SIGTERM is killed.
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What can happen to a supervisor.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Somebody asked for something on the control socket.
+    Requested(Request, SyncSender<Response>),
+    /// A node's process has ended and waits to be reaped.
+    Ended(NodeId, ProcessIdentity),
+    /// SIGTERM, SIGINT or SIGHUP.
+    Terminated,
+}
+
+struct Supervisor {
+    files: Files,
+    state: ClusterState,
+    links: BTreeMap<Link, LinkProxy>,
+    processes: BTreeMap<NodeId, NodeProcess>,
+    sender: SyncSender<Event>,
+    events: Receiver<Event>,
+    /// What happened while something else was waited for.
+    deferred: VecDeque<Event>,
+}
+
+/// Runs until it is told to end; the state must have been written before.
+pub(super) fn run(files: Files) -> Result<()> {
+    setsid().context("leaving the terminal")?;
+    Supervisor::start(files)?.serve()
+}
+
+impl Supervisor {
+    fn start(files: Files) -> Result<Self> {
+        let mut state = ClusterState::read(&files)?.context("there is no cluster.json")?;
+        let identity = ProcessIdentity::of(process::id())?;
+        state.supervisor_pid = Some(identity.pid);
+        state.supervisor_started = Some(identity.started);
+
+        let (sender, events) = mpsc::sync_channel(EVENTS_MAX);
+        // Before any thread starts: all of them inherit the mask, and only one waits.
+        watch_signals(sender.clone())?;
+        let mut links = BTreeMap::new();
+        for link in Link::all(state.node_count()) {
+            let address = state.port_offset.link_address(link);
+            let listener =
+                TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
+            links.insert(
+                link,
+                LinkProxy::start(listener, state.port_offset.peer_address(link.to))?,
+            );
+        }
+        let listener = control::bind(&files.control_socket())?;
+        let requests = sender.clone();
+        thread::Builder::new()
+            .name("control socket".to_owned())
+            .spawn(move || control::serve(&listener, &requests))
+            .context("starting the control socket's thread")?;
+        let processes = BTreeMap::new();
+        let deferred = VecDeque::new();
+        Ok(Self {
+            files,
+            state,
+            links,
+            processes,
+            sender,
+            events,
+            deferred,
+        })
+    }
+
+    fn serve(mut self) -> Result<()> {
+        self.start_dead()?;
+        loop {
+            let event = match self.deferred.pop_front() {
+                Some(event) => event,
+                None => self
+                    .events
+                    .recv()
+                    .context("every thread of ours has ended")?,
+            };
+            match event {
+                Event::Ended(node, identity) => self.handle_ended(node, identity)?,
+                Event::Terminated => return self.shut_down(),
+                Event::Requested(request, reply) => {
+                    let response = match self.handle_request(request) {
+                        Ok(message) => Response { ok: true, message },
+                        Err(error) => Response {
+                            ok: false,
+                            message: format!("{error:#}"),
+                        },
+                    };
+                    println!("{}", response.message);
+                    // The asker may have given up; the deed is done all the same.
+                    reply.send(response).ok();
+                }
+            }
+        }
+    }
+
+    fn handle_request(&mut self, request: Request) -> Result<String> {
+        match request {
+            Request::Ping => Ok("the supervisor is here".to_owned()),
+            Request::StartDead => self.start_dead(),
+            Request::Kill { node } => self.kill(node),
+            Request::Stop { node } => self.stop(node),
+            Request::Pause { node } => self.pause(node),
+            Request::Resume { node } => self.resume(node),
+            Request::Restart { node } => self.restart(node),
+            Request::Cut { node } => self.cut(node),
+            Request::Heal { node } => self.heal(node),
+            Request::HealAll => self.heal_all(),
+            Request::Reset { node } => self.reset(node),
+        }
+    }
+
+    fn start_dead(&mut self) -> Result<String> {
+        let nodes: Vec<NodeId> = self.state.nodes.iter().map(|node| node.id).collect();
+        let dead: Vec<NodeId> = nodes
+            .into_iter()
+            .filter(|node| !self.processes.contains_key(node))
+            .collect();
+        for node in &dead {
+            self.start_node(*node)?;
+        }
+        self.record()?;
+        let names: Vec<String> = dead.iter().map(ToString::to_string).collect();
+        Ok(match names.len() {
+            0 => "every node was running".to_owned(),
+            1 => format!("node {} was started", names[0]),
+            _ => format!("nodes {} were started", names.join(", ")),
+        })
+    }
+
+    fn kill(&mut self, node: NodeId) -> Result<String> {
+        let Some(process) = self.process(node)? else {
+            return Ok(is_down(node));
+        };
+        let pid = process.identity.pid;
+        process.signal(Signal::SIGKILL)?;
+        self.wait_for_end(node, STOP_LIMIT)?;
+        Ok(format!("node {node} was killed (pid {pid})"))
+    }
+
+    fn stop(&mut self, node: NodeId) -> Result<String> {
+        if self.process(node)?.is_none() {
+            return Ok(is_down(node));
+        }
+        self.stop_all(&[node])?;
+        Ok(format!("node {node} has stopped"))
+    }
+
+    fn pause(&mut self, node: NodeId) -> Result<String> {
+        let Some(process) = self.process(node)? else {
+            return Ok(is_down(node));
+        };
+        process.signal(Signal::SIGSTOP)?;
+        process.paused = true;
+        self.record()?;
+        Ok(format!(
+            "node {node} is paused; `resume {node}` lets it go on"
+        ))
+    }
+
+    fn resume(&mut self, node: NodeId) -> Result<String> {
+        let Some(process) = self.process(node)? else {
+            return Ok(is_down(node));
+        };
+        process.signal(Signal::SIGCONT)?;
+        process.paused = false;
+        self.record()?;
+        Ok(format!("node {node} goes on"))
+    }
+
+    fn restart(&mut self, node: NodeId) -> Result<String> {
+        if self.process(node)?.is_some() {
+            self.stop_all(&[node])?;
+        }
+        self.start_node(node)?;
+        self.record()?;
+        Ok(format!("node {node} was started"))
+    }
+
+    fn reset(&mut self, node: NodeId) -> Result<String> {
+        if self.process(node)?.is_some() {
+            self.stop_all(&[node])?;
+        }
+        let data = self.files.data(node);
+        if data.exists() {
+            fs::remove_dir_all(&data).with_context(|| format!("removing {}", data.display()))?;
+        }
+        self.start_node(node)?;
+        self.record()?;
+        Ok(format!("node {node} lost its data and was started empty"))
+    }
+
+    fn cut(&mut self, node: NodeId) -> Result<String> {
+        self.entry(node)?.cut = true;
+        self.apply_cuts()?;
+        Ok(format!(
+            "node {node} is cut off from the other nodes; `heal {node}` reconnects it"
+        ))
+    }
+
+    fn heal(&mut self, node: NodeId) -> Result<String> {
+        self.entry(node)?.cut = false;
+        self.apply_cuts()?;
+        Ok(format!("node {node} is connected to the other nodes"))
+    }
+
+    fn heal_all(&mut self) -> Result<String> {
+        for entry in &mut self.state.nodes {
+            entry.cut = false;
+        }
+        self.apply_cuts()?;
+        Ok("every node is connected to the others".to_owned())
+    }
+
+    fn apply_cuts(&mut self) -> Result<()> {
+        let is_cut = |link: &Link| {
+            self.state
+                .nodes
+                .iter()
+                .any(|node| node.cut && link.touches(node.id))
+        };
+        for (link, proxy) in &self.links {
+            if is_cut(link) {
+                proxy.cut();
+            } else {
+                proxy.heal();
+            }
+        }
+        self.record()
+    }
+
+    /// What is known about a node; an error when the cluster has no such node.
+    fn entry(&mut self, node: NodeId) -> Result<&mut NodeState> {
+        let count = self.state.nodes.len();
+        let entry = self.state.nodes.iter_mut().find(|entry| entry.id == node);
+        entry.with_context(|| format!("there is no node {node}; the cluster has {count}"))
+    }
+
+    /// The process of a node, if it has one; an error when the cluster has no such node.
+    fn process(&mut self, node: NodeId) -> Result<Option<&mut NodeProcess>> {
+        self.entry(node)?;
+        Ok(self.processes.get_mut(&node))
+    }
+
+    fn start_node(&mut self, node: NodeId) -> Result<()> {
+        let command = [
+            self.files.program("chat-server").into_os_string(),
+            "--id".into(),
+            node.to_string().into(),
+            "--config".into(),
+            self.files.node_config(node).into_os_string(),
+        ];
+        let process = NodeProcess::start(node, &command, &self.files.log(node), &self.sender)?;
+        println!("node {node} runs as pid {}", process.identity.pid);
+        self.processes.insert(node, process);
+        Ok(())
+    }
+
+    /// Stops these nodes together: asks, waits, and kills what does not go.
+    fn stop_all(&mut self, nodes: &[NodeId]) -> Result<()> {
+        for process in nodes.iter().filter_map(|node| self.processes.get(node)) {
+            process.signal(Signal::SIGTERM)?;
+            // A paused process would hear of it only when it goes on.
+            process.signal(Signal::SIGCONT)?;
+        }
+        let deadline = Instant::now() + STOP_LIMIT;
+        for node in nodes {
+            if !self.wait_for_end(*node, deadline.saturating_duration_since(Instant::now()))? {
+                println!("node {node} did not stop in {STOP_LIMIT:?} and is killed");
+                if let Some(process) = self.processes.get(node) {
+                    process.signal(Signal::SIGKILL)?;
+                }
+                self.wait_for_end(*node, STOP_LIMIT)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the node's process ended in time; other events wait meanwhile.
+    fn wait_for_end(&mut self, node: NodeId, limit: Duration) -> Result<bool> {
+        let deadline = Instant::now() + limit;
+        while self.processes.contains_key(&node) {
+            match self
+                .events
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(Event::Ended(ended, identity)) => self.handle_ended(ended, identity)?,
+                Ok(other) => self.deferred.push_back(other),
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
+                Err(RecvTimeoutError::Disconnected) => bail!("every thread has ended"),
+            }
+        }
+        Ok(true)
+    }
+
+    fn handle_ended(&mut self, node: NodeId, identity: ProcessIdentity) -> Result<()> {
+        let is_current = self
+            .processes
+            .get(&node)
+            .is_some_and(|process| process.identity == identity);
+        if is_current && let Some(process) = self.processes.remove(&node) {
+            let status = process.reap()?;
+            println!("node {node} (pid {}) has ended: {status}", identity.pid);
+            self.record()?;
+        }
+        Ok(())
+    }
+
+    fn shut_down(&mut self) -> Result<()> {
+        let running: Vec<NodeId> = self.processes.keys().copied().collect();
+        self.stop_all(&running)?;
+        self.state.supervisor_pid = None;
+        self.state.supervisor_started = None;
+        for node in &mut self.state.nodes {
+            node.cut = false;
+        }
+        self.record()?;
+        let socket = self.files.control_socket();
+        fs::remove_file(&socket).with_context(|| format!("removing {}", socket.display()))
+    }
+
+    /// Writes what is true now into `cluster.json`.
+    fn record(&mut self) -> Result<()> {
+        for entry in &mut self.state.nodes {
+            let process = self.processes.get(&entry.id);
+            entry.pid = process.map(|process| process.identity.pid);
+            entry.started = process.map(|process| process.identity.started);
+            entry.condition = match process {
+                None => Condition::Down,
+                Some(process) if process.paused => Condition::Paused,
+                Some(_) => Condition::Running,
+            };
+        }
+        self.state.write(&self.files)
+    }
+}
+
+fn is_down(node: NodeId) -> String {
+    format!("node {node} is down; `restart {node}` starts it")
+}
+
+/// Turns the signals that would end us into events.
+fn watch_signals(events: SyncSender<Event>) -> Result<()> {
+    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    signals.thread_block().context("blocking signals")?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            while signals.wait().is_ok() {
+                if events.send(Event::Terminated).is_err() {
+                    return;
+                }
+            }
+        })
+        .context("starting the thread that waits for signals")?;
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! The supervisor as a real process, with a stand-in for the server: what it starts, stops, pauses,
+//! wipes and leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code")]
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// Long enough for anything that happens at all on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A server that does nothing, says so, and writes where a server would.
+const STAND_IN: &str = "#!/bin/sh\n\
+    echo \"started with $*\"\n\
+    mkdir -p \"$(dirname \"$4\")/node-$2\"\n\
+    touch \"$(dirname \"$4\")/node-$2/log.db\"\n\
+    exec tail -f /dev/null\n";
+
+struct Cluster {
+    folder: PathBuf,
+    supervisor: Child,
+}
+
+impl Cluster {
+    /// Starts a supervisor of two nodes on ports that no other test has.
+    fn start(name: &str, port_offset: u16) -> Self {
+        let folder = env::temp_dir().join(format!("xtask-{name}-{}", process::id()));
+        fs::create_dir_all(folder.join("bin")).unwrap();
+        fs::create_dir_all(folder.join("logs")).unwrap();
+        let server = folder.join("bin/chat-server");
+        fs::write(&server, STAND_IN).unwrap();
+        fs::set_permissions(&server, Permissions::from_mode(0o755)).unwrap();
+        let node = |id: u16| {
+            json!({
+                "id": id,
+                "client_address": format!("127.0.0.1:{}", 7400 + id + port_offset),
+                "peer_address": format!("127.0.0.1:{}", 7500 + id + port_offset),
+                "condition": "down",
+                "cut": false,
+                "pid": null,
+                "started": null,
+                "data_directory": folder.join(format!("node-{id}")),
+                "log": folder.join(format!("logs/node-{id}.log")),
+            })
+        };
+        let state = json!({
+            "profile": "debug",
+            "port_offset": port_offset,
+            "supervisor_pid": null,
+            "supervisor_started": null,
+            "control_socket": folder.join("supervisor.sock"),
+            "client_config": folder.join("cluster.toml"),
+            "nodes": [node(1), node(2)],
+        });
+        fs::write(folder.join("cluster.json"), state.to_string()).unwrap();
+        let supervisor = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["cluster", "supervise", "--data"])
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let cluster = Self { folder, supervisor };
+        wait_until("both nodes run", || {
+            cluster.conditions() == ["running", "running"]
+        });
+        cluster
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.folder.join("cluster.json")).unwrap()).unwrap()
+    }
+
+    fn conditions(&self) -> Vec<String> {
+        let state = self.state();
+        let nodes = state["nodes"].as_array().unwrap();
+        nodes
+            .iter()
+            .map(|node| node["condition"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn pid(&self, node: usize) -> i32 {
+        self.state()["nodes"][node - 1]["pid"]
+            .as_i64()
+            .unwrap()
+            .try_into()
+            .unwrap()
+    }
+
+    fn ask(&self, command: &str, node: u8) -> Value {
+        let stream = UnixStream::connect(self.folder.join("supervisor.sock")).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let request = json!({"command": command, "node": node});
+        (&stream)
+            .write_all(format!("{request}\n").as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        BufReader::new(&stream).read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    #[track_caller]
+    fn tell(&self, command: &str, node: u8) {
+        let answer = self.ask(command, node);
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+
+    /// What a node printed, all its starts together.
+    fn log(&self, node: u8) -> String {
+        fs::read_to_string(self.folder.join(format!("logs/node-{node}.log"))).unwrap_or_default()
+    }
+
+    fn finish(mut self, signal: Signal) {
+        kill(
+            Pid::from_raw(self.supervisor.id().try_into().unwrap()),
+            signal,
+        )
+        .unwrap();
+        self.supervisor.wait().unwrap();
+    }
+}
+
+impl Drop for Cluster {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        if matches!(self.supervisor.try_wait(), Ok(None)) {
+            self.supervisor.kill().ok();
+            self.supervisor.wait().ok();
+        }
+    }
+}
+
+/// The state letter of a process, `None` when it is gone or nobody has taken its end yet.
+fn process_state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+    (state != 'Z').then_some(state)
+}
+
+#[track_caller]
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "still waiting: {what}");
+        thread::yield_now();
+    }
+}
+
+fn remove(folder: &Path) {
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn nodes_do_as_they_are_told() {
+    let cluster = Cluster::start("commands", 20_000);
+    let first = cluster.pid(1);
+    let config = cluster.folder.join("node-1.toml");
+    let line = format!("started with --id 1 --config {}\n", config.display());
+    wait_until("the node has started", || cluster.log(1) == line);
+
+    cluster.tell("pause", 1);
+    assert_eq!(cluster.conditions(), ["paused", "running"]);
+    wait_until("the node is frozen", || process_state(first) == Some('T'));
+    cluster.tell("resume", 1);
+    wait_until("the node goes on", || process_state(first) != Some('T'));
+
+    cluster.tell("kill", 1);
+    assert_eq!(cluster.conditions(), ["down", "running"]);
+    assert_eq!(process_state(first), None);
+    let answer = cluster.ask("kill", 1);
+    assert_eq!(answer["message"], "node 1 is down; `restart 1` starts it");
+
+    cluster.tell("start_dead", 1);
+    assert_eq!(cluster.conditions(), ["running", "running"]);
+    assert_ne!(cluster.pid(1), first);
+    wait_until("both starts are in the log", || {
+        cluster.log(1) == format!("{line}{line}")
+    });
+
+    // A frozen process hears of SIGTERM only when it goes on.
+    cluster.tell("pause", 2);
+    cluster.tell("stop", 2);
+    assert_eq!(cluster.conditions(), ["running", "down"]);
+    cluster.tell("restart", 2);
+
+    cluster.tell("cut", 2);
+    assert_eq!(cluster.state()["nodes"][1]["cut"], true);
+    cluster.tell("heal", 2);
+    assert_eq!(cluster.state()["nodes"][1]["cut"], false);
+
+    let refusal = cluster.ask("kill", 3);
+    assert_eq!(
+        refusal,
+        json!({"ok": false, "message": "there is no node 3; the cluster has 2"})
+    );
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGTERM);
+    remove(&folder);
+}
+
+#[test]
+fn a_reset_node_starts_empty() {
+    let cluster = Cluster::start("reset", 20_200);
+    let data = cluster.folder.join("node-2");
+    wait_until("the node has written", || data.join("log.db").exists());
+    fs::write(data.join("old"), "").unwrap();
+    cluster.tell("reset", 2);
+    assert!(!data.join("old").exists());
+    wait_until("the node has written again", || {
+        data.join("log.db").exists()
+    });
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGTERM);
+    remove(&folder);
+}
+
+#[test]
+fn a_supervisor_in_order_leaves_nothing_running_and_says_so() {
+    let cluster = Cluster::start("orderly", 20_400);
+    let pids = [cluster.pid(1), cluster.pid(2)];
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGTERM);
+    assert_eq!(pids.map(process_state), [None, None]);
+    let state: Value =
+        serde_json::from_slice(&fs::read(folder.join("cluster.json")).unwrap()).unwrap();
+    assert_eq!(state["supervisor_pid"], Value::Null);
+    assert_eq!(state["nodes"][0]["condition"], "down");
+    assert!(!folder.join("supervisor.sock").exists());
+    remove(&folder);
+}
+
+#[test]
+fn nodes_die_with_a_killed_supervisor() {
+    let cluster = Cluster::start("killed", 20_600);
+    let pids = [cluster.pid(1), cluster.pid(2)];
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGKILL);
+    wait_until("the nodes are gone", || {
+        pids.map(process_state) == [None, None]
+    });
+    remove(&folder);
+}
