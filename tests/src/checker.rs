@@ -1,0 +1,75 @@
+//! What must hold after every event, one property a file, and who asks them all.
+//!
+//! The checkers know the nodes' disks, messages and answers, never a node's own opinion of what is
+//! durable or committed. They judge what is said and done, not how it was decided.
+
+pub mod agreement;
+pub mod applying;
+pub mod commit_quorum;
+pub mod coverage;
+pub mod election;
+pub mod formation;
+pub mod history;
+pub mod log_matching;
+pub mod matched;
+pub mod votes;
+
+use std::fmt;
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The checker that found it.
+    pub checker: &'static str,
+    /// With what.
+    pub what: String,
+}
+
+/// What checkers return.
+pub type Checked = Result<(), Violation>;
+
+/// Everything that is checked in one run.
+#[derive(Debug, Default)]
+pub struct Checkers {
+    /// What was ever written at which position.
+    pub entries: log_matching::KnownEntries,
+    /// What was ever committed.
+    pub committed: agreement::CommittedLog,
+    /// Who led which term.
+    pub elections: election::Elections,
+    /// Who voted for whom.
+    pub votes: votes::Votes,
+    /// The births that were accepted.
+    pub formations: formation::Formations,
+    /// What the clients were told.
+    pub history: history::History,
+}
+
+impl Violation {
+    /// `checker` found `what`.
+    pub fn new(checker: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            checker,
+            what: what.into(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "checker {}: {}", self.checker, self.what)
+    }
+}
+
+/// `Ok` if it holds, else the violation.
+pub(crate) fn ensure(
+    holds: bool,
+    checker: &'static str,
+    what: impl FnOnce() -> String,
+) -> Checked {
+    if holds {
+        Ok(())
+    } else {
+        Err(Violation::new(checker, what()))
+    }
+}

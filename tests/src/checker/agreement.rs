@@ -1,0 +1,108 @@
+//! Agreement: one committed log for all. It is extended only by leaders, only with entries of
+//! their own term (R3); a node's commit index points only into it and never moves back in a run.
+
+use std::collections::BTreeMap;
+
+use chat_consensus::{LogIndex, LogView, NodeId, Payload, Position, Term};
+
+use crate::checker::log_matching::KnownEntries;
+use crate::checker::{Checked, Violation, ensure};
+use crate::simulation::command::Command;
+
+const NAME: &str = "agreement";
+
+/// Everything that was ever committed.
+#[derive(Debug, Default)]
+pub struct CommittedLog {
+    terms: Vec<Term>,
+    /// Where each operation took effect: the first of its entries.
+    first_of: BTreeMap<u64, LogIndex>,
+}
+
+/// A node whose commit index has moved.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitMoved<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// The term that it leads, if it leads.
+    pub leads: Option<Term>,
+    /// Where its commit index stood before in this run.
+    pub from: LogIndex,
+    /// And now.
+    pub to: LogIndex,
+    /// Its log.
+    pub log: &'a LogView,
+}
+
+impl CommittedLog {
+    /// A node's commit index has moved.
+    ///
+    /// # Errors
+    ///
+    /// It moved back, past its log, past what leaders have committed, or onto something else.
+    pub fn moved(&mut self, moved: CommitMoved<'_>, known: &KnownEntries) -> Checked {
+        let CommitMoved { node, from, to, .. } = moved;
+        ensure(to >= from, "monotonic-commit", || {
+            format!("node {node} moved its commit index back from {from} to {to}")
+        })?;
+        let Some(term) = moved.log.term_at(to) else {
+            let what = format!("node {node} says {to} is committed, past its log");
+            return Err(Violation::new(NAME, what));
+        };
+        if to.0 <= self.terms.len() as u64 {
+            let committed = self.term_at(to);
+            return ensure(committed == Some(term), NAME, || {
+                format!(
+                    "node {node} says {:?} is committed, but at {to} term {committed:?} is",
+                    Position { term, index: to }
+                )
+            });
+        }
+        ensure(moved.leads.is_some(), NAME, || {
+            format!("node {node} says {to} is committed, and no leader has committed it")
+        })?;
+        ensure(moved.leads == Some(term), "commit-rule", || {
+            format!("node {node} committed an entry of term {term} by counting, leading {moved:?}")
+        })?;
+        self.extend(moved, known)
+    }
+
+    /// The last committed entry.
+    pub fn last(&self) -> Position {
+        Position {
+            term: self.terms.last().copied().unwrap_or_default(),
+            index: LogIndex(self.terms.len() as u64),
+        }
+    }
+
+    /// The term of the committed entry at `index`.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        match usize::try_from(index.0).ok()?.checked_sub(1) {
+            None => Some(Term(0)),
+            Some(place) => self.terms.get(place).copied(),
+        }
+    }
+
+    /// Where the operation took effect, if it did.
+    pub fn first_of(&self, operation: u64) -> Option<LogIndex> {
+        self.first_of.get(&operation).copied()
+    }
+
+    fn extend(&mut self, moved: CommitMoved<'_>, known: &KnownEntries) -> Checked {
+        for index in self.terms.len() as u64 + 1..=moved.to.0 {
+            let index = LogIndex(index);
+            let term = moved.log.term_at(index).expect("it is before the end");
+            let Some(payload) = known.payload(index, term) else {
+                let what = format!("{:?} is committed and on no disk", Position { term, index });
+                return Err(Violation::new(NAME, what));
+            };
+            if let Payload::Command(bytes) = payload
+                && let Some(command) = Command::decode(bytes)
+            {
+                self.first_of.entry(command.operation).or_insert(index);
+            }
+            self.terms.push(term);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Durability: what is committed is synced on a majority of the voters' disks, each the very disk
+//! that was admitted (R1, R3, R12).
+
+use chat_consensus::{Formation, Position};
+
+use crate::checker::{Checked, ensure};
+use crate::simulation::disk::Disk;
+use crate::simulation::node_number;
+
+/// `position` has just been committed by a leader that knows `formation`. A disk that was wiped
+/// after it acknowledged had it, too: losing it is one of the losses that a cluster survives.
+///
+/// # Errors
+///
+/// Less than a majority of the admitted disks hold it.
+pub fn committed(
+    position: Position,
+    formation: &Formation,
+    (disks, retired): (&[Disk], &[Disk]),
+) -> Checked {
+    let holds = |voter: &&chat_consensus::Voter| {
+        let disk = &disks[node_number(voter.node)];
+        let mut disks = retired.iter().chain([disk]);
+        let admitted = disks.find(|disk| disk.storage() == voter.storage);
+        admitted.is_some_and(|disk| disk.durable().holds(position))
+    };
+    let holders: Vec<u64> = formation
+        .voters
+        .iter()
+        .filter(holds)
+        .map(|voter| voter.node.0)
+        .collect();
+    ensure(
+        holders.len() >= formation.majority(),
+        "commit-quorum",
+        || {
+            format!(
+                "{position:?} is committed and synced only on the admitted disks of {holders:?} of {}",
+                formation.voters.len()
+            )
+        },
+    )
+}

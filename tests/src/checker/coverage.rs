@@ -1,0 +1,66 @@
+//! Order of writing and sending: what a message shows is on its sender's disk (R1), and nothing is
+//! sent before the start is (R4).
+
+use chat_consensus::{ElectionKind, Envelope, Header, Message};
+
+use crate::checker::{Checked, ensure};
+use crate::simulation::disk::Image;
+
+/// Any message leaves a process that was started for the `start`th time.
+///
+/// # Errors
+///
+/// The start counter is not on the disk yet (R4).
+pub fn started(header: &Header, start: u64, durable: &Image) -> Checked {
+    ensure(durable.start_counter == start, "start-first", || {
+        format!(
+            "node {} sends in its start {start}, and its disk knows of {}",
+            header.from, durable.start_counter
+        )
+    })
+}
+
+/// One of the protocol's messages leaves a process whose disk is `durable`.
+///
+/// # Errors
+///
+/// It shows a term, a vote or a log that a power cut would take back (R1).
+pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
+    let header = &envelope.header;
+    let on_disk = durable.hard_state;
+    ensure(on_disk.term >= header.term, "term-durable", || {
+        format!(
+            "node {} shows term {}, and its disk holds term {}",
+            header.from, header.term, on_disk.term
+        )
+    })?;
+    match &envelope.message {
+        Message::ElectionReply(reply) if reply.kind == ElectionKind::Real && reply.granted => {
+            covers_vote(header, header.to, durable)
+        }
+        Message::Election(election) if election.kind == ElectionKind::Real => {
+            covers_vote(header, header.from, durable)
+        }
+        Message::GetCommits(fetch) => ensure(durable.holds(fetch.synced), "log-durable", || {
+            format!(
+                "node {} says that {:?} is synced, and its disk ends at {:?}",
+                header.from,
+                fetch.synced,
+                durable.last()
+            )
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A vote may be forgotten only for a later term.
+fn covers_vote(header: &Header, candidate: chat_consensus::NodeId, durable: &Image) -> Checked {
+    let on_disk = durable.hard_state;
+    let same = on_disk.vote.is_some_and(|vote| vote.node == candidate);
+    ensure(on_disk.term > header.term || same, "vote-durable", || {
+        format!(
+            "node {} shows its vote for {candidate} in term {}, and its disk holds {on_disk:?}",
+            header.from, header.term
+        )
+    })
+}

@@ -1,0 +1,84 @@
+//! Elections: one leader a term (R5), elected by a majority of admitted disks (R12), with a log
+//! that holds everything ever committed (leader completeness).
+
+use std::collections::BTreeMap;
+
+use chat_consensus::{Formation, LogView, NodeId, StorageId, Term, Voter};
+
+use crate::checker::agreement::CommittedLog;
+use crate::checker::votes::Votes;
+use crate::checker::{Checked, ensure};
+
+/// Who led which term.
+#[derive(Debug, Default)]
+pub struct Elections {
+    leaders: BTreeMap<Term, NodeId>,
+}
+
+/// A node that has just begun to lead.
+#[derive(Clone, Copy, Debug)]
+pub struct Elected<'a> {
+    /// The node and its disk.
+    pub leader: Voter,
+    /// Its term.
+    pub term: Term,
+    /// Its log.
+    pub log: &'a LogView,
+    /// The voters.
+    pub formation: &'a Formation,
+}
+
+impl Elections {
+    /// A node has begun to lead.
+    ///
+    /// # Errors
+    ///
+    /// Another leads that term, it was not elected, or it lacks something committed.
+    pub fn elected(
+        &mut self,
+        elected: Elected<'_>,
+        votes: &Votes,
+        committed: &CommittedLog,
+    ) -> Checked {
+        let Elected { leader, term, .. } = elected;
+        let first = *self.leaders.entry(term).or_insert(leader.node);
+        ensure(first == leader.node, "election-safety", || {
+            format!("nodes {first} and {} both lead term {term}", leader.node)
+        })?;
+        let voted = |voter: &&Voter| votes.of(voter.node, voter.storage, term) == Some(leader.node);
+        let count = elected.formation.voters.iter().filter(voted).count();
+        ensure(
+            count >= elected.formation.majority(),
+            "election-quorum",
+            || {
+                format!(
+                    "node {} leads term {term} with {count} votes of admitted disks",
+                    leader.node
+                )
+            },
+        )?;
+        let last = committed.last();
+        ensure(elected.log.contains(last), "leader-completeness", || {
+            format!(
+                "node {} leads term {term} without the committed {last:?}; its log ends at {:?}",
+                leader.node,
+                elected.log.last()
+            )
+        })
+    }
+
+    /// How many terms had a leader.
+    pub fn count(&self) -> u64 {
+        self.leaders.len() as u64
+    }
+
+    /// Who led `term`.
+    pub fn leader_of(&self, term: Term) -> Option<NodeId> {
+        self.leaders.get(&term).copied()
+    }
+}
+
+/// A leader whose disk is `storage` counts as a voter of this name.
+pub fn voter(node: NodeId, storage: StorageId) -> Voter {
+    Voter { node, storage }
+}

@@ -1,0 +1,76 @@
+//! Votes: a disk gives one real vote a term, across restarts (R1, R5), and a term is begun by one
+//! start of one node (R2). Judged by the messages that show them.
+
+use std::collections::BTreeMap;
+
+use chat_consensus::{ElectionKind, Envelope, Message, NodeId, StorageId, Term};
+
+use crate::checker::{Checked, ensure};
+
+/// Every vote that any message ever showed.
+#[derive(Debug, Default)]
+pub struct Votes {
+    given: BTreeMap<(Term, NodeId, StorageId), NodeId>,
+    /// The start with which a node stood in a term.
+    stood: BTreeMap<(Term, NodeId), u64>,
+}
+
+impl Votes {
+    /// A message leaves its sender.
+    ///
+    /// # Errors
+    ///
+    /// It shows a second vote in one term, or a candidacy that a former start began.
+    pub fn sent(&mut self, envelope: &Envelope) -> Checked {
+        let header = &envelope.header;
+        match &envelope.message {
+            Message::ElectionReply(reply)
+                if reply.kind == ElectionKind::Real && reply.granted =>
+            {
+                self.voted(header.term, header.from, header.storage, header.to)
+            }
+            Message::Election(election) if election.kind == ElectionKind::Real => {
+                self.stands(header.term, header.from, header.request.start)?;
+                self.voted(header.term, header.from, header.storage, header.from)
+            }
+            // Only who leads sends these; the term must be one that this start began (R2).
+            Message::Coordinator | Message::Heartbeat(_) => {
+                self.stands(header.term, header.from, header.request.start)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The vote that `node` gave with that disk.
+    pub fn of(&self, node: NodeId, storage: StorageId, term: Term) -> Option<NodeId> {
+        self.given.get(&(term, node, storage)).copied()
+    }
+
+    /// A single voter elects itself without a message; its own vote is read from its disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk gave another vote before.
+    pub fn voted(
+        &mut self,
+        term: Term,
+        node: NodeId,
+        storage: StorageId,
+        candidate: NodeId,
+    ) -> Checked {
+        let first = *self
+            .given
+            .entry((term, node, storage))
+            .or_insert(candidate);
+        ensure(first == candidate, "vote-once", || {
+            format!("node {node} voted for {first} and for {candidate} in term {term}")
+        })
+    }
+
+    fn stands(&mut self, term: Term, node: NodeId, start: u64) -> Checked {
+        let first = *self.stood.entry((term, node)).or_insert(start);
+        ensure(first == start, "own-term-resumed", || {
+            format!("node {node} began term {term} with start {first} and leads on with start {start}")
+        })
+    }
+}

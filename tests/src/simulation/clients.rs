@@ -1,0 +1,344 @@
+//! Clients: each does one operation after the other, and repeats it elsewhere, under the same
+//! name, until it knows that it took effect.
+
+use chat_consensus::LogIndex;
+use chat_replication::{Event, Origin, ProposalTicket, ProposeOutcome, ReadTicket, Refusal};
+
+use crate::checker::Checked;
+use crate::simulation::World;
+use crate::simulation::command::{Answer, Command};
+use crate::simulation::faults::FaultKind;
+use crate::simulation::process::{Asked, Life, Waiting};
+use crate::simulation::queue::{ClientReply, Happening, node_number};
+
+/// How long a client waits for one attempt, in microseconds.
+const ATTEMPT_TIMEOUT: u64 = 1_000_000;
+/// One operation in so many, of those whose outcome is unknown, is left so.
+const LEAVES_ONE_IN: u32 = 12;
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    number: usize,
+    operations: u64,
+    current: Option<Current>,
+    /// Where it asks first.
+    node: usize,
+    /// When its last operation ended, and when that had begun.
+    pub(crate) last_ended: Option<u64>,
+    pub(crate) last_began: u64,
+    /// It begins nothing new.
+    pub(crate) resting: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    what: Asked,
+    attempt: u64,
+    began: u64,
+    /// An attempt of it may have taken effect.
+    unknown: bool,
+}
+
+impl Client {
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            number,
+            operations: 0,
+            current: None,
+            node: 0,
+            last_ended: None,
+            last_began: 0,
+            resting: false,
+        }
+    }
+
+    /// Nothing of it is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current.is_none()
+    }
+}
+
+impl World {
+    /// Lets all clients begin, or begin again.
+    pub(super) fn wake_clients(&mut self) {
+        for client in 0..self.clients.len() {
+            let was_resting = std::mem::take(&mut self.clients[client].resting);
+            if was_resting && self.clients[client].is_idle() {
+                let at = self.now + self.random.u64(0..20_000);
+                self.queue.push(at, Happening::ClientActs { client });
+            }
+        }
+    }
+
+    pub(super) fn client_acts(&mut self, client: usize) -> Checked {
+        self.attempts_made += 1;
+        let attempt = self.attempts_made;
+        let shown_before = self.checkers.history.shown();
+        let now = self.now;
+        let is_read = self.random.u32(0..10) < 3;
+        let fresh_node = self.random.usize(0..self.settings.nodes);
+        let this = &mut self.clients[client];
+        if this.current.is_none() {
+            if this.resting {
+                return Ok(());
+            }
+            let what = if is_read {
+                Asked::Read { shown_before }
+            } else {
+                this.operations += 1;
+                let operation = (this.number as u64 + 1) << 32 | this.operations;
+                self.checkers.history.begins(operation);
+                Asked::Operation(operation)
+            };
+            this.current = Some(Current {
+                what,
+                attempt,
+                began: now,
+                unknown: false,
+            });
+            if fresh_node.is_multiple_of(2) {
+                this.node = fresh_node;
+            }
+        }
+        let current = this.current.as_mut().expect("set above");
+        current.attempt = attempt;
+        if let Asked::Read { shown_before: before } = &mut current.what {
+            *before = shown_before;
+        }
+        let node = this.node;
+        let at = now + self.network.delay(&mut self.random);
+        let what = Happening::ClientRequest {
+            client,
+            attempt,
+            node,
+        };
+        self.queue.push(at, what);
+        let what = Happening::ClientGivesUp { client, attempt };
+        self.queue.push(now + ATTEMPT_TIMEOUT, what);
+        Ok(())
+    }
+
+    pub(super) fn client_request(&mut self, client: usize, attempt: u64, node: usize) -> Checked {
+        let Some(current) = self.clients[client].current.filter(|c| c.attempt == attempt) else {
+            return Ok(());
+        };
+        match self.processes[node].life {
+            Life::Running => self.ask(node, Some(client), attempt, current.what),
+            Life::PowerLost => Ok(()),
+            Life::Killed | Life::NotStarted => {
+                self.answer_later(client, attempt, ClientReply::Unreachable);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands a client's request to a running node.
+    pub(super) fn ask(
+        &mut self,
+        node: usize,
+        client: Option<usize>,
+        attempt: u64,
+        what: Asked,
+    ) -> Checked {
+        let process = &mut self.processes[node];
+        process.tickets_made += 1;
+        let ticket = process.tickets_made;
+        let since = self.now;
+        let waiting = Waiting {
+            client,
+            attempt,
+            since,
+            what,
+        };
+        process.tickets.insert(ticket, waiting);
+        let leads = process.replica.as_ref().is_some_and(chat_replication::Replica::is_leading);
+        let event = match what {
+            Asked::Operation(operation) => {
+                let command = Command { operation, attempt }.encode();
+                if leads {
+                    Event::Append(Origin::Client(ProposalTicket(ticket)), command)
+                } else {
+                    Event::Forward(ProposalTicket(ticket), command)
+                }
+            }
+            Asked::Read { .. } => Event::Read(ReadTicket(ticket)),
+        };
+        self.handle(node, event)
+    }
+
+    /// A node tells a client how its proposal ended.
+    pub(super) fn answer_client(
+        &mut self,
+        node: usize,
+        ticket: u64,
+        outcome: ProposeOutcome,
+    ) -> Checked {
+        let Some(waiting) = self.take_ticket(node, ticket)? else {
+            return Ok(());
+        };
+        let Asked::Operation(operation) = waiting.what else {
+            let what = format!("ticket {ticket} of a read is answered as a proposal");
+            return Err(crate::checker::Violation::new("waiters", what));
+        };
+        let history = &mut self.checkers.history;
+        match &outcome {
+            ProposeOutcome::Applied(answer) => {
+                let answer = Answer::decode(answer);
+                history.acknowledged(operation, answer, &self.checkers.committed)?;
+            }
+            ProposeOutcome::NotAppended(Refusal::Answered(_)) | ProposeOutcome::Unknown => {}
+            ProposeOutcome::NotAppended(refusal) => {
+                history.refused(waiting.attempt)?;
+                if *refusal == Refusal::Overloaded {
+                    self.faults.add(FaultKind::Overload);
+                }
+            }
+        }
+        self.trace.note(operation);
+        self.tell_of_answer(node, operation, &outcome);
+        if let Some(client) = waiting.client {
+            self.answer_later(client, waiting.attempt, ClientReply::Proposal(outcome));
+        }
+        Ok(())
+    }
+
+    /// A confirmed read sees what the state machine has applied.
+    pub(super) fn begin_read(&mut self, node: usize, ticket: u64, index: LogIndex) -> Checked {
+        let Some(waiting) = self.take_ticket(node, ticket)? else {
+            return Ok(());
+        };
+        let seen = self.processes[node].machine.applied;
+        if let Asked::Read { shown_before } = waiting.what {
+            crate::checker::ensure(seen >= index, "stale-read", || {
+                format!("a read of {index} begins when {seen} is applied")
+            })?;
+            self.checkers.history.read(shown_before, seen)?;
+        }
+        let id = self.processes[node].id;
+        self.tell(|_| format!("{id}: reads everything up to {seen}"));
+        if let Some(client) = waiting.client {
+            self.answer_later(client, waiting.attempt, ClientReply::Read(Some(seen)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_read(&mut self, node: usize, ticket: u64) -> Checked {
+        let Some(waiting) = self.take_ticket(node, ticket)? else {
+            return Ok(());
+        };
+        let id = self.processes[node].id;
+        self.tell(|_| format!("{id}: cannot read"));
+        if let Some(client) = waiting.client {
+            self.answer_later(client, waiting.attempt, ClientReply::Read(None));
+        }
+        Ok(())
+    }
+
+    pub(super) fn client_hears(
+        &mut self,
+        client: usize,
+        attempt: u64,
+        reply: &ClientReply,
+    ) -> Checked {
+        let Some(current) = self.clients[client].current.filter(|c| c.attempt == attempt) else {
+            return Ok(());
+        };
+        let done = matches!(
+            reply,
+            ClientReply::Proposal(ProposeOutcome::Applied(_)) | ClientReply::Read(Some(_))
+        );
+        if done {
+            return self.client_is_done(client, current);
+        }
+        let unknown = matches!(reply, ClientReply::Proposal(ProposeOutcome::Unknown));
+        let leader = match reply {
+            ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::NotLeading { leader })) => {
+                *leader
+            }
+            _ => None,
+        };
+        self.client_retries(client, unknown, leader.map(node_number))
+    }
+
+    pub(super) fn client_gives_up(&mut self, client: usize, attempt: u64) -> Checked {
+        if self.clients[client].current.is_none_or(|c| c.attempt != attempt) {
+            return Ok(());
+        }
+        self.client_retries(client, true, None)
+    }
+
+    fn client_is_done(&mut self, client: usize, current: Current) -> Checked {
+        let this = &mut self.clients[client];
+        this.current = None;
+        this.last_ended = Some(self.now);
+        this.last_began = current.began;
+        let at = self.now + self.random.u64(100..15_000);
+        self.queue.push(at, Happening::ClientActs { client });
+        Ok(())
+    }
+
+    fn client_retries(&mut self, client: usize, unknown: bool, leader: Option<usize>) -> Checked {
+        self.faults.add(FaultKind::ClientRetry);
+        let leaves = self.mix.is_some() && self.random.u32(0..LEAVES_ONE_IN) == 0;
+        let elsewhere = self.random.usize(0..self.settings.nodes);
+        let pause = self.random.u64(500..20_000);
+        let this = &mut self.clients[client];
+        this.node = leader.unwrap_or(elsewhere);
+        let current = this.current.as_mut().expect("it waits");
+        current.unknown |= unknown;
+        // The next attempt has another number: an answer to this one comes too late.
+        current.attempt = 0;
+        if leaves && current.unknown {
+            this.current = None;
+            self.faults.add(FaultKind::ClientLeaves);
+        }
+        self.queue
+            .push(self.now + pause, Happening::ClientActs { client });
+        Ok(())
+    }
+
+    fn answer_later(&mut self, client: usize, attempt: u64, reply: ClientReply) {
+        let at = self.now + self.network.delay(&mut self.random);
+        let what = Happening::ClientHears {
+            client,
+            attempt,
+            reply,
+        };
+        self.queue.push(at, what);
+    }
+
+    fn take_ticket(
+        &mut self,
+        node: usize,
+        ticket: u64,
+    ) -> Result<Option<Waiting>, crate::checker::Violation> {
+        let process = &mut self.processes[node];
+        let id = process.id;
+        let waiting = process.tickets.remove(&ticket);
+        crate::checker::ensure(waiting.is_some(), "waiters", || {
+            format!("node {id} answers ticket {ticket}, which nobody waits for")
+        })?;
+        Ok(waiting)
+    }
+
+    fn tell_of_answer(&mut self, node: usize, operation: u64, outcome: &ProposeOutcome) {
+        let id = self.processes[node].id;
+        self.tell(|world| {
+            let name = world.operation_name(operation);
+            match outcome {
+                ProposeOutcome::Applied(answer) => {
+                    let index = Answer::decode(answer).map_or(0, |answer| answer.index.0);
+                    format!("{id}: {name} took effect at {index}")
+                }
+                ProposeOutcome::NotAppended(Refusal::NotLeading { leader: Some(leader) }) => {
+                    format!("{id}: {name} is not appended, {leader} leads")
+                }
+                ProposeOutcome::NotAppended(refusal) => {
+                    format!("{id}: {name} is not appended ({refusal:?})")
+                }
+                ProposeOutcome::Unknown => format!("{id}: the outcome of {name} is unknown"),
+            }
+        });
+    }
+}

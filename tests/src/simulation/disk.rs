@@ -1,0 +1,269 @@
+//! A disk that keeps what was synced, may keep what was only written, and knows the difference.
+//!
+//! It models `log.db`: transactions are whole or absent, reach the disk in order, and a sync makes
+//! everything before it durable too. What a process wrote and did not sync is still there for the
+//! next process, until the power goes (R4).
+
+use chat_consensus::{
+    Entry, Formation, HardState, LogIndex, Payload, Position, StorageId, Stored, Term, TermSpan,
+    Writes,
+};
+
+/// What one state of the disk holds.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// How often this disk was started.
+    pub start_counter: u64,
+    /// Term and vote.
+    pub hard_state: HardState,
+    entries: Vec<Entry>,
+    /// How many of the first entries are as they were when they were last looked at.
+    looked_at: usize,
+}
+
+/// One node's disk.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    storage: StorageId,
+    durable: Image,
+    /// Written by a process that died before its sync; whole transactions, in order.
+    unsynced: Vec<Writes>,
+}
+
+impl Image {
+    /// Does what one transaction does.
+    ///
+    /// # Errors
+    ///
+    /// Says why a store would refuse it.
+    pub fn apply(&mut self, writes: &Writes) -> Result<(), String> {
+        if let Some(counter) = writes.start_counter {
+            if counter <= self.start_counter {
+                return Err(format!("start counter {counter} is not new"));
+            }
+            self.start_counter = counter;
+        }
+        if let Some(hard_state) = writes.hard_state {
+            if hard_state.term < self.hard_state.term {
+                return Err(format!("term {} moves back", hard_state.term));
+            }
+            self.hard_state = hard_state;
+        }
+        if let Some(last) = writes.truncate_after {
+            if last > self.last().index {
+                return Err(format!("cut after {last}, which is not there"));
+            }
+            self.entries.truncate(to_usize(last));
+            self.looked_at = self.looked_at.min(self.entries.len());
+        }
+        for entry in &writes.entries {
+            if entry.position.index != self.last().index.next() {
+                return Err(format!("entry {:?} leaves a gap", entry.position));
+            }
+            self.entries.push(entry.clone());
+        }
+        Ok(())
+    }
+
+    /// The last entry's position.
+    pub fn last(&self) -> Position {
+        self.entries
+            .last()
+            .map_or(Position::ZERO, |entry| entry.position)
+    }
+
+    /// The term of the entry at `index`; 0 before the first, `None` after the last.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        match to_usize(index).checked_sub(1) {
+            None => Some(Term(0)),
+            Some(place) => self.entries.get(place).map(|entry| entry.position.term),
+        }
+    }
+
+    /// Whether this very entry is there.
+    pub fn holds(&self, position: Position) -> bool {
+        self.term_at(position.index) == Some(position.term)
+    }
+
+    /// The whole log.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entries that came since the last call, and the term of the one before them.
+    fn take_fresh(&mut self) -> (Term, &[Entry]) {
+        let from = std::mem::replace(&mut self.looked_at, self.entries.len());
+        let before = from.checked_sub(1).map(|place| &self.entries[place]);
+        let previous = before.map_or(Term(0), |entry| entry.position.term);
+        (previous, &self.entries[from..])
+    }
+
+    /// The cluster's birth, if it is there.
+    pub fn formation(&self) -> Option<&Formation> {
+        match &self.entries.first()?.payload {
+            Payload::Formation(formation) => Some(formation),
+            Payload::Empty | Payload::Command(_) => None,
+        }
+    }
+
+    fn stored(&self, storage: StorageId) -> Stored {
+        let mut terms: Vec<TermSpan> = Vec::new();
+        for entry in &self.entries {
+            if terms.last().is_none_or(|span| span.term < entry.position.term) {
+                terms.push(TermSpan {
+                    term: entry.position.term,
+                    first: entry.position.index,
+                });
+            }
+        }
+        Stored {
+            storage,
+            start_counter: self.start_counter,
+            hard_state: self.hard_state,
+            formation: self.formation().cloned(),
+            last: self.last(),
+            terms,
+        }
+    }
+}
+
+impl Disk {
+    /// A disk on which nothing was ever written.
+    pub fn empty(storage: StorageId) -> Self {
+        Self {
+            storage,
+            durable: Image::default(),
+            unsynced: Vec::new(),
+        }
+    }
+
+    /// The random name of its contents.
+    pub fn storage(&self) -> StorageId {
+        self.storage
+    }
+
+    /// What a power cut leaves.
+    pub fn durable(&self) -> &Image {
+        &self.durable
+    }
+
+    /// Writes and syncs: everything that was written before is durable, too.
+    ///
+    /// # Errors
+    ///
+    /// Says why a store would refuse the writes.
+    pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), String> {
+        for earlier in std::mem::take(&mut self.unsynced) {
+            self.durable.apply(&earlier)?;
+        }
+        self.durable.apply(writes)
+    }
+
+    /// The entries that became durable since the last call, and the term of the one before them.
+    pub fn take_fresh(&mut self) -> (Term, &[Entry]) {
+        self.durable.take_fresh()
+    }
+
+    /// Writes, and the process dies before its sync ends.
+    pub fn write_without_sync(&mut self, writes: Writes) {
+        self.unsynced.push(writes);
+    }
+
+    /// Whether something was written and not synced.
+    pub fn has_unsynced_writes(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// The power goes: of what was not synced, the first `kept` transactions happen to be there.
+    ///
+    /// # Errors
+    ///
+    /// Says why a store would refuse what was written.
+    pub fn lose_power(&mut self, kept: usize) -> Result<(), String> {
+        for earlier in std::mem::take(&mut self.unsynced).iter().take(kept) {
+            self.durable.apply(earlier)?;
+        }
+        Ok(())
+    }
+
+    /// How many transactions are not synced.
+    pub fn unsynced_count(&self) -> usize {
+        self.unsynced.len()
+    }
+
+    /// What a start finds: also what was never synced (R4).
+    ///
+    /// # Errors
+    ///
+    /// Says why a store would refuse what was written.
+    pub fn stored(&self) -> Result<Stored, String> {
+        let mut visible = self.durable.clone();
+        for writes in &self.unsynced {
+            visible.apply(writes)?;
+        }
+        Ok(visible.stored(self.storage))
+    }
+
+    /// The entries in `(after, last]` that are there, until `bytes_max` is passed; one at least.
+    pub fn read(&self, after: LogIndex, last: LogIndex, bytes_max: usize) -> Vec<Entry> {
+        let end = to_usize(last).min(self.durable.entries.len());
+        let start = to_usize(after).min(end);
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            let first = bytes == 0;
+            bytes += entry.size().max(1);
+            first || bytes <= bytes_max
+        };
+        let entries = self.durable.entries[start..end].iter();
+        entries.take_while(fits).cloned().collect()
+    }
+}
+
+fn to_usize(index: LogIndex) -> usize {
+    usize::try_from(index.0).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: u64) -> Writes {
+        Writes {
+            entries: vec![Entry {
+                position: Position::new(index, 1),
+                payload: Payload::Empty,
+            }],
+            ..Writes::default()
+        }
+    }
+
+    fn last(disk: &Disk) -> u64 {
+        disk.stored().unwrap().last.index.0
+    }
+
+    #[test]
+    fn what_was_not_synced_is_seen_by_the_next_process_and_lost_with_the_power() {
+        let mut disk = Disk::empty(StorageId(1));
+        disk.write_and_sync(&entry(1)).unwrap();
+        disk.write_without_sync(entry(2));
+        assert_eq!(last(&disk), 2);
+        assert_eq!(disk.durable().last().index, LogIndex(1));
+        disk.lose_power(0).unwrap();
+        assert_eq!(last(&disk), 1);
+    }
+
+    #[test]
+    fn a_sync_makes_everything_before_it_durable() {
+        let mut disk = Disk::empty(StorageId(1));
+        disk.write_without_sync(entry(1));
+        disk.write_and_sync(&entry(2)).unwrap();
+        disk.lose_power(0).unwrap();
+        assert_eq!(last(&disk), 2);
+    }
+
+    #[test]
+    fn a_gap_is_refused() {
+        let mut disk = Disk::empty(StorageId(1));
+        assert!(disk.write_and_sync(&entry(2)).is_err());
+    }
+}

@@ -1,0 +1,430 @@
+//! The duties of a driver, as `chat_replication::event` states them: hands events in, carries
+//! effects out, and sees to it that every call ends.
+
+use chat_consensus::{Entry, Envelope, Payload, RequestId, UnsyncedBatch};
+use chat_replication::{Effect, Event, Origin, PeerBody, PeerMessage};
+
+use crate::checker::{Checked, Violation, applying, coverage, ensure, matched};
+use crate::simulation::command::{Answer, Command};
+use crate::simulation::faults::FaultKind;
+use crate::simulation::network::Fate;
+use crate::simulation::process::Life;
+use crate::simulation::queue::{Happening, node_number};
+use crate::simulation::World;
+
+/// A call that is not answered after this long has failed, in microseconds.
+const CALL_TIMEOUT: u64 = 500_000;
+/// How long events are gathered at most before their effects are carried out, in microseconds.
+const GATHERING_MAX: u64 = 300;
+/// The last retry of a state.db transaction; one in this many applies makes the state durable.
+const CHECKPOINT_EVERY: u32 = 8;
+
+impl World {
+    /// Lets a running replica handle `event`, checks it, and carries out what follows.
+    pub(super) fn handle(&mut self, node: usize, event: Event) -> Checked {
+        let process = &mut self.processes[node];
+        let Some(replica) = &mut process.replica else {
+            return Ok(());
+        };
+        if let Err(fault) = replica.handle(process.clock.read(self.now), event) {
+            return self.stop_for(node, fault);
+        }
+        self.observe(node)?;
+        self.carry_out_soon(node)
+    }
+
+    pub(super) fn carry_out_soon(&mut self, node: usize) -> Checked {
+        if self.processes[node].flush_pending {
+            return Ok(());
+        }
+        if self.chance(self.settings.flush_late) {
+            let process = &mut self.processes[node];
+            process.flush_pending = true;
+            let run = process.run;
+            let at = self.now + self.random.u64(0..GATHERING_MAX);
+            self.queue.push(at, Happening::Flush { node, run });
+            return Ok(());
+        }
+        self.carry_out(node)
+    }
+
+    /// Carries out the effects of what was handled, in their order.
+    pub(super) fn carry_out(&mut self, node: usize) -> Checked {
+        let Some(replica) = &mut self.processes[node].replica else {
+            return Ok(());
+        };
+        let effects = replica.take_effects();
+        self.observe(node)?;
+        let run = self.processes[node].run;
+        for effect in effects {
+            if self.processes[node].run != run {
+                return Ok(());
+            }
+            self.carry_out_one(node, effect)?;
+            let chance = self.mix.as_ref().map_or(0, |mix| mix.kill_between_effects);
+            if self.chance(chance) {
+                self.faults.add(FaultKind::KillBetweenEffects);
+                self.kill(node)?;
+            }
+        }
+        self.schedule_wake(node);
+        Ok(())
+    }
+
+    fn carry_out_one(&mut self, node: usize, effect: Effect) -> Checked {
+        match effect {
+            Effect::Persist(batch) => self.begin_sync(node, batch),
+            Effect::Send(message) => self.send(node, message),
+            Effect::ReadEntries {
+                id,
+                after,
+                last,
+                bytes_max,
+            } => {
+                let run = self.processes[node].run;
+                let at = self.now + self.random.u64(20..2_000);
+                let what = Happening::EntriesRead {
+                    node,
+                    run,
+                    id,
+                    after,
+                    last,
+                    bytes_max,
+                };
+                self.queue.push(at, what);
+                Ok(())
+            }
+            Effect::Apply(entries) => self.begin_apply(node, entries),
+            Effect::Answer(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
+            Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
+            Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
+        }
+    }
+
+    fn begin_sync(&mut self, node: usize, batch: UnsyncedBatch) -> Checked {
+        self.check_writes(&batch)?;
+        let takes = if batch.writes().is_empty() {
+            1
+        } else {
+            let (least, most) = self.settings.sync;
+            let slow = self.processes[node].slow_disk;
+            let slowed = slow.filter(|(_, until)| *until > self.now);
+            self.random.u64(least..=most) + slowed.map_or(0, |(delay, _)| delay)
+        };
+        let process = &mut self.processes[node];
+        ensure(process.writing.is_none(), "one-batch", || {
+            format!("node {} writes two batches at once", process.id)
+        })?;
+        process.writing = Some(batch);
+        let chance = self.mix.as_ref().map_or(0, |mix| mix.kill_before_write);
+        if self.chance(chance) {
+            self.faults.add(FaultKind::KillBeforeWrite);
+            return self.kill(node);
+        }
+        let process = &self.processes[node];
+        if !process.disk_held {
+            let run = process.run;
+            self.queue
+                .push(self.now + takes, Happening::SyncEnds { node, run });
+        }
+        Ok(())
+    }
+
+    /// What is to be written stands in a log from here on.
+    fn check_writes(&mut self, batch: &UnsyncedBatch) -> Checked {
+        for entry in &batch.writes().entries {
+            if let Payload::Command(bytes) = &entry.payload
+                && let Some(command) = Command::decode(bytes)
+            {
+                self.checkers.history.written(command.attempt)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Log matching and birth are judged when entries become durable.
+    pub(super) fn check_disk(&mut self, node: usize) -> Checked {
+        let id = self.processes[node].id;
+        let storage = self.disks[node].storage();
+        let (mut previous, entries) = self.disks[node].take_fresh();
+        for entry in entries {
+            self.checkers.entries.written(entry, previous)?;
+            previous = entry.position.term;
+            if let Payload::Formation(formation) = &entry.payload {
+                let nodes = self.settings.nodes;
+                let formations = &mut self.checkers.formations;
+                formations.written((id, storage), formation, nodes)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_sync(&mut self, node: usize) -> Checked {
+        let Some(batch) = self.processes[node].writing.take() else {
+            return Ok(());
+        };
+        let disk = &mut self.disks[node];
+        let synced = batch
+            .persist_with(|writes| disk.write_and_sync(writes))
+            .map_err(|why| Violation::new("disk", why))?;
+        self.check_disk(node)?;
+        let chance = self.mix.as_ref().map_or(0, |mix| mix.kill_before_synced);
+        if self.chance(chance) {
+            self.faults.add(FaultKind::KillBeforeSynced);
+            return self.kill(node);
+        }
+        let chance = self.mix.as_ref().map_or(0, |mix| mix.kill_after_synced);
+        if !self.chance(chance) {
+            return self.handle(node, Event::Synced(synced));
+        }
+        self.faults.add(FaultKind::KillAfterSynced);
+        let process = &mut self.processes[node];
+        let now = process.clock.read(self.now);
+        if let Some(replica) = &mut process.replica
+            && let Err(fault) = replica.handle(now, Event::Synced(synced))
+        {
+            return self.stop_for(node, fault);
+        }
+        self.observe(node)?;
+        self.kill(node)
+    }
+
+    fn send(&mut self, node: usize, message: PeerMessage) -> Checked {
+        self.check_message(node, &message)?;
+        let header = message.header;
+        let to = node_number(header.to);
+        self.trace.note(header.request.number << 8 | node as u64);
+        self.trace
+            .say(self.now, || format!("    {} -> {}: {:?}", header.from, header.to, message));
+        if !message.body.is_reply() {
+            let process = &mut self.processes[node];
+            let until = self.now + CALL_TIMEOUT;
+            process.calls.insert(header.request, (to, until));
+            if !process.calls_watched {
+                process.calls_watched = true;
+                let run = process.run;
+                self.queue.push(until, Happening::CallsDue { node, run });
+            }
+            if self.processes[to].life == Life::Killed && self.network.connects(node, to) {
+                return self.find_closed_port(node, to, header.request);
+            }
+        }
+        // A unary call is never made twice by the network; the protocol's messages may be.
+        let may_double = matches!(message.body, PeerBody::Consensus(_));
+        let copies = self.network.copies(node, to, may_double, &mut self.random);
+        if copies[0].is_none() && self.network.reaches(node, to) {
+            self.faults.add(FaultKind::Loss);
+        }
+        let [first, second] = copies;
+        for copy in second.into_iter() {
+            self.faults.add(FaultKind::Duplicate);
+            let what = Happening::Deliver {
+                message: Box::new(message.clone()),
+                connection: copy.connection,
+            };
+            self.queue.push(self.now + copy.delay, what);
+        }
+        if let Some(copy) = first {
+            if copy.fate == Fate::Late {
+                self.faults.add(FaultKind::Late);
+            }
+            let what = Happening::Deliver {
+                message: Box::new(message),
+                connection: copy.connection,
+            };
+            self.queue.push(self.now + copy.delay, what);
+        }
+        Ok(())
+    }
+
+    /// Nobody listens there: the call fails after a round trip, and the dial is refused (R17).
+    pub(super) fn find_closed_port(
+        &mut self,
+        node: usize,
+        to: usize,
+        request: RequestId,
+    ) -> Checked {
+        let run = self.processes[node].run;
+        let at = self.now + 2 * self.network.delay(&mut self.random);
+        self.queue
+            .push(at, Happening::CallFails { node, run, request });
+        let peer = to;
+        self.queue.push(at, Happening::Refused { node, run, peer });
+        Ok(())
+    }
+
+    fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
+        let durable = self.disks[node].durable();
+        let start = self.processes[node].start_counter;
+        coverage::started(&message.header, start, durable)?;
+        if let PeerBody::Consensus(said) = &message.body {
+            let envelope = Envelope {
+                header: message.header,
+                message: said.clone(),
+            };
+            coverage::sent(&envelope, durable)?;
+            self.checkers.votes.sent(&envelope)?;
+            self.tell_of_message(&envelope);
+        }
+        Ok(())
+    }
+
+    pub(super) fn deliver(&mut self, message: PeerMessage, connection: u32) -> Checked {
+        let header = message.header;
+        let (from, to) = (node_number(header.from), node_number(header.to));
+        let arrives =
+            self.network.reaches(from, to) && self.network.still_stands(from, to, connection);
+        if !arrives || !self.is_alive(to) {
+            return Ok(());
+        }
+        let is_fetch = matches!(
+            message.body,
+            PeerBody::Consensus(chat_consensus::Message::GetCommits(_))
+        );
+        if message.body.is_reply() {
+            self.processes[to].calls.remove(&header.request);
+        }
+        self.handle(to, event_of(message))?;
+        if is_fetch {
+            self.check_progress(to)?;
+        }
+        Ok(())
+    }
+
+    fn check_progress(&self, leader: usize) -> Checked {
+        let Some(replica) = &self.processes[leader].replica else {
+            return Ok(());
+        };
+        let node = replica.node();
+        let named = (node.id(), node.term());
+        for follower in node.followers().unwrap_or_default() {
+            let disk = &self.disks[node_number(follower.node)];
+            let admitted = node.formation().is_some_and(|f| f.admits(follower.node, disk.storage()));
+            if follower.voter && admitted {
+                matched::believed(named, &follower, node.log(), disk.durable())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail_call(&mut self, node: usize, request: RequestId) -> Checked {
+        let Some((peer, _)) = self.processes[node].calls.remove(&request) else {
+            return Ok(());
+        };
+        let peer = self.processes[peer].id;
+        self.handle(node, Event::CallFailed(peer, request))
+    }
+
+    pub(super) fn refuse_dial(&mut self, node: usize, peer: usize) -> Checked {
+        let dead = self.processes[peer].life == Life::Killed;
+        if !dead || !self.network.connects(node, peer) {
+            return Ok(());
+        }
+        self.faults.add(FaultKind::ConnectionRefused);
+        let peer = self.processes[peer].id;
+        self.handle(node, Event::ConnectionRefused(peer))
+    }
+
+    pub(super) fn fail_overdue_calls(&mut self, node: usize) -> Checked {
+        self.processes[node].calls_watched = false;
+        let run = self.processes[node].run;
+        while let Some((request, (_, until))) = self.processes[node].calls.first_key_value() {
+            let (request, until) = (*request, *until);
+            if until > self.now {
+                let process = &mut self.processes[node];
+                if !process.calls_watched {
+                    process.calls_watched = true;
+                    self.queue.push(until, Happening::CallsDue { node, run });
+                }
+                return Ok(());
+            }
+            self.fail_call(node, request)?;
+            if self.processes[node].run != run {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_apply(&mut self, node: usize, entries: Vec<Entry>) -> Checked {
+        let process = &mut self.processes[node];
+        let against = (&self.checkers.committed, &self.checkers.entries);
+        let before = process.machine.applied;
+        let durable = self.disks[node].durable();
+        applying::applied(process.id, &entries, before, against, durable)?;
+        ensure(process.applying.is_none(), "apply-order", || {
+            format!("node {} applies two batches at once", process.id)
+        })?;
+        process.applying = Some(entries);
+        let run = process.run;
+        let at = self.now + self.random.u64(10..1_000);
+        self.queue.push(at, Happening::ApplyEnds { node, run });
+        Ok(())
+    }
+
+    pub(super) fn end_apply(&mut self, node: usize) -> Checked {
+        let durable_now = self.random.u32(0..CHECKPOINT_EVERY) == 0;
+        let process = &mut self.processes[node];
+        let entries = process.applying.take().expect("a batch is being applied");
+        let committed = &self.checkers.committed;
+        let answer = |entry: &Entry| match &entry.payload {
+            Payload::Empty | Payload::Formation(_) => bytes::Bytes::new(),
+            Payload::Command(bytes) => Command::decode(bytes)
+                .and_then(|command| {
+                    let operation = command.operation;
+                    let index = committed.first_of(operation)?;
+                    Some(Answer { operation, index }.encode())
+                })
+                .unwrap_or_default(),
+        };
+        let answers = entries.iter().map(answer).collect();
+        if let Some(last) = entries.last() {
+            process.machine.applied = last.position.index;
+            self.trace.note(last.position.index.0);
+        }
+        if durable_now {
+            process.machine.durable = process.machine.applied;
+        }
+        self.handle(node, Event::Applied(answers))
+    }
+
+    pub(super) fn wake(&mut self, node: usize) -> Checked {
+        let process = &mut self.processes[node];
+        if process.wakes_at > self.now {
+            return Ok(());
+        }
+        process.wakes_at = u64::MAX;
+        let Some(replica) = &process.replica else {
+            return Ok(());
+        };
+        if process.clock.moment(replica.next_deadline()) > self.now {
+            self.schedule_wake(node);
+            return Ok(());
+        }
+        self.handle(node, Event::DeadlinePassed)
+    }
+
+    pub(super) fn schedule_wake(&mut self, node: usize) {
+        let process = &mut self.processes[node];
+        let Some(replica) = &process.replica else {
+            return;
+        };
+        let at = process.clock.moment(replica.next_deadline());
+        if at == u64::MAX || at >= process.wakes_at {
+            return;
+        }
+        // A deadline that has passed already is due in a moment, so that time goes on.
+        let at = at.max(self.now + 1);
+        process.wakes_at = at;
+        let run = process.run;
+        self.queue.push(at, Happening::Deadline { node, run });
+    }
+}
+
+/// A forwarded request is prepared by its receiver and then appended.
+fn event_of(message: PeerMessage) -> Event {
+    match message.body {
+        PeerBody::Propose { request } => Event::Append(Origin::Peer(message.header), request),
+        _ => Event::Received(message),
+    }
+}

@@ -1,0 +1,244 @@
+//! The kinds of faults, how often each fires in a run (drawn per seed), and how often it did.
+
+use fastrand::Rng;
+
+use crate::simulation::network::NetworkMix;
+
+/// Everything that goes wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// A process is killed at any time; its peers find its port closed.
+    Kill,
+    /// A process is killed when its batch is not written yet.
+    KillBeforeWrite,
+    /// A process is killed when its batch is durable and it has not heard so.
+    KillBeforeSynced,
+    /// A process is killed when it has heard that its batch is durable, and has sent nothing.
+    KillAfterSynced,
+    /// A process is killed between two effects of one turn.
+    KillBetweenEffects,
+    /// A process is killed during its first write.
+    KillDuringStart,
+    /// A restart found frames that were never synced (R4).
+    UnsyncedRecovered,
+    /// A write became durable, though its process never heard so.
+    UnheardWriteKept,
+    /// A machine loses its power: silence, and nothing that was not synced.
+    PowerCut,
+    /// A power cut took back something that had been written.
+    UnsyncedLost,
+    /// A disk is replaced by an empty one (R12).
+    Wipe,
+    /// The state machine lost its newest effects in a crash.
+    StateLost,
+    /// The nodes are split in two groups.
+    Partition,
+    /// The leader alone is cut off.
+    LeaderIsolated,
+    /// One direction of one link is cut.
+    OneWayCut,
+    /// A connection breaks; a redial succeeds.
+    BrokenConnection,
+    /// A dial finds nobody (R17).
+    ConnectionRefused,
+    /// A message is lost by chance.
+    Loss,
+    /// A message arrives twice.
+    Duplicate,
+    /// A message arrives much later than others sent after it.
+    Late,
+    /// A process stands still for a while.
+    Pause,
+    /// A sync takes long, at times longer than the quorum window.
+    SlowDisk,
+    /// A clock runs fast or slow.
+    ClockDrift,
+    /// The nodes start one after the other.
+    StaggeredBirth,
+    /// Somebody else is asked to lead.
+    HandOver,
+    /// More proposals than a node takes.
+    Overload,
+    /// A client gives up and tries elsewhere under the same operation.
+    ClientRetry,
+    /// A client leaves an operation that it does not know the outcome of.
+    ClientLeaves,
+}
+
+/// All kinds, in the order of the table.
+pub const FAULT_KINDS: [FaultKind; 28] = [
+    FaultKind::Kill,
+    FaultKind::KillBeforeWrite,
+    FaultKind::KillBeforeSynced,
+    FaultKind::KillAfterSynced,
+    FaultKind::KillBetweenEffects,
+    FaultKind::KillDuringStart,
+    FaultKind::UnsyncedRecovered,
+    FaultKind::UnheardWriteKept,
+    FaultKind::PowerCut,
+    FaultKind::UnsyncedLost,
+    FaultKind::Wipe,
+    FaultKind::StateLost,
+    FaultKind::Partition,
+    FaultKind::LeaderIsolated,
+    FaultKind::OneWayCut,
+    FaultKind::BrokenConnection,
+    FaultKind::ConnectionRefused,
+    FaultKind::Loss,
+    FaultKind::Duplicate,
+    FaultKind::Late,
+    FaultKind::Pause,
+    FaultKind::SlowDisk,
+    FaultKind::ClockDrift,
+    FaultKind::StaggeredBirth,
+    FaultKind::HandOver,
+    FaultKind::Overload,
+    FaultKind::ClientRetry,
+    FaultKind::ClientLeaves,
+];
+
+/// How often each kind fired.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts {
+    counts: [u64; FAULT_KINDS.len()],
+}
+
+/// What goes wrong in one run, and how often.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultMix {
+    /// The faults that are begun at a time of their own, with their weights.
+    pub(crate) planned: Vec<(FaultKind, u32)>,
+    /// The longest pause between two planned faults, in microseconds.
+    pub(crate) interval_max: u64,
+    /// Chances per ten thousand to be killed at each of these points.
+    pub(crate) kill_before_write: u32,
+    pub(crate) kill_before_synced: u32,
+    pub(crate) kill_after_synced: u32,
+    pub(crate) kill_between_effects: u32,
+    pub(crate) network: NetworkMix,
+    /// The longest time that a dead process stays dead.
+    pub(crate) down_max: u64,
+    /// How far clocks may be off, in 1,024ths.
+    pub(crate) drift_max: u64,
+    /// Nodes start within this time.
+    pub(crate) birth_spread: u64,
+    /// How long the faults go on.
+    pub(crate) lasts: u64,
+}
+
+impl FaultKind {
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "process killed",
+            Self::KillBeforeWrite => "killed before a write",
+            Self::KillBeforeSynced => "killed after a write, before it heard so",
+            Self::KillAfterSynced => "killed after a sync, before it sent",
+            Self::KillBetweenEffects => "killed between two effects",
+            Self::KillDuringStart => "killed during its first write",
+            Self::UnsyncedRecovered => "unsynced frames found by a restart",
+            Self::UnheardWriteKept => "write kept though never confirmed",
+            Self::PowerCut => "power cut",
+            Self::UnsyncedLost => "unsynced write lost",
+            Self::Wipe => "disk wiped",
+            Self::StateLost => "newest state lost",
+            Self::Partition => "partition",
+            Self::LeaderIsolated => "leader isolated",
+            Self::OneWayCut => "one-way cut",
+            Self::BrokenConnection => "connection broken",
+            Self::ConnectionRefused => "connection refused",
+            Self::Loss => "message lost",
+            Self::Duplicate => "message doubled",
+            Self::Late => "message late",
+            Self::Pause => "process paused",
+            Self::SlowDisk => "slow disk",
+            Self::ClockDrift => "clock drifts",
+            Self::StaggeredBirth => "nodes start apart",
+            Self::HandOver => "hand-over",
+            Self::Overload => "overload",
+            Self::ClientRetry => "client retries elsewhere",
+            Self::ClientLeaves => "client leaves with outcome unknown",
+        }
+    }
+}
+
+impl FaultCounts {
+    /// A fault of this kind fired.
+    pub fn add(&mut self, kind: FaultKind) {
+        self.counts[kind as usize] += 1;
+    }
+
+    /// How often this kind fired.
+    pub fn of(&self, kind: FaultKind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// Adds those of another run.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+    }
+}
+
+/// The planned kinds with the weight they have when they are drawn.
+const PLANNED: [(FaultKind, u32); 11] = [
+    (FaultKind::Kill, 20),
+    (FaultKind::PowerCut, 10),
+    (FaultKind::Wipe, 3),
+    (FaultKind::Partition, 10),
+    (FaultKind::LeaderIsolated, 10),
+    (FaultKind::OneWayCut, 10),
+    (FaultKind::BrokenConnection, 10),
+    (FaultKind::Pause, 10),
+    (FaultKind::SlowDisk, 10),
+    (FaultKind::HandOver, 6),
+    (FaultKind::Overload, 4),
+];
+
+impl FaultMix {
+    /// Draws a mix: each kind is on or off, and rare or frequent.
+    pub(crate) fn draw(random: &mut Rng) -> Self {
+        let mut planned = Vec::new();
+        for (kind, weight) in PLANNED {
+            if random.u32(0..10) < 6 {
+                planned.push((kind, weight * random.u32(1..=4)));
+            }
+        }
+        let mut some = |most: u32| {
+            if random.bool() {
+                0
+            } else {
+                random.u32(1..=most)
+            }
+        };
+        let (kill_before_write, kill_before_synced) = (some(60), some(60));
+        let (kill_after_synced, kill_between_effects) = (some(60), some(20));
+        let (loss, duplicate, late) = (some(800), some(800), some(300));
+        let drift_max = u64::from(some(60));
+        Self {
+            planned,
+            interval_max: random.u64(40_000..=600_000),
+            kill_before_write,
+            kill_before_synced,
+            kill_after_synced,
+            kill_between_effects,
+            network: NetworkMix {
+                delay_min: random.u64(20..=200),
+                delay_max: random.u64(300..=8_000),
+                loss,
+                duplicate,
+                late,
+                late_max: random.u64(20_000..=4_000_000),
+            },
+            down_max: random.u64(20_000..=1_500_000),
+            drift_max,
+            birth_spread: if random.u32(0..3) == 0 {
+                random.u64(1_000..=2_000_000)
+            } else {
+                0
+            },
+            lasts: random.u64(2_000_000..=6_000_000),
+        }
+    }
+}

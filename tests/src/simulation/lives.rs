@@ -1,0 +1,234 @@
+//! How processes start, stand still and die, and what each kind of death leaves on the disk.
+
+use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
+use chat_replication::{Replica, Start};
+
+use crate::checker::{Checked, Violation};
+use crate::simulation::World;
+use crate::simulation::disk::Disk;
+use crate::simulation::faults::FaultKind;
+use crate::simulation::process::{Life, Seen};
+use crate::simulation::queue::{ClientReply, Happening, node_id};
+
+impl World {
+    /// Starts a process with what its disk holds.
+    pub(super) fn start(&mut self, node: usize) -> Checked {
+        if self.processes[node].is_running() {
+            return Ok(());
+        }
+        let disk = &self.disks[node];
+        let stored = disk.stored().map_err(|why| Violation::new("disk", why))?;
+        if disk.has_unsynced_writes() {
+            self.faults.add(FaultKind::UnsyncedRecovered);
+        }
+        let configured: Vec<NodeId> = (0..self.settings.nodes).map(node_id).collect();
+        let config = Config::new(node_id(node), &configured, self.settings.timing)
+            .map_err(|why| Violation::new("settings", why.to_string()))?;
+        let process = &mut self.processes[node];
+        process.forget();
+        process.life = Life::Running;
+        process.start_counter = stored.start_counter + 1;
+        process.machine.applied = process.machine.applied.min(stored.last.index);
+        let start = Start {
+            seed: self.random.u64(..),
+            now: process.clock.read(self.now),
+            limits: self.settings.limits,
+        };
+        let applied = process.machine.applied;
+        process.replica = Some(Replica::new(config, stored, applied, start));
+        process.seen = Seen::NOTHING;
+        self.tell(|world| format!("{}: starts", world.processes[node].id));
+        self.observe(node)?;
+        self.carry_out(node)
+    }
+
+    pub(super) fn restart_if_dead(&mut self, node: usize, run: u64) -> Checked {
+        if self.processes[node].run == run && !self.processes[node].is_running() {
+            return self.start(node);
+        }
+        Ok(())
+    }
+
+    /// The process dies; its port is closed and its machine goes on.
+    pub(super) fn kill(&mut self, node: usize) -> Checked {
+        if !self.processes[node].is_running() {
+            return Ok(());
+        }
+        if self.processes[node].seen == Seen::NOTHING
+            && self.disks[node].durable().start_counter < self.processes[node].start_counter
+        {
+            self.faults.add(FaultKind::KillDuringStart);
+        }
+        self.leave_write_under_way(node)?;
+        self.lose_state(node, LogIndex::ZERO);
+        let run_before = self.processes[node].run;
+        self.hang_up_on_clients(node);
+        self.processes[node].forget();
+        self.processes[node].life = Life::Killed;
+        self.break_calls_to(node)?;
+        debug_assert!(self.processes[node].run > run_before);
+        self.restart_later(node);
+        Ok(())
+    }
+
+    /// The machine loses its power: nobody hears of it, and only what was synced is left.
+    pub(super) fn cut_power(&mut self, node: usize) -> Checked {
+        if self.processes[node].is_running() {
+            self.leave_write_under_way(node)?;
+        }
+        let disk = &mut self.disks[node];
+        let written = disk.unsynced_count();
+        let kept = self.random.usize(0..=written);
+        if kept < written {
+            self.faults.add(FaultKind::UnsyncedLost);
+        }
+        disk.lose_power(kept)
+            .map_err(|why| Violation::new("disk", why))?;
+        self.check_disk(node)?;
+        let end = self.disks[node].durable().last().index;
+        self.lose_state(node, end);
+        self.processes[node].forget();
+        self.processes[node].life = Life::PowerLost;
+        self.restart_later(node);
+        Ok(())
+    }
+
+    /// The disk is replaced by an empty one; the next start is a wiped node's.
+    pub(super) fn wipe(&mut self, node: usize) -> Checked {
+        self.cut_power(node)?;
+        let storage = StorageId(self.random.u128(1..));
+        let old = std::mem::replace(&mut self.disks[node], Disk::empty(storage));
+        self.retired.push(old);
+        self.processes[node].machine = crate::simulation::process::Machine::default();
+        let id = self.processes[node].id;
+        if !self.wiped.contains(&id) {
+            self.wiped.push(id);
+        }
+        Ok(())
+    }
+
+    /// The process stands still; what is meant for it waits.
+    pub(super) fn pause(&mut self, node: usize, micros: u64) {
+        let process = &mut self.processes[node];
+        if !process.is_running() || process.paused_until.is_some() {
+            return;
+        }
+        process.paused_until = Some(self.now + micros);
+        let run = process.run;
+        self.queue
+            .push(self.now + micros, Happening::Resume { node, run });
+    }
+
+    pub(super) fn resume(&mut self, node: usize, run: u64) -> Checked {
+        let process = &mut self.processes[node];
+        if process.run != run {
+            return Ok(());
+        }
+        process.paused_until = None;
+        for happening in std::mem::take(&mut process.deferred) {
+            self.queue.push(self.now, happening);
+        }
+        Ok(())
+    }
+
+    /// The replica found that it must not go on.
+    pub(super) fn stop_for(&mut self, node: usize, fault: Fault) -> Checked {
+        let id = self.processes[node].id;
+        self.tell(|_| format!("{id}: stops: {fault}"));
+        if self.settings.faults.is_some() {
+            return Err(Violation::new("fault", format!("node {id}: {fault}")));
+        }
+        self.kill(node)
+    }
+
+    /// A write that had begun is lost, is in the page cache, or is durable.
+    fn leave_write_under_way(&mut self, node: usize) -> Checked {
+        let Some(batch) = self.processes[node].writing.take() else {
+            return Ok(());
+        };
+        let writes = batch.writes().clone();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        match self.random.u32(0..3) {
+            0 => {}
+            1 => self.disks[node].write_without_sync(writes),
+            _ => {
+                self.faults.add(FaultKind::UnheardWriteKept);
+                let disk = &mut self.disks[node];
+                disk.write_and_sync(&writes)
+                    .map_err(|why| Violation::new("disk", why))?;
+                self.check_disk(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state machine keeps what is durable, and some of the rest; never more than the log.
+    fn lose_state(&mut self, node: usize, log_end: LogIndex) {
+        let machine = &mut self.processes[node].machine;
+        let least = machine.durable.0.min(machine.applied.0);
+        let kept = self.random.u64(least..=machine.applied.0);
+        if kept < machine.applied.0 {
+            self.faults.add(FaultKind::StateLost);
+        }
+        machine.applied = LogIndex(kept);
+        if log_end > LogIndex::ZERO {
+            machine.applied = machine.applied.min(log_end);
+        }
+        machine.durable = machine.applied;
+    }
+
+    fn restart_later(&mut self, node: usize) {
+        let Some(down_max) = self.mix.as_ref().map(|mix| mix.down_max) else {
+            return;
+        };
+        let run = self.processes[node].run;
+        let at = self.now + self.random.u64(1_000..=down_max);
+        self.queue.push(at, Happening::Restart { node, run });
+    }
+
+    /// Whoever has a call under way to a dead process finds out, and dials in vain (R17).
+    fn break_calls_to(&mut self, dead: usize) -> Checked {
+        for node in 0..self.settings.nodes {
+            if node == dead || !self.is_alive(node) || !self.network.connects(node, dead) {
+                continue;
+            }
+            let calls: Vec<_> = self.processes[node]
+                .calls
+                .iter()
+                .filter(|(_, (to, _))| *to == dead)
+                .map(|(request, _)| *request)
+                .collect();
+            for request in calls {
+                self.find_closed_port(node, dead, request)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hang_up_on_clients(&mut self, node: usize) {
+        let waiting: Vec<_> = self.processes[node].tickets.values().copied().collect();
+        for waiting in waiting {
+            let Some(client) = waiting.client else {
+                continue;
+            };
+            let reply = match waiting.what {
+                crate::simulation::process::Asked::Operation(_) => {
+                    ClientReply::Proposal(chat_replication::ProposeOutcome::Unknown)
+                }
+                crate::simulation::process::Asked::Read { .. } => ClientReply::Read(None),
+            };
+            let at = self.now + self.network.delay(&mut self.random);
+            let attempt = waiting.attempt;
+            self.queue.push(
+                at,
+                Happening::ClientHears {
+                    client,
+                    attempt,
+                    reply,
+                },
+            );
+        }
+    }
+}

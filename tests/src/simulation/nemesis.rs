@@ -1,0 +1,222 @@
+//! Begins the planned faults of a run, one after the other, and ends them all when it is told to.
+
+use crate::checker::Checked;
+use crate::simulation::World;
+use crate::simulation::faults::FaultKind;
+use crate::simulation::network::NetworkMix;
+use crate::simulation::queue::Happening;
+
+impl World {
+    /// Starts every node, at once or one after the other, and plans the first fault.
+    pub(super) fn begin(&mut self) -> Checked {
+        let spread = self.mix.as_ref().map_or(0, |mix| mix.birth_spread);
+        for node in 0..self.settings.nodes {
+            if spread == 0 {
+                self.start(node)?;
+                continue;
+            }
+            self.faults.add(FaultKind::StaggeredBirth);
+            let run = self.processes[node].run;
+            let at = self.now + self.random.u64(0..=spread);
+            self.queue.push(at, Happening::Restart { node, run });
+        }
+        for client in 0..self.clients.len() {
+            let at = self.now + self.random.u64(0..50_000);
+            self.queue.push(at, Happening::ClientActs { client });
+        }
+        self.plan_next_fault();
+        Ok(())
+    }
+
+    pub(super) fn next_fault(&mut self) -> Checked {
+        let Some(mix) = &self.mix else {
+            return Ok(());
+        };
+        let total: u32 = mix.planned.iter().map(|(_, weight)| weight).sum();
+        if total > 0 {
+            let mut drawn = self.random.u32(0..total);
+            let mut planned = mix.planned.iter();
+            let kind = loop {
+                let (kind, weight) = planned.next().expect("the weights add up to the total");
+                if drawn < *weight {
+                    break *kind;
+                }
+                drawn -= weight;
+            };
+            self.begin_fault(kind)?;
+        }
+        self.plan_next_fault();
+        Ok(())
+    }
+
+    /// All faults end: every link works, every clock and disk is ordinary, every node runs.
+    pub(super) fn heal(&mut self) -> Checked {
+        self.mix = None;
+        self.network.heal_all();
+        self.network.mix = NetworkMix::faultless();
+        self.settings.sync = (50, 2_000);
+        for node in 0..self.settings.nodes {
+            self.processes[node].slow_disk = None;
+            if self.processes[node].paused_until.is_some() {
+                let run = self.processes[node].run;
+                self.resume(node, run)?;
+            }
+            self.start(node)?;
+        }
+        self.tell(|_| "all faults end".to_owned());
+        Ok(())
+    }
+
+    fn plan_next_fault(&mut self) {
+        if let Some(mix) = &self.mix {
+            let most = mix.interval_max;
+            let at = self.now + self.random.u64(5_000..=most);
+            self.queue.push(at, Happening::Fault);
+        }
+    }
+
+    fn begin_fault(&mut self, kind: FaultKind) -> Checked {
+        let node = self.victim();
+        let id = self.processes[node].id;
+        let running = self.is_alive(node);
+        self.trace
+            .say(self.now, || format!("fault: {} ({id})", kind.name()));
+        match kind {
+            FaultKind::Kill if running => {
+                self.faults.add(kind);
+                self.kill(node)
+            }
+            FaultKind::PowerCut => {
+                self.faults.add(kind);
+                self.cut_power(node)
+            }
+            FaultKind::Wipe => self.wipe_if_survivable(node),
+            FaultKind::Pause if running => {
+                self.faults.add(kind);
+                let micros = self.random.u64(10_000..2_500_000);
+                self.pause(node, micros);
+                Ok(())
+            }
+            FaultKind::SlowDisk => {
+                self.faults.add(kind);
+                let delay = *self
+                    .random
+                    .choice(&[5_000, 50_000, 300_000, 1_500_000])
+                    .expect("not empty");
+                let until = self.now + self.random.u64(100_000..2_000_000);
+                self.processes[node].slow_disk = Some((delay, until));
+                Ok(())
+            }
+            FaultKind::HandOver if running => {
+                self.faults.add(kind);
+                self.handle(node, chat_replication::Event::HandOver)
+            }
+            FaultKind::Overload => self.overload(node),
+            FaultKind::Partition
+            | FaultKind::LeaderIsolated
+            | FaultKind::OneWayCut
+            | FaultKind::BrokenConnection => {
+                self.disturb_links(kind);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The leader is as good as half of all victims.
+    fn victim(&mut self) -> usize {
+        let any = self.random.usize(0..self.settings.nodes);
+        if self.random.bool() {
+            self.leader().unwrap_or(any)
+        } else {
+            any
+        }
+    }
+
+    fn disturb_links(&mut self, kind: FaultKind) {
+        let nodes = self.settings.nodes;
+        if nodes == 1 {
+            return;
+        }
+        self.faults.add(kind);
+        let one = self.victim();
+        let other = (one + self.random.usize(1..nodes)) % nodes;
+        let lasts = self.random.u64(20_000..2_500_000);
+        let mut cuts = Vec::new();
+        match kind {
+            FaultKind::Partition => {
+                let group = self.random.u32(1..(1 << nodes) - 1);
+                for from in 0..nodes {
+                    for to in 0..nodes {
+                        if group >> from & 1 != group >> to & 1 {
+                            cuts.push((from, to));
+                        }
+                    }
+                }
+            }
+            FaultKind::LeaderIsolated => {
+                let leader = self.leader().unwrap_or(one);
+                for peer in (0..nodes).filter(|peer| *peer != leader) {
+                    cuts.push((leader, peer));
+                    cuts.push((peer, leader));
+                }
+            }
+            FaultKind::OneWayCut if self.random.bool() => cuts.push((one, other)),
+            FaultKind::OneWayCut => cuts.push((other, one)),
+            _ => {
+                self.network.break_connection(one, other);
+                self.fail_calls_between(one, other);
+            }
+        }
+        for (from, to) in cuts {
+            let cut = self.network.cut(from, to);
+            let what = Happening::HealLink { from, to, cut };
+            self.queue.push(self.now + lasts, what);
+        }
+    }
+
+    /// Every call on a broken connection fails; the next one finds a new connection.
+    fn fail_calls_between(&mut self, one: usize, other: usize) {
+        for (node, peer) in [(one, other), (other, one)] {
+            let process = &self.processes[node];
+            let run = process.run;
+            for (request, (to, _)) in &process.calls {
+                if *to == peer {
+                    let request = *request;
+                    let what = Happening::CallFails { node, run, request };
+                    self.queue.push(self.now + 100, what);
+                }
+            }
+        }
+    }
+
+    /// More proposals at one moment than a node takes, by clients that do not wait for answers.
+    fn overload(&mut self, node: usize) -> Checked {
+        for _ in 0..12 {
+            if !self.is_alive(node) || self.processes[node].paused_until.is_some() {
+                return Ok(());
+            }
+            self.attempts_made += 1;
+            let attempt = self.attempts_made;
+            let operation = u64::MAX - attempt;
+            self.checkers.history.begins(operation);
+            let what = crate::simulation::process::Asked::Operation(operation);
+            self.ask(node, None, attempt, what)?;
+        }
+        Ok(())
+    }
+
+    /// One disk of three voters may go for good, two of five; the lowest node's not before what
+    /// it formed is committed, and nobody's while others may still have to learn of the birth.
+    fn wipe_if_survivable(&mut self, node: usize) -> Checked {
+        let most = (self.settings.nodes - 1) / 2;
+        let id = self.processes[node].id;
+        let born = self.checkers.committed.last().index.0 > 0;
+        let counts = !self.wiped.contains(&id);
+        if (counts && self.wiped.len() >= most) || (!born && node == 0) {
+            return Ok(());
+        }
+        self.faults.add(FaultKind::Wipe);
+        self.wipe(node)
+    }
+}

@@ -1,0 +1,161 @@
+//! The network between the nodes: who can reach whom, how long it takes, what is lost.
+
+use fastrand::Rng;
+
+/// How the network treats messages. Chances are per ten thousand.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkMix {
+    /// The shortest way takes this many microseconds.
+    pub delay_min: u64,
+    /// The longest ordinary one.
+    pub delay_max: u64,
+    /// A message is lost.
+    pub loss: u32,
+    /// A message arrives twice.
+    pub duplicate: u32,
+    /// A message takes up to `late_max` instead.
+    pub late: u32,
+    /// The longest delay of a late message, in microseconds.
+    pub late_max: u64,
+}
+
+/// Links between nodes, each direction for itself.
+#[derive(Debug)]
+pub(crate) struct Network {
+    nodes: usize,
+    /// For each direction, which cut holds it; 0 is none. A heal names the cut that it ends.
+    cuts: Vec<u64>,
+    cuts_made: u64,
+    /// How often the connection of each direction broke: what was on its way is lost.
+    connections: Vec<u32>,
+    pub(crate) mix: NetworkMix,
+}
+
+/// The connection number of a message that arrives however late.
+pub(crate) const ANY_CONNECTION: u32 = u32::MAX;
+
+/// One copy of a message on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copy {
+    pub(crate) delay: u64,
+    pub(crate) connection: u32,
+    pub(crate) fate: Fate,
+}
+
+/// What the network did to a copy, for the count of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Ordinary,
+    Duplicated,
+    Late,
+}
+
+impl NetworkMix {
+    /// A network that does its work, in a millisecond at most.
+    pub fn faultless() -> Self {
+        Self {
+            delay_min: 50,
+            delay_max: 1_000,
+            loss: 0,
+            duplicate: 0,
+            late: 0,
+            late_max: 0,
+        }
+    }
+
+    /// A network for transcripts: every message takes one millisecond.
+    pub fn even() -> Self {
+        Self {
+            delay_min: 1_000,
+            delay_max: 1_000,
+            ..Self::faultless()
+        }
+    }
+}
+
+impl Network {
+    pub(crate) fn new(nodes: usize, mix: NetworkMix) -> Self {
+        Self {
+            nodes,
+            cuts: vec![0; nodes * nodes],
+            cuts_made: 0,
+            connections: vec![0; nodes * nodes],
+            mix,
+        }
+    }
+
+    pub(crate) fn reaches(&self, from: usize, to: usize) -> bool {
+        self.cuts[from * self.nodes + to] == 0
+    }
+
+    /// Cuts one direction and names the cut.
+    pub(crate) fn cut(&mut self, from: usize, to: usize) -> u64 {
+        self.cuts_made += 1;
+        self.cuts[from * self.nodes + to] = self.cuts_made;
+        self.cuts_made
+    }
+
+    pub(crate) fn heal(&mut self, from: usize, to: usize, cut: u64) {
+        let link = &mut self.cuts[from * self.nodes + to];
+        if *link == cut {
+            *link = 0;
+        }
+    }
+
+    pub(crate) fn heal_all(&mut self) {
+        self.cuts.fill(0);
+    }
+
+    /// Whether both directions work: a dead process can be told from a silent one.
+    pub(crate) fn connects(&self, one: usize, other: usize) -> bool {
+        self.reaches(one, other) && self.reaches(other, one)
+    }
+
+    /// The connection between two nodes breaks: what travels on it is lost.
+    pub(crate) fn break_connection(&mut self, one: usize, other: usize) {
+        self.connections[one * self.nodes + other] += 1;
+        self.connections[other * self.nodes + one] += 1;
+    }
+
+    pub(crate) fn still_stands(&self, from: usize, to: usize, connection: u32) -> bool {
+        connection == ANY_CONNECTION || self.connections[from * self.nodes + to] == connection
+    }
+
+    /// How long one ordinary way takes.
+    pub(crate) fn delay(&self, random: &mut Rng) -> u64 {
+        random.u64(self.mix.delay_min..=self.mix.delay_max)
+    }
+
+    /// The copies of a message that set out to arrive; none when it is lost.
+    pub(crate) fn copies(
+        &self,
+        from: usize,
+        to: usize,
+        may_double: bool,
+        random: &mut Rng,
+    ) -> [Option<Copy>; 2] {
+        let chance = |random: &mut Rng, per_ten_thousand| {
+            per_ten_thousand > 0 && random.u32(0..10_000) < per_ten_thousand
+        };
+        if !self.reaches(from, to) || chance(random, self.mix.loss) {
+            return [None, None];
+        }
+        let connection = self.connections[from * self.nodes + to];
+        let mut first = Copy {
+            delay: self.delay(random),
+            connection,
+            fate: Fate::Ordinary,
+        };
+        if chance(random, self.mix.late) {
+            first.delay += random.u64(0..=self.mix.late_max);
+            first.connection = ANY_CONNECTION;
+            first.fate = Fate::Late;
+        }
+        let second = (may_double && chance(random, self.mix.duplicate)).then(|| Copy {
+            delay: self.delay(random) + random.u64(0..=self.mix.delay_max * 4),
+            connection: ANY_CONNECTION,
+            fate: Fate::Duplicated,
+        });
+        [Some(first), second]
+    }
+}

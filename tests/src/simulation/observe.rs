@@ -1,0 +1,163 @@
+//! What the world sees of a replica after each event: asks the checkers, and tells the story.
+
+use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Message, RoleName};
+
+use crate::checker::agreement::CommitMoved;
+use crate::checker::election::Elected;
+use crate::checker::{Checked, commit_quorum, election};
+use crate::simulation::World;
+use crate::simulation::process::Seen;
+
+impl World {
+    /// Judges what has changed in `node` since it was last looked at.
+    pub(super) fn observe(&mut self, node: usize) -> Checked {
+        let Some(replica) = &self.processes[node].replica else {
+            return Ok(());
+        };
+        let seen = Seen::of(replica);
+        let before = self.processes[node].seen;
+        if seen == before {
+            return Ok(());
+        }
+        self.trace.note(seen.term.0 << 8 | node as u64);
+        self.trace.note(seen.commit_index.0);
+        let leads_anew = seen.role == RoleName::Leader
+            && (before.role != RoleName::Leader || before.term != seen.term);
+        if leads_anew {
+            self.check_election(node, seen)?;
+        }
+        if seen.commit_index != before.commit_index {
+            self.check_commit(node, before, seen)?;
+        }
+        self.processes[node].seen = seen;
+        self.tell_of_change(node, before, seen);
+        Ok(())
+    }
+
+    fn check_election(&mut self, node: usize, seen: Seen) -> Checked {
+        let replica = self.processes[node].replica.as_ref().expect("it runs");
+        let node_view = replica.node();
+        let disk = &self.disks[node];
+        let leader = election::voter(node_view.id(), disk.storage());
+        let on_disk = disk.durable().hard_state;
+        let checkers = &mut self.checkers;
+        if on_disk.term == seen.term && on_disk.vote == Some(leader) {
+            let (term, storage) = (seen.term, leader.storage);
+            checkers
+                .votes
+                .voted(term, leader.node, storage, leader.node)?;
+        }
+        let formation = node_view.formation().expect("a leader has a cluster");
+        let elected = Elected {
+            leader,
+            term: seen.term,
+            log: node_view.log(),
+            formation,
+        };
+        checkers
+            .elections
+            .elected(elected, &checkers.votes, &checkers.committed)
+    }
+
+    fn check_commit(&mut self, node: usize, before: Seen, seen: Seen) -> Checked {
+        let replica = self.processes[node].replica.as_ref().expect("it runs");
+        let view = replica.node();
+        let checkers = &mut self.checkers;
+        let committed_before = checkers.committed.last();
+        // A leader that hands over commits its last entry and resigns in one turn.
+        let led = [seen, before].into_iter().find(|seen| seen.role == RoleName::Leader);
+        let moved = CommitMoved {
+            node: view.id(),
+            leads: led.map(|seen| seen.term),
+            from: before.commit_index,
+            to: seen.commit_index,
+            log: view.log(),
+        };
+        checkers.committed.moved(moved, &checkers.entries)?;
+        let committed = checkers.committed.last();
+        if committed == committed_before {
+            return Ok(());
+        }
+        let formation = view.formation().expect("a leader has a cluster");
+        commit_quorum::committed(committed, formation, (&self.disks, &self.retired))
+    }
+
+    fn tell_of_change(&mut self, node: usize, before: Seen, seen: Seen) {
+        if !self.settings.in_words {
+            return;
+        }
+        let id = self.processes[node].id;
+        let term = seen.term;
+        let role_changed = before.role != seen.role || before.term != term;
+        let line = match seen.role {
+            RoleName::Leader if role_changed => Some(format!("{id}: leads term {term}")),
+            RoleName::Trial if role_changed => Some(format!("{id}: asks for a trial in term {term}")),
+            RoleName::Candidate if role_changed => Some(format!("{id}: stands in term {term}")),
+            RoleName::Follower | RoleName::Learner | RoleName::Empty => {
+                self.line_of_following(node, before, seen)
+            }
+            RoleName::Leader | RoleName::Trial | RoleName::Candidate => None,
+        };
+        if before.role == RoleName::Leader && seen.role != RoleName::Leader {
+            self.tell(|_| format!("{id}: leads no more"));
+        }
+        if let Some(line) = line {
+            self.tell(|_| line);
+        }
+        if before.role == seen.role && seen.last < before.last {
+            self.tell(|_| format!("{id}: cuts its log back to {}", seen.last));
+        }
+    }
+
+    fn line_of_following(&self, node: usize, before: Seen, seen: Seen) -> Option<String> {
+        let id = self.processes[node].id;
+        let term = seen.term;
+        let verb = match seen.role {
+            RoleName::Learner => "learns from",
+            RoleName::Empty => "is empty and pulls from",
+            _ => "follows",
+        };
+        let same = before.leader == seen.leader && before.term == term && before.role == seen.role;
+        match seen.leader {
+            _ if same => None,
+            Some(leader) => Some(format!("{id}: {verb} {leader} in term {term}")),
+            None if before.leader.is_some() || before.term != term => {
+                Some(format!("{id}: knows no leader in term {term}"))
+            }
+            None => None,
+        }
+    }
+
+    /// Votes and cuts are the messages worth telling of.
+    pub(super) fn tell_of_message(&mut self, envelope: &Envelope) {
+        if !self.settings.in_words {
+            return;
+        }
+        let header = &envelope.header;
+        let (from, to) = (header.from, header.to);
+        if matches!(envelope.message, Message::GetCommits(_)) {
+            self.last_fetch[crate::simulation::node_number(from)] = Some(*header);
+        }
+        let line = match &envelope.message {
+            Message::ElectionReply(reply) => {
+                let term = header.term;
+                match (reply.kind, reply.granted) {
+                    (ElectionKind::Birth, true) => format!("{from}: tells {to} that it is empty"),
+                    (ElectionKind::Birth, false) => format!("{from}: tells {to} that it is not empty"),
+                    (ElectionKind::Trial, true) => format!("{from}: would vote for {to}"),
+                    (ElectionKind::Trial, false) => format!("{from}: would not vote for {to}"),
+                    (ElectionKind::Real, true) => format!("{from}: votes for {to} in term {term}"),
+                    (ElectionKind::Real, false) => format!("{from}: refuses {to} in term {term}"),
+                }
+            }
+            Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {
+                format!("{from}: tells {to} that their logs part at {position:?} or before")
+            }
+            Message::Resign { successor: Some(successor) } => {
+                format!("{from}: resigns in favour of {successor}, tells {to}")
+            }
+            _ => return,
+        };
+        self.tell(|_| line);
+    }
+}

@@ -1,0 +1,165 @@
+//! One node as the world sees it: a process that lives and dies, and what it has under way.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, UnsyncedBatch};
+use chat_replication::Replica;
+
+use crate::simulation::clock::Clock;
+use crate::simulation::queue::Happening;
+
+/// A node's process, dead or alive; its disk is elsewhere.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) id: NodeId,
+    pub(crate) clock: Clock,
+    /// Moves whenever a process starts or dies.
+    pub(crate) run: u64,
+    pub(crate) life: Life,
+    pub(crate) replica: Option<Replica>,
+    /// The number that this start gave itself.
+    pub(crate) start_counter: u64,
+    /// The batch that is being written.
+    pub(crate) writing: Option<UnsyncedBatch>,
+    /// The entries that are being applied.
+    pub(crate) applying: Option<Vec<Entry>>,
+    pub(crate) machine: Machine,
+    /// Requests sent and not answered, oldest first, with whom they were sent to and until when
+    /// they are waited for.
+    pub(crate) calls: BTreeMap<RequestId, (usize, u64)>,
+    pub(crate) calls_watched: bool,
+    /// Clients that wait for an answer of this process.
+    pub(crate) tickets: BTreeMap<u64, Waiting>,
+    pub(crate) tickets_made: u64,
+    /// When the queue will wake the process.
+    pub(crate) wakes_at: u64,
+    pub(crate) flush_pending: bool,
+    /// A paused process handles nothing before this.
+    pub(crate) paused_until: Option<u64>,
+    /// What happens to it meanwhile.
+    pub(crate) deferred: VecDeque<Happening>,
+    /// Its disk takes at least this long for a sync, until a moment.
+    pub(crate) slow_disk: Option<(u64, u64)>,
+    /// Syncs do not end (transcripts only).
+    pub(crate) disk_held: bool,
+    pub(crate) seen: Seen,
+}
+
+/// Whether a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    NotStarted,
+    Running,
+    /// Its port is closed, and a dial is refused.
+    Killed,
+    /// Its machine is silent.
+    PowerLost,
+}
+
+/// The state machine's store (`state.db`): it may lose its newest effects.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Machine {
+    pub(crate) applied: LogIndex,
+    pub(crate) durable: LogIndex,
+}
+
+/// A client that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    /// `None` for one that is not simulated: a transcript asked.
+    pub(crate) client: Option<usize>,
+    pub(crate) attempt: u64,
+    pub(crate) since: u64,
+    pub(crate) what: Asked,
+}
+
+/// What a client asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Operation(u64),
+    /// A read that must see everything up to here.
+    Read { shown_before: LogIndex },
+}
+
+/// What the checkers have seen of the running process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) role: RoleName,
+    pub(crate) term: Term,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) commit_index: LogIndex,
+    pub(crate) last: LogIndex,
+}
+
+impl Seen {
+    pub(crate) const NOTHING: Self = Self {
+        role: RoleName::Empty,
+        term: Term(0),
+        leader: None,
+        commit_index: LogIndex::ZERO,
+        last: LogIndex::ZERO,
+    };
+
+    pub(crate) fn of(replica: &Replica) -> Self {
+        let node = replica.node();
+        Self {
+            role: node.role(),
+            term: node.term(),
+            leader: node.leader(),
+            commit_index: node.commit_index(),
+            last: node.log().last().index,
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn new(id: NodeId, clock: Clock) -> Self {
+        Self {
+            id,
+            clock,
+            run: 0,
+            life: Life::NotStarted,
+            replica: None,
+            start_counter: 0,
+            writing: None,
+            applying: None,
+            machine: Machine::default(),
+            calls: BTreeMap::new(),
+            calls_watched: false,
+            tickets: BTreeMap::new(),
+            tickets_made: 0,
+            wakes_at: u64::MAX,
+            flush_pending: false,
+            paused_until: None,
+            deferred: VecDeque::new(),
+            slow_disk: None,
+            disk_held: false,
+            seen: Seen::NOTHING,
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.life == Life::Running
+    }
+
+    /// A running process that leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.is_running() && self.seen.role == RoleName::Leader
+    }
+
+    /// Forgets everything that a process has in memory.
+    pub(crate) fn forget(&mut self) {
+        self.run += 1;
+        self.replica = None;
+        self.writing = None;
+        self.applying = None;
+        self.calls.clear();
+        self.calls_watched = false;
+        self.tickets.clear();
+        self.wakes_at = u64::MAX;
+        self.flush_pending = false;
+        self.paused_until = None;
+        self.deferred.clear();
+        self.seen = Seen::NOTHING;
+    }
+}

@@ -1,0 +1,100 @@
+//! What a world is made of.
+
+use chat_consensus::Timing;
+use chat_replication::Limits;
+use fastrand::Rng;
+
+use crate::simulation::faults::FaultMix;
+use crate::simulation::network::NetworkMix;
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Every random choice follows from it.
+    pub seed: u64,
+    /// How many nodes are configured.
+    pub nodes: usize,
+    /// How many clients there are.
+    pub clients: usize,
+    /// The nodes' timing.
+    pub timing: Timing,
+    /// How much a node holds.
+    pub limits: Limits,
+    /// How the network behaves at first.
+    pub network: NetworkMix,
+    /// The shortest and longest ordinary sync, in microseconds.
+    pub sync: (u64, u64),
+    /// How far clocks may be off, in 1,024ths.
+    pub drift_max: u64,
+    /// How often effects wait for further events, per ten thousand.
+    pub flush_late: u32,
+    /// Keep a record in words, and a story.
+    pub in_words: bool,
+    pub(crate) faults: Option<FaultMix>,
+}
+
+impl Settings {
+    /// The settings of a seed: how many nodes, how patient, how fast, and what goes wrong.
+    pub(crate) fn of_seed(seed: u64, in_words: bool) -> Self {
+        let mut random = Rng::with_seed(seed ^ 0x5eed_0000);
+        let faults = FaultMix::draw(&mut random);
+        let nodes = *random
+            .choice(&[1, 3, 3, 3, 3, 3, 3, 5, 5, 5])
+            .expect("not empty");
+        let timing = match random.u32(0..4) {
+            0 => timing(30, 150),
+            1 => timing(50, 200),
+            _ => Timing::default(),
+        };
+        let mut limits = Limits::default();
+        if random.bool() {
+            limits.tail_entries_max = random.usize(4..64);
+            limits.batch_entries_max = random.usize(1..16);
+            limits.batch_bytes_max = random.usize(16..512);
+        }
+        if random.bool() {
+            limits.waiting_proposals_max = random.usize(2..10);
+            limits.waiting_requests_max = random.usize(2..10);
+        }
+        let sync_max = *random
+            .choice(&[500, 2_000, 5_000, 15_000])
+            .expect("not empty");
+        Self {
+            seed,
+            nodes,
+            clients: random.usize(2..=6),
+            timing,
+            limits,
+            network: faults.network,
+            sync: (50, sync_max),
+            drift_max: faults.drift_max,
+            flush_late: if random.bool() { random.u32(1..6_000) } else { 0 },
+            in_words,
+            faults: Some(faults),
+        }
+    }
+
+    /// The settings of a transcript: everything takes its time, and always the same.
+    pub(crate) fn of_transcript(nodes: usize) -> Self {
+        Self {
+            seed: 1,
+            nodes,
+            clients: 0,
+            timing: Timing::default(),
+            limits: Limits::default(),
+            network: NetworkMix::even(),
+            sync: (500, 500),
+            drift_max: 0,
+            flush_late: 0,
+            in_words: true,
+            faults: None,
+        }
+    }
+}
+
+fn timing(heartbeat_ms: u64, election_ms: u64) -> Timing {
+    Timing {
+        heartbeat_interval: std::time::Duration::from_millis(heartbeat_ms),
+        election_timeout: std::time::Duration::from_millis(election_ms),
+    }
+}
