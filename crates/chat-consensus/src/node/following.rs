@@ -144,7 +144,8 @@ impl Node {
     }
 
     pub(super) fn handle_resign(&mut self, header: &Header, successor: Option<NodeId>) {
-        if self.leader == Some(header.from) {
+        // The refusal of a parked fetch may have overtaken this word: then no leader is known.
+        if self.leader.is_none_or(|leader| leader == header.from) {
             self.stand_after_successor();
             if successor == Some(self.config.node) && self.is_voter() {
                 self.start_election();

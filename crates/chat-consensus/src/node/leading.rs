@@ -27,6 +27,9 @@ pub(super) struct Leading {
     /// One for every other configured node.
     pub(super) followers: BTreeMap<NodeId, Progress>,
     heartbeat_at: Time,
+    /// When nodes that do not pull are called again (R9). Apart from the heartbeats: read rounds
+    /// put those off.
+    call_idle_at: Time,
     pub(super) reads: Reads,
     /// When a hand-over is completed whether or not the successor has everything.
     pub(super) hand_over_by: Option<Time>,
@@ -95,6 +98,7 @@ impl Node {
             term_start,
             followers,
             heartbeat_at: self.now + self.config.timing.heartbeat_interval,
+            call_idle_at: self.now + self.config.timing.heartbeat_interval,
             reads: Reads::default(),
             hand_over_by: None,
         });
@@ -245,11 +249,16 @@ impl Node {
             return self.resign(None);
         }
         self.resign_if_handed_over();
-        let Role::Leader(leading) = &self.role else {
+        let next = self.now + self.config.timing.heartbeat_interval;
+        let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        if self.now >= leading.heartbeat_at {
+        let heartbeat_is_due = self.now >= leading.heartbeat_at;
+        if self.now >= leading.call_idle_at {
+            leading.call_idle_at = next;
             self.call_idle_followers();
+        }
+        if heartbeat_is_due {
             self.send_heartbeats();
         }
         self.answer_parked(|parked, now| parked.deadline <= now);
@@ -315,6 +324,7 @@ impl Node {
         let hand_over = leading.hand_over_by.unwrap_or(Time::NEVER);
         leading
             .heartbeat_at
+            .min(leading.call_idle_at)
             .min(parked)
             .min(by_itself)
             .min(hand_over)
