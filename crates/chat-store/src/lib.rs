@@ -19,9 +19,17 @@ mod database;
 mod directory;
 mod multi_row;
 
+#[cfg(feature = "chat")]
+mod chat_state;
+
 pub use chat_consensus::{
     ClusterId, Entry, Formation, HardState, LogIndex, NodeId, Payload, Position, StorageId, Stored,
     Term, TermSpan, Voter, Writes,
+};
+#[cfg(feature = "chat")]
+pub use chat_state::{
+    Account, AppliedEntry, ChatReader, ChatState, Credential, InboxQuery, InvalidCommand, Message,
+    MessagePage, ReadTransaction, Session, StateError, UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError};
 pub use database::OpenError;

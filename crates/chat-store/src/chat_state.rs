@@ -1,0 +1,325 @@
+//! The chat's tables, `state.db`: what the commands of the log add up to, and who may read it.
+//!
+//! [`ChatState`] is the one writer. It applies committed entries in order and notes how far it came
+//! in the same transaction as their effects. Never the reason for an acknowledgement: what a power
+//! cut takes from it is applied again from the log, so it syncs only when SQLite copies its
+//! write-ahead log. [`ChatReader`] reads what is committed, on connections of its own.
+//!
+//! Applying is deterministic (R16): no clock, no randomness, no order of a hash map.
+
+mod accounts;
+mod command;
+mod error;
+mod messages;
+mod outcome;
+mod progress;
+mod queries;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+
+use chat_consensus::{LogIndex, Position, Term};
+
+pub use error::{InvalidCommand, StateError};
+pub use queries::{Account, Credential, InboxQuery, Message, MessagePage, Session, UsernamePage};
+pub use reader::{ChatReader, ReadTransaction};
+
+use accounts::Accounts;
+use command::{Command, Operation};
+use messages::PendingMessages;
+use progress::Progress;
+
+use crate::database::{Database, DatabaseFile};
+
+/// SQLite's `user_version` of `state.db`.
+const FORMAT: i64 = 1;
+
+/// After how many entries the open transaction is committed by itself.
+///
+/// A commit copies every page that was touched since the last one, and messages to many recipients
+/// touch nearly one page each, over and over: fewer commits copy less. This many keep what a crash
+/// makes us apply again well under a second.
+const OPEN_TRANSACTION_ROWS_MAX: usize = 2048;
+
+/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file.
+///
+/// Nobody waits for these syncs but readers, and the same index pages come again and again, so it
+/// is larger than the log's: about 16 MiB.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// How much of the tables the writer keeps in memory, in KiB (negative, as SQLite wants it). What
+/// an open transaction has changed beyond it goes into the write-ahead log early and twice.
+const CACHE_KIB: &str = "-65536";
+
+/// `deleted` marks a message of which only what a late retry needs is left (R15). The index leaves
+/// those out; within one recipient and one `read` it is in the order of the log, because the row's
+/// own key is its commit's index.
+const SCHEMA: &str = "
+    CREATE TABLE progress (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        applied_index INTEGER NOT NULL,
+        applied_term INTEGER NOT NULL,
+        last_timestamp REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE users (
+        username TEXT PRIMARY KEY,
+        password TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        credential_version INTEGER NOT NULL,
+        created_by_request BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sessions (
+        token_hash BLOB PRIMARY KEY,
+        username TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        credential_version INTEGER NOT NULL,
+        created REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE messages (
+        commit_index INTEGER PRIMARY KEY,
+        commit_term INTEGER NOT NULL,
+        id TEXT NOT NULL UNIQUE,
+        sender TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        body TEXT NOT NULL,
+        timestamp REAL NOT NULL,
+        read INTEGER NOT NULL DEFAULT 0,
+        deleted INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX inbox ON messages (recipient, read) WHERE deleted = 0;
+    INSERT INTO progress VALUES (1, 0, 0, 0.0)
+";
+
+/// A committed entry of the log, as the chat sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedEntry {
+    /// Its place in the log.
+    pub index: LogIndex,
+    /// The term in which it was appended.
+    pub term: Term,
+    /// An encoded `storage.v1.Command`; `None` for an entry that is not the chat's.
+    pub command: Option<Bytes>,
+}
+
+/// The chat's tables and the only one who writes to them.
+///
+/// Every call blocks, and panics inside of `futures`' own executor.
+#[derive(Debug)]
+pub struct ChatState {
+    database: Database,
+    accounts: Accounts,
+    pending: PendingMessages,
+    /// Includes what the open transaction has applied.
+    progress: Progress,
+    /// What readers see.
+    visible: Position,
+    /// How many entries the open transaction has applied; `None` while there is none.
+    open_rows: Option<usize>,
+    /// Set while something is under way, so that nothing but its success takes it back.
+    poisoned: bool,
+}
+
+impl ChatState {
+    /// Opens the tables in `directory`, or makes empty ones. Needs no `async` runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Open`] when the directory cannot be used or is in use.
+    pub fn open(directory: &Path) -> Result<(Self, ChatReader), StateError> {
+        let file = DatabaseFile {
+            path: directory.join("state.db"),
+            lock: directory.join("state.lock"),
+            format: FORMAT,
+            schema: SCHEMA,
+        };
+        let options = SqliteConnectOptions::new()
+            .synchronous(SqliteSynchronous::Normal)
+            .pragma("mmap_size", "0")
+            .pragma("cell_size_check", "ON")
+            .pragma("trusted_schema", "OFF")
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", CACHE_KIB)
+            .thread_name(|_| "state.db".to_owned());
+        let mut database = file.open(options)?;
+        let progress = Progress::load(&mut database)?;
+        let reader = ChatReader::new(&file.path);
+        let state = Self {
+            database,
+            accounts: Accounts::default(),
+            pending: PendingMessages::new(),
+            progress,
+            visible: progress.applied,
+            open_rows: None,
+            poisoned: false,
+        };
+        Ok((state, reader))
+    }
+
+    /// Applies the entries that follow the last applied one and returns each one's encoded
+    /// `storage.v1.Outcome`; an entry without a command has an empty one.
+    ///
+    /// Readers see the effects only after a commit: see [`Self::commit_through`].
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::InvalidCommand`] when an entry cannot be understood, which must never be
+    /// skipped; otherwise SQLite's. After any error everything is refused: stop.
+    ///
+    /// # Panics
+    ///
+    /// If the entries do not follow the last applied one without a gap.
+    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
+        self.guarded(|state| state.apply_all(entries))
+    }
+
+    /// The last entry whose effects are in the tables, committed or not.
+    pub fn applied(&self) -> Position {
+        self.progress.applied
+    }
+
+    /// The index of [`Self::applied`].
+    pub fn applied_index(&self) -> LogIndex {
+        self.progress.applied.index
+    }
+
+    /// The last entry whose effects readers see.
+    pub fn visible_index(&self) -> LogIndex {
+        self.visible.index
+    }
+
+    /// Makes what is applied visible to readers, unless they see the entry at `index` already.
+    /// Returns the last entry that they see, which is before `index` if that was not applied yet.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's; everything is refused then.
+    pub fn commit_through(&mut self, index: LogIndex) -> Result<LogIndex, StateError> {
+        if self.visible.index < index {
+            self.commit()?;
+        }
+        Ok(self.visible.index)
+    }
+
+    /// Makes all that is applied visible to readers.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's; everything is refused then.
+    pub fn commit(&mut self) -> Result<(), StateError> {
+        self.guarded(Self::commit_open)
+    }
+
+    /// Commits and closes. Dropping instead forgets what was not committed.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub fn close(mut self) -> Result<(), StateError> {
+        self.commit()?;
+        Ok(self.database.close()?)
+    }
+
+    /// Runs `work`, and refuses everything after it has failed or panicked.
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        if self.poisoned {
+            return Err(StateError::Poisoned);
+        }
+        self.poisoned = true;
+        let value = work(self)?;
+        self.poisoned = false;
+        Ok(value)
+    }
+
+    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
+        let mut outcomes = vec![Bytes::new(); entries.len()];
+        if entries.is_empty() {
+            return Ok(outcomes);
+        }
+        if self.open_rows.is_none() {
+            self.database.execute(sqlx::query("BEGIN IMMEDIATE"))?;
+        }
+        for (slot, entry) in entries.iter().enumerate() {
+            self.progress.advance(Position {
+                term: entry.term,
+                index: entry.index,
+            });
+            if let Some(command) = &entry.command {
+                let command =
+                    Command::decode(command).map_err(|source| StateError::InvalidCommand {
+                        index: entry.index,
+                        source,
+                    })?;
+                self.apply_command(command, slot, &mut outcomes)?;
+            }
+        }
+        self.pending.flush(&mut self.database, &mut outcomes)?;
+        let rows = self.open_rows.unwrap_or(0) + entries.len();
+        self.open_rows = Some(rows);
+        if rows >= OPEN_TRANSACTION_ROWS_MAX {
+            self.commit_open()?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Applies the command of the entry that `progress` has just reached.
+    fn apply_command(
+        &mut self,
+        command: Command,
+        slot: usize,
+        outcomes: &mut [Bytes],
+    ) -> Result<(), StateError> {
+        let timestamp = self.progress.timestamp(command.time);
+        let index = self.progress.applied.index;
+        match command.operation {
+            Operation::CreateUser(user) => {
+                let request = command.request_id;
+                outcomes[slot] = self.accounts.create_user(
+                    &mut self.database,
+                    &user,
+                    request,
+                    index,
+                    timestamp,
+                )?;
+            }
+            Operation::CreateSession(session) => {
+                // Its answer counts the messages that were sent before it.
+                self.pending.flush(&mut self.database, outcomes)?;
+                outcomes[slot] =
+                    self.accounts
+                        .create_session(&mut self.database, &session, timestamp)?;
+            }
+            Operation::SendMessage(message) => {
+                let commit = self.progress.applied;
+                if self.accounts.authenticates(&mut self.database, &message)? {
+                    let known = self
+                        .accounts
+                        .credential(&mut self.database, &message.recipient)?
+                        .is_some();
+                    let message = message.sent(slot, timestamp, commit);
+                    self.pending
+                        .send(&mut self.database, message, known, outcomes)?;
+                } else {
+                    outcomes[slot] = outcome::unauthenticated();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_open(&mut self) -> Result<(), StateError> {
+        if self.open_rows.take().is_some() {
+            self.progress.save_and_commit(&mut self.database)?;
+            self.visible = self.progress.applied;
+        }
+        Ok(())
+    }
+}

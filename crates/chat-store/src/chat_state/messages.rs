@@ -1,0 +1,162 @@
+//! Messages on their way into the inboxes: many rows a statement, then the exceptions one by one.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use chat_consensus::{LogIndex, Position, Term};
+use sqlx::Row;
+
+use super::{StateError, outcome};
+use crate::database::Database;
+use crate::multi_row::{MultiRowInsert, ROWS_MAX};
+
+/// A message that an authenticated sender has sent.
+#[derive(Debug)]
+pub(super) struct SentMessage {
+    /// Where its outcome belongs.
+    pub(super) slot: usize,
+    pub(super) id: String,
+    pub(super) sender: String,
+    pub(super) recipient: String,
+    pub(super) body: String,
+    pub(super) timestamp: f64,
+    pub(super) commit: Position,
+}
+
+/// Messages that are not in the table yet; empty between two batches.
+#[derive(Debug)]
+pub(super) struct PendingMessages {
+    insert: MultiRowInsert,
+    /// In the order of their commits, every id once.
+    messages: Vec<SentMessage>,
+    ids: HashSet<String>,
+}
+
+impl PendingMessages {
+    pub(super) fn new() -> Self {
+        let target = "messages (commit_index, commit_term, id, sender, recipient, body, timestamp)";
+        Self {
+            insert: MultiRowInsert::new(target, 7, "ON CONFLICT (id) DO NOTHING"),
+            messages: Vec::new(),
+            ids: HashSet::new(),
+        }
+    }
+
+    /// Takes in `message`, or settles its outcome at once.
+    ///
+    /// A retry gets the first answer even when its recipient is gone since, so whether the id was
+    /// used comes before whether the recipient is known.
+    pub(super) fn send(
+        &mut self,
+        database: &mut Database,
+        message: SentMessage,
+        recipient_is_known: bool,
+        outcomes: &mut [Bytes],
+    ) -> Result<(), StateError> {
+        if self.ids.contains(&message.id) || self.messages.len() == ROWS_MAX {
+            self.flush(database, outcomes)?;
+        }
+        if recipient_is_known {
+            // It may have been sent before: `flush` finds out.
+            self.ids.insert(message.id.clone());
+            self.messages.push(message);
+        } else {
+            outcomes[message.slot] = match first_sending(database, &message)? {
+                Some(answer) => answer,
+                None => outcome::recipient_not_found(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Puts the messages into the table and settles their outcomes.
+    pub(super) fn flush(
+        &mut self,
+        database: &mut Database,
+        outcomes: &mut [Bytes],
+    ) -> Result<(), StateError> {
+        let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
+            return Ok(());
+        };
+        let range = (first.commit.index, last.commit.index);
+        let inserted = self.insert(database)?;
+        let stored = if inserted == self.messages.len() {
+            None
+        } else {
+            Some(stored_in(database, range)?)
+        };
+        self.ids.clear();
+        for message in self.messages.drain(..) {
+            let is_stored = stored
+                .as_ref()
+                .is_none_or(|stored| stored.contains(&message.commit.index));
+            outcomes[message.slot] = if is_stored {
+                outcome::sent(&message.id, message.timestamp, message.commit)
+            } else {
+                first_sending(database, &message)?
+                    .ok_or(StateError::Damaged { table: "messages" })?
+            };
+        }
+        Ok(())
+    }
+
+    /// Inserts all of them whose ids are new and returns how many those were.
+    fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
+        let mut query = sqlx::query(self.insert.for_rows(self.messages.len()));
+        for message in &self.messages {
+            query = query
+                .bind(message.commit.index.0.cast_signed())
+                .bind(message.commit.term.0.cast_signed())
+                .bind(&message.id)
+                .bind(&message.sender)
+                .bind(&message.recipient)
+                .bind(&message.body)
+                .bind(message.timestamp);
+        }
+        let inserted = database.execute(query)?;
+        Ok(usize::try_from(inserted).expect("no more rows than were bound"))
+    }
+}
+
+/// The commits between `first` and `last` that are in the table.
+fn stored_in(
+    database: &mut Database,
+    (first, last): (LogIndex, LogIndex),
+) -> Result<HashSet<LogIndex>, StateError> {
+    let query = sqlx::query("SELECT commit_index FROM messages WHERE commit_index BETWEEN ? AND ?")
+        .bind(first.0.cast_signed())
+        .bind(last.0.cast_signed());
+    let mut stored = HashSet::new();
+    database.visit::<StateError>(query, |row| {
+        stored.insert(LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()));
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(stored)
+}
+
+/// What a message of this id was answered when it was first sent: that answer again to the same
+/// message, and a refusal to another one. `None` if the id is new.
+fn first_sending(
+    database: &mut Database,
+    message: &SentMessage,
+) -> Result<Option<Bytes>, StateError> {
+    let query = sqlx::query(
+        "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term \
+         FROM messages WHERE id = ?",
+    );
+    let Some(row) = database.fetch_optional(query.bind(&message.id))? else {
+        return Ok(None);
+    };
+    // A deleted message has kept no text that could be compared.
+    let is_same = row.try_get::<&str, _>(0)? == message.sender
+        && row.try_get::<&str, _>(1)? == message.recipient
+        && (row.try_get::<i64, _>(3)? != 0 || row.try_get::<&str, _>(2)? == message.body);
+    if !is_same {
+        return Ok(Some(outcome::duplicate_message()));
+    }
+    let commit = Position {
+        index: LogIndex(row.try_get::<i64, _>(5)?.cast_unsigned()),
+        term: Term(row.try_get::<i64, _>(6)?.cast_unsigned()),
+    };
+    Ok(Some(outcome::sent(&message.id, row.try_get(4)?, commit)))
+}

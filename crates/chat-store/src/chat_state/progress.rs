@@ -1,0 +1,70 @@
+//! How far the log has been applied: one row, written in the transaction that did it.
+
+use chat_consensus::{LogIndex, Position, Term};
+use sqlx::Row;
+
+use super::StateError;
+use crate::database::Database;
+
+/// The only row of the table `progress`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) applied: Position,
+    /// Seconds since 1970; the greatest that any command has brought.
+    last_timestamp: f64,
+}
+
+impl Progress {
+    pub(super) fn load(database: &mut Database) -> Result<Self, StateError> {
+        let query = sqlx::query("SELECT applied_index, applied_term, last_timestamp FROM progress");
+        let row = database
+            .fetch_optional(query)?
+            .ok_or(StateError::Damaged { table: "progress" })?;
+        Ok(Self {
+            applied: Position {
+                index: LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()),
+                term: Term(row.try_get::<i64, _>(1)?.cast_unsigned()),
+            },
+            last_timestamp: row.try_get(2)?,
+        })
+    }
+
+    /// Moves on to the entry at `position`, which must be the next one.
+    pub(super) fn advance(&mut self, position: Position) {
+        assert_eq!(
+            position.index,
+            self.applied.index.next(),
+            "entries are applied in order"
+        );
+        assert!(
+            position.term >= self.applied.term,
+            "terms never run backwards"
+        );
+        self.applied = position;
+    }
+
+    /// The time of a command that was proposed at `time`: a later leader's clock may be behind, but
+    /// the log's time never runs backwards.
+    pub(super) fn timestamp(&mut self, time: f64) -> f64 {
+        // Not `f64::max`, which may choose between the two zeros as it likes.
+        if time > self.last_timestamp {
+            self.last_timestamp = time;
+        }
+        self.last_timestamp
+    }
+
+    /// Ends the open transaction, with this in it.
+    pub(super) fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
+        // Two statements in one text are one round trip.
+        let query = sqlx::query(
+            "UPDATE progress SET applied_index = ?, applied_term = ?, last_timestamp = ? \
+             WHERE only = 1; COMMIT",
+        );
+        let query = query
+            .bind(self.applied.index.0.cast_signed())
+            .bind(self.applied.term.0.cast_signed())
+            .bind(self.last_timestamp);
+        database.execute(query)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,311 @@
+//! What can be asked of the tables, and the answers. One connection, one snapshot: see `reader`.
+
+use std::fmt;
+use std::pin::pin;
+
+use chat_consensus::{LogIndex, Position, Term};
+use futures::TryStreamExt;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::StateError;
+
+/// The most messages of one page.
+const PAGE_MESSAGES_MAX: usize = 500;
+/// A page that has reached this many bytes of text ends, so that its reply stays well below what a
+/// gRPC message may carry.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+/// The most names of one page: 256 KB at most, with 64 characters of four bytes.
+const PAGE_USERNAMES_MAX: usize = 1000;
+
+pub(super) const UNREAD_COUNT: &str =
+    "SELECT count(*) FROM messages WHERE recipient = ? AND read = 0 AND deleted = 0";
+
+/// What an account is at one moment. A session or a command that was checked against another one is
+/// void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The index of the commit that created the account.
+    pub incarnation: LogIndex,
+    /// The index of the commit that set its password.
+    pub version: LogIndex,
+}
+
+/// An account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub username: String,
+    /// The password's salted hash, a PHC string. Kept out of `Debug`.
+    pub password_hash: String,
+    /// What it is now.
+    pub credential: Credential,
+    /// The id of the request that created it: whoever repeats it may prove the password again.
+    pub created_by_request: [u8; 16],
+}
+
+/// A session of an account that still is what it was when the session began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Whose it is.
+    pub username: String,
+    /// What that account is.
+    pub credential: Credential,
+}
+
+/// A message in its recipient's inbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The UUID that its sender's client made.
+    pub id: String,
+    /// Who sent it.
+    pub sender: String,
+    /// Whose it is.
+    pub recipient: String,
+    /// What it says.
+    pub body: String,
+    /// Seconds since 1970; grows with the commit.
+    pub timestamp: f64,
+    /// Whether its recipient has read it.
+    pub read: bool,
+    /// Its place in the log, which orders all messages.
+    pub commit: Position,
+}
+
+/// Which messages of an inbox are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxQuery {
+    /// The most messages to give; more than 500 are never given at once.
+    pub limit: usize,
+    /// Goes on behind this commit, in the order of the page: [`MessagePage::next`] of the last one.
+    pub after: Option<LogIndex>,
+    /// Leaves out what was read.
+    pub unread_only: bool,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+}
+
+/// Some messages of an inbox, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessagePage {
+    /// As many as were asked for, or 1 MiB of text, or all that are left.
+    pub messages: Vec<Message>,
+    /// Where the next page goes on; `None` on the last one.
+    pub next: Option<LogIndex>,
+}
+
+/// Some usernames, in the order of their bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsernamePage {
+    /// The names.
+    pub usernames: Vec<String>,
+    /// Where the next page goes on; `None` on the last one.
+    pub next: Option<String>,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("username", &self.username)
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Message {
+    /// About what it adds to a reply, in bytes.
+    fn size(&self) -> usize {
+        /// Field names, numbers and punctuation.
+        const REST: usize = 160;
+        REST + self.id.len() + self.sender.len() + self.recipient.len() + self.body.len()
+    }
+}
+
+pub(super) async fn applied_index(
+    connection: &mut SqliteConnection,
+) -> Result<LogIndex, StateError> {
+    let row = sqlx::query("SELECT applied_index FROM progress")
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()))
+}
+
+pub(super) async fn account(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<Option<Account>, StateError> {
+    let query = sqlx::query(
+        "SELECT username, password, created_by_request, incarnation, credential_version \
+         FROM users WHERE username = ?",
+    );
+    let Some(row) = query
+        .bind(username)
+        .fetch_optional(&mut *connection)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let request: &[u8] = row.try_get(2)?;
+    let Ok(created_by_request) = request.try_into() else {
+        return Err(StateError::Damaged { table: "users" });
+    };
+    Ok(Some(Account {
+        username: row.try_get(0)?,
+        password_hash: row.try_get(1)?,
+        credential: credential_at(&row, 3)?,
+        created_by_request,
+    }))
+}
+
+pub(super) async fn session(
+    connection: &mut SqliteConnection,
+    token_hash: &[u8; 32],
+) -> Result<Option<Session>, StateError> {
+    let query = sqlx::query(
+        "SELECT username, incarnation, credential_version \
+         FROM sessions JOIN users USING (username, incarnation, credential_version) \
+         WHERE token_hash = ?",
+    );
+    let row = query
+        .bind(token_hash.as_slice())
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| {
+        Ok(Session {
+            username: row.try_get(0)?,
+            credential: credential_at(&row, 1)?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn unread_count(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<u64, StateError> {
+    let row = sqlx::query(UNREAD_COUNT)
+        .bind(username)
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+}
+
+pub(super) async fn usernames(
+    connection: &mut SqliteConnection,
+    glob: &str,
+    limit: usize,
+    after: Option<&str>,
+) -> Result<UsernamePage, StateError> {
+    let limit = limit.min(PAGE_USERNAMES_MAX);
+    let query = sqlx::query(
+        "SELECT username FROM users WHERE username GLOB ? AND username > ? \
+         ORDER BY username LIMIT ?",
+    );
+    // The empty name is before every other one, and nobody's.
+    let query = query
+        .bind(glob)
+        .bind(after.unwrap_or(""))
+        .bind(one_more(limit));
+    let mut page = UsernamePage::default();
+    let mut rows = pin!(query.fetch(&mut *connection));
+    while let Some(row) = rows.try_next().await? {
+        if page.usernames.len() == limit {
+            page.next = page.usernames.last().cloned();
+            break;
+        }
+        page.usernames.push(row.try_get(0)?);
+    }
+    Ok(page)
+}
+
+pub(super) async fn inbox(
+    connection: &mut SqliteConnection,
+    username: &str,
+    inbox: InboxQuery,
+) -> Result<MessagePage, StateError> {
+    let limit = inbox.limit.min(PAGE_MESSAGES_MAX);
+    let start = match inbox.after {
+        Some(after) => after.0.cast_signed(),
+        None if inbox.oldest_first => 0,
+        None => i64::MAX,
+    };
+    let query = sqlx::query(inbox_sql(inbox))
+        .bind(username)
+        .bind(start)
+        .bind(one_more(limit));
+    let mut page = MessagePage::default();
+    let mut bytes = 0;
+    let mut rows = pin!(query.fetch(&mut *connection));
+    while let Some(row) = rows.try_next().await? {
+        if page.messages.len() == limit || bytes >= PAGE_BYTES_MAX {
+            page.next = page.messages.last().map(|message| message.commit.index);
+            break;
+        }
+        let message = message(&row)?;
+        bytes += message.size();
+        page.messages.push(message);
+    }
+    Ok(page)
+}
+
+/// The read and the unread messages are two stretches of the index, each in the order of the log,
+/// which SQLite merges as it reads.
+pub(super) fn inbox_sql(inbox: InboxQuery) -> &'static str {
+    macro_rules! stretch {
+        ($read:literal, $beyond:literal) => {
+            concat!(
+                "SELECT id, sender, recipient, body, timestamp, read, commit_index, commit_term ",
+                "FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
+                $read,
+                " AND commit_index ",
+                $beyond,
+                " ?2 "
+            )
+        };
+    }
+    match (inbox.unread_only, inbox.oldest_first) {
+        (true, true) => concat!(stretch!("0", ">"), "ORDER BY commit_index LIMIT ?3"),
+        (true, false) => concat!(stretch!("0", "<"), "ORDER BY commit_index DESC LIMIT ?3"),
+        (false, true) => concat!(
+            stretch!("0", ">"),
+            "UNION ALL ",
+            stretch!("1", ">"),
+            "ORDER BY commit_index LIMIT ?3"
+        ),
+        (false, false) => concat!(
+            stretch!("0", "<"),
+            "UNION ALL ",
+            stretch!("1", "<"),
+            "ORDER BY commit_index DESC LIMIT ?3"
+        ),
+    }
+}
+
+fn message(row: &SqliteRow) -> Result<Message, StateError> {
+    Ok(Message {
+        id: row.try_get(0)?,
+        sender: row.try_get(1)?,
+        recipient: row.try_get(2)?,
+        body: row.try_get(3)?,
+        timestamp: row.try_get(4)?,
+        read: row.try_get::<i64, _>(5)? != 0,
+        commit: Position {
+            index: LogIndex(row.try_get::<i64, _>(6)?.cast_unsigned()),
+            term: Term(row.try_get::<i64, _>(7)?.cast_unsigned()),
+        },
+    })
+}
+
+pub(super) fn credential_at(row: &SqliteRow, column: usize) -> Result<Credential, StateError> {
+    Ok(Credential {
+        incarnation: LogIndex(row.try_get::<i64, _>(column)?.cast_unsigned()),
+        version: LogIndex(row.try_get::<i64, _>(column + 1)?.cast_unsigned()),
+    })
+}
+
+/// Whether there is a next page shows in one row more than the page holds.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit)
+        .expect("limits are small")
+        .saturating_add(1)
+}

@@ -1,0 +1,230 @@
+//! Reading the tables while they are written: own connections, own snapshots, `async`.
+//!
+//! Sees what is committed and nothing else; whether that is recent enough (R14) is for the caller to
+//! know before it begins.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chat_consensus::LogIndex;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
+
+use super::StateError;
+use super::queries::{self, Account, InboxQuery, MessagePage, Session, UsernamePage};
+
+/// How many reads run at once. Each is a thread, and there are no more cores than a few.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long a read waits for one of the connections before it fails.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads the chat's tables. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct ChatReader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: SqliteConnectOptions,
+    /// Made by the first read, because making it needs tokio and opening the tables must not.
+    pool: OnceLock<SqlitePool>,
+}
+
+/// Several reads of one moment. Ends when dropped.
+///
+/// A long one keeps SQLite from reusing its write-ahead log: end it before waiting for anything but
+/// these reads.
+#[derive(Debug)]
+pub struct ReadTransaction {
+    transaction: Transaction<'static, Sqlite>,
+}
+
+impl ChatReader {
+    pub(super) fn new(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .pragma("mmap_size", "0")
+            .pragma("cell_size_check", "ON")
+            .pragma("trusted_schema", "OFF")
+            .thread_name(|number| format!("state.db reader {number}"))
+            .disable_statement_logging();
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                pool: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Begins to read; everything until the end of the transaction is what was committed now.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's, or that no connection became free in five seconds.
+    pub async fn begin(&self) -> Result<ReadTransaction, StateError> {
+        // A transaction alone fixes no snapshot; the first read in it does.
+        let begin = "BEGIN; SELECT applied_index FROM progress";
+        Ok(ReadTransaction {
+            transaction: self.pool().begin_with(begin).await?,
+        })
+    }
+
+    /// See [`ReadTransaction::applied_index`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn applied_index(&self) -> Result<LogIndex, StateError> {
+        queries::applied_index(&mut *self.connection().await?).await
+    }
+
+    /// See [`ReadTransaction::account`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn account(&self, username: &str) -> Result<Option<Account>, StateError> {
+        queries::account(&mut *self.connection().await?, username).await
+    }
+
+    /// See [`ReadTransaction::session`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn session(&self, token_hash: &[u8; 32]) -> Result<Option<Session>, StateError> {
+        queries::session(&mut *self.connection().await?, token_hash).await
+    }
+
+    /// See [`ReadTransaction::inbox`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn inbox(
+        &self,
+        username: &str,
+        query: InboxQuery,
+    ) -> Result<MessagePage, StateError> {
+        queries::inbox(&mut *self.connection().await?, username, query).await
+    }
+
+    /// See [`ReadTransaction::unread_count`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn unread_count(&self, username: &str) -> Result<u64, StateError> {
+        queries::unread_count(&mut *self.connection().await?, username).await
+    }
+
+    /// See [`ReadTransaction::usernames`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn usernames(
+        &self,
+        glob: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<UsernamePage, StateError> {
+        queries::usernames(&mut *self.connection().await?, glob, limit, after).await
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Sqlite>, StateError> {
+        Ok(self.pool().acquire().await?)
+    }
+
+    fn pool(&self) -> &SqlitePool {
+        self.shared.pool.get_or_init(|| {
+            // A connection to a local file does not go bad by itself: none is tested or replaced.
+            SqlitePoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .connect_lazy_with(self.shared.options.clone())
+        })
+    }
+}
+
+impl ReadTransaction {
+    /// The last entry of the log whose effects this transaction sees.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn applied_index(&mut self) -> Result<LogIndex, StateError> {
+        queries::applied_index(self.connection()).await
+    }
+
+    /// The account of that name.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn account(&mut self, username: &str) -> Result<Option<Account>, StateError> {
+        queries::account(self.connection(), username).await
+    }
+
+    /// The session whose token has this SHA-256; `None` also when its account has since been
+    /// deleted or got another password.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn session(&mut self, token_hash: &[u8; 32]) -> Result<Option<Session>, StateError> {
+        queries::session(self.connection(), token_hash).await
+    }
+
+    /// A page of the messages to `username`. It never shifts while others arrive: it is found by
+    /// the log's order.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn inbox(
+        &mut self,
+        username: &str,
+        query: InboxQuery,
+    ) -> Result<MessagePage, StateError> {
+        queries::inbox(self.connection(), username, query).await
+    }
+
+    /// How many messages `username` has not read.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn unread_count(&mut self, username: &str) -> Result<u64, StateError> {
+        queries::unread_count(self.connection(), username).await
+    }
+
+    /// Up to `limit` names, and 1,000 at most, that match the SQLite pattern `glob` and come after
+    /// `after` in the order of their bytes.
+    ///
+    /// Looks at every name unless the pattern begins with plain letters. The caller bounds the
+    /// pattern.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn usernames(
+        &mut self,
+        glob: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<UsernamePage, StateError> {
+        queries::usernames(self.connection(), glob, limit, after).await
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}

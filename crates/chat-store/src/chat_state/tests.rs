@@ -1,0 +1,174 @@
+//! Commands on real tables. Here is what both kinds of tests use.
+
+mod applying;
+mod reading;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use chat_consensus::{LogIndex, Position, Term};
+use chat_proto::storage::v1 as proto;
+use chat_proto::storage::v1::command::Operation;
+use chat_proto::storage::v1::outcome;
+use expect_test::{Expect, expect};
+use futures::executor::block_on;
+use prost::Message as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, Row};
+use tempfile::TempDir;
+
+use super::{
+    AppliedEntry, ChatReader, ChatState, Credential, InboxQuery, MessagePage, Session, StateError,
+};
+
+/// Tables in a directory of their own, and the log's end.
+struct Chat {
+    directory: TempDir,
+    state: ChatState,
+    reader: ChatReader,
+}
+
+impl Chat {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, reader) = ChatState::open(directory.path()).unwrap();
+        Self {
+            directory,
+            state,
+            reader,
+        }
+    }
+
+    /// Accounts "ann" (by commit 1) and "bob" (by commit 2), in term 1.
+    fn with_ann_and_bob() -> Self {
+        let mut chat = Self::new();
+        chat.run(
+            &[create_user("ann", 1), create_user("bob", 2)],
+            expect![[r#"
+            1: created 1.1
+            2: created 2.2
+        "#]],
+        );
+        chat
+    }
+
+    fn run(&mut self, operations: &[proto::Command], expected: Expect) {
+        let first = self.state.applied_index().0 + 1;
+        let outcomes = self.apply(operations);
+        let lines = outcomes.iter().zip(first..);
+        let shown: String = lines
+            .map(|(outcome, index)| format!("{index}: {}\n", show(outcome)))
+            .collect();
+        expected.assert_eq(&shown);
+    }
+
+    fn apply(&mut self, commands: &[proto::Command]) -> Vec<Bytes> {
+        let first = self.state.applied_index().0 + 1;
+        let entries: Vec<_> = commands
+            .iter()
+            .zip(first..)
+            .map(|(command, index)| entry(index, command))
+            .collect();
+        self.state.apply(&entries).unwrap()
+    }
+
+    fn reopen(&mut self) {
+        // Both have to go before the file is free.
+        let placeholder = tempfile::tempdir().unwrap();
+        let (state, reader) = ChatState::open(placeholder.path()).unwrap();
+        std::mem::replace(&mut self.state, state).close().unwrap();
+        self.reader = reader;
+        (self.state, self.reader) = ChatState::open(self.directory.path()).unwrap();
+    }
+}
+
+fn entry(index: u64, command: &proto::Command) -> AppliedEntry {
+    let command = Some(command.encode_to_vec().into());
+    AppliedEntry {
+        index: LogIndex(index),
+        term: Term(1),
+        command,
+    }
+}
+
+fn command(request: u8, operation: Operation) -> proto::Command {
+    proto::Command {
+        request_id: vec![request; 16].into(),
+        time: 1000.0 + f64::from(request),
+        operation: Some(operation),
+    }
+}
+
+fn create_user(username: &str, request: u8) -> proto::Command {
+    let user = proto::CreateUser {
+        username: username.to_owned(),
+        password_hash: format!("$hash of {username}"),
+        token_hash: vec![request; 32].into(),
+    };
+    command(request, Operation::CreateUser(user))
+}
+
+fn create_session(username: &str, commit: u64, token: u8) -> proto::Command {
+    let session = proto::CreateSession {
+        username: username.to_owned(),
+        credential: credential(commit),
+        token_hash: vec![token; 32].into(),
+    };
+    command(token, Operation::CreateSession(session))
+}
+
+/// Sends in the name of `sender`, whose account commit `token` created, with that request's token.
+fn send(token: u8, sender: &str, id: &str, recipient: &str, body: &str) -> proto::Command {
+    let message = proto::SendMessage {
+        token_hash: vec![token; 32].into(),
+        credential: credential(token.into()),
+        message_id: id.to_owned(),
+        sender: sender.to_owned(),
+        recipient: recipient.to_owned(),
+        body: body.to_owned(),
+    };
+    command(token, Operation::SendMessage(message))
+}
+
+fn ann_sends(id: &str, recipient: &str, body: &str) -> proto::Command {
+    send(1, "ann", id, recipient, body)
+}
+
+fn credential(commit: u64) -> Option<proto::Credential> {
+    Some(proto::Credential {
+        incarnation: commit,
+        version: commit,
+    })
+}
+
+fn show(outcome: &[u8]) -> String {
+    match proto::Outcome::decode(outcome).unwrap().result {
+        None => "nothing".to_owned(),
+        Some(outcome::Result::Created(created)) => {
+            let credential = created.credential.unwrap();
+            format!("created {}.{}", credential.incarnation, credential.version)
+        }
+        Some(outcome::Result::SessionCreated(session)) => {
+            format!("session, {} unread", session.unread)
+        }
+        Some(outcome::Result::Sent(sent)) => {
+            let proto::Sent {
+                id,
+                timestamp,
+                commit_index,
+                commit_term,
+            } = sent;
+            format!("sent {id} at {timestamp} as {commit_index}@{commit_term}")
+        }
+        Some(outcome::Result::Error(error)) => format!("{:?}", error.code()),
+    }
+}
+
+fn tamper(directory: &Path, sql: &'static str) {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let mut connection = options.connect().await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}

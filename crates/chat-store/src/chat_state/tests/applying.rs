@@ -1,0 +1,286 @@
+//! What comes of commands, and of repeating them.
+
+use super::*;
+
+#[test]
+fn a_name_belongs_to_the_request_that_created_it() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.run(
+        &[
+            create_user("ann", 1),
+            create_user("ann", 3),
+            create_user("Ann", 4),
+        ],
+        expect![[r#"
+            3: AlreadyCreatedByThisRequest
+            4: UsernameTaken
+            5: created 5.5
+        "#]],
+    );
+    chat.reopen();
+    chat.run(
+        &[create_user("ann", 1), create_user("bob", 1)],
+        expect![[r#"
+        6: AlreadyCreatedByThisRequest
+        7: UsernameTaken
+    "#]],
+    );
+}
+
+#[test]
+fn a_session_begins_only_for_the_account_that_was_checked() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.run(
+        &[
+            create_session("ann", 1, 10),
+            create_session("ann", 1, 10),
+            create_session("ann", 2, 11),
+            create_session("eve", 1, 11),
+            create_session("bob", 2, 10),
+        ],
+        expect![[r#"
+            3: session, 0 unread
+            4: session, 0 unread
+            5: Unauthenticated
+            6: Unauthenticated
+            7: Unauthenticated
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_session_counts_the_messages_sent_before_it_in_its_batch() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.run(
+        &[
+            ann_sends("m1", "bob", "hello"),
+            create_session("bob", 2, 10),
+            ann_sends("m2", "bob", "hello"),
+        ],
+        expect![[r#"
+            3: sent m1 at 1002 as 3@1
+            4: session, 1 unread
+            5: sent m2 at 1010 as 5@1
+        "#]],
+    );
+}
+
+#[test]
+fn only_the_sessions_own_account_sends() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.run(
+        &[
+            send(2, "bob", "m1", "ann", "mine"),
+            send(1, "bob", "m2", "ann", "another's token"),
+            send(9, "bob", "m3", "ann", "no such token"),
+            send(2, "eve", "m4", "ann", "no such account"),
+        ],
+        expect![[r#"
+            3: sent m1 at 1002 as 3@1
+            4: Unauthenticated
+            5: Unauthenticated
+            6: Unauthenticated
+        "#]],
+    );
+}
+
+#[test]
+fn a_retried_send_gets_the_first_answer_and_another_message_a_refusal() {
+    let retries = [
+        ann_sends("m1", "bob", "hello"),
+        ann_sends("m1", "bob", "other words"),
+        ann_sends("m1", "ann", "hello"),
+        send(2, "bob", "m1", "bob", "hello"),
+        ann_sends("m1", "nobody", "hello"),
+    ];
+    let mut chat = Chat::with_ann_and_bob();
+    // Within the batch of the first sending.
+    let mut batch = vec![ann_sends("m1", "bob", "hello")];
+    batch.extend(retries.clone());
+    chat.run(
+        &batch,
+        expect![[r#"
+        3: sent m1 at 1002 as 3@1
+        4: sent m1 at 1002 as 3@1
+        5: DuplicateMessage
+        6: DuplicateMessage
+        7: DuplicateMessage
+        8: DuplicateMessage
+    "#]],
+    );
+    // Between new ones, in another batch.
+    let mut batch = vec![ann_sends("m2", "bob", "new")];
+    batch.extend(retries.clone());
+    batch.push(ann_sends("m3", "bob", "new"));
+    chat.run(
+        &batch,
+        expect![[r#"
+        9: sent m2 at 1002 as 9@1
+        10: sent m1 at 1002 as 3@1
+        11: DuplicateMessage
+        12: DuplicateMessage
+        13: DuplicateMessage
+        14: DuplicateMessage
+        15: sent m3 at 1002 as 15@1
+    "#]],
+    );
+    // After a restart.
+    chat.reopen();
+    chat.run(
+        &retries,
+        expect![[r#"
+        16: sent m1 at 1002 as 3@1
+        17: DuplicateMessage
+        18: DuplicateMessage
+        19: DuplicateMessage
+        20: DuplicateMessage
+    "#]],
+    );
+}
+
+#[test]
+fn a_retry_is_answered_even_when_the_recipient_or_the_text_is_gone() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.apply(&[
+        ann_sends("m1", "bob", "hello"),
+        ann_sends("m2", "ann", "to myself"),
+    ]);
+    chat.state.commit().unwrap();
+    tamper(
+        chat.directory.path(),
+        "DELETE FROM users WHERE username = 'bob'; \
+         UPDATE messages SET deleted = 1, body = '' WHERE id = 'm2'",
+    );
+    chat.reopen();
+    chat.run(
+        &[
+            ann_sends("m1", "bob", "hello"),
+            ann_sends("m2", "ann", "to myself"),
+            ann_sends("m3", "bob", "hello"),
+        ],
+        expect![[r#"
+            5: sent m1 at 1002 as 3@1
+            6: sent m2 at 1002 as 4@1
+            7: RecipientNotFound
+        "#]],
+    );
+}
+
+#[test]
+fn a_recipient_may_have_been_created_just_before() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.run(
+        &[
+            ann_sends("m1", "cat", "x"),
+            create_user("cat", 3),
+            ann_sends("m1", "cat", "x"),
+        ],
+        expect![[r#"
+            3: RecipientNotFound
+            4: created 4.4
+            5: sent m1 at 1003 as 5@1
+        "#]],
+    );
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let mut chat = Chat::with_ann_and_bob();
+    let at = |time, id| proto::Command {
+        time,
+        ..ann_sends(id, "bob", "x")
+    };
+    chat.apply(&[at(5000.25, "m1"), at(17.0, "m2")]);
+    chat.reopen();
+    chat.run(
+        &[at(-0.0, "m3"), at(5000.5, "m4")],
+        expect![[r#"
+        5: sent m3 at 5000.25 as 5@1
+        6: sent m4 at 5000.5 as 6@1
+    "#]],
+    );
+}
+
+#[test]
+fn an_entry_without_a_command_only_moves_on() {
+    let mut chat = Chat::new();
+    let empty = |index| AppliedEntry {
+        index: LogIndex(index),
+        term: Term(4),
+        command: None,
+    };
+    let outcomes = chat.state.apply(&[empty(1), empty(2)]).unwrap();
+    assert_eq!(outcomes, [Bytes::new(), Bytes::new()]);
+    assert_eq!(chat.state.applied(), Position::new(2, 4));
+    chat.reopen();
+    assert_eq!(chat.state.applied(), Position::new(2, 4));
+}
+
+#[test]
+fn what_is_no_command_stops_the_node() {
+    let user = create_user("ann", 1);
+    let check = |bytes: Vec<u8>, expected: Expect| {
+        let mut chat = Chat::new();
+        let entry = |index, command: &[u8]| AppliedEntry {
+            index: LogIndex(index),
+            term: Term(1),
+            command: Some(Bytes::copy_from_slice(command)),
+        };
+        let entries = [entry(1, &user.encode_to_vec()), entry(2, &bytes)];
+        let error = chat.state.apply(&entries).unwrap_err();
+        let StateError::InvalidCommand { index, source } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(index, LogIndex(2));
+        expected.assert_eq(&source.to_string());
+        assert!(matches!(
+            chat.state.apply(&entries),
+            Err(StateError::Poisoned)
+        ));
+        assert!(matches!(chat.state.commit(), Err(StateError::Poisoned)));
+    };
+    check(vec![0xff], expect!["it cannot be decoded"]);
+    check(Vec::new(), expect!["its operation is unknown"]);
+    // Field 15, which no operation has yet.
+    check(vec![0x7a, 0], expect!["its operation is unknown"]);
+    let mut other = user.clone();
+    other.request_id = vec![1; 15].into();
+    check(other.encode_to_vec(), expect!["request_id has 15 bytes"]);
+    other = proto::Command {
+        time: f64::NAN,
+        ..user.clone()
+    };
+    check(other.encode_to_vec(), expect!["its time is not finite"]);
+    other.operation = Some(Operation::SendMessage(proto::SendMessage::default()));
+    other.time = 0.0;
+    check(other.encode_to_vec(), expect!["token_hash has 0 bytes"]);
+    let no_credential = proto::CreateSession {
+        token_hash: vec![1; 32].into(),
+        ..Default::default()
+    };
+    other.operation = Some(Operation::CreateSession(no_credential));
+    check(other.encode_to_vec(), expect!["it has no credential"]);
+}
+
+#[test]
+#[should_panic(expected = "entries are applied in order")]
+fn a_skipped_entry_is_a_broken_invariant() {
+    let mut chat = Chat::new();
+    chat.state.apply(&[entry(2, &create_user("ann", 1))]).ok();
+}
+
+#[test]
+fn a_full_statement_with_retries_in_it_is_settled_row_by_row() {
+    let mut chat = Chat::with_ann_and_bob();
+    let sends: Vec<_> = (0..1100)
+        .map(|number| ann_sends(&format!("m{number}"), "bob", "x"))
+        .collect();
+    chat.apply(&sends[500..520]);
+    let outcomes = chat.apply(&sends);
+    let shown = |number: usize| show(&outcomes[number]);
+    assert_eq!(shown(0), "sent m0 at 1002 as 23@1");
+    assert_eq!(shown(499), "sent m499 at 1002 as 522@1");
+    assert_eq!(shown(500), "sent m500 at 1002 as 3@1");
+    assert_eq!(shown(519), "sent m519 at 1002 as 22@1");
+    assert_eq!(shown(1099), "sent m1099 at 1002 as 1122@1");
+}

@@ -1,0 +1,251 @@
+//! What readers see.
+
+use super::*;
+use crate::chat_state::queries;
+
+#[tokio::test]
+async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
+    let mut chat = on_own_thread(Chat::with_ann_and_bob).await;
+    let reader = chat.reader.clone();
+    assert_eq!(reader.applied_index().await.unwrap(), LogIndex(0));
+    let mut chat = on_own_thread(move || {
+        assert_eq!(chat.state.visible_index(), LogIndex(0));
+        assert_eq!(chat.state.commit_through(LogIndex(9)).unwrap(), LogIndex(2));
+        chat
+    })
+    .await;
+    let mut before = reader.begin().await.unwrap();
+    let chat = on_own_thread(move || {
+        chat.apply(&[ann_sends("m1", "bob", "hello")]);
+        assert_eq!(chat.state.commit_through(LogIndex(2)).unwrap(), LogIndex(2));
+        assert_eq!(chat.state.commit_through(LogIndex(3)).unwrap(), LogIndex(3));
+        chat
+    })
+    .await;
+    assert_eq!(before.applied_index().await.unwrap(), LogIndex(2));
+    assert_eq!(before.unread_count("bob").await.unwrap(), 0);
+    drop(before);
+    let mut after = reader.begin().await.unwrap();
+    assert_eq!(after.applied_index().await.unwrap(), LogIndex(3));
+    assert_eq!(after.unread_count("bob").await.unwrap(), 1);
+    drop(after);
+    on_own_thread(move || drop(chat)).await;
+}
+
+#[tokio::test]
+async fn accounts_and_sessions_are_found() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        chat.state.commit().unwrap();
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    let account = reader.account("bob").await.unwrap().unwrap();
+    let credential = Credential {
+        incarnation: LogIndex(2),
+        version: LogIndex(2),
+    };
+    assert_eq!(account.password_hash, "$hash of bob");
+    assert_eq!(account.credential, credential);
+    assert_eq!(account.created_by_request, [2; 16]);
+    assert!(
+        !format!("{account:?}").contains("hash"),
+        "it stays out of logs"
+    );
+    assert_eq!(reader.account("Bob").await.unwrap(), None);
+    let session = Session {
+        username: "bob".to_owned(),
+        credential,
+    };
+    assert_eq!(reader.session(&[2; 32]).await.unwrap(), Some(session));
+    assert_eq!(reader.session(&[3; 32]).await.unwrap(), None);
+    let chat = on_own_thread(|| {
+        tamper(
+            chat.directory.path(),
+            "UPDATE users SET credential_version = 9",
+        );
+        chat
+    })
+    .await;
+    assert_eq!(
+        reader.session(&[2; 32]).await.unwrap(),
+        None,
+        "the password is another one"
+    );
+    on_own_thread(move || drop(chat)).await;
+}
+
+#[tokio::test]
+async fn an_inbox_is_paged_in_the_order_of_the_log() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        let sends: Vec<_> = (3..=12)
+            .map(|number| ann_sends(&format!("m{number}"), "bob", "x"))
+            .collect();
+        chat.apply(&sends);
+        chat.apply(&[send(2, "bob", "another's", "ann", "x")]);
+        chat.state.commit().unwrap();
+        tamper(
+            chat.directory.path(),
+            "UPDATE messages SET read = 1 WHERE id IN ('m4', 'm7', 'm8', 'm11'); \
+             UPDATE messages SET deleted = 1 WHERE id IN ('m5', 'm8', 'm12')",
+        );
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    for (unread_only, expected) in [(false, "11 10 9 7 6 4 3"), (true, "10 9 6 3")] {
+        let mut forwards: Vec<_> = expected.split(' ').collect();
+        for oldest_first in [false, true] {
+            for limit in [1, 2, 3, 6, 7, 8, 1000] {
+                let query = InboxQuery {
+                    limit,
+                    after: None,
+                    unread_only,
+                    oldest_first,
+                };
+                let shown = all_pages(&reader, query).await;
+                assert_eq!(shown, forwards.join(" "), "{query:?}");
+            }
+            forwards.reverse();
+        }
+    }
+    assert_eq!(reader.unread_count("bob").await.unwrap(), 4);
+    on_own_thread(move || drop(chat)).await;
+}
+
+async fn all_pages(reader: &ChatReader, mut query: InboxQuery) -> String {
+    let mut commits = Vec::new();
+    loop {
+        let MessagePage { messages, next } = reader.inbox("bob", query).await.unwrap();
+        assert!((1..=query.limit).contains(&messages.len()));
+        assert!(
+            messages
+                .iter()
+                .all(|message| !query.unread_only || !message.read)
+        );
+        commits.extend(
+            messages
+                .iter()
+                .map(|message| message.commit.index.0.to_string()),
+        );
+        match next {
+            Some(next) => query.after = Some(next),
+            None => return commits.join(" "),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_at_500_messages_or_a_mebibyte() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        let long = "x".repeat(16_384);
+        let small: Vec<_> = (0..501)
+            .map(|number| ann_sends(&format!("s{number}"), "bob", "x"))
+            .collect();
+        let large: Vec<_> = (0..100)
+            .map(|number| ann_sends(&format!("l{number}"), "ann", &long))
+            .collect();
+        chat.apply(&small);
+        chat.apply(&large);
+        chat.state.commit().unwrap();
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    let query = InboxQuery {
+        limit: 1000,
+        ..InboxQuery::default()
+    };
+    let page = reader.inbox("bob", query).await.unwrap();
+    assert_eq!((page.messages.len(), page.next), (500, Some(LogIndex(4))));
+    let page = reader.inbox("ann", query).await.unwrap();
+    assert_eq!((page.messages.len(), page.next), (64, Some(LogIndex(540))));
+    on_own_thread(move || drop(chat)).await;
+}
+
+#[tokio::test]
+async fn names_are_found_by_pattern_in_order() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        chat.apply(&[
+            create_user("anna", 3),
+            create_user("Zoe", 4),
+            create_user("ängström", 5),
+        ]);
+        chat.state.commit().unwrap();
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    let check = async |glob, limit, after, expected: &str, next| {
+        let page = reader.usernames(glob, limit, after).await.unwrap();
+        assert_eq!(
+            page.usernames.join(" "),
+            expected,
+            "{glob} {limit} {after:?}"
+        );
+        assert_eq!(page.next.as_deref(), next, "{glob} {limit} {after:?}");
+    };
+    check("*", 10, None, "Zoe ann anna bob ängström", None).await;
+    check("*", 2, None, "Zoe ann", Some("ann")).await;
+    check("*", 2, Some("ann"), "anna bob", Some("bob")).await;
+    check("*", 2, Some("bob"), "ängström", None).await;
+    check("ann*", 1, None, "ann", Some("ann")).await;
+    check("[^a]*", 10, None, "Zoe bob ängström", None).await;
+    on_own_thread(move || drop(chat)).await;
+}
+
+/// Every inbox query reads only its page: no sorting, and no table from its beginning.
+#[test]
+fn inbox_queries_follow_the_index() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.state.commit().unwrap();
+    for flags in 0..4 {
+        let query = InboxQuery {
+            unread_only: flags & 1 != 0,
+            oldest_first: flags & 2 != 0,
+            ..InboxQuery::default()
+        };
+        let plan = plan(chat.directory.path(), queries::inbox_sql(query));
+        assert!(plan.contains("USING INDEX inbox"), "{plan}");
+        assert!(
+            !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+            "{plan}"
+        );
+    }
+    let plan = plan(chat.directory.path(), queries::UNREAD_COUNT);
+    assert!(plan.contains("USING COVERING INDEX inbox"), "{plan}");
+}
+
+fn plan(directory: &Path, sql: &'static str) -> String {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let mut connection = options.connect().await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = sqlx::raw_sql(explain)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        rows.iter()
+            .map(|row| row.get::<String, _>(3) + "\n")
+            .collect()
+    })
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let chat = Chat::new();
+    assert!(matches!(
+        ChatState::open(chat.directory.path()),
+        Err(StateError::Open(_))
+    ));
+}
+
+/// The writer blocks, which a task must not.
+async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}

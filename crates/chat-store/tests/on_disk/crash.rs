@@ -1,0 +1,290 @@
+//! A process that writes is killed again and again; what it had acknowledged is always there.
+//!
+//! The child is this very program, started anew. What it writes follows from the seed and from how
+//! many batches were written before, so the parent knows what must be on the disk. A kill is not a
+//! power cut: what was written and not synced survives it. The simulated disk loses that.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chat_store::{
+    AppliedEntry, ChatState, ClusterId, CommitLog, Entry, Formation, HardState, LogIndex, NodeId,
+    Payload, Position, StorageId, Stored, Voter, Writes,
+};
+
+use crate::history::{USERS, create_user, random_command};
+use crate::tables::dump;
+
+const KILLS: u64 = 12;
+/// The child's instructions: directory, seed, and how many batches were written before.
+const DIRECTORY: &str = "CHAT_STORE_CRASH_DIRECTORY";
+const SEED: &str = "CHAT_STORE_CRASH_SEED";
+const WRITTEN: &str = "CHAT_STORE_CRASH_WRITTEN";
+
+/// The batches that one seed gives, and what the disk holds after those that were taken.
+#[derive(Clone)]
+struct Script {
+    random: fastrand::Rng,
+    batches: u64,
+    hard_state: HardState,
+    entries: Vec<Entry>,
+    /// Never cut off.
+    committed: usize,
+}
+
+impl Script {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            batches: 0,
+            hard_state: HardState::default(),
+            entries: Vec::new(),
+            committed: 0,
+        }
+    }
+
+    fn after(seed: u64, batches: u64) -> Self {
+        let mut script = Self::new(seed);
+        for _ in 0..batches {
+            script.next_batch();
+        }
+        script
+    }
+
+    fn next_batch(&mut self) -> Writes {
+        self.batches += 1;
+        let mut writes = Writes::default();
+        if self.batches == 1 {
+            self.append(&mut writes, Payload::Formation(formation()));
+            for number in 1..=USERS {
+                self.append(&mut writes, Payload::Command(create_user(number)));
+            }
+            self.committed = self.entries.len();
+            return writes;
+        }
+        if self.random.u8(0..4) == 0 {
+            let vote = Voter {
+                node: NodeId(3),
+                storage: StorageId(self.random.u128(..)),
+            };
+            let term = self.hard_state.term.next();
+            self.hard_state = HardState {
+                term,
+                vote: self.random.bool().then_some(vote),
+            };
+            writes.hard_state = Some(self.hard_state);
+            // Only another leader's entries replace any, so position and content stay one.
+            if self.random.bool() {
+                let kept = self.random.usize(self.committed..=self.entries.len());
+                self.entries.truncate(kept);
+                writes.truncate_after = Some(LogIndex(kept as u64));
+            }
+        }
+        let count = self.random.choice([0, 1, 1, 1, 2, 5, 64, 200]).unwrap();
+        for _ in 0..count {
+            let payload = match self.random.u8(0..20) {
+                0 => Payload::Empty,
+                _ => Payload::Command(random_command(&mut self.random, self.entries.len())),
+            };
+            self.append(&mut writes, payload);
+        }
+        self.committed = self.random.usize(self.committed..=self.entries.len());
+        writes
+    }
+
+    fn append(&mut self, writes: &mut Writes, payload: Payload) {
+        let index = self.entries.len() as u64 + 1;
+        let entry = Entry {
+            position: Position::new(index, self.hard_state.term.0),
+            payload,
+        };
+        writes.entries.push(entry.clone());
+        self.entries.push(entry);
+    }
+
+    fn describes(&self, stored: &Stored) -> bool {
+        let last = self
+            .entries
+            .last()
+            .map_or(Position::ZERO, |entry| entry.position);
+        stored.last == last && stored.hard_state == self.hard_state
+    }
+}
+
+fn formation() -> Formation {
+    let voter = |node| Voter {
+        node: NodeId(node),
+        storage: StorageId(node.into()),
+    };
+    Formation {
+        cluster: ClusterId(9),
+        voters: (1..=3).map(voter).collect(),
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_of_seed_1() {
+    check_kills(1);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_of_seed_2() {
+    check_kills(2);
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_of_seed_3() {
+    check_kills(3);
+}
+
+fn check_kills(seed: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut script = Script::new(seed);
+    for kill in 1..=KILLS {
+        let acknowledged = run_and_kill(directory.path(), seed, script.batches, &mut random);
+        script = Script::after(seed, script.batches + acknowledged);
+        // Applied is only what was acknowledged before.
+        let committed = script.committed;
+        script = check_log(directory.path(), script, kill);
+        check_state(directory.path(), &script, committed);
+    }
+}
+
+/// Starts the child, kills it at some moment, and returns how many batches it acknowledged.
+fn run_and_kill(directory: &Path, seed: u64, written: u64, random: &mut fastrand::Rng) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "crash::child_writes_until_it_is_killed",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(DIRECTORY, directory)
+        .env(SEED, seed.to_string())
+        .env(WRITTEN, written.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut acknowledged = 0;
+    let kill_after = random.u64(1..=12);
+    while acknowledged < kill_after {
+        acknowledged += next_acknowledgement(&mut output).expect("the child writes until killed");
+    }
+    let moment = Instant::now() + Duration::from_micros(random.u64(..3000));
+    while Instant::now() < moment {
+        std::hint::spin_loop();
+    }
+    kill(&mut child);
+    // What it still said before it died was acknowledged too.
+    acknowledged + std::iter::from_fn(|| next_acknowledgement(&mut output)).sum::<u64>()
+}
+
+fn kill(child: &mut Child) {
+    const SIGKILL: i32 = 9;
+    child.kill().unwrap();
+    assert_eq!(
+        child.wait().unwrap().signal(),
+        Some(SIGKILL),
+        "it did not end by itself"
+    );
+}
+
+/// 1 for a line that acknowledges, 0 for one of the test framework's; `None` at the end.
+fn next_acknowledgement(output: &mut BufReader<ChildStdout>) -> Option<u64> {
+    let mut line = String::new();
+    let length = output.read_line(&mut line).unwrap();
+    (length > 0).then(|| u64::from(line == "acknowledged\n"))
+}
+
+/// The log must hold what was acknowledged, or that and the one batch that was under way. Returns
+/// the script of what it holds.
+fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
+    let (mut log, stored) = CommitLog::open(directory).unwrap();
+    assert_eq!(stored.start_counter, starts);
+    assert_eq!(stored.formation, Some(formation()));
+    let mut under_way = acknowledged.clone();
+    under_way.next_batch();
+    let script = if under_way.describes(&stored) {
+        under_way
+    } else {
+        acknowledged
+    };
+    assert!(
+        script.describes(&stored),
+        "{:?} {:?}",
+        stored.last,
+        stored.hard_state
+    );
+    let mut entries = Vec::new();
+    while entries.len() < script.entries.len() {
+        let after = LogIndex(entries.len() as u64);
+        entries.extend(log.read(after, stored.last.index, 10_000).unwrap());
+    }
+    assert!(entries == script.entries);
+    script
+}
+
+/// Brought forward from the log, the tables must be those that the log alone gives.
+fn check_state(directory: &Path, script: &Script, committed: usize) {
+    let (mut state, _) = ChatState::open(directory).unwrap();
+    let applied = usize::try_from(state.applied_index().0).unwrap();
+    assert!(applied <= committed, "{applied} {committed}");
+    state
+        .apply(&applied_entries(&script.entries[applied..committed]))
+        .unwrap();
+    state.close().unwrap();
+
+    let other = tempfile::tempdir().unwrap();
+    let (mut rebuilt, _) = ChatState::open(other.path()).unwrap();
+    rebuilt
+        .apply(&applied_entries(&script.entries[..committed]))
+        .unwrap();
+    rebuilt.close().unwrap();
+    assert!(dump(directory) == dump(other.path()));
+}
+
+fn applied_entries(entries: &[Entry]) -> Vec<AppliedEntry> {
+    let applied = |entry: &Entry| AppliedEntry {
+        index: entry.position.index,
+        term: entry.position.term,
+        command: match &entry.payload {
+            Payload::Command(command) => Some(command.clone()),
+            Payload::Empty | Payload::Formation(_) => None,
+        },
+    };
+    entries.iter().map(applied).collect()
+}
+
+/// The child; does nothing when it is run as a test like any other.
+#[test]
+fn child_writes_until_it_is_killed() {
+    let Ok(directory) = std::env::var(DIRECTORY).map(PathBuf::from) else {
+        return;
+    };
+    let number = |name| std::env::var(name).unwrap().parse().unwrap();
+    let mut script = Script::after(number(SEED), number(WRITTEN));
+    let (mut log, stored) = CommitLog::open(&directory).unwrap();
+    let start_counter = Some(stored.start_counter + 1);
+    log.write_and_sync(&Writes {
+        start_counter,
+        ..Writes::default()
+    })
+    .unwrap();
+    let (mut state, _) = ChatState::open(&directory).unwrap();
+    loop {
+        let writes = script.next_batch();
+        log.write_and_sync(&writes).unwrap();
+        println!("acknowledged");
+        let applied = state.applied_index();
+        let committed = LogIndex(script.committed as u64);
+        let entries = log.read(applied, committed, usize::MAX).unwrap();
+        state.apply(&applied_entries(&entries)).unwrap();
+        if script.batches.is_multiple_of(3) {
+            state.commit().unwrap();
+        }
+    }
+}

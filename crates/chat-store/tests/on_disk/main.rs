@@ -1,0 +1,10 @@
+//! Log and tables on real files, over whole histories: in batches of any size, and across crashes.
+
+#[cfg(test)]
+mod batches;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod tables;
