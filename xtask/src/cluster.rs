@@ -9,11 +9,12 @@ use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use control::Request;
 use layout::{Files, NODES_MAX, NodeId, PortOffset};
+use state::ClusterState;
 use status::Format;
 
 mod control;
@@ -65,20 +66,8 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// End a node at once (SIGKILL).
-    Kill { node: Target },
-    /// End a node in order (SIGTERM).
-    Stop { node: Target },
-    /// Freeze a node (SIGSTOP).
-    Pause { node: Target },
-    /// Let a frozen node go on (SIGCONT).
-    Resume { node: Target },
-    /// Start a node, after stopping it if it runs.
-    Restart { node: Target },
-    /// Swallow everything between a node and the others.
-    Cut { node: Target },
-    /// Reconnect a node, or all of them.
-    Heal { node: Option<Target> },
+    #[command(flatten)]
+    Deed(Deed),
     /// Show what the nodes printed.
     Logs {
         node: Option<NodeId>,
@@ -104,6 +93,25 @@ enum Command {
     },
 }
 
+/// What can be done to one node.
+#[derive(Debug, Subcommand)]
+enum Deed {
+    /// End a node at once (SIGKILL).
+    Kill { node: Target },
+    /// End a node in order (SIGTERM).
+    Stop { node: Target },
+    /// Freeze a node (SIGSTOP).
+    Pause { node: Target },
+    /// Let a frozen node go on (SIGCONT).
+    Resume { node: Target },
+    /// Start a node, after stopping it if it runs.
+    Restart { node: Target },
+    /// Swallow everything between a node and the others.
+    Cut { node: Target },
+    /// Reconnect a node, or all of them.
+    Heal { node: Option<Target> },
+}
+
 /// A node by its number, or whichever leads now.
 #[derive(Clone, Copy, Debug)]
 enum Target {
@@ -127,83 +135,88 @@ impl FromStr for Target {
 /// Runs one cluster command.
 pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
     let files = Files::new(folder(root, &arguments.data)?);
-    let asked = match arguments.command {
+    match arguments.command {
         Command::Up {
             nodes,
             release,
             port_offset,
-        } => {
-            return up::run(
-                root,
-                &files,
-                up::Options {
-                    nodes,
-                    release,
-                    ports: port_offset,
-                },
-            );
-        }
-        Command::Down => return down::run(&files).map(success),
+        } => up::run(
+            root,
+            &files,
+            up::Options {
+                nodes,
+                release,
+                ports: port_offset,
+            },
+        ),
+        Command::Down => down::run(&files).map(success),
         Command::Status {
             output,
             watch: true,
-        } => return status::watch(&files, output),
+        } => status::watch(&files, output),
         Command::Status {
             output,
             watch: false,
-        } => return status::print(&files, output),
+        } => status::print(&files, output),
         Command::Logs {
             node,
             follow,
             lines,
-        } => {
-            return logs::run(&files, node, lines, follow).map(success);
-        }
-        Command::Reset { node: None } => return down::reset(&files).map(success),
-        Command::Supervise => return supervisor::run(files).map(success),
+        } => logs::run(&files, node, lines, follow).map(success),
+        Command::Reset { node: None } => down::reset(&files).map(success),
+        Command::Supervise => supervisor::run(files).map(success),
         Command::RunNode { parent, program } => {
-            return node_process::become_node(parent, &program).map(success);
+            node_process::become_node(parent, &program).map(success)
         }
-        Command::Heal { node: None } => Request::HealAll,
-        Command::Heal { node: Some(node) } => Request::Heal {
-            node: node.resolve(&files)?,
-        },
-        Command::Reset { node: Some(node) } => Request::Reset {
-            node: node.resolve(&files)?,
-        },
-        Command::Kill { node } => Request::Kill {
-            node: node.resolve(&files)?,
-        },
-        Command::Stop { node } => Request::Stop {
-            node: node.resolve(&files)?,
-        },
-        Command::Pause { node } => Request::Pause {
-            node: node.resolve(&files)?,
-        },
-        Command::Resume { node } => Request::Resume {
-            node: node.resolve(&files)?,
-        },
-        Command::Restart { node } => Request::Restart {
-            node: node.resolve(&files)?,
-        },
-        Command::Cut { node } => Request::Cut {
-            node: node.resolve(&files)?,
-        },
-    };
-    println!("{}", ask(&files, asked)?);
-    Ok(ExitCode::SUCCESS)
+        Command::Reset { node: Some(node) } => tell(&files, || {
+            Ok(Request::Reset {
+                node: node.resolve(&files)?,
+            })
+        }),
+        Command::Deed(deed) => tell(&files, || deed.request(&files)),
+    }
 }
 
 fn success((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn ask(files: &Files, request: Request) -> Result<String> {
-    let state = state::ClusterState::read(files)?;
-    if state.is_none_or(|state| state.supervisor().is_none()) {
-        anyhow::bail!("the cluster is not up; `cargo xtask cluster up` starts it");
+/// Asks the supervisor for something; what exactly is found out once there is one.
+fn tell(files: &Files, request: impl FnOnce() -> Result<Request>) -> Result<ExitCode> {
+    if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
+        bail!("the cluster is not up; `cargo xtask cluster up` starts it");
     }
-    control::ask(&files.control_socket(), request)
+    println!("{}", control::ask(&files.control_socket(), request()?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Deed {
+    fn request(self, files: &Files) -> Result<Request> {
+        Ok(match self {
+            Self::Kill { node } => Request::Kill {
+                node: node.resolve(files)?,
+            },
+            Self::Stop { node } => Request::Stop {
+                node: node.resolve(files)?,
+            },
+            Self::Pause { node } => Request::Pause {
+                node: node.resolve(files)?,
+            },
+            Self::Resume { node } => Request::Resume {
+                node: node.resolve(files)?,
+            },
+            Self::Restart { node } => Request::Restart {
+                node: node.resolve(files)?,
+            },
+            Self::Cut { node } => Request::Cut {
+                node: node.resolve(files)?,
+            },
+            Self::Heal { node: Some(node) } => Request::Heal {
+                node: node.resolve(files)?,
+            },
+            Self::Heal { node: None } => Request::HealAll,
+        })
+    }
 }
 
 impl Target {

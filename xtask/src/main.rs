@@ -14,7 +14,11 @@ mod tidy;
 mod workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The chores of this repository.")]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The chores of this repository."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
