@@ -62,11 +62,7 @@ impl fmt::Display for Violation {
 }
 
 /// `Ok` if it holds, else the violation.
-pub(crate) fn ensure(
-    holds: bool,
-    checker: &'static str,
-    what: impl FnOnce() -> String,
-) -> Checked {
+pub(crate) fn ensure(holds: bool, checker: &'static str, what: impl FnOnce() -> String) -> Checked {
     if holds {
         Ok(())
     } else {

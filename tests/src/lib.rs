@@ -3,4 +3,5 @@
 //! Which test belongs where is in `docs/testing.md`. None or one node is tested beside the code.
 
 pub mod checker;
+pub mod scenario;
 pub mod simulation;

@@ -1,15 +1,229 @@
-//! `simulate`: runs seeds.
-fn main() {
-    let seeds: u64 = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(10);
-    let first: u64 = std::env::args().nth(2).and_then(|s| s.parse().ok()).unwrap_or(0);
-    let trace = std::env::args().nth(3).is_some();
-    let mut events = 0;
-    for seed in first..first + seeds {
-        let r = chat_tests::simulation::run::run_seed(seed, trace);
-        for l in &r.trace { println!("{l}"); }
-        events += r.events;
-        if let Some(v) = r.violation { println!("FAILED seed {seed}: {v}"); }
-        else if seeds < 20 { println!("{seed}: events {} commits {} leaders {} reads {} ms {}", r.events, r.commits, r.leaders, r.reads, r.virtual_micros/1000); }
+//! `simulate`: runs seeds, or one seed in words, or the transcripts, and says what failed.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use chat_tests::scenario;
+use chat_tests::simulation::faults::{FAULT_KINDS, FaultCounts};
+use chat_tests::simulation::run::{SeedReport, run_seed};
+use clap::Parser;
+
+/// One seed in so many is run twice, and must do the same.
+const REPEAT_ONE_IN: u64 = 100;
+/// From this many seeds on every kind of fault must have fired.
+const ENOUGH_SEEDS: u64 = 500;
+
+/// Runs simulated clusters and checks every step.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Run as many seeds as fit into this time instead.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Run only this seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print everything that happens in that seed.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Do not look for further failures.
+    #[arg(long)]
+    stop_at_first_failure: bool,
+    /// How many seeds run at once.
+    #[arg(long, default_value_t = 2)]
+    threads: u64,
+    /// Run the transcripts instead.
+    #[arg(long)]
+    transcripts: bool,
+}
+
+/// What all seeds came to.
+#[derive(Debug, Default)]
+struct Totals {
+    seeds: u64,
+    events: u64,
+    events_fewest: Option<u64>,
+    commits: u64,
+    leaders: u64,
+    acknowledged: u64,
+    reads: u64,
+    virtual_micros: u64,
+    faults: FaultCounts,
+    failed: BTreeSet<u64>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // What panics is a broken invariant: it is reported with its seed, not with a backtrace.
+    std::panic::set_hook(Box::new(|_| {}));
+    let well = if arguments.transcripts {
+        run_transcripts()
+    } else if let Some(seed) = arguments.seed {
+        run_one(seed, arguments.trace)
+    } else {
+        run_many(&arguments)
+    };
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
-    println!("events {events}");
+}
+
+fn run_transcripts() -> bool {
+    let files = match scenario::files() {
+        Ok(files) => files,
+        Err(error) => {
+            println!("FAILED to find the transcripts: {error}");
+            return false;
+        }
+    };
+    let mut failed = 0;
+    for file in &files {
+        if let Err(difference) = scenario::check(file) {
+            failed += 1;
+            println!("FAILED transcript {}: {difference}", file.name);
+        }
+    }
+    println!("{} transcripts, {failed} failed", files.len());
+    failed == 0
+}
+
+fn run_one(seed: u64, in_words: bool) -> bool {
+    let report = run_seed(seed, in_words);
+    for line in &report.trace {
+        println!("{line}");
+    }
+    let mut totals = Totals::default();
+    totals.add(&report);
+    totals.print(Duration::ZERO);
+    println!("hash {:016x}", report.hash);
+    print_failure(&report);
+    report.violation.is_none()
+}
+
+fn run_many(arguments: &Arguments) -> bool {
+    let begun = Instant::now();
+    let next = AtomicU64::new(arguments.first);
+    let stop = AtomicBool::new(false);
+    let totals = Mutex::new(Totals::default());
+    let until = arguments
+        .minutes
+        .map(|minutes| begun + Duration::from_secs(60 * minutes));
+    let is_over = |seed: u64| match until {
+        Some(until) => Instant::now() >= until,
+        None => seed >= arguments.first.saturating_add(arguments.seeds),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads.max(1) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if is_over(seed) {
+                        return;
+                    }
+                    let report = run_and_repeat(seed);
+                    let mut totals = totals.lock().expect("no thread panics while it adds");
+                    print_failure(&report);
+                    totals.add(&report);
+                    if report.violation.is_some() && arguments.stop_at_first_failure {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let totals = totals.into_inner().expect("no thread panics while it adds");
+    totals.print(begun.elapsed());
+    let missing = totals.missing_faults();
+    for name in &missing {
+        println!("FAILED to try everything: `{name}` never fired");
+    }
+    totals.failed.is_empty() && missing.is_empty()
+}
+
+/// Runs the seed, some of them twice: the same seed must give the same run.
+fn run_and_repeat(seed: u64) -> SeedReport {
+    let mut report = run_seed(seed, false);
+    if seed.is_multiple_of(REPEAT_ONE_IN) {
+        let again = run_seed(seed, false);
+        if again.hash != report.hash && report.violation.is_none() {
+            report.violation = Some(chat_tests::checker::Violation::new(
+                "determinism",
+                format!("trace hash {:016x}, then {:016x}", report.hash, again.hash),
+            ));
+        }
+    }
+    report
+}
+
+fn print_failure(report: &SeedReport) {
+    if let Some(violation) = &report.violation {
+        println!("FAILED seed {}: {violation}", report.seed);
+        println!(
+            "    repeat it with: cargo xtask simulate --seed {} --trace",
+            report.seed
+        );
+    }
+}
+
+impl Totals {
+    fn add(&mut self, report: &SeedReport) {
+        self.seeds += 1;
+        self.events += report.events;
+        let fewest = self.events_fewest.get_or_insert(report.events);
+        *fewest = report.events.min(*fewest);
+        self.commits += report.commits;
+        self.leaders += report.leaders;
+        self.acknowledged += report.acknowledged;
+        self.reads += report.reads;
+        self.virtual_micros += report.virtual_micros;
+        self.faults.merge(&report.faults);
+        if report.violation.is_some() {
+            self.failed.insert(report.seed);
+        }
+    }
+
+    fn missing_faults(&self) -> Vec<&'static str> {
+        if self.seeds < ENOUGH_SEEDS || !self.failed.is_empty() {
+            return Vec::new();
+        }
+        let missing = FAULT_KINDS
+            .iter()
+            .filter(|kind| self.faults.of(**kind) == 0);
+        missing.map(|kind| kind.name()).collect()
+    }
+
+    fn print(&self, took: Duration) {
+        println!("{:>12}  seeds, {} failed", self.seeds, self.failed.len());
+        println!(
+            "{:>12}  events, {} at least in a seed",
+            self.events,
+            self.events_fewest.unwrap_or_default()
+        );
+        println!("{:>12}  commits", self.commits);
+        println!("{:>12}  leaders elected", self.leaders);
+        println!("{:>12}  operations acknowledged", self.acknowledged);
+        println!("{:>12}  linearizable reads answered", self.reads);
+        println!(
+            "{:>12.1}  virtual hours",
+            self.virtual_micros as f64 / 3.6e9
+        );
+        if took > Duration::ZERO {
+            let rate = self.events as f64 / took.as_secs_f64();
+            println!("{:>12.1}  seconds, {rate:.0} events/s", took.as_secs_f64());
+        }
+        println!("\n{:>12}  fault", "fired");
+        for kind in FAULT_KINDS {
+            println!("{:>12}  {}", self.faults.of(kind), kind.name());
+        }
+    }
 }

@@ -33,10 +33,11 @@ use disk::Disk;
 use faults::{FaultCounts, FaultKind, FaultMix};
 use network::Network;
 use process::{Life, Process};
-use queue::{Happening, Queue, node_id};
 pub(crate) use queue::node_number;
+use queue::{Happening, Queue, node_id};
 use trace::Trace;
 
+pub(crate) use conduct::{Forged, WriteFate};
 pub use settings::Settings;
 
 /// A cluster, its clients, and everything around them.
@@ -62,7 +63,10 @@ pub struct World {
     checkers: Checkers,
     events: u64,
     trace: Trace,
-    story: Vec<String>,
+    /// What is worth telling, and when it happened.
+    story: Vec<(u64, String)>,
+    /// What becomes of a write under way; drawn anew each time unless a transcript says.
+    write_fate: Option<WriteFate>,
     /// The last fetch that each node sent, for transcripts that forge an answer to it.
     last_fetch: Vec<Option<chat_consensus::Header>>,
     /// Operations that a transcript gave a name.
@@ -104,6 +108,7 @@ impl World {
             checkers: Checkers::default(),
             events: 0,
             story: Vec::new(),
+            write_fate: None,
             names: Vec::new(),
             random,
             settings,
@@ -144,9 +149,9 @@ impl World {
         self.trace.take_lines()
     }
 
-    /// What is worth telling of what happened since the last call.
-    pub fn take_story(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.story)
+    /// Forgets what was worth telling up to now.
+    pub(crate) fn take_story(&mut self) {
+        self.story.clear();
     }
 
     fn happens(&mut self, happening: Happening) -> Checked {
@@ -216,7 +221,7 @@ impl World {
         if self.settings.in_words {
             let line = line(self);
             self.trace.say(self.now, || line.clone());
-            self.story.push(line);
+            self.story.push((self.now, line));
         }
     }
 
@@ -227,7 +232,9 @@ impl World {
     /// The running node that leads the highest term.
     fn leader(&self) -> Option<usize> {
         let leading = self.processes.iter().enumerate().filter(|(_, p)| p.leads());
-        leading.max_by_key(|(_, p)| p.seen.term).map(|(node, _)| node)
+        leading
+            .max_by_key(|(_, p)| p.seen.term)
+            .map(|(node, _)| node)
     }
 
     fn is_alive(&self, node: usize) -> bool {

@@ -1,1 +1,1 @@
-//! suites
+//! The index of all suites: one test binary, one link.

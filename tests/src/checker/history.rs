@@ -108,7 +108,12 @@ impl History {
         ensure(
             committed.first_of(operation) == Some(answer.index),
             "acknowledged-lost",
-            || format!("operation {operation} is acknowledged at {} and not there", answer.index),
+            || {
+                format!(
+                    "operation {operation} is acknowledged at {} and not there",
+                    answer.index
+                )
+            },
         )?;
         let Some(record) = self.operations.get_mut(&operation) else {
             let what = format!("operation {operation} is acknowledged and was never begun");
@@ -117,7 +122,10 @@ impl History {
         let first = *record.acknowledged.get_or_insert(answer.index);
         let before = record.shown_before;
         ensure(first == answer.index, "exactly-once", || {
-            format!("operation {operation} took effect at {first} and at {}", answer.index)
+            format!(
+                "operation {operation} took effect at {first} and at {}",
+                answer.index
+            )
         })?;
         ensure(answer.index > before, "real-time-order", || {
             format!(

@@ -24,9 +24,7 @@ impl Votes {
     pub fn sent(&mut self, envelope: &Envelope) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
-            Message::ElectionReply(reply)
-                if reply.kind == ElectionKind::Real && reply.granted =>
-            {
+            Message::ElectionReply(reply) if reply.kind == ElectionKind::Real && reply.granted => {
                 self.voted(header.term, header.from, header.storage, header.to)
             }
             Message::Election(election) if election.kind == ElectionKind::Real => {
@@ -58,10 +56,7 @@ impl Votes {
         storage: StorageId,
         candidate: NodeId,
     ) -> Checked {
-        let first = *self
-            .given
-            .entry((term, node, storage))
-            .or_insert(candidate);
+        let first = *self.given.entry((term, node, storage)).or_insert(candidate);
         ensure(first == candidate, "vote-once", || {
             format!("node {node} voted for {first} and for {candidate} in term {term}")
         })
@@ -70,7 +65,9 @@ impl Votes {
     fn stands(&mut self, term: Term, node: NodeId, start: u64) -> Checked {
         let first = *self.stood.entry((term, node)).or_insert(start);
         ensure(first == start, "own-term-resumed", || {
-            format!("node {node} began term {term} with start {first} and leads on with start {start}")
+            format!(
+                "node {node} began term {term} with start {first} and leads on with start {start}"
+            )
         })
     }
 }

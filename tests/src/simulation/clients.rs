@@ -60,17 +60,6 @@ impl Client {
 }
 
 impl World {
-    /// Lets all clients begin, or begin again.
-    pub(super) fn wake_clients(&mut self) {
-        for client in 0..self.clients.len() {
-            let was_resting = std::mem::take(&mut self.clients[client].resting);
-            if was_resting && self.clients[client].is_idle() {
-                let at = self.now + self.random.u64(0..20_000);
-                self.queue.push(at, Happening::ClientActs { client });
-            }
-        }
-    }
-
     pub(super) fn client_acts(&mut self, client: usize) -> Checked {
         self.attempts_made += 1;
         let attempt = self.attempts_made;
@@ -103,7 +92,10 @@ impl World {
         }
         let current = this.current.as_mut().expect("set above");
         current.attempt = attempt;
-        if let Asked::Read { shown_before: before } = &mut current.what {
+        if let Asked::Read {
+            shown_before: before,
+        } = &mut current.what
+        {
             *before = shown_before;
         }
         let node = this.node;
@@ -120,7 +112,10 @@ impl World {
     }
 
     pub(super) fn client_request(&mut self, client: usize, attempt: u64, node: usize) -> Checked {
-        let Some(current) = self.clients[client].current.filter(|c| c.attempt == attempt) else {
+        let Some(current) = self.clients[client]
+            .current
+            .filter(|c| c.attempt == attempt)
+        else {
             return Ok(());
         };
         match self.processes[node].life {
@@ -152,7 +147,10 @@ impl World {
             what,
         };
         process.tickets.insert(ticket, waiting);
-        let leads = process.replica.as_ref().is_some_and(chat_replication::Replica::is_leading);
+        let leads = process
+            .replica
+            .as_ref()
+            .is_some_and(chat_replication::Replica::is_leading);
         let event = match what {
             Asked::Operation(operation) => {
                 let command = Command { operation, attempt }.encode();
@@ -241,7 +239,10 @@ impl World {
         attempt: u64,
         reply: &ClientReply,
     ) -> Checked {
-        let Some(current) = self.clients[client].current.filter(|c| c.attempt == attempt) else {
+        let Some(current) = self.clients[client]
+            .current
+            .filter(|c| c.attempt == attempt)
+        else {
             return Ok(());
         };
         let done = matches!(
@@ -262,7 +263,10 @@ impl World {
     }
 
     pub(super) fn client_gives_up(&mut self, client: usize, attempt: u64) -> Checked {
-        if self.clients[client].current.is_none_or(|c| c.attempt != attempt) {
+        if self.clients[client]
+            .current
+            .is_none_or(|c| c.attempt != attempt)
+        {
             return Ok(());
         }
         self.client_retries(client, true, None)
@@ -331,7 +335,9 @@ impl World {
                     let index = Answer::decode(answer).map_or(0, |answer| answer.index.0);
                     format!("{id}: {name} took effect at {index}")
                 }
-                ProposeOutcome::NotAppended(Refusal::NotLeading { leader: Some(leader) }) => {
+                ProposeOutcome::NotAppended(Refusal::NotLeading {
+                    leader: Some(leader),
+                }) => {
                     format!("{id}: {name} is not appended, {leader} leads")
                 }
                 ProposeOutcome::NotAppended(refusal) => {

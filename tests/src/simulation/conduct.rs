@@ -1,17 +1,267 @@
-//! What a transcript may order the world to do, beside waiting.
+//! What a transcript may order the world to do, and what it may ask.
 
-use chat_consensus::{LogIndex, Position};
+use std::time::Duration;
+
+use chat_consensus::{
+    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position, RequestId,
+};
+use chat_replication::{Event, PeerBody, PeerMessage};
 
 use crate::checker::Checked;
 use crate::simulation::World;
-use crate::simulation::process::Asked;
-use crate::simulation::queue::{Happening, node_id, node_number};
+use crate::simulation::command::Command;
+use crate::simulation::process::{Asked, Life};
+use crate::simulation::queue::{Happening, node_id};
+
+/// What becomes of a write that is under way when its process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteFate {
+    /// Nothing of it was written.
+    Lost,
+    /// The next start sees it; a power cut takes it back.
+    Unsynced,
+    /// It is durable.
+    Synced,
+}
+
+/// A message that its sender never wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forged {
+    /// "I resign, you succeed me."
+    Resign,
+    /// "I lead this term."
+    Heartbeat,
+    /// The answer to the receiver's last fetch: "we agree on nothing".
+    Diverging,
+    /// A fetch by the sender: "everything up to index, of term, is synced".
+    Fetch(u64, u64),
+}
+
+/// A number of a request that no node has made.
+const FORGED_REQUEST: u64 = 1_000_000;
+/// What a cluster of a transcript is given to be born in, in microseconds.
+const BIRTH_TAKES: u64 = 2_000_000;
 
 impl World {
+    /// Starts all nodes and lets the cluster be born.
+    pub(crate) fn be_born(&mut self) -> Checked {
+        self.begin()?;
+        self.run_until(self.now + BIRTH_TAKES)
+    }
+
+    pub(crate) fn tick(&mut self, duration: Duration) -> Checked {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.run_until(self.now + micros)
+    }
+
+    pub(crate) fn start_node(&mut self, node: usize) -> Checked {
+        self.start(node)
+    }
+
+    pub(crate) fn propose(&mut self, node: usize, text: &str) -> Result<(), String> {
+        let known = self.names.iter().position(|name| name == text);
+        let place = known.unwrap_or_else(|| {
+            self.names.push(text.to_owned());
+            self.names.len() - 1
+        });
+        let operation = place as u64 + 1;
+        if known.is_none() {
+            self.checkers.history.begins(operation);
+        }
+        self.ask_running(node, Asked::Operation(operation))
+    }
+
+    pub(crate) fn read(&mut self, node: usize) -> Result<(), String> {
+        let shown_before = self.checkers.history.shown();
+        self.ask_running(node, Asked::Read { shown_before })
+    }
+
+    pub(crate) fn ask_for_hand_over(&mut self, node: usize) -> Result<(), String> {
+        self.handle(node, Event::HandOver)
+            .map_err(|violation| violation.to_string())
+    }
+
+    pub(crate) fn find_refused(&mut self, node: usize, peer: usize) -> Result<(), String> {
+        self.handle(node, Event::ConnectionRefused(node_id(peer)))
+            .map_err(|violation| violation.to_string())
+    }
+
+    pub(crate) fn crash_node(&mut self, node: usize, fate: WriteFate) -> Checked {
+        self.write_fate = Some(fate);
+        self.kill(node)
+    }
+
+    pub(crate) fn cut_power_of(&mut self, node: usize) -> Checked {
+        self.write_fate = Some(WriteFate::Lost);
+        self.cut_power(node)
+    }
+
+    pub(crate) fn wipe_disk_of(&mut self, node: usize) -> Checked {
+        self.write_fate = Some(WriteFate::Lost);
+        self.wipe(node)
+    }
+
+    pub(crate) fn pause_node(&mut self, node: usize) {
+        self.pause(node, u64::MAX / 2);
+    }
+
+    pub(crate) fn resume_node(&mut self, node: usize) -> Checked {
+        let run = self.processes[node].run;
+        self.resume(node, run)
+    }
+
+    pub(crate) fn isolate(&mut self, node: usize) {
+        for peer in (0..self.settings.nodes).filter(|peer| *peer != node) {
+            self.network.cut(node, peer);
+            self.network.cut(peer, node);
+        }
+    }
+
+    pub(crate) fn cut_link(&mut self, (from, to): (usize, usize)) {
+        self.network.cut(from, to);
+    }
+
+    pub(crate) fn heal_links(&mut self) {
+        self.network.heal_all();
+        self.network.slow.clear();
+    }
+
+    pub(crate) fn slow_link(&mut self, link: (usize, usize), delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.network.slow.insert(link, micros);
+    }
+
+    pub(crate) fn hold_disk(&mut self, node: usize) {
+        self.processes[node].disk_held = true;
+    }
+
+    pub(crate) fn release_disk(&mut self, node: usize) {
+        let process = &mut self.processes[node];
+        process.disk_held = false;
+        let run = process.run;
+        self.queue.push(self.now, Happening::SyncEnds { node, run });
+    }
+
+    /// Lets a message arrive that nobody sent.
+    pub(crate) fn forge(
+        &mut self,
+        forged: Forged,
+        (from, to): (usize, usize),
+    ) -> Result<(), String> {
+        let sender = self.processes[from].replica.as_ref();
+        let receiver = self.processes[to].replica.as_ref();
+        let (Some(sender), Some(receiver)) = (sender, receiver) else {
+            return Err("both nodes must run".to_owned());
+        };
+        let request = match forged {
+            Forged::Diverging => {
+                let fetch = self.last_fetch[to].ok_or("it has not fetched")?;
+                fetch.request
+            }
+            Forged::Resign | Forged::Heartbeat | Forged::Fetch(..) => RequestId {
+                start: self.processes[from].start_counter,
+                number: FORGED_REQUEST,
+            },
+        };
+        let header = Header {
+            cluster: sender.node().formation().map(|formation| formation.cluster),
+            term: receiver.node().term(),
+            from: node_id(from),
+            to: node_id(to),
+            storage: self.disks[from].storage(),
+            request,
+        };
+        let message = match forged {
+            Forged::Resign => Message::Resign {
+                successor: Some(node_id(to)),
+            },
+            Forged::Heartbeat => Message::Heartbeat(Heartbeat {
+                commit_index: LogIndex::ZERO,
+                round: 1,
+            }),
+            Forged::Diverging => {
+                Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
+            }
+            Forged::Fetch(index, term) => Message::GetCommits(GetCommits {
+                synced: Position::new(index, term),
+                commit_index: LogIndex::ZERO,
+            }),
+        };
+        let message = PeerMessage {
+            header,
+            body: PeerBody::Consensus(message),
+        };
+        self.handle(to, Event::Received(message))
+            .map_err(|violation| violation.to_string())
+    }
+
+    /// One line for each node.
+    pub(crate) fn status(&self) -> Vec<String> {
+        let line = |process: &crate::simulation::process::Process| {
+            let id = process.id;
+            let seen = process.seen;
+            match process.life {
+                Life::Running => {}
+                Life::NotStarted => return format!("{id}: not started"),
+                Life::Killed | Life::PowerLost => return format!("{id}: down"),
+            }
+            let leader = match seen.leader {
+                Some(leader) if leader == id => String::new(),
+                Some(leader) => format!(", {leader} leads"),
+                None => ", no leader".to_owned(),
+            };
+            format!(
+                "{id}: {} in term {}{leader}; log to {}, committed {}, applied {}",
+                format!("{:?}", seen.role).to_lowercase(),
+                seen.term,
+                seen.last,
+                seen.commit_index,
+                process.machine.applied
+            )
+        };
+        self.processes.iter().map(line).collect()
+    }
+
+    /// What is durable on a disk.
+    pub(crate) fn log_line(&self, node: usize) -> String {
+        let durable = self.disks[node].durable();
+        let entries = durable.entries().iter().map(|entry| {
+            let what = match &entry.payload {
+                Payload::Empty => "empty".to_owned(),
+                Payload::Formation(_) => "birth".to_owned(),
+                Payload::Command(bytes) => Command::decode(bytes)
+                    .map_or_else(String::new, |command| {
+                        self.operation_name(command.operation)
+                    }),
+            };
+            format!("{:?} {what}", entry.position)
+        });
+        let entries: Vec<String> = entries.collect();
+        format!("{}: {}", node_id(node), entries.join(", "))
+    }
+
+    /// The story since the last call, with the time of each line.
+    pub(crate) fn take_timed_story(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.story)
+    }
+
     /// The name that a transcript gave an operation, or its number.
     pub(super) fn operation_name(&self, operation: u64) -> String {
-        let name = usize::try_from(operation).ok();
-        name.and_then(|number| self.names.get(number.checked_sub(1)?))
-            .map_or_else(|| format!("operation {operation:x}"), |name| format!("\"{name}\""))
+        let number = usize::try_from(operation).ok();
+        let name = number.and_then(|number| self.names.get(number.checked_sub(1)?));
+        name.map_or_else(
+            || format!("operation {operation:x}"),
+            |name| format!("\"{name}\""),
+        )
+    }
+
+    fn ask_running(&mut self, node: usize, what: Asked) -> Result<(), String> {
+        if !self.is_alive(node) {
+            return Err("it does not run".to_owned());
+        }
+        self.attempts_made += 1;
+        let attempt = self.attempts_made;
+        self.ask(node, None, attempt, what)
+            .map_err(|violation| violation.to_string())
     }
 }

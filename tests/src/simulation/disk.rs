@@ -109,7 +109,10 @@ impl Image {
     fn stored(&self, storage: StorageId) -> Stored {
         let mut terms: Vec<TermSpan> = Vec::new();
         for entry in &self.entries {
-            if terms.last().is_none_or(|span| span.term < entry.position.term) {
+            if terms
+                .last()
+                .is_none_or(|span| span.term < entry.position.term)
+            {
                 terms.push(TermSpan {
                     term: entry.position.term,
                     first: entry.position.index,

@@ -5,12 +5,12 @@ use chat_consensus::{Entry, Envelope, Payload, RequestId, UnsyncedBatch};
 use chat_replication::{Effect, Event, Origin, PeerBody, PeerMessage};
 
 use crate::checker::{Checked, Violation, applying, coverage, ensure, matched};
+use crate::simulation::World;
 use crate::simulation::command::{Answer, Command};
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::Fate;
 use crate::simulation::process::Life;
 use crate::simulation::queue::{Happening, node_number};
-use crate::simulation::World;
 
 /// A call that is not answered after this long has failed, in microseconds.
 const CALL_TIMEOUT: u64 = 500_000;
@@ -194,8 +194,9 @@ impl World {
         let header = message.header;
         let to = node_number(header.to);
         self.trace.note(header.request.number << 8 | node as u64);
-        self.trace
-            .say(self.now, || format!("    {} -> {}: {:?}", header.from, header.to, message));
+        self.trace.say(self.now, || {
+            format!("    {} -> {}: {:?}", header.from, header.to, message)
+        });
         if !message.body.is_reply() {
             let process = &mut self.processes[node];
             let until = self.now + CALL_TIMEOUT;
@@ -299,7 +300,9 @@ impl World {
         let named = (node.id(), node.term());
         for follower in node.followers().unwrap_or_default() {
             let disk = &self.disks[node_number(follower.node)];
-            let admitted = node.formation().is_some_and(|f| f.admits(follower.node, disk.storage()));
+            let admitted = node
+                .formation()
+                .is_some_and(|f| f.admits(follower.node, disk.storage()));
             if follower.voter && admitted {
                 matched::believed(named, &follower, node.log(), disk.durable())?;
             }

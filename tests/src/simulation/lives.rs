@@ -4,11 +4,11 @@ use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
 use chat_replication::{Replica, Start};
 
 use crate::checker::{Checked, Violation};
-use crate::simulation::World;
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{Life, Seen};
 use crate::simulation::queue::{ClientReply, Happening, node_id};
+use crate::simulation::{World, WriteFate};
 
 impl World {
     /// Starts a process with what its disk holds.
@@ -78,7 +78,8 @@ impl World {
         }
         let disk = &mut self.disks[node];
         let written = disk.unsynced_count();
-        let kept = self.random.usize(0..=written);
+        let drawn = self.random.usize(0..=written);
+        let kept = if self.write_fate.is_some() { 0 } else { drawn };
         if kept < written {
             self.faults.add(FaultKind::UnsyncedLost);
         }
@@ -150,10 +151,12 @@ impl World {
         if writes.is_empty() {
             return Ok(());
         }
-        match self.random.u32(0..3) {
-            0 => {}
-            1 => self.disks[node].write_without_sync(writes),
-            _ => {
+        let drawn = [WriteFate::Lost, WriteFate::Unsynced, WriteFate::Synced];
+        let drawn = drawn[self.random.usize(0..3)];
+        match self.write_fate.unwrap_or(drawn) {
+            WriteFate::Lost => {}
+            WriteFate::Unsynced => self.disks[node].write_without_sync(writes),
+            WriteFate::Synced => {
                 self.faults.add(FaultKind::UnheardWriteKept);
                 let disk = &mut self.disks[node];
                 disk.write_and_sync(&writes)
@@ -169,6 +172,11 @@ impl World {
         let machine = &mut self.processes[node].machine;
         let least = machine.durable.0.min(machine.applied.0);
         let kept = self.random.u64(least..=machine.applied.0);
+        let kept = if self.write_fate.is_some() {
+            machine.applied.0
+        } else {
+            kept
+        };
         if kept < machine.applied.0 {
             self.faults.add(FaultKind::StateLost);
         }

@@ -1,5 +1,7 @@
 //! The network between the nodes: who can reach whom, how long it takes, what is lost.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 
 /// How the network treats messages. Chances are per ten thousand.
@@ -29,6 +31,8 @@ pub(crate) struct Network {
     /// How often the connection of each direction broke: what was on its way is lost.
     connections: Vec<u32>,
     pub(crate) mix: NetworkMix,
+    /// Links that take so long, in microseconds (transcripts only).
+    pub(crate) slow: BTreeMap<(usize, usize), u64>,
 }
 
 /// The connection number of a message that arrives however late.
@@ -81,6 +85,7 @@ impl Network {
             cuts_made: 0,
             connections: vec![0; nodes * nodes],
             mix,
+            slow: BTreeMap::new(),
         }
     }
 
@@ -146,6 +151,9 @@ impl Network {
             connection,
             fate: Fate::Ordinary,
         };
+        if let Some(delay) = self.slow.get(&(from, to)) {
+            first.delay = *delay;
+        }
         if chance(random, self.mix.late) {
             first.delay += random.u64(0..=self.mix.late_max);
             first.connection = ANY_CONNECTION;

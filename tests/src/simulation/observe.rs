@@ -65,7 +65,9 @@ impl World {
         let checkers = &mut self.checkers;
         let committed_before = checkers.committed.last();
         // A leader that hands over commits its last entry and resigns in one turn.
-        let led = [seen, before].into_iter().find(|seen| seen.role == RoleName::Leader);
+        let led = [seen, before]
+            .into_iter()
+            .find(|seen| seen.role == RoleName::Leader);
         let moved = CommitMoved {
             node: view.id(),
             leads: led.map(|seen| seen.term),
@@ -91,7 +93,9 @@ impl World {
         let role_changed = before.role != seen.role || before.term != term;
         let line = match seen.role {
             RoleName::Leader if role_changed => Some(format!("{id}: leads term {term}")),
-            RoleName::Trial if role_changed => Some(format!("{id}: asks for a trial in term {term}")),
+            RoleName::Trial if role_changed => {
+                Some(format!("{id}: asks for a trial in term {term}"))
+            }
             RoleName::Candidate if role_changed => Some(format!("{id}: stands in term {term}")),
             RoleName::Follower | RoleName::Learner | RoleName::Empty => {
                 self.line_of_following(node, before, seen)
@@ -143,7 +147,9 @@ impl World {
                 let term = header.term;
                 match (reply.kind, reply.granted) {
                     (ElectionKind::Birth, true) => format!("{from}: tells {to} that it is empty"),
-                    (ElectionKind::Birth, false) => format!("{from}: tells {to} that it is not empty"),
+                    (ElectionKind::Birth, false) => {
+                        format!("{from}: tells {to} that it is not empty")
+                    }
                     (ElectionKind::Trial, true) => format!("{from}: would vote for {to}"),
                     (ElectionKind::Trial, false) => format!("{from}: would not vote for {to}"),
                     (ElectionKind::Real, true) => format!("{from}: votes for {to} in term {term}"),
@@ -153,7 +159,9 @@ impl World {
             Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {
                 format!("{from}: tells {to} that their logs part at {position:?} or before")
             }
-            Message::Resign { successor: Some(successor) } => {
+            Message::Resign {
+                successor: Some(successor),
+            } => {
                 format!("{from}: resigns in favour of {successor}, tells {to}")
             }
             _ => return,

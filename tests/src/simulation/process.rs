@@ -78,7 +78,9 @@ pub(crate) struct Waiting {
 pub(crate) enum Asked {
     Operation(u64),
     /// A read that must see everything up to here.
-    Read { shown_before: LogIndex },
+    Read {
+        shown_before: LogIndex,
+    },
 }
 
 /// What the checkers have seen of the running process.

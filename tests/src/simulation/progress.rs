@@ -23,7 +23,11 @@ impl World {
         let limit = self.now + within;
         while !holds(self) {
             if self.now >= limit {
-                let what = format!("not {what} within {} ms\n{}", within / 1_000, self.summary());
+                let what = format!(
+                    "not {what} within {} ms\n{}",
+                    within / 1_000,
+                    self.summary()
+                );
                 return Err(Violation::new("progress", what));
             }
             self.run_until((self.now + LOOKS_EVERY).min(limit))?;
@@ -49,7 +53,10 @@ impl World {
     pub(super) fn has_converged(&self) -> bool {
         let end = self.checkers.committed.last().index;
         let all = |of: &dyn Fn(&crate::simulation::process::Process) -> LogIndex| {
-            self.processes.iter().filter(|p| p.is_running()).all(|p| of(p) == end)
+            self.processes
+                .iter()
+                .filter(|p| p.is_running())
+                .all(|p| of(p) == end)
         };
         self.agrees_on_leader()
             && all(&|p| p.seen.last)
@@ -71,7 +78,10 @@ impl World {
     /// No client waits for an answer of a running node since before `moment`.
     pub(super) fn check_waiters(&self, moment: u64) -> Checked {
         for process in self.processes.iter().filter(|p| p.is_running()) {
-            let forgotten = process.tickets.values().find(|waiting| waiting.since < moment);
+            let forgotten = process
+                .tickets
+                .values()
+                .find(|waiting| waiting.since < moment);
             if let Some(waiting) = forgotten {
                 let what = format!(
                     "node {} has not answered {waiting:?} at {}\n{}",
@@ -91,10 +101,17 @@ impl World {
         for process in &self.processes {
             let seen = process.seen;
             let life = format!("{:?}", process.life).to_lowercase();
-            let leader = seen.leader.map_or_else(|| "-".to_owned(), |leader| leader.to_string());
+            let leader = seen
+                .leader
+                .map_or_else(|| "-".to_owned(), |leader| leader.to_string());
             lines.push(format!(
                 "{}: {life} {:?} term {} leader {leader} last {} committed {} applied {}",
-                process.id, seen.role, seen.term, seen.last, seen.commit_index, process.machine.applied
+                process.id,
+                seen.role,
+                seen.term,
+                seen.last,
+                seen.commit_index,
+                process.machine.applied
             ));
         }
         lines.join("\n")

@@ -55,7 +55,11 @@ pub(crate) enum Happening {
         node: usize,
     },
     /// A node's answer arrives at the client.
-    ClientHears { client: usize, attempt: u64, reply: ClientReply },
+    ClientHears {
+        client: usize,
+        attempt: u64,
+        reply: ClientReply,
+    },
     /// The client has waited long enough for this attempt.
     ClientGivesUp { client: usize, attempt: u64 },
     /// The next fault is due.

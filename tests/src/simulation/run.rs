@@ -15,7 +15,7 @@ const KILLED_REPLACED_WITHIN: u64 = 500_000;
 /// A silent one within this time.
 const SILENT_REPLACED_WITHIN: u64 = 3_000_000;
 /// One that hands over, from the moment it resigns.
-const HANDED_OVER_WITHIN: u64 = 150_000;
+const HANDED_OVER_WITHIN: u64 = 45_000;
 
 /// What a run was.
 #[derive(Clone, Debug)]
@@ -108,7 +108,10 @@ impl World {
         self.run_until(self.now + STABLE_FOR)?;
         let now: Vec<_> = self.processes.iter().map(|p| p.seen.term).collect();
         if leaders != self.checkers.elections.count() || terms != now {
-            let what = format!("the leader changed though nothing was wrong\n{}", self.summary());
+            let what = format!(
+                "the leader changed though nothing was wrong\n{}",
+                self.summary()
+            );
             return Err(Violation::new("stability", what));
         }
         Ok(())
@@ -149,9 +152,11 @@ impl World {
         let leaders = self.checkers.elections.count();
         self.tell(|_| "the leader is killed".to_owned());
         self.kill(leader)?;
-        self.wait_until(KILLED_REPLACED_WITHIN, "a killed leader replaced", |world| {
-            world.checkers.elections.count() > leaders
-        })?;
+        self.wait_until(
+            KILLED_REPLACED_WITHIN,
+            "a killed leader replaced",
+            |world| world.checkers.elections.count() > leaders,
+        )?;
         self.start(leader)
     }
 
@@ -163,9 +168,11 @@ impl World {
             self.network.cut(leader, peer);
             self.network.cut(peer, leader);
         }
-        self.wait_until(SILENT_REPLACED_WITHIN, "a silent leader replaced", |world| {
-            world.checkers.elections.count() > leaders && !world.processes[leader].leads()
-        })?;
+        self.wait_until(
+            SILENT_REPLACED_WITHIN,
+            "a silent leader replaced",
+            |world| world.checkers.elections.count() > leaders && !world.processes[leader].leads(),
+        )?;
         self.network.heal_all();
         Ok(())
     }
@@ -191,10 +198,27 @@ impl World {
             return Ok(());
         }
         self.tell(|_| "the leader and one other are cut off from each other".to_owned());
-        let (one, other) = (self.network.cut(leader, peer), self.network.cut(peer, leader));
+        let (one, other) = (
+            self.network.cut(leader, peer),
+            self.network.cut(peer, leader),
+        );
         let lasts = self.now + STABLE_FOR;
-        self.queue.push(lasts, Happening::HealLink { from: leader, to: peer, cut: one });
-        self.queue.push(lasts, Happening::HealLink { from: peer, to: leader, cut: other });
+        self.queue.push(
+            lasts,
+            Happening::HealLink {
+                from: leader,
+                to: peer,
+                cut: one,
+            },
+        );
+        self.queue.push(
+            lasts,
+            Happening::HealLink {
+                from: peer,
+                to: leader,
+                cut: other,
+            },
+        );
         self.stay_calm()?;
         self.run_until(lasts + 1)
     }

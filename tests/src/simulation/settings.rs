@@ -68,7 +68,11 @@ impl Settings {
             network: faults.network,
             sync: (50, sync_max),
             drift_max: faults.drift_max,
-            flush_late: if random.bool() { random.u32(1..6_000) } else { 0 },
+            flush_late: if random.bool() {
+                random.u32(1..6_000)
+            } else {
+                0
+            },
             in_words,
             faults: Some(faults),
         }

@@ -1,0 +1,259 @@
+//! The small language of the transcripts. Nodes are numbers; time passes only where it says so.
+//!
+//! | command | what happens |
+//! | --- | --- |
+//! | `nodes 3` | three nodes with empty disks; none runs |
+//! | `cluster 3` | the same, started, and left alone until it is born and calm; nothing is told |
+//! | `start 1 2`, `restart 1` | processes start with what their disks hold |
+//! | `tick 100ms` | time passes |
+//! | `propose 1 "hello"` | a client proposes; 20 ms pass |
+//! | `read 2` | a client reads; 20 ms pass |
+//! | `hand-over 1` | an operator asks node 1 to let another lead; 20 ms pass |
+//! | `refuse 3 1` | node 3 finds the port of node 1 closed; 20 ms pass |
+//! | `crash 1`, `crash 1 unsynced`, `crash 1 synced` | the process dies; a write under way is lost, is visible to the next start, or is durable |
+//! | `power-cut 1`, `wipe 1` | silence, and what was synced; or an empty disk |
+//! | `pause 1`, `resume 1` | the process stands still |
+//! | `isolate 3`, `cut 1->2`, `cut 1-2`, `heal` | links |
+//! | `slow 1->2 300ms` | messages on that link take so long from now on |
+//! | `hold-disk 1`, `release-disk 1` | syncs do not end |
+//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2` | a message that its sender never wrote |
+//! | `times on` | lines begin with the time since then, in milliseconds |
+//! | `status`, `log 2` | what the nodes are; what a disk holds |
+
+use std::time::Duration;
+
+use crate::simulation::{Forged, Settings, World, WriteFate};
+
+/// What passes after a command that asks a node something.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// Where a transcript is played.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    world: Option<World>,
+    /// Lines show the time since this.
+    times_since: Option<u64>,
+}
+
+type Told = Result<Vec<String>, String>;
+
+impl Stage {
+    /// Obeys one line and tells what came of it.
+    pub(super) fn obey(&mut self, order: &str) -> Told {
+        let words = words_of(order);
+        let Some((verb, arguments)) = words.split_first() else {
+            return Ok(Vec::new());
+        };
+        if verb.starts_with('#') {
+            return Ok(Vec::new());
+        }
+        match verb.as_str() {
+            "nodes" => {
+                self.world = Some(World::new(Settings::of_transcript(number(arguments, 0)?)));
+                return Ok(Vec::new());
+            }
+            "cluster" => {
+                let mut world = World::new(Settings::of_transcript(number(arguments, 0)?));
+                world.be_born().map_err(|violation| violation.to_string())?;
+                world.take_story();
+                self.world = Some(world);
+                return Ok(Vec::new());
+            }
+            "times" => {
+                self.times_since = self.world.as_ref().map(World::now);
+                return Ok(Vec::new());
+            }
+            "status" => return Ok(self.world()?.status()),
+            "log" => {
+                let node = node(arguments, 0)?;
+                return Ok(vec![self.world()?.log_line(node)]);
+            }
+            _ => {}
+        }
+        let world = self.world()?;
+        let done = act(world, verb, arguments)?;
+        let mut story = Vec::new();
+        if let Err(violation) = done {
+            story.push(violation.to_string());
+        }
+        let since = self.times_since;
+        story.extend(
+            self.world()?
+                .take_timed_story()
+                .into_iter()
+                .map(|(at, line)| match since {
+                    Some(since) => format!("{:>4} {line}", (at - since) / 1_000),
+                    None => line,
+                }),
+        );
+        Ok(story)
+    }
+
+    fn world(&mut self) -> Result<&mut World, String> {
+        self.world
+            .as_mut()
+            .ok_or_else(|| "there are no nodes yet".to_owned())
+    }
+}
+
+/// Does what moves the world.
+fn act(
+    world: &mut World,
+    verb: &str,
+    arguments: &[String],
+) -> Result<crate::checker::Checked, String> {
+    Ok(match verb {
+        "start" | "restart" => {
+            let mut done = Ok(());
+            for place in 0..arguments.len() {
+                done = done.and(world.start_node(node(arguments, place)?));
+            }
+            done
+        }
+        "tick" => world.tick(duration(arguments, 0)?),
+        "propose" => {
+            let text = arguments.get(1).ok_or("propose what?")?;
+            world.propose(node(arguments, 0)?, text)?;
+            world.tick(A_MOMENT)
+        }
+        "read" => {
+            world.read(node(arguments, 0)?)?;
+            world.tick(A_MOMENT)
+        }
+        "hand-over" => {
+            world.ask_for_hand_over(node(arguments, 0)?)?;
+            world.tick(A_MOMENT)
+        }
+        "refuse" => {
+            world.find_refused(node(arguments, 0)?, node(arguments, 1)?)?;
+            world.tick(A_MOMENT)
+        }
+        "crash" => world.crash_node(node(arguments, 0)?, write_fate(arguments.get(1))?),
+        "power-cut" => world.cut_power_of(node(arguments, 0)?),
+        "wipe" => world.wipe_disk_of(node(arguments, 0)?),
+        "pause" => {
+            world.pause_node(node(arguments, 0)?);
+            Ok(())
+        }
+        "resume" => world.resume_node(node(arguments, 0)?),
+        "isolate" => {
+            world.isolate(node(arguments, 0)?);
+            Ok(())
+        }
+        "cut" => {
+            for link in links(arguments)? {
+                world.cut_link(link);
+            }
+            Ok(())
+        }
+        "heal" => {
+            world.heal_links();
+            Ok(())
+        }
+        "slow" => {
+            for link in links(arguments)? {
+                world.slow_link(link, duration(arguments, 1)?);
+            }
+            Ok(())
+        }
+        "hold-disk" => {
+            world.hold_disk(node(arguments, 0)?);
+            Ok(())
+        }
+        "release-disk" => {
+            world.release_disk(node(arguments, 0)?);
+            Ok(())
+        }
+        "forge" => {
+            let (forged, link) = forged(arguments)?;
+            world.forge(forged, link)?;
+            world.tick(A_MOMENT)
+        }
+        _ => return Err("there is no such command".to_owned()),
+    })
+}
+
+/// Words, with what stands in quotes as one.
+fn words_of(order: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (place, part) in order.split('"').enumerate() {
+        if place % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+fn number(arguments: &[String], place: usize) -> Result<usize, String> {
+    let word = arguments.get(place).ok_or("a number is missing")?;
+    word.parse()
+        .map_err(|_not| format!("`{word}` is no number"))
+}
+
+/// A node, as the world counts them.
+fn node(arguments: &[String], place: usize) -> Result<usize, String> {
+    number(arguments, place)?
+        .checked_sub(1)
+        .ok_or_else(|| "nodes are counted from 1".to_owned())
+}
+
+fn duration(arguments: &[String], place: usize) -> Result<Duration, String> {
+    let word = arguments.get(place).ok_or("a duration is missing")?;
+    let (count, unit) = match (word.strip_suffix("ms"), word.strip_suffix('s')) {
+        (Some(count), _) => (count, 1),
+        (None, Some(count)) => (count, 1_000),
+        (None, None) => return Err(format!("`{word}` is no duration")),
+    };
+    let count: u64 = count
+        .parse()
+        .map_err(|_not| format!("`{word}` is no duration"))?;
+    Ok(Duration::from_millis(count * unit))
+}
+
+/// `1->2` is one direction, `1-2` both.
+fn links(arguments: &[String]) -> Result<Vec<(usize, usize)>, String> {
+    let word = arguments.first().ok_or("a link is missing")?;
+    if let Some((from, to)) = word.split_once("->") {
+        return Ok(vec![link(from, to)?]);
+    }
+    let (one, other) = word.split_once('-').ok_or("a link is `1->2` or `1-2`")?;
+    Ok(vec![link(one, other)?, link(other, one)?])
+}
+
+fn link(from: &str, to: &str) -> Result<(usize, usize), String> {
+    let names = [from.to_owned(), to.to_owned()];
+    Ok((node(&names, 0)?, node(&names, 1)?))
+}
+
+fn write_fate(word: Option<&String>) -> Result<WriteFate, String> {
+    match word.map(String::as_str) {
+        None => Ok(WriteFate::Lost),
+        Some("unsynced") => Ok(WriteFate::Unsynced),
+        Some("synced") => Ok(WriteFate::Synced),
+        Some(other) => Err(format!("a write cannot be `{other}`")),
+    }
+}
+
+fn forged(arguments: &[String]) -> Result<(Forged, (usize, usize)), String> {
+    let kind = arguments.first().ok_or("forge what?")?;
+    let rest = arguments.get(1..).unwrap_or_default();
+    let link = *links(rest)?.first().expect("a link has a direction");
+    let forged = match kind.as_str() {
+        "resign" => Forged::Resign,
+        "heartbeat" => Forged::Heartbeat,
+        "diverging" => Forged::Diverging,
+        "fetch" => {
+            let position = rest.get(1).and_then(|word| word.split_once('@'));
+            let (index, term) = position.ok_or("a position is `7@2`")?;
+            let number = |word: &str| {
+                word.parse()
+                    .map_err(|_not| format!("`{word}` is no number"))
+            };
+            Forged::Fetch(number(index)?, number(term)?)
+        }
+        other => return Err(format!("`{other}` cannot be forged")),
+    };
+    Ok((forged, link))
+}
