@@ -128,10 +128,12 @@ impl DatabaseFile {
             .fetch_integer("PRAGMA user_version")
             .map_err(sqlite)?;
         if found == 0 {
+            // The names first: a file that has tables is never a reason to sync them again. SQLite
+            // itself syncs the name of each write-ahead log that it makes.
+            prepare(directory, directory::sync_names(directory))?;
             database
                 .make_tables(self.schema, self.format)
                 .map_err(sqlite)?;
-            prepare(directory, directory::sync_directory(directory))?;
         } else if found != self.format {
             return Err(OpenError::UnknownFormat {
                 path: self.path.clone(),

@@ -56,9 +56,10 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Makes the names in `directory` durable.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+/// Makes the names in `directory`, and its own, durable.
+pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
+    sync_directory(directory)?;
+    sync_directory(parent_of(directory))
 }
 
 /// How many bytes a database and its write-ahead log take on the disk.
@@ -69,6 +70,10 @@ pub(crate) fn size_with_wal(path: &Path) -> io::Result<u64> {
         Err(error) => return Err(error),
     };
     Ok(fs::metadata(path)?.len() + wal)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 fn wal_of(path: &Path) -> PathBuf {

@@ -284,3 +284,37 @@ fn a_full_statement_with_retries_in_it_is_settled_row_by_row() {
     assert_eq!(shown(519), "sent m519 at 1002 as 22@1");
     assert_eq!(shown(1099), "sent m1099 at 1002 as 1122@1");
 }
+
+#[test]
+fn what_was_not_committed_is_applied_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let entries = [
+        entry(1, &create_user("ann", 1)),
+        entry(2, &ann_sends("m1", "ann", "x")),
+        entry(3, &ann_sends("m2", "ann", "x")),
+    ];
+    let (mut state, _) = ChatState::open(directory.path()).unwrap();
+    state.apply(&entries[..1]).unwrap();
+    state.commit().unwrap();
+    let first = state.apply(&entries[1..]).unwrap();
+    drop(state);
+    let (mut state, _) = ChatState::open(directory.path()).unwrap();
+    assert_eq!(state.applied_index(), LogIndex(1));
+    assert_eq!(state.visible_index(), LogIndex(1));
+    assert_eq!(state.apply(&entries[1..]).unwrap(), first);
+}
+
+#[test]
+fn a_long_transaction_is_committed_by_itself() {
+    let mut chat = Chat::new();
+    let empty = |index| AppliedEntry {
+        index: LogIndex(index),
+        term: Term(1),
+        command: None,
+    };
+    let entries: Vec<_> = (1..=2048).map(empty).collect();
+    chat.state.apply(&entries[..2047]).unwrap();
+    assert_eq!(chat.state.visible_index(), LogIndex(0));
+    chat.state.apply(&entries[2047..]).unwrap();
+    assert_eq!(chat.state.visible_index(), LogIndex(2048));
+}
