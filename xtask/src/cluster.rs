@@ -25,10 +25,13 @@ mod logs;
 mod node_config;
 mod node_process;
 mod process_identity;
+mod session;
 mod state;
 mod status;
 mod supervisor;
 mod up;
+
+pub(crate) use session::Session;
 
 /// Where a cluster lives when nothing else is said.
 const DEFAULT_FOLDER: &str = ".cluster";

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cluster;
 mod codegen;
 mod mutants;
@@ -26,6 +27,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure an optimised cluster: throughput, or failover.
+    Bench(bench::Arguments),
     /// A cluster of real servers on this machine.
     Cluster(cluster::Arguments),
     /// Write crates/chat-proto/src/generated from proto/.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     let root = workspace::root();
     match command {
+        Command::Bench(arguments) => bench::run(&root, &arguments)?,
         Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Tidy => tidy::run(&root)?,

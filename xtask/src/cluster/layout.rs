@@ -21,7 +21,7 @@ const PORT_MAX: u16 = 32_767;
 /// The number of a node, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct NodeId(u8);
+pub(crate) struct NodeId(u8);
 
 impl NodeId {
     /// All nodes of a cluster of this size.

@@ -1,11 +1,15 @@
 //! Which process a number means: a number alone may belong to somebody else by now.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+
+/// What the kernel counts times in, the same on every kind of processor.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A process by its number and the moment it started, in clock ticks since the machine did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,14 @@ impl ProcessIdentity {
         start_of(&stat) == Some(self.started) && !matches!(state_of(&stat), Some("Z" | "X"))
     }
 
+    /// Processor time that the process has used, in the kernel and outside.
+    pub(super) fn processor_time(self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.pid);
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let ticks = processor_ticks(&text).with_context(|| format!("{path} has no times"))?;
+        Ok(TICK * ticks)
+    }
+
     /// Sends a signal unless the process is gone.
     pub(super) fn signal(self, signal: Signal) -> Result<()> {
         if !self.is_alive() {
@@ -48,6 +60,12 @@ fn state_of(stat: &str) -> Option<&str> {
     fields(stat)?.next()
 }
 
+/// Fields 14 and 15 of the line.
+fn processor_ticks(stat: &str) -> Option<u32> {
+    let mut times = fields(stat)?.skip(11);
+    Some(times.next()?.parse::<u32>().ok()? + times.next()?.parse::<u32>().ok()?)
+}
+
 /// Field 22 of the line, that is the twentieth after the name.
 fn start_of(stat: &str) -> Option<u64> {
     fields(stat)?.nth(19)?.parse().ok()
@@ -59,13 +77,14 @@ mod tests {
 
     use nix::sys::signal::Signal;
 
-    use super::{ProcessIdentity, start_of, state_of};
+    use super::{ProcessIdentity, processor_ticks, start_of, state_of};
 
     #[test]
     fn a_name_may_contain_anything() {
-        let line = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1";
+        let line = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 1 0 12345 1 1";
         assert_eq!(state_of(line), Some("S"));
         assert_eq!(start_of(line), Some(12345));
+        assert_eq!(processor_ticks(line), Some(7));
         assert_eq!(start_of("rubbish"), None);
     }
 

@@ -40,11 +40,27 @@ pub(super) struct Options {
     pub(super) ports: PortOffset,
 }
 
-/// Brings the cluster up, whatever state it is in.
+/// Brings the cluster up, shows it, and says what can be done with it.
 pub(super) fn run(root: &Path, files: &Files, options: Options) -> Result<ExitCode> {
+    let begun = bring_up(root, files, options)?;
+    let status = wait_until_settled(files)?;
+    let took = begun.elapsed();
+    println!();
+    status::print(files, Format::Table)?;
+    println!("\nup after {:.1} s", took.as_secs_f64());
+    print_next_steps(root, files)?;
+    let healthy = status.health == Health::Healthy;
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts what is not running, whatever state the cluster is in; returns when building was done.
+pub(super) fn bring_up(root: &Path, files: &Files, options: Options) -> Result<Instant> {
     let _lock = lock(files)?;
-    let state = ClusterState::read(files)?;
-    let begun = match state {
+    match ClusterState::read(files)? {
         Some(state) if state.supervisor().is_some() => {
             refuse_other_shape(&state, options)?;
             println!("the cluster is already up");
@@ -53,21 +69,10 @@ pub(super) fn run(root: &Path, files: &Files, options: Options) -> Result<ExitCo
                 "{}",
                 control::ask(&files.control_socket(), Request::StartDead)?
             );
-            begun
+            Ok(begun)
         }
-        state => start(root, files, state, options)?,
-    };
-    let status = wait_until_settled(files)?;
-    println!();
-    status::print(files, Format::Table)?;
-    println!("\nup after {:.1} s", begun.elapsed().as_secs_f64());
-    print_next_steps(root, files)?;
-    let healthy = status.health == Health::Healthy;
-    Ok(if healthy {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+        state => start(root, files, state.as_ref(), options),
+    }
 }
 
 /// Held while the state changes hands; the system releases it if we die.
@@ -85,15 +90,15 @@ pub(super) fn lock(files: &Files) -> Result<File> {
 fn start(
     root: &Path,
     files: &Files,
-    earlier: Option<ClusterState>,
+    earlier: Option<&ClusterState>,
     options: Options,
 ) -> Result<Instant> {
-    if let Some(earlier) = &earlier {
+    if let Some(earlier) = earlier {
         refuse_other_shape(earlier, options)?;
         end_orphans(earlier)?;
     }
-    let ports = options.ports;
-    let earlier_count = earlier.map(|earlier| earlier.node_count());
+    let ports = earlier.map_or(options.ports, |earlier| earlier.port_offset);
+    let earlier_count = earlier.map(ClusterState::node_count);
     let count = options.nodes.or(earlier_count).unwrap_or(DEFAULT_NODES);
     let profile = if options.release { "release" } else { "debug" };
     build(root, options.release)?;
@@ -247,7 +252,8 @@ fn start_supervisor(files: &Files) -> Result<()> {
     }
 }
 
-fn wait_until_settled(files: &Files) -> Result<Status> {
+/// Waits until the cluster is as well as it will be without anybody's doing.
+pub(super) fn wait_until_settled(files: &Files) -> Result<Status> {
     let deadline = Instant::now() + HEALTHY_LIMIT;
     loop {
         let reason = match status::ask(files) {

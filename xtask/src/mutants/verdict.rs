@@ -4,13 +4,10 @@ use std::path::Path;
 
 use super::Ended;
 
-/// The line by which the simulator says that a check failed.
-const FAILED: &str = "FAILED ";
-
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// A check failed: where (such as `seed 17`), and which.
-    Caught { place: String, check: String },
+    /// A check failed: which, and how long that took (such as `after 18 seeds`).
+    Caught { check: String, effort: String },
     /// Every check passed.
     Survived,
     /// Neither: the patch or the simulator is at fault.
@@ -24,7 +21,7 @@ impl Verdict {
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Caught { place, check } => format!("caught by {check} at {place}"),
+            Self::Caught { check, effort } => format!("caught by {check} {effort}"),
             Self::Survived => "SURVIVED".to_owned(),
             Self::Broken(reason) => format!("ERROR: {reason}"),
         }
@@ -33,33 +30,47 @@ impl Verdict {
 
 /// Judges one run by how it ended and what it printed.
 pub(super) fn of_run(ended: Ended, output: &str, log: &Path) -> Verdict {
-    let failure = output.lines().find_map(|line| line.strip_prefix(FAILED));
-    match (ended, failure) {
-        (Ended::Badly, Some(failure)) => caught(failure),
+    let broken = |what: &str| Verdict::Broken(format!("{what}, see {}", log.display()));
+    match (ended, earliest_failure(output)) {
+        (Ended::TooLate, _) => broken("it did not end"),
         (Ended::Well, None) => Verdict::Survived,
-        (Ended::Well, Some(_)) => Verdict::Broken(format!(
-            "it printed FAILED but ended well, see {}",
-            log.display()
-        )),
-        (Ended::Badly, None) => Verdict::Broken(format!(
-            "it ended badly without a FAILED line, see {}",
-            log.display()
-        )),
-        (Ended::TooLate, _) => Verdict::Broken(format!("it did not end, see {}", log.display())),
+        (Ended::Well, Some(_)) => broken("it reported a failure but ended well"),
+        (Ended::Badly, None) => broken("it ended badly without a failed seed or transcript"),
+        (Ended::Badly, Some(caught)) => caught,
     }
 }
 
-/// `seed 17: checker durability: entry 3 is lost` was caught by `durability` at `seed 17`.
-fn caught(failure: &str) -> Verdict {
-    let (place, what) = failure
-        .split_once(": ")
-        .unwrap_or((failure, "an unnamed check"));
-    let what = what.strip_prefix("checker ").unwrap_or(what);
-    let check = what.split(": ").next().unwrap_or(what);
-    Verdict::Caught {
-        place: place.to_owned(),
-        check: check.to_owned(),
+/// The failure of the lowest seed, which is not always the first: seeds run side by side.
+fn earliest_failure(output: &str) -> Option<Verdict> {
+    let seeds = output.lines().filter_map(|line| {
+        let (seed, what) = line.strip_prefix("FAILED seed ")?.split_once(": ")?;
+        Some((seed.parse::<u64>().ok()?, what))
+    });
+    if let Some((seed, what)) = seeds.min_by_key(|(seed, _)| *seed) {
+        // The first seed is 0.
+        let effort = if seed == 0 {
+            "after 1 seed".to_owned()
+        } else {
+            format!("after {} seeds", seed + 1)
+        };
+        return Some(Verdict::Caught {
+            check: checker(what),
+            effort,
+        });
     }
+    let (name, _) = output
+        .lines()
+        .find_map(|line| line.strip_prefix("FAILED transcript ")?.split_once(": "))?;
+    Some(Verdict::Caught {
+        check: "the transcript".to_owned(),
+        effort: name.to_owned(),
+    })
+}
+
+/// `checker durability: entry 3 is lost` names `durability`.
+fn checker(what: &str) -> String {
+    let what = what.strip_prefix("checker ").unwrap_or(what);
+    what.split(": ").next().unwrap_or(what).to_owned()
 }
 
 #[cfg(test)]
@@ -77,13 +88,19 @@ mod tests {
     fn a_failed_check_catches() {
         check(
             Ended::Badly,
-            "seeds 1..\nFAILED seed 17: checker durability: entry 3 is lost\nrepeat: …\n",
-            "caught by durability at seed 17",
+            "FAILED seed 17: checker durability: entry 3 is lost\n    repeat it with: …\n\
+             FAILED seed 16: checker progress: nobody leads\n",
+            "caught by progress after 17 seeds",
         );
         check(
             Ended::Badly,
-            "FAILED transcript elections.txt: line 7 differs\n",
-            "caught by line 7 differs at transcript elections.txt",
+            "FAILED seed 0: checker elections: two: leaders\n",
+            "caught by elections after 1 seed",
+        );
+        check(
+            Ended::Badly,
+            "FAILED transcript elections: line 7 differs\n",
+            "caught by the transcript elections",
         );
     }
 
@@ -94,19 +111,18 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_an_error() {
+        let badly = "ERROR: it ended badly without a failed seed or transcript, see log";
+        check(Ended::Badly, "", badly);
         check(
             Ended::Badly,
-            "",
-            "ERROR: it ended badly without a FAILED line, see log",
+            "FAILED to find the transcripts: gone\n",
+            badly,
         );
-        check(
-            Ended::Well,
-            "FAILED x: y",
-            "ERROR: it printed FAILED but ended well, see log",
-        );
+        let well = "ERROR: it reported a failure but ended well, see log";
+        check(Ended::Well, "FAILED seed 1: checker x: y", well);
         check(
             Ended::TooLate,
-            "FAILED x: y",
+            "FAILED seed 1: checker x: y",
             "ERROR: it did not end, see log",
         );
     }

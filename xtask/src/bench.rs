@@ -1,0 +1,64 @@
+//! `cargo xtask bench`: measures an optimised cluster of its own and says where and how.
+//!
+//! Figures differ from machine to machine, so nothing here passes or fails.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+mod failover;
+mod throughput;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    measurement: Option<Measurement>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// How many sends are acknowledged a second, how fast, and what one costs (the default).
+    Throughput,
+    /// How long clients wait when the leader is killed.
+    Failover {
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
+    },
+}
+
+/// Runs one measurement.
+pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
+    match arguments
+        .measurement
+        .as_ref()
+        .unwrap_or(&Measurement::Throughput)
+    {
+        Measurement::Throughput => throughput::run(root),
+        Measurement::Failover { kills } => failover::run(root, *kills),
+    }
+}
+
+/// The line that every result ends with: without it a figure means nothing.
+fn print_circumstances(command: &str) {
+    let processors = thread::available_parallelism().map_or(0, usize::from);
+    let model = first_value("/proc/cpuinfo", "model name");
+    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    println!("machine  {processors} × {model}, Linux {}", system.trim());
+    println!("profile  release, three nodes and the client on this machine");
+    println!("command  {command}");
+}
+
+/// The value of the first `key : value` line of a file of the kernel.
+fn first_value(path: &str, key: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.split_once(':'));
+    value.map_or_else(
+        || "unknown processor".to_owned(),
+        |(_, value)| value.trim().to_owned(),
+    )
+}

@@ -1,0 +1,85 @@
+//! A cluster that one of our own commands starts, uses and deletes again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::control::{self, Request};
+use super::layout::{Files, NodeId, PortOffset};
+use super::process_identity::ProcessIdentity;
+use super::state::ClusterState;
+use super::{down, status, up};
+
+/// Beside the ports of a cluster that the person may be running.
+const PORT_OFFSET: &str = "1000";
+
+/// An optimised cluster; it is stopped and deleted when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Session {
+    files: Files,
+}
+
+impl Session {
+    /// Builds and starts a cluster in a folder that is ours to delete.
+    pub(crate) fn start(root: &Path, folder: PathBuf, nodes: u8) -> Result<Self> {
+        let files = Files::new(folder);
+        down::reset(&files)?;
+        let session = Self { files };
+        let ports: PortOffset = PORT_OFFSET.parse()?;
+        let options = up::Options {
+            nodes: Some(nodes),
+            release: true,
+            ports,
+        };
+        up::bring_up(root, &session.files, options)?;
+        up::wait_until_settled(&session.files)?;
+        Ok(session)
+    }
+
+    /// Where the program `chat` reads the addresses of this cluster.
+    pub(crate) fn client_config(&self) -> PathBuf {
+        self.files.client_config()
+    }
+
+    /// The copy of a program that this cluster runs.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.files.program(name)
+    }
+
+    /// Kills the node that leads, and says which it was.
+    pub(crate) fn kill_leader(&self) -> Result<NodeId> {
+        let node = status::leader(&self.files)?;
+        self.ask(Request::Kill { node })?;
+        Ok(node)
+    }
+
+    /// Starts a node again and waits until it has caught up.
+    pub(crate) fn restart(&self, node: NodeId) -> Result<()> {
+        self.ask(Request::Restart { node })?;
+        up::wait_until_settled(&self.files)?;
+        Ok(())
+    }
+
+    /// Processor time of all nodes since they started.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let state = ClusterState::read(&self.files)?.context("the state of the cluster is gone")?;
+        state
+            .living_nodes()
+            .into_iter()
+            .map(ProcessIdentity::processor_time)
+            .sum()
+    }
+
+    fn ask(&self, request: Request) -> Result<String> {
+        control::ask(&self.files.control_socket(), request)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Err(error) = down::reset(&self.files) {
+            eprintln!("could not remove the cluster of the benchmark: {error:#}");
+        }
+    }
+}
