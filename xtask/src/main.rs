@@ -1,5 +1,6 @@
 //! The chores of this repository: `cargo xtask` followed by one of the commands below.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -57,6 +58,8 @@ enum Command {
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(code) => code,
+        // Whoever reads our output has seen enough, as in `cluster logs | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -76,4 +79,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,7 @@
 //! `cluster logs`: what the nodes printed, and what they go on to print.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub(super) fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: boo
             state.nodes.len()
         );
     }
+    let mut output = stdout();
     let mut followed = Vec::new();
     for entry in state
         .nodes
@@ -49,7 +50,7 @@ pub(super) fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: boo
         };
         let position = fs::metadata(&entry.log).map_or(0, |metadata| metadata.len());
         for line in tail(&entry.log, lines).lines() {
-            println!("{prefix}{line}");
+            writeln!(output, "{prefix}{line}").context("printing a log")?;
         }
         followed.push(Followed {
             prefix,
@@ -66,10 +67,11 @@ pub(super) fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: boo
 }
 
 fn follow_forever(followed: &mut [Followed]) -> Result<()> {
+    let mut output = stdout();
     loop {
         for log in followed.iter_mut() {
             for line in log.read_on()? {
-                println!("{}{line}", log.prefix);
+                writeln!(output, "{}{line}", log.prefix).context("printing a log")?;
             }
         }
         thread::sleep(POLL_INTERVAL);
@@ -116,7 +118,7 @@ impl Followed {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::Write;
     use std::{env, fs, process};
 
     use super::{Followed, tail};
