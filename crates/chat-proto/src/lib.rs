@@ -28,6 +28,14 @@ pub mod cluster {
     }
 }
 
+/// What a node asks of the leader on a client's behalf; inside `replication.v1`'s proposals.
+pub mod forwarded {
+    /// Package `forwarded.v1`.
+    pub mod v1 {
+        include!("generated/forwarded.v1.rs");
+    }
+}
+
 /// What replicas say to each other; peer listener only.
 pub mod replication {
     /// Package `replication.v1`.
