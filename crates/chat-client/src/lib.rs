@@ -1,1 +1,39 @@
-//! chat-client
+//! A client of the chat that finds its way: to the node that leads, past nodes that do not answer,
+//! and through fail-overs, without doing anything twice.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), chat_client::ClientError> {
+//! let client = chat_client::ChatClient::new(["127.0.0.1:7401", "127.0.0.1:7402"])?;
+//! let alice = client.sign_up("alice", "a password").await?;
+//! client.send(&alice, "bob", "Hello!").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The contract of use
+//!
+//! 1. Make one [`ChatClient`] and clone it: clones share one connection to each node, made when it
+//!    is first needed. It must live inside a tokio runtime with time and network enabled.
+//! 2. A request is tried on one node after the other, under one request id, until a node answers or
+//!    the deadline passes. Every request is idempotent by its ids, so a try that was carried out and
+//!    whose answer was lost changes nothing when it is repeated.
+//! 3. `Ok` means durable on a majority. [`ClientError::Refused`] and [`ClientError::Rejected`] are
+//!    final: repeating the same changes nothing. After [`ClientError::Unavailable`] nothing was
+//!    changed. After [`ClientError::OutcomeUnknown`] the request may have been carried out or may
+//!    still be: repeat it with the same ids to learn which, for a message with
+//!    [`ChatClient::send_message`].
+//! 4. A request can be abandoned by dropping its future; that leaves its outcome unknown.
+//! 5. Passwords leave this library as their SHA-256 only, which is as good as the password to
+//!    whoever sees it: connect over networks that you trust.
+
+mod client;
+mod connection;
+mod error;
+mod password;
+mod picker;
+mod requests;
+mod verdict;
+
+pub use client::{ChatClient, LoggedIn, NodeReport, OutgoingMessage, Session};
+pub use error::ClientError;
+pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent};

@@ -1,0 +1,183 @@
+//! The sessions of this person on this machine: one file for each account, readable by nobody else,
+//! and the name of the account that logged in last.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use chat_client::Session;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+const HOME: &str = "CHAT_HOME";
+const LAST: &str = "last-account";
+
+/// Where sessions are kept.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    folder: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    username: String,
+    token: String,
+}
+
+impl Accounts {
+    /// In `CHAT_HOME`, or in the folder for configuration of this platform.
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let folder = match std::env::var_os(HOME) {
+            Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+            _ => configuration_folder()?.join("chat"),
+        };
+        Ok(Self { folder })
+    }
+
+    /// Keeps a session, and makes its account the one that is used from now on.
+    pub(crate) fn keep(&self, session: &Session) -> Result<(), Failure> {
+        let stored = Stored {
+            username: session.username().to_owned(),
+            token: session.token().to_owned(),
+        };
+        let text = serde_json::to_string(&stored).expect("a session is plain text");
+        self.write(&file_name(session.username()), &text)?;
+        self.write(LAST, session.username())
+    }
+
+    /// The session of `username`, or of the account that logged in last.
+    pub(crate) fn session(&self, username: Option<&str>) -> Result<Session, Failure> {
+        let username = match username {
+            Some(username) => username.to_owned(),
+            None => self.read(LAST)?.ok_or_else(|| {
+                Failure::Usage("nobody is logged in; `chat login NAME` does that".to_owned())
+            })?,
+        };
+        let text = self.read(&file_name(&username))?.ok_or_else(|| {
+            Failure::Usage(format!(
+                "{username} is not logged in; `chat login {username}` does that"
+            ))
+        })?;
+        let stored: Stored = serde_json::from_str(&text).map_err(|_damaged| {
+            Failure::Usage(format!(
+                "the session of {username} is damaged; log in again"
+            ))
+        })?;
+        Ok(Session::new(&stored.username, &stored.token)?)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<String>, Failure> {
+        let path = self.folder.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, &error)),
+        }
+    }
+
+    /// Whole or not at all: written beside, then renamed.
+    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.folder.join(name);
+        let beside = self
+            .folder
+            .join(format!("{name}.{}.new", std::process::id()));
+        let written = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .and_then(|()| write_private(&beside, text))
+            .and_then(|()| fs::rename(&beside, &path));
+        written.map_err(|error| failed(&path, &error))
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    Failure::Usage(format!("{} cannot be used: {error}", path.display()))
+}
+
+/// Any name becomes a file's: what could mean something to the file system is written in hex.
+fn file_name(username: &str) -> String {
+    let mut name = String::from("session-");
+    for byte in username.bytes() {
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    name + ".json"
+}
+
+fn configuration_folder() -> Result<PathBuf, Failure> {
+    if let Some(folder) = std::env::var_os("XDG_CONFIG_HOME").filter(|folder| !folder.is_empty()) {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let home = home.ok_or_else(|| {
+        Failure::Usage(format!(
+            "there is no home folder to keep sessions in; set {HOME}"
+        ))
+    })?;
+    Ok(if cfg!(target_os = "macos") {
+        home.join("Library").join("Application Support")
+    } else {
+        home.join(".config")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use chat_client::Session;
+
+    use super::Accounts;
+
+    #[test]
+    fn sessions_are_kept_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts {
+            folder: folder.path().join("chat"),
+        };
+        assert!(accounts.session(None).is_err());
+        accounts
+            .keep(&Session::new("alice", "t1").unwrap())
+            .unwrap();
+        accounts
+            .keep(&Session::new("Bob/../x", "t2").unwrap())
+            .unwrap();
+        assert_eq!(accounts.session(None).unwrap().username(), "Bob/../x");
+        assert_eq!(accounts.session(Some("alice")).unwrap().token(), "t1");
+        assert!(accounts.session(Some("carol")).is_err());
+        accounts
+            .keep(&Session::new("alice", "t3").unwrap())
+            .unwrap();
+        assert_eq!(accounts.session(None).unwrap().token(), "t3");
+
+        let mode =
+            |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&accounts.folder), 0o700);
+        let files: Vec<_> = fs::read_dir(&accounts.folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        assert_eq!(files.len(), 3, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One sender at full speed that writes down every acknowledgement: the gaps are the outages.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use chat_client::OutgoingMessage;
+use serde_json::json;
+
+use super::Stage;
+use crate::arguments::Bench;
+use crate::failure::Failure;
+
+pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failure> {
+    let (client, session) = (&stage.connections[0], &stage.sessions[0]);
+    let body = "x".repeat(usize::try_from(bench.body).expect("bodies are small"));
+    let started = Instant::now();
+    let until = started + Duration::from_secs(bench.seconds);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let mut line = Vec::new();
+    while Instant::now() < until {
+        let message = OutgoingMessage::new(session.username(), body.as_str());
+        let sent = Instant::now();
+        // One message until it is acknowledged: an outage is one long latency.
+        while let Err(error) = client.send_message(session, &message).await {
+            eprintln!("chat: {error}");
+            if Instant::now() >= until {
+                return Err(error.into());
+            }
+        }
+        let at = Instant::now();
+        let (at_us, latency_us) = (micros(at - started), micros(at - sent));
+        line.clear();
+        writeln!(
+            line,
+            "{}",
+            json!({"at_us": at_us, "latency_us": latency_us})
+        )
+        .expect("writing to a vector does not fail");
+        let mut output = io::stdout().lock();
+        // Whoever watched is gone: then there is nothing left to do.
+        if output
+            .write_all(&line)
+            .and_then(|()| output.flush())
+            .is_err()
+        {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,56 @@
+//! `chat cluster transfer`: leadership goes to another node, as before the machine is serviced.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use chat_proto::cluster::v1::HandOverRequest;
+use chat_proto::cluster::v1::cluster_client::ClusterClient;
+use serde_json::json;
+use tonic::Request;
+use tonic::transport::Endpoint;
+
+use crate::arguments::Format;
+use crate::cluster_status;
+use crate::failure::Failure;
+use crate::nodes::Nodes;
+use crate::output;
+
+/// How long a hand-over may take. Usually it is some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(nodes: &Nodes, format: Format) -> Result<ExitCode, Failure> {
+    let leader = cluster_status::leader(nodes).await?;
+    let address = nodes
+        .0
+        .iter()
+        .find(|node| node.id == Some(leader))
+        .and_then(|node| node.peer_address.as_deref())
+        .ok_or_else(|| {
+            Failure::Usage(format!(
+                "the peer address of node {leader} is not known; name a file that has it with --config"
+            ))
+        })?;
+    let failed =
+        |what: String| Failure::Unavailable(format!("node {leader} did not hand over: {what}"));
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|error| Failure::Usage(format!("{address}: {error}")))?;
+    let started = Instant::now();
+    let channel = endpoint.connect_timeout(PATIENCE).connect().await;
+    let channel = channel.map_err(|error| failed(error.to_string()))?;
+    let mut request = Request::new(HandOverRequest {});
+    request.set_timeout(PATIENCE);
+    let answer = ClusterClient::new(channel).hand_over(request).await;
+    let next = answer
+        .map_err(|status| failed(status.message().to_owned()))?
+        .into_inner()
+        .leader_id;
+    let took = started.elapsed().as_millis();
+    if next == 0 || next == leader {
+        return Err(failed(format!("no other node leads after {took} ms")));
+    }
+    match format {
+        Format::Table => println!("Node {next} leads now instead of node {leader} ({took} ms)."),
+        Format::Json => output::print_json(&json!({"from": leader, "to": next})),
+    }
+    Ok(ExitCode::SUCCESS)
+}

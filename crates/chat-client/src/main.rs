@@ -1,2 +1,0 @@
-//! chat-client
-fn main() {}

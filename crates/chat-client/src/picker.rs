@@ -1,0 +1,217 @@
+//! Which node is tried next: the one that last worked, the one that is named as the leader, then
+//! the others in turn, and a pause after all of them.
+//!
+//! Knows no connections; time is handed in.
+
+use std::time::{Duration, Instant};
+
+/// A node that failed is not preferred again for this long because another one calls it the leader:
+/// it may lead and still be out of our reach.
+const DISTRUST: Duration = Duration::from_secs(2);
+
+/// The pause after every node has been tried once; it doubles with each further round…
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// …up to this.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// What all requests of a client know of its nodes.
+#[derive(Debug)]
+pub(crate) struct Picker {
+    addresses: Vec<String>,
+    failed: Vec<Option<Instant>>,
+    preferred: usize,
+}
+
+/// Where one request is with its tries.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    tried: Vec<bool>,
+    rounds: u32,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    /// The node to try.
+    pub(crate) node: usize,
+    /// To be waited before, chosen at random between half of it and all.
+    pub(crate) pause: Duration,
+}
+
+impl Picker {
+    /// Nodes in the order in which they are tried at first.
+    pub(crate) fn new(addresses: Vec<String>) -> Self {
+        assert!(!addresses.is_empty(), "there must be a node to pick");
+        Self {
+            failed: vec![None; addresses.len()],
+            addresses,
+            preferred: 0,
+        }
+    }
+
+    /// Begins a request.
+    pub(crate) fn begin(&self) -> (usize, Tries) {
+        let mut tries = Tries {
+            tried: vec![false; self.addresses.len()],
+            rounds: 0,
+        };
+        tries.tried[self.preferred] = true;
+        (self.preferred, tries)
+    }
+
+    /// A node answered; it may have named another one as the leader.
+    pub(crate) fn succeeded(&mut self, node: usize, leader: Option<&str>, now: Instant) {
+        self.failed[node] = None;
+        self.preferred = self.trusted(leader, now).unwrap_or(node);
+    }
+
+    /// A node did not carry the request out.
+    pub(crate) fn failed(
+        &mut self,
+        node: usize,
+        leader: Option<&str>,
+        tries: &mut Tries,
+        now: Instant,
+    ) -> Next {
+        self.failed[node] = Some(now);
+        let named = self
+            .trusted(leader, now)
+            .filter(|named| !tries.tried[*named]);
+        let next = named.or_else(|| self.untried_after(node, tries));
+        if let Some(next) = next {
+            if self.preferred == node {
+                self.preferred = next;
+            }
+            tries.tried[next] = true;
+            return Next {
+                node: next,
+                pause: Duration::ZERO,
+            };
+        }
+        tries.tried.fill(false);
+        let next = (node + 1) % self.addresses.len();
+        tries.tried[next] = true;
+        let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow(tries.rounds.min(8)));
+        tries.rounds += 1;
+        Next { node: next, pause }
+    }
+
+    /// The next attempt's share of the time: short at first, so that a node that hangs costs
+    /// little, and twice as long with each round, so that a slow answer is waited for at last.
+    pub(crate) fn attempt_timeout(first: Duration, tries: &Tries) -> Duration {
+        first * 2_u32.pow(tries.rounds.min(8))
+    }
+
+    fn untried_after(&self, node: usize, tries: &Tries) -> Option<usize> {
+        let count = self.addresses.len();
+        (1..count)
+            .map(|step| (node + step) % count)
+            .find(|next| !tries.tried[*next])
+    }
+
+    /// The node at that address, unless it is unknown or failed lately.
+    fn trusted(&self, leader: Option<&str>, now: Instant) -> Option<usize> {
+        let leader = leader?;
+        let node = self
+            .addresses
+            .iter()
+            .position(|address| address == leader)?;
+        let distrusted = self.failed[node].is_some_and(|failed| now < failed + DISTRUST);
+        (!distrusted).then_some(node)
+    }
+}
+
+/// Spreads clients that failed together: between half of `pause` and all of it.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{DISTRUST, PAUSE_MAX, Picker, jittered};
+
+    const NODES: [&str; 3] = ["a:1", "b:1", "c:1"];
+
+    fn picker() -> Picker {
+        Picker::new(NODES.map(str::to_owned).to_vec())
+    }
+
+    /// Fails on every node it is sent to, and tells the way it was sent.
+    fn walk(picker: &mut Picker, leader: Option<&str>, steps: usize) -> String {
+        let now = Instant::now();
+        let (mut node, mut tries) = picker.begin();
+        let mut way = NODES[node].to_owned();
+        for _ in 0..steps {
+            let next = picker.failed(node, leader, &mut tries, now);
+            let pause = next.pause.as_millis();
+            way += &if pause == 0 {
+                " ".to_owned()
+            } else {
+                format!(" {pause}ms ")
+            };
+            way += NODES[next.node];
+            node = next.node;
+        }
+        way
+    }
+
+    #[test]
+    fn nodes_are_tried_in_turn_with_longer_pauses() {
+        assert_eq!(
+            walk(&mut picker(), None, 6),
+            "a:1 b:1 c:1 5ms a:1 b:1 c:1 10ms a:1"
+        );
+    }
+
+    #[test]
+    fn the_named_leader_is_tried_first() {
+        assert_eq!(walk(&mut picker(), Some("c:1"), 3), "a:1 c:1 b:1 5ms c:1");
+        assert_eq!(walk(&mut picker(), Some("unknown:1"), 2), "a:1 b:1 c:1");
+    }
+
+    #[test]
+    fn one_node_alone_is_tried_again_after_pauses() {
+        let mut picker = Picker::new(vec!["a:1".to_owned()]);
+        let (node, mut tries) = picker.begin();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let next = picker.failed(node, None, &mut tries, Instant::now());
+            assert_eq!(next.node, 0);
+            pauses.push(next.pause.as_millis());
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 100, 100]);
+    }
+
+    #[test]
+    fn what_worked_is_preferred() {
+        let mut picker = picker();
+        let now = Instant::now();
+        picker.succeeded(1, None, now);
+        assert_eq!(picker.begin().0, 1);
+        picker.succeeded(1, Some("c:1"), now);
+        assert_eq!(picker.begin().0, 2, "the leader saves a hop");
+    }
+
+    #[test]
+    fn a_leader_out_of_reach_is_not_preferred_for_a_while() {
+        let mut picker = picker();
+        let now = Instant::now();
+        let (node, mut tries) = picker.begin();
+        let next = picker.failed(node, None, &mut tries, now);
+        picker.succeeded(next.node, Some("a:1"), now);
+        assert_eq!(picker.begin().0, 1, "the leader has just failed us");
+        picker.succeeded(1, Some("a:1"), now + DISTRUST);
+        assert_eq!(picker.begin().0, 0);
+    }
+
+    #[test]
+    fn pauses_are_spread() {
+        for _ in 0..100 {
+            let pause = jittered(PAUSE_MAX);
+            assert!(pause >= PAUSE_MAX / 2 && pause <= PAUSE_MAX, "{pause:?}");
+        }
+        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
+    }
+}
