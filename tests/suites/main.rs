@@ -1,1 +1,3 @@
 //! The index of all suites: one test binary, one link.
+
+mod scenarios;

@@ -1,5 +1,5 @@
 //! Applying: every committed entry once, in order, the same everywhere, and never past the node's
-//! own synced end (R3).
+//! own synced end (R3); and nothing committed is ever cut from a log (R11).
 
 use chat_consensus::{Entry, LogIndex, NodeId};
 
@@ -45,4 +45,19 @@ pub fn applied(
         last = position.index;
     }
     Ok(())
+}
+
+/// A node is about to cut its log back to `last`.
+///
+/// # Errors
+///
+/// The first entry that goes is committed.
+pub fn cut(node: NodeId, last: LogIndex, committed: &CommittedLog, durable: &Image) -> Checked {
+    let goes = last.next();
+    let term = durable.term_at(goes);
+    ensure(
+        term.is_none() || committed.term_at(goes) != term,
+        "committed-cut",
+        || format!("node {node} cuts the committed entry {goes} of term {term:?} from its log"),
+    )
 }

@@ -16,7 +16,7 @@
 //! | `isolate 3`, `cut 1->2`, `cut 1-2`, `heal` | links |
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
 //! | `hold-disk 1`, `release-disk 1` | syncs do not end |
-//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2` | a message that its sender never wrote |
+//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2` | a message that its sender never wrote |
 //! | `times on` | lines begin with the time since then, in milliseconds |
 //! | `status`, `log 2` | what the nodes are; what a disk holds |
 
@@ -244,14 +244,19 @@ fn forged(arguments: &[String]) -> Result<(Forged, (usize, usize)), String> {
         "resign" => Forged::Resign,
         "heartbeat" => Forged::Heartbeat,
         "diverging" => Forged::Diverging,
-        "fetch" => {
+        "fetch" | "old-fetch" => {
             let position = rest.get(1).and_then(|word| word.split_once('@'));
             let (index, term) = position.ok_or("a position is `7@2`")?;
             let number = |word: &str| {
                 word.parse()
                     .map_err(|_not| format!("`{word}` is no number"))
             };
-            Forged::Fetch(number(index)?, number(term)?)
+            let (index, term) = (number(index)?, number(term)?);
+            if kind == "fetch" {
+                Forged::Fetch(index, term)
+            } else {
+                Forged::OldFetch(index, term)
+            }
         }
         other => return Err(format!("`{other}` cannot be forged")),
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position, RequestId,
+    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position, RequestId, Term,
 };
 use chat_replication::{Event, PeerBody, PeerMessage};
 
@@ -35,6 +35,8 @@ pub(crate) enum Forged {
     Diverging,
     /// A fetch by the sender: "everything up to index, of term, is synced".
     Fetch(u64, u64),
+    /// The same, made in the term before.
+    OldFetch(u64, u64),
 }
 
 /// A number of a request that no node has made.
@@ -158,14 +160,17 @@ impl World {
                 let fetch = self.last_fetch[to].ok_or("it has not fetched")?;
                 fetch.request
             }
-            Forged::Resign | Forged::Heartbeat | Forged::Fetch(..) => RequestId {
+            _ => RequestId {
                 start: self.processes[from].start_counter,
                 number: FORGED_REQUEST,
             },
         };
         let header = Header {
             cluster: sender.node().formation().map(|formation| formation.cluster),
-            term: receiver.node().term(),
+            term: match forged {
+                Forged::OldFetch(..) => Term(receiver.node().term().0 - 1),
+                _ => receiver.node().term(),
+            },
             from: node_id(from),
             to: node_id(to),
             storage: self.disks[from].storage(),
@@ -182,7 +187,7 @@ impl World {
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
             }
-            Forged::Fetch(index, term) => Message::GetCommits(GetCommits {
+            Forged::Fetch(index, term) | Forged::OldFetch(index, term) => Message::GetCommits(GetCommits {
                 synced: Position::new(index, term),
                 commit_index: LogIndex::ZERO,
             }),

@@ -102,7 +102,7 @@ impl World {
     }
 
     fn begin_sync(&mut self, node: usize, batch: UnsyncedBatch) -> Checked {
-        self.check_writes(&batch)?;
+        self.check_writes(node, &batch)?;
         let takes = if batch.writes().is_empty() {
             1
         } else {
@@ -130,8 +130,12 @@ impl World {
         Ok(())
     }
 
-    /// What is to be written stands in a log from here on.
-    fn check_writes(&mut self, batch: &UnsyncedBatch) -> Checked {
+    /// What is to be written stands in a log from here on, and what is to be cut is gone.
+    fn check_writes(&mut self, node: usize, batch: &UnsyncedBatch) -> Checked {
+        if let Some(last) = batch.writes().truncate_after {
+            let durable = self.disks[node].durable();
+            applying::cut(self.processes[node].id, last, &self.checkers.committed, durable)?;
+        }
         for entry in &batch.writes().entries {
             if let Payload::Command(bytes) = &entry.payload
                 && let Some(command) = Command::decode(bytes)
