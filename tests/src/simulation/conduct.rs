@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position, RequestId, Term,
+    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position,
+    RequestId, Term,
 };
 use chat_replication::{Event, PeerBody, PeerMessage};
 
@@ -187,10 +188,12 @@ impl World {
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
             }
-            Forged::Fetch(index, term) | Forged::OldFetch(index, term) => Message::GetCommits(GetCommits {
-                synced: Position::new(index, term),
-                commit_index: LogIndex::ZERO,
-            }),
+            Forged::Fetch(index, term) | Forged::OldFetch(index, term) => {
+                Message::GetCommits(GetCommits {
+                    synced: Position::new(index, term),
+                    commit_index: LogIndex::ZERO,
+                })
+            }
         };
         let message = PeerMessage {
             header,

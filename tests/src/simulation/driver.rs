@@ -134,7 +134,12 @@ impl World {
     fn check_writes(&mut self, node: usize, batch: &UnsyncedBatch) -> Checked {
         if let Some(last) = batch.writes().truncate_after {
             let durable = self.disks[node].durable();
-            applying::cut(self.processes[node].id, last, &self.checkers.committed, durable)?;
+            applying::cut(
+                self.processes[node].id,
+                last,
+                &self.checkers.committed,
+                durable,
+            )?;
         }
         for entry in &batch.writes().entries {
             if let Payload::Command(bytes) = &entry.payload
