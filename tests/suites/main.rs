@@ -1,3 +1,6 @@
 //! The index of all suites: one test binary, one link.
 
+mod checkers;
+mod regressions;
 mod scenarios;
+mod simulation;

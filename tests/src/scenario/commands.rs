@@ -22,6 +22,7 @@
 
 use std::time::Duration;
 
+use crate::checker::Checked;
 use crate::simulation::{Forged, Settings, World, WriteFate};
 
 /// What passes after a command that asks a node something.
@@ -97,19 +98,9 @@ impl Stage {
 }
 
 /// Does what moves the world.
-fn act(
-    world: &mut World,
-    verb: &str,
-    arguments: &[String],
-) -> Result<crate::checker::Checked, String> {
+fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, String> {
     Ok(match verb {
-        "start" | "restart" => {
-            let mut done = Ok(());
-            for place in 0..arguments.len() {
-                done = done.and(world.start_node(node(arguments, place)?));
-            }
-            done
-        }
+        "start" | "restart" => start_all(world, arguments)?,
         "tick" => world.tick(duration(arguments, 0)?),
         "propose" => {
             let text = arguments.get(1).ok_or("propose what?")?;
@@ -164,17 +155,26 @@ fn act(
             world.release_disk(node(arguments, 0)?);
             Ok(())
         }
-        "forge" => {
-            let (forged, link) = forged(arguments)?;
-            world.forge(forged, link)?;
-            if arguments.last().is_some_and(|word| word == "soon") {
-                Ok(())
-            } else {
-                world.tick(A_MOMENT)
-            }
-        }
+        "forge" => forge(world, arguments)?,
         _ => return Err("there is no such command".to_owned()),
     })
+}
+
+fn start_all(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
+    let mut done = Ok(());
+    for place in 0..arguments.len() {
+        done = done.and(world.start_node(node(arguments, place)?));
+    }
+    Ok(done)
+}
+
+fn forge(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
+    let (forged, link) = forged(arguments)?;
+    world.forge(forged, link)?;
+    if arguments.last().is_some_and(|word| word == "soon") {
+        return Ok(Ok(()));
+    }
+    Ok(world.tick(A_MOMENT))
 }
 
 /// Words, with what stands in quotes as one.

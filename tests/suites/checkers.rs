@@ -1,0 +1,449 @@
+//! Each checker must fail on a history that is known to be bad; one that cannot fail checks
+//! nothing. `log_matching` and the simulated disk have theirs beside the code.
+
+use bytes::Bytes;
+use chat_consensus::{
+    Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, Formation, GetCommits,
+    HardState, Header, LogIndex, LogView, Message, NodeId, Payload, Position, RequestId, StorageId,
+    Term, TermSpan, Voter, Writes,
+};
+use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
+use chat_tests::checker::election::{Elected, Elections};
+use chat_tests::checker::formation::Formations;
+use chat_tests::checker::history::History;
+use chat_tests::checker::log_matching::KnownEntries;
+use chat_tests::checker::votes::Votes;
+use chat_tests::checker::{Checked, applying, commit_quorum, coverage, matched};
+use chat_tests::simulation::command::{Answer, Command};
+use chat_tests::simulation::disk::Disk;
+
+#[track_caller]
+fn check_found_by(checker: &str, checked: Checked) {
+    assert_eq!(checked.unwrap_err().checker, checker);
+}
+
+/// A log whose entries from index 1 on have these terms.
+fn log(terms: &[u64]) -> LogView {
+    let mut log = LogView::new(Vec::<TermSpan>::new(), LogIndex::ZERO);
+    for (place, term) in terms.iter().enumerate() {
+        log.append(Position::new(place as u64 + 1, *term));
+    }
+    log
+}
+
+fn entry(index: u64, term: u64, operation: u64) -> Entry {
+    let attempt = operation;
+    let payload = Payload::Command(Command { operation, attempt }.encode());
+    let position = Position::new(index, term);
+    Entry { position, payload }
+}
+
+/// A disk that holds entries of these terms and this term and vote.
+fn disk(storage: u128, terms: &[u64], hard_state: HardState) -> Disk {
+    let mut disk = Disk::empty(StorageId(storage));
+    let entries = terms.iter().enumerate();
+    let writes = Writes {
+        start_counter: Some(1),
+        hard_state: Some(hard_state),
+        entries: entries
+            .map(|(place, term)| entry(place as u64 + 1, *term, place as u64 + 1))
+            .collect(),
+        ..Writes::default()
+    };
+    disk.write_and_sync(&writes).unwrap();
+    disk
+}
+
+/// What was written when entries of these terms were.
+fn known(terms: &[u64]) -> KnownEntries {
+    let mut known = KnownEntries::default();
+    let mut previous = Term(0);
+    for (place, term) in terms.iter().enumerate() {
+        let index = place as u64 + 1;
+        known
+            .written(&entry(index, *term, index), previous)
+            .unwrap();
+        previous = Term(*term);
+    }
+    known
+}
+
+fn committed(terms: &[u64]) -> CommittedLog {
+    let mut committed = CommittedLog::default();
+    let log = log(terms);
+    let moved = CommitMoved {
+        node: NodeId(1),
+        leads: Some(log.last().term),
+        from: LogIndex::ZERO,
+        to: log.last().index,
+        log: &log,
+    };
+    committed.moved(moved, &known(terms)).unwrap();
+    committed
+}
+
+fn formation() -> Formation {
+    Formation {
+        cluster: chat_consensus::ClusterId(1),
+        voters: [1, 2, 3].map(voter).to_vec(),
+    }
+}
+
+fn voter(node: u64) -> Voter {
+    Voter {
+        node: NodeId(node),
+        storage: StorageId(u128::from(node)),
+    }
+}
+
+fn voted(term: u64, node: u64) -> HardState {
+    HardState {
+        term: Term(term),
+        vote: Some(voter(node)),
+    }
+}
+
+fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
+    let to = NodeId(if from == 1 { 2 } else { 1 });
+    let header = Header {
+        cluster: Some(formation().cluster),
+        term: Term(term),
+        from: NodeId(from),
+        to,
+        storage: StorageId(u128::from(from)),
+        request: RequestId { start, number: 1 },
+    };
+    Envelope { header, message }
+}
+
+fn vote(granted: bool) -> Message {
+    Message::ElectionReply(ElectionReply {
+        kind: ElectionKind::Real,
+        granted,
+        leader: None,
+    })
+}
+
+#[test]
+fn a_commit_index_that_moves_back_is_found() {
+    let view = log(&[1, 1, 1]);
+    let moved = CommitMoved {
+        node: NodeId(2),
+        leads: None,
+        from: LogIndex(3),
+        to: LogIndex(2),
+        log: &view,
+    };
+    let checked = committed(&[1, 1, 1]).moved(moved, &known(&[1, 1, 1]));
+    check_found_by("monotonic-commit", checked);
+}
+
+#[test]
+fn two_committed_logs_are_found() {
+    let view = log(&[1, 1, 3]);
+    let moved = CommitMoved {
+        node: NodeId(2),
+        leads: None,
+        from: LogIndex(2),
+        to: LogIndex(3),
+        log: &view,
+    };
+    let checked = committed(&[1, 1, 2]).moved(moved, &known(&[1, 1, 3]));
+    check_found_by("agreement", checked);
+}
+
+#[test]
+fn a_follower_that_commits_first_is_found() {
+    let view = log(&[1, 1, 1]);
+    let moved = CommitMoved {
+        node: NodeId(2),
+        leads: None,
+        from: LogIndex(2),
+        to: LogIndex(3),
+        log: &view,
+    };
+    check_found_by(
+        "agreement",
+        committed(&[1, 1]).moved(moved, &known(&[1, 1, 1])),
+    );
+}
+
+#[test]
+fn an_older_term_committed_by_counting_is_found() {
+    let view = log(&[1, 1, 1]);
+    let moved = CommitMoved {
+        node: NodeId(1),
+        leads: Some(Term(2)),
+        from: LogIndex(2),
+        to: LogIndex(3),
+        log: &view,
+    };
+    let checked = committed(&[1, 1]).moved(moved, &known(&[1, 1, 1]));
+    check_found_by("commit-rule", checked);
+}
+
+#[test]
+fn a_commit_on_one_disk_of_three_is_found() {
+    let full = disk(1, &[1, 1], voted(1, 1));
+    let short = disk(2, &[1], voted(1, 1));
+    // The third disk holds everything and is not the one that was admitted (R12).
+    let stranger = disk(9, &[1, 1], voted(1, 1));
+    let disks = [full, short, stranger];
+    let checked = commit_quorum::committed(Position::new(2, 1), &formation(), (&disks, &[]));
+    check_found_by("commit-quorum", checked);
+}
+
+fn check_election(leader: u64, term: u64, terms: &[u64], votes: &Votes) -> Checked {
+    let mut elections = Elections::default();
+    elections.elected(
+        Elected {
+            leader: voter(leader),
+            term: Term(term),
+            log: &log(terms),
+            formation: &formation(),
+        },
+        votes,
+        &committed(&[1, 1]),
+    )
+}
+
+fn votes(given: &[(u64, u64)]) -> Votes {
+    let mut votes = Votes::default();
+    for (node, candidate) in given {
+        let storage = StorageId(u128::from(*node));
+        let given = votes.voted(Term(2), NodeId(*node), storage, NodeId(*candidate));
+        given.unwrap();
+    }
+    votes
+}
+
+#[test]
+fn an_elected_leader_passes() {
+    check_election(1, 2, &[1, 1], &votes(&[(1, 1), (2, 1)])).unwrap();
+}
+
+#[test]
+fn a_leader_with_one_vote_is_found() {
+    let checked = check_election(1, 2, &[1, 1], &votes(&[(1, 1), (2, 2)]));
+    check_found_by("election-quorum", checked);
+}
+
+#[test]
+fn a_leader_without_a_committed_entry_is_found() {
+    let checked = check_election(1, 2, &[1], &votes(&[(1, 1), (2, 1)]));
+    check_found_by("leader-completeness", checked);
+}
+
+#[test]
+fn two_leaders_of_a_term_are_found() {
+    let mut elections = Elections::default();
+    let view = log(&[1, 1]);
+    let formation = formation();
+    let elected = |node| Elected {
+        leader: voter(node),
+        term: Term(2),
+        log: &view,
+        formation: &formation,
+    };
+    let (votes, committed) = (votes(&[(1, 1), (2, 1)]), committed(&[1]));
+    elections.elected(elected(1), &votes, &committed).unwrap();
+    let checked = elections.elected(elected(2), &votes, &committed);
+    check_found_by("election-safety", checked);
+}
+
+#[test]
+fn a_second_vote_is_found_across_restarts() {
+    let mut votes = Votes::default();
+    votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
+    let election = Message::Election(Election {
+        kind: ElectionKind::Real,
+        last: Position::ZERO,
+        formation: None,
+    });
+    check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
+}
+
+#[test]
+fn a_term_that_goes_on_after_a_restart_is_found() {
+    let mut votes = Votes::default();
+    votes
+        .sent(&envelope(1, 5, 1, Message::Coordinator))
+        .unwrap();
+    let checked = votes.sent(&envelope(1, 5, 2, Message::Coordinator));
+    check_found_by("own-term-resumed", checked);
+}
+
+#[test]
+fn a_vote_that_is_not_durable_is_found() {
+    let forgetful = disk(
+        2,
+        &[1],
+        HardState {
+            term: Term(5),
+            vote: None,
+        },
+    );
+    let checked = coverage::sent(&envelope(2, 5, 1, vote(true)), forgetful.durable());
+    check_found_by("vote-durable", checked);
+}
+
+#[test]
+fn a_vote_may_be_forgotten_for_a_later_term() {
+    let later = disk(
+        2,
+        &[1],
+        HardState {
+            term: Term(6),
+            vote: None,
+        },
+    );
+    coverage::sent(&envelope(2, 5, 1, vote(true)), later.durable()).unwrap();
+}
+
+#[test]
+fn a_term_that_is_not_durable_is_found() {
+    let behind = disk(2, &[1], voted(4, 2));
+    let checked = coverage::sent(
+        &envelope(2, 5, 1, Message::CoordinatorReply),
+        behind.durable(),
+    );
+    check_found_by("term-durable", checked);
+}
+
+#[test]
+fn an_acknowledgement_that_is_not_durable_is_found() {
+    let behind = disk(2, &[1], voted(1, 1));
+    let fetch = Message::GetCommits(GetCommits {
+        synced: Position::new(2, 1),
+        commit_index: LogIndex(1),
+    });
+    let checked = coverage::sent(&envelope(2, 1, 1, fetch), behind.durable());
+    check_found_by("log-durable", checked);
+}
+
+#[test]
+fn a_message_before_the_start_is_synced_is_found() {
+    let old = disk(2, &[1], voted(1, 1));
+    let header = envelope(2, 1, 2, Message::ResignReply).header;
+    check_found_by("start-first", coverage::started(&header, 2, old.durable()));
+}
+
+fn check_applied(entries: &[Entry], applied: u64, durable: &[u64]) -> Checked {
+    applying::applied(
+        NodeId(2),
+        entries,
+        LogIndex(applied),
+        (&committed(&[1, 1, 1]), &known(&[1, 1, 1])),
+        disk(2, durable, voted(1, 1)).durable(),
+    )
+}
+
+#[test]
+fn entries_applied_wrongly_are_found() {
+    check_applied(&[entry(2, 1, 2), entry(3, 1, 3)], 1, &[1, 1, 1]).unwrap();
+    // A gap, another term, other content, and what its own disk does not hold.
+    check_found_by(
+        "apply-order",
+        check_applied(&[entry(3, 1, 3)], 1, &[1, 1, 1]),
+    );
+    check_found_by("apply-order", check_applied(&[entry(2, 2, 2)], 1, &[1, 2]));
+    check_found_by(
+        "apply-order",
+        check_applied(&[entry(2, 1, 7)], 1, &[1, 1, 1]),
+    );
+    check_found_by("apply-synced", check_applied(&[entry(2, 1, 2)], 1, &[1]));
+}
+
+#[test]
+fn a_committed_entry_that_is_cut_is_found() {
+    let full = disk(2, &[1, 1, 1, 2], voted(2, 1));
+    let committed = committed(&[1, 1, 1]);
+    applying::cut(NodeId(2), LogIndex(3), &committed, full.durable()).unwrap();
+    let checked = applying::cut(NodeId(2), LogIndex(2), &committed, full.durable());
+    check_found_by("committed-cut", checked);
+}
+
+#[test]
+fn births_beside_the_first_are_found() {
+    let named = |node: u64| (NodeId(node), StorageId(u128::from(node)));
+    let mut formations = Formations::default();
+    formations.written(named(1), &formation(), 3).unwrap();
+    check_found_by("formation", formations.written(named(2), &formation(), 5));
+    let other = Formation {
+        cluster: chat_consensus::ClusterId(2),
+        ..formation()
+    };
+    check_found_by("formation", formations.written(named(3), &other, 3));
+    check_found_by("formation", formations.written(named(1), &other, 3));
+}
+
+#[test]
+fn a_belief_that_no_disk_supports_is_found() {
+    let follower = FollowerStatus {
+        node: NodeId(2),
+        voter: true,
+        matched: LogIndex(2),
+        last_fetch: None,
+    };
+    let short = disk(2, &[1], voted(1, 1));
+    let named = (NodeId(1), Term(1));
+    let checked = matched::believed(named, &follower, &log(&[1, 1]), short.durable());
+    check_found_by("matched-durable", checked);
+}
+
+fn answer(operation: u64, index: u64) -> Option<Answer> {
+    let index = LogIndex(index);
+    Some(Answer { operation, index })
+}
+
+/// A history in which operation 2 took effect at index 2 and was acknowledged.
+fn history() -> History {
+    let mut history = History::default();
+    history.begins(2);
+    let checked = history.acknowledged(2, answer(2, 2), &committed(&[1, 1, 1]));
+    checked.unwrap();
+    history
+}
+
+#[test]
+fn wrong_answers_are_found() {
+    let committed = committed(&[1, 1, 1]);
+    let mut history = history();
+    history.begins(3);
+    let mut told = |answer| history.acknowledged(3, answer, &committed);
+    check_found_by("exactly-once", told(answer(1, 1)));
+    check_found_by("exactly-once", told(None));
+    check_found_by("acknowledged-lost", told(answer(3, 2)));
+    told(answer(3, 3)).unwrap();
+}
+
+#[test]
+fn an_operation_before_one_that_ended_earlier_is_found() {
+    let mut history = history();
+    history.begins(1);
+    let checked = history.acknowledged(1, answer(1, 1), &committed(&[1, 1, 1]));
+    check_found_by("real-time-order", checked);
+}
+
+#[test]
+fn a_stale_read_is_found() {
+    let mut history = history();
+    let shown = history.shown();
+    assert_eq!(shown, LogIndex(2));
+    history.read(shown, LogIndex(3)).unwrap();
+    check_found_by("stale-read", history.read(history.shown(), LogIndex(2)));
+}
+
+#[test]
+fn a_refusal_of_what_stands_in_a_log_is_found() {
+    let mut history = history();
+    history.written(7).unwrap();
+    check_found_by("not-appended", history.refused(7));
+    history.refused(8).unwrap();
+    check_found_by("not-appended", history.written(8));
+}
+
+#[test]
+fn what_is_no_command_has_no_operation() {
+    assert_eq!(Command::decode(&Bytes::from_static(b"short")), None);
+}

@@ -1,0 +1,44 @@
+//! A few hundred seeds of the simulator inside `cargo test`; thousands run in
+//! `cargo xtask simulate`.
+
+use chat_tests::simulation::run::run_seed;
+
+fn check_seeds(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let report = run_seed(seed, false);
+        if let Some(violation) = report.violation {
+            panic!(
+                "seed {seed}: {violation}\nrepeat it with: cargo xtask simulate --seed {seed} --trace"
+            );
+        }
+        assert!(report.events >= 2_000, "seed {seed} is too short");
+    }
+}
+
+#[test]
+fn clusters_survive_their_faults() {
+    check_seeds(10_000..10_150);
+}
+
+#[test]
+fn clusters_survive_other_faults_too() {
+    check_seeds(20_000..20_150);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 30_000..30_010 {
+        let once = run_seed(seed, false);
+        let again = run_seed(seed, false);
+        assert_eq!(once.hash, again.hash, "seed {seed}");
+        assert_eq!(once.events, again.events, "seed {seed}");
+    }
+}
+
+#[test]
+fn telling_the_story_changes_nothing() {
+    let silent = run_seed(7, false);
+    let told = run_seed(7, true);
+    assert_eq!(silent.hash, told.hash);
+    assert!(!told.trace.is_empty());
+}
