@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use control::Request;
 use layout::{Files, NODES_MAX, NodeId, PortOffset};
-use state::ClusterState;
+use state::{ClusterState, Links};
 use status::Format;
 
 mod control;
@@ -58,6 +58,9 @@ enum Command {
         /// Added to every port, for a second cluster beside the first.
         #[arg(long, default_value = "0")]
         port_offset: PortOffset,
+        /// Let nodes dial each other themselves: faster, but no link can be cut.
+        #[arg(long)]
+        direct_links: bool,
     },
     /// Stop everything; messages stay.
     Down,
@@ -142,16 +145,25 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
         Command::Up {
             nodes,
             release,
-            port_offset,
-        } => up::run(
-            root,
-            &files,
-            up::Options {
-                nodes,
-                release,
-                ports: port_offset,
-            },
-        ),
+            port_offset: ports,
+            direct_links,
+        } => {
+            let links = if direct_links {
+                Links::Direct
+            } else {
+                Links::Proxied
+            };
+            up::run(
+                root,
+                &files,
+                up::Options {
+                    nodes,
+                    release,
+                    ports,
+                    links,
+                },
+            )
+        }
         Command::Down => down::run(&files).map(success),
         Command::Status {
             output,

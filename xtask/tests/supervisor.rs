@@ -60,6 +60,7 @@ impl Cluster {
         let state = json!({
             "profile": "debug",
             "port_offset": port_offset,
+            "links": "proxied",
             "supervisor_pid": null,
             "supervisor_started": null,
             "control_socket": folder.join("supervisor.sock"),

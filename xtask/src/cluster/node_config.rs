@@ -1,50 +1,47 @@
 //! The configuration files of a local cluster's nodes and clients.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
-use super::layout::{Files, Link, NodeId, PortOffset};
+use super::layout::{Files, Link, NodeId};
+use super::state::{ClusterState, Links};
 
-/// The file of one node: it reaches the others through the links of the supervisor.
-pub(super) fn for_node(files: &Files, ports: PortOffset, count: u8, node: NodeId) -> String {
+/// The file of one node: it reaches the others through the supervisor's links, or directly.
+pub(super) fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
     let mut text = format!(
         "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n\
          [storage]\ndirectory = {}\n",
         quoted(&files.data(node).to_string_lossy())
     );
-    for other in NodeId::all(count) {
-        let peer_address = if other == node {
-            ports.peer_address(node)
-        } else {
-            ports.link_address(Link {
-                from: node,
-                to: other,
-            })
+    let ports = state.port_offset;
+    for other in &state.nodes {
+        let link = Link {
+            from: node,
+            to: other.id,
         };
-        push_node(&mut text, ports, other, &peer_address.to_string());
+        let peer_address = match state.links {
+            Links::Proxied if other.id != node => ports.link_address(link),
+            Links::Proxied | Links::Direct => other.peer_address,
+        };
+        push_node(&mut text, other.id, other.client_address, peer_address);
     }
     text
 }
 
 /// The file of a client: every node at its own addresses.
-pub(super) fn for_clients(ports: PortOffset, count: u8) -> String {
+pub(super) fn for_clients(state: &ClusterState) -> String {
     let mut text =
         "# The nodes as a client finds them. Written by `cargo xtask cluster up`.\n".to_owned();
-    for node in NodeId::all(count) {
-        push_node(
-            &mut text,
-            ports,
-            node,
-            &ports.peer_address(node).to_string(),
-        );
+    for node in &state.nodes {
+        push_node(&mut text, node.id, node.client_address, node.peer_address);
     }
     text
 }
 
-fn push_node(text: &mut String, ports: PortOffset, node: NodeId, peer_address: &str) {
-    let client_address = ports.client_address(node);
+fn push_node(text: &mut String, node: NodeId, client: SocketAddr, peer: SocketAddr) {
     write!(
         text,
-        "\n[[nodes]]\nid = {node}\nclient_address = \"{client_address}\"\npeer_address = \"{peer_address}\"\n"
+        "\n[[nodes]]\nid = {node}\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
     )
     .expect("writing to a string does not fail");
 }
@@ -57,12 +54,20 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::layout::{Files, NodeId, PortOffset};
+    use super::super::state::{ClusterState, Links};
+
+    fn setup(count: u8, links: Links) -> (Files, ClusterState) {
+        let files = Files::new("/state \"x\"".into());
+        let mut state = ClusterState::new(&files, PortOffset::default(), count, "debug");
+        state.links = links;
+        (files, state)
+    }
 
     #[test]
     fn a_node_dials_the_others_through_their_links() {
         let node: NodeId = "2".parse().unwrap();
-        let files = Files::new("/state \"x\"".into());
-        let text = super::for_node(&files, PortOffset::default(), 2, node);
+        let (files, state) = setup(2, Links::Proxied);
+        let text = super::for_node(&files, &state, node);
         let expected = r#"
 [storage]
 directory = "/state \"x\"/node-2"
@@ -81,11 +86,18 @@ peer_address = "127.0.0.1:7502"
     }
 
     #[test]
+    fn without_proxies_a_node_dials_the_others_themselves() {
+        let (files, state) = setup(2, Links::Direct);
+        let text = super::for_node(&files, &state, "2".parse().unwrap());
+        assert!(text.contains("peer_address = \"127.0.0.1:7501\""), "{text}");
+    }
+
+    #[test]
     fn a_client_sees_the_nodes_themselves() {
-        let text = super::for_clients(PortOffset::default(), 3);
+        let (_, state) = setup(3, Links::Proxied);
+        let text = super::for_clients(&state);
         assert_eq!(text.matches("[[nodes]]").count(), 3);
-        assert!(
-            text.contains("client_address = \"127.0.0.1:7403\"\npeer_address = \"127.0.0.1:7503\"")
-        );
+        let third = "client_address = \"127.0.0.1:7403\"\npeer_address = \"127.0.0.1:7503\"";
+        assert!(text.contains(third), "{text}");
     }
 }

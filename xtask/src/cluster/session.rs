@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use super::control::{self, Request};
 use super::layout::{Files, NodeId, PortOffset};
 use super::process_identity::ProcessIdentity;
-use super::state::ClusterState;
+use super::state::{ClusterState, Links};
 use super::{down, status, up};
 
 /// Beside the ports of a cluster that the person may be running.
 const PORT_OFFSET: &str = "1000";
 
-/// An optimised cluster; it is stopped and deleted when this is dropped.
+/// An optimised cluster whose nodes reach each other directly; it is stopped and deleted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Session {
     files: Files,
@@ -31,6 +31,7 @@ impl Session {
             nodes: Some(nodes),
             release: true,
             ports,
+            links: Links::Direct,
         };
         up::bring_up(root, &session.files, options)?;
         up::wait_until_settled(&session.files)?;

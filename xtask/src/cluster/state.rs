@@ -15,6 +15,7 @@ pub(super) struct ClusterState {
     /// How the programs were built: `debug` or `release`.
     pub(super) profile: String,
     pub(super) port_offset: PortOffset,
+    pub(super) links: Links,
     /// `null` when the cluster is down.
     pub(super) supervisor_pid: Option<u32>,
     /// When that process started, in clock ticks since the machine did.
@@ -38,6 +39,17 @@ pub(super) struct NodeState {
     pub(super) started: Option<u64>,
     pub(super) data_directory: PathBuf,
     pub(super) log: PathBuf,
+}
+
+/// How one node reaches another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Links {
+    /// Through the supervisor, which can cut them.
+    #[default]
+    Proxied,
+    /// As nodes on different machines do; for measurements.
+    Direct,
 }
 
 /// What the supervisor knows about a node's process.
@@ -66,6 +78,7 @@ impl ClusterState {
         Self {
             profile: profile.to_owned(),
             port_offset: ports,
+            links: Links::default(),
             supervisor_pid: None,
             supervisor_started: None,
             control_socket: files.control_socket(),

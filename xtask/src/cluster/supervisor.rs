@@ -21,7 +21,7 @@ use super::layout::{Files, Link, NodeId};
 use super::link_proxy::LinkProxy;
 use super::node_process::NodeProcess;
 use super::process_identity::ProcessIdentity;
-use super::state::{ClusterState, Condition, NodeState};
+use super::state::{ClusterState, Condition, Links, NodeState};
 
 /// One request is handled at a time, and a node ends once a start: few can be waiting.
 const EVENTS_MAX: usize = 64;
@@ -67,16 +67,10 @@ impl Supervisor {
         let (sender, events) = mpsc::sync_channel(EVENTS_MAX);
         // Before any thread starts: all of them inherit the mask, and only one waits.
         watch_signals(sender.clone())?;
-        let mut links = BTreeMap::new();
-        for link in Link::all(state.node_count()) {
-            let address = state.port_offset.link_address(link);
-            let listener =
-                TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
-            links.insert(
-                link,
-                LinkProxy::start(listener, state.port_offset.peer_address(link.to))?,
-            );
-        }
+        let links = match state.links {
+            Links::Proxied => start_links(&state)?,
+            Links::Direct => BTreeMap::new(),
+        };
         let listener = control::bind(&files.control_socket())?;
         let requests = sender.clone();
         thread::Builder::new()
@@ -222,6 +216,9 @@ impl Supervisor {
     }
 
     fn cut(&mut self, node: NodeId) -> Result<String> {
+        if self.state.links == Links::Direct {
+            bail!("the links of this cluster are direct and cannot be cut");
+        }
         self.entry(node)?.cut = true;
         self.apply_cuts()?;
         Ok(format!(
@@ -364,6 +361,18 @@ impl Supervisor {
         }
         self.state.write(&self.files)
     }
+}
+
+fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {
+    let mut links = BTreeMap::new();
+    for link in Link::all(state.node_count()) {
+        let address = state.port_offset.link_address(link);
+        let listener =
+            TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
+        let target = state.port_offset.peer_address(link.to);
+        links.insert(link, LinkProxy::start(listener, target)?);
+    }
+    Ok(links)
 }
 
 fn is_down(node: NodeId) -> String {

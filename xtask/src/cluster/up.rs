@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use super::control::{self, Request};
 use super::layout::{Files, Link, NodeId, PortOffset};
-use super::state::{ClusterState, Condition};
+use super::state::{ClusterState, Condition, Links};
 use super::status::{self, Format, Health, Status};
 use super::{down, logs, node_config};
 use crate::workspace;
@@ -38,6 +38,7 @@ pub(super) struct Options {
     pub(super) nodes: Option<u8>,
     pub(super) release: bool,
     pub(super) ports: PortOffset,
+    pub(super) links: Links,
 }
 
 /// Brings the cluster up, shows it, and says what can be done with it.
@@ -108,17 +109,16 @@ fn start(
     let built = workspace::target_directory(root).join(profile);
     copy_programs(files, &built)?;
     fs::create_dir_all(files.logs()).context("creating the folder of the logs")?;
-    for node in NodeId::all(count) {
+    let mut state = ClusterState::new(files, ports, count, profile);
+    state.links = options.links;
+    for node in &state.nodes {
         write(
-            &files.node_config(node),
-            &node_config::for_node(files, ports, count, node),
+            &files.node_config(node.id),
+            &node_config::for_node(files, &state, node.id),
         )?;
     }
-    write(
-        &files.client_config(),
-        &node_config::for_clients(ports, count),
-    )?;
-    ClusterState::new(files, ports, count, profile).write(files)?;
+    write(&files.client_config(), &node_config::for_clients(&state))?;
+    state.write(files)?;
     start_supervisor(files)?;
     Ok(begun)
 }
@@ -336,7 +336,7 @@ mod tests {
 
     use super::{Options, refuse_other_shape, refuse_taken};
     use crate::cluster::layout::{Files, PortOffset};
-    use crate::cluster::state::ClusterState;
+    use crate::cluster::state::{ClusterState, Links};
 
     #[test]
     fn a_taken_port_is_named() {
@@ -360,6 +360,7 @@ mod tests {
                 nodes,
                 release: false,
                 ports: PortOffset::default(),
+                links: Links::Proxied,
             };
             refuse_other_shape(&state, options).map_err(|error| error.to_string())
         };
