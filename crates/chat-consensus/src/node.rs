@@ -294,7 +294,7 @@ impl Node {
         self.header(
             to,
             RequestId {
-                start: self.start_counter,
+                start: self.start_name(),
                 number: self.requests_made,
             },
         )
@@ -308,6 +308,17 @@ impl Node {
     /// Whether this run's first write is synced: before, nothing at all may be sent (R4).
     pub fn has_started(&self) -> bool {
         self.synced.start_counter == self.start_counter
+    }
+
+    /// What this run's request ids begin with (R4). The counter of a wiped disk begins anew, so a
+    /// part of the disk's random name is in it: nothing that was said to the old disk answers
+    /// this one (R12).
+    fn start_name(&self) -> u64 {
+        const COUNTER_BITS: u32 = 32;
+        const COUNTER_MAX: u64 = (1 << COUNTER_BITS) - 1;
+        let disk = u64::try_from(self.storage.0 & u128::from(COUNTER_MAX))
+            .expect("the lower bits are few");
+        disk << COUNTER_BITS | self.start_counter.min(COUNTER_MAX)
     }
 
     fn header(&self, to: NodeId, request: RequestId) -> Header {

@@ -54,7 +54,7 @@ pub struct Time(pub u64);
 /// Ordered by age: a greater one was made later by the same disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
-    /// The asker's start counter: how often its disk had been started.
+    /// The asker's start: grows with the start counter of its disk, and differs from disk to disk.
     pub start: u64,
     /// Counts up within that run.
     pub number: u64,

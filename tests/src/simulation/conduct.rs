@@ -162,7 +162,7 @@ impl World {
                 fetch.request
             }
             _ => RequestId {
-                start: self.processes[from].start_counter,
+                start: u64::MAX,
                 number: FORGED_REQUEST,
             },
         };

@@ -63,7 +63,7 @@ impl Node {
         header: &Header,
         reply: ElectionReply,
     ) -> Result<(), Fault> {
-        if header.request.start != self.start_counter {
+        if header.request.start != self.start_name() {
             return Ok(());
         }
         let Some(birth) = &mut self.birth else {

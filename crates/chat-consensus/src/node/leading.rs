@@ -182,7 +182,7 @@ impl Node {
 
     pub(super) fn handle_heartbeat_reply(&mut self, header: &Header, round: u64) {
         let counts =
-            self.admits(header.from, header.storage) && header.request.start == self.start_counter;
+            self.admits(header.from, header.storage) && header.request.start == self.start_name();
         if let Role::Leader(leading) = &mut self.role
             && counts
             && let Some(progress) = leading.followers.get_mut(&header.from)
