@@ -109,8 +109,7 @@ impl Laboratory {
         let home = workspace::target_directory(root).join("mutants");
         let logs = home.join("logs");
         fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
-        let copy = TreeCopy::new(root, home.join("tree"));
-        copy.synchronize()?;
+        let copy = TreeCopy::new(root, home.join("tree"))?;
         Ok(Self {
             copy,
             build: home.join("build"),
@@ -126,7 +125,7 @@ impl Laboratory {
                 "the patch does not apply: {error:#}"
             ))),
         };
-        self.copy.synchronize()?;
+        self.copy.restore()?;
         verdict
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Only files that differ are written, so that cargo builds again only what a mutant touched.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,27 +13,32 @@ use crate::workspace;
 
 #[derive(Debug)]
 pub(super) struct TreeCopy {
-    original: PathBuf,
     pub(super) folder: PathBuf,
+    /// What the original held when the copy was made: somebody may be working on it meanwhile,
+    /// and every mutant must be tried on the same sources.
+    snapshot: BTreeMap<String, Vec<u8>>,
 }
 
 impl TreeCopy {
-    pub(super) fn new(original: &Path, folder: PathBuf) -> Self {
-        Self {
-            original: original.to_owned(),
-            folder,
+    /// Copies the repository as it is now.
+    pub(super) fn new(original: &Path, folder: PathBuf) -> Result<Self> {
+        let mut snapshot = BTreeMap::new();
+        for (name, path) in workspace::source_files(original)? {
+            let content = fs::read(&path).with_context(|| format!("reading {name}"))?;
+            snapshot.insert(name, content);
         }
+        let copy = Self { folder, snapshot };
+        copy.restore()?;
+        Ok(copy)
     }
 
-    /// Makes the copy equal to the original.
-    pub(super) fn synchronize(&self) -> Result<()> {
+    /// Takes back whatever was changed in the copy.
+    pub(super) fn restore(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("creating {}", self.folder.display()))?;
-        let wanted = workspace::source_files(&self.original)?;
-        for (name, path) in &wanted {
-            let content = fs::read(path).with_context(|| format!("reading {name}"))?;
+        for (name, content) in &self.snapshot {
             let copy = self.folder.join(name);
-            if fs::read(&copy).ok().as_ref() != Some(&content) {
+            if fs::read(&copy).ok().as_ref() != Some(content) {
                 let parent = copy.parent().unwrap_or(&self.folder);
                 fs::create_dir_all(parent)
                     .with_context(|| format!("creating {}", parent.display()))?;
@@ -40,7 +46,7 @@ impl TreeCopy {
             }
         }
         for (name, path) in workspace::source_files(&self.folder)? {
-            if !wanted.contains_key(&name) {
+            if !self.snapshot.contains_key(&name) {
                 fs::remove_file(&path).with_context(|| format!("removing the copy of {name}"))?;
             }
         }
@@ -80,8 +86,7 @@ mod tests {
         fs::write(original.join("src/a.rs"), "one\ntwo\n").unwrap();
         fs::write(original.join("target/x"), "built").unwrap();
 
-        let copy = TreeCopy::new(&original, home.join("target/copy"));
-        copy.synchronize().unwrap();
+        let copy = TreeCopy::new(&original, home.join("target/copy")).unwrap();
         assert!(!copy.folder.join("target").exists());
         let written = fs::metadata(copy.folder.join("src/a.rs"))
             .unwrap()
@@ -99,7 +104,8 @@ mod tests {
         assert!(copy.apply(&patch).is_err(), "a patch applies once");
 
         fs::write(copy.folder.join("src/stray.rs"), "").unwrap();
-        copy.synchronize().unwrap();
+        fs::write(original.join("src/a.rs"), "somebody works on it").unwrap();
+        copy.restore().unwrap();
         assert_eq!(
             fs::read_to_string(copy.folder.join("src/a.rs")).unwrap(),
             "one\ntwo\n"
@@ -110,7 +116,7 @@ mod tests {
             .unwrap()
             .modified()
             .unwrap();
-        copy.synchronize().unwrap();
+        copy.restore().unwrap();
         let untouched = fs::metadata(copy.folder.join("src/a.rs"))
             .unwrap()
             .modified()
