@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use super::control::{self, Request};
 use super::layout::{Files, Link, NodeId, PortOffset};
-use super::state::{ClusterState, Condition, Links};
+use super::state::{ClusterState, Condition, Links, NodeState};
 use super::status::{self, Format, Health, Status};
 use super::{down, logs, node_config};
 use crate::workspace;
@@ -270,19 +270,33 @@ pub(super) fn wait_until_settled(files: &Files) -> Result<Status> {
             bail!("node {} has ended\n{}", node.id, describe_log(&node.log));
         }
         if Instant::now() > deadline {
+            let held: Vec<String> = state.nodes.iter().filter_map(held_back).collect();
             let logs: Vec<String> = state
                 .nodes
                 .iter()
                 .map(|node| describe_log(&node.log))
                 .collect();
             bail!(
-                "the cluster was not healthy after {} s: {reason}\n{}",
+                "the cluster was not healthy after {} s: {reason}\n{}{}",
                 HEALTHY_LIMIT.as_secs(),
+                held.concat(),
                 logs.join("\n")
             );
         }
         thread::sleep(POLL_INTERVAL);
     }
+}
+
+/// What somebody did to a node and has to undo.
+fn held_back(node: &NodeState) -> Option<String> {
+    let id = node.id;
+    if node.condition == Condition::Paused {
+        return Some(format!(
+            "node {id} is paused; `cargo xtask cluster resume {id}`\n"
+        ));
+    }
+    node.cut
+        .then(|| format!("node {id} is cut off; `cargo xtask cluster heal {id}`\n"))
 }
 
 fn describe_log(log: &Path) -> String {
