@@ -15,6 +15,8 @@ const NAME: &str = "agreement";
 #[derive(Debug, Default)]
 pub struct CommittedLog {
     terms: Vec<Term>,
+    /// The terms whose leaders committed them; ascending.
+    committed_in: Vec<Term>,
     /// Where each operation took effect: the first of its entries.
     first_of: BTreeMap<u64, LogIndex>,
 }
@@ -75,6 +77,14 @@ impl CommittedLog {
         }
     }
 
+    /// The last entry that was committed by a leader of an earlier term than `term`.
+    pub fn last_before(&self, term: Term) -> Position {
+        let count = self.committed_in.partition_point(|by| *by < term);
+        let index = LogIndex(count as u64);
+        let term = self.term_at(index).unwrap_or_default();
+        Position { term, index }
+    }
+
     /// The term of the committed entry at `index`.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         match usize::try_from(index.0).ok()?.checked_sub(1) {
@@ -102,6 +112,7 @@ impl CommittedLog {
                 self.first_of.entry(command.operation).or_insert(index);
             }
             self.terms.push(term);
+            self.committed_in.extend(moved.leads);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Elections: one leader a term (R5), elected by a majority of admitted disks (R12), with a log
-//! that holds everything ever committed (leader completeness).
+//! that holds everything committed in earlier terms (leader completeness).
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Elections {
                 )
             },
         )?;
-        let last = committed.last();
+        let last = committed.last_before(term);
         ensure(elected.log.contains(last), "leader-completeness", || {
             format!(
                 "node {} leads term {term} without the committed {last:?}; its log ends at {:?}",

@@ -23,6 +23,10 @@ pub enum FaultKind {
     UnsyncedRecovered,
     /// A write became durable, though its process never heard so.
     UnheardWriteKept,
+    /// All processes are killed at once.
+    KillAll,
+    /// All machines lose their power at once.
+    PowerCutAll,
     /// A machine loses its power: silence, and nothing that was not synced.
     PowerCut,
     /// A power cut took back something that had been written.
@@ -66,7 +70,7 @@ pub enum FaultKind {
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 28] = [
+pub const FAULT_KINDS: [FaultKind; 30] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -75,6 +79,8 @@ pub const FAULT_KINDS: [FaultKind; 28] = [
     FaultKind::KillDuringStart,
     FaultKind::UnsyncedRecovered,
     FaultKind::UnheardWriteKept,
+    FaultKind::KillAll,
+    FaultKind::PowerCutAll,
     FaultKind::PowerCut,
     FaultKind::UnsyncedLost,
     FaultKind::Wipe,
@@ -138,6 +144,8 @@ impl FaultKind {
             Self::KillDuringStart => "killed during its first write",
             Self::UnsyncedRecovered => "unsynced frames found by a restart",
             Self::UnheardWriteKept => "write kept though never confirmed",
+            Self::KillAll => "all processes killed",
+            Self::PowerCutAll => "power cut everywhere",
             Self::PowerCut => "power cut",
             Self::UnsyncedLost => "unsynced write lost",
             Self::Wipe => "disk wiped",
@@ -182,9 +190,11 @@ impl FaultCounts {
 }
 
 /// The planned kinds with the weight they have when they are drawn.
-const PLANNED: [(FaultKind, u32); 11] = [
+const PLANNED: [(FaultKind, u32); 13] = [
     (FaultKind::Kill, 20),
     (FaultKind::PowerCut, 10),
+    (FaultKind::KillAll, 1),
+    (FaultKind::PowerCutAll, 1),
     (FaultKind::Wipe, 3),
     (FaultKind::Partition, 10),
     (FaultKind::LeaderIsolated, 10),
@@ -212,8 +222,8 @@ impl FaultMix {
                 random.u32(1..=most)
             }
         };
-        let (kill_before_write, kill_before_synced) = (some(60), some(60));
-        let (kill_after_synced, kill_between_effects) = (some(60), some(20));
+        let (kill_before_write, kill_before_synced) = (some(100), some(100));
+        let (kill_after_synced, kill_between_effects) = (some(100), some(30));
         let (loss, duplicate, late) = (some(800), some(800), some(300));
         let drift_max = u64::from(some(60));
         Self {

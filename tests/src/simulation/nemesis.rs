@@ -90,6 +90,14 @@ impl World {
                 self.faults.add(kind);
                 self.cut_power(node)
             }
+            FaultKind::KillAll => {
+                self.faults.add(kind);
+                (0..self.settings.nodes).try_for_each(|node| self.kill(node))
+            }
+            FaultKind::PowerCutAll => {
+                self.faults.add(kind);
+                (0..self.settings.nodes).try_for_each(|node| self.cut_power(node))
+            }
             FaultKind::Wipe => self.wipe_if_survivable(node),
             FaultKind::Pause if running => {
                 self.faults.add(kind);

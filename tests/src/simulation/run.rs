@@ -17,6 +17,9 @@ const SILENT_REPLACED_WITHIN: u64 = 3_000_000;
 /// One that hands over, from the moment it resigns.
 const HANDED_OVER_WITHIN: u64 = 45_000;
 
+/// How many ends of a leader there are to get over.
+const TURNS: usize = 5;
+
 /// What a run was.
 #[derive(Clone, Debug)]
 pub struct SeedReport {
@@ -120,14 +123,15 @@ impl World {
     /// The ends of a leader that a cluster must get over quickly.
     fn fail_over(&mut self) -> Checked {
         let spare = self.voters_left() > self.settings.nodes / 2 + 1;
-        let first = self.random.usize(0..4);
-        for turn in 0..4 {
+        let first = self.random.usize(0..TURNS);
+        for turn in 0..TURNS {
             let before = self.now;
-            match (first + turn) % 4 {
+            match (first + turn) % TURNS {
                 0 if spare => self.replace_killed_leader()?,
                 1 if spare => self.replace_silent_leader()?,
                 2 => self.hand_over_leadership()?,
                 3 => self.keep_leader_despite_one_cut()?,
+                4 => self.lose_power_everywhere()?,
                 _ => {}
             }
             if self.now > before {
@@ -221,6 +225,22 @@ impl World {
         );
         self.stay_calm()?;
         self.run_until(lasts + 1)
+    }
+
+    /// Everything stops at once and starts again: nothing that was acknowledged is gone, and the
+    /// cluster is back as after one silent leader.
+    fn lose_power_everywhere(&mut self) -> Checked {
+        let leaders = self.checkers.elections.count();
+        self.tell(|_| "the power goes everywhere".to_owned());
+        for node in 0..self.settings.nodes {
+            self.cut_power(node)?;
+        }
+        for node in 0..self.settings.nodes {
+            self.start(node)?;
+        }
+        self.wait_until(SILENT_REPLACED_WITHIN, "led after a power cut", |world| {
+            world.checkers.elections.count() > leaders
+        })
     }
 
     fn come_to_rest(&mut self) -> Checked {
