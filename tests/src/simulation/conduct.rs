@@ -142,7 +142,9 @@ impl World {
         let process = &mut self.processes[node];
         process.disk_held = false;
         let run = process.run;
-        self.queue.push(self.now, Happening::SyncEnds { node, run });
+        if process.writing.is_some() {
+            self.queue.push(self.now, Happening::SyncEnds { node, run });
+        }
     }
 
     /// Lets a message arrive that nobody sent.

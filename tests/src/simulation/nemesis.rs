@@ -4,6 +4,7 @@ use crate::checker::Checked;
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::NetworkMix;
+use crate::simulation::process::Asked;
 use crate::simulation::queue::Happening;
 
 impl World {
@@ -204,14 +205,18 @@ impl World {
             if !self.is_alive(node) || self.processes[node].paused_until.is_some() {
                 return Ok(());
             }
-            self.attempts_made += 1;
-            let attempt = self.attempts_made;
-            let operation = u64::MAX - attempt;
-            self.checkers.history.begins(operation);
-            let what = crate::simulation::process::Asked::Operation(operation);
-            self.ask(node, None, attempt, what)?;
+            self.propose_for_nobody(node)?;
         }
         Ok(())
+    }
+
+    /// A proposal whose client has gone away.
+    pub(super) fn propose_for_nobody(&mut self, node: usize) -> Checked {
+        self.attempts_made += 1;
+        let attempt = self.attempts_made;
+        let operation = u64::MAX - attempt;
+        self.checkers.history.begins(operation);
+        self.ask(node, None, attempt, Asked::Operation(operation))
     }
 
     /// One disk of three voters may go for good, two of five; the lowest node's not before what

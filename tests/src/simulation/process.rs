@@ -40,7 +40,7 @@ pub(crate) struct Process {
     pub(crate) deferred: VecDeque<Happening>,
     /// Its disk takes at least this long for a sync, until a moment.
     pub(crate) slow_disk: Option<(u64, u64)>,
-    /// Syncs do not end (transcripts only).
+    /// Syncs do not end.
     pub(crate) disk_held: bool,
     pub(crate) seen: Seen,
 }

@@ -17,8 +17,9 @@ const SILENT_REPLACED_WITHIN: u64 = 3_000_000;
 /// One that hands over, from the moment it resigns.
 const HANDED_OVER_WITHIN: u64 = 45_000;
 
-/// How many ends of a leader there are to get over.
-const TURNS: usize = 5;
+/// How many ends of a leader there are to get over, and how many of them a run tries.
+const TURNS: usize = 7;
+const TURNS_TRIED: usize = 4;
 
 /// What a run was.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ impl World {
     fn fail_over(&mut self) -> Checked {
         let spare = self.voters_left() > self.settings.nodes / 2 + 1;
         let first = self.random.usize(0..TURNS);
-        for turn in 0..TURNS {
+        for turn in 0..TURNS_TRIED {
             let before = self.now;
             match (first + turn) % TURNS {
                 0 if spare => self.replace_killed_leader()?,
@@ -132,6 +133,8 @@ impl World {
                 2 => self.hand_over_leadership()?,
                 3 => self.keep_leader_despite_one_cut()?,
                 4 => self.lose_power_everywhere()?,
+                5 if spare => self.replace_leader_with_stuck_disk()?,
+                6 => self.silence_leader_that_is_only_heard_from()?,
                 _ => {}
             }
             if self.now > before {
@@ -225,6 +228,40 @@ impl World {
         );
         self.stay_calm()?;
         self.run_until(lasts + 1)
+    }
+
+    /// A leader whose sync does not end makes room (R10).
+    fn replace_leader_with_stuck_disk(&mut self) -> Checked {
+        let leader = self.leader().expect("recovery saw one");
+        let leaders = self.checkers.elections.count();
+        self.tell(|_| "the leader's disk is stuck".to_owned());
+        self.processes[leader].disk_held = true;
+        let what = "a leader with a stuck disk replaced";
+        self.wait_until(SILENT_REPLACED_WITHIN, what, |world| {
+            world.checkers.elections.count() > leaders && !world.processes[leader].leads()
+        })?;
+        self.release_disk(leader);
+        Ok(())
+    }
+
+    /// Fetches reach the leader and its answers reach nobody; the others cannot elect another. A
+    /// leader that gets nothing done resigns (R10).
+    fn silence_leader_that_is_only_heard_from(&mut self) -> Checked {
+        let leader = self.leader().expect("recovery saw one");
+        self.tell(|_| "the leader's word reaches nobody".to_owned());
+        for from in 0..self.settings.nodes {
+            for to in (0..self.settings.nodes).filter(|to| *to != leader && *to != from) {
+                self.network.cut(from, to);
+            }
+        }
+        // A follower that stands at the leader's end keeps up: there must be something to get.
+        self.propose_for_nobody(leader)?;
+        let what = "resigned by a leader that reaches nobody";
+        self.wait_until(SILENT_REPLACED_WITHIN, what, |world| {
+            !world.processes[leader].leads()
+        })?;
+        self.network.heal_all();
+        Ok(())
     }
 
     /// Everything stops at once and starts again: nothing that was acknowledged is gone, and the
