@@ -1,1 +1,24 @@
-//! chat-server
+//! One node of the chat: configuration, two listeners, and requests from JSON to reply.
+//!
+//! Thin on purpose: what is replicated and in which order is `chat-replication`'s business, what the
+//! tables hold is `chat-store`'s. A request is checked on the node that the client reached
+//! ([`request`]), prepared on the leader ([`preparation`]: clock, random numbers, passwords), applied
+//! everywhere ([`state_machine`]), and answered where it came in (`execute`).
+//! The program is [`config::Config::load`], then [`node::run`].
+
+mod chat_service;
+mod cluster_service;
+pub mod config;
+mod deadline;
+mod execute;
+mod listener;
+pub mod node;
+pub mod passwords;
+pub mod preparation;
+pub mod refusal;
+pub mod reply;
+pub mod request;
+mod reset;
+mod sessions;
+pub mod state_machine;
+pub mod token;

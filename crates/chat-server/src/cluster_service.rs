@@ -1,0 +1,125 @@
+//! `cluster.v1.Cluster`: how this node sees itself, and on the peer listener the operator's calls.
+
+use std::time::{Duration, Instant};
+
+use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
+use chat_proto::cluster::v1::{
+    FollowerStatus, HandOverRequest, HandOverResponse, StatusRequest, StatusResponse,
+};
+use chat_replication::Handle;
+use tonic::{Request, Response, Status};
+
+/// How long a hand-over waits to learn who leads next.
+const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Answers operators; what it lets them do depends on the listener.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterService {
+    replica: Handle,
+    node_id: u64,
+    started: Instant,
+    listener: Listener,
+}
+
+/// Who can reach a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// Anybody: they may look.
+    Client,
+    /// Peers and operators: they may change.
+    Peer,
+}
+
+impl ClusterService {
+    pub(crate) fn new(replica: Handle, node_id: u64, started: Instant, listener: Listener) -> Self {
+        Self {
+            replica,
+            node_id,
+            started,
+            listener,
+        }
+    }
+
+    pub(crate) fn into_server(self) -> ClusterServer<Self> {
+        ClusterServer::new(self)
+    }
+
+    fn response(&self, status: chat_replication::Status) -> StatusResponse {
+        let milliseconds =
+            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let follower = |follower: chat_replication::FollowerStatus| FollowerStatus {
+            node_id: follower.node_id,
+            voter: follower.voter,
+            matched_index: follower.matched_index,
+            last_contact_ms: follower.last_contact.map(milliseconds),
+        };
+        StatusResponse {
+            node_id: self.node_id,
+            role: status.role.to_owned(),
+            term: status.term,
+            leader_id: status.leader_id.unwrap_or(0),
+            last_index: status.last_index,
+            commit_index: status.commit_index,
+            applied_index: status.applied_index,
+            followers: status.followers.into_iter().map(follower).collect(),
+            // A node whose storage is not does not answer: it has stopped.
+            storage_state: "ok".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: milliseconds(self.started.elapsed()),
+            cluster_id: status
+                .cluster_id
+                .map(|id| format!("{id:032x}"))
+                .unwrap_or_default(),
+            storage_id: format!("{:032x}", status.storage_id),
+            storage_bytes: status.storage_bytes,
+            voter_ids: status.voter_ids,
+            elections_won: status.elections_won,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for ClusterService {
+    async fn status(
+        &self,
+        _request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let status = self.replica.status().await.map_err(stopped)?;
+        Ok(Response::new(self.response(status)))
+    }
+
+    async fn hand_over(
+        &self,
+        _request: Request<HandOverRequest>,
+    ) -> Result<Response<HandOverResponse>, Status> {
+        if self.listener == Listener::Client {
+            return Err(Status::unimplemented(
+                "the operator's calls are on the peer listener",
+            ));
+        }
+        let leadership = self.replica.leadership();
+        if !leadership.leads {
+            let leader = leadership
+                .leader_id
+                .map_or("unknown".to_owned(), |id| id.to_string());
+            let problem = format!(
+                "node {} does not lead; the leader is {leader}",
+                self.node_id
+            );
+            return Err(Status::failed_precondition(problem));
+        }
+        self.replica.hand_over().await.map_err(stopped)?;
+        let mut watched = self.replica.watch_leadership();
+        let next = watched.wait_for(|now| now.term > leadership.term && now.leader_id.is_some());
+        let leader_id = match tokio::time::timeout(NEXT_LEADER_TIMEOUT, next).await {
+            Ok(Ok(now)) => now.leader_id.unwrap_or(0),
+            // Nobody yet, or the replica stopped meanwhile.
+            Ok(Err(_)) | Err(_) => 0,
+        };
+        Ok(Response::new(HandOverResponse { leader_id }))
+    }
+}
+
+fn stopped(reason: chat_replication::Stopped) -> Status {
+    Status::unavailable(reason.to_string())
+}

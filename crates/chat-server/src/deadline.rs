@@ -1,0 +1,72 @@
+//! Until when a client waits: its `grpc-timeout`, within bounds.
+
+use std::time::{Duration, Instant};
+
+use tonic::metadata::MetadataMap;
+
+/// For a client that does not say.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// The longest that is held on to; every layer further in has a limit above it.
+const TIMEOUT_MAX: Duration = Duration::from_secs(30);
+/// We answer this much before the client gives up, so that it learns what happened.
+const ANSWER_MARGIN_MAX: Duration = Duration::from_millis(50);
+
+/// The moment by which the request that came with `metadata` must be answered.
+pub(crate) fn of(metadata: &MetadataMap, now: Instant) -> Instant {
+    let asked = metadata
+        .get("grpc-timeout")
+        .and_then(|value| parse(value.to_str().ok()?));
+    let timeout = asked.unwrap_or(TIMEOUT_DEFAULT).min(TIMEOUT_MAX);
+    now + timeout - ANSWER_MARGIN_MAX.min(timeout / 4)
+}
+
+/// At most eight digits and a unit, as gRPC writes it.
+fn parse(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tonic::metadata::MetadataMap;
+
+    fn check(timeout: Option<&str>, expected: Duration) {
+        let mut metadata = MetadataMap::new();
+        if let Some(timeout) = timeout {
+            metadata.insert("grpc-timeout", timeout.parse().unwrap());
+        }
+        let now = Instant::now();
+        assert_eq!(super::of(&metadata, now) - now, expected, "{timeout:?}");
+    }
+
+    #[test]
+    fn a_deadline_has_bounds() {
+        check(None, Duration::from_millis(4_950));
+        check(Some("100m"), Duration::from_millis(75));
+        check(Some("2S"), Duration::from_millis(1_950));
+        check(Some("2000000u"), Duration::from_millis(1_950));
+        check(Some("0n"), Duration::ZERO);
+        check(Some("99999999H"), Duration::from_millis(29_950));
+    }
+
+    #[test]
+    fn what_is_no_timeout_is_ignored() {
+        for wrong in ["", "S", "1", "-1S", "1s", "123456789S", "1.5S", "é"] {
+            assert_eq!(super::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A listening address, and serving on it until told to stop.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+/// A connection that says nothing is asked whether it is there after this long…
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// …and closed when it does not answer for this long.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests under way on one connection; a client that wants more waits on its side.
+const STREAMS_MAX: u32 = 512;
+/// Names, tokens and trace ids fit many times over.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Above every deadline that requests have themselves: the last resort.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// An address that nobody else can take any more.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("{address} is taken by another process")]
+    Taken { address: String },
+    #[error("{address} cannot be listened on: {source}")]
+    Refused { address: String, source: io::Error },
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
+        let address = address.to_owned();
+        match TcpListener::bind(&address).await {
+            Ok(socket) => Ok(Self { socket }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(ListenError::Taken { address })
+            }
+            Err(source) => Err(ListenError::Refused { address, source }),
+        }
+    }
+
+    /// Serves until `stop` turns true; then finishes what is under way.
+    pub(crate) async fn serve(
+        self,
+        routes: Routes,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), tonic::transport::Error> {
+        let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
+        let stopped = async move {
+            // Whoever could say so is gone: that means stop too.
+            drop(stop.wait_for(|stop| *stop).await);
+        };
+        Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
+            .timeout(REQUEST_TIMEOUT)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, stopped)
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Listener;
+
+    #[tokio::test]
+    async fn a_taken_address_is_one_sentence() {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.socket.local_addr().unwrap().to_string();
+        let error = Listener::bind(&address).await.unwrap_err().to_string();
+        assert_eq!(error, format!("{address} is taken by another process"));
+        let error = Listener::bind("127.0.0.1:no")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("127.0.0.1:no cannot be listened on: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! A node's life: take the addresses, open the data, start the replica, serve, and leave in order.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chat_replication::{Handle, NodeAddress, Options, StartError, Stopped, Timing};
+use chat_store::{ChatReader, ChatState, StateError};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tonic::service::Routes;
+
+use crate::chat_service::ChatService;
+use crate::cluster_service::{self, ClusterService};
+use crate::config::Config;
+use crate::execute::Executor;
+use crate::listener::{ListenError, Listener};
+use crate::passwords::{PasswordError, Passwords};
+use crate::preparation::Preparation;
+use crate::reset::{ResetError, reset};
+use crate::state_machine::ChatMachine;
+
+/// How long what is under way may take once the node is told to stop. Connections that stay open
+/// beyond it are cut by the end of the process.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Whether the node starts with what it has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// With what is there.
+    Keep,
+    /// With an empty disk: what is there is deleted.
+    Reset,
+}
+
+/// Why a node did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct NodeError {
+    sentence: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Reset(#[from] ResetError),
+    #[error("passwords cannot be hashed")]
+    Passwords(#[from] PasswordError),
+    #[error("the data in {directory} cannot be used")]
+    State {
+        directory: PathBuf,
+        source: StateError,
+    },
+    #[error("the data in {directory} cannot be used")]
+    Start {
+        directory: PathBuf,
+        source: StartError,
+    },
+    #[error(transparent)]
+    Stopped(Stopped),
+    #[error("a listener failed")]
+    Serve(#[source] tonic::transport::Error),
+    #[error("a listener ended by itself")]
+    Ended,
+}
+
+impl From<Failure> for NodeError {
+    /// The whole chain of causes, in one line.
+    fn from(failure: Failure) -> Self {
+        let mut sentence = failure.to_string();
+        let mut cause = std::error::Error::source(&failure);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors repeat their source.
+            if !sentence.ends_with(&text) {
+                sentence.push_str(": ");
+                sentence.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self {
+            sentence: sentence.replace('\n', " "),
+        }
+    }
+}
+
+/// Runs node `id` until `stop` completes, or until it cannot go on.
+///
+/// # Errors
+///
+/// Why it did not start or stopped by itself, in one sentence. Before it listens on both addresses
+/// nothing is changed.
+pub async fn run(
+    id: u64,
+    config: &Config,
+    data: Data,
+    stop: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let mut node = start(id, config, data).await?;
+    tracing::info!(id, version = env!("CARGO_PKG_VERSION"), "the node serves");
+    tokio::select! {
+        () = stop => {
+            tracing::info!("the node stops");
+            node.leave().await;
+            Ok(())
+        }
+        reason = node.replica.stopped() => Err(Failure::Stopped(reason).into()),
+        ended = &mut node.clients => Err(listener_ended(ended).into()),
+        ended = &mut node.peers => Err(listener_ended(ended).into()),
+    }
+}
+
+/// A node that serves.
+struct Running {
+    replica: Handle,
+    chat: ChatService,
+    stop_clients: watch::Sender<bool>,
+    stop_peers: watch::Sender<bool>,
+    clients: Serving,
+    peers: Serving,
+}
+
+type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
+
+async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure> {
+    let started = Instant::now();
+    let own = config
+        .node(id)
+        .expect("the configuration was checked for this node");
+    let client_address = config.listen.client.as_ref().unwrap_or(&own.client_address);
+    let peer_address = config.listen.peer.as_ref().unwrap_or(&own.peer_address);
+    let client_listener = Listener::bind(client_address).await?;
+    let peer_listener = Listener::bind(peer_address).await?;
+    let directory = config.data_directory(id);
+    if data == Data::Reset {
+        reset(&directory)?;
+    }
+    let (replica, reader) = start_replica(id, config, directory).await?;
+
+    let cluster =
+        |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
+    let executor = Executor::new(replica.clone(), reader);
+    let chat = ChatService::new(executor, replica.clone(), &config.nodes);
+    let client_routes = Routes::new(chat.clone().into_server())
+        .add_service(cluster(cluster_service::Listener::Client));
+    let peer_routes =
+        Routes::new(replica.service()).add_service(cluster(cluster_service::Listener::Peer));
+    let (stop_clients, clients_stopped) = watch::channel(false);
+    let (stop_peers, peers_stopped) = watch::channel(false);
+    Ok(Running {
+        chat,
+        stop_clients,
+        stop_peers,
+        clients: serve(client_listener, client_routes, clients_stopped),
+        peers: serve(peer_listener, peer_routes, peers_stopped),
+        replica,
+    })
+}
+
+async fn start_replica(
+    id: u64,
+    config: &Config,
+    directory: PathBuf,
+) -> Result<(Handle, ChatReader), Failure> {
+    let passwords = Passwords::new(config.passwords)?;
+    let opening = directory.clone();
+    let opened = tokio::task::spawn_blocking(move || ChatState::open(&opening)).await;
+    let opened = opened.expect("opening the state does not panic");
+    let (state, reader) = opened.map_err(|source| Failure::State {
+        directory: directory.clone(),
+        source,
+    })?;
+    let preparation = Preparation::new(reader.clone(), passwords);
+    let address = |node: &crate::config::Node| NodeAddress {
+        id: node.id,
+        address: node.peer_address.clone(),
+    };
+    let options = Options {
+        node_id: id,
+        nodes: config.nodes.iter().map(address).collect(),
+        directory: directory.clone(),
+        timing: Timing {
+            heartbeat_interval: config.timing.heartbeat_interval(),
+            election_timeout: config.timing.election_timeout(),
+        },
+        limits: chat_replication::Limits::default(),
+    };
+    let starting = chat_replication::start(options, ChatMachine::new(state), preparation.clone());
+    let replica = starting
+        .await
+        .map_err(|source| Failure::Start { directory, source })?;
+    preparation.attach(replica.clone());
+    Ok((replica, reader))
+}
+
+fn serve(listener: Listener, routes: Routes, stop: watch::Receiver<bool>) -> Serving {
+    tokio::spawn(listener.serve(routes, stop))
+}
+
+/// Nobody told it to end: a node that cannot be reached must not go on leading.
+fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>) -> Failure {
+    match ended {
+        Ok(Err(error)) => Failure::Serve(error),
+        Ok(Ok(())) | Err(_) => Failure::Ended,
+    }
+}
+
+impl Running {
+    /// Refuses what is new, hands leadership over, finishes what is under way, and stops.
+    async fn leave(self) {
+        self.chat.refuse_new();
+        // A replica that has stopped has nothing to hand over.
+        drop(self.replica.hand_over().await);
+        self.stop_clients.send_replace(true);
+        finish("clients", self.clients).await;
+        self.replica.shutdown().await;
+        self.stop_peers.send_replace(true);
+        finish("peers", self.peers).await;
+    }
+}
+
+async fn finish(whose: &str, serving: Serving) {
+    if tokio::time::timeout(FINISH_TIMEOUT, serving).await.is_err() {
+        tracing::warn!("connections of {whose} are still open, and are cut");
+    }
+}

@@ -1,0 +1,246 @@
+//! What only the leader does, before anything is appended: the clock, the random numbers and the
+//! passwords (R16).
+//!
+//! A request arrives as `forwarded.v1.Request`, from this node's own edge or from another's, and
+//! leaves as a `storage.v1.Command`. A command that applying would not understand stops every node
+//! for good, so what it depends on is checked here once more.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
+use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
+use chat_store::{ChatReader, StateError};
+use prost::Message as _;
+
+use crate::passwords::{PasswordError, Passwords};
+use crate::request::Digest;
+use crate::token::Token;
+use forwarded::Refusal;
+use forwarded::answer::Result as AnswerResult;
+use forwarded::request::Operation;
+
+/// How long a login waits for the leader to confirm that it leads. The client's own deadline is
+/// known to the edge alone.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The leader's part of every change.
+#[derive(Clone, Debug)]
+pub struct Preparation {
+    reader: ChatReader,
+    passwords: Passwords,
+    /// Set once the replica has started, which needs the preparation first.
+    replica: Arc<OnceLock<Handle>>,
+}
+
+/// Why a request cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+enum PreparationError {
+    #[error("the forwarded request cannot be understood")]
+    Malformed,
+    #[error("leadership cannot be confirmed")]
+    Read(#[from] ReadError),
+    #[error("an account cannot be read")]
+    State(#[from] StateError),
+    #[error("a password cannot be checked")]
+    Password(#[from] PasswordError),
+    #[error("the operating system has no randomness")]
+    Randomness(#[from] getrandom::Error),
+}
+
+impl Preparation {
+    /// Prepares requests against what `reader` sees.
+    pub fn new(reader: ChatReader, passwords: Passwords) -> Self {
+        Self {
+            reader,
+            passwords,
+            replica: Arc::default(),
+        }
+    }
+
+    /// Logins need the replica to confirm that it leads.
+    pub fn attach(&self, replica: Handle) {
+        // Who attaches twice attaches the same.
+        drop(self.replica.set(replica));
+    }
+
+    async fn prepare_request(&self, request: Bytes) -> Result<Prepared, PreparationError> {
+        let Ok(request) = forwarded::Request::decode(request) else {
+            return Err(PreparationError::Malformed);
+        };
+        let id = request.request_id;
+        if id.len() != 16 {
+            return Err(PreparationError::Malformed);
+        }
+        match request.operation.ok_or(PreparationError::Malformed)? {
+            Operation::SendMessage(message) => send_message(id, message),
+            Operation::CreateUser(user) => self.create_user(id, user).await,
+            Operation::Login(login) => self.login(id, login).await,
+        }
+    }
+
+    async fn create_user(
+        &self,
+        id: Vec<u8>,
+        user: forwarded::CreateUser,
+    ) -> Result<Prepared, PreparationError> {
+        let password_hash = self.passwords.hash(Digest(user.digest)).await?;
+        let token = Token::draw()?;
+        let operation = storage::command::Operation::CreateUser(storage::CreateUser {
+            username: user.username,
+            password_hash,
+            token_hash: Bytes::copy_from_slice(&token.hash().0),
+        });
+        Ok(append(
+            id,
+            operation,
+            Box::new(|outcome| opened(outcome, token)),
+        ))
+    }
+
+    /// An account that was created an instant ago is found: the read is linearizable (R14).
+    async fn login(
+        &self,
+        id: Vec<u8>,
+        login: forwarded::Login,
+    ) -> Result<Prepared, PreparationError> {
+        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
+        replica.read(Instant::now() + READ_TIMEOUT).await?;
+        let account = self.reader.account(&login.username).await?;
+        let stored = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
+        let proven = self.passwords.verify(Digest(login.digest), stored).await?;
+        let Some(account) = account.filter(|_| proven) else {
+            return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
+        };
+        let token = Token::draw()?;
+        let operation = storage::command::Operation::CreateSession(storage::CreateSession {
+            username: account.username,
+            credential: Some(storage::Credential {
+                incarnation: account.credential.incarnation.0,
+                version: account.credential.version.0,
+            }),
+            token_hash: Bytes::copy_from_slice(&token.hash().0),
+        });
+        Ok(append(
+            id,
+            operation,
+            Box::new(|outcome| opened(outcome, token)),
+        ))
+    }
+}
+
+impl Prepare for Preparation {
+    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
+        Box::pin(async {
+            self.prepare_request(request).await.unwrap_or_else(|error| {
+                let refusal = error.refusal();
+                if refusal == Refusal::Internal {
+                    let source = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(source, "{error}");
+                }
+                Prepared::Answer(refused(refusal))
+            })
+        })
+    }
+}
+
+impl PreparationError {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Password(PasswordError::Overloaded) | Self::Read(ReadError::Overloaded) => {
+                Refusal::Overloaded
+            }
+            Self::Read(_) => Refusal::NoLeader,
+            Self::Malformed | Self::State(_) | Self::Password(_) | Self::Randomness(_) => {
+                Refusal::Internal
+            }
+        }
+    }
+}
+
+/// The hot path: no query, no wait.
+fn send_message(
+    id: Vec<u8>,
+    message: forwarded::SendMessage,
+) -> Result<Prepared, PreparationError> {
+    if message.token_hash.len() != 32 || message.credential.is_none() {
+        return Err(PreparationError::Malformed);
+    }
+    let operation = storage::command::Operation::SendMessage(storage::SendMessage {
+        token_hash: message.token_hash.into(),
+        credential: message.credential,
+        message_id: message.message_id,
+        sender: message.sender,
+        recipient: message.recipient,
+        body: message.body,
+    });
+    Ok(append(id, operation, Box::new(sent)))
+}
+
+fn append(id: Vec<u8>, operation: storage::command::Operation, finish: Finish) -> Prepared {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let command = storage::Command {
+        request_id: id.into(),
+        // A clock before 1970 is as wrong as one that runs backwards, which applying corrects.
+        time: now.map_or(0.0, |since| since.as_secs_f64()),
+        operation: Some(operation),
+    };
+    Prepared::Append {
+        command: command.encode_to_vec().into(),
+        finish,
+    }
+}
+
+fn opened(outcome: Bytes, token: Token) -> Bytes {
+    let unread = match result(outcome) {
+        Some(storage::outcome::Result::Created(_)) => 0,
+        Some(storage::outcome::Result::SessionCreated(session)) => session.unread,
+        other => return refused(refusal(other, Refusal::InvalidCredentials)),
+    };
+    answer(AnswerResult::SessionOpened(forwarded::SessionOpened {
+        token: token.into_text(),
+        unread,
+    }))
+}
+
+fn sent(outcome: Bytes) -> Bytes {
+    match result(outcome) {
+        Some(storage::outcome::Result::Sent(sent)) => answer(AnswerResult::Sent(sent)),
+        other => refused(refusal(other, Refusal::Unauthenticated)),
+    }
+}
+
+fn result(outcome: Bytes) -> Option<storage::outcome::Result> {
+    storage::Outcome::decode(outcome).ok()?.result
+}
+
+/// `unauthenticated` is what it means here that an account is no longer what the leader checked.
+fn refusal(outcome: Option<storage::outcome::Result>, unauthenticated: Refusal) -> Refusal {
+    let Some(storage::outcome::Result::Error(error)) = outcome else {
+        return Refusal::Internal;
+    };
+    match error.code() {
+        storage::ErrorCode::UsernameTaken => Refusal::UsernameTaken,
+        storage::ErrorCode::AlreadyCreatedByThisRequest => Refusal::AlreadyCreatedByThisRequest,
+        storage::ErrorCode::RecipientNotFound => Refusal::RecipientNotFound,
+        storage::ErrorCode::DuplicateMessage => Refusal::DuplicateMessage,
+        storage::ErrorCode::Unauthenticated => unauthenticated,
+        storage::ErrorCode::Unspecified => Refusal::Internal,
+    }
+}
+
+fn refused(refusal: Refusal) -> Bytes {
+    answer(AnswerResult::Refused(refusal.into()))
+}
+
+fn answer(result: AnswerResult) -> Bytes {
+    let answer = forwarded::Answer {
+        result: Some(result),
+    };
+    answer.encode_to_vec().into()
+}

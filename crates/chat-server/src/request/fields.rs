@@ -1,0 +1,150 @@
+//! The values of a request's fields, each with its limit.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+use uuid::Uuid;
+
+use super::InvalidRequest;
+
+/// The longest username, in characters after normalisation.
+const USERNAME_CHARACTERS_MAX: usize = 64;
+/// The longest body, in bytes of UTF-8.
+const BODY_BYTES_MAX: usize = 16_384;
+/// A SHA-256 in hexadecimal.
+const DIGEST_LENGTH: usize = 64;
+/// A UUID with its hyphens.
+const UUID_LENGTH: usize = 36;
+
+/// A client's name for a request, the same on every retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub Uuid);
+
+/// A message's name, in the canonical form in which it is stored and compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageId(pub String);
+
+/// An account's name in NFC: names that differ in normalisation only are one name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Username(pub String);
+
+/// What a message says. Kept out of `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MessageBody(pub String);
+
+/// The client's digest of a password, as good as the password. Kept out of `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digest(pub String);
+
+impl RequestId {
+    pub(super) fn parse(field: &str, text: &str) -> Result<Self, InvalidRequest> {
+        parse_uuid(field, text).map(Self)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl MessageId {
+    pub(super) fn parse(field: &str, text: &str) -> Result<Self, InvalidRequest> {
+        Ok(Self(parse_uuid(field, text)?.to_string()))
+    }
+}
+
+impl Username {
+    pub(super) fn parse(field: &str, text: Cow<'_, str>) -> Result<Self, InvalidRequest> {
+        let name = if is_nfc(&text) {
+            text.into_owned()
+        } else {
+            text.nfc().collect()
+        };
+        let length = name.chars().count();
+        if length == 0 || length > USERNAME_CHARACTERS_MAX {
+            let problem = format!("must be 1 to {USERNAME_CHARACTERS_MAX} characters long");
+            return Err(InvalidRequest::new(field, problem));
+        }
+        if name.chars().any(is_deceptive) {
+            let problem = "must not contain control, bidi or zero-width characters";
+            return Err(InvalidRequest::new(field, problem));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Digest {
+    pub(super) fn parse(field: &str, text: Cow<'_, str>) -> Result<Self, InvalidRequest> {
+        let hexadecimal = text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() != DIGEST_LENGTH || !hexadecimal {
+            let problem = "must be the SHA-256 of the password, 64 lower-case hex digits";
+            return Err(InvalidRequest::new(field, problem));
+        }
+        Ok(Self(text.into_owned()))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+impl MessageBody {
+    pub(super) fn parse(field: &str, text: Cow<'_, str>) -> Result<Self, InvalidRequest> {
+        if text.is_empty() || text.len() > BODY_BYTES_MAX {
+            let problem = format!("must be 1 to {BODY_BYTES_MAX} bytes of UTF-8");
+            return Err(InvalidRequest::new(field, problem));
+        }
+        Ok(Self(text.into_owned()))
+    }
+}
+
+impl fmt::Debug for MessageBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageBody({} bytes)", self.0.len())
+    }
+}
+
+fn parse_uuid(field: &str, text: &str) -> Result<Uuid, InvalidRequest> {
+    // `Uuid` also reads braces, URNs and digits without hyphens.
+    let uuid = if text.len() == UUID_LENGTH {
+        Uuid::try_parse(text).ok()
+    } else {
+        None
+    };
+    uuid.ok_or_else(|| {
+        InvalidRequest::new(
+            field,
+            "must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8",
+        )
+    })
+}
+
+/// Characters that are not seen, or change how others are seen: one name could look like another.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            // Bidirectional marks, embeddings, overrides and isolates.
+            '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+            // Of no width, or not drawn.
+            | '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2065}'
+            | '\u{206A}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+            | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}'
+            // Ends of lines and paragraphs.
+            | '\u{2028}' | '\u{2029}'
+        )
+}

@@ -1,0 +1,72 @@
+//! Reading JSON, and saying where it is wrong, without repeating what was there: it may be a secret
+//! in the wrong place.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::InvalidRequest;
+
+/// The most of a parser's complaint that is passed on, in characters.
+const PROBLEM_CHARACTERS_MAX: usize = 200;
+
+/// A `T` from a JSON object. Left alone, serde would also read one from an array of its fields.
+pub(super) struct Object<T>(pub(super) T);
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for Object<T> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+impl<'a, T: Deserialize<'a>> Visitor<'a> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// Reads `text` as a `T`. Only a text that is wrong is read again, by a slower parser that knows
+/// which field it is at.
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRequest> {
+    let read: Result<Object<T>, _> = serde_json::from_str(text);
+    read.or_else(|_| explain(text)).map(|Object(value)| value)
+}
+
+fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRequest> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "request" } else { &path };
+        refusal(field, error.inner())
+    })?;
+    parser.end().map_err(|error| refusal("request", &error))?;
+    Ok(value)
+}
+
+fn refusal(field: &str, error: &serde_json::Error) -> InvalidRequest {
+    let said = error.to_string();
+    let problem = match said.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => {
+            format!("must be {}", expected.replace("u64", "a whole number"))
+        }
+        _ => said,
+    };
+    InvalidRequest::new(
+        field,
+        problem
+            .chars()
+            .take(PROBLEM_CHARACTERS_MAX)
+            .collect::<String>(),
+    )
+}

@@ -1,0 +1,330 @@
+//! Every limit and every malformed request, and what is said about it.
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use super::{ChatRequest, REQUEST_BYTES_MAX};
+
+const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+
+fn digest() -> String {
+    "0123456789abcdef".repeat(4)
+}
+
+fn credentials() -> Value {
+    json!({"id": ID, "request_type": "LOGIN", "username": "alice", "password": digest()})
+}
+
+fn send() -> Value {
+    let message = json!({"id": ID, "sender": "alice", "recipient": "bob", "body": "hi"});
+    json!({"id": ID, "request_type": "SEND_MESSAGE", "message": message})
+}
+
+fn inbox() -> Value {
+    json!({"id": ID, "request_type": "GET_MESSAGES", "username": "alice"})
+}
+
+/// `request` with `value` at the place that `pointer` names.
+fn with(mut request: Value, pointer: &str, value: Value) -> String {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    request.pointer_mut(parent).unwrap()[key] = value;
+    request.to_string()
+}
+
+fn check_refusal(text: &str, expected: Expect) {
+    expected.assert_eq(&ChatRequest::parse(text).unwrap_err().to_string());
+}
+
+fn check_accepted(text: &str) -> ChatRequest {
+    ChatRequest::parse(text).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+#[test]
+fn well_formed_requests_are_read() {
+    let read = [
+        json!({"id": ID, "request_type": "CREATE_USER", "username": "alice", "password": digest()}),
+        credentials(),
+        send(),
+        inbox(),
+    ];
+    let names: Vec<&str> = read
+        .iter()
+        .map(|text| check_accepted(&text.to_string()).name())
+        .collect();
+    assert_eq!(
+        names,
+        ["CREATE_USER", "LOGIN", "SEND_MESSAGE", "GET_MESSAGES"]
+    );
+}
+
+#[test]
+fn malformed_json_is_refused() {
+    check_refusal(
+        "",
+        expect!["request: EOF while parsing a value at line 1 column 0"],
+    );
+    check_refusal(
+        "[]",
+        expect!["request: must be an object at line 1 column 0"],
+    );
+    check_refusal(
+        "{}",
+        expect!["request: missing field `request_type` at line 1 column 2"],
+    );
+    check_refusal(
+        "{\"request_type\":",
+        expect!["request_type: EOF while parsing a value at line 1 column 16"],
+    );
+    check_refusal(
+        &format!("{} x", inbox()),
+        expect!["request: trailing characters at line 1 column 96"],
+    );
+    check_refusal(
+        &"[".repeat(100_000),
+        expect!["request: must be an object at line 1 column 0"],
+    );
+    check_refusal(
+        &" ".repeat(REQUEST_BYTES_MAX + 1),
+        expect!["request: must be at most 131072 bytes of JSON"],
+    );
+    let twice = format!("{{\"username\":\"a\",{}", &inbox().to_string()[1..]);
+    check_refusal(
+        &twice,
+        expect!["request: duplicate field `username` at line 1 column 100"],
+    );
+}
+
+#[test]
+fn deep_json_is_refused() {
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    let text = inbox().to_string().replace("\"alice\"", &deep);
+    check_refusal(
+        &text,
+        expect!["username: must be a string at line 1 column 86"],
+    );
+    let text = send()
+        .to_string()
+        .replace("\"body\"", &format!("\"timestamp\":{deep},\"body\""));
+    assert!(
+        ChatRequest::parse(&text).is_ok(),
+        "what is ignored is skipped without recursion"
+    );
+}
+
+#[test]
+fn unknown_fields_and_types_are_refused() {
+    check_refusal(
+        &with(inbox(), "/request_type", json!("DROP_TABLES")),
+        expect!["request_type: must be one of CREATE_USER, LOGIN, SEND_MESSAGE, GET_MESSAGES"],
+    );
+    check_refusal(
+        &with(inbox(), "/request_type", json!(7)),
+        expect!["request_type: must be a string at line 1 column 61"],
+    );
+    check_refusal(
+        &with(inbox(), "/colour", json!("red")),
+        expect![
+            "colour: unknown field `colour`, expected one of `id`, `request_type`, `username`, `limit`, `after`, `unread_only`, `oldest_first` at line 1 column 9"
+        ],
+    );
+    check_refusal(
+        &with(send(), "/message/colour", json!("red")),
+        expect![
+            "message.colour: unknown field `colour`, expected one of `id`, `sender`, `recipient`, `body`, `timestamp` at line 1 column 76"
+        ],
+    );
+    check_refusal(
+        &with(credentials(), "/token", json!("x")),
+        expect![
+            "token: unknown field `token`, expected one of `id`, `request_type`, `username`, `password` at line 1 column 153"
+        ],
+    );
+    check_refusal(
+        &with(send(), "/message", json!("hi")),
+        expect!["message: must be an object at line 1 column 59"],
+    );
+    check_refusal(
+        &with(send(), "/message/body", json!(1)),
+        expect!["message.body: must be a string at line 1 column 64"],
+    );
+    check_refusal(
+        &with(inbox(), "/unread_only", json!("yes")),
+        expect!["unread_only: must be a boolean at line 1 column 94"],
+    );
+    check_refusal(
+        &with(inbox(), "/limit", json!(-1)),
+        expect!["limit: must be a whole number at line 1 column 55"],
+    );
+    check_refusal(
+        &with(inbox(), "/username", Value::Null),
+        expect!["username: must be a string at line 1 column 90"],
+    );
+}
+
+#[test]
+fn objects_are_not_arrays() {
+    let fields = json!([ID, "LOGIN", "alice", digest()]).to_string();
+    check_refusal(
+        &fields,
+        expect!["request: must be an object at line 1 column 0"],
+    );
+    check_refusal(
+        &with(send(), "/message", json!([ID, "alice", "bob", "hi"])),
+        expect!["message: must be an object at line 1 column 55"],
+    );
+}
+
+#[test]
+fn what_was_there_is_not_repeated() {
+    for text in [
+        with(inbox(), "/limit", json!("canary")),
+        with(send(), "/message", json!("canary, expected canary")),
+        with(credentials(), "/password", json!("canary")),
+        with(send(), "/message/body", json!(["canary"])),
+        with(inbox(), "/after", json!("canary")),
+    ] {
+        let refusal = ChatRequest::parse(&text).unwrap_err().to_string();
+        assert!(!refusal.contains("canary"), "{refusal}");
+    }
+}
+
+#[test]
+fn ids_are_uuids() {
+    check_refusal(
+        &with(inbox(), "/id", json!("1")),
+        expect!["id: must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8"],
+    );
+    check_refusal(
+        &with(inbox(), "/id", json!("67e5504410b1426f9247bb680e5fe0c8")),
+        expect!["id: must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8"],
+    );
+    check_refusal(
+        &with(send(), "/message/id", json!("")),
+        expect!["message.id: must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8"],
+    );
+    let upper = with(send(), "/message/id", json!(ID.to_uppercase()));
+    let ChatRequest::SendMessage(message) = check_accepted(&upper) else {
+        panic!("it is a message");
+    };
+    assert_eq!(message.message_id.0, ID, "one id has one form");
+}
+
+#[test]
+fn usernames_have_limits() {
+    check_refusal(
+        &with(inbox(), "/username", json!("")),
+        expect!["username: must be 1 to 64 characters long"],
+    );
+    check_refusal(
+        &with(inbox(), "/username", json!("x".repeat(65))),
+        expect!["username: must be 1 to 64 characters long"],
+    );
+    check_refusal(
+        &with(send(), "/message/recipient", json!("a\u{202e}b")),
+        expect!["message.recipient: must not contain control, bidi or zero-width characters"],
+    );
+    for deceptive in [
+        "a\nb",
+        "a\u{7f}",
+        "a\u{200b}",
+        "\u{feff}a",
+        "a\u{2066}",
+        "a\u{ad}b",
+        "a\u{2028}",
+    ] {
+        let text = with(credentials(), "/username", json!(deceptive));
+        assert!(ChatRequest::parse(&text).is_err(), "{deceptive:?}");
+    }
+    check_accepted(&with(inbox(), "/username", json!("é".repeat(64))));
+    // 128 characters that NFC makes 64 of.
+    check_accepted(&with(inbox(), "/username", json!("e\u{301}".repeat(64))));
+}
+
+#[test]
+fn names_that_differ_in_normalisation_are_one_name() {
+    let name = |text: &str| match check_accepted(&with(inbox(), "/username", json!(text))) {
+        ChatRequest::GetMessages(inbox) => inbox.username.0,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name("Zoe\u{308}"), name("Zo\u{eb}"));
+    assert_ne!(name("zoe"), name("Zoe"));
+}
+
+#[test]
+fn digests_are_lower_case_hex() {
+    for wrong in [
+        digest().to_uppercase(),
+        digest()[1..].to_owned(),
+        format!("{}0", digest()),
+        "g".repeat(64),
+    ] {
+        let text = with(credentials(), "/password", json!(wrong));
+        check_refusal(
+            &text,
+            expect![["password: must be the SHA-256 of the password, 64 lower-case hex digits"]],
+        );
+    }
+}
+
+#[test]
+fn bodies_have_limits() {
+    check_refusal(
+        &with(send(), "/message/body", json!("")),
+        expect!["message.body: must be 1 to 16384 bytes of UTF-8"],
+    );
+    check_refusal(
+        &with(send(), "/message/body", json!("x".repeat(16_385))),
+        expect!["message.body: must be 1 to 16384 bytes of UTF-8"],
+    );
+    check_refusal(
+        &with(send(), "/message/body", json!("é".repeat(8_193))),
+        expect!["message.body: must be 1 to 16384 bytes of UTF-8"],
+    );
+    check_accepted(&with(send(), "/message/body", json!("é".repeat(8_192))));
+    check_accepted(&with(
+        send(),
+        "/message/body",
+        json!("\u{0}".repeat(16_384)),
+    ));
+    check_accepted(&with(send(), "/message/timestamp", json!(1.5)));
+}
+
+#[test]
+fn pages_have_limits() {
+    check_refusal(
+        &with(inbox(), "/limit", json!(0)),
+        expect!["limit: must be 1 to 500"],
+    );
+    check_refusal(
+        &with(inbox(), "/limit", json!(501)),
+        expect!["limit: must be 1 to 500"],
+    );
+    check_refusal(
+        &with(inbox(), "/after", json!("soon")),
+        expect!["after: must be the `next` of an earlier reply"],
+    );
+    check_refusal(
+        &with(inbox(), "/after", json!("+1")),
+        expect!["after: must be the `next` of an earlier reply"],
+    );
+    check_refusal(
+        &with(inbox(), "/after", json!("9223372036854775808")),
+        expect!["after: must be the `next` of an earlier reply"],
+    );
+    check_accepted(&with(inbox(), "/limit", json!(500)));
+    check_accepted(&with(inbox(), "/after", json!("17")));
+    check_accepted(&with(inbox(), "/after", Value::Null));
+}
+
+#[test]
+fn secrets_are_not_in_debug_output() {
+    let read = [
+        check_accepted(&credentials().to_string()),
+        check_accepted(&with(send(), "/message/body", json!("canary"))),
+    ];
+    let shown = format!("{read:?}");
+    assert!(
+        !shown.contains(&digest()) && !shown.contains("canary"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,331 @@
+//! One node in this process, asked through gRPC as clients ask: what each request does, and what it
+//! is refused.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "Clippy takes only functions marked as tests for tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use chat_proto::chat::v1::ExecuteRequest;
+use chat_proto::chat::v1::chat_client::ChatClient;
+use chat_proto::cluster::v1::cluster_client::ClusterClient;
+use chat_proto::cluster::v1::{HandOverRequest, StatusRequest};
+use chat_proto::replication::v1::HeartbeatRequest;
+use chat_proto::replication::v1::replication_client::ReplicationClient;
+use chat_server::config::{Config, Node, Storage};
+use chat_server::node::{self, Data};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+/// Far above what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct OneNode {
+    clients: Channel,
+    peers: Channel,
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<Result<(), node::NodeError>>,
+    _directory: tempfile::TempDir,
+}
+
+impl OneNode {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (client_address, peer_address) = (free_address(), free_address());
+        let config = Config {
+            storage: Storage {
+                directory: directory.path().to_owned(),
+            },
+            nodes: vec![Node {
+                id: 1,
+                client_address: client_address.clone(),
+                peer_address: peer_address.clone(),
+            }],
+            ..Config::default()
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let told = async {
+                drop(stopped.await);
+            };
+            node::run(1, &config, Data::Keep, told).await
+        });
+        Self {
+            clients: connect(&client_address).await,
+            peers: connect(&peer_address).await,
+            stop,
+            running,
+            _directory: directory,
+        }
+    }
+
+    async fn ask(&self, request: Value, token: Option<&str>) -> Result<Value, Status> {
+        let mut request = Request::new(ExecuteRequest {
+            request: request.to_string(),
+        });
+        if let Some(token) = token {
+            let authorization = format!("Bearer {token}").parse().unwrap();
+            request
+                .metadata_mut()
+                .insert("authorization", authorization);
+        }
+        let mut stub = ChatClient::new(self.clients.clone());
+        let reply = stub.execute(request).await?.into_inner().response;
+        Ok(serde_json::from_str(&reply).unwrap())
+    }
+
+    /// Signs up, and returns the token.
+    async fn account(&self, name: &str) -> String {
+        let reply = self
+            .ask(sign_up(Uuid::new_v4(), name, "a"), None)
+            .await
+            .unwrap();
+        text(&reply, "token")
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        let stopped = tokio::time::timeout(PATIENCE, self.running).await;
+        stopped.expect("a node stops in time").unwrap().unwrap();
+    }
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// Waits until somebody listens there.
+async fn connect(address: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let started = Instant::now();
+    loop {
+        match endpoint.connect().await {
+            Ok(channel) => return channel,
+            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {key} in {value}"))
+        .to_owned()
+}
+
+fn sign_up(id: Uuid, name: &str, digit: &str) -> Value {
+    json!({"id": id, "request_type": "CREATE_USER", "username": name, "password": digit.repeat(64)})
+}
+
+fn login(name: &str, digit: &str) -> Value {
+    let id = Uuid::new_v4();
+    json!({"id": id, "request_type": "LOGIN", "username": name, "password": digit.repeat(64)})
+}
+
+fn send(message_id: Uuid, sender: &str, recipient: &str, body: &str) -> Value {
+    let message = json!({"id": message_id, "sender": sender, "recipient": recipient, "body": body});
+    json!({"id": Uuid::new_v4(), "request_type": "SEND_MESSAGE", "message": message})
+}
+
+fn inbox(name: &str, rest: Value) -> Value {
+    let mut request =
+        json!({"id": Uuid::new_v4(), "request_type": "GET_MESSAGES", "username": name});
+    for (key, value) in rest.as_object().unwrap() {
+        request[key] = value.clone();
+    }
+    request
+}
+
+#[track_caller]
+fn check_error(reply: &Value, code: &str, message: &str) {
+    let expected = json!({"status": "ERROR", "error_code": code, "error_message": message});
+    assert_eq!(*reply, expected);
+}
+
+#[track_caller]
+fn check_status(reply: Result<Value, Status>, code: Code, reason: &str) {
+    let status = reply.unwrap_err();
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(
+        (status.code(), info.reason.as_str()),
+        (code, reason),
+        "{status}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_sign_up_proves_the_password_again() {
+    let node = OneNode::start().await;
+    let id = Uuid::new_v4();
+    let first = node.ask(sign_up(id, "alice", "a"), None).await.unwrap();
+    let second = node.ask(sign_up(id, "alice", "a"), None).await.unwrap();
+    assert_ne!(
+        text(&first, "token"),
+        text(&second, "token"),
+        "R15: a fresh session"
+    );
+    for token in [text(&first, "token"), text(&second, "token")] {
+        assert!(
+            node.ask(inbox("alice", json!({})), Some(&token))
+                .await
+                .is_ok()
+        );
+    }
+    let (code, message) = ("username_taken", "Username already exists.");
+    let other_password = node.ask(sign_up(id, "alice", "b"), None).await.unwrap();
+    check_error(&other_password, code, message);
+    let other_request = node
+        .ask(sign_up(Uuid::new_v4(), "alice", "a"), None)
+        .await
+        .unwrap();
+    check_error(&other_request, code, message);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_does_not_tell_what_was_wrong() {
+    let node = OneNode::start().await;
+    node.account("zo\u{eb}").await;
+    // NFC: the same name.
+    let reply = node.ask(login("zoe\u{308}", "a"), None).await.unwrap();
+    assert_eq!(
+        (&reply["status"], &reply["unread"]),
+        (&json!("OK"), &json!(0))
+    );
+    for wrong in [login("zo\u{eb}", "b"), login("nobody", "a")] {
+        let reply = node.ask(wrong, None).await.unwrap();
+        check_error(
+            &reply,
+            "invalid_credentials",
+            "Invalid username or password.",
+        );
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_sent_once() {
+    let node = OneNode::start().await;
+    let (alice, bob) = (node.account("alice").await, node.account("bob").await);
+    let id = Uuid::new_v4();
+    let sent = node
+        .ask(send(id, "alice", "bob", "hi"), Some(&alice))
+        .await
+        .unwrap();
+    assert_eq!(sent["id"], json!(id));
+    let again = node
+        .ask(send(id, "alice", "bob", "hi"), Some(&alice))
+        .await
+        .unwrap();
+    assert_eq!(sent, again, "R15: the first answer again");
+    let other = node
+        .ask(send(id, "alice", "bob", "ho"), Some(&alice))
+        .await
+        .unwrap();
+    assert_eq!(other["error_code"], "duplicate_message");
+    let missing = node
+        .ask(send(Uuid::new_v4(), "alice", "carol", "hi"), Some(&alice))
+        .await
+        .unwrap();
+    check_error(&missing, "recipient_not_found", "Recipient does not exist.");
+
+    let page = node.ask(inbox("bob", json!({})), Some(&bob)).await.unwrap();
+    let expected = json!({
+        "status": "OK", "unread": 1, "next": null,
+        "messages": [{"id": id, "sender": "alice", "recipient": "bob", "body": "hi",
+                      "timestamp": sent["timestamp"], "read": false, "commit": sent["commit"]}],
+    });
+    assert_eq!(page, expected);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inbox_has_pages() {
+    let node = OneNode::start().await;
+    let alice = node.account("alice").await;
+    for number in 0..5 {
+        let request = send(Uuid::new_v4(), "alice", "alice", &number.to_string());
+        node.ask(request, Some(&alice)).await.unwrap();
+    }
+    let mut bodies = Vec::new();
+    let mut rest = json!({"limit": 2});
+    loop {
+        let page = node
+            .ask(inbox("alice", rest.clone()), Some(&alice))
+            .await
+            .unwrap();
+        let messages = page["messages"].as_array().unwrap();
+        bodies.extend(messages.iter().map(|message| text(message, "body")));
+        if page["next"].is_null() {
+            break;
+        }
+        rest["after"] = page["next"].clone();
+    }
+    assert_eq!(bodies, ["4", "3", "2", "1", "0"]);
+    let oldest = inbox(
+        "alice",
+        json!({"oldest_first": true, "limit": 1, "unread_only": true}),
+    );
+    let page = node.ask(oldest, Some(&alice)).await.unwrap();
+    assert_eq!(page["messages"][0]["body"], "0");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_speaks_for_its_account_alone() {
+    let node = OneNode::start().await;
+    let (alice, _bob) = (node.account("alice").await, node.account("bob").await);
+    let forged = "0".repeat(64);
+    for token in [None, Some(""), Some("x"), Some(forged.as_str())] {
+        let sent = node
+            .ask(send(Uuid::new_v4(), "alice", "bob", "hi"), token)
+            .await;
+        check_status(sent, Code::Unauthenticated, "UNAUTHENTICATED");
+        let read = node.ask(inbox("alice", json!({})), token).await;
+        check_status(read, Code::Unauthenticated, "UNAUTHENTICATED");
+    }
+    // Twice: the second time this node knows the session.
+    for _ in 0..2 {
+        let sent = node
+            .ask(send(Uuid::new_v4(), "bob", "alice", "hi"), Some(&alice))
+            .await;
+        check_status(sent, Code::PermissionDenied, "NOT_YOURS");
+    }
+    let read = node.ask(inbox("bob", json!({})), Some(&alice)).await;
+    check_status(read, Code::PermissionDenied, "NOT_YOURS");
+    let malformed = node
+        .ask(json!({"id": "x", "request_type": "LOGIN"}), None)
+        .await;
+    check_status(malformed, Code::InvalidArgument, "INVALID_REQUEST");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_have_a_listener_of_their_own() {
+    let node = OneNode::start().await;
+    let mut cluster = ClusterClient::new(node.clients.clone());
+    let status = cluster.status(StatusRequest {}).await.unwrap().into_inner();
+    assert_eq!((status.node_id, status.storage_state.as_str()), (1, "ok"));
+    let refused = cluster.hand_over(HandOverRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    let mut replication = ReplicationClient::new(node.clients.clone());
+    let refused = replication
+        .heartbeat(HeartbeatRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+
+    let mut cluster = ClusterClient::new(node.peers.clone());
+    assert!(cluster.status(StatusRequest {}).await.is_ok());
+    let mut chat = ChatClient::new(node.peers.clone());
+    let refused = chat.execute(ExecuteRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    node.stop().await;
+}
