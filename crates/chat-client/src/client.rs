@@ -28,6 +28,9 @@ use crate::verdict::{self, CarriedOut, Failure, Verdict};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The first try's share of it. Well above a fail-over, which nodes wait out themselves.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+/// A try that is shorter than this would only make an unknown outcome of a known one: nodes say that
+/// there is no leader shortly before a try's time is up.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 /// The longest reply that is read; the server's own limit.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Names the leader in replies of nodes that do not lead.
@@ -323,7 +326,7 @@ impl ChatClient {
                 .picker()
                 .failed(node, leader, &mut tries, Instant::now());
             let pause = jittered(next.pause.max(failure.delay));
-            if Instant::now() + pause >= deadline {
+            if Instant::now() + pause + SHORTEST_ATTEMPT >= deadline {
                 return Err(given_up(carried_out, failure.what));
             }
             if !pause.is_zero() {

@@ -169,7 +169,9 @@ fn answered(
 
 fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&StatusResponse>) -> NodeView {
     let follower = leader.and_then(|leader| follower(leader, id));
-    let last = follower.map(|follower| follower.matched_index);
+    // Until it was heard, a new leader knows nothing of it.
+    let heard = follower.filter(|follower| follower.last_contact_ms.is_some());
+    let last = heard.map(|follower| follower.matched_index);
     NodeView {
         id,
         address: report.address.clone(),
