@@ -19,7 +19,8 @@ use chat_tests::simulation::disk::Disk;
 
 #[track_caller]
 fn check_found_by(checker: &str, checked: Checked) {
-    assert_eq!(checked.unwrap_err().checker, checker);
+    let violation = checked.expect_err("the history is bad");
+    assert_eq!(violation.checker, checker);
 }
 
 /// A log whose entries from index 1 on have these terms.
@@ -50,7 +51,7 @@ fn disk(storage: u128, terms: &[u64], hard_state: HardState) -> Disk {
             .collect(),
         ..Writes::default()
     };
-    disk.write_and_sync(&writes).unwrap();
+    disk.write_and_sync(&writes).expect("the writes follow");
     disk
 }
 
@@ -62,7 +63,7 @@ fn known(terms: &[u64]) -> KnownEntries {
         let index = place as u64 + 1;
         known
             .written(&entry(index, *term, index), previous)
-            .unwrap();
+            .expect("one entry a position");
         previous = Term(*term);
     }
     known
@@ -78,7 +79,9 @@ fn committed(terms: &[u64]) -> CommittedLog {
         to: log.last().index,
         log: &log,
     };
-    committed.moved(moved, &known(terms)).unwrap();
+    committed
+        .moved(moved, &known(terms))
+        .expect("a leader commits its own term");
     committed
 }
 
@@ -212,7 +215,7 @@ fn votes(given: &[(u64, u64)]) -> Votes {
     for (node, candidate) in given {
         let storage = StorageId(u128::from(*node));
         let given = votes.voted(Term(2), NodeId(*node), storage, NodeId(*candidate));
-        given.unwrap();
+        given.expect("one vote each");
     }
     votes
 }
@@ -401,7 +404,7 @@ fn history() -> History {
     let mut history = History::default();
     history.begins(2);
     let checked = history.acknowledged(2, answer(2, 2), &committed(&[1, 1, 1]));
-    checked.unwrap();
+    checked.expect("it took effect there");
     history
 }
 

@@ -65,7 +65,7 @@ impl World {
         let attempt = self.attempts_made;
         let shown_before = self.checkers.history.shown();
         let now = self.now;
-        let is_read = self.random.u32(0..10) < 3;
+        let is_read = self.random.u32(0..10) < self.settings.reads_of_ten;
         let fresh_node = self.random.usize(0..self.settings.nodes);
         let this = &mut self.clients[client];
         if this.current.is_none() {
@@ -277,7 +277,7 @@ impl World {
         this.current = None;
         this.last_ended = Some(self.now);
         this.last_began = current.began;
-        let at = self.now + self.random.u64(100..15_000);
+        let at = self.now + self.random.u64(100..self.settings.pause_max);
         self.queue.push(at, Happening::ClientActs { client });
         Ok(())
     }

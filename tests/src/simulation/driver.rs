@@ -16,7 +16,9 @@ use crate::simulation::queue::{Happening, node_number};
 const CALL_TIMEOUT: u64 = 500_000;
 /// How long events are gathered at most before their effects are carried out, in microseconds.
 const GATHERING_MAX: u64 = 300;
-/// The last retry of a state.db transaction; one in this many applies makes the state durable.
+/// A deadline may have passed again by the rounding of a slow clock, but not for ever.
+const WAKES_IN_VAIN_MAX: u32 = 50;
+/// One in so many batches that are applied makes the state durable.
 const CHECKPOINT_EVERY: u32 = 8;
 
 impl World {
@@ -413,7 +415,29 @@ impl World {
             self.schedule_wake(node);
             return Ok(());
         }
-        self.handle(node, Event::DeadlinePassed)
+        self.handle(node, Event::DeadlinePassed)?;
+        self.check_rest(node)
+    }
+
+    /// A replica that was woken has done what was due: its next deadline lies ahead.
+    fn check_rest(&mut self, node: usize) -> Checked {
+        let process = &mut self.processes[node];
+        let deadline = process
+            .replica
+            .as_ref()
+            .map(chat_replication::Replica::next_deadline);
+        let rests = deadline.is_none_or(|deadline| process.clock.moment(deadline) > self.now);
+        process.wakes_in_vain = if rests { 0 } else { process.wakes_in_vain + 1 };
+        ensure(
+            process.wakes_in_vain < WAKES_IN_VAIN_MAX,
+            "spinning",
+            || {
+                format!(
+                    "node {} is woken again and again for a deadline that has passed",
+                    process.id
+                )
+            },
+        )
     }
 
     pub(super) fn schedule_wake(&mut self, node: usize) {

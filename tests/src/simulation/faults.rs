@@ -248,7 +248,7 @@ impl FaultMix {
             } else {
                 0
             },
-            lasts: random.u64(2_000_000..=6_000_000),
+            lasts: random.u64(3_000_000..=9_000_000),
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) tickets_made: u64,
     /// When the queue will wake the process.
     pub(crate) wakes_at: u64,
+    /// How often in a row it was woken and its deadline stayed where it was.
+    pub(crate) wakes_in_vain: u32,
     pub(crate) flush_pending: bool,
     /// A paused process handles nothing before this.
     pub(crate) paused_until: Option<u64>,
@@ -131,6 +133,7 @@ impl Process {
             tickets: BTreeMap::new(),
             tickets_made: 0,
             wakes_at: u64::MAX,
+            wakes_in_vain: 0,
             flush_pending: false,
             paused_until: None,
             deferred: VecDeque::new(),

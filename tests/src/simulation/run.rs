@@ -17,6 +17,9 @@ const SILENT_REPLACED_WITHIN: u64 = 3_000_000;
 /// One that hands over, from the moment it resigns.
 const HANDED_OVER_WITHIN: u64 = 45_000;
 
+/// A run with few clients and few faults goes on until it has seen this many events.
+const EVENTS_MIN: u64 = 2_000;
+
 /// How many ends of a leader there are to get over, and how many of them a run tries.
 const TURNS: usize = 7;
 const TURNS_TRIED: usize = 4;
@@ -87,6 +90,9 @@ impl World {
         self.stay_calm()?;
         if self.settings.nodes > 1 {
             self.fail_over()?;
+        }
+        while self.events < EVENTS_MIN {
+            self.run_until(self.now + 100_000)?;
         }
         self.come_to_rest()
     }

@@ -16,6 +16,10 @@ pub struct Settings {
     pub nodes: usize,
     /// How many clients there are.
     pub clients: usize,
+    /// How many of ten operations are reads.
+    pub reads_of_ten: u32,
+    /// The longest pause between two operations of a client, in microseconds.
+    pub pause_max: u64,
     /// The nodes' timing.
     pub timing: Timing,
     /// How much a node holds.
@@ -63,6 +67,10 @@ impl Settings {
             seed,
             nodes,
             clients: random.usize(2..=6),
+            reads_of_ten: *random.choice(&[1, 3, 3, 9]).expect("not empty"),
+            pause_max: *random
+                .choice(&[2_000, 15_000, 15_000, 50_000])
+                .expect("not empty"),
             timing,
             limits,
             network: faults.network,
@@ -84,6 +92,8 @@ impl Settings {
             seed: 1,
             nodes,
             clients: 0,
+            reads_of_ten: 0,
+            pause_max: 1_000,
             timing: Timing::default(),
             limits: Limits::default(),
             network: NetworkMix::even(),
