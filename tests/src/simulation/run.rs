@@ -8,6 +8,8 @@ use crate::simulation::{Settings, World};
 
 /// Everything must be well again this long after the faults ended, in microseconds.
 const PROGRESS_WITHIN: u64 = 10_000_000;
+/// What was lost before is noticed within this time: the longest quorum window, and some.
+const AFTERMATH: u64 = 1_000_000;
 /// Without faults nobody stands for this long.
 const STABLE_FOR: u64 = 2_000_000;
 /// A killed leader, whose port is closed, is replaced within this time (R17).
@@ -22,7 +24,7 @@ const EVENTS_MIN: u64 = 2_000;
 
 /// How many ends of a leader there are to get over, and how many of them a run tries.
 const TURNS: usize = 7;
-const TURNS_TRIED: usize = 4;
+const TURNS_TRIED: usize = 3;
 
 /// What a run was.
 #[derive(Clone, Debug)]
@@ -107,6 +109,10 @@ impl World {
                 && world.checkers.committed.last().index > end
                 && world.processes.iter().all(|p| p.machine.applied >= end)
         })?;
+        // A fetch that was lost while there were faults may still be waited for, and cost the
+        // leader its quorum when all is well.
+        self.run_until(self.now + AFTERMATH)?;
+        self.wait_until(PROGRESS_WITHIN, what, Self::agrees_on_leader)?;
         // Calls end after half a second, and what follows from that at once.
         let forgotten = self.now.saturating_sub(3_000_000);
         self.check_waiters(forgotten)

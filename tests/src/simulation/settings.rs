@@ -53,8 +53,9 @@ impl Settings {
         let mut limits = Limits::default();
         if random.bool() {
             limits.tail_entries_max = random.usize(4..64);
-            limits.batch_entries_max = random.usize(1..16);
-            limits.batch_bytes_max = random.usize(16..512);
+            // Smaller ones could not keep up with what the clients do.
+            limits.batch_entries_max = random.usize(8..32);
+            limits.batch_bytes_max = random.usize(128..1_024);
         }
         if random.bool() {
             limits.waiting_proposals_max = random.usize(2..10);
