@@ -22,6 +22,6 @@ fn idle_nodes_are_called_despite_steady_reads() {
 /// longer knew whom it followed and waited like everybody else (R17).
 #[test]
 fn a_successor_believes_a_resign_that_comes_late() {
-    check(5);
+    check(3);
     check(3_147);
 }
