@@ -21,11 +21,14 @@ const OUTAGE_LIMIT: Duration = Duration::from_secs(20);
 /// So many sends in a row are acknowledged when the outage is over, and before the next begins.
 const STEADY_SENDS: usize = 100;
 
+/// Longer than any measurement: the probe is ended when that is over.
+const PROBE_SECONDS: &str = "86400";
+
 /// One line of the probe: a send that was acknowledged.
 #[derive(Debug, Deserialize)]
 struct Acknowledgement {
     /// Microseconds since the probe began.
-    acknowledged_us: u64,
+    at_us: u64,
 }
 
 /// Kills the leader again and again under a client that sends without pause.
@@ -69,7 +72,13 @@ struct Probe {
 impl Probe {
     fn start(session: &Session) -> Result<Self> {
         let mut child = Command::new(session.program("chat"))
-            .args(["bench", "--failover-probe", "--config"])
+            .args([
+                "bench",
+                "--failover-probe",
+                "--seconds",
+                PROBE_SECONDS,
+                "--config",
+            ])
             .arg(session.client_config())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -101,8 +110,7 @@ impl Probe {
     /// Waits until so many more sends are acknowledged from now on.
     fn wait_for_sends(&mut self, count: usize) -> Result<()> {
         while let Ok(line) = self.lines.try_recv() {
-            self.acknowledged
-                .push(Duration::from_micros(line?.acknowledged_us));
+            self.acknowledged.push(Duration::from_micros(line?.at_us));
         }
         let deadline = Instant::now() + OUTAGE_LIMIT;
         for _ in 0..count {
@@ -110,8 +118,7 @@ impl Probe {
             let Ok(line) = self.lines.recv_timeout(left) else {
                 bail!("fewer than {count} sends were acknowledged within {OUTAGE_LIMIT:?}");
             };
-            self.acknowledged
-                .push(Duration::from_micros(line?.acknowledged_us));
+            self.acknowledged.push(Duration::from_micros(line?.at_us));
         }
         Ok(())
     }
