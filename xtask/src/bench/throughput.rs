@@ -32,7 +32,10 @@ pub(super) fn run(root: &Path) -> Result<()> {
         ]);
         workspace::run(bench.arg(session.client_config()))?;
         let used = session.processor_time()? - before;
-        println!("processor time of all nodes: {:.2} s, sign-up included", used.as_secs_f64());
+        println!(
+            "processor time of all nodes: {:.2} s, sign-up included",
+            used.as_secs_f64()
+        );
     }
     println!();
     print_circumstances("cargo xtask bench");
