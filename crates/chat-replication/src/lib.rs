@@ -1,11 +1,42 @@
-//! An embeddable replicated log.
+//! An embeddable replicated log: write, sync, send, apply, reply, in that order.
 //!
-//! (The contract of use comes with the runner.)
+//! The protocol is `chat-consensus`; here is the replica that does what it decides, and the
+//! runner that gives the replica tokio, gRPC and a disk.
+//!
+//! # The contract of use
+//!
+//! 1. Write a [`StateMachine`]: apply committed entries in order, deterministically.
+//! 2. Call [`start`] on every node with the same list of nodes, each with a directory of its own.
+//!    The lowest node forms the cluster once every node has answered; from then on the log says who
+//!    counts. A node whose directory was wiped comes back as a learner that holds a copy and does
+//!    not vote.
+//! 3. Mount [`Handle::service`] on the listener that the list names for the node. Whoever reaches
+//!    it is trusted: only peers may.
+//! 4. [`Handle::propose`] on any node. `Ok` means: synced on a majority of disks, and applied here
+//!    or on the leader that took it. [`ProposeError::Unknown`] means what it says; make commands
+//!    idempotent, then propose the same again. After every other error nothing was appended.
+//! 5. [`Handle::read`] on any node before reading the state: then the read is linearizable.
+//! 6. When [`Handle::stopped`] completes by itself, end the process: the replica could not keep a
+//!    promise and has stopped instead. Before ending it yourself, call [`Handle::shutdown`].
+//!
+//! `examples/map.rs` is a replicated map of three nodes in one process. Snapshots and changes of
+//! membership are not here yet: the log only grows.
+//!
+//! Without the default feature `runner` the crate is the event-driven [`Replica`] alone, as the
+//! simulator drives it.
 
 mod event;
 mod peer_message;
 mod replica;
+#[cfg(feature = "runner")]
+mod runner;
 
 pub use event::{Effect, EntriesReadId, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
 pub use peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
+#[cfg(feature = "runner")]
+pub use runner::{
+    BoxError, Committed, Finish, FollowerStatus, Handle, Leadership, NodeAddress, Options,
+    PeerService, Prepare, Prepared, ProposeError, ReadError, StartError, StateMachine, Status,
+    Stopped, Timing, Verbatim, start,
+};

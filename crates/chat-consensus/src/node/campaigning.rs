@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use crate::entry::HardState;
+use crate::entry::{Formation, HardState};
 use crate::input::Fault;
 use crate::message::{Election, ElectionKind, ElectionReply, Header, Message};
 use crate::node::{Node, Role};
@@ -194,7 +194,7 @@ impl Node {
     fn majority(&self) -> usize {
         self.formation
             .as_ref()
-            .map_or(usize::MAX, |formation| formation.majority())
+            .map_or(usize::MAX, Formation::majority)
     }
 
     fn voter_count(&self) -> usize {

@@ -83,14 +83,12 @@ pub struct ElectionResponse {
     pub header: ::core::option::Option<Header>,
     #[prost(enumeration = "ElectionKind", tag = "2")]
     pub kind: i32,
+    /// Yes; for a birth inquiry: the answering node holds no log.
     #[prost(bool, tag = "3")]
     pub granted: bool,
     /// The leader of the header's term, 0 when unknown.
     #[prost(uint64, tag = "4")]
     pub leader_id: u64,
-    /// Birth only: the answering node holds no log.
-    #[prost(bool, tag = "5")]
-    pub empty: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorRequest {

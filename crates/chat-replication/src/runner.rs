@@ -1,0 +1,205 @@
+//! tokio, gRPC and disk around the event-driven replica: the part that an embedder starts.
+//!
+//! One task turns what happens into events and carries out the effects; the commit log and the
+//! state machine have a thread each; every call to a peer is a task of its own with a deadline.
+
+mod apply_thread;
+mod convert;
+mod handle;
+mod links;
+mod log_thread;
+mod redial;
+mod service;
+mod state_machine;
+mod turns;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_consensus::{Config, LogIndex, NodeId, Time};
+use chat_store::{CommitLog, LogError};
+use tokio::sync::{mpsc, watch};
+
+use crate::replica::{Limits, Replica, Start};
+
+pub use handle::{FollowerStatus, Handle, ProposeError, ReadError, Status};
+pub use service::PeerService;
+pub use state_machine::{BoxError, Committed, Finish, Prepare, Prepared, StateMachine, Verbatim};
+pub use turns::Leadership;
+
+/// Where and how a replica runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// This node: one of `nodes`, never 0.
+    pub node_id: u64,
+    /// Every configured node, this one too. Addresses only; who counts is in the log.
+    pub nodes: Vec<NodeAddress>,
+    /// Where the commit log lives; made if missing. One replica at a time may use it.
+    pub directory: PathBuf,
+    /// How patient the node is.
+    pub timing: Timing,
+    /// How much it may hold at once.
+    pub limits: Limits,
+}
+
+/// Where a node is dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// The node.
+    pub id: u64,
+    /// Host and port of the listener on which its [`Handle::service`] is mounted.
+    pub address: String,
+}
+
+/// How long a node waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A leader lets everybody hear from it this often.
+    pub heartbeat_interval: Duration,
+    /// The shortest time without a leader before a node stands, at least three heartbeat
+    /// intervals and 30 ms; the longest is twice that.
+    pub election_timeout: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let timing = chat_consensus::Timing::default();
+        Self {
+            heartbeat_interval: timing.heartbeat_interval,
+            election_timeout: timing.election_timeout,
+        }
+    }
+}
+
+/// Why a replica could not start. Nothing was changed, but a directory may have been made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The options contradict each other.
+    #[error("the configuration is wrong")]
+    Configuration(#[source] BoxError),
+    /// The commit log cannot be opened: in use, unreadable, or damaged.
+    #[error("the commit log cannot be opened")]
+    Log(#[source] LogError),
+    /// The state machine has applied more than the log holds: they do not belong together.
+    #[error("the state machine has applied {applied} entries and the log holds {last}")]
+    StateAheadOfLog {
+        /// What the state machine says.
+        applied: u64,
+        /// What the log holds.
+        last: u64,
+    },
+    /// A node's address cannot be dialled.
+    #[error("node {id} has no valid address: {address:?}")]
+    Address {
+        /// The node.
+        id: u64,
+        /// What was given.
+        address: String,
+    },
+    /// The operating system gave no thread.
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a replica no longer runs.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// It was asked to.
+    #[error("the replica was shut down")]
+    ShutDown,
+    /// The protocol's promises do not hold any more, here or elsewhere.
+    #[error("the replica stopped: a promise of the protocol is broken")]
+    Fault(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The disk failed. A failed sync is never retried.
+    #[error("the replica stopped: its commit log failed")]
+    Log(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The state machine failed.
+    #[error("the replica stopped: its state machine failed")]
+    StateMachine(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// What waits for the replica's next turn; more is refused or waits at the sender.
+const INCOMING_MAX: usize = 16_384;
+
+/// Starts a replica on this runtime. It dials its peers at once; they reach it when
+/// [`Handle::service`] is mounted on the listener that `options` names for this node.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub async fn start(
+    options: Options,
+    machine: impl StateMachine,
+    prepare: impl Prepare,
+) -> Result<Handle, StartError> {
+    let config = configuration(&options)?;
+    let directory = options.directory.clone();
+    let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;
+    let (log, stored) = opened
+        .expect("opening the log does not panic")
+        .map_err(StartError::Log)?;
+    let applied = LogIndex(machine.applied_index());
+    let last = stored.last.index;
+    if applied > last {
+        return Err(StartError::StateAheadOfLog {
+            applied: applied.0,
+            last: last.0,
+        });
+    }
+    let storage = stored.storage;
+    let started = Start {
+        seed: random_seed(),
+        now: Time(0),
+        limits: options.limits,
+    };
+    let replica = Replica::new(config, stored, applied, started);
+    let (sender, incoming) = mpsc::channel(INCOMING_MAX);
+    let links = links::Links::new(&options, &sender)?;
+    let log = log_thread::LogThread::start(log, sender.clone()).map_err(StartError::Thread)?;
+    let applier =
+        apply_thread::ApplyThread::start(machine, sender.clone()).map_err(StartError::Thread)?;
+    let (leadership, watched) = watch::channel(Leadership::default());
+    let (stopped, watched_stop) = watch::channel(None);
+    let visibility = applier.visibility();
+    let turns = turns::Turns::new(
+        replica,
+        turns::Hands {
+            log,
+            applier,
+            links,
+        },
+        leadership,
+        stopped,
+    );
+    tokio::spawn(turns.run(incoming));
+    Ok(Handle::new(handle::Parts {
+        options,
+        storage,
+        sender,
+        leadership: watched,
+        stopped: watched_stop,
+        prepare: Arc::new(prepare),
+        visibility,
+    }))
+}
+
+fn configuration(options: &Options) -> Result<Config, StartError> {
+    let nodes: Vec<NodeId> = options.nodes.iter().map(|node| NodeId(node.id)).collect();
+    let timing = chat_consensus::Timing {
+        heartbeat_interval: options.timing.heartbeat_interval,
+        election_timeout: options.timing.election_timeout,
+    };
+    Config::new(NodeId(options.node_id), &nodes, timing)
+        .map_err(|error| StartError::Configuration(error.into()))
+}
+
+/// Different at every start: the standard library's hash keys come from the operating system.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}

@@ -1,0 +1,424 @@
+//! What an embedder holds: propose, read, watch leadership, hand over, stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_consensus::{RoleName, StorageId};
+use chat_proto::replication::v1::replication_server::ReplicationServer;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout_at;
+
+use crate::event::{Event, ReplicaStatus};
+use crate::peer_message::{ProposeOutcome, Refusal};
+use crate::runner::apply_thread::Visibility;
+use crate::runner::service::PeerService;
+use crate::runner::state_machine::{Prepare, Prepared};
+use crate::runner::turns::{Incoming, Leadership};
+use crate::runner::{Options, Stopped};
+
+/// Between two tries when a leader was named that did not take the request.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A running replica. Cheap to clone; the replica runs until it is shut down or stops by itself.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    parts: Arc<Parts>,
+}
+
+pub(super) struct Parts {
+    pub(super) options: Options,
+    pub(super) storage: StorageId,
+    pub(super) sender: mpsc::Sender<Incoming>,
+    pub(super) leadership: watch::Receiver<Leadership>,
+    pub(super) stopped: watch::Receiver<Option<Stopped>>,
+    pub(super) prepare: Arc<dyn Prepare>,
+    pub(super) visibility: Visibility,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a proposal has no answer. Only after [`ProposeError::Unknown`] may it have taken effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProposeError {
+    /// Nobody led until the deadline; nothing was appended.
+    #[error("no leader is known")]
+    NoLeader,
+    /// The leader did not take it until the deadline; nothing was appended.
+    #[error("the leader did not accept the proposal")]
+    NotAppended {
+        /// Who leads, as far as is known.
+        leader_id: Option<u64>,
+    },
+    /// Too much is waiting; nothing was appended.
+    #[error("too many proposals are waiting")]
+    Overloaded,
+    /// The command is too large for the log; nothing was appended.
+    #[error("the command is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        bytes_max: usize,
+    },
+    /// It may have taken effect, may yet, or may never. Propose the same again only if that is
+    /// harmless.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// The replica has stopped; nothing was appended.
+    #[error("the replica has stopped")]
+    Stopped,
+}
+
+/// Why a linearizable read could not begin. Asking again is always safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No leader could be confirmed until the deadline.
+    #[error("no leader could be confirmed in time")]
+    NoLeader,
+    /// Too many reads are waiting.
+    #[error("too many reads are waiting")]
+    Overloaded,
+    /// The replica has stopped.
+    #[error("the replica has stopped")]
+    Stopped,
+}
+
+/// A replica's view of itself and its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// "empty", "learner", "follower", "trial", "candidate" or "leader".
+    pub role: &'static str,
+    /// The highest term seen.
+    pub term: u64,
+    /// Who leads it, as far as is known.
+    pub leader_id: Option<u64>,
+    /// The last entry accepted.
+    pub last_index: u64,
+    /// Everything up to here is committed.
+    pub commit_index: u64,
+    /// Everything up to here is applied.
+    pub applied_index: u64,
+    /// On a leader, one for every other configured node; empty elsewhere.
+    pub followers: Vec<FollowerStatus>,
+    /// The size of the directory's files, in bytes.
+    pub storage_bytes: u64,
+    /// The cluster's name, once it is formed.
+    pub cluster_id: Option<u128>,
+    /// The name of this disk.
+    pub storage_id: u128,
+    /// Who counts in quorums.
+    pub voter_ids: Vec<u64>,
+    /// Terms that this node began to lead since it started.
+    pub elections_won: u64,
+}
+
+/// What a leader knows of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// The node.
+    pub node_id: u64,
+    /// Whether it counts in quorums.
+    pub voter: bool,
+    /// The highest index it is known to hold.
+    pub matched_index: u64,
+    /// Since its last valid fetch.
+    pub last_contact: Option<Duration>,
+}
+
+impl Handle {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// Has `request` prepared and appended by the leader, wherever that is, and returns the reply
+    /// once it is committed and applied. While nothing is appended it goes on trying until
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ProposeError`].
+    pub async fn propose(&self, request: Bytes, deadline: Instant) -> Result<Bytes, ProposeError> {
+        let mut leadership = self.parts.leadership.clone();
+        loop {
+            let known = *leadership.borrow_and_update();
+            let tried = match known {
+                Leadership { leads: true, .. } => self.append(request.clone(), deadline).await?,
+                Leadership {
+                    leader_id: Some(_), ..
+                } => self.forward(request.clone(), deadline).await?,
+                Leadership { .. } => Tried::Refused(Refusal::NotLeading { leader: None }),
+            };
+            let leader = match tried {
+                Tried::Answered(answer) => return Ok(answer),
+                Tried::Refused(Refusal::Answered(answer)) => return Ok(answer),
+                Tried::Refused(Refusal::Overloaded) => return Err(ProposeError::Overloaded),
+                Tried::Refused(Refusal::TooLarge) => {
+                    let bytes_max = self.parts.options.limits.command_bytes_max;
+                    return Err(ProposeError::TooLarge { bytes_max });
+                }
+                Tried::Refused(Refusal::NotLeading { leader }) => leader,
+            };
+            if self.parts.sender.is_closed() {
+                return Err(ProposeError::Stopped);
+            }
+            if !wait_for_change(&mut leadership, known, deadline).await {
+                let leader_id = leader.map(|leader| leader.0).or(known.leader_id);
+                return Err(match leader_id {
+                    Some(_) => ProposeError::NotAppended { leader_id },
+                    None => ProposeError::NoLeader,
+                });
+            }
+        }
+    }
+
+    /// Returns the index from which on a read may begin: everything acknowledged by any node
+    /// before this call is then visible to readers of this node's state.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub async fn read(&self, deadline: Instant) -> Result<(), ReadError> {
+        let mut leadership = self.parts.leadership.clone();
+        loop {
+            let known = *leadership.borrow_and_update();
+            if known.leader_id.is_some() {
+                let (client, answered) = oneshot::channel();
+                self.parts.sender.try_send(Incoming::Read(client)).map_err(
+                    |refused| match refused {
+                        mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
+                        mpsc::error::TrySendError::Closed(_) => ReadError::Stopped,
+                    },
+                )?;
+                match timeout_at(deadline.into(), answered).await {
+                    Ok(Ok(true)) if self.parts.visibility.catch_up().await => return Ok(()),
+                    Ok(Ok(true)) => return Err(ReadError::Overloaded),
+                    Ok(Ok(false)) => {}
+                    Ok(Err(_dropped)) => return Err(ReadError::Stopped),
+                    Err(_late) => return Err(ReadError::NoLeader),
+                }
+            }
+            if self.parts.sender.is_closed() {
+                return Err(ReadError::Stopped);
+            }
+            if !wait_for_change(&mut leadership, known, deadline).await {
+                return Err(ReadError::NoLeader);
+            }
+        }
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leadership(&self) -> Leadership {
+        *self.parts.leadership.borrow()
+    }
+
+    /// Every change of [`Handle::leadership`].
+    pub fn watch_leadership(&self) -> watch::Receiver<Leadership> {
+        self.parts.leadership.clone()
+    }
+
+    /// This replica's view of itself and its cluster.
+    ///
+    /// # Errors
+    ///
+    /// The replica has stopped.
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        let (asker, answered) = oneshot::channel();
+        if self
+            .parts
+            .sender
+            .send(Incoming::Status(asker))
+            .await
+            .is_err()
+        {
+            return Err(self.stopped().await);
+        }
+        match answered.await {
+            Ok(status) => Ok(self.status_from(status)),
+            Err(_dropped) => Err(self.stopped().await),
+        }
+    }
+
+    /// Asks a leader to let the best successor lead. Returns when this node no longer leads, or
+    /// after two election timeouts; a node that does not lead has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// The replica has stopped.
+    pub async fn hand_over(&self) -> Result<(), Stopped> {
+        if self.parts.options.nodes.len() > 1 {
+            let event = Incoming::Event(Event::HandOver);
+            if self.parts.sender.send(event).await.is_err() {
+                return Err(self.stopped().await);
+            }
+            let mut leadership = self.parts.leadership.clone();
+            let patience = self.parts.options.timing.election_timeout * 2;
+            let handed_over = leadership.wait_for(|leadership| !leadership.leads);
+            // Late is told by the leadership itself.
+            drop(tokio::time::timeout(patience, handed_over).await);
+        }
+        Ok(())
+    }
+
+    /// Hands leadership over if it is this node's, then stops. Completes when it has stopped.
+    pub async fn shutdown(&self) {
+        // A replica that has stopped already needs nothing more.
+        drop(self.hand_over().await);
+        drop(
+            self.parts
+                .sender
+                .send(Incoming::Stop(Stopped::ShutDown))
+                .await,
+        );
+        drop(self.stopped().await);
+    }
+
+    /// Completes when the replica has stopped, and says why.
+    pub async fn stopped(&self) -> Stopped {
+        let mut stopped = self.parts.stopped.clone();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(Stopped::ShutDown),
+            Err(_gone) => Stopped::ShutDown,
+        }
+    }
+
+    /// The replication RPCs, to be mounted on the listener whose address the peers know.
+    pub fn service(&self) -> ReplicationServer<PeerService> {
+        let service = PeerService {
+            incoming: self.parts.sender.clone(),
+            prepare: Arc::clone(&self.parts.prepare),
+            leadership: self.parts.leadership.clone(),
+            storage: self.parts.storage,
+        };
+        service.into_server()
+    }
+
+    async fn append(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {
+        let preparing = self.parts.prepare.prepare(request);
+        let prepared = timeout_at(deadline.into(), preparing).await;
+        let (command, finish) = match prepared {
+            Ok(Prepared::Append { command, finish }) => (command, finish),
+            Ok(Prepared::Answer(answer)) => return Ok(Tried::Answered(answer)),
+            Err(_late) => return Err(ProposeError::NotAppended { leader_id: None }),
+        };
+        let (client, answered) = oneshot::channel();
+        self.offer(Incoming::Append(command, client))?;
+        Ok(match outcome(answered, deadline).await? {
+            Tried::Answered(answer) => Tried::Answered(finish(answer)),
+            refused @ Tried::Refused(_) => refused,
+        })
+    }
+
+    async fn forward(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {
+        let (client, answered) = oneshot::channel();
+        self.offer(Incoming::Forward(request, client))?;
+        outcome(answered, deadline).await
+    }
+
+    fn offer(&self, incoming: Incoming) -> Result<(), ProposeError> {
+        self.parts
+            .sender
+            .try_send(incoming)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
+            })
+    }
+
+    fn status_from(&self, status: ReplicaStatus) -> Status {
+        let followers = status.followers.unwrap_or_default().into_iter();
+        let followers = followers.map(|follower| FollowerStatus {
+            node_id: follower.node.0,
+            voter: follower.voter,
+            matched_index: follower.matched.0,
+            last_contact: follower.last_fetch.map(|at| status.at.since(at)),
+        });
+        let formation = status.formation;
+        Status {
+            role: role_name(status.role),
+            term: status.term.0,
+            leader_id: status.leader.map(|leader| leader.0),
+            last_index: status.last.0,
+            commit_index: status.committed.0,
+            applied_index: status.applied.0,
+            followers: followers.collect(),
+            storage_bytes: directory_bytes(&self.parts.options.directory),
+            cluster_id: formation.as_ref().map(|formation| formation.cluster.0),
+            storage_id: self.parts.storage.0,
+            voter_ids: formation
+                .map(|formation| formation.voters.iter().map(|voter| voter.node.0).collect())
+                .unwrap_or_default(),
+            elections_won: status.elections_won,
+        }
+    }
+}
+
+/// What one try came to. Nothing was appended when it was refused.
+enum Tried {
+    Answered(Bytes),
+    Refused(Refusal),
+}
+
+async fn outcome(
+    answered: oneshot::Receiver<ProposeOutcome>,
+    deadline: Instant,
+) -> Result<Tried, ProposeError> {
+    match timeout_at(deadline.into(), answered).await {
+        Ok(Ok(ProposeOutcome::Applied(answer))) => Ok(Tried::Answered(answer)),
+        Ok(Ok(ProposeOutcome::NotAppended(refusal))) => Ok(Tried::Refused(refusal)),
+        // Too late to know, or the replica stopped with it in hand.
+        Ok(Ok(ProposeOutcome::Unknown) | Err(_)) | Err(_) => Err(ProposeError::Unknown),
+    }
+}
+
+/// Waits until leadership differs from `known`, or a little while when a leader was named that
+/// may take the request yet. `false` when the deadline has passed.
+async fn wait_for_change(
+    leadership: &mut watch::Receiver<Leadership>,
+    known: Leadership,
+    deadline: Instant,
+) -> bool {
+    let now = Instant::now();
+    if now >= deadline {
+        return false;
+    }
+    let until = match known.leader_id {
+        Some(_) => deadline.min(now + RETRY_PAUSE),
+        None => deadline,
+    };
+    // Changed, gone or late: the next try finds out.
+    drop(timeout_at(until.into(), leadership.changed()).await);
+    Instant::now() < deadline
+}
+
+fn role_name(role: RoleName) -> &'static str {
+    match role {
+        RoleName::Empty => "empty",
+        RoleName::Learner => "learner",
+        RoleName::Follower => "follower",
+        RoleName::Trial => "trial",
+        RoleName::Candidate => "candidate",
+        RoleName::Leader => "leader",
+    }
+}
+
+fn directory_bytes(directory: &std::path::Path) -> u64 {
+    let Ok(files) = std::fs::read_dir(directory) else {
+        return 0;
+    };
+    let sizes = files
+        .filter_map(Result::ok)
+        .filter_map(|file| file.metadata().ok());
+    sizes
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}

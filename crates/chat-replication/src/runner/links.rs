@@ -1,0 +1,195 @@
+//! Calls to the peers: one connection each, one task and one deadline for every call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chat_consensus::{Message, NodeId};
+use chat_proto::replication::v1;
+use chat_proto::replication::v1::replication_client::ReplicationClient;
+use tokio::sync::{Semaphore, mpsc};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::event::Event;
+use crate::peer_message::{PeerBody, PeerMessage};
+use crate::runner::convert::Wire;
+use crate::runner::redial;
+use crate::runner::turns::Incoming;
+use crate::runner::{Options, StartError};
+
+/// A peer that does not accept a connection within this time is not reached by this call.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+/// An idle connection is proved alive this often, and given up after as long without an answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// The leader answers a forwarded request when it is applied; longer than any client waits.
+const PROPOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Calls to one peer at a time. The protocol has a handful under way; the rest are forwarded.
+const CALLS_MAX: usize = 8_192;
+/// Larger than the largest answer to a fetch: a full batch and one entry over it.
+pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+/// The connections to all peers.
+#[derive(Debug)]
+pub(super) struct Links {
+    peers: BTreeMap<NodeId, Arc<Peer>>,
+    events: mpsc::Sender<Incoming>,
+    /// How long the protocol's own calls may take.
+    patience: Duration,
+}
+
+#[derive(Debug)]
+struct Peer {
+    node: NodeId,
+    address: String,
+    client: ReplicationClient<Channel>,
+    calls: Semaphore,
+    redialling: AtomicBool,
+}
+
+impl Links {
+    pub(super) fn new(
+        options: &Options,
+        events: &mpsc::Sender<Incoming>,
+    ) -> Result<Self, StartError> {
+        let others = options
+            .nodes
+            .iter()
+            .filter(|node| node.id != options.node_id);
+        let peers = others.map(|node| {
+            let wrong = || StartError::Address {
+                id: node.id,
+                address: node.address.clone(),
+            };
+            let endpoint = Endpoint::from_shared(format!("http://{}", node.address));
+            let endpoint = endpoint.map_err(|_malformed| wrong())?;
+            let channel = endpoint
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true)
+                .connect_lazy();
+            let client = ReplicationClient::new(channel)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX);
+            let peer = Peer {
+                node: NodeId(node.id),
+                address: node.address.clone(),
+                client,
+                calls: Semaphore::new(CALLS_MAX),
+                redialling: AtomicBool::new(false),
+            };
+            Ok((peer.node, Arc::new(peer)))
+        });
+        Ok(Self {
+            peers: peers.collect::<Result<_, StartError>>()?,
+            events: events.clone(),
+            patience: options.timing.election_timeout,
+        })
+    }
+
+    /// Sends a request; its answer, or that there will be none, comes back as an event.
+    pub(super) fn call(&self, message: PeerMessage) {
+        let Some(peer) = self.peers.get(&message.header.to).cloned() else {
+            return;
+        };
+        let patience = match message.body {
+            PeerBody::Propose { .. } => PROPOSE_TIMEOUT,
+            PeerBody::Consensus(_)
+            | PeerBody::ReadIndex
+            | PeerBody::ProposeReply(_)
+            | PeerBody::ReadIndexReply(_) => self.patience,
+        };
+        tokio::spawn(carry(peer, message, patience, self.events.clone()));
+    }
+}
+
+async fn carry(
+    peer: Arc<Peer>,
+    message: PeerMessage,
+    patience: Duration,
+    events: mpsc::Sender<Incoming>,
+) {
+    let request = message.header.request;
+    let failed = Incoming::Event(Event::CallFailed(peer.node, request));
+    let Ok(_permit) = peer.calls.try_acquire() else {
+        return drop(events.send(failed).await);
+    };
+    let called = tokio::time::timeout(patience, exchange(peer.client.clone(), message)).await;
+    // A replica that has stopped wants to hear nothing more.
+    match called {
+        Ok(Ok(reply)) => drop(events.send(Incoming::Event(Event::Received(reply))).await),
+        Ok(Err(status)) => {
+            tracing::debug!(peer = peer.node.0, %status, "call failed");
+            drop(events.send(failed).await);
+            redial(&peer, &events).await;
+        }
+        Err(_late) => drop(events.send(failed).await),
+    }
+}
+
+/// The call ended without an answer and before its deadline: is the peer gone?
+async fn redial(peer: &Peer, events: &mpsc::Sender<Incoming>) {
+    if peer.redialling.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if redial::is_refused(&peer.address).await {
+        let refused = Event::ConnectionRefused(peer.node);
+        drop(events.send(Incoming::Event(refused)).await);
+    }
+    peer.redialling.store(false, Ordering::Relaxed);
+}
+
+async fn exchange(
+    mut client: ReplicationClient<Channel>,
+    message: PeerMessage,
+) -> Result<PeerMessage, Status> {
+    match &message.body {
+        PeerBody::Consensus(Message::Election(_)) => {
+            read(client.election(wire::<v1::ElectionRequest>(message)).await)
+        }
+        PeerBody::Consensus(Message::Coordinator) => read(
+            client
+                .coordinator(wire::<v1::CoordinatorRequest>(message))
+                .await,
+        ),
+        PeerBody::Consensus(Message::Heartbeat(_)) => read(
+            client
+                .heartbeat(wire::<v1::HeartbeatRequest>(message))
+                .await,
+        ),
+        PeerBody::Consensus(Message::GetCommits(_)) => read(
+            client
+                .get_commits(wire::<v1::GetCommitsRequest>(message))
+                .await,
+        ),
+        PeerBody::Consensus(Message::Resign { .. }) => {
+            read(client.resign(wire::<v1::ResignRequest>(message)).await)
+        }
+        PeerBody::Propose { .. } => read(client.propose(wire::<v1::ProposeRequest>(message)).await),
+        PeerBody::ReadIndex => read(
+            client
+                .read_index(wire::<v1::ReadIndexRequest>(message))
+                .await,
+        ),
+        PeerBody::Consensus(
+            Message::ElectionReply(_)
+            | Message::CoordinatorReply
+            | Message::HeartbeatReply { .. }
+            | Message::GetCommitsReply(_)
+            | Message::ResignReply,
+        )
+        | PeerBody::ProposeReply(_)
+        | PeerBody::ReadIndexReply(_) => unreachable!("replies answer calls, and are no calls"),
+    }
+}
+
+fn wire<W: Wire>(message: PeerMessage) -> W {
+    W::write(message).expect("the match above chose the RPC by the message")
+}
+
+fn read<W: Wire>(answered: Result<Response<W>, Status>) -> Result<PeerMessage, Status> {
+    answered?.into_inner().read()
+}

@@ -1,0 +1,83 @@
+//! Telling a dead peer from a slow one: a connection that is refused, or closed before a byte
+//! came back, belongs to a process that is gone (R17).
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A live peer on a healthy network answers far sooner; a slow one is not called dead.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The first bytes of HTTP/2: the client's preface and an empty SETTINGS frame. A server answers
+/// with its own SETTINGS.
+const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Whether `address` refuses a new connection right now. `false` when it accepts, and also when
+/// there is no telling: silence is not refusal.
+pub(super) async fn is_refused(address: &str) -> bool {
+    let greeted = tokio::time::timeout(PATIENCE, greet(address)).await;
+    matches!(greeted, Ok(Greeted::Refused))
+}
+
+enum Greeted {
+    Answered,
+    Refused,
+    Unknown,
+}
+
+async fn greet(address: &str) -> Greeted {
+    match exchange_greetings(address).await {
+        Ok(1..) => Greeted::Answered,
+        // A link in between accepts for a process that is gone, and closes at once.
+        Ok(0) => Greeted::Refused,
+        Err(error) => match error.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                Greeted::Refused
+            }
+            // No route, no name: that tells about the network, not about the peer.
+            _ => Greeted::Unknown,
+        },
+    }
+}
+
+async fn exchange_greetings(address: &str) -> io::Result<usize> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(GREETING).await?;
+    connection.read(&mut [0]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_refuses() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        assert!(is_refused(&address).await);
+    }
+
+    #[tokio::test]
+    async fn a_link_that_closes_at_once_refuses() {
+        let (listener, address) = listener().await;
+        let closing = tokio::spawn(async move { drop(listener.accept().await) });
+        assert!(is_refused(&address).await);
+        closing.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_not_refusal() {
+        let (_listener, address) = listener().await;
+        assert!(!is_refused(&address).await);
+    }
+}

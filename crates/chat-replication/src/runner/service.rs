@@ -1,0 +1,167 @@
+//! The replication RPCs as a tonic service: each call is handed to the replica and answered when
+//! it answers. Mount it on a listener that only peers reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_consensus::{Header, StorageId, Term};
+use chat_proto::replication::v1 as wire;
+use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
+use tokio::sync::{mpsc, oneshot, watch};
+use tonic::{Request, Response, Status};
+
+use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
+use crate::runner::convert::Wire;
+use crate::runner::links::MESSAGE_BYTES_MAX;
+use crate::runner::state_machine::{Prepare, Prepared};
+use crate::runner::turns::{Incoming, Leadership};
+
+/// Longer than any caller waits: what is not answered by then never will be.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Answers peers. Made by [`Handle::service`](crate::Handle::service).
+pub struct PeerService {
+    pub(super) incoming: mpsc::Sender<Incoming>,
+    pub(super) prepare: Arc<dyn Prepare>,
+    pub(super) leadership: watch::Receiver<Leadership>,
+    pub(super) storage: StorageId,
+}
+
+impl std::fmt::Debug for PeerService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerService").finish_non_exhaustive()
+    }
+}
+
+impl PeerService {
+    pub(super) fn into_server(self) -> ReplicationServer<Self> {
+        ReplicationServer::new(self)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    async fn answer<Q: Wire, A: Wire>(&self, request: Request<Q>) -> Result<Response<A>, Status> {
+        let message = request.into_inner().read()?;
+        let (caller, answered) = oneshot::channel();
+        self.hand_over(Incoming::Call(message, caller)).await?;
+        response(wait(answered).await?)
+    }
+
+    async fn hand_over(&self, incoming: Incoming) -> Result<(), Status> {
+        self.incoming
+            .send(incoming)
+            .await
+            .map_err(|_stopped| stopped())
+    }
+
+    /// Prepares a forwarded request here, on the leader, and has it appended (R13).
+    async fn append(&self, header: Header, request: bytes::Bytes) -> Result<PeerMessage, Status> {
+        let leadership = *self.leadership.borrow();
+        if !leadership.leads {
+            let leader = leadership.leader_id.map(chat_consensus::NodeId);
+            return Ok(self.refuse(header, leadership, Refusal::NotLeading { leader }));
+        }
+        let (command, finish) = match self.prepare.prepare(request).await {
+            Prepared::Append { command, finish } => (command, finish),
+            Prepared::Answer(answer) => {
+                return Ok(self.refuse(header, leadership, Refusal::Answered(answer)));
+            }
+        };
+        let (caller, answered) = oneshot::channel();
+        self.hand_over(Incoming::AppendForPeer(header, command, caller))
+            .await?;
+        let mut reply = wait(answered).await?;
+        if let PeerBody::ProposeReply(ProposeOutcome::Applied(answer)) = reply.body {
+            reply.body = PeerBody::ProposeReply(ProposeOutcome::Applied(finish(answer)));
+        }
+        Ok(reply)
+    }
+
+    /// An answer that needs nothing of the replica.
+    fn refuse(&self, header: Header, leadership: Leadership, refusal: Refusal) -> PeerMessage {
+        PeerMessage {
+            header: Header {
+                term: Term(leadership.term),
+                from: header.to,
+                to: header.from,
+                storage: self.storage,
+                ..header
+            },
+            body: PeerBody::ProposeReply(ProposeOutcome::NotAppended(refusal)),
+        }
+    }
+}
+
+async fn wait(answered: oneshot::Receiver<PeerMessage>) -> Result<PeerMessage, Status> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(_dropped)) => Err(stopped()),
+        Err(_late) => Err(Status::deadline_exceeded("the replica did not answer")),
+    }
+}
+
+fn stopped() -> Status {
+    Status::unavailable("the replica has stopped")
+}
+
+fn response<A: Wire>(reply: PeerMessage) -> Result<Response<A>, Status> {
+    let answer =
+        A::write(reply).ok_or_else(|| Status::internal("the answer does not fit the call"));
+    answer.map(Response::new)
+}
+
+#[tonic::async_trait]
+impl Replication for PeerService {
+    async fn coordinator(
+        &self,
+        request: Request<wire::CoordinatorRequest>,
+    ) -> Result<Response<wire::CoordinatorResponse>, Status> {
+        self.answer(request).await
+    }
+
+    async fn election(
+        &self,
+        request: Request<wire::ElectionRequest>,
+    ) -> Result<Response<wire::ElectionResponse>, Status> {
+        self.answer(request).await
+    }
+
+    async fn get_commits(
+        &self,
+        request: Request<wire::GetCommitsRequest>,
+    ) -> Result<Response<wire::GetCommitsResponse>, Status> {
+        self.answer(request).await
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<wire::HeartbeatRequest>,
+    ) -> Result<Response<wire::HeartbeatResponse>, Status> {
+        self.answer(request).await
+    }
+
+    async fn resign(
+        &self,
+        request: Request<wire::ResignRequest>,
+    ) -> Result<Response<wire::ResignResponse>, Status> {
+        self.answer(request).await
+    }
+
+    async fn propose(
+        &self,
+        request: Request<wire::ProposeRequest>,
+    ) -> Result<Response<wire::ProposeResponse>, Status> {
+        let message = request.into_inner().read()?;
+        let PeerBody::Propose { request } = message.body else {
+            unreachable!("a propose request is read as one");
+        };
+        response(self.append(message.header, request).await?)
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<wire::ReadIndexRequest>,
+    ) -> Result<Response<wire::ReadIndexResponse>, Status> {
+        self.answer(request).await
+    }
+}

@@ -1,0 +1,96 @@
+//! What an embedder writes: a state machine, and if it likes a preparation of requests.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+/// Any error of an embedder's.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the log is applied to. It runs on a thread of its own and may block.
+///
+/// Deterministic: the same entries in the same order must lead to the same state and answers on
+/// every node, so no clock, no randomness and no order of a hash map may take part. What needs
+/// those is decided in [`Prepare`] and travels inside the command.
+pub trait StateMachine: Send + 'static {
+    /// The index of the last entry that has taken effect for good; 0 for none. Read once, at the
+    /// start: entries after it are applied again.
+    fn applied_index(&self) -> u64;
+
+    /// Applies entries in order, without a gap, starting after the last one applied, and returns
+    /// one answer for each. Each entry and the fact that it was applied must become durable
+    /// together; when, is the state machine's choice, since the log holds them until then.
+    ///
+    /// # Errors
+    ///
+    /// Any error stops the replica: a node that cannot apply must not answer.
+    fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError>;
+
+    /// Makes everything applied so far visible to readers elsewhere. Called before a linearizable
+    /// read begins, and some milliseconds after the last batch.
+    ///
+    /// # Errors
+    ///
+    /// Any error stops the replica.
+    fn make_visible(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// A committed entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its place in the log, counted from 1 without gaps.
+    pub index: u64,
+    /// The term in which it was appended.
+    pub term: u64,
+    /// What was proposed; `None` for the log's own entries, which change nothing but the index.
+    pub command: Option<Bytes>,
+}
+
+/// Turns a client's request into a command, on the leader, before anything is appended. Here, and
+/// nowhere later, belong clocks, random numbers, password hashes and early refusals.
+pub trait Prepare: Send + Sync + 'static {
+    /// Prepares one request. It may be called again for the same request, on this or another node.
+    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>>;
+}
+
+/// Makes the reply to the client from the state machine's answer.
+pub type Finish = Box<dyn FnOnce(Bytes) -> Bytes + Send>;
+
+/// What came of a preparation.
+pub enum Prepared {
+    /// To be appended.
+    Append {
+        /// The command.
+        command: Bytes,
+        /// Makes the reply from the state machine's answer; it may carry what must not stand in
+        /// the log, such as a fresh token.
+        finish: Finish,
+    },
+    /// The reply is known already; nothing is appended.
+    Answer(Bytes),
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Append { command, .. } => write!(f, "Append({} bytes)", command.len()),
+            Self::Answer(answer) => write!(f, "Answer({} bytes)", answer.len()),
+        }
+    }
+}
+
+/// Appends every request as it is and replies what the state machine answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Verbatim;
+
+impl Prepare for Verbatim {
+    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
+        Box::pin(std::future::ready(Prepared::Append {
+            command: request,
+            finish: Box::new(|answer| answer),
+        }))
+    }
+}

@@ -1,0 +1,292 @@
+//! The one task that owns the replica: it gathers what happened, lets the replica decide, and
+//! carries out the effects. What happens during one sync is decided, written and sent together.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_consensus::{Header, NodeId, RequestId, Time};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
+use crate::peer_message::{PeerMessage, ProposeOutcome};
+use crate::replica::Replica;
+use crate::runner::Stopped;
+use crate::runner::apply_thread::ApplyThread;
+use crate::runner::links::Links;
+use crate::runner::log_thread::{LogJob, LogThread};
+
+/// How much is decided in one turn before its effects are begun.
+const TURN_MAX: usize = 1_024;
+
+/// Answers that no caller waits for any more are forgotten this often.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Everything that reaches the task.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// From a peer, who waits for the answer.
+    Call(PeerMessage, oneshot::Sender<PeerMessage>),
+    /// A peer's forwarded request, prepared.
+    AppendForPeer(Header, Bytes, oneshot::Sender<PeerMessage>),
+    /// A client's request, prepared.
+    Append(Bytes, oneshot::Sender<ProposeOutcome>),
+    /// A client's request for the leader.
+    Forward(Bytes, oneshot::Sender<ProposeOutcome>),
+    /// A client's read; answered whether and that it may begin.
+    Read(oneshot::Sender<bool>),
+    /// From the threads and links.
+    Event(Event),
+    Status(oneshot::Sender<ReplicaStatus>),
+    Stop(Stopped),
+}
+
+/// Who leads, as far as this node knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The highest term seen.
+    pub term: u64,
+    /// Who leads it.
+    pub leader_id: Option<u64>,
+    /// Whether that is this node.
+    pub leads: bool,
+}
+
+/// What carries out effects.
+#[derive(Debug)]
+pub(super) struct Hands {
+    pub(super) log: LogThread,
+    pub(super) applier: ApplyThread,
+    pub(super) links: Links,
+}
+
+#[derive(Debug)]
+pub(super) struct Turns {
+    replica: Replica,
+    hands: Hands,
+    started: Instant,
+    leadership: watch::Sender<Leadership>,
+    stopped: watch::Sender<Option<Stopped>>,
+    tickets_given: u64,
+    proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
+    reads: HashMap<ReadTicket, oneshot::Sender<bool>>,
+    /// Peers that wait for an answer.
+    callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
+    swept: Instant,
+}
+
+impl Turns {
+    pub(super) fn new(
+        replica: Replica,
+        hands: Hands,
+        leadership: watch::Sender<Leadership>,
+        stopped: watch::Sender<Option<Stopped>>,
+    ) -> Self {
+        let started = Instant::now();
+        Self {
+            replica,
+            hands,
+            started,
+            leadership,
+            stopped,
+            tickets_given: 0,
+            proposals: HashMap::new(),
+            reads: HashMap::new(),
+            callers: HashMap::new(),
+            swept: started,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>) {
+        let mut gathered = Vec::with_capacity(TURN_MAX);
+        let reason = loop {
+            if let Err(reason) = self.carry_out() {
+                break reason;
+            }
+            self.publish_leadership();
+            let wait = self.time_until_deadline();
+            let received = incoming.recv_many(&mut gathered, TURN_MAX);
+            // A deadline is checked below in any case; a timeout here means that nothing came.
+            let received = tokio::time::timeout(wait, received).await.is_ok();
+            if let Err(reason) = self.take_turn(&mut gathered, !received) {
+                break reason;
+            }
+        };
+        if let Stopped::ShutDown = reason {
+            tracing::info!("replica shut down");
+        } else {
+            tracing::error!(error = &reason as &dyn std::error::Error, "replica stopped");
+        }
+        self.leadership.send_replace(Leadership::default());
+        self.stopped.send_replace(Some(reason));
+    }
+
+    fn take_turn(&mut self, gathered: &mut Vec<Incoming>, idle: bool) -> Result<(), Stopped> {
+        for incoming in gathered.drain(..) {
+            self.handle(incoming)?;
+        }
+        if idle || self.now() >= self.replica.next_deadline() {
+            self.decide(Event::DeadlinePassed)?;
+        }
+        if self.swept.elapsed() >= SWEEP_INTERVAL {
+            self.swept = Instant::now();
+            self.callers.retain(|_, caller| !caller.is_closed());
+            self.proposals.retain(|_, client| !client.is_closed());
+            self.reads.retain(|_, client| !client.is_closed());
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, incoming: Incoming) -> Result<(), Stopped> {
+        match incoming {
+            Incoming::Call(message, caller) => {
+                self.remember_caller(&message.header, caller);
+                self.decide(Event::Received(message))
+            }
+            Incoming::AppendForPeer(header, command, caller) => {
+                self.remember_caller(&header, caller);
+                self.decide(Event::Append(Origin::Peer(header), command))
+            }
+            Incoming::Append(command, client) => {
+                let ticket = ProposalTicket(self.next_ticket());
+                self.proposals.insert(ticket, client);
+                self.decide(Event::Append(Origin::Client(ticket), command))
+            }
+            Incoming::Forward(request, client) => {
+                let ticket = ProposalTicket(self.next_ticket());
+                self.proposals.insert(ticket, client);
+                self.decide(Event::Forward(ticket, request))
+            }
+            Incoming::Read(client) => {
+                let ticket = ReadTicket(self.next_ticket());
+                self.reads.insert(ticket, client);
+                self.decide(Event::Read(ticket))
+            }
+            Incoming::Event(event) => self.decide(event),
+            Incoming::Status(asker) => {
+                // Whoever asked may have given up.
+                drop(asker.send(self.replica.status()));
+                Ok(())
+            }
+            Incoming::Stop(reason) => Err(reason),
+        }
+    }
+
+    fn decide(&mut self, event: Event) -> Result<(), Stopped> {
+        let now = self.now();
+        self.replica
+            .handle(now, event)
+            .map_err(|fault| Stopped::Fault(std::sync::Arc::new(fault)))
+    }
+
+    fn carry_out(&mut self) -> Result<(), Stopped> {
+        for effect in self.replica.take_effects() {
+            match effect {
+                Effect::Persist(batch) => self.begin_log_job(LogJob::Persist(Box::new(batch)))?,
+                Effect::ReadEntries {
+                    id,
+                    after,
+                    last,
+                    bytes_max,
+                } => self.begin_log_job(LogJob::Read {
+                    id,
+                    after,
+                    last,
+                    bytes_max,
+                })?,
+                Effect::Send(message) => self.send(message),
+                Effect::Apply(entries) => {
+                    if !self.hands.applier.apply(entries) {
+                        return Err(Stopped::StateMachine("its thread has ended".into_error()));
+                    }
+                }
+                Effect::Answer(ticket, outcome) => {
+                    if let Some(client) = self.proposals.remove(&ticket) {
+                        drop(client.send(outcome));
+                    }
+                }
+                Effect::ReadReady(ticket, _) => self.answer_read(ticket, true),
+                Effect::ReadRefused(ticket) => self.answer_read(ticket, false),
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, message: PeerMessage) {
+        if message.body.is_reply() {
+            let asked = (message.header.to, message.header.request);
+            if let Some(caller) = self.callers.remove(&asked) {
+                drop(caller.send(message));
+            }
+        } else {
+            self.hands.links.call(message);
+        }
+    }
+
+    fn begin_log_job(&self, job: LogJob) -> Result<(), Stopped> {
+        if self.hands.log.begin(job) {
+            Ok(())
+        } else {
+            Err(Stopped::Log(
+                "its thread has ended or cannot keep up".into_error(),
+            ))
+        }
+    }
+
+    fn answer_read(&mut self, ticket: ReadTicket, may_begin: bool) {
+        if let Some(client) = self.reads.remove(&ticket) {
+            let _given_up = client.send(may_begin);
+        }
+    }
+
+    fn remember_caller(&mut self, header: &Header, caller: oneshot::Sender<PeerMessage>) {
+        self.callers.insert((header.from, header.request), caller);
+    }
+
+    fn next_ticket(&mut self) -> u64 {
+        self.tickets_given += 1;
+        self.tickets_given
+    }
+
+    fn publish_leadership(&self) {
+        let node = self.replica.node();
+        let now = Leadership {
+            term: node.term().0,
+            leader_id: node.leader().map(|leader| leader.0),
+            leads: self.replica.is_leading(),
+        };
+        self.leadership.send_if_modified(|known| {
+            let changed = *known != now;
+            if changed {
+                tracing::info!(
+                    term = now.term,
+                    leader = now.leader_id,
+                    leads = now.leads,
+                    "leadership"
+                );
+                *known = now;
+            }
+            changed
+        });
+    }
+
+    fn now(&self) -> Time {
+        let micros = self.started.elapsed().as_micros();
+        Time(u64::try_from(micros).expect("no run lasts 500,000 years"))
+    }
+
+    fn time_until_deadline(&self) -> Duration {
+        self.replica.next_deadline().since(self.now())
+    }
+}
+
+trait IntoError {
+    fn into_error(self) -> std::sync::Arc<dyn std::error::Error + Send + Sync>;
+}
+
+impl IntoError for &str {
+    fn into_error(self) -> std::sync::Arc<dyn std::error::Error + Send + Sync> {
+        let error: Box<dyn std::error::Error + Send + Sync> = self.into();
+        std::sync::Arc::from(error)
+    }
+}
