@@ -3,5 +3,7 @@
 //! Which test belongs where is in `docs/testing.md`. None or one node is tested beside the code.
 
 pub mod checker;
+#[cfg(feature = "processes")]
+pub mod processes;
 pub mod scenario;
 pub mod simulation;

@@ -1,0 +1,387 @@
+//! A cluster of real servers: its files, its processes, and what its nodes say of themselves.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use chat_client::ChatClient;
+use chat_consensus::{LogIndex, NodeId, Term};
+use chat_proto::cluster::v1::cluster_client::ClusterClient;
+use chat_proto::cluster::v1::{StatusRequest, StatusResponse};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::processes::ports::PortBlock;
+use crate::processes::server::{self, Server};
+use crate::processes::waiting::until;
+
+/// A node that runs says how it is within a few milliseconds.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a client goes on trying: longer than any fail-over, and no test waits that long for
+/// something that should not come.
+const CLIENT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Real nodes, killed when this is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    program: PathBuf,
+    nodes: BTreeMap<NodeId, Node>,
+    home: TempDir,
+    ports: PortBlock,
+}
+
+/// A node, whether it runs or not.
+#[derive(Debug)]
+struct Node {
+    server: Option<Server>,
+    channel: Channel,
+}
+
+/// Who leads, by its own word, in the highest term that anybody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// The node.
+    pub node: NodeId,
+    /// The term it leads.
+    pub term: Term,
+    /// What it had committed when it was asked.
+    pub commit_index: LogIndex,
+}
+
+impl Cluster {
+    /// Starts nodes 1 to `count` on empty disks, and waits until they are one cluster.
+    ///
+    /// # Panics
+    ///
+    /// When they do not become one in time; so do all waiting functions here.
+    pub async fn start(count: u64) -> Self {
+        let ports = PortBlock::claim();
+        let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
+        let home = home.expect("a temporary folder can be made");
+        let ids = (1..=count).map(NodeId);
+        let text = configuration(&home.path().join("data"), ids.clone(), &ports);
+        fs::write(home.path().join("cluster.toml"), text).expect("the test's folder is its own");
+        let node = |id| {
+            let address = format!("http://{}", ports.peer_address(id));
+            let endpoint = Endpoint::from_shared(address).expect("it is an address");
+            let channel = endpoint.connect_timeout(STATUS_PATIENCE).connect_lazy();
+            let server = None;
+            (id, Node { server, channel })
+        };
+        let mut cluster = Self {
+            program: server::program(),
+            nodes: ids.map(node).collect(),
+            home,
+            ports,
+        };
+        cluster.start_all();
+        cluster.settled().await;
+        cluster
+    }
+
+    /// Every configured node.
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// Every node that runs and is not paused.
+    pub fn serving(&self) -> Vec<NodeId> {
+        let serves = |node: &Node| node.server.as_ref().is_some_and(|own| !own.is_paused());
+        let serving = self.nodes.iter().filter(|(_, node)| serves(node));
+        serving.map(|(id, _)| *id).collect()
+    }
+
+    /// Where clients reach a node.
+    pub fn client_address(&self, node: NodeId) -> SocketAddr {
+        self.ports.client_address(node)
+    }
+
+    /// A client that tries every node.
+    pub fn client(&self) -> ChatClient {
+        client(self.ids().into_iter().map(|id| self.client_address(id)))
+    }
+
+    /// A client of one node alone: what it gets, that node has answered.
+    pub fn client_of(&self, node: NodeId) -> ChatClient {
+        client([self.client_address(node)])
+    }
+
+    /// Starts a node that does not run.
+    ///
+    /// # Panics
+    ///
+    /// When it runs.
+    pub fn start_node(&mut self, id: NodeId) {
+        self.launch(id, &[]);
+    }
+
+    /// Starts a node that does not run with `--reset`, which deletes its data first.
+    ///
+    /// # Panics
+    ///
+    /// When it runs.
+    pub fn start_node_reset(&mut self, id: NodeId) {
+        self.launch(id, &["--reset"]);
+    }
+
+    /// Starts every node that does not run.
+    pub fn start_all(&mut self) {
+        let is_idle = |node: &Node| node.server.is_none();
+        let idle = self.nodes.iter().filter(|(_, node)| is_idle(node));
+        for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.start_node(id);
+        }
+    }
+
+    /// SIGKILL for a node, which must have run until then.
+    ///
+    /// # Panics
+    ///
+    /// When it had ended by itself.
+    pub fn kill(&mut self, id: NodeId) {
+        self.check_runs(id);
+        self.server(id).kill();
+        self.node(id).server = None;
+    }
+
+    /// SIGKILL for every node that runs, one directly after the other.
+    pub fn kill_all(&mut self) {
+        for id in self.serving() {
+            self.kill(id);
+        }
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self, id: NodeId) {
+        self.server(id).pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, id: NodeId) {
+        self.server(id).resume();
+    }
+
+    /// Deletes everything that a node has stored.
+    ///
+    /// # Panics
+    ///
+    /// When it runs, or has stored nothing.
+    pub fn wipe(&mut self, id: NodeId) {
+        assert!(self.node(id).server.is_none(), "{id:?} still runs");
+        let data = self.home.path().join(format!("data/node-{}", id.0));
+        fs::remove_dir_all(data).expect("a node that ran has a folder");
+    }
+
+    /// SIGTERM for some nodes at the same time; says how each ended.
+    pub async fn terminate(&mut self, ids: &[NodeId]) -> Vec<ExitStatus> {
+        for id in ids {
+            self.check_runs(*id);
+            self.server(*id).terminate();
+        }
+        let mut endings = Vec::new();
+        for id in ids {
+            let server = self.server(*id);
+            let ended = until("a node that was told to stop has", async || {
+                server.ended().ok_or_else(|| format!("{id:?} runs"))
+            });
+            endings.push(ended.await);
+            self.node(*id).server = None;
+        }
+        endings
+    }
+
+    /// What a node says of itself.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn status(&self, id: NodeId) -> Result<StatusResponse, String> {
+        ask(id, self.nodes[&id].channel.clone()).await
+    }
+
+    /// What every serving node that answers says of itself.
+    pub async fn statuses(&self) -> Vec<StatusResponse> {
+        let mut asking = JoinSet::new();
+        for id in self.serving() {
+            asking.spawn(ask(id, self.nodes[&id].channel.clone()));
+        }
+        let mut statuses: Vec<StatusResponse> =
+            asking.join_all().await.into_iter().flatten().collect();
+        statuses.sort_by_key(|status| status.node_id);
+        statuses
+    }
+
+    /// Waits until somebody leads the highest term that is known, and it is later than `term`.
+    pub async fn leader_after(&self, term: Term) -> Leader {
+        until("a new leader is there", async || {
+            let statuses = self.statuses().await;
+            let leader = leader_among(&statuses);
+            leader
+                .filter(|leader| leader.term > term)
+                .ok_or_else(|| describe(&statuses))
+        })
+        .await
+    }
+
+    /// Waits until somebody leads.
+    pub async fn leader(&self) -> Leader {
+        self.leader_after(Term(0)).await
+    }
+
+    /// Waits until every serving node follows one leader, and has applied what the first one that
+    /// was seen had committed then.
+    pub async fn settled(&self) -> Leader {
+        let committed = self.leader().await.commit_index;
+        until("every node follows one leader", async || {
+            let statuses = self.statuses().await;
+            let leader = leader_among(&statuses).ok_or_else(|| describe(&statuses))?;
+            let follows = |status: &StatusResponse| {
+                status.leader_id == leader.node.0
+                    && status.term == leader.term.0
+                    && status.applied_index >= committed.0
+            };
+            if statuses.len() == self.serving().len() && statuses.iter().all(follows) {
+                Ok(leader)
+            } else {
+                Err(describe(&statuses))
+            }
+        })
+        .await
+    }
+
+    /// Every node that was started still runs, and none has panicked.
+    ///
+    /// # Panics
+    ///
+    /// When that is not so.
+    pub fn check_healthy(&mut self) {
+        for id in self.ids() {
+            if self.nodes[&id].server.is_some() {
+                self.check_runs(id);
+            }
+            let said = fs::read_to_string(self.stderr(id)).unwrap_or_default();
+            assert!(!said.contains("panicked at"), "{id:?} has panicked");
+        }
+    }
+
+    fn launch(&mut self, id: NodeId, more: &[&str]) {
+        assert!(self.node(id).server.is_none(), "{id:?} runs already");
+        let config = self.home.path().join("cluster.toml");
+        let mut arguments = vec![
+            format!("--id={}", id.0),
+            format!("--config={}", config.display()),
+        ];
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let server = Server::start(&self.program, &arguments, &self.stderr(id));
+        self.node(id).server = Some(server);
+    }
+
+    fn check_runs(&mut self, id: NodeId) {
+        let ended = self.server(id).ended();
+        assert_eq!(ended, None, "{id:?} has ended by itself");
+    }
+
+    fn node(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(&id).expect("the node is configured")
+    }
+
+    fn server(&mut self, id: NodeId) -> &mut Server {
+        let server = self.node(id).server.as_mut();
+        server.unwrap_or_else(|| panic!("{id:?} does not run"))
+    }
+
+    fn stderr(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("node-{}.stderr", id.0))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in self.nodes.values_mut() {
+            node.server = None;
+        }
+        if std::thread::panicking() {
+            self.home.disable_cleanup(true);
+            eprintln!(
+                "the nodes' files are kept in {}",
+                self.home.path().display()
+            );
+            for id in self.ids() {
+                let words = server::last_words(&self.stderr(id));
+                eprintln!("--- node {} said at last:\n{words}", id.0);
+            }
+        }
+    }
+}
+
+fn client(addresses: impl IntoIterator<Item = SocketAddr>) -> ChatClient {
+    let addresses = addresses.into_iter().map(|address| address.to_string());
+    let client = ChatClient::new(addresses).expect("these are addresses");
+    client.with_deadline(CLIENT_DEADLINE)
+}
+
+/// One file for all nodes, as `config/cluster.toml` is.
+fn configuration(data: &Path, ids: impl Iterator<Item = NodeId>, ports: &PortBlock) -> String {
+    let data = data.to_string_lossy();
+    let quoted = data.replace('\\', "\\\\").replace('"', "\\\"");
+    let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n");
+    for id in ids {
+        write!(
+            text,
+            "\n[[nodes]]\nid = {}\nclient_address = \"{}\"\npeer_address = \"{}\"\n",
+            id.0,
+            ports.client_address(id),
+            ports.peer_address(id)
+        )
+        .expect("writing to a string does not fail");
+    }
+    text
+}
+
+async fn ask(id: NodeId, channel: Channel) -> Result<StatusResponse, String> {
+    let mut stub = ClusterClient::new(channel);
+    match timeout(STATUS_PATIENCE, stub.status(StatusRequest {})).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(format!("{id:?}: {}", status.message())),
+        Err(_late) => Err(format!("{id:?}: no answer within {STATUS_PATIENCE:?}")),
+    }
+}
+
+/// Two leaders in one term end the test (R5).
+fn leader_among(statuses: &[StatusResponse]) -> Option<Leader> {
+    let term = statuses.iter().map(|status| status.term).max()?;
+    let mut leading = statuses
+        .iter()
+        .filter(|status| status.role == "leader" && status.term == term);
+    let leader = leading.next()?;
+    assert_eq!(leading.next(), None, "R5: two leaders in term {term}");
+    Some(Leader {
+        node: NodeId(leader.node_id),
+        term: Term(leader.term),
+        commit_index: LogIndex(leader.commit_index),
+    })
+}
+
+fn describe(statuses: &[StatusResponse]) -> String {
+    let one = |status: &StatusResponse| {
+        format!(
+            "node {} {} in term {} of leader {} at {}/{}/{}",
+            status.node_id,
+            status.role,
+            status.term,
+            status.leader_id,
+            status.last_index,
+            status.commit_index,
+            status.applied_index
+        )
+    };
+    let all: Vec<String> = statuses.iter().map(one).collect();
+    all.join("; ")
+}
