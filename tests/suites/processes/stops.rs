@@ -1,0 +1,183 @@
+//! Nodes are told to stop, and leave in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chat_client::{ChatClient, Session};
+use chat_consensus::NodeId;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::plain_request::PlainClient;
+use chat_tests::processes::waiting::{until, within};
+use serde_json::json;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::inboxes_on_every_node;
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// Of a request that is made once and must succeed.
+const PATIENCE: Duration = Duration::from_secs(20);
+const MESSAGES: usize = 60;
+const HAND_OVERS: usize = 5;
+/// Carried out before the leader is told to stop, and again after it has.
+const CARRIED_OUT: u64 = 50;
+const PASSWORD: &str = "open sesame";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_survive_a_stop_of_all() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let client = cluster.client();
+        let owner = client.sign_up("owner", PASSWORD).await.unwrap();
+        for number in 0..MESSAGES {
+            let body = format!("message {number}");
+            client.send(&owner, "owner", &body).await.unwrap();
+        }
+        let owner = std::slice::from_ref(&owner);
+        let before = inboxes_on_every_node(&cluster, owner).await;
+        assert_eq!(before["owner"].len(), MESSAGES);
+
+        let endings = cluster.terminate(&cluster.ids()).await;
+        assert!(
+            endings.iter().all(|ending| ending.code() == Some(0)),
+            "{endings:?}"
+        );
+        assert_eq!(cluster.serving(), []);
+        cluster.start_all();
+        cluster.settled().await;
+        assert_eq!(inboxes_on_every_node(&cluster, owner).await, before);
+        cluster.check_healthy();
+    })
+    .await;
+}
+
+/// Load that repeats nothing, and ends with the first error.
+struct Load {
+    stopping: Arc<AtomicBool>,
+    carried_out: Arc<AtomicU64>,
+    tasks: JoinSet<Result<u64, String>>,
+}
+
+/// Who sends.
+enum Asker {
+    /// To this node, once.
+    OneNode(PlainClient),
+    /// Wherever it is carried out.
+    AnyNode(ChatClient),
+}
+
+/// R17: what the leader has accepted is finished before it lets go, and the named successor does
+/// not wait. Nobody sees an error who asks another node, although nothing is repeated, nor who
+/// asks the leader through a client that goes elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_told_to_stop_hands_over_without_an_error() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let owner = cluster.client().sign_up("owner", PASSWORD).await.unwrap();
+        let mut carried_out = 0;
+        for _ in 0..HAND_OVERS {
+            let leader = cluster.settled().await;
+            let load = Load::start(&cluster, leader.node, &owner).await;
+            load.carry_out(CARRIED_OUT).await;
+            let endings = cluster.terminate(&[leader.node]).await;
+            assert_eq!(endings[0].code(), Some(0));
+            let next = cluster.leader_after(leader.term).await;
+            assert_ne!(next.node, leader.node);
+            load.carry_out(CARRIED_OUT).await;
+            carried_out += load.stop().await;
+            cluster.start_node(leader.node);
+        }
+        cluster.settled().await;
+        let inbox = &inboxes_on_every_node(&cluster, &[owner]).await["owner"];
+        assert_eq!(inbox.len() as u64, carried_out, "each of them once");
+        cluster.check_healthy();
+    })
+    .await;
+}
+
+impl Load {
+    async fn start(cluster: &Cluster, leader: NodeId, owner: &Session) -> Self {
+        let mut load = Self {
+            stopping: Arc::default(),
+            carried_out: Arc::default(),
+            tasks: JoinSet::new(),
+        };
+        let others = cluster.ids().into_iter().filter(|id| *id != leader);
+        for other in others {
+            let node = PlainClient::connect(cluster.client_address(other)).await;
+            load.repeat(Asker::OneNode(node), owner);
+        }
+        // Begins with the leader.
+        let mut nodes = cluster.ids();
+        nodes.sort_by_key(|id| *id != leader);
+        let addresses = nodes
+            .into_iter()
+            .map(|id| cluster.client_address(id).to_string());
+        let client = ChatClient::new(addresses).unwrap().with_deadline(PATIENCE);
+        for _ in 0..2 {
+            load.repeat(Asker::AnyNode(client.clone()), owner);
+        }
+        load
+    }
+
+    fn repeat(&mut self, asker: Asker, owner: &Session) {
+        let (stopping, carried_out) = (Arc::clone(&self.stopping), Arc::clone(&self.carried_out));
+        let owner = owner.clone();
+        self.tasks.spawn(async move {
+            let mut own = 0;
+            while !stopping.load(Ordering::SeqCst) {
+                asker.send(&owner).await?;
+                own += 1;
+                carried_out.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(own)
+        });
+    }
+
+    async fn carry_out(&self, more: u64) {
+        let goal = self.carried_out.load(Ordering::SeqCst) + more;
+        until("more is carried out", async || {
+            let now = self.carried_out.load(Ordering::SeqCst);
+            if now >= goal {
+                Ok(())
+            } else {
+                Err(format!("{now} are"))
+            }
+        })
+        .await;
+    }
+
+    /// How much was carried out in all.
+    async fn stop(self) -> u64 {
+        self.stopping.store(true, Ordering::SeqCst);
+        let ended = self.tasks.join_all().await;
+        let counts: Result<Vec<u64>, String> = ended.into_iter().collect();
+        counts.expect("nobody sees an error").into_iter().sum()
+    }
+}
+
+impl Asker {
+    async fn send(&self, owner: &Session) -> Result<(), String> {
+        match self {
+            Self::OneNode(node) => send_once(node, owner).await,
+            Self::AnyNode(client) => match client.send(owner, "owner", "through a client").await {
+                Ok(_sent) => Ok(()),
+                Err(error) => Err(format!("a client: {error}")),
+            },
+        }
+    }
+}
+
+async fn send_once(node: &PlainClient, owner: &Session) -> Result<(), String> {
+    let message = json!({
+        "id": Uuid::new_v4(), "sender": "owner", "recipient": "owner", "body": "through one node",
+    });
+    let request = json!({"id": Uuid::new_v4(), "request_type": "SEND_MESSAGE", "message": message});
+    let reply = node.execute(&request, Some(owner.token()), PATIENCE).await;
+    match reply {
+        Ok(reply) if reply["status"] == "OK" => Ok(()),
+        Ok(reply) => Err(reply.to_string()),
+        Err(status) => Err(format!("one node: {status:?}")),
+    }
+}

@@ -1,0 +1,245 @@
+//! Two of three are killed: the third one says so in time, and nothing is half done.
+
+use std::time::Duration;
+
+use chat_client::{ClientError, OutgoingMessage, Session};
+use chat_consensus::NodeId;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::plain_request::PlainClient;
+use chat_tests::processes::waiting::within;
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use super::inboxes_on_every_node;
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// Of each request that cannot be carried out.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How often one is made before it counts as not answered in time.
+const ATTEMPTS: usize = 3;
+/// Of those that can.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PASSWORD: &str = "open sesame";
+/// Sent without a majority.
+const MESSAGES: usize = 10;
+
+/// Two accounts, and what the first one tried to send to the second one.
+struct Stage {
+    sender: Session,
+    recipient: Session,
+    messages: Vec<OutgoingMessage>,
+}
+
+/// R13: a leader alone has appended what it cannot commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_alone_says_unavailable_and_does_nothing_by_halves() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await.node;
+        check_alone(&mut cluster, leader).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_alone_says_unavailable_and_does_nothing_by_halves() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await.node;
+        let follower = cluster.ids().into_iter().find(|id| *id != leader);
+        check_alone(&mut cluster, follower.unwrap()).await;
+    })
+    .await;
+}
+
+async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
+    let stage = Stage::new(cluster).await;
+    // The survivor knows the session, and has its own word in what comes.
+    let warm = cluster.client_of(survivor);
+    warm.send(&stage.sender, "recipient", "before")
+        .await
+        .unwrap();
+    let alone = PlainClient::connect(cluster.client_address(survivor)).await;
+    for other in cluster.ids() {
+        if other != survivor {
+            cluster.kill(other);
+        }
+    }
+    assert_eq!(cluster.serving(), [survivor]);
+
+    let user = sign_up("newcomer");
+    let mut asked: Vec<(Value, Option<&str>)> = vec![
+        (user.clone(), None),
+        (login("sender"), None),
+        (inbox("recipient"), Some(stage.recipient.token())),
+    ];
+    let sends = stage.messages.iter().map(|message| stage.send(message));
+    asked.extend(sends.map(|send| (send, Some(stage.sender.token()))));
+    check_all_unavailable(&alone, &asked).await;
+    let client = warm.with_deadline(DEADLINE);
+    let given_up = client.send_message(&stage.sender, &stage.messages[0]).await;
+    assert!(
+        matches!(
+            given_up,
+            Err(ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. })
+        ),
+        "{given_up:?}"
+    );
+
+    cluster.start_all();
+    cluster.settled().await;
+    check_messages(cluster, &stage).await;
+    check_account(cluster, &user).await;
+    cluster.check_healthy();
+}
+
+/// Asks all at the same time, in the order given. The server says that it cannot.
+async fn check_all_unavailable(alone: &PlainClient, asked: &[(Value, Option<&str>)]) {
+    let mut asking = tokio::task::JoinSet::new();
+    for (request, token) in asked {
+        let (alone, request, token) = (alone.clone(), request.clone(), token.map(str::to_owned));
+        asking.spawn(async move {
+            let reply = answer_in_time(&alone, &request, token.as_deref()).await;
+            (request, reply)
+        });
+    }
+    let answers = asking.join_all().await;
+    assert_eq!(answers.len(), asked.len());
+    for (request, reply) in answers {
+        let status = reply.expect_err("one node of three is no majority");
+        assert_eq!(status.code(), Code::Unavailable, "{request}: {status:?}");
+        let reason = reason(&status);
+        let changes = text(&request, "request_type") != "GET_MESSAGES";
+        assert!(
+            matches!(reason, "NO_LEADER" | "NOT_APPENDED")
+                || (reason == "OUTCOME_UNKNOWN" && changes),
+            "{request}: {reason}: {status:?}"
+        );
+    }
+}
+
+/// What the server answers before the deadline, which it keeps by some milliseconds only: a
+/// machine that stands still for longer has not shown that it does not, so it is asked again.
+async fn answer_in_time(
+    alone: &PlainClient,
+    request: &Value,
+    token: Option<&str>,
+) -> Result<Value, Status> {
+    for _ in 1..ATTEMPTS {
+        match alone.execute(request, token, DEADLINE).await {
+            Err(late) if [Code::Cancelled, Code::DeadlineExceeded].contains(&late.code()) => {}
+            answered => return answered,
+        }
+    }
+    alone.execute(request, token, DEADLINE).await
+}
+
+/// Every message is there once at most, and once after it was sent again on every node (R15).
+async fn check_messages(cluster: &Cluster, stage: &Stage) {
+    let owner = std::slice::from_ref(&stage.recipient);
+    let before = &inboxes_on_every_node(cluster, owner).await["recipient"];
+    assert_eq!(before[0].body, "before");
+    let mut arrived = 1;
+    for message in &stage.messages {
+        let copies: Vec<_> = before.iter().filter(|copy| copy.id == message.id).collect();
+        assert!(
+            copies.len() <= 1,
+            "{message:?} is there {} times",
+            copies.len()
+        );
+        arrived += copies.len();
+        let mut commit = copies.first().map(|copy| copy.commit);
+        for node in cluster.ids() {
+            let client = cluster.client_of(node);
+            let sent = client.send_message(&stage.sender, message).await.unwrap();
+            assert_eq!(sent.commit, *commit.get_or_insert(sent.commit));
+        }
+    }
+    assert_eq!(before.len(), arrived, "nobody has sent anything else");
+
+    let after = &inboxes_on_every_node(cluster, owner).await["recipient"];
+    assert_eq!(after.len(), 1 + MESSAGES);
+    for message in &stage.messages {
+        let copies: Vec<_> = after.iter().filter(|copy| copy.id == message.id).collect();
+        assert_eq!(copies.len(), 1, "{message:?}");
+        assert_eq!(
+            (&*copies[0].sender, &copies[0].body),
+            ("sender", &message.body)
+        );
+    }
+}
+
+/// The account is there or not; the same request again proves its password, another one's is
+/// refused (R15).
+async fn check_account(cluster: &Cluster, user: &Value) {
+    let name = text(user, "username");
+    for node in cluster.ids() {
+        let client = PlainClient::connect(cluster.client_address(node)).await;
+        let ask = async |request: Value| client.execute(&request, None, PATIENCE).await.unwrap();
+        if node == cluster.ids()[0] {
+            let early = ask(login(name)).await;
+            let is_there = text(&early, "status") == "OK";
+            assert!(is_there || text(&early, "error_code") == "invalid_credentials");
+        }
+        assert_eq!(text(&ask(user.clone()).await, "status"), "OK");
+        assert_eq!(text(&ask(login(name)).await, "status"), "OK");
+        let other = ask(sign_up(name)).await;
+        assert_eq!(text(&other, "error_code"), "username_taken");
+    }
+}
+
+impl Stage {
+    async fn new(cluster: &Cluster) -> Self {
+        let client = cluster.client();
+        let message = |number| OutgoingMessage::new("recipient", format!("message {number}"));
+        Self {
+            sender: client.sign_up("sender", PASSWORD).await.unwrap(),
+            recipient: client.sign_up("recipient", PASSWORD).await.unwrap(),
+            messages: (0..MESSAGES).map(message).collect(),
+        }
+    }
+
+    fn send(&self, message: &OutgoingMessage) -> Value {
+        let OutgoingMessage {
+            id,
+            recipient,
+            body,
+        } = message;
+        let sender = self.sender.username();
+        let message = json!({"id": id, "sender": sender, "recipient": recipient, "body": body});
+        json!({"id": Uuid::new_v4(), "request_type": "SEND_MESSAGE", "message": message})
+    }
+}
+
+/// A request of its own each time.
+fn sign_up(name: &str) -> Value {
+    credentials("CREATE_USER", name)
+}
+
+fn login(name: &str) -> Value {
+    credentials("LOGIN", name)
+}
+
+fn credentials(kind: &str, name: &str) -> Value {
+    let digest = "a".repeat(64);
+    json!({"id": Uuid::new_v4(), "request_type": kind, "username": name, "password": digest})
+}
+
+fn inbox(name: &str) -> Value {
+    json!({"id": Uuid::new_v4(), "request_type": "GET_MESSAGES", "username": name})
+}
+
+#[track_caller]
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    let text = value[key].as_str();
+    text.unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+/// The reason in `ErrorInfo`, which stands in the details as it is; none if no server wrote it.
+fn reason(status: &Status) -> &'static str {
+    let details = String::from_utf8_lossy(status.details());
+    let reasons = ["NO_LEADER", "NOT_APPENDED", "OUTCOME_UNKNOWN"];
+    let found = reasons.into_iter().find(|reason| details.contains(reason));
+    found.unwrap_or("no reason of a server's")
+}
