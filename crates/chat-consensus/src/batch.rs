@@ -1,8 +1,8 @@
 //! What must reach the disk, and the messages that wait for it (R1).
 //!
 //! The order is kept by types: an [`UnsyncedBatch`] shows its writes and hides its messages; only
-//! [`UnsyncedBatch::persist_with`], whose closure wrote and synced, turns it into the
-//! [`SyncedBatch`] for which the node releases them.
+//! [`UnsyncedBatch::persist_with`] and its `async` twin, whose closures wrote and synced, turn it into
+//! the [`SyncedBatch`] for which the node releases them.
 
 use alloc::vec::Vec;
 
@@ -32,7 +32,7 @@ pub struct UnsyncedBatch {
     pub(crate) held: Vec<Envelope>,
 }
 
-/// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] makes one.
+/// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] and its `async` twin make one.
 #[derive(Debug)]
 #[must_use = "give it back to the node, which releases what waited for it"]
 pub struct SyncedBatch {
@@ -77,6 +77,24 @@ impl UnsyncedBatch {
     ) -> Result<SyncedBatch, E> {
         if !self.writes.is_empty() {
             write_and_sync(&self.writes)?;
+        }
+        Ok(SyncedBatch {
+            after: self.after,
+            held: self.held,
+        })
+    }
+
+    /// As [`Self::persist_with`], for a disk that is waited for without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn persist_with_async<E>(
+        self,
+        write_and_sync: impl AsyncFnOnce(&Writes) -> Result<(), E>,
+    ) -> Result<SyncedBatch, E> {
+        if !self.writes.is_empty() {
+            write_and_sync(&self.writes).await?;
         }
         Ok(SyncedBatch {
             after: self.after,

@@ -36,7 +36,7 @@ pub use peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
-    BoxError, Committed, Finish, FollowerStatus, Handle, Leadership, NodeAddress, Options,
+    Applied, BoxError, Committed, Finish, FollowerStatus, Handle, Leadership, NodeAddress, Options,
     PeerService, Prepare, Prepared, ProposeError, ReadError, StartError, StateMachine, Status,
     Stopped, Timing, Verbatim, start,
 };

@@ -150,7 +150,7 @@ impl Replica {
 
     /// When [`Event::DeadlinePassed`] is due, if nothing else happens before.
     pub fn next_deadline(&self) -> Time {
-        self.node.next_deadline()
+        self.node.next_deadline().min(self.applying.deadline())
     }
 
     /// The node that decides, for checkers and status.
@@ -161,6 +161,11 @@ impl Replica {
     /// Whether a command prepared now may be appended here.
     pub fn is_leading(&self) -> bool {
         self.node.leads(self.node.term())
+    }
+
+    /// Whether somebody still waits here for what a proposal came to.
+    pub fn owes_answers(&self) -> bool {
+        self.proposals.are_waiting()
     }
 
     /// Everything up to here is applied.

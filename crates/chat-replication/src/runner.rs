@@ -1,23 +1,24 @@
 //! tokio, gRPC and disk around the event-driven replica: the part that an embedder starts.
 //!
 //! One task turns what happens into events and carries out the effects; the commit log and the
-//! state machine have a thread each; every call to a peer is a task of its own with a deadline.
+//! state machine have a task each; every call to a peer is a task of its own with a deadline.
 
-mod apply_thread;
+mod apply_task;
 mod convert;
 mod handle;
 mod links;
-mod log_thread;
+mod log_task;
 mod redial;
 mod service;
 mod state_machine;
 mod turns;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{Config, LogIndex, NodeId, Time};
+use chat_consensus::{Config, LogIndex, NodeId, Stored, Time};
 use chat_store::{CommitLog, LogError};
 use tokio::sync::{mpsc, watch};
 
@@ -25,7 +26,9 @@ use crate::replica::{Limits, Replica, Start};
 
 pub use handle::{FollowerStatus, Handle, ProposeError, ReadError, Status};
 pub use service::PeerService;
-pub use state_machine::{BoxError, Committed, Finish, Prepare, Prepared, StateMachine, Verbatim};
+pub use state_machine::{
+    Applied, BoxError, Committed, Finish, Prepare, Prepared, StateMachine, Verbatim,
+};
 pub use turns::Leadership;
 
 /// Where and how a replica runs.
@@ -82,12 +85,15 @@ pub enum StartError {
     /// The commit log cannot be opened: in use, unreadable, or damaged.
     #[error("the commit log cannot be opened")]
     Log(#[source] LogError),
-    /// The state machine has applied more than the log holds: they do not belong together.
-    #[error("the state machine has applied {applied} entries and the log holds {last}")]
-    StateAheadOfLog {
+    /// The state machine has applied what the log does not hold: they do not belong together.
+    #[error(
+        "the state machine has applied entry {} of term {}, which is not in the log of {last} entries",
+        applied.index, applied.term
+    )]
+    StateNotOfLog {
         /// What the state machine says.
-        applied: u64,
-        /// What the log holds.
+        applied: Applied,
+        /// The index of the log's last entry.
         last: u64,
     },
     /// A node's address cannot be dialled.
@@ -98,9 +104,6 @@ pub enum StartError {
         /// What was given.
         address: String,
     },
-    /// The operating system gave no thread.
-    #[error("a thread cannot be started")]
-    Thread(#[source] std::io::Error),
 }
 
 /// Why a replica no longer runs.
@@ -141,12 +144,11 @@ pub async fn start(
     let (log, stored) = opened
         .expect("opening the log does not panic")
         .map_err(StartError::Log)?;
-    let applied = LogIndex(machine.applied_index());
-    let last = stored.last.index;
-    if applied > last {
-        return Err(StartError::StateAheadOfLog {
-            applied: applied.0,
-            last: last.0,
+    let applied = machine.applied();
+    if !holds(&stored, applied) {
+        return Err(StartError::StateNotOfLog {
+            applied,
+            last: stored.last.index.0,
         });
     }
     let storage = stored.storage;
@@ -155,12 +157,11 @@ pub async fn start(
         now: Time(0),
         limits: options.limits,
     };
-    let replica = Replica::new(config, stored, applied, started);
+    let replica = Replica::new(config, stored, LogIndex(applied.index), started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let links = links::Links::new(&options, &sender)?;
-    let log = log_thread::LogThread::start(log, sender.clone()).map_err(StartError::Thread)?;
-    let applier =
-        apply_thread::ApplyThread::start(machine, sender.clone()).map_err(StartError::Thread)?;
+    let log = log_task::LogTask::start(log, sender.clone());
+    let applier = apply_task::ApplyTask::start(machine, sender.clone());
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
     let visibility = applier.visibility();
@@ -194,6 +195,13 @@ fn configuration(options: &Options) -> Result<Config, StartError> {
     };
     Config::new(NodeId(options.node_id), &nodes, timing)
         .map_err(|error| StartError::Configuration(error.into()))
+}
+
+/// Whether the log has the entry that `applied` names.
+fn holds(stored: &Stored, applied: Applied) -> bool {
+    let index = LogIndex(applied.index);
+    let span = stored.terms.iter().rev().find(|span| span.first <= index);
+    index <= stored.last.index && span.map_or(0, |span| span.term.0) == applied.term
 }
 
 /// Different at every start: the standard library's hash keys come from the operating system.

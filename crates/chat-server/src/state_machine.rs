@@ -1,28 +1,48 @@
 //! The chat's tables as the replica's state machine.
 
 use bytes::Bytes;
-use chat_replication::{BoxError, Committed, StateMachine};
-use chat_store::{AppliedEntry, ChatState, LogIndex, Term};
+use chat_replication::{Applied, BoxError, Committed, StateMachine};
+use chat_store::{AppliedEntry, ChatState, LogIndex, StateError, Term};
 
 /// Applies the log to the chat's tables.
 #[derive(Debug)]
 pub struct ChatMachine {
-    state: ChatState,
+    /// `None` only while a thread works on it.
+    state: Option<ChatState>,
 }
 
 impl ChatMachine {
     /// Takes over the tables.
     pub fn new(state: ChatState) -> Self {
-        Self { state }
+        Self { state: Some(state) }
+    }
+
+    /// Lets a thread `work` on the tables, which blocks. A panic there takes the tables with it.
+    async fn work_on<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut ChatState) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, BoxError> {
+        let mut state = self.state.take().ok_or("the tables are lost")?;
+        let working = tokio::task::spawn_blocking(move || {
+            let result = work(&mut state);
+            (state, result)
+        });
+        let (state, result) = working.await?;
+        self.state = Some(state);
+        Ok(result?)
     }
 }
 
 impl StateMachine for ChatMachine {
-    fn applied_index(&self) -> u64 {
-        self.state.applied_index().0
+    fn applied(&self) -> Applied {
+        let applied = self.state.as_ref().map(ChatState::applied);
+        applied.map_or_else(Applied::default, |position| Applied {
+            index: position.index.0,
+            term: position.term.0,
+        })
     }
 
-    fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
         let entries: Vec<AppliedEntry> = batch
             .iter()
             .map(|entry| AppliedEntry {
@@ -31,10 +51,10 @@ impl StateMachine for ChatMachine {
                 command: entry.command.clone(),
             })
             .collect();
-        Ok(self.state.apply(&entries)?)
+        self.work_on(move |state| state.apply(&entries)).await
     }
 
-    fn make_visible(&mut self) -> Result<(), BoxError> {
-        Ok(self.state.commit()?)
+    async fn make_visible(&mut self) -> Result<(), BoxError> {
+        self.work_on(ChatState::commit).await
     }
 }

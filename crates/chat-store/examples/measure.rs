@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p chat-store --example measure -- some/empty/directory`
 
+use futures::executor::block_on;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -46,15 +47,14 @@ fn append(directory: &Path, batch: u64) {
             ..Writes::default()
         };
         let start = Instant::now();
-        log.write_and_sync(&writes).expect("the log is written");
+        block_on(log.write_and_sync(&writes)).expect("the log is written");
         took.push(start.elapsed());
     }
     report(&format!("append in batches of {batch}"), rows, took);
 
     let start = Instant::now();
-    let read = log
-        .read(LogIndex(0), LogIndex(rows), usize::MAX)
-        .expect("the log is read");
+    let read =
+        block_on(log.read(LogIndex(0), LogIndex(rows), usize::MAX)).expect("the log is read");
     let took = start.elapsed();
     println!("  read: {:.2} us a row", micros(took) / read.len() as f64);
     println!(

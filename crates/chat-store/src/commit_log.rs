@@ -65,7 +65,8 @@ const SCHEMA: &str = r#"
 
 /// The log of one node: its entries, its vote, and the names of its disk and cluster.
 ///
-/// Every call blocks for as long as the disk takes, and panics inside of `futures`' own executor.
+/// Opening and closing block; everything else waits for SQLite's own thread. A write that is dropped
+/// before it has ended leaves the log poisoned.
 #[derive(Debug)]
 pub struct CommitLog {
     database: Database,
@@ -156,12 +157,12 @@ impl CommitLog {
     /// If the entries do not follow the end of the log without a gap, in terms that never run
     /// backwards, or if a formation is not the first entry or not the first formation of this disk:
     /// the node's own invariants are broken then.
-    pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
+    pub async fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         if self.poisoned {
             return Err(LogError::Poisoned);
         }
         self.poisoned = true;
-        self.write(writes)?;
+        self.write(writes).await?;
         self.poisoned = false;
         Ok(())
     }
@@ -181,11 +182,11 @@ impl CommitLog {
     /// # Errors
     ///
     /// When SQLite cannot read it, or an entry before the log's end is missing.
-    pub fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, LogError> {
+    pub async fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, LogError> {
         if index > self.last.index {
             return Ok(None);
         }
-        Ok(Some(self.link_at(index)?.1))
+        Ok(Some(self.link_at(index).await?.1))
     }
 
     /// How many bytes `log.db` and its write-ahead log take on the disk.

@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use futures::TryStreamExt;
 use futures::executor::block_on;
@@ -152,8 +151,35 @@ impl Database {
     }
 
     /// Runs a statement and returns how many rows it changed.
+    pub(crate) async fn run(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
+        let done = query.execute(self.connection()).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn first(&mut self, query: BoundQuery<'_>) -> sqlx::Result<Option<SqliteRow>> {
+        query.fetch_optional(self.connection()).await
+    }
+
+    /// Shows each row to `visitor` until it breaks off; few rows are in memory at a time.
+    pub(crate) async fn show<E: From<sqlx::Error>>(
+        &mut self,
+        query: BoundQuery<'_>,
+        mut visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let mut rows = query.fetch(self.connection());
+        while let Some(row) = rows.try_next().await? {
+            if visitor(&row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::run`], for a thread that waits.
+    #[cfg(feature = "chat")]
     pub(crate) fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
-        block_on(query.execute(self.connection())).map(|result| result.rows_affected())
+        block_on(self.run(query))
     }
 
     /// The first row, if there is one.
@@ -161,7 +187,7 @@ impl Database {
         &mut self,
         query: BoundQuery<'_>,
     ) -> sqlx::Result<Option<SqliteRow>> {
-        block_on(query.fetch_optional(self.connection()))
+        block_on(self.first(query))
     }
 
     /// The only value of a statement that always gives one.
@@ -173,17 +199,9 @@ impl Database {
     pub(crate) fn visit<E: From<sqlx::Error>>(
         &mut self,
         query: BoundQuery<'_>,
-        mut visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
+        visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
-        block_on(async {
-            let mut rows = pin!(query.fetch(self.connection()));
-            while let Some(row) = rows.try_next().await? {
-                if visitor(&row)?.is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
+        block_on(self.show(query, visitor))
     }
 
     /// Closes the file, so that an error is seen that dropping would only log.

@@ -74,6 +74,7 @@ async fn check_wiped(mut cluster: Cluster, wiped: NodeId, loss: Loss) {
     assert_ne!(learner.storage_id, old.storage_id, "another disk");
     assert_eq!(learner.cluster_id, old.cluster_id, "the same cluster");
     assert_eq!(learner.elections_won, 0);
+    assert!(!learner.voter_ids.contains(&wiped.0), "{learner:?}");
     check_seen_as_learner(&cluster, leader, wiped).await;
     // Asked of the learner too, which shows everything.
     assert_eq!(inboxes_on_every_node(&cluster, owner).await, before);

@@ -1,12 +1,21 @@
 //! Handing committed entries to the state machine, in order, one batch at a time, and then
 //! answering whoever waited for them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex};
+use chat_consensus::{Entry, LogIndex, Time};
 
 use crate::event::Effect;
 use crate::replica::tail::first_batch;
 use crate::replica::{LogRead, Replica};
+
+/// Where nobody waits for it, what is committed gathers for this long before it is applied: one
+/// large batch costs far less than many small ones.
+const GATHERING_TIME: Duration = Duration::from_millis(5);
+
+/// ... or until there is this much of it, in entries.
+const GATHERED_MAX: u64 = 512;
 
 /// How far the state machine is.
 #[derive(Debug)]
@@ -14,6 +23,8 @@ pub(super) struct Applying {
     applied: LogIndex,
     /// The positions of the batch that is being read or applied; its answers come in this order.
     under_way: Option<Vec<chat_consensus::Position>>,
+    /// When what has gathered is applied; `None` while nothing gathers.
+    gathered_by: Option<Time>,
 }
 
 impl Applying {
@@ -21,11 +32,16 @@ impl Applying {
         Self {
             applied,
             under_way: None,
+            gathered_by: None,
         }
     }
 
     pub(super) fn applied(&self) -> LogIndex {
         self.applied
+    }
+
+    pub(super) fn deadline(&self) -> Time {
+        self.gathered_by.unwrap_or(Time::NEVER)
     }
 }
 
@@ -37,6 +53,16 @@ impl Replica {
         if self.applying.under_way.is_some() || applied >= applicable {
             return;
         }
+        let now = self.now;
+        let gathered_by = *self
+            .applying
+            .gathered_by
+            .get_or_insert(now + GATHERING_TIME);
+        let gathered = applicable.0 - applied.0;
+        if !self.somebody_waits() && now < gathered_by && gathered < GATHERED_MAX {
+            return;
+        }
+        self.applying.gathered_by = None;
         let Some(held) = self.tail.after(applied) else {
             self.applying.under_way = Some(Vec::new());
             return self.read_log(LogRead::Apply, applied, applicable);
@@ -66,6 +92,11 @@ impl Replica {
             self.applying.applied = position.index;
             self.answer_proposal(position, answer);
         }
+    }
+
+    /// Whether an answer depends on applying: a client's of this leader, or a read's.
+    fn somebody_waits(&self) -> bool {
+        self.is_leading() || self.proposals.are_waiting() || self.reads.are_waiting_for_applying()
     }
 
     fn apply(&mut self, entries: Vec<Entry>) {

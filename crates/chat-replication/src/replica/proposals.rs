@@ -29,6 +29,11 @@ impl Proposals {
             .expect("the node reports what it was offered");
         self.waiting.insert(position.index, (position.term, origin));
     }
+
+    /// Whether somebody waits for an entry to be applied here.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
 }
 
 impl Replica {

@@ -26,6 +26,13 @@ enum Reader {
     Peer(Header),
 }
 
+impl Reads {
+    /// Whether a confirmed read waits for its index to be applied here.
+    pub(super) fn are_waiting_for_applying(&self) -> bool {
+        !self.applying.is_empty()
+    }
+}
+
 impl Replica {
     pub(super) fn handle_read(&mut self, ticket: ReadTicket) -> Result<(), Fault> {
         if self.is_leading() && self.has_room_for_read() {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{RoleName, StorageId};
+use chat_consensus::{RoleName, StorageId, Voter};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use crate::event::{Event, ReplicaStatus};
 use crate::peer_message::{ProposeOutcome, Refusal};
-use crate::runner::apply_thread::Visibility;
+use crate::runner::apply_task::Visibility;
 use crate::runner::service::PeerService;
 use crate::runner::state_machine::{Prepare, Prepared};
 use crate::runner::turns::{Incoming, Leadership};
@@ -180,8 +180,8 @@ impl Handle {
         }
     }
 
-    /// Returns the index from which on a read may begin: everything acknowledged by any node
-    /// before this call is then visible to readers of this node's state.
+    /// Returns when a read may begin: everything acknowledged by any node before this call is then
+    /// visible to readers of this node's state.
     ///
     /// # Errors
     ///
@@ -199,8 +199,7 @@ impl Handle {
                     },
                 )?;
                 match timeout_at(deadline.into(), answered).await {
-                    Ok(Ok(true)) if self.parts.visibility.catch_up().await => return Ok(()),
-                    Ok(Ok(true)) => return Err(ReadError::Overloaded),
+                    Ok(Ok(true)) => return self.see_applied(deadline).await,
                     Ok(Ok(false)) => {}
                     Ok(Err(_dropped)) => return Err(ReadError::Stopped),
                     Err(_late) => return Err(ReadError::NoLeader),
@@ -212,6 +211,15 @@ impl Handle {
             if !wait_for_change(&mut leadership, known, deadline).await {
                 return Err(ReadError::NoLeader);
             }
+        }
+    }
+
+    async fn see_applied(&self, deadline: Instant) -> Result<(), ReadError> {
+        match timeout_at(deadline.into(), self.parts.visibility.catch_up()).await {
+            Ok(true) => Ok(()),
+            Ok(false) if self.parts.sender.is_closed() => Err(ReadError::Stopped),
+            Ok(false) => Err(ReadError::Overloaded),
+            Err(_late) => Err(ReadError::NoLeader),
         }
     }
 
@@ -272,12 +280,7 @@ impl Handle {
     pub async fn shutdown(&self) {
         // A replica that has stopped already needs nothing more.
         drop(self.hand_over().await);
-        drop(
-            self.parts
-                .sender
-                .send(Incoming::Stop(Stopped::ShutDown))
-                .await,
-        );
+        drop(self.parts.sender.send(Incoming::ShutDown).await);
         drop(self.stopped().await);
     }
 
@@ -342,6 +345,9 @@ impl Handle {
             last_contact: follower.last_fetch.map(|at| status.at.since(at)),
         });
         let formation = status.formation;
+        // A wiped node's old disk is still listed; the node itself does not count (R12).
+        let is_me = |voter: &Voter| voter.node.0 == self.parts.options.node_id;
+        let counts = |voter: &&Voter| !is_me(voter) || voter.storage == self.parts.storage;
         Status {
             role: role_name(status.role),
             term: status.term.0,
@@ -354,7 +360,14 @@ impl Handle {
             cluster_id: formation.as_ref().map(|formation| formation.cluster.0),
             storage_id: self.parts.storage.0,
             voter_ids: formation
-                .map(|formation| formation.voters.iter().map(|voter| voter.node.0).collect())
+                .map(|formation| {
+                    formation
+                        .voters
+                        .iter()
+                        .filter(counts)
+                        .map(|voter| voter.node.0)
+                        .collect()
+                })
                 .unwrap_or_default(),
             elections_won: status.elections_won,
         }

@@ -1,4 +1,4 @@
-//! Calls to the peers: one connection each, one task and one deadline for every call.
+//! Calls to the peers: two connections to each, one task and one deadline for every call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,12 +25,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// The leader answers a forwarded request when it is applied; longer than any client waits.
 const PROPOSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Calls to one peer at a time. The protocol has a handful under way; the rest are forwarded.
-const CALLS_MAX: usize = 8_192;
+/// The protocol's own calls to one peer at a time; it has a handful under way.
+const PROTOCOL_CALLS_MAX: usize = 64;
+/// Clients' calls that are forwarded to one peer at a time; more fail at once.
+const FORWARDED_CALLS_MAX: usize = 8_192;
 /// Larger than the largest answer to a fetch: a full batch and one entry over it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// The connections to all peers.
+/// The ways to all peers.
 #[derive(Debug)]
 pub(super) struct Links {
     peers: BTreeMap<NodeId, Arc<Peer>>,
@@ -43,9 +45,29 @@ pub(super) struct Links {
 struct Peer {
     node: NodeId,
     address: String,
+    protocol: Line,
+    /// A connection of their own: a fetch must never queue behind the proposals that wait for it.
+    forwarded: Line,
+    redialling: AtomicBool,
+}
+
+/// A connection and how many calls it carries.
+#[derive(Debug)]
+struct Line {
     client: ReplicationClient<Channel>,
     calls: Semaphore,
-    redialling: AtomicBool,
+}
+
+impl Line {
+    fn new(endpoint: &Endpoint, calls_max: usize) -> Self {
+        let client = ReplicationClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Self {
+            client,
+            calls: Semaphore::new(calls_max),
+        }
+    }
 }
 
 impl Links {
@@ -64,21 +86,17 @@ impl Links {
             };
             let endpoint = Endpoint::from_shared(format!("http://{}", node.address));
             let endpoint = endpoint.map_err(|_malformed| wrong())?;
-            let channel = endpoint
+            let endpoint = endpoint
                 .connect_timeout(CONNECT_TIMEOUT)
                 .tcp_nodelay(true)
                 .http2_keep_alive_interval(KEEP_ALIVE)
                 .keep_alive_timeout(KEEP_ALIVE)
-                .keep_alive_while_idle(true)
-                .connect_lazy();
-            let client = ReplicationClient::new(channel)
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(MESSAGE_BYTES_MAX);
+                .keep_alive_while_idle(true);
             let peer = Peer {
                 node: NodeId(node.id),
                 address: node.address.clone(),
-                client,
-                calls: Semaphore::new(CALLS_MAX),
+                protocol: Line::new(&endpoint, PROTOCOL_CALLS_MAX),
+                forwarded: Line::new(&endpoint, FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),
             };
             Ok((peer.node, Arc::new(peer)))
@@ -114,10 +132,16 @@ async fn carry(
 ) {
     let request = message.header.request;
     let failed = Incoming::Event(Event::CallFailed(peer.node, request));
-    let Ok(_permit) = peer.calls.try_acquire() else {
+    let line = match message.body {
+        PeerBody::Propose { .. } | PeerBody::ReadIndex => &peer.forwarded,
+        PeerBody::Consensus(_) | PeerBody::ProposeReply(_) | PeerBody::ReadIndexReply(_) => {
+            &peer.protocol
+        }
+    };
+    let Ok(_permit) = line.calls.try_acquire() else {
         return drop(events.send(failed).await);
     };
-    let called = tokio::time::timeout(patience, exchange(peer.client.clone(), message)).await;
+    let called = tokio::time::timeout(patience, exchange(line.client.clone(), message)).await;
     // A replica that has stopped wants to hear nothing more.
     match called {
         Ok(Ok(reply)) => drop(events.send(Incoming::Event(Event::Received(reply))).await),

@@ -8,15 +8,16 @@ use bytes::Bytes;
 /// Any error of an embedder's.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the log is applied to. It runs on a thread of its own and may block.
+/// What the log is applied to, by a task of its own that calls nothing twice at a time. What blocks
+/// for long belongs on a thread (`tokio::task::spawn_blocking`).
 ///
 /// Deterministic: the same entries in the same order must lead to the same state and answers on
 /// every node, so no clock, no randomness and no order of a hash map may take part. What needs
 /// those is decided in [`Prepare`] and travels inside the command.
 pub trait StateMachine: Send + 'static {
-    /// The index of the last entry that has taken effect for good; 0 for none. Read once, at the
-    /// start: entries after it are applied again.
-    fn applied_index(&self) -> u64;
+    /// The last entry that has taken effect for good; `Applied::default()` for none. Read once, at
+    /// the start, and compared with the log: entries after it are applied again.
+    fn applied(&self) -> Applied;
 
     /// Applies entries in order, without a gap, starting after the last one applied, and returns
     /// one answer for each. Each entry and the fact that it was applied must become durable
@@ -25,7 +26,10 @@ pub trait StateMachine: Send + 'static {
     /// # Errors
     ///
     /// Any error stops the replica: a node that cannot apply must not answer.
-    fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError>;
+    fn apply(
+        &mut self,
+        batch: &[Committed],
+    ) -> impl Future<Output = Result<Vec<Bytes>, BoxError>> + Send;
 
     /// Makes everything applied so far visible to readers elsewhere. Called before a linearizable
     /// read begins, and some milliseconds after the last batch.
@@ -33,9 +37,18 @@ pub trait StateMachine: Send + 'static {
     /// # Errors
     ///
     /// Any error stops the replica.
-    fn make_visible(&mut self) -> Result<(), BoxError> {
-        Ok(())
+    fn make_visible(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
+        std::future::ready(Ok(()))
     }
+}
+
+/// How far a state machine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The index of the last entry that was applied; 0 before the first.
+    pub index: u64,
+    /// That entry's term; 0 before the first.
+    pub term: u64,
 }
 
 /// A committed entry.

@@ -12,12 +12,15 @@ use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaSta
 use crate::peer_message::{PeerMessage, ProposeOutcome};
 use crate::replica::Replica;
 use crate::runner::Stopped;
-use crate::runner::apply_thread::ApplyThread;
+use crate::runner::apply_task::ApplyTask;
 use crate::runner::links::Links;
-use crate::runner::log_thread::{LogJob, LogThread};
+use crate::runner::log_task::{LogJob, LogTask};
 
 /// How much is decided in one turn before its effects are begun.
 const TURN_MAX: usize = 1_024;
+
+/// What is committed is applied and answered before a shutdown, if it takes no longer than this.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Answers that no caller waits for any more are forgotten this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,9 +38,12 @@ pub(super) enum Incoming {
     Forward(Bytes, oneshot::Sender<ProposeOutcome>),
     /// A client's read; answered whether and that it may begin.
     Read(oneshot::Sender<bool>),
-    /// From the threads and links.
+    /// From the other tasks and links.
     Event(Event),
     Status(oneshot::Sender<ReplicaStatus>),
+    /// Stop once the answers that are certain are given, or after [`FAREWELL_MAX`].
+    ShutDown,
+    /// Stop at once: the replica cannot go on.
     Stop(Stopped),
 }
 
@@ -55,8 +61,8 @@ pub struct Leadership {
 /// What carries out effects.
 #[derive(Debug)]
 pub(super) struct Hands {
-    pub(super) log: LogThread,
-    pub(super) applier: ApplyThread,
+    pub(super) log: LogTask,
+    pub(super) applier: ApplyTask,
     pub(super) links: Links,
 }
 
@@ -73,6 +79,8 @@ pub(super) struct Turns {
     /// Peers that wait for an answer.
     callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
     swept: Instant,
+    /// When a shutdown no longer waits for answers; `None` while nobody asked for one.
+    stop_by: Option<Instant>,
 }
 
 impl Turns {
@@ -94,6 +102,7 @@ impl Turns {
             reads: HashMap::new(),
             callers: HashMap::new(),
             swept: started,
+            stop_by: None,
         }
     }
 
@@ -104,6 +113,9 @@ impl Turns {
                 break reason;
             }
             self.publish_leadership();
+            if self.may_shut_down() {
+                break Stopped::ShutDown;
+            }
             let wait = self.time_until_deadline();
             let received = incoming.recv_many(&mut gathered, TURN_MAX);
             // A deadline is checked below in any case; a timeout here means that nothing came.
@@ -118,6 +130,10 @@ impl Turns {
             tracing::error!(error = &reason as &dyn std::error::Error, "replica stopped");
         }
         self.leadership.send_replace(Leadership::default());
+        // Whoever waits for an answer of this replica waits in vain.
+        drop((self.proposals, self.reads, self.callers, incoming));
+        self.hands.applier.close().await;
+        self.hands.log.close().await;
         self.stopped.send_replace(Some(reason));
     }
 
@@ -168,6 +184,11 @@ impl Turns {
                 drop(asker.send(self.replica.status()));
                 Ok(())
             }
+            Incoming::ShutDown => {
+                self.stop_by
+                    .get_or_insert_with(|| Instant::now() + FAREWELL_MAX);
+                Ok(())
+            }
             Incoming::Stop(reason) => Err(reason),
         }
     }
@@ -197,7 +218,7 @@ impl Turns {
                 Effect::Send(message) => self.send(message),
                 Effect::Apply(entries) => {
                     if !self.hands.applier.apply(entries) {
-                        return Err(Stopped::StateMachine("its thread has ended".into_error()));
+                        return Err(Stopped::StateMachine("its task has ended".into_error()));
                     }
                 }
                 Effect::Answer(ticket, outcome) => {
@@ -228,7 +249,7 @@ impl Turns {
             Ok(())
         } else {
             Err(Stopped::Log(
-                "its thread has ended or cannot keep up".into_error(),
+                "its task has ended or cannot keep up".into_error(),
             ))
         }
     }
@@ -276,7 +297,16 @@ impl Turns {
     }
 
     fn time_until_deadline(&self) -> Duration {
-        self.replica.next_deadline().since(self.now())
+        let wait = self.replica.next_deadline().since(self.now());
+        match self.stop_by {
+            Some(by) => wait.min(by.saturating_duration_since(Instant::now())),
+            None => wait,
+        }
+    }
+
+    fn may_shut_down(&self) -> bool {
+        self.stop_by
+            .is_some_and(|by| !self.replica.owes_answers() || Instant::now() >= by)
     }
 }
 

@@ -48,7 +48,7 @@ impl NodeRow {
         }
     }
 
-    pub(super) fn save(&self, database: &mut Database) -> Result<(), LogError> {
+    pub(super) async fn save(&self, database: &mut Database) -> Result<(), LogError> {
         let vote = self.hard_state.vote;
         let query = sqlx::query(
             "UPDATE node SET cluster = ?, start_counter = ?, term = ?, vote_node = ?, \
@@ -60,7 +60,7 @@ impl NodeRow {
         .bind(vote.map(|vote| vote.node.0.cast_signed()))
         .bind(vote.map(|vote| vote.storage.0.to_be_bytes().to_vec()))
         .bind(self.digest().to_vec());
-        let changed = database.execute(query)?;
+        let changed = database.run(query).await?;
         assert_eq!(changed, 1, "the schema made the row");
         Ok(())
     }

@@ -33,7 +33,7 @@ impl CommitLog {
     /// # Errors
     ///
     /// When SQLite cannot read, or an entry is not what was written.
-    pub fn read(
+    pub async fn read(
         &mut self,
         after: LogIndex,
         last: LogIndex,
@@ -44,14 +44,14 @@ impl CommitLog {
         if after >= last {
             return Ok(entries);
         }
-        let (mut previous, mut chain) = self.link_at(after)?;
+        let (mut previous, mut chain) = self.link_at(after).await?;
         let mut bytes = 0;
         let query = sqlx::query(
             r#"SELECT "index", term, kind, payload, chain FROM commits
                WHERE "index" > ? AND "index" <= ? ORDER BY "index""#,
         );
         let query = query.bind(after.0.cast_signed()).bind(last.0.cast_signed());
-        self.database.visit::<LogError>(query, |row| {
+        let visited = self.database.show::<LogError>(query, |row| {
             let row = VerifiedRow::check(row, previous, chain)?;
             bytes += row.payload.len();
             if bytes > bytes_max && !entries.is_empty() {
@@ -60,7 +60,8 @@ impl CommitLog {
             entries.push(row.to_entry()?);
             (previous, chain) = (row.position, row.chain);
             Ok(ControlFlow::Continue(()))
-        })?;
+        });
+        visited.await?;
         if previous.index < last && bytes <= bytes_max {
             return Err(LogError::MissingEntry {
                 index: previous.index.next(),
@@ -70,7 +71,10 @@ impl CommitLog {
     }
 
     /// Position and chain value of the entry at `index`, which must not be after the log's end.
-    pub(super) fn link_at(&mut self, index: LogIndex) -> Result<(Position, ChainValue), LogError> {
+    pub(super) async fn link_at(
+        &mut self,
+        index: LogIndex,
+    ) -> Result<(Position, ChainValue), LogError> {
         assert!(index <= self.last.index);
         if index == self.last.index {
             return Ok((self.last, self.last_chain));
@@ -81,7 +85,8 @@ impl CommitLog {
         let query = sqlx::query(r#"SELECT term, chain FROM commits WHERE "index" = ?"#);
         let row = self
             .database
-            .fetch_optional(query.bind(index.0.cast_signed()))?
+            .first(query.bind(index.0.cast_signed()))
+            .await?
             .ok_or(LogError::MissingEntry { index })?;
         let term = Term(row.try_get::<i64, _>(0)?.cast_unsigned());
         let chain: &[u8] = row.try_get(1)?;

@@ -51,12 +51,11 @@ fn append(log: &mut CommitLog, entries: &[Entry]) {
 }
 
 fn write(log: &mut CommitLog, writes: &Writes) {
-    log.write_and_sync(writes).unwrap();
+    block_on(log.write_and_sync(writes)).unwrap();
 }
 
 fn read_all(log: &mut CommitLog) -> Vec<Entry> {
-    log.read(LogIndex::ZERO, LogIndex(u64::MAX), usize::MAX)
-        .unwrap()
+    block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), usize::MAX)).unwrap()
 }
 
 /// A log of a formation, an empty entry, three commands and another term's command, closed.
@@ -165,7 +164,7 @@ fn a_batch_larger_than_a_statement_is_one_transaction() {
         append(&mut log, &entries);
         let last = LogIndex(u64::MAX);
         assert_eq!(
-            log.read(LogIndex(first - 1), last, usize::MAX).unwrap(),
+            block_on(log.read(LogIndex(first - 1), last, usize::MAX)).unwrap(),
             entries
         );
     }
@@ -179,7 +178,7 @@ fn a_cut_log_goes_on_from_where_it_was_cut() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
-    let before = log.chain_at(LogIndex(4)).unwrap();
+    let before = block_on(log.chain_at(LogIndex(4))).unwrap();
     write(
         &mut log,
         &Writes {
@@ -188,7 +187,7 @@ fn a_cut_log_goes_on_from_where_it_was_cut() {
             ..Writes::default()
         },
     );
-    assert_eq!(log.chain_at(LogIndex(4)).unwrap(), before);
+    assert_eq!(block_on(log.chain_at(LogIndex(4))).unwrap(), before);
     assert_eq!(log.last(), Position::new(5, 6));
     write(
         &mut log,
@@ -213,16 +212,16 @@ fn equal_logs_have_equal_chain_values_and_others_have_not() {
     for index in 0..=7 {
         let index = LogIndex(index);
         assert_eq!(
-            left.chain_at(index).unwrap(),
-            right.chain_at(index).unwrap()
+            block_on(left.chain_at(index)).unwrap(),
+            block_on(right.chain_at(index)).unwrap()
         );
     }
-    assert_eq!(left.chain_at(LogIndex(7)).unwrap(), None);
+    assert_eq!(block_on(left.chain_at(LogIndex(7))).unwrap(), None);
     append(&mut left, &[entry(7, 4, "seven")]);
     append(&mut right, &[entry(7, 5, "seven")]);
     assert_ne!(
-        left.chain_at(LogIndex(7)).unwrap(),
-        right.chain_at(LogIndex(7)).unwrap()
+        block_on(left.chain_at(LogIndex(7))).unwrap(),
+        block_on(right.chain_at(LogIndex(7))).unwrap()
     );
 }
 
@@ -232,9 +231,7 @@ fn a_read_gives_what_fits_and_at_least_one_entry() {
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     let mut check = |after, last, bytes_max, expected: &[u64]| {
-        let entries = log
-            .read(LogIndex(after), LogIndex(last), bytes_max)
-            .unwrap();
+        let entries = block_on(log.read(LogIndex(after), LogIndex(last), bytes_max)).unwrap();
         let indexes: Vec<u64> = entries.iter().map(|entry| entry.position.index.0).collect();
         assert_eq!(
             indexes, expected,
@@ -384,7 +381,7 @@ fn nothing_is_written_after_a_write_that_failed() {
         ..Writes::default()
     };
     assert!(matches!(
-        log.write_and_sync(&failing),
+        block_on(log.write_and_sync(&failing)),
         Err(LogError::Sqlite(_))
     ));
     let harmless = Writes {
@@ -392,7 +389,7 @@ fn nothing_is_written_after_a_write_that_failed() {
         ..Writes::default()
     };
     assert!(matches!(
-        log.write_and_sync(&harmless),
+        block_on(log.write_and_sync(&harmless)),
         Err(LogError::Poisoned)
     ));
     drop(log);

@@ -7,7 +7,7 @@ use crate::multi_row::ROWS_MAX;
 
 impl CommitLog {
     /// Writes in the order in which the batch lists (R1).
-    pub(super) fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
+    pub(super) async fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
         let mut node = self.node;
         node.start_counter = writes.start_counter.unwrap_or(node.start_counter);
         node.hard_state = writes.hard_state.unwrap_or(node.hard_state);
@@ -34,34 +34,34 @@ impl CommitLog {
             + writes.entries.len().div_ceil(ROWS_MAX);
         // One statement is a transaction of its own: two round trips less.
         if statements > 1 {
-            self.database.execute(sqlx::query("BEGIN IMMEDIATE"))?;
+            self.database.run(sqlx::query("BEGIN IMMEDIATE")).await?;
         }
         if node != self.node {
-            node.save(&mut self.database)?;
+            node.save(&mut self.database).await?;
             self.node = node;
         }
         if let Some(index) = truncate_after {
-            self.truncate(index)?;
+            self.truncate(index).await?;
         }
         for entries in writes.entries.chunks(ROWS_MAX) {
-            self.append(entries)?;
+            self.append(entries).await?;
         }
         if statements > 1 {
-            self.database.execute(sqlx::query("COMMIT"))?;
+            self.database.run(sqlx::query("COMMIT")).await?;
         }
         Ok(())
     }
 
-    fn truncate(&mut self, index: LogIndex) -> Result<(), LogError> {
-        let (position, chain) = self.link_at(index)?;
+    async fn truncate(&mut self, index: LogIndex) -> Result<(), LogError> {
+        let (position, chain) = self.link_at(index).await?;
         let query = sqlx::query(r#"DELETE FROM commits WHERE "index" > ?"#);
-        self.database.execute(query.bind(index.0.cast_signed()))?;
+        self.database.run(query.bind(index.0.cast_signed())).await?;
         self.last = position;
         self.last_chain = chain;
         Ok(())
     }
 
-    fn append(&mut self, entries: &[Entry]) -> Result<(), LogError> {
+    async fn append(&mut self, entries: &[Entry]) -> Result<(), LogError> {
         let mut query = sqlx::query(self.insert_entries.for_rows(entries.len()));
         for entry in entries {
             let (kind, payload) = encoding::encode(&entry.payload);
@@ -73,7 +73,7 @@ impl CommitLog {
                 .bind(payload.into_owned())
                 .bind(self.last_chain.0.to_vec());
         }
-        self.database.execute(query)?;
+        self.database.run(query).await?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! many batches were written before, so the parent knows what must be on the disk. A kill is not a
 //! power cut: what was written and not synced survives it. The simulated disk loses that.
 
+use futures::executor::block_on;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -222,7 +223,7 @@ fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
     let mut entries = Vec::new();
     while entries.len() < script.entries.len() {
         let after = LogIndex(entries.len() as u64);
-        entries.extend(log.read(after, stored.last.index, 10_000).unwrap());
+        entries.extend(block_on(log.read(after, stored.last.index, 10_000)).unwrap());
     }
     assert!(entries == script.entries);
     script
@@ -269,19 +270,19 @@ fn child_writes_until_it_is_killed() {
     let mut script = Script::after(number(SEED), number(WRITTEN));
     let (mut log, stored) = CommitLog::open(&directory).unwrap();
     let start_counter = Some(stored.start_counter + 1);
-    log.write_and_sync(&Writes {
+    block_on(log.write_and_sync(&Writes {
         start_counter,
         ..Writes::default()
-    })
+    }))
     .unwrap();
     let (mut state, _) = ChatState::open(&directory).unwrap();
     loop {
         let writes = script.next_batch();
-        log.write_and_sync(&writes).unwrap();
+        block_on(log.write_and_sync(&writes)).unwrap();
         println!("acknowledged");
         let applied = state.applied_index();
         let committed = LogIndex(script.committed as u64);
-        let entries = log.read(applied, committed, usize::MAX).unwrap();
+        let entries = block_on(log.read(applied, committed, usize::MAX)).unwrap();
         state.apply(&applied_entries(&entries)).unwrap();
         if script.batches.is_multiple_of(3) {
             state.commit().unwrap();

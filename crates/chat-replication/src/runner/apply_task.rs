@@ -1,19 +1,18 @@
-//! The thread that owns the embedder's state machine: it applies, in order, and makes visible.
+//! The task that owns the embedder's state machine: it applies, in order, and makes visible.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
 use chat_consensus::{Entry, Payload};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::event::Event;
 use crate::runner::Stopped;
 use crate::runner::state_machine::{BoxError, Committed, StateMachine};
 use crate::runner::turns::Incoming;
+use crate::runner::watched;
 
 /// One batch is under way at most; the rest are reads that wait to see it.
 const JOBS_MAX: usize = 8_192;
@@ -27,31 +26,36 @@ enum ApplyJob {
     MakeVisible(oneshot::Sender<()>),
 }
 
-/// The way to the thread; the thread ends when every way to it is dropped.
+/// The way to the task; the task ends when the replica tells it to.
 #[derive(Debug)]
-pub(super) struct ApplyThread {
-    jobs: SyncSender<ApplyJob>,
+pub(super) struct ApplyTask {
+    jobs: Sender<ApplyJob>,
+    ended: watched::Ended,
+    /// Dropped to end the task: readers keep ways to it for as long as they like.
+    ending: oneshot::Sender<()>,
 }
 
 /// Asks the state machine to show what it has applied.
 #[derive(Clone, Debug)]
 pub(super) struct Visibility {
-    jobs: SyncSender<ApplyJob>,
+    jobs: Sender<ApplyJob>,
 }
 
-impl ApplyThread {
-    pub(super) fn start(machine: impl StateMachine, events: Sender<Incoming>) -> io::Result<Self> {
-        let (jobs, received) = sync_channel(JOBS_MAX);
+impl ApplyTask {
+    pub(super) fn start(machine: impl StateMachine, events: Sender<Incoming>) -> Self {
+        let (jobs, received) = mpsc::channel(JOBS_MAX);
+        let (ending, end) = oneshot::channel();
         let worker = Worker {
             machine,
-            events,
+            events: events.clone(),
             hidden: false,
         };
-        let run = move || worker.work(&received);
-        thread::Builder::new()
-            .name("state-machine".into())
-            .spawn(run)?;
-        Ok(Self { jobs })
+        let ended = watched::spawn(worker.work(received, end), events, Stopped::StateMachine);
+        Self {
+            jobs,
+            ended,
+            ending,
+        }
     }
 
     pub(super) fn visibility(&self) -> Visibility {
@@ -62,10 +66,13 @@ impl ApplyThread {
 
     /// Hands committed entries over. `false` when the replica cannot go on.
     pub(super) fn apply(&self, entries: Vec<Entry>) -> bool {
-        match self.jobs.try_send(ApplyJob::Apply(entries)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+        self.jobs.try_send(ApplyJob::Apply(entries)).is_ok()
+    }
+
+    /// Completes when what was begun is done and the state machine is gone.
+    pub(super) async fn close(self) {
+        drop(self.ending);
+        self.ended.wait().await;
     }
 }
 
@@ -74,10 +81,7 @@ impl Visibility {
     /// are too many such waits, or the replica has stopped.
     pub(super) async fn catch_up(&self) -> bool {
         let (shown, seen) = oneshot::channel();
-        match self.jobs.try_send(ApplyJob::MakeVisible(shown)) {
-            Ok(()) => seen.await.is_ok(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+        self.jobs.try_send(ApplyJob::MakeVisible(shown)).is_ok() && seen.await.is_ok()
     }
 }
 
@@ -89,28 +93,28 @@ struct Worker<M> {
 }
 
 impl<M: StateMachine> Worker<M> {
-    fn work(mut self, jobs: &Receiver<ApplyJob>) {
+    async fn work(mut self, mut jobs: Receiver<ApplyJob>, end: oneshot::Receiver<()>) {
+        let mut end = std::pin::pin!(end);
         loop {
-            let job = if self.hidden {
-                jobs.recv_timeout(IDLE)
-            } else {
-                jobs.recv().map_err(|_gone| RecvTimeoutError::Disconnected)
+            let next = tokio::select! {
+                biased;
+                _ = &mut end => break,
+                next = next_job(&mut jobs, self.hidden) => next,
             };
-            let done = match job {
-                Ok(ApplyJob::Apply(entries)) => self.apply(entries),
-                Ok(ApplyJob::MakeVisible(shown)) => self.show().map(|()| {
+            let done = match next {
+                Some(ApplyJob::Apply(entries)) => self.apply(entries).await,
+                Some(ApplyJob::MakeVisible(shown)) => self.show().await.map(|()| {
                     let _given_up = shown.send(());
                 }),
-                Err(RecvTimeoutError::Timeout) => self.show(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                None => self.show().await,
             };
             if let Err(error) = done {
                 let stop = Incoming::Stop(Stopped::StateMachine(Arc::from(error)));
-                drop(self.events.blocking_send(stop));
-                return;
+                // A stopped replica wants to hear nothing more.
+                return drop(self.events.send(stop).await);
             }
         }
-        if let Err(error) = self.show() {
+        if let Err(error) = self.show().await {
             tracing::warn!(
                 error = error.as_ref(),
                 "the state was not written at the end"
@@ -118,9 +122,9 @@ impl<M: StateMachine> Worker<M> {
         }
     }
 
-    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
+    async fn apply(&mut self, entries: Vec<Entry>) -> Result<(), BoxError> {
         let batch: Vec<Committed> = entries.into_iter().map(committed).collect();
-        let answers = self.machine.apply(&batch)?;
+        let answers = self.machine.apply(&batch).await?;
         if answers.len() != batch.len() {
             return Err("the state machine must give one answer for each entry".into());
         }
@@ -128,17 +132,30 @@ impl<M: StateMachine> Worker<M> {
         // A stopped replica wants to hear nothing more.
         drop(
             self.events
-                .blocking_send(Incoming::Event(Event::Applied(answers))),
+                .send(Incoming::Event(Event::Applied(answers)))
+                .await,
         );
         Ok(())
     }
 
-    fn show(&mut self) -> Result<(), BoxError> {
+    async fn show(&mut self) -> Result<(), BoxError> {
         if self.hidden {
-            self.machine.make_visible()?;
+            self.machine.make_visible().await?;
             self.hidden = false;
         }
         Ok(())
+    }
+}
+
+/// `None` when there is something to show and nothing else to do. Waits for ever when every way
+/// to the task is gone: its owner ends it.
+async fn next_job(jobs: &mut Receiver<ApplyJob>, hidden: bool) -> Option<ApplyJob> {
+    if hidden {
+        return timeout(IDLE, jobs.recv()).await.ok().flatten();
+    }
+    match jobs.recv().await {
+        Some(job) => Some(job),
+        None => std::future::pending().await,
     }
 }
 
