@@ -1,0 +1,122 @@
+//! A replicated map from strings to strings: three replicas in one process, and what an embedder
+//! writes for them.
+//!
+//! `cargo run --example map` sets a key on one node, reads it on another, stops the leader, and
+//! goes on with the two that are left.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_replication::{
+    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, StateMachine, Timing,
+    Verbatim, start,
+};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+type Map = Arc<RwLock<BTreeMap<String, String>>>;
+
+/// Lives in memory only, so after a restart the whole log is applied again.
+struct MapMachine(Map);
+
+impl StateMachine for MapMachine {
+    fn applied(&self) -> Applied {
+        Applied::default()
+    }
+
+    /// A command is `key=value`; the answer is the value that was there before.
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+        let mut map = self.0.write().expect("nobody panics with the lock");
+        let apply_one = |entry: &Committed| {
+            // Without a command it is one of the log's own entries.
+            let Some(command) = &entry.command else {
+                return Ok(Bytes::new());
+            };
+            let (key, value) = std::str::from_utf8(command)?
+                .split_once('=')
+                .ok_or("no `=`")?;
+            let before = map.insert(key.to_owned(), value.to_owned());
+            Ok(Bytes::from(before.unwrap_or_default()))
+        };
+        batch.iter().map(apply_one).collect()
+    }
+}
+
+/// One node: a replica, its map, and a server that its peers reach.
+struct Node {
+    replica: Handle,
+    map: Map,
+}
+
+impl Node {
+    async fn set(&self, key: &str, value: &str) -> Result<Bytes, Box<dyn Error>> {
+        let command = Bytes::from(format!("{key}={value}"));
+        Ok(self.replica.propose(command, deadline()).await?)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<String>, Box<dyn Error>> {
+        // What was acknowledged anywhere before this call is in this node's map after it.
+        self.replica.read(deadline()).await?;
+        let map = self.map.read().expect("nobody panics with the lock");
+        Ok(map.get(key).cloned())
+    }
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+async fn start_cluster(directory: &std::path::Path) -> Result<Vec<Node>, Box<dyn Error>> {
+    let mut listeners = Vec::new();
+    let mut addresses = Vec::new();
+    for id in 1..=3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        addresses.push(NodeAddress { id, address });
+        listeners.push(listener);
+    }
+    let mut nodes = Vec::new();
+    for (listener, node_id) in listeners.into_iter().zip(1..) {
+        let options = Options {
+            node_id,
+            nodes: addresses.clone(),
+            directory: directory.join(node_id.to_string()),
+            timing: Timing::default(),
+            limits: Limits::default(),
+        };
+        let map = Map::default();
+        let replica = start(options, MapMachine(Arc::clone(&map)), Verbatim).await?;
+        let server = Server::builder().add_service(replica.service());
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        nodes.push(Node { replica, map });
+    }
+    Ok(nodes)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let mut nodes = start_cluster(directory.path()).await?;
+    nodes[0].set("colour", "green").await?;
+    println!("node 3 reads {:?}", nodes[2].get("colour").await?);
+
+    let leads = |node: &Node| node.replica.leadership().leads;
+    let leader = nodes.iter().position(leads).ok_or("nobody leads")?;
+    nodes.remove(leader).replica.shutdown().await;
+    println!("node {} led and is gone", leader + 1);
+
+    let before = nodes[0].set("colour", "blue").await?;
+    println!(
+        "{} became {:?}",
+        std::str::from_utf8(&before)?,
+        nodes[1].get("colour").await?
+    );
+    for node in nodes {
+        node.replica.shutdown().await;
+    }
+    Ok(())
+}
