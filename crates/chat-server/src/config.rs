@@ -81,7 +81,8 @@ pub struct Passwords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
-    /// For network and requests; disks and passwords have threads of their own.
+    /// For network and requests; disks and passwords have threads of their own. One serves tens of
+    /// thousands of requests a second; more help only where a node has cores to itself.
     pub worker_threads: usize,
 }
 
@@ -122,7 +123,7 @@ impl Default for Passwords {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { worker_threads: 2 }
+        Self { worker_threads: 1 }
     }
 }
 

@@ -71,11 +71,18 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         Data::Keep
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.runtime.worker_threads)
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime = match config.runtime.worker_threads {
+        // Without threads that hand work to each other: on a machine that nodes share this halves
+        // what a send costs.
+        1 => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+        threads => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build(),
+    };
+    let runtime = runtime.context("the runtime cannot start")?;
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;

@@ -48,7 +48,7 @@ fn what_is_not_said_has_a_default() {
     assert_eq!(config.timing.heartbeat_ms, 100);
     assert_eq!(config.timing.election_timeout_ms, 400);
     assert_eq!(config.passwords.memory_kib, 19_456);
-    assert_eq!(config.runtime.worker_threads, 2);
+    assert_eq!(config.runtime.worker_threads, 1);
     assert_eq!(config.node(2).unwrap().peer_address, "127.0.0.1:7502");
 }
 
