@@ -38,7 +38,7 @@ pub struct Node {
     /// The greatest time that was ever passed in.
     now: Time,
     storage: StorageId,
-    /// This run's number; the first part of every request id (R4).
+    /// This run's number; a part of every request id (R4).
     start_counter: u64,
     requests_made: u64,
 

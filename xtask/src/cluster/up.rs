@@ -322,9 +322,9 @@ fn print_next_steps(root: &Path, files: &Files) -> Result<()> {
     };
     println!(
         "
-try it     {chat} sign-up alice        and in another terminal `sign-up bob`
-           {chat} send bob \"hello\"
-           {chat} inbox
+try it     {chat} sign-up alice        then `{chat} sign-up bob`
+           {chat} send --as alice bob \"hello\"
+           {chat} inbox --as bob
 break it   cargo xtask cluster kill leader{option}
            cargo xtask cluster restart 1{option}
 look       cargo xtask cluster status --watch{option}

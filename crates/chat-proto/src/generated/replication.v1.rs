@@ -15,7 +15,8 @@ pub struct Header {
     /// 16 bytes: the random id of the sender's disk.
     #[prost(bytes = "bytes", tag = "5")]
     pub storage_id: ::prost::bytes::Bytes,
-    /// The request this is, or answers: the asker's start counter and a number within that run.
+    /// The request this is, or answers: what names the asker's run (a part of its storage id, and its
+    /// start counter), and a number within that run.
     #[prost(uint64, tag = "6")]
     pub request_start: u64,
     #[prost(uint64, tag = "7")]
@@ -383,7 +384,7 @@ pub mod replication_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// New leader to a voter that does not pull: term T is mine, pull from me.
+        /// New leader to a node that does not pull: term T is mine, pull from me.
         pub async fn coordinator(
             &mut self,
             request: impl tonic::IntoRequest<super::CoordinatorRequest>,
@@ -459,7 +460,7 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "GetCommits"));
             self.inner.unary(req, path, codec).await
         }
-        /// Leader to voters: liveness, the commit index, and a read round to be echoed.
+        /// Leader to all: liveness, the commit index, and a read round to be echoed.
         pub async fn heartbeat(
             &mut self,
             request: impl tonic::IntoRequest<super::HeartbeatRequest>,
@@ -484,7 +485,7 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Heartbeat"));
             self.inner.unary(req, path, codec).await
         }
-        /// Leader to voters: I stop leading; `successor` campaigns at once.
+        /// Leader to all: I stop leading; `successor` campaigns at once.
         pub async fn resign(
             &mut self,
             request: impl tonic::IntoRequest<super::ResignRequest>,
@@ -571,7 +572,7 @@ pub mod replication_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ReplicationServer.
     #[async_trait]
     pub trait Replication: std::marker::Send + std::marker::Sync + 'static {
-        /// New leader to a voter that does not pull: term T is mine, pull from me.
+        /// New leader to a node that does not pull: term T is mine, pull from me.
         async fn coordinator(
             &self,
             request: tonic::Request<super::CoordinatorRequest>,
@@ -596,7 +597,7 @@ pub mod replication_server {
             tonic::Response<super::GetCommitsResponse>,
             tonic::Status,
         >;
-        /// Leader to voters: liveness, the commit index, and a read round to be echoed.
+        /// Leader to all: liveness, the commit index, and a read round to be echoed.
         async fn heartbeat(
             &self,
             request: tonic::Request<super::HeartbeatRequest>,
@@ -604,7 +605,7 @@ pub mod replication_server {
             tonic::Response<super::HeartbeatResponse>,
             tonic::Status,
         >;
-        /// Leader to voters: I stop leading; `successor` campaigns at once.
+        /// Leader to all: I stop leading; `successor` campaigns at once.
         async fn resign(
             &self,
             request: tonic::Request<super::ResignRequest>,
