@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Client addresses of the nodes, such as 127.0.0.1:7401,127.0.0.1:7402.
     #[arg(long, global = true, value_name = "ADDRESSES")]
     pub(crate) nodes: Option<String>,
-    /// A file with [[nodes]], such as the servers have.
+    /// A file that names the nodes, such as the servers have.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "nodes")]
     pub(crate) config: Option<PathBuf>,
     /// Whose session is used; the last one that logged in if not given.
