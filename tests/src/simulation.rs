@@ -1,8 +1,8 @@
 //! `World`: replicas, one thread, one virtual clock, one seed.
 //!
 //! Drives the shipped [`Replica`](chat_replication::Replica) over simulated disks and a simulated
-//! network, and lets the checkers judge after every event. Deterministic: the same settings give the same run. What goes
-//! wrong is decided elsewhere: by `nemesis`, or by a transcript.
+//! network, and lets the checkers judge after every event. Deterministic: the same settings give
+//! the same run. What goes wrong is decided elsewhere: by `nemesis`, or by a transcript.
 
 mod clients;
 mod clock;
