@@ -31,7 +31,7 @@ impl StateMachine for ChatMachine {
                 command: entry.command.clone(),
             })
             .collect();
-        Ok(self.state.apply(&entries)?)
+        Ok(self.state.apply(&entries)?.outcomes)
     }
 
     fn make_visible(&mut self) -> Result<(), BoxError> {

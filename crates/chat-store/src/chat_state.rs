@@ -10,6 +10,7 @@
 mod accounts;
 mod command;
 mod error;
+mod events;
 mod messages;
 mod outcome;
 mod progress;
@@ -27,11 +28,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use chat_consensus::{LogIndex, Position, Term};
 
 pub use error::{InvalidCommand, StateError};
+pub use events::{Applied, Change, Event};
 pub use queries::{Account, Credential, InboxQuery, Message, MessagePage, Session, UsernamePage};
 pub use reader::{ChatReader, ReadTransaction};
 
 use accounts::Accounts;
 use command::{Command, Operation};
+use events::Effects;
 use messages::PendingMessages;
 use progress::Progress;
 
@@ -161,8 +164,8 @@ impl ChatState {
         Ok((state, reader))
     }
 
-    /// Applies the entries that follow the last applied one and returns each one's encoded
-    /// `storage.v1.Outcome`; an entry without a command has an empty one.
+    /// Applies the entries that follow the last applied one and returns each one's outcome, and what
+    /// changed for whom.
     ///
     /// Readers see the effects only after a commit: see [`Self::commit_through`].
     ///
@@ -174,7 +177,7 @@ impl ChatState {
     /// # Panics
     ///
     /// If the entries do not follow the last applied one without a gap.
-    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
+    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
         self.guarded(|state| state.apply_all(entries))
     }
 
@@ -239,10 +242,10 @@ impl ChatState {
         Ok(value)
     }
 
-    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
-        let mut outcomes = vec![Bytes::new(); entries.len()];
+    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
+        let mut effects = Effects::new(entries.len());
         if entries.is_empty() {
-            return Ok(outcomes);
+            return Ok(effects.finish());
         }
         if self.open_rows.is_none() {
             self.database.execute(sqlx::query("BEGIN IMMEDIATE"))?;
@@ -258,16 +261,16 @@ impl ChatState {
                         index: entry.index,
                         source,
                     })?;
-                self.apply_command(command, slot, &mut outcomes)?;
+                self.apply_command(command, slot, &mut effects)?;
             }
         }
-        self.pending.flush(&mut self.database, &mut outcomes)?;
+        self.pending.flush(&mut self.database, &mut effects)?;
         let rows = self.open_rows.unwrap_or(0) + entries.len();
         self.open_rows = Some(rows);
         if rows >= OPEN_TRANSACTION_ROWS_MAX {
             self.commit_open()?;
         }
-        Ok(outcomes)
+        Ok(effects.finish())
     }
 
     /// Applies the command of the entry that `progress` has just reached.
@@ -275,27 +278,29 @@ impl ChatState {
         &mut self,
         command: Command,
         slot: usize,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
         let timestamp = self.progress.timestamp(command.time);
         let index = self.progress.applied.index;
         match command.operation {
             Operation::CreateUser(user) => {
                 let request = command.request_id;
-                outcomes[slot] = self.accounts.create_user(
+                let outcome = self.accounts.create_user(
                     &mut self.database,
                     &user,
                     request,
                     index,
                     timestamp,
                 )?;
+                effects.answer(slot, outcome);
             }
             Operation::CreateSession(session) => {
                 // Its answer counts the messages that were sent before it.
-                self.pending.flush(&mut self.database, outcomes)?;
-                outcomes[slot] =
+                self.pending.flush(&mut self.database, effects)?;
+                let outcome =
                     self.accounts
                         .create_session(&mut self.database, &session, timestamp)?;
+                effects.answer(slot, outcome);
             }
             Operation::SendMessage(message) => {
                 let commit = self.progress.applied;
@@ -306,9 +311,9 @@ impl ChatState {
                         .is_some();
                     let message = message.sent(slot, timestamp, commit);
                     self.pending
-                        .send(&mut self.database, message, known, outcomes)?;
+                        .send(&mut self.database, message, known, effects)?;
                 } else {
-                    outcomes[slot] = outcome::unauthenticated();
+                    effects.answer(slot, outcome::unauthenticated());
                 }
             }
         }

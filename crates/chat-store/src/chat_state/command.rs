@@ -7,9 +7,9 @@ use chat_consensus::{LogIndex, Position};
 use chat_proto::storage::v1 as proto;
 use prost::Message as _;
 
-use super::Credential;
 use super::error::InvalidCommand;
 use super::messages::SentMessage;
+use super::{Credential, Message};
 
 pub(super) type RequestId = [u8; 16];
 pub(super) type TokenHash = [u8; 32];
@@ -89,15 +89,16 @@ impl Command {
 impl SendMessage {
     /// The message as it enters the inbox; its outcome belongs into `slot`.
     pub(super) fn sent(self, slot: usize, timestamp: f64, commit: Position) -> SentMessage {
-        SentMessage {
-            slot,
+        let message = Message {
             id: self.id,
             sender: self.sender,
             recipient: self.recipient,
             body: self.body,
             timestamp,
+            read: false,
             commit,
-        }
+        };
+        SentMessage { slot, message }
     }
 }
 

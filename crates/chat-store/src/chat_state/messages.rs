@@ -6,7 +6,8 @@ use bytes::Bytes;
 use chat_consensus::{LogIndex, Position, Term};
 use sqlx::Row;
 
-use super::{StateError, outcome};
+use super::events::{Change, Effects};
+use super::{Message, StateError, outcome};
 use crate::database::Database;
 use crate::multi_row::{MultiRowInsert, ROWS_MAX};
 
@@ -15,12 +16,8 @@ use crate::multi_row::{MultiRowInsert, ROWS_MAX};
 pub(super) struct SentMessage {
     /// Where its outcome belongs.
     pub(super) slot: usize,
-    pub(super) id: String,
-    pub(super) sender: String,
-    pub(super) recipient: String,
-    pub(super) body: String,
-    pub(super) timestamp: f64,
-    pub(super) commit: Position,
+    /// As it enters the inbox.
+    pub(super) message: Message,
 }
 
 /// Messages that are not in the table yet; empty between two batches.
@@ -49,22 +46,20 @@ impl PendingMessages {
     pub(super) fn send(
         &mut self,
         database: &mut Database,
-        message: SentMessage,
+        SentMessage { slot, message }: SentMessage,
         recipient_is_known: bool,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
         if self.ids.contains(&message.id) || self.messages.len() == ROWS_MAX {
-            self.flush(database, outcomes)?;
+            self.flush(database, effects)?;
         }
         if recipient_is_known {
             // It may have been sent before: `flush` finds out.
             self.ids.insert(message.id.clone());
-            self.messages.push(message);
+            self.messages.push(SentMessage { slot, message });
         } else {
-            outcomes[message.slot] = match first_sending(database, &message)? {
-                Some(answer) => answer,
-                None => outcome::recipient_not_found(),
-            };
+            let answer = first_sending(database, &message)?;
+            effects.answer(slot, answer.unwrap_or_else(outcome::recipient_not_found));
         }
         Ok(())
     }
@@ -73,12 +68,12 @@ impl PendingMessages {
     pub(super) fn flush(
         &mut self,
         database: &mut Database,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
             return Ok(());
         };
-        let range = (first.commit.index, last.commit.index);
+        let range = (first.message.commit.index, last.message.commit.index);
         let inserted = self.insert(database)?;
         let stored = if inserted == self.messages.len() {
             None
@@ -86,16 +81,21 @@ impl PendingMessages {
             Some(stored_in(database, range)?)
         };
         self.ids.clear();
-        for message in self.messages.drain(..) {
+        for SentMessage { slot, message } in self.messages.drain(..) {
             let is_stored = stored
                 .as_ref()
                 .is_none_or(|stored| stored.contains(&message.commit.index));
-            outcomes[message.slot] = if is_stored {
-                outcome::sent(&message.id, message.timestamp, message.commit)
+            if is_stored {
+                let outcome = outcome::sent(&message.id, message.timestamp, message.commit);
+                effects.answer(slot, outcome);
+                let commit = message.commit;
+                let change = Change::MessageStored(message);
+                effects.report(slot, commit, change);
             } else {
-                first_sending(database, &message)?
-                    .ok_or(StateError::Damaged { table: "messages" })?
-            };
+                let answer = first_sending(database, &message)?;
+                let answer = answer.ok_or(StateError::Damaged { table: "messages" })?;
+                effects.answer(slot, answer);
+            }
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl PendingMessages {
     /// Inserts all of them whose ids are new and returns how many those were.
     fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
         let mut query = sqlx::query(self.insert.for_rows(self.messages.len()));
-        for message in &self.messages {
+        for SentMessage { message, .. } in &self.messages {
             query = query
                 .bind(message.commit.index.0.cast_signed())
                 .bind(message.commit.term.0.cast_signed())
@@ -136,10 +136,7 @@ fn stored_in(
 
 /// What a message of this id was answered when it was first sent: that answer again to the same
 /// message, and a refusal to another one. `None` if the id is new.
-fn first_sending(
-    database: &mut Database,
-    message: &SentMessage,
-) -> Result<Option<Bytes>, StateError> {
+fn first_sending(database: &mut Database, message: &Message) -> Result<Option<Bytes>, StateError> {
     let query = sqlx::query(
         "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term \
          FROM messages WHERE id = ?",

@@ -18,7 +18,8 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
 
 use super::{
-    AppliedEntry, ChatReader, ChatState, Credential, InboxQuery, MessagePage, Session, StateError,
+    AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery, Message,
+    MessagePage, Session, StateError,
 };
 
 /// Tables in a directory of their own, and the log's end.
@@ -69,7 +70,7 @@ impl Chat {
             .zip(first..)
             .map(|(command, index)| entry(index, command))
             .collect();
-        self.state.apply(&entries).unwrap()
+        self.state.apply(&entries).unwrap().outcomes
     }
 
     fn reopen(&mut self) {
