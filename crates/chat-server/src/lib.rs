@@ -6,6 +6,7 @@
 //! everywhere ([`state_machine`]), and answered where it came in (`execute`).
 //! The program is [`config::Config::load`], then [`node::run`].
 
+mod authorize;
 mod chat_service;
 mod cluster_service;
 pub mod config;

@@ -171,7 +171,7 @@ async fn start_replica(
         directory: directory.clone(),
         source,
     })?;
-    let preparation = Preparation::new(reader.clone(), passwords);
+    let preparation = Preparation::new(reader.clone(), passwords, config.sessions);
     let address = |node: &crate::config::Node| NodeAddress {
         id: node.id,
         address: node.peer_address.clone(),

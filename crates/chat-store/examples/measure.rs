@@ -119,6 +119,10 @@ fn create_user(index: u64) -> AppliedEntry {
         username: format!("user-{index:05}"),
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2g".to_owned(),
         token_hash: token_hash(index),
+        lifetime: Some(proto::SessionLifetime {
+            idle_seconds: u32::MAX,
+            absolute_seconds: u32::MAX,
+        }),
     };
     entry(index, Operation::CreateUser(user))
 }
