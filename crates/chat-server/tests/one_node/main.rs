@@ -6,6 +6,7 @@
     reason = "Clippy takes only functions marked as tests for tests"
 )]
 
+mod api_page;
 mod authorization;
 mod node;
 mod retries;
