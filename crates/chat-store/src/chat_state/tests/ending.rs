@@ -233,3 +233,44 @@ fn changes_follow_an_index() {
         "USING COVERING INDEX session_ends (expires<?)",
     );
 }
+
+/// Of what changed, not of how it was asked for; and only the first time.
+#[test]
+fn reading_and_deleting_are_reported_in_the_order_of_the_log() {
+    let mut chat = Chat::with_ann_and_bob();
+    let ids = ["m1", "m2", "m3", "missing", "m1"];
+    let read = proto::ReadMessages {
+        session: anns(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    let read = at(2000.0, Operation::ReadMessages(read));
+    let commands = [
+        ann_sends("m3", "ann", "x"),
+        ann_sends("m1", "ann", "x"),
+        ann_sends("m2", "bob", "x"),
+        read.clone(),
+        read,
+        delete(2000.0, &ids),
+        delete(2000.0, &ids),
+    ];
+    let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();
+    let events = chat.state.apply(&entries).unwrap().events;
+    let (username, message_ids) = ("ann".to_owned(), vec!["m3".to_owned(), "m1".to_owned()]);
+    let expected = [
+        Event {
+            commit: Position::new(6, 1),
+            change: Change::MessagesRead {
+                username: username.clone(),
+                message_ids: message_ids.clone(),
+            },
+        },
+        Event {
+            commit: Position::new(8, 1),
+            change: Change::MessagesDeleted {
+                username,
+                message_ids,
+            },
+        },
+    ];
+    assert_eq!(events[3..], expected);
+}

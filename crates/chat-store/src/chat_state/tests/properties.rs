@@ -34,13 +34,15 @@ struct Request {
 
 impl Request {
     fn random(random: &mut fastrand::Rng, oracle: &Oracle) -> Self {
+        // Messages that are read and deleted are mostly those that were sent just before.
+        let recent = u8::try_from(oracle.index / 8 % 240).unwrap();
         Self {
             id: random.u8(..),
             session: oracle.some_session(random),
             kind: random.u8(0..40),
             name: NAMES[random.usize(..NAMES.len())],
             other: NAMES[random.usize(..NAMES.len())],
-            number: random.u8(0..60),
+            number: recent + random.u8(0..8),
         }
     }
 
@@ -52,8 +54,8 @@ impl Request {
             absolute_seconds: 300,
         });
         let session = self.session.clone();
-        let message_ids: Vec<String> = (0..self.number % 9)
-            .map(|step| message_id(self.number + step))
+        let message_ids: Vec<String> = (0..self.id % 9)
+            .map(|step| message_id(self.number.saturating_add(step)))
             .collect();
         let operation = match self.kind {
             0 | 1 => Operation::CreateUser(proto::CreateUser {
