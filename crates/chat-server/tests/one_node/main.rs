@@ -225,6 +225,20 @@ async fn a_session_speaks_for_its_account_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_refused_at_every_layer() {
+    let node = OneNode::start().await;
+    let mut large = login("alice", "a");
+    large["username"] = json!("x".repeat(128 * 1024));
+    let refused = node.ask(large.clone(), None).await;
+    check_status(refused, Code::InvalidArgument, "INVALID_REQUEST");
+    large["username"] = json!("x".repeat(256 * 1024));
+    let refused = node.ask(large, None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused}");
+    node.account("alice").await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_have_a_listener_of_their_own() {
     let node = OneNode::start().await;
     let mut cluster = ClusterClient::new(node.clients.clone());

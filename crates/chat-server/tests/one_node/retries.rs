@@ -192,3 +192,39 @@ async fn names_come_in_pages() {
     assert_eq!(none["usernames"], json!([]));
     node.stop().await;
 }
+
+/// Both reach the leader before either is applied, or one after the other: it must not matter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_may_overtake_itself() {
+    let node = OneNode::start().await;
+    let creation = sign_up(Uuid::new_v4(), "alice", "a");
+    let (one, other) = tokio::join!(
+        node.ask(creation.clone(), None),
+        node.ask(creation.clone(), None)
+    );
+    let token = text(&one.unwrap(), "token");
+    assert!(works(&node, "alice", &token).await);
+    assert!(works(&node, "alice", &text(&other.unwrap(), "token")).await);
+
+    let change = change_password(Uuid::new_v4(), "a", "b");
+    let (one, other, third) = tokio::join!(
+        node.ask(change.clone(), Some(&token)),
+        node.ask(change.clone(), Some(&token)),
+        node.ask(change.clone(), Some(&token))
+    );
+    for reply in [one, other, third] {
+        let fresh = text(&reply.unwrap(), "token");
+        assert!(works(&node, "alice", &fresh).await);
+    }
+
+    let token = text(&node.ask(login("alice", "b"), None).await.unwrap(), "token");
+    let removal = request("DELETE_USER", json!({"username": "alice"}));
+    let (one, other) = tokio::join!(
+        node.ask(removal.clone(), Some(&token)),
+        node.ask(removal.clone(), Some(&token))
+    );
+    for reply in [one, other] {
+        assert_eq!(reply.unwrap(), json!({"status": "OK"}));
+    }
+    node.stop().await;
+}
