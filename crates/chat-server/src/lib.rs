@@ -3,7 +3,8 @@
 //! Thin on purpose: what is replicated and in which order is `chat-replication`'s business, what the
 //! tables hold is `chat-store`'s. A request is checked on the node that the client reached
 //! ([`request`]), prepared on the leader ([`preparation`]: clock, random numbers, passwords), applied
-//! everywhere ([`state_machine`]), and answered where it came in (`execute`).
+//! everywhere ([`state_machine`]), and answered where it came in (`execute`). What is applied is told to
+//! those who watch (`watch`).
 //! The program is [`config::Config::load`], then [`node::run`].
 
 mod authorize;
@@ -12,6 +13,7 @@ mod cluster_service;
 pub mod config;
 mod deadline;
 mod execute;
+mod health;
 mod listener;
 pub mod node;
 pub mod passwords;
@@ -23,3 +25,4 @@ mod reset;
 mod sessions;
 pub mod state_machine;
 pub mod token;
+mod watch;

@@ -1,19 +1,24 @@
 //! The chat's tables as the replica's state machine.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chat_replication::{BoxError, Committed, StateMachine};
 use chat_store::{AppliedEntry, ChatState, LogIndex, Term};
 
-/// Applies the log to the chat's tables.
+use crate::watch::Ring;
+
+/// Applies the log to the chat's tables, and tells those who watch.
 #[derive(Debug)]
 pub struct ChatMachine {
     state: ChatState,
+    ring: Arc<Ring>,
 }
 
 impl ChatMachine {
-    /// Takes over the tables.
-    pub fn new(state: ChatState) -> Self {
-        Self { state }
+    /// Takes over the tables; `ring` must begin with what they have applied.
+    pub(crate) fn new(state: ChatState, ring: Arc<Ring>) -> Self {
+        Self { state, ring }
     }
 }
 
@@ -31,7 +36,9 @@ impl StateMachine for ChatMachine {
                 command: entry.command.clone(),
             })
             .collect();
-        Ok(self.state.apply(&entries)?.outcomes)
+        let applied = self.state.apply(&entries)?;
+        self.ring.put(applied.events, self.state.applied_index());
+        Ok(applied.outcomes)
     }
 
     fn make_visible(&mut self) -> Result<(), BoxError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
-use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse};
+use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
@@ -78,6 +78,15 @@ impl Chat for Scripted {
             }
             Act::Hang => std::future::pending().await,
         }
+    }
+
+    type WatchStream = tokio_stream::Empty<Result<WatchEvent, Status>>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("see the tests of `watch`"))
     }
 }
 
