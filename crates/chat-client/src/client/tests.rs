@@ -11,8 +11,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{ChatClient, OutgoingMessage, Session};
+use super::ChatClient;
 use crate::error::ClientError;
+use crate::{OutgoingMessage, Session};
 
 /// What a server does with one request.
 #[derive(Clone)]
@@ -261,6 +262,14 @@ async fn a_refusal_does_not_hide_an_unknown_outcome() {
         matches!(error, ClientError::OutcomeUnknown { .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_logged_out() {
+    let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
+    let server = Server::start([unavailable("OUTCOME_UNKNOWN"), rejected]).await;
+    client(&[&server.address]).logout(&alice()).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]
