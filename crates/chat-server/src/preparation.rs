@@ -15,6 +15,7 @@ use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
 use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
 use chat_store::{Account, ChatReader, StateError};
 use prost::Message as _;
+use uuid::Uuid;
 
 use crate::config;
 use crate::passwords::{PasswordError, Passwords};
@@ -77,9 +78,11 @@ impl Preparation {
             return Err(PreparationError::Malformed);
         };
         let id = request.request_id;
-        if id.len() != 16 {
+        let Ok(logged_id) = Uuid::from_slice(&id) else {
             return Err(PreparationError::Malformed);
-        }
+        };
+        // The node that the client reached logs the same id.
+        tracing::debug!(request = %logged_id, "the leader prepares");
         match request.operation.ok_or(PreparationError::Malformed)? {
             Operation::SendMessage(message) => send_message(id, message),
             Operation::CreateUser(user) => self.create_user(id, user).await,
