@@ -334,8 +334,10 @@ async fn every_way_to_fail_has_its_exit_code() {
     let usage = alice.run(&["inbox", "-n", "0"], "");
     assert_eq!(usage.status.code(), Some(2));
     fake.fail(Status::unavailable("gone"));
-    let unknown = error("outcome_unknown", "the outcome is unknown: gone", 4);
-    check(&alice, send, 4, unknown);
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let advice = format!("the outcome is unknown: gone; the same with --id {id} sends it once");
+    let unknown = error("outcome_unknown", &advice, 4);
+    check(&alice, &[&send[..], &["--id", id]].concat(), 4, unknown);
     let unavailable = error("unavailable", "no node could serve the request: gone", 3);
     check(&alice, &["inbox"], 3, unavailable);
     fake.fail(Status::unauthenticated("no such session"));

@@ -121,6 +121,9 @@ pub(crate) struct Send {
     pub(crate) to: String,
     /// What it says; `-` reads it from standard input.
     pub(crate) text: String,
+    /// The message's id, to repeat a send whose outcome is unknown: it is sent once.
+    #[arg(long)]
+    pub(crate) id: Option<Uuid>,
 }
 
 #[derive(Debug, Args)]
@@ -220,13 +223,55 @@ pub(crate) enum Format {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::{Command, CommandFactory, Parser};
 
-    use super::Arguments;
+    use super::{Arguments, EXIT_CODES};
+
+    /// What people read instead of `--help`.
+    const PAGE: &str = include_str!("../../../../../docs/cli.md");
 
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check_page(command: &Command, name: &str) {
+        for argument in command.get_arguments() {
+            if let Some(long) = argument.get_long() {
+                assert!(
+                    PAGE.contains(&format!("`--{long}")) || PAGE.contains(&format!(", `--{long}")),
+                    "docs/cli.md does not mention --{long} of {name}"
+                );
+            }
+        }
+        let below = command.get_subcommands();
+        let mut below = below
+            .filter(|command| command.get_name() != "help")
+            .peekable();
+        let known = PAGE.contains(&format!("| `{name}"));
+        assert!(
+            known || below.peek().is_some(),
+            "docs/cli.md does not list `{name}`"
+        );
+        for command in below {
+            check_page(command, &format!("{name} {}", command.get_name()));
+        }
+    }
+
+    #[test]
+    fn the_page_lists_every_command_option_and_exit_code() {
+        check_page(&Arguments::command(), "chat");
+        let codes = EXIT_CODES
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "));
+        let mut count = 0;
+        for (code, meaning) in codes.filter_map(|line| line.split_once("  ")) {
+            let row = format!("| {code} | {meaning} |");
+            assert!(PAGE.contains(&row), "docs/cli.md lacks {row}");
+            count += 1;
+        }
+        assert_eq!(count, 6);
     }
 
     #[test]
@@ -246,6 +291,7 @@ mod tests {
             "chat list al* -n 5",
             "chat list",
             "chat send bob -",
+            "chat send bob hi --id 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "chat read 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "chat read --next 5",
             "chat delete 67e55044-10b1-426f-9247-bb680e5fe0c8",

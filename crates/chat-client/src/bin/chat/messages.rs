@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use chat_client::{InboxPage, InboxQuery, Message};
+use chat_client::{ClientError, InboxPage, InboxQuery, Message, OutgoingMessage};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -22,8 +22,11 @@ pub(crate) async fn send(invocation: &Invocation, send: &Send) -> Result<ExitCod
         "-" => standard_input()?,
         text => text.to_owned(),
     };
+    let mut message = OutgoingMessage::new(&send.to, text);
+    message.id = send.id.unwrap_or(message.id);
     let client = invocation.client()?;
-    let sent = waiting("sending", client.send(&session, &send.to, &text)).await?;
+    let sent = waiting("sending", client.send_message(&session, &message)).await;
+    let sent = sent.map_err(|error| repeatable(error, message.id))?;
     invocation.printer.print(
         || {
             let (to, from) = (harmless(&send.to), harmless(session.username()));
@@ -32,6 +35,16 @@ pub(crate) async fn send(invocation: &Invocation, send: &Send) -> Result<ExitCod
         &sent,
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says how to find out.
+fn repeatable(error: ClientError, id: Uuid) -> ClientError {
+    match error {
+        ClientError::OutcomeUnknown { last } => ClientError::OutcomeUnknown {
+            last: format!("{last}; the same with --id {id} sends it once"),
+        },
+        other => other,
+    }
 }
 
 /// All of it but the last line's end.
