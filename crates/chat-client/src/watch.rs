@@ -203,6 +203,7 @@ impl Watch {
         let pause = jittered(pause);
         if pause >= self.remaining() {
             self.broken_since = None;
+            self.tries = self.client.picker().begin_at(self.node);
             return Err(ClientError::Unavailable { last: failure.what });
         }
         sleep(pause).await;

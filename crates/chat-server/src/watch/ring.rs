@@ -168,7 +168,9 @@ impl Inner {
             .expect("it was there or was added");
         self.bytes += size(&event);
         account.changes.push_back(Arc::new(event));
-        account.changed.send_replace(());
+        if account.changed.receiver_count() > 0 {
+            account.changed.send_replace(());
+        }
         self.order.push_back(name);
     }
 
