@@ -37,24 +37,24 @@ struct OneNode {
 
 impl OneNode {
     async fn start(directory: &tempfile::TempDir) -> Self {
-        let (client_address, peer_address) = (free_address(), free_address());
+        Self::start_one_of(&addresses(1), 1, directory).await
+    }
+
+    async fn start_one_of(nodes: &[Node], id: u64, directory: &tempfile::TempDir) -> Self {
         let config = Config {
             storage: Storage {
                 directory: directory.path().to_owned(),
             },
-            nodes: vec![Node {
-                id: 1,
-                client_address: client_address.clone(),
-                peer_address,
-            }],
+            nodes: nodes.to_vec(),
             ..Config::default()
         };
+        let client_address = config.node(id).unwrap().client_address.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             let told = async {
                 drop(stopped.await);
             };
-            node::run(1, &config, Data::Keep, told).await
+            node::run(id, &config, Data::Keep, told).await
         });
         Self {
             clients: connect(&client_address).await,
@@ -105,6 +105,15 @@ impl OneNode {
         let stopped = tokio::time::timeout(PATIENCE, self.running).await;
         stopped.expect("a node stops in time").unwrap().unwrap();
     }
+}
+
+fn addresses(count: u64) -> Vec<Node> {
+    let node = |id| Node {
+        id,
+        client_address: free_address(),
+        peer_address: free_address(),
+    };
+    (1..=count).map(node).collect()
 }
 
 fn free_address() -> String {
@@ -176,6 +185,41 @@ async fn a_watch_goes_on_behind_its_cursor() {
         assert_eq!(next(&mut again).await.0, expected);
     }
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_goes_on_at_another_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let addresses = addresses(3);
+    let (one, two, three) = tokio::join!(
+        OneNode::start_one_of(&addresses, 1, &directory),
+        OneNode::start_one_of(&addresses, 2, &directory),
+        OneNode::start_one_of(&addresses, 3, &directory),
+    );
+    let (alice, bob) = (two.account("alice").await, two.account("bob").await);
+    let mut events = one.watch("", Some(&bob)).await.unwrap();
+    let (_, mut cursor) = next(&mut events).await;
+    for body in ["0", "1", "2"] {
+        three.send("alice", "bob", body, &alice).await;
+        let (told, at) = next(&mut events).await;
+        assert_eq!(told, body);
+        cursor = at;
+    }
+    // Whether the first node leads or not: the others have the same cursors.
+    one.stop().await;
+    check_status(
+        &events.message().await.unwrap_err(),
+        Code::Unavailable,
+        "STOPPING",
+    );
+    two.send("alice", "bob", "3", &alice).await;
+    for node in [&two, &three] {
+        let mut events = node.watch(&cursor, Some(&bob)).await.unwrap();
+        for expected in ["3", "caught up"] {
+            assert_eq!(next(&mut events).await.0, expected);
+        }
+    }
+    tokio::join!(two.stop(), three.stop());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

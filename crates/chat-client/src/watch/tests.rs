@@ -232,3 +232,85 @@ async fn when_nobody_serves_it_that_is_said_and_it_can_go_on() {
     *node.script.acts.lock().unwrap() = VecDeque::from([recovered]);
     assert_eq!(line(&mut watch).await, "message x @6");
 }
+
+/// One log on several nodes, each of which breaks off, refuses, hesitates or knows less, as the dice
+/// fall.
+#[derive(Clone)]
+struct Unreliable {
+    dice: Arc<Mutex<fastrand::Rng>>,
+    watches: Arc<Mutex<u64>>,
+}
+
+/// How many messages the log has.
+const LOG: usize = 300;
+
+#[tonic::async_trait]
+impl Chat for Unreliable {
+    async fn execute(
+        &self,
+        _request: Request<ExecuteRequest>,
+    ) -> Result<Response<ExecuteResponse>, Status> {
+        Err(Status::unimplemented("see the tests of `client`"))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<super::wire::WatchEvent, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        *self.watches.lock().unwrap() += 1;
+        let from: usize = request.into_inner().cursor.parse().unwrap_or(0);
+        let mut dice = self.dice.lock().unwrap();
+        let told = from..LOG.min(from + dice.usize(0..12));
+        let mut events: Events = told
+            .map(|place| message(&(place + 1).to_string(), &place.to_string()))
+            .collect();
+        match dice.u8(0..5) {
+            0 => return Err(Status::unavailable("no leader")),
+            1 => return Err(Status::resource_exhausted("too many")),
+            2 => events.push(Err(Status::unavailable("stopping"))),
+            3 => events.push(Err(Status::unknown("connection reset"))),
+            // The stream just ends.
+            _ => {}
+        }
+        if dice.bool() {
+            let at = dice.usize(..=events.len());
+            let cursor = (from + at.min(LOG - from)).to_string();
+            if events.iter().take(at).all(Result::is_ok) {
+                events.insert(at, caught_up(&cursor));
+            }
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(events))))
+    }
+}
+
+#[tokio::test]
+async fn unreliable_nodes_together_tell_everything_once() {
+    let service = Unreliable {
+        dice: Arc::new(Mutex::new(fastrand::Rng::with_seed(7))),
+        watches: Arc::default(),
+    };
+    let mut addresses = Vec::new();
+    for _ in 0..3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addresses.push(listener.local_addr().unwrap().to_string());
+        let serving =
+            tonic::transport::Server::builder().add_service(ChatServer::new(service.clone()));
+        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+    }
+    let client = ChatClient::new(addresses).unwrap();
+    let client = client.with_deadline(Duration::from_secs(20));
+    let mut watch = client.watch(&alice(), None);
+    let mut bodies = Vec::new();
+    while bodies.len() < LOG {
+        if let WatchEvent::Message(message) = watch.next().await.unwrap().event {
+            bodies.push(message.body.parse::<usize>().unwrap());
+        }
+    }
+    assert_eq!(bodies, (0..LOG).collect::<Vec<_>>());
+    assert!(
+        *service.watches.lock().unwrap() > 20,
+        "the nodes were unreliable"
+    );
+}
