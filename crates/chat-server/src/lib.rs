@@ -11,6 +11,7 @@ mod authorize;
 mod chat_service;
 mod cluster_service;
 pub mod config;
+mod connection_limit;
 mod deadline;
 mod execute;
 mod health;
