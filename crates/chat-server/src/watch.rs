@@ -108,7 +108,12 @@ impl Watches {
             self.ring.floor(),
         );
         let ear = place.listen(&session.username)?;
+        let reader = self.reader.clone();
         let surroundings = Surroundings {
+            still_valid: Box::new(move || {
+                let reader = reader.clone();
+                Box::pin(async move { still_valid(&reader, token).await })
+            }),
             leadership: self.replica.watch_leadership(),
             stopping: self.stopping.subscribe(),
             until: call.until,
@@ -145,6 +150,18 @@ impl Watches {
         // A leader has just been confirmed, and it leads a formed cluster.
         let id = status.cluster_id.ok_or(Refusal::NoLeader)?;
         Ok(*self.cluster.get_or_init(|| ClusterMark::of(id)))
+    }
+}
+
+/// What is not valid here is not valid anywhere; the other way round a node may be behind.
+async fn still_valid(reader: &ChatReader, token: TokenHash) -> bool {
+    match reader.session(&token.0).await {
+        Ok(session) => session.is_some(),
+        // Nobody is signed out because a table cannot be read; it is looked up again.
+        Err(error) => {
+            drop(unreadable(&error));
+            true
+        }
     }
 }
 

@@ -223,6 +223,58 @@ async fn a_watch_goes_on_at_another_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_and_deleted_is_told_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = OneNode::start(&directory).await;
+    let alice = node.account("alice").await;
+    node.send("alice", "alice", "to myself", &alice).await;
+    let inbox = json!({"id": Uuid::new_v4(), "request_type": "GET_MESSAGES", "username": "alice"});
+    let ids = json!([node.ask(inbox, Some(&alice)).await["messages"][0]["id"]]);
+    let mut events = node.watch("", Some(&alice)).await.unwrap();
+    assert_eq!(next(&mut events).await.0, "caught up");
+    for (request_type, told) in [("READ_MESSAGES", "read"), ("DELETE_MESSAGES", "deleted")] {
+        // The second time it changes nothing.
+        for _ in 0..2 {
+            let id = Uuid::new_v4();
+            let request = json!({"id": id, "request_type": request_type, "message_ids": ids});
+            assert_eq!(node.ask(request, Some(&alice)).await["status"], "OK");
+        }
+        assert_eq!(next(&mut events).await.0, told);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_ends_with_its_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = OneNode::start(&directory).await;
+    let (old, new) = ("a".repeat(64), "b".repeat(64));
+    let endings = [
+        ("alice", json!({"request_type": "LOGOUT"})),
+        (
+            "bob",
+            json!({"request_type": "CHANGE_PASSWORD", "password": old, "new_password": new}),
+        ),
+        (
+            "carol",
+            json!({"request_type": "DELETE_USER", "username": "carol"}),
+        ),
+    ];
+    for (name, mut request) in endings {
+        let token = node.account(name).await;
+        let mut events = node.watch("", Some(&token)).await.unwrap();
+        assert_eq!(next(&mut events).await.0, "caught up");
+        request["id"] = json!(Uuid::new_v4());
+        assert_eq!(node.ask(request, Some(&token)).await["status"], "OK");
+        let ended = tokio::time::timeout(PATIENCE, events.message())
+            .await
+            .unwrap();
+        check_status(&ended.unwrap_err(), Code::Unauthenticated, "SESSION_ENDED");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_is_refused_as_requests_are() {
     let directory = tempfile::tempdir().unwrap();
     let node = OneNode::start(&directory).await;

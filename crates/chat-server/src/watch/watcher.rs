@@ -1,6 +1,8 @@
 //! One watch: its position, and what comes next.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,14 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// somebody's patience.
 const LEADERLESS_MAX: Duration = Duration::from_secs(3);
 
+/// How often it is looked up whether the session still is valid. What ends one by a request is told
+/// at once; this finds those that have lived too long, of which the shortest live for five minutes.
+const LOOK_UP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Looks up whether the session still is valid, as far as this node knows.
+pub(super) type StillValid =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
@@ -35,8 +45,8 @@ pub(super) struct Start {
 }
 
 /// What ends a watch from outside.
-#[derive(Debug)]
 pub(super) struct Surroundings {
+    pub(super) still_valid: StillValid,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) until: Option<std::time::Instant>,
@@ -60,7 +70,14 @@ pub(super) struct Watcher {
     /// The cursor that the client has.
     noted: LogIndex,
     next_note: Instant,
+    next_look_up: Instant,
     surroundings: Surroundings,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
 }
 
 impl Start {
@@ -113,6 +130,7 @@ impl Watcher {
             owes_caught_up: true,
             noted: start.from,
             next_note: Instant::now() + NOTE_INTERVAL,
+            next_look_up: Instant::now() + LOOK_UP_INTERVAL,
             surroundings,
         }
     }
@@ -129,7 +147,7 @@ impl Watcher {
     /// The next event, as soon as there is one. Dropping this future loses nothing.
     pub(super) async fn next(&mut self) -> Result<WatchEvent, Ending> {
         loop {
-            self.check()?;
+            self.check().await?;
             if std::mem::take(&mut self.owes_resync) {
                 return Ok(self.event(Told::Resync(Resync {})));
             }
@@ -196,8 +214,15 @@ impl Watcher {
     }
 
     /// What ends the watch even if there is more to tell.
-    fn check(&self) -> Result<(), Ending> {
+    async fn check(&mut self) -> Result<(), Ending> {
         let until = self.surroundings.until;
+        let now = Instant::now();
+        if now >= self.next_look_up {
+            self.next_look_up = now + LOOK_UP_INTERVAL;
+            if !(self.surroundings.still_valid)().await {
+                return Err(Ending::SessionEnded);
+            }
+        }
         if self.ear.session_has_ended() {
             Err(Ending::SessionEnded)
         } else if *self.surroundings.stopping.borrow() {
@@ -215,8 +240,10 @@ impl Watcher {
             leadership,
             stopping,
             until,
+            ..
         } = &mut self.surroundings;
-        let wake = until.map_or(self.next_note, |until| self.next_note.min(until.into()));
+        let wake = self.next_note.min(self.next_look_up);
+        let wake = until.map_or(wake, |until| wake.min(until.into()));
         tokio::select! {
             () = self.ear.stirred() => Ok(()),
             () = sleep_until(wake) => Ok(()),

@@ -58,9 +58,14 @@ impl Stage {
     }
 
     fn watch(&self, cursor: Option<Cursor>, validated: u64) -> Watcher {
+        self.watch_while(cursor, validated, true)
+    }
+
+    fn watch_while(&self, cursor: Option<Cursor>, validated: u64, still_valid: bool) -> Watcher {
         let floor = self.ring.floor();
         let start = Start::new(cursor, CLUSTER, LogIndex(validated), LogIndex(2), floor);
         let surroundings = Surroundings {
+            still_valid: Box::new(move || Box::pin(std::future::ready(still_valid))),
             leadership: self.leadership.subscribe(),
             stopping: self.stopping.subscribe(),
             until: None,
@@ -197,6 +202,14 @@ async fn it_ends_with_the_session() {
     stage.apply(14, password_changed(OLD));
     stage.apply(15, stored(15, "alice"));
     check(&mut watcher, &["message m15 @15"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_the_session_has_lived_too_long() {
+    let stage = Stage::set();
+    let mut watcher = stage.watch_while(None, 10, false);
+    check(&mut watcher, &["caught up @10"]).await;
+    assert_eq!(watcher.next().await, Err(Ending::SessionEnded));
 }
 
 #[tokio::test]
