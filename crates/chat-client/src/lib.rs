@@ -6,6 +6,8 @@
 //! let client = chat_client::ChatClient::new(["127.0.0.1:7401", "127.0.0.1:7402"])?;
 //! let alice = client.sign_up("alice", "a password").await?;
 //! client.send(&alice, "bob", "Hello!").await?;
+//! let page = client.inbox(&alice, &chat_client::InboxQuery::default()).await?;
+//! println!("{} of {} are new", page.unread, page.messages.len());
 //! # Ok(())
 //! # }
 //! ```
@@ -22,18 +24,31 @@
 //!    changed. After [`ClientError::OutcomeUnknown`] the request may have been carried out or may
 //!    still be: repeat it with the same ids to learn which, for a message with
 //!    [`ChatClient::send_message`].
-//! 4. A request can be abandoned by dropping its future; that leaves its outcome unknown.
-//! 5. Passwords leave this library as their SHA-256 only, which is as good as the password to
+//! 4. [`ChatClient::watch`] tells what happens to an inbox, in order, without a gap and without a
+//!    repetition, whichever node serves it. Keep its [`Cursor`] to go on after a restart; after
+//!    [`WatchEvent::Resync`] fetch the inbox again.
+//! 5. A request can be abandoned by dropping its future; that leaves its outcome unknown.
+//! 6. Passwords leave this library as their SHA-256 only, which is as good as the password to
 //!    whoever sees it: connect over networks that you trust.
 
+mod accounts;
 mod client;
 mod connection;
 mod error;
+mod messages;
 mod password;
 mod picker;
 mod requests;
+mod retry_budget;
+mod session;
+mod status;
 mod verdict;
+mod watch;
 
-pub use client::{ChatClient, LoggedIn, NodeReport, OutgoingMessage, Session};
+pub use client::ChatClient;
 pub use error::ClientError;
-pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent};
+pub use messages::OutgoingMessage;
+pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent, UsersPage, UsersQuery};
+pub use session::{LoggedIn, Session};
+pub use status::NodeReport;
+pub use watch::{Cursor, Watch, WatchEvent, WatchUpdate};

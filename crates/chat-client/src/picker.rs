@@ -51,12 +51,17 @@ impl Picker {
 
     /// Begins a request.
     pub(crate) fn begin(&self) -> (usize, Tries) {
+        (self.preferred, self.begin_at(self.preferred))
+    }
+
+    /// Begins a search at that node.
+    pub(crate) fn begin_at(&self, node: usize) -> Tries {
         let mut tries = Tries {
             tried: vec![false; self.addresses.len()],
             rounds: 0,
         };
-        tries.tried[self.preferred] = true;
-        (self.preferred, tries)
+        tries.tried[node] = true;
+        tries
     }
 
     /// A node answered; it may have named another one as the leader.

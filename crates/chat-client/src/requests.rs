@@ -28,6 +28,31 @@ pub(crate) enum Request<'a> {
         #[serde(flatten)]
         query: &'a InboxQuery,
     },
+    Logout {
+        id: Uuid,
+    },
+    ListUsers {
+        id: Uuid,
+        #[serde(flatten)]
+        query: &'a UsersQuery,
+    },
+    ReadMessages {
+        id: Uuid,
+        message_ids: &'a [Uuid],
+    },
+    DeleteMessages {
+        id: Uuid,
+        message_ids: &'a [Uuid],
+    },
+    DeleteUser {
+        id: Uuid,
+        username: &'a str,
+    },
+    ChangePassword {
+        id: Uuid,
+        password: &'a str,
+        new_password: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -51,6 +76,39 @@ pub struct InboxQuery {
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
+}
+
+/// Which accounts are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UsersQuery {
+    /// SQLite's `GLOB`: `*` is any text, `?` any character, `[a-c]` one of these.
+    pub pattern: String,
+    /// The most names; the server has a default and a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Goes on behind an earlier page: its [`UsersPage::next`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl UsersQuery {
+    /// The first page of the names that match.
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self {
+            pattern: pattern.into(),
+            limit: None,
+            after: None,
+        }
+    }
+}
+
+/// Some names of accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersPage {
+    /// In the order of their bytes.
+    pub usernames: Vec<String>,
+    /// Where the next page goes on; `None` on the last one.
+    pub next: Option<String>,
 }
 
 /// A message in one's inbox.
@@ -108,6 +166,10 @@ pub(crate) struct Created {
     pub(crate) token: String,
 }
 
+/// A reply that says nothing but that it was done.
+#[derive(Deserialize)]
+pub(crate) struct Done {}
+
 #[derive(Deserialize)]
 pub(crate) struct LoggedInJson {
     pub(crate) token: String,
@@ -134,7 +196,39 @@ impl Request<'_> {
     /// Whether it is certain that nothing that matters was changed, answered or not. A session that
     /// nobody has the token of does not matter.
     pub(crate) fn only_looks(&self) -> bool {
-        matches!(self, Self::Login { .. } | Self::GetMessages { .. })
+        matches!(
+            self,
+            Self::Login { .. } | Self::GetMessages { .. } | Self::ListUsers { .. }
+        )
+    }
+
+    /// Whether a refusal says that what was asked for is so already: a session that is not valid
+    /// has ended, by an earlier try or before.
+    pub(crate) fn is_done_by(&self, error: &ClientError) -> bool {
+        matches!(self, Self::Logout { .. })
+            && matches!(
+                error,
+                ClientError::Rejected {
+                    code: tonic::Code::Unauthenticated,
+                    ..
+                }
+            )
+    }
+
+    /// The same on every retry, and in the logs of all nodes.
+    pub(crate) fn id(&self) -> Uuid {
+        match self {
+            Self::CreateUser { id, .. }
+            | Self::Login { id, .. }
+            | Self::SendMessage { id, .. }
+            | Self::GetMessages { id, .. }
+            | Self::Logout { id }
+            | Self::ListUsers { id, .. }
+            | Self::ReadMessages { id, .. }
+            | Self::DeleteMessages { id, .. }
+            | Self::DeleteUser { id, .. }
+            | Self::ChangePassword { id, .. } => *id,
+        }
     }
 }
 
@@ -154,90 +248,4 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(reply: &str) -> Result<T, ClientE
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-    use uuid::Uuid;
-
-    use super::{Commit, InboxPage, InboxQuery, MessageJson, Request, Sent, read};
-    use crate::error::ClientError;
-
-    fn check(request: &Request<'_>, expected: Expect) {
-        expected.assert_eq(&request.to_json());
-    }
-
-    #[test]
-    fn requests_are_written() {
-        let id = Uuid::nil();
-        check(
-            &Request::CreateUser {
-                id,
-                username: "a",
-                password: "d",
-            },
-            expect![[
-                r#"{"request_type":"CREATE_USER","id":"00000000-0000-0000-0000-000000000000","username":"a","password":"d"}"#
-            ]],
-        );
-        check(
-            &Request::Login {
-                id,
-                username: "a",
-                password: "d",
-            },
-            expect![[
-                r#"{"request_type":"LOGIN","id":"00000000-0000-0000-0000-000000000000","username":"a","password":"d"}"#
-            ]],
-        );
-        let message = MessageJson {
-            id,
-            sender: "a",
-            recipient: "b",
-            body: "\"hi\"",
-        };
-        check(
-            &Request::SendMessage { id, message },
-            expect![[
-                r#"{"request_type":"SEND_MESSAGE","id":"00000000-0000-0000-0000-000000000000","message":{"id":"00000000-0000-0000-0000-000000000000","sender":"a","recipient":"b","body":"\"hi\""}}"#
-            ]],
-        );
-        let query = InboxQuery {
-            limit: Some(2),
-            unread_only: true,
-            ..InboxQuery::default()
-        };
-        check(
-            &Request::GetMessages {
-                id,
-                username: "a",
-                query: &query,
-            },
-            expect![[
-                r#"{"request_type":"GET_MESSAGES","id":"00000000-0000-0000-0000-000000000000","username":"a","limit":2,"unread_only":true,"oldest_first":false}"#
-            ]],
-        );
-    }
-
-    #[test]
-    fn replies_are_read() {
-        let sent: Sent = read(
-            r#"{"status":"OK","id":"00000000-0000-0000-0000-000000000000","timestamp":1.5,"commit":{"index":7,"term":2}}"#,
-        )
-        .unwrap();
-        assert_eq!(sent.commit, Commit { index: 7, term: 2 });
-        let page: InboxPage =
-            read(r#"{"status":"OK","messages":[],"unread":1,"next":null}"#).unwrap();
-        assert_eq!(page.unread, 1);
-        let refused = read::<Sent>(r#"{"status":"ERROR","error_code":"c","error_message":"m"}"#);
-        let expected = ClientError::Refused {
-            code: "c".to_owned(),
-            message: "m".to_owned(),
-        };
-        assert_eq!(refused, Err(expected));
-        for wrong in ["", "{}", r#"{"status":"OK"}"#, r#"{"status":"MAYBE"}"#] {
-            assert!(
-                matches!(read::<Sent>(wrong), Err(ClientError::NotUnderstood(_))),
-                "{wrong}"
-            );
-        }
-    }
-}
+mod tests;

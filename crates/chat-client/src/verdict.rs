@@ -49,6 +49,16 @@ impl Failure {
             what: format!("no answer within {} ms", timeout.as_millis()),
         }
     }
+
+    /// A try that ended without having changed anything.
+    pub(crate) fn harmless(what: &str) -> Self {
+        Self {
+            carried_out: CarriedOut::No,
+            leader: None,
+            delay: Duration::ZERO,
+            what: what.to_owned(),
+        }
+    }
 }
 
 impl From<&Status> for Verdict {

@@ -1,13 +1,15 @@
 //! `chat.v1.Chat`: metadata and text in, text or a status out.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
-use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse};
+use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_replication::Handle;
+use futures::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
@@ -19,6 +21,7 @@ use crate::execute::Executor;
 use crate::refusal::{LeaderHint, Refusal};
 use crate::request::ChatRequest;
 use crate::token::TokenHash;
+use crate::watch::{NotBegun, WatchCall, Watches};
 
 /// The longest message that is read: the longest request, escaped and wrapped.
 const REQUEST_MESSAGE_BYTES_MAX: usize = 256 * 1024;
@@ -40,6 +43,7 @@ pub(crate) struct ChatService {
 #[derive(Debug)]
 struct Shared {
     executor: Executor,
+    watches: Watches,
     replica: Handle,
     leaders: BTreeMap<u64, KnownLeader>,
     in_flight: Semaphore,
@@ -53,7 +57,12 @@ struct KnownLeader {
 }
 
 impl ChatService {
-    pub(crate) fn new(executor: Executor, replica: Handle, nodes: &[Node]) -> Self {
+    pub(crate) fn new(
+        executor: Executor,
+        watches: Watches,
+        replica: Handle,
+        nodes: &[Node],
+    ) -> Self {
         let known = |node: &Node| {
             let leader = KnownLeader {
                 hint: LeaderHint {
@@ -67,12 +76,18 @@ impl ChatService {
         Self {
             shared: Arc::new(Shared {
                 executor,
+                watches,
                 replica,
                 leaders: nodes.iter().map(known).collect(),
                 in_flight: Semaphore::new(IN_FLIGHT_MAX),
                 stopping: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// Ends every watch with its cursor, so that clients go on elsewhere.
+    pub(crate) fn end_watches(&self) {
+        self.shared.watches.end_all();
     }
 
     /// From now on requests are refused; those under way go on.
@@ -95,13 +110,21 @@ impl ChatService {
             .in_flight
             .try_acquire()
             .map_err(|_full| Refusal::Overloaded)?;
-        let deadline = deadline::of(metadata, Instant::now());
+        let started = Instant::now();
+        let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
+        // The client and the leader log the same id.
         let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
-        let executing = self
-            .shared
-            .executor
-            .execute(request, bearer(metadata), deadline);
+        let executing = async {
+            let executor = &self.shared.executor;
+            let result = executor.execute(request, bearer(metadata), deadline).await;
+            let took = started.elapsed();
+            match &result {
+                Ok(_) => tracing::debug!(?took, "answered"),
+                Err(refusal) => tracing::debug!(?took, %refusal, "refused"),
+            }
+            result
+        };
         let reply = executing.instrument(span).await?;
         Ok(reply.to_json())
     }
@@ -113,6 +136,10 @@ impl Shared {
         let leadership = self.replica.leadership();
         let leader_id = leadership.leader_id.filter(|_| !leadership.leads)?;
         self.leaders.get(&leader_id)
+    }
+
+    fn hint(&self) -> Option<LeaderHint> {
+        Some(self.other_leader()?.hint.clone())
     }
 }
 
@@ -132,12 +159,37 @@ impl Chat for ChatService {
                 }
                 Ok(response)
             }
-            Err(refusal) => {
-                tracing::debug!(%refusal, "refused");
-                let leader = self.shared.other_leader().map(|leader| leader.hint.clone());
-                Err(refusal.into_status(leader))
-            }
+            Err(refusal) => Err(refusal.into_status(self.shared.hint())),
         }
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let now = Instant::now();
+        let call = WatchCall {
+            cursor: &request.cursor,
+            token: bearer(&metadata),
+            begun_by: deadline::of(&metadata, now),
+            until: deadline::asked(&metadata).map(|timeout| now + timeout),
+        };
+        let begun = if self.shared.stopping.load(Ordering::Relaxed) {
+            Err(NotBegun::Refused(Refusal::Stopping))
+        } else {
+            self.shared.watches.begin(call).await
+        };
+        let events = begun.map_err(|not_begun| {
+            tracing::debug!(?not_begun, "a watch is refused");
+            not_begun.into_status(self.shared.hint())
+        })?;
+        let shared = Arc::clone(&self.shared);
+        let events =
+            events.map(move |event| event.map_err(|ended| ended.into_status(shared.hint())));
+        Ok(Response::new(Box::pin(events)))
     }
 }
 

@@ -12,6 +12,9 @@ use tonic::{Request, Response, Status};
 /// How long a hand-over waits to learn who leads next.
 const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Requests hold next to nothing.
+const REQUEST_BYTES_MAX: usize = 4 * 1024;
+
 /// Answers operators; what it lets them do depends on the listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterService {
@@ -41,7 +44,7 @@ impl ClusterService {
     }
 
     pub(crate) fn into_server(self) -> ClusterServer<Self> {
-        ClusterServer::new(self)
+        ClusterServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX)
     }
 
     fn response(&self, status: chat_replication::Status) -> StatusResponse {

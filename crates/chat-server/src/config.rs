@@ -17,6 +17,11 @@ const ENVIRONMENT_PREFIX: &str = "CHAT_SERVER_";
 /// A cluster of more has no use here: every write waits for a majority.
 const NODES_MAX: usize = 7;
 
+/// Anything shorter signs people out while they write.
+const SESSION_SECONDS_MIN: u64 = 5 * 60;
+/// Ten years; anything longer is a mistake.
+const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
+
 /// Everything that can be configured. Every table refuses keys that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +34,8 @@ pub struct Config {
     pub timing: Timing,
     /// What a password costs.
     pub passwords: Passwords,
+    /// How long somebody stays signed in.
+    pub sessions: Sessions,
     /// The threads that serve.
     pub runtime: Runtime,
     /// Every node of the cluster, this one too.
@@ -77,6 +84,17 @@ pub struct Passwords {
     pub parallelism: u32,
 }
 
+/// How long somebody stays signed in. A session keeps what the leader's configuration said when it
+/// began, on every node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    /// A session that is not used for so long ends; up to a sixteenth earlier.
+    pub idle_seconds: u32,
+    /// A session ends so long after it began.
+    pub absolute_seconds: u32,
+}
+
 /// The threads that serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +136,15 @@ impl Default for Timing {
 impl Default for Passwords {
     fn default() -> Self {
         Self::MINIMUM
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle_seconds: 30 * 24 * 60 * 60,
+            absolute_seconds: 180 * 24 * 60 * 60,
+        }
     }
 }
 
@@ -275,6 +302,7 @@ impl Config {
         self.check_nodes()?;
         self.check_timing()?;
         self.check_passwords()?;
+        self.check_sessions()?;
         within(
             "runtime.worker_threads",
             self.runtime.worker_threads as u64,
@@ -336,6 +364,25 @@ impl Config {
             election_timeout_ms,
             shortest,
             60_000,
+        )
+    }
+
+    fn check_sessions(&self) -> Result<(), ConfigError> {
+        let Sessions {
+            idle_seconds,
+            absolute_seconds,
+        } = self.sessions;
+        within(
+            "sessions.idle_seconds",
+            idle_seconds.into(),
+            SESSION_SECONDS_MIN,
+            SESSION_SECONDS_MAX,
+        )?;
+        within(
+            "sessions.absolute_seconds",
+            absolute_seconds.into(),
+            idle_seconds.into(),
+            SESSION_SECONDS_MAX,
         )
     }
 

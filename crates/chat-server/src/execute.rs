@@ -1,7 +1,7 @@
 //! One request from its JSON to its reply, on whichever node the client reached: checked here,
 //! changed by the leader, read from this node's own tables.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
@@ -10,9 +10,12 @@ use chat_store::{ChatReader, ReadTransaction, Session, StateError};
 use prost::Message as _;
 use tokio::time::timeout_at;
 
+use crate::authorize::{Actor, Claim, authorize};
 use crate::refusal::Refusal;
 use crate::reply::{ApplicationError, Reply};
-use crate::request::{ChatRequest, Credentials, InboxRequest, Outgoing, RequestId};
+use crate::request::{
+    ChatRequest, Credentials, InboxRequest, MessageId, Outgoing, PasswordChange, RequestId,
+};
 use crate::sessions::Sessions;
 use crate::token::TokenHash;
 use forwarded::Refusal as Refused;
@@ -43,19 +46,123 @@ impl Executor {
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
         match request {
-            ChatRequest::CreateUser(user) => self.create_user(user, deadline).await,
-            ChatRequest::Login(login) => self.login(login, deadline).await,
-            ChatRequest::SendMessage(message) => {
-                let token = token.ok_or(Refusal::Unauthenticated)?;
-                self.send_message(message, token, deadline).await
-            }
-            ChatRequest::GetMessages(inbox) => {
-                let token = token.ok_or(Refusal::Unauthenticated)?;
-                let reading = self.get_messages(inbox, token, deadline);
+            ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
+                let reading = self.read(request, token, deadline);
                 timeout_at(deadline.into(), reading)
                     .await
                     .map_err(|_late| Refusal::NoLeader)?
             }
+            _ => self.change(request, token, deadline).await,
+        }
+    }
+
+    /// Everything is read in one snapshot, the session too (R14).
+    async fn read(
+        &self,
+        request: ChatRequest,
+        token: Option<TokenHash>,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        let (id, claim) = (request.id(), request.claim());
+        let (mut snapshot, actor) = self.begin_read_as(claim, token, id, deadline).await?;
+        match (request, actor) {
+            (ChatRequest::GetMessages(inbox), Actor::Account(owner)) => {
+                messages(&mut snapshot, &inbox, &owner).await
+            }
+            (ChatRequest::ListUsers(listing), Actor::Account(_)) => {
+                let after = listing.after.as_ref().map(|after| after.0.as_str());
+                let page = snapshot.usernames(&listing.pattern.0, listing.limit, after);
+                Ok(Reply::Users(page.await.map_err(unreadable)?))
+            }
+            _ => Err(Refusal::Unauthenticated),
+        }
+    }
+
+    /// Begins to read in the name of whoever holds `token`. A session that may be about to end is
+    /// used in the log first, so that one that is only read with does not end, and one that has
+    /// ended by the log's time is not read with in a chat where nothing else happens.
+    pub(crate) async fn begin_read_as(
+        &self,
+        claim: Claim<'_>,
+        token: Option<TokenHash>,
+        id: RequestId,
+        deadline: Instant,
+    ) -> Result<(ReadTransaction, Actor), Refusal> {
+        let token = token.ok_or(Refusal::Unauthenticated)?;
+        let mut snapshot = self.begin_read(deadline).await?;
+        let mut session = snapshot.session(&token.0).await.map_err(unreadable)?;
+        if let Some(due) = session.take_if(|session| session.renew_from <= seconds_now()) {
+            drop(snapshot);
+            let operation = Operation::RenewSession(storage::RenewSession {
+                session: Some(claimed(&due, token)),
+            });
+            done(self.propose(id, operation, deadline).await?)?;
+            snapshot = self.begin_read(deadline).await?;
+            session = snapshot.session(&token.0).await.map_err(unreadable)?;
+        }
+        let actor = authorize(claim, session)?;
+        Ok((snapshot, actor))
+    }
+
+    async fn change(
+        &self,
+        request: ChatRequest,
+        token: Option<TokenHash>,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        let session = match (request.claim(), token) {
+            (Claim::Nobody, _) | (_, None) => None,
+            (_, Some(token)) => self.session(&request, token, deadline).await?,
+        };
+        let actor = authorize(request.claim(), session)?;
+        let changing = self.change_as(request, actor, token, deadline).await;
+        if let (Err(Refusal::Unauthenticated), Some(token)) = (&changing, token) {
+            self.sessions.forget(&token);
+        }
+        changing
+    }
+
+    async fn change_as(
+        &self,
+        request: ChatRequest,
+        actor: Actor,
+        token: Option<TokenHash>,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        let id = request.id();
+        let session = match (&actor, token) {
+            (Actor::Account(owner), Some(token)) => Some(claimed(owner, token)),
+            (Actor::Stranger, _) | (_, None) => None,
+        };
+        let operation = match request {
+            ChatRequest::CreateUser(user) => return self.create_user(user, deadline).await,
+            ChatRequest::Login(login) => return self.login(login, deadline).await,
+            ChatRequest::ChangePassword(change) => {
+                return self.change_password(change, session, deadline).await;
+            }
+            ChatRequest::SendMessage(message) => {
+                let session = session.ok_or(Refusal::Unauthenticated)?;
+                Operation::SendMessage(outgoing(message, session))
+            }
+            ChatRequest::Logout(_) => Operation::Logout(storage::Logout { session }),
+            ChatRequest::ReadMessages(read) => Operation::ReadMessages(storage::ReadMessages {
+                session,
+                message_ids: texts(read.message_ids),
+            }),
+            ChatRequest::DeleteMessages(delete) => {
+                Operation::DeleteMessages(storage::DeleteMessages {
+                    session,
+                    message_ids: texts(delete.message_ids),
+                })
+            }
+            ChatRequest::DeleteUser(_) => Operation::DeleteUser(storage::DeleteUser { session }),
+            ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
+                unreachable!("requests that only read are read")
+            }
+        };
+        match self.propose(id, operation, deadline).await? {
+            Answer::Sent(sent) => Ok(Reply::Sent(sent)),
+            other => done(other),
         }
     }
 
@@ -69,12 +176,11 @@ impl Executor {
             Answer::SessionOpened(session) => Ok(Reply::Created {
                 token: session.token,
             }),
-            Answer::Refused(refused)
-                if refused == i32::from(Refused::AlreadyCreatedByThisRequest) =>
-            {
+            other if is_refused(&other, Refused::AlreadyCreatedByThisRequest) => {
                 match self.login(user, deadline).await? {
                     Reply::LoggedIn { token, .. } => Ok(Reply::Created { token }),
-                    // Somebody repeats the id with another password: not the same request.
+                    // Somebody repeats the id with another password: not the same request. Or the
+                    // account was deleted since.
                     Reply::Error(ApplicationError::InvalidCredentials) => {
                         Ok(Reply::Error(ApplicationError::UsernameTaken))
                     }
@@ -99,74 +205,57 @@ impl Executor {
         }
     }
 
-    async fn send_message(
+    /// A retry of a request that was carried out proves the new password instead (R15). The leader
+    /// tells one from the other, except when both are on their way at once: then it is asked again.
+    async fn change_password(
         &self,
-        message: Outgoing,
-        token: TokenHash,
+        change: PasswordChange,
+        session: Option<storage::Session>,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
-        let session = self.session(token, deadline).await?;
-        speaks_for(&session, &message.sender.0, "message.sender")?;
-        let operation = Operation::SendMessage(forwarded::SendMessage {
-            token_hash: token.0.to_vec(),
-            credential: Some(storage::Credential {
-                incarnation: session.credential.incarnation.0,
-                version: session.credential.version.0,
-            }),
-            message_id: message.message_id.0,
-            sender: message.sender.0,
-            recipient: message.recipient.0,
-            body: message.body.0,
+        let operation = Operation::ChangePassword(forwarded::ChangePassword {
+            session,
+            digest: change.digest.0,
+            new_digest: change.new_digest.0,
         });
-        match self.propose(message.id, operation, deadline).await? {
-            Answer::Sent(sent) => Ok(Reply::Sent(sent)),
-            other => {
-                let reply = refused_reply(other);
-                if reply == Err(Refusal::Unauthenticated) {
-                    self.sessions.forget(&token);
-                }
-                reply
-            }
+        let mut answer = self.propose(change.id, operation.clone(), deadline).await?;
+        if is_refused(&answer, Refused::AlreadyChangedByThisRequest) {
+            answer = self.propose(change.id, operation, deadline).await?;
+        }
+        match answer {
+            Answer::SessionOpened(session) => Ok(Reply::PasswordChanged {
+                token: session.token,
+            }),
+            other => refused_reply(other),
         }
     }
 
-    /// Everything is read in one snapshot, the session too (R14).
-    async fn get_messages(
+    /// Whose token that is. Applying decides whether it still is valid. `None` when it is known not
+    /// to be, unless it was this very request that has ended it.
+    async fn session(
         &self,
-        inbox: InboxRequest,
+        request: &ChatRequest,
         token: TokenHash,
         deadline: Instant,
-    ) -> Result<Reply, Refusal> {
-        let mut snapshot = self.begin_read(deadline).await?;
-        let session = snapshot.session(&token.0).await.map_err(unreadable)?;
-        let session = session.ok_or(Refusal::Unauthenticated)?;
-        speaks_for(&session, &inbox.username.0, "username")?;
-        let page = snapshot
-            .inbox(&session.username, inbox.query)
-            .await
-            .map_err(unreadable)?;
-        let unread = snapshot
-            .unread_count(&session.username)
-            .await
-            .map_err(unreadable)?;
-        Ok(Reply::Messages { page, unread })
-    }
-
-    /// Whose token that is. Applying decides whether it still is valid.
-    async fn session(&self, token: TokenHash, deadline: Instant) -> Result<Session, Refusal> {
+    ) -> Result<Option<Session>, Refusal> {
         if let Some(session) = self.sessions.find(&token) {
-            return Ok(session);
+            return Ok(Some(session));
         }
         let reading = async {
             let mut snapshot = self.begin_read(deadline).await?;
-            snapshot.session(&token.0).await.map_err(unreadable)
+            let session = snapshot.session(&token.0).await.map_err(unreadable)?;
+            if let Some(session) = &session {
+                self.sessions.remember(token, session.clone());
+            } else if request.ends_its_session() {
+                let id = request.id().0.into_bytes();
+                let ended = snapshot.session_ended_by(&token.0, &id);
+                return ended.await.map_err(unreadable);
+            }
+            Ok(session)
         };
-        let session = timeout_at(deadline.into(), reading)
+        timeout_at(deadline.into(), reading)
             .await
-            .map_err(|_late| Refusal::NoLeader)?;
-        let session = session?.ok_or(Refusal::Unauthenticated)?;
-        self.sessions.remember(token, session.clone());
-        Ok(session)
+            .map_err(|_late| Refusal::NoLeader)?
     }
 
     async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {
@@ -196,11 +285,60 @@ impl Executor {
     }
 }
 
-fn speaks_for(session: &Session, username: &str, field: &'static str) -> Result<(), Refusal> {
-    if session.username == username {
-        Ok(())
-    } else {
-        Err(Refusal::PermissionDenied { field })
+async fn messages(
+    snapshot: &mut ReadTransaction,
+    inbox: &InboxRequest,
+    owner: &Session,
+) -> Result<Reply, Refusal> {
+    let page = snapshot
+        .inbox(owner, inbox.query)
+        .await
+        .map_err(unreadable)?;
+    let unread = snapshot.unread_count(owner).await.map_err(unreadable)?;
+    Ok(Reply::Messages { page, unread })
+}
+
+fn outgoing(message: Outgoing, session: storage::Session) -> forwarded::SendMessage {
+    forwarded::SendMessage {
+        token_hash: session.token_hash.into(),
+        credential: session.credential,
+        message_id: message.message_id.0,
+        sender: message.sender.0,
+        recipient: message.recipient.0,
+        body: message.body.0,
+    }
+}
+
+fn texts(ids: Vec<MessageId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.0).collect()
+}
+
+/// The session as applying checks it again.
+fn claimed(session: &Session, token: TokenHash) -> storage::Session {
+    storage::Session {
+        token_hash: Bytes::copy_from_slice(&token.0),
+        username: session.username.clone(),
+        credential: Some(storage::Credential {
+            incarnation: session.credential.incarnation.0,
+            version: session.credential.version.0,
+        }),
+    }
+}
+
+/// By this node's clock, which decides nothing but when to ask the log.
+fn seconds_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs().cast_signed())
+}
+
+fn is_refused(answer: &Answer, refused: Refused) -> bool {
+    matches!(answer, Answer::Refused(code) if *code == i32::from(refused))
+}
+
+fn done(answer: Answer) -> Result<Reply, Refusal> {
+    match answer {
+        Answer::Done(storage::Done {}) => Ok(Reply::Done),
+        other => refused_reply(other),
     }
 }
 
@@ -218,9 +356,10 @@ fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
         Refused::Unauthenticated => Err(Refusal::Unauthenticated),
         Refused::Overloaded => Err(Refusal::Overloaded),
         Refused::NoLeader => Err(Refusal::NoLeader),
-        Refused::Unspecified | Refused::AlreadyCreatedByThisRequest | Refused::Internal => {
-            Err(Refusal::Internal)
-        }
+        Refused::Unspecified
+        | Refused::AlreadyCreatedByThisRequest
+        | Refused::AlreadyChangedByThisRequest
+        | Refused::Internal => Err(Refusal::Internal),
     }
 }
 

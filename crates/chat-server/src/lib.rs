@@ -3,14 +3,18 @@
 //! Thin on purpose: what is replicated and in which order is `chat-replication`'s business, what the
 //! tables hold is `chat-store`'s. A request is checked on the node that the client reached
 //! ([`request`]), prepared on the leader ([`preparation`]: clock, random numbers, passwords), applied
-//! everywhere ([`state_machine`]), and answered where it came in (`execute`).
+//! everywhere ([`state_machine`]), and answered where it came in (`execute`). What is applied is told to
+//! those who watch (`watch`).
 //! The program is [`config::Config::load`], then [`node::run`].
 
+mod authorize;
 mod chat_service;
 mod cluster_service;
 pub mod config;
+mod connection_limit;
 mod deadline;
 mod execute;
+mod health;
 mod listener;
 pub mod node;
 pub mod passwords;
@@ -22,3 +26,4 @@ mod reset;
 mod sessions;
 pub mod state_machine;
 pub mod token;
+mod watch;

@@ -9,6 +9,8 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::connection_limit::limited;
+
 /// A connection that says nothing is asked whether it is there after this long…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// …and closed when it does not answer for this long.
@@ -17,6 +19,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAMS_MAX: u32 = 512;
 /// Names, tokens and trace ids fit many times over.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Connections at the same time: below the 1,024 files that a process usually may open, so that there
+/// is always one for the other nodes and the disk.
+const CONNECTIONS_MAX: usize = 800;
 /// Above every deadline that requests have themselves: the last resort.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -54,6 +59,7 @@ impl Listener {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), tonic::transport::Error> {
         let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
+        let incoming = limited(incoming, CONNECTIONS_MAX);
         let stopped = async move {
             // Whoever could say so is gone: that means stop too.
             drop(stop.wait_for(|stop| *stop).await);

@@ -1,6 +1,7 @@
 //! A node's life: take the addresses, open the data, start the replica, serve, and leave in order.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_replication::{Handle, NodeAddress, Options, StartError, Stopped, Timing};
@@ -8,20 +9,26 @@ use chat_store::{ChatReader, ChatState, StateError};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tonic::service::Routes;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::chat_service::ChatService;
 use crate::cluster_service::{self, ClusterService};
 use crate::config::Config;
 use crate::execute::Executor;
+use crate::health::{self, Presence};
 use crate::listener::{ListenError, Listener};
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
 use crate::reset::{ResetError, reset};
 use crate::state_machine::ChatMachine;
+use crate::watch::{Ring, Watches};
 
 /// How long what is under way may take once the node is told to stop. Connections that stay open
 /// beyond it are cut by the end of the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The longest question about the services.
+const REFLECTION_BYTES_MAX: usize = 64 * 1024;
 
 /// Whether the node starts with what it has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +122,7 @@ pub async fn run(
 struct Running {
     replica: Handle,
     chat: ChatService,
+    presence: watch::Sender<Presence>,
     stop_clients: watch::Sender<bool>,
     stop_peers: watch::Sender<bool>,
     clients: Serving,
@@ -136,20 +144,29 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     if data == Data::Reset {
         reset(&directory)?;
     }
-    let (replica, reader) = start_replica(id, config, directory).await?;
+    let StartedReplica {
+        replica,
+        reader,
+        ring,
+    } = start_replica(id, config, directory).await?;
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
+    let watches = Watches::new(replica.clone(), reader.clone(), ring);
     let executor = Executor::new(replica.clone(), reader);
-    let chat = ChatService::new(executor, replica.clone(), &config.nodes);
+    let chat = ChatService::new(executor, watches, replica.clone(), &config.nodes);
+    let (presence, watched) = watch::channel(Presence::Stays);
     let client_routes = Routes::new(chat.clone().into_server())
-        .add_service(cluster(cluster_service::Listener::Client));
+        .add_service(cluster(cluster_service::Listener::Client))
+        .add_service(health::start(replica.clone(), watched).await)
+        .add_service(reflection());
     let peer_routes =
         Routes::new(replica.service()).add_service(cluster(cluster_service::Listener::Peer));
     let (stop_clients, clients_stopped) = watch::channel(false);
     let (stop_peers, peers_stopped) = watch::channel(false);
     Ok(Running {
         chat,
+        presence,
         stop_clients,
         stop_peers,
         clients: serve(client_listener, client_routes, clients_stopped),
@@ -158,11 +175,18 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     })
 }
 
+/// A replica that runs, and what serving needs of its state machine.
+struct StartedReplica {
+    replica: Handle,
+    reader: ChatReader,
+    ring: Arc<Ring>,
+}
+
 async fn start_replica(
     id: u64,
     config: &Config,
     directory: PathBuf,
-) -> Result<(Handle, ChatReader), Failure> {
+) -> Result<StartedReplica, Failure> {
     let passwords = Passwords::new(config.passwords)?;
     let opening = directory.clone();
     let opened = tokio::task::spawn_blocking(move || ChatState::open(&opening)).await;
@@ -171,7 +195,8 @@ async fn start_replica(
         directory: directory.clone(),
         source,
     })?;
-    let preparation = Preparation::new(reader.clone(), passwords);
+    let preparation = Preparation::new(reader.clone(), passwords, config.sessions);
+    let ring = Arc::new(Ring::new(state.applied_index()));
     let address = |node: &crate::config::Node| NodeAddress {
         id: node.id,
         address: node.peer_address.clone(),
@@ -186,12 +211,26 @@ async fn start_replica(
         },
         limits: chat_replication::Limits::default(),
     };
-    let starting = chat_replication::start(options, ChatMachine::new(state), preparation.clone());
-    let replica = starting
+    let machine = ChatMachine::new(state, Arc::clone(&ring));
+    let replica = chat_replication::start(options, machine, preparation.clone())
         .await
         .map_err(|source| Failure::Start { directory, source })?;
     preparation.attach(replica.clone());
-    Ok((replica, reader))
+    Ok(StartedReplica {
+        replica,
+        reader,
+        ring,
+    })
+}
+
+/// What clients may call, for tools that ask the server.
+fn reflection() -> ServerReflectionServer<impl ServerReflection> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(chat_proto::CLIENT_DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("our descriptors are valid: a test compares them with the protos")
+        .max_decoding_message_size(REFLECTION_BYTES_MAX)
 }
 
 fn serve(listener: Listener, routes: Routes, stop: watch::Receiver<bool>) -> Serving {
@@ -207,11 +246,15 @@ fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>)
 }
 
 impl Running {
-    /// Refuses what is new, hands leadership over, finishes what is under way, and stops.
+    /// Refuses what is new, hands leadership over, ends the watches, finishes what is under way, and
+    /// stops.
     async fn leave(self) {
+        self.presence.send_replace(Presence::Leaves);
         self.chat.refuse_new();
         // A replica that has stopped has nothing to hand over.
         drop(self.replica.hand_over().await);
+        self.chat.end_watches();
+        self.presence.send_replace(Presence::Gone);
         self.stop_clients.send_replace(true);
         finish("clients", self.clients).await;
         self.replica.shutdown().await;

@@ -13,15 +13,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
 use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
-use chat_store::{ChatReader, StateError};
+use chat_store::{Account, ChatReader, StateError};
 use prost::Message as _;
+use uuid::Uuid;
 
+use crate::config;
 use crate::passwords::{PasswordError, Passwords};
 use crate::request::Digest;
 use crate::token::Token;
 use forwarded::Refusal;
 use forwarded::answer::Result as AnswerResult;
 use forwarded::request::Operation;
+use storage::command::Operation as Command;
 
 /// How long a login waits for the leader to confirm that it leads. The client's own deadline is
 /// known to the edge alone.
@@ -32,6 +35,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Preparation {
     reader: ChatReader,
     passwords: Passwords,
+    sessions: config::Sessions,
     /// Set once the replica has started, which needs the preparation first.
     replica: Arc<OnceLock<Handle>>,
 }
@@ -52,16 +56,18 @@ enum PreparationError {
 }
 
 impl Preparation {
-    /// Prepares requests against what `reader` sees.
-    pub fn new(reader: ChatReader, passwords: Passwords) -> Self {
+    /// Prepares requests against what `reader` sees; sessions that it opens last as long as
+    /// `sessions` says.
+    pub fn new(reader: ChatReader, passwords: Passwords, sessions: config::Sessions) -> Self {
         Self {
             reader,
             passwords,
+            sessions,
             replica: Arc::default(),
         }
     }
 
-    /// Logins need the replica to confirm that it leads.
+    /// Checking a password needs the replica to confirm that it leads.
     pub fn attach(&self, replica: Handle) {
         // Who attaches twice attaches the same.
         drop(self.replica.set(replica));
@@ -72,13 +78,36 @@ impl Preparation {
             return Err(PreparationError::Malformed);
         };
         let id = request.request_id;
-        if id.len() != 16 {
+        let Ok(logged_id) = Uuid::from_slice(&id) else {
             return Err(PreparationError::Malformed);
-        }
+        };
+        // The node that the client reached logs the same id.
+        tracing::debug!(request = %logged_id, "the leader prepares");
         match request.operation.ok_or(PreparationError::Malformed)? {
             Operation::SendMessage(message) => send_message(id, message),
             Operation::CreateUser(user) => self.create_user(id, user).await,
             Operation::Login(login) => self.login(id, login).await,
+            Operation::ChangePassword(change) => self.change_password(id, change).await,
+            Operation::Logout(logout) => {
+                check(logout.session.as_ref())?;
+                Ok(append(id, Command::Logout(logout), Box::new(done)))
+            }
+            Operation::ReadMessages(read) => {
+                check(read.session.as_ref())?;
+                Ok(append(id, Command::ReadMessages(read), Box::new(done)))
+            }
+            Operation::DeleteMessages(delete) => {
+                check(delete.session.as_ref())?;
+                Ok(append(id, Command::DeleteMessages(delete), Box::new(done)))
+            }
+            Operation::DeleteUser(delete) => {
+                check(delete.session.as_ref())?;
+                Ok(append(id, Command::DeleteUser(delete), Box::new(done)))
+            }
+            Operation::RenewSession(renew) => {
+                check(renew.session.as_ref())?;
+                Ok(append(id, Command::RenewSession(renew), Box::new(done)))
+            }
         }
     }
 
@@ -89,15 +118,16 @@ impl Preparation {
     ) -> Result<Prepared, PreparationError> {
         let password_hash = self.passwords.hash(Digest(user.digest)).await?;
         let token = Token::draw()?;
-        let operation = storage::command::Operation::CreateUser(storage::CreateUser {
+        let operation = Command::CreateUser(storage::CreateUser {
             username: user.username,
             password_hash,
-            token_hash: Bytes::copy_from_slice(&token.hash().0),
+            token_hash: token_hash(&token),
+            lifetime: Some(self.lifetime()),
         });
         Ok(append(
             id,
             operation,
-            Box::new(|outcome| opened(outcome, token)),
+            Box::new(|outcome| opened(outcome, token, Refusal::InvalidCredentials)),
         ))
     }
 
@@ -107,30 +137,109 @@ impl Preparation {
         id: Vec<u8>,
         login: forwarded::Login,
     ) -> Result<Prepared, PreparationError> {
-        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
-        replica.read(Instant::now() + READ_TIMEOUT).await?;
-        let account = self.reader.account(&login.username).await?;
-        let stored = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
-        let proven = self.passwords.verify(Digest(login.digest), stored).await?;
-        let Some(account) = account.filter(|_| proven) else {
+        let account = self.account(&login.username).await?;
+        self.open_session(id, account, login.digest, Refusal::InvalidCredentials)
+            .await
+    }
+
+    /// Opens a session if `digest` is the account's; with the same work if there is no account.
+    async fn open_session(
+        &self,
+        id: Vec<u8>,
+        account: Option<Account>,
+        digest: String,
+        changed_meanwhile: Refusal,
+    ) -> Result<Prepared, PreparationError> {
+        let Some(account) = self.prove(account, digest).await? else {
             return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
         };
         let token = Token::draw()?;
-        let operation = storage::command::Operation::CreateSession(storage::CreateSession {
+        let operation = Command::CreateSession(storage::CreateSession {
             username: account.username,
             credential: Some(storage::Credential {
                 incarnation: account.credential.incarnation.0,
                 version: account.credential.version.0,
             }),
-            token_hash: Bytes::copy_from_slice(&token.hash().0),
+            token_hash: token_hash(&token),
+            lifetime: Some(self.lifetime()),
         });
         Ok(append(
             id,
             operation,
-            Box::new(|outcome| opened(outcome, token)),
+            Box::new(move |outcome| opened(outcome, token, changed_meanwhile)),
         ))
+    }
+
+    /// A request that has changed the password before comes without a valid session and, since the
+    /// old password is gone, proves the new one (R15).
+    async fn change_password(
+        &self,
+        id: Vec<u8>,
+        change: forwarded::ChangePassword,
+    ) -> Result<Prepared, PreparationError> {
+        let session = change.session.as_ref();
+        let (session, checked) = well_formed(session).ok_or(PreparationError::Malformed)?;
+        let account = self.account(&session.username).await?;
+        let account =
+            account.filter(|account| account.credential.incarnation.0 == checked.incarnation);
+        let Some(account) = account else {
+            return Ok(Prepared::Answer(refused(Refusal::Unauthenticated)));
+        };
+        if account
+            .password_request
+            .is_some_and(|request| request == *id)
+        {
+            let digest = change.new_digest;
+            return self
+                .open_session(id, Some(account), digest, Refusal::Unauthenticated)
+                .await;
+        }
+        if account.credential.version.0 != checked.version {
+            return Ok(Prepared::Answer(refused(Refusal::Unauthenticated)));
+        }
+        if self.prove(Some(account), change.digest).await?.is_none() {
+            return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
+        }
+        let password_hash = self.passwords.hash(Digest(change.new_digest)).await?;
+        let token = Token::draw()?;
+        let operation = Command::ChangePassword(storage::ChangePassword {
+            session: change.session,
+            password_hash,
+            token_hash: token_hash(&token),
+            lifetime: Some(self.lifetime()),
+        });
+        Ok(append(
+            id,
+            operation,
+            Box::new(|outcome| opened(outcome, token, Refusal::Unauthenticated)),
+        ))
+    }
+
+    /// What the account is now, with certainty (R14).
+    async fn account(&self, username: &str) -> Result<Option<Account>, PreparationError> {
+        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
+        replica.read(Instant::now() + READ_TIMEOUT).await?;
+        Ok(self.reader.account(username).await?)
+    }
+
+    /// The account, if `digest` is its password's.
+    async fn prove(
+        &self,
+        account: Option<Account>,
+        digest: String,
+    ) -> Result<Option<Account>, PreparationError> {
+        let stored = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
+        let proven = self.passwords.verify(Digest(digest), stored).await?;
+        Ok(account.filter(|_| proven))
+    }
+
+    fn lifetime(&self) -> storage::SessionLifetime {
+        storage::SessionLifetime {
+            idle_seconds: self.sessions.idle_seconds,
+            absolute_seconds: self.sessions.absolute_seconds,
+        }
     }
 }
 
@@ -171,7 +280,7 @@ fn send_message(
     if message.token_hash.len() != 32 || message.credential.is_none() {
         return Err(PreparationError::Malformed);
     }
-    let operation = storage::command::Operation::SendMessage(storage::SendMessage {
+    let operation = Command::SendMessage(storage::SendMessage {
         token_hash: message.token_hash.into(),
         credential: message.credential,
         message_id: message.message_id,
@@ -182,7 +291,26 @@ fn send_message(
     Ok(append(id, operation, Box::new(sent)))
 }
 
-fn append(id: Vec<u8>, operation: storage::command::Operation, finish: Finish) -> Prepared {
+/// What applying needs of a session: what the leader knows of it may not be true any more.
+fn well_formed(
+    session: Option<&storage::Session>,
+) -> Option<(&storage::Session, storage::Credential)> {
+    let session = session.filter(|session| session.token_hash.len() == 32)?;
+    Some((session, session.credential?))
+}
+
+fn check(session: Option<&storage::Session>) -> Result<(), PreparationError> {
+    match well_formed(session) {
+        Some(_) => Ok(()),
+        None => Err(PreparationError::Malformed),
+    }
+}
+
+fn token_hash(token: &Token) -> Bytes {
+    Bytes::copy_from_slice(&token.hash().0)
+}
+
+fn append(id: Vec<u8>, operation: Command, finish: Finish) -> Prepared {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let command = storage::Command {
         request_id: id.into(),
@@ -196,11 +324,11 @@ fn append(id: Vec<u8>, operation: storage::command::Operation, finish: Finish) -
     }
 }
 
-fn opened(outcome: Bytes, token: Token) -> Bytes {
+fn opened(outcome: Bytes, token: Token, unauthenticated: Refusal) -> Bytes {
     let unread = match result(outcome) {
-        Some(storage::outcome::Result::Created(_)) => 0,
+        Some(storage::outcome::Result::Created(_) | storage::outcome::Result::Done(_)) => 0,
         Some(storage::outcome::Result::SessionCreated(session)) => session.unread,
-        other => return refused(refusal(other, Refusal::InvalidCredentials)),
+        other => return refused(refusal(other, unauthenticated)),
     };
     answer(AnswerResult::SessionOpened(forwarded::SessionOpened {
         token: token.into_text(),
@@ -211,6 +339,13 @@ fn opened(outcome: Bytes, token: Token) -> Bytes {
 fn sent(outcome: Bytes) -> Bytes {
     match result(outcome) {
         Some(storage::outcome::Result::Sent(sent)) => answer(AnswerResult::Sent(sent)),
+        other => refused(refusal(other, Refusal::Unauthenticated)),
+    }
+}
+
+fn done(outcome: Bytes) -> Bytes {
+    match result(outcome) {
+        Some(storage::outcome::Result::Done(done)) => answer(AnswerResult::Done(done)),
         other => refused(refusal(other, Refusal::Unauthenticated)),
     }
 }
@@ -227,6 +362,7 @@ fn refusal(outcome: Option<storage::outcome::Result>, unauthenticated: Refusal) 
     match error.code() {
         storage::ErrorCode::UsernameTaken => Refusal::UsernameTaken,
         storage::ErrorCode::AlreadyCreatedByThisRequest => Refusal::AlreadyCreatedByThisRequest,
+        storage::ErrorCode::AlreadyChangedByThisRequest => Refusal::AlreadyChangedByThisRequest,
         storage::ErrorCode::RecipientNotFound => Refusal::RecipientNotFound,
         storage::ErrorCode::DuplicateMessage => Refusal::DuplicateMessage,
         storage::ErrorCode::Unauthenticated => unauthenticated,

@@ -13,10 +13,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::request::InvalidRequest;
 
 /// Names us in `ErrorInfo`.
-const DOMAIN: &str = "chat.v1";
+pub(crate) const DOMAIN: &str = "chat.v1";
 
 /// What an overloaded node asks for. Clients add their own jitter.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
+pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

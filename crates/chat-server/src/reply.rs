@@ -1,7 +1,7 @@
 //! The JSON of replies: what was asked for, or what the chat says no to, in the original's words.
 
 use chat_proto::storage::v1::Sent;
-use chat_store::{Message, MessagePage};
+use chat_store::{Message, MessagePage, UsernamePage};
 use serde::Serialize;
 
 use crate::request::page_end;
@@ -30,6 +30,15 @@ pub enum Reply {
         /// How many messages of the whole inbox wait.
         unread: u64,
     },
+    /// A page of names.
+    Users(UsernamePage),
+    /// The password is another one; the token of the session that goes on.
+    PasswordChanged {
+        /// For `authorization`.
+        token: String,
+    },
+    /// What was asked for is so.
+    Done,
     /// The chat says no.
     Error(ApplicationError),
 }
@@ -48,7 +57,7 @@ pub enum ApplicationError {
 }
 
 #[derive(Serialize)]
-struct CreatedJson<'a> {
+struct TokenJson<'a> {
     status: &'static str,
     token: &'a str,
 }
@@ -74,6 +83,18 @@ struct MessagesJson<'a> {
     messages: Vec<MessageJson<'a>>,
     unread: u64,
     next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UsersJson<'a> {
+    status: &'static str,
+    usernames: &'a [String],
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct DoneJson {
+    status: &'static str,
 }
 
 #[derive(Serialize)]
@@ -118,7 +139,9 @@ impl Reply {
     /// The reply's text.
     pub fn to_json(&self) -> String {
         match self {
-            Self::Created { token } => json(&CreatedJson { status: OK, token }),
+            Self::Created { token } | Self::PasswordChanged { token } => {
+                json(&TokenJson { status: OK, token })
+            }
             Self::LoggedIn { token, unread } => json(&LoggedInJson {
                 status: OK,
                 token,
@@ -139,6 +162,12 @@ impl Reply {
                 unread: *unread,
                 next: page.next.map(page_end),
             }),
+            Self::Users(page) => json(&UsersJson {
+                status: OK,
+                usernames: &page.usernames,
+                next: page.next.as_deref(),
+            }),
+            Self::Done => json(&DoneJson { status: OK }),
             Self::Error(error) => {
                 let (error_code, error_message) = error.texts();
                 json(&ErrorJson {
@@ -173,7 +202,7 @@ fn json(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use chat_proto::storage::v1::Sent;
-    use chat_store::{LogIndex, Message, MessagePage, Position};
+    use chat_store::{LogIndex, Message, MessagePage, Position, UsernamePage};
     use expect_test::{Expect, expect};
 
     use super::{ApplicationError, Reply};
@@ -226,6 +255,15 @@ mod tests {
                 r#"{"status":"OK","messages":[{"id":"m","sender":"alice","recipient":"bob","body":"\"hi\"\n","timestamp":1700000000.25,"read":false,"commit":{"index":7,"term":2}}],"unread":3,"next":"7"}"#
             ]],
         );
+        let page = UsernamePage {
+            usernames: vec!["alice".to_owned(), "zo\u{eb}".to_owned()],
+            next: Some("zo\u{eb}".to_owned()),
+        };
+        check(
+            &Reply::Users(page),
+            expect![[r#"{"status":"OK","usernames":["alice","zoë"],"next":"zoë"}"#]],
+        );
+        check(&Reply::Done, expect![[r#"{"status":"OK"}"#]]);
         let page = MessagePage::default();
         check(
             &Reply::Messages { page, unread: 0 },

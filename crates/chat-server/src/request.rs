@@ -6,22 +6,29 @@
 mod fields;
 mod json;
 
+use std::borrow::Cow;
+
 use chat_store::{InboxQuery, LogIndex};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::borrow::Cow;
 
-pub use fields::{Digest, MessageBody, MessageId, RequestId, Username};
+use crate::authorize::Claim;
+
+pub use fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
 
 /// The longest request, in bytes of JSON.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 
-/// The most messages of one page, and how many there are when the request does not say.
+/// The most messages or names of one page, and how many there are when the request does not say.
 const PAGE_LIMIT_MAX: u64 = 500;
 const PAGE_LIMIT_DEFAULT: u64 = 100;
 
 /// The types of request, as the refusal of another one lists them.
-const KNOWN_TYPES: &str = "CREATE_USER, LOGIN, SEND_MESSAGE, GET_MESSAGES";
+const KNOWN_TYPES: &str = "CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, LIST_USERS, SEND_MESSAGE, \
+     READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD";
+
+/// The most messages that one request reads or deletes.
+const MESSAGE_IDS_MAX: usize = 1000;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +37,22 @@ pub enum ChatRequest {
     CreateUser(Credentials),
     /// A new session of an account.
     Login(Credentials),
-    /// A message to somebody.
-    SendMessage(Outgoing),
+    /// The end of the session.
+    Logout(RequestId),
     /// A page of one's own inbox.
     GetMessages(InboxRequest),
+    /// A page of the names of all accounts.
+    ListUsers(Listing),
+    /// A message to somebody.
+    SendMessage(Outgoing),
+    /// Messages of one's own that have been read.
+    ReadMessages(OwnMessages),
+    /// Messages of one's own that are to go.
+    DeleteMessages(OwnMessages),
+    /// The end of one's own account.
+    DeleteUser(Removal),
+    /// Another password for one's own account.
+    ChangePassword(PasswordChange),
 }
 
 /// Who somebody claims to be.
@@ -71,6 +90,48 @@ pub struct InboxRequest {
     pub username: Username,
     /// The page.
     pub query: InboxQuery,
+}
+
+/// Which names are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The same on every retry.
+    pub id: RequestId,
+    /// What they must look like.
+    pub pattern: Pattern,
+    /// The most to give.
+    pub limit: usize,
+    /// Goes on behind this name.
+    pub after: Option<Username>,
+}
+
+/// Some messages of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnMessages {
+    /// The same on every retry.
+    pub id: RequestId,
+    /// Those that are somebody else's behave as if they were not there.
+    pub message_ids: Vec<MessageId>,
+}
+
+/// The account that is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The same on every retry.
+    pub id: RequestId,
+    /// Must be the session's account.
+    pub username: Username,
+}
+
+/// Another password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordChange {
+    /// The same on every retry; what makes a retry harmless (R15).
+    pub id: RequestId,
+    /// Proof.
+    pub digest: Digest,
+    /// What will be proof from then on.
+    pub new_digest: Digest,
 }
 
 /// A request that no server would carry out.
@@ -157,6 +218,65 @@ struct GetMessagesJson<'a> {
     oldest_first: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogoutJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListUsersJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    pattern: Cow<'a, str>,
+    #[serde(default)]
+    limit: Option<u64>,
+    #[serde(default, borrow)]
+    after: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnMessagesJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    message_ids: Vec<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteUserJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePasswordJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    password: Cow<'a, str>,
+    #[serde(borrow)]
+    new_password: Cow<'a, str>,
+}
+
 impl ChatRequest {
     /// Reads one request.
     ///
@@ -182,6 +302,24 @@ impl ChatRequest {
             "GET_MESSAGES" => json::read::<GetMessagesJson<'_>>(text)?
                 .check()
                 .map(Self::GetMessages),
+            "LOGOUT" => json::read::<LogoutJson<'_>>(text)?
+                .check()
+                .map(Self::Logout),
+            "LIST_USERS" => json::read::<ListUsersJson<'_>>(text)?
+                .check()
+                .map(Self::ListUsers),
+            "READ_MESSAGES" => json::read::<OwnMessagesJson<'_>>(text)?
+                .check()
+                .map(Self::ReadMessages),
+            "DELETE_MESSAGES" => json::read::<OwnMessagesJson<'_>>(text)?
+                .check()
+                .map(Self::DeleteMessages),
+            "DELETE_USER" => json::read::<DeleteUserJson<'_>>(text)?
+                .check()
+                .map(Self::DeleteUser),
+            "CHANGE_PASSWORD" => json::read::<ChangePasswordJson<'_>>(text)?
+                .check()
+                .map(Self::ChangePassword),
             _ => {
                 let problem = format!("must be one of {KNOWN_TYPES}");
                 Err(InvalidRequest::new("request_type", problem))
@@ -193,8 +331,13 @@ impl ChatRequest {
     pub fn id(&self) -> RequestId {
         match self {
             Self::CreateUser(credentials) | Self::Login(credentials) => credentials.id,
-            Self::SendMessage(message) => message.id,
+            Self::Logout(id) => *id,
             Self::GetMessages(inbox) => inbox.id,
+            Self::ListUsers(listing) => listing.id,
+            Self::SendMessage(message) => message.id,
+            Self::ReadMessages(messages) | Self::DeleteMessages(messages) => messages.id,
+            Self::DeleteUser(removal) => removal.id,
+            Self::ChangePassword(change) => change.id,
         }
     }
 
@@ -203,9 +346,44 @@ impl ChatRequest {
         match self {
             Self::CreateUser(_) => "CREATE_USER",
             Self::Login(_) => "LOGIN",
-            Self::SendMessage(_) => "SEND_MESSAGE",
+            Self::Logout(_) => "LOGOUT",
             Self::GetMessages(_) => "GET_MESSAGES",
+            Self::ListUsers(_) => "LIST_USERS",
+            Self::SendMessage(_) => "SEND_MESSAGE",
+            Self::ReadMessages(_) => "READ_MESSAGES",
+            Self::DeleteMessages(_) => "DELETE_MESSAGES",
+            Self::DeleteUser(_) => "DELETE_USER",
+            Self::ChangePassword(_) => "CHANGE_PASSWORD",
         }
+    }
+
+    /// In whose name it is asked.
+    pub(crate) fn claim(&self) -> Claim<'_> {
+        match self {
+            Self::CreateUser(_) | Self::Login(_) => Claim::Nobody,
+            Self::Logout(_)
+            | Self::ListUsers(_)
+            | Self::ReadMessages(_)
+            | Self::DeleteMessages(_)
+            | Self::ChangePassword(_) => Claim::OwnAccount,
+            Self::GetMessages(InboxRequest { username, .. })
+            | Self::DeleteUser(Removal { username, .. }) => Claim::Account {
+                field: "username",
+                username,
+            },
+            Self::SendMessage(message) => Claim::Account {
+                field: "message.sender",
+                username: &message.sender,
+            },
+        }
+    }
+
+    /// Whether it ends the session in whose name it is asked, so that its retry comes without one.
+    pub(crate) fn ends_its_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Logout(_) | Self::DeleteUser(_) | Self::ChangePassword(_)
+        )
     }
 }
 
@@ -234,23 +412,91 @@ impl SendMessageJson<'_> {
 
 impl GetMessagesJson<'_> {
     fn check(self) -> Result<InboxRequest, InvalidRequest> {
-        let limit = self.limit.unwrap_or(PAGE_LIMIT_DEFAULT);
-        if !(1..=PAGE_LIMIT_MAX).contains(&limit) {
-            let problem = format!("must be 1 to {PAGE_LIMIT_MAX}");
-            return Err(InvalidRequest::new("limit", problem));
-        }
+        let limit = page_limit(self.limit)?;
         let after = self.after.map(|after| page_start(&after)).transpose()?;
         Ok(InboxRequest {
             id: RequestId::parse("id", &self.id)?,
             username: Username::parse("username", self.username)?,
             query: InboxQuery {
-                limit: usize::try_from(limit).expect("a page's limit fits every machine"),
+                limit,
                 after,
                 unread_only: self.unread_only,
                 oldest_first: self.oldest_first,
             },
         })
     }
+}
+
+impl LogoutJson<'_> {
+    fn check(self) -> Result<RequestId, InvalidRequest> {
+        RequestId::parse("id", &self.id)
+    }
+}
+
+impl ListUsersJson<'_> {
+    fn check(self) -> Result<Listing, InvalidRequest> {
+        let after = self
+            .after
+            .map(|after| Username::parse("after", after).map_err(|_no_name| not_a_page_end()));
+        Ok(Listing {
+            id: RequestId::parse("id", &self.id)?,
+            pattern: Pattern::parse("pattern", self.pattern)?,
+            limit: page_limit(self.limit)?,
+            after: after.transpose()?,
+        })
+    }
+}
+
+impl OwnMessagesJson<'_> {
+    fn check(self) -> Result<OwnMessages, InvalidRequest> {
+        if self.message_ids.len() > MESSAGE_IDS_MAX {
+            let problem = format!("must be at most {MESSAGE_IDS_MAX} ids");
+            return Err(InvalidRequest::new("message_ids", problem));
+        }
+        let ids = self.message_ids.iter().enumerate();
+        let message_ids = ids.map(|(place, id)| {
+            MessageId::parse("message_ids", id).map_err(|mut invalid| {
+                invalid.field = format!("message_ids[{place}]");
+                invalid
+            })
+        });
+        Ok(OwnMessages {
+            id: RequestId::parse("id", &self.id)?,
+            message_ids: message_ids.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl DeleteUserJson<'_> {
+    fn check(self) -> Result<Removal, InvalidRequest> {
+        Ok(Removal {
+            id: RequestId::parse("id", &self.id)?,
+            username: Username::parse("username", self.username)?,
+        })
+    }
+}
+
+impl ChangePasswordJson<'_> {
+    fn check(self) -> Result<PasswordChange, InvalidRequest> {
+        Ok(PasswordChange {
+            id: RequestId::parse("id", &self.id)?,
+            digest: Digest::parse("password", self.password)?,
+            new_digest: Digest::parse("new_password", self.new_password)?,
+        })
+    }
+}
+
+fn page_limit(limit: Option<u64>) -> Result<usize, InvalidRequest> {
+    let limit = limit.unwrap_or(PAGE_LIMIT_DEFAULT);
+    if !(1..=PAGE_LIMIT_MAX).contains(&limit) {
+        let problem = format!("must be 1 to {PAGE_LIMIT_MAX}");
+        return Err(InvalidRequest::new("limit", problem));
+    }
+    Ok(usize::try_from(limit).expect("a page's limit fits every machine"))
+}
+
+fn not_a_page_end() -> InvalidRequest {
+    InvalidRequest::new("after", "must be the `next` of an earlier reply")
 }
 
 /// The text of `next` in a reply; opaque to clients, an index of the log to us.
@@ -267,10 +513,7 @@ fn page_start(text: &str) -> Result<LogIndex, InvalidRequest> {
         .filter(|index| *index <= i64::MAX.cast_unsigned());
     match index {
         Some(index) if digits => Ok(LogIndex(index)),
-        _ => Err(InvalidRequest::new(
-            "after",
-            "must be the `next` of an earlier reply",
-        )),
+        _ => Err(not_a_page_end()),
     }
 }
 

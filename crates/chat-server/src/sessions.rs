@@ -64,6 +64,7 @@ mod tests {
                 incarnation: LogIndex(2),
                 version: LogIndex(2),
             },
+            renew_from: 0,
         }
     }
 

@@ -1,20 +1,28 @@
 //! The chat's tables as the replica's state machine.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chat_replication::{Applied, BoxError, Committed, StateMachine};
 use chat_store::{AppliedEntry, ChatState, LogIndex, StateError, Term};
 
-/// Applies the log to the chat's tables.
+use crate::watch::Ring;
+
+/// Applies the log to the chat's tables, and tells those who watch.
 #[derive(Debug)]
 pub struct ChatMachine {
     /// `None` only while a thread works on it.
     state: Option<ChatState>,
+    ring: Arc<Ring>,
 }
 
 impl ChatMachine {
-    /// Takes over the tables.
-    pub fn new(state: ChatState) -> Self {
-        Self { state: Some(state) }
+    /// Takes over the tables; `ring` must begin with what they have applied.
+    pub(crate) fn new(state: ChatState, ring: Arc<Ring>) -> Self {
+        Self {
+            state: Some(state),
+            ring,
+        }
     }
 
     /// Lets a thread `work` on the tables, which blocks. A panic there takes the tables with it.
@@ -51,7 +59,13 @@ impl StateMachine for ChatMachine {
                 command: entry.command.clone(),
             })
             .collect();
-        self.work_on(move |state| state.apply(&entries)).await
+        let working = self.work_on(move |state| {
+            let applied = state.apply(&entries)?;
+            Ok((applied, state.applied_index()))
+        });
+        let (applied, index) = working.await?;
+        self.ring.put(applied.events, index);
+        Ok(applied.outcomes)
     }
 
     async fn make_visible(&mut self) -> Result<(), BoxError> {

@@ -29,6 +29,7 @@ fn main() {
         apply(&directory.join(format!("state-{batch}")), batch, false);
     }
     apply(&directory.join("state-committed"), 64, true);
+    change_old(&directory.join("state-old"));
 }
 
 fn append(directory: &Path, batch: u64) {
@@ -97,6 +98,97 @@ fn apply(directory: &Path, batch: u64, commit_each: bool) {
     );
 }
 
+/// How many messages wait for one user, while as many go to others.
+const INBOX: usize = 32_768;
+
+/// What reading and deleting cost in a large inbox among others, and what its account's end costs.
+fn change_old(directory: &Path) {
+    let (mut state, _reader) = ChatState::open(directory).expect("the tables open");
+    let mut random = fastrand::Rng::with_seed(2);
+    let (mut ids, mut next) = fill_inbox(&mut state, &mut random);
+    for (count, entries) in [(1, 1024), (500, 16)] {
+        for (kind, operation) in [
+            ("read", read as fn(Vec<String>) -> Operation),
+            ("delete", delete),
+        ] {
+            let mut took = Vec::new();
+            for chunk in ids.chunks(count).take(entries) {
+                let entry = entry(next, operation(chunk.to_vec()));
+                let start = Instant::now();
+                state.apply(&[entry]).expect("it is applied");
+                took.push(start.elapsed());
+                next += 1;
+            }
+            let rows = (count * entries) as u64;
+            report(&format!("{kind} {count} an entry"), rows, took);
+        }
+        ids.drain(..count * entries);
+    }
+    let end = proto::DeleteUser {
+        session: Some(session(1)),
+    };
+    let start = Instant::now();
+    state
+        .apply(&[entry(next, Operation::DeleteUser(end))])
+        .expect("it is applied");
+    report("delete an account", 1, vec![start.elapsed()]);
+    next += 1;
+    let mut took = Vec::new();
+    for _ in 0..64 {
+        let entries: Vec<_> = (next..next + 64)
+            .map(|index| {
+                let (id, recipient) = (message_id(&mut random), random.u64(2..=USERS));
+                send(index, &mut random, id, recipient)
+            })
+            .collect();
+        next += 64;
+        let start = Instant::now();
+        state.apply(&entries).expect("the messages are applied");
+        took.push(start.elapsed());
+    }
+    report("apply in batches of 64 while it is erased", 64 * 64, took);
+}
+
+/// Sends every other message to the first user. Returns their ids, shuffled, and the next index.
+fn fill_inbox(state: &mut ChatState, random: &mut fastrand::Rng) -> (Vec<String>, u64) {
+    let users: Vec<_> = (1..=USERS).map(create_user).collect();
+    state.apply(&users).expect("the accounts are created");
+    let mut ids = Vec::new();
+    let mut next = USERS + 1;
+    while ids.len() < INBOX {
+        let mut entries = Vec::new();
+        for index in next..next + 256 {
+            let id = message_id(random);
+            let recipient = if index % 2 == 0 {
+                ids.push(id.clone());
+                1
+            } else {
+                random.u64(2..=USERS)
+            };
+            entries.push(send(index, random, id, recipient));
+        }
+        state.apply(&entries).expect("the messages are applied");
+        next += 256;
+    }
+    state.commit().expect("the messages are committed");
+    random.shuffle(&mut ids);
+    (ids, next)
+}
+
+fn read(message_ids: Vec<String>) -> Operation {
+    Operation::ReadMessages(proto::ReadMessages {
+        session: Some(session(1)),
+        message_ids,
+    })
+}
+
+fn delete(message_ids: Vec<String>) -> Operation {
+    Operation::DeleteMessages(proto::DeleteMessages {
+        session: Some(session(1)),
+        message_ids,
+    })
+}
+
 fn report(what: &str, rows: u64, mut took: Vec<Duration>) {
     took.sort();
     let total: Duration = took.iter().sum();
@@ -116,35 +208,61 @@ fn micros(duration: Duration) -> f64 {
 
 fn create_user(index: u64) -> AppliedEntry {
     let user = proto::CreateUser {
-        username: format!("user-{index:05}"),
+        username: username(index),
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2g".to_owned(),
         token_hash: token_hash(index),
+        lifetime: Some(proto::SessionLifetime {
+            idle_seconds: u32::MAX,
+            absolute_seconds: u32::MAX,
+        }),
     };
     entry(index, Operation::CreateUser(user))
 }
 
 fn send_message(index: u64, random: &mut fastrand::Rng) -> AppliedEntry {
-    let sender = random.u64(1..=USERS);
-    let id = random.u128(..);
+    let (id, recipient) = (message_id(random), random.u64(1..=USERS));
+    send(index, random, id, recipient)
+}
+
+/// From anybody but the first user.
+fn send(index: u64, random: &mut fastrand::Rng, id: String, recipient: u64) -> AppliedEntry {
+    let session = session(random.u64(2..=USERS));
     let message = proto::SendMessage {
-        token_hash: token_hash(sender),
-        credential: Some(proto::Credential {
-            incarnation: sender,
-            version: sender,
-        }),
-        message_id: format!(
-            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-            id as u32,
-            (id >> 32) as u16,
-            (id >> 48) & 0xfff,
-            (id >> 60) & 0xfff,
-            id >> 80
-        ),
-        sender: format!("user-{sender:05}"),
-        recipient: format!("user-{:05}", random.u64(1..=USERS)),
+        token_hash: session.token_hash,
+        credential: session.credential,
+        message_id: id,
+        sender: session.username,
+        recipient: username(recipient),
         body: "x".repeat(100),
     };
     entry(index, Operation::SendMessage(message))
+}
+
+fn session(user: u64) -> proto::Session {
+    proto::Session {
+        token_hash: token_hash(user),
+        username: username(user),
+        credential: Some(proto::Credential {
+            incarnation: user,
+            version: user,
+        }),
+    }
+}
+
+fn username(user: u64) -> String {
+    format!("user-{user:05}")
+}
+
+fn message_id(random: &mut fastrand::Rng) -> String {
+    let id = random.u128(..);
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        id as u32,
+        (id >> 32) as u16,
+        (id >> 48) & 0xfff,
+        (id >> 60) & 0xfff,
+        id >> 80
+    )
 }
 
 fn entry(index: u64, operation: Operation) -> AppliedEntry {

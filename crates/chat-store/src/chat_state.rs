@@ -9,12 +9,17 @@
 
 mod accounts;
 mod command;
+mod entry;
 mod error;
+mod events;
+mod inbox_changes;
 mod messages;
 mod outcome;
 mod progress;
 mod queries;
 mod reader;
+mod retention;
+mod sessions;
 
 #[cfg(test)]
 mod tests;
@@ -27,18 +32,24 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use chat_consensus::{LogIndex, Position, Term};
 
 pub use error::{InvalidCommand, StateError};
+pub use events::{Applied, Change, Event};
 pub use queries::{Account, Credential, InboxQuery, Message, MessagePage, Session, UsernamePage};
 pub use reader::{ChatReader, ReadTransaction};
 
 use accounts::Accounts;
-use command::{Command, Operation};
-use messages::PendingMessages;
+use command::{Authority, Command, Operation, SessionOperation};
+use entry::EntryFacts;
+use events::Effects;
+use inbox_changes::InboxChanges;
+use messages::{PendingMessages, SentMessage};
 use progress::Progress;
+use retention::Retention;
+use sessions::Standing;
 
 use crate::database::{Database, DatabaseFile};
 
 /// SQLite's `user_version` of `state.db`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// After how many entries the open transaction is committed by itself.
 ///
@@ -57,9 +68,10 @@ const CHECKPOINT_PAGES: &str = "4000";
 /// an open transaction has changed beyond it goes into the write-ahead log early and twice.
 const CACHE_KIB: &str = "-65536";
 
-/// `deleted` marks a message of which only what a late retry needs is left (R15). The index leaves
-/// those out; within one recipient and one `read` it is in the order of the log, because the row's
-/// own key is its commit's index.
+/// `deleted` names the commit that deleted a message of which only what a late retry needs is left
+/// (R15), or 0. The index `inbox` leaves those out; within one recipient and one `read` it is in the
+/// order of the log, because the row's own key is its commit's index. Times other than a message's
+/// are whole seconds. The indexes on what has ended are for the clean-up; see `retention`.
 const SCHEMA: &str = "
     CREATE TABLE progress (
         only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -72,15 +84,33 @@ const SCHEMA: &str = "
         password TEXT NOT NULL,
         incarnation INTEGER NOT NULL,
         credential_version INTEGER NOT NULL,
-        created_by_request BLOB NOT NULL
+        created_by_request BLOB NOT NULL,
+        password_request BLOB
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE former_accounts (
+        deleted INTEGER PRIMARY KEY,
+        deleted_at INTEGER NOT NULL,
+        username TEXT NOT NULL,
+        created_by_request BLOB NOT NULL,
+        UNIQUE (username, created_by_request)
+    ) STRICT;
+    CREATE TABLE erasures (
+        deleted INTEGER PRIMARY KEY,
+        deleted_at INTEGER NOT NULL,
+        username TEXT NOT NULL
+    ) STRICT;
     CREATE TABLE sessions (
         token_hash BLOB PRIMARY KEY,
         username TEXT NOT NULL,
         incarnation INTEGER NOT NULL,
         credential_version INTEGER NOT NULL,
-        created REAL NOT NULL
+        idle_seconds INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        last_used INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        ended_by BLOB
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX session_ends ON sessions (expires);
     CREATE TABLE messages (
         commit_index INTEGER PRIMARY KEY,
         commit_term INTEGER NOT NULL,
@@ -90,9 +120,11 @@ const SCHEMA: &str = "
         body TEXT NOT NULL,
         timestamp REAL NOT NULL,
         read INTEGER NOT NULL DEFAULT 0,
-        deleted INTEGER NOT NULL DEFAULT 0
+        deleted INTEGER NOT NULL DEFAULT 0,
+        deleted_at INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX inbox ON messages (recipient, read) WHERE deleted = 0;
+    CREATE INDEX tombstones ON messages (deleted) WHERE deleted > 0;
     INSERT INTO progress VALUES (1, 0, 0, 0.0)
 ";
 
@@ -115,6 +147,8 @@ pub struct ChatState {
     database: Database,
     accounts: Accounts,
     pending: PendingMessages,
+    inbox_changes: InboxChanges,
+    retention: Retention,
     /// Includes what the open transaction has applied.
     progress: Progress,
     /// What readers see.
@@ -132,6 +166,10 @@ impl ChatState {
     ///
     /// [`StateError::Open`] when the directory cannot be used or is in use.
     pub fn open(directory: &Path) -> Result<(Self, ChatReader), StateError> {
+        Self::open_with(directory, Retention::PROMISED)
+    }
+
+    fn open_with(directory: &Path, retention: Retention) -> Result<(Self, ChatReader), StateError> {
         let file = DatabaseFile {
             path: directory.join("state.db"),
             lock: directory.join("state.lock"),
@@ -153,6 +191,8 @@ impl ChatState {
             database,
             accounts: Accounts::default(),
             pending: PendingMessages::new(),
+            inbox_changes: InboxChanges::new(),
+            retention,
             progress,
             visible: progress.applied,
             open_rows: None,
@@ -161,8 +201,8 @@ impl ChatState {
         Ok((state, reader))
     }
 
-    /// Applies the entries that follow the last applied one and returns each one's encoded
-    /// `storage.v1.Outcome`; an entry without a command has an empty one.
+    /// Applies the entries that follow the last applied one and returns each one's outcome, and what
+    /// changed for whom.
     ///
     /// Readers see the effects only after a commit: see [`Self::commit_through`].
     ///
@@ -174,7 +214,7 @@ impl ChatState {
     /// # Panics
     ///
     /// If the entries do not follow the last applied one without a gap.
-    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
+    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
         self.guarded(|state| state.apply_all(entries))
     }
 
@@ -239,10 +279,10 @@ impl ChatState {
         Ok(value)
     }
 
-    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Vec<Bytes>, StateError> {
-        let mut outcomes = vec![Bytes::new(); entries.len()];
+    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
+        let mut effects = Effects::new(entries.len());
         if entries.is_empty() {
-            return Ok(outcomes);
+            return Ok(effects.finish());
         }
         if self.open_rows.is_none() {
             self.database.execute(sqlx::query("BEGIN IMMEDIATE"))?;
@@ -252,22 +292,37 @@ impl ChatState {
                 term: entry.term,
                 index: entry.index,
             });
+            if self.retention.is_due(entry.index) {
+                self.clean_up(&mut effects)?;
+            }
             if let Some(command) = &entry.command {
                 let command =
                     Command::decode(command).map_err(|source| StateError::InvalidCommand {
                         index: entry.index,
                         source,
                     })?;
-                self.apply_command(command, slot, &mut outcomes)?;
+                self.apply_command(command, slot, &mut effects)?;
             }
         }
-        self.pending.flush(&mut self.database, &mut outcomes)?;
+        self.pending.flush(&mut self.database, &mut effects)?;
         let rows = self.open_rows.unwrap_or(0) + entries.len();
         self.open_rows = Some(rows);
         if rows >= OPEN_TRANSACTION_ROWS_MAX {
             self.commit_open()?;
         }
-        Ok(outcomes)
+        Ok(effects.finish())
+    }
+
+    /// At the entry that `progress` has just reached, before its command.
+    fn clean_up(&mut self, effects: &mut Effects) -> Result<(), StateError> {
+        // What waits may be retries of what is about to be forgotten.
+        self.pending.flush(&mut self.database, effects)?;
+        self.retention.clean_up(
+            &mut self.database,
+            &mut self.accounts,
+            self.progress.applied.index,
+            self.progress.now(),
+        )
     }
 
     /// Applies the command of the entry that `progress` has just reached.
@@ -275,42 +330,110 @@ impl ChatState {
         &mut self,
         command: Command,
         slot: usize,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
         let timestamp = self.progress.timestamp(command.time);
-        let index = self.progress.applied.index;
+        let now = self.progress.now();
+        let entry = EntryFacts {
+            slot,
+            commit: self.progress.applied,
+            request: command.request_id,
+            timestamp,
+            now,
+            kept_until: now.saturating_add(self.retention.seconds),
+        };
+        let database = &mut self.database;
         match command.operation {
             Operation::CreateUser(user) => {
-                let request = command.request_id;
-                outcomes[slot] = self.accounts.create_user(
-                    &mut self.database,
-                    &user,
-                    request,
-                    index,
-                    timestamp,
-                )?;
+                effects.answer(slot, self.accounts.create_user(database, &user, &entry)?);
             }
             Operation::CreateSession(session) => {
                 // Its answer counts the messages that were sent before it.
-                self.pending.flush(&mut self.database, outcomes)?;
-                outcomes[slot] =
-                    self.accounts
-                        .create_session(&mut self.database, &session, timestamp)?;
+                self.pending.flush(database, effects)?;
+                let outcome = self.accounts.create_session(database, &session, &entry)?;
+                effects.answer(slot, outcome);
             }
-            Operation::SendMessage(message) => {
-                let commit = self.progress.applied;
-                if self.accounts.authenticates(&mut self.database, &message)? {
-                    let known = self
-                        .accounts
-                        .credential(&mut self.database, &message.recipient)?
-                        .is_some();
-                    let message = message.sent(slot, timestamp, commit);
-                    self.pending
-                        .send(&mut self.database, message, known, outcomes)?;
-                } else {
-                    outcomes[slot] = outcome::unauthenticated();
+            Operation::InSession(authority, operation) => {
+                match self.accounts.standing(database, &authority, &entry)? {
+                    Standing::Valid => {
+                        self.apply_in_session(&authority, operation, &entry, effects)?;
+                    }
+                    Standing::EndedByThisRequest => effects.answer(slot, again(&operation)),
+                    Standing::Void => effects.answer(slot, outcome::unauthenticated()),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Does what was asked in the name of a session that is valid.
+    fn apply_in_session(
+        &mut self,
+        authority: &Authority,
+        operation: SessionOperation,
+        entry: &EntryFacts,
+        effects: &mut Effects,
+    ) -> Result<(), StateError> {
+        let database = &mut self.database;
+        let username = || authority.username.clone();
+        let change = match operation {
+            SessionOperation::SendMessage(message) => {
+                let known = self.accounts.credential(database, &message.recipient)?;
+                let message = SentMessage::new(message, authority, entry);
+                return self
+                    .pending
+                    .send(database, message, known.is_some(), effects);
+            }
+            SessionOperation::ReadMessages(ids) => {
+                self.pending.flush(database, effects)?;
+                let message_ids = self.inbox_changes.read(database, authority, &ids)?;
+                (!message_ids.is_empty()).then(|| Change::MessagesRead {
+                    username: username(),
+                    message_ids,
+                })
+            }
+            SessionOperation::DeleteMessages(ids) => {
+                self.pending.flush(database, effects)?;
+                let message_ids = self
+                    .inbox_changes
+                    .delete(database, authority, &ids, entry)?;
+                (!message_ids.is_empty()).then(|| Change::MessagesDeleted {
+                    username: username(),
+                    message_ids,
+                })
+            }
+            SessionOperation::Logout => {
+                self.accounts.logout(database, authority, entry)?;
+                Some(Change::SessionEnded {
+                    token_hash: authority.token_hash,
+                })
+            }
+            SessionOperation::DeleteUser => {
+                // Messages on their way belong to the inbox that goes.
+                self.pending.flush(database, effects)?;
+                self.accounts.delete_user(database, authority, entry)?;
+                let deleted = (entry.commit.index, entry.now);
+                self.retention
+                    .begin_erasure(database, &authority.username, deleted)?;
+                Some(Change::AccountDeleted {
+                    username: username(),
+                    incarnation: authority.credential.incarnation,
+                })
+            }
+            SessionOperation::ChangePassword(new) => {
+                let credential = self
+                    .accounts
+                    .change_password(database, authority, &new, entry)?;
+                Some(Change::PasswordChanged {
+                    username: username(),
+                    credential,
+                })
+            }
+            SessionOperation::RenewSession => None,
+        };
+        effects.answer(entry.slot, outcome::done());
+        if let Some(change) = change {
+            effects.report(entry.slot, entry.commit, change);
         }
         Ok(())
     }
@@ -321,5 +444,17 @@ impl ChatState {
             self.visible = self.progress.applied;
         }
         Ok(())
+    }
+}
+
+/// The answer to a request that has ended the session in whose name it comes again (R15).
+fn again(operation: &SessionOperation) -> Bytes {
+    match operation {
+        SessionOperation::Logout | SessionOperation::DeleteUser => outcome::done(),
+        SessionOperation::ChangePassword(_) => outcome::already_changed_by_this_request(),
+        SessionOperation::SendMessage(_)
+        | SessionOperation::ReadMessages(_)
+        | SessionOperation::DeleteMessages(_)
+        | SessionOperation::RenewSession => outcome::unauthenticated(),
     }
 }

@@ -26,7 +26,7 @@ pub use error::LogError;
 
 use crate::database::{Database, DatabaseFile};
 use crate::directory;
-use crate::multi_row::MultiRowInsert;
+use crate::multi_row::StatementPerCount;
 
 /// SQLite's `user_version` of `log.db`.
 const FORMAT: i64 = 1;
@@ -70,7 +70,7 @@ const SCHEMA: &str = r#"
 #[derive(Debug)]
 pub struct CommitLog {
     database: Database,
-    insert_entries: MultiRowInsert,
+    insert_entries: StatementPerCount,
     node: NodeRow,
     last: Position,
     /// The chain value of the last entry.
@@ -128,7 +128,7 @@ impl CommitLog {
         }
         let log = Self {
             database,
-            insert_entries: MultiRowInsert::new("commits", 5, ""),
+            insert_entries: StatementPerCount::insert("commits", 5, ""),
             node,
             last: verified.last,
             last_chain: verified.last_chain,

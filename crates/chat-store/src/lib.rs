@@ -28,8 +28,8 @@ pub use chat_consensus::{
 };
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, AppliedEntry, ChatReader, ChatState, Credential, InboxQuery, InvalidCommand, Message,
-    MessagePage, ReadTransaction, Session, StateError, UsernamePage,
+    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery,
+    InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError, UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError};
 pub use database::OpenError;

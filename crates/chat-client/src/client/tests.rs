@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
-use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse};
+use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{ChatClient, OutgoingMessage, Session};
+use super::ChatClient;
 use crate::error::ClientError;
+use crate::{OutgoingMessage, Session};
 
 /// What a server does with one request.
 #[derive(Clone)]
@@ -78,6 +79,15 @@ impl Chat for Scripted {
             }
             Act::Hang => std::future::pending().await,
         }
+    }
+
+    type WatchStream = tokio_stream::Empty<Result<WatchEvent, Status>>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("see the tests of `watch`"))
     }
 }
 
@@ -252,6 +262,14 @@ async fn a_refusal_does_not_hide_an_unknown_outcome() {
         matches!(error, ClientError::OutcomeUnknown { .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_is_logged_out() {
+    let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
+    let server = Server::start([unavailable("OUTCOME_UNKNOWN"), rejected]).await;
+    client(&[&server.address]).logout(&alice()).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]

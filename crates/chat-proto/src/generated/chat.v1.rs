@@ -13,6 +13,79 @@ pub struct ExecuteResponse {
     #[prost(string, tag = "1")]
     pub response: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRequest {
+    /// The cursor of the last event that arrived, from whichever node it came; empty to begin now.
+    #[prost(string, tag = "1")]
+    pub cursor: ::prost::alloc::string::String,
+}
+/// One change, and where to go on after it. A status that ends the stream names the last cursor as
+/// `cursor` in the metadata of its `ErrorInfo`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchEvent {
+    /// Opaque, and the same on every node.
+    #[prost(string, tag = "1")]
+    pub cursor: ::prost::alloc::string::String,
+    /// One that a client does not know changes nothing that it knows of.
+    #[prost(oneof = "watch_event::Event", tags = "2, 3, 4, 5, 6")]
+    pub event: ::core::option::Option<watch_event::Event>,
+}
+/// Nested message and enum types in `WatchEvent`.
+pub mod watch_event {
+    /// One that a client does not know changes nothing that it knows of.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "2")]
+        Message(super::NewMessage),
+        #[prost(message, tag = "3")]
+        Read(super::MessagesRead),
+        #[prost(message, tag = "4")]
+        Deleted(super::MessagesDeleted),
+        #[prost(message, tag = "5")]
+        CaughtUp(super::CaughtUp),
+        #[prost(message, tag = "6")]
+        Resync(super::Resync),
+    }
+}
+/// A message arrived in the inbox; unread.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NewMessage {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub sender: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub recipient: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub body: ::prost::alloc::string::String,
+    /// Seconds since 1970.
+    #[prost(double, tag = "5")]
+    pub timestamp: f64,
+    #[prost(uint64, tag = "6")]
+    pub commit_index: u64,
+    #[prost(uint64, tag = "7")]
+    pub commit_term: u64,
+}
+/// Messages that were unread are read now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessagesRead {
+    #[prost(string, repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Messages are gone.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessagesDeleted {
+    #[prost(string, repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Everything that was acknowledged before the watch began has been sent; also sent now and then
+/// while nothing happens, so that the cursor stays young.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaughtUp {}
+/// What happened between the request's cursor and this one is not kept any more: fetch the inbox
+/// again, then go on. What is sent from here on may be in the inbox already.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Resync {}
 /// Generated client implementations.
 pub mod chat_client {
     #![allow(
@@ -127,6 +200,29 @@ pub mod chat_client {
             req.extensions_mut().insert(GrpcMethod::new("chat.v1.Chat", "Execute"));
             self.inner.unary(req, path, codec).await
         }
+        /// What happens to the inbox of the token's account, once it is committed and applied; from any
+        /// node, and resumable on any other without a gap or a repetition. Ends with the session.
+        pub async fn watch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/chat.v1.Chat/Watch");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("chat.v1.Chat", "Watch"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -148,6 +244,18 @@ pub mod chat_server {
             &self,
             request: tonic::Request<super::ExecuteRequest>,
         ) -> std::result::Result<tonic::Response<super::ExecuteResponse>, tonic::Status>;
+        /// Server streaming response type for the Watch method.
+        type WatchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens to the inbox of the token's account, once it is committed and applied; from any
+        /// node, and resumable on any other without a gap or a repetition. Ends with the session.
+        async fn watch(
+            &self,
+            request: tonic::Request<super::WatchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ChatServer<T> {
@@ -264,6 +372,52 @@ pub mod chat_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/chat.v1.Chat/Watch" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSvc<T: Chat>(pub Arc<T>);
+                    impl<
+                        T: Chat,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
+                        type Response = super::WatchEvent;
+                        type ResponseStream = T::WatchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Chat>::watch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -5,7 +5,7 @@ pub struct Request {
     /// The client's request id: 16 bytes, the same on every retry (R15).
     #[prost(bytes = "vec", tag = "1")]
     pub request_id: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "request::Operation", tags = "2, 3, 4")]
+    #[prost(oneof = "request::Operation", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub operation: ::core::option::Option<request::Operation>,
 }
 /// Nested message and enum types in `Request`.
@@ -18,6 +18,19 @@ pub mod request {
         Login(super::Login),
         #[prost(message, tag = "4")]
         SendMessage(super::SendMessage),
+        #[prost(message, tag = "5")]
+        ChangePassword(super::ChangePassword),
+        /// The leader adds nothing but the time to these.
+        #[prost(message, tag = "6")]
+        Logout(super::super::super::storage::v1::Logout),
+        #[prost(message, tag = "7")]
+        ReadMessages(super::super::super::storage::v1::ReadMessages),
+        #[prost(message, tag = "8")]
+        DeleteMessages(super::super::super::storage::v1::DeleteMessages),
+        #[prost(message, tag = "9")]
+        DeleteUser(super::super::super::storage::v1::DeleteUser),
+        #[prost(message, tag = "10")]
+        RenewSession(super::super::super::storage::v1::RenewSession),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -55,9 +68,20 @@ pub struct SendMessage {
     #[prost(string, tag = "6")]
     pub body: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangePassword {
+    /// May have been ended by this very request (R15).
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<super::super::storage::v1::Session>,
+    /// As in CreateUser.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub new_digest: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {
-    #[prost(oneof = "answer::Result", tags = "1, 2, 3")]
+    #[prost(oneof = "answer::Result", tags = "1, 2, 3, 4")]
     pub result: ::core::option::Option<answer::Result>,
 }
 /// Nested message and enum types in `Answer`.
@@ -71,6 +95,8 @@ pub mod answer {
         /// Nothing was changed.
         #[prost(enumeration = "super::Refusal", tag = "3")]
         Refused(i32),
+        #[prost(message, tag = "4")]
+        Done(super::super::super::storage::v1::Done),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -101,6 +127,8 @@ pub enum Refusal {
     NoLeader = 8,
     /// A fault of the leader's own, of which its log says more.
     Internal = 9,
+    /// This very request has changed the password, earlier: ask again, and the new one is proven (R15).
+    AlreadyChangedByThisRequest = 10,
 }
 impl Refusal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -121,6 +149,9 @@ impl Refusal {
             Self::Overloaded => "REFUSAL_OVERLOADED",
             Self::NoLeader => "REFUSAL_NO_LEADER",
             Self::Internal => "REFUSAL_INTERNAL",
+            Self::AlreadyChangedByThisRequest => {
+                "REFUSAL_ALREADY_CHANGED_BY_THIS_REQUEST"
+            }
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -138,6 +169,9 @@ impl Refusal {
             "REFUSAL_OVERLOADED" => Some(Self::Overloaded),
             "REFUSAL_NO_LEADER" => Some(Self::NoLeader),
             "REFUSAL_INTERNAL" => Some(Self::Internal),
+            "REFUSAL_ALREADY_CHANGED_BY_THIS_REQUEST" => {
+                Some(Self::AlreadyChangedByThisRequest)
+            }
             _ => None,
         }
     }

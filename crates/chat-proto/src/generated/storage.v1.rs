@@ -12,7 +12,7 @@ pub struct Command {
     #[prost(double, tag = "2")]
     pub time: f64,
     /// A node that finds none it knows stops: an entry is never skipped.
-    #[prost(oneof = "command::Operation", tags = "3, 4, 5")]
+    #[prost(oneof = "command::Operation", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub operation: ::core::option::Option<command::Operation>,
 }
 /// Nested message and enum types in `Command`.
@@ -26,6 +26,18 @@ pub mod command {
         CreateSession(super::CreateSession),
         #[prost(message, tag = "5")]
         SendMessage(super::SendMessage),
+        #[prost(message, tag = "6")]
+        Logout(super::Logout),
+        #[prost(message, tag = "7")]
+        ReadMessages(super::ReadMessages),
+        #[prost(message, tag = "8")]
+        DeleteMessages(super::DeleteMessages),
+        #[prost(message, tag = "9")]
+        DeleteUser(super::DeleteUser),
+        #[prost(message, tag = "10")]
+        ChangePassword(super::ChangePassword),
+        #[prost(message, tag = "11")]
+        RenewSession(super::RenewSession),
     }
 }
 /// A new account, and its first session.
@@ -39,6 +51,8 @@ pub struct CreateUser {
     /// SHA-256 of the session's token: 32 bytes.
     #[prost(bytes = "bytes", tag = "3")]
     pub token_hash: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "4")]
+    pub lifetime: ::core::option::Option<SessionLifetime>,
 }
 /// A new session of an account whose password the leader has checked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -50,6 +64,8 @@ pub struct CreateSession {
     /// SHA-256 of the session's token: 32 bytes.
     #[prost(bytes = "bytes", tag = "3")]
     pub token_hash: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "4")]
+    pub lifetime: ::core::option::Option<SessionLifetime>,
 }
 /// A message to somebody, in the name of a session's account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -70,6 +86,80 @@ pub struct SendMessage {
     #[prost(string, tag = "6")]
     pub body: ::prost::alloc::string::String,
 }
+/// Ends one session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Logout {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+}
+/// Marks messages as read; those that are not the account's, or not there, count as done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadMessages {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// UUIDs in their canonical lower-case form.
+    #[prost(string, repeated, tag = "2")]
+    pub message_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Deletes messages; those that are not the account's, or not there, count as done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMessages {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// As in ReadMessages.
+    #[prost(string, repeated, tag = "2")]
+    pub message_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Ends an account, with its inbox and its sessions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUser {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+}
+/// Another password, which the leader has hashed after it checked the old one. Ends every session of
+/// the account and opens a new one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangePassword {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+    /// In PHC string format, salted.
+    #[prost(string, tag = "2")]
+    pub password_hash: ::prost::alloc::string::String,
+    /// SHA-256 of the new session's token: 32 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub token_hash: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "4")]
+    pub lifetime: ::core::option::Option<SessionLifetime>,
+}
+/// Nothing but the use of a session: somebody reads, which leaves no other trace in the log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewSession {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<Session>,
+}
+/// The session in whose name something is asked, as the leader knew it; applying checks it again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Session {
+    /// SHA-256 of its token: 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub token_hash: ::prost::bytes::Bytes,
+    /// Its account.
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub credential: ::core::option::Option<Credential>,
+}
+/// How long a session lasts. Fixed when it begins, by the configuration of the leader then, so that
+/// every node ends it at the same entry of the log whatever its own configuration says (R16).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionLifetime {
+    /// Since it was last used, by the time of the log.
+    #[prost(uint32, tag = "1")]
+    pub idle_seconds: u32,
+    /// Since it began, by the time of the log.
+    #[prost(uint32, tag = "2")]
+    pub absolute_seconds: u32,
+}
 /// What an account was when the leader checked it; applied only if it still is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credential {
@@ -84,7 +174,7 @@ pub struct Credential {
 /// What came of a command.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Outcome {
-    #[prost(oneof = "outcome::Result", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "outcome::Result", tags = "1, 2, 3, 4, 5")]
     pub result: ::core::option::Option<outcome::Result>,
 }
 /// Nested message and enum types in `Outcome`.
@@ -99,6 +189,8 @@ pub mod outcome {
         Sent(super::Sent),
         #[prost(message, tag = "4")]
         Error(super::Error),
+        #[prost(message, tag = "5")]
+        Done(super::Done),
     }
 }
 /// The account and its first session exist now.
@@ -127,6 +219,9 @@ pub struct Sent {
     #[prost(uint64, tag = "4")]
     pub commit_term: u64,
 }
+/// What was asked for holds now, whether or not it did before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Done {}
 /// Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Error {
@@ -146,6 +241,8 @@ pub enum ErrorCode {
     DuplicateMessage = 4,
     /// The session or account is not, or no longer, what the leader checked.
     Unauthenticated = 5,
+    /// This very request has changed the password, earlier: prove the new one and ask for a session.
+    AlreadyChangedByThisRequest = 6,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -162,6 +259,9 @@ impl ErrorCode {
             Self::RecipientNotFound => "ERROR_CODE_RECIPIENT_NOT_FOUND",
             Self::DuplicateMessage => "ERROR_CODE_DUPLICATE_MESSAGE",
             Self::Unauthenticated => "ERROR_CODE_UNAUTHENTICATED",
+            Self::AlreadyChangedByThisRequest => {
+                "ERROR_CODE_ALREADY_CHANGED_BY_THIS_REQUEST"
+            }
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -175,6 +275,9 @@ impl ErrorCode {
             "ERROR_CODE_RECIPIENT_NOT_FOUND" => Some(Self::RecipientNotFound),
             "ERROR_CODE_DUPLICATE_MESSAGE" => Some(Self::DuplicateMessage),
             "ERROR_CODE_UNAUTHENTICATED" => Some(Self::Unauthenticated),
+            "ERROR_CODE_ALREADY_CHANGED_BY_THIS_REQUEST" => {
+                Some(Self::AlreadyChangedByThisRequest)
+            }
             _ => None,
         }
     }

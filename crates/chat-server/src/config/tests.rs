@@ -115,7 +115,7 @@ fn what_is_not_understood_is_named() {
     check_error(
         &format!("[timin]\nheartbeat_ms = 1\n{THREE}"),
         expect![[
-            r#"{FILE} has the unknown key "timin" in the top level; known there are storage, listen, timing, passwords, runtime, nodes"#
+            r#"{FILE} has the unknown key "timin" in the top level; known there are storage, listen, timing, passwords, sessions, runtime, nodes"#
         ]],
     );
     check_error(
@@ -163,6 +163,14 @@ fn values_have_bounds() {
     check_error(
         &with("[passwords]\nparallelism = 17"),
         expect!["passwords.parallelism is 17, and must be 1 to 16"],
+    );
+    check_error(
+        &with("[sessions]\nidle_seconds = 299"),
+        expect!["sessions.idle_seconds is 299, and must be 300 to 315360000"],
+    );
+    check_error(
+        &with("[sessions]\nidle_seconds = 1000\nabsolute_seconds = 999"),
+        expect!["sessions.absolute_seconds is 999, and must be 1000 to 315360000"],
     );
     check_error(
         &with("[runtime]\nworker_threads = 0"),

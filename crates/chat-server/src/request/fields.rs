@@ -12,6 +12,8 @@ use super::InvalidRequest;
 const USERNAME_CHARACTERS_MAX: usize = 64;
 /// The longest body, in bytes of UTF-8.
 const BODY_BYTES_MAX: usize = 16_384;
+/// The longest pattern, in bytes after normalisation. How long matching takes grows with it.
+const PATTERN_BYTES_MAX: usize = 64;
 /// A SHA-256 in hexadecimal.
 const DIGEST_LENGTH: usize = 64;
 /// A UUID with its hyphens.
@@ -28,6 +30,10 @@ pub struct MessageId(pub String);
 /// An account's name in NFC: names that differ in normalisation only are one name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Username(pub String);
+
+/// A pattern of SQLite's GLOB for usernames, in NFC as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(pub String);
 
 /// What a message says. Kept out of `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,11 +63,7 @@ impl MessageId {
 
 impl Username {
     pub(super) fn parse(field: &str, text: Cow<'_, str>) -> Result<Self, InvalidRequest> {
-        let name = if is_nfc(&text) {
-            text.into_owned()
-        } else {
-            text.nfc().collect()
-        };
+        let name = normalised(text);
         let length = name.chars().count();
         if length == 0 || length > USERNAME_CHARACTERS_MAX {
             let problem = format!("must be 1 to {USERNAME_CHARACTERS_MAX} characters long");
@@ -72,6 +74,17 @@ impl Username {
             return Err(InvalidRequest::new(field, problem));
         }
         Ok(Self(name))
+    }
+}
+
+impl Pattern {
+    pub(super) fn parse(field: &str, text: Cow<'_, str>) -> Result<Self, InvalidRequest> {
+        let pattern = normalised(text);
+        if pattern.len() > PATTERN_BYTES_MAX {
+            let problem = format!("must be at most {PATTERN_BYTES_MAX} bytes of UTF-8");
+            return Err(InvalidRequest::new(field, problem));
+        }
+        Ok(Self(pattern))
     }
 }
 
@@ -113,6 +126,14 @@ impl MessageBody {
 impl fmt::Debug for MessageBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MessageBody({} bytes)", self.0.len())
+    }
+}
+
+fn normalised(text: Cow<'_, str>) -> String {
+    if is_nfc(&text) {
+        text.into_owned()
+    } else {
+        text.nfc().collect()
     }
 }
 

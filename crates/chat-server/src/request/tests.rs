@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use super::{ChatRequest, REQUEST_BYTES_MAX};
+use super::{ChatRequest, KNOWN_TYPES, REQUEST_BYTES_MAX};
 
 const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
 
@@ -39,21 +39,109 @@ fn check_accepted(text: &str) -> ChatRequest {
     ChatRequest::parse(text).unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 
-#[test]
-fn well_formed_requests_are_read() {
-    let read = [
+fn listing() -> Value {
+    json!({"id": ID, "request_type": "LIST_USERS", "pattern": "*"})
+}
+
+fn read() -> Value {
+    json!({"id": ID, "request_type": "READ_MESSAGES", "message_ids": [ID]})
+}
+
+fn change_password() -> Value {
+    json!({"id": ID, "request_type": "CHANGE_PASSWORD",
+           "password": digest(), "new_password": digest()})
+}
+
+/// One of each type.
+fn all() -> [Value; 10] {
+    [
         json!({"id": ID, "request_type": "CREATE_USER", "username": "alice", "password": digest()}),
         credentials(),
-        send(),
+        json!({"id": ID, "request_type": "LOGOUT"}),
         inbox(),
-    ];
-    let names: Vec<&str> = read
+        listing(),
+        send(),
+        read(),
+        json!({"id": ID, "request_type": "DELETE_MESSAGES", "message_ids": []}),
+        json!({"id": ID, "request_type": "DELETE_USER", "username": "alice"}),
+        change_password(),
+    ]
+}
+
+#[test]
+fn well_formed_requests_are_read() {
+    let names: Vec<&str> = all()
         .iter()
         .map(|text| check_accepted(&text.to_string()).name())
         .collect();
-    assert_eq!(
-        names,
-        ["CREATE_USER", "LOGIN", "SEND_MESSAGE", "GET_MESSAGES"]
+    assert_eq!(names.join(", "), KNOWN_TYPES);
+}
+
+#[test]
+fn every_field_is_known_and_needed() {
+    for request in all() {
+        let more = with(request.clone(), "/more", json!(1));
+        let refusal = ChatRequest::parse(&more).unwrap_err();
+        assert_eq!(refusal.field, "more", "{refusal}");
+        for field in request.as_object().unwrap().keys() {
+            let mut less = request.clone();
+            less.as_object_mut().unwrap().remove(field);
+            let refusal = ChatRequest::parse(&less.to_string()).unwrap_err();
+            let missing = format!("missing field `{field}`");
+            assert!(refusal.problem.starts_with(&missing), "{refusal}");
+            let wrong = with(request.clone(), &format!("/{field}"), json!({"x": [1.5]}));
+            let refusal = ChatRequest::parse(&wrong).unwrap_err();
+            assert!(refusal.field.starts_with(field), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn lists_of_ids_have_limits() {
+    check_accepted(&with(read(), "/message_ids", json!(vec![ID; 1000])));
+    check_refusal(
+        &with(read(), "/message_ids", json!(vec![ID; 1001])),
+        expect!["message_ids: must be at most 1000 ids"],
+    );
+    check_refusal(
+        &with(read(), "/message_ids", json!([ID, "x"])),
+        expect!["message_ids[1]: must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8"],
+    );
+    check_refusal(
+        &with(read(), "/message_ids", json!([ID, 1])),
+        expect!["message_ids[1]: must be a string at line 1 column 100"],
+    );
+    check_refusal(
+        &with(read(), "/message_ids", json!(ID)),
+        expect!["message_ids: must be a sequence at line 1 column 97"],
+    );
+}
+
+#[test]
+fn patterns_have_limits() {
+    check_accepted(&with(listing(), "/pattern", json!("*".repeat(64))));
+    check_accepted(&with(listing(), "/pattern", json!("")));
+    check_refusal(
+        &with(listing(), "/pattern", json!("*".repeat(65))),
+        expect!["pattern: must be at most 64 bytes of UTF-8"],
+    );
+    check_refusal(
+        &with(listing(), "/pattern", json!("\u{e9}".repeat(33))),
+        expect!["pattern: must be at most 64 bytes of UTF-8"],
+    );
+    let ChatRequest::ListUsers(read) =
+        check_accepted(&with(listing(), "/pattern", json!("e\u{301}*")))
+    else {
+        panic!("it is a listing");
+    };
+    assert_eq!(read.pattern.0, "\u{e9}*", "names are in NFC");
+}
+
+#[test]
+fn a_new_password_is_a_digest_too() {
+    check_refusal(
+        &with(change_password(), "/new_password", json!("secret")),
+        expect!["new_password: must be the SHA-256 of the password, 64 lower-case hex digits"],
     );
 }
 
@@ -115,7 +203,9 @@ fn deep_json_is_refused() {
 fn unknown_fields_and_types_are_refused() {
     check_refusal(
         &with(inbox(), "/request_type", json!("DROP_TABLES")),
-        expect!["request_type: must be one of CREATE_USER, LOGIN, SEND_MESSAGE, GET_MESSAGES"],
+        expect![
+            "request_type: must be one of CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, LIST_USERS, SEND_MESSAGE, READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD"
+        ],
     );
     check_refusal(
         &with(inbox(), "/request_type", json!(7)),
@@ -311,6 +401,15 @@ fn pages_have_limits() {
         &with(inbox(), "/after", json!("9223372036854775808")),
         expect!["after: must be the `next` of an earlier reply"],
     );
+    check_refusal(
+        &with(listing(), "/limit", json!(501)),
+        expect!["limit: must be 1 to 500"],
+    );
+    check_refusal(
+        &with(listing(), "/after", json!("")),
+        expect!["after: must be the `next` of an earlier reply"],
+    );
+    check_accepted(&with(listing(), "/after", json!("alice")));
     check_accepted(&with(inbox(), "/limit", json!(500)));
     check_accepted(&with(inbox(), "/after", json!("17")));
     check_accepted(&with(inbox(), "/after", Value::Null));
@@ -320,6 +419,7 @@ fn pages_have_limits() {
 fn secrets_are_not_in_debug_output() {
     let read = [
         check_accepted(&credentials().to_string()),
+        check_accepted(&change_password().to_string()),
         check_accepted(&with(send(), "/message/body", json!("canary"))),
     ];
     let shown = format!("{read:?}");

@@ -1,4 +1,4 @@
-//! Accounts and sessions as applying sees them, with the recently used ones in memory.
+//! Accounts as applying sees them, with the recently used ones in memory.
 //!
 //! The memory only mirrors rows, so that it changes how fast an answer is found and never which.
 
@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use bytes::Bytes;
-use chat_consensus::LogIndex;
 use sqlx::Row;
 
-use super::command::{CreateSession, CreateUser, RequestId, SendMessage, TokenHash};
+use super::command::{Authority, CreateSession, CreateUser, NewPassword, RequestId};
+use super::entry::EntryFacts;
 use super::queries::credential_at;
+use super::sessions::{Sessions, Standing};
 use super::{Credential, StateError, outcome};
 use crate::database::Database;
 
@@ -22,14 +23,7 @@ const CACHED_ROWS_MAX: usize = 65_536;
 pub(super) struct Accounts {
     /// Accounts that exist. That one does not exist is never remembered.
     credentials: HashMap<String, Credential>,
-    /// Sessions that exist, though their account may have become another one.
-    sessions: HashMap<TokenHash, SessionRow>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct SessionRow {
-    username: String,
-    credential: Credential,
+    sessions: Sessions,
 }
 
 impl Accounts {
@@ -38,39 +32,44 @@ impl Accounts {
         &mut self,
         database: &mut Database,
         user: &CreateUser,
-        request: RequestId,
-        index: LogIndex,
-        timestamp: f64,
+        entry: &EntryFacts,
     ) -> Result<Bytes, StateError> {
         if self.credential(database, &user.username)?.is_some() {
             let query = sqlx::query("SELECT created_by_request FROM users WHERE username = ?");
             let row = database
                 .fetch_optional(query.bind(&user.username))?
                 .ok_or(StateError::Damaged { table: "users" })?;
-            let repeated = row.try_get::<&[u8], _>(0)? == request;
+            let repeated = row.try_get::<&[u8], _>(0)? == entry.request;
             return Ok(if repeated {
                 outcome::already_created_by_this_request()
             } else {
                 outcome::username_taken()
             });
         }
+        if was_deleted(database, &user.username, &entry.request)? {
+            // A late retry must not bring the account back (R15).
+            return Ok(outcome::already_created_by_this_request());
+        }
         let credential = Credential {
-            incarnation: index,
-            version: index,
+            incarnation: entry.commit.index,
+            version: entry.commit.index,
         };
-        let query = sqlx::query("INSERT INTO users VALUES (?, ?, ?, ?, ?)")
+        let query = sqlx::query("INSERT INTO users VALUES (?, ?, ?, ?, ?, NULL)")
             .bind(&user.username)
             .bind(&user.password_hash)
-            .bind(index.0.cast_signed())
-            .bind(index.0.cast_signed())
-            .bind(request.to_vec());
+            .bind(credential.incarnation.0.cast_signed())
+            .bind(credential.version.0.cast_signed())
+            .bind(entry.request.to_vec());
         database.execute(query)?;
         remember(&mut self.credentials, user.username.clone(), credential);
-        let row = SessionRow {
-            username: user.username.clone(),
-            credential,
-        };
-        self.insert_session(database, user.token_hash, row, timestamp)?;
+        // A token that exists already can only be the same 32 random bytes, drawn twice; it stays
+        // the first one's.
+        self.sessions.open(
+            database,
+            (&user.username, credential),
+            (user.token_hash, user.lifetime),
+            entry.now,
+        )?;
         Ok(outcome::created(credential))
     }
 
@@ -79,23 +78,24 @@ impl Accounts {
         &mut self,
         database: &mut Database,
         session: &CreateSession,
-        timestamp: f64,
+        entry: &EntryFacts,
     ) -> Result<Bytes, StateError> {
         let credential = session.credential;
         if self.credential(database, &session.username)? != Some(credential) {
             return Ok(outcome::unauthenticated());
         }
-        let row = SessionRow {
-            username: session.username.clone(),
-            credential,
-        };
-        match self.session(database, &session.token_hash)? {
-            // The same command was proposed twice.
-            Some(existing) if *existing == row => {}
-            Some(_) => return Ok(outcome::unauthenticated()),
-            None => self.insert_session(database, session.token_hash, row, timestamp)?,
+        let opened = self.sessions.open(
+            database,
+            (&session.username, credential),
+            (session.token_hash, session.lifetime),
+            entry.now,
+        )?;
+        if !opened {
+            return Ok(outcome::unauthenticated());
         }
-        let query = sqlx::query(super::queries::UNREAD_COUNT).bind(&session.username);
+        let query = sqlx::query(super::queries::UNREAD_COUNT)
+            .bind(&session.username)
+            .bind(credential.incarnation.0.cast_signed());
         let row = database
             .fetch_optional(query)?
             .expect("a count is always one row");
@@ -104,17 +104,98 @@ impl Accounts {
         ))
     }
 
-    /// Whether the message's session is one of its sender, who still is what the leader checked.
-    pub(super) fn authenticates(
+    /// Whether the entry may do something in the name of that session. If it may, it uses it.
+    pub(super) fn standing(
         &mut self,
         database: &mut Database,
-        message: &SendMessage,
-    ) -> Result<bool, StateError> {
-        let session = self.session(database, &message.token_hash)?;
-        let session_fits = session.is_some_and(|session| {
-            session.username == message.sender && session.credential == message.credential
-        });
-        Ok(session_fits && self.credential(database, &message.sender)? == Some(message.credential))
+        authority: &Authority,
+        entry: &EntryFacts,
+    ) -> Result<Standing, StateError> {
+        let request = &entry.request;
+        let standing = self
+            .sessions
+            .standing(database, authority, request, entry.now)?;
+        if standing != Standing::Valid {
+            return Ok(standing);
+        }
+        if self.credential(database, &authority.username)? != Some(authority.credential) {
+            return Ok(Standing::Void);
+        }
+        self.sessions
+            .renew(database, &authority.token_hash, entry.now)?;
+        Ok(Standing::Valid)
+    }
+
+    /// Ends a valid session.
+    pub(super) fn logout(
+        &mut self,
+        database: &mut Database,
+        authority: &Authority,
+        entry: &EntryFacts,
+    ) -> Result<(), StateError> {
+        self.sessions.end(
+            database,
+            &authority.token_hash,
+            entry.request,
+            entry.kept_until,
+        )
+    }
+
+    /// Sets another password, which voids all sessions, and opens the one that goes on.
+    pub(super) fn change_password(
+        &mut self,
+        database: &mut Database,
+        authority: &Authority,
+        new: &NewPassword,
+        entry: &EntryFacts,
+    ) -> Result<Credential, StateError> {
+        let credential = Credential {
+            incarnation: authority.credential.incarnation,
+            version: entry.commit.index,
+        };
+        let query = sqlx::query(
+            "UPDATE users SET password = ?, credential_version = ?, password_request = ? \
+             WHERE username = ?",
+        )
+        .bind(&new.password_hash)
+        .bind(credential.version.0.cast_signed())
+        .bind(entry.request.to_vec())
+        .bind(&authority.username);
+        database.execute(query)?;
+        remember(
+            &mut self.credentials,
+            authority.username.clone(),
+            credential,
+        );
+        self.logout(database, authority, entry)?;
+        self.sessions.open(
+            database,
+            (&authority.username, credential),
+            (new.token_hash, new.lifetime),
+            entry.now,
+        )?;
+        Ok(credential)
+    }
+
+    /// Removes an account, which voids all its sessions; its inbox is for the caller to erase.
+    pub(super) fn delete_user(
+        &mut self,
+        database: &mut Database,
+        authority: &Authority,
+        entry: &EntryFacts,
+    ) -> Result<(), StateError> {
+        let query = sqlx::query(
+            "INSERT INTO former_accounts (username, created_by_request, deleted, deleted_at) \
+             SELECT username, created_by_request, ?, ? FROM users WHERE username = ?",
+        )
+        .bind(entry.commit.index.0.cast_signed())
+        .bind(entry.now)
+        .bind(&authority.username);
+        database.execute(query)?;
+        let query = sqlx::query("DELETE FROM users WHERE username = ?");
+        database.execute(query.bind(&authority.username))?;
+        self.credentials.remove(&authority.username);
+        self.logout(database, authority, entry)
     }
 
     /// What the account is now; `None` when there is none.
@@ -136,52 +217,25 @@ impl Accounts {
         Ok(Some(credential))
     }
 
-    fn session(
-        &mut self,
-        database: &mut Database,
-        token_hash: &TokenHash,
-    ) -> Result<Option<&SessionRow>, StateError> {
-        if !self.sessions.contains_key(token_hash) {
-            let query = sqlx::query(
-                "SELECT username, incarnation, credential_version FROM sessions \
-                 WHERE token_hash = ?",
-            );
-            let Some(row) = database.fetch_optional(query.bind(token_hash.as_slice()))? else {
-                return Ok(None);
-            };
-            let session = SessionRow {
-                username: row.try_get(0)?,
-                credential: credential_at(&row, 1)?,
-            };
-            remember(&mut self.sessions, *token_hash, session);
-        }
-        Ok(self.sessions.get(token_hash))
-    }
-
-    fn insert_session(
-        &mut self,
-        database: &mut Database,
-        token_hash: TokenHash,
-        row: SessionRow,
-        timestamp: f64,
-    ) -> Result<(), StateError> {
-        // Only the same 32 random bytes, drawn twice, could conflict; the first session stays then.
-        let query = sqlx::query(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?, ?) ON CONFLICT (token_hash) DO NOTHING",
-        )
-        .bind(token_hash.as_slice())
-        .bind(&row.username)
-        .bind(row.credential.incarnation.0.cast_signed())
-        .bind(row.credential.version.0.cast_signed())
-        .bind(timestamp);
-        if database.execute(query)? == 1 {
-            remember(&mut self.sessions, token_hash, row);
-        }
-        Ok(())
+    /// Sessions whose rows the clean-up may remove.
+    pub(super) fn sessions_mut(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }
 
-fn remember<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
+fn was_deleted(
+    database: &mut Database,
+    username: &str,
+    request: &RequestId,
+) -> Result<bool, StateError> {
+    let query =
+        sqlx::query("SELECT 1 FROM former_accounts WHERE username = ? AND created_by_request = ?")
+            .bind(username)
+            .bind(request.as_slice());
+    Ok(database.fetch_optional(query)?.is_some())
+}
+
+pub(super) fn remember<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
     if cache.len() >= CACHED_ROWS_MAX {
         cache.clear();
     }

@@ -3,13 +3,12 @@
 //! Only what applying depends on is checked: a command that is refused here stops every node for
 //! good, so what a name or a message may look like is checked before proposing, and nowhere else.
 
-use chat_consensus::{LogIndex, Position};
+use chat_consensus::LogIndex;
 use chat_proto::storage::v1 as proto;
 use prost::Message as _;
 
 use super::Credential;
 use super::error::InvalidCommand;
-use super::messages::SentMessage;
 
 pub(super) type RequestId = [u8; 16];
 pub(super) type TokenHash = [u8; 32];
@@ -24,28 +23,59 @@ pub(super) struct Command {
 pub(super) enum Operation {
     CreateUser(CreateUser),
     CreateSession(CreateSession),
-    SendMessage(SendMessage),
+    /// Everything else is asked in the name of a session, and nothing of it is looked at before
+    /// that session has been checked.
+    InSession(Authority, SessionOperation),
+}
+
+pub(super) enum SessionOperation {
+    SendMessage(Outgoing),
+    ReadMessages(Vec<String>),
+    DeleteMessages(Vec<String>),
+    Logout,
+    DeleteUser,
+    ChangePassword(NewPassword),
+    RenewSession,
 }
 
 pub(super) struct CreateUser {
     pub(super) username: String,
     pub(super) password_hash: String,
     pub(super) token_hash: TokenHash,
+    pub(super) lifetime: Lifetime,
 }
 
 pub(super) struct CreateSession {
     pub(super) username: String,
     pub(super) credential: Credential,
     pub(super) token_hash: TokenHash,
+    pub(super) lifetime: Lifetime,
 }
 
-pub(super) struct SendMessage {
+/// The session in whose name something is asked, and what the leader took it for.
+pub(super) struct Authority {
     pub(super) token_hash: TokenHash,
+    pub(super) username: String,
     pub(super) credential: Credential,
+}
+
+pub(super) struct Outgoing {
     pub(super) id: String,
-    pub(super) sender: String,
     pub(super) recipient: String,
     pub(super) body: String,
+}
+
+pub(super) struct NewPassword {
+    pub(super) password_hash: String,
+    pub(super) token_hash: TokenHash,
+    pub(super) lifetime: Lifetime,
+}
+
+/// How long a session lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lifetime {
+    pub(super) idle_seconds: u32,
+    pub(super) absolute_seconds: u32,
 }
 
 impl Command {
@@ -54,51 +84,78 @@ impl Command {
         if !command.time.is_finite() {
             return Err(InvalidCommand::TimeNotFinite);
         }
-        let operation = match command.operation.ok_or(InvalidCommand::UnknownOperation)? {
-            proto::command::Operation::CreateUser(user) => Operation::CreateUser(CreateUser {
-                username: user.username,
-                password_hash: user.password_hash,
-                token_hash: fixed("token_hash", &user.token_hash)?,
-            }),
-            proto::command::Operation::CreateSession(session) => {
-                Operation::CreateSession(CreateSession {
-                    username: session.username,
-                    credential: credential(session.credential)?,
-                    token_hash: fixed("token_hash", &session.token_hash)?,
-                })
-            }
-            proto::command::Operation::SendMessage(message) => {
-                Operation::SendMessage(SendMessage {
-                    token_hash: fixed("token_hash", &message.token_hash)?,
-                    credential: credential(message.credential)?,
-                    id: message.message_id,
-                    sender: message.sender,
-                    recipient: message.recipient,
-                    body: message.body,
-                })
-            }
-        };
+        let operation = command.operation.ok_or(InvalidCommand::UnknownOperation)?;
         Ok(Self {
             request_id: fixed("request_id", &command.request_id)?,
             time: command.time,
-            operation,
+            operation: decode_operation(operation)?,
         })
     }
 }
 
-impl SendMessage {
-    /// The message as it enters the inbox; its outcome belongs into `slot`.
-    pub(super) fn sent(self, slot: usize, timestamp: f64, commit: Position) -> SentMessage {
-        SentMessage {
-            slot,
-            id: self.id,
-            sender: self.sender,
-            recipient: self.recipient,
-            body: self.body,
-            timestamp,
-            commit,
+fn decode_operation(operation: proto::command::Operation) -> Result<Operation, InvalidCommand> {
+    use proto::command::Operation as Encoded;
+    let (session, operation) = match operation {
+        Encoded::CreateUser(user) => {
+            return Ok(Operation::CreateUser(CreateUser {
+                username: user.username,
+                password_hash: user.password_hash,
+                token_hash: fixed("token_hash", &user.token_hash)?,
+                lifetime: lifetime(user.lifetime)?,
+            }));
         }
-    }
+        Encoded::CreateSession(session) => {
+            return Ok(Operation::CreateSession(CreateSession {
+                username: session.username,
+                credential: credential(session.credential)?,
+                token_hash: fixed("token_hash", &session.token_hash)?,
+                lifetime: lifetime(session.lifetime)?,
+            }));
+        }
+        Encoded::SendMessage(message) => {
+            let authority = Authority {
+                token_hash: fixed("token_hash", &message.token_hash)?,
+                username: message.sender,
+                credential: credential(message.credential)?,
+            };
+            let message = Outgoing {
+                id: message.message_id,
+                recipient: message.recipient,
+                body: message.body,
+            };
+            let operation = SessionOperation::SendMessage(message);
+            return Ok(Operation::InSession(authority, operation));
+        }
+        Encoded::Logout(logout) => (logout.session, SessionOperation::Logout),
+        Encoded::ReadMessages(read) => (
+            read.session,
+            SessionOperation::ReadMessages(read.message_ids),
+        ),
+        Encoded::DeleteMessages(delete) => (
+            delete.session,
+            SessionOperation::DeleteMessages(delete.message_ids),
+        ),
+        Encoded::DeleteUser(delete) => (delete.session, SessionOperation::DeleteUser),
+        Encoded::ChangePassword(change) => {
+            let new = NewPassword {
+                password_hash: change.password_hash,
+                token_hash: fixed("token_hash", &change.token_hash)?,
+                lifetime: lifetime(change.lifetime)?,
+            };
+            (change.session, SessionOperation::ChangePassword(new))
+        }
+        Encoded::RenewSession(renew) => (renew.session, SessionOperation::RenewSession),
+    };
+    Ok(Operation::InSession(authority(session)?, operation))
+}
+
+fn authority(session: Option<proto::Session>) -> Result<Authority, InvalidCommand> {
+    let session = session.ok_or(InvalidCommand::MissingSession)?;
+    Ok(Authority {
+        token_hash: fixed("token_hash", &session.token_hash)?,
+        username: session.username,
+        credential: credential(session.credential)?,
+    })
 }
 
 fn fixed<const LENGTH: usize>(
@@ -119,5 +176,13 @@ fn credential(credential: Option<proto::Credential>) -> Result<Credential, Inval
     Ok(Credential {
         incarnation: LogIndex(credential.incarnation),
         version: LogIndex(credential.version),
+    })
+}
+
+fn lifetime(lifetime: Option<proto::SessionLifetime>) -> Result<Lifetime, InvalidCommand> {
+    let lifetime = lifetime.ok_or(InvalidCommand::MissingLifetime)?;
+    Ok(Lifetime {
+        idle_seconds: lifetime.idle_seconds,
+        absolute_seconds: lifetime.absolute_seconds,
     })
 }

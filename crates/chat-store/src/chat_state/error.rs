@@ -45,6 +45,12 @@ pub enum InvalidCommand {
     /// It does not say what the account was when the leader checked it.
     #[error("it has no credential")]
     MissingCredential,
+    /// It does not say in whose name it is asked.
+    #[error("it has no session")]
+    MissingSession,
+    /// It opens a session and does not say for how long.
+    #[error("it has no lifetime")]
+    MissingLifetime,
     /// A field has a fixed length, and another one here.
     #[error("{field} has {found} bytes")]
     WrongLength {

@@ -6,27 +6,47 @@ use bytes::Bytes;
 use chat_consensus::{LogIndex, Position, Term};
 use sqlx::Row;
 
-use super::{StateError, outcome};
+use super::command::{Authority, Outgoing};
+use super::entry::EntryFacts;
+use super::events::{Change, Effects};
+use super::{Message, StateError, outcome};
 use crate::database::Database;
-use crate::multi_row::{MultiRowInsert, ROWS_MAX};
+use crate::multi_row::{ROWS_MAX, StatementPerCount};
 
 /// A message that an authenticated sender has sent.
 #[derive(Debug)]
 pub(super) struct SentMessage {
     /// Where its outcome belongs.
     pub(super) slot: usize,
-    pub(super) id: String,
-    pub(super) sender: String,
-    pub(super) recipient: String,
-    pub(super) body: String,
-    pub(super) timestamp: f64,
-    pub(super) commit: Position,
+    /// As it enters the inbox.
+    pub(super) message: Message,
+    /// The commit that created the sender's account.
+    pub(super) sender_since: LogIndex,
+}
+
+impl SentMessage {
+    /// The message as it enters the inbox, from the account of `authority`.
+    pub(super) fn new(message: Outgoing, authority: &Authority, entry: &EntryFacts) -> Self {
+        Self {
+            slot: entry.slot,
+            message: Message {
+                id: message.id,
+                sender: authority.username.clone(),
+                recipient: message.recipient,
+                body: message.body,
+                timestamp: entry.timestamp,
+                read: false,
+                commit: entry.commit,
+            },
+            sender_since: authority.credential.incarnation,
+        }
+    }
 }
 
 /// Messages that are not in the table yet; empty between two batches.
 #[derive(Debug)]
 pub(super) struct PendingMessages {
-    insert: MultiRowInsert,
+    insert: StatementPerCount,
     /// In the order of their commits, every id once.
     messages: Vec<SentMessage>,
     ids: HashSet<String>,
@@ -36,35 +56,36 @@ impl PendingMessages {
     pub(super) fn new() -> Self {
         let target = "messages (commit_index, commit_term, id, sender, recipient, body, timestamp)";
         Self {
-            insert: MultiRowInsert::new(target, 7, "ON CONFLICT (id) DO NOTHING"),
+            insert: StatementPerCount::insert(target, 7, "ON CONFLICT (id) DO NOTHING"),
             messages: Vec::new(),
             ids: HashSet::new(),
         }
     }
 
-    /// Takes in `message`, or settles its outcome at once.
+    /// Takes in the message, or settles its outcome at once.
     ///
     /// A retry gets the first answer even when its recipient is gone since, so whether the id was
     /// used comes before whether the recipient is known.
     pub(super) fn send(
         &mut self,
         database: &mut Database,
-        message: SentMessage,
+        sent: SentMessage,
         recipient_is_known: bool,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
-        if self.ids.contains(&message.id) || self.messages.len() == ROWS_MAX {
-            self.flush(database, outcomes)?;
+        if self.ids.contains(&sent.message.id) || self.messages.len() == ROWS_MAX {
+            self.flush(database, effects)?;
         }
         if recipient_is_known {
             // It may have been sent before: `flush` finds out.
-            self.ids.insert(message.id.clone());
-            self.messages.push(message);
+            self.ids.insert(sent.message.id.clone());
+            self.messages.push(sent);
         } else {
-            outcomes[message.slot] = match first_sending(database, &message)? {
-                Some(answer) => answer,
-                None => outcome::recipient_not_found(),
-            };
+            let answer = first_sending(database, &sent)?;
+            effects.answer(
+                sent.slot,
+                answer.unwrap_or_else(outcome::recipient_not_found),
+            );
         }
         Ok(())
     }
@@ -73,12 +94,12 @@ impl PendingMessages {
     pub(super) fn flush(
         &mut self,
         database: &mut Database,
-        outcomes: &mut [Bytes],
+        effects: &mut Effects,
     ) -> Result<(), StateError> {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
             return Ok(());
         };
-        let range = (first.commit.index, last.commit.index);
+        let range = (first.message.commit.index, last.message.commit.index);
         let inserted = self.insert(database)?;
         let stored = if inserted == self.messages.len() {
             None
@@ -86,24 +107,29 @@ impl PendingMessages {
             Some(stored_in(database, range)?)
         };
         self.ids.clear();
-        for message in self.messages.drain(..) {
+        for sent in self.messages.drain(..) {
+            let SentMessage { slot, message, .. } = &sent;
             let is_stored = stored
                 .as_ref()
                 .is_none_or(|stored| stored.contains(&message.commit.index));
-            outcomes[message.slot] = if is_stored {
-                outcome::sent(&message.id, message.timestamp, message.commit)
+            if is_stored {
+                let outcome = outcome::sent(&message.id, message.timestamp, message.commit);
+                effects.answer(*slot, outcome);
+                let (slot, commit) = (*slot, message.commit);
+                effects.report(slot, commit, Change::MessageStored(sent.message));
             } else {
-                first_sending(database, &message)?
-                    .ok_or(StateError::Damaged { table: "messages" })?
-            };
+                let answer = first_sending(database, &sent)?;
+                let answer = answer.ok_or(StateError::Damaged { table: "messages" })?;
+                effects.answer(*slot, answer);
+            }
         }
         Ok(())
     }
 
     /// Inserts all of them whose ids are new and returns how many those were.
     fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
-        let mut query = sqlx::query(self.insert.for_rows(self.messages.len()));
-        for message in &self.messages {
+        let mut query = sqlx::query(self.insert.for_count(self.messages.len()));
+        for SentMessage { message, .. } in &self.messages {
             query = query
                 .bind(message.commit.index.0.cast_signed())
                 .bind(message.commit.term.0.cast_signed())
@@ -136,10 +162,8 @@ fn stored_in(
 
 /// What a message of this id was answered when it was first sent: that answer again to the same
 /// message, and a refusal to another one. `None` if the id is new.
-fn first_sending(
-    database: &mut Database,
-    message: &SentMessage,
-) -> Result<Option<Bytes>, StateError> {
+fn first_sending(database: &mut Database, sent: &SentMessage) -> Result<Option<Bytes>, StateError> {
+    let message = &sent.message;
     let query = sqlx::query(
         "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term \
          FROM messages WHERE id = ?",
@@ -147,16 +171,18 @@ fn first_sending(
     let Some(row) = database.fetch_optional(query.bind(&message.id))? else {
         return Ok(None);
     };
-    // A deleted message has kept no text that could be compared.
-    let is_same = row.try_get::<&str, _>(0)? == message.sender
+    let commit = Position {
+        index: LogIndex(row.try_get::<i64, _>(5)?.cast_unsigned()),
+        term: Term(row.try_get::<i64, _>(6)?.cast_unsigned()),
+    };
+    // An earlier account may have had the sender's name. A deleted message has kept no text that
+    // could be compared.
+    let is_same = sent.sender_since < commit.index
+        && row.try_get::<&str, _>(0)? == message.sender
         && row.try_get::<&str, _>(1)? == message.recipient
         && (row.try_get::<i64, _>(3)? != 0 || row.try_get::<&str, _>(2)? == message.body);
     if !is_same {
         return Ok(Some(outcome::duplicate_message()));
     }
-    let commit = Position {
-        index: LogIndex(row.try_get::<i64, _>(5)?.cast_unsigned()),
-        term: Term(row.try_get::<i64, _>(6)?.cast_unsigned()),
-    };
     Ok(Some(outcome::sent(&message.id, row.try_get(4)?, commit)))
 }

@@ -32,12 +32,20 @@ pub(super) fn sent(id: &str, timestamp: f64, commit: Position) -> Bytes {
     }))
 }
 
+pub(super) fn done() -> Bytes {
+    encode(proto::outcome::Result::Done(proto::Done {}))
+}
+
 pub(super) fn username_taken() -> Bytes {
     error(proto::ErrorCode::UsernameTaken)
 }
 
 pub(super) fn already_created_by_this_request() -> Bytes {
     error(proto::ErrorCode::AlreadyCreatedByThisRequest)
+}
+
+pub(super) fn already_changed_by_this_request() -> Bytes {
+    error(proto::ErrorCode::AlreadyChangedByThisRequest)
 }
 
 pub(super) fn recipient_not_found() -> Bytes {

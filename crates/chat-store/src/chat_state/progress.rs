@@ -53,6 +53,12 @@ impl Progress {
         self.last_timestamp
     }
 
+    /// The log's time in whole seconds.
+    pub(super) fn now(&self) -> i64 {
+        // Cuts the fraction off, and ends at the ends of the range.
+        self.last_timestamp as i64
+    }
+
     /// Ends the open transaction, with this in it.
     pub(super) fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
         // Two statements in one text are one round trip.

@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::StateError;
+use super::sessions::renewal_due;
 
 /// The most messages of one page.
 const PAGE_MESSAGES_MAX: usize = 500;
@@ -18,8 +19,8 @@ const PAGE_BYTES_MAX: usize = 1 << 20;
 /// The most names of one page: 256 KB at most, with 64 characters of four bytes.
 const PAGE_USERNAMES_MAX: usize = 1000;
 
-pub(super) const UNREAD_COUNT: &str =
-    "SELECT count(*) FROM messages WHERE recipient = ? AND read = 0 AND deleted = 0";
+pub(super) const UNREAD_COUNT: &str = "SELECT count(*) FROM messages \
+     WHERE recipient = ? AND read = 0 AND deleted = 0 AND commit_index > ?";
 
 /// What an account is at one moment. A session or a command that was checked against another one is
 /// void.
@@ -42,6 +43,8 @@ pub struct Account {
     pub credential: Credential,
     /// The id of the request that created it: whoever repeats it may prove the password again.
     pub created_by_request: [u8; 16],
+    /// The id of the request that last changed its password, if one did: the same holds for it.
+    pub password_request: Option<[u8; 16]>,
 }
 
 /// A session of an account that still is what it was when the session began.
@@ -51,6 +54,9 @@ pub struct Session {
     pub username: String,
     /// What that account is.
     pub credential: Credential,
+    /// From this second since 1970 on, by whatever clock, the session may be about to end: a use
+    /// that leaves no trace in the log, such as reading, first has to be told to the log.
+    pub renew_from: i64,
 }
 
 /// A message in its recipient's inbox.
@@ -135,8 +141,8 @@ pub(super) async fn account(
     username: &str,
 ) -> Result<Option<Account>, StateError> {
     let query = sqlx::query(
-        "SELECT username, password, created_by_request, incarnation, credential_version \
-         FROM users WHERE username = ?",
+        "SELECT username, password, created_by_request, incarnation, credential_version, \
+         password_request FROM users WHERE username = ?",
     );
     let Some(row) = query
         .bind(username)
@@ -145,35 +151,67 @@ pub(super) async fn account(
     else {
         return Ok(None);
     };
-    let request: &[u8] = row.try_get(2)?;
-    let Ok(created_by_request) = request.try_into() else {
-        return Err(StateError::Damaged { table: "users" });
-    };
+    let password_request: Option<&[u8]> = row.try_get(5)?;
     Ok(Some(Account {
         username: row.try_get(0)?,
         password_hash: row.try_get(1)?,
         credential: credential_at(&row, 3)?,
-        created_by_request,
+        created_by_request: request_id(row.try_get(2)?)?,
+        password_request: password_request.map(request_id).transpose()?,
     }))
 }
 
+fn request_id(bytes: &[u8]) -> Result<[u8; 16], StateError> {
+    bytes
+        .try_into()
+        .map_err(|_wrong_length| StateError::Damaged { table: "users" })
+}
+
+/// By the log's own time, as applying would decide.
 pub(super) async fn session(
     connection: &mut SqliteConnection,
     token_hash: &[u8; 32],
 ) -> Result<Option<Session>, StateError> {
     let query = sqlx::query(
-        "SELECT username, incarnation, credential_version \
+        "SELECT username, incarnation, credential_version, last_used, idle_seconds, expires \
          FROM sessions JOIN users USING (username, incarnation, credential_version) \
-         WHERE token_hash = ?",
+         WHERE token_hash = ? AND ended_by IS NULL \
+         AND expires > (SELECT CAST(last_timestamp AS INTEGER) FROM progress)",
     );
     let row = query
         .bind(token_hash.as_slice())
         .fetch_optional(&mut *connection)
         .await?;
     row.map(|row| {
+        let due = renewal_due(row.try_get(3)?, row.try_get(4)?);
         Ok(Session {
             username: row.try_get(0)?,
             credential: credential_at(&row, 1)?,
+            renew_from: due.min(row.try_get(5)?),
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn session_ended_by(
+    connection: &mut SqliteConnection,
+    token_hash: &[u8; 32],
+    request: &[u8; 16],
+) -> Result<Option<Session>, StateError> {
+    let query = sqlx::query(
+        "SELECT username, incarnation, credential_version FROM sessions \
+         WHERE token_hash = ? AND ended_by = ?",
+    );
+    let row = query
+        .bind(token_hash.as_slice())
+        .bind(request.as_slice())
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| {
+        Ok(Session {
+            username: row.try_get(0)?,
+            credential: credential_at(&row, 1)?,
+            renew_from: 0,
         })
     })
     .transpose()
@@ -181,10 +219,11 @@ pub(super) async fn session(
 
 pub(super) async fn unread_count(
     connection: &mut SqliteConnection,
-    username: &str,
+    owner: &Session,
 ) -> Result<u64, StateError> {
     let row = sqlx::query(UNREAD_COUNT)
-        .bind(username)
+        .bind(&owner.username)
+        .bind(owner.credential.incarnation.0.cast_signed())
         .fetch_one(&mut *connection)
         .await?;
     Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
@@ -218,20 +257,25 @@ pub(super) async fn usernames(
     Ok(page)
 }
 
+/// What was sent before the account existed was sent to an earlier one of that name: pages begin, or
+/// end, there.
 pub(super) async fn inbox(
     connection: &mut SqliteConnection,
-    username: &str,
+    owner: &Session,
     inbox: InboxQuery,
 ) -> Result<MessagePage, StateError> {
     let limit = inbox.limit.min(PAGE_MESSAGES_MAX);
-    let start = match inbox.after {
-        Some(after) => after.0.cast_signed(),
-        None if inbox.oldest_first => 0,
-        None => i64::MAX,
+    let floor = owner.credential.incarnation;
+    let end = LogIndex(i64::MAX.cast_unsigned());
+    let (above, below) = match inbox.after {
+        Some(after) if inbox.oldest_first => (after.max(floor), end),
+        Some(after) => (floor, after),
+        None => (floor, end),
     };
     let query = sqlx::query(inbox_sql(inbox))
-        .bind(username)
-        .bind(start)
+        .bind(&owner.username)
+        .bind(above.0.cast_signed())
+        .bind(below.0.cast_signed())
         .bind(one_more(limit));
     let mut page = MessagePage::default();
     let mut bytes = 0;
@@ -252,32 +296,25 @@ pub(super) async fn inbox(
 /// which SQLite merges as it reads.
 pub(super) fn inbox_sql(inbox: InboxQuery) -> &'static str {
     macro_rules! stretch {
-        ($read:literal, $beyond:literal) => {
+        ($read:literal) => {
             concat!(
                 "SELECT id, sender, recipient, body, timestamp, read, commit_index, commit_term ",
                 "FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
                 $read,
-                " AND commit_index ",
-                $beyond,
-                " ?2 "
+                " AND commit_index > ?2 AND commit_index < ?3 "
             )
         };
     }
+    macro_rules! both {
+        () => {
+            concat!(stretch!("0"), "UNION ALL ", stretch!("1"))
+        };
+    }
     match (inbox.unread_only, inbox.oldest_first) {
-        (true, true) => concat!(stretch!("0", ">"), "ORDER BY commit_index LIMIT ?3"),
-        (true, false) => concat!(stretch!("0", "<"), "ORDER BY commit_index DESC LIMIT ?3"),
-        (false, true) => concat!(
-            stretch!("0", ">"),
-            "UNION ALL ",
-            stretch!("1", ">"),
-            "ORDER BY commit_index LIMIT ?3"
-        ),
-        (false, false) => concat!(
-            stretch!("0", "<"),
-            "UNION ALL ",
-            stretch!("1", "<"),
-            "ORDER BY commit_index DESC LIMIT ?3"
-        ),
+        (true, true) => concat!(stretch!("0"), "ORDER BY commit_index LIMIT ?4"),
+        (true, false) => concat!(stretch!("0"), "ORDER BY commit_index DESC LIMIT ?4"),
+        (false, true) => concat!(both!(), "ORDER BY commit_index LIMIT ?4"),
+        (false, false) => concat!(both!(), "ORDER BY commit_index DESC LIMIT ?4"),
     }
 }
 

@@ -107,10 +107,10 @@ impl ChatReader {
     /// As [`Self::begin`].
     pub async fn inbox(
         &self,
-        username: &str,
+        owner: &Session,
         query: InboxQuery,
     ) -> Result<MessagePage, StateError> {
-        queries::inbox(&mut *self.connection().await?, username, query).await
+        queries::inbox(&mut *self.connection().await?, owner, query).await
     }
 
     /// See [`ReadTransaction::unread_count`].
@@ -118,8 +118,8 @@ impl ChatReader {
     /// # Errors
     ///
     /// As [`Self::begin`].
-    pub async fn unread_count(&self, username: &str) -> Result<u64, StateError> {
-        queries::unread_count(&mut *self.connection().await?, username).await
+    pub async fn unread_count(&self, owner: &Session) -> Result<u64, StateError> {
+        queries::unread_count(&mut *self.connection().await?, owner).await
     }
 
     /// See [`ReadTransaction::usernames`].
@@ -173,8 +173,8 @@ impl ReadTransaction {
         queries::account(self.connection(), username).await
     }
 
-    /// The session whose token has this SHA-256; `None` also when its account has since been
-    /// deleted or got another password.
+    /// The session whose token has this SHA-256; `None` also when it has expired or was ended, or
+    /// its account has since been deleted or got another password.
     ///
     /// # Errors
     ///
@@ -183,7 +183,21 @@ impl ReadTransaction {
         queries::session(self.connection(), token_hash).await
     }
 
-    /// A page of the messages to `username`. It never shifts while others arrive: it is found by
+    /// The session whose token has this SHA-256, if it is the request of this id that has ended it:
+    /// the request may come again (R15), and nothing else may be done with the session.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn session_ended_by(
+        &mut self,
+        token_hash: &[u8; 32],
+        request: &[u8; 16],
+    ) -> Result<Option<Session>, StateError> {
+        queries::session_ended_by(self.connection(), token_hash, request).await
+    }
+
+    /// A page of the messages to the account of `owner`. It never shifts while others arrive: it is found by
     /// the log's order.
     ///
     /// # Errors
@@ -191,19 +205,19 @@ impl ReadTransaction {
     /// SQLite's.
     pub async fn inbox(
         &mut self,
-        username: &str,
+        owner: &Session,
         query: InboxQuery,
     ) -> Result<MessagePage, StateError> {
-        queries::inbox(self.connection(), username, query).await
+        queries::inbox(self.connection(), owner, query).await
     }
 
-    /// How many messages `username` has not read.
+    /// How many messages the account of `owner` has not read.
     ///
     /// # Errors
     ///
     /// SQLite's.
-    pub async fn unread_count(&mut self, username: &str) -> Result<u64, StateError> {
-        queries::unread_count(self.connection(), username).await
+    pub async fn unread_count(&mut self, owner: &Session) -> Result<u64, StateError> {
+        queries::unread_count(self.connection(), owner).await
     }
 
     /// Up to `limit` names, and 1,000 at most, that match the SQLite pattern `glob` and come after

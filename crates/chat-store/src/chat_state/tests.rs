@@ -1,6 +1,9 @@
 //! Commands on real tables. Here is what both kinds of tests use.
 
 mod applying;
+mod ending;
+mod oracle;
+mod properties;
 mod reading;
 
 use std::path::Path;
@@ -18,7 +21,8 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
 
 use super::{
-    AppliedEntry, ChatReader, ChatState, Credential, InboxQuery, MessagePage, Session, StateError,
+    AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery, Message,
+    MessagePage, Session, StateError,
 };
 
 /// Tables in a directory of their own, and the log's end.
@@ -69,7 +73,7 @@ impl Chat {
             .zip(first..)
             .map(|(command, index)| entry(index, command))
             .collect();
-        self.state.apply(&entries).unwrap()
+        self.state.apply(&entries).unwrap().outcomes
     }
 
     fn reopen(&mut self) {
@@ -81,6 +85,12 @@ impl Chat {
         (self.state, self.reader) = ChatState::open(self.directory.path()).unwrap();
     }
 }
+
+/// Far longer than anything here takes by the log's time.
+const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
+    idle_seconds: 100_000,
+    absolute_seconds: 1_000_000,
+};
 
 fn entry(index: u64, command: &proto::Command) -> AppliedEntry {
     let command = Some(command.encode_to_vec().into());
@@ -104,6 +114,7 @@ fn create_user(username: &str, request: u8) -> proto::Command {
         username: username.to_owned(),
         password_hash: format!("$hash of {username}"),
         token_hash: vec![request; 32].into(),
+        lifetime: Some(LIFETIME),
     };
     command(request, Operation::CreateUser(user))
 }
@@ -113,6 +124,7 @@ fn create_session(username: &str, commit: u64, token: u8) -> proto::Command {
         username: username.to_owned(),
         credential: credential(commit),
         token_hash: vec![token; 32].into(),
+        lifetime: Some(LIFETIME),
     };
     command(token, Operation::CreateSession(session))
 }
@@ -141,6 +153,18 @@ fn credential(commit: u64) -> Option<proto::Credential> {
     })
 }
 
+/// The session that commit `commit` opened with the account.
+fn first_session(username: &str, commit: u64) -> Session {
+    Session {
+        username: username.to_owned(),
+        credential: Credential {
+            incarnation: LogIndex(commit),
+            version: LogIndex(commit),
+        },
+        renew_from: 1000 + commit.cast_signed() + 100_000 / 16,
+    }
+}
+
 fn show(outcome: &[u8]) -> String {
     match proto::Outcome::decode(outcome).unwrap().result {
         None => "nothing".to_owned(),
@@ -160,6 +184,7 @@ fn show(outcome: &[u8]) -> String {
             } = sent;
             format!("sent {id} at {timestamp} as {commit_index}@{commit_term}")
         }
+        Some(outcome::Result::Done(proto::Done {})) => "done".to_owned(),
         Some(outcome::Result::Error(error)) => format!("{:?}", error.code()),
     }
 }

@@ -62,7 +62,7 @@ impl CommitLog {
     }
 
     async fn append(&mut self, entries: &[Entry]) -> Result<(), LogError> {
-        let mut query = sqlx::query(self.insert_entries.for_rows(entries.len()));
+        let mut query = sqlx::query(self.insert_entries.for_count(entries.len()));
         for entry in entries {
             let (kind, payload) = encoding::encode(&entry.payload);
             self.follow(entry, kind, &payload);

@@ -30,7 +30,7 @@ fn run(batch_max: usize, restarts: bool) -> (Vec<Bytes>, String) {
     let mut rest = history.as_slice();
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(random.usize(1..=batch_max).min(rest.len()));
-        outcomes.extend(state.apply(batch).unwrap());
+        outcomes.extend(state.apply(batch).unwrap().outcomes);
         rest = after;
         if restarts && random.bool() {
             state.commit().unwrap();

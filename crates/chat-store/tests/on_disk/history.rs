@@ -8,12 +8,19 @@ use prost::Message as _;
 /// How many accounts there are. The one with number `n` is to be created by the commit `n + 1`.
 pub(crate) const USERS: u8 = 20;
 
+/// Longer than the histories last.
+const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
+    idle_seconds: 100_000,
+    absolute_seconds: 1_000_000,
+};
+
 /// Creates the account with that number, from 1.
 pub(crate) fn create_user(number: u8) -> Bytes {
     let user = proto::CreateUser {
         username: username(number),
         password_hash: format!("$hash {number}"),
         token_hash: token_hash(number),
+        lifetime: Some(LIFETIME),
     };
     encode(number, Operation::CreateUser(user))
 }
@@ -34,6 +41,7 @@ pub(crate) fn random_command(random: &mut fastrand::Rng, serial: usize) -> Bytes
                 username: username(number),
                 credential: Some(credential),
                 token_hash: token_hash(random.u8(100..)),
+                lifetime: Some(LIFETIME),
             };
             encode(number, Operation::CreateSession(session))
         }

@@ -68,6 +68,22 @@ impl Accounts {
         Ok(Session::new(&stored.username, &stored.token)?)
     }
 
+    /// Forgets a session that has ended.
+    pub(crate) fn forget(&self, username: &str) -> Result<(), Failure> {
+        if self.read(LAST)?.as_deref() == Some(username) {
+            self.remove(LAST)?;
+        }
+        self.remove(&file_name(username))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Failure> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn read(&self, name: &str) -> Result<Option<String>, Failure> {
         let path = self.folder.join(name);
         match fs::read_to_string(&path) {
@@ -179,5 +195,12 @@ mod tests {
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
+
+        accounts.forget("Bob/../x").unwrap();
+        assert_eq!(accounts.session(None).unwrap().username(), "alice");
+        accounts.forget("alice").unwrap();
+        accounts.forget("alice").unwrap();
+        assert!(accounts.session(None).is_err());
+        assert!(accounts.session(Some("alice")).is_err());
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use uuid::Uuid;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -11,6 +13,7 @@ Exit codes:
   2  the command or its settings are wrong
   3  no node could serve the request; nothing was changed
   4  the outcome is unknown: it may have been done
+  5  it was done, and the result could not be written
 `chat cluster status`: 0 healthy, 1 degraded, 2 without quorum.
 
 The nodes are found in --nodes or in the file --config, else in CHAT_NODES, else in
@@ -33,6 +36,10 @@ pub(crate) struct Arguments {
     /// How results are written.
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub(crate) output: Format,
+    /// For how long a request is tried, on one node after the other.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) timeout: u64,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -43,20 +50,40 @@ pub(crate) enum Command {
     SignUp(Person),
     /// Opens a session of an account.
     Login(Person),
+    /// Ends the session.
+    Logout,
+    /// Lists accounts whose names match a pattern.
+    List(List),
     /// Sends a message.
-    Send {
-        /// Whom to.
-        to: String,
-        /// What it says.
-        text: String,
-    },
+    Send(Send),
     /// Shows received messages, the newest first.
     Inbox(Inbox),
+    /// Marks messages as read; or shows the next unread ones, and marks them.
+    Read(ReadMessages),
+    /// Deletes received messages.
+    Delete(Delete),
+    /// Shows what happens to the inbox as it happens, until interrupted.
+    Watch(Watch),
+    /// Changes the password, and ends the other sessions.
+    Password(Password),
+    /// Deletes the account with its inbox.
+    DeleteAccount(DeleteAccount),
     /// What an operator wants to know and do.
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Measures how fast messages are sent.
     Bench(Bench),
+    /// Writes the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the manual page.
+    Man {
+        /// Writes this page and one for each command into a folder instead.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -69,14 +96,90 @@ pub(crate) struct Person {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct List {
+    /// `*` is any text, `?` any character, `[a-c]` one of these.
+    #[arg(default_value = "*")]
+    pub(crate) pattern: String,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// How many at most.
+    #[arg(short = 'n', long = "limit", value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) limit: u32,
+    /// Goes on behind an earlier page: its `next`.
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Whom to.
+    pub(crate) to: String,
+    /// What it says; `-` reads it from standard input.
+    pub(crate) text: String,
+    /// The message's id, to repeat a send whose outcome is unknown: it is sent once.
+    #[arg(long)]
+    pub(crate) id: Option<Uuid>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Inbox {
     /// Leaves out what was read.
     #[arg(long)]
     pub(crate) unread: bool,
-    /// How many messages at most.
-    #[arg(short = 'n', long = "limit", value_name = "N", default_value_t = 20)]
+    /// Shows the oldest first.
+    #[arg(long)]
+    pub(crate) oldest_first: bool,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ReadMessages {
+    /// The messages, as `chat inbox` names them.
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<Uuid>,
+    /// The oldest unread ones, this many at most.
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
-    pub(crate) limit: u32,
+    pub(crate) next: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The messages, as `chat inbox` names them.
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<Uuid>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Goes on behind an earlier event: its `cursor`.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+    /// Ends after this many messages.
+    #[arg(short = 'n', long = "limit", value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Password {
+    /// Reads the present and the new password from standard input, a line each, even from a
+    /// terminal.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteAccount {
+    /// Does not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,13 +223,55 @@ pub(crate) enum Format {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::{Command, CommandFactory, Parser};
 
-    use super::Arguments;
+    use super::{Arguments, EXIT_CODES};
+
+    /// What people read instead of `--help`.
+    const PAGE: &str = include_str!("../../../../../docs/cli.md");
 
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check_page(command: &Command, name: &str) {
+        for argument in command.get_arguments() {
+            if let Some(long) = argument.get_long() {
+                assert!(
+                    PAGE.contains(&format!("`--{long}")) || PAGE.contains(&format!(", `--{long}")),
+                    "docs/cli.md does not mention --{long} of {name}"
+                );
+            }
+        }
+        let below = command.get_subcommands();
+        let mut below = below
+            .filter(|command| command.get_name() != "help")
+            .peekable();
+        let known = PAGE.contains(&format!("| `{name}"));
+        assert!(
+            known || below.peek().is_some(),
+            "docs/cli.md does not list `{name}`"
+        );
+        for command in below {
+            check_page(command, &format!("{name} {}", command.get_name()));
+        }
+    }
+
+    #[test]
+    fn the_page_lists_every_command_option_and_exit_code() {
+        check_page(&Arguments::command(), "chat");
+        let codes = EXIT_CODES
+            .lines()
+            .filter_map(|line| line.strip_prefix("  "));
+        let mut count = 0;
+        for (code, meaning) in codes.filter_map(|line| line.split_once("  ")) {
+            let row = format!("| {code} | {meaning} |");
+            assert!(PAGE.contains(&row), "docs/cli.md lacks {row}");
+            count += 1;
+        }
+        assert_eq!(count, 6);
     }
 
     #[test]
@@ -142,6 +287,19 @@ mod tests {
             "chat bench --clients 256 --seconds 10 --body 100",
             "chat bench --failover-probe --seconds 60",
             "chat bench --reads -o json",
+            "chat logout --as alice",
+            "chat list al* -n 5",
+            "chat list",
+            "chat send bob -",
+            "chat send bob hi --id 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat read 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat read --next 5",
+            "chat delete 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat watch --after x -n 1",
+            "chat password --password-stdin",
+            "chat delete-account --yes",
+            "chat completions bash",
+            "chat man --into pages",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -150,6 +308,11 @@ mod tests {
             "chat inbox -n 501",
             "chat bench --clients 0",
             "chat --nodes a --config b inbox",
+            "chat read",
+            "chat read --next 1 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat read seven",
+            "chat delete",
+            "chat inbox --timeout 0",
         ] {
             assert!(
                 Arguments::try_parse_from(line.split(' ')).is_err(),

@@ -12,10 +12,10 @@ use chat_client::{ChatClient, InboxQuery, OutgoingMessage, Session};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::arguments::{Bench, Format};
+use crate::arguments::Bench;
 use crate::failure::Failure;
-use crate::nodes::Nodes;
-use crate::output;
+use crate::invocation::Invocation;
+use crate::progress::waiting;
 
 use cpu_time::CpuTime;
 use load::{Load, Tally};
@@ -34,13 +34,13 @@ struct Stage {
     sessions: Vec<Session>,
 }
 
-pub(crate) async fn run(nodes: &Nodes, bench: &Bench, format: Format) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCode, Failure> {
     if bench.failover_probe {
-        let stage = Stage::set(nodes, 1, 1).await?;
+        let stage = Stage::set(invocation, 1, 1).await?;
         return failover_probe::run(&stage, bench).await;
     }
     let clients = bench.clients as usize;
-    let stage = Stage::set(nodes, CONNECTIONS.min(clients), ACCOUNTS).await?;
+    let stage = Stage::set(invocation, CONNECTIONS.min(clients), ACCOUNTS).await?;
     let load = if bench.reads {
         stage.reads().await?
     } else {
@@ -48,11 +48,13 @@ pub(crate) async fn run(nodes: &Nodes, bench: &Bench, format: Format) -> Result<
     };
     // Every connection finds the leader before anything is measured.
     run_for(&load, clients.min(CONNECTIONS), Duration::from_millis(200)).await;
-    let pids: Vec<u32> = nodes.0.iter().filter_map(|node| node.pid).collect();
+    let nodes = &invocation.nodes.0;
+    let pids: Vec<u32> = nodes.iter().filter_map(|node| node.pid).collect();
     let servers_before = CpuTime::of(&pids);
     let own_before = CpuTime::own();
     let started = Instant::now();
-    let tally = run_for(&load, clients, Duration::from_secs(bench.seconds)).await;
+    let measuring = run_for(&load, clients, Duration::from_secs(bench.seconds));
+    let tally = waiting("measuring", measuring).await;
     let report = Report::new(
         bench,
         &tally,
@@ -60,10 +62,7 @@ pub(crate) async fn run(nodes: &Nodes, bench: &Bench, format: Format) -> Result<
         CpuTime::between(servers_before, CpuTime::of(&pids)),
         CpuTime::between(own_before, CpuTime::own()),
     );
-    match format {
-        Format::Table => println!("{}", report.describe()),
-        Format::Json => output::print_json(&report),
-    }
+    invocation.printer.print(|| report.describe(), &report)?;
     if tally.done == 0 {
         return Err(Failure::Unavailable(tally.first_error.unwrap_or_default()));
     }
@@ -72,9 +71,13 @@ pub(crate) async fn run(nodes: &Nodes, bench: &Bench, format: Format) -> Result<
 
 impl Stage {
     /// Signs up accounts of random names, which stay behind.
-    async fn set(nodes: &Nodes, connections: usize, accounts: usize) -> Result<Self, Failure> {
+    async fn set(
+        invocation: &Invocation,
+        connections: usize,
+        accounts: usize,
+    ) -> Result<Self, Failure> {
         let connections: Vec<ChatClient> = (0..connections)
-            .map(|_| nodes.client())
+            .map(|_| invocation.client())
             .collect::<Result<_, _>>()?;
         let run = Uuid::new_v4().simple().to_string();
         let mut sessions = Vec::new();

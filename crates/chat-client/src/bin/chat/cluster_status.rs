@@ -7,22 +7,18 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::arguments::Format;
 use crate::failure::Failure;
-use crate::nodes::Nodes;
-use crate::output;
+use crate::invocation::Invocation;
 
 use view::View;
 
 /// How long a node may take to answer; all are asked at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(nodes: &Nodes, format: Format) -> Result<ExitCode, Failure> {
-    let view = look(nodes).await?;
-    match format {
-        Format::Table => println!("{}\n{}", table::draw(&view), summary(&view)),
-        Format::Json => output::print_json(&view),
-    }
+pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let view = look(invocation).await?;
+    let describe = || format!("{}\n{}", table::draw(&view), summary(&view));
+    invocation.printer.print(describe, &view)?;
     Ok(ExitCode::from(view.health.exit_code()))
 }
 
@@ -35,14 +31,14 @@ fn summary(view: &View) -> String {
 }
 
 /// The view of the cluster right now.
-async fn look(nodes: &Nodes) -> Result<View, Failure> {
-    let reports = nodes.client()?.status(PATIENCE).await;
-    Ok(View::new(&nodes.0, &reports))
+async fn look(invocation: &Invocation) -> Result<View, Failure> {
+    let reports = invocation.client()?.status(PATIENCE).await;
+    Ok(View::new(&invocation.nodes.0, &reports))
 }
 
 /// The node that leads now.
-pub(crate) async fn leader(nodes: &Nodes) -> Result<u64, Failure> {
-    let view = look(nodes).await?;
+pub(crate) async fn leader(invocation: &Invocation) -> Result<u64, Failure> {
+    let view = look(invocation).await?;
     let problem = || Failure::Unavailable(format!("no node leads now: {}", view.summary));
     view.leader.ok_or_else(problem)
 }

@@ -1,17 +1,25 @@
 //! Why a command failed, and the exit code that says so.
 
+use std::io;
 use std::process::ExitCode;
 
 use chat_client::ClientError;
+use serde_json::json;
+use tonic::Code;
+
+use crate::arguments::Format;
+use crate::printer::remark;
 
 /// The server said no.
 const REFUSED: u8 = 1;
 /// The command or its settings are wrong.
 pub(crate) const USAGE: u8 = 2;
 /// No node could serve the request.
-pub(crate) const UNAVAILABLE: u8 = 3;
+const UNAVAILABLE: u8 = 3;
 /// It may have been done.
 const OUTCOME_UNKNOWN: u8 = 4;
+/// It was done, and the result could not be written.
+const UNWRITABLE: u8 = 5;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,54 +32,121 @@ pub(crate) enum Failure {
     /// An operator's call did not work.
     #[error("{0}")]
     Unavailable(String),
+    /// Whoever read our output wants no more: nothing is wrong.
+    #[error("nobody reads the output")]
+    ReaderGone,
+    /// Standard output does not take the result.
+    #[error("the result cannot be written: {0}")]
+    Unwritable(io::Error),
 }
 
 impl Failure {
+    pub(crate) fn from_write(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ReaderGone
+        } else {
+            Self::Unwritable(error)
+        }
+    }
+
+    /// Says on standard error what happened.
+    pub(crate) fn report(&self, format: Format) {
+        match format {
+            _ if matches!(self, Self::ReaderGone) => {}
+            Format::Table => remark(&format!("chat: {self}{}", self.advice())),
+            Format::Json => {
+                let (code, exit_code, message) = (self.code(), self.number(), self.to_string());
+                let error = json!({"code": code, "message": message, "exit_code": exit_code});
+                remark(&json!({"error": error}).to_string());
+            }
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.number())
+    }
+
+    fn number(&self) -> u8 {
+        match self {
+            Self::ReaderGone => 0,
             Self::Client(ClientError::Refused { .. } | ClientError::Rejected { .. }) => REFUSED,
             Self::Client(ClientError::Unusable(_)) | Self::Usage(_) => USAGE,
             Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::NotUnderstood(_)) => {
                 OUTCOME_UNKNOWN
             }
             Self::Client(_) | Self::Unavailable(_) => UNAVAILABLE,
-        })
+            Self::Unwritable(_) => UNWRITABLE,
+        }
+    }
+
+    /// For programs: the server's own, or what the exit code means.
+    fn code(&self) -> &str {
+        match self {
+            Self::Client(ClientError::Refused { code, .. }) => code,
+            Self::Client(ClientError::Rejected { code, .. }) => match code {
+                Code::Unauthenticated => "unauthenticated",
+                Code::PermissionDenied => "permission_denied",
+                Code::InvalidArgument => "invalid_argument",
+                _ => "rejected",
+            },
+            _ => match self.number() {
+                USAGE => "usage",
+                OUTCOME_UNKNOWN => "outcome_unknown",
+                UNWRITABLE => "unwritable",
+                _ => "unavailable",
+            },
+        }
+    }
+
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Client(ClientError::Rejected {
+                code: Code::Unauthenticated,
+                ..
+            }) => "; `chat login NAME` opens a new session",
+            _ => "",
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chat_client::ClientError;
+    use std::io;
     use std::process::ExitCode;
+
+    use chat_client::ClientError;
 
     use super::Failure;
 
-    fn check(failure: impl Into<Failure>, code: u8) {
+    fn check(failure: impl Into<Failure>, code: &str, number: u8) {
         let failure = failure.into();
-        assert_eq!(failure.exit_code(), ExitCode::from(code), "{failure:?}");
+        assert_eq!(failure.exit_code(), ExitCode::from(number), "{failure:?}");
+        assert_eq!((failure.code(), failure.number()), (code, number));
     }
 
     #[test]
     fn exit_codes_are_as_documented() {
         let text = || "x".to_owned();
-        check(
-            ClientError::Refused {
-                code: text(),
-                message: text(),
-            },
-            1,
-        );
-        check(
-            ClientError::Rejected {
-                code: tonic::Code::Unauthenticated,
-                message: text(),
-            },
-            1,
-        );
-        check(ClientError::Unusable(text()), 2);
-        check(Failure::Usage(text()), 2);
-        check(ClientError::Unavailable { last: text() }, 3);
-        check(Failure::Unavailable(text()), 3);
-        check(ClientError::OutcomeUnknown { last: text() }, 4);
+        let refused = ClientError::Refused {
+            code: "username_taken".to_owned(),
+            message: text(),
+        };
+        check(refused, "username_taken", 1);
+        let rejected = ClientError::Rejected {
+            code: tonic::Code::Unauthenticated,
+            message: text(),
+        };
+        check(rejected, "unauthenticated", 1);
+        check(ClientError::Unusable(text()), "usage", 2);
+        check(Failure::Usage(text()), "usage", 2);
+        check(ClientError::Unavailable { last: text() }, "unavailable", 3);
+        check(Failure::Unavailable(text()), "unavailable", 3);
+        let unknown = ClientError::OutcomeUnknown { last: text() };
+        check(unknown, "outcome_unknown", 4);
+        check(ClientError::NotUnderstood(text()), "outcome_unknown", 4);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        check(Failure::from_write(full), "unwritable", 5);
+        let gone = Failure::from_write(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(gone.number(), 0);
     }
 }

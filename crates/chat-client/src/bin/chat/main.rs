@@ -5,19 +5,28 @@ mod arguments;
 mod bench;
 mod cluster_status;
 mod failure;
+mod invocation;
+mod manual;
 mod messages;
 mod nodes;
 mod output;
 mod password;
+mod people;
+mod printer;
+mod progress;
 mod transfer;
+mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use arguments::{Arguments, ClusterCommand, Command};
 use failure::Failure;
+use invocation::Invocation;
 use nodes::Nodes;
+use printer::{Printer, remark};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -33,12 +42,13 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("chat: the runtime cannot start: {error}");
+            remark(&format!("chat: the runtime cannot start: {error}"));
             return ExitCode::from(failure::USAGE);
         }
     };
+    let format = arguments.output;
     let code = runtime.block_on(run(arguments)).unwrap_or_else(|failure| {
-        eprintln!("chat: {failure}");
+        failure.report(format);
         failure.exit_code()
     });
     // A prompt that nobody will answer any more must not hold us up.
@@ -47,19 +57,36 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let nodes = Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?;
-    let output = arguments.output;
-    match arguments.command {
-        Command::SignUp(person) => messages::sign_up(&nodes, &person, output).await,
-        Command::Login(person) => messages::login(&nodes, &person, output).await,
-        Command::Send { to, text } => {
-            messages::send(&nodes, arguments.account.as_deref(), &to, &text, output).await
+    let printer = Printer::new(arguments.output);
+    match &arguments.command {
+        Command::Completions { shell } => return manual::completions(printer, *shell),
+        Command::Man { into } => return manual::man(printer, into.as_deref()),
+        _ => {}
+    }
+    let invocation = Invocation {
+        nodes: Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?,
+        account: arguments.account,
+        patience: Duration::from_secs(arguments.timeout),
+        printer,
+    };
+    let invocation = &invocation;
+    match &arguments.command {
+        Command::SignUp(person) => people::sign_up(invocation, person).await,
+        Command::Login(person) => people::login(invocation, person).await,
+        Command::Logout => people::logout(invocation).await,
+        Command::List(list) => people::list(invocation, list).await,
+        Command::Password(password) => people::password(invocation, password).await,
+        Command::DeleteAccount(deletion) => people::delete_account(invocation, deletion).await,
+        Command::Send(send) => messages::send(invocation, send).await,
+        Command::Inbox(inbox) => messages::inbox(invocation, inbox).await,
+        Command::Read(read) => messages::read(invocation, read).await,
+        Command::Delete(delete) => messages::delete(invocation, delete).await,
+        Command::Watch(watch) => watch::run(invocation, watch).await,
+        Command::Cluster(ClusterCommand::Status) => cluster_status::run(invocation).await,
+        Command::Cluster(ClusterCommand::Transfer) => transfer::run(invocation).await,
+        Command::Bench(bench) => bench::run(invocation, bench).await,
+        Command::Completions { .. } | Command::Man { .. } => {
+            unreachable!("these need no cluster and were carried out above")
         }
-        Command::Inbox(inbox) => {
-            messages::inbox(&nodes, arguments.account.as_deref(), &inbox, output).await
-        }
-        Command::Cluster(ClusterCommand::Status) => cluster_status::run(&nodes, output).await,
-        Command::Cluster(ClusterCommand::Transfer) => transfer::run(&nodes, output).await,
-        Command::Bench(bench) => bench::run(&nodes, &bench, output).await,
     }
 }

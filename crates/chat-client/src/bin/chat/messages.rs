@@ -1,114 +1,168 @@
-//! The commands of a person: sign up, log in, send, read.
+//! The commands about messages: send, show, read, delete.
 
+use std::io::{self, Read};
 use std::process::ExitCode;
 
-use chat_client::{InboxPage, InboxQuery};
+use chat_client::{ClientError, InboxPage, InboxQuery, Message, OutgoingMessage};
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::accounts::Accounts;
-use crate::arguments::{Format, Inbox, Person};
+use crate::arguments::{Delete, Inbox, ReadMessages, Send};
 use crate::failure::Failure;
-use crate::nodes::Nodes;
-use crate::output::{self, harmless};
-use crate::password;
+use crate::invocation::Invocation;
+use crate::output::{self, count_unread, harmless};
+use crate::progress::waiting;
 
-pub(crate) async fn sign_up(
-    nodes: &Nodes,
-    person: &Person,
-    format: Format,
-) -> Result<ExitCode, Failure> {
-    let accounts = Accounts::open()?;
-    let password = password::ask_new(person)?;
-    let session = nodes.client()?.sign_up(&person.name, &password).await?;
-    accounts.keep(&session)?;
-    match format {
-        Format::Table => println!("Welcome, {}. You are logged in.", harmless(&person.name)),
-        Format::Json => output::print_json(&json!({"username": person.name})),
-    }
+/// The longest message, in bytes; what is longer need not be read from standard input.
+const BODY_BYTES_MAX: u64 = 16_384;
+
+pub(crate) async fn send(invocation: &Invocation, send: &Send) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let text = match send.text.as_str() {
+        "-" => standard_input()?,
+        text => text.to_owned(),
+    };
+    let mut message = OutgoingMessage::new(&send.to, text);
+    message.id = send.id.unwrap_or(message.id);
+    let client = invocation.client()?;
+    let sent = waiting("sending", client.send_message(&session, &message)).await;
+    let sent = sent.map_err(|error| repeatable(error, message.id))?;
+    invocation.printer.print(
+        || {
+            let (to, from) = (harmless(&send.to), harmless(session.username()));
+            format!("Sent to {to} as {from}.")
+        },
+        &sent,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn login(
-    nodes: &Nodes,
-    person: &Person,
-    format: Format,
-) -> Result<ExitCode, Failure> {
-    let accounts = Accounts::open()?;
-    let password = password::ask(person)?;
-    let logged_in = nodes.client()?.login(&person.name, &password).await?;
-    accounts.keep(&logged_in.session)?;
-    let unread = logged_in.unread;
-    match format {
-        Format::Table => println!(
-            "Logged in as {}: {}.",
-            harmless(&person.name),
-            count(unread)
-        ),
-        Format::Json => output::print_json(&json!({"username": person.name, "unread": unread})),
+/// Says how to find out.
+fn repeatable(error: ClientError, id: Uuid) -> ClientError {
+    match error {
+        ClientError::OutcomeUnknown { last } => ClientError::OutcomeUnknown {
+            last: format!("{last}; the same with --id {id} sends it once"),
+        },
+        other => other,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn send(
-    nodes: &Nodes,
-    account: Option<&str>,
-    to: &str,
-    text: &str,
-    format: Format,
-) -> Result<ExitCode, Failure> {
-    let session = Accounts::open()?.session(account)?;
-    let sent = nodes.client()?.send(&session, to, text).await?;
-    match format {
-        Format::Table => println!(
-            "Sent to {} as {}.",
-            harmless(to),
-            harmless(session.username())
-        ),
-        Format::Json => output::print_json(&sent),
-    }
-    Ok(ExitCode::SUCCESS)
+/// All of it but the last line's end.
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = io::stdin()
+        .lock()
+        .take(BODY_BYTES_MAX + 2)
+        .read_to_string(&mut text);
+    read.map_err(|error| Failure::Usage(format!("the text cannot be read: {error}")))?;
+    let end = text
+        .strip_suffix("\r\n")
+        .or_else(|| text.strip_suffix('\n'));
+    Ok(end.map(str::to_owned).unwrap_or(text))
 }
 
-pub(crate) async fn inbox(
-    nodes: &Nodes,
-    account: Option<&str>,
-    wanted: &Inbox,
-    format: Format,
-) -> Result<ExitCode, Failure> {
-    let session = Accounts::open()?.session(account)?;
+pub(crate) async fn inbox(invocation: &Invocation, wanted: &Inbox) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
     let query = InboxQuery {
-        limit: Some(wanted.limit),
+        limit: Some(wanted.page.limit),
+        after: wanted.page.after.clone(),
         unread_only: wanted.unread,
+        oldest_first: wanted.oldest_first,
+    };
+    let client = invocation.client()?;
+    let page = waiting("reading the inbox", client.inbox(&session, &query)).await?;
+    let describe = || describe(session.username(), &page);
+    invocation.printer.print(describe, &page)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn read(
+    invocation: &Invocation,
+    wanted: &ReadMessages,
+) -> Result<ExitCode, Failure> {
+    match wanted.next {
+        Some(next) => read_next(invocation, next).await,
+        None => mark_read(invocation, &wanted.ids).await,
+    }
+}
+
+async fn mark_read(invocation: &Invocation, ids: &[Uuid]) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let client = invocation.client()?;
+    waiting("marking as read", client.mark_read(&session, ids)).await?;
+    invocation.printer.print(
+        || format!("{} marked as read.", count(ids.len())),
+        &json!({"read": ids}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// They are marked only after they were shown: what nobody saw stays unread.
+async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let query = InboxQuery {
+        limit: Some(next),
+        unread_only: true,
+        oldest_first: true,
         ..InboxQuery::default()
     };
-    let page = nodes.client()?.inbox(&session, &query).await?;
-    match format {
-        Format::Table => print!("{}", describe(session.username(), &page)),
-        Format::Json => output::print_json(&page),
+    let client = invocation.client()?;
+    let page = waiting("reading the inbox", client.inbox(&session, &query)).await?;
+    let describe = || {
+        if page.messages.is_empty() {
+            "There are no unread messages.\n".to_owned()
+        } else {
+            page.messages.iter().map(block).collect()
+        }
+    };
+    let left = page.unread.saturating_sub(page.messages.len() as u64);
+    let value = json!({"messages": page.messages, "unread": left});
+    invocation.printer.print(describe, &value)?;
+    let ids: Vec<Uuid> = page.messages.iter().map(|message| message.id).collect();
+    if !ids.is_empty() {
+        waiting("marking as read", client.mark_read(&session, &ids)).await?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn delete(invocation: &Invocation, wanted: &Delete) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let ids = &wanted.ids;
+    let client = invocation.client()?;
+    waiting("deleting", client.delete_messages(&session, ids)).await?;
+    invocation.printer.print(
+        || format!("{} deleted.", count(ids.len())),
+        &json!({"deleted": ids}),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn describe(username: &str, page: &InboxPage) -> String {
-    let mut text = format!("{}: {}\n", harmless(username), count(page.unread));
-    for message in &page.messages {
-        let mark = if message.read { ' ' } else { '*' };
-        let time = output::time(message.timestamp);
-        // Further lines of a body stand below its first.
-        let body = harmless(&message.body).replace('\n', "\n    ");
-        text += &format!("{mark} [{time}] {}: {body}\n", harmless(&message.sender));
-    }
-    if page.next.is_some() {
-        text += "  … there are more; -n N shows up to N\n";
+    let mut text = format!("{}: {}\n", harmless(username), count_unread(page.unread));
+    text.extend(page.messages.iter().map(block));
+    if let Some(next) = &page.next {
+        text += &format!(
+            "… there are more; --after '{}' shows them\n",
+            harmless(next)
+        );
     }
     text
 }
 
-fn count(unread: u64) -> String {
-    match unread {
-        0 => "no unread messages".to_owned(),
-        1 => "1 unread message".to_owned(),
-        many => format!("{} unread messages", output::thousands(many)),
+/// A message as people see it: a line about it, then what it says.
+pub(crate) fn block(message: &Message) -> String {
+    let mark = if message.read { ' ' } else { '*' };
+    let (id, time) = (message.id, output::time(message.timestamp));
+    let sender = harmless(&message.sender);
+    let body = harmless(&message.body).replace('\n', "\n    ");
+    format!("{mark} {id}  {time}  {sender}\n    {body}\n")
+}
+
+/// `2 messages`.
+pub(crate) fn count(messages: usize) -> String {
+    match messages {
+        1 => "1 message".to_owned(),
+        many => format!("{many} messages"),
     }
 }
 
@@ -130,10 +184,12 @@ mod tests {
         let page: InboxPage = serde_json::from_value(page).unwrap();
         expect![[r#"
             bob: 1 unread message
-            * [2026-11-22 16:04:05] alice: hi
+            * 67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05  alice
+                hi
                 there
-              [2026-11-22 16:04:05] alice: �[2J
-              … there are more; -n N shows up to N
+              67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05  alice
+                �[2J
+            … there are more; --after '7' shows them
         "#]]
         .assert_eq(&super::describe("bob", &page));
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chat_client::ChatClient;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
@@ -52,11 +51,6 @@ impl Nodes {
             },
         };
         Ok(Self(completed(named, &local.unwrap_or_default())))
-    }
-
-    pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
-        let addresses = self.0.iter().map(|node| node.client_address.as_str());
-        Ok(ChatClient::new(addresses)?)
     }
 }
 

@@ -1,14 +1,6 @@
-//! Writing for people: times, numbers, and text that others wrote.
+//! Words for people: times, numbers, and text that others wrote.
 
 use std::borrow::Cow;
-
-use serde::Serialize;
-
-/// One line of JSON on standard output.
-pub(crate) fn print_json(value: &impl Serialize) {
-    let text = serde_json::to_string(value).expect("what we print is plain data");
-    println!("{text}");
-}
 
 /// What somebody else wrote must not move the cursor or change colours.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
@@ -48,6 +40,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
         (month - 9, 1)
     };
     (era * 400 + year + next, month, day)
+}
+
+/// `2 unread messages`.
+pub(crate) fn count_unread(unread: u64) -> String {
+    match unread {
+        0 => "no unread messages".to_owned(),
+        1 => "1 unread message".to_owned(),
+        many => format!("{} unread messages", thousands(many)),
+    }
 }
 
 /// `1,204`.

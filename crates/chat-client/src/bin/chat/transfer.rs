@@ -9,18 +9,18 @@ use serde_json::json;
 use tonic::Request;
 use tonic::transport::Endpoint;
 
-use crate::arguments::Format;
 use crate::cluster_status;
 use crate::failure::Failure;
-use crate::nodes::Nodes;
-use crate::output;
+use crate::invocation::Invocation;
+use crate::progress::waiting;
 
 /// How long a hand-over may take. Usually it is some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(nodes: &Nodes, format: Format) -> Result<ExitCode, Failure> {
-    let leader = cluster_status::leader(nodes).await?;
-    let address = nodes
+pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let leader = cluster_status::leader(invocation).await?;
+    let address = invocation
+        .nodes
         .0
         .iter()
         .find(|node| node.id == Some(leader))
@@ -39,7 +39,8 @@ pub(crate) async fn run(nodes: &Nodes, format: Format) -> Result<ExitCode, Failu
     let channel = channel.map_err(|error| failed(error.to_string()))?;
     let mut request = Request::new(HandOverRequest {});
     request.set_timeout(PATIENCE);
-    let answer = ClusterClient::new(channel).hand_over(request).await;
+    let mut stub = ClusterClient::new(channel);
+    let answer = waiting("handing over", stub.hand_over(request)).await;
     let next = answer
         .map_err(|status| failed(status.message().to_owned()))?
         .into_inner()
@@ -48,9 +49,9 @@ pub(crate) async fn run(nodes: &Nodes, format: Format) -> Result<ExitCode, Failu
     if next == 0 || next == leader {
         return Err(failed(format!("no other node leads after {took} ms")));
     }
-    match format {
-        Format::Table => println!("Node {next} leads now instead of node {leader} ({took} ms)."),
-        Format::Json => output::print_json(&json!({"from": leader, "to": next})),
-    }
+    invocation.printer.print(
+        || format!("Node {next} leads now instead of node {leader} ({took} ms)."),
+        &json!({"from": leader, "to": next}),
+    )?;
     Ok(ExitCode::SUCCESS)
 }

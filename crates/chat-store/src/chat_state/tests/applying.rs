@@ -209,8 +209,8 @@ fn an_entry_without_a_command_only_moves_on() {
         term: Term(4),
         command: None,
     };
-    let outcomes = chat.state.apply(&[empty(1), empty(2)]).unwrap();
-    assert_eq!(outcomes, [Bytes::new(), Bytes::new()]);
+    let applied = chat.state.apply(&[empty(1), empty(2)]).unwrap();
+    assert_eq!(applied.outcomes, [Bytes::new(), Bytes::new()]);
     assert_eq!(chat.state.applied(), Position::new(2, 4));
     chat.reopen();
     assert_eq!(chat.state.applied(), Position::new(2, 4));
@@ -317,4 +317,36 @@ fn a_long_transaction_is_committed_by_itself() {
     assert_eq!(chat.state.visible_index(), LogIndex(0));
     chat.state.apply(&entries[2047..]).unwrap();
     assert_eq!(chat.state.visible_index(), LogIndex(2048));
+}
+
+#[test]
+fn what_was_stored_is_reported_once() {
+    let mut chat = Chat::with_ann_and_bob();
+    let commands = [
+        ann_sends("m1", "bob", "hello"),
+        ann_sends("m1", "bob", "hello"),
+        create_session("bob", 2, 10),
+        ann_sends("m2", "nobody", "hello"),
+        ann_sends("m3", "ann", "to myself"),
+    ];
+    let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();
+    let events = chat.state.apply(&entries).unwrap().events;
+    let message = |id: &str, recipient: &str, body: &str, index| Message {
+        id: id.to_owned(),
+        sender: "ann".to_owned(),
+        recipient: recipient.to_owned(),
+        body: body.to_owned(),
+        timestamp: if index == 3 { 1002.0 } else { 1010.0 },
+        read: false,
+        commit: Position::new(index, 1),
+    };
+    let stored = |message: Message| Event {
+        commit: message.commit,
+        change: Change::MessageStored(message),
+    };
+    let expected = [
+        stored(message("m1", "bob", "hello", 3)),
+        stored(message("m3", "ann", "to myself", 7)),
+    ];
+    assert_eq!(events, expected);
 }

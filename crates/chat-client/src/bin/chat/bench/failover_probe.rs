@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Stage;
 use crate::arguments::Bench;
 use crate::failure::Failure;
+use crate::printer::remark;
 
 pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failure> {
     let (client, session) = (&stage.connections[0], &stage.sessions[0]);
@@ -23,7 +24,7 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
         let sent = Instant::now();
         // One message until it is acknowledged: an outage is one long latency.
         while let Err(error) = client.send_message(session, &message).await {
-            eprintln!("chat: {error}");
+            remark(&format!("chat: {error}"));
             if Instant::now() >= until {
                 return Err(error.into());
             }

@@ -6,7 +6,10 @@
     reason = "Clippy takes only functions marked as tests for tests"
 )]
 
-use std::time::{Duration, Instant};
+mod api_page;
+mod authorization;
+mod node;
+mod retries;
 
 use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient;
@@ -14,104 +17,12 @@ use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{HandOverRequest, StatusRequest};
 use chat_proto::replication::v1::HeartbeatRequest;
 use chat_proto::replication::v1::replication_client::ReplicationClient;
-use chat_server::config::{Config, Node, Storage};
-use chat_server::node::{self, Data};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-/// Far above what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct OneNode {
-    clients: Channel,
-    peers: Channel,
-    stop: oneshot::Sender<()>,
-    running: tokio::task::JoinHandle<Result<(), node::NodeError>>,
-    _directory: tempfile::TempDir,
-}
-
-impl OneNode {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let (client_address, peer_address) = (free_address(), free_address());
-        let config = Config {
-            storage: Storage {
-                directory: directory.path().to_owned(),
-            },
-            nodes: vec![Node {
-                id: 1,
-                client_address: client_address.clone(),
-                peer_address: peer_address.clone(),
-            }],
-            ..Config::default()
-        };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(async move {
-            let told = async {
-                drop(stopped.await);
-            };
-            node::run(1, &config, Data::Keep, told).await
-        });
-        Self {
-            clients: connect(&client_address).await,
-            peers: connect(&peer_address).await,
-            stop,
-            running,
-            _directory: directory,
-        }
-    }
-
-    async fn ask(&self, request: Value, token: Option<&str>) -> Result<Value, Status> {
-        let mut request = Request::new(ExecuteRequest {
-            request: request.to_string(),
-        });
-        if let Some(token) = token {
-            let authorization = format!("Bearer {token}").parse().unwrap();
-            request
-                .metadata_mut()
-                .insert("authorization", authorization);
-        }
-        let mut stub = ChatClient::new(self.clients.clone());
-        let reply = stub.execute(request).await?.into_inner().response;
-        Ok(serde_json::from_str(&reply).unwrap())
-    }
-
-    /// Signs up, and returns the token.
-    async fn account(&self, name: &str) -> String {
-        let reply = self
-            .ask(sign_up(Uuid::new_v4(), name, "a"), None)
-            .await
-            .unwrap();
-        text(&reply, "token")
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        let stopped = tokio::time::timeout(PATIENCE, self.running).await;
-        stopped.expect("a node stops in time").unwrap().unwrap();
-    }
-}
-
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
-/// Waits until somebody listens there.
-async fn connect(address: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let started = Instant::now();
-    loop {
-        match endpoint.connect().await {
-            Ok(channel) => return channel,
-            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
-        }
-    }
-}
+use node::OneNode;
 
 fn text(value: &Value, key: &str) -> String {
     value[key]
@@ -122,6 +33,15 @@ fn text(value: &Value, key: &str) -> String {
 
 fn sign_up(id: Uuid, name: &str, digit: &str) -> Value {
     json!({"id": id, "request_type": "CREATE_USER", "username": name, "password": digit.repeat(64)})
+}
+
+/// A request of an account's own, with whatever it needs besides.
+fn request(kind: &str, rest: Value) -> Value {
+    let mut request = json!({"id": Uuid::new_v4(), "request_type": kind});
+    for (key, value) in rest.as_object().unwrap() {
+        request[key] = value.clone();
+    }
+    request
 }
 
 fn login(name: &str, digit: &str) -> Value {
@@ -135,12 +55,9 @@ fn send(message_id: Uuid, sender: &str, recipient: &str, body: &str) -> Value {
 }
 
 fn inbox(name: &str, rest: Value) -> Value {
-    let mut request =
-        json!({"id": Uuid::new_v4(), "request_type": "GET_MESSAGES", "username": name});
-    for (key, value) in rest.as_object().unwrap() {
-        request[key] = value.clone();
-    }
-    request
+    let mut inbox = request("GET_MESSAGES", rest);
+    inbox["username"] = json!(name);
+    inbox
 }
 
 #[track_caller]
@@ -304,6 +221,20 @@ async fn a_session_speaks_for_its_account_alone() {
         .ask(json!({"id": "x", "request_type": "LOGIN"}), None)
         .await;
     check_status(malformed, Code::InvalidArgument, "INVALID_REQUEST");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_refused_at_every_layer() {
+    let node = OneNode::start().await;
+    let mut large = login("alice", "a");
+    large["username"] = json!("x".repeat(128 * 1024));
+    let refused = node.ask(large.clone(), None).await;
+    check_status(refused, Code::InvalidArgument, "INVALID_REQUEST");
+    large["username"] = json!("x".repeat(256 * 1024));
+    let refused = node.ask(large, None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused}");
+    node.account("alice").await;
     node.stop().await;
 }
 

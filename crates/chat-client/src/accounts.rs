@@ -1,0 +1,126 @@
+//! The requests about accounts and sessions.
+
+use uuid::Uuid;
+
+use crate::client::ChatClient;
+use crate::error::ClientError;
+use crate::password;
+use crate::requests::{Created, Done, LoggedInJson, Request, UsersPage, UsersQuery};
+use crate::session::{LoggedIn, Session};
+
+impl ChatClient {
+    /// Creates an account.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `username_taken`; see the contract for the others.
+    pub async fn sign_up(&self, username: &str, password: &str) -> Result<Session, ClientError> {
+        let request = Request::CreateUser {
+            id: Uuid::new_v4(),
+            username,
+            password: &password::digest(password),
+        };
+        let created: Created = self.execute(&request, None).await?;
+        Session::new(username, &created.token)
+    }
+
+    /// Opens a session of an account.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `invalid_credentials`; see the contract for the others.
+    pub async fn login(&self, username: &str, password: &str) -> Result<LoggedIn, ClientError> {
+        let request = Request::Login {
+            id: Uuid::new_v4(),
+            username,
+            password: &password::digest(password),
+        };
+        let reply: LoggedInJson = self.execute(&request, None).await?;
+        Ok(LoggedIn {
+            session: Session::new(username, &reply.token)?,
+            unread: reply.unread,
+        })
+    }
+
+    /// Ends a session, here and everywhere. One that is not valid any more has ended already: that
+    /// is `Ok` too.
+    ///
+    /// # Errors
+    ///
+    /// See the contract.
+    pub async fn logout(&self, session: &Session) -> Result<(), ClientError> {
+        let request = Request::Logout { id: Uuid::new_v4() };
+        let Done {} = self.execute(&request, Some(session)).await?;
+        Ok(())
+    }
+
+    /// A page of the accounts whose names match a pattern.
+    ///
+    /// ```no_run
+    /// # async fn example(client: chat_client::ChatClient, session: chat_client::Session)
+    /// # -> Result<(), chat_client::ClientError> {
+    /// let mut query = chat_client::UsersQuery::new("al*");
+    /// loop {
+    ///     let page = client.users(&session, &query).await?;
+    ///     println!("{:?}", page.usernames);
+    ///     if page.next.is_none() {
+    ///         break;
+    ///     }
+    ///     query.after = page.next;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See the contract; never [`ClientError::OutcomeUnknown`].
+    pub async fn users(
+        &self,
+        session: &Session,
+        query: &UsersQuery,
+    ) -> Result<UsersPage, ClientError> {
+        let request = Request::ListUsers {
+            id: Uuid::new_v4(),
+            query,
+        };
+        self.execute(&request, Some(session)).await
+    }
+
+    /// Gives the session's account another password, and ends its other sessions. The session that
+    /// is returned replaces `session`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `invalid_credentials` when `password` is not the present one;
+    /// see the contract for the others. After an unknown outcome, log in to find out which password
+    /// is valid.
+    pub async fn change_password(
+        &self,
+        session: &Session,
+        password: &str,
+        new_password: &str,
+    ) -> Result<Session, ClientError> {
+        let request = Request::ChangePassword {
+            id: Uuid::new_v4(),
+            password: &password::digest(password),
+            new_password: &password::digest(new_password),
+        };
+        let changed: Created = self.execute(&request, Some(session)).await?;
+        Session::new(session.username(), &changed.token)
+    }
+
+    /// Deletes the session's account with its inbox and its sessions. Its name is free afterwards.
+    ///
+    /// # Errors
+    ///
+    /// See the contract. After an unknown outcome, a login that is refused says that it is gone.
+    pub async fn delete_account(&self, session: &Session) -> Result<(), ClientError> {
+        let request = Request::DeleteUser {
+            id: Uuid::new_v4(),
+            username: session.username(),
+        };
+        let Done {} = self.execute(&request, Some(session)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The commands about accounts: sign up, log in and out, another password, list, delete.
+
+use std::process::ExitCode;
+
+use chat_client::{UsersPage, UsersQuery};
+use serde_json::json;
+
+use crate::accounts::Accounts;
+use crate::arguments::{DeleteAccount, List, Password, Person};
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::output::{count_unread, harmless};
+use crate::password;
+use crate::progress::waiting;
+
+pub(crate) async fn sign_up(invocation: &Invocation, person: &Person) -> Result<ExitCode, Failure> {
+    let accounts = Accounts::open()?;
+    let password = password::Source::new(person.password_stdin)
+        .new_one(&format!("Password of {}: ", person.name))?;
+    let client = invocation.client()?;
+    let session = waiting("signing up", client.sign_up(&person.name, &password)).await?;
+    accounts.keep(&session)?;
+    invocation.printer.print(
+        || format!("Welcome, {}. You are logged in.", harmless(&person.name)),
+        &json!({"username": person.name}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<ExitCode, Failure> {
+    let accounts = Accounts::open()?;
+    let source = password::Source::new(person.password_stdin);
+    let password = source.present_one(&format!("Password of {}: ", person.name))?;
+    let client = invocation.client()?;
+    let logged_in = waiting("logging in", client.login(&person.name, &password)).await?;
+    accounts.keep(&logged_in.session)?;
+    let unread = logged_in.unread;
+    invocation.printer.print(
+        || {
+            let name = harmless(&person.name);
+            format!("Logged in as {name}: {}.", count_unread(unread))
+        },
+        &json!({"username": person.name, "unread": unread}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn logout(invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let client = invocation.client()?;
+    waiting("logging out", client.logout(&session)).await?;
+    Accounts::open()?.forget(session.username())?;
+    invocation.printer.print(
+        || format!("{} is logged out.", harmless(session.username())),
+        &json!({"username": session.username()}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn password(
+    invocation: &Invocation,
+    password: &Password,
+) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let source = password::Source::new(password.password_stdin);
+    let name = session.username();
+    let present = source.present_one(&format!("Present password of {name}: "))?;
+    let new = source.new_one("New password: ")?;
+    let client = invocation.client()?;
+    let changing = client.change_password(&session, &present, &new);
+    let session = waiting("changing the password", changing).await?;
+    Accounts::open()?.keep(&session)?;
+    invocation.printer.print(
+        || {
+            let name = harmless(session.username());
+            format!("{name} has a new password; every other session has ended.")
+        },
+        &json!({"username": session.username()}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn delete_account(
+    invocation: &Invocation,
+    deletion: &DeleteAccount,
+) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    if !deletion.yes {
+        password::confirm(session.username())?;
+    }
+    let client = invocation.client()?;
+    waiting("deleting the account", client.delete_account(&session)).await?;
+    Accounts::open()?.forget(session.username())?;
+    invocation.printer.print(
+        || {
+            let name = harmless(session.username());
+            format!("{name} is deleted, with all messages in the inbox.")
+        },
+        &json!({"username": session.username()}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn list(invocation: &Invocation, list: &List) -> Result<ExitCode, Failure> {
+    let session = invocation.session()?;
+    let query = UsersQuery {
+        pattern: list.pattern.clone(),
+        limit: Some(list.page.limit),
+        after: list.page.after.clone(),
+    };
+    let client = invocation.client()?;
+    let page = waiting("looking for accounts", client.users(&session, &query)).await?;
+    invocation.printer.print(|| describe(&page), &page)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(page: &UsersPage) -> String {
+    let mut text = String::new();
+    for name in &page.usernames {
+        text += &format!("{}\n", harmless(name));
+    }
+    if let Some(next) = &page.next {
+        text += &format!(
+            "… there are more; --after '{}' shows them\n",
+            harmless(next)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_client::UsersPage;
+
+    #[test]
+    fn names_are_listed() {
+        let page = UsersPage {
+            usernames: vec!["al".to_owned(), "\u{1b}bo".to_owned()],
+            next: Some("bo".to_owned()),
+        };
+        let expected = "al\n\u{FFFD}bo\n… there are more; --after 'bo' shows them\n";
+        assert_eq!(super::describe(&page), expected);
+    }
+}

@@ -1,0 +1,59 @@
+//! Standard output: text for people or JSON for programs, and readers that leave early.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::arguments::Format;
+use crate::failure::Failure;
+
+/// Writes results.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    format: Format,
+}
+
+impl Printer {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// A result: `text` for people, `value` as one line of JSON for programs.
+    pub(crate) fn print(
+        self,
+        text: impl FnOnce() -> String,
+        value: &impl Serialize,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => self.text(&text()),
+            Format::Json => {
+                let json = serde_json::to_string(value).expect("what we print is plain data");
+                self.text(&json)
+            }
+        }
+    }
+
+    /// Some lines, the last of which need not be ended.
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        let end = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        self.bytes(format!("{text}{end}").as_bytes())
+    }
+
+    /// As they are.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut output = io::stdout().lock();
+        output
+            .write_all(bytes)
+            .and_then(|()| output.flush())
+            .map_err(Failure::from_write)
+    }
+}
+
+/// Something on the side, such as a remark. It is not a result, so nobody need be there to read it.
+pub(crate) fn remark(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}

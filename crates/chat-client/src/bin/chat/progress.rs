@@ -1,0 +1,66 @@
+//! Showing people that something is being waited for.
+
+use std::io::{self, IsTerminal, Write};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at};
+
+/// Whatever is over sooner needs no explanation.
+const UNREMARKABLE: Duration = Duration::from_secs(1);
+
+/// Waits for `work`. On a terminal it says after a second what it waits for, and since when.
+pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
+    if io::stderr().is_terminal() {
+        shown(what, work, |line| {
+            let mut terminal = io::stderr().lock();
+            // Nobody need be there to see it.
+            drop(write!(terminal, "\r{line}\x1b[K").and_then(|()| terminal.flush()));
+        })
+        .await
+    } else {
+        work.await
+    }
+}
+
+async fn shown<T>(what: &str, work: impl Future<Output = T>, mut draw: impl FnMut(&str)) -> T {
+    let mut work = pin!(work);
+    let started = Instant::now();
+    let mut seconds = interval_at(started + UNREMARKABLE, UNREMARKABLE);
+    let mut drawn = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => {
+                if drawn {
+                    draw("");
+                }
+                return result;
+            }
+            _ = seconds.tick() => {
+                draw(&format!("{what} … {} s", started.elapsed().as_secs()));
+                drawn = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    async fn lines(work: Duration) -> Vec<String> {
+        let mut lines = Vec::new();
+        let work = tokio::time::timeout(work, std::future::pending::<()>());
+        let over = super::shown("sending", work, |line| lines.push(line.to_owned())).await;
+        assert!(over.is_err(), "it takes as long as it should");
+        lines
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_is_shown_and_wiped_away() {
+        assert!(lines(Duration::from_millis(900)).await.is_empty());
+        let shown = lines(Duration::from_millis(2500)).await;
+        assert_eq!(shown, ["sending … 1 s", "sending … 2 s", ""]);
+    }
+}

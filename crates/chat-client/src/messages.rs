@@ -1,0 +1,125 @@
+//! The requests about messages.
+
+use uuid::Uuid;
+
+use crate::client::ChatClient;
+use crate::error::ClientError;
+use crate::requests::{Done, InboxPage, InboxQuery, MessageJson, Request, Sent};
+use crate::session::Session;
+
+/// A message whose id its caller keeps, to repeat it when the outcome is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingMessage {
+    /// The message's name for good; sending it again under this id changes nothing.
+    pub id: Uuid,
+    /// Whose inbox it goes to.
+    pub recipient: String,
+    /// What it says.
+    pub body: String,
+}
+
+impl OutgoingMessage {
+    /// A message that was never sent.
+    pub fn new(recipient: impl Into<String>, body: impl Into<String>) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            recipient: recipient.into(),
+            body: body.into(),
+        }
+    }
+}
+
+impl ChatClient {
+    /// Sends a new message. Whoever wants to repeat it after an unknown outcome keeps an
+    /// [`OutgoingMessage`] and uses [`Self::send_message`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `recipient_not_found`; see the contract for the others.
+    pub async fn send(
+        &self,
+        session: &Session,
+        recipient: &str,
+        body: &str,
+    ) -> Result<Sent, ClientError> {
+        self.send_message(session, &OutgoingMessage::new(recipient, body))
+            .await
+    }
+
+    /// Sends a message, once however often it is repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `recipient_not_found` or, when the id was used for another
+    /// message, `duplicate_message`; see the contract for the others.
+    pub async fn send_message(
+        &self,
+        session: &Session,
+        message: &OutgoingMessage,
+    ) -> Result<Sent, ClientError> {
+        let request = Request::SendMessage {
+            id: Uuid::new_v4(),
+            message: MessageJson {
+                id: message.id,
+                sender: session.username(),
+                recipient: &message.recipient,
+                body: &message.body,
+            },
+        };
+        self.execute(&request, Some(session)).await
+    }
+
+    /// A page of the session's inbox, with everything that was acknowledged before the call.
+    ///
+    /// # Errors
+    ///
+    /// See the contract; never [`ClientError::OutcomeUnknown`].
+    pub async fn inbox(
+        &self,
+        session: &Session,
+        query: &InboxQuery,
+    ) -> Result<InboxPage, ClientError> {
+        let request = Request::GetMessages {
+            id: Uuid::new_v4(),
+            username: session.username(),
+            query,
+        };
+        self.execute(&request, Some(session)).await
+    }
+
+    /// Marks messages of the session's own inbox as read. Ids that are not there change nothing.
+    ///
+    /// # Errors
+    ///
+    /// See the contract. [`ClientError::Rejected`] also for more than 1,000 ids.
+    pub async fn mark_read(
+        &self,
+        session: &Session,
+        message_ids: &[Uuid],
+    ) -> Result<(), ClientError> {
+        let request = Request::ReadMessages {
+            id: Uuid::new_v4(),
+            message_ids,
+        };
+        let Done {} = self.execute(&request, Some(session)).await?;
+        Ok(())
+    }
+
+    /// Deletes messages of the session's own inbox. Ids that are not there change nothing.
+    ///
+    /// # Errors
+    ///
+    /// See the contract. [`ClientError::Rejected`] also for more than 1,000 ids.
+    pub async fn delete_messages(
+        &self,
+        session: &Session,
+        message_ids: &[Uuid],
+    ) -> Result<(), ClientError> {
+        let request = Request::DeleteMessages {
+            id: Uuid::new_v4(),
+            message_ids,
+        };
+        let Done {} = self.execute(&request, Some(session)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! The JSON that goes out and comes in.
+
+use expect_test::{Expect, expect};
+use uuid::Uuid;
+
+use super::{
+    Commit, Done, InboxPage, InboxQuery, MessageJson, Request, Sent, UsersPage, UsersQuery, read,
+};
+use crate::error::ClientError;
+
+fn check(request: &Request<'_>, expected: Expect) {
+    expected.assert_eq(&request.to_json());
+}
+
+#[test]
+fn requests_are_written() {
+    let id = Uuid::nil();
+    check(
+        &Request::CreateUser {
+            id,
+            username: "a",
+            password: "d",
+        },
+        expect![[
+            r#"{"request_type":"CREATE_USER","id":"00000000-0000-0000-0000-000000000000","username":"a","password":"d"}"#
+        ]],
+    );
+    check(
+        &Request::Login {
+            id,
+            username: "a",
+            password: "d",
+        },
+        expect![[
+            r#"{"request_type":"LOGIN","id":"00000000-0000-0000-0000-000000000000","username":"a","password":"d"}"#
+        ]],
+    );
+    let message = MessageJson {
+        id,
+        sender: "a",
+        recipient: "b",
+        body: "\"hi\"",
+    };
+    check(
+        &Request::SendMessage { id, message },
+        expect![[
+            r#"{"request_type":"SEND_MESSAGE","id":"00000000-0000-0000-0000-000000000000","message":{"id":"00000000-0000-0000-0000-000000000000","sender":"a","recipient":"b","body":"\"hi\""}}"#
+        ]],
+    );
+    let query = InboxQuery {
+        limit: Some(2),
+        unread_only: true,
+        ..InboxQuery::default()
+    };
+    check(
+        &Request::GetMessages {
+            id,
+            username: "a",
+            query: &query,
+        },
+        expect![[
+            r#"{"request_type":"GET_MESSAGES","id":"00000000-0000-0000-0000-000000000000","username":"a","limit":2,"unread_only":true,"oldest_first":false}"#
+        ]],
+    );
+}
+
+#[test]
+fn further_requests_are_written() {
+    let id = Uuid::nil();
+    check(
+        &Request::Logout { id },
+        expect![[r#"{"request_type":"LOGOUT","id":"00000000-0000-0000-0000-000000000000"}"#]],
+    );
+    let mut query = UsersQuery::new("al*");
+    query.after = Some("alice".to_owned());
+    check(
+        &Request::ListUsers { id, query: &query },
+        expect![[
+            r#"{"request_type":"LIST_USERS","id":"00000000-0000-0000-0000-000000000000","pattern":"al*","after":"alice"}"#
+        ]],
+    );
+    let message_ids = &[id];
+    check(
+        &Request::ReadMessages { id, message_ids },
+        expect![[
+            r#"{"request_type":"READ_MESSAGES","id":"00000000-0000-0000-0000-000000000000","message_ids":["00000000-0000-0000-0000-000000000000"]}"#
+        ]],
+    );
+    check(
+        &Request::DeleteMessages { id, message_ids },
+        expect![[
+            r#"{"request_type":"DELETE_MESSAGES","id":"00000000-0000-0000-0000-000000000000","message_ids":["00000000-0000-0000-0000-000000000000"]}"#
+        ]],
+    );
+    check(
+        &Request::DeleteUser { id, username: "a" },
+        expect![[
+            r#"{"request_type":"DELETE_USER","id":"00000000-0000-0000-0000-000000000000","username":"a"}"#
+        ]],
+    );
+    check(
+        &Request::ChangePassword {
+            id,
+            password: "d",
+            new_password: "e",
+        },
+        expect![[
+            r#"{"request_type":"CHANGE_PASSWORD","id":"00000000-0000-0000-0000-000000000000","password":"d","new_password":"e"}"#
+        ]],
+    );
+}
+
+#[test]
+fn replies_are_read() {
+    let sent: Sent = read(
+        r#"{"status":"OK","id":"00000000-0000-0000-0000-000000000000","timestamp":1.5,"commit":{"index":7,"term":2}}"#,
+    )
+    .unwrap();
+    assert_eq!(sent.commit, Commit { index: 7, term: 2 });
+    let page: InboxPage = read(r#"{"status":"OK","messages":[],"unread":1,"next":null}"#).unwrap();
+    assert_eq!(page.unread, 1);
+    let page: UsersPage = read(r#"{"status":"OK","usernames":["a"],"next":"a"}"#).unwrap();
+    assert_eq!((page.usernames.len(), page.next.as_deref()), (1, Some("a")));
+    assert!(read::<Done>(r#"{"status":"OK"}"#).is_ok());
+    let refused = read::<Sent>(r#"{"status":"ERROR","error_code":"c","error_message":"m"}"#);
+    let expected = ClientError::Refused {
+        code: "c".to_owned(),
+        message: "m".to_owned(),
+    };
+    assert_eq!(refused, Err(expected));
+    for wrong in ["", "{}", r#"{"status":"OK"}"#, r#"{"status":"MAYBE"}"#] {
+        assert!(
+            matches!(read::<Sent>(wrong), Err(ClientError::NotUnderstood(_))),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Following one's inbox: events as they are committed, from one node after the other.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use chat_proto::chat::v1 as wire;
+use chat_proto::chat::v1::chat_client::ChatClient as Stub;
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+use tonic::Streaming;
+use uuid::Uuid;
+
+use crate::client::{ChatClient, FIRST_ATTEMPT};
+use crate::error::ClientError;
+use crate::picker::{Picker, Tries, jittered};
+use crate::requests::{Commit, Message};
+use crate::session::Session;
+use crate::verdict::{Failure, Verdict};
+
+/// Where to go on, on any node: opaque, and worth keeping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(String);
+
+/// Something that happened to the inbox.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum WatchEvent {
+    /// A message arrived.
+    Message(Message),
+    /// Messages that were unread are read now.
+    Read(Vec<Uuid>),
+    /// Messages are gone.
+    Deleted(Vec<Uuid>),
+    /// Everything that was acknowledged before the watch began, or began again, has been told. Also
+    /// told now and then while nothing happens, with a younger cursor.
+    CaughtUp,
+    /// The cursor was too old for what the nodes keep: fetch the inbox again, then go on. What is
+    /// told from here on may be in the inbox already: compare the ids.
+    Resync,
+}
+
+/// An event, and where to go on after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchUpdate {
+    /// What happened.
+    pub event: WatchEvent,
+    /// Kept by whoever wants to go on here after a restart.
+    pub cursor: Cursor,
+}
+
+/// A watch over a session's inbox. Made by [`ChatClient::watch`].
+#[derive(Debug)]
+pub struct Watch {
+    client: ChatClient,
+    session: Session,
+    cursor: Option<Cursor>,
+    stream: Option<Streaming<wire::WatchEvent>>,
+    /// The node that serves the stream, or is asked next.
+    node: usize,
+    tries: Tries,
+    /// Since when nothing has arrived that was asked for again; `None` while all is well.
+    broken_since: Option<Instant>,
+}
+
+impl Cursor {
+    /// What was kept of an earlier watch.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What to keep.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl ChatClient {
+    /// Follows the session's inbox: from now on, or from the cursor of an earlier watch, whichever
+    /// node that was served by. Asks nobody before [`Watch::next`] is called.
+    ///
+    /// ```no_run
+    /// # async fn example(client: chat_client::ChatClient, session: chat_client::Session)
+    /// # -> Result<(), chat_client::ClientError> {
+    /// use chat_client::WatchEvent;
+    ///
+    /// let mut watch = client.watch(&session, None);
+    /// loop {
+    ///     let update = watch.next().await?;
+    ///     if let WatchEvent::Message(message) = update.event {
+    ///         println!("{}: {}", message.sender, message.body);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn watch(&self, session: &Session, cursor: Option<Cursor>) -> Watch {
+        let (node, tries) = self.picker().begin();
+        Watch {
+            client: self.clone(),
+            session: session.clone(),
+            cursor,
+            stream: None,
+            node,
+            tries,
+            broken_since: None,
+        }
+    }
+}
+
+impl Watch {
+    /// The next event, without a gap and without a repetition, however often the connection broke
+    /// in between. Waits as long as nothing happens. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Rejected`] when the session has ended or the cursor is none: another call
+    /// fails the same. [`ClientError::Unavailable`] when no node served the watch for as long as the
+    /// client's deadline: another call goes on where this one stopped. Never
+    /// [`ClientError::OutcomeUnknown`].
+    pub async fn next(&mut self) -> Result<WatchUpdate, ClientError> {
+        loop {
+            let arrived = match &mut self.stream {
+                Some(stream) => stream.message().await,
+                None => match self.open().await {
+                    Ok(stream) => {
+                        self.stream = Some(stream);
+                        continue;
+                    }
+                    Err(verdict) => {
+                        self.go_elsewhere(verdict).await?;
+                        continue;
+                    }
+                },
+            };
+            let verdict = match arrived {
+                Ok(Some(event)) => {
+                    self.arrived();
+                    let cursor = Cursor(event.cursor);
+                    self.cursor = Some(cursor.clone());
+                    match event.event.map(understand).transpose()? {
+                        Some(event) => return Ok(WatchUpdate { event, cursor }),
+                        // From a newer server, and of no importance to this version.
+                        None => continue,
+                    }
+                }
+                Ok(None) => Verdict::Again(Failure::harmless("the node ended the watch")),
+                Err(status) => Verdict::from(&status),
+            };
+            self.stream = None;
+            self.go_elsewhere(verdict).await?;
+        }
+    }
+
+    /// Where another watch would go on; `None` before the first event.
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    async fn open(&self) -> Result<Streaming<wire::WatchEvent>, Verdict> {
+        let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &self.tries);
+        let patience = patience.min(self.remaining());
+        let cursor = self.cursor.as_ref().map(Cursor::to_string);
+        let mut request = tonic::Request::new(wire::WatchRequest {
+            cursor: cursor.unwrap_or_default(),
+        });
+        let authorization = self.session.authorization();
+        request
+            .metadata_mut()
+            .insert("authorization", authorization);
+        let node = &self.client.nodes()[self.node];
+        let mut stub = Stub::new(node.channel.clone());
+        // The deadline is ours alone: a `grpc-timeout` would end the stream too.
+        match timeout(patience, stub.watch(request)).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(Verdict::from(&status)),
+            Err(_late) => Err(Verdict::Again(Failure::late(patience))),
+        }
+    }
+
+    /// Chooses the node to ask next, and waits if all have been asked.
+    async fn go_elsewhere(&mut self, verdict: Verdict) -> Result<(), ClientError> {
+        let failure = match verdict {
+            Verdict::Final(error) => return Err(error),
+            Verdict::Again(failure) => failure,
+        };
+        let now = Instant::now();
+        self.broken_since.get_or_insert(now);
+        let (address, what) = (&self.client.nodes()[self.node].address, &failure.what);
+        tracing::debug!(address, what, "watching on another node");
+        let leader = failure.leader.as_deref();
+        let next = self
+            .client
+            .picker()
+            .failed(self.node, leader, &mut self.tries, now);
+        self.node = next.node;
+        let pause = self.client.budget().pause(next.pause.max(failure.delay));
+        let pause = jittered(pause);
+        if pause >= self.remaining() {
+            self.broken_since = None;
+            self.tries = self.client.picker().begin_at(self.node);
+            return Err(ClientError::Unavailable { last: failure.what });
+        }
+        sleep(pause).await;
+        Ok(())
+    }
+
+    /// All is well: the next failure begins a new search.
+    fn arrived(&mut self) {
+        if self.broken_since.take().is_some() {
+            self.tries = self.client.picker().begin_at(self.node);
+        }
+    }
+
+    fn remaining(&self) -> Duration {
+        let spent = self.broken_since.map(|since| since.elapsed());
+        self.client
+            .deadline()
+            .saturating_sub(spent.unwrap_or_default())
+    }
+}
+
+fn understand(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError> {
+    use wire::watch_event::Event;
+    Ok(match event {
+        Event::Message(message) => WatchEvent::Message(Message {
+            id: id(&message.id)?,
+            sender: message.sender,
+            recipient: message.recipient,
+            body: message.body,
+            timestamp: message.timestamp,
+            read: false,
+            commit: Commit {
+                index: message.commit_index,
+                term: message.commit_term,
+            },
+        }),
+        Event::Read(read) => WatchEvent::Read(ids(&read.ids)?),
+        Event::Deleted(deleted) => WatchEvent::Deleted(ids(&deleted.ids)?),
+        Event::CaughtUp(wire::CaughtUp {}) => WatchEvent::CaughtUp,
+        Event::Resync(wire::Resync {}) => WatchEvent::Resync,
+    })
+}
+
+fn ids(texts: &[String]) -> Result<Vec<Uuid>, ClientError> {
+    texts.iter().map(|text| id(text)).collect()
+}
+
+fn id(text: &str) -> Result<Uuid, ClientError> {
+    text.parse()
+        .map_err(|error| ClientError::NotUnderstood(format!("a message's id: {error}")))
+}
+
+#[cfg(test)]
+mod tests;

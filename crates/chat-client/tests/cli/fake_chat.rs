@@ -1,0 +1,314 @@
+//! A chat of one node that forgets: enough of the requests' contract for every command to do its
+//! work, and failures on demand. What the servers really do is tested with the servers.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
+use chat_proto::chat::v1::watch_event::Event;
+use chat_proto::chat::v1::{
+    CaughtUp, ExecuteRequest, ExecuteResponse, MessagesDeleted, MessagesRead, NewMessage, Resync,
+    WatchEvent, WatchRequest,
+};
+use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
+use chat_proto::cluster::v1::{HandOverRequest, HandOverResponse, StatusRequest, StatusResponse};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_stream::{Stream, StreamExt};
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// Everything that was ever told to a watch, of everybody; the cursor counts.
+type History = Vec<(String, Event)>;
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeChat {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    failure: Option<Status>,
+    passwords: BTreeMap<String, String>,
+    sessions: BTreeMap<String, String>,
+    /// Messages as the replies have them, oldest first.
+    messages: Vec<Value>,
+    history: History,
+    tokens: u64,
+}
+
+impl FakeChat {
+    /// Serves at the address that is returned, until the runtime ends.
+    pub(crate) async fn start() -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let fake = Self::default();
+        let serving = tonic::transport::Server::builder()
+            .add_service(ChatServer::new(fake.clone()))
+            .add_service(ClusterServer::new(fake.clone()));
+        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+        (fake, address)
+    }
+
+    /// From now on every request fails like this.
+    pub(crate) fn fail(&self, status: Status) {
+        self.state.lock().unwrap().failure = Some(status);
+    }
+
+    /// Ends every session.
+    pub(crate) fn end_sessions(&self) {
+        self.state.lock().unwrap().sessions.clear();
+    }
+}
+
+fn error(code: &str, message: &str) -> Value {
+    json!({"status": "ERROR", "error_code": code, "error_message": message})
+}
+
+fn text(request: &Value, field: &str) -> String {
+    request[field].as_str().unwrap().to_owned()
+}
+
+fn ids(request: &Value) -> Vec<String> {
+    let ids = request["message_ids"].as_array().unwrap();
+    ids.iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect()
+}
+
+impl State {
+    fn answer(&mut self, request: &Value, account: Option<String>) -> Result<Value, Status> {
+        match request["request_type"].as_str().unwrap() {
+            "CREATE_USER" => return Ok(self.create_user(request)),
+            "LOGIN" => return Ok(self.login(request)),
+            _ => {}
+        }
+        let account = account.ok_or_else(|| Status::unauthenticated("a token is needed"))?;
+        Ok(match request["request_type"].as_str().unwrap() {
+            "LOGOUT" => {
+                self.sessions.retain(|_, name| *name != account);
+                json!({"status": "OK"})
+            }
+            "LIST_USERS" => self.list(request),
+            "SEND_MESSAGE" => self.send(&request["message"]),
+            "GET_MESSAGES" => self.inbox(request, &account),
+            "READ_MESSAGES" => {
+                let ids = ids(request);
+                for message in self.of(&account) {
+                    if ids.contains(&text(message, "id")) {
+                        message["read"] = json!(true);
+                    }
+                }
+                self.history
+                    .push((account, Event::Read(MessagesRead { ids })));
+                json!({"status": "OK"})
+            }
+            "DELETE_MESSAGES" => {
+                let ids = ids(request);
+                self.messages
+                    .retain(|message| !ids.contains(&text(message, "id")));
+                let deleted = Event::Deleted(MessagesDeleted { ids });
+                self.history.push((account, deleted));
+                json!({"status": "OK"})
+            }
+            "DELETE_USER" => {
+                assert_eq!(text(request, "username"), account);
+                self.passwords.remove(&account);
+                self.sessions.retain(|_, name| *name != account);
+                json!({"status": "OK"})
+            }
+            "CHANGE_PASSWORD" if self.passwords[&account] == text(request, "password") => {
+                self.sessions.retain(|_, name| *name != account);
+                let new = text(request, "new_password");
+                self.passwords.insert(account.clone(), new);
+                json!({"status": "OK", "token": self.open(&account)})
+            }
+            "CHANGE_PASSWORD" => error("invalid_credentials", "Invalid username or password."),
+            other => return Err(Status::invalid_argument(other)),
+        })
+    }
+
+    fn create_user(&mut self, request: &Value) -> Value {
+        let name = text(request, "username");
+        if self.passwords.contains_key(&name) {
+            return error("username_taken", "Username already exists.");
+        }
+        let password = text(request, "password");
+        self.passwords.insert(name.clone(), password);
+        json!({"status": "OK", "token": self.open(&name)})
+    }
+
+    fn login(&mut self, request: &Value) -> Value {
+        let name = text(request, "username");
+        if self.passwords.get(&name) != Some(&text(request, "password")) {
+            return error("invalid_credentials", "Invalid username or password.");
+        }
+        let unread = self.unread(&name);
+        json!({"status": "OK", "token": self.open(&name), "unread": unread})
+    }
+
+    fn open(&mut self, name: &str) -> String {
+        self.tokens += 1;
+        let token = format!("token-{}", self.tokens);
+        self.sessions.insert(token.clone(), name.to_owned());
+        token
+    }
+
+    fn of<'a>(&'a mut self, account: &'a str) -> impl Iterator<Item = &'a mut Value> {
+        let messages = self.messages.iter_mut();
+        messages.filter(move |message| message["recipient"] == account)
+    }
+
+    fn unread(&mut self, account: &str) -> usize {
+        let unread = |message: &&mut Value| message["read"] == false;
+        self.of(account).filter(unread).count()
+    }
+
+    fn send(&mut self, message: &Value) -> Value {
+        let recipient = text(message, "recipient");
+        if !self.passwords.contains_key(&recipient) {
+            return error("recipient_not_found", "Recipient does not exist.");
+        }
+        let index = self.messages.len() as u64 + 1;
+        let commit = json!({"index": index, "term": 1});
+        let timestamp = 1_795_363_445.0;
+        let new = NewMessage {
+            id: text(message, "id"),
+            sender: text(message, "sender"),
+            recipient: recipient.clone(),
+            body: text(message, "body"),
+            timestamp,
+            commit_index: index,
+            commit_term: 1,
+        };
+        self.history.push((recipient, Event::Message(new)));
+        let mut message = message.clone();
+        message["timestamp"] = json!(timestamp);
+        message["read"] = json!(false);
+        message["commit"] = commit.clone();
+        let id = message["id"].clone();
+        self.messages.push(message);
+        json!({"status": "OK", "id": id, "timestamp": timestamp, "commit": commit})
+    }
+
+    fn inbox(&mut self, request: &Value, account: &str) -> Value {
+        let unread = self.unread(account);
+        let unread_only = request["unread_only"] == true;
+        let mut messages: Vec<Value> = self
+            .of(account)
+            .filter(|message| !unread_only || message["read"] == false)
+            .map(|message| message.clone())
+            .collect();
+        if request["oldest_first"] != true {
+            messages.reverse();
+        }
+        let (messages, next) = page(messages, request);
+        json!({"status": "OK", "messages": messages, "unread": unread, "next": next})
+    }
+
+    /// Understands a star at the end and no other pattern.
+    fn list(&mut self, request: &Value) -> Value {
+        let pattern = text(request, "pattern");
+        let prefix = pattern.trim_end_matches('*');
+        let names = self
+            .passwords
+            .keys()
+            .filter(|name| name.starts_with(prefix));
+        let (names, next) = page(names.map(|name| json!(name)).collect(), request);
+        json!({"status": "OK", "usernames": names, "next": next})
+    }
+}
+
+/// `after` counts what came before.
+fn page(all: Vec<Value>, request: &Value) -> (Vec<Value>, Value) {
+    let limit = usize::try_from(request["limit"].as_u64().unwrap()).unwrap();
+    let begin = request["after"]
+        .as_str()
+        .map_or(0, |after| after.parse().unwrap());
+    let end = all.len().min(begin + limit);
+    let next = if end < all.len() {
+        json!(end.to_string())
+    } else {
+        Value::Null
+    };
+    (all[begin..end].to_vec(), next)
+}
+
+#[tonic::async_trait]
+impl Chat for FakeChat {
+    async fn execute(
+        &self,
+        request: Request<ExecuteRequest>,
+    ) -> Result<Response<ExecuteResponse>, Status> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        let account = account(&state, &request);
+        let request: Value = serde_json::from_str(&request.into_inner().request).unwrap();
+        let response = state.answer(&request, account)?.to_string();
+        Ok(Response::new(ExecuteResponse { response }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let state = self.state.lock().unwrap();
+        let account = account(&state, &request)
+            .ok_or_else(|| Status::unauthenticated("a token is needed"))?;
+        let after: usize = request.into_inner().cursor.parse().unwrap_or(0);
+        let told = |(place, (_, event)): (usize, &(String, Event))| {
+            Ok(WatchEvent {
+                cursor: (place + 1).to_string(),
+                event: Some(event.clone()),
+            })
+        };
+        let own = state.history.iter().enumerate().skip(after);
+        let mut events: Vec<_> = own
+            .filter(|(_, (name, _))| *name == account)
+            .map(told)
+            .collect();
+        if after == 0 {
+            for event in [Event::CaughtUp(CaughtUp {}), Event::Resync(Resync {})] {
+                events.insert(0, told((0, &(account.clone(), event))));
+            }
+        }
+        let events = tokio_stream::iter(events).chain(tokio_stream::pending());
+        Ok(Response::new(Box::pin(events)))
+    }
+}
+
+fn account<T>(state: &State, request: &Request<T>) -> Option<String> {
+    let authorization = request.metadata().get("authorization")?.to_str().ok()?;
+    let token = authorization.strip_prefix("Bearer ")?;
+    state.sessions.get(token).cloned()
+}
+
+#[tonic::async_trait]
+impl Cluster for FakeChat {
+    async fn status(
+        &self,
+        _request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        Ok(Response::new(StatusResponse {
+            node_id: 1,
+            role: "leader".to_owned(),
+            term: 3,
+            leader_id: 1,
+            storage_state: "ok".to_owned(),
+            voter_ids: vec![1],
+            ..StatusResponse::default()
+        }))
+    }
+
+    async fn hand_over(
+        &self,
+        _request: Request<HandOverRequest>,
+    ) -> Result<Response<HandOverResponse>, Status> {
+        Ok(Response::new(HandOverResponse { leader_id: 2 }))
+    }
+}

@@ -1,0 +1,119 @@
+//! How many connections a listener holds: one more is closed as soon as it is accepted, and its
+//! client asks another node.
+//!
+//! Without a limit a flood of connections takes every file that the process may open, and then
+//! neither the other nodes nor the disk find one.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::transport::server::Connected;
+
+/// A connection that counts until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted<S> {
+    stream: S,
+    _place: OwnedSemaphorePermit,
+}
+
+/// At most `connections_max` of these at a time.
+pub(crate) fn limited<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    connections_max: usize,
+) -> impl Stream<Item = io::Result<Counted<S>>> {
+    let places = Arc::new(Semaphore::new(connections_max));
+    incoming.filter_map(move |accepted| {
+        let place = Arc::clone(&places).try_acquire_owned();
+        let counted = match (accepted, place) {
+            (Ok(stream), Ok(_place)) => Some(Ok(Counted { stream, _place })),
+            (Ok(_one_too_many), Err(_full)) => {
+                tracing::debug!(connections_max, "a connection is refused");
+                None
+            }
+            (Err(error), _) => Some(Err(error)),
+        };
+        std::future::ready(counted)
+    })
+}
+
+impl<S: Connected> Connected for Counted<S> {
+    type ConnectInfo = S::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::{FutureExt, StreamExt};
+    use tokio::io::duplex;
+
+    use super::limited;
+
+    #[tokio::test]
+    async fn a_place_is_free_again_when_its_connection_is_gone() {
+        let (arrive, arriving) = tokio::sync::mpsc::unbounded_channel();
+        let arriving = tokio_stream::wrappers::UnboundedReceiverStream::new(arriving);
+        let mut accepted = pin!(limited(arriving, 1));
+        let connect = || {
+            let (near, far) = duplex(16);
+            arrive.send(Ok(far)).unwrap();
+            near
+        };
+        let _one = connect();
+        let held = accepted.next().await.unwrap().unwrap();
+        let _refused = connect();
+        assert!(accepted.next().now_or_never().is_none());
+        drop(held);
+        let _two = connect();
+        assert!(accepted.next().await.unwrap().is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+//! One node in this process, asked through gRPC as clients ask.
+
+use std::time::{Duration, Instant};
+
+use chat_proto::chat::v1::ExecuteRequest;
+use chat_proto::chat::v1::chat_client::ChatClient;
+use chat_server::config::{Config, Node, Sessions, Storage};
+use chat_server::node::{self, Data};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use crate::{sign_up, text};
+
+/// Far above what anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct OneNode {
+    pub(crate) clients: Channel,
+    pub(crate) peers: Channel,
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<Result<(), node::NodeError>>,
+    _directory: tempfile::TempDir,
+}
+
+impl OneNode {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Sessions::default()).await
+    }
+
+    /// A node whose sessions last as long as `sessions` says.
+    pub(crate) async fn start_with(sessions: Sessions) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (client_address, peer_address) = (free_address(), free_address());
+        let config = Config {
+            storage: Storage {
+                directory: directory.path().to_owned(),
+            },
+            nodes: vec![Node {
+                id: 1,
+                client_address: client_address.clone(),
+                peer_address: peer_address.clone(),
+            }],
+            sessions,
+            ..Config::default()
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let told = async {
+                drop(stopped.await);
+            };
+            node::run(1, &config, Data::Keep, told).await
+        });
+        Self {
+            clients: connect(&client_address).await,
+            peers: connect(&peer_address).await,
+            stop,
+            running,
+            _directory: directory,
+        }
+    }
+
+    /// Asks once, with `token` if there is one.
+    pub(crate) async fn ask(&self, request: Value, token: Option<&str>) -> Result<Value, Status> {
+        let mut request = Request::new(ExecuteRequest {
+            request: request.to_string(),
+        });
+        if let Some(token) = token {
+            let authorization = format!("Bearer {token}").parse().unwrap();
+            request
+                .metadata_mut()
+                .insert("authorization", authorization);
+        }
+        let mut stub = ChatClient::new(self.clients.clone());
+        let reply = stub.execute(request).await?.into_inner().response;
+        Ok(serde_json::from_str(&reply).unwrap())
+    }
+
+    /// Signs up, and returns the token.
+    pub(crate) async fn account(&self, name: &str) -> String {
+        let reply = self
+            .ask(sign_up(Uuid::new_v4(), name, "a"), None)
+            .await
+            .unwrap();
+        text(&reply, "token")
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        let stopped = tokio::time::timeout(PATIENCE, self.running).await;
+        stopped.expect("a node stops in time").unwrap().unwrap();
+    }
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// Waits until somebody listens there.
+async fn connect(address: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let started = Instant::now();
+    loop {
+        match endpoint.connect().await {
+            Ok(channel) => return channel,
+            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What is kept for late retries, and its removal.
+//!
+//! Removing is a part of applying: at every so many entries, some rows, by the log's own time. So
+//! every node removes the same rows at the same entry (R16), and none ever removes so many that
+//! messages wait for it.
+
+use std::ops::ControlFlow;
+
+use chat_consensus::LogIndex;
+use sqlx::Row;
+
+use super::StateError;
+use super::accounts::Accounts;
+use super::command::TokenHash;
+use super::inbox_changes::erase;
+use crate::database::Database;
+
+/// How long what has ended is kept, and how fast it goes then. The same on every node, for ever: a
+/// node that applies an old log must remove what the others have removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retention {
+    /// Rows are removed at every so many entries.
+    pub(super) entries_between: u64,
+    /// The most rows of each kind that are removed at once: some ten milliseconds.
+    pub(super) rows_max: u32,
+    /// The most messages that go with their account at once; the others follow with the clean-up.
+    pub(super) erased_at_once_max: u32,
+    /// Kept for at least so many commits …
+    pub(super) commits: u64,
+    /// … and so many seconds: the longest that a client tries again.
+    pub(super) seconds: i64,
+}
+
+impl Retention {
+    /// What R15 promises.
+    pub(super) const PROMISED: Self = Self {
+        entries_between: 256,
+        rows_max: 1024,
+        erased_at_once_max: 8192,
+        commits: 100_000,
+        seconds: 24 * 60 * 60,
+    };
+
+    /// Whether it is time, at the entry at `index`.
+    pub(super) fn is_due(&self, index: LogIndex) -> bool {
+        index.0.is_multiple_of(self.entries_between)
+    }
+
+    /// Removes what has been kept for long enough at the entry at `index`, at `now` seconds.
+    pub(super) fn clean_up(
+        &self,
+        database: &mut Database,
+        accounts: &mut Accounts,
+        index: LogIndex,
+        now: i64,
+    ) -> Result<(), StateError> {
+        self.expire_sessions(database, accounts, now)?;
+        self.continue_erasure(database)?;
+        for (old, remove) in [
+            (OLD_TOMBSTONES, REMOVE_TOMBSTONES),
+            (OLD_FORMER_ACCOUNTS, REMOVE_FORMER_ACCOUNTS),
+        ] {
+            if let Some(last) = self.last_old(database, old, index, now)? {
+                let query = sqlx::query(remove).bind(last).bind(self.rows_max);
+                database.execute(query)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to erase the inbox of the account that has ended with the commit `deleted`.
+    pub(super) fn begin_erasure(
+        &self,
+        database: &mut Database,
+        username: &str,
+        (deleted, deleted_at): (LogIndex, i64),
+    ) -> Result<(), StateError> {
+        let limit = self.erased_at_once_max;
+        if erase(database, username, (deleted, deleted_at), limit)? == u64::from(limit) {
+            let query = sqlx::query("INSERT INTO erasures VALUES (?, ?, ?)")
+                .bind(deleted.0.cast_signed())
+                .bind(deleted_at)
+                .bind(username);
+            database.execute(query)?;
+        }
+        Ok(())
+    }
+
+    fn continue_erasure(&self, database: &mut Database) -> Result<(), StateError> {
+        let query = sqlx::query(
+            "SELECT deleted, deleted_at, username FROM erasures ORDER BY deleted LIMIT 1",
+        );
+        let Some(row) = database.fetch_optional(query)? else {
+            return Ok(());
+        };
+        let deleted = LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned());
+        let username: &str = row.try_get(2)?;
+        let erased = erase(
+            database,
+            username,
+            (deleted, row.try_get(1)?),
+            self.rows_max,
+        )?;
+        if erased < u64::from(self.rows_max) {
+            let query = sqlx::query("DELETE FROM erasures WHERE deleted = ?");
+            database.execute(query.bind(deleted.0.cast_signed()))?;
+        }
+        Ok(())
+    }
+
+    fn expire_sessions(
+        &self,
+        database: &mut Database,
+        accounts: &mut Accounts,
+        now: i64,
+    ) -> Result<(), StateError> {
+        let query = sqlx::query(EXPIRE_SESSIONS).bind(now).bind(self.rows_max);
+        database.visit::<StateError>(query, |row| {
+            let token_hash = TokenHash::try_from(row.try_get::<&[u8], _>(0)?);
+            let Ok(token_hash) = token_hash else {
+                return Err(StateError::Damaged { table: "sessions" });
+            };
+            accounts.sessions_mut().forget(&token_hash);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Of the oldest rows that `old` lists with the commit and the time that ended them, the last
+    /// commit that is long enough ago. Both grow together, so the first that is too young ends it.
+    fn last_old(
+        &self,
+        database: &mut Database,
+        old: &'static str,
+        index: LogIndex,
+        now: i64,
+    ) -> Result<Option<i64>, StateError> {
+        let Some(before) = index.0.checked_sub(self.commits) else {
+            return Ok(None);
+        };
+        let mut last = None;
+        let query = sqlx::query(old)
+            .bind(before.cast_signed())
+            .bind(self.rows_max);
+        database.visit::<StateError>(query, |row| {
+            if row.try_get::<i64, _>(1)? > now.saturating_sub(self.seconds) {
+                return Ok(ControlFlow::Break(()));
+            }
+            last = Some(row.try_get(0)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(last)
+    }
+}
+
+pub(super) const EXPIRE_SESSIONS: &str = "DELETE FROM sessions WHERE token_hash IN \
+     (SELECT token_hash FROM sessions WHERE expires <= ? ORDER BY expires, token_hash LIMIT ?) \
+     RETURNING token_hash";
+
+pub(super) const OLD_TOMBSTONES: &str = "SELECT deleted, deleted_at FROM messages \
+     WHERE deleted > 0 AND deleted <= ? ORDER BY deleted LIMIT ?";
+
+pub(super) const REMOVE_TOMBSTONES: &str = "DELETE FROM messages WHERE commit_index IN \
+     (SELECT commit_index FROM messages WHERE deleted > 0 AND deleted <= ? \
+     ORDER BY deleted, commit_index LIMIT ?)";
+
+const OLD_FORMER_ACCOUNTS: &str = "SELECT deleted, deleted_at FROM former_accounts \
+     WHERE deleted <= ? ORDER BY deleted LIMIT ?";
+
+const REMOVE_FORMER_ACCOUNTS: &str = "DELETE FROM former_accounts WHERE deleted IN \
+     (SELECT deleted FROM former_accounts WHERE deleted <= ? ORDER BY deleted LIMIT ?)";

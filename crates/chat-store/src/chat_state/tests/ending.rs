@@ -1,0 +1,276 @@
+//! How sessions, messages and accounts end, and how long what is left of them is kept.
+
+use super::reading::plan;
+use super::*;
+use crate::chat_state::inbox_changes::{ERASE, delete_sql, read_sql};
+use crate::chat_state::retention::{EXPIRE_SESSIONS, OLD_TOMBSTONES, REMOVE_TOMBSTONES, Retention};
+
+fn session(username: &str, commit: u64, token: u8) -> Option<proto::Session> {
+    Some(proto::Session {
+        token_hash: vec![token; 32].into(),
+        username: username.to_owned(),
+        credential: credential(commit),
+    })
+}
+
+fn anns() -> Option<proto::Session> {
+    session("ann", 1, 1)
+}
+
+fn at(time: f64, operation: Operation) -> proto::Command {
+    proto::Command {
+        time,
+        ..command(50, operation)
+    }
+}
+
+fn renew(time: f64, session: Option<proto::Session>) -> proto::Command {
+    at(
+        time,
+        Operation::RenewSession(proto::RenewSession { session }),
+    )
+}
+
+fn delete(time: f64, ids: &[&str]) -> proto::Command {
+    let message_ids = ids.iter().map(ToString::to_string).collect();
+    let operation = proto::DeleteMessages {
+        session: anns(),
+        message_ids,
+    };
+    at(time, Operation::DeleteMessages(operation))
+}
+
+fn delete_ann(time: f64) -> proto::Command {
+    at(
+        time,
+        Operation::DeleteUser(proto::DeleteUser { session: anns() }),
+    )
+}
+
+#[test]
+fn a_session_ends_when_it_is_not_used() {
+    let mut chat = Chat::with_ann_and_bob();
+    // Used at 1002: 100,000 seconds from there. The last use counts that was worth a row.
+    chat.run(
+        &[
+            renew(50_000.0, anns()),
+            renew(50_001.0, anns()),
+            renew(149_999.9, anns()),
+            renew(249_999.0, anns()),
+            renew(100.0, anns()),
+        ],
+        expect![[r#"
+            3: done
+            4: done
+            5: done
+            6: Unauthenticated
+            7: Unauthenticated
+        "#]],
+    );
+}
+
+#[test]
+fn a_session_ends_however_much_it_is_used() {
+    let mut chat = Chat::with_ann_and_bob();
+    let uses: Vec<_> = (1..=11)
+        .map(|step| renew(90_000.0 * f64::from(step), anns()))
+        .collect();
+    let outcomes = chat.apply(&uses);
+    assert!(outcomes.iter().all(|outcome| show(outcome) == "done"));
+    chat.run(
+        &[renew(1_001_000.9, anns()), renew(1_001_001.0, anns())],
+        expect![[r#"
+            14: done
+            15: Unauthenticated
+        "#]],
+    );
+}
+
+#[test]
+fn a_logout_ends_one_session() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.apply(&[create_session("ann", 1, 10)]);
+    let logout = |session| at(1020.0, Operation::Logout(proto::Logout { session }));
+    chat.run(
+        &[
+            logout(anns()),
+            logout(anns()),
+            ann_sends("m1", "bob", "x"),
+            renew(1020.0, session("ann", 1, 10)),
+            proto::Command {
+                request_id: vec![51; 16].into(),
+                ..logout(anns())
+            },
+        ],
+        expect![[r#"
+            4: done
+            5: done
+            6: Unauthenticated
+            7: done
+            8: Unauthenticated
+        "#]],
+    );
+}
+
+/// R15: kept for a day and 100,000 commits, whichever takes longer.
+#[test]
+fn a_tombstone_is_kept_until_both_terms_are_over() {
+    let day = 86_400.0;
+    let deleted = |chat: &mut Chat| {
+        chat.apply(&[ann_sends("m1", "ann", "x"), delete(2000.0, &["m1"])]);
+    };
+    let bobs = || session("bob", 2, 2);
+    let retried = |chat: &mut Chat| {
+        let next = chat.state.applied_index().0.next_multiple_of(256);
+        advance(chat, next);
+        let outcomes = chat.apply(&[ann_sends("m1", "ann", "x")]);
+        show(&outcomes[0])
+    };
+
+    let mut chat = Chat::with_ann_and_bob();
+    deleted(&mut chat);
+    chat.apply(&[renew(3000.0 + day, bobs())]);
+    assert!(retried(&mut chat).ends_with("as 3@1"), "too few commits");
+
+    let mut chat = Chat::with_ann_and_bob();
+    deleted(&mut chat);
+    advance(&mut chat, 100_100);
+    assert!(retried(&mut chat).ends_with("as 3@1"), "too early");
+    chat.apply(&[renew(2000.0 + day, bobs())]);
+    let again = retried(&mut chat);
+    assert!(again.starts_with("sent m1"), "{again}");
+    assert!(!again.ends_with("as 3@1"), "{again}");
+}
+
+/// Entries without a command, up to `index`.
+fn advance(chat: &mut Chat, index: u64) {
+    let first = chat.state.applied_index().0 + 1;
+    let entries: Vec<_> = (first..=index)
+        .map(|index| AppliedEntry {
+            index: LogIndex(index),
+            term: Term(1),
+            command: None,
+        })
+        .collect();
+    chat.state.apply(&entries).unwrap();
+}
+
+#[test]
+fn a_large_inbox_is_erased_in_parts_and_never_seen_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let few = Retention {
+        erased_at_once_max: 4,
+        rows_max: 3,
+        ..Retention::PROMISED
+    };
+    let (state, reader) = ChatState::open_with(directory.path(), few).unwrap();
+    let mut chat = Chat {
+        directory,
+        state,
+        reader,
+    };
+    chat.apply(&[create_user("ann", 1), create_user("bob", 2)]);
+    let sends: Vec<_> = (0..10)
+        .map(|number| send(2, "bob", &format!("m{number}"), "ann", "x"))
+        .collect();
+    chat.apply(&sends);
+    chat.apply(&[delete_ann(1100.0), create_user("ann", 60)]);
+    let outcomes = chat.apply(&[
+        create_session("ann", 14, 70),
+        send(2, "bob", "new", "ann", "x"),
+        create_session("ann", 14, 71),
+    ]);
+    assert_eq!(show(&outcomes[0]), "session, 0 unread");
+    assert_eq!(show(&outcomes[2]), "session, 1 unread");
+    for (tick, left) in [(0, 6), (256, 3), (512, 0), (768, 0)] {
+        advance(&mut chat, tick);
+        assert_eq!(texts_left(&mut chat), left + 1, "at {tick}");
+    }
+}
+
+/// How many messages still have their text.
+fn texts_left(chat: &mut Chat) -> i64 {
+    chat.state.commit().unwrap();
+    block_on(async {
+        let file = chat.directory.path().join("state.db");
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut connection = options.connect().await.unwrap();
+        let query = sqlx::query("SELECT count(*) FROM messages WHERE body <> ''");
+        let row = query.fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        row.get(0)
+    })
+}
+
+/// Nothing that changes rows walks through a table, or through more of an inbox than it changes.
+#[test]
+fn changes_follow_an_index() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.state.commit().unwrap();
+    let check = |sql: String, index: &str| {
+        let plan = plan(chat.directory.path(), &sql);
+        assert!(plan.contains(index), "{sql}\n{plan}");
+        assert!(!plan.contains("SCAN messages"), "{sql}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    };
+    let by_id = "USING INDEX sqlite_autoindex_messages_1 (id=?)";
+    check(read_sql(2), by_id);
+    check(delete_sql(2), by_id);
+    check(
+        ERASE.to_owned(),
+        "USING COVERING INDEX inbox (recipient=? AND read=? AND rowid<?)",
+    );
+    check(
+        OLD_TOMBSTONES.to_owned(),
+        "USING INDEX tombstones (deleted>? AND deleted<?)",
+    );
+    check(
+        REMOVE_TOMBSTONES.to_owned(),
+        "USING COVERING INDEX tombstones",
+    );
+    check(
+        EXPIRE_SESSIONS.to_owned(),
+        "USING COVERING INDEX session_ends (expires<?)",
+    );
+}
+
+/// Of what changed, not of how it was asked for; and only the first time.
+#[test]
+fn reading_and_deleting_are_reported_in_the_order_of_the_log() {
+    let mut chat = Chat::with_ann_and_bob();
+    let ids = ["m1", "m2", "m3", "missing", "m1"];
+    let read = proto::ReadMessages {
+        session: anns(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    let read = at(2000.0, Operation::ReadMessages(read));
+    let commands = [
+        ann_sends("m3", "ann", "x"),
+        ann_sends("m1", "ann", "x"),
+        ann_sends("m2", "bob", "x"),
+        read.clone(),
+        read,
+        delete(2000.0, &ids),
+        delete(2000.0, &ids),
+    ];
+    let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();
+    let events = chat.state.apply(&entries).unwrap().events;
+    let (username, message_ids) = ("ann".to_owned(), vec!["m3".to_owned(), "m1".to_owned()]);
+    let expected = [
+        Event {
+            commit: Position::new(6, 1),
+            change: Change::MessagesRead {
+                username: username.clone(),
+                message_ids: message_ids.clone(),
+            },
+        },
+        Event {
+            commit: Position::new(8, 1),
+            change: Change::MessagesDeleted {
+                username,
+                message_ids,
+            },
+        },
+    ];
+    assert_eq!(events[3..], expected);
+}

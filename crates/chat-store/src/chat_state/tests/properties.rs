@@ -1,0 +1,316 @@
+//! R15, R16: whatever commands come, repeated, doubled and out of order, two replicas that cut them
+//! into different batches hold the same rows, and answer and report what the oracle does.
+
+use std::collections::BTreeMap;
+
+use super::oracle::Oracle;
+use super::*;
+use crate::chat_state::retention::Retention;
+
+/// So short that everything is forgotten many times over in one run.
+const SHORT: Retention = Retention {
+    entries_between: 7,
+    rows_max: 3,
+    erased_at_once_max: 2,
+    commits: 30,
+    seconds: 60,
+};
+
+const NAMES: [&str; 4] = ["ann", "bob", "cat", "dan"];
+const COMMANDS: usize = 1500;
+/// How many commands may overtake one another.
+const UNDER_WAY_MAX: usize = 8;
+
+/// What a client asks for; the same on every retry, while what the leader makes of it is not.
+#[derive(Clone)]
+struct Request {
+    id: u8,
+    session: Option<proto::Session>,
+    kind: u8,
+    name: &'static str,
+    other: &'static str,
+    number: u8,
+}
+
+impl Request {
+    fn random(random: &mut fastrand::Rng, oracle: &Oracle) -> Self {
+        // Messages that are read and deleted are mostly those that were sent just before.
+        let recent = u8::try_from(oracle.index / 8 % 240).unwrap();
+        Self {
+            id: random.u8(..),
+            session: oracle.some_session(random),
+            kind: random.u8(0..40),
+            name: NAMES[random.usize(..NAMES.len())],
+            other: NAMES[random.usize(..NAMES.len())],
+            number: recent + random.u8(0..8),
+        }
+    }
+
+    /// As a leader would propose it now. Tokens are new every time, as a leader draws them.
+    fn prepare(&self, oracle: &Oracle, token: u8, time: f64) -> Option<proto::Command> {
+        let token_hash = Bytes::from(vec![token; 32]);
+        let lifetime = Some(proto::SessionLifetime {
+            idle_seconds: 64,
+            absolute_seconds: 300,
+        });
+        let session = self.session.clone();
+        let message_ids: Vec<String> = (0..self.id % 9)
+            .map(|step| message_id(self.number.saturating_add(step)))
+            .collect();
+        let operation = match self.kind {
+            0 | 1 => Operation::CreateUser(proto::CreateUser {
+                username: self.name.to_owned(),
+                password_hash: String::new(),
+                token_hash,
+                lifetime,
+            }),
+            2 | 3 => Operation::CreateSession(proto::CreateSession {
+                username: self.name.to_owned(),
+                credential: Some(oracle.credential(self.name)?),
+                token_hash,
+                lifetime,
+            }),
+            4 => Operation::Logout(proto::Logout { session }),
+            5 => Operation::DeleteUser(proto::DeleteUser { session }),
+            6 => Operation::ChangePassword(proto::ChangePassword {
+                session,
+                password_hash: String::new(),
+                token_hash,
+                lifetime,
+            }),
+            7 => Operation::RenewSession(proto::RenewSession { session }),
+            8..=13 => Operation::ReadMessages(proto::ReadMessages {
+                session,
+                message_ids,
+            }),
+            14..=16 => Operation::DeleteMessages(proto::DeleteMessages {
+                session,
+                message_ids,
+            }),
+            _ => {
+                let session = session?;
+                Operation::SendMessage(proto::SendMessage {
+                    token_hash: session.token_hash,
+                    credential: session.credential,
+                    message_id: message_id(self.number),
+                    sender: session.username,
+                    recipient: self.other.to_owned(),
+                    body: format!("text {}", self.id % 3),
+                })
+            }
+        };
+        operation_needs_session(&operation, self.session.is_some()).then(|| proto::Command {
+            request_id: vec![self.id; 16].into(),
+            time,
+            operation: Some(operation),
+        })
+    }
+}
+
+fn operation_needs_session(operation: &Operation, there_is_one: bool) -> bool {
+    there_is_one
+        || matches!(
+            operation,
+            Operation::CreateUser(_) | Operation::CreateSession(_)
+        )
+}
+
+fn message_id(number: u8) -> String {
+    format!("m{number}")
+}
+
+/// Commands in the order in which they reach the log, what the oracle says to each, and its tables
+/// in the end.
+struct History {
+    entries: Vec<AppliedEntry>,
+    outcomes: Vec<String>,
+    events: Vec<Event>,
+    tables: Vec<String>,
+}
+
+fn history(seed: u64) -> History {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut oracle = Oracle::new(SHORT);
+    let mut asked: Vec<Request> = Vec::new();
+    let mut under_way: Vec<proto::Command> = Vec::new();
+    let (mut entries, mut outcomes, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    let mut time = 1000.0;
+    let mut forgotten = 0;
+    while entries.len() < COMMANDS {
+        time += random.f64() * 2.0;
+        // Mostly what was asked a short time ago is asked again.
+        let reach = if random.u8(0..8) == 0 { 400 } else { 10 };
+        let old = random.usize(0..reach);
+        let again = asked
+            .len()
+            .checked_sub(old + 1)
+            .filter(|_| random.u8(0..4) == 0);
+        let request = match again {
+            Some(place) => asked[place].clone(),
+            None => Request::random(&mut random, &oracle),
+        };
+        // A leader's clock may be behind the last one's.
+        let clock = if random.u8(0..20) == 0 {
+            time - 30.0
+        } else {
+            time
+        };
+        under_way.extend(request.prepare(&oracle, random.u8(..), clock));
+        asked.push(request);
+        let few = under_way.len() < UNDER_WAY_MAX;
+        if under_way.is_empty() || (few && random.u8(0..4) == 0) {
+            continue;
+        }
+        let next = random.usize(..under_way.len());
+        let command = if few && random.u8(0..8) == 0 {
+            under_way[next].clone()
+        } else {
+            under_way.swap_remove(next)
+        };
+        let before = oracle.kept().1;
+        let (outcome, change) = oracle.apply(&command);
+        forgotten += usize::from(oracle.kept().1 < before);
+        entries.push(entry(oracle.index, &command));
+        outcomes.push(outcome);
+        let commit = Position::new(oracle.index, 1);
+        events.extend(change.map(|change| Event { commit, change }));
+    }
+    assert!(forgotten > 5, "tombstones are forgotten");
+    History {
+        entries,
+        outcomes,
+        events,
+        tables: oracle.dump(),
+    }
+}
+
+struct Replica {
+    directory: TempDir,
+    outcomes: Vec<String>,
+    events: Vec<Event>,
+}
+
+fn replay(entries: &[AppliedEntry], seed: u64) -> Replica {
+    let directory = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut state, _) = ChatState::open_with(directory.path(), SHORT).unwrap();
+    let (mut outcomes, mut events) = (Vec::new(), Vec::new());
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(random.usize(1..=90).min(rest.len()));
+        let applied = state.apply(batch).unwrap();
+        outcomes.extend(applied.outcomes.iter().map(|outcome| show(outcome)));
+        events.extend(applied.events);
+        rest = after;
+        if random.u8(0..6) == 0 {
+            state.close().unwrap();
+            (state, _) = ChatState::open_with(directory.path(), SHORT).unwrap();
+        }
+    }
+    state.close().unwrap();
+    Replica {
+        directory,
+        outcomes,
+        events,
+    }
+}
+
+#[test]
+fn replicas_do_what_the_oracle_says() {
+    let mut seen = BTreeMap::new();
+    for seed in 0..5 {
+        let history = history(seed);
+        let words = history
+            .outcomes
+            .iter()
+            .map(|outcome| outcome.split(' ').next());
+        let events = history.events.iter().map(|event| name(&event.change));
+        for word in words.flatten().chain(events) {
+            *seen.entry(word.to_owned()).or_insert(0) += 1;
+        }
+        let one = replay(&history.entries, seed);
+        for (place, (found, expected)) in one.outcomes.iter().zip(&history.outcomes).enumerate() {
+            assert_eq!(found, expected, "seed {seed}, entry {}", place + 1);
+        }
+        for (found, expected) in one.events.iter().zip(&history.events) {
+            assert_eq!(found, expected, "seed {seed}");
+        }
+        assert_eq!(one.events.len(), history.events.len(), "seed {seed}");
+        let rows = rows(one.directory.path(), DUMP);
+        assert_eq!(rows, history.tables, "seed {seed}");
+
+        let other = replay(&history.entries, seed + 1000);
+        let all = |replica: &Replica| rows_of_all_tables(replica.directory.path());
+        assert!(all(&one) == all(&other), "seed {seed}");
+    }
+    // All that can happen did.
+    assert_eq!(seen.len(), 16, "{seen:?}");
+    assert!(seen.values().all(|times| *times >= 20), "{seen:?}");
+}
+
+fn name(change: &Change) -> &'static str {
+    match change {
+        Change::MessageStored(_) => "message stored",
+        Change::MessagesRead { .. } => "messages read",
+        Change::MessagesDeleted { .. } => "messages deleted",
+        Change::AccountDeleted { .. } => "account deleted",
+        Change::PasswordChanged { .. } => "password changed",
+        Change::SessionEnded { .. } => "session ended",
+    }
+}
+
+/// What the oracle knows, a line a row.
+pub(super) const DUMP: [&str; 5] = [
+    "SELECT 'user ' || username || ' ' || incarnation || ' ' || credential_version \
+     FROM users ORDER BY username",
+    "SELECT 'session ' || unhex_first || ' ' || username || ' ' || last_used || ' ' || expires \
+     || ' ' || ended FROM (SELECT *, \
+     instr('0123456789ABCDEF', substr(hex(token_hash), 1, 1)) * 16 - 17 \
+     + instr('0123456789ABCDEF', substr(hex(token_hash), 2, 1)) AS unhex_first, \
+     CASE WHEN ended_by IS NULL THEN 0 ELSE \
+     instr('0123456789ABCDEF', substr(hex(ended_by), 1, 1)) * 16 - 17 \
+     + instr('0123456789ABCDEF', substr(hex(ended_by), 2, 1)) END AS ended \
+     FROM sessions) ORDER BY token_hash",
+    "SELECT 'message ' || commit_index || ' ' || id || ' ' || sender || ' ' || recipient || ' [' \
+     || body || '] ' || read || ' ' || deleted || ' ' || deleted_at \
+     FROM messages ORDER BY commit_index",
+    "SELECT 'former ' || deleted || ' ' || username || ' ' || deleted_at \
+     FROM former_accounts ORDER BY deleted",
+    "SELECT 'erasure ' || deleted || ' ' || username FROM erasures ORDER BY deleted",
+];
+
+fn rows_of_all_tables(directory: &Path) -> Vec<String> {
+    rows(
+        directory,
+        [
+            "SELECT quote(only) || quote(applied_index) || quote(applied_term) \
+             || quote(last_timestamp) FROM progress",
+            "SELECT quote(username) || quote(password) || quote(incarnation) \
+             || quote(credential_version) || quote(created_by_request) || quote(password_request) \
+             FROM users ORDER BY username",
+            "SELECT quote(token_hash) || quote(username) || quote(incarnation) \
+             || quote(credential_version) || ' ' || quote(idle_seconds) || ' ' || quote(ends) \
+             || ' ' || quote(last_used) || ' ' || quote(expires) || quote(ended_by) \
+             FROM sessions ORDER BY token_hash",
+            "SELECT quote(commit_index) || ' ' || quote(commit_term) || quote(id) || quote(sender) \
+             || quote(recipient) || quote(body) || quote(timestamp) || quote(read) \
+             || ' ' || quote(deleted) || ' ' || quote(deleted_at) FROM messages ORDER BY 1",
+            "SELECT quote(deleted) || ' ' || quote(deleted_at) || quote(username) \
+             || quote(created_by_request) FROM former_accounts ORDER BY 1",
+        ],
+    )
+}
+
+fn rows<const QUERIES: usize>(directory: &Path, queries: [&'static str; QUERIES]) -> Vec<String> {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let mut connection = options.connect().await.unwrap();
+        let mut lines = Vec::new();
+        for query in queries {
+            let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
+            lines.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+        }
+        connection.close().await.unwrap();
+        lines
+    })
+}
