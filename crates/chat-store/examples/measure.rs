@@ -75,8 +75,8 @@ fn apply(directory: &Path, batch: u64, commit_each: bool) {
     let rows = if batch == 1 { ROWS / 8 } else { ROWS };
     let (mut state, _reader) = ChatState::open(directory).expect("the tables open");
     let users: Vec<_> = (1..=USERS).map(create_user).collect();
-    state.apply(&users).expect("the accounts are created");
-    state.commit().expect("the accounts are committed");
+    block_on(state.apply(&users)).expect("the accounts are created");
+    block_on(state.commit()).expect("the accounts are committed");
     let mut random = fastrand::Rng::with_seed(1);
     let mut took = Vec::new();
     for first in (USERS + 1..=USERS + rows).step_by(batch as usize) {
@@ -84,9 +84,9 @@ fn apply(directory: &Path, batch: u64, commit_each: bool) {
             .map(|index| send_message(index, &mut random))
             .collect();
         let start = Instant::now();
-        state.apply(&entries).expect("the messages are applied");
+        block_on(state.apply(&entries)).expect("the messages are applied");
         if commit_each {
-            state.commit().expect("the messages are committed");
+            block_on(state.commit()).expect("the messages are committed");
         }
         took.push(start.elapsed());
     }
@@ -115,7 +115,7 @@ fn change_old(directory: &Path) {
             for chunk in ids.chunks(count).take(entries) {
                 let entry = entry(next, operation(chunk.to_vec()));
                 let start = Instant::now();
-                state.apply(&[entry]).expect("it is applied");
+                block_on(state.apply(&[entry])).expect("it is applied");
                 took.push(start.elapsed());
                 next += 1;
             }
@@ -128,9 +128,7 @@ fn change_old(directory: &Path) {
         session: Some(session(1)),
     };
     let start = Instant::now();
-    state
-        .apply(&[entry(next, Operation::DeleteUser(end))])
-        .expect("it is applied");
+    block_on(state.apply(&[entry(next, Operation::DeleteUser(end))])).expect("it is applied");
     report("delete an account", 1, vec![start.elapsed()]);
     next += 1;
     let mut took = Vec::new();
@@ -143,7 +141,7 @@ fn change_old(directory: &Path) {
             .collect();
         next += 64;
         let start = Instant::now();
-        state.apply(&entries).expect("the messages are applied");
+        block_on(state.apply(&entries)).expect("the messages are applied");
         took.push(start.elapsed());
     }
     report("apply in batches of 64 while it is erased", 64 * 64, took);
@@ -152,7 +150,7 @@ fn change_old(directory: &Path) {
 /// Sends every other message to the first user. Returns their ids, shuffled, and the next index.
 fn fill_inbox(state: &mut ChatState, random: &mut fastrand::Rng) -> (Vec<String>, u64) {
     let users: Vec<_> = (1..=USERS).map(create_user).collect();
-    state.apply(&users).expect("the accounts are created");
+    block_on(state.apply(&users)).expect("the accounts are created");
     let mut ids = Vec::new();
     let mut next = USERS + 1;
     while ids.len() < INBOX {
@@ -167,10 +165,10 @@ fn fill_inbox(state: &mut ChatState, random: &mut fastrand::Rng) -> (Vec<String>
             };
             entries.push(send(index, random, id, recipient));
         }
-        state.apply(&entries).expect("the messages are applied");
+        block_on(state.apply(&entries)).expect("the messages are applied");
         next += 256;
     }
-    state.commit().expect("the messages are committed");
+    block_on(state.commit()).expect("the messages are committed");
     random.shuffle(&mut ids);
     (ids, next)
 }

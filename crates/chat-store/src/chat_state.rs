@@ -30,6 +30,7 @@ use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 
 use chat_consensus::{LogIndex, Position, Term};
+use futures::executor::block_on;
 
 pub use error::{InvalidCommand, StateError};
 pub use events::{Applied, Change, Event};
@@ -141,7 +142,8 @@ pub struct AppliedEntry {
 
 /// The chat's tables and the only one who writes to them.
 ///
-/// Every call blocks, and panics inside of `futures`' own executor.
+/// Opening and closing block; everything else waits for SQLite's own thread. A call that is dropped
+/// before it has ended leaves the tables poisoned.
 #[derive(Debug)]
 pub struct ChatState {
     database: Database,
@@ -185,7 +187,7 @@ impl ChatState {
             .pragma("cache_size", CACHE_KIB)
             .thread_name(|_| "state.db".to_owned());
         let mut database = file.open(options)?;
-        let progress = Progress::load(&mut database)?;
+        let progress = block_on(Progress::load(&mut database))?;
         let reader = ChatReader::new(&file.path);
         let state = Self {
             database,
@@ -214,8 +216,11 @@ impl ChatState {
     /// # Panics
     ///
     /// If the entries do not follow the last applied one without a gap.
-    pub fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
-        self.guarded(|state| state.apply_all(entries))
+    pub async fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
+        self.begin()?;
+        let applied = self.apply_all(entries).await?;
+        self.poisoned = false;
+        Ok(applied)
     }
 
     /// The last entry whose effects are in the tables, committed or not.
@@ -239,9 +244,9 @@ impl ChatState {
     /// # Errors
     ///
     /// SQLite's; everything is refused then.
-    pub fn commit_through(&mut self, index: LogIndex) -> Result<LogIndex, StateError> {
+    pub async fn commit_through(&mut self, index: LogIndex) -> Result<LogIndex, StateError> {
         if self.visible.index < index {
-            self.commit()?;
+            self.commit().await?;
         }
         Ok(self.visible.index)
     }
@@ -251,8 +256,11 @@ impl ChatState {
     /// # Errors
     ///
     /// SQLite's; everything is refused then.
-    pub fn commit(&mut self) -> Result<(), StateError> {
-        self.guarded(Self::commit_open)
+    pub async fn commit(&mut self) -> Result<(), StateError> {
+        self.begin()?;
+        self.commit_open().await?;
+        self.poisoned = false;
+        Ok(())
     }
 
     /// Commits and closes. Dropping instead forgets what was not committed.
@@ -261,31 +269,29 @@ impl ChatState {
     ///
     /// SQLite's.
     pub fn close(mut self) -> Result<(), StateError> {
-        self.commit()?;
+        block_on(self.commit())?;
         Ok(self.database.close()?)
     }
 
-    /// Runs `work`, and refuses everything after it has failed or panicked.
-    fn guarded<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StateError>,
-    ) -> Result<T, StateError> {
+    /// Refuses everything from now on, unless what begins here ends well: not when it fails, panics
+    /// or is dropped in its middle.
+    fn begin(&mut self) -> Result<(), StateError> {
         if self.poisoned {
             return Err(StateError::Poisoned);
         }
         self.poisoned = true;
-        let value = work(self)?;
-        self.poisoned = false;
-        Ok(value)
+        Ok(())
     }
 
-    fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
+    async fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
         let mut effects = Effects::new(entries.len());
         if entries.is_empty() {
             return Ok(effects.finish());
         }
         if self.open_rows.is_none() {
-            self.database.execute(sqlx::query("BEGIN IMMEDIATE"))?;
+            self.database
+                .execute(sqlx::query("BEGIN IMMEDIATE"))
+                .await?;
         }
         for (slot, entry) in entries.iter().enumerate() {
             self.progress.advance(Position {
@@ -293,7 +299,7 @@ impl ChatState {
                 index: entry.index,
             });
             if self.retention.is_due(entry.index) {
-                self.clean_up(&mut effects)?;
+                self.clean_up(&mut effects).await?;
             }
             if let Some(command) = &entry.command {
                 let command =
@@ -301,32 +307,34 @@ impl ChatState {
                         index: entry.index,
                         source,
                     })?;
-                self.apply_command(command, slot, &mut effects)?;
+                self.apply_command(command, slot, &mut effects).await?;
             }
         }
-        self.pending.flush(&mut self.database, &mut effects)?;
+        self.pending.flush(&mut self.database, &mut effects).await?;
         let rows = self.open_rows.unwrap_or(0) + entries.len();
         self.open_rows = Some(rows);
         if rows >= OPEN_TRANSACTION_ROWS_MAX {
-            self.commit_open()?;
+            self.commit_open().await?;
         }
         Ok(effects.finish())
     }
 
     /// At the entry that `progress` has just reached, before its command.
-    fn clean_up(&mut self, effects: &mut Effects) -> Result<(), StateError> {
+    async fn clean_up(&mut self, effects: &mut Effects) -> Result<(), StateError> {
         // What waits may be retries of what is about to be forgotten.
-        self.pending.flush(&mut self.database, effects)?;
-        self.retention.clean_up(
-            &mut self.database,
-            &mut self.accounts,
-            self.progress.applied.index,
-            self.progress.now(),
-        )
+        self.pending.flush(&mut self.database, effects).await?;
+        self.retention
+            .clean_up(
+                &mut self.database,
+                &mut self.accounts,
+                self.progress.applied.index,
+                self.progress.now(),
+            )
+            .await
     }
 
     /// Applies the command of the entry that `progress` has just reached.
-    fn apply_command(
+    async fn apply_command(
         &mut self,
         command: Command,
         slot: usize,
@@ -345,18 +353,25 @@ impl ChatState {
         let database = &mut self.database;
         match command.operation {
             Operation::CreateUser(user) => {
-                effects.answer(slot, self.accounts.create_user(database, &user, &entry)?);
+                effects.answer(
+                    slot,
+                    self.accounts.create_user(database, &user, &entry).await?,
+                );
             }
             Operation::CreateSession(session) => {
                 // Its answer counts the messages that were sent before it.
-                self.pending.flush(database, effects)?;
-                let outcome = self.accounts.create_session(database, &session, &entry)?;
+                self.pending.flush(database, effects).await?;
+                let outcome = self
+                    .accounts
+                    .create_session(database, &session, &entry)
+                    .await?;
                 effects.answer(slot, outcome);
             }
             Operation::InSession(authority, operation) => {
-                match self.accounts.standing(database, &authority, &entry)? {
+                match self.accounts.standing(database, &authority, &entry).await? {
                     Standing::Valid => {
-                        self.apply_in_session(&authority, operation, &entry, effects)?;
+                        self.apply_in_session(&authority, operation, &entry, effects)
+                            .await?;
                     }
                     Standing::EndedByThisRequest => effects.answer(slot, again(&operation)),
                     Standing::Void => effects.answer(slot, outcome::unauthenticated()),
@@ -367,7 +382,7 @@ impl ChatState {
     }
 
     /// Does what was asked in the name of a session that is valid.
-    fn apply_in_session(
+    async fn apply_in_session(
         &mut self,
         authority: &Authority,
         operation: SessionOperation,
@@ -378,43 +393,44 @@ impl ChatState {
         let username = || authority.username.clone();
         let change = match operation {
             SessionOperation::SendMessage(message) => {
-                let known = self.accounts.credential(database, &message.recipient)?;
                 let message = SentMessage::new(message, authority, entry);
-                return self
-                    .pending
-                    .send(database, message, known.is_some(), effects);
+                return self.apply_message(message, effects).await;
             }
             SessionOperation::ReadMessages(ids) => {
-                self.pending.flush(database, effects)?;
-                let message_ids = self.inbox_changes.read(database, authority, &ids)?;
+                self.pending.flush(database, effects).await?;
+                let message_ids = self.inbox_changes.read(database, authority, &ids).await?;
                 (!message_ids.is_empty()).then(|| Change::MessagesRead {
                     username: username(),
                     message_ids,
                 })
             }
             SessionOperation::DeleteMessages(ids) => {
-                self.pending.flush(database, effects)?;
+                self.pending.flush(database, effects).await?;
                 let message_ids = self
                     .inbox_changes
-                    .delete(database, authority, &ids, entry)?;
+                    .delete(database, authority, &ids, entry)
+                    .await?;
                 (!message_ids.is_empty()).then(|| Change::MessagesDeleted {
                     username: username(),
                     message_ids,
                 })
             }
             SessionOperation::Logout => {
-                self.accounts.logout(database, authority, entry)?;
+                self.accounts.logout(database, authority, entry).await?;
                 Some(Change::SessionEnded {
                     token_hash: authority.token_hash,
                 })
             }
             SessionOperation::DeleteUser => {
                 // Messages on their way belong to the inbox that goes.
-                self.pending.flush(database, effects)?;
-                self.accounts.delete_user(database, authority, entry)?;
+                self.pending.flush(database, effects).await?;
+                self.accounts
+                    .delete_user(database, authority, entry)
+                    .await?;
                 let deleted = (entry.commit.index, entry.now);
                 self.retention
-                    .begin_erasure(database, &authority.username, deleted)?;
+                    .begin_erasure(database, &authority.username, deleted)
+                    .await?;
                 Some(Change::AccountDeleted {
                     username: username(),
                     incarnation: authority.credential.incarnation,
@@ -423,7 +439,8 @@ impl ChatState {
             SessionOperation::ChangePassword(new) => {
                 let credential = self
                     .accounts
-                    .change_password(database, authority, &new, entry)?;
+                    .change_password(database, authority, &new, entry)
+                    .await?;
                 Some(Change::PasswordChanged {
                     username: username(),
                     credential,
@@ -438,9 +455,20 @@ impl ChatState {
         Ok(())
     }
 
-    fn commit_open(&mut self) -> Result<(), StateError> {
+    async fn apply_message(
+        &mut self,
+        sent: SentMessage,
+        effects: &mut Effects,
+    ) -> Result<(), StateError> {
+        let database = &mut self.database;
+        let recipient = self.accounts.credential(database, &sent.message.recipient);
+        let known = recipient.await?.is_some();
+        self.pending.send(database, sent, known, effects).await
+    }
+
+    async fn commit_open(&mut self) -> Result<(), StateError> {
         if self.open_rows.take().is_some() {
-            self.progress.save_and_commit(&mut self.database)?;
+            self.progress.save_and_commit(&mut self.database).await?;
             self.visible = self.progress.applied;
         }
         Ok(())

@@ -17,6 +17,7 @@ mod tests;
 
 use std::path::Path;
 
+use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 
 use chat_consensus::{ClusterId, HardState, LogIndex, Position, StorageId, Stored, Writes};
@@ -119,8 +120,8 @@ impl CommitLog {
             .row_buffer_size(ROW_BUFFER)
             .thread_name(|_| "log.db".to_owned());
         let mut database = file.open(options)?;
-        let node = NodeRow::load(&mut database)?;
-        let verified = read::verify(&mut database)?;
+        let node = block_on(NodeRow::load(&mut database))?;
+        let verified = block_on(read::verify(&mut database))?;
         if let Some(formation) = &verified.formation
             && node.cluster != Some(formation.cluster)
         {

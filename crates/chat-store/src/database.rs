@@ -1,7 +1,7 @@
-//! One SQLite file and one connection to it, for a thread that waits.
+//! One SQLite file and one connection to it.
 //!
-//! What both databases share: the version that is required, how a file is made and opened, and the
-//! way from `async` sqlx to a plain call. Knows no tables.
+//! What both databases share: the version that is required, and how a file is made, opened and
+//! closed, which blocks. Knows no tables.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ pub(crate) struct DatabaseFile {
     pub(crate) schema: &'static str,
 }
 
-/// A connection for one thread. Closed when dropped; only then is the lock released.
+/// A connection with one owner. Closed when dropped; only then is the lock released.
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Option<SqliteConnection>,
@@ -151,18 +151,21 @@ impl Database {
     }
 
     /// Runs a statement and returns how many rows it changed.
-    pub(crate) async fn run(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
+    pub(crate) async fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
         let done = query.execute(self.connection()).await?;
         Ok(done.rows_affected())
     }
 
     /// The first row, if there is one.
-    pub(crate) async fn first(&mut self, query: BoundQuery<'_>) -> sqlx::Result<Option<SqliteRow>> {
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        query: BoundQuery<'_>,
+    ) -> sqlx::Result<Option<SqliteRow>> {
         query.fetch_optional(self.connection()).await
     }
 
     /// Shows each row to `visitor` until it breaks off; few rows are in memory at a time.
-    pub(crate) async fn show<E: From<sqlx::Error>>(
+    pub(crate) async fn visit<E: From<sqlx::Error>>(
         &mut self,
         query: BoundQuery<'_>,
         mut visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
@@ -176,32 +179,9 @@ impl Database {
         Ok(())
     }
 
-    /// As [`Self::run`], for a thread that waits.
-    #[cfg(feature = "chat")]
-    pub(crate) fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
-        block_on(self.run(query))
-    }
-
-    /// The first row, if there is one.
-    pub(crate) fn fetch_optional(
-        &mut self,
-        query: BoundQuery<'_>,
-    ) -> sqlx::Result<Option<SqliteRow>> {
-        block_on(self.first(query))
-    }
-
     /// The only value of a statement that always gives one.
     pub(crate) fn fetch_integer(&mut self, sql: &'static str) -> sqlx::Result<i64> {
         block_on(sqlx::query(sql).fetch_one(self.connection()))?.try_get(0)
-    }
-
-    /// Shows each row to `visitor` until it breaks off; few rows are in memory at a time.
-    pub(crate) fn visit<E: From<sqlx::Error>>(
-        &mut self,
-        query: BoundQuery<'_>,
-        visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
-    ) -> Result<(), E> {
-        block_on(self.show(query, visitor))
     }
 
     /// Closes the file, so that an error is seen that dropping would only log.

@@ -28,16 +28,17 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// Creates an account and its first session, unless the name is taken.
-    pub(super) fn create_user(
+    pub(super) async fn create_user(
         &mut self,
         database: &mut Database,
         user: &CreateUser,
         entry: &EntryFacts,
     ) -> Result<Bytes, StateError> {
-        if self.credential(database, &user.username)?.is_some() {
+        if self.credential(database, &user.username).await?.is_some() {
             let query = sqlx::query("SELECT created_by_request FROM users WHERE username = ?");
             let row = database
-                .fetch_optional(query.bind(&user.username))?
+                .fetch_optional(query.bind(&user.username))
+                .await?
                 .ok_or(StateError::Damaged { table: "users" })?;
             let repeated = row.try_get::<&[u8], _>(0)? == entry.request;
             return Ok(if repeated {
@@ -46,7 +47,7 @@ impl Accounts {
                 outcome::username_taken()
             });
         }
-        if was_deleted(database, &user.username, &entry.request)? {
+        if was_deleted(database, &user.username, &entry.request).await? {
             // A late retry must not bring the account back (R15).
             return Ok(outcome::already_created_by_this_request());
         }
@@ -60,36 +61,41 @@ impl Accounts {
             .bind(credential.incarnation.0.cast_signed())
             .bind(credential.version.0.cast_signed())
             .bind(entry.request.to_vec());
-        database.execute(query)?;
+        database.execute(query).await?;
         remember(&mut self.credentials, user.username.clone(), credential);
         // A token that exists already can only be the same 32 random bytes, drawn twice; it stays
         // the first one's.
-        self.sessions.open(
-            database,
-            (&user.username, credential),
-            (user.token_hash, user.lifetime),
-            entry.now,
-        )?;
+        self.sessions
+            .open(
+                database,
+                (&user.username, credential),
+                (user.token_hash, user.lifetime),
+                entry.now,
+            )
+            .await?;
         Ok(outcome::created(credential))
     }
 
     /// Adds a session to an account that still is what the leader checked.
-    pub(super) fn create_session(
+    pub(super) async fn create_session(
         &mut self,
         database: &mut Database,
         session: &CreateSession,
         entry: &EntryFacts,
     ) -> Result<Bytes, StateError> {
         let credential = session.credential;
-        if self.credential(database, &session.username)? != Some(credential) {
+        if self.credential(database, &session.username).await? != Some(credential) {
             return Ok(outcome::unauthenticated());
         }
-        let opened = self.sessions.open(
-            database,
-            (&session.username, credential),
-            (session.token_hash, session.lifetime),
-            entry.now,
-        )?;
+        let opened = self
+            .sessions
+            .open(
+                database,
+                (&session.username, credential),
+                (session.token_hash, session.lifetime),
+                entry.now,
+            )
+            .await?;
         if !opened {
             return Ok(outcome::unauthenticated());
         }
@@ -97,7 +103,8 @@ impl Accounts {
             .bind(&session.username)
             .bind(credential.incarnation.0.cast_signed());
         let row = database
-            .fetch_optional(query)?
+            .fetch_optional(query)
+            .await?
             .expect("a count is always one row");
         Ok(outcome::session_created(
             row.try_get::<i64, _>(0)?.cast_unsigned(),
@@ -105,7 +112,7 @@ impl Accounts {
     }
 
     /// Whether the entry may do something in the name of that session. If it may, it uses it.
-    pub(super) fn standing(
+    pub(super) async fn standing(
         &mut self,
         database: &mut Database,
         authority: &Authority,
@@ -114,35 +121,39 @@ impl Accounts {
         let request = &entry.request;
         let standing = self
             .sessions
-            .standing(database, authority, request, entry.now)?;
+            .standing(database, authority, request, entry.now)
+            .await?;
         if standing != Standing::Valid {
             return Ok(standing);
         }
-        if self.credential(database, &authority.username)? != Some(authority.credential) {
+        if self.credential(database, &authority.username).await? != Some(authority.credential) {
             return Ok(Standing::Void);
         }
         self.sessions
-            .renew(database, &authority.token_hash, entry.now)?;
+            .renew(database, &authority.token_hash, entry.now)
+            .await?;
         Ok(Standing::Valid)
     }
 
     /// Ends a valid session.
-    pub(super) fn logout(
+    pub(super) async fn logout(
         &mut self,
         database: &mut Database,
         authority: &Authority,
         entry: &EntryFacts,
     ) -> Result<(), StateError> {
-        self.sessions.end(
-            database,
-            &authority.token_hash,
-            entry.request,
-            entry.kept_until,
-        )
+        self.sessions
+            .end(
+                database,
+                &authority.token_hash,
+                entry.request,
+                entry.kept_until,
+            )
+            .await
     }
 
     /// Sets another password, which voids all sessions, and opens the one that goes on.
-    pub(super) fn change_password(
+    pub(super) async fn change_password(
         &mut self,
         database: &mut Database,
         authority: &Authority,
@@ -161,24 +172,26 @@ impl Accounts {
         .bind(credential.version.0.cast_signed())
         .bind(entry.request.to_vec())
         .bind(&authority.username);
-        database.execute(query)?;
+        database.execute(query).await?;
         remember(
             &mut self.credentials,
             authority.username.clone(),
             credential,
         );
-        self.logout(database, authority, entry)?;
-        self.sessions.open(
-            database,
-            (&authority.username, credential),
-            (new.token_hash, new.lifetime),
-            entry.now,
-        )?;
+        self.logout(database, authority, entry).await?;
+        self.sessions
+            .open(
+                database,
+                (&authority.username, credential),
+                (new.token_hash, new.lifetime),
+                entry.now,
+            )
+            .await?;
         Ok(credential)
     }
 
     /// Removes an account, which voids all its sessions; its inbox is for the caller to erase.
-    pub(super) fn delete_user(
+    pub(super) async fn delete_user(
         &mut self,
         database: &mut Database,
         authority: &Authority,
@@ -191,15 +204,15 @@ impl Accounts {
         .bind(entry.commit.index.0.cast_signed())
         .bind(entry.now)
         .bind(&authority.username);
-        database.execute(query)?;
+        database.execute(query).await?;
         let query = sqlx::query("DELETE FROM users WHERE username = ?");
-        database.execute(query.bind(&authority.username))?;
+        database.execute(query.bind(&authority.username)).await?;
         self.credentials.remove(&authority.username);
-        self.logout(database, authority, entry)
+        self.logout(database, authority, entry).await
     }
 
     /// What the account is now; `None` when there is none.
-    pub(super) fn credential(
+    pub(super) async fn credential(
         &mut self,
         database: &mut Database,
         username: &str,
@@ -209,7 +222,7 @@ impl Accounts {
         }
         let query =
             sqlx::query("SELECT incarnation, credential_version FROM users WHERE username = ?");
-        let Some(row) = database.fetch_optional(query.bind(username))? else {
+        let Some(row) = database.fetch_optional(query.bind(username)).await? else {
             return Ok(None);
         };
         let credential = credential_at(&row, 0)?;
@@ -223,7 +236,7 @@ impl Accounts {
     }
 }
 
-fn was_deleted(
+async fn was_deleted(
     database: &mut Database,
     username: &str,
     request: &RequestId,
@@ -232,7 +245,7 @@ fn was_deleted(
         sqlx::query("SELECT 1 FROM former_accounts WHERE username = ? AND created_by_request = ?")
             .bind(username)
             .bind(request.as_slice());
-    Ok(database.fetch_optional(query)?.is_some())
+    Ok(database.fetch_optional(query).await?.is_some())
 }
 
 pub(super) fn remember<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {

@@ -48,7 +48,7 @@ impl InboxChanges {
     }
 
     /// Marks those of `ids` as read that are in the inbox and unread; returns them.
-    pub(super) fn read(
+    pub(super) async fn read(
         &self,
         database: &mut Database,
         owner: &Authority,
@@ -60,10 +60,11 @@ impl InboxChanges {
                 .bind(owner.credential.incarnation.0.cast_signed());
             with_ids(query, chunk)
         })
+        .await
     }
 
     /// Deletes those of `ids` that are in the inbox; returns them.
-    pub(super) fn delete(
+    pub(super) async fn delete(
         &self,
         database: &mut Database,
         owner: &Authority,
@@ -78,12 +79,13 @@ impl InboxChanges {
                 .bind(owner.credential.incarnation.0.cast_signed());
             with_ids(query, chunk)
         })
+        .await
     }
 }
 
 /// Deletes up to `limit` messages of the inbox of the account that ended with the commit `deleted`.
 /// Returns how many those were.
-pub(super) fn erase(
+pub(super) async fn erase(
     database: &mut Database,
     username: &str,
     (deleted, deleted_at): (LogIndex, i64),
@@ -94,7 +96,7 @@ pub(super) fn erase(
         .bind(deleted_at)
         .bind(username)
         .bind(limit);
-    Ok(database.execute(query)?)
+    Ok(database.execute(query).await?)
 }
 
 pub(super) fn read_sql(count: usize) -> String {
@@ -111,17 +113,19 @@ fn with_ids<'q>(query: BoundQuery<'q>, ids: &'q [String]) -> BoundQuery<'q> {
 
 /// Runs the statement for all of `ids` and returns those that it changed, in the order of their
 /// commits: SQLite returns them in any.
-fn change<'q>(
+async fn change<'q>(
     database: &mut Database,
     ids: &'q [String],
     statement: impl Fn(&'q [String]) -> BoundQuery<'q>,
 ) -> Result<Vec<String>, StateError> {
     let mut changed = Vec::new();
     for chunk in ids.chunks(ROWS_MAX) {
-        database.visit::<StateError>(statement(chunk), |row| {
-            changed.push((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?));
-            Ok(ControlFlow::Continue(()))
-        })?;
+        database
+            .visit::<StateError>(statement(chunk), |row| {
+                changed.push((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?));
+                Ok(ControlFlow::Continue(()))
+            })
+            .await?;
     }
     changed.sort_unstable();
     Ok(changed.into_iter().map(|(_, id)| id).collect())

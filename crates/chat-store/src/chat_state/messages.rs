@@ -66,7 +66,7 @@ impl PendingMessages {
     ///
     /// A retry gets the first answer even when its recipient is gone since, so whether the id was
     /// used comes before whether the recipient is known.
-    pub(super) fn send(
+    pub(super) async fn send(
         &mut self,
         database: &mut Database,
         sent: SentMessage,
@@ -74,14 +74,14 @@ impl PendingMessages {
         effects: &mut Effects,
     ) -> Result<(), StateError> {
         if self.ids.contains(&sent.message.id) || self.messages.len() == ROWS_MAX {
-            self.flush(database, effects)?;
+            self.flush(database, effects).await?;
         }
         if recipient_is_known {
             // It may have been sent before: `flush` finds out.
             self.ids.insert(sent.message.id.clone());
             self.messages.push(sent);
         } else {
-            let answer = first_sending(database, &sent)?;
+            let answer = first_sending(database, &sent).await?;
             effects.answer(
                 sent.slot,
                 answer.unwrap_or_else(outcome::recipient_not_found),
@@ -91,7 +91,7 @@ impl PendingMessages {
     }
 
     /// Puts the messages into the table and settles their outcomes.
-    pub(super) fn flush(
+    pub(super) async fn flush(
         &mut self,
         database: &mut Database,
         effects: &mut Effects,
@@ -100,11 +100,11 @@ impl PendingMessages {
             return Ok(());
         };
         let range = (first.message.commit.index, last.message.commit.index);
-        let inserted = self.insert(database)?;
+        let inserted = self.insert(database).await?;
         let stored = if inserted == self.messages.len() {
             None
         } else {
-            Some(stored_in(database, range)?)
+            Some(stored_in(database, range).await?)
         };
         self.ids.clear();
         for sent in self.messages.drain(..) {
@@ -118,7 +118,7 @@ impl PendingMessages {
                 let (slot, commit) = (*slot, message.commit);
                 effects.report(slot, commit, Change::MessageStored(sent.message));
             } else {
-                let answer = first_sending(database, &sent)?;
+                let answer = first_sending(database, &sent).await?;
                 let answer = answer.ok_or(StateError::Damaged { table: "messages" })?;
                 effects.answer(*slot, answer);
             }
@@ -127,7 +127,7 @@ impl PendingMessages {
     }
 
     /// Inserts all of them whose ids are new and returns how many those were.
-    fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
+    async fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
         let mut query = sqlx::query(self.insert.for_count(self.messages.len()));
         for SentMessage { message, .. } in &self.messages {
             query = query
@@ -139,13 +139,13 @@ impl PendingMessages {
                 .bind(&message.body)
                 .bind(message.timestamp);
         }
-        let inserted = database.execute(query)?;
+        let inserted = database.execute(query).await?;
         Ok(usize::try_from(inserted).expect("no more rows than were bound"))
     }
 }
 
 /// The commits between `first` and `last` that are in the table.
-fn stored_in(
+async fn stored_in(
     database: &mut Database,
     (first, last): (LogIndex, LogIndex),
 ) -> Result<HashSet<LogIndex>, StateError> {
@@ -153,22 +153,27 @@ fn stored_in(
         .bind(first.0.cast_signed())
         .bind(last.0.cast_signed());
     let mut stored = HashSet::new();
-    database.visit::<StateError>(query, |row| {
-        stored.insert(LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()));
-        Ok(std::ops::ControlFlow::Continue(()))
-    })?;
+    database
+        .visit::<StateError>(query, |row| {
+            stored.insert(LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()));
+            Ok(std::ops::ControlFlow::Continue(()))
+        })
+        .await?;
     Ok(stored)
 }
 
 /// What a message of this id was answered when it was first sent: that answer again to the same
 /// message, and a refusal to another one. `None` if the id is new.
-fn first_sending(database: &mut Database, sent: &SentMessage) -> Result<Option<Bytes>, StateError> {
+async fn first_sending(
+    database: &mut Database,
+    sent: &SentMessage,
+) -> Result<Option<Bytes>, StateError> {
     let message = &sent.message;
     let query = sqlx::query(
         "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term \
          FROM messages WHERE id = ?",
     );
-    let Some(row) = database.fetch_optional(query.bind(&message.id))? else {
+    let Some(row) = database.fetch_optional(query.bind(&message.id)).await? else {
         return Ok(None);
     };
     let commit = Position {

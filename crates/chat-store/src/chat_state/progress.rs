@@ -15,10 +15,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn load(database: &mut Database) -> Result<Self, StateError> {
+    pub(super) async fn load(database: &mut Database) -> Result<Self, StateError> {
         let query = sqlx::query("SELECT applied_index, applied_term, last_timestamp FROM progress");
         let row = database
-            .fetch_optional(query)?
+            .fetch_optional(query)
+            .await?
             .ok_or(StateError::Damaged { table: "progress" })?;
         Ok(Self {
             applied: Position {
@@ -60,7 +61,7 @@ impl Progress {
     }
 
     /// Ends the open transaction, with this in it.
-    pub(super) fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
+    pub(super) async fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
         // Two statements in one text are one round trip.
         let query = sqlx::query(
             "UPDATE progress SET applied_index = ?, applied_term = ?, last_timestamp = ? \
@@ -70,7 +71,7 @@ impl Progress {
             .bind(self.applied.index.0.cast_signed())
             .bind(self.applied.term.0.cast_signed())
             .bind(self.last_timestamp);
-        database.execute(query)?;
+        database.execute(query).await?;
         Ok(())
     }
 }

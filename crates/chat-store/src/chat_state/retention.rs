@@ -47,50 +47,50 @@ impl Retention {
     }
 
     /// Removes what has been kept for long enough at the entry at `index`, at `now` seconds.
-    pub(super) fn clean_up(
+    pub(super) async fn clean_up(
         &self,
         database: &mut Database,
         accounts: &mut Accounts,
         index: LogIndex,
         now: i64,
     ) -> Result<(), StateError> {
-        self.expire_sessions(database, accounts, now)?;
-        self.continue_erasure(database)?;
+        self.expire_sessions(database, accounts, now).await?;
+        self.continue_erasure(database).await?;
         for (old, remove) in [
             (OLD_TOMBSTONES, REMOVE_TOMBSTONES),
             (OLD_FORMER_ACCOUNTS, REMOVE_FORMER_ACCOUNTS),
         ] {
-            if let Some(last) = self.last_old(database, old, index, now)? {
+            if let Some(last) = self.last_old(database, old, index, now).await? {
                 let query = sqlx::query(remove).bind(last).bind(self.rows_max);
-                database.execute(query)?;
+                database.execute(query).await?;
             }
         }
         Ok(())
     }
 
     /// Begins to erase the inbox of the account that has ended with the commit `deleted`.
-    pub(super) fn begin_erasure(
+    pub(super) async fn begin_erasure(
         &self,
         database: &mut Database,
         username: &str,
         (deleted, deleted_at): (LogIndex, i64),
     ) -> Result<(), StateError> {
         let limit = self.erased_at_once_max;
-        if erase(database, username, (deleted, deleted_at), limit)? == u64::from(limit) {
+        if erase(database, username, (deleted, deleted_at), limit).await? == u64::from(limit) {
             let query = sqlx::query("INSERT INTO erasures VALUES (?, ?, ?)")
                 .bind(deleted.0.cast_signed())
                 .bind(deleted_at)
                 .bind(username);
-            database.execute(query)?;
+            database.execute(query).await?;
         }
         Ok(())
     }
 
-    fn continue_erasure(&self, database: &mut Database) -> Result<(), StateError> {
+    async fn continue_erasure(&self, database: &mut Database) -> Result<(), StateError> {
         let query = sqlx::query(
             "SELECT deleted, deleted_at, username FROM erasures ORDER BY deleted LIMIT 1",
         );
-        let Some(row) = database.fetch_optional(query)? else {
+        let Some(row) = database.fetch_optional(query).await? else {
             return Ok(());
         };
         let deleted = LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned());
@@ -100,34 +100,39 @@ impl Retention {
             username,
             (deleted, row.try_get(1)?),
             self.rows_max,
-        )?;
+        )
+        .await?;
         if erased < u64::from(self.rows_max) {
             let query = sqlx::query("DELETE FROM erasures WHERE deleted = ?");
-            database.execute(query.bind(deleted.0.cast_signed()))?;
+            database
+                .execute(query.bind(deleted.0.cast_signed()))
+                .await?;
         }
         Ok(())
     }
 
-    fn expire_sessions(
+    async fn expire_sessions(
         &self,
         database: &mut Database,
         accounts: &mut Accounts,
         now: i64,
     ) -> Result<(), StateError> {
         let query = sqlx::query(EXPIRE_SESSIONS).bind(now).bind(self.rows_max);
-        database.visit::<StateError>(query, |row| {
-            let token_hash = TokenHash::try_from(row.try_get::<&[u8], _>(0)?);
-            let Ok(token_hash) = token_hash else {
-                return Err(StateError::Damaged { table: "sessions" });
-            };
-            accounts.sessions_mut().forget(&token_hash);
-            Ok(ControlFlow::Continue(()))
-        })
+        database
+            .visit::<StateError>(query, |row| {
+                let token_hash = TokenHash::try_from(row.try_get::<&[u8], _>(0)?);
+                let Ok(token_hash) = token_hash else {
+                    return Err(StateError::Damaged { table: "sessions" });
+                };
+                accounts.sessions_mut().forget(&token_hash);
+                Ok(ControlFlow::Continue(()))
+            })
+            .await
     }
 
     /// Of the oldest rows that `old` lists with the commit and the time that ended them, the last
     /// commit that is long enough ago. Both grow together, so the first that is too young ends it.
-    fn last_old(
+    async fn last_old(
         &self,
         database: &mut Database,
         old: &'static str,
@@ -141,13 +146,15 @@ impl Retention {
         let query = sqlx::query(old)
             .bind(before.cast_signed())
             .bind(self.rows_max);
-        database.visit::<StateError>(query, |row| {
-            if row.try_get::<i64, _>(1)? > now.saturating_sub(self.seconds) {
-                return Ok(ControlFlow::Break(()));
-            }
-            last = Some(row.try_get(0)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
+        database
+            .visit::<StateError>(query, |row| {
+                if row.try_get::<i64, _>(1)? > now.saturating_sub(self.seconds) {
+                    return Ok(ControlFlow::Break(()));
+                }
+                last = Some(row.try_get(0)?);
+                Ok(ControlFlow::Continue(()))
+            })
+            .await?;
         Ok(last)
     }
 }

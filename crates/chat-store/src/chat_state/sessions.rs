@@ -48,14 +48,14 @@ struct SessionRow {
 
 impl Sessions {
     /// Adds a session, unless its token exists: then whether it is the same one, proposed twice.
-    pub(super) fn open(
+    pub(super) async fn open(
         &mut self,
         database: &mut Database,
         (username, credential): (&str, Credential),
         (token_hash, lifetime): (TokenHash, Lifetime),
         now: i64,
     ) -> Result<bool, StateError> {
-        if let Some(existing) = self.find(database, &token_hash)? {
+        if let Some(existing) = self.find(database, &token_hash).await? {
             return Ok(existing.username == username && existing.credential == credential);
         }
         let ends = now.saturating_add(lifetime.absolute_seconds.into());
@@ -78,20 +78,20 @@ impl Sessions {
             .bind(row.ends)
             .bind(row.last_used)
             .bind(row.expires);
-        database.execute(query)?;
+        database.execute(query).await?;
         remember(&mut self.known, token_hash, row);
         Ok(true)
     }
 
     /// What the session is worth to `request`, as far as the session itself goes.
-    pub(super) fn standing(
+    pub(super) async fn standing(
         &mut self,
         database: &mut Database,
         authority: &Authority,
         request: &RequestId,
         now: i64,
     ) -> Result<Standing, StateError> {
-        let Some(row) = self.find(database, &authority.token_hash)? else {
+        let Some(row) = self.find(database, &authority.token_hash).await? else {
             return Ok(Standing::Void);
         };
         if row.username != authority.username || row.credential != authority.credential {
@@ -105,13 +105,13 @@ impl Sessions {
     }
 
     /// A valid session is used.
-    pub(super) fn renew(
+    pub(super) async fn renew(
         &mut self,
         database: &mut Database,
         token_hash: &TokenHash,
         now: i64,
     ) -> Result<(), StateError> {
-        let row = self.find(database, token_hash)?;
+        let row = self.find(database, token_hash).await?;
         let row = row.expect("only a session that was found is renewed");
         if now < renewal_due(row.last_used, row.idle_seconds) {
             return Ok(());
@@ -123,12 +123,12 @@ impl Sessions {
                 .bind(row.last_used)
                 .bind(row.expires)
                 .bind(token_hash.as_slice());
-        database.execute(query)?;
+        database.execute(query).await?;
         Ok(())
     }
 
     /// `request` ends a valid session; its row is kept until `kept_until`.
-    pub(super) fn end(
+    pub(super) async fn end(
         &mut self,
         database: &mut Database,
         token_hash: &TokenHash,
@@ -140,7 +140,7 @@ impl Sessions {
                 .bind(request.to_vec())
                 .bind(kept_until)
                 .bind(token_hash.as_slice());
-        database.execute(query)?;
+        database.execute(query).await?;
         self.known.remove(token_hash);
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Sessions {
         self.known.remove(token_hash);
     }
 
-    fn find(
+    async fn find(
         &mut self,
         database: &mut Database,
         token_hash: &TokenHash,
@@ -160,7 +160,10 @@ impl Sessions {
                 "SELECT username, incarnation, credential_version, idle_seconds, ends, last_used, \
                  expires, ended_by FROM sessions WHERE token_hash = ?",
             );
-            let Some(row) = database.fetch_optional(query.bind(token_hash.as_slice()))? else {
+            let Some(row) = database
+                .fetch_optional(query.bind(token_hash.as_slice()))
+                .await?
+            else {
                 return Ok(None);
             };
             let ended_by: Option<&[u8]> = row.try_get(7)?;

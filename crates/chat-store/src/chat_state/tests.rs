@@ -73,7 +73,7 @@ impl Chat {
             .zip(first..)
             .map(|(command, index)| entry(index, command))
             .collect();
-        self.state.apply(&entries).unwrap().outcomes
+        block_on(self.state.apply(&entries)).unwrap().outcomes
     }
 
     fn reopen(&mut self) {

@@ -12,12 +12,13 @@ use super::{LogError, NodeRow};
 use crate::database::Database;
 
 impl NodeRow {
-    pub(super) fn load(database: &mut Database) -> Result<Self, LogError> {
+    pub(super) async fn load(database: &mut Database) -> Result<Self, LogError> {
         let query = sqlx::query(
             "SELECT storage, cluster, start_counter, term, vote_node, vote_storage, digest FROM node",
         );
         let row = database
-            .fetch_optional(query)?
+            .fetch_optional(query)
+            .await?
             .ok_or(LogError::NodeRowDamaged)?;
         let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
         let vote = match row.try_get::<Option<i64>, _>(4)? {
@@ -60,7 +61,7 @@ impl NodeRow {
         .bind(vote.map(|vote| vote.node.0.cast_signed()))
         .bind(vote.map(|vote| vote.storage.0.to_be_bytes().to_vec()))
         .bind(self.digest().to_vec());
-        let changed = database.run(query).await?;
+        let changed = database.execute(query).await?;
         assert_eq!(changed, 1, "the schema made the row");
         Ok(())
     }

@@ -51,7 +51,7 @@ impl CommitLog {
                WHERE "index" > ? AND "index" <= ? ORDER BY "index""#,
         );
         let query = query.bind(after.0.cast_signed()).bind(last.0.cast_signed());
-        let visited = self.database.show::<LogError>(query, |row| {
+        let visited = self.database.visit::<LogError>(query, |row| {
             let row = VerifiedRow::check(row, previous, chain)?;
             bytes += row.payload.len();
             if bytes > bytes_max && !entries.is_empty() {
@@ -85,7 +85,7 @@ impl CommitLog {
         let query = sqlx::query(r#"SELECT term, chain FROM commits WHERE "index" = ?"#);
         let row = self
             .database
-            .first(query.bind(index.0.cast_signed()))
+            .fetch_optional(query.bind(index.0.cast_signed()))
             .await?
             .ok_or(LogError::MissingEntry { index })?;
         let term = Term(row.try_get::<i64, _>(0)?.cast_unsigned());
@@ -98,7 +98,7 @@ impl CommitLog {
 }
 
 /// Reads and checks the whole log, of which only some rows are in memory at a time.
-pub(super) fn verify(database: &mut Database) -> Result<VerifiedLog, LogError> {
+pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogError> {
     let mut log = VerifiedLog {
         formation: None,
         last: Position::ZERO,
@@ -107,7 +107,7 @@ pub(super) fn verify(database: &mut Database) -> Result<VerifiedLog, LogError> {
     };
     let query =
         sqlx::query(r#"SELECT "index", term, kind, payload, chain FROM commits ORDER BY "index""#);
-    database.visit::<LogError>(query, |row| {
+    let visited = database.visit::<LogError>(query, |row| {
         let row = VerifiedRow::check(row, log.last, log.last_chain)?;
         if row.position.index == LogIndex(1)
             && let Payload::Formation(formation) = row.to_entry()?.payload
@@ -126,7 +126,8 @@ pub(super) fn verify(database: &mut Database) -> Result<VerifiedLog, LogError> {
         }
         (log.last, log.last_chain) = (row.position, row.chain);
         Ok(ControlFlow::Continue(()))
-    })?;
+    });
+    visited.await?;
     Ok(log)
 }
 

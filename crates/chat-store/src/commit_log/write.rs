@@ -34,7 +34,9 @@ impl CommitLog {
             + writes.entries.len().div_ceil(ROWS_MAX);
         // One statement is a transaction of its own: two round trips less.
         if statements > 1 {
-            self.database.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+            self.database
+                .execute(sqlx::query("BEGIN IMMEDIATE"))
+                .await?;
         }
         if node != self.node {
             node.save(&mut self.database).await?;
@@ -47,7 +49,7 @@ impl CommitLog {
             self.append(entries).await?;
         }
         if statements > 1 {
-            self.database.run(sqlx::query("COMMIT")).await?;
+            self.database.execute(sqlx::query("COMMIT")).await?;
         }
         Ok(())
     }
@@ -55,7 +57,9 @@ impl CommitLog {
     async fn truncate(&mut self, index: LogIndex) -> Result<(), LogError> {
         let (position, chain) = self.link_at(index).await?;
         let query = sqlx::query(r#"DELETE FROM commits WHERE "index" > ?"#);
-        self.database.run(query.bind(index.0.cast_signed())).await?;
+        self.database
+            .execute(query.bind(index.0.cast_signed()))
+            .await?;
         self.last = position;
         self.last_chain = chain;
         Ok(())
@@ -73,7 +77,7 @@ impl CommitLog {
                 .bind(payload.into_owned())
                 .bind(self.last_chain.0.to_vec());
         }
-        self.database.run(query).await?;
+        self.database.execute(query).await?;
         Ok(())
     }
 

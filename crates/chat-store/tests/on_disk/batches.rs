@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chat_store::{AppliedEntry, ChatState, LogIndex, Term};
+use futures::executor::block_on;
 
 use crate::history::{USERS, create_user, random_command};
 use crate::tables::dump;
@@ -30,10 +31,10 @@ fn run(batch_max: usize, restarts: bool) -> (Vec<Bytes>, String) {
     let mut rest = history.as_slice();
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(random.usize(1..=batch_max).min(rest.len()));
-        outcomes.extend(state.apply(batch).unwrap().outcomes);
+        outcomes.extend(block_on(state.apply(batch)).unwrap().outcomes);
         rest = after;
         if restarts && random.bool() {
-            state.commit().unwrap();
+            block_on(state.commit()).unwrap();
         }
         if restarts && random.u8(0..20) == 0 {
             state.close().unwrap();

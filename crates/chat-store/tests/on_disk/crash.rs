@@ -234,16 +234,12 @@ fn check_state(directory: &Path, script: &Script, committed: usize) {
     let (mut state, _) = ChatState::open(directory).unwrap();
     let applied = usize::try_from(state.applied_index().0).unwrap();
     assert!(applied <= committed, "{applied} {committed}");
-    state
-        .apply(&applied_entries(&script.entries[applied..committed]))
-        .unwrap();
+    block_on(state.apply(&applied_entries(&script.entries[applied..committed]))).unwrap();
     state.close().unwrap();
 
     let other = tempfile::tempdir().unwrap();
     let (mut rebuilt, _) = ChatState::open(other.path()).unwrap();
-    rebuilt
-        .apply(&applied_entries(&script.entries[..committed]))
-        .unwrap();
+    block_on(rebuilt.apply(&applied_entries(&script.entries[..committed]))).unwrap();
     rebuilt.close().unwrap();
     assert!(dump(directory) == dump(other.path()));
 }
@@ -283,9 +279,9 @@ fn child_writes_until_it_is_killed() {
         let applied = state.applied_index();
         let committed = LogIndex(script.committed as u64);
         let entries = block_on(log.read(applied, committed, usize::MAX)).unwrap();
-        state.apply(&applied_entries(&entries)).unwrap();
+        block_on(state.apply(&applied_entries(&entries))).unwrap();
         if script.batches.is_multiple_of(3) {
-            state.commit().unwrap();
+            block_on(state.commit()).unwrap();
         }
     }
 }

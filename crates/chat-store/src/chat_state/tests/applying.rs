@@ -1,6 +1,7 @@
 //! What comes of commands, and of repeating them.
 
 use super::*;
+use futures::executor::block_on;
 
 #[test]
 fn a_name_belongs_to_the_request_that_created_it() {
@@ -145,7 +146,7 @@ fn a_retry_is_answered_even_when_the_recipient_or_the_text_is_gone() {
         ann_sends("m1", "bob", "hello"),
         ann_sends("m2", "ann", "to myself"),
     ]);
-    chat.state.commit().unwrap();
+    block_on(chat.state.commit()).unwrap();
     tamper(
         chat.directory.path(),
         "DELETE FROM users WHERE username = 'bob'; \
@@ -209,7 +210,7 @@ fn an_entry_without_a_command_only_moves_on() {
         term: Term(4),
         command: None,
     };
-    let applied = chat.state.apply(&[empty(1), empty(2)]).unwrap();
+    let applied = block_on(chat.state.apply(&[empty(1), empty(2)])).unwrap();
     assert_eq!(applied.outcomes, [Bytes::new(), Bytes::new()]);
     assert_eq!(chat.state.applied(), Position::new(2, 4));
     chat.reopen();
@@ -227,17 +228,20 @@ fn what_is_no_command_stops_the_node() {
             command: Some(Bytes::copy_from_slice(command)),
         };
         let entries = [entry(1, &user.encode_to_vec()), entry(2, &bytes)];
-        let error = chat.state.apply(&entries).unwrap_err();
+        let error = block_on(chat.state.apply(&entries)).unwrap_err();
         let StateError::InvalidCommand { index, source } = error else {
             panic!("{error:?}");
         };
         assert_eq!(index, LogIndex(2));
         expected.assert_eq(&source.to_string());
         assert!(matches!(
-            chat.state.apply(&entries),
+            block_on(chat.state.apply(&entries)),
             Err(StateError::Poisoned)
         ));
-        assert!(matches!(chat.state.commit(), Err(StateError::Poisoned)));
+        assert!(matches!(
+            block_on(chat.state.commit()),
+            Err(StateError::Poisoned)
+        ));
     };
     check(vec![0xff], expect!["it cannot be decoded"]);
     check(Vec::new(), expect!["its operation is unknown"]);
@@ -266,7 +270,7 @@ fn what_is_no_command_stops_the_node() {
 #[should_panic(expected = "entries are applied in order")]
 fn a_skipped_entry_is_a_broken_invariant() {
     let mut chat = Chat::new();
-    chat.state.apply(&[entry(2, &create_user("ann", 1))]).ok();
+    block_on(chat.state.apply(&[entry(2, &create_user("ann", 1))])).ok();
 }
 
 #[test]
@@ -294,14 +298,14 @@ fn what_was_not_committed_is_applied_again() {
         entry(3, &ann_sends("m2", "ann", "x")),
     ];
     let (mut state, _) = ChatState::open(directory.path()).unwrap();
-    state.apply(&entries[..1]).unwrap();
-    state.commit().unwrap();
-    let first = state.apply(&entries[1..]).unwrap();
+    block_on(state.apply(&entries[..1])).unwrap();
+    block_on(state.commit()).unwrap();
+    let first = block_on(state.apply(&entries[1..])).unwrap();
     drop(state);
     let (mut state, _) = ChatState::open(directory.path()).unwrap();
     assert_eq!(state.applied_index(), LogIndex(1));
     assert_eq!(state.visible_index(), LogIndex(1));
-    assert_eq!(state.apply(&entries[1..]).unwrap(), first);
+    assert_eq!(block_on(state.apply(&entries[1..])).unwrap(), first);
 }
 
 #[test]
@@ -313,9 +317,9 @@ fn a_long_transaction_is_committed_by_itself() {
         command: None,
     };
     let entries: Vec<_> = (1..=2048).map(empty).collect();
-    chat.state.apply(&entries[..2047]).unwrap();
+    block_on(chat.state.apply(&entries[..2047])).unwrap();
     assert_eq!(chat.state.visible_index(), LogIndex(0));
-    chat.state.apply(&entries[2047..]).unwrap();
+    block_on(chat.state.apply(&entries[2047..])).unwrap();
     assert_eq!(chat.state.visible_index(), LogIndex(2048));
 }
 
@@ -330,7 +334,7 @@ fn what_was_stored_is_reported_once() {
         ann_sends("m3", "ann", "to myself"),
     ];
     let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();
-    let events = chat.state.apply(&entries).unwrap().events;
+    let events = block_on(chat.state.apply(&entries)).unwrap().events;
     let message = |id: &str, recipient: &str, body: &str, index| Message {
         id: id.to_owned(),
         sender: "ann".to_owned(),

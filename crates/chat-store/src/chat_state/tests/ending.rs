@@ -4,6 +4,7 @@ use super::reading::plan;
 use super::*;
 use crate::chat_state::inbox_changes::{ERASE, delete_sql, read_sql};
 use crate::chat_state::retention::{EXPIRE_SESSIONS, OLD_TOMBSTONES, REMOVE_TOMBSTONES, Retention};
+use futures::executor::block_on;
 
 fn session(username: &str, commit: u64, token: u8) -> Option<proto::Session> {
     Some(proto::Session {
@@ -152,7 +153,7 @@ fn advance(chat: &mut Chat, index: u64) {
             command: None,
         })
         .collect();
-    chat.state.apply(&entries).unwrap();
+    block_on(chat.state.apply(&entries)).unwrap();
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_large_inbox_is_erased_in_parts_and_never_seen_again() {
 
 /// How many messages still have their text.
 fn texts_left(chat: &mut Chat) -> i64 {
-    chat.state.commit().unwrap();
+    block_on(chat.state.commit()).unwrap();
     block_on(async {
         let file = chat.directory.path().join("state.db");
         let options = SqliteConnectOptions::new().filename(file);
@@ -206,7 +207,7 @@ fn texts_left(chat: &mut Chat) -> i64 {
 #[test]
 fn changes_follow_an_index() {
     let mut chat = Chat::with_ann_and_bob();
-    chat.state.commit().unwrap();
+    block_on(chat.state.commit()).unwrap();
     let check = |sql: String, index: &str| {
         let plan = plan(chat.directory.path(), &sql);
         assert!(plan.contains(index), "{sql}\n{plan}");
@@ -254,7 +255,7 @@ fn reading_and_deleting_are_reported_in_the_order_of_the_log() {
         delete(2000.0, &ids),
     ];
     let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();
-    let events = chat.state.apply(&entries).unwrap().events;
+    let events = block_on(chat.state.apply(&entries)).unwrap().events;
     let (username, message_ids) = ("ann".to_owned(), vec!["m3".to_owned(), "m1".to_owned()]);
     let expected = [
         Event {

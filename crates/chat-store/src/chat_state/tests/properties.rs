@@ -1,6 +1,7 @@
 //! R15, R16: whatever commands come, repeated, doubled and out of order, two replicas that cut them
 //! into different batches hold the same rows, and answer and report what the oracle does.
 
+use futures::executor::block_on;
 use std::collections::BTreeMap;
 
 use super::oracle::Oracle;
@@ -198,7 +199,7 @@ fn replay(entries: &[AppliedEntry], seed: u64) -> Replica {
     let mut rest = entries;
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(random.usize(1..=90).min(rest.len()));
-        let applied = state.apply(batch).unwrap();
+        let applied = block_on(state.apply(batch)).unwrap();
         outcomes.extend(applied.outcomes.iter().map(|outcome| show(outcome)));
         events.extend(applied.events);
         rest = after;

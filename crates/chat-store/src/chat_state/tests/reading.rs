@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chat_state::queries;
+use futures::executor::block_on;
 
 #[tokio::test]
 async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
@@ -10,15 +11,24 @@ async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
     assert_eq!(reader.applied_index().await.unwrap(), LogIndex(0));
     let mut chat = on_own_thread(move || {
         assert_eq!(chat.state.visible_index(), LogIndex(0));
-        assert_eq!(chat.state.commit_through(LogIndex(9)).unwrap(), LogIndex(2));
+        assert_eq!(
+            block_on(chat.state.commit_through(LogIndex(9))).unwrap(),
+            LogIndex(2)
+        );
         chat
     })
     .await;
     let mut before = reader.begin().await.unwrap();
     let chat = on_own_thread(move || {
         chat.apply(&[ann_sends("m1", "bob", "hello")]);
-        assert_eq!(chat.state.commit_through(LogIndex(2)).unwrap(), LogIndex(2));
-        assert_eq!(chat.state.commit_through(LogIndex(3)).unwrap(), LogIndex(3));
+        assert_eq!(
+            block_on(chat.state.commit_through(LogIndex(2))).unwrap(),
+            LogIndex(2)
+        );
+        assert_eq!(
+            block_on(chat.state.commit_through(LogIndex(3))).unwrap(),
+            LogIndex(3)
+        );
         chat
     })
     .await;
@@ -42,7 +52,7 @@ async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
 async fn accounts_and_sessions_are_found() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
-        chat.state.commit().unwrap();
+        block_on(chat.state.commit()).unwrap();
         chat
     })
     .await;
@@ -90,7 +100,7 @@ async fn an_inbox_is_paged_in_the_order_of_the_log() {
             .collect();
         chat.apply(&sends);
         chat.apply(&[send(2, "bob", "another's", "ann", "x")]);
-        chat.state.commit().unwrap();
+        block_on(chat.state.commit()).unwrap();
         tamper(
             chat.directory.path(),
             "UPDATE messages SET read = 1 WHERE id IN ('m4', 'm7', 'm8', 'm11'); \
@@ -159,7 +169,7 @@ async fn a_page_ends_at_500_messages_or_a_mebibyte() {
             .collect();
         chat.apply(&small);
         chat.apply(&large);
-        chat.state.commit().unwrap();
+        block_on(chat.state.commit()).unwrap();
         chat
     })
     .await;
@@ -185,7 +195,7 @@ async fn names_are_found_by_pattern_in_order() {
             create_user("ängström", 5),
             create_user(&format!("~{}x", "a".repeat(62)), 6),
         ]);
-        chat.state.commit().unwrap();
+        block_on(chat.state.commit()).unwrap();
         chat
     })
     .await;
@@ -216,7 +226,7 @@ async fn names_are_found_by_pattern_in_order() {
 #[test]
 fn inbox_queries_follow_the_index() {
     let mut chat = Chat::with_ann_and_bob();
-    chat.state.commit().unwrap();
+    block_on(chat.state.commit()).unwrap();
     for flags in 0..4 {
         let query = InboxQuery {
             unread_only: flags & 1 != 0,
