@@ -41,6 +41,11 @@ struct Arguments {
     reset: bool,
 }
 
+/// Requests allocate and free much that is small, on one thread and then another: with the system's
+/// allocator that took a quarter of the processor time of a loaded node.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| LOG_FILTER.into());
