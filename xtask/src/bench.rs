@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+mod etcd;
 mod failover;
 mod throughput;
 
@@ -20,7 +21,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
-    /// How many sends are acknowledged a second, how fast, and what one costs (the default).
+    /// How many sends and reads are answered a second, how fast, and what one costs (the default).
     Throughput,
     /// How long clients wait when the leader is killed.
     Failover {

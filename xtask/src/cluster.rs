@@ -31,6 +31,7 @@ mod status;
 mod supervisor;
 mod up;
 
+pub(crate) use process_identity::ProcessIdentity;
 pub(crate) use session::Session;
 
 /// Where a cluster lives when nothing else is said.

@@ -1,43 +1,101 @@
-//! How many sends are acknowledged a second, with how much patience, and for how much processor
-//! time of all nodes together.
+//! What sends and reads cost and how fast they are answered, for a growing number of clients; and
+//! where etcd is installed, what the same load costs there.
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::Deserialize;
 
+use super::etcd::Etcd;
 use super::print_circumstances;
 use crate::cluster::Session;
 use crate::workspace;
 
-/// Many clients show what a send costs, one shows how fast it can be.
-const CLIENTS: [&str; 2] = ["256", "1"];
+const CLIENTS: [&str; 4] = ["1", "16", "64", "256"];
+const SECONDS: &str = "10";
+const BODY_BYTES: &str = "100";
+
+/// What a load printed.
+#[derive(Debug, Deserialize)]
+struct Figures {
+    per_second: f64,
+    p50_us: u64,
+    p99_us: u64,
+    /// Processor time of all nodes for each request, in microseconds.
+    server_cpu_us: Option<f64>,
+    #[serde(default)]
+    failed: u64,
+}
 
 pub(super) fn run(root: &Path) -> Result<()> {
-    let folder = workspace::target_directory(root).join("bench/throughput");
-    let session = Session::start(root, folder, 3)?;
-    for clients in CLIENTS {
-        println!("\n{clients} clients");
-        let before = session.processor_time()?;
-        let mut bench = Command::new(session.program("chat"));
-        bench.args([
-            "bench",
-            "--clients",
-            clients,
-            "--seconds",
-            "10",
-            "--body",
-            "100",
-            "--config",
-        ]);
-        workspace::run(bench.arg(session.client_config()))?;
-        let used = session.processor_time()? - before;
-        println!(
-            "processor time of all nodes: {:.2} s, sign-up included",
-            used.as_secs_f64()
-        );
+    // `chat` finds the nodes' processes through the folder `.cluster` where it is started.
+    let stage = workspace::target_directory(root).join("bench");
+    let session = Session::start(root, stage.join(".cluster"), 3)?;
+    println!("\nload           clients       per s     p50 ms     p99 ms   node CPU µs   failed");
+    for (load, options) in [("send", &[][..]), ("read", &["--reads"][..])] {
+        for clients in CLIENTS {
+            let mut bench = Command::new(session.program("chat"));
+            bench.current_dir(&stage).args(["bench", "-o", "json"]);
+            bench.args([
+                "--clients",
+                clients,
+                "--seconds",
+                SECONDS,
+                "--body",
+                BODY_BYTES,
+            ]);
+            print_row(load, clients, &figures(bench.args(options))?);
+        }
+    }
+    drop(session);
+    match Etcd::start(root, &stage.join("etcd"))? {
+        Some(etcd) => run_etcd(&etcd)?,
+        None => println!("etcd is not installed: nothing to compare with"),
     }
     println!();
     print_circumstances("cargo xtask bench");
+    println!("each     {SECONDS} s, bodies of {BODY_BYTES} bytes, a read is a page of 20 messages");
     Ok(())
+}
+
+/// The same on etcd: clients put values of the same size and speak to the leader.
+fn run_etcd(etcd: &Etcd) -> Result<()> {
+    for clients in CLIENTS {
+        let before = etcd.processor_time()?;
+        let mut load = Command::new(etcd.load());
+        load.args([&etcd.leader()?, "--clients", clients, "--seconds", SECONDS]);
+        let mut figures = figures(load.args(["--body", BODY_BYTES]))?;
+        let used = etcd.processor_time()? - before;
+        let done = figures.per_second * SECONDS.parse::<f64>().context("a number of seconds")?;
+        figures.server_cpu_us = Some(used.as_secs_f64() * 1e6 / done);
+        print_row("etcd put", clients, &figures);
+    }
+    println!("{}", etcd.version()?);
+    Ok(())
+}
+
+fn figures(command: &mut Command) -> Result<Figures> {
+    let output = command
+        .output()
+        .with_context(|| format!("starting `{}`", workspace::describe(command)))?;
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!(
+            "`{}` printed no figures: {said}",
+            workspace::describe(command)
+        )
+    })
+}
+
+fn print_row(load: &str, clients: &str, figures: &Figures) {
+    let milliseconds = |micros: u64| micros as f64 / 1000.0;
+    let (p50, p99) = (milliseconds(figures.p50_us), milliseconds(figures.p99_us));
+    let cost = figures
+        .server_cpu_us
+        .map_or_else(|| "unknown".to_owned(), |cost| format!("{cost:.1}"));
+    println!(
+        "{load:<12} {clients:>9} {:>11.0} {p50:>10.2} {p99:>10.2} {cost:>13} {:>8}",
+        figures.per_second, figures.failed
+    );
 }

@@ -13,14 +13,14 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A process by its number and the moment it started, in clock ticks since the machine did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ProcessIdentity {
+pub(crate) struct ProcessIdentity {
     pub(super) pid: u32,
     pub(super) started: u64,
 }
 
 impl ProcessIdentity {
     /// The process that has this number now.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/stat");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let started = start_of(&text).with_context(|| format!("{path} has no start time"))?;
@@ -34,7 +34,7 @@ impl ProcessIdentity {
     }
 
     /// Processor time that the process has used, in the kernel and outside.
-    pub(super) fn processor_time(self) -> Result<Duration> {
+    pub(crate) fn processor_time(self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.pid);
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let ticks = processor_ticks(&text).with_context(|| format!("{path} has no times"))?;

@@ -1,14 +1,12 @@
 //! A cluster that one of our own commands starts, uses and deletes again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::control::{self, Request};
 use super::layout::{Files, NodeId, PortOffset};
-use super::process_identity::ProcessIdentity;
-use super::state::{ClusterState, Links};
+use super::state::Links;
 use super::{down, status, up};
 
 /// Beside the ports of a cluster that the person may be running.
@@ -60,16 +58,6 @@ impl Session {
         self.ask(Request::Restart { node })?;
         up::wait_until_settled(&self.files)?;
         Ok(())
-    }
-
-    /// Processor time of all nodes since they started.
-    pub(crate) fn processor_time(&self) -> Result<Duration> {
-        let state = ClusterState::read(&self.files)?.context("the state of the cluster is gone")?;
-        state
-            .living_nodes()
-            .into_iter()
-            .map(ProcessIdentity::processor_time)
-            .sum()
     }
 
     fn ask(&self, request: Request) -> Result<String> {
