@@ -53,6 +53,13 @@ pub(super) fn named_paths_exist(repository: &Repository) -> Vec<Finding> {
                 findings.push(finding(page, line, &problem, fix));
             }
         }
+        for (line, target) in link_targets(text) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !target.contains(':') && !path.is_empty() && !exists(repository, page, path) {
+                let problem = format!("the link to {target} leads nowhere");
+                findings.push(finding(page, line, &problem, fix));
+            }
+        }
     }
     findings
 }
@@ -119,6 +126,16 @@ fn code_spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// What the prose links to, with its lines.
+fn link_targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    prose_lines(text).into_iter().flat_map(|(number, line)| {
+        line.split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+            .map(move |(target, _)| (number, target))
+    })
+}
+
 /// The lines outside fenced blocks, counted from 1.
 fn prose_lines(text: &str) -> Vec<(usize, &str)> {
     let mut fenced = false;
@@ -180,6 +197,16 @@ mod tests {
         assert_eq!(
             check("\nsee `docs/gone.md`"),
             ["docs/a.md:2: there is no `docs/gone.md`"]
+        );
+        for good in [
+            "[b](b.md), [b](docs/b.md#x)",
+            "[x](https://a.b/c.md) [x](#here)",
+        ] {
+            assert_eq!(check(good), [""; 0], "{good}");
+        }
+        assert_eq!(
+            check("see [it](gone.md#there)"),
+            ["docs/a.md:1: the link to gone.md#there leads nowhere"]
         );
         assert_eq!(check("`docs/gone`").len(), 1);
         assert_eq!(check("`docs/gone/*.md`").len(), 1);
