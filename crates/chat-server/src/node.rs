@@ -136,10 +136,8 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let own = config
         .node(id)
         .expect("the configuration was checked for this node");
-    let client_address = config.listen.client.as_ref().unwrap_or(&own.client_address);
-    let peer_address = config.listen.peer.as_ref().unwrap_or(&own.peer_address);
-    let client_listener = Listener::bind(client_address).await?;
-    let peer_listener = Listener::bind(peer_address).await?;
+    let client_listener = Listener::bind(config.client_listener(own)).await?;
+    let peer_listener = Listener::bind(config.peer_listener(own)).await?;
     let directory = config.data_directory(id);
     if data == Data::Reset {
         reset(&directory)?;
