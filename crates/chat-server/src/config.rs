@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 use layers::Layers;
 
 pub use reference::reference;
-pub use tables::{Listen, Node, Passwords, Runtime, Sessions, Storage, Timing};
+pub use tables::{Cluster, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing};
 
 /// Everything that can be configured. Every table refuses keys that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Which cluster the node belongs to.
+    pub cluster: Cluster,
     /// Where the node keeps its data.
     pub storage: Storage,
     /// Where this node listens, if not at its own addresses in `nodes`.

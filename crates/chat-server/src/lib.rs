@@ -15,6 +15,7 @@ mod connection_limit;
 mod deadline;
 mod execute;
 mod health;
+mod identity;
 mod listener;
 pub mod node;
 pub mod passwords;

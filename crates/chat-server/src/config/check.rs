@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use figment::value::Value;
 
-use super::keys::{Form, Table};
+use super::keys::{Form, NAME_LENGTH_MAX, Table};
 use super::layers::Layers;
 use super::tables::{Node, TABLES};
 use super::{Config, ConfigError};
@@ -73,6 +73,10 @@ fn refused(form: Form, value: &Value) -> Option<(String, String)> {
         Form::Address => (
             is_address(text),
             "a host and a port, such as \"127.0.0.1:7401\"".to_owned(),
+        ),
+        Form::Name => (
+            is_name(text),
+            format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
         ),
         Form::Path => (!text.is_empty(), "a path".to_owned()),
         Form::Number { .. } => unreachable!("numbers are looked at above"),
@@ -195,4 +199,9 @@ fn is_address(text: &str) -> bool {
             && host.chars().all(of_a_host)
             && port.parse::<u16>().is_ok_and(|port| port != 0)
     })
+}
+
+fn is_name(text: &str) -> bool {
+    let of_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=NAME_LENGTH_MAX).contains(&text.len()) && text.bytes().all(of_a_name)
 }

@@ -35,7 +35,12 @@ pub(super) enum Form {
     Address,
     /// A path; what is relative begins where the process was started.
     Path,
+    /// Lower-case letters, digits and hyphens.
+    Name,
 }
+
+/// The longest name of a cluster.
+pub(super) const NAME_LENGTH_MAX: usize = 40;
 
 impl Form {
     pub(super) const fn number(unit: &'static str, least: u64, most: u64) -> Self {

@@ -5,7 +5,7 @@ use figment::value::Value;
 
 use super::Config;
 use super::check::{NODES_MAX, bounds};
-use super::keys::{Form, Key, Table};
+use super::keys::{Form, Key, NAME_LENGTH_MAX, Table};
 use super::layers::{FLAGS, variable};
 use super::show::written;
 use super::tables::{Node, TABLES};
@@ -55,9 +55,13 @@ A node takes its two addresses before it touches its data; one that is taken is 
 | exit code | meaning |
 | --- | --- |
 | 0 | told to stop and stopped; or the configuration is good |
-| 1 | the node cannot start or go on: an address is taken, its data cannot be used, the disk failed |
+| 1 | the node cannot start or go on: an address is taken, its data cannot be used or is somebody else's, the disk failed |
 | 2 | the command line or the configuration is wrong |
 
+A data directory has a file `identity.toml` with the id of its node and the name of its cluster, written with the first start.
+Under another id or another name the directory is refused, by `--reset` too: what is in it may be the only copy of somebody else's data.
+Whoever knows that it is not deletes the directory.
+Nodes do not tell each other the name.
 A directory that is in use by a running process is refused.
 ";
 
@@ -129,6 +133,10 @@ fn kind_and_limits(key: &Key) -> (String, String) {
             (kind, limits)
         }
         Form::Address => ("text, `host:port`".to_owned(), "port 1 to 65535".to_owned()),
+        Form::Name => (
+            "text".to_owned(),
+            format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
+        ),
         Form::Path => (
             "text, a path".to_owned(),
             "not empty; relative to where the process starts".to_owned(),

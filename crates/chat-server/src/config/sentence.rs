@@ -135,7 +135,7 @@ fn expected_at(path: &[&str]) -> Option<String> {
     let key = table.keys.iter().find(|key| key.name == *name)?;
     Some(match key.form {
         Form::Number { least, most, .. } => format!("a whole number, {}", bounds(least, most)),
-        Form::Address | Form::Path => "a text in quotes".to_owned(),
+        Form::Address | Form::Path | Form::Name => "a text in quotes".to_owned(),
     })
 }
 

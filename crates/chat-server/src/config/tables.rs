@@ -13,7 +13,8 @@ const SESSION_SECONDS_MIN: u64 = 5 * 60;
 const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// The tables in the order of the file, except `[[nodes]]`.
-pub(super) const TABLES: [Table; 6] = [
+pub(super) const TABLES: [Table; 7] = [
+    Cluster::TABLE,
     Storage::TABLE,
     Listen::TABLE,
     Timing::TABLE,
@@ -21,6 +22,14 @@ pub(super) const TABLES: [Table; 6] = [
     Sessions::TABLE,
     Runtime::TABLE,
 ];
+
+table! {
+    /// Which cluster the node belongs to.
+    pub struct Cluster in "cluster" {
+        /// A data directory keeps the name under which it was made, and is refused under another.
+        pub name: String = Form::Name,
+    }
+}
 
 table! {
     /// Where the node keeps its data.
@@ -109,6 +118,14 @@ table! {
         pub client_address: String = Form::Address,
         /// Where the other nodes dial it.
         pub peer_address: String = Form::Address,
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            name: "chat".to_owned(),
+        }
     }
 }
 

@@ -275,6 +275,12 @@ fn addresses_and_names_have_a_form() {
         expect!["node 1 would listen on 127.0.0.1:7501 for clients and for the other nodes"],
     );
     check_error(
+        &with("[cluster]\nname = \"My Chat\""),
+        expect![[
+            r#"cluster.name is "My Chat" (line 2 of {FILE}), and must be 1 to 40 lower-case letters, digits and hyphens"#
+        ]],
+    );
+    check_error(
         &with("[storage]\ndirectory = \"\""),
         expect![[r#"storage.directory is "" (line 2 of {FILE}), and must be a path"#]],
     );
@@ -316,7 +322,7 @@ fn nodes_are_told_apart() {
 fn what_is_shown_says_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
-    let text = format!("[timing]\nheartbeat_ms = 50\n{THREE}");
+    let text = format!("[timing]\nheartbeat_ms = 50\n[cluster]\nname = \"a-1\"\n{THREE}");
     fs::write(&file, text).unwrap();
     let overrides = Overrides {
         directory: Some(PathBuf::from("a \"b\" \\c")),
@@ -326,6 +332,9 @@ fn what_is_shown_says_the_same() {
     let loaded = super::load(Some(1), &file, &overrides).unwrap();
     let shown = loaded.show();
     expect![[r#"
+        [cluster]
+        name = "a-1"  # line 4 of {FILE}
+
         [storage]
         directory = 'a "b" \c'  # --data
 
@@ -350,19 +359,19 @@ fn what_is_shown_says_the_same() {
         worker_threads = 1  # default
 
         [[nodes]]
-        id = 1  # line 5 of {FILE}
-        client_address = "127.0.0.1:7401"  # line 6 of {FILE}
-        peer_address = "127.0.0.1:7501"  # line 7 of {FILE}
+        id = 1  # line 7 of {FILE}
+        client_address = "127.0.0.1:7401"  # line 8 of {FILE}
+        peer_address = "127.0.0.1:7501"  # line 9 of {FILE}
 
         [[nodes]]
-        id = 2  # line 9 of {FILE}
-        client_address = "127.0.0.1:7402"  # line 10 of {FILE}
-        peer_address = "127.0.0.1:7502"  # line 11 of {FILE}
+        id = 2  # line 11 of {FILE}
+        client_address = "127.0.0.1:7402"  # line 12 of {FILE}
+        peer_address = "127.0.0.1:7502"  # line 13 of {FILE}
 
         [[nodes]]
-        id = 3  # line 13 of {FILE}
-        client_address = "127.0.0.1:7403"  # line 14 of {FILE}
-        peer_address = "127.0.0.1:7503"  # line 15 of {FILE}
+        id = 3  # line 15 of {FILE}
+        client_address = "127.0.0.1:7403"  # line 16 of {FILE}
+        peer_address = "127.0.0.1:7503"  # line 17 of {FILE}
     "#]]
     .assert_eq(&shown.replace(file.to_str().unwrap(), "{FILE}"));
     assert_eq!(load(1, &shown).unwrap(), loaded.config);
