@@ -5,7 +5,7 @@
 //! ([`request`]), prepared on the leader ([`preparation`]: clock, random numbers, passwords), applied
 //! everywhere ([`state_machine`]), and answered where it came in (`execute`). What is applied is told to
 //! those who watch (`watch`).
-//! The program is [`config::Config::load`], then [`node::run`].
+//! The program is [`config::load`], then [`node::run`].
 
 mod authorize;
 mod chat_service;
@@ -15,6 +15,7 @@ mod connection_limit;
 mod deadline;
 mod execute;
 mod health;
+mod identity;
 mod listener;
 pub mod node;
 pub mod passwords;

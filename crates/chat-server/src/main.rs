@@ -1,44 +1,79 @@
-//! `chat-server`: runs one node until it is told to stop.
+//! `chat-server`: runs one node until it is told to stop, or says what its configuration is.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use chat_server::config::{Config, Overrides};
+use chat_server::config::{self, Config, Overrides};
 use chat_server::node::{self, Data};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info";
 
+/// The command line or the configuration is wrong; clap uses the same.
+const USAGE: u8 = 2;
+
 /// One node of the chat.
 ///
 /// Exits with 0 after SIGTERM or SIGINT, with 1 and one sentence when it cannot start or go on, and
-/// with 2 when these arguments are wrong. What is logged is set by RUST_LOG and written to standard
-/// error.
+/// with 2 and one sentence when these arguments or the configuration are wrong. What is logged is
+/// set by RUST_LOG and written to standard error.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Which of the nodes in the file this one is.
-    #[arg(long, value_name = "N")]
-    id: u64,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Deletes what this node has stored, then starts.
+    #[arg(long, requires = "id")]
+    reset: bool,
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// Which of the nodes in the file this one is; needed to run one.
+    #[arg(long, value_name = "N", global = true)]
+    id: Option<u64>,
     /// The configuration file; CHAT_SERVER_SECTION__KEY in the environment wins over it.
-    #[arg(long, value_name = "FILE", default_value = "config/cluster.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "config/cluster.toml",
+        global = true
+    )]
     config: PathBuf,
     /// Overrides storage.directory.
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", global = true)]
     data: Option<PathBuf>,
     /// Overrides listen.client.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", global = true)]
     listen_client: Option<String>,
     /// Overrides listen.peer.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", global = true)]
     listen_peer: Option<String>,
-    /// Deletes what this node has stored, then starts.
-    #[arg(long)]
-    reset: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says what the configuration is, and starts nothing.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ConfigCommand {
+    /// Reads and checks everything; with --id for that node.
+    Check,
+    /// Writes every value and where it comes from, in TOML.
+    Show,
+    /// Writes what can be configured: meanings, types, defaults and limits.
+    Reference,
 }
 
 /// Requests allocate and free much that is small, on one thread and then another: with the system's
@@ -48,34 +83,69 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match (arguments.command, arguments.settings.id) {
+        (Some(_), _) if arguments.reset => misused("--reset goes with running a node only"),
+        (Some(Command::Config(command)), _) => tell(command, &arguments.settings),
+        (None, Some(id)) if arguments.reset => run(id, &arguments.settings, Data::Reset),
+        (None, Some(id)) => run(id, &arguments.settings, Data::Keep),
+        (None, None) => misused("--id <N> says which node to run"),
+    }
+}
+
+/// Answers as clap does.
+fn misused(what: &str) -> ExitCode {
+    let error = Arguments::command().error(ErrorKind::MissingRequiredArgument, what);
+    // There is nobody else to tell.
+    error.print().ok();
+    ExitCode::from(USAGE)
+}
+
+/// One sentence on standard error.
+fn failed(code: u8, sentence: &str) -> ExitCode {
+    eprintln!("chat-server: {sentence}");
+    ExitCode::from(code)
+}
+
+fn tell(command: ConfigCommand, settings: &Settings) -> ExitCode {
+    let loaded = || config::load(settings.id, &settings.config, &settings.overrides());
+    let text = match command {
+        ConfigCommand::Reference => Ok(config::reference()),
+        ConfigCommand::Show => loaded().map(|loaded| loaded.show()),
+        ConfigCommand::Check => loaded().map(|_| {
+            let of = settings
+                .id
+                .map_or_else(String::new, |id| format!(" of node {id}"));
+            format!(
+                "{}: the configuration{of} is good\n",
+                settings.config.display()
+            )
+        }),
+    };
+    match text.map(|text| std::io::stdout().write_all(text.as_bytes())) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(1, &format!("the result cannot be written: {error}")),
+        Err(error) => failed(USAGE, &error.to_string()),
+    }
+}
+
+fn run(id: u64, settings: &Settings, data: Data) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| LOG_FILTER.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    match run(arguments) {
+    let config = match config::load(Some(id), &settings.config, &settings.overrides()) {
+        Ok(loaded) => loaded.config,
+        Err(error) => return failed(USAGE, &error.to_string()),
+    };
+    match serve(id, &config, data) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chat-server: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(1, &format!("{error:#}")),
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let overrides = Overrides {
-        directory: arguments.data,
-        listen_client: arguments.listen_client,
-        listen_peer: arguments.listen_peer,
-    };
-    let id = arguments.id;
-    let config = Config::load(id, &arguments.config, &overrides)?;
-    let data = if arguments.reset {
-        Data::Reset
-    } else {
-        Data::Keep
-    };
+fn serve(id: u64, config: &Config, data: Data) -> anyhow::Result<()> {
     let runtime = match config.runtime.worker_threads {
         // Without threads that hand work to each other: on a machine that nodes share this halves
         // what a send costs.
@@ -97,9 +167,19 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        Ok(node::run(id, &config, data, told).await?)
+        Ok(node::run(id, config, data, told).await?)
     });
     // Connections that are still open, and threads that wait for a disk, end with the process.
     runtime.shutdown_background();
     result
+}
+
+impl Settings {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            directory: self.data.clone(),
+            listen_client: self.listen_client.clone(),
+            listen_peer: self.listen_peer.clone(),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::cluster_service::{self, ClusterService};
 use crate::config::Config;
 use crate::execute::Executor;
 use crate::health::{self, Presence};
+use crate::identity::{Identity, IdentityError};
 use crate::listener::{ListenError, Listener};
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
@@ -50,6 +51,8 @@ pub struct NodeError {
 enum Failure {
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     #[error(transparent)]
     Reset(#[from] ResetError),
     #[error("passwords cannot be hashed")]
@@ -136,11 +139,14 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let own = config
         .node(id)
         .expect("the configuration was checked for this node");
-    let client_address = config.listen.client.as_ref().unwrap_or(&own.client_address);
-    let peer_address = config.listen.peer.as_ref().unwrap_or(&own.peer_address);
-    let client_listener = Listener::bind(client_address).await?;
-    let peer_listener = Listener::bind(peer_address).await?;
+    let client_listener = Listener::bind(config.client_listener(own)).await?;
+    let peer_listener = Listener::bind(config.peer_listener(own)).await?;
     let directory = config.data_directory(id);
+    let identity = Identity {
+        cluster: config.cluster.name.clone(),
+        node: id,
+    };
+    identity.check(&directory)?;
     if data == Data::Reset {
         reset(&directory)?;
     }
@@ -148,7 +154,7 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         replica,
         reader,
         ring,
-    } = start_replica(id, config, directory).await?;
+    } = start_replica(identity, config, directory).await?;
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
@@ -183,18 +189,23 @@ struct StartedReplica {
 }
 
 async fn start_replica(
-    id: u64,
+    identity: Identity,
     config: &Config,
     directory: PathBuf,
 ) -> Result<StartedReplica, Failure> {
+    let id = identity.node;
     let passwords = Passwords::new(config.passwords)?;
     let opening = directory.clone();
-    let opened = tokio::task::spawn_blocking(move || ChatState::open(&opening)).await;
-    let opened = opened.expect("opening the state does not panic");
-    let (state, reader) = opened.map_err(|source| Failure::State {
-        directory: directory.clone(),
-        source,
-    })?;
+    let opened = tokio::task::spawn_blocking(move || {
+        let opened = ChatState::open(&opening).map_err(|source| Failure::State {
+            directory: opening.clone(),
+            source,
+        })?;
+        // With the directory locked, and before the log of this node is made in it.
+        identity.claim(&opening)?;
+        Ok::<_, Failure>(opened)
+    });
+    let (state, reader) = opened.await.expect("opening the state does not panic")?;
     let preparation = Preparation::new(reader.clone(), passwords, config.sessions);
     let ring = Arc::new(Ring::new(state.applied_index()));
     let address = |node: &crate::config::Node| NodeAddress {

@@ -26,7 +26,7 @@ fn load(id: u64, text: &str) -> Result<Config, ConfigError> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
     fs::write(&file, text).unwrap();
-    Config::load(id, &file, &Overrides::default())
+    super::load(Some(id), &file, &Overrides::default()).map(|loaded| loaded.config)
 }
 
 /// `{FILE}` stands for the path of the file, which is different every time.
@@ -34,7 +34,7 @@ fn check_error(text: &str, expected: Expect) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
     fs::write(&file, text).unwrap();
-    let error = Config::load(1, &file, &Overrides::default())
+    let error = super::load(Some(1), &file, &Overrides::default())
         .unwrap_err()
         .to_string();
     let said = error.replace(file.to_str().unwrap(), "{FILE}");
@@ -56,7 +56,8 @@ fn what_is_not_said_has_a_default() {
 fn the_file_in_the_repository_is_a_good_one() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/cluster.toml");
     for id in 1..=3 {
-        let config = Config::load(id, &file, &Overrides::default()).unwrap();
+        let loaded = super::load(Some(id), &file, &Overrides::default()).unwrap();
+        let config = loaded.config;
         let written = config.node(id).unwrap();
         assert_eq!(written.client_address, format!("127.0.0.1:740{id}"));
         assert_eq!(written.peer_address, format!("127.0.0.1:750{id}"));
@@ -73,7 +74,7 @@ fn flags_win_over_the_file() {
         listen_client: Some("0.0.0.0:7401".to_owned()),
         listen_peer: None,
     };
-    let config = Config::load(1, &file, &overrides).unwrap();
+    let config = super::load(Some(1), &file, &overrides).unwrap().config;
     assert_eq!(config.storage.directory, PathBuf::from("b"));
     assert_eq!(config.listen.client.as_deref(), Some("0.0.0.0:7401"));
     assert_eq!(config.listen.peer, None);
@@ -93,49 +94,122 @@ fn a_directory_belongs_to_one_node() {
 #[test]
 fn a_file_must_be_there() {
     let missing = PathBuf::from("no/such/file.toml");
-    let error = Config::load(1, &missing, &Overrides::default()).unwrap_err();
+    let error = super::load(Some(1), &missing, &Overrides::default()).unwrap_err();
     expect!["the configuration file no/such/file.toml cannot be read: No such file or directory (os error 2)"]
         .assert_eq(&error.to_string());
 }
 
 #[test]
 fn the_node_must_be_listed() {
-    let error = load(4, THREE).unwrap_err().to_string();
-    expect!["node 4 is not listed in [[nodes]]; the listed ids are 1, 2, 3"].assert_eq(&error);
+    let three = THREE.replace("id = 1", "id = 4");
+    check_error(
+        &three,
+        expect!["node 1 is not listed in [[nodes]] (line 2 of {FILE}); the listed ids are 4, 2, 3"],
+    );
 }
 
 #[test]
 fn what_is_not_understood_is_named() {
     check_error(
         "[timing",
-        expect![
-            "{FILE} is not understood: TOML parse error at line 1, column 8: expected `.`, `]`"
-        ],
+        expect![[r#"line 1 of {FILE} is not understood: invalid table header: expected `.`, `]`"#]],
     );
     check_error(
         &format!("[timin]\nheartbeat_ms = 1\n{THREE}"),
         expect![[
-            r#"{FILE} has the unknown key "timin" in the top level; known there are storage, listen, timing, passwords, sessions, runtime, nodes"#
+            r#"line 1 of {FILE} has the unknown key "timin" in the top level; did you mean "timing"?"#
         ]],
     );
     check_error(
         &format!("[timing]\nheartbeat = 1\n{THREE}"),
         expect![[
-            r#"{FILE} has the unknown key "heartbeat" in [timing]; known there are heartbeat_ms, election_timeout_ms"#
+            r#"line 2 of {FILE} has the unknown key "heartbeat" in [timing]; did you mean "heartbeat_ms"?"#
         ]],
     );
     check_error(
-        &format!("[timing]\nheartbeat_ms = \"soon\"\n{THREE}"),
-        expect![[r#"timing.heartbeat_ms in {FILE} is string "soon", and must be a whole number"#]],
+        &format!("[timing]\ndirectory = \"x\"\n{THREE}"),
+        expect![[
+            r#"line 2 of {FILE} has the unknown key "directory" in [timing]; it belongs in [storage]"#
+        ]],
+    );
+    check_error(
+        &format!("[timing]\ncolour = \"red\"\n{THREE}"),
+        expect![[
+            r#"line 2 of {FILE} has the unknown key "colour" in [timing]; known are "heartbeat_ms", "election_timeout_ms""#
+        ]],
+    );
+    check_error(
+        &format!("[timing]\nheartbeat_ms = 1\nheartbeat_ms = 2\n{THREE}"),
+        expect![[
+            r#"line 3 of {FILE} is not understood: duplicate key `heartbeat_ms` in table `timing`"#
+        ]],
     );
     check_error(
         &format!("{THREE}\n[[nodes]]\nid = 4\nclient_address = \"a:1\"\n"),
-        expect![[r#"{FILE} has no "peer_address" in number 4 of [[nodes]]"#]],
+        expect![[r#"number 4 of [[nodes]] (line 15 of {FILE}) has no "peer_address""#]],
     );
     check_error(
         &format!("{THREE}\n[[nodes]]\nid = 4\ncolour = \"red\"\n"),
         expect![[
-            r#"{FILE} has the unknown key "colour" in number 4 of [[nodes]]; known there are id, client_address, peer_address"#
+            r#"line 17 of {FILE} has the unknown key "colour" in number 4 of [[nodes]]; known are "id", "client_address", "peer_address""#
+        ]],
+    );
+}
+
+#[test]
+fn values_of_another_type_are_refused() {
+    check_error(
+        &format!("[timing]\nheartbeat_ms = \"soon\"\n{THREE}"),
+        expect![[
+            r#"timing.heartbeat_ms is "soon" (line 2 of {FILE}), and must be a whole number, 10 to 10000"#
+        ]],
+    );
+    check_error(
+        &format!("[timing]\nheartbeat_ms = -1\n{THREE}"),
+        expect![
+            "timing.heartbeat_ms is -1 (line 2 of {FILE}), and must be a whole number, 10 to 10000"
+        ],
+    );
+    check_error(
+        &format!("[timing]\nheartbeat_ms = 1.5\n{THREE}"),
+        expect![
+            "timing.heartbeat_ms is 1.5 (line 2 of {FILE}), and must be a whole number, 10 to 10000"
+        ],
+    );
+    check_error(
+        &format!("[passwords]\nmemory_kib = 5000000000\n{THREE}"),
+        expect![
+            "passwords.memory_kib is 5000000000 (line 2 of {FILE}), and must be a whole number, 19456 to 1048576"
+        ],
+    );
+    check_error(
+        &format!("timing = 5\n{THREE}"),
+        expect!["timing is 5 (line 1 of {FILE}), and must be a table"],
+    );
+    check_error(
+        "nodes = 5",
+        expect!["nodes is 5 (line 1 of {FILE}), and must be a list of tables"],
+    );
+    check_error(
+        "[nodes]\nid = 1",
+        expect!["nodes is a table (line 1 of {FILE}), and must be a list of tables"],
+    );
+    check_error(
+        "nodes = [1]",
+        expect!["nodes.0 is 1 (line 1 of {FILE}), and must be a table"],
+    );
+    check_error(
+        &format!("[storage]\ndirectory = 7\n{THREE}"),
+        expect!["storage.directory is 7 (line 2 of {FILE}), and must be a text in quotes"],
+    );
+    check_error(
+        &format!("[listen]\npeer = 7501\n{THREE}"),
+        expect!["listen.peer is 7501 (line 2 of {FILE}), and must be a text in quotes"],
+    );
+    check_error(
+        &THREE.replace("id = 2", "id = \"two\""),
+        expect![[
+            r#"id in number 2 of [[nodes]] is "two" (line 7 of {FILE}), and must be a whole number, at least 1"#
         ]],
     );
 }
@@ -143,61 +217,162 @@ fn what_is_not_understood_is_named() {
 #[test]
 fn values_have_bounds() {
     let with = |text: &str| format!("{text}\n{THREE}");
-    check_error("", expect!["[[nodes]] lists 0 nodes, and must list 1 to 7"]);
     check_error(
         &with("[timing]\nheartbeat_ms = 5"),
-        expect!["timing.heartbeat_ms is 5, and must be 10 to 10000"],
+        expect!["timing.heartbeat_ms is 5 (line 2 of {FILE}), and must be 10 to 10000"],
     );
     check_error(
         &with("[timing]\nheartbeat_ms = 200"),
-        expect!["timing.election_timeout_ms is 400, and must be 600 to 60000"],
-    );
-    check_error(
-        &with("[passwords]\nmemory_kib = 1024"),
-        expect!["passwords.memory_kib is 1024, and must be 19456 to 1048576"],
-    );
-    check_error(
-        &with("[passwords]\niterations = 1"),
-        expect!["passwords.iterations is 1, and must be 2 to 16"],
-    );
-    check_error(
-        &with("[passwords]\nparallelism = 17"),
-        expect!["passwords.parallelism is 17, and must be 1 to 16"],
-    );
-    check_error(
-        &with("[sessions]\nidle_seconds = 299"),
-        expect!["sessions.idle_seconds is 299, and must be 300 to 315360000"],
-    );
-    check_error(
-        &with("[sessions]\nidle_seconds = 1000\nabsolute_seconds = 999"),
-        expect!["sessions.absolute_seconds is 999, and must be 1000 to 315360000"],
-    );
-    check_error(
-        &with("[runtime]\nworker_threads = 0"),
-        expect!["runtime.worker_threads is 0, and must be 1 to 64"],
-    );
-    check_error(
-        &with("[listen]\nclient = \"7401\""),
         expect![[
-            r#"listen.client is "7401", and must be a host and a port, such as "127.0.0.1:7401""#
+            r#"timing.election_timeout_ms is 400 (default), and must be at least 600 (three times timing.heartbeat_ms)"#
         ]],
     );
     check_error(
+        &with("[passwords]\nmemory_kib = 1024"),
+        expect!["passwords.memory_kib is 1024 (line 2 of {FILE}), and must be 19456 to 1048576"],
+    );
+    check_error(
+        &with("[passwords]\niterations = 1"),
+        expect!["passwords.iterations is 1 (line 2 of {FILE}), and must be 2 to 16"],
+    );
+    check_error(
+        &with("[passwords]\nparallelism = 17"),
+        expect!["passwords.parallelism is 17 (line 2 of {FILE}), and must be 1 to 16"],
+    );
+    check_error(
+        &with("[sessions]\nidle_seconds = 299"),
+        expect!["sessions.idle_seconds is 299 (line 2 of {FILE}), and must be 300 to 315360000"],
+    );
+    check_error(
+        &with("[sessions]\nidle_seconds = 1000\nabsolute_seconds = 999"),
+        expect![[
+            r#"sessions.absolute_seconds is 999 (line 3 of {FILE}), and must be at least 1000 (sessions.idle_seconds)"#
+        ]],
+    );
+    check_error(
+        &with("[runtime]\nworker_threads = 0"),
+        expect!["runtime.worker_threads is 0 (line 2 of {FILE}), and must be 1 to 64"],
+    );
+}
+
+#[test]
+fn addresses_and_names_have_a_form() {
+    let with = |text: &str| format!("{text}\n{THREE}");
+    check_error(
+        &with("[listen]\nclient = \"7401\""),
+        expect![[
+            r#"listen.client is "7401" (line 2 of {FILE}), and must be a host and a port, such as "127.0.0.1:7401""#
+        ]],
+    );
+    check_error(
+        &with("[listen]\nclient = \"http://127.0.0.1:7401\""),
+        expect![[
+            r#"listen.client is "http://127.0.0.1:7401" (line 2 of {FILE}), and must be a host and a port, such as "127.0.0.1:7401""#
+        ]],
+    );
+    check_error(
+        &with("[listen]\nclient = \"127.0.0.1:7501\""),
+        expect!["node 1 would listen on 127.0.0.1:7501 for clients and for the other nodes"],
+    );
+    check_error(
+        &with("[cluster]\nname = \"My Chat\""),
+        expect![[
+            r#"cluster.name is "My Chat" (line 2 of {FILE}), and must be 1 to 40 lower-case letters, digits and hyphens"#
+        ]],
+    );
+    check_error(
+        &with("[storage]\ndirectory = \"\""),
+        expect![[r#"storage.directory is "" (line 2 of {FILE}), and must be a path"#]],
+    );
+}
+
+#[test]
+fn nodes_are_told_apart() {
+    check_error(
+        "",
+        expect!["[[nodes]] lists 0 nodes (default), and must list 1 to 7"],
+    );
+    check_error(
+        &(4..=8).fold(THREE.to_owned(), |text, id| {
+            format!("{text}[[nodes]]\nid = {id}\nclient_address = \"a:{id}\"\npeer_address = \"b:{id}\"\n")
+        }),
+        expect!["[[nodes]] lists 8 nodes (line 2 of {FILE}), and must list 1 to 7"],
+    );
+    check_error(
         &THREE.replace("id = 2", "id = 1"),
-        expect!["two nodes have the id 1"],
+        expect!["two nodes have the id 1 (the second: line 7 of {FILE})"],
     );
     check_error(
         &THREE.replace("id = 2", "id = 0"),
-        expect!["the id of a node is 0, and must be at least 1"],
+        expect!["id in number 2 of [[nodes]] is 0 (line 7 of {FILE}), and must be at least 1"],
     );
     check_error(
         &THREE.replace("7502", "7501"),
-        expect!["two nodes have the address 127.0.0.1:7501"],
+        expect!["two nodes have the address 127.0.0.1:7501 (the second: line 9 of {FILE})"],
     );
     check_error(
         &THREE.replace("127.0.0.1:7502", "peer"),
         expect![[
-            r#"peer_address of node 2 is "peer", and must be a host and a port, such as "127.0.0.1:7401""#
+            r#"peer_address in number 2 of [[nodes]] is "peer" (line 9 of {FILE}), and must be a host and a port, such as "127.0.0.1:7401""#
         ]],
     );
+}
+
+#[test]
+fn what_is_shown_says_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.toml");
+    let text = format!("[timing]\nheartbeat_ms = 50\n[cluster]\nname = \"a-1\"\n{THREE}");
+    fs::write(&file, text).unwrap();
+    let overrides = Overrides {
+        directory: Some(PathBuf::from("a \"b\" \\c")),
+        listen_client: None,
+        listen_peer: Some("[::1]:7501".to_owned()),
+    };
+    let loaded = super::load(Some(1), &file, &overrides).unwrap();
+    let shown = loaded.show();
+    expect![[r#"
+        [cluster]
+        name = "a-1"  # line 4 of {FILE}
+
+        [storage]
+        directory = 'a "b" \c'  # --data
+
+        [listen]
+        # client is not set
+        peer = "[::1]:7501"  # --listen-peer
+
+        [timing]
+        heartbeat_ms = 50  # line 2 of {FILE}
+        election_timeout_ms = 400  # default
+
+        [passwords]
+        memory_kib = 19456  # default
+        iterations = 2  # default
+        parallelism = 1  # default
+
+        [sessions]
+        idle_seconds = 2592000  # default
+        absolute_seconds = 15552000  # default
+
+        [runtime]
+        worker_threads = 1  # default
+
+        [[nodes]]
+        id = 1  # line 7 of {FILE}
+        client_address = "127.0.0.1:7401"  # line 8 of {FILE}
+        peer_address = "127.0.0.1:7501"  # line 9 of {FILE}
+
+        [[nodes]]
+        id = 2  # line 11 of {FILE}
+        client_address = "127.0.0.1:7402"  # line 12 of {FILE}
+        peer_address = "127.0.0.1:7502"  # line 13 of {FILE}
+
+        [[nodes]]
+        id = 3  # line 15 of {FILE}
+        client_address = "127.0.0.1:7403"  # line 16 of {FILE}
+        peer_address = "127.0.0.1:7503"  # line 17 of {FILE}
+    "#]]
+    .assert_eq(&shown.replace(file.to_str().unwrap(), "{FILE}"));
+    assert_eq!(load(1, &shown).unwrap(), loaded.config);
 }

@@ -1,0 +1,207 @@
+//! Whether values that have the right types make a configuration: bounds, addresses, and what must
+//! fit together. Looks at nothing but the values; whether an address is free is seen when it is
+//! taken.
+
+use std::collections::BTreeSet;
+
+use figment::value::Value;
+
+use super::keys::{Form, NAME_LENGTH_MAX, Table};
+use super::layers::Layers;
+use super::tables::{Node, TABLES};
+use super::{Config, ConfigError};
+
+/// A cluster of more has no use here: every write waits for a majority.
+pub(super) const NODES_MAX: usize = 7;
+
+pub(super) fn check(config: &Config, id: Option<u64>, layers: &Layers) -> Result<(), ConfigError> {
+    let values = Value::serialize(config).expect("a configuration is made of tables and lists");
+    for table in TABLES {
+        let named = |name: &str| format!("{}.{name}", table.name);
+        check_table(
+            &table,
+            values.find_ref(table.name),
+            &[table.name],
+            layers,
+            &named,
+        )?;
+    }
+    check_nodes(config, &values, layers)?;
+    check_relations(config, layers)?;
+    if let Some(id) = id {
+        check_id(config, id, layers)?;
+    }
+    Ok(())
+}
+
+/// Every value of a table by the form of its key. `path` leads to the table; `named` gives the name
+/// of a key in sentences.
+fn check_table(
+    table: &Table,
+    values: Option<&Value>,
+    path: &[&str],
+    layers: &Layers,
+    named: &dyn Fn(&str) -> String,
+) -> Result<(), ConfigError> {
+    for key in table.keys {
+        let Some(value) = values.and_then(|values| values.find_ref(key.name)) else {
+            continue;
+        };
+        let Some((value, allowed)) = refused(key.form, value) else {
+            continue;
+        };
+        let path: Vec<&str> = path.iter().copied().chain([key.name]).collect();
+        return Err(ConfigError::NotAllowed {
+            key: named(key.name),
+            value,
+            origin: layers.origin(&path).to_string(),
+            allowed,
+        });
+    }
+    Ok(())
+}
+
+/// What was found and what is allowed, if that is not the same.
+fn refused(form: Form, value: &Value) -> Option<(String, String)> {
+    if let Form::Number { least, most, .. } = form {
+        let number = value.to_u128()?;
+        let good = (u128::from(least)..=u128::from(most)).contains(&number);
+        return (!good).then(|| (number.to_string(), bounds(least, most)));
+    }
+    let text = value.as_str()?;
+    let (good, allowed) = match form {
+        Form::Address => (
+            is_address(text),
+            "a host and a port, such as \"127.0.0.1:7401\"".to_owned(),
+        ),
+        Form::Name => (
+            is_name(text),
+            format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
+        ),
+        Form::Path => (!text.is_empty(), "a path".to_owned()),
+        Form::Number { .. } => unreachable!("numbers are looked at above"),
+    };
+    (!good).then(|| (format!("{text:?}"), allowed))
+}
+
+/// In words.
+pub(super) fn bounds(least: u64, most: u64) -> String {
+    if most == u64::MAX {
+        format!("at least {least}")
+    } else {
+        format!("{least} to {most}")
+    }
+}
+
+fn check_nodes(config: &Config, values: &Value, layers: &Layers) -> Result<(), ConfigError> {
+    let found = config.nodes.len();
+    if found == 0 || found > NODES_MAX {
+        return Err(ConfigError::NodeCount {
+            found,
+            origin: layers.origin(&["nodes"]).to_string(),
+            most: NODES_MAX,
+        });
+    }
+    let tables = values.find_ref("nodes").and_then(Value::as_array);
+    let mut ids = BTreeSet::new();
+    let mut addresses = BTreeSet::new();
+    for (place, (node, table)) in config
+        .nodes
+        .iter()
+        .zip(tables.into_iter().flatten())
+        .enumerate()
+    {
+        let index = place.to_string();
+        let named = |name: &str| format!("{name} in number {} of [[nodes]]", place + 1);
+        check_table(
+            &Node::TABLE,
+            Some(table),
+            &["nodes", &index],
+            layers,
+            &named,
+        )?;
+        let duplicate = |what, key, value: &str| ConfigError::Duplicate {
+            what,
+            value: value.to_owned(),
+            origin: layers.origin(&["nodes", &index, key]).to_string(),
+        };
+        if !ids.insert(node.id) {
+            return Err(duplicate("id", "id", &node.id.to_string()));
+        }
+        for (key, address) in [
+            ("client_address", &node.client_address),
+            ("peer_address", &node.peer_address),
+        ] {
+            if !addresses.insert(address) {
+                return Err(duplicate("address", key, address));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_relations(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let (timing, sessions) = (config.timing, config.sessions);
+    let related = [
+        (
+            ["timing", "election_timeout_ms"],
+            timing.election_timeout_ms,
+            timing.heartbeat_ms.saturating_mul(3),
+            "three times timing.heartbeat_ms",
+        ),
+        (
+            ["sessions", "absolute_seconds"],
+            sessions.absolute_seconds.into(),
+            sessions.idle_seconds.into(),
+            "sessions.idle_seconds",
+        ),
+    ];
+    for (path, value, least, what) in related {
+        if value < least {
+            return Err(ConfigError::NotAllowed {
+                key: path.join("."),
+                value: value.to_string(),
+                origin: layers.origin(&path).to_string(),
+                allowed: format!("at least {least} ({what})"),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_id(config: &Config, id: u64, layers: &Layers) -> Result<(), ConfigError> {
+    let Some(own) = config.node(id) else {
+        let ids: Vec<String> = config
+            .nodes
+            .iter()
+            .map(|node| node.id.to_string())
+            .collect();
+        return Err(ConfigError::UnknownNode {
+            id,
+            origin: layers.origin(&["nodes"]).to_string(),
+            listed: ids.join(", "),
+        });
+    };
+    let address = config.client_listener(own);
+    if address == config.peer_listener(own) {
+        return Err(ConfigError::ListensTwice {
+            id,
+            address: address.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn is_address(text: &str) -> bool {
+    let of_a_host = |character: char| character.is_alphanumeric() || "-._:[]%".contains(character);
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && host.chars().all(of_a_host)
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    let of_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=NAME_LENGTH_MAX).contains(&text.len()) && text.bytes().all(of_a_name)
+}

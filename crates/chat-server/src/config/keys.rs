@@ -1,0 +1,109 @@
+//! What is known of each key, made from the same text as its type: the checks, the suggestions and
+//! `docs/configuration.md` cannot say anything else than the code does.
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The lines of its documentation, each with the space that it begins with.
+    pub(super) meaning: &'static [&'static str],
+    pub(super) keys: &'static [Key],
+}
+
+/// A key of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// As for a [`Table`].
+    pub(super) meaning: &'static [&'static str],
+    pub(super) form: Form,
+}
+
+/// What may stand behind a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// A whole number, both bounds included.
+    Number {
+        /// What it counts.
+        unit: &'static str,
+        least: u64,
+        most: u64,
+        /// A bound that depends on another key; empty if there is none.
+        relation: &'static str,
+    },
+    /// `host:port`.
+    Address,
+    /// A path; what is relative begins where the process was started.
+    Path,
+    /// Lower-case letters, digits and hyphens.
+    Name,
+}
+
+/// The longest name of a cluster.
+pub(super) const NAME_LENGTH_MAX: usize = 40;
+
+impl Form {
+    pub(super) const fn number(unit: &'static str, least: u64, most: u64) -> Self {
+        Self::Number {
+            unit,
+            least,
+            most,
+            relation: "",
+        }
+    }
+
+    /// A number with one more bound, which is checked apart from the others.
+    pub(super) const fn related(
+        unit: &'static str,
+        least: u64,
+        most: u64,
+        relation: &'static str,
+    ) -> Self {
+        Self::Number {
+            unit,
+            least,
+            most,
+            relation,
+        }
+    }
+}
+
+/// Defines a table and its [`Table`].
+macro_rules! table {
+    (
+        $(#[doc = $table_doc:literal])+
+        $(#[derive($($derive:ident),+)])?
+        pub struct $table:ident in $table_name:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                pub $field:ident: $type:ty = $form:expr,
+            )+
+        }
+    ) => {
+        $(#[doc = $table_doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize $(, $($derive),+)?)]
+        #[serde(deny_unknown_fields)]
+        pub struct $table {
+            $(
+                $(#[doc = $doc])+
+                pub $field: $type,
+            )+
+        }
+
+        impl $table {
+            pub(super) const TABLE: Table = Table {
+                name: $table_name,
+                meaning: &[$($table_doc),+],
+                keys: &[
+                    $(Key {
+                        name: stringify!($field),
+                        meaning: &[$($doc),+],
+                        form: $form,
+                    }),+
+                ],
+            };
+        }
+    };
+}
+
+pub(super) use table;

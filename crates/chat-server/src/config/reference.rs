@@ -1,0 +1,161 @@
+//! `config reference`: everything that can be configured, made from the types. It is
+//! `docs/configuration.md`.
+
+use figment::value::Value;
+
+use super::Config;
+use super::check::{NODES_MAX, bounds};
+use super::keys::{Form, Key, NAME_LENGTH_MAX, Table};
+use super::layers::{FLAGS, variable};
+use super::show::written;
+use super::tables::{Node, TABLES};
+
+const OPENING: &str = "\
+# Configuration
+
+Every key of a server: what it means, its type, unit, default and limits, and its name in the environment.
+This page is what `chat-server config reference` writes, made from the types of the code, and a test compares them.
+`UPDATE_EXPECT=1 cargo test -p chat-server --lib config` writes it anew.
+
+## Where values come from
+
+Defaults, then the file, then the environment, then flags: each wins over those before it.
+The file is `config/cluster.toml` unless `--config` names another.
+It is one file for every server, and has every server's addresses: for several machines edit the addresses in it, and give each machine a copy.
+`chat-server --id N` says which of the nodes in it this one is.
+
+In the environment a key is `CHAT_SERVER_`, its table, two underscores and its name, in upper case.
+`[[nodes]]` as a whole is `CHAT_SERVER_NODES`, as in `[{id=1,client_address=\"127.0.0.1:7401\",peer_address=\"127.0.0.1:7501\"}]`.
+Every variable whose name begins with `CHAT_SERVER_` must be a known key.
+A text that looks like a number or like `true` needs quotes of its own, as in `\"7\"`.
+";
+
+const COMMANDS: &str = "\
+## Commands
+
+| command | what it does |
+| --- | --- |
+| `chat-server --id N --config FILE` | runs node N until SIGTERM or SIGINT |
+| `chat-server --id N --config FILE --reset` | deletes what node N has stored, then runs it as a node with a new disk |
+| `chat-server config check` | reads and checks everything, and starts nothing; with `--id N` for that node |
+| `chat-server config show` | writes every value and its origin: the default, the file and line, the variable, or the flag; in TOML that gives the same configuration |
+| `chat-server config reference` | writes this page |
+
+`--config` and the flags that override a key go with every command.
+What is logged is set by `RUST_LOG` and is not part of the configuration.
+";
+
+const ENDING: &str = "\
+## When something is wrong
+
+Whatever is wrong is said in one sentence on standard error, and nothing is changed on the disk.
+An unknown key is refused, with the nearest known one.
+A node takes its two addresses before it touches its data; one that is taken is named.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | told to stop and stopped; or the configuration is good |
+| 1 | the node cannot start or go on: an address is taken, its data cannot be used or is somebody else's, the disk failed |
+| 2 | the command line or the configuration is wrong |
+
+A data directory has a file `identity.toml` with the id of its node and the name of its cluster, written with the first start.
+Under another id or another name the directory is refused, by `--reset` too: what is in it may be the only copy of somebody else's data.
+Whoever knows that it is not deletes the directory.
+Nodes do not tell each other the name.
+A directory that is in use by a running process is refused.
+";
+
+/// Everything that can be configured, as a page of Markdown.
+pub fn reference() -> String {
+    let defaults =
+        Value::serialize(Config::default()).expect("a configuration is made of tables and lists");
+    let mut page = OPENING.to_owned();
+    for table in TABLES {
+        page += &format!("\n## `[{}]`\n\n", table.name);
+        push_table(&mut page, &table, defaults.find_ref(table.name));
+    }
+    page += &format!(
+        "\n## `[[{}]]`\n\nOne for each node, 1 to {NODES_MAX}; no two with the same id or address.\n",
+        Node::TABLE.name
+    );
+    push_table(&mut page, &Node::TABLE, None);
+    page += "\n## Flags\n\n| flag | overrides |\n| --- | --- |\n";
+    for (flag, key) in FLAGS {
+        page += &format!("| `{flag}` | `{key}` |\n");
+    }
+    page + "\n" + COMMANDS + "\n" + ENDING
+}
+
+/// A line for the table and a row for each key. Without `defaults` every key is required.
+fn push_table(page: &mut String, table: &Table, defaults: Option<&Value>) {
+    let in_a_list = table.name == Node::TABLE.name;
+    for sentence in text(table.meaning).split_inclusive(". ") {
+        page.push_str(sentence.trim_end());
+        page.push('\n');
+    }
+    *page += "\n| key | meaning | type | default | limits | environment |\n";
+    *page += "| --- | --- | --- | --- | --- | --- |\n";
+    for key in table.keys {
+        let default = match defaults.map(|defaults| defaults.find_ref(key.name)) {
+            Some(value) => value
+                .and_then(written)
+                .map_or_else(|| "not set".to_owned(), |value| format!("`{value}`")),
+            None => "required".to_owned(),
+        };
+        let environment = if in_a_list {
+            format!("in `{}`", variable(&[table.name]))
+        } else {
+            format!("`{}`", variable(&[table.name, key.name]))
+        };
+        let (kind, limits) = kind_and_limits(key);
+        let (name, meaning) = (key.name, text(key.meaning));
+        *page +=
+            &format!("| `{name}` | {meaning} | {kind} | {default} | {limits} | {environment} |\n");
+    }
+}
+
+fn kind_and_limits(key: &Key) -> (String, String) {
+    match key.form {
+        Form::Number {
+            unit,
+            least,
+            most,
+            relation,
+        } => {
+            let kind = match unit {
+                "" => "whole number".to_owned(),
+                unit => format!("whole number, {unit}"),
+            };
+            let limits = match relation {
+                "" => bounds(least, most),
+                relation => format!("{}, {relation}", bounds(least, most)),
+            };
+            (kind, limits)
+        }
+        Form::Address => ("text, `host:port`".to_owned(), "port 1 to 65535".to_owned()),
+        Form::Name => (
+            "text".to_owned(),
+            format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
+        ),
+        Form::Path => (
+            "text, a path".to_owned(),
+            "not empty; relative to where the process starts".to_owned(),
+        ),
+    }
+}
+
+/// The lines of a documentation comment as one text.
+fn text(lines: &[&str]) -> String {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    lines.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect_file;
+
+    #[test]
+    fn the_page_says_what_the_types_say() {
+        expect_file!["../../../../docs/configuration.md"].assert_eq(&super::reference());
+    }
+}

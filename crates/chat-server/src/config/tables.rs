@@ -1,0 +1,196 @@
+//! The tables of the file: every key with its meaning, its type, its bounds and its default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{Form, Key, Table, table};
+
+/// Anything shorter signs people out while they write.
+const SESSION_SECONDS_MIN: u64 = 5 * 60;
+/// Ten years; anything longer is a mistake.
+const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// The tables in the order of the file, except `[[nodes]]`.
+pub(super) const TABLES: [Table; 7] = [
+    Cluster::TABLE,
+    Storage::TABLE,
+    Listen::TABLE,
+    Timing::TABLE,
+    Passwords::TABLE,
+    Sessions::TABLE,
+    Runtime::TABLE,
+];
+
+table! {
+    /// Which cluster the node belongs to.
+    pub struct Cluster in "cluster" {
+        /// A data directory keeps the name under which it was made, and is refused under another.
+        pub name: String = Form::Name,
+    }
+}
+
+table! {
+    /// Where the node keeps its data.
+    pub struct Storage in "storage" {
+        /// The node's own directory if it ends in `node-N`, N being its id, else the folder of such
+        /// directories. It is made when it is missing.
+        pub directory: PathBuf = Form::Path,
+    }
+}
+
+table! {
+    /// Where this node listens, if not at its own addresses in `[[nodes]]`.
+    #[derive(Default)]
+    pub struct Listen in "listen" {
+        /// For clients.
+        pub client: Option<String> = Form::Address,
+        /// For the other nodes. Whoever reaches it is trusted.
+        pub peer: Option<String> = Form::Address,
+    }
+}
+
+table! {
+    /// How patient the node is. The same for all nodes of a cluster.
+    #[derive(Copy)]
+    pub struct Timing in "timing" {
+        /// A leader lets everybody hear from it this often.
+        pub heartbeat_ms: u64 = Form::number("milliseconds", 10, 10_000),
+        /// The shortest time without a leader before a node stands; the longest is twice that.
+        pub election_timeout_ms: u64 = Form::related(
+            "milliseconds", 30, 60_000, "at least three times `heartbeat_ms`"
+        ),
+    }
+}
+
+table! {
+    /// What a password costs: the parameters of Argon2id, not below OWASP's minimum.
+    #[derive(Copy)]
+    pub struct Passwords in "passwords" {
+        /// Memory for one hash.
+        pub memory_kib: u32 = Form::number(
+            "KiB", Passwords::MINIMUM.memory_kib as u64, Passwords::MAXIMUM.memory_kib as u64
+        ),
+        /// Passes over that memory.
+        pub iterations: u32 = Form::number(
+            "passes", Passwords::MINIMUM.iterations as u64, Passwords::MAXIMUM.iterations as u64
+        ),
+        /// Lanes that memory is divided into.
+        pub parallelism: u32 = Form::number(
+            "lanes", Passwords::MINIMUM.parallelism as u64, Passwords::MAXIMUM.parallelism as u64
+        ),
+    }
+}
+
+table! {
+    /// How long somebody stays signed in. A session keeps what the leader's configuration said when
+    /// it began, on every node.
+    #[derive(Copy)]
+    pub struct Sessions in "sessions" {
+        /// A session that is not used for so long ends; up to a sixteenth earlier.
+        pub idle_seconds: u32 = Form::number(
+            "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX
+        ),
+        /// A session ends so long after it began.
+        pub absolute_seconds: u32 = Form::related(
+            "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX, "at least `idle_seconds`"
+        ),
+    }
+}
+
+table! {
+    /// The threads that serve.
+    #[derive(Copy)]
+    pub struct Runtime in "runtime" {
+        /// For network and requests; disks and passwords have threads of their own. One serves tens
+        /// of thousands of requests a second; more help only where a node has cores to itself.
+        pub worker_threads: usize = Form::number("threads", 1, 64),
+    }
+}
+
+table! {
+    /// A node of the cluster, as the others and the clients find it.
+    pub struct Node in "nodes" {
+        /// What `--id` names; different for every node and never changed.
+        pub id: u64 = Form::number("", 1, u64::MAX),
+        /// Where clients dial it.
+        pub client_address: String = Form::Address,
+        /// Where the other nodes dial it.
+        pub peer_address: String = Form::Address,
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            name: "chat".to_owned(),
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("data"),
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 100,
+            election_timeout_ms: 400,
+        }
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::MINIMUM
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle_seconds: 30 * 24 * 60 * 60,
+            absolute_seconds: 180 * 24 * 60 * 60,
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { worker_threads: 1 }
+    }
+}
+
+impl Timing {
+    /// How often a leader is heard.
+    pub fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms)
+    }
+
+    /// How long nothing is heard before a node stands.
+    pub fn election_timeout(&self) -> Duration {
+        Duration::from_millis(self.election_timeout_ms)
+    }
+}
+
+impl Passwords {
+    /// OWASP's minimum for Argon2id.
+    pub const MINIMUM: Self = Self {
+        memory_kib: 19_456,
+        iterations: 2,
+        parallelism: 1,
+    };
+
+    /// Beyond this a mistyped number would take the machine down with the first login.
+    const MAXIMUM: Self = Self {
+        memory_kib: 1_048_576,
+        iterations: 16,
+        parallelism: 16,
+    };
+}

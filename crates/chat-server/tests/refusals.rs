@@ -1,0 +1,479 @@
+//! Every mistake of an operator, made with the real program: one sentence, an exit code that is not
+//! zero, and nothing changed on the disk.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "Clippy takes only functions marked as tests for tests"
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Far above what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with `cluster.toml`, which lists the nodes 1 and 2, and with their data in `data`.
+struct Machine {
+    folder: TempDir,
+    /// Of node 1, then of node 2: for clients, then for peers.
+    addresses: [String; 4],
+}
+
+/// What a process left when it had ended.
+struct Ended {
+    status: ExitStatus,
+    output: String,
+    errors: String,
+}
+
+impl Machine {
+    fn new() -> Self {
+        // All at the same time, so that they are four.
+        let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.map(|listener| listener.local_addr().unwrap().to_string());
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Self { folder, addresses };
+        machine.write(&machine.nodes());
+        machine
+    }
+
+    fn nodes(&self) -> String {
+        let [client_1, peer_1, client_2, peer_2] = &self.addresses;
+        format!(
+            "[[nodes]]\nid = 1\nclient_address = \"{client_1}\"\npeer_address = \"{peer_1}\"\n\
+             [[nodes]]\nid = 2\nclient_address = \"{client_2}\"\npeer_address = \"{peer_2}\"\n"
+        )
+    }
+
+    /// Writes the configuration file.
+    fn write(&self, text: &str) {
+        fs::write(self.path().join("cluster.toml"), text).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program in this folder, with these arguments and the file unless they name another, and
+    /// with nothing of ours in its environment.
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CHAT_SERVER_") || text.starts_with("RUST_") {
+                command.env_remove(name);
+            }
+        }
+        if !arguments.contains(&"--config") {
+            command.args(["--config", "cluster.toml"]);
+        }
+        command
+            .current_dir(self.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Every file and its content; a folder has none.
+    fn files(&self) -> BTreeMap<String, Option<Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let content = if path.is_dir() {
+                    folders.push(path.clone());
+                    None
+                } else {
+                    Some(fs::read(&path).unwrap())
+                };
+                files.insert(path.to_str().unwrap().to_owned(), content);
+            }
+        }
+        files
+    }
+
+    /// Runs what must be refused.
+    fn check(&self, arguments: &[&str], code: i32, sentence: &str) {
+        self.check_command(self.program(arguments), code, sentence);
+    }
+
+    fn check_command(&self, command: Command, code: i32, sentence: &str) {
+        let before = self.files();
+        let ended = run(command);
+        assert_eq!(ended.errors, format!("chat-server: {sentence}\n"));
+        assert_eq!(ended.status.code(), Some(code), "{sentence}");
+        assert_eq!(ended.output, "");
+        assert!(before == self.files(), "files were changed: {sentence}");
+    }
+
+    /// Lets node 1 run alone until it serves, and kills it.
+    fn run_node_1(&self) {
+        let [client, peer, ..] = &self.addresses;
+        self.write(&format!(
+            "[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
+        ));
+        let mut node = self.program(&["--id", "1"]).spawn().unwrap();
+        wait_until_it_serves(&mut node);
+        node.kill().unwrap();
+        node.wait().unwrap();
+        self.write(&self.nodes());
+    }
+}
+
+/// Waits for the end of a process that ends by itself.
+fn run(mut command: Command) -> Ended {
+    let mut child = command.spawn().unwrap();
+    let (mut output, mut errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut out, mut err) = (String::new(), String::new());
+        output.read_to_string(&mut out).unwrap();
+        errors.read_to_string(&mut err).unwrap();
+        // The test is over if nobody waits.
+        sender.send((out, err)).ok();
+    });
+    let Ok((output, errors)) = receiver.recv_timeout(PATIENCE) else {
+        child.kill().unwrap();
+        panic!("{command:?} runs on");
+    };
+    Ended {
+        status: child.wait().unwrap(),
+        output,
+        errors,
+    }
+}
+
+fn wait_until_it_serves(node: &mut Child) {
+    let errors = BufReader::new(node.stderr.take().unwrap());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // To the end, so that the node is never held up.
+        for line in errors.lines().map_while(Result::ok) {
+            sender.send(line).ok();
+        }
+    });
+    let mut said = String::new();
+    while !said.contains("the node serves") {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(line) => said += &line,
+            Err(error) => {
+                node.kill().unwrap();
+                panic!("{error}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let machine = Machine::new();
+    machine.check(
+        &["--id", "1", "--config", "missing.toml"],
+        2,
+        "the configuration file missing.toml cannot be read: No such file or directory (os error 2)",
+    );
+    machine.check(
+        &["--id", "1", "--config", "."],
+        2,
+        "the configuration file . cannot be read: Is a directory (os error 21)",
+    );
+    fs::write(machine.path().join("cluster.toml"), b"\xff").unwrap();
+    machine.check(
+        &["--id", "1"],
+        2,
+        "the configuration file cluster.toml cannot be read: stream did not contain valid UTF-8",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_understood() {
+    let machine = Machine::new();
+    let nodes = machine.nodes();
+    for (text, sentence) in [
+        (
+            "[timing",
+            "line 1 of cluster.toml is not understood: invalid table header: expected `.`, `]`",
+        ),
+        (
+            "[timing]\nheart_beat_ms = 100\n",
+            "line 2 of cluster.toml has the unknown key \"heart_beat_ms\" in [timing]; \
+             did you mean \"heartbeat_ms\"?",
+        ),
+        (
+            "[timing]\nheartbeat_ms = \"soon\"\n",
+            "timing.heartbeat_ms is \"soon\" (line 2 of cluster.toml), and must be a whole number, \
+             10 to 10000",
+        ),
+    ] {
+        machine.write(&format!("{text}{nodes}"));
+        machine.check(&["--id", "1"], 2, sentence);
+        machine.check(&["config", "check"], 2, sentence);
+        machine.check(&["config", "show"], 2, sentence);
+        machine.check(&["--id", "1", "--reset"], 2, sentence);
+    }
+    machine.write("[[nodes]]\nid = 1\nclient_address = \"a:1\"\n");
+    machine.check(
+        &["--id", "1"],
+        2,
+        "number 1 of [[nodes]] (line 1 of cluster.toml) has no \"peer_address\"",
+    );
+}
+
+#[test]
+fn values_that_are_not_allowed() {
+    let machine = Machine::new();
+    let nodes = machine.nodes();
+    for (text, sentence) in [
+        (
+            "[timing]\nheartbeat_ms = 9\n",
+            "timing.heartbeat_ms is 9 (line 2 of cluster.toml), and must be 10 to 10000",
+        ),
+        (
+            "[timing]\nheartbeat_ms = 200\n",
+            "timing.election_timeout_ms is 400 (default), and must be at least 600 \
+             (three times timing.heartbeat_ms)",
+        ),
+        (
+            "[listen]\nclient = \"7401\"\n",
+            "listen.client is \"7401\" (line 2 of cluster.toml), and must be a host and a port, \
+             such as \"127.0.0.1:7401\"",
+        ),
+        (
+            "[listen]\nclient = \"a:1\"\npeer = \"a:1\"\n",
+            "node 1 would listen on a:1 for clients and for the other nodes",
+        ),
+        (
+            "[cluster]\nname = \"My Chat\"\n",
+            "cluster.name is \"My Chat\" (line 2 of cluster.toml), and must be \
+             1 to 40 lower-case letters, digits and hyphens",
+        ),
+    ] {
+        machine.write(&format!("{text}{nodes}"));
+        machine.check(&["--id", "1"], 2, sentence);
+    }
+    machine.write("");
+    machine.check(
+        &["--id", "1"],
+        2,
+        "[[nodes]] lists 0 nodes (default), and must list 1 to 7",
+    );
+    machine.write(&nodes.replace("id = 2", "id = 1"));
+    machine.check(
+        &["--id", "1"],
+        2,
+        "two nodes have the id 1 (the second: line 6 of cluster.toml)",
+    );
+}
+
+#[test]
+fn a_variable_that_is_wrong() {
+    let machine = Machine::new();
+    for (name, value, sentence) in [
+        (
+            "CHAT_SERVER_TIMING__HEARTBEET_MS",
+            "100",
+            "the environment variable CHAT_SERVER_TIMING__HEARTBEET_MS is not known; \
+             did you mean CHAT_SERVER_TIMING__HEARTBEAT_MS?",
+        ),
+        (
+            "CHAT_SERVER_HEARTBEAT_MS",
+            "100",
+            "the environment variable CHAT_SERVER_HEARTBEAT_MS is not known; \
+             did you mean CHAT_SERVER_TIMING__HEARTBEAT_MS?",
+        ),
+        (
+            "CHAT_SERVER_TIMING__",
+            "100",
+            "the environment variable CHAT_SERVER_TIMING__ names no key",
+        ),
+        (
+            "CHAT_SERVER_TIMING__HEARTBEAT_MS",
+            "soon",
+            "timing.heartbeat_ms is \"soon\" (CHAT_SERVER_TIMING__HEARTBEAT_MS), and must be \
+             a whole number, 10 to 10000",
+        ),
+        (
+            "CHAT_SERVER_NODES",
+            "[{id=1,client_address=\"a:1\",peer_address=\"a:1\"}]",
+            "two nodes have the address a:1 (the second: CHAT_SERVER_NODES)",
+        ),
+        (
+            "CHAT_SERVER_NODES__1__ID",
+            "1",
+            "nodes is a table (CHAT_SERVER_NODES), and must be a list of tables",
+        ),
+    ] {
+        let mut command = machine.program(&["--id", "1"]);
+        command.env(name, value);
+        machine.check_command(command, 2, sentence);
+    }
+}
+
+#[test]
+fn a_flag_that_is_wrong() {
+    let machine = Machine::new();
+    machine.check(
+        &["--id", "1", "--listen-peer", "here"],
+        2,
+        "listen.peer is \"here\" (--listen-peer), and must be a host and a port, \
+         such as \"127.0.0.1:7401\"",
+    );
+    let mut command = machine.program(&["--id", "1", "--data"]);
+    command.arg(OsStr::from_bytes(b"\xff"));
+    machine.check_command(command, 2, "the directory of --data is not UTF-8");
+    for arguments in [&["--id", "3"][..], &["--id", "3", "config", "check"]] {
+        machine.check(
+            arguments,
+            2,
+            "node 3 is not listed in [[nodes]] (line 1 of cluster.toml); the listed ids are 1, 2",
+        );
+    }
+    // These are explained in more words.
+    for arguments in [
+        &[][..],
+        &["--reset"],
+        &["--id", "one"],
+        &["--id", "1", "--unknown"],
+        &["config"],
+        &["config", "check", "--reset"],
+        &["--id", "1", "--reset", "config", "check"],
+    ] {
+        let before = machine.files();
+        let ended = run(machine.program(arguments));
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}");
+        assert!(!ended.errors.is_empty(), "{arguments:?}");
+        assert!(before == machine.files(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_taken() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    for taken in &machine.addresses[..2] {
+        let _holder = TcpListener::bind(taken).unwrap();
+        let sentence = format!("{taken} is taken by another process");
+        machine.check(&["--id", "1"], 1, &sentence);
+        machine.check(&["--id", "1", "--reset"], 1, &sentence);
+    }
+    // An address for documentation, which no machine has.
+    machine.check(
+        &["--id", "1", "--listen-client", "192.0.2.1:7401"],
+        1,
+        "192.0.2.1:7401 cannot be listened on: Cannot assign requested address (os error 99)",
+    );
+}
+
+#[test]
+fn data_of_another_node() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let data = machine.path().join("data");
+    fs::rename(data.join("node-1"), data.join("node-2")).unwrap();
+    let sentence = "data/node-2 belongs to node 1, and this is node 2";
+    machine.check(&["--id", "2"], 1, sentence);
+    machine.check(&["--id", "2", "--reset"], 1, sentence);
+}
+
+#[test]
+fn data_of_another_cluster() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    machine.write(&format!("[cluster]\nname = \"other\"\n{}", machine.nodes()));
+    let sentence = "data/node-1 belongs to cluster \"chat\", and this node to cluster \"other\"";
+    machine.check(&["--id", "1"], 1, sentence);
+    machine.check(&["--id", "1", "--reset"], 1, sentence);
+}
+
+#[test]
+fn data_that_does_not_say_whose_it_is() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let identity = machine.path().join("data/node-1/identity.toml");
+    fs::write(identity, "cluster = \"chat\"\n").unwrap();
+    machine.check(
+        &["--id", "1"],
+        1,
+        "data/node-1/identity.toml does not say whose data is beside it: missing field `node`",
+    );
+}
+
+#[test]
+fn data_in_use() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let data = machine.path().join("data/node-1");
+    // As a process does that runs with it; but this one changes nothing meanwhile.
+    let _locks = ["log.lock", "state.lock"].map(|name| {
+        let file = File::open(data.join(name)).unwrap();
+        file.lock().unwrap();
+        file
+    });
+    machine.check(
+        &["--id", "1"],
+        1,
+        "the data in data/node-1 cannot be used: data/node-1/state.db is in use by another process",
+    );
+    machine.check(
+        &["--id", "1", "--reset"],
+        1,
+        "data/node-1 is in use by another process",
+    );
+}
+
+#[test]
+fn a_data_directory_that_is_a_file() {
+    let machine = Machine::new();
+    fs::write(machine.path().join("data"), "").unwrap();
+    machine.check(
+        &["--id", "1"],
+        1,
+        "data/node-1/identity.toml cannot be read: Not a directory (os error 20)",
+    );
+}
+
+#[test]
+fn what_is_configured_is_told() {
+    let machine = Machine::new();
+    let before = machine.files();
+    let told = |command: Command| {
+        let ended = run(command);
+        assert_eq!((ended.status.code(), ended.errors.as_str()), (Some(0), ""));
+        ended.output
+    };
+    assert_eq!(
+        told(machine.program(&["config", "check"])),
+        "cluster.toml: the configuration is good\n"
+    );
+    assert_eq!(
+        told(machine.program(&["--id", "2", "config", "check"])),
+        "cluster.toml: the configuration of node 2 is good\n"
+    );
+    let mut show = machine.program(&["config", "show", "--data", "elsewhere"]);
+    show.env("CHAT_SERVER_TIMING__HEARTBEAT_MS", "50");
+    let shown = told(show);
+    for line in [
+        "directory = \"elsewhere\"  # --data\n",
+        "heartbeat_ms = 50  # CHAT_SERVER_TIMING__HEARTBEAT_MS\n",
+        "election_timeout_ms = 400  # default\n",
+        "id = 2  # line 6 of cluster.toml\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+    assert!(told(machine.program(&["config", "reference"])).starts_with("# Configuration\n"));
+    assert!(before == machine.files());
+}
