@@ -8,6 +8,7 @@ pub mod history;
 pub mod load;
 pub mod plain_request;
 pub mod ports;
+pub mod request_json;
 pub mod server;
 pub mod sightings;
 pub mod waiting;

@@ -4,6 +4,7 @@
 
 mod crashes;
 mod minorities;
+mod nine_originals;
 mod stops;
 mod survivors;
 mod wiped_disks;
