@@ -7,6 +7,7 @@ mod minorities;
 mod nine_originals;
 mod stops;
 mod survivors;
+mod tokens;
 mod wiped_disks;
 
 use chat_client::Session;

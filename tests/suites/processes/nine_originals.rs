@@ -10,15 +10,13 @@ use chat_consensus::NodeId;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::plain_request::PlainClient;
 use chat_tests::processes::request_json as ask;
-use chat_tests::processes::waiting::{until, within};
+use chat_tests::processes::waiting::within;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 const LIMIT: Duration = Duration::from_secs(180);
-/// Of a request that can be carried out.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Of one that cannot, for want of a majority.
+/// Of a request that cannot be carried out, for want of a majority.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 const USERNAME_TAKEN: &str = "Username already exists.";
@@ -393,7 +391,6 @@ impl Stage {
         self.answer_of(node, request, by).await
     }
 
-    /// A request that a node could not carry out is asked again as it is, which is safe (R15).
     async fn answer_of(
         &self,
         node: NodeId,
@@ -402,13 +399,7 @@ impl Stage {
     ) -> Result<Value, Status> {
         let node = PlainClient::connect(self.cluster.client_address(node)).await;
         let token = by.map(|name| self.tokens[name].as_str());
-        until("the request is answered", async || {
-            match node.execute(request, token, PATIENCE).await {
-                Err(status) if status.code() == Code::Unavailable => Err(format!("{status:?}")),
-                answered => Ok(answered),
-            }
-        })
-        .await
+        node.execute_patiently(request, token).await
     }
 }
 
