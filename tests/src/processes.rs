@@ -11,4 +11,5 @@ pub mod ports;
 pub mod request_json;
 pub mod server;
 pub mod sightings;
+pub mod told;
 pub mod waiting;

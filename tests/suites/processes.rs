@@ -8,6 +8,7 @@ mod nine_originals;
 mod stops;
 mod survivors;
 mod tokens;
+mod watchers;
 mod wiped_disks;
 
 use chat_client::Session;
