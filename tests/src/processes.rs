@@ -9,6 +9,7 @@ pub mod load;
 pub mod plain_request;
 pub mod ports;
 pub mod request_json;
+pub mod secrets;
 pub mod server;
 pub mod sightings;
 pub mod told;

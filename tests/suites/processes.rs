@@ -2,6 +2,7 @@
 //!
 //! `cargo test` builds the servers; a test that is run without it says so.
 
+mod canaries;
 mod crashes;
 mod minorities;
 mod nine_originals;

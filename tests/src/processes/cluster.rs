@@ -28,10 +28,14 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// something that should not come.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(20);
 
+/// What nodes say unless a test wants more.
+const LOG_FILTER: &str = "info";
+
 /// Real nodes, killed when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     program: PathBuf,
+    log_filter: String,
     nodes: BTreeMap<NodeId, Node>,
     home: TempDir,
     ports: PortBlock,
@@ -62,6 +66,15 @@ impl Cluster {
     ///
     /// When they do not become one in time; so do all waiting functions here.
     pub async fn start(count: u64) -> Self {
+        Self::start_saying(count, LOG_FILTER).await
+    }
+
+    /// [`Self::start`] for nodes that say what `log_filter` lets them, as `RUST_LOG` has it.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub async fn start_saying(count: u64, log_filter: &str) -> Self {
         let ports = PortBlock::claim();
         let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
         let home = home.expect("a temporary folder can be made");
@@ -77,6 +90,7 @@ impl Cluster {
         };
         let mut cluster = Self {
             program: server::program(),
+            log_filter: log_filter.to_owned(),
             nodes: ids.map(node).collect(),
             home,
             ports,
@@ -175,8 +189,7 @@ impl Cluster {
     /// When it runs, or has stored nothing.
     pub fn wipe(&mut self, id: NodeId) {
         assert!(self.node(id).server.is_none(), "{id:?} still runs");
-        let data = self.home.path().join(format!("data/node-{}", id.0));
-        fs::remove_dir_all(data).expect("a node that ran has a folder");
+        fs::remove_dir_all(self.data(id)).expect("a node that ran has a folder");
     }
 
     /// SIGTERM for some nodes at the same time; says how each ended.
@@ -256,6 +269,16 @@ impl Cluster {
         .await
     }
 
+    /// Where a node stores everything.
+    pub fn data(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("data/node-{}", id.0))
+    }
+
+    /// What a node has said, in all its starts.
+    pub fn stderr(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("node-{}.stderr", id.0))
+    }
+
     /// Every node that was started still runs, and none has panicked.
     ///
     /// # Panics
@@ -279,7 +302,12 @@ impl Cluster {
             format!("--config={}", config.display()),
         ];
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let server = Server::start(&self.program, &arguments, &self.stderr(id));
+        let server = Server::start(
+            &self.program,
+            &arguments,
+            &self.log_filter,
+            &self.stderr(id),
+        );
         self.node(id).server = Some(server);
     }
 
@@ -295,10 +323,6 @@ impl Cluster {
     fn server(&mut self, id: NodeId) -> &mut Server {
         let server = self.node(id).server.as_mut();
         server.unwrap_or_else(|| panic!("{id:?} does not run"))
-    }
-
-    fn stderr(&self, id: NodeId) -> PathBuf {
-        self.home.path().join(format!("node-{}.stderr", id.0))
     }
 }
 

@@ -44,17 +44,17 @@ pub fn last_words(stderr: &Path) -> String {
 }
 
 impl Server {
-    /// Starts the program; what it says is appended to `stderr`.
+    /// Starts the program; what it says, as far as `log_filter` lets it, is appended to `stderr`.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn start(program: &Path, arguments: &[String], stderr: &Path) -> Self {
+    pub fn start(program: &Path, arguments: &[String], log_filter: &str, stderr: &Path) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(stderr);
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", log_filter)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr.expect("a file in the test's own folder can be written"));
