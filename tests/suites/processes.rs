@@ -4,6 +4,7 @@
 
 mod canaries;
 mod crashes;
+mod hosts;
 mod minorities;
 mod nine_originals;
 mod stops;

@@ -79,7 +79,10 @@ impl Cluster {
         let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
         let home = home.expect("a temporary folder can be made");
         let ids = (1..=count).map(NodeId);
-        let text = configuration(&home.path().join("data"), ids.clone(), &ports);
+        let nodes = ids
+            .clone()
+            .map(|id| (id, ports.client_address(id), ports.peer_address(id)));
+        let text = configuration(&home.path().join("data"), nodes);
         fs::write(home.path().join("cluster.toml"), text).expect("the test's folder is its own");
         let node = |id| {
             let address = format!("http://{}", ports.peer_address(id));
@@ -89,7 +92,7 @@ impl Cluster {
             (id, Node { server, channel })
         };
         let mut cluster = Self {
-            program: server::program(),
+            program: server::program("chat-server"),
             log_filter: log_filter.to_owned(),
             nodes: ids.map(node).collect(),
             home,
@@ -351,18 +354,21 @@ fn client(addresses: impl IntoIterator<Item = SocketAddr>) -> ChatClient {
     client.with_deadline(CLIENT_DEADLINE)
 }
 
-/// One file for all nodes, as `config/cluster.toml` is.
-fn configuration(data: &Path, ids: impl Iterator<Item = NodeId>, ports: &PortBlock) -> String {
+/// One file for all nodes, as `config/cluster.toml` is; each with its addresses for clients and for
+/// the others.
+pub(crate) fn configuration(
+    data: &Path,
+    nodes: impl Iterator<Item = (NodeId, SocketAddr, SocketAddr)>,
+) -> String {
     let data = data.to_string_lossy();
     let quoted = data.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n");
-    for id in ids {
+    for (id, client_address, peer_address) in nodes {
+        let id = id.0;
         write!(
             text,
-            "\n[[nodes]]\nid = {}\nclient_address = \"{}\"\npeer_address = \"{}\"\n",
-            id.0,
-            ports.client_address(id),
-            ports.peer_address(id)
+            "\n[[nodes]]\nid = {id}\nclient_address = \"{client_address}\"\n\
+             peer_address = \"{peer_address}\"\n"
         )
         .expect("writing to a string does not fail");
     }

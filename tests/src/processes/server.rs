@@ -17,16 +17,16 @@ pub struct Server {
     paused: bool,
 }
 
-/// Where the program is.
+/// Where a program of ours is.
 ///
 /// # Panics
 ///
 /// When it was not built.
-pub fn program() -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test is known");
     // The test is in `deps`, the program beside that.
     let folder = test.parent().and_then(Path::parent);
-    let program = folder.expect("tests are in `deps`").join("chat-server");
+    let program = folder.expect("tests are in `deps`").join(name);
     assert!(
         program.exists(),
         "there is no {}; `cargo build --workspace --all-targets` makes it",
