@@ -67,6 +67,8 @@ const TABLE: [Row; 10] = [
 struct Stage {
     cluster: Cluster,
     nodes: Vec<(NodeId, PlainClient)>,
+    /// How often a node was asked for everything with a token that proves nothing.
+    turn: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,6 +150,10 @@ fn check_refused(what: &str, refused: &Status, code: Code, reason: &str) {
     assert!(details.contains(reason), "{what}: {refused:?}");
 }
 
+fn check_unauthenticated(what: &str, refused: &Status) {
+    check_refused(what, refused, Code::Unauthenticated, "UNAUTHENTICATED");
+}
+
 impl Stage {
     async fn new() -> Self {
         let cluster = Cluster::start(3).await;
@@ -156,7 +162,11 @@ impl Stage {
             let client = PlainClient::connect(cluster.client_address(id)).await;
             nodes.push((id, client));
         }
-        Self { cluster, nodes }
+        Self {
+            cluster,
+            nodes,
+            turn: 0,
+        }
     }
 
     /// A node refuses a type of request that it does not know with those that it does; each of
@@ -174,26 +184,34 @@ impl Stage {
         }
     }
 
-    /// Every request and a watch, on every node.
-    async fn check_worthless(&self, what: &str, token: Option<&str>) {
-        for (place, (node, client)) in self.nodes.iter().enumerate() {
-            for (kind, foreign, request) in TABLE {
+    /// Every request and a watch, on every node. The first change that is refused makes a node
+    /// forget the token: what only looks comes before, and each change is the first one somewhere.
+    async fn check_worthless(&mut self, what: &str, token: Option<&str>) {
+        for place in 0..self.nodes.len() {
+            let (node, client) = &self.nodes[place];
+            let watch = format!("a watch with {what} on {node:?}");
+            let refused = client.watch(token).await.expect_err(&watch);
+            check_unauthenticated(&watch, &refused);
+            let only_looks = |row: &Row| ["GET_MESSAGES", "LIST_USERS"].contains(&row.0);
+            let (mut rows, mut changes): (Vec<Row>, Vec<Row>) =
+                TABLE.into_iter().partition(only_looks);
+            let first = self.turn % changes.len();
+            changes.rotate_left(first);
+            rows.extend(changes);
+            for (kind, foreign, request) in rows {
                 let what = format!("{kind} with {what} on {node:?}");
                 let reply = self.ask(place, &request(Uuid::new_v4()), token).await;
                 if foreign == Foreign::NotLookedAt {
                     assert!(reply.is_ok(), "{what}: {reply:?}");
-                    continue;
+                } else {
+                    check_unauthenticated(&what, &reply.expect_err(&what));
                 }
-                let refused = reply.expect_err(&what);
-                check_refused(&what, &refused, Code::Unauthenticated, "UNAUTHENTICATED");
             }
-            let what = format!("a watch with {what} on {node:?}");
-            let refused = client.watch(token).await.expect_err(&what);
-            check_refused(&what, &refused, Code::Unauthenticated, "UNAUTHENTICATED");
+            self.turn += 1;
         }
     }
 
-    async fn check_after_logout(&self, place: usize) {
+    async fn check_after_logout(&mut self, place: usize) {
         let token = self.log_in(place, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
         self.carry_out(place, &ask::logout(), Some(&token)).await;
@@ -203,7 +221,7 @@ impl Stage {
     }
 
     /// It ends the account's other sessions too, and its own.
-    async fn check_after_change_password(&self) {
+    async fn check_after_change_password(&mut self) {
         let own = self.log_in(0, "alice", "a").await;
         let other = self.log_in(1, "alice", "a").await;
         for token in [&own, &other] {
@@ -219,7 +237,7 @@ impl Stage {
     }
 
     /// A later account of the same name is another one.
-    async fn check_after_delete_user(&self) {
+    async fn check_after_delete_user(&mut self) {
         let token = self.log_in(0, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
         let delete = ask::delete_user("alice");
