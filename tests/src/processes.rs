@@ -1,13 +1,18 @@
 //! Clusters of real `chat-server` processes on this machine, and what clients see of them.
 //!
-//! Servers listen on loopback, below the ports that the system gives to whoever dials, and end
-//! with the test that started them. Times are only ever deadlines: the tests check facts.
+//! Servers listen on loopback, below the ports that the system gives to whoever dials, or on a
+//! network of the test's own, and end with the test that started them. Times are only ever deadlines: the tests check facts.
 
 pub mod cluster;
 pub mod history;
+pub mod hosts;
 pub mod load;
+pub mod namespaces;
 pub mod plain_request;
 pub mod ports;
+pub mod request_json;
+pub mod secrets;
 pub mod server;
 pub mod sightings;
+pub mod told;
 pub mod waiting;

@@ -2,10 +2,15 @@
 //!
 //! `cargo test` builds the servers; a test that is run without it says so.
 
+mod canaries;
 mod crashes;
+mod hosts;
 mod minorities;
+mod nine_originals;
 mod stops;
 mod survivors;
+mod tokens;
+mod watchers;
 mod wiped_disks;
 
 use chat_client::Session;

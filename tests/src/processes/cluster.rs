@@ -28,10 +28,14 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// something that should not come.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(20);
 
+/// What nodes say unless a test wants more.
+const LOG_FILTER: &str = "info";
+
 /// Real nodes, killed when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     program: PathBuf,
+    log_filter: String,
     nodes: BTreeMap<NodeId, Node>,
     home: TempDir,
     ports: PortBlock,
@@ -62,11 +66,23 @@ impl Cluster {
     ///
     /// When they do not become one in time; so do all waiting functions here.
     pub async fn start(count: u64) -> Self {
+        Self::start_saying(count, LOG_FILTER).await
+    }
+
+    /// [`Self::start`] for nodes that say what `log_filter` lets them, as `RUST_LOG` has it.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub async fn start_saying(count: u64, log_filter: &str) -> Self {
         let ports = PortBlock::claim();
         let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
         let home = home.expect("a temporary folder can be made");
         let ids = (1..=count).map(NodeId);
-        let text = configuration(&home.path().join("data"), ids.clone(), &ports);
+        let nodes = ids
+            .clone()
+            .map(|id| (id, ports.client_address(id), ports.peer_address(id)));
+        let text = configuration(&home.path().join("data"), nodes);
         fs::write(home.path().join("cluster.toml"), text).expect("the test's folder is its own");
         let node = |id| {
             let address = format!("http://{}", ports.peer_address(id));
@@ -76,7 +92,8 @@ impl Cluster {
             (id, Node { server, channel })
         };
         let mut cluster = Self {
-            program: server::program(),
+            program: server::program("chat-server"),
+            log_filter: log_filter.to_owned(),
             nodes: ids.map(node).collect(),
             home,
             ports,
@@ -175,8 +192,7 @@ impl Cluster {
     /// When it runs, or has stored nothing.
     pub fn wipe(&mut self, id: NodeId) {
         assert!(self.node(id).server.is_none(), "{id:?} still runs");
-        let data = self.home.path().join(format!("data/node-{}", id.0));
-        fs::remove_dir_all(data).expect("a node that ran has a folder");
+        fs::remove_dir_all(self.data(id)).expect("a node that ran has a folder");
     }
 
     /// SIGTERM for some nodes at the same time; says how each ended.
@@ -256,6 +272,16 @@ impl Cluster {
         .await
     }
 
+    /// Where a node stores everything.
+    pub fn data(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("data/node-{}", id.0))
+    }
+
+    /// What a node has said, in all its starts.
+    pub fn stderr(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("node-{}.stderr", id.0))
+    }
+
     /// Every node that was started still runs, and none has panicked.
     ///
     /// # Panics
@@ -279,7 +305,12 @@ impl Cluster {
             format!("--config={}", config.display()),
         ];
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let server = Server::start(&self.program, &arguments, &self.stderr(id));
+        let server = Server::start(
+            &self.program,
+            &arguments,
+            &self.log_filter,
+            &self.stderr(id),
+        );
         self.node(id).server = Some(server);
     }
 
@@ -295,10 +326,6 @@ impl Cluster {
     fn server(&mut self, id: NodeId) -> &mut Server {
         let server = self.node(id).server.as_mut();
         server.unwrap_or_else(|| panic!("{id:?} does not run"))
-    }
-
-    fn stderr(&self, id: NodeId) -> PathBuf {
-        self.home.path().join(format!("node-{}.stderr", id.0))
     }
 }
 
@@ -327,18 +354,21 @@ fn client(addresses: impl IntoIterator<Item = SocketAddr>) -> ChatClient {
     client.with_deadline(CLIENT_DEADLINE)
 }
 
-/// One file for all nodes, as `config/cluster.toml` is.
-fn configuration(data: &Path, ids: impl Iterator<Item = NodeId>, ports: &PortBlock) -> String {
+/// One file for all nodes, as `config/cluster.toml` is; each with its addresses for clients and for
+/// the others.
+pub(crate) fn configuration(
+    data: &Path,
+    nodes: impl Iterator<Item = (NodeId, SocketAddr, SocketAddr)>,
+) -> String {
     let data = data.to_string_lossy();
     let quoted = data.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n");
-    for id in ids {
+    for (id, client_address, peer_address) in nodes {
+        let id = id.0;
         write!(
             text,
-            "\n[[nodes]]\nid = {}\nclient_address = \"{}\"\npeer_address = \"{}\"\n",
-            id.0,
-            ports.client_address(id),
-            ports.peer_address(id)
+            "\n[[nodes]]\nid = {id}\nclient_address = \"{client_address}\"\n\
+             peer_address = \"{peer_address}\"\n"
         )
         .expect("writing to a string does not fail");
     }

@@ -1,13 +1,16 @@
-//! One request to one node, once: no other node is tried and nothing is repeated.
+//! One request to one node: no other node is tried, and nothing is repeated unless that is asked
+//! for.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient;
+use chat_proto::chat::v1::{ExecuteRequest, WatchEvent, WatchRequest};
 use serde_json::Value;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::processes::waiting::{PATIENCE, until};
 
 /// A connection to one node.
 #[derive(Clone, Debug)]
@@ -42,16 +45,71 @@ impl PlainClient {
         token: Option<&str>,
         timeout: Duration,
     ) -> Result<Value, Status> {
-        let mut call = Request::new(ExecuteRequest {
-            request: request.to_string(),
-        });
+        self.execute_text(request.to_string(), token, timeout).await
+    }
+
+    /// Asks, and as long as the node says that it is unavailable, asks the same again, which is safe
+    /// (R15): for requests that a machine which stood still for a while may have put off.
+    ///
+    /// # Errors
+    ///
+    /// Whatever else the server, or the connection, answered instead of a reply.
+    ///
+    /// # Panics
+    ///
+    /// When the reply is no JSON, and when the node is unavailable for too long.
+    pub async fn execute_patiently(
+        &self,
+        request: &Value,
+        token: Option<&str>,
+    ) -> Result<Value, Status> {
+        until("the request is answered", async || {
+            match self.execute(request, token, PATIENCE).await {
+                Err(status) if status.code() == Code::Unavailable => Err(format!("{status:?}")),
+                answered => Ok(answered),
+            }
+        })
+        .await
+    }
+
+    /// [`Self::execute`] for a text that need be no JSON.
+    ///
+    /// # Errors
+    ///
+    /// What the server, or the connection, answered instead of a reply.
+    ///
+    /// # Panics
+    ///
+    /// When the reply is no JSON.
+    pub async fn execute_text(
+        &self,
+        request: String,
+        token: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Value, Status> {
+        let mut call = with_token(ExecuteRequest { request }, token);
         call.set_timeout(timeout);
-        if let Some(token) = token {
-            let authorization = format!("Bearer {token}");
-            let authorization = authorization.parse().expect("tokens are ASCII");
-            call.metadata_mut().insert("authorization", authorization);
-        }
         let reply = self.stub.clone().execute(call).await?.into_inner();
         Ok(serde_json::from_str(&reply.response).expect("replies are JSON"))
     }
+
+    /// Begins to watch an inbox, from now on.
+    ///
+    /// # Errors
+    ///
+    /// What the server, or the connection, answered instead.
+    pub async fn watch(&self, token: Option<&str>) -> Result<Streaming<WatchEvent>, Status> {
+        let call = with_token(WatchRequest::default(), token);
+        Ok(self.stub.clone().watch(call).await?.into_inner())
+    }
+}
+
+fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
+    let mut call = Request::new(message);
+    if let Some(token) = token {
+        let authorization = format!("Bearer {token}");
+        let authorization = authorization.parse().expect("tokens are ASCII");
+        call.metadata_mut().insert("authorization", authorization);
+    }
+    call
 }

@@ -17,16 +17,16 @@ pub struct Server {
     paused: bool,
 }
 
-/// Where the program is.
+/// Where a program of ours is.
 ///
 /// # Panics
 ///
 /// When it was not built.
-pub fn program() -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test is known");
     // The test is in `deps`, the program beside that.
     let folder = test.parent().and_then(Path::parent);
-    let program = folder.expect("tests are in `deps`").join("chat-server");
+    let program = folder.expect("tests are in `deps`").join(name);
     assert!(
         program.exists(),
         "there is no {}; `cargo build --workspace --all-targets` makes it",
@@ -44,17 +44,17 @@ pub fn last_words(stderr: &Path) -> String {
 }
 
 impl Server {
-    /// Starts the program; what it says is appended to `stderr`.
+    /// Starts the program; what it says, as far as `log_filter` lets it, is appended to `stderr`.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn start(program: &Path, arguments: &[String], stderr: &Path) -> Self {
+    pub fn start(program: &Path, arguments: &[String], log_filter: &str, stderr: &Path) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(stderr);
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", log_filter)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr.expect("a file in the test's own folder can be written"));

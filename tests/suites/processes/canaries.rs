@@ -1,0 +1,274 @@
+//! What must stay secret is nowhere: not in any file, not in what nodes say at the level debug, not
+//! in what they refuse. Passwords, their digests and tokens are looked for, and the text of
+//! messages, which belongs into the databases alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use chat_client::{ClientError, OutgoingMessage, Session, WatchEvent};
+use chat_consensus::NodeId;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::plain_request::PlainClient;
+use chat_tests::processes::request_json as ask;
+use chat_tests::processes::secrets::{Secret, files};
+use chat_tests::processes::waiting::within;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Passwords with their SHA-256, which is as good as they are.
+const FIRST: (&str, &str) = (
+    "canary password 5f1e",
+    "d48039cad36f42416bec9fb0105595ac5bdee19815b3cd77f7a8ee57adaefc9b",
+);
+const NEXT: (&str, &str) = (
+    "canary password 9b07",
+    "524e5fb2a0e090eb44c4c918338298e7eb67078e2003bfc99ec1c449735330d3",
+);
+const WRONG: (&str, &str) = (
+    "canary password c3d2",
+    "1640e31e843e3a3734d0e296fb8fbb74e1e4197d092f2c43563af17a5a95abc9",
+);
+const BODY: &str = "canary: meet me where the yellow birds are";
+
+/// Everything that was secret so far.
+struct Stage {
+    cluster: Cluster,
+    /// Must be nowhere.
+    secrets: Vec<Secret>,
+    /// May be in databases.
+    body: Secret,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_in_no_file_no_log_and_no_refusal() {
+    within(LIMIT, async {
+        let mut stage = Stage::new(Cluster::start_saying(3, "debug").await);
+        for node in stage.cluster.ids() {
+            stage.live_through(node).await;
+        }
+        let known = ask::list_users("*");
+        let token = stage.refuse_misplaced_secrets().await;
+        stage.fail_over(&token, &known).await;
+        stage.check_files();
+        // Which says that nodes were looked at that say what they do.
+        let said: Vec<Vec<u8>> = stage.said();
+        let id = Secret::text("id", known["id"].as_str().unwrap());
+        assert!(said.iter().any(|said| id.is_in(said)), "debug is off");
+
+        let endings = stage.cluster.terminate(&stage.cluster.ids()).await;
+        assert!(endings.iter().all(|ending| ending.code() == Some(0)));
+        stage.check_files();
+        stage.cluster.start_all();
+        stage.cluster.settled().await;
+        stage.check_files();
+        stage.cluster.check_healthy();
+    })
+    .await;
+}
+
+impl Stage {
+    fn new(cluster: Cluster) -> Self {
+        let mut secrets = Vec::new();
+        for (password, digest) in [FIRST, NEXT, WRONG] {
+            secrets.push(Secret::text("a password", password));
+            secrets.push(Secret::hexadecimal("a digest", digest));
+        }
+        let body = Secret::text("a message", BODY);
+        Self {
+            cluster,
+            secrets,
+            body,
+        }
+    }
+
+    /// Everything that a person does, through one node.
+    async fn live_through(&mut self, node: NodeId) {
+        let client = self.cluster.client_of(node);
+        let name = format!("person-{}", node.0);
+        let session = client.sign_up(&name, FIRST.0).await.unwrap();
+        self.keep_secret(&session);
+        let mut watch = client.watch(&session, None);
+        assert_eq!(watch.next().await.unwrap().event, WatchEvent::CaughtUp);
+        let kept = client.send(&session, &name, BODY).await.unwrap();
+        let deleted = client.send(&session, &name, BODY).await.unwrap();
+        assert!(matches!(
+            watch.next().await.unwrap().event,
+            WatchEvent::Message(_)
+        ));
+        client.mark_read(&session, &[kept.id]).await.unwrap();
+        client
+            .delete_messages(&session, &[deleted.id])
+            .await
+            .unwrap();
+
+        self.check_refusal(&client.login(&name, WRONG.0).await.unwrap_err());
+        let wrong = client.change_password(&session, WRONG.0, NEXT.0).await;
+        self.check_refusal(&wrong.unwrap_err());
+        let changed = client.change_password(&session, FIRST.0, NEXT.0).await;
+        self.keep_secret(&changed.unwrap());
+        let ended = client.send(&session, &name, BODY).await;
+        self.check_refusal(&ended.unwrap_err());
+        let other = client.login(&name, NEXT.0).await.unwrap().session;
+        self.keep_secret(&other);
+        client.logout(&other).await.unwrap();
+    }
+
+    /// Requests that are wrong, with something secret where it does not belong.
+    async fn refuse_misplaced_secrets(&mut self) -> String {
+        let login = self.cluster.client().login("person-1", NEXT.0).await;
+        let session = login.unwrap().session;
+        self.keep_secret(&session);
+        let token = session.token();
+        for node in self.cluster.ids() {
+            let client = PlainClient::connect(self.cluster.client_address(node)).await;
+            for text in misplaced(token) {
+                let refused = client.execute_text(text.clone(), Some(token), DEADLINE);
+                let refused = refused.await.expect_err(&text);
+                self.check_words(&format!("{refused:?}"));
+                self.check_words(&String::from_utf8_lossy(refused.details()));
+            }
+            for wrong in [format!("{token}0"), token.to_uppercase()] {
+                let list = ask::list_users("*");
+                let refused = client.execute(&list, Some(&wrong), DEADLINE).await;
+                self.check_words(&format!("{:?}", refused.unwrap_err()));
+            }
+        }
+        token.to_owned()
+    }
+
+    /// Followers whose leader was killed that moment say most; `known` is asked of them, and what
+    /// they are to forward is secret.
+    async fn fail_over(&mut self, token: &str, known: &Value) {
+        let leader = self.cluster.settled().await;
+        self.cluster.kill(leader.node);
+        for node in self.cluster.serving() {
+            let client = PlainClient::connect(self.cluster.client_address(node)).await;
+            let send = ask::send_message(Uuid::new_v4(), "person-1", "person-1", BODY);
+            let login = ask::login("person-1", NEXT.1);
+            let change = ask::change_password(WRONG.1, FIRST.1);
+            for request in [&send, &login, &change, known] {
+                match client.execute(request, Some(token), DEADLINE).await {
+                    Ok(reply) => {
+                        if let Some(token) = reply["token"].as_str() {
+                            self.secrets.push(Secret::hexadecimal("a token", token));
+                        }
+                    }
+                    Err(refused) => self.check_words(&format!("{refused:?}")),
+                }
+            }
+        }
+        self.cluster.start_node(leader.node);
+        self.cluster.settled().await;
+    }
+
+    /// Nothing secret is in any file; the text of messages is in the databases of every node.
+    fn check_files(&self) {
+        for id in self.cluster.ids() {
+            let mut bases = BTreeSet::new();
+            for file in files(&self.cluster.data(id)) {
+                let bytes = fs::read(&file).unwrap();
+                self.check_bytes(&file, &bytes);
+                if self.body.is_in(&bytes) {
+                    let name = file.file_name().unwrap().to_str().unwrap();
+                    let base = name.strip_suffix("-wal").unwrap_or(name);
+                    assert!(["log.db", "state.db"].contains(&base), "{file:?}");
+                    bases.insert(base.to_owned());
+                }
+            }
+            // Which says that looking finds something.
+            assert_eq!(bases.len(), 2, "{id:?} has the message in {bases:?}");
+        }
+        for (id, said) in self.cluster.ids().into_iter().zip(self.said()) {
+            let file = self.cluster.stderr(id);
+            self.check_bytes(&file, &said);
+            assert!(!self.body.is_in(&said), "the text of a message: {file:?}");
+        }
+    }
+
+    fn said(&self) -> Vec<Vec<u8>> {
+        let files = self.cluster.ids().into_iter();
+        let files = files.map(|id| self.cluster.stderr(id));
+        files.map(|file| fs::read(file).unwrap()).collect()
+    }
+
+    fn check_bytes(&self, file: &Path, bytes: &[u8]) {
+        for secret in &self.secrets {
+            assert!(!secret.is_in(bytes), "{} is in {file:?}", secret.name());
+        }
+    }
+
+    fn check_refusal(&self, refusal: &ClientError) {
+        let is_no = matches!(
+            refusal,
+            ClientError::Refused { .. } | ClientError::Rejected { .. }
+        );
+        assert!(is_no, "{refusal:?}");
+        self.check_words(&format!("{refusal:?} {refusal}"));
+    }
+
+    fn check_words(&self, words: &str) {
+        for secret in self.secrets.iter().chain([&self.body]) {
+            assert!(!secret.is_in(words.as_bytes()), "told: {words}");
+        }
+    }
+
+    fn keep_secret(&mut self, session: &Session) {
+        let token = Secret::hexadecimal("a token", session.token());
+        self.secrets.push(token);
+    }
+}
+
+/// A digest, a token or a text in every field that is for something else, or in another form.
+fn misplaced(token: &str) -> Vec<String> {
+    let digest = NEXT.1;
+    let id = Uuid::new_v4();
+    let message = OutgoingMessage::new("person-1", BODY);
+    let send = |message: Value| ask::request("SEND_MESSAGE", json!({"message": message}));
+    let good = ask::send_message(message.id, "person-1", "person-1", BODY).to_string();
+    let (half, _) = good.split_at(good.find("yellow").unwrap() + "yellow birds are".len());
+    let named = json!({"request_type": "LIST_USERS", "pattern": "*", "id": token});
+    let requests = [
+        ask::request(digest, json!({})),
+        ask::request(BODY, json!({})),
+        ask::login("person-1", &digest.to_uppercase()),
+        ask::login("person-1", &format!("{digest}0")),
+        ask::request(
+            "LOGIN",
+            json!({"username": "person-1", "password": [digest]}),
+        ),
+        ask::request(
+            "LOGIN",
+            json!({"username": {"a": digest}, "password": digest}),
+        ),
+        ask::create_user(&digest.repeat(2), digest),
+        ask::change_password(digest, NEXT.0),
+        ask::change_password(NEXT.0, digest),
+        ask::request("READ_MESSAGES", json!({"message_ids": [token]})),
+        ask::request("DELETE_MESSAGES", json!({"message_ids": BODY})),
+        ask::list_users(&token.repeat(2)),
+        ask::request("LIST_USERS", json!({"pattern": "*", "limit": token})),
+        ask::request(
+            "GET_MESSAGES",
+            json!({"username": "person-1", "after": token}),
+        ),
+        ask::request(
+            "GET_MESSAGES",
+            json!({"username": "person-1", "unread_only": BODY}),
+        ),
+        named,
+        send(json!(BODY)),
+        send(json!([BODY])),
+        send(json!({"id": BODY, "sender": "person-1", "recipient": "person-1", "body": BODY})),
+        send(json!({"id": id, "sender": "person-1", "recipient": "person-1", "body": [BODY]})),
+        send(json!({"id": id, "sender": token, "recipient": "person-1", "body": BODY})),
+        send(json!({"id": id, "sender": "person-2", "recipient": "person-1", "body": BODY})),
+    ];
+    let mut texts: Vec<String> = requests.iter().map(Value::to_string).collect();
+    texts.extend([half.to_owned(), BODY.to_owned(), format!("{good} {digest}")]);
+    texts
+}

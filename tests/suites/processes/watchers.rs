@@ -1,0 +1,276 @@
+//! Watches that move between nodes, while one leader after the other is killed: each tells every
+//! event once, in the order of the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chat_client::{ChatClient, ClientError, Cursor, OutgoingMessage, Session, Watch, WatchEvent};
+use chat_consensus::NodeId;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::told::{Change, Done, changes};
+use chat_tests::processes::waiting::{PATIENCE, until, within};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const LEADER_KILLS: usize = 20;
+/// Acknowledged after each leader's end before the next one's.
+const ACKNOWLEDGED_PER_KILL: u64 = 60;
+/// Acknowledged while two nodes carry on alone.
+const ACKNOWLEDGED_BY_TWO: u64 = 20;
+const SENDERS: usize = 3;
+/// After so many events the visitor goes on to the next node.
+const EVENTS_PER_VISIT: usize = 25;
+/// After this long the visitor gives a node up.
+const VISIT_PATIENCE: Duration = Duration::from_secs(1);
+const PASSWORD: &str = "open sesame";
+
+/// People who write to the owner, and the owner, who reads and deletes.
+struct Load {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopping: AtomicBool,
+    acknowledged: AtomicU64,
+    done: Mutex<Done>,
+}
+
+/// What a watcher was told, and by how many visits of which node.
+#[derive(Default)]
+struct Told {
+    changes: Vec<Change>,
+    visits: BTreeMap<NodeId, usize>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_tells_everything_once_and_in_order_through_leader_kills() {
+    within(LIMIT, async {
+        let begun = Instant::now();
+        let mut cluster = Cluster::start(3).await;
+        let owner = cluster.client().sign_up("owner", PASSWORD).await.unwrap();
+        let last = OutgoingMessage::new("owner", "the last one");
+        let (started, resident_started) = oneshot::channel();
+        let watch = cluster.client().watch(&owner, None);
+        let resident = tokio::spawn(reside(watch, last.id, started));
+        let (started, visitor_started) = oneshot::channel();
+        let hosts = cluster.ids().into_iter();
+        let hosts = hosts.map(|id| (id, cluster.client_of(id).with_deadline(VISIT_PATIENCE)));
+        let visitor = visit(hosts.collect(), owner.clone(), last.id, started);
+        let visitor = tokio::spawn(visitor);
+        resident_started.await.unwrap();
+        visitor_started.await.unwrap();
+
+        let load = Load::start(&cluster, &owner).await;
+        load.acknowledge(ACKNOWLEDGED_BY_TWO).await;
+        let mut killed = BTreeSet::new();
+        for kill in 0..LEADER_KILLS {
+            killed.insert(kill_the_leader(&mut cluster, &load, kill).await);
+        }
+        let mut done = load.stop().await;
+        let sent = cluster.client().send_message(&owner, &last).await.unwrap();
+        done.arrived.insert(sent.commit.index, last.id);
+
+        let resident = resident.await.unwrap();
+        let visitor = visitor.await.unwrap();
+        println!(
+            "{} arrived, {} read and deleted, leaders {killed:?}, visits {:?}, {:?}",
+            done.arrived.len(),
+            done.read_and_deleted.len(),
+            visitor.visits,
+            begun.elapsed()
+        );
+        for (who, told) in [("resident", &resident), ("visitor", &visitor)] {
+            let checked = done.check(&told.changes);
+            checked.unwrap_or_else(|difference| panic!("the {who} was told: {difference}"));
+        }
+        assert!(resident.changes == visitor.changes, "one order for all");
+        assert!(!done.read_and_deleted.is_empty());
+        assert_eq!(visitor.visits.len(), 3, "every node has told something");
+        assert!(killed.len() > 1, "leadership moves");
+        cluster.check_healthy();
+    })
+    .await;
+}
+
+/// Kills a node that leads by its own word and everybody else's. Every other time it comes back at
+/// once, perhaps before it is replaced.
+async fn kill_the_leader(cluster: &mut Cluster, load: &Load, kill: usize) -> NodeId {
+    let goal = load.acknowledged() + ACKNOWLEDGED_PER_KILL;
+    let leader = cluster.settled().await;
+    cluster.kill(leader.node);
+    if kill.is_multiple_of(2) {
+        cluster.leader_after(leader.term).await;
+        load.acknowledge(ACKNOWLEDGED_BY_TWO).await;
+        cluster.start_node(leader.node);
+    } else {
+        cluster.start_node(leader.node);
+        cluster.leader_after(leader.term).await;
+    }
+    let left = goal.saturating_sub(load.acknowledged());
+    load.acknowledge(left).await;
+    leader.node
+}
+
+/// One watch for everything, which finds its way by itself.
+async fn reside(mut watch: Watch, last: Uuid, started: oneshot::Sender<()>) -> Told {
+    let mut told = Told::default();
+    let mut started = Some(started);
+    while told.changes.last() != Some(&Change::Arrived(last)) {
+        match watch.next().await {
+            Ok(update) => {
+                announce(&update.event, &mut started);
+                told.changes.extend(changes(update.event).unwrap());
+            }
+            // A client's deadline is longer than any fail-over, but machines may stand still.
+            Err(ClientError::Unavailable { .. }) => {}
+            Err(error) => panic!("the watch ended: {error:?}"),
+        }
+    }
+    told
+}
+
+/// A new watch of one node after the other, each with the last one's cursor.
+async fn visit(
+    hosts: Vec<(NodeId, ChatClient)>,
+    owner: Session,
+    last: Uuid,
+    started: oneshot::Sender<()>,
+) -> Told {
+    let mut told = Told::default();
+    let mut started = Some(started);
+    let mut cursor: Option<Cursor> = None;
+    for (node, host) in hosts.iter().cycle() {
+        let mut watch = host.watch(&owner, cursor.clone());
+        let mut events = 0;
+        while events < EVENTS_PER_VISIT {
+            match watch.next().await {
+                // A node that was just started keeps nothing from before; others do.
+                Ok(update) if update.event == WatchEvent::Resync => break,
+                Ok(update) => {
+                    announce(&update.event, &mut started);
+                    let news = changes(update.event).unwrap();
+                    events += news.len();
+                    told.changes.extend(news);
+                    cursor = Some(update.cursor);
+                }
+                Err(ClientError::Unavailable { .. }) => break,
+                Err(error) => panic!("{node:?} ended the watch: {error:?}"),
+            }
+            if told.changes.last() == Some(&Change::Arrived(last)) {
+                return told;
+            }
+        }
+        if events > 0 {
+            *told.visits.entry(*node).or_default() += 1;
+        }
+    }
+    unreachable!("the circle of nodes does not end")
+}
+
+/// The first event says that the watch has begun.
+fn announce(event: &WatchEvent, started: &mut Option<oneshot::Sender<()>>) {
+    if let Some(started) = started.take() {
+        assert_eq!(*event, WatchEvent::CaughtUp, "nothing has happened yet");
+        started.send(()).expect("the test waits for that");
+    }
+}
+
+impl Load {
+    async fn start(cluster: &Cluster, owner: &Session) -> Self {
+        let shared = Arc::<Shared>::default();
+        let mut tasks = JoinSet::new();
+        let (arrivals, arrived) = mpsc::unbounded_channel();
+        for number in 0..SENDERS {
+            let client = cluster.client().with_deadline(PATIENCE);
+            let name = format!("sender-{number}");
+            let sender = client.sign_up(&name, PASSWORD).await.unwrap();
+            let shared = Arc::clone(&shared);
+            tasks.spawn(send(client, sender, shared, arrivals.clone()));
+        }
+        // Whatever is unknown is repeated by the client until it is known.
+        let client = cluster.client().with_deadline(PATIENCE);
+        let shared_by_owner = Arc::clone(&shared);
+        tasks.spawn(read_and_delete(
+            client,
+            owner.clone(),
+            shared_by_owner,
+            arrived,
+        ));
+        Self { shared, tasks }
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.shared.acknowledged.load(Ordering::SeqCst)
+    }
+
+    async fn acknowledge(&self, more: u64) {
+        let goal = self.acknowledged() + more;
+        until("more is acknowledged", async || {
+            let now = self.acknowledged();
+            if now >= goal {
+                Ok(())
+            } else {
+                Err(format!("{now} are"))
+            }
+        })
+        .await;
+    }
+
+    async fn stop(mut self) -> Done {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.expect("nobody panics");
+        }
+        std::mem::take(&mut *self.shared.done())
+    }
+}
+
+impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    fn done(&self) -> MutexGuard<'_, Done> {
+        // Whoever panicked has failed the test.
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn send(
+    client: ChatClient,
+    sender: Session,
+    shared: Arc<Shared>,
+    arrivals: UnboundedSender<Uuid>,
+) {
+    while !shared.is_stopping() {
+        let message = OutgoingMessage::new("owner", "hello");
+        let sent = client.send_message(&sender, &message).await.unwrap();
+        shared.done().arrived.insert(sent.commit.index, message.id);
+        shared.acknowledged.fetch_add(1, Ordering::SeqCst);
+        arrivals.send(message.id).expect("somebody reads");
+    }
+}
+
+/// Reads and deletes one message after the other, always the one that was acknowledged last.
+async fn read_and_delete(
+    client: ChatClient,
+    owner: Session,
+    shared: Arc<Shared>,
+    mut arrivals: UnboundedReceiver<Uuid>,
+) {
+    while let Some(mut newest) = arrivals.recv().await {
+        while let Ok(newer) = arrivals.try_recv() {
+            newest = newer;
+        }
+        client.mark_read(&owner, &[newest]).await.unwrap();
+        client.delete_messages(&owner, &[newest]).await.unwrap();
+        shared.done().read_and_deleted.push(newest);
+    }
+}
