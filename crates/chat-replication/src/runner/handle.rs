@@ -410,7 +410,7 @@ async fn outcome(
 async fn superseded(mut leadership: watch::Receiver<Leadership>, term: u64) {
     let newer = |known: &Leadership| known.term > term && known.leader_id.is_some();
     if leadership.wait_for(newer).await.is_err() {
-        future::pending().await
+        future::pending::<()>().await;
     }
     tokio::time::sleep(FORMER_LEADER_GRACE).await;
 }
