@@ -4,6 +4,7 @@
 
 mod canaries;
 mod crashes;
+mod full_disks;
 mod hosts;
 mod minorities;
 mod nine_originals;

@@ -136,7 +136,8 @@ impl Cluster {
     ///
     /// When it runs.
     pub fn start_node(&mut self, id: NodeId) {
-        self.launch(id, &[]);
+        let arguments = self.arguments(id);
+        self.launch(id, &self.program.clone(), &arguments);
     }
 
     /// Starts a node that does not run with `--reset`, which deletes its data first.
@@ -145,7 +146,39 @@ impl Cluster {
     ///
     /// When it runs.
     pub fn start_node_reset(&mut self, id: NodeId) {
-        self.launch(id, &["--reset"]);
+        let mut arguments = self.arguments(id);
+        arguments.push("--reset".to_owned());
+        self.launch(id, &self.program.clone(), &arguments);
+    }
+
+    /// Starts a node that does not run, and lets none of its files grow beyond so many blocks of
+    /// 512 bytes: a full disk of its own.
+    ///
+    /// # Panics
+    ///
+    /// When it runs.
+    pub fn start_node_on_a_full_disk(&mut self, id: NodeId, blocks: u32) {
+        // The signal would end a program that has not heard of it; a full disk sends none.
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut arguments = vec!["-c".to_owned(), limited];
+        arguments.push(self.program.to_string_lossy().into_owned());
+        arguments.extend(self.arguments(id));
+        self.launch(id, Path::new("sh"), &arguments);
+    }
+
+    /// Waits until a node has ended by itself, and says how.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub async fn ended(&mut self, id: NodeId) -> ExitStatus {
+        let server = self.server(id);
+        let ended = until("the node has ended", async || {
+            server.ended().ok_or_else(|| "it runs".to_owned())
+        })
+        .await;
+        self.node(id).server = None;
+        ended
     }
 
     /// Starts every node that does not run.
@@ -297,20 +330,17 @@ impl Cluster {
         }
     }
 
-    fn launch(&mut self, id: NodeId, more: &[&str]) {
-        assert!(self.node(id).server.is_none(), "{id:?} runs already");
+    fn arguments(&self, id: NodeId) -> Vec<String> {
         let config = self.home.path().join("cluster.toml");
-        let mut arguments = vec![
+        vec![
             format!("--id={}", id.0),
             format!("--config={}", config.display()),
-        ];
-        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let server = Server::start(
-            &self.program,
-            &arguments,
-            &self.log_filter,
-            &self.stderr(id),
-        );
+        ]
+    }
+
+    fn launch(&mut self, id: NodeId, program: &Path, arguments: &[String]) {
+        assert!(self.node(id).server.is_none(), "{id:?} runs already");
+        let server = Server::start(program, arguments, &self.log_filter, &self.stderr(id));
         self.node(id).server = Some(server);
     }
 
