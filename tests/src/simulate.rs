@@ -1,20 +1,29 @@
 //! `simulate`: runs seeds, or one seed in words, or the transcripts, and says what failed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_tests::scenario;
+use chat_tests::seeds::{self, Kind};
 use chat_tests::simulation::faults::{FAULT_KINDS, FaultCounts};
-use chat_tests::simulation::run::{SeedReport, run_seed};
+use chat_tests::simulation::run::SeedReport;
 use clap::Parser;
 
-/// One seed in so many is run twice, and must do the same.
-const REPEAT_ONE_IN: u64 = 100;
-/// From this many seeds on every kind of fault must have fired.
+/// Of so many seeds these are run twice, and must do the same: one of each kind.
+const REPEATED: ([u64; 2], u64) = ([0, 19], 100);
+/// What happened in so many seeds is enough to be judged: the least of everything is for these.
 const ENOUGH_SEEDS: u64 = 500;
+const COMMITS_MIN: u64 = 50_000;
+const LEADERS_MIN: u64 = 2_500;
+/// Of each fault.
+const FAULTS_MIN: u64 = 25;
+/// Of each situation that the chat is to get into.
+const SITUATIONS_MIN: u64 = 10;
+/// In every single seed.
+const EVENTS_MIN: u64 = 2_000;
 
 /// Runs simulated clusters and checks every step.
 #[derive(Debug, Parser)]
@@ -49,6 +58,7 @@ struct Arguments {
 #[derive(Debug, Default)]
 struct Totals {
     seeds: u64,
+    chat_seeds: u64,
     events: u64,
     events_fewest: Option<u64>,
     commits: u64,
@@ -57,6 +67,7 @@ struct Totals {
     reads: u64,
     virtual_micros: u64,
     faults: FaultCounts,
+    situations: BTreeMap<&'static str, u64>,
     failed: BTreeSet<u64>,
 }
 
@@ -98,7 +109,7 @@ fn run_transcripts() -> bool {
 }
 
 fn run_one(seed: u64, in_words: bool) -> bool {
-    let report = run_seed(seed, in_words);
+    let report = seeds::run(seed, in_words);
     for line in &report.trace {
         println!("{line}");
     }
@@ -143,18 +154,19 @@ fn run_many(arguments: &Arguments) -> bool {
     });
     let totals = totals.into_inner().expect("no thread panics while it adds");
     totals.print(begun.elapsed());
-    let missing = totals.missing_faults();
-    for name in &missing {
-        println!("FAILED to try everything: `{name}` never fired");
+    let shortfalls = totals.shortfalls();
+    for shortfall in &shortfalls {
+        println!("FAILED to try everything: {shortfall}");
     }
-    totals.failed.is_empty() && missing.is_empty()
+    totals.failed.is_empty() && shortfalls.is_empty()
 }
 
 /// Runs the seed, some of them twice: the same seed must give the same run.
 fn run_and_repeat(seed: u64) -> SeedReport {
-    let mut report = run_seed(seed, false);
-    if seed.is_multiple_of(REPEAT_ONE_IN) {
-        let again = run_seed(seed, false);
+    let mut report = seeds::run(seed, false);
+    let (repeated, of) = REPEATED;
+    if repeated.contains(&(seed % of)) {
+        let again = seeds::run(seed, false);
         if again.hash != report.hash && report.violation.is_none() {
             report.violation = Some(chat_tests::checker::Violation::new(
                 "determinism",
@@ -178,6 +190,9 @@ fn print_failure(report: &SeedReport) {
 impl Totals {
     fn add(&mut self, report: &SeedReport) {
         self.seeds += 1;
+        if Kind::of(report.seed) == Kind::Chat {
+            self.chat_seeds += 1;
+        }
         self.events += report.events;
         let fewest = self.events_fewest.get_or_insert(report.events);
         *fewest = report.events.min(*fewest);
@@ -187,23 +202,42 @@ impl Totals {
         self.reads += report.reads;
         self.virtual_micros += report.virtual_micros;
         self.faults.merge(&report.faults);
+        for (name, count) in &report.situations {
+            *self.situations.entry(name).or_default() += count;
+        }
         if report.violation.is_some() {
             self.failed.insert(report.seed);
         }
     }
 
-    fn missing_faults(&self) -> Vec<&'static str> {
+    /// What did not happen often enough to have tried anything, in proportion to the seeds.
+    fn shortfalls(&self) -> Vec<String> {
         if self.seeds < ENOUGH_SEEDS || !self.failed.is_empty() {
             return Vec::new();
         }
-        let missing = FAULT_KINDS
-            .iter()
-            .filter(|kind| self.faults.of(**kind) == 0);
-        missing.map(|kind| kind.name()).collect()
+        let faults = FAULT_KINDS.iter();
+        let faults = faults.map(|kind| (kind.name(), self.faults.of(*kind), FAULTS_MIN));
+        let situations = self.situations.iter();
+        let situations = situations.map(|(name, count)| (*name, *count, SITUATIONS_MIN));
+        let totals = [
+            ("commits", self.commits, COMMITS_MIN),
+            ("leaders elected", self.leaders, LEADERS_MIN),
+        ];
+        let expected = |least: u64| least * self.seeds / ENOUGH_SEEDS;
+        let short = faults
+            .chain(situations)
+            .chain(totals)
+            .filter(|(_, count, least)| *count < expected(*least))
+            .map(|(name, count, least)| format!("{name}: {count} of {}", expected(least)));
+        let shortest = self.events_fewest.unwrap_or_default();
+        let too_short = (shortest < EVENTS_MIN)
+            .then(|| format!("events in the shortest seed: {shortest} of {EVENTS_MIN}"));
+        short.chain(too_short).collect()
     }
 
     fn print(&self, took: Duration) {
         println!("{:>12}  seeds, {} failed", self.seeds, self.failed.len());
+        println!("{:>12}  of them with the chat", self.chat_seeds);
         println!(
             "{:>12}  events, {} at least in a seed",
             self.events,
@@ -224,6 +258,12 @@ impl Totals {
         println!("\n{:>12}  fault", "fired");
         for kind in FAULT_KINDS {
             println!("{:>12}  {}", self.faults.of(kind), kind.name());
+        }
+        if !self.situations.is_empty() {
+            println!("\n{:>12}  in the chat", "occurred");
+        }
+        for (name, count) in &self.situations {
+            println!("{count:>12}  {name}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod process;
 mod progress;
 mod queue;
 pub mod run;
+pub mod service;
 mod settings;
 mod trace;
 
@@ -71,6 +72,8 @@ pub struct World {
     last_fetch: Vec<Option<chat_consensus::Header>>,
     /// Operations that a transcript gave a name.
     names: Vec<String>,
+    /// What the nodes apply to; `None` for the list of operations.
+    service: Option<Box<dyn service::Service>>,
 }
 
 impl World {
@@ -110,6 +113,7 @@ impl World {
             story: Vec::new(),
             write_fate: None,
             names: Vec::new(),
+            service: None,
             random,
             settings,
         }
@@ -190,6 +194,12 @@ impl World {
                 self.handle(node, chat_replication::Event::EntriesRead(id, entries))
             }
             Happening::ApplyEnds { node, .. } => self.end_apply(node),
+            Happening::Confirmed {
+                node,
+                ticket,
+                index,
+                ..
+            } => self.confirmed(node, ticket, index),
             Happening::Deadline { node, .. } => self.wake(node),
             Happening::Flush { node, .. } => {
                 self.processes[node].flush_pending = false;

@@ -1,5 +1,7 @@
 //! The index of all suites: one test binary, one link.
 
+#[cfg(feature = "chat")]
+mod chat_simulation;
 mod checkers;
 #[cfg(test)]
 #[cfg(feature = "processes")]

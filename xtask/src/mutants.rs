@@ -140,6 +140,8 @@ impl Laboratory {
                 "--bin",
                 "simulate",
                 "--no-default-features",
+                "--features",
+                "chat",
             ],
         );
         build.arg("--target-dir").arg(&self.build);

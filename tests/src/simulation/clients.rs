@@ -6,10 +6,11 @@ use chat_replication::{Event, Origin, ProposalTicket, ProposeOutcome, ReadTicket
 
 use crate::checker::Checked;
 use crate::simulation::World;
-use crate::simulation::command::{Answer, Command};
+use crate::simulation::command::{Answer, Command, PREFIX_BYTES};
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{Asked, Life, Waiting};
 use crate::simulation::queue::{ClientReply, Happening, node_number};
+use crate::simulation::service::Heard;
 
 /// How long a client waits for one attempt, in microseconds.
 const ATTEMPT_TIMEOUT: u64 = 1_000_000;
@@ -73,11 +74,17 @@ impl World {
                 return Ok(());
             }
             let what = if is_read {
+                if let Some(service) = &mut self.service {
+                    service.begin_read(client, &mut self.random);
+                }
                 Asked::Read { shown_before }
             } else {
                 this.operations += 1;
                 let operation = (this.number as u64 + 1) << 32 | this.operations;
-                self.checkers.history.begins(operation);
+                match &mut self.service {
+                    Some(service) => service.begin(Some(client), operation, &mut self.random),
+                    None => self.checkers.history.begins(operation),
+                }
                 Asked::Operation(operation)
             };
             this.current = Some(Current {
@@ -108,7 +115,7 @@ impl World {
         self.queue.push(at, what);
         let what = Happening::ClientGivesUp { client, attempt };
         self.queue.push(now + ATTEMPT_TIMEOUT, what);
-        Ok(())
+        self.repeat_late()
     }
 
     pub(super) fn client_request(&mut self, client: usize, attempt: u64, node: usize) -> Checked {
@@ -147,10 +154,13 @@ impl World {
             what,
         };
         process.tickets.insert(ticket, waiting);
-        let leads = process
-            .replica
-            .as_ref()
-            .is_some_and(chat_replication::Replica::is_leading);
+        if self.service.is_some()
+            && let Asked::Operation(_) = what
+        {
+            self.checkers.history.begins(attempt);
+            return self.enter(node, ticket, None);
+        }
+        let leads = self.is_leading(node);
         let event = match what {
             Asked::Operation(operation) => {
                 let command = Command { operation, attempt }.encode();
@@ -160,7 +170,7 @@ impl World {
                     Event::Forward(ProposalTicket(ticket), command)
                 }
             }
-            Asked::Read { .. } => Event::Read(ReadTicket(ticket)),
+            Asked::Read { .. } | Asked::Confirmation => Event::Read(ReadTicket(ticket)),
         };
         self.handle(node, event)
     }
@@ -179,11 +189,15 @@ impl World {
             let what = format!("ticket {ticket} of a read is answered as a proposal");
             return Err(crate::checker::Violation::new("waiters", what));
         };
+        let known_as = self.known_as(&waiting, operation);
         let history = &mut self.checkers.history;
         match &outcome {
-            ProposeOutcome::Applied(answer) => {
-                let answer = Answer::decode(answer);
-                history.acknowledged(operation, answer, &self.checkers.committed)?;
+            ProposeOutcome::Applied(bytes) => {
+                let answer = Answer::decode(bytes);
+                history.acknowledged(known_as, answer, &self.checkers.committed)?;
+                if let (Some(service), Some(answer)) = (&mut self.service, answer) {
+                    service.answered(answer.index, &bytes[PREFIX_BYTES..])?;
+                }
             }
             ProposeOutcome::NotAppended(Refusal::Answered(_)) | ProposeOutcome::Unknown => {}
             ProposeOutcome::NotAppended(refusal) => {
@@ -206,7 +220,15 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        let seen = self.processes[node].machine.applied;
+        if let Asked::Confirmation = waiting.what {
+            self.confirm_later(node, ticket, Some(index));
+            return Ok(());
+        }
+        let seen = match (&mut self.service, waiting.client) {
+            (Some(service), Some(client)) => service.read(node, client, index)?,
+            _ => self.processes[node].machine.applied,
+        };
+        self.trace.note(seen.0);
         if let Asked::Read { shown_before } = waiting.what {
             crate::checker::ensure(seen >= index, "stale-read", || {
                 format!("a read of {index} begins when {seen} is applied")
@@ -225,6 +247,10 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
+        if let Asked::Confirmation = waiting.what {
+            self.confirm_later(node, ticket, None);
+            return Ok(());
+        }
         let id = self.processes[node].id;
         self.tell(|_| format!("{id}: cannot read"));
         if let Some(client) = waiting.client {
@@ -245,10 +271,16 @@ impl World {
         else {
             return Ok(());
         };
-        let done = matches!(
-            reply,
-            ClientReply::Proposal(ProposeOutcome::Applied(_)) | ClientReply::Read(Some(_))
-        );
+        let done = match reply {
+            ClientReply::Proposal(ProposeOutcome::Applied(answer)) => {
+                self.has_what_it_wants(client, current, answer.get(PREFIX_BYTES..))
+            }
+            ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::Answered(answer))) => {
+                self.has_what_it_wants(client, current, Some(answer))
+            }
+            ClientReply::Read(seen) => seen.is_some(),
+            _ => false,
+        };
         if done {
             return self.client_is_done(client, current);
         }
@@ -260,6 +292,21 @@ impl World {
             _ => None,
         };
         self.client_retries(client, unknown, leader.map(node_number))
+    }
+
+    /// Whether an answer is the end of a client's operation; its service may want another attempt.
+    fn has_what_it_wants(
+        &mut self,
+        client: usize,
+        current: Current,
+        answer: Option<&[u8]>,
+    ) -> bool {
+        match (&mut self.service, current.what, answer) {
+            (Some(service), Asked::Operation(operation), Some(answer)) => {
+                service.hear(client, operation, current.attempt, answer) == Heard::Done
+            }
+            _ => true,
+        }
     }
 
     pub(super) fn client_gives_up(&mut self, client: usize, attempt: u64) -> Checked {

@@ -6,6 +6,9 @@
 use bytes::Bytes;
 use chat_consensus::LogIndex;
 
+/// How much of a command or an answer is read here; what a service adds follows.
+pub const PREFIX_BYTES: usize = 16;
+
 /// One attempt of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -30,6 +33,11 @@ impl Command {
         pair(self.operation, self.attempt)
     }
 
+    /// As bytes, with those of a service behind it.
+    pub fn followed_by(self, rest: &[u8]) -> Bytes {
+        followed_by(&self.encode(), rest)
+    }
+
     /// From bytes; `None` when they are something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (operation, attempt) = unpair(bytes)?;
@@ -41,6 +49,11 @@ impl Answer {
     /// As bytes.
     pub fn encode(self) -> Bytes {
         pair(self.operation, self.index.0)
+    }
+
+    /// As bytes, with those of a service behind it.
+    pub fn followed_by(self, rest: &[u8]) -> Bytes {
+        followed_by(&self.encode(), rest)
     }
 
     /// From bytes; `None` when they are something else.
@@ -58,9 +71,13 @@ fn pair(first: u64, second: u64) -> Bytes {
     Bytes::from(bytes)
 }
 
+fn followed_by(prefix: &[u8], rest: &[u8]) -> Bytes {
+    Bytes::from([prefix, rest].concat())
+}
+
 fn unpair(bytes: &[u8]) -> Option<(u64, u64)> {
     let (first, second) = bytes.split_at_checked(8)?;
     let first = u64::from_le_bytes(first.try_into().ok()?);
-    let second = u64::from_le_bytes(second.try_into().ok()?);
+    let second = u64::from_le_bytes(second.get(..8)?.try_into().ok()?);
     Some((first, second))
 }

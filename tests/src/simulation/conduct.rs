@@ -257,6 +257,9 @@ impl World {
 
     /// The name that a transcript gave an operation, or its number.
     pub(super) fn operation_name(&self, operation: u64) -> String {
+        if let Some(service) = &self.service {
+            return service.describe(operation);
+        }
         let number = usize::try_from(operation).ok();
         let name = number.and_then(|number| self.names.get(number.checked_sub(1)?));
         name.map_or_else(

@@ -200,7 +200,7 @@ impl World {
         self.kill(node)
     }
 
-    fn send(&mut self, node: usize, message: PeerMessage) -> Checked {
+    pub(super) fn send(&mut self, node: usize, message: PeerMessage) -> Checked {
         self.check_message(node, &message)?;
         let header = message.header;
         let to = node_number(header.to);
@@ -296,7 +296,12 @@ impl World {
         if message.body.is_reply() {
             self.processes[to].calls.remove(&header.request);
         }
-        self.handle(to, event_of(message))?;
+        match message.body {
+            PeerBody::Propose { request } if self.service.is_some() => {
+                self.prepare(to, Origin::Peer(header), request, None)?;
+            }
+            _ => self.handle(to, event_of(message))?,
+        }
         if is_fetch {
             self.check_progress(to)?;
         }
@@ -391,7 +396,14 @@ impl World {
                 })
                 .unwrap_or_default(),
         };
-        let answers = entries.iter().map(answer).collect();
+        let mut answers: Vec<bytes::Bytes> = entries.iter().map(answer).collect();
+        if let Some(service) = &mut self.service {
+            let outcomes = service.apply(node, &entries)?;
+            for (answer, outcome) in answers.iter_mut().zip(outcomes) {
+                self.trace.note_bytes(&outcome);
+                *answer = bytes::Bytes::from([answer.as_ref(), outcome.as_ref()].concat());
+            }
+        }
         if let Some(last) = entries.last() {
             process.machine.applied = last.position.index;
             self.trace.note(last.position.index.0);

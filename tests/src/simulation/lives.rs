@@ -6,15 +6,22 @@ use chat_replication::{Replica, Start};
 use crate::checker::{Checked, Violation};
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{Life, Seen};
+use crate::simulation::process::{Asked, Life, Seen};
 use crate::simulation::queue::{ClientReply, Happening, node_id};
+use crate::simulation::service::Tables;
 use crate::simulation::{World, WriteFate};
+
+/// After one power cut in so many a service has to begin with empty tables.
+const TABLES_LOST_ONE_IN: u32 = 4;
 
 impl World {
     /// Starts a process with what its disk holds.
     pub(super) fn start(&mut self, node: usize) -> Checked {
         if self.processes[node].is_running() {
             return Ok(());
+        }
+        if let Some(service) = &mut self.service {
+            self.processes[node].machine.applied = service.start(node)?;
         }
         let disk = &self.disks[node];
         let stored = disk.stored().map_err(|why| Violation::new("disk", why))?;
@@ -99,6 +106,9 @@ impl World {
         let old = std::mem::replace(&mut self.disks[node], Disk::empty(storage));
         self.retired.push(old);
         self.processes[node].machine = crate::simulation::process::Machine::default();
+        if let Some(service) = &mut self.service {
+            service.stop(node, Tables::Lost);
+        }
         let id = self.processes[node].id;
         if !self.wiped.contains(&id) {
             self.wiped.push(id);
@@ -167,6 +177,18 @@ impl World {
 
     /// The state machine keeps what is durable, and some of the rest; never more than the log.
     fn lose_state(&mut self, node: usize, log_end: LogIndex) {
+        if let Some(service) = &mut self.service {
+            let lost = log_end > LogIndex::ZERO && self.random.u32(0..TABLES_LOST_ONE_IN) == 0;
+            if lost {
+                self.faults.add(FaultKind::StateLost);
+            }
+            let tables = if lost {
+                Tables::Lost
+            } else {
+                Tables::Committed
+            };
+            return service.stop(node, tables);
+        }
         let machine = &mut self.processes[node].machine;
         let least = machine.durable.0.min(machine.applied.0);
         let drawn = self.random.u64(least..=machine.applied.0);
@@ -221,10 +243,10 @@ impl World {
                 continue;
             };
             let reply = match waiting.what {
-                crate::simulation::process::Asked::Operation(_) => {
+                Asked::Operation(_) => {
                     ClientReply::Proposal(chat_replication::ProposeOutcome::Unknown)
                 }
-                crate::simulation::process::Asked::Read { .. } => ClientReply::Read(None),
+                Asked::Read { .. } | Asked::Confirmation => ClientReply::Read(None),
             };
             let at = self.now + self.network.delay(&mut self.random);
             let attempt = waiting.attempt;

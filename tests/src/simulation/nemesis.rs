@@ -211,12 +211,29 @@ impl World {
     }
 
     /// A proposal whose client has gone away.
-    pub(super) fn propose_for_nobody(&mut self, node: usize) -> Checked {
-        self.attempts_made += 1;
-        let attempt = self.attempts_made;
-        let operation = u64::MAX - attempt;
-        self.checkers.history.begins(operation);
+    fn propose_for_nobody(&mut self, node: usize) -> Checked {
+        let (attempt, operation) = self.unheard_operation();
+        match &mut self.service {
+            Some(service) => service.begin(None, operation, &mut self.random),
+            None => self.checkers.history.begins(operation),
+        }
         self.ask(node, None, attempt, Asked::Operation(operation))
+    }
+
+    /// The same, and a leader appends it without having read anything.
+    pub(super) fn append_for_nobody(&mut self, leader: usize) -> Checked {
+        let (attempt, operation) = self.unheard_operation();
+        match &mut self.service {
+            Some(service) => service.begin_without_reading(operation, &mut self.random),
+            None => self.checkers.history.begins(operation),
+        }
+        self.ask(leader, None, attempt, Asked::Operation(operation))
+    }
+
+    /// A new attempt, and an operation of its own that no client has.
+    fn unheard_operation(&mut self) -> (u64, u64) {
+        self.attempts_made += 1;
+        (self.attempts_made, u64::MAX - self.attempts_made)
     }
 
     /// One disk of three voters may go for good, two of five; the lowest node's not before what

@@ -7,6 +7,7 @@ use chat_replication::Replica;
 
 use crate::simulation::clock::Clock;
 use crate::simulation::queue::Happening;
+use crate::simulation::service::Continuation;
 
 /// A node's process, dead or alive; its disk is elsewhere.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Process {
     /// Clients that wait for an answer of this process.
     pub(crate) tickets: BTreeMap<u64, Waiting>,
     pub(crate) tickets_made: u64,
+    /// What goes on once one of these tickets is confirmed.
+    pub(crate) confirming: BTreeMap<u64, Continuation>,
     /// When the queue will wake the process.
     pub(crate) wakes_at: u64,
     /// How often in a row it was woken and its deadline stayed where it was.
@@ -83,6 +86,8 @@ pub(crate) enum Asked {
     Read {
         shown_before: LogIndex,
     },
+    /// A read that the service needs before it goes on.
+    Confirmation,
 }
 
 /// What the checkers have seen of the running process.
@@ -132,6 +137,7 @@ impl Process {
             calls_watched: false,
             tickets: BTreeMap::new(),
             tickets_made: 0,
+            confirming: BTreeMap::new(),
             wakes_at: u64::MAX,
             wakes_in_vain: 0,
             flush_pending: false,
@@ -161,6 +167,7 @@ impl Process {
         self.calls.clear();
         self.calls_watched = false;
         self.tickets.clear();
+        self.confirming.clear();
         self.wakes_at = u64::MAX;
         self.flush_pending = false;
         self.paused_until = None;

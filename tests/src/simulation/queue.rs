@@ -38,6 +38,13 @@ pub(crate) enum Happening {
     },
     /// The state machine has taken what it was given.
     ApplyEnds { node: usize, run: u64 },
+    /// A read of the service's own is confirmed; `None` when it was refused.
+    Confirmed {
+        node: usize,
+        run: u64,
+        ticket: u64,
+        index: Option<LogIndex>,
+    },
     /// The replica's deadline may have come.
     Deadline { node: usize, run: u64 },
     /// What was handled together is carried out together.
@@ -90,6 +97,7 @@ impl Happening {
             | Self::SyncEnds { node, .. }
             | Self::EntriesRead { node, .. }
             | Self::ApplyEnds { node, .. }
+            | Self::Confirmed { node, .. }
             | Self::Deadline { node, .. }
             | Self::Flush { node, .. }
             | Self::ClientRequest { node, .. } => Some(*node),
@@ -112,6 +120,7 @@ impl Happening {
             | Self::SyncEnds { run, .. }
             | Self::EntriesRead { run, .. }
             | Self::ApplyEnds { run, .. }
+            | Self::Confirmed { run, .. }
             | Self::Deadline { run, .. }
             | Self::Flush { run, .. }
             | Self::Restart { run, .. }
@@ -146,6 +155,7 @@ impl Happening {
             Self::ClientGivesUp { .. } => 15,
             Self::Fault => 16,
             Self::HealLink { .. } => 17,
+            Self::Confirmed { .. } => 18,
         }
     }
 }

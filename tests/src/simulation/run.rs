@@ -45,6 +45,8 @@ pub struct SeedReport {
     pub virtual_micros: u64,
     /// How often each fault fired.
     pub faults: FaultCounts,
+    /// What must occur somewhere, and how often it did; empty without a service.
+    pub situations: Vec<(&'static str, u64)>,
     /// The hash of everything that happened.
     pub hash: u64,
     /// Everything in words, if that was asked for.
@@ -55,7 +57,12 @@ pub struct SeedReport {
 
 /// Runs `seed` to its end, or to the first property that does not hold.
 pub fn run_seed(seed: u64, in_words: bool) -> SeedReport {
-    let mut world = World::new(Settings::of_seed(seed, in_words));
+    run_world(World::new(Settings::of_seed(seed, in_words)))
+}
+
+/// Runs a world in which no node was started yet.
+pub fn run_world(mut world: World) -> SeedReport {
+    let seed = world.settings.seed;
     let body = std::panic::AssertUnwindSafe(|| world.live());
     let violation = match std::panic::catch_unwind(body) {
         Ok(checked) => checked.err(),
@@ -70,6 +77,11 @@ pub fn run_seed(seed: u64, in_words: bool) -> SeedReport {
         reads: world.checkers.history.reads,
         virtual_micros: world.now,
         faults: world.faults.clone(),
+        situations: world
+            .service
+            .as_ref()
+            .map(|service| service.situations())
+            .unwrap_or_default(),
         hash: world.trace_hash(),
         trace: world.take_trace(),
         violation,
@@ -267,7 +279,7 @@ impl World {
             }
         }
         // A follower that stands at the leader's end keeps up: there must be something to get.
-        self.propose_for_nobody(leader)?;
+        self.append_for_nobody(leader)?;
         let what = "resigned by a leader that reaches nobody";
         self.wait_until(SILENT_REPLACED_WITHIN, what, |world| {
             !world.processes[leader].leads()
@@ -300,6 +312,10 @@ impl World {
             world.clients_are_idle() && world.has_converged()
         })?;
         self.run_until(self.now + 1_000_000)?;
-        self.check_waiters(self.now - 600_000)
+        self.check_waiters(self.now - 600_000)?;
+        match &mut self.service {
+            Some(service) => service.finish(),
+            None => Ok(()),
+        }
     }
 }

@@ -25,6 +25,15 @@ impl Trace {
         self.hash ^= self.hash >> 29;
     }
 
+    /// Adds bytes to the hash.
+    pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.note(u64::from_le_bytes(word));
+        }
+    }
+
     /// Adds a line, if anybody wants to read it.
     pub(crate) fn say(&mut self, now: u64, what: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {

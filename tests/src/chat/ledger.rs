@@ -1,0 +1,310 @@
+//! What the committed commands must come to, and what may be shown of it: the judge of a chat world.
+//!
+//! Learns every entry once, when the first node has applied it, and remembers when each thing began
+//! and ended, so that a node that is behind is judged by what was true there. Says which promise is
+//! broken: `chat-session`, `chat-resurrection`, `chat-once`, `chat-leak`, `chat-order`, `chat-names`,
+//! `chat-replay`, `chat-outcome`, `chat-digest`. Learns nothing from the tables that it judges, and
+//! knows nothing of the clean-up: no run is long enough for it.
+
+mod learning;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use chat_consensus::{LogIndex, Position, Term};
+use chat_proto::storage::v1 as proto;
+use chat_store::{Change, Credential, Event, Message, Session};
+use proto::ErrorCode;
+use proto::outcome::Result as Outcome;
+
+use crate::chat::situations::{Occurrences, Situation};
+use crate::checker::{Checked, Violation, ensure};
+use learning::Expected;
+
+/// Everything that was ever applied anywhere.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// By index, from 1 on: the answer that the first node gave, and what it said has changed.
+    answers: Vec<(Bytes, Option<Event>)>,
+    /// The greatest time of any command.
+    time: f64,
+    accounts: BTreeMap<String, Account>,
+    /// Every account that ever was: its name and the request that created it.
+    created: BTreeSet<(String, Bytes)>,
+    /// When each account began, and when it ended.
+    lives: Vec<Life>,
+    sessions: BTreeMap<Bytes, Held>,
+    /// By commit.
+    messages: BTreeMap<u64, Kept>,
+    /// Where each message id was first used.
+    ids: BTreeMap<String, u64>,
+    /// The digest of all tables at some indexes.
+    digests: BTreeMap<LogIndex, u64>,
+    occurrences: Occurrences,
+}
+
+#[derive(Clone, Debug)]
+struct Account {
+    credential: proto::Credential,
+    created_by: Bytes,
+}
+
+#[derive(Debug)]
+struct Life {
+    username: String,
+    began: u64,
+    ended: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    username: String,
+    credential: proto::Credential,
+    opened: u64,
+    ended: Option<u64>,
+    ended_by: Option<Bytes>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    message: Message,
+    read: Option<u64>,
+    deleted: Option<u64>,
+}
+
+impl Ledger {
+    /// The first node has applied what follows the last entry that was learnt, or another node
+    /// has applied an entry that is known.
+    ///
+    /// # Errors
+    ///
+    /// The answer breaks a promise, or differs from what another node said.
+    pub(super) fn applied(
+        &mut self,
+        position: Position,
+        command: Option<&proto::Command>,
+        (answer, event): (Bytes, Option<Event>),
+    ) -> Checked {
+        let index = position.index.0;
+        let place = usize::try_from(index).expect("runs are short");
+        if let Some(known) = self.answers.get(place - 1) {
+            self.occurrences.note(Situation::AppliedAgain);
+            return ensure(
+                *known == (answer.clone(), event.clone()),
+                "chat-replay",
+                || {
+                    format!(
+                        "entry {index} came to {answer:?} {event:?}, and elsewhere to {known:?}"
+                    )
+                },
+            );
+        }
+        assert_eq!(place, self.answers.len() + 1, "nodes apply without gaps");
+        if let Some(command) = command {
+            let expected = self.learn(position, command);
+            self.judge(index, command, &expected, &answer)?;
+            let stored = self.messages.get(&index).map(|kept| &kept.message);
+            let told = match event.as_ref().map(|event| &event.change) {
+                Some(Change::MessageStored(message)) => Some(message),
+                _ => None,
+            };
+            ensure(stored == told, "chat-once", || {
+                format!("entry {index} stores {stored:?} and tells of {told:?}")
+            })?;
+        }
+        self.answers.push((answer, event));
+        Ok(())
+    }
+
+    /// Somebody is told that the entry at `index` came to `answer`.
+    pub(super) fn answered(&self, index: LogIndex, answer: &[u8]) -> Checked {
+        let place = usize::try_from(index.0).expect("runs are short");
+        let known = self
+            .answers
+            .get(place - 1)
+            .map(|(answer, _)| answer.as_ref());
+        ensure(known == Some(answer), "chat-outcome", || {
+            format!("entry {index} is answered {answer:?} and came to {known:?}")
+        })
+    }
+
+    /// All tables of a node that has applied everything up to `index`.
+    pub(super) fn digest(&mut self, node: usize, index: LogIndex, digest: u64) -> Checked {
+        if self.digests.contains_key(&index) {
+            self.occurrences.note(Situation::TablesCompared);
+        }
+        let known = *self.digests.entry(index).or_insert(digest);
+        ensure(known == digest, "chat-digest", || {
+            format!(
+                "the tables of node {} at {index} are not another's",
+                node + 1
+            )
+        })
+    }
+
+    /// A node that has applied everything up to `seen` says whose session this is.
+    pub(super) fn session_seen(
+        &mut self,
+        token: &[u8],
+        seen: LogIndex,
+        found: Option<&Session>,
+    ) -> Checked {
+        let held = self.sessions.get(token);
+        if held.is_some_and(|held| !held.lives_at(seen)) {
+            self.occurrences.note(Situation::EndedSessionShown);
+        }
+        let held = held.filter(|held| held.lives_at(seen));
+        let expected = held.map(|held| (held.username.as_str(), credential(held.credential)));
+        let found = found.map(|found| (found.username.as_str(), found.credential));
+        ensure(found == expected, "chat-session", || {
+            format!("a session is {found:?} at {seen}, and should be {expected:?}")
+        })
+    }
+
+    /// A node that has applied everything up to `seen` shows `owner` these messages, oldest first.
+    pub(super) fn inbox_seen(
+        &mut self,
+        owner: &Session,
+        seen: LogIndex,
+        shown: &[Message],
+    ) -> Checked {
+        let since = owner.credential.incarnation;
+        self.occurrences.note(Situation::InboxRead);
+        let mut before = self.messages.range(..since.0);
+        if before.any(|(_, kept)| kept.message.recipient == owner.username) {
+            self.occurrences.note(Situation::HeirsInboxRead);
+        }
+        for message in shown {
+            ensure(
+                message.recipient == owner.username && message.commit.index > since,
+                "chat-leak",
+                || format!("{owner:?} is shown {message:?}"),
+            )?;
+            let kept = self
+                .ids
+                .get(&message.id)
+                .map(|commit| &self.messages[commit]);
+            let deleted = kept.and_then(|kept| kept.deleted);
+            ensure(
+                deleted.is_none_or(|deleted| deleted > seen.0),
+                "chat-resurrection",
+                || format!("at {seen} there is {message:?}, deleted by {deleted:?}"),
+            )?;
+        }
+        let expected = self.inbox_at(owner, seen);
+        ensure(expected == shown, "chat-order", || {
+            format!("at {seen} {owner:?} is shown {shown:?}, and should be {expected:?}")
+        })
+    }
+
+    /// A node that has applied everything up to `seen` lists these names, in order.
+    ///
+    /// # Errors
+    ///
+    /// One is missing, or belongs to nobody any more.
+    pub(super) fn names_seen(&self, seen: LogIndex, shown: &[String]) -> Checked {
+        let lives =
+            |life: &&Life| life.began <= seen.0 && life.ended.is_none_or(|ended| ended > seen.0);
+        let expected = self.lives.iter().filter(lives);
+        let expected: BTreeSet<&String> = expected.map(|life| &life.username).collect();
+        ensure(
+            shown.iter().eq(expected.iter().copied()),
+            "chat-names",
+            || format!("at {seen} there are {shown:?}, and should be {expected:?}"),
+        )
+    }
+
+    fn inbox_at(&self, owner: &Session, seen: LogIndex) -> Vec<Message> {
+        let since = owner.credential.incarnation.0;
+        let theirs = self.messages.range(since..=seen.0).filter(|(_, kept)| {
+            kept.message.recipient == owner.username
+                && kept.deleted.is_none_or(|deleted| deleted > seen.0)
+        });
+        let as_seen = |(_, kept): (&u64, &Kept)| {
+            let mut message = kept.message.clone();
+            message.read = kept.read.is_some_and(|read| read <= seen.0);
+            message
+        };
+        theirs.map(as_seen).collect()
+    }
+
+    fn judge(
+        &self,
+        index: u64,
+        command: &proto::Command,
+        expected: &Expected,
+        answer: &Bytes,
+    ) -> Checked {
+        let found = prost::Message::decode(answer.clone()).ok();
+        let found = found.and_then(|found: proto::Outcome| found.result);
+        let took_effect = !matches!(found, Some(Outcome::Error(_)) | None);
+        let checker = match (expected, &found) {
+            (Outcome::Error(error), _) if took_effect => match error.code() {
+                ErrorCode::Unauthenticated => "chat-session",
+                ErrorCode::AlreadyCreatedByThisRequest => "chat-resurrection",
+                _ => "chat-once",
+            },
+            (Outcome::Sent(first), Some(Outcome::Sent(second)))
+                if first.commit_index != second.commit_index =>
+            {
+                let kept = self.messages.get(&first.commit_index);
+                if kept.is_some_and(|kept| kept.deleted.is_some()) {
+                    "chat-resurrection"
+                } else {
+                    "chat-once"
+                }
+            }
+            _ => "chat-outcome",
+        };
+        ensure(found.as_ref() == Some(expected), checker, || {
+            format!("entry {index}, {command:?}, came to {found:?} and should to {expected:?}")
+        })
+    }
+
+    /// The tokens of all sessions that ever were.
+    pub(super) fn tokens(&self) -> Vec<Bytes> {
+        self.sessions.keys().cloned().collect()
+    }
+
+    /// What has occurred so far.
+    pub(super) fn situations(&self) -> Vec<(&'static str, u64)> {
+        self.occurrences.by_name()
+    }
+
+    /// The ids of all messages that were not deleted.
+    pub(super) fn live_messages(&self) -> Vec<String> {
+        let live = self.messages.values().filter(|kept| kept.deleted.is_none());
+        live.map(|kept| kept.message.id.clone()).collect()
+    }
+}
+
+impl Held {
+    fn lives_at(&self, seen: LogIndex) -> bool {
+        self.opened <= seen.0 && self.ended.is_none_or(|ended| ended > seen.0)
+    }
+}
+
+fn credential(credential: proto::Credential) -> Credential {
+    Credential {
+        incarnation: LogIndex(credential.incarnation),
+        version: LogIndex(credential.version),
+    }
+}
+
+/// What a violation of the tables themselves is called.
+pub(super) fn refused(error: &dyn std::error::Error) -> Violation {
+    let mut what = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        what = format!("{what}: {error}");
+        source = error.source();
+    }
+    Violation::new("chat-tables", what)
+}
+
+/// A position of the log.
+pub(super) fn position(index: LogIndex, term: Term) -> Position {
+    Position { index, term }
+}

@@ -1,0 +1,311 @@
+//! What each command must come to, by the promises alone (R15): a model of the chat in a few maps.
+//!
+//! Written down apart from `chat-store`, and slow where that is simple. Knows nothing of the
+//! clean-up, of sessions that expire, or of nodes.
+
+use bytes::Bytes;
+use chat_consensus::Position;
+use chat_proto::storage::v1 as proto;
+use chat_store::Message;
+use proto::ErrorCode;
+use proto::command::Operation;
+use proto::outcome::Result as Outcome;
+
+use super::{Account, Held, Kept, Ledger, Life};
+use crate::chat::situations::Situation;
+
+/// What an entry comes to.
+pub(super) type Expected = Outcome;
+
+const DONE: Expected = Outcome::Done(proto::Done {});
+
+impl Ledger {
+    /// What the entry comes to.
+    pub(super) fn learn(&mut self, position: Position, command: &proto::Command) -> Expected {
+        let index = position.index.0;
+        self.time = self.time.max(command.time);
+        let request = &command.request_id;
+        let operation = command.operation.clone().expect("it was prepared here");
+        match operation {
+            Operation::CreateUser(user) => self.create(index, request, &user),
+            Operation::CreateSession(session) => self.log_in(index, &session),
+            Operation::SendMessage(message) => {
+                let session = proto::Session {
+                    token_hash: message.token_hash.clone(),
+                    username: message.sender.clone(),
+                    credential: message.credential,
+                };
+                match self.standing(Some(&session), request) {
+                    Ok(owner) => self.send(position, message, owner.credential.incarnation),
+                    Err(_) => error(ErrorCode::Unauthenticated),
+                }
+            }
+            Operation::ReadMessages(read) => {
+                self.in_session(read.session.as_ref(), request, |ledger, owner| {
+                    ledger.each_own(owner, &read.message_ids, |kept| {
+                        kept.read.get_or_insert(index);
+                    });
+                })
+            }
+            Operation::DeleteMessages(delete) => {
+                self.in_session(delete.session.as_ref(), request, |ledger, owner| {
+                    ledger.each_own(owner, &delete.message_ids, |kept| {
+                        kept.deleted = Some(index);
+                    });
+                })
+            }
+            Operation::RenewSession(renew) => {
+                self.in_session(renew.session.as_ref(), request, |_, _| {})
+            }
+            Operation::Logout(logout) => {
+                let session = logout.session.expect("it was prepared here");
+                self.ending(&session, request, |ledger, _| {
+                    ledger.end(&session.token_hash, index, request);
+                })
+            }
+            Operation::DeleteUser(delete) => {
+                let session = delete.session.expect("it was prepared here");
+                self.ending(&session, request, |ledger, owner| {
+                    ledger.accounts.remove(&owner.username);
+                    let theirs = |life: &&mut Life| life.username == owner.username;
+                    let life = ledger.lives.iter_mut().rev().find(theirs);
+                    life.expect("its session is good").ended = Some(index);
+                    ledger.end(&session.token_hash, index, request);
+                    ledger.end_sessions_of(&owner.username, index);
+                    let all = ledger.messages.values_mut();
+                    for kept in all.filter(|kept| kept.message.recipient == owner.username) {
+                        kept.deleted.get_or_insert(index);
+                    }
+                })
+            }
+            Operation::ChangePassword(change) => self.change_password(index, request, &change),
+        }
+    }
+
+    fn create(&mut self, index: u64, request: &Bytes, user: &proto::CreateUser) -> Expected {
+        let created = (user.username.clone(), request.clone());
+        if let Some(existing) = self.accounts.get(&user.username)
+            && existing.created_by != request
+        {
+            return error(ErrorCode::UsernameTaken);
+        }
+        if !self.created.insert(created) {
+            if !self.accounts.contains_key(&user.username) {
+                self.occurrences.note(Situation::LateSignUp);
+            }
+            return error(ErrorCode::AlreadyCreatedByThisRequest);
+        }
+        if self.lives.iter().any(|life| life.username == user.username) {
+            self.occurrences.note(Situation::AccountCreatedAgain);
+        }
+        self.lives.push(Life {
+            username: user.username.clone(),
+            began: index,
+            ended: None,
+        });
+        let credential = proto::Credential {
+            incarnation: index,
+            version: index,
+        };
+        let account = Account {
+            credential,
+            created_by: request.clone(),
+        };
+        self.accounts.insert(user.username.clone(), account);
+        self.open(index, &user.token_hash, (&user.username, credential));
+        Outcome::Created(proto::Created {
+            credential: Some(credential),
+        })
+    }
+
+    fn log_in(&mut self, index: u64, session: &proto::CreateSession) -> Expected {
+        let account = self.accounts.get(&session.username);
+        let credential = account.map(|account| account.credential);
+        let Some(credential) = credential.filter(|now| Some(*now) == session.credential) else {
+            return error(ErrorCode::Unauthenticated);
+        };
+        self.open(index, &session.token_hash, (&session.username, credential));
+        let unread = self.messages.range(credential.incarnation..);
+        let unread = unread.filter(|(_, kept)| {
+            kept.message.recipient == session.username
+                && kept.read.is_none()
+                && kept.deleted.is_none()
+        });
+        let unread = unread.count() as u64;
+        Outcome::SessionCreated(proto::SessionCreated { unread })
+    }
+
+    fn change_password(
+        &mut self,
+        index: u64,
+        request: &Bytes,
+        change: &proto::ChangePassword,
+    ) -> Expected {
+        let session = change.session.as_ref();
+        match self.standing(session, request) {
+            Ok(owner) => {
+                let credential = proto::Credential {
+                    incarnation: owner.credential.incarnation,
+                    version: index,
+                };
+                let account = self.accounts.get_mut(&owner.username);
+                account.expect("its session is good").credential = credential;
+                let token = session.expect("it is good").token_hash.clone();
+                self.end(&token, index, request);
+                self.end_sessions_of(&owner.username, index);
+                self.open(index, &change.token_hash, (&owner.username, credential));
+                DONE
+            }
+            Err(true) => error(ErrorCode::AlreadyChangedByThisRequest),
+            Err(false) => error(ErrorCode::Unauthenticated),
+        }
+    }
+
+    fn send(&mut self, position: Position, message: proto::SendMessage, since: u64) -> Expected {
+        let index = position.index.0;
+        if let Some(first) = self.ids.get(&message.message_id) {
+            let kept = &self.messages[first];
+            let is_same = since < *first
+                && kept.message.sender == message.sender
+                && kept.message.recipient == message.recipient
+                && (kept.deleted.is_some() || kept.message.body == message.body);
+            return if is_same {
+                self.occurrences.note(if kept.deleted.is_some() {
+                    Situation::DeletedSentAgain
+                } else {
+                    Situation::SentAgain
+                });
+                sent(&kept.message)
+            } else {
+                error(ErrorCode::DuplicateMessage)
+            };
+        }
+        if !self.accounts.contains_key(&message.recipient) {
+            return error(ErrorCode::RecipientNotFound);
+        }
+        let message = Message {
+            id: message.message_id,
+            sender: message.sender,
+            recipient: message.recipient,
+            body: message.body,
+            timestamp: self.time,
+            read: false,
+            commit: position,
+        };
+        let answer = sent(&message);
+        self.ids.insert(message.id.clone(), index);
+        let kept = Kept {
+            message,
+            read: None,
+            deleted: None,
+        };
+        self.messages.insert(index, kept);
+        answer
+    }
+
+    /// The session, if something may be done in its name; otherwise whether this request ended it.
+    fn standing(
+        &mut self,
+        session: Option<&proto::Session>,
+        request: &Bytes,
+    ) -> Result<Held, bool> {
+        let session = session.ok_or(false)?;
+        let held = self.sessions.get(&session.token_hash).ok_or(false)?;
+        if held.username != session.username || Some(held.credential) != session.credential {
+            return Err(false);
+        }
+        match &held.ended {
+            None => Ok(held.clone()),
+            Some(_) => {
+                let by_itself = held.ended_by.as_ref() == Some(request);
+                self.occurrences.note(if by_itself {
+                    Situation::EndedByItself
+                } else {
+                    Situation::EndedSessionUsed
+                });
+                Err(by_itself)
+            }
+        }
+    }
+
+    fn in_session(
+        &mut self,
+        session: Option<&proto::Session>,
+        request: &Bytes,
+        work: impl FnOnce(&mut Self, &Held),
+    ) -> Expected {
+        match self.standing(session, request) {
+            Ok(owner) => {
+                work(self, &owner);
+                DONE
+            }
+            Err(_) => error(ErrorCode::Unauthenticated),
+        }
+    }
+
+    /// As [`Self::in_session`], for a request that ends the session and may come again with it.
+    fn ending(
+        &mut self,
+        session: &proto::Session,
+        request: &Bytes,
+        work: impl FnOnce(&mut Self, &Held),
+    ) -> Expected {
+        match self.standing(Some(session), request) {
+            Ok(owner) => {
+                work(self, &owner);
+                DONE
+            }
+            Err(true) => DONE,
+            Err(false) => error(ErrorCode::Unauthenticated),
+        }
+    }
+
+    fn each_own(&mut self, owner: &Held, ids: &[String], work: impl Fn(&mut Kept)) {
+        for id in ids {
+            let commit = self.ids.get(id);
+            let commit = commit.filter(|commit| **commit > owner.credential.incarnation);
+            let kept = commit.and_then(|commit| self.messages.get_mut(commit));
+            let own = kept
+                .filter(|kept| kept.message.recipient == owner.username && kept.deleted.is_none());
+            own.into_iter().for_each(&work);
+        }
+    }
+
+    fn open(&mut self, index: u64, token: &Bytes, owner: (&str, proto::Credential)) {
+        let held = Held {
+            username: owner.0.to_owned(),
+            credential: owner.1,
+            opened: index,
+            ended: None,
+            ended_by: None,
+        };
+        self.sessions.entry(token.clone()).or_insert(held);
+    }
+
+    fn end(&mut self, token: &Bytes, index: u64, request: &Bytes) {
+        if let Some(held) = self.sessions.get_mut(token) {
+            held.ended = Some(index);
+            held.ended_by = Some(request.clone());
+        }
+    }
+
+    fn end_sessions_of(&mut self, username: &str, index: u64) {
+        let theirs = self.sessions.values_mut();
+        for held in theirs.filter(|held| held.username == username) {
+            held.ended.get_or_insert(index);
+        }
+    }
+}
+
+fn sent(message: &Message) -> Expected {
+    Outcome::Sent(proto::Sent {
+        id: message.id.clone(),
+        timestamp: message.timestamp,
+        commit_index: message.commit.index.0,
+        commit_term: message.commit.term.0,
+    })
+}
+
+fn error(code: ErrorCode) -> Expected {
+    Outcome::Error(proto::Error { code: code.into() })
+}

@@ -1,0 +1,299 @@
+//! Each check must fail on a story that is known to be bad; one that cannot fail checks nothing.
+
+use bytes::Bytes;
+use chat_consensus::{LogIndex, Position};
+use chat_proto::storage::v1 as proto;
+use chat_store::{Change, Credential, Event, Message, Session};
+use prost::Message as _;
+use proto::command::Operation;
+use proto::outcome::Result as Outcome;
+
+use super::Ledger;
+use crate::checker::Checked;
+
+const ANN: u8 = b'a';
+const BOB: u8 = b'b';
+/// Bob's second account.
+const HEIR: u8 = b'h';
+
+#[track_caller]
+fn check_found_by(checker: &str, checked: Checked) {
+    let violation = checked.expect_err("the story is bad");
+    assert_eq!(violation.checker, checker, "{violation}");
+}
+
+fn token(whose: u8) -> Bytes {
+    Bytes::from(vec![whose; 32])
+}
+
+fn name(whose: u8) -> String {
+    if whose == ANN { "ann" } else { "bob" }.to_owned()
+}
+
+fn born(index: u64) -> proto::Credential {
+    proto::Credential {
+        incarnation: index,
+        version: index,
+    }
+}
+
+/// Somebody's session, with an account that was created at `index`.
+fn session(whose: u8, index: u64) -> proto::Session {
+    proto::Session {
+        token_hash: token(whose),
+        username: name(whose),
+        credential: Some(born(index)),
+    }
+}
+
+/// The same, as a node shows it.
+fn shown(whose: u8, index: u64) -> Session {
+    Session {
+        username: name(whose),
+        credential: Credential {
+            incarnation: LogIndex(index),
+            version: LogIndex(index),
+        },
+        renew_from: 0,
+    }
+}
+
+fn sign_up(whose: u8) -> Operation {
+    Operation::CreateUser(proto::CreateUser {
+        username: name(whose),
+        token_hash: token(whose),
+        ..proto::CreateUser::default()
+    })
+}
+
+fn send(id: &str) -> Operation {
+    Operation::SendMessage(proto::SendMessage {
+        token_hash: token(ANN),
+        credential: Some(born(1)),
+        message_id: id.to_owned(),
+        sender: "ann".to_owned(),
+        recipient: "bob".to_owned(),
+        body: format!("this is {id}"),
+    })
+}
+
+fn bob_deletes(id: &str) -> Operation {
+    Operation::DeleteMessages(proto::DeleteMessages {
+        session: Some(session(BOB, 2)),
+        message_ids: vec![id.to_owned()],
+    })
+}
+
+fn bob_goes() -> Operation {
+    let session = Some(session(BOB, 2));
+    Operation::DeleteUser(proto::DeleteUser { session })
+}
+
+fn stored(id: &str, index: u64) -> Message {
+    Message {
+        id: id.to_owned(),
+        sender: "ann".to_owned(),
+        recipient: "bob".to_owned(),
+        body: format!("this is {id}"),
+        timestamp: 0.0,
+        read: false,
+        commit: Position::new(index, 1),
+    }
+}
+
+fn created(index: u64) -> Outcome {
+    Outcome::Created(proto::Created {
+        credential: Some(born(index)),
+    })
+}
+
+fn sent(id: &str, index: u64) -> Outcome {
+    Outcome::Sent(proto::Sent {
+        id: id.to_owned(),
+        timestamp: 0.0,
+        commit_index: index,
+        commit_term: 1,
+    })
+}
+
+fn done() -> Outcome {
+    Outcome::Done(proto::Done {})
+}
+
+fn bytes(outcome: &Outcome) -> Bytes {
+    let result = Some(outcome.clone());
+    proto::Outcome { result }.encode_to_vec().into()
+}
+
+/// A node applies the entry at `index`, the request of that number, and says that it came to that.
+fn apply(ledger: &mut Ledger, index: u64, operation: &Operation, outcome: &Outcome) -> Checked {
+    apply_request(ledger, (index, index), operation, outcome)
+}
+
+fn apply_request(
+    ledger: &mut Ledger,
+    (index, request): (u64, u64),
+    operation: &Operation,
+    outcome: &Outcome,
+) -> Checked {
+    let command = proto::Command {
+        request_id: Bytes::from(vec![u8::try_from(request).expect("few"); 16]),
+        time: 0.0,
+        operation: Some(operation.clone()),
+    };
+    let commit = Position::new(index, 1);
+    let event = match (operation, outcome) {
+        (Operation::SendMessage(message), Outcome::Sent(sent)) if sent.commit_index == index => {
+            let change = Change::MessageStored(stored(&message.message_id, index));
+            Some(Event { commit, change })
+        }
+        _ => None,
+    };
+    ledger.applied(commit, Some(&command), (bytes(outcome), event))
+}
+
+/// Ann and bob sign up at 1 and 2, and ann sends bob `one` at 3 and `two` at 4.
+fn two_messages() -> Ledger {
+    let mut ledger = Ledger::default();
+    let steps = [
+        (sign_up(ANN), created(1)),
+        (sign_up(BOB), created(2)),
+        (send("one"), sent("one", 3)),
+        (send("two"), sent("two", 4)),
+    ];
+    for (place, (operation, outcome)) in steps.iter().enumerate() {
+        apply(&mut ledger, place as u64 + 1, operation, outcome).expect("all is well");
+    }
+    ledger
+}
+
+/// The same, and bob has deleted his account at 5 and somebody has created it again at 6.
+fn an_heir() -> Ledger {
+    let mut ledger = two_messages();
+    apply(&mut ledger, 5, &bob_goes(), &done()).expect("all is well");
+    apply(&mut ledger, 6, &sign_up(HEIR), &created(6)).expect("all is well");
+    ledger
+}
+
+#[test]
+fn what_is_as_it_should_be_passes() {
+    let mut ledger = two_messages();
+    let inbox = [stored("one", 3), stored("two", 4)];
+    let bob = shown(BOB, 2);
+    ledger
+        .session_seen(&token(BOB), LogIndex(4), Some(&bob))
+        .expect("his");
+    ledger.inbox_seen(&bob, LogIndex(4), &inbox).expect("his");
+    ledger
+        .inbox_seen(&bob, LogIndex(3), &inbox[..1])
+        .expect("a node behind");
+    ledger
+        .names_seen(LogIndex(1), &[name(ANN)])
+        .expect("a node behind");
+    apply(&mut ledger, 5, &send("one"), &sent("one", 3)).expect("a retry");
+    apply(&mut ledger, 6, &bob_deletes("one"), &done()).expect("his");
+    apply(&mut ledger, 7, &send("one"), &sent("one", 3)).expect("a late retry");
+    ledger
+        .inbox_seen(&bob, LogIndex(7), &inbox[1..])
+        .expect("his");
+    assert_eq!(ledger.live_messages(), ["two"]);
+    let mut ledger = an_heir();
+    ledger
+        .inbox_seen(&shown(HEIR, 6), LogIndex(6), &[])
+        .expect("empty");
+    assert!(ledger.live_messages().is_empty());
+}
+
+#[test]
+fn what_was_deleted_does_not_come_back() {
+    let mut ledger = two_messages();
+    apply(&mut ledger, 5, &bob_deletes("one"), &done()).expect("his");
+    let inbox = [stored("one", 3), stored("two", 4)];
+    let seen = ledger.inbox_seen(&shown(BOB, 2), LogIndex(5), &inbox);
+    check_found_by("chat-resurrection", seen);
+    let again = apply(&mut ledger, 6, &send("one"), &sent("one", 6));
+    check_found_by("chat-resurrection", again);
+
+    let mut ledger = two_messages();
+    apply(&mut ledger, 5, &bob_goes(), &done()).expect("his");
+    let late = apply_request(&mut ledger, (6, 2), &sign_up(BOB), &created(6));
+    check_found_by("chat-resurrection", late);
+}
+
+#[test]
+fn a_retry_takes_effect_once() {
+    let again = apply(&mut two_messages(), 5, &send("one"), &sent("one", 5));
+    check_found_by("chat-once", again);
+    // The right answer, and a watcher hears of the message twice.
+    let mut ledger = two_messages();
+    let command = proto::Command {
+        request_id: Bytes::from(vec![5; 16]),
+        time: 0.0,
+        operation: Some(send("one")),
+    };
+    let commit = Position::new(5, 1);
+    let change = Change::MessageStored(stored("one", 3));
+    let told = (bytes(&sent("one", 3)), Some(Event { commit, change }));
+    check_found_by("chat-once", ledger.applied(commit, Some(&command), told));
+}
+
+#[test]
+fn an_ended_session_stays_ended() {
+    let mut ledger = an_heir();
+    let old = shown(BOB, 2);
+    let seen = ledger.session_seen(&token(BOB), LogIndex(6), Some(&old));
+    check_found_by("chat-session", seen);
+    let used = apply(&mut ledger, 7, &bob_deletes("one"), &done());
+    check_found_by("chat-session", used);
+}
+
+#[test]
+fn nobody_is_shown_what_was_sent_to_another_account() {
+    let mut ledger = an_heir();
+    let inbox = [stored("one", 3)];
+    let (ann, heir) = (shown(ANN, 1), shown(HEIR, 6));
+    check_found_by("chat-leak", ledger.inbox_seen(&ann, LogIndex(4), &inbox));
+    check_found_by("chat-leak", ledger.inbox_seen(&heir, LogIndex(6), &inbox));
+}
+
+#[test]
+fn an_inbox_is_whole_and_in_the_order_of_the_log() {
+    let mut ledger = two_messages();
+    let (one, two) = (stored("one", 3), stored("two", 4));
+    let mut changed = two.clone();
+    changed.body = "something else".to_owned();
+    for inbox in [
+        vec![two.clone(), one.clone()],
+        vec![one.clone(), one.clone(), two.clone()],
+        vec![two],
+        vec![one, changed],
+    ] {
+        let seen = ledger.inbox_seen(&shown(BOB, 2), LogIndex(4), &inbox);
+        check_found_by("chat-order", seen);
+    }
+}
+
+#[test]
+fn only_accounts_that_are_there_are_listed() {
+    let mut ledger = two_messages();
+    apply(&mut ledger, 5, &bob_goes(), &done()).expect("his");
+    let both = [name(ANN), name(BOB)];
+    ledger
+        .names_seen(LogIndex(4), &both)
+        .expect("a node behind");
+    check_found_by("chat-names", ledger.names_seen(LogIndex(5), &both));
+    check_found_by("chat-names", ledger.names_seen(LogIndex(4), &both[..1]));
+}
+
+#[test]
+fn nodes_that_differ_are_found() {
+    let mut ledger = two_messages();
+    let other = apply(&mut ledger, 3, &send("one"), &sent("one", 4));
+    check_found_by("chat-replay", other);
+    let told = ledger.answered(LogIndex(3), &bytes(&sent("one", 4)));
+    check_found_by("chat-outcome", told);
+    let wrong = apply(&mut ledger, 5, &bob_deletes("one"), &created(5));
+    check_found_by("chat-outcome", wrong);
+    ledger.digest(0, LogIndex(3), 77).expect("the first");
+    check_found_by("chat-digest", ledger.digest(1, LogIndex(3), 78));
+}

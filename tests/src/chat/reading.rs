@@ -1,0 +1,132 @@
+//! What a node shows to somebody: read page by page from its own tables, and judged.
+//!
+//! Every list is read in all the ways that a server offers; they must agree.
+
+use chat_consensus::LogIndex;
+use chat_store::{InboxQuery, Message, ReadTransaction, Session};
+
+use crate::chat::ledger::{Ledger, refused};
+use crate::chat::requests::Token;
+use crate::chat::tables::OpenTables;
+use crate::checker::{Violation, ensure};
+
+/// Small pages, so that there are several.
+const PAGE_MESSAGES: usize = 7;
+const PAGE_NAMES: usize = 2;
+
+/// A snapshot that shows at least everything up to `index` (R14).
+pub(super) async fn begin_read(
+    open: &mut OpenTables,
+    index: LogIndex,
+) -> Result<ReadTransaction, Violation> {
+    let visible = open.state.commit_through(index).await;
+    visible.map_err(|error| refused(&error))?;
+    open.reader.begin().await.map_err(|error| refused(&error))
+}
+
+/// Everything up to where it shows something.
+pub(super) async fn end_of(snapshot: &mut ReadTransaction) -> Result<LogIndex, Violation> {
+    let seen = snapshot.applied_index().await;
+    seen.map_err(|error| refused(&error))
+}
+
+/// The names of all accounts, judged.
+pub(super) async fn names(
+    snapshot: &mut ReadTransaction,
+    ledger: &Ledger,
+    seen: LogIndex,
+) -> Result<(), Violation> {
+    let mut names = Vec::new();
+    let mut after = None;
+    loop {
+        let page = snapshot.usernames("*", PAGE_NAMES, after.as_deref()).await;
+        let page = page.map_err(|error| refused(&error))?;
+        names.extend(page.usernames);
+        let goes_on = page.next.is_none() || page.next > after;
+        ensure(goes_on, "chat-names", || {
+            format!("a page after {after:?} goes on after {:?}", page.next)
+        })?;
+        after = page.next;
+        if after.is_none() {
+            return ledger.names_seen(seen, &names);
+        }
+    }
+}
+
+/// Everything that a session is shown, judged, oldest first.
+pub(super) async fn inbox(
+    snapshot: &mut ReadTransaction,
+    ledger: &mut Ledger,
+    token: &Token,
+    seen: LogIndex,
+) -> Result<Vec<Message>, Violation> {
+    let owner = snapshot.session(token).await;
+    let owner = owner.map_err(|error| refused(&error))?;
+    ledger.session_seen(token, seen, owner.as_ref())?;
+    let Some(owner) = owner else {
+        return Ok(Vec::new());
+    };
+    let from_oldest = InboxQuery {
+        limit: PAGE_MESSAGES,
+        oldest_first: true,
+        ..InboxQuery::default()
+    };
+    let oldest = pages(snapshot, &owner, from_oldest).await?;
+    ledger.inbox_seen(&owner, seen, &oldest)?;
+    let from_newest = InboxQuery {
+        oldest_first: false,
+        ..from_oldest
+    };
+    let mut newest = pages(snapshot, &owner, from_newest).await?;
+    newest.reverse();
+    ensure(oldest == newest, "chat-order", || {
+        format!("{owner:?} is shown {oldest:?}, and {newest:?} from the other end")
+    })?;
+    unread(snapshot, &owner, from_oldest, &oldest).await?;
+    Ok(oldest)
+}
+
+/// What was not read is what was not read of all.
+async fn unread(
+    snapshot: &mut ReadTransaction,
+    owner: &Session,
+    query: InboxQuery,
+    all: &[Message],
+) -> Result<(), Violation> {
+    let query = InboxQuery {
+        unread_only: true,
+        ..query
+    };
+    let unread = pages(snapshot, owner, query).await?;
+    let expected = all.iter().filter(|message| !message.read);
+    ensure(unread.iter().eq(expected), "chat-order", || {
+        format!("{owner:?} has not read {unread:?} of {all:?}")
+    })?;
+    let count = snapshot.unread_count(owner).await;
+    let count = count.map_err(|error| refused(&error))?;
+    ensure(count == unread.len() as u64, "chat-order", || {
+        format!("{owner:?} is told of {count} unread messages, and has {unread:?}")
+    })
+}
+
+async fn pages(
+    snapshot: &mut ReadTransaction,
+    owner: &Session,
+    mut query: InboxQuery,
+) -> Result<Vec<Message>, Violation> {
+    let mut messages = Vec::new();
+    loop {
+        let page = snapshot.inbox(owner, query).await;
+        let page = page.map_err(|error| refused(&error))?;
+        messages.extend(page.messages);
+        ensure(
+            page.next.is_none() || page.next != query.after,
+            "chat-order",
+            || format!("a page after {:?} goes on there", query.after),
+        )?;
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(messages);
+        }
+    }
+}

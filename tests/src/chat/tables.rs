@@ -1,0 +1,147 @@
+//! One node's own `state.db`, in a folder that lives in memory where there is such a thing.
+//!
+//! A dead process keeps what was committed, as a real one does; a power cut that takes more is an
+//! empty folder here, which is then filled from the log.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chat_consensus::LogIndex;
+use chat_store::{ChatReader, ChatState, Session};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Row};
+use tempfile::TempDir;
+
+use crate::chat::ledger::refused;
+use crate::checker::Violation;
+use crate::simulation::service::Tables;
+
+/// The system's memory-backed folder: syncs cost nothing there.
+const MEMORY: &str = "/dev/shm";
+
+/// Every row of every table, in an order that does not depend on how they came about.
+const ALL_ROWS: [&str; 6] = [
+    "SELECT quote(applied_index) || quote(applied_term) || quote(last_timestamp) FROM progress",
+    "SELECT quote(username) || quote(password) || quote(incarnation) \
+     || quote(credential_version) || quote(created_by_request) || quote(password_request) \
+     FROM users ORDER BY username",
+    "SELECT quote(token_hash) || quote(username) || quote(incarnation) \
+     || quote(credential_version) || quote(idle_seconds) || quote(ends) || quote(last_used) \
+     || quote(expires) || quote(ended_by) FROM sessions ORDER BY token_hash",
+    "SELECT quote(commit_index) || quote(commit_term) || quote(id) || quote(sender) \
+     || quote(recipient) || quote(body) || quote(timestamp) || quote(read) || quote(deleted) \
+     || quote(deleted_at) FROM messages ORDER BY commit_index",
+    "SELECT quote(deleted) || quote(deleted_at) || quote(username) || quote(created_by_request) \
+     FROM former_accounts ORDER BY deleted",
+    "SELECT quote(deleted) || quote(deleted_at) || quote(username) FROM erasures ORDER BY deleted",
+];
+
+const LIVE_MESSAGES: &str = "SELECT id FROM messages WHERE deleted = 0 ORDER BY commit_index";
+
+/// A folder for all nodes, gone with the world.
+#[derive(Debug)]
+pub(super) struct Home {
+    folder: TempDir,
+}
+
+/// What one node has of its tables.
+#[derive(Debug)]
+pub(super) struct NodeTables {
+    folder: PathBuf,
+    /// How many sets of tables it has lost.
+    lost: u32,
+    /// While its process runs.
+    pub(super) open: Option<OpenTables>,
+}
+
+/// The tables of a running process.
+#[derive(Debug)]
+pub(super) struct OpenTables {
+    pub(super) state: ChatState,
+    pub(super) reader: ChatReader,
+    /// Sessions that this process has seen, as a server remembers them; they may have ended since.
+    pub(super) sessions: BTreeMap<[u8; 32], Session>,
+    /// The judge's own eyes.
+    watcher: SqliteConnection,
+}
+
+impl Home {
+    pub(super) fn new() -> std::io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("chat-simulation-");
+        let folder = if Path::new(MEMORY).is_dir() {
+            builder.tempdir_in(MEMORY)
+        } else {
+            builder.tempdir()
+        };
+        folder.map(|folder| Self { folder })
+    }
+
+    pub(super) fn node(&self, node: usize) -> NodeTables {
+        NodeTables {
+            folder: self.folder.path().join((node + 1).to_string()),
+            lost: 0,
+            open: None,
+        }
+    }
+}
+
+impl NodeTables {
+    /// Opens what is there, or makes empty tables.
+    pub(super) async fn start(&mut self) -> Result<LogIndex, Violation> {
+        let folder = self.folder.join(self.lost.to_string());
+        std::fs::create_dir_all(&self.folder).map_err(|error| refused(&error))?;
+        let (state, reader) = ChatState::open(&folder).map_err(|error| refused(&error))?;
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("state.db"))
+            .read_only(true)
+            .disable_statement_logging();
+        let watcher = options.connect().await.map_err(|error| refused(&error))?;
+        let applied = state.applied_index();
+        self.open = Some(OpenTables {
+            state,
+            reader,
+            sessions: BTreeMap::new(),
+            watcher,
+        });
+        Ok(applied)
+    }
+
+    /// Drops what was not committed, or everything.
+    pub(super) fn stop(&mut self, tables: Tables) {
+        self.open = None;
+        if tables == Tables::Lost {
+            self.lost += 1;
+        }
+    }
+}
+
+impl OpenTables {
+    /// A number that is the same for the same rows in all tables.
+    pub(super) async fn digest(&mut self) -> Result<u64, Violation> {
+        self.state.commit().await.map_err(|error| refused(&error))?;
+        let mut digest = 0xcbf2_9ce4_8422_2325;
+        for query in ALL_ROWS {
+            for line in self.lines(query).await? {
+                for byte in line.bytes().chain([b'\n']) {
+                    digest = (digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+                }
+            }
+        }
+        Ok(digest)
+    }
+
+    /// The ids of the messages that are not deleted.
+    pub(super) async fn live_messages(&mut self) -> Result<Vec<String>, Violation> {
+        self.lines(LIVE_MESSAGES).await
+    }
+
+    async fn lines(&mut self, query: &'static str) -> Result<Vec<String>, Violation> {
+        let rows = sqlx::query(query).fetch_all(&mut self.watcher).await;
+        let rows = rows.map_err(|error| refused(&error))?;
+        let lines = rows.iter().map(|row| row.try_get(0));
+        lines
+            .collect::<Result<_, _>>()
+            .map_err(|error| refused(&error))
+    }
+}

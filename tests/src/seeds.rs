@@ -1,0 +1,37 @@
+//! Which kind of world a seed has. All kinds have the same clusters, networks and faults; they
+//! differ in what the nodes apply to, and so in what can be checked and in what a seed costs.
+
+#[cfg(feature = "chat")]
+use crate::simulation::run::SeedReport;
+
+/// One seed in so many has the chat on its nodes: it costs as much as ten of the others.
+const CHAT_ONE_IN: u64 = 20;
+
+/// What the nodes of a seed apply to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A list of operations, which says everything about the log and costs nothing.
+    List,
+    /// The chat's own tables.
+    Chat,
+}
+
+impl Kind {
+    /// What `seed` has.
+    pub fn of(seed: u64) -> Self {
+        if seed % CHAT_ONE_IN == CHAT_ONE_IN - 1 {
+            Self::Chat
+        } else {
+            Self::List
+        }
+    }
+}
+
+/// Runs `seed` to its end, or to the first property that does not hold.
+#[cfg(feature = "chat")]
+pub fn run(seed: u64, in_words: bool) -> SeedReport {
+    match Kind::of(seed) {
+        Kind::List => crate::simulation::run::run_seed(seed, in_words),
+        Kind::Chat => crate::chat::run_chat_seed(seed, in_words),
+    }
+}

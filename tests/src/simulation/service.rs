@@ -1,0 +1,347 @@
+//! What the nodes apply to, and what clients ask of it, where it is more than the list of `command`.
+//!
+//! A world has a [`Service`] or it has not. Every command and answer begins with what the history
+//! knows them by; the service's own bytes follow. Each attempt is an operation of its own there, so
+//! that real time is judged by the entry that answered; that attempts of one request take effect
+//! once is for the service to judge.
+
+use std::fmt;
+
+use bytes::Bytes;
+use chat_consensus::{Entry, Header, LogIndex};
+use chat_replication::{
+    Event, Origin, PeerBody, PeerMessage, ProposalTicket, ProposeOutcome, ReadTicket, Refusal,
+};
+use fastrand::Rng;
+
+use crate::checker::{Checked, Violation};
+use crate::simulation::World;
+use crate::simulation::command::{Command, PREFIX_BYTES};
+use crate::simulation::process::{Asked, Waiting};
+use crate::simulation::queue::Happening;
+
+/// How long after a read is confirmed its caller goes on at most, in microseconds.
+const GOES_ON_WITHIN: u64 = 300;
+
+/// Tables on every node, and what clients ask of them.
+///
+/// All it draws comes from the generators that it is given, so that a seed gives the same run.
+pub trait Service: fmt::Debug {
+    /// A process starts; returns how far its tables are.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be opened.
+    fn start(&mut self, node: usize) -> Result<LogIndex, Violation>;
+
+    /// A process dies without another word.
+    fn stop(&mut self, node: usize, tables: Tables);
+
+    /// Applies what follows; one answer for each entry.
+    ///
+    /// # Errors
+    ///
+    /// A property that does not hold, or the tables refuse an entry.
+    fn apply(&mut self, node: usize, entries: &[Entry]) -> Result<Vec<Bytes>, Violation>;
+
+    /// `client` thinks of a request; `None` is one who will not hear of it.
+    fn begin(&mut self, client: Option<usize>, operation: u64, random: &mut Rng);
+
+    /// Somebody thinks of a request that the leader proposes without having read anything.
+    fn begin_without_reading(&mut self, operation: u64, random: &mut Rng);
+
+    /// A request that was begun some time ago and arrives once more.
+    fn repeat(&mut self, random: &mut Rng) -> Option<u64>;
+
+    /// What the node that a client reached does with a request; `confirmed` once it may read.
+    ///
+    /// # Errors
+    ///
+    /// A property that does not hold.
+    fn enter(
+        &mut self,
+        node: usize,
+        operation: u64,
+        confirmed: Option<LogIndex>,
+    ) -> Result<Step, Violation>;
+
+    /// What the leader does with a request before it is appended.
+    ///
+    /// # Errors
+    ///
+    /// A property that does not hold.
+    fn prepare(
+        &mut self,
+        node: usize,
+        forwarded: &Forwarded,
+        confirmed: Option<LogIndex>,
+    ) -> Result<Step, Violation>;
+
+    /// A client thinks of something to read.
+    fn begin_read(&mut self, client: usize, random: &mut Rng);
+
+    /// A confirmed read, which may begin at `index`; returns up to where it saw.
+    ///
+    /// # Errors
+    ///
+    /// It shows what it must not, or not what it must.
+    fn read(&mut self, node: usize, client: usize, index: LogIndex) -> Result<LogIndex, Violation>;
+
+    /// Somebody is told that the entry at `index` had this outcome.
+    ///
+    /// # Errors
+    ///
+    /// It had another one.
+    fn answered(&mut self, index: LogIndex, outcome: &[u8]) -> Checked;
+
+    /// What that means to the client, if it is the client of that request.
+    fn hear(&mut self, client: usize, operation: u64, attempt: u64, outcome: &[u8]) -> Heard;
+
+    /// Nothing is under way any more: judges what is left.
+    ///
+    /// # Errors
+    ///
+    /// The first property that does not hold.
+    fn finish(&mut self) -> Checked;
+
+    /// What must occur in some run, lest the checks have nothing to say, and how often it did here.
+    fn situations(&self) -> Vec<(&'static str, u64)>;
+
+    /// The request in words.
+    fn describe(&self, operation: u64) -> String;
+}
+
+/// What is left of a dead process' tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// Everything but the open transaction.
+    Committed,
+    /// Nothing.
+    Lost,
+}
+
+/// A request on the leader.
+#[derive(Clone, Debug)]
+pub struct Forwarded {
+    /// The attempt that it comes from.
+    pub attempt: u64,
+    /// The request.
+    pub request: Bytes,
+    /// The leader's clock, in seconds.
+    pub time: f64,
+}
+
+/// What is to be done next with a request.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// These bytes go to the leader, or into the log.
+    Propose(Bytes),
+    /// Its tables are to be read first (R14).
+    Confirm,
+    /// It is answered without the log.
+    Answer(Bytes),
+}
+
+/// What an answer means to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It knows what came of its request.
+    Done,
+    /// It asks once more.
+    Again,
+}
+
+/// What goes on once a read is confirmed.
+#[derive(Clone, Debug)]
+pub(crate) enum Continuation {
+    Enter(u64),
+    Prepare(Origin, Bytes),
+}
+
+impl World {
+    /// This world's nodes apply to `service` from now on.
+    pub fn serve(&mut self, service: Box<dyn Service>) {
+        self.service = Some(service);
+    }
+
+    /// A client's request, on the node that it reached.
+    pub(super) fn enter(
+        &mut self,
+        node: usize,
+        ticket: u64,
+        confirmed: Option<LogIndex>,
+    ) -> Checked {
+        let Some(waiting) = self.processes[node].tickets.get(&ticket).copied() else {
+            return Ok(());
+        };
+        let (Some(service), Asked::Operation(operation)) = (&mut self.service, waiting.what) else {
+            return Ok(());
+        };
+        match service.enter(node, operation, confirmed)? {
+            Step::Propose(request) => {
+                let attempt = waiting.attempt;
+                let request = of_attempt(attempt).followed_by(&request);
+                let ticket = ProposalTicket(ticket);
+                if self.is_leading(node) {
+                    self.prepare(node, Origin::Client(ticket), request, None)
+                } else {
+                    self.handle(node, Event::Forward(ticket, request))
+                }
+            }
+            Step::Confirm => self.confirm(node, Continuation::Enter(ticket)),
+            Step::Answer(answer) => self.answer_without_log(node, ticket, answer),
+        }
+    }
+
+    /// A request becomes a command, if this node leads.
+    pub(super) fn prepare(
+        &mut self,
+        node: usize,
+        origin: Origin,
+        request: Bytes,
+        confirmed: Option<LogIndex>,
+    ) -> Checked {
+        let leads = self.is_leading(node);
+        let attempt = Command::decode(&request).map(|command| command.attempt);
+        let (Some(service), Some(attempt), true) = (&mut self.service, attempt, leads) else {
+            // It is refused.
+            return self.handle(node, Event::Append(origin, request));
+        };
+        let clock = self.processes[node].clock.read(self.now);
+        let forwarded = Forwarded {
+            attempt,
+            request: request.slice(PREFIX_BYTES..),
+            time: clock.0 as f64 / 1e6,
+        };
+        match (service.prepare(node, &forwarded, confirmed)?, origin) {
+            (Step::Propose(command), _) => {
+                let command = of_attempt(attempt).followed_by(&command);
+                self.handle(node, Event::Append(origin, command))
+            }
+            (Step::Confirm, _) => self.confirm(node, Continuation::Prepare(origin, request)),
+            (Step::Answer(answer), Origin::Client(ticket)) => {
+                self.answer_without_log(node, ticket.0, answer)
+            }
+            (Step::Answer(answer), Origin::Peer(header)) => {
+                self.refuse_peer(node, header, Refusal::Answered(answer))
+            }
+        }
+    }
+
+    /// A read is confirmed, or not; what waited for it goes on.
+    pub(super) fn confirmed(
+        &mut self,
+        node: usize,
+        ticket: u64,
+        index: Option<LogIndex>,
+    ) -> Checked {
+        let then = self.processes[node].confirming.remove(&ticket);
+        match (then, index) {
+            (None, _) => Ok(()),
+            (Some(Continuation::Enter(ticket)), Some(_)) => self.enter(node, ticket, index),
+            (Some(Continuation::Prepare(origin, request)), Some(_)) => {
+                self.prepare(node, origin, request, index)
+            }
+            (Some(Continuation::Enter(ticket)), None) => self.turn_away(node, ticket),
+            (Some(Continuation::Prepare(Origin::Client(ticket), _)), None) => {
+                self.turn_away(node, ticket.0)
+            }
+            (Some(Continuation::Prepare(Origin::Peer(header), _)), None) => {
+                self.refuse_peer(node, header, Refusal::NotLeading { leader: None })
+            }
+        }
+    }
+
+    /// A read of the service's own is confirmed or refused: its caller hears of it in a moment.
+    pub(super) fn confirm_later(&mut self, node: usize, ticket: u64, index: Option<LogIndex>) {
+        let run = self.processes[node].run;
+        let at = self.now + self.random.u64(1..GOES_ON_WITHIN);
+        let what = Happening::Confirmed {
+            node,
+            run,
+            ticket,
+            index,
+        };
+        self.queue.push(at, what);
+    }
+
+    /// An old request arrives once more, at any node, and nobody waits for its answer.
+    pub(super) fn repeat_late(&mut self) -> Checked {
+        let Some(service) = &mut self.service else {
+            return Ok(());
+        };
+        let node = self.random.usize(0..self.settings.nodes);
+        let Some(operation) = service.repeat(&mut self.random) else {
+            return Ok(());
+        };
+        if !self.is_alive(node) || self.processes[node].paused_until.is_some() {
+            return Ok(());
+        }
+        self.attempts_made += 1;
+        let attempt = self.attempts_made;
+        self.ask(node, None, attempt, Asked::Operation(operation))
+    }
+
+    /// The history knows a service's proposals by their attempts.
+    pub(super) fn known_as(&self, waiting: &Waiting, operation: u64) -> u64 {
+        if self.service.is_some() {
+            waiting.attempt
+        } else {
+            operation
+        }
+    }
+
+    pub(super) fn is_leading(&self, node: usize) -> bool {
+        let replica = self.processes[node].replica.as_ref();
+        replica.is_some_and(chat_replication::Replica::is_leading)
+    }
+
+    fn confirm(&mut self, node: usize, then: Continuation) -> Checked {
+        let process = &mut self.processes[node];
+        process.tickets_made += 1;
+        let ticket = process.tickets_made;
+        let waiting = Waiting {
+            client: None,
+            attempt: 0,
+            since: self.now,
+            what: Asked::Confirmation,
+        };
+        process.tickets.insert(ticket, waiting);
+        process.confirming.insert(ticket, then);
+        self.handle(node, Event::Read(ReadTicket(ticket)))
+    }
+
+    fn answer_without_log(&mut self, node: usize, ticket: u64, answer: Bytes) -> Checked {
+        let outcome = ProposeOutcome::NotAppended(Refusal::Answered(answer));
+        self.answer_client(node, ticket, outcome)
+    }
+
+    fn turn_away(&mut self, node: usize, ticket: u64) -> Checked {
+        let refusal = Refusal::NotLeading { leader: None };
+        self.answer_client(node, ticket, ProposeOutcome::NotAppended(refusal))
+    }
+
+    /// An answer that needs nothing of the replica.
+    fn refuse_peer(&mut self, node: usize, header: Header, refusal: Refusal) -> Checked {
+        let term = self.processes[node].seen.term;
+        let storage = self.disks[node].storage();
+        let reply = PeerMessage {
+            header: Header {
+                term,
+                from: header.to,
+                to: header.from,
+                storage,
+                ..header
+            },
+            body: PeerBody::ProposeReply(ProposeOutcome::NotAppended(refusal)),
+        };
+        self.send(node, reply)
+    }
+}
+
+fn of_attempt(attempt: u64) -> Command {
+    Command {
+        operation: attempt,
+        attempt,
+    }
+}
