@@ -8,8 +8,8 @@ pub mod palette;
 
 pub use palette::Palette;
 
-use eframe::egui::style::{ScrollStyle, Selection, WidgetVisuals, Widgets};
-use eframe::egui::{
+use egui::style::{ScrollStyle, Selection, WidgetVisuals, Widgets};
+use egui::{
     Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme, Ui,
     Vec2, Visuals,
 };
@@ -171,7 +171,7 @@ fn visuals(palette: &Palette, dark: bool) -> Visuals {
         menu_corner_radius: CornerRadius::same(radius::CONTROL),
         panel_fill: palette.window,
         popup_shadow: shadow(18, 5),
-        text_cursor: eframe::egui::style::TextCursorStyle {
+        text_cursor: egui::style::TextCursorStyle {
             stroke: Stroke::new(2.0, palette.accent_text),
             ..base.text_cursor
         },

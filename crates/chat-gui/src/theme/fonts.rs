@@ -3,7 +3,7 @@
 //! Deliberately absent: sizes, which belong to [`crate::theme`], and the system's own fonts, which
 //! the window's toolkit adds behind these for scripts that none of them has.
 
-use eframe::egui::{FontData, FontDefinitions, FontFamily};
+use egui::{FontData, FontDefinitions, FontFamily};
 
 use std::sync::Arc;
 

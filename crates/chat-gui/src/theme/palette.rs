@@ -3,7 +3,7 @@
 //! Deliberately absent: where a colour is used. Its name says what it is for, and a test holds
 //! each pair that is drawn together to the contrast that WCAG AA asks for.
 
-use eframe::egui::Color32;
+use egui::Color32;
 
 /// One set of colours; see [`LIGHT`] and [`DARK`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ const fn rgb(digits: u32) -> Color32 {
 mod tests {
     use super::{DARK, LIGHT, Palette};
 
-    use eframe::egui::Color32;
+    use egui::Color32;
 
     /// What WCAG AA asks of text, and of controls and meaningful graphics.
     const TEXT: f64 = 4.5;

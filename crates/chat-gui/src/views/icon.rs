@@ -3,7 +3,7 @@
 //! Deliberately absent: names for screen readers. Whoever shows an icon without text beside it
 //! names the control that it is on.
 
-use eframe::egui::{
+use egui::{
     Color32, Painter, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, epaint::PathStroke,
 };
 
@@ -144,7 +144,7 @@ impl Pen<'_> {
             rect,
             self.length(corner),
             self.stroke,
-            eframe::egui::StrokeKind::Middle,
+            egui::StrokeKind::Middle,
         );
     }
 

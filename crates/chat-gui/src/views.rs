@@ -1,0 +1,3 @@
+//! What the window looks like.
+
+pub mod icon;
