@@ -9,7 +9,8 @@
 
 pub mod backend;
 pub mod intention;
-pub mod model;
 pub mod message_list;
+pub mod model;
+pub mod shortcuts;
 pub mod theme;
 pub mod views;

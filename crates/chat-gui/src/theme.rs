@@ -87,6 +87,8 @@ pub fn palette(ui: &Ui) -> &'static Palette {
 /// Installs fonts and both themes; once, when the window is made.
 pub fn install(context: &Context) {
     context.set_fonts(fonts::definitions());
+    // Ctrl and plus make text larger, which the model remembers; egui would zoom everything.
+    context.options_mut(|options| options.zoom_with_keyboard = false);
     set_text_scale(context, 1.0);
 }
 
@@ -142,7 +144,11 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
 }
 
 fn visuals(palette: &Palette, dark: bool) -> Visuals {
-    let base = if dark { Visuals::dark() } else { Visuals::light() };
+    let base = if dark {
+        Visuals::dark()
+    } else {
+        Visuals::light()
+    };
     let shadow = |blur, reach| Shadow {
         offset: [0, reach],
         blur,

@@ -109,6 +109,11 @@ impl Geometry {
         self.position == Position::AtBottom
     }
 
+    /// How high the window onto the list is, in points.
+    pub fn window_height(&self) -> f64 {
+        self.window_height
+    }
+
     /// Takes the size of the window onto the list.
     ///
     /// Another width makes every height an estimate again; the reader keeps the row at the top.
@@ -297,8 +302,9 @@ impl Geometry {
 
     /// The rows that are at least partly in the window; after [`Geometry::settle`] all are measured.
     pub fn visible(&mut self) -> Range<usize> {
-        let first = self.row_at(self.offset());
-        let end = self.offset() + self.window_height;
+        let offset = self.offset();
+        let first = self.row_at(offset);
+        let end = offset + self.window_height;
         let after = (first..self.rows.len())
             .find(|&row| self.tops[row] >= end && row > first)
             .unwrap_or(self.rows.len());
@@ -309,9 +315,7 @@ impl Geometry {
     fn row_at(&mut self, depth: f64) -> usize {
         self.bring_tops_up_to_date();
         let inner = &self.tops[..self.rows.len()];
-        inner
-            .partition_point(|&top| top <= depth)
-            .saturating_sub(1)
+        inner.partition_point(|&top| top <= depth).saturating_sub(1)
     }
 
     /// Where a row begins, in points below the first one's top.

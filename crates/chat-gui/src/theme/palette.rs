@@ -221,7 +221,11 @@ mod tests {
     fn text_pairs(p: &Palette) -> Vec<(&'static str, Color32, Color32)> {
         let mut pairs = vec![
             ("a button's text", p.on_accent, p.accent),
-            ("a button's text under the pointer", p.on_accent, p.accent_hover),
+            (
+                "a button's text under the pointer",
+                p.on_accent,
+                p.accent_hover,
+            ),
             ("own text", p.on_mine, p.bubble_mine),
             ("own time", p.mine_muted, p.bubble_mine),
             ("their text", p.on_theirs, p.bubble_theirs),
@@ -236,7 +240,14 @@ mod tests {
             ("found words", p.on_found, p.found),
         ];
         pairs.extend(p.hues.map(|hue| ("text on a hue", p.on_hue, hue)));
-        for behind in [p.window, p.sidebar, p.raised, p.sunken, p.hover, p.accent_soft] {
+        for behind in [
+            p.window,
+            p.sidebar,
+            p.raised,
+            p.sunken,
+            p.hover,
+            p.accent_soft,
+        ] {
             pairs.push(("text", p.text, behind));
             pairs.push(("muted text", p.muted, behind));
             pairs.push(("coloured text", p.accent_text, behind));

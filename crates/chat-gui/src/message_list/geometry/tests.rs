@@ -43,7 +43,12 @@ struct Reader {
 }
 
 fn true_height(row: TestRow, width: f32) -> f32 {
-    let text = (row.id % 977) as f32 * 3.0 + row.shape as f32 * 11.0;
+    let long = if row.id.is_multiple_of(41) {
+        3000.0
+    } else {
+        0.0
+    };
+    let text = long + (row.id % 197) as f32 * 3.0 + row.shape as f32 * 11.0;
     24.0 + (text / (width / 8.0)).floor() * 18.0
 }
 
