@@ -9,4 +9,5 @@
 
 pub mod backend;
 pub mod intention;
+pub mod local_store;
 pub mod model;
