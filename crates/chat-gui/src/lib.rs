@@ -8,7 +8,9 @@
 //! of which are the client library's.
 
 pub mod backend;
+pub mod demo;
 pub mod intention;
+pub mod local_store;
 pub mod message_list;
 pub mod model;
 pub mod shortcuts;

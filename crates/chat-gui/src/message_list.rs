@@ -9,7 +9,8 @@ pub mod geometry;
 use egui::accesskit::{Live, Role};
 use egui::scroll_area::{ScrollArea, ScrollSource};
 use egui::{
-    EventFilter, Id, Key, Margin, Modifiers, Rect, Response, Sense, Ui, UiBuilder, Vec2, WidgetInfo,
+    EventFilter, Id, Key, Margin, Modifiers, Rect, Response, Sense, TextStyle, Ui, UiBuilder, Vec2,
+    WidgetInfo,
 };
 
 use std::ops::Range;
@@ -87,6 +88,8 @@ pub struct Shown {
 pub struct MessageList {
     geometry: Geometry,
     revision: Option<u64>,
+    /// The height of a line of text, on which all heights depend.
+    line: f32,
     jump: Option<ScrollTarget>,
     /// The row that the keyboard is on, while the list has it.
     current: Option<RowId>,
@@ -113,7 +116,7 @@ impl MessageList {
         let response = ui.interact(place, list, Sense::focusable_noninteractive());
         response.widget_info(|| WidgetInfo::labeled(Role::Log, true, name));
 
-        self.take_in(rows, place.size());
+        self.take_in(ui, rows, place.size());
         let pressed = self.keys(ui, &response, rows);
         self.jump_there(rows);
         self.settle(ui, rows);
@@ -150,8 +153,13 @@ impl MessageList {
     }
 
     /// Takes the rows and the size of the window as they are now.
-    fn take_in(&mut self, rows: &impl Rows, size: Vec2) {
+    fn take_in(&mut self, ui: &Ui, rows: &impl Rows, size: Vec2) {
         let estimate = |row: usize, width: f32| rows.estimate(row, width);
+        let line = ui.text_style_height(&TextStyle::Body);
+        if line.to_bits() != self.line.to_bits() {
+            self.line = line;
+            self.geometry.forget_heights(estimate);
+        }
         if self.revision != Some(rows.revision()) {
             self.revision = Some(rows.revision());
             self.geometry

@@ -10,9 +10,11 @@ pub use palette::Palette;
 
 use egui::style::{ScrollStyle, Selection, WidgetVisuals, Widgets};
 use egui::{
-    Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme, Ui,
-    Vec2, Visuals,
+    Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme,
+    ThemePreference, Ui, Vec2, Visuals,
 };
+
+use crate::model::preferences::{Preferences, ThemeChoice};
 
 /// Distances, in points. Each is twice the one before or nearly so; there are no others.
 pub mod space {
@@ -90,6 +92,19 @@ pub fn install(context: &Context) {
     // Ctrl and plus make text larger, which the model remembers; egui would zoom everything.
     context.options_mut(|options| options.zoom_with_keyboard = false);
     set_text_scale(context, 1.0);
+}
+
+/// Puts the person's choice of colours and text size into force.
+///
+/// What is drawn already in this frame keeps its looks; the next one follows at once.
+pub fn follow(context: &Context, preferences: &Preferences) {
+    context.set_theme(match preferences.theme {
+        ThemeChoice::System => ThemePreference::System,
+        ThemeChoice::Light => ThemePreference::Light,
+        ThemeChoice::Dark => ThemePreference::Dark,
+    });
+    set_text_scale(context, preferences.text_size.factor());
+    context.request_repaint();
 }
 
 /// Lays out both themes anew with text larger or smaller by `scale`.

@@ -37,7 +37,7 @@ pub use state::ViewState;
 /// Draws the whole window, and returns what the person wants, in order.
 pub fn window_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) -> Vec<UserAction> {
     let mut actions = Vec::new();
-    state.follow(model);
+    state.follow(ui.ctx(), model);
     shortcuts::take(ui.ctx(), model, state, &mut actions);
     match model.screen {
         Screen::FirstRun => first_run::first_run_ui(ui, model, state, &mut actions),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::cluster::ChaosDeed;
-use crate::model::message::{Outgoing, SentCopy};
+use crate::model::message::Outgoing;
 use crate::model::names::{MessageId, Name, Password, RequestId};
 use crate::model::preferences::Preferences;
 
@@ -58,8 +58,8 @@ pub enum Command {
     Enqueue(Outgoing),
     /// Deliver a message again that was refused: behind those that wait.
     Requeue(MessageId),
-    /// Take a message out of the outbox. One that is being delivered may still arrive; then it is
-    /// told as acknowledged.
+    /// Take a message out of the outbox, unless it is being delivered or may have been: `Withdrawn`
+    /// or `WithdrawRefused` says which.
     Withdraw(MessageId),
     /// Try again now whatever waits for its next try.
     TryNow,
@@ -70,6 +70,8 @@ pub enum Command {
     MarkRead(Vec<MessageId>),
     /// Delete messages of the inbox; tried until it is done.
     Delete(Vec<MessageId>),
+    /// Read so many of the oldest unread messages of the whole inbox: `ReadNext` says which.
+    ReadNext(u16),
     /// Fetch the next older page of the inbox.
     LoadOlder,
     /// Fetch the inbox again from the newest.
@@ -102,8 +104,8 @@ pub enum Command {
     Chaos(ChaosDeed),
     /// Ask how the nodes are more often, or less often, than when nobody looks.
     WatchCluster(bool),
-    /// Ask the servers again for each of these acknowledged messages.
-    CheckLedger(Vec<SentCopy>),
+    /// Ask the servers again for each of these acknowledged messages, then for the whole inbox.
+    CheckLedger(Vec<MessageId>),
     /// Finish what was begun, then end.
     Quit,
 }

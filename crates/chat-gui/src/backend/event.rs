@@ -29,7 +29,7 @@ pub enum BackendEvent {
     SignedIn(StoredAccount),
     /// Nobody is.
     SignInFailed(Failure),
-    /// The session is over, wanted or not.
+    /// The session is over, wanted or not. Nothing more follows about its account.
     SignedOut(SignedOut),
     /// What was wanted of the account as a whole was not done.
     AccountFailed(Failure),
@@ -95,13 +95,26 @@ pub enum BackendEvent {
         /// Why.
         why: Failure,
     },
+    /// A message is out of the outbox, and certainly was not sent.
+    Withdrawn(MessageId),
+    /// A message may have been sent already, so it stays in the outbox until it certainly is.
+    WithdrawRefused(MessageId),
+    /// The oldest unread messages, oldest first; they are read now.
+    ReadNext(Vec<Received>),
     /// Something that was wanted of messages of the inbox was refused.
     InboxFailed(Failure),
 
     /// How it stands between us and the servers.
     Link(Link),
-    /// All nodes were asked how they are.
-    Status(Vec<NodeReport>),
+    /// All nodes were asked how they are. Told when something has changed, and each time while
+    /// somebody looks at the cluster.
+    Status {
+        /// Every node, in the order of the addresses.
+        nodes: Vec<NodeReport>,
+        /// How long ago they were asked before, told or not; what was seen then was what had been
+        /// told last.
+        since_previous: Option<Duration>,
+    },
     /// What the supervisor of the local cluster says of its processes; `None` when there is none.
     Processes(Option<BTreeMap<NodeId, Process>>),
     /// The supervisor answered.
@@ -122,9 +135,11 @@ pub enum BackendEvent {
     LedgerEntry {
         /// Which.
         id: MessageId,
-        /// Where the servers have it.
-        commit: Commit,
+        /// Where the servers have it; `None` when they do not.
+        commit: Option<Commit>,
     },
+    /// The whole inbox as the servers have it, as far as messages are kept in memory at all.
+    LedgerInbox(Vec<(MessageId, Commit)>),
     /// The check of the ledger is over, or could not go on.
     LedgerEnded(Result<(), Failure>),
     /// What should have been kept on this device was not.
@@ -196,7 +211,10 @@ pub enum PagePlace {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
     /// Changes are being told to us.
-    Up,
+    Up {
+        /// By the node at this address.
+        address: String,
+    },
     /// Nobody tells us of changes at the moment; somebody else is asked.
     Broken(Failure),
     /// Nobody could be asked; the next try is later.

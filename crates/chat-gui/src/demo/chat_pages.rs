@@ -16,33 +16,114 @@ use crate::model::search::SearchScope;
 
 /// All of them.
 pub const PAGES: &[DemoPage] = &[
-    DemoPage { name: "chat", build: chat },
-    DemoPage { name: "chat-none-open", build: none_open },
-    DemoPage { name: "chat-newcomer", build: newcomer },
-    DemoPage { name: "chat-first-message", build: first_message },
-    DemoPage { name: "chat-pending", build: pending },
-    DemoPage { name: "chat-offline", build: offline },
-    DemoPage { name: "chat-recovered", build: recovered },
-    DemoPage { name: "chat-not-sent", build: not_sent },
-    DemoPage { name: "chat-long-text", build: long_text },
-    DemoPage { name: "chat-scrolled", build: scrolled },
-    DemoPage { name: "chat-search", build: search },
-    DemoPage { name: "chat-search-all", build: search_all },
-    DemoPage { name: "chat-selection", build: selection },
-    DemoPage { name: "chat-undo", build: undo },
-    DemoPage { name: "chat-error", build: error },
-    DemoPage { name: "chat-details", build: details },
-    DemoPage { name: "chat-details-pending", build: details_pending },
-    DemoPage { name: "inbox", build: inbox },
-    DemoPage { name: "inbox-selection", build: inbox_selection },
-    DemoPage { name: "inbox-empty", build: inbox_empty },
-    DemoPage { name: "people", build: people },
-    DemoPage { name: "people-found", build: people_found },
-    DemoPage { name: "people-nobody", build: people_nobody },
-    DemoPage { name: "settings", build: settings },
-    DemoPage { name: "delete-account", build: delete_account },
-    DemoPage { name: "change-password", build: change_password },
-    DemoPage { name: "shortcuts", build: shortcuts },
+    DemoPage {
+        name: "chat",
+        build: chat,
+    },
+    DemoPage {
+        name: "chat-none-open",
+        build: none_open,
+    },
+    DemoPage {
+        name: "chat-newcomer",
+        build: newcomer,
+    },
+    DemoPage {
+        name: "chat-first-message",
+        build: first_message,
+    },
+    DemoPage {
+        name: "chat-pending",
+        build: pending,
+    },
+    DemoPage {
+        name: "chat-offline",
+        build: offline,
+    },
+    DemoPage {
+        name: "chat-recovered",
+        build: recovered,
+    },
+    DemoPage {
+        name: "chat-not-sent",
+        build: not_sent,
+    },
+    DemoPage {
+        name: "chat-long-text",
+        build: long_text,
+    },
+    DemoPage {
+        name: "chat-scrolled",
+        build: scrolled,
+    },
+    DemoPage {
+        name: "chat-search",
+        build: search,
+    },
+    DemoPage {
+        name: "chat-search-all",
+        build: search_all,
+    },
+    DemoPage {
+        name: "chat-selection",
+        build: selection,
+    },
+    DemoPage {
+        name: "chat-undo",
+        build: undo,
+    },
+    DemoPage {
+        name: "chat-error",
+        build: error,
+    },
+    DemoPage {
+        name: "chat-details",
+        build: details,
+    },
+    DemoPage {
+        name: "chat-details-pending",
+        build: details_pending,
+    },
+    DemoPage {
+        name: "inbox",
+        build: inbox,
+    },
+    DemoPage {
+        name: "inbox-selection",
+        build: inbox_selection,
+    },
+    DemoPage {
+        name: "inbox-empty",
+        build: inbox_empty,
+    },
+    DemoPage {
+        name: "people",
+        build: people,
+    },
+    DemoPage {
+        name: "people-found",
+        build: people_found,
+    },
+    DemoPage {
+        name: "people-nobody",
+        build: people_nobody,
+    },
+    DemoPage {
+        name: "settings",
+        build: settings,
+    },
+    DemoPage {
+        name: "delete-account",
+        build: delete_account,
+    },
+    DemoPage {
+        name: "change-password",
+        build: change_password,
+    },
+    DemoPage {
+        name: "shortcuts",
+        build: shortcuts,
+    },
 ];
 
 fn benjamin() -> Name {
@@ -86,7 +167,10 @@ fn pending() -> Stage {
     let mut stage = chat();
     stage.leader = None;
     stage.up[0] = false;
-    send(&mut stage, "I have two of the boards here, the third one is with Leonard.");
+    send(
+        &mut stage,
+        "I have two of the boards here, the third one is with Leonard.",
+    );
     send(&mut stage, "Will ask him today.");
     stage.tell(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
     let waiting: Vec<MessageId> = stage.model.outbox.iter().map(|line| line.id).collect();
@@ -154,7 +238,8 @@ fn long_text() -> Stage {
     send(&mut stage, &text);
     stage.act(UserAction::EditDraft {
         peer: benjamin(),
-        text: "One line\nand another\nand a third one that is quite a bit longer than the others\n".repeat(6),
+        text: "One line\nand another\nand a third one that is quite a bit longer than the others\n"
+            .repeat(6),
     });
     // A draft that the model changes itself is what an editor takes over.
     if let Some(conversation) = stage.model.conversations.get_mut(&benjamin()) {
@@ -249,7 +334,10 @@ fn details() -> Stage {
             .map(|message| message.id)
     });
     if let Some(id) = own {
-        stage.act(UserAction::OpenDialog(Dialog::MessageDetails(benjamin(), id)));
+        stage.act(UserAction::OpenDialog(Dialog::MessageDetails(
+            benjamin(),
+            id,
+        )));
     }
     stage
 }

@@ -14,12 +14,30 @@ use crate::model::names::{Name, NodeId};
 
 /// All of them.
 pub const PAGES: &[DemoPage] = &[
-    DemoPage { name: "cluster", build: quiet },
-    DemoPage { name: "cluster-failover", build: failover },
-    DemoPage { name: "cluster-recovered", build: recovered },
-    DemoPage { name: "cluster-remote", build: remote },
-    DemoPage { name: "cluster-not-asked", build: not_asked },
-    DemoPage { name: "cluster-kill", build: kill },
+    DemoPage {
+        name: "cluster",
+        build: quiet,
+    },
+    DemoPage {
+        name: "cluster-failover",
+        build: failover,
+    },
+    DemoPage {
+        name: "cluster-recovered",
+        build: recovered,
+    },
+    DemoPage {
+        name: "cluster-remote",
+        build: remote,
+    },
+    DemoPage {
+        name: "cluster-not-asked",
+        build: not_asked,
+    },
+    DemoPage {
+        name: "cluster-kill",
+        build: kill,
+    },
 ];
 
 /// How often the servers are asked in the story, in milliseconds.
@@ -132,13 +150,15 @@ fn remote() -> Stage {
 
 fn not_asked() -> Stage {
     let mut stage = Stage::with_servers();
-    stage.tell(BackendEvent::SignedIn(crate::backend::event::StoredAccount {
-        name: Name::new("Alice"),
-        drafts: std::collections::BTreeMap::new(),
-        outbox: Vec::new(),
-        sent: Vec::new(),
-        muted: std::collections::BTreeSet::new(),
-    }));
+    stage.tell(BackendEvent::SignedIn(
+        crate::backend::event::StoredAccount {
+            name: Name::new("Alice"),
+            drafts: std::collections::BTreeMap::new(),
+            outbox: Vec::new(),
+            sent: Vec::new(),
+            muted: std::collections::BTreeSet::new(),
+        },
+    ));
     stage.act(UserAction::Show(Screen::Cluster));
     stage
 }

@@ -12,15 +12,42 @@ use crate::model::sign_in::LocalCluster;
 
 /// All of them.
 pub const PAGES: &[DemoPage] = &[
-    DemoPage { name: "first-run", build: Stage::new },
-    DemoPage { name: "first-run-alone", build: alone },
-    DemoPage { name: "first-run-stopped", build: stopped },
-    DemoPage { name: "first-run-failed", build: no_server },
-    DemoPage { name: "sign-in", build: Stage::with_servers },
-    DemoPage { name: "sign-in-failed", build: wrong_password },
-    DemoPage { name: "sign-in-busy", build: signing_in },
-    DemoPage { name: "sign-up-taken", build: name_taken },
-    DemoPage { name: "sign-in-other-version", build: other_version },
+    DemoPage {
+        name: "first-run",
+        build: Stage::new,
+    },
+    DemoPage {
+        name: "first-run-alone",
+        build: alone,
+    },
+    DemoPage {
+        name: "first-run-stopped",
+        build: stopped,
+    },
+    DemoPage {
+        name: "first-run-failed",
+        build: no_server,
+    },
+    DemoPage {
+        name: "sign-in",
+        build: Stage::with_servers,
+    },
+    DemoPage {
+        name: "sign-in-failed",
+        build: wrong_password,
+    },
+    DemoPage {
+        name: "sign-in-busy",
+        build: signing_in,
+    },
+    DemoPage {
+        name: "sign-up-taken",
+        build: name_taken,
+    },
+    DemoPage {
+        name: "sign-in-other-version",
+        build: other_version,
+    },
 ];
 
 fn alone() -> Stage {

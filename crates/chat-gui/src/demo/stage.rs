@@ -134,8 +134,12 @@ impl Stage {
 
     /// The servers tell us of changes.
     pub fn link_up(&mut self) {
-        let node = self.leader.map_or(0, |(leader, _)| leader.saturating_sub(1));
-        let address = usize::try_from(node).ok().and_then(|node| ADDRESSES.get(node));
+        let node = self
+            .leader
+            .map_or(0, |(leader, _)| leader.saturating_sub(1));
+        let address = usize::try_from(node)
+            .ok()
+            .and_then(|node| ADDRESSES.get(node));
         self.tell(BackendEvent::Link(Link::Up {
             address: address.unwrap_or(&ADDRESSES[0]).to_string(),
         }));
@@ -155,7 +159,13 @@ impl Stage {
             } else {
                 ProcessCondition::Down
             };
-            (NodeId(node), Process { condition, cut: false })
+            (
+                NodeId(node),
+                Process {
+                    condition,
+                    cut: false,
+                },
+            )
         });
         let processes: BTreeMap<NodeId, Process> = processes.collect();
         self.tell(BackendEvent::Processes(Some(processes)));
@@ -192,14 +202,21 @@ impl Stage {
     fn status(&self, node: u64) -> NodeStatus {
         let place = usize::try_from(node - 1).unwrap_or(0);
         let (role, term, leader) = match self.leader {
-            Some((leader, term)) if leader == node => (NodeRole::Leader, term, Some(NodeId(leader))),
+            Some((leader, term)) if leader == node => {
+                (NodeRole::Leader, term, Some(NodeId(leader)))
+            }
             Some((leader, term)) => (NodeRole::Follower, term, Some(NodeId(leader))),
             None if node == 2 => (NodeRole::Candidate, 8, None),
             None => (NodeRole::Follower, 7, None),
         };
         let followers = (1..=3)
             .filter(|other| role == NodeRole::Leader && *other != node)
-            .map(|other| (NodeId(other), LogIndex(self.index - u64::from(!self.is_up(other)) * 24)))
+            .map(|other| {
+                (
+                    NodeId(other),
+                    LogIndex(self.index - u64::from(!self.is_up(other)) * 24),
+                )
+            })
             .collect();
         let ran = self.started[place] + self.milliseconds / 1000;
         NodeStatus {

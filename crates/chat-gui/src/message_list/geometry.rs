@@ -118,22 +118,27 @@ impl Geometry {
     ///
     /// Another width makes every height an estimate again; the reader keeps the row at the top.
     pub fn set_window(&mut self, width: f32, height: f32, estimate: impl Fn(usize, f32) -> f32) {
-        let taller = f64::from(height.max(0.0));
         if width.to_bits() != self.width.to_bits() {
-            if let Position::Held { row, below_top } = self.position
-                && let Some(held) = self.rows.get(row)
-                && held.height > 0.0
-            {
-                self.held_share = Some(below_top / f64::from(held.height));
-            }
             self.width = width;
-            for (index, row) in self.rows.iter_mut().enumerate() {
-                row.height = estimate(index, width).max(0.0);
-                row.measured = false;
-            }
-            self.tops_valid = 1;
+            self.forget_heights(estimate);
         }
-        self.window_height = taller;
+        self.window_height = f64::from(height.max(0.0));
+    }
+
+    /// Makes every height an estimate again, because what they depend on has changed; the reader
+    /// keeps the row at the top.
+    pub fn forget_heights(&mut self, estimate: impl Fn(usize, f32) -> f32) {
+        if let Position::Held { row, below_top } = self.position
+            && let Some(held) = self.rows.get(row)
+            && held.height > 0.0
+        {
+            self.held_share = Some(below_top / f64::from(held.height));
+        }
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            row.height = estimate(index, self.width).max(0.0);
+            row.measured = false;
+        }
+        self.tops_valid = 1;
     }
 
     /// Takes the rows as they are now: `key_at` for each of `len`, and a guess at its height.

@@ -46,8 +46,8 @@ pub enum Connection {
 pub struct Recovery {
     /// How long sending was not possible.
     pub lasted: Duration,
-    /// Messages that waited for the end of it and were sent then.
-    pub delivered: u32,
+    /// Messages that still waited when it was over.
+    pub waiting: u32,
     /// When it was over.
     pub at: Moment,
 }

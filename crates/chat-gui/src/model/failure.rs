@@ -34,6 +34,8 @@ pub enum Failure {
     RecipientMissing,
     /// The text is too long.
     BodyTooLong,
+    /// It waited for so long that the servers may have forgotten whether they have it already.
+    TooOld,
     /// The server says no, and will say it again.
     Refused(String),
     /// An address is none.
@@ -70,6 +72,7 @@ impl Failure {
             Self::BodyTooLong => {
                 format!("The text is too long: at most {BODY_BYTES_MAX} bytes fit.")
             }
+            Self::TooOld => "It waited for a day, and may have been sent already.".to_owned(),
             Self::Refused(why) => format!("The servers refused it: {why}"),
             Self::AddressUnusable(what) => format!("This is no address: {what}"),
             Self::Device(what) => format!("This device could not store it: {what}"),
@@ -97,6 +100,7 @@ impl Failure {
             Self::SessionEnded => "Sign in again. What you wrote is kept on this device.",
             Self::RecipientMissing => "Check the name. The text is kept until you discard it.",
             Self::BodyTooLong => "Shorten it, or send it in parts.",
+            Self::TooOld => "Ask whether it arrived before you send it again.",
             Self::Refused(_) => "Change it and try again.",
             Self::AddressUnusable(_) => "Write a host and a port, such as 127.0.0.1:7401.",
             Self::Device(_) => "Make room on the disk or check the folder's permissions.",

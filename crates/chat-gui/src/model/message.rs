@@ -53,8 +53,13 @@ pub enum MessageState {
 pub struct Pending {
     /// When the person pressed send, or when the window opened, if that was later.
     pub since: Moment,
-    /// How often it was tried, including now.
+    /// How often it was tried since the window opened, including now.
     pub attempts: u32,
+    /// Whether an attempt is under way.
+    pub trying: bool,
+    /// Whether an earlier attempt may have succeeded without our knowing: then it cannot be taken
+    /// back.
+    pub maybe_sent: bool,
     /// Why the last attempt did not succeed.
     pub delayed: Option<Failure>,
 }

@@ -1,5 +1,7 @@
 //! What views ask of the model: lists and sentences that are derived from it and stored nowhere.
 
+use std::time::Duration;
+
 use crate::model::Model;
 use crate::model::cluster::{Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole};
 use crate::model::connection::Connection;
@@ -7,6 +9,9 @@ use crate::model::conversation::{Conversation, ConversationLine, Preview};
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name, NodeId, Term};
 use crate::model::time::duration_words;
+
+/// Interruptions that are shorter than this are not worth a banner that flickers.
+const BANNER_DELAY: Duration = Duration::from_millis(300);
 
 impl Model {
     /// The list of conversations, the latest first.
@@ -49,8 +54,11 @@ impl Model {
     pub fn connection_sentence(&self) -> Option<String> {
         let now = self.now.moment;
         match &self.connection {
-            Connection::Idle | Connection::Online { .. } => None,
+            Connection::Idle => None,
+            Connection::Online { .. } => self.recovery_sentence(),
+            Connection::Connecting { since } if now.since(*since) < BANNER_DELAY => None,
             Connection::Connecting { .. } => Some("Connecting…".to_owned()),
+            Connection::Reconnecting { since, .. } if now.since(*since) < BANNER_DELAY => None,
             Connection::Reconnecting { since, why } => Some(format!(
                 "Reconnecting for {}. {}",
                 duration_words(now.since(*since)),
@@ -62,6 +70,20 @@ impl Model {
                 duration_words(next_try.since(now))
             )),
         }
+    }
+
+    /// What is told for a while after an interruption.
+    fn recovery_sentence(&self) -> Option<String> {
+        let recovery = self.recovery?;
+        let lasted = duration_words(recovery.lasted);
+        let waiting = match recovery.waiting {
+            0 => String::new(),
+            1 => " One message is going out now.".to_owned(),
+            more => format!(" {more} messages are going out now."),
+        };
+        Some(format!(
+            "Connected again. Sending was not possible for {lasted}.{waiting}"
+        ))
     }
 
     /// What the status line says while all is well: which node, which term.

@@ -62,6 +62,18 @@ impl Zone {
         self.civil(at).time()
     }
 
+    /// When a day begins and ends here.
+    pub(super) fn bounds(&self, day: Date) -> (Timestamp, Timestamp) {
+        let midnight = |day: Date| {
+            let begun = day.to_zoned(self.0.clone()).map(|zoned| zoned.timestamp());
+            begun.map_or(Timestamp(f64::NAN), |begun| {
+                Timestamp(begun.as_duration().as_secs_f64())
+            })
+        };
+        let tomorrow = day.tomorrow().unwrap_or(day);
+        (midnight(day), midnight(tomorrow))
+    }
+
     /// Such as `14:05`.
     pub fn hours_and_minutes(&self, at: Timestamp) -> String {
         let time = self.time(at);

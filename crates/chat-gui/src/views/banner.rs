@@ -9,7 +9,6 @@ use egui::{Frame, Margin, Panel, RichText, Ui};
 use crate::intention::UserAction;
 use crate::model::Model;
 use crate::model::connection::Connection;
-use crate::model::time::duration_words;
 use crate::theme::palette;
 use crate::views::control::button;
 use crate::views::icon::Icon;
@@ -17,20 +16,21 @@ use crate::views::icon::Icon;
 /// The banner, if there is something to say.
 pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let colours = palette(ui);
-    let recovered = recovery_sentence(model);
-    let (sentence, front, behind, icon) = match (model.connection_sentence(), recovered) {
-        (Some(sentence), _) if matches!(model.connection, Connection::Offline { .. }) => {
-            (sentence, colours.bad, colours.bad_soft, Icon::Warning)
-        }
-        (Some(sentence), _) => (sentence, colours.warn, colours.warn_soft, Icon::Clock),
-        (None, Some(sentence)) => (sentence, colours.good, colours.good_soft, Icon::Check),
-        (None, None) => return,
+    let Some(sentence) = model.connection_sentence() else {
+        return;
+    };
+    let (front, behind, icon) = match model.connection {
+        Connection::Offline { .. } => (colours.bad, colours.bad_soft, Icon::Warning),
+        Connection::Online { .. } => (colours.good, colours.good_soft, Icon::Check),
+        _ => (colours.warn, colours.warn_soft, Icon::Clock),
     };
     let frame = Frame::new()
         .fill(behind)
         .inner_margin(Margin::symmetric(16, 7));
-    let waiting = model.connection_sentence().is_some()
-        && !matches!(model.connection, Connection::Connecting { .. });
+    let waiting = matches!(
+        model.connection,
+        Connection::Reconnecting { .. } | Connection::Offline { .. }
+    );
     Panel::top("banner")
         .resizable(false)
         .show_separator_line(false)
@@ -57,21 +57,4 @@ pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
                 });
             });
         });
-}
-
-/// What is told when it is over.
-fn recovery_sentence(model: &Model) -> Option<String> {
-    let recovery = model.recovery?;
-    let lasted = duration_words(recovery.lasted);
-    Some(match recovery.delivered {
-        0 => format!("Online again. Nothing could be sent for {lasted}; nothing was lost."),
-        1 => format!(
-            "Online again. Nothing could be sent for {lasted}; the message that waited is sent."
-        ),
-        more => {
-            format!(
-                "Online again. Nothing could be sent for {lasted}; the {more} messages that waited are sent."
-            )
-        }
-    })
 }

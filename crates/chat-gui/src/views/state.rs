@@ -4,15 +4,21 @@
 //! Deliberately absent: anything that must survive a restart; that is in the model, and a draft is
 //! there after each keystroke.
 
+use egui::Context;
+
 use crate::intention::{Dialog, Screen};
 use crate::message_list::MessageList;
 use crate::model::Model;
 use crate::model::names::Name;
+use crate::model::preferences::Preferences;
+use crate::theme;
 
 /// What the views keep between frames.
 #[derive(Debug, Default)]
 pub struct ViewState {
     session_number: u64,
+    /// The choice of colours and sizes that is in force.
+    preferences: Option<Preferences>,
     screen: Option<Screen>,
     dialog: Option<Dialog>,
     open: Option<Name>,
@@ -116,13 +122,18 @@ pub struct Forms {
 
 impl ViewState {
     /// Notices what changed in the model since the last frame, and where the keyboard goes then.
-    pub fn follow(&mut self, model: &Model) {
+    pub fn follow(&mut self, context: &Context, model: &Model) {
         if self.session_number != model.session_number {
             // Nothing that one person typed is shown to the next.
             *self = Self {
                 session_number: model.session_number,
+                preferences: self.preferences.take(),
                 ..Self::default()
             };
+        }
+        if self.preferences.as_ref() != Some(&model.preferences) {
+            self.preferences = Some(model.preferences.clone());
+            theme::follow(context, &model.preferences);
         }
         if self.screen != Some(model.screen) {
             self.screen = Some(model.screen);
