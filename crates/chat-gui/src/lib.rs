@@ -8,6 +8,11 @@
 //! of which are the client library's.
 
 pub mod backend;
+pub mod demo;
 pub mod intention;
 pub mod local_store;
+pub mod message_list;
 pub mod model;
+pub mod shortcuts;
+pub mod theme;
+pub mod views;

@@ -1,0 +1,169 @@
+//! `chat-gui --demo`: every page and state of the window with made-up content and without a server,
+//! to look at, to take pictures of, and to test the views with.
+//!
+//! Deliberately absent: anything of its own that draws. What is shown went through the model like
+//! the real thing.
+
+mod chat_pages;
+mod cluster_pages;
+mod content;
+mod entry_pages;
+mod picture;
+mod stage;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::preferences::ThemeChoice;
+use crate::theme;
+use crate::views::{ViewState, window_ui};
+use stage::Stage;
+
+/// Frames that are drawn before a picture is taken: by then sizes have settled, fonts are loaded
+/// and animations are over.
+const FRAMES_BEFORE_PICTURE: u32 = 12;
+
+/// A page of the demo.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoPage {
+    /// What it is asked for by.
+    pub name: &'static str,
+    build: fn() -> Stage,
+}
+
+/// What the demo was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct DemoOptions {
+    /// The page, and behind a comma the theme: `chat`, or `chat,dark`.
+    pub page: Option<String>,
+    /// Where a picture of it goes; the window closes then.
+    pub screenshot: Option<PathBuf>,
+    /// The size of the window, in points.
+    pub size: Option<(f32, f32)>,
+}
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// There is no such page.
+    #[error("there is no page {wanted:?}; there are: {}", names().join(", "))]
+    NoSuchPage {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// The window could not be opened.
+    #[error("the window cannot be opened")]
+    Window(#[source] eframe::Error),
+    /// The picture was not taken.
+    #[error("no picture was taken")]
+    NoPicture,
+}
+
+/// All pages, in the order of a walk through the app.
+pub fn pages() -> Vec<DemoPage> {
+    let groups = [entry_pages::PAGES, chat_pages::PAGES, cluster_pages::PAGES];
+    groups.concat()
+}
+
+fn names() -> Vec<&'static str> {
+    pages().iter().map(|page| page.name).collect()
+}
+
+impl DemoPage {
+    /// What it shows, in the given colours.
+    pub fn model(&self, theme: ThemeChoice) -> Model {
+        let mut stage = (self.build)();
+        stage.act(UserAction::SetTheme(theme));
+        stage.model
+    }
+}
+
+/// Opens the window with a page.
+///
+/// # Errors
+///
+/// If there is no such page, or no window can be opened, or no picture taken.
+pub fn run(options: DemoOptions) -> Result<(), DemoError> {
+    let wanted = options.page.as_deref().unwrap_or("chat");
+    let (name, theme) = wanted.split_once(',').unwrap_or((wanted, "light"));
+    let no_such_page = || DemoError::NoSuchPage {
+        wanted: wanted.to_owned(),
+    };
+    let theme = match theme {
+        "light" => ThemeChoice::Light,
+        "dark" => ThemeChoice::Dark,
+        _ => return Err(no_such_page()),
+    };
+    let page = pages()
+        .into_iter()
+        .find(|page| page.name == name)
+        .ok_or_else(no_such_page)?;
+    let mut stage = (page.build)();
+    stage.act(UserAction::SetTheme(theme));
+
+    let (width, height) = options.size.unwrap_or((1280.0, 800.0));
+    let native = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Chat (demo)")
+            .with_inner_size([width, height])
+            .with_min_inner_size([640.0, 420.0]),
+        ..eframe::NativeOptions::default()
+    };
+    let taken = Arc::new(AtomicBool::new(false));
+    let wants_picture = options.screenshot.is_some();
+    let app = DemoApp {
+        stage,
+        state: ViewState::default(),
+        screenshot: options.screenshot,
+        frames: 0,
+        taken: Arc::clone(&taken),
+    };
+    let create: eframe::AppCreator<'_> = Box::new(|creation| {
+        theme::install(&creation.egui_ctx);
+        Ok(Box::new(app))
+    });
+    eframe::run_native("chat-gui-demo", native, create).map_err(DemoError::Window)?;
+    if wants_picture && !taken.load(Ordering::SeqCst) {
+        return Err(DemoError::NoPicture);
+    }
+    Ok(())
+}
+
+/// The demo's window.
+struct DemoApp {
+    stage: Stage,
+    state: ViewState,
+    screenshot: Option<PathBuf>,
+    frames: u32,
+    taken: Arc<AtomicBool>,
+}
+
+impl eframe::App for DemoApp {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        for action in window_ui(ui, &self.stage.model, &mut self.state) {
+            if action == UserAction::Quit {
+                ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+            }
+            self.stage.act(action);
+            ui.ctx().request_repaint();
+        }
+        if self.screenshot.is_some() {
+            self.frames += 1;
+            ui.ctx().request_repaint();
+            if self.frames >= FRAMES_BEFORE_PICTURE
+                && let Some(path) = self.screenshot.take()
+            {
+                let context = ui.ctx().clone();
+                let taken = Arc::clone(&self.taken);
+                ui.ctx().request_screenshot(move |image| {
+                    taken.store(picture::save(&image, &path), Ordering::SeqCst);
+                    context.send_viewport_cmd(egui::ViewportCommand::Close);
+                    context.request_repaint();
+                });
+            }
+        }
+    }
+}
