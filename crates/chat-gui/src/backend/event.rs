@@ -138,6 +138,8 @@ pub enum BackendEvent {
         /// Where the servers have it; `None` when they do not.
         commit: Option<Commit>,
     },
+    /// A message of the ledger cannot be asked for: the check leaves it out.
+    LedgerSkipped(MessageId),
     /// The whole inbox as the servers have it, as far as messages are kept in memory at all.
     LedgerInbox(Vec<(MessageId, Commit)>),
     /// The check of the ledger is over, or could not go on.

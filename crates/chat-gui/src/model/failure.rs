@@ -24,6 +24,8 @@ pub enum Failure {
         /// The version they say they are, if they say one.
         theirs: Option<String>,
     },
+    /// The node that told us of changes does not any more.
+    Interrupted,
     /// Nodes answer, and too few for a majority.
     NoMajority,
     /// Nobody knows yet whether it was done. Trying again is safe.
@@ -63,6 +65,7 @@ impl Failure {
             Self::OtherVersion {
                 theirs: Some(theirs),
             } => format!("The servers are version {theirs}, which this app does not understand."),
+            Self::Interrupted => "The connection to a server broke.".to_owned(),
             Self::NoMajority => {
                 "The servers have no leader: too few of them are running.".to_owned()
             }
@@ -95,6 +98,7 @@ impl Failure {
             Self::OtherVersion { .. } => {
                 "Check the addresses, or install the app that belongs to these servers."
             }
+            Self::Interrupted => "Another server is asked.",
             Self::NoMajority => "Start more of the servers; this goes on by itself then.",
             Self::OutcomeUnknown => "Try again: nothing can happen twice.",
             Self::SessionEnded => "Sign in again. What you wrote is kept on this device.",
@@ -114,7 +118,7 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::NoServer { .. } | Self::NoMajority | Self::OutcomeUnknown
+            Self::NoServer { .. } | Self::Interrupted | Self::NoMajority | Self::OutcomeUnknown
         )
     }
 }

@@ -281,6 +281,7 @@ impl Model {
             Event::ChaosDone { deed, answer } => self.deed_done(deed, answer),
             Event::ChaosFailed { deed, why } => self.deed_failed(deed, &why),
             Event::LedgerEntry { id, commit } => self.audit_entry(id, commit),
+            Event::LedgerSkipped(id) => self.audit_skipped(id),
             Event::LedgerInbox(inbox) => self.audit_inbox(inbox),
             Event::LedgerEnded(outcome) => self.audit_ended(outcome),
             Event::DeviceTrouble(why) => self.tell_failure(&why),

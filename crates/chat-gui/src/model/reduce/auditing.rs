@@ -61,6 +61,10 @@ impl Model {
         }
     }
 
+    pub(super) fn audit_skipped(&mut self, id: MessageId) {
+        self.memory.account.audit.covered.remove(&id);
+    }
+
     pub(super) fn audit_inbox(&mut self, inbox: Vec<(MessageId, Commit)>) {
         self.memory.account.audit.inbox = Some(inbox);
     }
