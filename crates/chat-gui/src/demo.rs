@@ -34,15 +34,24 @@ pub struct DemoPage {
     build: fn() -> Stage,
 }
 
-/// What the demo was asked for.
-#[derive(Debug, Clone, Default)]
+/// What the demo was asked for, on the command line.
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct DemoOptions {
-    /// The page, and behind a comma the theme: `chat`, or `chat,dark`.
-    pub page: Option<String>,
-    /// Where a picture of it goes; the window closes then.
+    /// Show a page with made-up content and without a server; with `,dark` behind it in the dark
+    #[arg(long, value_name = "PAGE", num_args = 0..=1, default_missing_value = "chat")]
+    pub demo: Option<String>,
+    /// Take a picture of the page as a PNG file, and close the window
+    #[arg(long, value_name = "FILE", requires = "demo")]
     pub screenshot: Option<PathBuf>,
-    /// The size of the window, in points.
-    pub size: Option<(f32, f32)>,
+    /// How large the window is
+    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "demo", value_parser = parse_size)]
+    pub size: Option<[u16; 2]>,
+}
+
+fn parse_size(text: &str) -> Result<[u16; 2], String> {
+    let (width, height) = text.split_once('x').ok_or("write it as in 900x600")?;
+    let points = |text: &str| text.parse::<u16>().map_err(|error| error.to_string());
+    Ok([points(width)?, points(height)?])
 }
 
 /// Why there is no demo.
@@ -87,7 +96,7 @@ impl DemoPage {
 ///
 /// If there is no such page, or no window can be opened, or no picture taken.
 pub fn run(options: DemoOptions) -> Result<(), DemoError> {
-    let wanted = options.page.as_deref().unwrap_or("chat");
+    let wanted = options.demo.as_deref().unwrap_or("chat");
     let (name, theme) = wanted.split_once(',').unwrap_or((wanted, "light"));
     let no_such_page = || DemoError::NoSuchPage {
         wanted: wanted.to_owned(),
@@ -104,7 +113,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
     let mut stage = (page.build)();
     stage.act(UserAction::SetTheme(theme));
 
-    let (width, height) = options.size.unwrap_or((1280.0, 800.0));
+    let [width, height] = options.size.unwrap_or([1280, 800]).map(f32::from);
     let native = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Chat (demo)")

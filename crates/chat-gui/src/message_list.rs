@@ -125,6 +125,8 @@ impl MessageList {
         let wanted = self.geometry.offset();
         let (total, offset) = (self.geometry.total(), wanted);
         let sent = as_points(offset);
+        // The end of the list moves within a frame; egui would take the way there for overshooting.
+        ui.spacing_mut().scroll.kinetic.rubber_band = false;
         let area = ScrollArea::vertical()
             .id_salt("messages")
             .auto_shrink(false)

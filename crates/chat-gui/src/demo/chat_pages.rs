@@ -15,7 +15,7 @@ use crate::model::names::{MessageId, Name};
 use crate::model::search::SearchScope;
 
 /// All of them.
-pub const PAGES: &[DemoPage] = &[
+pub(super) const PAGES: &[DemoPage] = &[
     DemoPage {
         name: "chat",
         build: chat,

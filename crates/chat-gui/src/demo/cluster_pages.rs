@@ -13,7 +13,7 @@ use crate::model::ledger::Ledger;
 use crate::model::names::{Name, NodeId};
 
 /// All of them.
-pub const PAGES: &[DemoPage] = &[
+pub(super) const PAGES: &[DemoPage] = &[
     DemoPage {
         name: "cluster",
         build: quiet,

@@ -69,7 +69,7 @@ const LINES: &[Line] = &[
         "Benjamin",
         false,
         11.0,
-        "And the long power strip, please 🙂",
+        "And the long power strip, please 😊",
     ),
     (
         "Charlotte",
@@ -141,7 +141,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Who matches a pattern, by letters and stars alone; enough for a demo.
-pub fn people(pattern: &str) -> Vec<Name> {
+pub(super) fn people(pattern: &str) -> Vec<Name> {
     let wanted = pattern.trim_matches('*').to_lowercase();
     let from_start = !pattern.starts_with('*');
     NAMES
@@ -159,7 +159,7 @@ pub fn people(pattern: &str) -> Vec<Name> {
 }
 
 /// Alice's account as this device and the servers have it; `unread_within` minutes are unread.
-pub fn sign_alice_in(stage: &mut Stage, unread_within: f64) {
+pub(super) fn sign_alice_in(stage: &mut Stage, unread_within: f64) {
     let sent = LINES.iter().enumerate().filter(|(_, line)| line.1);
     let mut sent: Vec<SentCopy> = sent
         .map(|(number, (peer, _, minutes, text))| SentCopy {
@@ -203,7 +203,7 @@ pub fn sign_alice_in(stage: &mut Stage, unread_within: f64) {
 }
 
 /// Somebody who has an account and nothing else.
-pub fn sign_newcomer_in(stage: &mut Stage) {
+pub(super) fn sign_newcomer_in(stage: &mut Stage) {
     stage.tell(BackendEvent::SignedIn(StoredAccount {
         name: Name::new("Alice"),
         drafts: BTreeMap::new(),

@@ -11,7 +11,7 @@ use crate::model::names::Password;
 use crate::model::sign_in::LocalCluster;
 
 /// All of them.
-pub const PAGES: &[DemoPage] = &[
+pub(super) const PAGES: &[DemoPage] = &[
     DemoPage {
         name: "first-run",
         build: Stage::new,

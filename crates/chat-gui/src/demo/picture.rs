@@ -9,7 +9,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 /// Writes the picture; says whether it is there.
-pub fn save(image: &ColorImage, path: &Path) -> bool {
+pub(super) fn save(image: &ColorImage, path: &Path) -> bool {
     match write(image, path) {
         Ok(()) => true,
         Err(error) => {

@@ -20,30 +20,30 @@ use crate::model::sign_in::LocalCluster;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
 
 /// When the demo plays: Sunday, 22 November 2026, ten to three in the afternoon.
-pub const START: f64 = 1_795_359_000.0;
+pub(super) const START: f64 = 1_795_359_000.0;
 
 /// Where the made-up servers are.
-pub const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
+pub(super) const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
 /// A model and its clock.
 #[derive(Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     /// What is shown.
-    pub model: Model,
+    pub(super) model: Model,
     milliseconds: u64,
     /// The end of the made-up log.
-    pub index: u64,
+    pub(super) index: u64,
     /// The made-up leader and its term.
-    pub leader: Option<(u64, u64)>,
+    pub(super) leader: Option<(u64, u64)>,
     /// Which of the three servers answer.
-    pub up: [bool; 3],
+    pub(super) up: [bool; 3],
     /// How long they have been running at the start, in seconds.
     started: [u64; 3],
 }
 
 impl Stage {
     /// A window that was just opened; a cluster runs on this machine.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = Now {
             moment: Moment(0),
             wall: Timestamp(START),
@@ -64,14 +64,14 @@ impl Stage {
     }
 
     /// The same, and these servers are in use.
-    pub fn with_servers() -> Self {
+    pub(super) fn with_servers() -> Self {
         let mut stage = Self::new();
         stage.tell(BackendEvent::ServersChosen(addresses()));
         stage
     }
 
     /// What time it is.
-    pub fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let passed = Duration::from_millis(self.milliseconds);
         Now {
             moment: Moment(self.milliseconds),
@@ -80,7 +80,7 @@ impl Stage {
     }
 
     /// Lets time pass.
-    pub fn wait(&mut self, milliseconds: u64) {
+    pub(super) fn wait(&mut self, milliseconds: u64) {
         self.milliseconds += milliseconds;
         self.index += milliseconds / 700;
         let commands = self.model.pass_time(self.now());
@@ -88,13 +88,13 @@ impl Stage {
     }
 
     /// Something happened outside.
-    pub fn tell(&mut self, event: BackendEvent) {
+    pub(super) fn tell(&mut self, event: BackendEvent) {
         let commands = self.model.receive(event, self.now());
         self.answer(commands);
     }
 
     /// The person wants something.
-    pub fn act(&mut self, action: UserAction) {
+    pub(super) fn act(&mut self, action: UserAction) {
         let commands = self.model.act(action, self.now());
         self.answer(commands);
     }
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     /// A place in the log, in the present term.
-    pub fn commit(&self, index: u64) -> Commit {
+    pub(super) fn commit(&self, index: u64) -> Commit {
         Commit {
             index: LogIndex(index),
             term: Term(self.leader.map_or(7, |(_, term)| term)),
@@ -133,7 +133,7 @@ impl Stage {
     }
 
     /// The servers tell us of changes.
-    pub fn link_up(&mut self) {
+    pub(super) fn link_up(&mut self) {
         let node = self
             .leader
             .map_or(0, |(leader, _)| leader.saturating_sub(1));
@@ -146,7 +146,7 @@ impl Stage {
     }
 
     /// All nodes are asked how they are.
-    pub fn poll(&mut self, since_previous: u64) {
+    pub(super) fn poll(&mut self, since_previous: u64) {
         let nodes = (1..=3).map(|node| self.report(node)).collect();
         self.tell(BackendEvent::Status {
             nodes,
@@ -180,7 +180,7 @@ impl Stage {
     }
 
     /// A node is started anew: it runs since now.
-    pub fn restarted(&mut self, node: usize) {
+    pub(super) fn restarted(&mut self, node: usize) {
         self.up[node] = true;
         self.started[node] = 0;
     }
@@ -238,7 +238,14 @@ impl Stage {
     }
 
     /// A message of the inbox that came so many minutes before the start.
-    pub fn received(&self, from: &str, text: &str, minutes: f64, read: bool, id: u128) -> Received {
+    pub(super) fn received(
+        &self,
+        from: &str,
+        text: &str,
+        minutes: f64,
+        read: bool,
+        id: u128,
+    ) -> Received {
         let at = Timestamp(START - minutes * 60.0);
         Received {
             id: MessageId(Uuid::from_u128(id)),
@@ -255,7 +262,7 @@ impl Stage {
 }
 
 /// Where in the log a message stands that was sent so many minutes before the start.
-pub fn index_at(minutes: f64) -> LogIndex {
+pub(super) fn index_at(minutes: f64) -> LogIndex {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -266,6 +273,6 @@ pub fn index_at(minutes: f64) -> LogIndex {
 }
 
 /// Where the made-up servers are.
-pub fn addresses() -> Vec<String> {
+pub(super) fn addresses() -> Vec<String> {
     ADDRESSES.iter().map(ToString::to_string).collect()
 }

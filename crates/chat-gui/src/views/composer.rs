@@ -72,7 +72,7 @@ fn edit_ui(
         Stroke::new(1.0, colours.border_strong)
     };
     // The frame's own stroke is inside its margin, so that it does not push the text about.
-    let inner = Margin::symmetric(14, 8);
+    let inner = Margin::symmetric(14, 9);
     Frame::new()
         .fill(colours.sunken)
         .stroke(stroke)
@@ -80,6 +80,8 @@ fn edit_ui(
         .inner_margin(inner - Margin::from(stroke.width))
         .show(ui, |ui| {
             let line = ui.text_style_height(&egui::TextStyle::Body);
+            // One line is as high as one line, and not as a button.
+            ui.spacing_mut().interact_size.y = line;
             ScrollArea::vertical()
                 .id_salt("composer lines")
                 .max_height(line * LINES_MAX)

@@ -308,11 +308,12 @@ pub fn avatar(ui: &Ui, rect: Rect, name: &str) {
     );
 }
 
+/// The same for the same name everywhere: FNV-1a, whose upper bits are the well-mixed ones.
 fn hue_of(name: &str, hues: usize) -> usize {
-    let sum = name.bytes().fold(7_usize, |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
     });
-    sum % hues
+    usize::try_from(hash >> 33).unwrap_or(0) % hues
 }
 
 /// A number in a filled pill, painted so that its right end is at `right`; returns its width.

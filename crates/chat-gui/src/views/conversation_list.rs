@@ -210,6 +210,7 @@ pub fn when(model: &Model, at: Timestamp) -> String {
         i32::MIN..=0 => model.zone.hours_and_minutes(at),
         1 => "Yesterday".to_owned(),
         2..=6 => day.strftime("%a").to_string(),
+        _ if day.year() == today.year() => day.strftime("%-d %b").to_string(),
         _ => day.strftime("%-d %b %Y").to_string(),
     }
 }

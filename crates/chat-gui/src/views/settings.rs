@@ -11,8 +11,8 @@ use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
 use crate::model::sign_in::AccountStep;
 use crate::theme::{self, palette, space};
 use crate::views::control::{
-    self, READING_WIDTH, Tone, button, button_if, caption, card, card_title, danger_button,
-    message_box, page_header,
+    READING_WIDTH, Tone, button, button_if, caption, card, card_title, danger_button, message_box,
+    page_header,
 };
 
 /// The page.
