@@ -29,7 +29,10 @@ const HOT: Duration = Duration::from_secs(5);
 
 /// What must be the same for nothing to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Picture(Vec<(String, Option<(NodeId, NodeRole, u64, String)>)>);
+struct Picture(Vec<(String, Option<Said>)>);
+
+/// Of one node: its number, role, term, and what its storage is like.
+type Said = (NodeId, NodeRole, u64, String);
 
 /// Asks until it is aborted.
 pub(super) struct Poller {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::backend::event::Link;
 use crate::model::Model;
 use crate::model::cluster::NodeCard;
-use crate::model::connection::{Connection, Recovery};
+use crate::model::connection::{BANNER_DELAY, Connection, Recovery};
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
 use crate::model::names::Term;
@@ -141,8 +141,10 @@ impl Model {
             Connection::Connecting { .. }
             | Connection::Reconnecting { .. }
             | Connection::Offline { .. } => {
-                let now = self.now.moment.0;
-                Some(Moment(now - now % SENTENCE_STEP + SENTENCE_STEP))
+                let now = self.now.moment;
+                let shown = self.connection_since().plus(BANNER_DELAY);
+                let next_step = Moment(now.0 - now.0 % SENTENCE_STEP + SENTENCE_STEP);
+                Some(if now < shown { shown } else { next_step })
             }
         };
         [recovery, counting].into_iter().flatten().min()
