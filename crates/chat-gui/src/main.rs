@@ -3,6 +3,7 @@
 
 mod settings;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use chat_gui::app::ChatApp;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.demo.demo.is_some() {
-        return Ok(demo::run(arguments.demo)?);
+        return demo::run(arguments.demo).map_err(|error| described(&error));
     }
     let options = settings::options(&arguments)?;
     let window = eframe::NativeOptions {
@@ -44,5 +45,14 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let create: eframe::AppCreator<'_> =
         Box::new(|creation| Ok(Box::new(ChatApp::new(&creation.egui_ctx, options)?)));
     eframe::run_native("chat-gui", window, create)
-        .map_err(|error| anyhow::anyhow!("the window cannot be opened: {error}"))
+        .map_err(|error| described(&error).context("the window cannot be opened"))
+}
+
+/// The toolkit's errors stay on the thread that they happened on; their words may leave it.
+fn described(error: &dyn Error) -> anyhow::Error {
+    let message = anyhow::Error::msg(error.to_string());
+    match error.source() {
+        Some(cause) => described(cause).context(message),
+        None => message,
+    }
 }

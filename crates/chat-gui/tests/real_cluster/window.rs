@@ -13,7 +13,7 @@ use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::until;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 pub(crate) const PASSWORD: &str = "open sesame";
 
@@ -114,7 +114,7 @@ impl Window {
         self.field(label).value().unwrap_or_default()
     }
 
-    fn field(&self, label: &str) -> egui_kittest::Node<'_> {
+    fn field<'a>(&'a self, label: &'a str) -> egui_kittest::Node<'a> {
         let named = self.harness.query_all_by_label(label);
         let mut fields = named.into_iter().filter(|node| {
             matches!(
