@@ -18,8 +18,8 @@ use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as silent.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// While nobody looks and all is well.
-const PERIOD: Duration = Duration::from_secs(1);
+/// While nobody looks and all is well. An interruption is told that much too long at most.
+const PERIOD: Duration = Duration::from_millis(500);
 /// While somebody looks.
 const PERIOD_WATCHED: Duration = Duration::from_millis(250);
 /// While the leadership changes: the stages of a fail-over are told this finely.

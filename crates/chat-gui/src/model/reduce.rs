@@ -80,6 +80,10 @@ struct LinkMemory {
     was_up: bool,
     /// Since when sending is not possible, as far as we know.
     blocked_since: Option<Moment>,
+    /// The attempt that is under way, and since when.
+    attempt: Option<(MessageId, Moment)>,
+    /// The last acknowledgement: by the leader of which term, and when.
+    acknowledged: Option<(Term, Moment)>,
     /// Why the first message that waits was delayed.
     delayed: Option<crate::model::failure::Failure>,
 }

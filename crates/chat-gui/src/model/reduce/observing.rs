@@ -242,23 +242,38 @@ impl Model {
     }
 
     /// This window can send again: by a message that the leader of `term` acknowledged, or as far
-    /// as one can tell without one.
-    pub(super) fn failover_is_over(&mut self, term: Option<Term>) {
+    /// as one can tell without one. If a fail-over is over by that and nobody was told so yet: when
+    /// it began.
+    pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
         let now = self.now.moment;
-        let Some(failover) = self.current_failover() else {
-            return;
-        };
+        let acknowledged = self.memory.account.link.acknowledged;
+        let recovered_at = self.recovery.map(|recovery| recovery.at);
+        let failover = self.current_failover()?;
+        // The nodes may be asked only after a message has gone through already.
+        let proof = acknowledged
+            .filter(|(term, at)| *term > failover.old_term && *at >= failover.lost_at)
+            .map(|(_, at)| at);
         let is_over = match term {
             // What the old leader had acknowledged may come late.
             Some(term) => term > failover.old_term || failover.elected_at.is_some(),
             None => failover.first_commit_at.is_some() || failover.same_leader(),
         };
-        if is_over {
-            failover.candidate_at.get_or_insert(now);
-            failover.elected_at.get_or_insert(now);
-            failover.first_commit_at.get_or_insert(now);
-            failover.online_at = Some(now);
+        if !is_over && proof.is_none() {
+            return None;
         }
+        let online = proof.unwrap_or(now);
+        for stage in [
+            &mut failover.candidate_at,
+            &mut failover.elected_at,
+            &mut failover.first_commit_at,
+        ] {
+            *stage = Some(stage.map_or(online, |at| at.min(online)));
+        }
+        failover.online_at = Some(online);
+        let lost_at = failover.lost_at;
+        recovered_at
+            .is_none_or(|at| at < lost_at)
+            .then_some(lost_at)
     }
 
     fn reports(&self) -> impl Iterator<Item = &NodeStatus> {

@@ -164,6 +164,41 @@ fn without_a_message_the_first_commit_ends_a_fail_over() {
 }
 
 #[test]
+fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    let message = window.send("hello");
+    window.tell(BackendEvent::SendStarted {
+        id: message,
+        attempt: 1,
+    });
+    window.wait(700);
+    let acknowledged = Commit {
+        index: LogIndex(103),
+        term: Term(6),
+    };
+    window.tell(BackendEvent::SendAcknowledged {
+        id: message,
+        at: wall(1_700),
+        commit: acknowledged,
+    });
+    let recovery = window.model.recovery.unwrap();
+    assert_eq!(recovery.lasted, Duration::from_millis(700));
+    window.wait(40);
+    window.tell(BackendEvent::Status {
+        nodes: match status(&["1-", "2L6@103", "3F6@103"]) {
+            BackendEvent::Status { nodes, .. } => nodes,
+            other => panic!("{other:?}"),
+        },
+        since_previous: Some(Duration::from_millis(900)),
+    });
+    let failover = window.model.cluster.failovers[0];
+    assert_eq!(failover.duration(), Some(Duration::from_millis(860)));
+    assert_eq!(window.model.recovery, Some(recovery), "told once");
+}
+
+#[test]
 fn a_leader_that_was_only_paused_is_welcome_back() {
     let mut window = Window::of_alice();
     window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
