@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::backend::event::{BackendEvent, StoredAccount};
 use crate::backend::session::Means;
 use crate::backend::translate;
-use crate::local_store::StoreError;
+use crate::local_store::{AccountKey, StoreError};
 use crate::model::failure::Failure;
 use crate::model::message::Outgoing;
-use crate::model::names::{MessageId, Name};
+use crate::model::names::MessageId;
 use crate::model::time::Timestamp;
 
 /// How long one attempt searches for a node that takes the message.
@@ -45,7 +45,7 @@ pub(super) enum Order {
 
 /// The delivery of one account.
 pub(super) struct Delivery {
-    account: Name,
+    account: AccountKey,
     number: u64,
     means: Means,
     waiting: VecDeque<Waiting>,
@@ -83,7 +83,7 @@ impl Delivery {
         });
         let refused = refused.into_iter();
         Self {
-            account: stored.name.clone(),
+            account: means.account.clone(),
             number,
             means,
             waiting: waiting.collect(),
@@ -95,7 +95,6 @@ impl Delivery {
 
     /// Delivers until nobody can order anything any more, or the session is over.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut failures = 0;
         loop {
             if self.waiting.is_empty() {
                 let Some(order) = orders.recv().await else {
@@ -106,20 +105,16 @@ impl Delivery {
             }
             let next = self.attempt(&mut orders).await;
             match next {
-                Next::GoOn => failures = 0,
+                Next::GoOn => {}
                 Next::SessionOver => {
                     self.means.session_is_over(self.number).await;
                     return;
                 }
                 Next::Pause(pause) => {
-                    failures += 1;
                     if !self.pause(pause, &mut orders).await {
                         return;
                     }
                 }
-            }
-            if let Some(first) = self.waiting.front_mut() {
-                first.attempts = failures;
             }
         }
     }
@@ -209,6 +204,7 @@ impl Delivery {
         }
         if let Some(first) = self.waiting.front_mut() {
             first.maybe_sent |= !matches!(error, ClientError::Unavailable { .. });
+            first.attempts = attempt;
         }
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow((attempt - 1).min(8)));
         let delayed = BackendEvent::SendDelayed {

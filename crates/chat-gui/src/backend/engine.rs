@@ -21,8 +21,8 @@ use crate::backend::local_cluster::{self, Description};
 use crate::backend::poller::Poller;
 use crate::backend::session::{Internal, SharedStore, SignedIn, device_trouble};
 use crate::backend::{Options, Outlet, notification, translate};
-use crate::local_store::LocalStore;
 use crate::local_store::token_file::TokenFile;
+use crate::local_store::{AccountKey, LocalStore};
 use crate::model::cluster::ChaosDeed;
 use crate::model::failure::Failure;
 use crate::model::names::Name;
@@ -45,7 +45,7 @@ struct Engine {
     /// How often somebody was signed in.
     sessions: u64,
     /// Who was signed in last: what they wrote at the last moment is kept for them.
-    last_account: Option<Name>,
+    last_account: Option<AccountKey>,
     internal: mpsc::Sender<Internal>,
     watched: watch::Sender<bool>,
     people: Option<JoinHandle<()>>,
@@ -215,7 +215,7 @@ impl Engine {
         let Some(signed_in) = &mut self.signed_in else {
             return;
         };
-        let account = signed_in.name.clone();
+        let account = signed_in.account.clone();
         // The tasks live as long as the account is signed in; one that has ended has said why.
         match command {
             Command::SaveMuted { peer, muted } => {

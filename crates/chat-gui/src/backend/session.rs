@@ -11,8 +11,8 @@ use crate::backend::delivery::{Delivery, Order};
 use crate::backend::event::StoredAccount;
 use crate::backend::follower::{Follower, Wish};
 use crate::backend::{Outlet, delivery, ledger_check};
-use crate::local_store::LocalStore;
-use crate::model::names::{MessageId, Name};
+use crate::local_store::{AccountKey, LocalStore};
+use crate::model::names::MessageId;
 
 /// Orders of one kind that wait at most; who orders more waits.
 const ORDERS_MAX: usize = 256;
@@ -29,7 +29,7 @@ pub(super) enum Internal {
 
 /// One account that is signed in. Dropping it ends its tasks.
 pub(super) struct SignedIn {
-    pub(super) name: Name,
+    pub(super) account: AccountKey,
     /// Tells what its tasks say from what those of an earlier session said.
     pub(super) number: u64,
     pub(super) session: Session,
@@ -44,6 +44,7 @@ pub(super) struct SignedIn {
 #[derive(Clone)]
 pub(super) struct Means {
     pub(super) client: ChatClient,
+    pub(super) account: AccountKey,
     pub(super) session: Session,
     /// For sentences only; the client knows them too.
     pub(super) addresses: Vec<String>,
@@ -72,7 +73,7 @@ impl SignedIn {
         let (to_changes, changes) = mpsc::channel(ORDERS_MAX);
         tasks.spawn(change_queue::run(means.clone(), changes));
         Self {
-            name: stored.name.clone(),
+            account: means.account.clone(),
             number,
             session: means.session.clone(),
             tasks,

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: pixels. What is read is what a screen reader is told, and the model.
 
+mod account;
 mod convergence;
 mod delivery;
 mod ledger;

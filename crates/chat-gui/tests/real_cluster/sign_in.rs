@@ -126,13 +126,22 @@ async fn servers_of_another_version_are_told_apart_from_servers_of_something_els
 
 /// An address that nobody listens on.
 async fn dead_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().to_string()
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("there is a free port");
+    local_address(&listener)
+}
+
+fn local_address(listener: &TcpListener) -> String {
+    let address = listener.local_addr();
+    address
+        .expect("a bound listener has an address")
+        .to_string()
 }
 
 async fn serve(router: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("there is a free port");
+    let address = local_address(&listener);
     tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
     address
 }

@@ -9,6 +9,7 @@ use crate::backend::engine::{Engine, FINISH, PROBE};
 use crate::backend::event::{BackendEvent, SignedOut, StoredAccount};
 use crate::backend::session::{Means, SignedIn, device_trouble};
 use crate::backend::translate;
+use crate::local_store::AccountKey;
 use crate::local_store::token_file::{KeptSession, TokenFile};
 use crate::model::failure::Failure;
 use crate::model::names::{Name, Password, RequestId};
@@ -23,7 +24,13 @@ impl Engine {
     /// say soon enough when it is over.
     pub(super) async fn resume(&mut self, kept: &KeptSession) {
         match Session::new(&kept.username, &kept.token) {
-            Ok(session) => self.enter(session).await,
+            Ok(session) => {
+                let account = AccountKey {
+                    cluster_id: kept.cluster_id.clone(),
+                    name: Name::new(&kept.username),
+                };
+                self.enter(account, session).await;
+            }
             Err(error) => {
                 let why = translate::failure(&error, &[]);
                 self.outlet.tell(BackendEvent::SignInFailed(why)).await;
@@ -52,12 +59,7 @@ impl Engine {
         };
         let asked = client.sign_up_as(request_id.0, name, password.reveal());
         match asked.await {
-            Ok(session) => {
-                // What is kept under this name is of an account that is gone.
-                let erased = self.store.lock().await.erase(name).await;
-                self.tell_trouble(erased).await;
-                self.enter_anew(session).await;
-            }
+            Ok(session) => self.enter_created(session).await,
             Err(error) => self.sign_in_failed(&error).await,
         }
     }
@@ -80,22 +82,48 @@ impl Engine {
         self.outlet.tell(BackendEvent::SignInFailed(why)).await;
     }
 
+    /// What is kept under the name of an account that was just created is of one that is gone.
+    async fn enter_created(&mut self, session: Session) {
+        if let Some(account) = self.account_of(&session).await {
+            let erased = self.store.lock().await.erase(&account).await;
+            self.tell_trouble(erased).await;
+        }
+        self.enter_anew(session).await;
+    }
+
+    /// Whose data the session is for: the nodes know which cluster they are.
+    async fn account_of(&self, session: &Session) -> Option<AccountKey> {
+        let reports = self.servers.as_ref()?.client.status(PROBE).await;
+        let statuses = reports.into_iter().filter_map(|report| report.status.ok());
+        let mut ids = statuses.map(|status| status.cluster_id);
+        Some(AccountKey {
+            cluster_id: ids.find(|id| !id.is_empty())?,
+            name: Name::new(session.username()),
+        })
+    }
+
     async fn enter_anew(&mut self, session: Session) {
-        let name = Name::new(session.username());
-        self.keep_session(&session).await;
-        let kept = self.store.lock().await.save_remembered(Some(&name)).await;
+        let Some(account) = self.account_of(&session).await else {
+            let why = Failure::OutcomeUnknown;
+            self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+            return;
+        };
+        self.keep_session(&account, &session).await;
+        let name = Some(&account.name);
+        let kept = self.store.lock().await.save_remembered(name).await;
         self.tell_trouble(kept).await;
         let addresses = self.addresses();
         let kept = self.store.lock().await.save_addresses(&addresses).await;
         self.tell_trouble(kept).await;
-        self.enter(session).await;
+        self.enter(account, session).await;
     }
 
-    async fn keep_session(&self, session: &Session) {
+    async fn keep_session(&self, account: &AccountKey, session: &Session) {
         let Some(file) = &self.token_file else { return };
         let kept = file.write(&KeptSession {
             username: session.username().to_owned(),
             token: session.token().to_owned(),
+            cluster_id: account.cluster_id.clone(),
         });
         if let Err(error) = kept {
             let why = device_trouble(&error);
@@ -104,9 +132,8 @@ impl Engine {
     }
 
     /// Somebody is signed in from here on.
-    async fn enter(&mut self, session: Session) {
-        let name = Name::new(session.username());
-        let stored = self.store.lock().await.account(&name).await;
+    async fn enter(&mut self, account: AccountKey, session: Session) {
+        let stored = self.store.lock().await.account(&account).await;
         let stored = match stored {
             Ok(stored) => stored,
             Err(error) => {
@@ -117,13 +144,14 @@ impl Engine {
         };
         let event = BackendEvent::SignedIn(stored.clone());
         self.outlet.tell(event).await;
-        self.begin(session, &stored);
+        self.begin(account, session, &stored);
     }
 
-    fn begin(&mut self, session: Session, stored: &StoredAccount) {
+    fn begin(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
         let Some(servers) = &self.servers else { return };
         let means = Means {
             client: servers.client.clone(),
+            account: account.clone(),
             session,
             addresses: servers.addresses.clone(),
             store: Arc::clone(&self.store),
@@ -131,7 +159,7 @@ impl Engine {
             internal: self.internal.clone(),
         };
         self.sessions += 1;
-        self.last_account = Some(stored.name.clone());
+        self.last_account = Some(account);
         self.signed_in = Some(SignedIn::begin(self.sessions, &means, stored));
     }
 
@@ -176,16 +204,20 @@ impl Engine {
         else {
             return;
         };
-        let name = signed_in.name.clone();
+        let account = signed_in.account.clone();
         match client.delete_account(&signed_in.session).await {
             Ok(()) => {}
+            // Perhaps because an earlier try has deleted the account.
+            Err(error) if translate::is_session_over(&error) => {
+                return self.leave(SignedOut::SessionEnded).await;
+            }
             Err(error) => {
                 let why = translate::failure(&error, &self.addresses());
                 self.outlet.tell(BackendEvent::AccountFailed(why)).await;
                 return;
             }
         }
-        let erased = self.store.lock().await.erase(&name).await;
+        let erased = self.store.lock().await.erase(&account).await;
         self.tell_trouble(erased).await;
         let kept = self.store.lock().await.save_remembered(None).await;
         self.tell_trouble(kept).await;
@@ -213,15 +245,15 @@ impl Engine {
                 return;
             }
         };
-        self.keep_session(&session).await;
+        let account = signed_in.account.clone();
+        self.keep_session(&account, &session).await;
         self.outlet.tell(BackendEvent::PasswordChanged).await;
         // The tasks go on with the new session, from what the disk has.
         if let Some(signed_in) = self.signed_in.take() {
-            let name = signed_in.name.clone();
             signed_in.finish(FINISH).await;
-            let stored = self.store.lock().await.account(&name).await;
+            let stored = self.store.lock().await.account(&account).await;
             match stored {
-                Ok(stored) => self.begin(session, &stored),
+                Ok(stored) => self.begin(account, session, &stored),
                 Err(error) => {
                     let why = device_trouble(&error);
                     self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
