@@ -93,9 +93,9 @@ struct LinkMemory {
 struct Observation {
     /// Who led when it was looked last; kept while nobody leads.
     leader: Option<(NodeId, Term)>,
-    /// The end of the longest log that was seen before a leader was elected: what is committed
-    /// behind it was appended by the new one.
-    log_end: LogIndex,
+    /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
+    /// an entry: once this is committed, something of the new term is.
+    log_end: Option<LogIndex>,
     /// The last term whose candidate was told.
     told_candidate: Term,
 }
