@@ -108,9 +108,21 @@ impl Backend {
     }
 }
 
-impl Drop for Backend {
-    /// Waits until what was begun is finished: the backend ends when nobody can ask it any more.
-    fn drop(&mut self) {
+impl Backend {
+    /// Hands over the last commands, and waits until what was begun is finished.
+    pub fn close(&mut self, commands: impl IntoIterator<Item = Command>) {
+        // Nobody looks at events any more, so none may hold it up.
+        self.events.close();
+        for command in commands {
+            if self.commands.blocking_send(command).is_err() {
+                return;
+            }
+        }
+        self.join();
+    }
+
+    /// The backend ends when nobody can ask it any more.
+    fn join(&mut self) {
         let (closed, _) = mpsc::channel(1);
         self.commands = closed;
         self.events.close();
@@ -119,6 +131,12 @@ impl Drop for Backend {
         {
             tracing::error!("the backend has panicked");
         }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 

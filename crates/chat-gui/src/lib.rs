@@ -7,6 +7,7 @@
 //! Deliberately absent: the protocol, retries within one request and the search for the leader, all
 //! of which are the client library's.
 
+pub mod app;
 pub mod backend;
 pub mod demo;
 pub mod intention;

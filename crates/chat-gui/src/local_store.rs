@@ -97,6 +97,23 @@ pub struct LocalStore {
     _lock: Option<File>,
 }
 
+/// Whose data: an account of one cluster. The same name on other servers is somebody else, whose
+/// messages must not go out here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountKey {
+    /// The cluster's id: 32 hexadecimal digits.
+    pub cluster_id: String,
+    /// The account's name.
+    pub name: Name,
+}
+
+impl AccountKey {
+    /// As it stands in the file: no cluster's id has a space in it.
+    fn text(&self) -> String {
+        format!("{} {}", self.cluster_id, self.name)
+    }
+}
+
 /// What was chosen about the window and not about an account.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -230,33 +247,33 @@ impl LocalStore {
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn account(&mut self, account: &Name) -> Result<StoredAccount, StoreError> {
+    pub async fn account(&mut self, account: &AccountKey) -> Result<StoredAccount, StoreError> {
         self.drop_oldest_copies(account).await?;
         let drafts = sqlx::query("SELECT peer, text FROM drafts WHERE account = ?")
-            .bind(account.as_str())
+            .bind(account.text())
             .fetch_all(&mut self.connection)
             .await?;
         let outbox = sqlx::query(
             "SELECT id, request_id, recipient, body, written_at, refused
              FROM outbox WHERE account = ? ORDER BY position",
         )
-        .bind(account.as_str())
+        .bind(account.text())
         .fetch_all(&mut self.connection)
         .await?;
         let sent = sqlx::query(
             "SELECT id, request_id, recipient, body, at, commit_index, commit_term
              FROM sent WHERE account = ? ORDER BY commit_index",
         )
-        .bind(account.as_str())
+        .bind(account.text())
         .fetch_all(&mut self.connection)
         .await?;
         let muted = sqlx::query("SELECT peer FROM muted WHERE account = ?")
-            .bind(account.as_str())
+            .bind(account.text())
             .fetch_all(&mut self.connection)
             .await?;
         let draft = |row: &SqliteRow| Ok((name(row, 0)?, text(row, 1)?));
         Ok(StoredAccount {
-            name: account.clone(),
+            name: account.name.clone(),
             drafts: drafts
                 .iter()
                 .map(draft)
@@ -270,13 +287,13 @@ impl LocalStore {
         })
     }
 
-    async fn drop_oldest_copies(&mut self, account: &Name) -> Result<(), StoreError> {
+    async fn drop_oldest_copies(&mut self, account: &AccountKey) -> Result<(), StoreError> {
         sqlx::query(
             "DELETE FROM sent WHERE account = ?1 AND commit_index <= (
                  SELECT commit_index FROM sent WHERE account = ?1
                  ORDER BY commit_index DESC LIMIT 1 OFFSET ?2)",
         )
-        .bind(account.as_str())
+        .bind(account.text())
         .bind(SENT_MAX)
         .execute(&mut self.connection)
         .await?;
@@ -288,7 +305,7 @@ impl LocalStore {
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn erase(&mut self, account: &Name) -> Result<(), StoreError> {
+    pub async fn erase(&mut self, account: &AccountKey) -> Result<(), StoreError> {
         let mut change = self.connection.begin().await?;
         for statement in [
             "DELETE FROM drafts WHERE account = ?",
@@ -297,7 +314,7 @@ impl LocalStore {
             "DELETE FROM muted WHERE account = ?",
         ] {
             sqlx::query(statement)
-                .bind(account.as_str())
+                .bind(account.text())
                 .execute(&mut *change)
                 .await?;
         }
@@ -311,7 +328,7 @@ impl LocalStore {
     /// [`StoreError::Database`].
     pub async fn save_draft(
         &mut self,
-        account: &Name,
+        account: &AccountKey,
         peer: &Name,
         text: &str,
     ) -> Result<(), StoreError> {
@@ -320,7 +337,7 @@ impl LocalStore {
         } else {
             sqlx::query("INSERT OR REPLACE INTO drafts (account, peer, text) VALUES (?, ?, ?)")
         };
-        let mut statement = statement.bind(account.as_str()).bind(peer.as_str());
+        let mut statement = statement.bind(account.text()).bind(peer.as_str());
         if !text.is_empty() {
             statement = statement.bind(text);
         }
@@ -335,7 +352,7 @@ impl LocalStore {
     /// [`StoreError::Database`].
     pub async fn save_muted(
         &mut self,
-        account: &Name,
+        account: &AccountKey,
         peer: &Name,
         muted: bool,
     ) -> Result<(), StoreError> {
@@ -345,7 +362,7 @@ impl LocalStore {
             "DELETE FROM muted WHERE account = ? AND peer = ?"
         };
         sqlx::query(statement)
-            .bind(account.as_str())
+            .bind(account.text())
             .bind(peer.as_str())
             .execute(&mut self.connection)
             .await?;

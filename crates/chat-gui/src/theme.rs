@@ -200,6 +200,8 @@ fn visuals(palette: &Palette, dark: bool) -> Visuals {
         popup_shadow: shadow(18, 5),
         text_cursor: egui::style::TextCursorStyle {
             stroke: Stroke::new(2.0, palette.accent_text),
+            // A caret that blinks draws the whole window twice a second.
+            blink: false,
             ..base.text_cursor
         },
         ..base

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chat_client::{ChatClient, ClientError, Session};
+use chat_client::ClientError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::backend::event::BackendEvent;
-use crate::backend::{Outlet, translate};
+use crate::backend::session::Means;
+use crate::backend::translate;
 use crate::model::names::MessageId;
 
 /// The most ids in one request; the servers' own limit.
@@ -39,13 +40,8 @@ enum Step {
 }
 
 /// Carries out changes until nobody orders any more.
-pub(super) async fn run(
-    client: ChatClient,
-    session: Session,
-    addresses: Vec<String>,
-    outlet: Outlet,
-    mut changes: mpsc::Receiver<Change>,
-) {
+pub(super) async fn run(means: Means, mut changes: mpsc::Receiver<Change>) {
+    let (client, session) = (&means.client, &means.session);
     let mut waiting: VecDeque<Step> = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -63,8 +59,8 @@ pub(super) async fn run(
             continue;
         };
         let outcome = match &step {
-            Step::Read(ids) => client.mark_read(&session, ids).await,
-            Step::Delete(ids) => client.delete_messages(&session, ids).await,
+            Step::Read(ids) => client.mark_read(session, ids).await,
+            Step::Delete(ids) => client.delete_messages(session, ids).await,
             Step::Flush(_) => Ok(()),
         };
         match outcome {
@@ -81,8 +77,8 @@ pub(super) async fn run(
             // The task that follows the inbox notices too, and says so.
             Err(error) if translate::is_session_over(&error) => return,
             Err(error) => {
-                let why = translate::failure(&error, &addresses);
-                outlet.tell(BackendEvent::InboxFailed(why)).await;
+                let why = translate::failure(&error, &means.addresses);
+                means.outlet.tell(BackendEvent::InboxFailed(why)).await;
             }
         }
     }

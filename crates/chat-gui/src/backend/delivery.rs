@@ -5,18 +5,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_client::{ChatClient, ClientError, OutgoingMessage, Sent, Session};
+use chat_client::{ClientError, OutgoingMessage, Sent};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::backend::Outlet;
-use crate::backend::event::BackendEvent;
-use crate::backend::session::{Internal, SharedStore};
+use crate::backend::event::{BackendEvent, StoredAccount};
+use crate::backend::session::Means;
 use crate::backend::translate;
-use crate::local_store::StoreError;
+use crate::local_store::{AccountKey, StoreError};
 use crate::model::failure::Failure;
 use crate::model::message::Outgoing;
-use crate::model::names::{MessageId, Name};
+use crate::model::names::MessageId;
 use crate::model::time::Timestamp;
 
 /// How long one attempt searches for a node that takes the message.
@@ -32,8 +31,10 @@ const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 /// What the delivery is asked for.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Keep a message and deliver it.
-    Enqueue(Outgoing),
+    /// Deliver a message that is on the disk.
+    Deliver(Outgoing),
+    /// Remember a message that the disk has not taken, until the person tries again.
+    Park(Outgoing),
     /// Deliver one again that was refused.
     Requeue(MessageId),
     /// Give one up.
@@ -44,13 +45,9 @@ pub(super) enum Order {
 
 /// The delivery of one account.
 pub(super) struct Delivery {
-    pub(super) account: Name,
-    pub(super) client: ChatClient,
-    pub(super) session: Session,
-    pub(super) addresses: Vec<String>,
-    pub(super) store: SharedStore,
-    pub(super) outlet: Outlet,
-    pub(super) internal: mpsc::Sender<Internal>,
+    account: AccountKey,
+    number: u64,
+    means: Means,
     waiting: VecDeque<Waiting>,
     /// Refused, and kept for the person to decide; by id. The flag says whether it is on the disk.
     refused: HashMap<MessageId, (Outgoing, bool)>,
@@ -73,20 +70,11 @@ enum Next {
 
 impl Delivery {
     /// Takes over what an earlier start has left.
-    #[expect(clippy::too_many_arguments, reason = "each is what the delivery needs")]
-    pub(super) fn new(
-        account: Name,
-        client: &ChatClient,
-        session: Session,
-        addresses: Vec<String>,
-        store: SharedStore,
-        outlet: Outlet,
-        internal: mpsc::Sender<Internal>,
-        outbox: Vec<Outgoing>,
-    ) -> Self {
-        let (refused, waiting): (Vec<_>, Vec<_>) = outbox
-            .into_iter()
-            .partition(|message| message.refused.is_some());
+    pub(super) fn new(number: u64, mut means: Means, stored: &StoredAccount) -> Self {
+        means.client = means.client.with_deadline(ATTEMPT);
+        let outbox = stored.outbox.iter().cloned();
+        let (refused, waiting): (Vec<_>, Vec<_>) =
+            outbox.partition(|message| message.refused.is_some());
         let waiting = waiting.into_iter().map(|message| Waiting {
             message,
             attempts: 0,
@@ -95,13 +83,9 @@ impl Delivery {
         });
         let refused = refused.into_iter();
         Self {
-            account,
-            client: client.clone().with_deadline(ATTEMPT),
-            session,
-            addresses,
-            store,
-            outlet,
-            internal,
+            account: means.account.clone(),
+            number,
+            means,
             waiting: waiting.collect(),
             refused: refused
                 .map(|message| (message.id, (message, true)))
@@ -111,7 +95,6 @@ impl Delivery {
 
     /// Delivers until nobody can order anything any more, or the session is over.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut failures = 0;
         loop {
             if self.waiting.is_empty() {
                 let Some(order) = orders.recv().await else {
@@ -122,21 +105,16 @@ impl Delivery {
             }
             let next = self.attempt(&mut orders).await;
             match next {
-                Next::GoOn => failures = 0,
+                Next::GoOn => {}
                 Next::SessionOver => {
-                    // Nobody is left to be told once the window is gone.
-                    let _gone = self.internal.send(Internal::SessionOver).await;
+                    self.means.session_is_over(self.number).await;
                     return;
                 }
                 Next::Pause(pause) => {
-                    failures += 1;
                     if !self.pause(pause, &mut orders).await {
                         return;
                     }
                 }
-            }
-            if let Some(first) = self.waiting.front_mut() {
-                first.attempts = failures;
             }
         }
     }
@@ -179,8 +157,8 @@ impl Delivery {
             body: first.message.body.to_string(),
         };
         let started = BackendEvent::SendStarted { id, attempt };
-        self.outlet.tell(started).await;
-        let (client, session) = (self.client.clone(), self.session.clone());
+        self.means.outlet.tell(started).await;
+        let (client, session) = (self.means.client.clone(), self.means.session.clone());
         let sending = async move { client.send_message(&session, &message).await };
         tokio::pin!(sending);
         let mut open = true;
@@ -210,7 +188,7 @@ impl Delivery {
             }
             Err(error) => error,
         };
-        let why = translate::failure(&error, &self.addresses);
+        let why = translate::failure(&error, &self.means.addresses);
         match error {
             error if translate::is_session_over(&error) => return Next::SessionOver,
             ClientError::Refused { .. } => {
@@ -226,6 +204,7 @@ impl Delivery {
         }
         if let Some(first) = self.waiting.front_mut() {
             first.maybe_sent |= !matches!(error, ClientError::Unavailable { .. });
+            first.attempts = attempt;
         }
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow((attempt - 1).min(8)));
         let delayed = BackendEvent::SendDelayed {
@@ -233,22 +212,28 @@ impl Delivery {
             why,
             next_try: pause,
         };
-        self.outlet.tell(delayed).await;
+        self.means.outlet.tell(delayed).await;
         Next::Pause(pause)
     }
 
     async fn acknowledged(&mut self, id: MessageId, sent: &Sent) {
         let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
-        let kept = self.store.lock().await.acknowledge(id, at, commit).await;
+        let kept = self
+            .means
+            .store
+            .lock()
+            .await
+            .acknowledge(id, at, commit)
+            .await;
         // It is sent again after the next start then, which changes nothing.
         self.tell_trouble(kept).await;
         self.waiting.retain(|waiting| waiting.message.id != id);
         let event = BackendEvent::SendAcknowledged { id, at, commit };
-        self.outlet.tell(event).await;
+        self.means.outlet.tell(event).await;
     }
 
     async fn refuse(&mut self, id: MessageId, why: Failure) {
-        let kept = self.store.lock().await.refuse(id, &why).await;
+        let kept = self.means.store.lock().await.refuse(id, &why).await;
         self.tell_trouble(kept).await;
         let place = self
             .waiting
@@ -257,7 +242,8 @@ impl Delivery {
         if let Some(waiting) = place.and_then(|place| self.waiting.remove(place)) {
             self.refused.insert(id, (waiting.message, true));
         }
-        self.outlet
+        self.means
+            .outlet
             .tell(BackendEvent::SendRefused { id, why })
             .await;
     }
@@ -266,7 +252,10 @@ impl Delivery {
     async fn obey(&mut self, order: Order, under_way: Option<MessageId>) {
         match order {
             Order::TryNow => {}
-            Order::Enqueue(message) => self.enqueue(message).await,
+            Order::Deliver(message) => self.wait_for(message),
+            Order::Park(message) => {
+                self.refused.insert(message.id, (message, false));
+            }
             Order::Requeue(id) => {
                 let Some((message, is_kept)) = self.refused.remove(&id) else {
                     return;
@@ -275,7 +264,7 @@ impl Delivery {
                     self.enqueue(message).await;
                     return;
                 }
-                let kept = self.store.lock().await.requeue(id).await;
+                let kept = self.means.store.lock().await.requeue(id).await;
                 self.tell_trouble(kept).await;
                 self.wait_for(message);
             }
@@ -283,9 +272,11 @@ impl Delivery {
         }
     }
 
-    /// Nothing is sent that a crash of this machine would make us forget.
+    /// Another try for one that the disk has not taken: nothing is sent that a crash would make us
+    /// forget.
     async fn enqueue(&mut self, message: Outgoing) {
         let kept = self
+            .means
             .store
             .lock()
             .await
@@ -297,7 +288,8 @@ impl Delivery {
                 let why = Failure::Device(chain(&error));
                 let id = message.id;
                 self.refused.insert(id, (message, false));
-                self.outlet
+                self.means
+                    .outlet
                     .tell(BackendEvent::SendRefused { id, why })
                     .await;
             }
@@ -322,24 +314,33 @@ impl Delivery {
             None => self.refused.contains_key(&id),
         };
         if !certain {
-            self.outlet.tell(BackendEvent::WithdrawRefused(id)).await;
+            self.means
+                .outlet
+                .tell(BackendEvent::WithdrawRefused(id))
+                .await;
             return;
         }
-        let withdrawn = self.store.lock().await.withdraw(id).await;
+        let withdrawn = self.means.store.lock().await.withdraw(id).await;
         if let Err(error) = withdrawn {
             let why = Failure::Device(chain(&error));
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+            self.means
+                .outlet
+                .tell(BackendEvent::DeviceTrouble(why))
+                .await;
             return;
         }
         self.waiting.retain(|waiting| waiting.message.id != id);
         self.refused.remove(&id);
-        self.outlet.tell(BackendEvent::Withdrawn(id)).await;
+        self.means.outlet.tell(BackendEvent::Withdrawn(id)).await;
     }
 
     async fn tell_trouble(&self, outcome: Result<(), StoreError>) {
         if let Err(error) = outcome {
             let why = Failure::Device(chain(&error));
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+            self.means
+                .outlet
+                .tell(BackendEvent::DeviceTrouble(why))
+                .await;
         }
     }
 }

@@ -1,35 +1,34 @@
 //! The backend's own loop: carries out commands one after the other, and looks after who is signed
 //! in. What takes long and concerns one account is done by that account's tasks.
 
+mod entering;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_client::{ChatClient, ClientError, Session};
+use chat_client::ChatClient;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::backend::change_queue::Change;
 use crate::backend::command::Command;
 use crate::backend::delivery::Order;
-use crate::backend::event::{BackendEvent, SignedOut, Started};
+use crate::backend::engine::entering::SIGN_IN_DEADLINE;
+use crate::backend::event::{BackendEvent, Started};
 use crate::backend::follower::Wish;
 use crate::backend::local_cluster::{self, Description};
 use crate::backend::poller::Poller;
 use crate::backend::session::{Internal, SharedStore, SignedIn, device_trouble};
 use crate::backend::{Options, Outlet, notification, translate};
-use crate::local_store::LocalStore;
-use crate::local_store::token_file::{KeptSession, TokenFile};
+use crate::local_store::token_file::TokenFile;
+use crate::local_store::{AccountKey, LocalStore};
 use crate::model::cluster::ChaosDeed;
 use crate::model::failure::Failure;
-use crate::model::names::{Name, Password, RequestId};
+use crate::model::names::Name;
 
-/// How long a person waits in front of the sign-in page.
-const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long servers that were just named may take to answer.
 const PROBE: Duration = Duration::from_secs(1);
-/// How long signing out waits for the servers; this device forgets the session anyway.
-const SIGN_OUT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a deletion that was ordered before the window was closed is tried.
 const FINISH: Duration = Duration::from_secs(2);
 /// Events of tasks that wait at most; each task has one at most.
@@ -43,6 +42,10 @@ struct Engine {
     outlet: Outlet,
     servers: Option<Servers>,
     signed_in: Option<SignedIn>,
+    /// How often somebody was signed in.
+    sessions: u64,
+    /// Who was signed in last: what they wrote at the last moment is kept for them.
+    last_account: Option<AccountKey>,
     internal: mpsc::Sender<Internal>,
     watched: watch::Sender<bool>,
     people: Option<JoinHandle<()>>,
@@ -71,8 +74,8 @@ pub(super) async fn run(options: Options, mut commands: mpsc::Receiver<Command>,
                 None | Some(Command::Quit) => break,
                 Some(command) => engine.carry_out(command).await,
             },
-            Some(Internal::SessionOver) = internal_events.recv() => {
-                engine.leave(SignedOut::SessionEnded).await;
+            Some(Internal::SessionOver(number)) = internal_events.recv() => {
+                engine.session_over(number).await;
             }
         }
     }
@@ -115,6 +118,8 @@ impl Engine {
             outlet,
             servers: None,
             signed_in: None,
+            sessions: 0,
+            last_account: None,
             internal,
             watched: watch::Sender::new(false),
             people: None,
@@ -142,18 +147,6 @@ impl Engine {
             engine.resume(&kept).await;
         }
         engine
-    }
-
-    /// Takes up a session without asking: what this device keeps is there at once, and the servers
-    /// say soon enough when it is over.
-    async fn resume(&mut self, kept: &KeptSession) {
-        match Session::new(&kept.username, &kept.token) {
-            Ok(session) => self.enter(session).await,
-            Err(error) => {
-                let why = translate::failure(&error, &[]);
-                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
-            }
-        }
     }
 
     fn use_servers(&mut self, addresses: &[String]) -> Result<(), Failure> {
@@ -216,18 +209,15 @@ impl Engine {
     }
 
     async fn carry_out_for_account(&mut self, command: Command) {
+        let Some(command) = self.keep_what_was_written(command).await else {
+            return;
+        };
         let Some(signed_in) = &mut self.signed_in else {
             return;
         };
-        let account = signed_in.name.clone();
+        let account = signed_in.account.clone();
         // The tasks live as long as the account is signed in; one that has ended has said why.
         match command {
-            Command::SaveDraft { peer, text } => {
-                let mut store = self.store.lock().await;
-                let kept = store.save_draft(&account, &peer, &text).await;
-                drop(store);
-                self.tell_trouble(kept).await;
-            }
             Command::SaveMuted { peer, muted } => {
                 let mut store = self.store.lock().await;
                 let kept = store.save_muted(&account, &peer, muted).await;
@@ -238,7 +228,6 @@ impl Engine {
                 let kept = self.store.lock().await.forget_sent(&ids).await;
                 self.tell_trouble(kept).await;
             }
-            Command::Enqueue(message) => order(signed_in, Order::Enqueue(message)).await,
             Command::Requeue(id) => order(signed_in, Order::Requeue(id)).await,
             Command::Withdraw(id) => order(signed_in, Order::Withdraw(id)).await,
             Command::TryNow => {
@@ -253,6 +242,39 @@ impl Engine {
             Command::CheckLedger(ids) => signed_in.check_ledger(ids),
             Command::SearchPeople { pattern, after } => self.search_people(pattern, after),
             _ => {}
+        }
+    }
+
+    /// What a person wrote goes to the disk before anything else is done with it, also when the
+    /// session has ended in the same moment.
+    async fn keep_what_was_written(&mut self, command: Command) -> Option<Command> {
+        let account = self.last_account.clone()?;
+        let mut store = self.store.lock().await;
+        match command {
+            Command::SaveDraft { peer, text } => {
+                let kept = store.save_draft(&account, &peer, &text).await;
+                drop(store);
+                self.tell_trouble(kept).await;
+                None
+            }
+            Command::Enqueue(message) => {
+                let kept = store.enqueue(&account, &message).await;
+                drop(store);
+                let order = match kept {
+                    Ok(()) => Order::Deliver(message),
+                    Err(error) => {
+                        let (id, why) = (message.id, device_trouble(&error));
+                        let refused = BackendEvent::SendRefused { id, why };
+                        self.outlet.tell(refused).await;
+                        Order::Park(message)
+                    }
+                };
+                if let Some(signed_in) = &self.signed_in {
+                    self::order(signed_in, order).await;
+                }
+                None
+            }
+            other => Some(other),
         }
     }
 
@@ -283,189 +305,6 @@ impl Engine {
         self.tell_trouble(kept).await;
         let chosen = BackendEvent::ServersChosen(addresses);
         self.outlet.tell(chosen).await;
-    }
-
-    async fn sign_in(&mut self, name: &Name, password: &Password) {
-        let Some(client) = self.client(SIGN_IN_DEADLINE) else {
-            return self.no_servers().await;
-        };
-        match client.login(name, password.reveal()).await {
-            Ok(logged_in) => self.enter_anew(logged_in.session).await,
-            Err(error) => self.sign_in_failed(&error).await,
-        }
-    }
-
-    async fn sign_up(&mut self, name: &Name, password: &Password, request_id: RequestId) {
-        let Some(client) = self.client(SIGN_IN_DEADLINE) else {
-            return self.no_servers().await;
-        };
-        let asked = client.sign_up_as(request_id.0, name, password.reveal());
-        match asked.await {
-            Ok(session) => {
-                // What is kept under this name is of an account that is gone.
-                let erased = self.store.lock().await.erase(name).await;
-                self.tell_trouble(erased).await;
-                self.enter_anew(session).await;
-            }
-            Err(error) => self.sign_in_failed(&error).await,
-        }
-    }
-
-    async fn no_servers(&self) {
-        let why = Failure::NoServer {
-            addresses: Vec::new(),
-        };
-        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
-    }
-
-    async fn sign_in_failed(&self, error: &ClientError) {
-        let addresses = self.addresses();
-        let mut why = translate::failure(error, &addresses);
-        if let (Failure::OtherVersion { theirs }, Some(servers)) = (&mut why, &self.servers) {
-            let reports = servers.client.status(PROBE).await;
-            let mut versions = reports.into_iter().filter_map(|report| report.status.ok());
-            *theirs = versions.next().map(|status| status.version);
-        }
-        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
-    }
-
-    async fn enter_anew(&mut self, session: Session) {
-        let name = Name::new(session.username());
-        self.keep_session(&session).await;
-        let kept = self.store.lock().await.save_remembered(Some(&name)).await;
-        self.tell_trouble(kept).await;
-        let addresses = self.addresses();
-        let kept = self.store.lock().await.save_addresses(&addresses).await;
-        self.tell_trouble(kept).await;
-        self.enter(session).await;
-    }
-
-    async fn keep_session(&self, session: &Session) {
-        let Some(file) = &self.token_file else { return };
-        let kept = file.write(&KeptSession {
-            username: session.username().to_owned(),
-            token: session.token().to_owned(),
-        });
-        if let Err(error) = kept {
-            let why = device_trouble(&error);
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
-        }
-    }
-
-    /// Somebody is signed in from here on.
-    async fn enter(&mut self, session: Session) {
-        let name = Name::new(session.username());
-        let stored = self.store.lock().await.account(&name).await;
-        let stored = match stored {
-            Ok(stored) => stored,
-            Err(error) => {
-                let why = device_trouble(&error);
-                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
-                return;
-            }
-        };
-        let event = BackendEvent::SignedIn(stored.clone());
-        self.outlet.tell(event).await;
-        self.begin(session, &stored);
-    }
-
-    fn begin(&mut self, session: Session, stored: &crate::backend::event::StoredAccount) {
-        let Some(servers) = &self.servers else { return };
-        self.signed_in = Some(SignedIn::begin(
-            &servers.client,
-            &servers.addresses,
-            session,
-            stored,
-            &self.store,
-            &self.outlet,
-            &self.internal,
-        ));
-    }
-
-    /// Nobody is signed in from here on.
-    async fn leave(&mut self, why: SignedOut) {
-        let Some(signed_in) = self.signed_in.take() else {
-            return;
-        };
-        if let Some(people) = self.people.take() {
-            people.abort();
-        }
-        signed_in.end().await;
-        if let Some(Err(error)) = self.token_file.as_ref().map(TokenFile::clear) {
-            let why = device_trouble(&error);
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
-        }
-        self.outlet.tell(BackendEvent::SignedOut(why)).await;
-    }
-
-    async fn sign_out(&mut self) {
-        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_OUT_DEADLINE))
-        else {
-            return;
-        };
-        // This device forgets the token either way; without servers it ends by its age.
-        if let Err(error) = client.logout(&signed_in.session).await {
-            tracing::info!(%error, "the servers were not told of the sign-out");
-        }
-        self.leave(SignedOut::Wanted).await;
-    }
-
-    async fn delete_account(&mut self) {
-        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_IN_DEADLINE))
-        else {
-            return;
-        };
-        let name = signed_in.name.clone();
-        match client.delete_account(&signed_in.session).await {
-            Ok(()) => {}
-            Err(error) => {
-                let why = translate::failure(&error, &self.addresses());
-                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
-                return;
-            }
-        }
-        let erased = self.store.lock().await.erase(&name).await;
-        self.tell_trouble(erased).await;
-        let kept = self.store.lock().await.save_remembered(None).await;
-        self.tell_trouble(kept).await;
-        self.leave(SignedOut::AccountDeleted).await;
-    }
-
-    async fn change_password(
-        &mut self,
-        password: &Password,
-        new_password: &Password,
-        request_id: RequestId,
-    ) {
-        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_IN_DEADLINE))
-        else {
-            return;
-        };
-        let (old, new) = (password.reveal(), new_password.reveal());
-        let asked = client.change_password_as(request_id.0, &signed_in.session, old, new);
-        let session = match asked.await {
-            Ok(session) => session,
-            Err(error) => {
-                let why = translate::failure(&error, &self.addresses());
-                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
-                return;
-            }
-        };
-        self.keep_session(&session).await;
-        self.outlet.tell(BackendEvent::PasswordChanged).await;
-        // The tasks go on with the new session, from what the disk has.
-        if let Some(signed_in) = self.signed_in.take() {
-            let name = signed_in.name.clone();
-            signed_in.finish(FINISH).await;
-            let stored = self.store.lock().await.account(&name).await;
-            match stored {
-                Ok(stored) => self.begin(session, &stored),
-                Err(error) => {
-                    let why = device_trouble(&error);
-                    self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
-                }
-            }
-        }
     }
 
     fn search_people(&mut self, pattern: String, after: Option<String>) {

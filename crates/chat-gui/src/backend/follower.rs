@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use chat_client::{
-    ChatClient, ClientError, InboxPage as ClientPage, InboxQuery, Session, Watch, WatchEvent,
-    WatchState, WatchUpdate,
+    ClientError, InboxPage as ClientPage, InboxQuery, Watch, WatchEvent, WatchState, WatchUpdate,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backend::event::{BackendEvent, InboxPage, Link, PagePlace};
-use crate::backend::session::Internal;
-use crate::backend::{Outlet, translate};
+use crate::backend::session::Means;
+use crate::backend::translate;
 use crate::model::failure::Failure;
 use crate::model::names::MessageId;
 
@@ -42,11 +41,8 @@ pub(super) enum Wish {
 
 /// Follows one inbox.
 pub(super) struct Follower {
-    client: ChatClient,
-    session: Session,
-    addresses: Vec<String>,
-    outlet: Outlet,
-    internal: mpsc::Sender<Internal>,
+    number: u64,
+    means: Means,
     /// Where the next older page goes on; `None` when there is none.
     older: Option<String>,
     /// Whether the first page was told.
@@ -59,19 +55,11 @@ pub(super) struct Follower {
 struct Over;
 
 impl Follower {
-    pub(super) fn new(
-        client: &ChatClient,
-        session: Session,
-        addresses: Vec<String>,
-        outlet: Outlet,
-        internal: mpsc::Sender<Internal>,
-    ) -> Self {
+    pub(super) fn new(number: u64, mut means: Means) -> Self {
+        means.client = means.client.with_deadline(SEARCH);
         Self {
-            client: client.clone().with_deadline(SEARCH),
-            session,
-            addresses,
-            outlet,
-            internal,
+            number,
+            means,
             older: None,
             begun: false,
             told_up: None,
@@ -80,7 +68,7 @@ impl Follower {
 
     /// Follows until the session is over or nobody wishes anything any more.
     pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
-        let mut watch = self.client.watch(&self.session, None);
+        let mut watch = self.means.client.watch(&self.means.session, None);
         let mut pause = PAUSE_MIN;
         loop {
             let outcome = match self.next(&mut watch, &mut wishes).await {
@@ -133,14 +121,16 @@ impl Follower {
         match state {
             WatchState::Served { address } if self.told_up.as_ref() != Some(&address) => {
                 self.told_up = Some(address.clone());
-                self.outlet
+                self.means
+                    .outlet
                     .tell(BackendEvent::Link(Link::Up { address }))
                     .await;
             }
             WatchState::Searching { .. } if self.told_up.is_some() => {
                 self.told_up = None;
                 let why = Failure::Interrupted;
-                self.outlet
+                self.means
+                    .outlet
                     .tell(BackendEvent::Link(Link::Broken(why)))
                     .await;
             }
@@ -153,10 +143,15 @@ impl Follower {
         match event {
             WatchEvent::Message(message) => {
                 let message = translate::received(message);
-                self.outlet.tell(BackendEvent::Arrived(message)).await;
+                self.means.outlet.tell(BackendEvent::Arrived(message)).await;
             }
-            WatchEvent::Read(read) => self.outlet.tell(BackendEvent::Read(ids(read))).await,
-            WatchEvent::Deleted(gone) => self.outlet.tell(BackendEvent::Deleted(ids(gone))).await,
+            WatchEvent::Read(read) => self.means.outlet.tell(BackendEvent::Read(ids(read))).await,
+            WatchEvent::Deleted(gone) => {
+                self.means
+                    .outlet
+                    .tell(BackendEvent::Deleted(ids(gone)))
+                    .await;
+            }
             // Whatever happens from here on is told, so the inbox can be fetched.
             WatchEvent::CaughtUp if !self.begun => self.fetch_first().await?,
             WatchEvent::Resync => self.fetch_first().await?,
@@ -176,12 +171,12 @@ impl Follower {
             return self.session_over().await;
         }
         self.told_up = None;
-        let why = translate::failure(error, &self.addresses);
+        let why = translate::failure(error, &self.means.addresses);
         let waiting = Link::Waiting {
             why: why.clone(),
             next_try: pause,
         };
-        self.outlet.tell(BackendEvent::Link(waiting)).await;
+        self.means.outlet.tell(BackendEvent::Link(waiting)).await;
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
@@ -193,15 +188,15 @@ impl Follower {
                 },
             }
         }
-        self.outlet
+        self.means
+            .outlet
             .tell(BackendEvent::Link(Link::Broken(why)))
             .await;
         Ok(())
     }
 
     async fn session_over(&self) -> Result<(), Over> {
-        // Nobody is left to be told once the window is gone.
-        let _gone = self.internal.send(Internal::SessionOver).await;
+        self.means.session_is_over(self.number).await;
         Err(Over)
     }
 
@@ -238,13 +233,16 @@ impl Follower {
             messages: page.messages.into_iter().map(translate::received).collect(),
         };
         self.older = page.next;
-        self.outlet.tell(BackendEvent::Inbox(page_event)).await;
+        self.means
+            .outlet
+            .tell(BackendEvent::Inbox(page_event))
+            .await;
         Ok(())
     }
 
     async fn ask(&mut self, query: &InboxQuery) -> Result<ClientPage, Over> {
         loop {
-            let error = match self.client.inbox(&self.session, query).await {
+            let error = match self.means.client.inbox(&self.means.session, query).await {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
@@ -252,8 +250,9 @@ impl Follower {
                 self.session_over().await?;
             }
             self.told_up = None;
-            let why = translate::failure(&error, &self.addresses);
-            self.outlet
+            let why = translate::failure(&error, &self.means.addresses);
+            self.means
+                .outlet
                 .tell(BackendEvent::Link(Link::Broken(why)))
                 .await;
             sleep(PAGE_PAUSE).await;
@@ -268,10 +267,13 @@ impl Follower {
             ..InboxQuery::default()
         };
         let outcome = async {
-            let page = self.client.inbox(&self.session, &query).await?;
+            let page = self.means.client.inbox(&self.means.session, &query).await?;
             let ids: Vec<_> = page.messages.iter().map(|message| message.id).collect();
             if !ids.is_empty() {
-                self.client.mark_read(&self.session, &ids).await?;
+                self.means
+                    .client
+                    .mark_read(&self.means.session, &ids)
+                    .await?;
             }
             Ok(page.messages)
         };
@@ -283,13 +285,13 @@ impl Follower {
                     message
                 });
                 let event = BackendEvent::ReadNext(read.collect());
-                self.outlet.tell(event).await;
+                self.means.outlet.tell(event).await;
                 Ok(())
             }
             Err(error) if translate::is_session_over(&error) => self.session_over().await,
             Err(error) => {
-                let why = translate::failure(&error, &self.addresses);
-                self.outlet.tell(BackendEvent::InboxFailed(why)).await;
+                let why = translate::failure(&error, &self.means.addresses);
+                self.means.outlet.tell(BackendEvent::InboxFailed(why)).await;
                 Ok(())
             }
         }

@@ -4,11 +4,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_client::{ChatClient, ClientError, InboxQuery, OutgoingMessage, Session};
+use chat_client::{ClientError, InboxQuery, OutgoingMessage};
 
 use crate::backend::event::BackendEvent;
-use crate::backend::session::{SharedStore, device_trouble};
-use crate::backend::{Outlet, translate};
+use crate::backend::session::{Means, device_trouble};
+use crate::backend::translate;
 use crate::model::RECEIVED_MAX;
 use crate::model::failure::Failure;
 use crate::model::message::SentCopy;
@@ -21,24 +21,20 @@ const AGE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 const PAGE: u32 = 500;
 
 /// Runs one check, and tells what comes of it.
-pub(super) async fn run(
-    client: ChatClient,
-    session: Session,
-    store: SharedStore,
-    outlet: Outlet,
-    ids: Vec<MessageId>,
-) {
-    let outcome = check(&client, &session, &store, &outlet, ids).await;
-    outlet.tell(BackendEvent::LedgerEnded(outcome)).await;
+pub(super) async fn run(means: Means, ids: Vec<MessageId>) {
+    let outcome = check(&means, ids).await;
+    means.outlet.tell(BackendEvent::LedgerEnded(outcome)).await;
 }
 
-async fn check(
-    client: &ChatClient,
-    session: &Session,
-    store: &SharedStore,
-    outlet: &Outlet,
-    ids: Vec<MessageId>,
-) -> Result<(), Failure> {
+async fn check(means: &Means, ids: Vec<MessageId>) -> Result<(), Failure> {
+    let Means {
+        client,
+        session,
+        addresses,
+        store,
+        outlet,
+        ..
+    } = means;
     for id in ids {
         let copy = store.lock().await.sent_copy(id).await;
         let copy = copy.map_err(|error| device_trouble(&error))?;
@@ -57,7 +53,7 @@ async fn check(
         let commit = match client.send_message(session, &message).await {
             Ok(sent) => Some(translate::commit(sent.commit)),
             Err(ClientError::Refused { .. }) => None,
-            Err(error) => return Err(translate::failure(&error, &[])),
+            Err(error) => return Err(translate::failure(&error, addresses)),
         };
         outlet.tell(BackendEvent::LedgerEntry { id, commit }).await;
     }
@@ -68,7 +64,7 @@ async fn check(
     };
     loop {
         let page = client.inbox(session, &query).await;
-        let page = page.map_err(|error| translate::failure(&error, &[]))?;
+        let page = page.map_err(|error| translate::failure(&error, addresses))?;
         let entries = page.messages.iter().map(|message| {
             let commit = translate::commit(message.commit);
             (MessageId(message.id), commit)

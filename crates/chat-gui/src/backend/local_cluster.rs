@@ -200,7 +200,11 @@ mod tests {
         let stopped = LocalCluster::Stopped {
             addresses: addresses.clone(),
         };
-        assert_eq!(find(&[file.clone()]).await, stopped, "nobody listens");
+        assert_eq!(
+            find(std::slice::from_ref(&file)).await,
+            stopped,
+            "nobody listens"
+        );
         let listener = UnixListener::bind(folder.path().join("s.sock")).unwrap();
         let description = Description::read(&[nothing[0].clone(), file.clone()]).unwrap();
         let process = description.processes().unwrap()[&NodeId(1)];

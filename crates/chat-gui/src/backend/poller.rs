@@ -18,8 +18,8 @@ use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as silent.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// While nobody looks and all is well.
-const PERIOD: Duration = Duration::from_secs(1);
+/// While nobody looks and all is well. An interruption is told that much too long at most.
+const PERIOD: Duration = Duration::from_millis(500);
 /// While somebody looks.
 const PERIOD_WATCHED: Duration = Duration::from_millis(250);
 /// While the leadership changes: the stages of a fail-over are told this finely.
@@ -29,7 +29,10 @@ const HOT: Duration = Duration::from_secs(5);
 
 /// What must be the same for nothing to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Picture(Vec<(String, Option<(NodeId, NodeRole, u64, String)>)>);
+struct Picture(Vec<(String, Option<Said>)>);
+
+/// Of one node: its number, role, term, and what its storage is like.
+type Said = (NodeId, NodeRole, u64, String);
 
 /// Asks until it is aborted.
 pub(super) struct Poller {

@@ -11,8 +11,8 @@ use crate::backend::delivery::{Delivery, Order};
 use crate::backend::event::StoredAccount;
 use crate::backend::follower::{Follower, Wish};
 use crate::backend::{Outlet, delivery, ledger_check};
-use crate::local_store::LocalStore;
-use crate::model::names::{MessageId, Name};
+use crate::local_store::{AccountKey, LocalStore};
+use crate::model::names::MessageId;
 
 /// Orders of one kind that wait at most; who orders more waits.
 const ORDERS_MAX: usize = 256;
@@ -23,87 +23,70 @@ pub(super) type SharedStore = Arc<Mutex<LocalStore>>;
 /// What a task tells the engine.
 #[derive(Debug)]
 pub(super) enum Internal {
-    /// The servers do not accept the session any more.
-    SessionOver,
+    /// The servers do not accept the session with this number any more.
+    SessionOver(u64),
 }
 
 /// One account that is signed in. Dropping it ends its tasks.
 pub(super) struct SignedIn {
-    pub(super) name: Name,
+    pub(super) account: AccountKey,
+    /// Tells what its tasks say from what those of an earlier session said.
+    pub(super) number: u64,
     pub(super) session: Session,
     pub(super) tasks: JoinSet<()>,
     pub(super) to_delivery: mpsc::Sender<Order>,
     pub(super) to_follower: mpsc::Sender<Wish>,
     pub(super) to_changes: mpsc::Sender<Change>,
-    client: ChatClient,
-    store: SharedStore,
-    outlet: Outlet,
+    means: Means,
+}
+
+/// What every task of an account works with.
+#[derive(Clone)]
+pub(super) struct Means {
+    pub(super) client: ChatClient,
+    pub(super) account: AccountKey,
+    pub(super) session: Session,
+    /// For sentences only; the client knows them too.
+    pub(super) addresses: Vec<String>,
+    pub(super) store: SharedStore,
+    pub(super) outlet: Outlet,
+    pub(super) internal: mpsc::Sender<Internal>,
+}
+
+impl Means {
+    /// The servers do not accept this session any more.
+    pub(super) async fn session_is_over(&self, number: u64) {
+        // Nobody is left to be told once the window is gone.
+        let _gone = self.internal.send(Internal::SessionOver(number)).await;
+    }
 }
 
 impl SignedIn {
     /// Begins to follow the inbox and to deliver what waits.
-    pub(super) fn begin(
-        client: &ChatClient,
-        addresses: &[String],
-        session: Session,
-        stored: &StoredAccount,
-        store: &SharedStore,
-        outlet: &Outlet,
-        internal: &mpsc::Sender<Internal>,
-    ) -> Self {
+    pub(super) fn begin(number: u64, means: &Means, stored: &StoredAccount) -> Self {
         let mut tasks = JoinSet::new();
         let (to_delivery, orders) = mpsc::channel(ORDERS_MAX);
-        let delivery = Delivery::new(
-            stored.name.clone(),
-            client,
-            session.clone(),
-            addresses.to_vec(),
-            Arc::clone(store),
-            outlet.clone(),
-            internal.clone(),
-            stored.outbox.clone(),
-        );
+        let delivery = Delivery::new(number, means.clone(), stored);
         tasks.spawn(delivery.run(orders));
         let (to_follower, wishes) = mpsc::channel(ORDERS_MAX);
-        let follower = Follower::new(
-            client,
-            session.clone(),
-            addresses.to_vec(),
-            outlet.clone(),
-            internal.clone(),
-        );
-        tasks.spawn(follower.run(wishes));
+        tasks.spawn(Follower::new(number, means.clone()).run(wishes));
         let (to_changes, changes) = mpsc::channel(ORDERS_MAX);
-        tasks.spawn(change_queue::run(
-            client.clone(),
-            session.clone(),
-            addresses.to_vec(),
-            outlet.clone(),
-            changes,
-        ));
+        tasks.spawn(change_queue::run(means.clone(), changes));
         Self {
-            name: stored.name.clone(),
-            session,
+            account: means.account.clone(),
+            number,
+            session: means.session.clone(),
             tasks,
             to_delivery,
             to_follower,
             to_changes,
-            client: client.clone(),
-            store: Arc::clone(store),
-            outlet: outlet.clone(),
+            means: means.clone(),
         }
     }
 
     /// Compares what was acknowledged with what the servers have.
     pub(super) fn check_ledger(&mut self, ids: Vec<MessageId>) {
-        let check = ledger_check::run(
-            self.client.clone(),
-            self.session.clone(),
-            Arc::clone(&self.store),
-            self.outlet.clone(),
-            ids,
-        );
-        self.tasks.spawn(check);
+        self.tasks.spawn(ledger_check::run(self.means.clone(), ids));
     }
 
     /// Ends all tasks, and waits until they have: nothing more is told by them.

@@ -3,10 +3,10 @@
 
 use sqlx::Connection;
 
-use crate::local_store::{LocalStore, StoreError, refusal, sent_copy};
+use crate::local_store::{AccountKey, LocalStore, StoreError, refusal, sent_copy};
 use crate::model::failure::Failure;
 use crate::model::message::{Outgoing, SentCopy};
-use crate::model::names::{Commit, MessageId, Name};
+use crate::model::names::{Commit, MessageId};
 use crate::model::time::Timestamp;
 
 impl LocalStore {
@@ -16,7 +16,11 @@ impl LocalStore {
     /// # Errors
     ///
     /// [`StoreError::Database`]; neither has happened then.
-    pub async fn enqueue(&mut self, account: &Name, message: &Outgoing) -> Result<(), StoreError> {
+    pub async fn enqueue(
+        &mut self,
+        account: &AccountKey,
+        message: &Outgoing,
+    ) -> Result<(), StoreError> {
         let mut change = self.connection.begin().await?;
         sqlx::query(
             "INSERT INTO outbox (id, request_id, account, recipient, body, written_at)
@@ -24,14 +28,14 @@ impl LocalStore {
         )
         .bind(&message.id.0.as_bytes()[..])
         .bind(&message.request_id.0.as_bytes()[..])
-        .bind(account.as_str())
+        .bind(account.text())
         .bind(message.recipient.as_str())
         .bind(&*message.body)
         .bind(message.written_at.0)
         .execute(&mut *change)
         .await?;
         sqlx::query("DELETE FROM drafts WHERE account = ? AND peer = ?")
-            .bind(account.as_str())
+            .bind(account.text())
             .bind(message.recipient.as_str())
             .execute(&mut *change)
             .await?;
@@ -100,7 +104,8 @@ impl LocalStore {
             "INSERT OR REPLACE INTO sent
                  (id, request_id, account, recipient, body, at, commit_index, commit_term)
              SELECT id, request_id, account, recipient, body, ?, ?, ?
-             FROM outbox WHERE id = ? AND recipient <> account",
+             FROM outbox
+             WHERE id = ? AND recipient <> substr(account, instr(account, ' ') + 1)",
         )
         .bind(at.0)
         .bind(number(commit.index.0))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{LocalStore, StoreError};
+use super::{AccountKey, LocalStore, StoreError};
 use crate::model::failure::Failure;
 use crate::model::message::Outgoing;
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
@@ -27,8 +27,15 @@ fn outgoing(number: u128, recipient: &str) -> Outgoing {
     }
 }
 
-fn alice() -> Name {
-    Name::new("alice")
+fn key(name: &str) -> AccountKey {
+    AccountKey {
+        cluster_id: "c1".to_owned(),
+        name: Name::new(name),
+    }
+}
+
+fn alice() -> AccountKey {
+    key("alice")
 }
 
 #[tokio::test]
@@ -42,7 +49,7 @@ async fn everything_is_there_again() {
     };
     store.save_preferences(&preferences).await.unwrap();
     store.save_addresses(&["a:1".to_owned()]).await.unwrap();
-    store.save_remembered(Some(&alice())).await.unwrap();
+    store.save_remembered(Some(&alice().name)).await.unwrap();
     let bob = Name::new("bob");
     store.save_draft(&alice(), &bob, "half a").await.unwrap();
     store
@@ -57,7 +64,7 @@ async fn everything_is_there_again() {
             .unwrap();
     }
     let other = outgoing(9, "alice");
-    store.enqueue(&Name::new("mallory"), &other).await.unwrap();
+    store.enqueue(&key("mallory"), &other).await.unwrap();
     store
         .refuse(MessageId(Uuid::from_u128(1)), &Failure::RecipientMissing)
         .await
@@ -76,7 +83,13 @@ async fn everything_is_there_again() {
     let settings = store.settings().await.unwrap();
     assert_eq!(settings.preferences, preferences);
     assert_eq!(settings.addresses, ["a:1"]);
-    assert_eq!(settings.remembered, Some(alice()));
+    assert_eq!(settings.remembered, Some(alice().name));
+    let elsewhere = AccountKey {
+        cluster_id: "c2".to_owned(),
+        ..alice()
+    };
+    let somebody_else = store.account(&elsewhere).await.unwrap();
+    assert!(somebody_else.outbox.is_empty() && somebody_else.drafts.is_empty());
     let account = store.account(&alice()).await.unwrap();
     let drafts: Vec<(&str, &str)> = account
         .drafts
@@ -100,7 +113,7 @@ async fn everything_is_there_again() {
     store.erase(&alice()).await.unwrap();
     let account = store.account(&alice()).await.unwrap();
     assert!(account.outbox.is_empty() && account.sent.is_empty() && account.drafts.is_empty());
-    let mallory = store.account(&Name::new("mallory")).await.unwrap();
+    let mallory = store.account(&key("mallory")).await.unwrap();
     assert_eq!(mallory.outbox, [other], "somebody else's stays");
 }
 

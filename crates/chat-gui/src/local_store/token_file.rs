@@ -19,6 +19,8 @@ pub struct KeptSession {
     pub username: String,
     /// What proves it.
     pub token: String,
+    /// The cluster that it was opened on.
+    pub cluster_id: String,
 }
 
 impl std::fmt::Debug for KeptSession {
@@ -109,6 +111,7 @@ mod tests {
         let session = KeptSession {
             username: "alice".to_owned(),
             token: "secret".to_owned(),
+            cluster_id: "c1".to_owned(),
         };
         let draft = folder.path().join("session.new");
         fs::write(&draft, "left behind").unwrap();

@@ -6,6 +6,9 @@ use crate::model::failure::Failure;
 use crate::model::names::{NodeId, Term};
 use crate::model::time::Moment;
 
+/// Interruptions that are shorter than this are not worth a banner that flickers.
+pub const BANNER_DELAY: Duration = Duration::from_millis(300);
+
 /// How it stands between this window and the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Connection {

@@ -1,17 +1,12 @@
 //! What views ask of the model: lists and sentences that are derived from it and stored nowhere.
 
-use std::time::Duration;
-
 use crate::model::Model;
 use crate::model::cluster::{Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole};
-use crate::model::connection::Connection;
+use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name, NodeId, Term};
 use crate::model::time::duration_words;
-
-/// Interruptions that are shorter than this are not worth a banner that flickers.
-const BANNER_DELAY: Duration = Duration::from_millis(300);
 
 impl Model {
     /// The list of conversations, the latest first.
@@ -125,10 +120,9 @@ impl Cluster {
         let up = self.nodes.iter().filter(|node| node.is_up());
         let reports = || up.clone().filter_map(|node| node.report.as_ref());
         let term = reports().map(|report| report.term).max()?;
-        let leader = reports()
+        reports()
             .find(|report| report.term == term && report.role == NodeRole::Leader)
-            .map(|report| (report.id, term));
-        leader
+            .map(|report| (report.id, term))
     }
 
     /// How the cluster is, in one sentence.

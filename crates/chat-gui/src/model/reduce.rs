@@ -80,6 +80,10 @@ struct LinkMemory {
     was_up: bool,
     /// Since when sending is not possible, as far as we know.
     blocked_since: Option<Moment>,
+    /// The attempt that is under way, and since when.
+    attempt: Option<(MessageId, Moment)>,
+    /// The last acknowledgement: by the leader of which term, and when.
+    acknowledged: Option<(Term, Moment)>,
     /// Why the first message that waits was delayed.
     delayed: Option<crate::model::failure::Failure>,
 }
@@ -89,9 +93,9 @@ struct LinkMemory {
 struct Observation {
     /// Who led when it was looked last; kept while nobody leads.
     leader: Option<(NodeId, Term)>,
-    /// The end of the longest log that was seen before a leader was elected: what is committed
-    /// behind it was appended by the new one.
-    log_end: LogIndex,
+    /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
+    /// an entry: once this is committed, something of the new term is.
+    log_end: Option<LogIndex>,
     /// The last term whose candidate was told.
     told_candidate: Term,
 }

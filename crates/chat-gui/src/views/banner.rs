@@ -53,6 +53,8 @@ pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
                         let said = ui.add(egui::Label::new(text).truncate());
                         ui.ctx().accesskit_node_builder(said.id, |node| {
                             node.set_role(Role::Status);
+                            // What a label says is its value; other roles are named.
+                            node.set_label(sentence.as_str());
                             node.set_live(Live::Polite);
                         });
                     });

@@ -72,6 +72,7 @@ fn health_ui(ui: &mut Ui, model: &Model) {
         let said = ui.label(sentence);
         ui.ctx().accesskit_node_builder(said.id, |node| {
             node.set_role(Role::Status);
+            node.set_label(health.sentence.as_str());
             node.set_live(Live::Polite);
         });
     });

@@ -6,14 +6,16 @@ use std::time::Duration;
 use crate::backend::event::Link;
 use crate::model::Model;
 use crate::model::cluster::NodeCard;
-use crate::model::connection::{Connection, Recovery};
+use crate::model::connection::{BANNER_DELAY, Connection, Recovery};
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
-use crate::model::names::Term;
+use crate::model::names::{MessageId, Term};
 use crate::model::time::Moment;
 
 /// How long the end of an interruption is told.
 const RECOVERY_TIME: Duration = Duration::from_secs(8);
+/// An attempt that took longer was no ordinary one: something was in its way.
+const SLOW: Duration = Duration::from_millis(500);
 /// Sentences that count time change this often.
 const SENTENCE_STEP: u64 = 1_000;
 
@@ -103,16 +105,33 @@ impl Model {
     }
 
     /// A message has just been acknowledged by the leader of this term.
-    pub(super) fn sending_works(&mut self, term: Term) {
-        self.memory.account.link.delayed = None;
-        self.failover_is_over(Some(term));
-        self.sending_is_possible();
+    pub(super) fn sending_works(&mut self, id: MessageId, term: Term) {
+        let now = self.now.moment;
+        let link = &mut self.memory.account.link;
+        link.delayed = None;
+        link.acknowledged = Some((term, now));
+        let begun = link
+            .attempt
+            .take()
+            .filter(|(attempted, _)| *attempted == id);
+        let slow = begun.filter(|(_, begun)| now.since(*begun) > SLOW);
+        let begun = slow.map(|(_, begun)| begun);
+        let lost_at = self.failover_is_over(Some(term));
+        self.recovered(begun, lost_at);
     }
 
     fn sending_is_possible(&mut self) {
-        self.failover_is_over(None);
+        let lost_at = self.failover_is_over(None);
+        self.recovered(None, lost_at);
+    }
+
+    /// Tells of an interruption, if one is known to have ended now: by what was told of the link,
+    /// by an attempt that took too long, or by a fail-over.
+    fn recovered(&mut self, attempt: Option<Moment>, lost_at: Option<Moment>) {
         let now = self.now.moment;
-        let Some(since) = self.memory.account.link.blocked_since.take() else {
+        let blocked_since = self.memory.account.link.blocked_since.take();
+        let signs = [blocked_since, lost_at, attempt];
+        let Some(since) = signs.into_iter().flatten().min() else {
             return;
         };
         let waiting = self.outbox.iter().filter(|line| line.waiting).count();
@@ -141,8 +160,10 @@ impl Model {
             Connection::Connecting { .. }
             | Connection::Reconnecting { .. }
             | Connection::Offline { .. } => {
-                let now = self.now.moment.0;
-                Some(Moment(now - now % SENTENCE_STEP + SENTENCE_STEP))
+                let now = self.now.moment;
+                let shown = self.connection_since().plus(BANNER_DELAY);
+                let next_step = Moment(now.0 - now.0 % SENTENCE_STEP + SENTENCE_STEP);
+                Some(if now < shown { shown } else { next_step })
             }
         };
         [recovery, counting].into_iter().flatten().min()

@@ -52,12 +52,10 @@ impl Model {
                 password,
                 repeated,
             } => self.begin_sign_up(&name, password, &repeated, commands),
-            UserAction::SignOut => {
-                if self.begin_account_step(AccountStep::SigningOut) {
-                    self.delete_now(None, commands);
-                    self.save_all_drafts(commands);
-                    commands.push(Command::SignOut);
-                }
+            UserAction::SignOut if self.begin_account_step(AccountStep::SigningOut) => {
+                self.delete_now(None, commands);
+                self.save_all_drafts(commands);
+                commands.push(Command::SignOut);
             }
             UserAction::DeleteAccount { typed_name } => {
                 let name = self.account.as_ref().map(|account| account.name.clone());

@@ -129,7 +129,7 @@ impl Model {
                 online_at: None,
             });
             self.cluster.failovers.truncate(FAILOVERS_MAX);
-            self.memory.observation.log_end = self.longest_log();
+            self.memory.observation.log_end = None;
         }
         self.notice_candidates();
         if let Some((node, term)) = leader
@@ -138,24 +138,34 @@ impl Model {
             self.memory.observation.leader = leader;
             self.tell_feed(FeedEvent::Elected(node, term), Some(TickKind::Elected));
         }
-        let log_end = self.memory.observation.log_end;
-        let committed = self.reports().map(|report| report.commit_index).max();
-        if let Some(failover) = self.current_failover()
-            && let Some(leader) = leader
-        {
-            failover.candidate_at.get_or_insert(now);
-            failover.elected_at.get_or_insert(now);
-            failover.new_leader.get_or_insert(leader);
-            if committed > Some(log_end) {
-                failover.first_commit_at.get_or_insert(now);
-            }
-        } else if self.current_failover().is_some() {
-            // Whatever a follower still took in from the old leader is not the new one's.
-            self.memory.observation.log_end = log_end.max(self.longest_log());
+        if let Some(leader) = leader {
+            self.follow_new_leader(leader);
         }
         // Nobody is signed in: there is nothing to wait for but the servers.
         if self.account.is_none() && leader.is_some() {
             self.failover_is_over(None);
+        }
+    }
+
+    fn follow_new_leader(&mut self, leader: (NodeId, Term)) {
+        let now = self.now.moment;
+        let mut reports = self.reports();
+        let leading = reports.find(|report| report.id == leader.0);
+        let ends = leading.map(|report| (report.last_index, report.commit_index));
+        drop(reports);
+        let log_end = self.memory.observation.log_end;
+        let Some(failover) = self.current_failover() else {
+            return;
+        };
+        failover.candidate_at.get_or_insert(now);
+        failover.elected_at.get_or_insert(now);
+        let is_same = failover.new_leader.replace(leader) == Some(leader);
+        if let Some((last_index, commit_index)) = ends {
+            let log_end = log_end.filter(|_| is_same).unwrap_or(last_index);
+            if commit_index >= log_end {
+                failover.first_commit_at.get_or_insert(now);
+            }
+            self.memory.observation.log_end = Some(log_end);
         }
     }
 
@@ -242,23 +252,38 @@ impl Model {
     }
 
     /// This window can send again: by a message that the leader of `term` acknowledged, or as far
-    /// as one can tell without one.
-    pub(super) fn failover_is_over(&mut self, term: Option<Term>) {
+    /// as one can tell without one. If a fail-over is over by that and nobody was told so yet: when
+    /// it began.
+    pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
         let now = self.now.moment;
-        let Some(failover) = self.current_failover() else {
-            return;
-        };
+        let acknowledged = self.memory.account.link.acknowledged;
+        let recovered_at = self.recovery.map(|recovery| recovery.at);
+        let failover = self.current_failover()?;
+        // The nodes may be asked only after a message has gone through already.
+        let proof = acknowledged
+            .filter(|(term, at)| *term > failover.old_term && *at >= failover.lost_at)
+            .map(|(_, at)| at);
         let is_over = match term {
             // What the old leader had acknowledged may come late.
             Some(term) => term > failover.old_term || failover.elected_at.is_some(),
             None => failover.first_commit_at.is_some() || failover.same_leader(),
         };
-        if is_over {
-            failover.candidate_at.get_or_insert(now);
-            failover.elected_at.get_or_insert(now);
-            failover.first_commit_at.get_or_insert(now);
-            failover.online_at = Some(now);
+        if !is_over && proof.is_none() {
+            return None;
         }
+        let online = proof.unwrap_or(now);
+        for stage in [
+            &mut failover.candidate_at,
+            &mut failover.elected_at,
+            &mut failover.first_commit_at,
+        ] {
+            *stage = Some(stage.map_or(online, |at| at.min(online)));
+        }
+        failover.online_at = Some(online);
+        let lost_at = failover.lost_at;
+        recovered_at
+            .is_none_or(|at| at < lost_at)
+            .then_some(lost_at)
     }
 
     fn reports(&self) -> impl Iterator<Item = &NodeStatus> {
@@ -269,11 +294,6 @@ impl Model {
     fn highest_term(&self) -> Term {
         let terms = self.reports().map(|report| report.term);
         terms.max().unwrap_or_default()
-    }
-
-    fn longest_log(&self) -> LogIndex {
-        let ends = self.reports().map(|report| report.last_index);
-        ends.max().unwrap_or_default()
     }
 }
 

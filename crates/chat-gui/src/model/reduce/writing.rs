@@ -173,6 +173,7 @@ impl Model {
     }
 
     pub(super) fn send_started(&mut self, id: MessageId, attempt: u32) {
+        self.memory.account.link.attempt = Some((id, self.now.moment));
         self.change_pending(id, |pending| {
             pending.attempts = attempt;
             pending.trying = true;
@@ -221,7 +222,7 @@ impl Model {
         };
         self.put(vec![message]);
         self.memory.account.audit.acknowledge(id, commit);
-        self.sending_works(commit.term);
+        self.sending_works(id, commit.term);
     }
 
     pub(super) fn send_refused(&mut self, id: MessageId, why: Failure) {

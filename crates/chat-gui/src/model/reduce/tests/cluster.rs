@@ -15,7 +15,7 @@ use crate::model::failover::Stage;
 use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
 
-/// `1L5@100`: node 1 leads in term 5 and has committed 100. `F` follows, `C` stands, `-` is silent.
+/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F` follows, `C` stands, `-` is silent.
 fn status(pictures: &[&str]) -> BackendEvent {
     let nodes = pictures.iter().map(|picture| {
         let (id, rest) = picture.split_at(1);
@@ -24,8 +24,9 @@ fn status(pictures: &[&str]) -> BackendEvent {
             Err("connection refused".to_owned())
         } else {
             let (role, rest) = rest.split_at(1);
-            let (term, index) = rest.split_once('@').unwrap();
-            let index = LogIndex(index.parse().unwrap());
+            let (term, ends) = rest.split_once('@').unwrap();
+            let (last, committed) = ends.split_once('/').unwrap_or((ends, ends));
+            let index = LogIndex(committed.parse().unwrap());
             Ok(NodeStatus {
                 id: NodeId(id),
                 role: match role {
@@ -35,7 +36,7 @@ fn status(pictures: &[&str]) -> BackendEvent {
                 },
                 term: Term(term.parse().unwrap()),
                 leader: None,
-                last_index: index,
+                last_index: LogIndex(last.parse().unwrap()),
                 commit_index: index,
                 applied_index: index,
                 followers: BTreeMap::new(),
@@ -85,7 +86,7 @@ fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
     assert!(sentence.contains("no leader"), "{sentence}");
     window.tell(status(&["1-", "2C6@101", "3F5@100"]));
     window.wait(100);
-    window.tell(status(&["1-", "2L6@101", "3F6@100"]));
+    window.tell(status(&["1-", "2L6@101/100", "3F6@100"]));
     assert!(!window.model.cluster.failovers[0].is_over());
     window.wait(30);
     window.tell(BackendEvent::SendAcknowledged {
@@ -145,7 +146,7 @@ fn without_a_message_the_first_commit_ends_a_fail_over() {
     window.wait(1_000);
     window.tell(status(&["1-", "2F5@100", "3F5@102"]));
     window.wait(200);
-    window.tell(status(&["1-", "2L6@102", "3F6@102"]));
+    window.tell(status(&["1-", "2L6@103/102", "3F6@102"]));
     assert!(
         !window.model.cluster.failovers[0].is_over(),
         "nothing new is committed"
@@ -161,6 +162,50 @@ fn without_a_message_the_first_commit_ends_a_fail_over() {
     window.tell(status(&["1F6@103", "2L6@103", "3F6@103"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
     assert_eq!(window.model.cluster.failovers.len(), 1);
+}
+
+#[test]
+fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    let message = window.send("hello");
+    window.tell(BackendEvent::SendStarted {
+        id: message,
+        attempt: 1,
+    });
+    window.wait(700);
+    let acknowledged = Commit {
+        index: LogIndex(103),
+        term: Term(6),
+    };
+    window.tell(BackendEvent::SendAcknowledged {
+        id: message,
+        at: wall(1_700),
+        commit: acknowledged,
+    });
+    let recovery = window.model.recovery.unwrap();
+    assert_eq!(recovery.lasted, Duration::from_millis(700));
+    window.wait(40);
+    window.tell(BackendEvent::Status {
+        nodes: match status(&["1-", "2L6@103", "3F6@103"]) {
+            BackendEvent::Status { nodes, .. } => nodes,
+            other => panic!("{other:?}"),
+        },
+        since_previous: Some(Duration::from_millis(900)),
+    });
+    let failover = window.model.cluster.failovers[0];
+    assert_eq!(failover.duration(), Some(Duration::from_millis(860)));
+    assert_eq!(window.model.recovery, Some(recovery), "told once");
+}
+
+#[test]
+fn a_fail_over_between_two_looks_is_over_when_nothing_is_left_to_commit() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    window.tell(status(&["1-", "2L6@101", "3F6@100"]));
+    assert!(window.model.cluster.failovers[0].is_over());
 }
 
 #[test]
