@@ -109,6 +109,12 @@ impl MessageList {
         self.geometry.is_at_bottom()
     }
 
+    /// How far below the window's top a row begins, in points; `None` if there is no such row.
+    pub fn place_of(&mut self, id: RowId) -> Option<f64> {
+        let row = self.geometry.find(id)?;
+        Some(self.geometry.top_of(row) - self.geometry.offset())
+    }
+
     /// Shows the rows over all space that is left in `ui`. `name` is for screen readers.
     pub fn show(&mut self, ui: &mut Ui, name: &str, rows: &mut impl Rows) -> Shown {
         let place = ui.available_rect_before_wrap();

@@ -90,9 +90,7 @@ fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
     assert_eq!(composer_text(&harness), "");
     let field = harness.get_by_label("Message to Benjamin");
     assert!(field.is_focused(), "one can go on writing");
-    assert!(
-        message(&harness, "You, 14:50: first").is_some()
-    );
+    assert!(message(&harness, "You, 14:50: first").is_some());
 }
 
 #[test]

@@ -41,7 +41,11 @@ fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut
             ui.spacing_mut().item_spacing.y = 1.0;
             let line = ui.text_style_height(&egui::TextStyle::Body);
             let below = ui.text_style_height(&egui::TextStyle::Small) + 1.0;
-            let text = if explanation.is_empty() { line } else { line + below };
+            let text = if explanation.is_empty() {
+                line
+            } else {
+                line + below
+            };
             ui.add_space(((height - text) / 2.0).max(0.0));
             ui.label(label);
             if !explanation.is_empty() {

@@ -296,7 +296,10 @@ impl<'a> TimelineRows<'a> {
         }
         let place = Rect::from_min_max(
             egui::pos2(row.left() + GUTTER, rect.bottom()),
-            egui::pos2(row.right() - RIGHT_EDGE, rect.bottom() + bubble::below_height(message)),
+            egui::pos2(
+                row.right() - RIGHT_EDGE,
+                rect.bottom() + bubble::below_height(message),
+            ),
         );
         let layout = Layout::right_to_left(egui::Align::Center);
         let mut ui = ui.new_child(UiBuilder::new().max_rect(place).layout(layout));
