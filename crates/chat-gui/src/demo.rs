@@ -32,6 +32,8 @@ pub struct DemoPage {
     /// What it is asked for by.
     pub name: &'static str,
     build: fn() -> Stage,
+    /// What has been typed where only the views know it.
+    typed: fn(&mut ViewState),
 }
 
 /// What the demo was asked for, on the command line.
@@ -82,6 +84,27 @@ fn names() -> Vec<&'static str> {
 }
 
 impl DemoPage {
+    /// A page on which nothing has been typed.
+    const fn new(name: &'static str, build: fn() -> Stage) -> Self {
+        Self {
+            name,
+            build,
+            typed: |_| {},
+        }
+    }
+
+    /// The same with something typed.
+    const fn typed(self, typed: fn(&mut ViewState)) -> Self {
+        Self { typed, ..self }
+    }
+
+    /// What the views keep when the page is opened.
+    pub fn state(&self) -> ViewState {
+        let mut state = ViewState::default();
+        (self.typed)(&mut state);
+        state
+    }
+
     /// What it shows, in the given colours.
     pub fn model(&self, theme: ThemeChoice) -> Model {
         let mut stage = (self.build)();
@@ -125,7 +148,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
     let wants_picture = options.screenshot.is_some();
     let app = DemoApp {
         stage,
-        state: ViewState::default(),
+        state: page.state(),
         screenshot: options.screenshot,
         frames: 0,
         taken: Arc::clone(&taken),
@@ -151,6 +174,18 @@ struct DemoApp {
 }
 
 impl eframe::App for DemoApp {
+    fn raw_input_hook(&mut self, _context: &egui::Context, input: &mut egui::RawInput) {
+        if self.screenshot.is_some() {
+            // Where the pointer happens to be must not be seen in a picture.
+            input.events.retain(|event| {
+                !matches!(
+                    event,
+                    egui::Event::PointerMoved(_) | egui::Event::MouseMoved(_)
+                )
+            });
+        }
+    }
+
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         for action in window_ui(ui, &self.stage.model, &mut self.state) {
             if action == UserAction::Quit {

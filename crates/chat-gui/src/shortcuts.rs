@@ -155,7 +155,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::Num1,
         Deed::Nth(0),
         Part::Conversations,
-        "First conversation, and so on to 9",
+        "First conversation, up to 9",
     ),
     key(CONTROL, Key::Num2, Deed::Nth(1), Part::Conversations, ""),
     key(CONTROL, Key::Num3, Deed::Nth(2), Part::Conversations, ""),
@@ -289,7 +289,7 @@ pub const OF_CONTROLS: &[(Part, &str, &str)] = &[
     (Part::Messages, "Enter", "Details of the message"),
     (Part::Messages, "Delete", "Delete, with Undo"),
     (Part::Messages, "Ctrl+C", "Copy"),
-    (Part::Window, "Tab, Shift+Tab", "From control to control"),
+    (Part::Window, "Tab", "From control to control"),
 ];
 
 /// Takes the keys out of the input that are for the window as a whole.

@@ -45,6 +45,9 @@ pub mod radius {
 /// The height of buttons and one-line inputs, so that they line up.
 pub const CONTROL_HEIGHT: f32 = 34.0;
 
+/// The height of a row that has only text in it.
+const ROW_HEIGHT: f32 = 18.0;
+
 /// The width of the ring around what has the keyboard.
 pub const FOCUS_RING: f32 = 2.0;
 
@@ -140,7 +143,8 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
     let spacing = &mut style.spacing;
     spacing.item_spacing = Vec2::new(space::SMALL, space::SMALL);
     spacing.button_padding = Vec2::new(space::MEDIUM, 6.0);
-    spacing.interact_size = Vec2::new(40.0, CONTROL_HEIGHT);
+    // Rows of text are as high as text; controls say themselves that they are higher.
+    spacing.interact_size = Vec2::new(40.0, ROW_HEIGHT);
     spacing.window_margin = Margin::same(20);
     spacing.menu_margin = Margin::same(6);
     spacing.icon_width = 18.0;
@@ -150,6 +154,8 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
     spacing.scroll = ScrollStyle {
         bar_width: 8.0,
         floating_width: 4.0,
+        dormant_handle_opacity: 0.35,
+        active_handle_opacity: 0.5,
         ..ScrollStyle::floating()
     };
     style.interaction.tooltip_delay = 0.4;

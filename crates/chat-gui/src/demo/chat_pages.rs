@@ -16,114 +16,35 @@ use crate::model::search::SearchScope;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
-    DemoPage {
-        name: "chat",
-        build: chat,
-    },
-    DemoPage {
-        name: "chat-none-open",
-        build: none_open,
-    },
-    DemoPage {
-        name: "chat-newcomer",
-        build: newcomer,
-    },
-    DemoPage {
-        name: "chat-first-message",
-        build: first_message,
-    },
-    DemoPage {
-        name: "chat-pending",
-        build: pending,
-    },
-    DemoPage {
-        name: "chat-offline",
-        build: offline,
-    },
-    DemoPage {
-        name: "chat-recovered",
-        build: recovered,
-    },
-    DemoPage {
-        name: "chat-not-sent",
-        build: not_sent,
-    },
-    DemoPage {
-        name: "chat-long-text",
-        build: long_text,
-    },
-    DemoPage {
-        name: "chat-scrolled",
-        build: scrolled,
-    },
-    DemoPage {
-        name: "chat-search",
-        build: search,
-    },
-    DemoPage {
-        name: "chat-search-all",
-        build: search_all,
-    },
-    DemoPage {
-        name: "chat-selection",
-        build: selection,
-    },
-    DemoPage {
-        name: "chat-undo",
-        build: undo,
-    },
-    DemoPage {
-        name: "chat-error",
-        build: error,
-    },
-    DemoPage {
-        name: "chat-details",
-        build: details,
-    },
-    DemoPage {
-        name: "chat-details-pending",
-        build: details_pending,
-    },
-    DemoPage {
-        name: "inbox",
-        build: inbox,
-    },
-    DemoPage {
-        name: "inbox-selection",
-        build: inbox_selection,
-    },
-    DemoPage {
-        name: "inbox-empty",
-        build: inbox_empty,
-    },
-    DemoPage {
-        name: "people",
-        build: people,
-    },
-    DemoPage {
-        name: "people-found",
-        build: people_found,
-    },
-    DemoPage {
-        name: "people-nobody",
-        build: people_nobody,
-    },
-    DemoPage {
-        name: "settings",
-        build: settings,
-    },
-    DemoPage {
-        name: "delete-account",
-        build: delete_account,
-    },
-    DemoPage {
-        name: "change-password",
-        build: change_password,
-    },
-    DemoPage {
-        name: "shortcuts",
-        build: shortcuts,
-    },
+    DemoPage::new("chat", chat),
+    DemoPage::new("chat-none-open", none_open),
+    DemoPage::new("chat-newcomer", newcomer),
+    DemoPage::new("chat-first-message", first_message),
+    DemoPage::new("chat-pending", pending),
+    DemoPage::new("chat-offline", offline),
+    DemoPage::new("chat-recovered", recovered),
+    DemoPage::new("chat-not-sent", not_sent),
+    DemoPage::new("chat-long-text", long_text),
+    DemoPage::new("chat-scrolled", scrolled),
+    DemoPage::new("chat-search", search),
+    DemoPage::new("chat-search-all", search_all),
+    DemoPage::new("chat-selection", selection),
+    DemoPage::new("chat-undo", undo),
+    DemoPage::new("chat-error", error),
+    DemoPage::new("chat-details", details),
+    DemoPage::new("chat-details-pending", details_pending),
+    DemoPage::new("inbox", inbox),
+    DemoPage::new("inbox-selection", inbox_selection),
+    DemoPage::new("inbox-empty", inbox_empty),
+    DemoPage::new("people", people),
+    DemoPage::new("people-found", people_found)
+        .typed(|state| "*".clone_into(&mut state.people_text)),
+    DemoPage::new("people-nobody", people_nobody)
+        .typed(|state| "zz*".clone_into(&mut state.people_text)),
+    DemoPage::new("settings", settings),
+    DemoPage::new("delete-account", delete_account),
+    DemoPage::new("change-password", change_password),
+    DemoPage::new("shortcuts", shortcuts),
 ];
 
 fn benjamin() -> Name {
@@ -266,7 +187,10 @@ fn scrolled() -> Stage {
     let middle = stage
         .model
         .open_conversation()
-        .and_then(|open| open.messages.get(120))
+        .and_then(|open| {
+            let mut messages = open.messages.iter();
+            messages.find(|message| message.body.starts_with("Line 120 "))
+        })
         .map(|message| message.id);
     if let Some(id) = middle {
         stage.model.scroll.number += 1;

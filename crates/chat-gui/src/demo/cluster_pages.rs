@@ -14,30 +14,12 @@ use crate::model::names::{Name, NodeId};
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
-    DemoPage {
-        name: "cluster",
-        build: quiet,
-    },
-    DemoPage {
-        name: "cluster-failover",
-        build: failover,
-    },
-    DemoPage {
-        name: "cluster-recovered",
-        build: recovered,
-    },
-    DemoPage {
-        name: "cluster-remote",
-        build: remote,
-    },
-    DemoPage {
-        name: "cluster-not-asked",
-        build: not_asked,
-    },
-    DemoPage {
-        name: "cluster-kill",
-        build: kill,
-    },
+    DemoPage::new("cluster", quiet),
+    DemoPage::new("cluster-failover", failover),
+    DemoPage::new("cluster-recovered", recovered),
+    DemoPage::new("cluster-remote", remote),
+    DemoPage::new("cluster-not-asked", not_asked),
+    DemoPage::new("cluster-kill", kill),
 ];
 
 /// How often the servers are asked in the story, in milliseconds.
@@ -60,7 +42,7 @@ fn pass(stage: &mut Stage, milliseconds: u64) {
 }
 
 fn lose_leader(stage: &mut Stage) {
-    let Some((leader, _)) = stage.leader else {
+    let Some((leader, term)) = stage.leader else {
         return;
     };
     let deed = ChaosDeed::Kill(NodeId(leader));
@@ -71,34 +53,45 @@ fn lose_leader(stage: &mut Stage) {
     });
     stage.up[usize::try_from(leader - 1).unwrap_or(0)] = false;
     stage.leader = None;
+    stage.last_term = term;
     stage.wait(70);
     stage.tell(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
     stage.poll(180);
 }
 
-fn elect(stage: &mut Stage, leader: u64, term: u64, after: u64) {
+/// The next node stands for election.
+fn stand(stage: &mut Stage, candidate: u64, after: u64) {
     stage.wait(after);
-    stage.leader = Some((leader, term));
+    stage.candidate = Some((candidate, stage.last_term + 1));
     stage.poll(after);
-    stage.wait(60);
+}
+
+/// It wins, commits its first entry, and messages can be sent again.
+fn win(stage: &mut Stage, after: u64) {
+    stage.wait(after);
+    stage.leader = stage.candidate.take();
+    stage.poll(after);
+    stage.wait(40);
     stage.index += 3;
-    stage.poll(60);
+    stage.poll(40);
+    stage.wait(30);
     stage.link_up();
-    stage.wait(20);
     stage.index += 1;
-    stage.poll(20);
+    stage.poll(30);
 }
 
 fn quiet() -> Stage {
     let mut stage = begin();
     lose_leader(&mut stage);
-    elect(&mut stage, 2, 8, 310);
+    stand(&mut stage, 2, 190);
+    win(&mut stage, 70);
     pass(&mut stage, 24_000);
     stage.restarted(0);
     stage.poll(POLL);
     pass(&mut stage, 140_000);
     lose_leader(&mut stage);
-    elect(&mut stage, 3, 9, 420);
+    stand(&mut stage, 3, 260);
+    win(&mut stage, 90);
     pass(&mut stage, 31_000);
     stage.restarted(1);
     stage.poll(POLL);
@@ -127,15 +120,14 @@ fn failover() -> Stage {
         peer: Name::new("Benjamin"),
         text: "Written while nobody leads".to_owned(),
     });
-    stage.wait(260);
-    stage.poll(260);
-    stage.wait(240);
+    stand(&mut stage, 1, 220);
+    stage.wait(60);
     stage
 }
 
 fn recovered() -> Stage {
     let mut stage = failover();
-    elect(&mut stage, 1, 10, 60);
+    win(&mut stage, 30);
     stage.wait(700);
     stage.poll(700);
     stage

@@ -65,12 +65,7 @@ const LINES: &[Line] = &[
         12.0,
         "By the way, the talk is on Thursday. Could you bring the three small boards? Then we can cut a cable on stage.",
     ),
-    (
-        "Benjamin",
-        false,
-        11.0,
-        "And the long power strip, please 😊",
-    ),
+    ("Benjamin", false, 11.0, "And the long power strip, please."),
     (
         "Charlotte",
         true,

@@ -9,46 +9,31 @@ use crate::intention::UserAction;
 use crate::model::failure::Failure;
 use crate::model::names::Password;
 use crate::model::sign_in::LocalCluster;
+use crate::views::ViewState;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
-    DemoPage {
-        name: "first-run",
-        build: Stage::new,
-    },
-    DemoPage {
-        name: "first-run-alone",
-        build: alone,
-    },
-    DemoPage {
-        name: "first-run-stopped",
-        build: stopped,
-    },
-    DemoPage {
-        name: "first-run-failed",
-        build: no_server,
-    },
-    DemoPage {
-        name: "sign-in",
-        build: Stage::with_servers,
-    },
-    DemoPage {
-        name: "sign-in-failed",
-        build: wrong_password,
-    },
-    DemoPage {
-        name: "sign-in-busy",
-        build: signing_in,
-    },
-    DemoPage {
-        name: "sign-up-taken",
-        build: name_taken,
-    },
-    DemoPage {
-        name: "sign-in-other-version",
-        build: other_version,
-    },
+    DemoPage::new("first-run", Stage::new),
+    DemoPage::new("first-run-alone", alone),
+    DemoPage::new("first-run-stopped", stopped),
+    DemoPage::new("first-run-failed", no_server),
+    DemoPage::new("sign-in", Stage::with_servers).typed(sign_in_form),
+    DemoPage::new("sign-in-failed", wrong_password).typed(sign_in_form),
+    DemoPage::new("sign-in-busy", signing_in).typed(sign_in_form),
+    DemoPage::new("sign-up-taken", name_taken).typed(sign_up_form),
+    DemoPage::new("sign-in-other-version", other_version).typed(sign_in_form),
 ];
+
+fn sign_in_form(state: &mut ViewState) {
+    "Alice".clone_into(&mut state.sign_in.name);
+    "correct horse".clone_into(&mut state.sign_in.password);
+}
+
+fn sign_up_form(state: &mut ViewState) {
+    sign_in_form(state);
+    state.sign_in.creating = true;
+    "correct horse".clone_into(&mut state.sign_in.repeated);
+}
 
 fn alone() -> Stage {
     let mut stage = Stage::new();

@@ -35,8 +35,12 @@ pub(super) struct Stage {
     pub(super) index: u64,
     /// The made-up leader and its term.
     pub(super) leader: Option<(u64, u64)>,
+    /// Who stands for election, and in which term.
+    pub(super) candidate: Option<(u64, u64)>,
     /// Which of the three servers answer.
     pub(super) up: [bool; 3],
+    /// The last leader's term.
+    pub(super) last_term: u64,
     /// How long they have been running at the start, in seconds.
     started: [u64; 3],
 }
@@ -53,7 +57,9 @@ impl Stage {
             milliseconds: 0,
             index: 1_180,
             leader: Some((1, 7)),
+            candidate: None,
             up: [true; 3],
+            last_term: 7,
             started: [15_200, 15_200, 15_199],
         };
         stage.tell(BackendEvent::Started(Started::default()));
@@ -206,8 +212,11 @@ impl Stage {
                 (NodeRole::Leader, term, Some(NodeId(leader)))
             }
             Some((leader, term)) => (NodeRole::Follower, term, Some(NodeId(leader))),
-            None if node == 2 => (NodeRole::Candidate, 8, None),
-            None => (NodeRole::Follower, 7, None),
+            None => match self.candidate {
+                Some((candidate, term)) if candidate == node => (NodeRole::Candidate, term, None),
+                Some((_, term)) => (NodeRole::Follower, term.saturating_sub(1), None),
+                None => (NodeRole::Follower, self.last_term, None),
+            },
         };
         let followers = (1..=3)
             .filter(|other| role == NodeRole::Leader && *other != node)

@@ -10,8 +10,11 @@ use crate::intention::UserAction;
 use crate::model::Model;
 use crate::model::connection::Connection;
 use crate::theme::palette;
-use crate::views::control::button;
+use crate::views::control::row_of;
 use crate::views::icon::Icon;
+
+/// The height of the button in the banner, which is lower than others: the line is quiet.
+const BUTTON_HEIGHT: f32 = 24.0;
 
 /// The banner, if there is something to say.
 pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
@@ -36,13 +39,12 @@ pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         .show_separator_line(false)
         .frame(frame)
         .show(ui, |ui| {
-            ui.horizontal(|ui| {
+            row_of(ui, BUTTON_HEIGHT, |ui| {
                 icon.show(ui, 16.0, front);
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| {
-                    ui.spacing_mut().interact_size.y = 26.0;
-                    ui.spacing_mut().button_padding.y = 2.0;
-                    if waiting && button(ui, "Try now").clicked() {
+                    ui.spacing_mut().button_padding.y = 3.0;
+                    if waiting && ui.button("Try now").clicked() {
                         actions.push(UserAction::TryNow);
                     }
                     let layout = egui::Layout::left_to_right(egui::Align::Center);

@@ -274,7 +274,8 @@ fn gap(series: Series) -> f32 {
     }
 }
 
-fn below_height(message: &Message) -> f32 {
+/// How high what is drawn below the bubble is.
+pub fn below_height(message: &Message) -> f32 {
     match below(message) {
         Below::Nothing => 0.0,
         Below::Delay => DELAY_HEIGHT,

@@ -31,15 +31,14 @@ pub fn cluster_ui(
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
-    page_header(ui, "Cluster", "", |_| {});
+    page_header(ui, "Cluster", "", |ui| {
+        chaos::chaos_bar_ui(ui, model, actions)
+    });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - space::MEDIUM);
         ui.spacing_mut().item_spacing.y = space::MEDIUM;
         health_ui(ui, model);
         node_card::node_cards_ui(ui, model, actions);
-        if model.cluster.chaos.is_some() {
-            chaos::chaos_bar_ui(ui, model, actions);
-        }
         card(ui, |ui| tape::tape_ui(ui, model, state));
         if ui.available_width() >= TWO_COLUMNS_FROM {
             ui.columns_const(|[left, right]: &mut [Ui; 2]| {

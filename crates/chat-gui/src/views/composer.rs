@@ -85,6 +85,8 @@ fn edit_ui(
             ScrollArea::vertical()
                 .id_salt("composer lines")
                 .max_height(line * LINES_MAX)
+                // The panel is as high as the field was; the field must not look to the panel.
+                .min_scrolled_height(line * LINES_MAX)
                 .show(ui, |ui| {
                     let edit = TextEdit::multiline(&mut composer.text)
                         .id(id)

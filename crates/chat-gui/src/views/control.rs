@@ -46,7 +46,7 @@ fn filled_button(
     let button = Button::new(text)
         .fill(fill)
         .stroke(Stroke::NONE)
-        .min_size(Vec2::new(96.0, CONTROL_HEIGHT));
+        .min_size(Vec2::new(0.0, CONTROL_HEIGHT));
     // Not `add_enabled`: fading would take the text below the contrast that it needs.
     let response = ui.scope(|ui| {
         if !enabled {
@@ -123,6 +123,39 @@ pub fn focus_ring(ui: &Ui, response: &Response, corner: u8) {
             StrokeKind::Outside,
         );
     }
+}
+
+/// Things beside one another, all in the middle of a row that is as high as a control.
+pub fn row<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    row_of(ui, CONTROL_HEIGHT, contents)
+}
+
+/// The same in a row of another height. egui puts what comes first where it would be in the
+/// middle of the least height, and does not move it when something higher follows.
+pub fn row_of<R>(ui: &mut Ui, height: f32, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope(|ui| {
+        let text = std::mem::replace(&mut ui.spacing_mut().interact_size.y, height);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = text;
+            contents(ui)
+        })
+        .inner
+    })
+    .inner
+}
+
+/// Text in which what stands between backquotes is to be typed, and looks so.
+pub fn with_code(ui: &Ui, text: &str, style: &TextStyle, colour: Color32) -> LayoutJob {
+    let mut job = LayoutJob::default();
+    let font = style.resolve(ui.style());
+    let mut code = TextStyle::Monospace.resolve(ui.style());
+    code.size = code.size.min(font.size);
+    for (place, part) in text.split('`').enumerate() {
+        let font = if place % 2 == 1 { &code } else { &font };
+        let format = egui::TextFormat::simple(font.clone(), colour);
+        job.append(part, 0.0, format);
+    }
+    job
 }
 
 /// A surface that lies on the page.
@@ -210,7 +243,8 @@ pub fn message_box(ui: &mut Ui, tone: Tone, sentence: &str, next_step: &str) {
                         ui.spacing_mut().item_spacing.y = 2.0;
                         ui.label(RichText::new(sentence).text_style(theme::strong()));
                         if !next_step.is_empty() {
-                            ui.label(next_step);
+                            let text = with_code(ui, next_step, &TextStyle::Body, colours.text);
+                            ui.label(text);
                         }
                     });
                 });
@@ -238,6 +272,7 @@ impl Field<'_> {
             let edit = TextEdit::singleline(text)
                 .hint_text(self.hint.to_owned())
                 .password(self.secret)
+                .min_size(Vec2::new(0.0, CONTROL_HEIGHT))
                 .vertical_align_middle()
                 .desired_width(f32::INFINITY);
             ui.add(edit).labelled_by(label.id)
@@ -271,6 +306,7 @@ pub fn search_field(ui: &mut Ui, name: &str, text: &mut String, width: f32) -> R
             top: 6,
             bottom: 6,
         })
+        .min_size(Vec2::new(0.0, CONTROL_HEIGHT))
         .desired_width(width);
     let response = ui.add(edit);
     let place = Rect::from_min_size(
@@ -393,6 +429,7 @@ pub fn empty_state(ui: &mut Ui, icon: Icon, title: &str, text: &str, offer: Opti
 /// The title of a page with one sentence below it, and `right` at the right end of the row.
 pub fn page_header(ui: &mut Ui, title: &str, sentence: &str, right: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
+        ui.set_min_height(CONTROL_HEIGHT);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             heading(ui, title, TextStyle::Heading);

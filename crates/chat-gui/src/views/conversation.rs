@@ -9,6 +9,7 @@ use crate::message_list::{RowKeyPress, Shown};
 use crate::model::Model;
 use crate::model::conversation::Conversation;
 use crate::model::names::{MessageId, Name};
+use crate::model::search::SearchScope;
 use crate::theme::{self, palette, space};
 use crate::views::composer::composer_ui;
 use crate::views::control::{self, avatar, button, danger_button, icon_button, one_line};
@@ -48,7 +49,11 @@ pub fn conversation_ui(
                 selection_ui(ui, model, actions);
             }
         });
-    if model.message_search.is_some() {
+    let searching_here = model
+        .message_search
+        .as_ref()
+        .is_some_and(|search| search.scope != SearchScope::Everywhere);
+    if searching_here {
         Panel::top("message search")
             .resizable(false)
             .frame(
@@ -128,7 +133,7 @@ fn header_buttons(
             actions.push(UserAction::CloseSearch);
         } else {
             actions.push(UserAction::SearchMessages {
-                scope: crate::model::search::SearchScope::Conversation(peer.clone()),
+                scope: SearchScope::Conversation(peer.clone()),
                 text: String::new(),
             });
         }

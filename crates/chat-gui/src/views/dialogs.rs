@@ -13,7 +13,7 @@ use egui::{Context, Id, Modal, Ui};
 use crate::intention::{Dialog, UserAction};
 use crate::model::Model;
 use crate::theme::{self, palette, space};
-use crate::views::control::{heading, icon_button};
+use crate::views::control::{heading, icon_button, row};
 use crate::views::icon::Icon;
 use crate::views::state::ViewState;
 
@@ -28,10 +28,10 @@ pub fn dialog_ui(
         return;
     };
     let (title, width) = match dialog {
-        Dialog::Shortcuts => ("Keyboard", 720.0),
+        Dialog::Shortcuts => ("Keyboard", 800.0),
         Dialog::DeleteAccount => ("Delete the account", 440.0),
         Dialog::ChangePassword => ("Change the password", 400.0),
-        Dialog::MessageDetails(..) => ("Message", 460.0),
+        Dialog::MessageDetails(..) => ("Message", 500.0),
         Dialog::Chaos(_) => ("Try it out", 460.0),
     };
     let dark = context.global_style().visuals.dark_mode;
@@ -68,7 +68,7 @@ pub fn dialog_ui(
 }
 
 fn title_ui(ui: &mut Ui, title: &str, actions: &mut Vec<UserAction>) {
-    ui.horizontal(|ui| {
+    row(ui, |ui| {
         heading(ui, title, theme::title());
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {

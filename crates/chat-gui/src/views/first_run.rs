@@ -78,7 +78,7 @@ fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
         .corner_radius(egui::CornerRadius::same(theme::radius::CONTROL))
         .inner_margin(egui::Margin::symmetric(12, 4))
         .show(ui, |ui| {
-            ui.horizontal(|ui| {
+            control::row(ui, |ui| {
                 ui.label(RichText::new(CLUSTER_UP).monospace());
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| {

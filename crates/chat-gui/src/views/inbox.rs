@@ -11,7 +11,7 @@ use crate::model::names::{Name, READ_NEXT_MAX};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{
     self, avatar, button, button_if, danger_button, empty_state, grouped, icon_button, one_line,
-    page_header,
+    page_header, row,
 };
 use crate::views::icon::Icon;
 use crate::views::state::{InboxState, ViewState};
@@ -91,7 +91,7 @@ fn compute_rows(model: &Model, inbox: &mut InboxState) {
 
 /// Reading the next few on the left, the selection on the right.
 fn tools_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    ui.horizontal(|ui| {
+    row(ui, |ui| {
         read_next_ui(ui, model, &mut state.inbox, actions);
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {
@@ -118,6 +118,7 @@ fn read_next_ui(ui: &mut Ui, model: &Model, inbox: &mut InboxState, actions: &mu
         .hint_text("1")
         .align(egui::Align2::CENTER_CENTER)
         .char_limit(3)
+        .min_size(Vec2::new(0.0, theme::CONTROL_HEIGHT))
         .desired_width(52.0);
     let field = ui.add(edit).labelled_by(label.id);
     let wanted = read_next_number(&inbox.read_next);

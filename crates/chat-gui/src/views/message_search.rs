@@ -23,10 +23,10 @@ pub fn message_search_ui(
         return;
     };
     ui.horizontal(|ui| {
-        let name = match &search.scope {
-            SearchScope::Conversation(peer) => format!("Search messages with {peer}"),
-            SearchScope::Everywhere => "Search all messages".to_owned(),
+        let SearchScope::Conversation(peer) = &search.scope else {
+            return;
         };
+        let name = format!("Search messages with {peer}");
         let wants_focus = state.takes_focus(Focus::MessageSearch);
         let width = (ui.available_width() - 260.0).clamp(140.0, 420.0);
         let field = search_field(ui, &name, &mut state.search_text, width);

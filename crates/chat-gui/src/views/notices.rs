@@ -10,7 +10,7 @@ use crate::intention::UserAction;
 use crate::model::Model;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::theme::{self, palette, radius, space};
-use crate::views::control::{icon_button, link_button};
+use crate::views::control::{icon_button, link_button, row, with_code};
 use crate::views::icon::Icon;
 
 /// How wide a notice is at most.
@@ -51,7 +51,7 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, actions: &mut Vec<UserAction>) {
             .shadow(ui.visuals().popup_shadow)
             .inner_margin(Margin::symmetric(14, 8))
             .show(ui, |ui| {
-                ui.horizontal(|ui| {
+                row(ui, |ui| {
                     icon.show(ui, 18.0, front);
                     let buttons = theme::CONTROL_HEIGHT
                         + notice.action.as_ref().map_or(0.0, |_| 90.0)
@@ -60,10 +60,15 @@ fn notice_ui(ui: &mut Ui, notice: &Notice, actions: &mut Vec<UserAction>) {
                     ui.vertical(|ui| {
                         ui.set_max_width(width);
                         ui.spacing_mut().item_spacing.y = 2.0;
+                        if notice.detail.is_empty() {
+                            let line = ui.text_style_height(&theme::strong());
+                            ui.add_space(((theme::CONTROL_HEIGHT - line) / 2.0).max(0.0));
+                        }
                         ui.label(RichText::new(&notice.text).text_style(theme::strong()));
                         if !notice.detail.is_empty() {
-                            let detail = RichText::new(&notice.detail).color(colours.muted);
-                            ui.label(detail);
+                            let style = egui::TextStyle::Body;
+                            let text = with_code(ui, &notice.detail, &style, colours.muted);
+                            ui.label(text);
                         }
                     });
                     if let Some(offer) = &notice.action

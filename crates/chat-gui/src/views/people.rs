@@ -12,7 +12,7 @@ use crate::model::names::{Name, PATTERN_BYTES_MAX};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{
     Tone, avatar, button, caption, empty_state, focus_ring, message_box, muted, one_line,
-    page_header, search_field,
+    page_header, row, search_field,
 };
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
@@ -74,7 +74,7 @@ fn examples_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>
     ui.add_space(space::SMALL);
     muted(ui, "For example:");
     for (pattern, meaning) in EXAMPLES {
-        ui.horizontal(|ui| {
+        row(ui, |ui| {
             let size = Vec2::new(90.0, theme::CONTROL_HEIGHT);
             let text = RichText::new(pattern).monospace();
             if ui.add(egui::Button::new(text).min_size(size)).clicked() {

@@ -12,7 +12,7 @@ use crate::model::sign_in::AccountStep;
 use crate::theme::{self, palette, space};
 use crate::views::control::{
     READING_WIDTH, Tone, button, button_if, caption, card, card_title, danger_button, message_box,
-    page_header,
+    page_header, row_of,
 };
 
 /// The page.
@@ -30,9 +30,19 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
 
 /// One line of a card: what it is about on the left, the choice on the right.
 fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut Ui)) {
-    ui.horizontal(|ui| {
+    // The label and its explanation together are about as high as a control.
+    let height = if explanation.is_empty() {
+        theme::CONTROL_HEIGHT
+    } else {
+        theme::CONTROL_HEIGHT + 4.0
+    };
+    row_of(ui, height, |ui| {
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;
+            let line = ui.text_style_height(&egui::TextStyle::Body);
+            let below = ui.text_style_height(&egui::TextStyle::Small) + 1.0;
+            let text = if explanation.is_empty() { line } else { line + below };
+            ui.add_space(((height - text) / 2.0).max(0.0));
             ui.label(label);
             if !explanation.is_empty() {
                 caption(ui, explanation);

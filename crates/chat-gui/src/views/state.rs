@@ -16,7 +16,7 @@ use crate::theme;
 /// What the views keep between frames.
 #[derive(Debug, Default)]
 pub struct ViewState {
-    session_number: u64,
+    session_number: Option<u64>,
     /// The choice of colours and sizes that is in force.
     preferences: Option<Preferences>,
     screen: Option<Screen>,
@@ -123,10 +123,11 @@ pub struct Forms {
 impl ViewState {
     /// Notices what changed in the model since the last frame, and where the keyboard goes then.
     pub fn follow(&mut self, context: &Context, model: &Model) {
-        if self.session_number != model.session_number {
+        let session_number = self.session_number.replace(model.session_number);
+        if session_number.is_some_and(|before| before != model.session_number) {
             // Nothing that one person typed is shown to the next.
             *self = Self {
-                session_number: model.session_number,
+                session_number: Some(model.session_number),
                 preferences: self.preferences.take(),
                 ..Self::default()
             };

@@ -27,6 +27,9 @@ use crate::views::icon::Icon;
 /// The height of a day line or the unread line.
 const LINE_HEIGHT: f32 = 40.0;
 
+/// Room below the newest message, so that a ring around it is whole.
+const BELOW_LAST: f32 = 8.0;
+
 /// The open conversation, as rows.
 #[derive(Debug)]
 pub struct TimelineRows<'a> {
@@ -68,7 +71,7 @@ impl Rows for TimelineRows<'_> {
                 match self.conversation.messages.get(index) {
                     Some(message) => RowKey {
                         id: message_row(message.id),
-                        shape: bubble::shape(message, series),
+                        shape: bubble::shape(message, series) * 2 + u32::from(self.is_last(row)),
                     },
                     None => RowKey {
                         id: RowId(0),
@@ -85,7 +88,9 @@ impl Rows for TimelineRows<'_> {
 
     fn estimate(&self, row: usize, width: f32) -> f32 {
         match self.message(row) {
-            Some((message, series)) => bubble::estimate(message, series, width, self.scale),
+            Some((message, series)) => {
+                bubble::estimate(message, series, width, self.scale) + self.room_below(row)
+            }
             None => LINE_HEIGHT,
         }
     }
@@ -93,7 +98,8 @@ impl Rows for TimelineRows<'_> {
     fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32 {
         match self.message(row) {
             Some((message, series)) => {
-                Bubble::lay_out(ui, message, series, &self.model.zone, width).row_height()
+                let laid_out = Bubble::lay_out(ui, message, series, &self.model.zone, width);
+                laid_out.row_height() + self.room_below(row)
             }
             None => LINE_HEIGHT,
         }
@@ -117,6 +123,14 @@ impl Rows for TimelineRows<'_> {
 }
 
 impl<'a> TimelineRows<'a> {
+    fn is_last(&self, row: usize) -> bool {
+        row + 1 == self.conversation.timeline.len()
+    }
+
+    fn room_below(&self, row: usize) -> f32 {
+        if self.is_last(row) { BELOW_LAST } else { 0.0 }
+    }
+
     /// The message of a row, if it is one.
     pub fn message(&self, row: usize) -> Option<(&'a Message, Series)> {
         match self.conversation.timeline.get(row) {
@@ -150,6 +164,9 @@ impl<'a> TimelineRows<'a> {
             .selectable(!selecting)
             .sense(Sense::CLICK);
         let text = ui.put(laid_out.text_rect(rect), text);
+        // The row has said it all; a screen reader would read the text twice.
+        ui.ctx()
+            .accesskit_node_builder(text.id, egui::accesskit::Node::set_hidden);
         let hovered = whole.hovered() || text.hovered();
         self.select_circle(ui, rect, message, selecting, hovered);
         let clicked = whole.clicked() || text.clicked();
@@ -279,7 +296,7 @@ impl<'a> TimelineRows<'a> {
         }
         let place = Rect::from_min_max(
             egui::pos2(row.left() + GUTTER, rect.bottom()),
-            egui::pos2(row.right() - RIGHT_EDGE, row.bottom()),
+            egui::pos2(row.right() - RIGHT_EDGE, rect.bottom() + bubble::below_height(message)),
         );
         let layout = Layout::right_to_left(egui::Align::Center);
         let mut ui = ui.new_child(UiBuilder::new().max_rect(place).layout(layout));
@@ -297,8 +314,6 @@ impl<'a> TimelineRows<'a> {
                 }
             }
             MessageState::NotSent { reason } => {
-                let height = 28.0;
-                ui.spacing_mut().interact_size.y = height;
                 ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
                 ui.spacing_mut().item_spacing.x = space::TINY + 2.0;
                 if ui.button("Discard").clicked() {

@@ -13,6 +13,9 @@ use crate::theme::{self, palette, space};
 /// The width of the column where one types.
 const COLUMN_WIDTH: f32 = 380.0;
 
+/// About how high what is typed there is; it stands in the middle.
+const CONTENT_HEIGHT: f32 = 440.0;
+
 /// The widest that the picture gets; it takes two fifths of a smaller window.
 const PICTURE_WIDTH_MAX: f32 = 520.0;
 
@@ -40,7 +43,7 @@ pub fn welcome_ui(ui: &mut Ui, contents: impl FnOnce(&mut Ui)) {
                 let room = ui.available_width();
                 let column = COLUMN_WIDTH.min(room - 2.0 * space::LARGE);
                 let left = ((room - column) / 2.0).max(0.0);
-                ui.add_space((whole.height() * 0.12).max(space::LARGE));
+                ui.add_space(((whole.height() - CONTENT_HEIGHT) / 2.0).max(space::LARGE));
                 ui.horizontal_top(|ui| {
                     ui.add_space(left);
                     ui.vertical(|ui| {

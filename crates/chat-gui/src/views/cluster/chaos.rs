@@ -8,7 +8,7 @@ use crate::intention::{Dialog, UserAction};
 use crate::model::Model;
 use crate::model::cluster::{Chaos, ChaosDeed, NodeCard, Process, ProcessCondition};
 use crate::theme::{palette, space};
-use crate::views::control::{button_if, caption};
+use crate::views::control::button_if;
 use crate::views::dialogs::chaos::{capitalised, expectation};
 
 /// The buttons of one node.
@@ -40,7 +40,6 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     ui.add_space(space::TINY);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        ui.spacing_mut().interact_size.y = 28.0;
         ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
         for (word, deed) in deeds {
             deed_button(ui, model, chaos, word, deed, actions);
@@ -77,7 +76,7 @@ fn deed_button(
     });
 }
 
-/// What was done last, and what concerns all nodes.
+/// What was done last, and what concerns all nodes; from right to left.
 pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let Some(chaos) = &model.cluster.chaos else {
         return;
@@ -87,7 +86,8 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         .values()
         .any(|process| process.condition == ProcessCondition::Down);
     let any_cut = chaos.processes.values().any(|process| process.cut);
-    ui.horizontal(|ui| {
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    ui.with_layout(layout, |ui| {
         if button_if(ui, "Start what is down", any_down && chaos.busy.is_none()).clicked() {
             actions.push(UserAction::Chaos(ChaosDeed::StartDead));
         }
@@ -100,10 +100,12 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             (None, None) => "This is the local cluster: break it, and watch.".to_owned(),
         };
         let colours = palette(ui);
-        if chaos.busy.is_some() {
-            ui.label(RichText::new(text).small().color(colours.warn));
+        let colour = if chaos.busy.is_some() {
+            colours.warn
         } else {
-            caption(ui, text);
-        }
+            colours.muted
+        };
+        let text = RichText::new(text).small().color(colour);
+        ui.add(egui::Label::new(text).truncate());
     });
 }

@@ -9,13 +9,13 @@ use crate::model::Model;
 use crate::model::ledger::{LEDGER_CHECK_MAX, Ledger};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
-use crate::views::control::{button_if, caption, card_title, grouped, muted};
+use crate::views::control::{button_if, caption, card_title, grouped, muted, row};
 
 /// The ledger.
 pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     ui.set_width(ui.available_width());
     let ledger = &model.ledger;
-    ui.horizontal(|ui| {
+    row(ui, |ui| {
         card_title(ui, "Ledger");
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {

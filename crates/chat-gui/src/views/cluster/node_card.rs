@@ -25,7 +25,7 @@ pub fn node_cards_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
         });
         return;
     }
-    let width = ui.available_width();
+    let width = ui.available_width() / model.preferences.text_size.factor();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -18,6 +18,10 @@ use crate::views::state::ViewState;
 const HEIGHT: f32 = 44.0;
 /// Room below it for the scale.
 const SCALE_HEIGHT: f32 = 18.0;
+/// The narrowest that a time without a leader is drawn.
+const LEADERLESS_WIDTH_MIN: f32 = 5.0;
+/// How far a tick reaches into the tape: the words on the bands stay readable.
+const TICK_DEPTH: f32 = 9.0;
 /// How near the pointer must be to a tick.
 const NEAR: f32 = 6.0;
 
@@ -83,9 +87,16 @@ fn bands(ui: &Ui, model: &Model, scale: &Scale) {
         if !scale.shows(end) {
             continue;
         }
-        let rect = Rect::from_x_y_ranges(scale.x(band.from)..=scale.x(end), scale.tape.y_range());
+        let (from, to) = (scale.x(band.from), scale.x(end));
+        let rect = Rect::from_x_y_ranges(from..=to, scale.tape.y_range());
         let Some(leader) = band.leader else {
-            hatch(ui, rect, colours.bad);
+            // A second is less than two points wide, and is what one looks for here.
+            let from = from.min(to - LEADERLESS_WIDTH_MIN).max(scale.tape.left());
+            hatch(
+                ui,
+                Rect::from_x_y_ranges(from..=to, rect.y_range()),
+                colours.bad,
+            );
             continue;
         };
         ui.painter().rect_filled(
@@ -153,14 +164,11 @@ fn ticks(ui: &Ui, model: &Model, scale: &Scale, pointed: Option<u64>) -> Option<
         let chosen = pointed == Some(tick.feed);
         let colour = tick_colour(tick.kind, colours);
         let width = if chosen { 3.0 } else { 1.5 };
-        let y = scale.tape.top() - 3.0..=scale.tape.bottom() + 3.0;
-        ui.painter()
-            .vline(x, y, Stroke::new(width + 2.0, colours.raised));
-        ui.painter().vline(
-            x,
-            scale.tape.top() - 3.0..=scale.tape.bottom() + 3.0,
-            Stroke::new(width, colour),
-        );
+        let depth = if chosen { HEIGHT } else { TICK_DEPTH };
+        let y = || scale.tape.top() - 3.0..=scale.tape.top() + depth;
+        let halo = Stroke::new(width + 2.0, colours.raised);
+        ui.painter().vline(x, y(), halo);
+        ui.painter().vline(x, y(), Stroke::new(width, colour));
         mark(ui, egui::pos2(x, scale.tape.top() - 4.0), tick.kind, colour);
         if let Some(at) = pointer {
             let far = (at.x - x).abs();

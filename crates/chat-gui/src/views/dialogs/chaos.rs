@@ -2,14 +2,14 @@
 //!
 //! Deliberately absent: doing it.
 
-use egui::{RichText, Ui};
+use egui::{RichText, TextStyle, Ui};
 
 use crate::intention::UserAction;
 use crate::model::Model;
 use crate::model::cluster::{ChaosDeed, Cluster};
 use crate::model::names::NodeId;
-use crate::theme::{self, space};
-use crate::views::control::{button, caption, danger_button};
+use crate::theme::{self, palette, space};
+use crate::views::control::{button, danger_button, with_code};
 use crate::views::dialogs::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 
@@ -25,10 +25,9 @@ pub fn chaos_ui(
     ui.label(RichText::new(format!("{sentence}?")).text_style(theme::strong()));
     ui.label(expectation(deed, &model.cluster));
     ui.add_space(space::TINY);
-    caption(
-        ui,
-        "This reaches only the cluster of `cargo xtask cluster up` on this machine.",
-    );
+    let text = "This reaches only the cluster of `cargo xtask cluster up` on this machine.";
+    let text = with_code(ui, text, &TextStyle::Small, palette(ui).muted);
+    ui.label(text);
     let wants_focus = state.takes_focus(Focus::Dialog);
     buttons_ui(ui, |ui| {
         let go = danger_button(ui, &sentence, true);

@@ -15,10 +15,10 @@ pub fn guide_ui(ui: &mut Ui) {
         ui.columns_const(|[left, right]: &mut [Ui; 2]| {
             part_ui(left, "Conversations", Part::Conversations);
             left.add_space(space::MEDIUM);
-            part_ui(left, "Pages", Part::Pages);
+            part_ui(left, "Window", Part::Window);
             part_ui(right, "Messages", Part::Messages);
             right.add_space(space::MEDIUM);
-            part_ui(right, "Window", Part::Window);
+            part_ui(right, "Pages", Part::Pages);
         });
     });
 }
@@ -27,8 +27,8 @@ fn part_ui(ui: &mut Ui, title: &str, part: Part) {
     heading(ui, title, theme::small_strong());
     Grid::new(title)
         .num_columns(2)
-        .spacing(egui::vec2(space::MEDIUM, 5.0))
-        .min_col_width(118.0)
+        .spacing(egui::vec2(space::MEDIUM, 6.0))
+        .min_col_width(130.0)
         .show(ui, |ui| {
             let of_window = SHORTCUTS
                 .iter()
@@ -46,8 +46,7 @@ fn part_ui(ui: &mut Ui, title: &str, part: Part) {
 /// egui's names of keys in the words that stand on them.
 fn readable(keys: &str) -> String {
     keys.replace("Escape", "Esc")
-        .replace("ArrowDown", "Down")
-        .replace("ArrowUp", "Up")
+        .replace("Comma", ",")
         .replace('⏷', "Down")
         .replace('⏶', "Up")
 }
