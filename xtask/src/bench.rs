@@ -10,6 +10,8 @@ use std::thread;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use failover::Fault;
+
 mod etcd;
 mod failover;
 mod gui;
@@ -25,10 +27,14 @@ pub(crate) struct Arguments {
 enum Measurement {
     /// How many sends and reads are answered a second, how fast, and what one costs (the default).
     Throughput,
-    /// How long clients wait when the leader is killed.
+    /// How long clients wait when something happens to the leader.
     Failover {
-        #[arg(long, default_value_t = 50)]
-        kills: u32,
+        /// What happens to it.
+        #[arg(long, value_enum, default_value_t)]
+        by: Fault,
+        /// How often.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        times: u32,
     },
     /// What a conversation of 100,000 messages costs in the window; no cluster is needed.
     Gui,
@@ -42,7 +48,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
         .unwrap_or(&Measurement::Throughput)
     {
         Measurement::Throughput => throughput::run(root),
-        Measurement::Failover { kills } => failover::run(root, *kills),
+        Measurement::Failover { by, times } => failover::run(root, *by, *times),
         Measurement::Gui => gui::run(root),
     }
 }

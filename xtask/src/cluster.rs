@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use control::Request;
-use layout::{Files, NODES_MAX, NodeId, PortOffset};
-use state::{ClusterState, Links};
+use layout::{Files, NODES_MAX, PortOffset};
+use state::ClusterState;
 use status::Format;
 
 mod control;
@@ -31,8 +31,10 @@ mod status;
 mod supervisor;
 mod up;
 
+pub(crate) use layout::NodeId;
 pub(crate) use process_identity::ProcessIdentity;
 pub(crate) use session::Session;
+pub(crate) use state::Links;
 
 /// Where a cluster lives when nothing else is said.
 const DEFAULT_FOLDER: &str = ".cluster";

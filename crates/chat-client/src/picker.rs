@@ -79,8 +79,9 @@ impl Picker {
         now: Instant,
     ) -> Next {
         self.failed[node] = Some(now);
-        let named = self
-            .trusted(leader, now)
+        // Even if it failed lately: what this node says of it is newer.
+        let named = leader
+            .and_then(|leader| self.position(leader))
             .filter(|named| !tries.tried[*named]);
         let next = named.or_else(|| self.untried_after(node, tries));
         if let Some(next) = next {
@@ -114,13 +115,13 @@ impl Picker {
             .find(|next| !tries.tried[*next])
     }
 
+    fn position(&self, address: &str) -> Option<usize> {
+        self.addresses.iter().position(|known| known == address)
+    }
+
     /// The node at that address, unless it is unknown or failed lately.
     fn trusted(&self, leader: Option<&str>, now: Instant) -> Option<usize> {
-        let leader = leader?;
-        let node = self
-            .addresses
-            .iter()
-            .position(|address| address == leader)?;
+        let node = self.position(leader?)?;
         let distrusted = self.failed[node].is_some_and(|failed| now < failed + DISTRUST);
         (!distrusted).then_some(node)
     }
@@ -209,6 +210,19 @@ mod tests {
         assert_eq!(picker.begin().0, 1, "the leader has just failed us");
         picker.succeeded(1, Some("a:1"), now + DISTRUST);
         assert_eq!(picker.begin().0, 0);
+    }
+
+    // Two fail-overs within two seconds: the first leader leads again, and the second is cut off.
+    #[test]
+    fn a_node_that_failed_lately_is_tried_when_it_is_said_to_lead() {
+        let mut picker = picker();
+        let now = Instant::now();
+        let (node, mut tries) = picker.begin();
+        assert_eq!(picker.failed(node, None, &mut tries, now).node, 1);
+        picker.succeeded(1, None, now);
+        let (node, mut tries) = picker.begin();
+        let next = picker.failed(node, Some("a:1"), &mut tries, now);
+        assert_eq!((node, next.node), (1, 0));
     }
 
     #[test]

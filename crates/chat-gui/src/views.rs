@@ -101,6 +101,6 @@ fn chat_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<
     CentralPanel::default()
         .frame(Frame::new().fill(colours.window))
         .show(ui, |ui| {
-            conversation::conversation_ui(ui, model, state, actions)
+            conversation::conversation_ui(ui, model, state, actions);
         });
 }

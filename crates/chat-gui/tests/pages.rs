@@ -93,8 +93,9 @@ fn check_tab(harness: &mut Harness<'_, Page>, name: &str) {
         all.filter(|node| {
             let node = node.accesskit_node();
             let reachable = is_input(node.role()) && !node.is_disabled() && !node.is_hidden();
-            let within_dialog = std::iter::successors(node.parent(), |up| up.parent())
-                .any(|up| up.role() == Role::Dialog);
+            let within_dialog =
+                std::iter::successors(node.parent(), egui_kittest::kittest::AccessKitNode::parent)
+                    .any(|up| up.role() == Role::Dialog);
             // The edge between list and conversation is a convenience of the mouse.
             reachable && node.role() != Role::Splitter && (within_dialog || !in_dialog)
         })

@@ -1,5 +1,5 @@
-//! How long clients wait when the leader is killed: the longest time between two acknowledgements
-//! around each kill, as a client sees it that never stops sending.
+//! How long clients wait when something happens to the leader: the longest time between two
+//! acknowledgements around each time, as a client sees it that never stops sending.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,10 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::print_circumstances;
-use crate::cluster::Session;
+use crate::cluster::{Links, NodeId, Session};
 use crate::workspace;
 
 /// A cluster that has no leader again by then is broken, not slow.
@@ -24,41 +25,95 @@ const STEADY_SENDS: usize = 100;
 /// Longer than any measurement: the probe is ended when that is over.
 const PROBE_SECONDS: &str = "86400";
 
+/// What happens to the leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fault {
+    /// SIGKILL: its connections break, so everybody notices at once.
+    #[default]
+    Kill,
+    /// Nothing passes between it and the other nodes any more, and no connection breaks.
+    Cut,
+    /// It is asked to hand leadership over, as before its machine is serviced.
+    HandOver,
+}
+
+impl Fault {
+    /// How the command line names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Cut => "cut",
+            Self::HandOver => "hand-over",
+        }
+    }
+
+    /// Only the supervisor's links can be cut; without that need nothing stands in between.
+    fn links(self) -> Links {
+        match self {
+            Self::Kill | Self::HandOver => Links::Direct,
+            Self::Cut => Links::Proxied,
+        }
+    }
+
+    fn inflict(self, session: &Session) -> Result<NodeId> {
+        match self {
+            Self::Kill => session.kill_leader(),
+            Self::Cut => session.cut_leader(),
+            Self::HandOver => session.hand_over(),
+        }
+    }
+
+    fn repair(self, session: &Session, node: NodeId) -> Result<()> {
+        match self {
+            Self::Kill => session.restart(node),
+            Self::Cut => session.heal(node),
+            Self::HandOver => session.wait_until_settled(),
+        }
+    }
+}
+
 /// One line of the probe: a send that was acknowledged.
 #[derive(Debug, Deserialize)]
 struct Acknowledgement {
     /// Microseconds since the probe began.
     at_us: u64,
+    /// How often the client gave up on it before; retries inside the client do not count.
+    errors: u32,
 }
 
-/// Kills the leader again and again under a client that sends without pause.
-pub(super) fn run(root: &Path, kills: u32) -> Result<()> {
+/// Does this to the leader again and again under a client that sends without pause.
+pub(super) fn run(root: &Path, fault: Fault, times: u32) -> Result<()> {
     let folder = workspace::target_directory(root).join("bench/failover");
-    let session = Session::start(root, folder, 3)?;
+    let session = Session::start(root, folder, 3, fault.links())?;
     let mut probe = Probe::start(&session)?;
     let mut outages = Vec::new();
-    for number in 1..=kills {
+    for number in 1..=times {
         probe.wait_for_sends(STEADY_SENDS)?;
         probe.forget_all_but_the_last();
-        let leader = session.kill_leader()?;
+        let leader = fault.inflict(&session)?;
         probe.wait_for_sends(STEADY_SENDS)?;
         let outage = probe.longest_gap();
         println!(
-            "{number:>4}  node {leader} killed: {:.1} ms",
+            "{number:>4}  node {leader} {}: {:.1} ms",
+            fault.name(),
             milliseconds(outage)
         );
         outages.push(outage);
-        session.restart(leader)?;
+        fault.repair(&session, leader)?;
     }
     outages.sort_unstable();
-    println!("\noutage per SIGKILL of the leader, {kills} kills");
+    println!("\noutage per {} of the leader, {times} times", fault.name());
     for (name, percent) in [("p50", 50), ("p90", 90), ("p99", 99), ("max", 100)] {
         println!(
             "{name}      {:.1} ms",
             milliseconds(percentile(&outages, percent))
         );
     }
-    print_circumstances(&format!("cargo xtask bench failover --kills {kills}"));
+    println!("errors   {} that the client reported", probe.errors);
+    print_circumstances(&format!(
+        "cargo xtask bench failover --by {} --times {times}",
+        fault.name()
+    ));
     Ok(())
 }
 
@@ -67,6 +122,7 @@ struct Probe {
     child: Child,
     lines: Receiver<Result<Acknowledgement>>,
     acknowledged: Vec<Duration>,
+    errors: u32,
 }
 
 impl Probe {
@@ -104,13 +160,14 @@ impl Probe {
             child,
             lines,
             acknowledged: Vec::new(),
+            errors: 0,
         })
     }
 
     /// Waits until so many more sends are acknowledged from now on.
     fn wait_for_sends(&mut self, count: usize) -> Result<()> {
         while let Ok(line) = self.lines.try_recv() {
-            self.acknowledged.push(Duration::from_micros(line?.at_us));
+            self.note(&line?);
         }
         let deadline = Instant::now() + OUTAGE_LIMIT;
         for _ in 0..count {
@@ -118,9 +175,14 @@ impl Probe {
             let Ok(line) = self.lines.recv_timeout(left) else {
                 bail!("fewer than {count} sends were acknowledged within {OUTAGE_LIMIT:?}");
             };
-            self.acknowledged.push(Duration::from_micros(line?.at_us));
+            self.note(&line?);
         }
         Ok(())
+    }
+
+    fn note(&mut self, line: &Acknowledgement) {
+        self.acknowledged.push(Duration::from_micros(line.at_us));
+        self.errors += line.errors;
     }
 
     fn forget_all_but_the_last(&mut self) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::etcd::Etcd;
 use super::print_circumstances;
-use crate::cluster::Session;
+use crate::cluster::{Links, Session};
 use crate::workspace;
 
 const CLIENTS: [&str; 4] = ["1", "16", "64", "256"];
@@ -31,7 +31,7 @@ struct Figures {
 pub(super) fn run(root: &Path) -> Result<()> {
     // `chat` finds the nodes' processes through the folder `.cluster` where it is started.
     let stage = workspace::target_directory(root).join("bench");
-    let session = Session::start(root, stage.join(".cluster"), 3)?;
+    let session = Session::start(root, stage.join(".cluster"), 3, Links::Direct)?;
     println!("\nload           clients       per s     p50 ms     p99 ms   node CPU µs   failed");
     for (load, options) in [("send", &[][..]), ("read", &["--reads"][..])] {
         for clients in CLIENTS {

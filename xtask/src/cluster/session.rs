@@ -1,8 +1,9 @@
 //! A cluster that one of our own commands starts, uses and deletes again.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use super::control::{self, Request};
 use super::layout::{Files, NodeId, PortOffset};
@@ -12,7 +13,7 @@ use super::{down, status, up};
 /// Beside the ports of a cluster that the person may be running.
 const PORT_OFFSET: &str = "1000";
 
-/// An optimised cluster whose nodes reach each other directly; it is stopped and deleted when this is dropped.
+/// An optimised cluster; it is stopped and deleted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Session {
     files: Files,
@@ -20,7 +21,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Builds and starts a cluster in a folder that is ours to delete.
-    pub(crate) fn start(root: &Path, folder: PathBuf, nodes: u8) -> Result<Self> {
+    pub(crate) fn start(root: &Path, folder: PathBuf, nodes: u8, links: Links) -> Result<Self> {
         let files = Files::new(folder);
         down::reset(&files)?;
         let session = Self { files };
@@ -29,7 +30,7 @@ impl Session {
             nodes: Some(nodes),
             release: true,
             ports,
-            links: Links::Direct,
+            links,
         };
         up::bring_up(root, &session.files, options)?;
         up::wait_until_settled(&session.files)?;
@@ -56,6 +57,40 @@ impl Session {
     /// Starts a node again and waits until it has caught up.
     pub(crate) fn restart(&self, node: NodeId) -> Result<()> {
         self.ask(Request::Restart { node })?;
+        self.wait_until_settled()
+    }
+
+    /// Lets nothing pass between the node that leads and the others, and says which it was.
+    pub(crate) fn cut_leader(&self) -> Result<NodeId> {
+        let node = status::leader(&self.files)?;
+        self.ask(Request::Cut { node })?;
+        Ok(node)
+    }
+
+    /// Lets everything pass again and waits until the node has caught up.
+    pub(crate) fn heal(&self, node: NodeId) -> Result<()> {
+        self.ask(Request::Heal { node })?;
+        self.wait_until_settled()
+    }
+
+    /// Has the node that leads hand over, and says which it was.
+    pub(crate) fn hand_over(&self) -> Result<NodeId> {
+        let node = status::leader(&self.files)?;
+        let output = Command::new(self.program("chat"))
+            .args(["cluster", "transfer", "--config"])
+            .arg(self.client_config())
+            .stdin(Stdio::null())
+            .output()
+            .context("running `chat cluster transfer`")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("node {node} did not hand over: {}", said.trim());
+        }
+        Ok(node)
+    }
+
+    /// Waits until one node leads and the others have caught up.
+    pub(crate) fn wait_until_settled(&self) -> Result<()> {
         up::wait_until_settled(&self.files)?;
         Ok(())
     }

@@ -44,7 +44,7 @@ pub(super) struct NodeState {
 /// How one node reaches another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Links {
+pub(crate) enum Links {
     /// Through the supervisor, which can cut them.
     #[default]
     Proxied,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -111,7 +112,7 @@ impl Supervisor {
                             message: format!("{error:#}"),
                         },
                     };
-                    println!("{}", response.message);
+                    say(&response.message);
                     // The asker may have given up; the deed is done all the same.
                     reply.send(response).ok();
                 }
@@ -279,7 +280,7 @@ impl Supervisor {
             self.files.node_config(node).into_os_string(),
         ];
         let process = NodeProcess::start(node, &command, &self.files.log(node), &self.sender)?;
-        println!("node {node} runs as pid {}", process.identity.pid);
+        say(&format!("node {node} runs as pid {}", process.identity.pid));
         self.processes.insert(node, process);
         Ok(())
     }
@@ -294,7 +295,9 @@ impl Supervisor {
         let deadline = Instant::now() + STOP_LIMIT;
         for node in nodes {
             if !self.wait_for_end(*node, deadline.saturating_duration_since(Instant::now()))? {
-                println!("node {node} did not stop in {STOP_LIMIT:?} and is killed");
+                say(&format!(
+                    "node {node} did not stop in {STOP_LIMIT:?} and is killed"
+                ));
                 if let Some(process) = self.processes.get(node) {
                     process.signal(Signal::SIGKILL)?;
                 }
@@ -328,8 +331,14 @@ impl Supervisor {
             .is_some_and(|process| process.identity == identity);
         if is_current && let Some(process) = self.processes.remove(&node) {
             let status = process.reap()?;
-            println!("node {node} (pid {}) has ended: {status}", identity.pid);
-            self.record()?;
+            say(&format!(
+                "node {node} (pid {}) has ended: {status}",
+                identity.pid
+            ));
+            // A full disk has perhaps ended this node; it must not end the others with us.
+            if let Err(error) = self.record() {
+                say(&format!("{error:#}"));
+            }
         }
         Ok(())
     }
@@ -361,6 +370,11 @@ impl Supervisor {
         }
         self.state.write(&self.files)
     }
+}
+
+/// Adds a line to the supervisor's log, as long as its disk takes one.
+fn say(line: &str) {
+    writeln!(io::stdout(), "{line}").ok();
 }
 
 fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {

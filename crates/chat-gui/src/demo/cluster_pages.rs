@@ -121,7 +121,7 @@ fn failover() -> Stage {
         text: "Written while nobody leads".to_owned(),
     });
     stand(&mut stage, 1, 220);
-    stage.wait(60);
+    stage.wait(260);
     stage
 }
 

@@ -32,7 +32,7 @@ pub fn cluster_ui(
     actions: &mut Vec<UserAction>,
 ) {
     page_header(ui, "Cluster", "", |ui| {
-        chaos::chaos_bar_ui(ui, model, actions)
+        chaos::chaos_bar_ui(ui, model, actions);
     });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - space::MEDIUM);

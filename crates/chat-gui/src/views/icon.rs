@@ -58,8 +58,6 @@ pub enum Icon {
     ChevronUp,
     /// Down.
     ChevronDown,
-    /// A door with an arrow out of it.
-    SignOut,
     /// A circle that is filled when chosen.
     Unchosen,
     /// A filled circle with a tick.
@@ -175,11 +173,7 @@ impl Pen<'_> {
                 self.line(&[(10.0, 4.0), (10.0, 16.0)]);
                 self.line(&[(4.0, 10.0), (16.0, 10.0)]);
             }
-            Icon::Newest => {
-                self.line(&[(10.0, 3.0), (10.0, 13.0)]);
-                self.line(&[(5.5, 9.0), (10.0, 13.5), (14.5, 9.0)]);
-                self.line(&[(5.0, 17.0), (15.0, 17.0)]);
-            }
+            Icon::Newest => self.newest(),
             Icon::Trash => self.trash(),
             Icon::Copy => {
                 self.round_rect((7.0, 7.0), (16.5, 16.5), 2.0);
@@ -206,11 +200,6 @@ impl Pen<'_> {
             }
             Icon::ChevronUp => self.line(&[(5.0, 12.5), (10.0, 7.5), (15.0, 12.5)]),
             Icon::ChevronDown => self.line(&[(5.0, 7.5), (10.0, 12.5), (15.0, 7.5)]),
-            Icon::SignOut => {
-                self.line(&[(11.0, 3.5), (4.0, 3.5), (4.0, 16.5), (11.0, 16.5)]);
-                self.line(&[(8.0, 10.0), (17.0, 10.0)]);
-                self.line(&[(13.5, 6.5), (17.0, 10.0), (13.5, 13.5)]);
-            }
             Icon::Unchosen => self.circle(10.0, 10.0, 8.0),
             Icon::Chosen => self.chosen(),
             Icon::Details => {
@@ -223,6 +212,12 @@ impl Pen<'_> {
                 self.line(&[(9.0, 5.0), (4.0, 10.0), (9.0, 15.0)]);
             }
         }
+    }
+
+    fn newest(&self) {
+        self.line(&[(10.0, 3.0), (10.0, 13.0)]);
+        self.line(&[(5.5, 9.0), (10.0, 13.5), (14.5, 9.0)]);
+        self.line(&[(5.0, 17.0), (15.0, 17.0)]);
     }
 
     fn chat(&self) {

@@ -34,7 +34,7 @@ pub fn welcome_ui(ui: &mut Ui, contents: impl FnOnce(&mut Ui)) {
         .resizable(false)
         .show_separator_line(false)
         .frame(Frame::NONE)
-        .show(ui, |ui| picture_ui(ui));
+        .show(ui, picture_ui);
     let fill = palette(ui).window;
     egui::CentralPanel::default()
         .frame(Frame::new().fill(fill))

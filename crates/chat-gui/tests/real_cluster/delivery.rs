@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chat_client::InboxQuery;
+use chat_gui::intention::UserAction;
 use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Term;
 use chat_tests::processes::cluster::Cluster;
@@ -79,6 +80,75 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
             .collect();
         assert_eq!(bodies, ["during", "before"], "one copy of each");
         assert_eq!(inbox.messages[0].commit.index, commit.index.0);
+    })
+    .await;
+}
+
+/// The leader has the message on its own disk and nobody else's, says so to nobody, and commits it
+/// when the others are back: the attempts after the first must change nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        let leader = cluster.settled().await;
+        let followers: Vec<_> = cluster
+            .ids()
+            .into_iter()
+            .filter(|id| *id != leader.node)
+            .collect();
+        for id in &followers {
+            cluster.pause(*id);
+        }
+        window.write("bob", "perhaps");
+        let id = window
+            .until("nobody knows what became of it", |model| {
+                let pending = message(model, "bob", "perhaps")?;
+                match pending.state {
+                    MessageState::Pending(state) => state.maybe_sent.then_some(pending.id),
+                    other => panic!("there is no majority: {other:?}"),
+                }
+            })
+            .await;
+        // What may have been sent cannot be taken back.
+        window.act(UserAction::Discard(id));
+        window.until_told("may have been sent already").await;
+        assert!(message(window.model(), "bob", "perhaps").is_some());
+        for id in followers {
+            cluster.resume(id);
+        }
+        window
+            .until("the message is sent", |model| {
+                let sent = message(model, "bob", "perhaps")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        window.write("bob", "certainly");
+        window
+            .until("the next one is sent", |model| {
+                let sent = message(model, "bob", "certainly")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        let inbox = cluster
+            .client()
+            .inbox(&bob, &InboxQuery::default())
+            .await
+            .unwrap();
+        let bodies: Vec<&str> = inbox
+            .messages
+            .iter()
+            .map(|message| message.body.as_str())
+            .collect();
+        assert_eq!(
+            bodies,
+            ["certainly", "perhaps"],
+            "one copy of each, in order"
+        );
     })
     .await;
 }

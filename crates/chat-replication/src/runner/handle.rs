@@ -1,5 +1,6 @@
 //! What an embedder holds: propose, read, watch leadership, hand over, stop.
 
+use std::future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,10 @@ use crate::runner::{Options, Stopped};
 
 /// Between two tries when a leader was named that did not take the request.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a former leader may still answer what was forwarded to it once another one is known.
+/// One that handed over answers within a round trip; one that is cut off never does (R13).
+const FORMER_LEADER_GRACE: Duration = Duration::from_millis(50);
 
 /// A running replica. Cheap to clone; the replica runs until it is shut down or stops by itself.
 #[derive(Clone, Debug)]
@@ -154,7 +159,7 @@ impl Handle {
                 Leadership { leads: true, .. } => self.append(request.clone(), deadline).await?,
                 Leadership {
                     leader_id: Some(_), ..
-                } => self.forward(request.clone(), deadline).await?,
+                } => self.forward(request.clone(), known, deadline).await?,
                 Leadership { .. } => Tried::Refused(Refusal::NotLeading { leader: None }),
             };
             let leader = match tried {
@@ -320,10 +325,18 @@ impl Handle {
         })
     }
 
-    async fn forward(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {
+    async fn forward(
+        &self,
+        request: Bytes,
+        known: Leadership,
+        deadline: Instant,
+    ) -> Result<Tried, ProposeError> {
         let (client, answered) = oneshot::channel();
         self.offer(Incoming::Forward(request, client))?;
-        outcome(answered, deadline).await
+        tokio::select! {
+            outcome = outcome(answered, deadline) => outcome,
+            () = superseded(self.parts.leadership.clone(), known.term) => Err(ProposeError::Unknown),
+        }
     }
 
     fn offer(&self, incoming: Incoming) -> Result<(), ProposeError> {
@@ -392,6 +405,16 @@ async fn outcome(
     }
 }
 
+/// Completes when a leader of a term after `term` is known, and the former one has had its time to
+/// answer. Never, when the replica stops before: whoever waits learns that otherwise.
+async fn superseded(mut leadership: watch::Receiver<Leadership>, term: u64) {
+    let newer = |known: &Leadership| known.term > term && known.leader_id.is_some();
+    if leadership.wait_for(newer).await.is_err() {
+        future::pending::<()>().await;
+    }
+    tokio::time::sleep(FORMER_LEADER_GRACE).await;
+}
+
 /// Waits until leadership differs from `known`, or a little while when a leader was named that
 /// may take the request yet. `false` when the deadline has passed.
 async fn wait_for_change(
@@ -434,4 +457,52 @@ fn directory_bytes(directory: &std::path::Path) -> u64 {
         .filter(std::fs::Metadata::is_file)
         .map(|file| file.len())
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::watch;
+    use tokio::time::{Instant, timeout};
+
+    use super::{FORMER_LEADER_GRACE, Leadership, superseded};
+
+    /// Far longer than anything here waits; the clock is paused and costs nothing.
+    const EVER: Duration = Duration::from_secs(3600);
+
+    fn led(term: u64, leader_id: Option<u64>) -> Leadership {
+        Leadership {
+            term,
+            leader_id,
+            leads: false,
+        }
+    }
+
+    // R13: whoever waits for a former leader that never answers is told so before its time is up.
+    #[tokio::test(start_paused = true)]
+    async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
+        let (sender, receiver) = watch::channel(led(3, Some(1)));
+        let mut waiting = tokio::spawn(superseded(receiver, 3));
+        // That nobody leads any more is no reason: the former leader may commit it yet.
+        for nobody in [led(3, None), led(4, None)] {
+            sender.send_replace(nobody);
+            assert!(timeout(EVER, &mut waiting).await.is_err());
+        }
+        let before = Instant::now();
+        sender.send_replace(led(4, Some(2)));
+        waiting.await.unwrap();
+        let waited = before.elapsed();
+        assert!(
+            waited >= FORMER_LEADER_GRACE && waited < FORMER_LEADER_GRACE * 2,
+            "{waited:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_stops_supersedes_nobody() {
+        let (sender, receiver) = watch::channel(led(3, Some(1)));
+        drop(sender);
+        assert!(timeout(EVER, superseded(receiver, 3)).await.is_err());
+    }
 }

@@ -13,7 +13,7 @@ use crate::views::cluster::{chaos::node_buttons_ui, term_colour};
 use crate::views::control::{caption, card, chip, grouped, heading, muted};
 
 /// The narrowest that a card gets before the next one goes below.
-const CARD_WIDTH_MIN: f32 = 250.0;
+const CARD_WIDTH_MIN: f32 = 290.0;
 
 /// All cards, side by side as far as they fit.
 pub fn node_cards_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
@@ -123,9 +123,7 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
         || "–".to_owned(),
         |time| format!("{:.1} ms", time.as_secs_f64() * 1000.0),
     );
-    let behind = node
-        .behind
-        .map_or_else(|| "–".to_owned(), |entries| grouped(entries));
+    let behind = node.behind.map_or_else(|| "–".to_owned(), grouped);
     let up = report
         .filter(|_| node.is_up())
         .map_or_else(|| "–".to_owned(), |report| duration_words(report.uptime));

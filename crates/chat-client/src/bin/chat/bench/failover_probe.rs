@@ -22,9 +22,11 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
     while Instant::now() < until {
         let message = OutgoingMessage::new(session.username(), body.as_str());
         let sent = Instant::now();
+        let mut errors = 0_u32;
         // One message until it is acknowledged: an outage is one long latency.
         while let Err(error) = client.send_message(session, &message).await {
             remark(&format!("chat: {error}"));
+            errors += 1;
             if Instant::now() >= until {
                 return Err(error.into());
             }
@@ -35,7 +37,7 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
         writeln!(
             line,
             "{}",
-            json!({"at_us": at_us, "latency_us": latency_us})
+            json!({"at_us": at_us, "latency_us": latency_us, "errors": errors})
         )
         .expect("writing to a vector does not fail");
         let mut output = io::stdout().lock();
