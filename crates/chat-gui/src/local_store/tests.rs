@@ -106,7 +106,20 @@ async fn everything_is_there_again() {
     assert_eq!((copy.commit, copy.at), (commit, Timestamp(3.0)));
     assert_eq!(&*copy.body, "number 2");
     assert_eq!(store.sent_copy(copy.id).await.unwrap().as_ref(), Some(copy));
+}
 
+#[tokio::test]
+async fn what_is_tried_again_goes_to_the_end_and_what_is_erased_is_one_accounts() {
+    let mut store = LocalStore::in_memory().await.unwrap();
+    for number in [1, 3] {
+        let message = outgoing(number, "carol");
+        store.enqueue(&alice(), &message).await.unwrap();
+    }
+    let other = outgoing(9, "alice");
+    store.enqueue(&key("mallory"), &other).await.unwrap();
+    let first = MessageId(Uuid::from_u128(1));
+    let why = Failure::RecipientMissing;
+    store.refuse(first, &why).await.unwrap();
     store.requeue(MessageId(Uuid::from_u128(1))).await.unwrap();
     let account = store.account(&alice()).await.unwrap();
     assert_eq!(account.outbox, [outgoing(3, "carol"), outgoing(1, "carol")]);

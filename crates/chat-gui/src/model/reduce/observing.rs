@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::model::cluster::{FAILOVERS_MAX, FEED_MAX, NodeCard, NodeHealth, NodeRole, NodeStatus};
 use crate::model::failover::Failover;
 use crate::model::feed::{FeedEntry, FeedEvent};
-use crate::model::names::{LogIndex, NodeId, Term};
+use crate::model::names::{NodeId, Term};
 use crate::model::term_tape::{TAPE_LENGTH, TAPE_MARKS_MAX, TermBand, Tick, TickKind};
 use crate::model::time::Moment;
 
@@ -110,7 +110,6 @@ impl Model {
     }
 
     fn follow_leadership(&mut self, previously: Moment) {
-        let now = self.now.moment;
         let leader = self.cluster.leader();
         let before = self.memory.observation.leader;
         if let Some((old, old_term)) = before
