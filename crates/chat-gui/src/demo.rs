@@ -176,7 +176,9 @@ struct DemoApp {
 impl eframe::App for DemoApp {
     fn raw_input_hook(&mut self, _context: &egui::Context, input: &mut egui::RawInput) {
         if self.screenshot.is_some() {
-            // Where the pointer happens to be must not be seen in a picture.
+            // Where the pointer happens to be must not be seen in a picture; who has the keyboard
+            // must, also on a display that gives it to no window.
+            input.focused = true;
             input.events.retain(|event| {
                 !matches!(
                     event,
