@@ -84,8 +84,8 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
     .await;
 }
 
-/// The leader has the message on its own disk and nobody else's, says so to nobody, and commits it
-/// when the others are back: the attempts after the first must change nothing.
+/// Nobody can say whether the message was taken: it stays in the outbox, cannot be taken back, and is
+/// there once when a majority is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
     within(LIMIT, async {
@@ -118,7 +118,6 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
         window.act(UserAction::Discard(id));
         window.until_told("may have been sent already").await;
         assert!(message(window.model(), "bob", "perhaps").is_some());
-        // With one follower alone only the longer log wins, so the message is committed.
         cluster.resume(followers[0]);
         window
             .until("the message is sent", |model| {
