@@ -149,6 +149,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
     let app = DemoApp {
         stage,
         state: page.state(),
+        for_picture: wants_picture,
         screenshot: options.screenshot,
         frames: 0,
         taken: Arc::clone(&taken),
@@ -168,6 +169,8 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
 struct DemoApp {
     stage: Stage,
     state: ViewState,
+    /// Whether a picture is taken, or was.
+    for_picture: bool,
     screenshot: Option<PathBuf>,
     frames: u32,
     taken: Arc<AtomicBool>,
@@ -175,7 +178,7 @@ struct DemoApp {
 
 impl eframe::App for DemoApp {
     fn raw_input_hook(&mut self, _context: &egui::Context, input: &mut egui::RawInput) {
-        if self.screenshot.is_some() {
+        if self.for_picture {
             // Where the pointer happens to be must not be seen in a picture; who has the keyboard
             // must, also on a display that gives it to no window.
             input.focused = true;

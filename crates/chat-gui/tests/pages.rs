@@ -205,3 +205,27 @@ fn demo_page(name: &str) -> DemoPage {
         .find(|page| page.name == name)
         .expect("the demo has this page")
 }
+
+#[test]
+fn a_page_puts_the_keyboard_where_one_begins() {
+    let cases = [
+        ("first-run", "Or the address of a server"),
+        ("sign-in", "Password"),
+        ("people", "Name or pattern"),
+        ("chat", "Message to Benjamin"),
+        ("chat-search", "Search messages with Benjamin"),
+        ("delete-account", "Type Alice to confirm"),
+        ("cluster-kill", "Kill node 3"),
+    ];
+    for (name, first) in cases {
+        let page = demo_page(name);
+        let mut harness = open(&page, ThemeChoice::Light, SIZES[0]);
+        harness.run();
+        let all = harness.root().children_recursive();
+        let mut focused = all.filter(egui_kittest::Node::is_focused);
+        let label = focused
+            .next()
+            .and_then(|node| node.accesskit_node().label());
+        assert_eq!(label.as_deref(), Some(first), "{name}");
+    }
+}
