@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures an optimised cluster of its own and says where and how.
 //!
-//! Figures differ from machine to machine, so nothing here passes or fails.
+//! Figures differ from machine to machine, so nothing here passes or fails, but for the window:
+//! what a frame may cost there is far from what it does.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use failover::Fault;
 
 mod etcd;
 mod failover;
+mod gui;
 mod throughput;
 
 #[derive(Debug, Args)]
@@ -34,6 +36,8 @@ enum Measurement {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         times: u32,
     },
+    /// What a conversation of 100,000 messages costs in the window; no cluster is needed.
+    Gui,
 }
 
 /// Runs one measurement.
@@ -45,16 +49,22 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     {
         Measurement::Throughput => throughput::run(root),
         Measurement::Failover { by, times } => failover::run(root, *by, *times),
+        Measurement::Gui => gui::run(root),
     }
 }
 
 /// The line that every result ends with: without it a figure means nothing.
 fn print_circumstances(command: &str) {
+    print_circumstances_of("three nodes and the client on this machine", command);
+}
+
+/// The same for something else than a cluster.
+fn print_circumstances_of(what: &str, command: &str) {
     let processors = thread::available_parallelism().map_or(0, usize::from);
     let model = first_value("/proc/cpuinfo", "model name");
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     println!("machine  {processors} × {model}, Linux {}", system.trim());
-    println!("profile  release, three nodes and the client on this machine");
+    println!("profile  release, {what}");
     println!("command  {command}");
 }
 

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod cluster;
 mod codegen;
+mod gui;
 mod mutants;
 mod simulate;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Build and open the window; `-- ARGUMENTS` are for the window itself.
+    Gui(gui::Arguments),
     /// Check the rules of the repository.
     Tidy,
     /// Run every check that a change must pass; CI runs this.
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&root, &arguments)?,
         Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
+        Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,
         Command::Mutants { names } => return mutants::run(&root, &names),

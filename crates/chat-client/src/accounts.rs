@@ -15,8 +15,23 @@ impl ChatClient {
     ///
     /// [`ClientError::Refused`] with `username_taken`; see the contract for the others.
     pub async fn sign_up(&self, username: &str, password: &str) -> Result<Session, ClientError> {
+        self.sign_up_as(Uuid::new_v4(), username, password).await
+    }
+
+    /// Creates an account by a request whose id the caller keeps: repeated under the same id with
+    /// the same password, it opens a session of the account that it created, once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign_up`].
+    pub async fn sign_up_as(
+        &self,
+        request_id: Uuid,
+        username: &str,
+        password: &str,
+    ) -> Result<Session, ClientError> {
         let request = Request::CreateUser {
-            id: Uuid::new_v4(),
+            id: request_id,
             username,
             password: &password::digest(password),
         };
@@ -101,8 +116,26 @@ impl ChatClient {
         password: &str,
         new_password: &str,
     ) -> Result<Session, ClientError> {
+        let request_id = Uuid::new_v4();
+        self.change_password_as(request_id, session, password, new_password)
+            .await
+    }
+
+    /// Changes the password by a request whose id the caller keeps: repeated under the same id, it
+    /// changes nothing more and returns a session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::change_password`].
+    pub async fn change_password_as(
+        &self,
+        request_id: Uuid,
+        session: &Session,
+        password: &str,
+        new_password: &str,
+    ) -> Result<Session, ClientError> {
         let request = Request::ChangePassword {
-            id: Uuid::new_v4(),
+            id: request_id,
             password: &password::digest(password),
             new_password: &password::digest(new_password),
         };

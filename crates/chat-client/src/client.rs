@@ -110,6 +110,7 @@ impl ChatClient {
         self.budget().earn();
         let (mut node, mut tries) = self.picker().begin();
         let mut carried_out = CarriedOut::No;
+        let mut answered = false;
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
             let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &tries).min(remaining);
@@ -123,13 +124,14 @@ impl ChatClient {
                 Verdict::Final(error) if request.is_done_by(&error) => return Ok(DONE.to_owned()),
                 // An earlier try may have done what this one may not do any more.
                 Verdict::Final(error) if carried_out == CarriedOut::Maybe => {
-                    return Err(given_up(carried_out, error.to_string()));
+                    return Err(given_up(carried_out, true, error.to_string()));
                 }
                 Verdict::Final(error) => return Err(error),
                 Verdict::Again(failure) => failure,
             };
             let (address, what) = (&self.shared.nodes[node].address, &failure.what);
             tracing::debug!(request = %request.id(), address, what, "trying another node");
+            answered |= failure.answered;
             if failure.carried_out == CarriedOut::Maybe && !request.only_looks() {
                 carried_out = CarriedOut::Maybe;
             }
@@ -140,7 +142,7 @@ impl ChatClient {
             let pause = self.budget().pause(next.pause.max(failure.delay));
             let pause = jittered(pause);
             if Instant::now() + pause + SHORTEST_ATTEMPT >= deadline {
-                return Err(given_up(carried_out, failure.what));
+                return Err(given_up(carried_out, answered, failure.what));
             }
             if !pause.is_zero() {
                 sleep(pause).await;
@@ -201,9 +203,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn given_up(carried_out: CarriedOut, last: String) -> ClientError {
+fn given_up(carried_out: CarriedOut, answered: bool, last: String) -> ClientError {
     match carried_out {
-        CarriedOut::No => ClientError::Unavailable { last },
+        CarriedOut::No => ClientError::Unavailable { answered, last },
         CarriedOut::Maybe => ClientError::OutcomeUnknown { last },
     }
 }

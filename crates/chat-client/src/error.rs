@@ -24,6 +24,9 @@ pub enum ClientError {
     /// Nobody carried it out before the deadline. Nothing was changed.
     #[error("no node could serve the request: {last}")]
     Unavailable {
+        /// Whether a node has answered at all, if only to say that it cannot do it now: the cluster
+        /// has no leader then, or too much to do.
+        answered: bool,
         /// What the last node that was tried said, or what happened to the connection.
         last: String,
     },

@@ -51,4 +51,4 @@ pub use messages::OutgoingMessage;
 pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent, UsersPage, UsersQuery};
 pub use session::{LoggedIn, Session};
 pub use status::NodeReport;
-pub use watch::{Cursor, Watch, WatchEvent, WatchUpdate};
+pub use watch::{Cursor, Watch, WatchEvent, WatchState, WatchUpdate};

@@ -7,11 +7,13 @@ use crate::error::ClientError;
 use crate::requests::{Done, InboxPage, InboxQuery, MessageJson, Request, Sent};
 use crate::session::Session;
 
-/// A message whose id its caller keeps, to repeat it when the outcome is unknown.
+/// A message whose ids its caller keeps, to repeat it when the outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// The message's name for good; sending it again under this id changes nothing.
     pub id: Uuid,
+    /// The request's name, the same however often it is repeated.
+    pub request_id: Uuid,
     /// Whose inbox it goes to.
     pub recipient: String,
     /// What it says.
@@ -23,6 +25,7 @@ impl OutgoingMessage {
     pub fn new(recipient: impl Into<String>, body: impl Into<String>) -> Self {
         Self {
             id: Uuid::now_v7(),
+            request_id: Uuid::new_v4(),
             recipient: recipient.into(),
             body: body.into(),
         }
@@ -58,7 +61,7 @@ impl ChatClient {
         message: &OutgoingMessage,
     ) -> Result<Sent, ClientError> {
         let request = Request::SendMessage {
-            id: Uuid::new_v4(),
+            id: message.request_id,
             message: MessageJson {
                 id: message.id,
                 sender: session.username(),

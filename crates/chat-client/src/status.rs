@@ -6,6 +6,7 @@ use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{StatusRequest, StatusResponse};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::client::ChatClient;
@@ -18,6 +19,9 @@ pub struct NodeReport {
     pub address: String,
     /// Its own view, or why there is none.
     pub status: Result<StatusResponse, String>,
+    /// Whether something answers there that is no node of this chat, or of a version that is too
+    /// different.
+    pub is_foreign: bool,
     /// How long it took to answer.
     pub round_trip: Duration,
 }
@@ -40,14 +44,19 @@ impl ChatClient {
 async fn report(address: String, channel: Channel, patience: Duration) -> NodeReport {
     let started = Instant::now();
     let mut stub = ClusterClient::new(channel);
+    let mut is_foreign = false;
     let status = match timeout(patience, stub.status(StatusRequest {})).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(verdict::explain(&status)),
+        Ok(Err(status)) => {
+            is_foreign = status.code() == Code::Unimplemented;
+            Err(verdict::explain(&status))
+        }
         Err(_late) => Err(format!("no answer within {} ms", patience.as_millis())),
     };
     NodeReport {
         address,
         status,
+        is_foreign,
         round_trip: started.elapsed(),
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Failure {
     /// Whether this try may have changed something.
     pub(crate) carried_out: CarriedOut,
+    /// Whether a node of ours has said so itself.
+    pub(crate) answered: bool,
     /// Where the leader is, if the node knows.
     pub(crate) leader: Option<String>,
     /// How long the node asks to be left alone.
@@ -44,6 +46,7 @@ impl Failure {
     pub(crate) fn late(timeout: Duration) -> Self {
         Self {
             carried_out: CarriedOut::Maybe,
+            answered: false,
             leader: None,
             delay: Duration::ZERO,
             what: format!("no answer within {} ms", timeout.as_millis()),
@@ -54,6 +57,7 @@ impl Failure {
     pub(crate) fn harmless(what: &str) -> Self {
         Self {
             carried_out: CarriedOut::No,
+            answered: true,
             leader: None,
             delay: Duration::ZERO,
             what: what.to_owned(),
@@ -84,6 +88,7 @@ fn server_said(status: &Status, reason: &str, leader: Option<&String>) -> Verdic
         .and_then(|info| info.retry_delay);
     Verdict::Again(Failure {
         carried_out,
+        answered: true,
         leader: leader.cloned(),
         delay: delay.unwrap_or_default(),
         what: status.message().to_owned(),
@@ -106,6 +111,7 @@ fn connection_said(status: &Status) -> Verdict {
             } else {
                 CarriedOut::Maybe
             },
+            answered: false,
             leader: None,
             delay: Duration::ZERO,
             what: explain(status),

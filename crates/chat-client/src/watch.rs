@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chat_proto::chat::v1 as wire;
 use chat_proto::chat::v1::chat_client::ChatClient as Stub;
 use serde::{Deserialize, Serialize};
+use tokio::sync;
 use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use uuid::Uuid;
@@ -61,6 +62,24 @@ pub struct Watch {
     tries: Tries,
     /// Since when nothing has arrived that was asked for again; `None` while all is well.
     broken_since: Option<Instant>,
+    /// Whether a node has answered since then.
+    answered: bool,
+    state: sync::watch::Sender<WatchState>,
+}
+
+/// How a watch is doing, beside what it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchState {
+    /// A node is looked for that serves it.
+    Searching {
+        /// Why the last one does not, in its own words or the connection's; empty at first.
+        why: String,
+    },
+    /// A node serves it.
+    Served {
+        /// Where that node is.
+        address: String,
+    },
 }
 
 impl Cursor {
@@ -109,6 +128,8 @@ impl ChatClient {
             node,
             tries,
             broken_since: None,
+            answered: false,
+            state: sync::watch::Sender::new(WatchState::Searching { why: String::new() }),
         }
     }
 }
@@ -130,6 +151,8 @@ impl Watch {
                 None => match self.open().await {
                     Ok(stream) => {
                         self.stream = Some(stream);
+                        let address = self.client.nodes()[self.node].address.clone();
+                        self.state.send_replace(WatchState::Served { address });
                         continue;
                     }
                     Err(verdict) => {
@@ -162,6 +185,12 @@ impl Watch {
         self.cursor.as_ref()
     }
 
+    /// How it is doing, for whoever wants to tell a person. Changes only while [`Watch::next`] is
+    /// being waited for.
+    pub fn state(&self) -> sync::watch::Receiver<WatchState> {
+        self.state.subscribe()
+    }
+
     async fn open(&self) -> Result<Streaming<wire::WatchEvent>, Verdict> {
         let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &self.tries);
         let patience = patience.min(self.remaining());
@@ -191,6 +220,10 @@ impl Watch {
         };
         let now = Instant::now();
         self.broken_since.get_or_insert(now);
+        self.answered |= failure.answered;
+        self.state.send_replace(WatchState::Searching {
+            why: failure.what.clone(),
+        });
         let (address, what) = (&self.client.nodes()[self.node].address, &failure.what);
         tracing::debug!(address, what, "watching on another node");
         let leader = failure.leader.as_deref();
@@ -204,7 +237,10 @@ impl Watch {
         if pause >= self.remaining() {
             self.broken_since = None;
             self.tries = self.client.picker().begin_at(self.node);
-            return Err(ClientError::Unavailable { last: failure.what });
+            return Err(ClientError::Unavailable {
+                answered: std::mem::take(&mut self.answered),
+                last: failure.what,
+            });
         }
         sleep(pause).await;
         Ok(())
@@ -212,6 +248,7 @@ impl Watch {
 
     /// All is well: the next failure begins a new search.
     fn arrived(&mut self) {
+        self.answered = false;
         if self.broken_since.take().is_some() {
             self.tries = self.client.picker().begin_at(self.node);
         }

@@ -1,31 +1,58 @@
-//! The desktop window of the chat: for now it only says what it will be.
-//!
-//! Deliberately absent: a connection, a model, a theme. The real window is a piece of work of its
-//! own; this one proves that its toolkit builds and opens on every machine that builds the rest.
+//! `chat-gui`: reads the command line and opens the window, or its demo. Everything else is in the
+//! library.
 
-use eframe::egui;
+mod settings;
 
-fn main() -> eframe::Result {
-    let options = eframe::NativeOptions {
-        viewport: egui::ViewportBuilder::default().with_inner_size([480.0, 240.0]),
-        ..Default::default()
-    };
-    eframe::run_ui_native("Chat", options, |ui, _frame| placeholder_ui(ui))
+use std::error::Error;
+use std::process::ExitCode;
+
+use chat_gui::app::ChatApp;
+use chat_gui::demo;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use settings::Arguments;
+
+fn main() -> ExitCode {
+    // Never what somebody wrote: what is logged may be attached to a report.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// What the person sees until there is more.
-fn placeholder_ui(ui: &mut egui::Ui) {
-    egui::CentralPanel::default().show(ui, |ui| {
-        ui.vertical_centered(|ui| {
-            ui.add_space(48.0);
-            ui.heading("This will be the chat.");
-            ui.add_space(12.0);
-            ui.label("Conversations, people and the state of the cluster will be shown here.");
-            ui.label("Until then the command line does it all:");
-            ui.add_space(12.0);
-            ui.monospace("chat sign-up alice");
-            ui.monospace("chat send bob \"hello\"");
-            ui.monospace("chat inbox");
-        });
-    });
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if arguments.demo.demo.is_some() {
+        return demo::run(arguments.demo).map_err(|error| described(&error));
+    }
+    let options = settings::options(&arguments)?;
+    let window = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Chat")
+            .with_app_id("chat-gui")
+            .with_inner_size([1180.0, 760.0])
+            .with_min_inner_size([640.0, 420.0]),
+        ..eframe::NativeOptions::default()
+    };
+    let create: eframe::AppCreator<'_> =
+        Box::new(|creation| Ok(Box::new(ChatApp::new(&creation.egui_ctx, options)?)));
+    eframe::run_native("chat-gui", window, create)
+        .map_err(|error| described(&error).context("the window cannot be opened"))
+}
+
+/// The toolkit's errors stay on the thread that they happened on; their words may leave it.
+fn described(error: &dyn Error) -> anyhow::Error {
+    let message = anyhow::Error::msg(error.to_string());
+    match error.source() {
+        Some(cause) => described(cause).context(message),
+        None => message,
+    }
 }

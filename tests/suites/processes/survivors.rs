@@ -205,6 +205,7 @@ impl Stage {
             id,
             recipient,
             body,
+            ..
         } = message;
         let sender = self.sender.username();
         let message = json!({"id": id, "sender": sender, "recipient": recipient, "body": body});

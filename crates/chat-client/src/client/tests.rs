@@ -148,6 +148,11 @@ async fn retries_keep_the_request_id() {
     assert_eq!(seen.len(), 7, "every other refusal leads to the other node");
     assert!(seen.iter().all(|request| *request == seen[0]), "{seen:?}");
     assert!(seen[0].contains(&message.id.to_string()));
+    assert!(seen[0].contains(&message.request_id.to_string()));
+    let again = Server::start([]).await;
+    let client = self::client(&[&again.address]);
+    client.send_message(&alice(), &message).await.unwrap();
+    assert_eq!(again.seen(), seen[..1], "also from another client");
 }
 
 #[tokio::test]
@@ -217,7 +222,13 @@ async fn nothing_was_changed_when_nobody_was_reached() {
     let client = client(&[&dead_address().await]).with_deadline(Duration::from_millis(200));
     let error = client.send(&alice(), "bob", "hi").await.unwrap_err();
     assert!(
-        matches!(error, ClientError::Unavailable { .. }),
+        matches!(
+            error,
+            ClientError::Unavailable {
+                answered: false,
+                ..
+            }
+        ),
         "{error:?}"
     );
 }
@@ -245,7 +256,7 @@ async fn an_unknown_outcome_is_said_to_be_unknown() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ClientError::Unavailable { .. }),
+        matches!(error, ClientError::Unavailable { answered: true, .. }),
         "a read changes nothing: {error:?}"
     );
 }

@@ -15,7 +15,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use super::{Cursor, WatchEvent};
+use super::{Cursor, WatchEvent, WatchState};
 use crate::{ChatClient, ClientError, Session};
 
 const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
@@ -176,7 +176,12 @@ async fn a_node_that_hangs_is_left() {
     let hanging = Node::start([Act::Hang]).await;
     let node = Node::start([Act::TellAndWait(vec![caught_up("7")])]).await;
     let mut watch = client(&[&hanging, &node]).watch(&alice(), Some(Cursor::new("5")));
+    let state = watch.state();
+    let searching = WatchState::Searching { why: String::new() };
+    assert_eq!(*state.borrow(), searching);
     assert_eq!(line(&mut watch).await, "caught up @7");
+    let address = node.address.clone();
+    assert_eq!(*state.borrow(), WatchState::Served { address });
     assert_eq!(
         (hanging.cursors(), node.cursors()),
         (vec!["5".to_owned()], vec!["5".to_owned()])

@@ -139,7 +139,11 @@ mod tests {
         check(rejected, "unauthenticated", 1);
         check(ClientError::Unusable(text()), "usage", 2);
         check(Failure::Usage(text()), "usage", 2);
-        check(ClientError::Unavailable { last: text() }, "unavailable", 3);
+        let unavailable = ClientError::Unavailable {
+            answered: false,
+            last: text(),
+        };
+        check(unavailable, "unavailable", 3);
         check(Failure::Unavailable(text()), "unavailable", 3);
         let unknown = ClientError::OutcomeUnknown { last: text() };
         check(unknown, "outcome_unknown", 4);

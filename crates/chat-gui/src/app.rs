@@ -1,0 +1,183 @@
+//! The window itself: takes in a bounded number of events before each frame, draws, and carries out
+//! what the person wanted afterwards. Repaints only when something has changed or time brings
+//! something about.
+//!
+//! Deliberately absent: decisions, which are the model's, and drawing, which is the views'.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use egui::{Context, UserAttentionType, ViewportCommand};
+
+use crate::backend::command::Command;
+use crate::backend::{Backend, Options};
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::names::IdSource;
+use crate::model::time::{Moment, Now, Timestamp, Zone};
+use crate::theme;
+use crate::views::{ViewState, window_ui};
+
+/// Events that are taken in before one frame: a page of the inbox is one, so this is never far
+/// behind; and however many there are, the window stays quick.
+const EVENTS_PER_FRAME: usize = 500;
+
+/// The window.
+#[derive(Debug)]
+pub struct ChatApp {
+    model: Model,
+    state: ViewState,
+    backend: Backend,
+    /// What the backend had no room for yet, in order.
+    backlog: VecDeque<Command>,
+    opened: Instant,
+    title: String,
+    attention: u64,
+}
+
+impl ChatApp {
+    /// Starts the backend, which wakes this window whenever something has happened.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no thread left for it.
+    pub fn new(context: &Context, options: Options) -> io::Result<Self> {
+        theme::install(context);
+        let window = context.clone();
+        let backend = Backend::start(options, Arc::new(move || window.request_repaint()))?;
+        let opened = Instant::now();
+        Ok(Self {
+            model: Model::new(now(opened), Zone::system(), IdSource::random()),
+            state: ViewState::default(),
+            backend,
+            backlog: VecDeque::new(),
+            opened,
+            title: String::new(),
+            attention: 0,
+        })
+    }
+
+    /// What is shown.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Carries out what a person wants, as a view would have returned it.
+    pub fn act(&mut self, action: UserAction) {
+        let commands = self.model.act(action, now(self.opened));
+        self.ask(commands);
+    }
+
+    fn ask(&mut self, commands: Vec<Command>) {
+        self.backlog.extend(commands);
+        while let Some(command) = self.backlog.pop_front() {
+            if let Err(command) = self.backend.ask(command) {
+                self.backlog.push_front(command);
+                return;
+            }
+        }
+    }
+
+    /// Takes in what has happened since the last frame. Says whether there is more.
+    fn take_in(&mut self) -> bool {
+        for _ in 0..EVENTS_PER_FRAME {
+            let Some(event) = self.backend.next_event() else {
+                return false;
+            };
+            let commands = self.model.receive(event, now(self.opened));
+            self.ask(commands);
+        }
+        true
+    }
+
+    fn pass_time(&mut self, context: &Context) {
+        let moment = now(self.opened).moment;
+        if self.model.next_deadline().is_some_and(|due| due <= moment) {
+            let commands = self.model.pass_time(now(self.opened));
+            self.ask(commands);
+        }
+        if let Some(due) = self.model.next_deadline() {
+            let rest = due.since(now(self.opened).moment);
+            // Rounded up: a frame that comes too early would only ask for another one.
+            context.request_repaint_after(rest + Duration::from_millis(1));
+        }
+        if !self.backlog.is_empty() {
+            context.request_repaint_after(Duration::from_millis(50));
+        }
+    }
+
+    fn follow_the_window(&mut self, context: &Context) {
+        let (focused, closing) = context.input(|input| {
+            let viewport = input.viewport();
+            (input.focused, viewport.close_requested())
+        });
+        if focused != self.model.focused {
+            self.act(UserAction::Focus(focused));
+        }
+        if closing && !self.model.closing {
+            self.act(UserAction::Quit);
+        } else if self.model.closing && !closing {
+            context.send_viewport_cmd(ViewportCommand::Close);
+        }
+        let title = self.title();
+        if title != self.title {
+            context.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+        if self.attention != self.model.attention {
+            self.attention = self.model.attention;
+            let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
+            context.send_viewport_cmd(attention);
+        }
+    }
+
+    fn title(&self) -> String {
+        let Some(account) = &self.model.account else {
+            return "Chat".to_owned();
+        };
+        match self.model.unread {
+            0 => format!("{} – Chat", account.name),
+            unread => format!("({unread}) {} – Chat", account.name),
+        }
+    }
+}
+
+impl eframe::App for ChatApp {
+    fn logic(&mut self, context: &Context, _frame: &mut eframe::Frame) {
+        if self.take_in() {
+            context.request_repaint();
+        }
+        self.follow_the_window(context);
+        self.pass_time(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let actions = window_ui(ui, &self.model, &mut self.state);
+        if !actions.is_empty() {
+            ui.ctx().request_repaint();
+        }
+        for action in actions {
+            self.act(action);
+        }
+    }
+}
+
+impl Drop for ChatApp {
+    /// What can still be undone is done, and what was ordered is handed over.
+    fn drop(&mut self) {
+        self.act(UserAction::Quit);
+        self.backend.close(std::mem::take(&mut self.backlog));
+    }
+}
+
+fn now(opened: Instant) -> Now {
+    let moment = u64::try_from(opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+    Now {
+        moment: Moment(moment),
+        // Before 1970 the clock is wrong, whatever it says.
+        wall: Timestamp(wall.unwrap_or_default().as_secs_f64()),
+    }
+}

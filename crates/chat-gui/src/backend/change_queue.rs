@@ -1,0 +1,98 @@
+//! What is wanted of messages of the inbox: read and deleted, in order, each tried until it is done.
+//! All of it may be done twice without harm.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chat_client::ClientError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::backend::event::BackendEvent;
+use crate::backend::session::Means;
+use crate::backend::translate;
+use crate::model::names::MessageId;
+
+/// The most ids in one request; the servers' own limit.
+const IDS_MAX: usize = 1_000;
+/// The pause after an attempt that failed; the client has tried every node by then.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Requests that wait at most. More happens when a person deletes for minutes without a server; the
+/// channel before this queue fills up then.
+const WAITING_MAX: usize = 1_000;
+
+/// A change of the inbox.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// These were read.
+    Read(Vec<MessageId>),
+    /// These are to go.
+    Delete(Vec<MessageId>),
+    /// Say when everything before this is done.
+    Flush(oneshot::Sender<()>),
+}
+
+enum Step {
+    Read(Vec<Uuid>),
+    Delete(Vec<Uuid>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Carries out changes until nobody orders any more.
+pub(super) async fn run(means: Means, mut changes: mpsc::Receiver<Change>) {
+    let (client, session) = (&means.client, &means.session);
+    let mut waiting: VecDeque<Step> = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            match changes.recv().await {
+                Some(change) => add(&mut waiting, change),
+                None => return,
+            }
+        }
+        while waiting.len() < WAITING_MAX
+            && let Ok(change) = changes.try_recv()
+        {
+            add(&mut waiting, change);
+        }
+        let Some(step) = waiting.pop_front() else {
+            continue;
+        };
+        let outcome = match &step {
+            Step::Read(ids) => client.mark_read(session, ids).await,
+            Step::Delete(ids) => client.delete_messages(session, ids).await,
+            Step::Flush(_) => Ok(()),
+        };
+        match outcome {
+            Ok(()) => {
+                if let Step::Flush(done) = step {
+                    // Who asked may not wait any more.
+                    let _gone = done.send(());
+                }
+            }
+            Err(ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. }) => {
+                waiting.push_front(step);
+                sleep(PAUSE).await;
+            }
+            // The task that follows the inbox notices too, and says so.
+            Err(error) if translate::is_session_over(&error) => return,
+            Err(error) => {
+                let why = translate::failure(&error, &means.addresses);
+                means.outlet.tell(BackendEvent::InboxFailed(why)).await;
+            }
+        }
+    }
+}
+
+fn add(waiting: &mut VecDeque<Step>, change: Change) {
+    let chunks = |ids: Vec<MessageId>| {
+        let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+        let chunks: Vec<Vec<Uuid>> = ids.chunks(IDS_MAX).map(<[Uuid]>::to_vec).collect();
+        chunks
+    };
+    match change {
+        Change::Read(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Read)),
+        Change::Delete(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Delete)),
+        Change::Flush(done) => waiting.push_back(Step::Flush(done)),
+    }
+}

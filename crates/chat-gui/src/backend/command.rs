@@ -1,0 +1,111 @@
+//! What the model asks of the outside world. Carried out on the backend's thread, in the order in
+//! which it was asked; the answers are `BackendEvent`s.
+
+use std::sync::Arc;
+
+use crate::model::cluster::ChaosDeed;
+use crate::model::message::Outgoing;
+use crate::model::names::{MessageId, Name, Password, RequestId};
+use crate::model::preferences::Preferences;
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Look for a cluster on this machine.
+    FindLocalCluster,
+    /// Try these addresses, and use them from now on if somebody answers.
+    UseServers(Vec<String>),
+    /// Open a session.
+    SignIn {
+        /// Whose.
+        name: Name,
+        /// Proves it.
+        password: Password,
+    },
+    /// Create an account and open a session of it.
+    SignUp {
+        /// Its name.
+        name: Name,
+        /// What will prove it.
+        password: Password,
+        /// The same when it is tried again with the same name and password, so that an account
+        /// that was created without our knowing is ours.
+        request_id: RequestId,
+    },
+    /// End the session, here and on the servers.
+    SignOut,
+    /// Delete the account, and what this device keeps of it.
+    DeleteAccount,
+    /// Give the account another password.
+    ChangePassword {
+        /// The present one.
+        password: Password,
+        /// The new one.
+        new_password: Password,
+        /// The same when it is tried again.
+        request_id: RequestId,
+    },
+
+    /// Keep what is in a composer; an empty text removes it.
+    SaveDraft {
+        /// Whose composer.
+        peer: Name,
+        /// All of it.
+        text: Arc<str>,
+    },
+    /// Keep a message in the outbox, then deliver it after those before it. A draft of the same
+    /// conversation goes in the same write.
+    Enqueue(Outgoing),
+    /// Deliver a message again that was refused: behind those that wait.
+    Requeue(MessageId),
+    /// Take a message out of the outbox, unless it is being delivered or may have been: `Withdrawn`
+    /// or `WithdrawRefused` says which.
+    Withdraw(MessageId),
+    /// Try again now whatever waits for its next try.
+    TryNow,
+    /// Delete copies of sent messages from this device.
+    ForgetSent(Vec<MessageId>),
+
+    /// Mark messages of the inbox as read; tried until it is done.
+    MarkRead(Vec<MessageId>),
+    /// Delete messages of the inbox; tried until it is done.
+    Delete(Vec<MessageId>),
+    /// Read so many of the oldest unread messages of the whole inbox: `ReadNext` says which.
+    ReadNext(u16),
+    /// Fetch the next older page of the inbox.
+    LoadOlder,
+    /// Fetch the inbox again from the newest.
+    Refresh,
+    /// Fetch a page of accounts.
+    SearchPeople {
+        /// SQLite's `GLOB`.
+        pattern: String,
+        /// Behind an earlier page.
+        after: Option<String>,
+    },
+
+    /// Keep what the person has chosen.
+    SavePreferences(Preferences),
+    /// Keep whether a person is muted.
+    SaveMuted {
+        /// Who.
+        peer: Name,
+        /// Whether.
+        muted: bool,
+    },
+    /// Raise a notification of the desktop.
+    Notify {
+        /// The first line.
+        title: String,
+        /// The text below it; may be empty.
+        body: String,
+    },
+    /// Do something to the local cluster.
+    Chaos(ChaosDeed),
+    /// Ask how the nodes are more often, or less often, than when nobody looks.
+    WatchCluster(bool),
+    /// Ask the servers again for each of these acknowledged messages, then for the whole inbox.
+    CheckLedger(Vec<MessageId>),
+    /// Finish what was begun, then end.
+    Quit,
+}

@@ -1,0 +1,264 @@
+//! The way in and out of an account, on the servers and on this device.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_client::{ClientError, Session};
+
+use crate::backend::engine::{Engine, FINISH, PROBE};
+use crate::backend::event::{BackendEvent, SignedOut, StoredAccount};
+use crate::backend::session::{Means, SignedIn, device_trouble};
+use crate::backend::translate;
+use crate::local_store::AccountKey;
+use crate::local_store::token_file::{KeptSession, TokenFile};
+use crate::model::failure::Failure;
+use crate::model::names::{Name, Password, RequestId};
+
+/// How long a person waits in front of the sign-in page.
+pub(super) const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
+/// How long signing out waits for the servers; this device forgets the session anyway.
+const SIGN_OUT_DEADLINE: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Takes up a session without asking: what this device keeps is there at once, and the servers
+    /// say soon enough when it is over.
+    pub(super) async fn resume(&mut self, kept: &KeptSession) {
+        match Session::new(&kept.username, &kept.token) {
+            Ok(session) => {
+                let account = AccountKey {
+                    cluster_id: kept.cluster_id.clone(),
+                    name: Name::new(&kept.username),
+                };
+                self.enter(account, session).await;
+            }
+            Err(error) => {
+                let why = translate::failure(&error, &[]);
+                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+            }
+        }
+    }
+
+    pub(super) async fn sign_in(&mut self, name: &Name, password: &Password) {
+        let Some(client) = self.client(SIGN_IN_DEADLINE) else {
+            return self.no_servers().await;
+        };
+        match client.login(name, password.reveal()).await {
+            Ok(logged_in) => self.enter_anew(logged_in.session).await,
+            Err(error) => self.sign_in_failed(&error).await,
+        }
+    }
+
+    pub(super) async fn sign_up(
+        &mut self,
+        name: &Name,
+        password: &Password,
+        request_id: RequestId,
+    ) {
+        let Some(client) = self.client(SIGN_IN_DEADLINE) else {
+            return self.no_servers().await;
+        };
+        let asked = client.sign_up_as(request_id.0, name, password.reveal());
+        match asked.await {
+            Ok(session) => self.enter_created(session).await,
+            Err(error) => self.sign_in_failed(&error).await,
+        }
+    }
+
+    async fn no_servers(&self) {
+        let why = Failure::NoServer {
+            addresses: Vec::new(),
+        };
+        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+    }
+
+    async fn sign_in_failed(&self, error: &ClientError) {
+        let addresses = self.addresses();
+        let mut why = translate::failure(error, &addresses);
+        if let (Failure::OtherVersion { theirs }, Some(servers)) = (&mut why, &self.servers) {
+            let reports = servers.client.status(PROBE).await;
+            let mut versions = reports.into_iter().filter_map(|report| report.status.ok());
+            *theirs = versions.next().map(|status| status.version);
+        }
+        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+    }
+
+    /// What is kept under the name of an account that was just created is of one that is gone.
+    async fn enter_created(&mut self, session: Session) {
+        if let Some(account) = self.account_of(&session).await {
+            let erased = self.store.lock().await.erase(&account).await;
+            self.tell_trouble(erased).await;
+        }
+        self.enter_anew(session).await;
+    }
+
+    /// Whose data the session is for: the nodes know which cluster they are.
+    async fn account_of(&self, session: &Session) -> Option<AccountKey> {
+        let reports = self.servers.as_ref()?.client.status(PROBE).await;
+        let statuses = reports.into_iter().filter_map(|report| report.status.ok());
+        let mut ids = statuses.map(|status| status.cluster_id);
+        Some(AccountKey {
+            cluster_id: ids.find(|id| !id.is_empty())?,
+            name: Name::new(session.username()),
+        })
+    }
+
+    async fn enter_anew(&mut self, session: Session) {
+        let Some(account) = self.account_of(&session).await else {
+            let why = Failure::OutcomeUnknown;
+            self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+            return;
+        };
+        self.keep_session(&account, &session).await;
+        let name = Some(&account.name);
+        let kept = self.store.lock().await.save_remembered(name).await;
+        self.tell_trouble(kept).await;
+        let addresses = self.addresses();
+        let kept = self.store.lock().await.save_addresses(&addresses).await;
+        self.tell_trouble(kept).await;
+        self.enter(account, session).await;
+    }
+
+    async fn keep_session(&self, account: &AccountKey, session: &Session) {
+        let Some(file) = &self.token_file else { return };
+        let kept = file.write(&KeptSession {
+            username: session.username().to_owned(),
+            token: session.token().to_owned(),
+            cluster_id: account.cluster_id.clone(),
+        });
+        if let Err(error) = kept {
+            let why = device_trouble(&error);
+            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+        }
+    }
+
+    /// Somebody is signed in from here on.
+    async fn enter(&mut self, account: AccountKey, session: Session) {
+        let stored = self.store.lock().await.account(&account).await;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                let why = device_trouble(&error);
+                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+                return;
+            }
+        };
+        let event = BackendEvent::SignedIn(stored.clone());
+        self.outlet.tell(event).await;
+        self.begin(account, session, &stored);
+    }
+
+    fn begin(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
+        let Some(servers) = &self.servers else { return };
+        let means = Means {
+            client: servers.client.clone(),
+            account: account.clone(),
+            session,
+            addresses: servers.addresses.clone(),
+            store: Arc::clone(&self.store),
+            outlet: self.outlet.clone(),
+            internal: self.internal.clone(),
+        };
+        self.sessions += 1;
+        self.last_account = Some(account);
+        self.signed_in = Some(SignedIn::begin(self.sessions, &means, stored));
+    }
+
+    /// A task says that its session is over; one that was replaced is, and nobody minds.
+    pub(super) async fn session_over(&mut self, number: u64) {
+        let current = self.signed_in.as_ref().map(|signed_in| signed_in.number);
+        if current == Some(number) {
+            self.leave(SignedOut::SessionEnded).await;
+        }
+    }
+
+    /// Nobody is signed in from here on.
+    async fn leave(&mut self, why: SignedOut) {
+        let Some(signed_in) = self.signed_in.take() else {
+            return;
+        };
+        if let Some(people) = self.people.take() {
+            people.abort();
+        }
+        signed_in.end().await;
+        if let Some(Err(error)) = self.token_file.as_ref().map(TokenFile::clear) {
+            let why = device_trouble(&error);
+            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+        }
+        self.outlet.tell(BackendEvent::SignedOut(why)).await;
+    }
+
+    pub(super) async fn sign_out(&mut self) {
+        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_OUT_DEADLINE))
+        else {
+            return;
+        };
+        // This device forgets the token either way; without servers it ends by its age.
+        if let Err(error) = client.logout(&signed_in.session).await {
+            tracing::info!(%error, "the servers were not told of the sign-out");
+        }
+        self.leave(SignedOut::Wanted).await;
+    }
+
+    pub(super) async fn delete_account(&mut self) {
+        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_IN_DEADLINE))
+        else {
+            return;
+        };
+        let account = signed_in.account.clone();
+        match client.delete_account(&signed_in.session).await {
+            Ok(()) => {}
+            // Perhaps because an earlier try has deleted the account.
+            Err(error) if translate::is_session_over(&error) => {
+                return self.leave(SignedOut::SessionEnded).await;
+            }
+            Err(error) => {
+                let why = translate::failure(&error, &self.addresses());
+                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
+                return;
+            }
+        }
+        let erased = self.store.lock().await.erase(&account).await;
+        self.tell_trouble(erased).await;
+        let kept = self.store.lock().await.save_remembered(None).await;
+        self.tell_trouble(kept).await;
+        self.last_account = None;
+        self.leave(SignedOut::AccountDeleted).await;
+    }
+
+    pub(super) async fn change_password(
+        &mut self,
+        password: &Password,
+        new_password: &Password,
+        request_id: RequestId,
+    ) {
+        let (Some(signed_in), Some(client)) = (&self.signed_in, self.client(SIGN_IN_DEADLINE))
+        else {
+            return;
+        };
+        let (old, new) = (password.reveal(), new_password.reveal());
+        let asked = client.change_password_as(request_id.0, &signed_in.session, old, new);
+        let session = match asked.await {
+            Ok(session) => session,
+            Err(error) => {
+                let why = translate::failure(&error, &self.addresses());
+                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
+                return;
+            }
+        };
+        let account = signed_in.account.clone();
+        self.keep_session(&account, &session).await;
+        self.outlet.tell(BackendEvent::PasswordChanged).await;
+        // The tasks go on with the new session, from what the disk has.
+        if let Some(signed_in) = self.signed_in.take() {
+            signed_in.finish(FINISH).await;
+            let stored = self.store.lock().await.account(&account).await;
+            match stored {
+                Ok(stored) => self.begin(account, session, &stored),
+                Err(error) => {
+                    let why = device_trouble(&error);
+                    self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A cluster of `cargo xtask cluster up` on this machine: found by its `cluster.json`, and asked for
+//! deeds on its supervisor's socket. One line of JSON each way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::model::cluster::{ChaosDeed, Process, ProcessCondition};
+use crate::model::failure::Failure;
+use crate::model::names::NodeId;
+use crate::model::sign_in::LocalCluster;
+
+/// A supervisor stops nodes one after the other before it answers.
+const ANSWER_LIMIT: Duration = Duration::from_secs(35);
+/// Whether somebody listens is known at once.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+/// A sentence is shorter.
+const ANSWER_BYTES_MAX: u64 = 65_536;
+/// Far more than a description of seven nodes has.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What a `cluster.json` says, as far as we need it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Description {
+    supervisor_pid: Option<u32>,
+    control_socket: PathBuf,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Node {
+    id: u64,
+    client_address: String,
+    condition: Condition,
+    cut: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Condition {
+    Running,
+    Paused,
+    Down,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    message: String,
+}
+
+impl Description {
+    /// What the first of these files says that can be understood. A file that is being replaced, or
+    /// is none of ours, is as good as none.
+    pub(super) fn read(files: &[PathBuf]) -> Option<Self> {
+        files.iter().find_map(|file| Self::read_one(file))
+    }
+
+    fn read_one(file: &Path) -> Option<Self> {
+        if std::fs::metadata(file).ok()?.len() > FILE_BYTES_MAX {
+            return None;
+        }
+        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    }
+
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let addresses = self.nodes.iter().map(|node| node.client_address.clone());
+        addresses.collect()
+    }
+
+    /// What its supervisor says of the processes; `None` when it has ended.
+    pub(super) fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
+        self.supervisor_pid?;
+        let process = |node: &Node| {
+            let condition = match node.condition {
+                Condition::Running => ProcessCondition::Running,
+                Condition::Paused => ProcessCondition::Paused,
+                Condition::Down => ProcessCondition::Down,
+            };
+            let cut = node.cut;
+            (NodeId(node.id), Process { condition, cut })
+        };
+        Some(self.nodes.iter().map(process).collect())
+    }
+
+    /// Whether the cluster is up, by asking its supervisor.
+    async fn is_up(&self) -> bool {
+        let ping = json!({"command": "ping"}).to_string();
+        self.supervisor_pid.is_some()
+            && matches!(timeout(PING_LIMIT, self.ask(&ping)).await, Ok(Ok(_)))
+    }
+
+    /// Does something to the cluster; the answer is the supervisor's sentence.
+    pub(super) async fn carry_out(&self, deed: ChaosDeed) -> Result<String, Failure> {
+        let (command, node) = match deed {
+            ChaosDeed::Kill(node) => ("kill", Some(node)),
+            ChaosDeed::Pause(node) => ("pause", Some(node)),
+            ChaosDeed::Resume(node) => ("resume", Some(node)),
+            ChaosDeed::Restart(node) => ("restart", Some(node)),
+            ChaosDeed::Cut(node) => ("cut", Some(node)),
+            ChaosDeed::Heal(node) => ("heal", Some(node)),
+            ChaosDeed::HealAll => ("heal_all", None),
+            ChaosDeed::StartDead => ("start_dead", None),
+        };
+        let request = match node {
+            Some(node) => json!({"command": command, "node": node.0}),
+            None => json!({"command": command}),
+        };
+        let asked = timeout(ANSWER_LIMIT, self.ask(&request.to_string())).await;
+        asked.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
+    }
+
+    async fn ask(&self, request: &str) -> Result<String, Failure> {
+        let trouble = |error: std::io::Error| Failure::Supervisor(error.to_string());
+        let mut stream = UnixStream::connect(&self.control_socket)
+            .await
+            .map_err(trouble)?;
+        let line = format!("{request}\n");
+        stream.write_all(line.as_bytes()).await.map_err(trouble)?;
+        let mut answer = String::new();
+        BufReader::new(stream.take(ANSWER_BYTES_MAX))
+            .read_line(&mut answer)
+            .await
+            .map_err(trouble)?;
+        let answer: Answer = serde_json::from_str(&answer)
+            .map_err(|error| Failure::Supervisor(error.to_string()))?;
+        if answer.ok {
+            Ok(answer.message)
+        } else {
+            Err(Failure::Supervisor(answer.message))
+        }
+    }
+}
+
+/// Whether there is a cluster on this machine, and whether it is up.
+pub(super) async fn find(files: &[PathBuf]) -> LocalCluster {
+    let Some(description) = Description::read(files) else {
+        return LocalCluster::Absent;
+    };
+    let addresses = description.addresses();
+    if description.is_up().await {
+        LocalCluster::Running { addresses }
+    } else {
+        LocalCluster::Stopped { addresses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::UnixListener;
+
+    use super::{Description, find};
+    use crate::model::cluster::{ChaosDeed, ProcessCondition};
+    use crate::model::failure::Failure;
+    use crate::model::names::NodeId;
+    use crate::model::sign_in::LocalCluster;
+
+    fn write(folder: &Path, pid: &str) -> std::path::PathBuf {
+        let socket = folder.join("s.sock");
+        let text = format!(
+            r#"{{"profile":"debug","supervisor_pid":{pid},"control_socket":{socket:?},
+                "nodes":[{{"id":1,"client_address":"127.0.0.1:7401","condition":"running",
+                           "cut":true,"pid":null,"log":"x"}}]}}"#
+        );
+        let file = folder.join("cluster.json");
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// A supervisor that gives these answers, one for each connection; what it was asked.
+    async fn supervise(listener: UnixListener, answers: &[&str]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let mut line = String::new();
+            BufReader::new(read).read_line(&mut line).await.unwrap();
+            asked.push(line);
+            write.write_all(answer.as_bytes()).await.unwrap();
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_is_found_and_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let nothing = [folder.path().join("nothing.json")];
+        assert_eq!(find(&nothing).await, LocalCluster::Absent);
+        let file = write(folder.path(), "7");
+        let addresses = vec!["127.0.0.1:7401".to_owned()];
+        let stopped = LocalCluster::Stopped {
+            addresses: addresses.clone(),
+        };
+        assert_eq!(
+            find(std::slice::from_ref(&file)).await,
+            stopped,
+            "nobody listens"
+        );
+        let listener = UnixListener::bind(folder.path().join("s.sock")).unwrap();
+        let description = Description::read(&[nothing[0].clone(), file.clone()]).unwrap();
+        let process = description.processes().unwrap()[&NodeId(1)];
+        assert_eq!(process.condition, ProcessCondition::Running);
+        assert!(process.cut);
+        let answers = [
+            "{\"ok\":true,\"message\":\"here\"}\n",
+            "{\"ok\":true,\"message\":\"node 1 is dead\"}\n",
+            "{\"ok\":false,\"message\":\"node 1 is down\"}\n",
+            "nonsense\n",
+        ];
+        let asking = async {
+            assert_eq!(find(&[file]).await, LocalCluster::Running { addresses });
+            let kill = ChaosDeed::Kill(NodeId(1));
+            let answer = description.carry_out(kill).await;
+            assert_eq!(answer, Ok("node 1 is dead".to_owned()));
+            let refused = Failure::Supervisor("node 1 is down".to_owned());
+            assert_eq!(description.carry_out(kill).await, Err(refused));
+            let answer = description.carry_out(ChaosDeed::HealAll).await;
+            assert!(matches!(answer, Err(Failure::Supervisor(_))));
+        };
+        let (asked, ()) = tokio::join!(supervise(listener, &answers), asking);
+        let expected = [
+            "{\"command\":\"ping\"}\n",
+            "{\"command\":\"kill\",\"node\":1}\n",
+            "{\"command\":\"kill\",\"node\":1}\n",
+            "{\"command\":\"heal_all\"}\n",
+        ];
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_ours_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cluster.json");
+        for text in ["", "{", "[]", r#"{"nodes":[]}"#] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(
+                Description::read(std::slice::from_ref(&file)),
+                None,
+                "{text}"
+            );
+        }
+        let down = write(folder.path(), "null");
+        let description = Description::read(&[down]).unwrap();
+        assert_eq!(description.processes(), None);
+    }
+}

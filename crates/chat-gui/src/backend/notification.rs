@@ -1,0 +1,25 @@
+//! Notifications of the desktop, raised by the desktop's own program for it, where it is installed.
+//! Deliberately absent: buttons on notifications, and any log of what they say.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+/// Raises one, and does not wait for it. Where there is no such program the window's own request for
+/// attention has to do.
+pub(super) fn raise(title: &str, body: &str) {
+    let child = Command::new("notify-send")
+        .args([
+            "--app-name=Chat",
+            "--category=im.received",
+            "--",
+            title,
+            body,
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else { return };
+    // Nothing depends on how it ends; somebody has to wait for it.
+    thread::spawn(move || drop(child.wait()));
+}

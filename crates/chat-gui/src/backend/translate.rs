@@ -1,0 +1,109 @@
+//! What the client library says, in the terms of the window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_client::{ClientError, NodeReport as ClientReport};
+use chat_proto::cluster::v1::StatusResponse;
+use tonic::Code;
+
+use crate::backend::event::NodeReport;
+use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::failure::Failure;
+use crate::model::message::Received;
+use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId, Term};
+use crate::model::time::Timestamp;
+
+/// Why a request failed, as a person is told.
+pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
+    match error {
+        ClientError::Refused { code, message } => match code.as_str() {
+            "username_taken" => Failure::NameTaken,
+            "invalid_credentials" => Failure::WrongCredentials,
+            "recipient_not_found" => Failure::RecipientMissing,
+            _ => Failure::Refused(message.clone()),
+        },
+        ClientError::Rejected { code, message } => match code {
+            Code::Unauthenticated => Failure::SessionEnded,
+            Code::Unimplemented => Failure::OtherVersion { theirs: None },
+            Code::InvalidArgument if message.contains("username") => {
+                Failure::NameNotAllowed(message.clone())
+            }
+            _ => Failure::Refused(message.clone()),
+        },
+        ClientError::Unavailable { answered: true, .. } => Failure::NoMajority,
+        ClientError::Unavailable { .. } => Failure::NoServer {
+            addresses: addresses.to_vec(),
+        },
+        ClientError::OutcomeUnknown { .. } => Failure::OutcomeUnknown,
+        ClientError::NotUnderstood(_) => Failure::OtherVersion { theirs: None },
+        ClientError::Unusable(what) => Failure::AddressUnusable(what.clone()),
+        other => Failure::Refused(other.to_string()),
+    }
+}
+
+/// Whether the session has ended, so that nothing can be asked any more.
+pub(super) fn is_session_over(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Rejected {
+            code: Code::Unauthenticated,
+            ..
+        }
+    )
+}
+
+pub(super) fn commit(commit: chat_client::Commit) -> Commit {
+    Commit {
+        index: LogIndex(commit.index),
+        term: Term(commit.term),
+    }
+}
+
+pub(super) fn received(message: chat_client::Message) -> Received {
+    Received {
+        id: MessageId(message.id),
+        sender: Name::new(message.sender),
+        body: Arc::from(message.body),
+        at: Timestamp(message.timestamp),
+        read: message.read,
+        commit: commit(message.commit),
+    }
+}
+
+pub(super) fn report(report: ClientReport) -> NodeReport {
+    NodeReport {
+        address: report.address,
+        status: report.status.map(status),
+        round_trip: report.round_trip,
+    }
+}
+
+fn status(status: StatusResponse) -> NodeStatus {
+    let role = match status.role.as_str() {
+        "leader" => NodeRole::Leader,
+        "follower" => NodeRole::Follower,
+        "candidate" | "trial" => NodeRole::Candidate,
+        "starting" | "empty" | "learner" => NodeRole::Starting,
+        _ => NodeRole::Unknown,
+    };
+    let followers = status.followers.iter();
+    NodeStatus {
+        id: NodeId(status.node_id),
+        role,
+        term: Term(status.term),
+        leader: (status.leader_id != 0).then_some(NodeId(status.leader_id)),
+        last_index: LogIndex(status.last_index),
+        commit_index: LogIndex(status.commit_index),
+        applied_index: LogIndex(status.applied_index),
+        followers: followers
+            .map(|follower| (NodeId(follower.node_id), LogIndex(follower.matched_index)))
+            .collect(),
+        storage: status.storage_state,
+        version: status.version,
+        uptime: Duration::from_millis(status.uptime_ms),
+        cluster_id: status.cluster_id,
+        storage_bytes: status.storage_bytes,
+        voters: status.voter_ids.len(),
+    }
+}

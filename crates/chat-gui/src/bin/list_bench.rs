@@ -1,0 +1,260 @@
+//! Measures a conversation of 100,000 messages: how long it takes to open, what a frame costs, and
+//! whether anything moves under the reader's eyes. `cargo xtask bench gui` builds and starts it.
+//!
+//! Deliberately absent: a window and a graphics card. Layout and tessellation are what grows with
+//! the text; painting is the same few thousand triangles for every conversation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_gui::backend::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
+use chat_gui::intention::UserAction;
+use chat_gui::message_list::{geometry::RowId, message_row};
+use chat_gui::model::Model;
+use chat_gui::model::message::Received;
+use chat_gui::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
+use chat_gui::model::time::{Moment, Now, Timestamp, Zone};
+use chat_gui::theme;
+use chat_gui::views::{ViewState, window_ui};
+use egui::{Context, Event, Modifiers, MouseWheelUnit, Pos2, RawInput, Rect, TouchPhase, Vec2};
+use uuid::Uuid;
+
+/// How many messages are there from the start.
+const MESSAGES: u64 = 100_000;
+/// How many older ones are loaded at once, as the servers' pages are.
+const PAGE: u64 = 500;
+/// How many pages are loaded, and as often a message arrives.
+const PAGES: u64 = 20;
+/// How many frames are measured while scrolling.
+const FRAMES: usize = 600;
+/// The position of the newest message in the made-up log.
+const NEWEST: u64 = 1_000_000;
+/// What is to be reached.
+const OPENING_MAX: Duration = Duration::from_millis(300);
+const FRAME_MAX: Duration = Duration::from_millis(8);
+
+/// The window without a window.
+struct Bench {
+    context: Context,
+    model: Model,
+    state: ViewState,
+    time: f64,
+}
+
+fn main() -> ExitCode {
+    let before = resident_bytes();
+    let mut bench = Bench::new();
+    let opening = bench.open();
+    let mut frames = bench.scroll();
+    let moved = bench.load_and_arrive();
+    let memory = resident_bytes().saturating_sub(before);
+
+    frames.sort_unstable();
+    let median = frames[frames.len() / 2];
+    let slow = frames[frames.len() * 99 / 100];
+    println!("messages            {MESSAGES}");
+    println!(
+        "opening             {:.1} ms   (at most {} ms)",
+        milliseconds(opening),
+        OPENING_MAX.as_millis()
+    );
+    println!(
+        "median frame        {:.2} ms   (at most {} ms)",
+        milliseconds(median),
+        FRAME_MAX.as_millis()
+    );
+    println!("99 % of frames      {:.2} ms", milliseconds(slow));
+    println!(
+        "moved while {PAGES} pages loaded and {PAGES} messages came   {moved:.2} points   (at most half a point)"
+    );
+    println!(
+        "resident memory     {} MiB more than at the start",
+        memory / 1_048_576
+    );
+    if opening <= OPENING_MAX && median <= FRAME_MAX && moved <= 0.5 {
+        ExitCode::SUCCESS
+    } else {
+        println!("not reached");
+        ExitCode::FAILURE
+    }
+}
+
+impl Bench {
+    /// A window onto an inbox full of messages of one person, with nothing open.
+    fn new() -> Self {
+        let context = Context::default();
+        theme::install(&context);
+        let mut bench = Self {
+            context,
+            model: Model::new(Now::default(), Zone::utc(), IdSource::counting()),
+            state: ViewState::default(),
+            time: 0.0,
+        };
+        bench.tell(BackendEvent::SignedIn(StoredAccount {
+            name: Name::new("Alice"),
+            drafts: BTreeMap::new(),
+            outbox: Vec::new(),
+            sent: Vec::new(),
+            muted: BTreeSet::new(),
+        }));
+        let newest_first = (0..MESSAGES).map(|back| message(NEWEST - back));
+        bench.tell(BackendEvent::Inbox(InboxPage {
+            messages: newest_first.collect(),
+            unread: 0,
+            place: PagePlace::First,
+            more: true,
+        }));
+        for _ in 0..5 {
+            bench.frame(Vec::new());
+        }
+        bench
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            moment: Moment(1_000),
+            wall: Timestamp(NEWEST as f64 * 30.0),
+        }
+    }
+
+    fn tell(&mut self, event: BackendEvent) {
+        let now = self.now();
+        // What it asks of the servers is of no interest here.
+        drop(self.model.receive(event, now));
+    }
+
+    /// One frame: layout and tessellation; how long both took.
+    fn frame(&mut self, events: Vec<Event>) -> Duration {
+        self.time += 1.0 / 60.0;
+        let input = RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, Vec2::new(1280.0, 800.0))),
+            time: Some(self.time),
+            events,
+            ..RawInput::default()
+        };
+        let begun = Instant::now();
+        let Self {
+            context,
+            model,
+            state,
+            ..
+        } = self;
+        let output = context.run_ui(input, |ui| {
+            drop(window_ui(ui, model, state));
+        });
+        let pixels = output.pixels_per_point;
+        let meshes = self.context.tessellate(output.shapes, pixels);
+        let took = begun.elapsed();
+        assert!(!meshes.is_empty(), "something is drawn");
+        took
+    }
+
+    /// Opens the conversation; how long it takes until it stands still on the screen.
+    fn open(&mut self) -> Duration {
+        let now = self.now();
+        let begun = Instant::now();
+        drop(
+            self.model
+                .act(UserAction::OpenConversation(Name::new("Benjamin")), now),
+        );
+        self.frame(Vec::new());
+        let took = begun.elapsed();
+        self.frame(Vec::new());
+        took
+    }
+
+    /// Scrolls up, fast and slowly, through messages that were never on the screen.
+    fn scroll(&mut self) -> Vec<Duration> {
+        (0..FRAMES)
+            .map(|frame| {
+                let lines = if frame % 3 == 0 { 40.0 } else { 3.0 };
+                self.frame(vec![
+                    Event::PointerMoved(Pos2::new(840.0, 400.0)),
+                    Event::MouseWheel {
+                        unit: MouseWheelUnit::Line,
+                        delta: Vec2::new(0.0, lines),
+                        phase: TouchPhase::Move,
+                        source: egui::MouseWheelSource::Wheel,
+                        modifiers: Modifiers::NONE,
+                    },
+                ])
+            })
+            .collect()
+    }
+
+    /// Loads older pages on top while new messages arrive below; the farthest that the message
+    /// in the middle of the screen moves, in points.
+    fn load_and_arrive(&mut self) -> f64 {
+        for _ in 0..30 {
+            self.frame(Vec::new());
+        }
+        let Some((row, before)) = self.middle() else {
+            return f64::INFINITY;
+        };
+        let mut farthest = 0.0_f64;
+        for page in 0..PAGES {
+            let newest = NEWEST - MESSAGES - page * PAGE;
+            self.tell(BackendEvent::Inbox(InboxPage {
+                messages: (0..PAGE).map(|back| message(newest - back)).collect(),
+                unread: 0,
+                place: PagePlace::Next,
+                more: true,
+            }));
+            self.tell(BackendEvent::Arrived(message(NEWEST + 1 + page)));
+            self.frame(Vec::new());
+            let now = self.state.messages.place_of(row);
+            let moved = now.map_or(f64::INFINITY, |now| (now - before).abs());
+            farthest = farthest.max(moved);
+        }
+        farthest
+    }
+
+    /// A message in sight, and where it is.
+    fn middle(&mut self) -> Option<(RowId, f64)> {
+        (0..MESSAGES)
+            .map(|back| message_row(id(NEWEST - back)))
+            .find_map(|row| {
+                let place = self.state.messages.place_of(row)?;
+                (200.0..500.0).contains(&place).then_some((row, place))
+            })
+    }
+}
+
+fn id(index: u64) -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(index) << 64))
+}
+
+/// The message at a position of the log: from a word to some paragraphs.
+fn message(index: u64) -> Received {
+    let words = 3 + index * 7 % 41 + if index.is_multiple_of(50) { 160 } else { 0 };
+    let text: String = (0..words)
+        .flat_map(|word| ["message ", "of ", "some ", "length "].get((word % 4) as usize))
+        .copied()
+        .collect();
+    Received {
+        id: id(index),
+        sender: Name::new("Benjamin"),
+        body: Arc::from(format!("{index} {text}")),
+        at: Timestamp(index as f64 * 30.0),
+        read: true,
+        commit: Commit {
+            index: LogIndex(index),
+            term: Term(7),
+        },
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// What this process holds in memory, by the kernel's word; 0 where it does not say.
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}

@@ -1,0 +1,287 @@
+//! A window's model with a clock that is turned by hand, and nobody outside: what the model asks of
+//! the servers is answered here, at once and kindly.
+//!
+//! Deliberately absent: what is played on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::backend::command::Command;
+use crate::backend::event::{BackendEvent, Link, NodeReport, Started};
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::cluster::{NodeRole, NodeStatus, Process, ProcessCondition};
+use crate::model::message::Received;
+use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, NodeId, Term};
+use crate::model::sign_in::LocalCluster;
+use crate::model::time::{Moment, Now, Timestamp, Zone};
+
+/// When the demo plays: Sunday, 22 November 2026, ten to three in the afternoon.
+pub(super) const START: f64 = 1_795_359_000.0;
+
+/// Where the made-up servers are.
+pub(super) const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
+
+/// A model and its clock.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// What is shown.
+    pub(super) model: Model,
+    milliseconds: u64,
+    /// The end of the made-up log.
+    pub(super) index: u64,
+    /// The made-up leader and its term.
+    pub(super) leader: Option<(u64, u64)>,
+    /// Who stands for election, and in which term.
+    pub(super) candidate: Option<(u64, u64)>,
+    /// Which of the three servers answer.
+    pub(super) up: [bool; 3],
+    /// The last leader's term.
+    pub(super) last_term: u64,
+    /// How long they have been running at the start, in seconds.
+    started: [u64; 3],
+}
+
+impl Stage {
+    /// A window that was just opened; a cluster runs on this machine.
+    pub(super) fn new() -> Self {
+        let now = Now {
+            moment: Moment(0),
+            wall: Timestamp(START),
+        };
+        let mut stage = Self {
+            model: Model::new(now, Zone::utc(), IdSource::counting()),
+            milliseconds: 0,
+            index: 1_180,
+            leader: Some((1, 7)),
+            candidate: None,
+            up: [true; 3],
+            last_term: 7,
+            started: [15_200, 15_200, 15_199],
+        };
+        stage.tell(BackendEvent::Started(Started::default()));
+        stage.tell(BackendEvent::LocalCluster(LocalCluster::Running {
+            addresses: addresses(),
+        }));
+        stage
+    }
+
+    /// The same, and these servers are in use.
+    pub(super) fn with_servers() -> Self {
+        let mut stage = Self::new();
+        stage.tell(BackendEvent::ServersChosen(addresses()));
+        stage
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Now {
+        let passed = Duration::from_millis(self.milliseconds);
+        Now {
+            moment: Moment(self.milliseconds),
+            wall: Timestamp(START + passed.as_secs_f64()),
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn wait(&mut self, milliseconds: u64) {
+        self.milliseconds += milliseconds;
+        self.index += milliseconds / 700;
+        let commands = self.model.pass_time(self.now());
+        self.answer(commands);
+    }
+
+    /// Something happened outside.
+    pub(super) fn tell(&mut self, event: BackendEvent) {
+        let commands = self.model.receive(event, self.now());
+        self.answer(commands);
+    }
+
+    /// The person wants something.
+    pub(super) fn act(&mut self, action: UserAction) {
+        let commands = self.model.act(action, self.now());
+        self.answer(commands);
+    }
+
+    /// Servers that do what they are asked at once, as long as somebody leads.
+    fn answer(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            let event = match command {
+                Command::Enqueue(outgoing) if self.leader.is_some() => {
+                    self.index += 1;
+                    BackendEvent::SendAcknowledged {
+                        id: outgoing.id,
+                        at: self.now().wall,
+                        commit: self.commit(self.index),
+                    }
+                }
+                Command::SearchPeople { pattern, .. } => BackendEvent::People {
+                    names: super::content::people(&pattern),
+                    pattern,
+                    next: None,
+                    continued: false,
+                },
+                Command::FindLocalCluster => continue,
+                _ => continue,
+            };
+            self.tell(event);
+        }
+    }
+
+    /// A place in the log, in the present term.
+    pub(super) fn commit(&self, index: u64) -> Commit {
+        Commit {
+            index: LogIndex(index),
+            term: Term(self.leader.map_or(7, |(_, term)| term)),
+        }
+    }
+
+    /// The servers tell us of changes.
+    pub(super) fn link_up(&mut self) {
+        let node = self
+            .leader
+            .map_or(0, |(leader, _)| leader.saturating_sub(1));
+        let address = usize::try_from(node)
+            .ok()
+            .and_then(|node| ADDRESSES.get(node));
+        self.tell(BackendEvent::Link(Link::Up {
+            address: address.unwrap_or(&ADDRESSES[0]).to_string(),
+        }));
+    }
+
+    /// All nodes are asked how they are.
+    pub(super) fn poll(&mut self, since_previous: u64) {
+        let nodes = (1..=3).map(|node| self.report(node)).collect();
+        self.tell(BackendEvent::Status {
+            nodes,
+            since_previous: Some(Duration::from_millis(since_previous)),
+        });
+        let processes = (1..=3).map(|node: u64| {
+            let runs = self.is_up(node);
+            let condition = if runs {
+                ProcessCondition::Running
+            } else {
+                ProcessCondition::Down
+            };
+            (
+                NodeId(node),
+                Process {
+                    condition,
+                    cut: false,
+                },
+            )
+        });
+        let processes: BTreeMap<NodeId, Process> = processes.collect();
+        self.tell(BackendEvent::Processes(Some(processes)));
+    }
+
+    fn is_up(&self, node: u64) -> bool {
+        usize::try_from(node - 1)
+            .ok()
+            .and_then(|place| self.up.get(place))
+            .copied()
+            .unwrap_or(false)
+    }
+
+    /// A node is started anew: it runs since now.
+    pub(super) fn restarted(&mut self, node: usize) {
+        self.up[node] = true;
+        self.started[node] = 0;
+    }
+
+    fn report(&self, node: u64) -> NodeReport {
+        let place = usize::try_from(node - 1).unwrap_or(0);
+        let status = if self.is_up(node) {
+            Ok(self.status(node))
+        } else {
+            Err("connection refused".to_owned())
+        };
+        NodeReport {
+            address: ADDRESSES[place].to_owned(),
+            status,
+            round_trip: Duration::from_micros(380 + 90 * node),
+        }
+    }
+
+    fn status(&self, node: u64) -> NodeStatus {
+        let place = usize::try_from(node - 1).unwrap_or(0);
+        let (role, term, leader) = match self.leader {
+            Some((leader, term)) if leader == node => {
+                (NodeRole::Leader, term, Some(NodeId(leader)))
+            }
+            Some((leader, term)) => (NodeRole::Follower, term, Some(NodeId(leader))),
+            None => match self.candidate {
+                Some((candidate, term)) if candidate == node => (NodeRole::Candidate, term, None),
+                Some((_, term)) => (NodeRole::Follower, term.saturating_sub(1), None),
+                None => (NodeRole::Follower, self.last_term, None),
+            },
+        };
+        let followers = (1..=3)
+            .filter(|other| role == NodeRole::Leader && *other != node)
+            .map(|other| {
+                (
+                    NodeId(other),
+                    LogIndex(self.index - u64::from(!self.is_up(other)) * 24),
+                )
+            })
+            .collect();
+        let ran = self.started[place] + self.milliseconds / 1000;
+        NodeStatus {
+            id: NodeId(node),
+            role,
+            term: Term(term),
+            leader,
+            last_index: LogIndex(self.index),
+            commit_index: LogIndex(self.index),
+            applied_index: LogIndex(self.index - u64::from(node == 3)),
+            followers,
+            storage: "ok".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: Duration::from_secs(ran),
+            cluster_id: "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2".to_owned(),
+            storage_bytes: 1_310_720 + node * 4_096,
+            voters: 3,
+        }
+    }
+
+    /// A message of the inbox that came so many minutes before the start.
+    pub(super) fn received(
+        &self,
+        from: &str,
+        text: &str,
+        minutes: f64,
+        read: bool,
+        id: u128,
+    ) -> Received {
+        let at = Timestamp(START - minutes * 60.0);
+        Received {
+            id: MessageId(Uuid::from_u128(id)),
+            sender: Name::new(from),
+            body: Arc::from(text),
+            at,
+            read,
+            commit: Commit {
+                index: index_at(minutes),
+                term: Term(if minutes > 600.0 { 6 } else { 7 }),
+            },
+        }
+    }
+}
+
+/// Where in the log a message stands that was sent so many minutes before the start.
+pub(super) fn index_at(minutes: f64) -> LogIndex {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "made-up, small and positive"
+    )]
+    let back = (minutes / 3.0) as u64;
+    LogIndex(1_179_u64.saturating_sub(back.min(1_100)))
+}
+
+/// Where the made-up servers are.
+pub(super) fn addresses() -> Vec<String> {
+    ADDRESSES.iter().map(ToString::to_string).collect()
+}

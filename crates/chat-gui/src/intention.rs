@@ -1,0 +1,209 @@
+//! All that a person can want of the window. Views return these and do nothing themselves; the
+//! model carries them out.
+
+use crate::model::cluster::ChaosDeed;
+use crate::model::names::{MessageId, Name, Password};
+use crate::model::notice::NoticeId;
+use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
+use crate::model::search::SearchScope;
+
+/// The pages of the window; exactly one is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Screen {
+    /// Which servers? Shown when none are known.
+    #[default]
+    FirstRun,
+    /// Who are you?
+    SignIn,
+    /// Conversations.
+    Chat,
+    /// All received messages in one list, newest first, to select and to delete.
+    Inbox,
+    /// The search of accounts.
+    People,
+    /// The cluster, and what can be done to it.
+    Cluster,
+    /// Preferences and the account.
+    Settings,
+}
+
+/// What lies over the page; at most one does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    /// All keys.
+    Shortcuts,
+    /// Deleting the account: asks for its name and says what is lost.
+    DeleteAccount,
+    /// Another password.
+    ChangePassword,
+    /// All that is known of one message.
+    MessageDetails(Name, MessageId),
+    /// Whether that is really to be done, and what to expect.
+    Chaos(ChaosDeed),
+}
+
+/// One of two ways through a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Towards the top, or the older.
+    Previous,
+    /// Towards the bottom, or the newer.
+    Next,
+}
+
+/// What a person wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UserAction {
+    /// Look for a cluster on this machine again.
+    FindLocalCluster,
+    /// Use the servers at these addresses, written with commas or spaces between them.
+    UseServers(String),
+    /// Use the cluster that was found on this machine.
+    UseLocalCluster,
+    /// Go back from signing in to the choice of servers.
+    ChooseServers,
+    /// Sign in.
+    SignIn {
+        /// As typed.
+        name: String,
+        /// As typed.
+        password: Password,
+    },
+    /// Create an account, and be signed in to it.
+    SignUp {
+        /// As typed.
+        name: String,
+        /// As typed.
+        password: Password,
+        /// As typed the second time; must be the same.
+        repeated: Password,
+    },
+    /// End the session. What was not sent stays on this device.
+    SignOut,
+    /// Delete the account and all that is in it.
+    DeleteAccount {
+        /// The account's name as typed to confirm it; nothing happens when it is another one.
+        typed_name: String,
+    },
+    /// Give the account another password.
+    ChangePassword {
+        /// The present one.
+        password: Password,
+        /// The new one.
+        new_password: Password,
+        /// The new one as typed the second time; must be the same.
+        repeated: Password,
+    },
+
+    /// Show a page.
+    Show(Screen),
+    /// Lay a dialog over it.
+    OpenDialog(Dialog),
+    /// Leave what is open, the topmost first: dialog, search, selection, conversation.
+    Back,
+    /// Show the conversation with somebody, whether there is one or not.
+    OpenConversation(Name),
+    /// Show none.
+    CloseConversation,
+    /// Show the next conversation of the list, or the previous one.
+    StepConversation(Step),
+    /// The same among those with unread messages.
+    StepUnread(Step),
+    /// Show the conversation at this place of the list, counted from 0.
+    OpenNth(usize),
+
+    /// The composer's text is now this.
+    EditDraft {
+        /// Whose composer.
+        peer: Name,
+        /// All of it.
+        text: String,
+    },
+    /// Send a text. White space around it is cut off; nothing else is sent than what is left.
+    Send {
+        /// To whom.
+        peer: Name,
+        /// What.
+        text: String,
+    },
+    /// Try again to send a message that was refused.
+    Retry(MessageId),
+    /// Give up a message that was refused, or that waits.
+    Discard(MessageId),
+    /// Take a message that was refused, or that waits, back into the composer.
+    TakeBack(MessageId),
+    /// Connect and deliver now instead of at the next try.
+    TryNow,
+
+    /// These messages have been in front of the person's eyes.
+    Seen(Vec<MessageId>),
+    /// Read so many of the oldest unread messages, at most [`READ_NEXT_MAX`].
+    ///
+    /// [`READ_NEXT_MAX`]: crate::model::names::READ_NEXT_MAX
+    ReadNext(u16),
+    /// Everything of a conversation is read.
+    MarkRead(Name),
+    /// Select a message, or not any more.
+    ToggleSelected(MessageId),
+    /// Select all messages of the open conversation, or of the inbox page.
+    SelectAll,
+    /// Select none.
+    ClearSelection,
+    /// Delete messages, with time to undo it. Own ones go from this device only.
+    Delete(Vec<MessageId>),
+    /// Delete what is selected, with time to undo it.
+    DeleteSelected,
+    /// Undo the deletion that a notice offers to undo.
+    UndoDelete(NoticeId),
+    /// Load older messages.
+    LoadOlder,
+    /// Ask the servers for the whole inbox again.
+    Refresh,
+    /// Show the end of the open conversation.
+    JumpToNewest,
+
+    /// Search messages; an empty text finds nothing. The search stays open until
+    /// [`UserAction::CloseSearch`].
+    SearchMessages {
+        /// Where.
+        scope: SearchScope,
+        /// What for.
+        text: String,
+    },
+    /// Show the next older hit, or the next newer one.
+    StepHit(Step),
+    /// Show this hit: a place in the list of hits.
+    ShowHit(usize),
+    /// End the search.
+    CloseSearch,
+    /// Search accounts whose names match a pattern.
+    SearchPeople(String),
+    /// More of them.
+    MorePeople,
+
+    /// Choose colours.
+    SetTheme(ThemeChoice),
+    /// Choose the size of text.
+    SetTextSize(TextSize),
+    /// Choose when notifications are raised.
+    SetNotifications(NotificationChoice),
+    /// Raise no notifications for messages of somebody, or raise them again.
+    SetMuted {
+        /// Of whom.
+        peer: Name,
+        /// Whether none are raised.
+        muted: bool,
+    },
+
+    /// A notice has been read.
+    DismissNotice(NoticeId),
+    /// Do something to the local cluster.
+    Chaos(ChaosDeed),
+    /// Compare what was acknowledged with what the servers have.
+    CheckLedger,
+
+    /// The window has the keyboard now, or not any more.
+    Focus(bool),
+    /// Close the window; what waits to be undone is done first.
+    Quit,
+}

@@ -1,0 +1,155 @@
+//! Everything the window shows, as values. Knows no toolkit, no files, no sockets and no clock: time
+//! comes in with each input, and what is to be done outside comes out as commands.
+
+pub mod cluster;
+pub mod connection;
+pub mod conversation;
+pub mod failover;
+pub mod failure;
+pub mod feed;
+pub mod ledger;
+pub mod message;
+pub mod names;
+pub mod notice;
+pub mod preferences;
+mod query;
+mod reduce;
+pub mod search;
+pub mod sign_in;
+pub mod term_tape;
+pub mod time;
+pub mod timeline;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::intention::{Dialog, Screen};
+use crate::model::cluster::Cluster;
+use crate::model::connection::{Connection, Recovery};
+use crate::model::conversation::Conversation;
+use crate::model::ledger::Ledger;
+use crate::model::names::{IdSource, MessageId, Name};
+use crate::model::notice::{Notice, NoticeId};
+use crate::model::preferences::Preferences;
+use crate::model::search::{MessageSearch, PeopleSearch};
+use crate::model::sign_in::{Account, Servers, SignIn};
+use crate::model::time::{Moment, Now, Zone};
+
+/// Received messages that are kept in memory at most; older ones stay on the servers.
+pub const RECEIVED_MAX: usize = 200_000;
+/// Received messages that are fetched without being asked for; behind them `LoadOlder` goes on.
+pub const RECEIVED_EAGER: usize = 10_000;
+/// Own messages that may wait in the outbox; more are not taken.
+pub const OUTBOX_MAX: usize = 1_000;
+
+/// Everything the window shows.
+#[derive(Debug)]
+pub struct Model {
+    /// Which page.
+    pub screen: Screen,
+    /// What lies over it.
+    pub dialog: Option<Dialog>,
+    /// Which servers.
+    pub servers: Servers,
+    /// Where somebody is who is not signed in.
+    pub sign_in: SignIn,
+    /// Who is signed in.
+    pub account: Option<Account>,
+    /// Grows whenever somebody signs in or out; editors forget all text then.
+    pub session_number: u64,
+
+    /// By the other one's name.
+    pub conversations: BTreeMap<Name, Conversation>,
+    /// The list of conversations, the latest first: who, in order.
+    pub order: Vec<Name>,
+    /// Which conversation is shown on the chat page.
+    pub open: Option<Name>,
+    /// Which message the open conversation is to be scrolled to.
+    pub scroll: ScrollRequest,
+    /// Selected messages.
+    pub selection: BTreeSet<MessageId>,
+    /// Unread messages of the whole inbox, also those that are not loaded.
+    pub unread: u64,
+    /// Whether the servers have older messages than those that are loaded.
+    pub more_to_load: bool,
+    /// Whether messages are being loaded.
+    pub loading: bool,
+    /// Deletions that can still be undone: which messages are hidden, and until when.
+    pub deletions: VecDeque<Deletion>,
+    /// Own messages that wait or were refused, in the order of writing.
+    pub outbox: VecDeque<OutboxLine>,
+
+    /// The search in messages, while it is open.
+    pub message_search: Option<MessageSearch>,
+    /// The search of accounts.
+    pub people: PeopleSearch,
+    /// What is told beside all that; newest last.
+    pub notices: VecDeque<Notice>,
+
+    /// How it stands between us and the servers.
+    pub connection: Connection,
+    /// The last interruption, while it is worth telling.
+    pub recovery: Option<Recovery>,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What was promised, and kept.
+    pub ledger: Ledger,
+
+    /// What the person has chosen.
+    pub preferences: Preferences,
+    /// Whether the window has the keyboard.
+    pub focused: bool,
+    /// Grows whenever the desktop should point the person to the window.
+    pub attention: u64,
+    /// Whether the window is to close: what had to be done first has been handed over.
+    pub closing: bool,
+    /// Where the person is, as far as the time of day goes.
+    pub zone: Zone,
+    /// The last time that was handed in.
+    pub now: Now,
+    ids: IdSource,
+    /// What the reducer remembers and nobody is shown.
+    memory: reduce::Memory,
+}
+
+/// Which message a conversation is to be scrolled to; carried out once for each number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScrollRequest {
+    /// Grows with each request.
+    pub number: u64,
+    /// Where to.
+    pub target: ScrollTarget,
+}
+
+/// Where a conversation is scrolled to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScrollTarget {
+    /// The end.
+    #[default]
+    Newest,
+    /// The unread line, or the end if there is none.
+    Unread,
+    /// A message.
+    Message(MessageId),
+}
+
+/// A deletion that can still be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The notice that offers it.
+    pub notice: NoticeId,
+    /// What is hidden and will be deleted.
+    pub messages: Vec<MessageId>,
+    /// When.
+    pub due: Moment,
+}
+
+/// An own message that waits or was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxLine {
+    /// Which.
+    pub id: MessageId,
+    /// In which conversation it is.
+    pub peer: Name,
+    /// Whether it waits; otherwise it was refused.
+    pub waiting: bool,
+}

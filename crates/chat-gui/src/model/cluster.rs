@@ -1,0 +1,187 @@
+//! The cluster as this window sees it: what each node says of itself, what happened when, and what
+//! a local cluster's supervisor would do. Computed from reports; nothing here asks anybody.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::model::failover::Failover;
+use crate::model::feed::FeedEntry;
+use crate::model::names::{LogIndex, NodeId, Term};
+use crate::model::term_tape::TermTape;
+use crate::model::time::Moment;
+
+/// Entries of the feed that are kept: about an hour of a cluster that is being broken on purpose.
+pub const FEED_MAX: usize = 500;
+/// Fail-overs that are kept.
+pub const FAILOVERS_MAX: usize = 50;
+
+/// The cluster as this window sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    /// By number once it is known, in the order of the addresses until then.
+    pub nodes: Vec<NodeCard>,
+    /// Who led when.
+    pub tape: TermTape,
+    /// Newest first.
+    pub failovers: VecDeque<Failover>,
+    /// Newest first.
+    pub feed: VecDeque<FeedEntry>,
+    /// What can be done to a local cluster; `None` where there is none.
+    pub chaos: Option<Chaos>,
+    /// When the nodes were asked last.
+    pub asked_at: Option<Moment>,
+}
+
+/// What is known of one node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeCard {
+    /// Its number; unknown until it answered once.
+    pub id: Option<NodeId>,
+    /// Where clients reach it.
+    pub address: String,
+    /// Whether it answers.
+    pub health: NodeHealth,
+    /// What it said last; kept while it does not answer.
+    pub report: Option<NodeStatus>,
+    /// When it said that.
+    pub seen_at: Option<Moment>,
+    /// How long its last answer took.
+    pub round_trip: Option<Duration>,
+    /// Entries of the leader's log that it does not hold yet; `None` when nobody knows.
+    pub behind: Option<u64>,
+}
+
+/// Whether a node answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeHealth {
+    /// It was not asked yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It answers, and something is wrong with its storage.
+    Ailing(String),
+    /// It does not answer.
+    Down(String),
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its number.
+    pub id: NodeId,
+    /// What it is in its term.
+    pub role: NodeRole,
+    /// The term it is in.
+    pub term: Term,
+    /// Who leads, if it knows.
+    pub leader: Option<NodeId>,
+    /// The end of its log.
+    pub last_index: LogIndex,
+    /// What it knows to be on a majority.
+    pub commit_index: LogIndex,
+    /// What its tables hold.
+    pub applied_index: LogIndex,
+    /// What the leader says about the others: where each is known to be.
+    pub followers: BTreeMap<NodeId, LogIndex>,
+    /// `ok`, or what is wrong.
+    pub storage: String,
+    /// Of its program.
+    pub version: String,
+    /// How long it has been running.
+    pub uptime: Duration,
+    /// 32 hexadecimal digits; empty before the cluster is formed.
+    pub cluster_id: String,
+    /// Bytes on its disk.
+    pub storage_bytes: u64,
+    /// How many nodes count in a majority.
+    pub voters: usize,
+}
+
+/// What a node is in its term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRole {
+    /// It orders everything.
+    Leader,
+    /// It follows.
+    Follower,
+    /// It wants to lead, and has asked for votes or for leave to.
+    Candidate,
+    /// It is starting, or not part of the cluster yet.
+    Starting,
+    /// Something that this version does not know.
+    Unknown,
+}
+
+/// How the cluster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthLevel {
+    /// Nobody was asked yet.
+    Unknown,
+    /// All nodes answer and follow one leader.
+    Healthy,
+    /// There is a leader; something is missing.
+    Degraded,
+    /// Nobody leads: nothing can be sent.
+    NoLeader,
+}
+
+/// How the cluster is, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// For the colour and the symbol.
+    pub level: HealthLevel,
+    /// For people.
+    pub sentence: String,
+}
+
+/// What can be done to a local cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chaos {
+    /// What its supervisor says of the processes.
+    pub processes: BTreeMap<NodeId, Process>,
+    /// What it was asked to do and has not answered yet.
+    pub busy: Option<ChaosDeed>,
+    /// What it answered last; the sentence is its own.
+    pub answer: Option<String>,
+}
+
+/// What the supervisor says of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Whether it runs.
+    pub condition: ProcessCondition,
+    /// Whether it is cut off from the others.
+    pub cut: bool,
+}
+
+/// Whether a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessCondition {
+    /// It does.
+    Running,
+    /// It is frozen.
+    Paused,
+    /// It does not.
+    Down,
+}
+
+/// Something that is done to a local cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChaosDeed {
+    /// End a node at once.
+    Kill(NodeId),
+    /// Freeze a node.
+    Pause(NodeId),
+    /// Let a frozen node go on.
+    Resume(NodeId),
+    /// Start a node, after stopping it if it runs.
+    Restart(NodeId),
+    /// Swallow everything between a node and the others.
+    Cut(NodeId),
+    /// Reconnect a node.
+    Heal(NodeId),
+    /// Reconnect all nodes.
+    HealAll,
+    /// Start every node that is down.
+    StartDead,
+}

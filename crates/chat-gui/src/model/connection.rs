@@ -1,0 +1,63 @@
+//! How it stands between this window and the cluster, as the banner tells it.
+
+use std::time::Duration;
+
+use crate::model::failure::Failure;
+use crate::model::names::{NodeId, Term};
+use crate::model::time::Moment;
+
+/// Interruptions that are shorter than this are not worth a banner that flickers.
+pub const BANNER_DELAY: Duration = Duration::from_millis(300);
+
+/// How it stands between this window and the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Connection {
+    /// Nobody is signed in, so nothing is connected.
+    Idle,
+    /// The first connection since signing in.
+    Connecting {
+        /// Since when.
+        since: Moment,
+    },
+    /// All is well.
+    Online {
+        /// The node that tells us of changes, if it is known which it is.
+        node: Option<NodeId>,
+        /// The term of the leader.
+        term: Option<Term>,
+    },
+    /// The connection broke, or there is no leader; somebody else is asked now.
+    Reconnecting {
+        /// Since when.
+        since: Moment,
+        /// What happened.
+        why: Failure,
+    },
+    /// Nobody answers; it is tried again later.
+    Offline {
+        /// Since when.
+        since: Moment,
+        /// What happened.
+        why: Failure,
+        /// When it is tried again.
+        next_try: Moment,
+    },
+}
+
+/// An interruption that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// How long sending was not possible.
+    pub lasted: Duration,
+    /// Messages that still waited when it was over.
+    pub waiting: u32,
+    /// When it was over.
+    pub at: Moment,
+}
+
+impl Connection {
+    /// Whether messages can be sent right now, as far as we know.
+    pub fn is_online(&self) -> bool {
+        matches!(self, Self::Online { .. })
+    }
+}

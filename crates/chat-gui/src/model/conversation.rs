@@ -1,0 +1,208 @@
+//! One conversation: everything with one person, in the order of the log, and what it looks like
+//! from top to bottom. Decides nothing about what is sent or deleted.
+
+use crate::model::message::{Message, Place};
+use crate::model::names::{MessageId, Name};
+use crate::model::time::{Timestamp, Zone};
+use crate::model::timeline::{self, TimelineItem};
+
+/// Everything with one person.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conversation {
+    /// In the order in which they are shown, oldest first.
+    pub messages: Vec<Message>,
+    /// What is shown, from top to bottom.
+    pub timeline: Vec<TimelineItem>,
+    /// How many received messages wait to be read.
+    pub unread: usize,
+    /// The oldest message that was unread when the conversation was opened; the line stands above
+    /// it until the conversation is left.
+    pub unread_line: Option<MessageId>,
+    /// What is in the composer.
+    pub draft: Draft,
+    /// Whether new messages of this person raise no notification.
+    pub muted: bool,
+    /// Grows whenever `messages` or `timeline` change, so that who caches can tell.
+    pub revision: u64,
+}
+
+/// Text that was written and not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The text.
+    pub text: String,
+    /// Grows whenever the model itself changes the text; an editor that shows an older one takes
+    /// the text from here.
+    pub revision: u64,
+}
+
+/// A line of the list of conversations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationLine<'a> {
+    /// With whom.
+    pub peer: &'a Name,
+    /// What it holds.
+    pub conversation: &'a Conversation,
+    /// What is shown beneath the name.
+    pub preview: Preview<'a>,
+    /// When something happened there last.
+    pub last_at: Option<Timestamp>,
+}
+
+/// What is shown beneath a name in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preview<'a> {
+    /// Nothing yet.
+    Empty,
+    /// Text in the composer.
+    Draft(&'a str),
+    /// What they wrote last.
+    Received(&'a str),
+    /// What we wrote last.
+    Sent(&'a str),
+    /// What we wrote last is on its way.
+    Pending(&'a str),
+    /// What we wrote last was refused.
+    NotSent(&'a str),
+}
+
+impl Conversation {
+    /// A message at its place.
+    pub fn at(&self, place: Place, id: MessageId) -> Option<&Message> {
+        let index = self.position(place, id).ok()?;
+        Some(&self.messages[index])
+    }
+
+    /// Changes what a message is without moving it. Says whether it is there.
+    pub(super) fn change(
+        &mut self,
+        place: Place,
+        id: MessageId,
+        change: impl FnOnce(&mut Message),
+    ) -> bool {
+        let Ok(index) = self.position(place, id) else {
+            return false;
+        };
+        let message = &mut self.messages[index];
+        self.unread -= usize::from(message.is_unread());
+        change(message);
+        self.unread += usize::from(message.is_unread());
+        assert!(
+            message.place == place && message.id == id,
+            "a change moves no message"
+        );
+        self.revision += 1;
+        true
+    }
+
+    /// Puts messages in their places. One that is there already is replaced.
+    pub(super) fn insert(&mut self, messages: Vec<Message>, zone: &Zone) {
+        let mut first = self.messages.len();
+        let mut at_once = Vec::new();
+        for message in messages {
+            self.unread += usize::from(message.is_unread());
+            match self.position(message.place, message.id) {
+                Ok(index) => {
+                    self.unread -= usize::from(self.messages[index].is_unread());
+                    self.messages[index] = message;
+                    first = first.min(index);
+                }
+                Err(index) if index == self.messages.len() => self.messages.push(message),
+                Err(index) => {
+                    first = first.min(index);
+                    at_once.push(message);
+                }
+            }
+        }
+        if !at_once.is_empty() {
+            self.messages.append(&mut at_once);
+            self.messages
+                .sort_by_key(|message| (message.place, message.id));
+            self.messages
+                .dedup_by_key(|message| (message.place, message.id));
+            self.unread = self
+                .messages
+                .iter()
+                .filter(|message| message.is_unread())
+                .count();
+        }
+        self.rebuild_from(first, zone);
+    }
+
+    /// Takes messages out.
+    pub(super) fn remove(&mut self, gone: &[(Place, MessageId)], zone: &Zone) -> Vec<Message> {
+        let mut places: Vec<usize> = gone
+            .iter()
+            .filter_map(|(place, id)| self.position(*place, *id).ok())
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let Some(first) = places.first().copied() else {
+            return Vec::new();
+        };
+        let mut removed = Vec::with_capacity(places.len());
+        let mut kept = Vec::with_capacity(self.messages.len() - places.len());
+        let mut next = places.into_iter().peekable();
+        for (index, message) in std::mem::take(&mut self.messages).into_iter().enumerate() {
+            if next.next_if_eq(&index).is_some() {
+                self.unread -= usize::from(message.is_unread());
+                removed.push(message);
+            } else {
+                kept.push(message);
+            }
+        }
+        self.messages = kept;
+        self.rebuild_from(first, zone);
+        removed
+    }
+
+    /// Draws the unread line above the oldest unread message, or nowhere if there is none.
+    pub(super) fn draw_unread_line(&mut self, zone: &Zone) {
+        let oldest = self.messages.iter().find(|message| message.is_unread());
+        self.move_unread_line(oldest.map(|message| message.id), zone);
+    }
+
+    /// Takes the unread line away.
+    pub(super) fn clear_unread_line(&mut self, zone: &Zone) {
+        self.move_unread_line(None, zone);
+    }
+
+    fn move_unread_line(&mut self, line: Option<MessageId>, zone: &Zone) {
+        if self.unread_line == line {
+            return;
+        }
+        let places = [self.unread_line, line].map(|id| {
+            let mut messages = self.messages.iter();
+            messages.position(|message| Some(message.id) == id)
+        });
+        self.unread_line = line;
+        if let Some(first) = places.into_iter().flatten().min() {
+            self.rebuild_from(first, zone);
+        }
+    }
+
+    /// Draws the timeline anew from this message on; what is above it stays.
+    pub(super) fn rebuild_from(&mut self, index: usize, zone: &Zone) {
+        timeline::rebuild(
+            &mut self.timeline,
+            &self.messages,
+            self.unread_line,
+            index,
+            zone,
+        );
+        self.revision += 1;
+    }
+
+    fn position(&self, place: Place, id: MessageId) -> Result<usize, usize> {
+        // Nearly everything happens at the end.
+        if self
+            .messages
+            .last()
+            .is_none_or(|last| (last.place, last.id) < (place, id))
+        {
+            return Err(self.messages.len());
+        }
+        self.messages
+            .binary_search_by_key(&(place, id), |message| (message.place, message.id))
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong as far as a person is concerned: each with a sentence of its own and what to do
+//! next. Where it comes from (gRPC, JSON, a disk) is translated where it arrives.
+
+use crate::model::names::{BODY_BYTES_MAX, NAME_CHARACTERS_MAX};
+
+/// Why something did not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No such account, or another password: the server does not say which.
+    WrongCredentials,
+    /// Somebody else has this name.
+    NameTaken,
+    /// The server does not allow this name; it says why.
+    NameNotAllowed(String),
+    /// A field was left empty, or something like it; said before anybody was asked.
+    Incomplete(&'static str),
+    /// Nobody answers at any of the addresses.
+    NoServer {
+        /// What was tried.
+        addresses: Vec<String>,
+    },
+    /// Somebody answers, and does not speak our language.
+    OtherVersion {
+        /// The version they say they are, if they say one.
+        theirs: Option<String>,
+    },
+    /// The node that told us of changes does not any more.
+    Interrupted,
+    /// Nodes answer, and too few for a majority.
+    NoMajority,
+    /// Nobody knows yet whether it was done. Trying again is safe.
+    OutcomeUnknown,
+    /// The session has ended: signed out elsewhere, the password changed, or the account deleted.
+    SessionEnded,
+    /// Whom it was for does not exist (any more).
+    RecipientMissing,
+    /// The text is too long.
+    BodyTooLong,
+    /// It waited for so long that the servers may have forgotten whether they have it already.
+    TooOld,
+    /// The server says no, and will say it again.
+    Refused(String),
+    /// An address is none.
+    AddressUnusable(String),
+    /// What this device keeps could not be read or written.
+    Device(String),
+    /// The supervisor of the local cluster says no, or does not answer.
+    Supervisor(String),
+}
+
+impl Failure {
+    /// What happened, in one sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::WrongCredentials => "The name or the password is wrong.".to_owned(),
+            Self::NameTaken => "Somebody else has this name already.".to_owned(),
+            Self::NameNotAllowed(why) => format!("This name cannot be used: {why}"),
+            Self::Incomplete(what) => (*what).to_owned(),
+            Self::NoServer { addresses } => {
+                format!("No server answers at {}.", addresses.join(", "))
+            }
+            Self::OtherVersion { theirs: None } => {
+                "What answers there is not a chat server that this app understands.".to_owned()
+            }
+            Self::OtherVersion {
+                theirs: Some(theirs),
+            } => format!("The servers are version {theirs}, which this app does not understand."),
+            Self::Interrupted => "The connection to a server broke.".to_owned(),
+            Self::NoMajority => {
+                "The servers have no leader: too few of them are running.".to_owned()
+            }
+            Self::OutcomeUnknown => "The servers did not answer in time.".to_owned(),
+            Self::SessionEnded => "You have been signed out.".to_owned(),
+            Self::RecipientMissing => "This person has no account (any more).".to_owned(),
+            Self::BodyTooLong => {
+                format!("The text is too long: at most {BODY_BYTES_MAX} bytes fit.")
+            }
+            Self::TooOld => "It waited for a day, and may have been sent already.".to_owned(),
+            Self::Refused(why) => format!("The servers refused it: {why}"),
+            Self::AddressUnusable(what) => format!("This is no address: {what}"),
+            Self::Device(what) => format!("This device could not store it: {what}"),
+            Self::Supervisor(what) => format!("The local cluster did not do it: {what}"),
+        }
+    }
+
+    /// What the person can do now, in one sentence.
+    pub fn next_step(&self) -> String {
+        let text = match self {
+            Self::WrongCredentials => "Check both, or create an account.",
+            Self::NameTaken => "Choose another name, or sign in if it is yours.",
+            Self::NameNotAllowed(_) => {
+                return format!("Use 1 to {NAME_CHARACTERS_MAX} visible characters.");
+            }
+            Self::Incomplete(_) => "Fill it in and try again.",
+            Self::NoServer { .. } => {
+                "Check the addresses, or start a cluster with `cargo xtask cluster up`."
+            }
+            Self::OtherVersion { .. } => {
+                "Check the addresses, or install the app that belongs to these servers."
+            }
+            Self::Interrupted => "Another server is asked.",
+            Self::NoMajority => "Start more of the servers; this goes on by itself then.",
+            Self::OutcomeUnknown => "Try again: nothing can happen twice.",
+            Self::SessionEnded => "Sign in again. What you wrote is kept on this device.",
+            Self::RecipientMissing => "Check the name. The text is kept until you discard it.",
+            Self::BodyTooLong => "Shorten it, or send it in parts.",
+            Self::TooOld => "Ask whether it arrived before you send it again.",
+            Self::Refused(_) => "Change it and try again.",
+            Self::AddressUnusable(_) => "Write a host and a port, such as 127.0.0.1:7401.",
+            Self::Device(_) => "Make room on the disk or check the folder's permissions.",
+            Self::Supervisor(_) => "See whether the cluster is up: `cargo xtask cluster status`.",
+        };
+        text.to_owned()
+    }
+
+    /// Whether waiting may help: what passes is tried again by itself, what does not is for the
+    /// person to decide.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NoServer { .. } | Self::Interrupted | Self::NoMajority | Self::OutcomeUnknown
+        )
+    }
+}

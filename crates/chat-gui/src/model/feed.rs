@@ -1,0 +1,80 @@
+//! What happened to the cluster, in plain words.
+
+use crate::model::cluster::ChaosDeed;
+use crate::model::names::{NodeId, Term};
+use crate::model::time::Now;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedEntry {
+    /// Counts the entries; ticks of the tape refer to it.
+    pub number: u64,
+    /// When it was noticed.
+    pub at: Now,
+    /// What it was.
+    pub event: FeedEvent,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedEvent {
+    /// A node answers for the first time, or again.
+    NodeBack(NodeId),
+    /// A node does not answer any more.
+    NodeLost(NodeId),
+    /// A node has been restarted: it runs for a shorter time than before.
+    NodeRestarted(NodeId),
+    /// A node's storage has trouble.
+    StorageTrouble(NodeId, String),
+    /// Nobody leads any more.
+    LeaderLost(NodeId, Term),
+    /// A node stands for election.
+    Candidate(NodeId, Term),
+    /// A node leads.
+    Elected(NodeId, Term),
+    /// Messages can be sent again, after so many milliseconds.
+    SendingAgain(u64),
+    /// Somebody did something to the cluster from this window.
+    Deed(ChaosDeed),
+}
+
+impl FeedEvent {
+    /// The sentence that tells it.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::NodeBack(node) => format!("Node {} answers.", node.0),
+            Self::NodeLost(node) => format!("Node {} does not answer any more.", node.0),
+            Self::NodeRestarted(node) => format!("Node {} has been restarted.", node.0),
+            Self::StorageTrouble(node, what) => {
+                format!("Node {} has trouble with its storage: {what}.", node.0)
+            }
+            Self::LeaderLost(node, term) => {
+                format!("Node {}, leader of term {term}, is gone.", node.0)
+            }
+            Self::Candidate(node, term) => {
+                format!("Node {} stands for election in term {term}.", node.0)
+            }
+            Self::Elected(node, term) => format!("Node {} leads, in term {term}.", node.0),
+            Self::SendingAgain(milliseconds) => {
+                format!("Messages can be sent again, after {milliseconds} ms.")
+            }
+            Self::Deed(deed) => format!("You: {}.", deed.sentence()),
+        }
+    }
+}
+
+impl ChaosDeed {
+    /// What is done, as an imperative without a full stop.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::Kill(node) => format!("kill node {}", node.0),
+            Self::Pause(node) => format!("pause node {}", node.0),
+            Self::Resume(node) => format!("resume node {}", node.0),
+            Self::Restart(node) => format!("restart node {}", node.0),
+            Self::Cut(node) => format!("cut off node {}", node.0),
+            Self::Heal(node) => format!("reconnect node {}", node.0),
+            Self::HealAll => "reconnect all nodes".to_owned(),
+            Self::StartDead => "start every node that is down".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the window tells beside its content: confirmations that fade, errors that stay until they
+//! are dismissed, and what can still be undone.
+
+use crate::intention::UserAction;
+use crate::model::time::Moment;
+
+/// How many errors are kept; an older one gives way. More than three nobody reads.
+pub const ERRORS_MAX: usize = 3;
+
+/// Something that is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Names it in [`UserAction::DismissNotice`].
+    pub id: NoticeId,
+    /// How it is shown.
+    pub kind: NoticeKind,
+    /// One sentence.
+    pub text: String,
+    /// What to do next; may be empty.
+    pub detail: String,
+    /// What a button offers.
+    pub action: Option<NoticeAction>,
+    /// When it goes by itself; `None` when it stays until it is dismissed.
+    pub until: Option<Moment>,
+}
+
+/// Names a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoticeId(pub u64);
+
+/// How a notice is shown and told to a screen reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// It worked.
+    Confirmation,
+    /// It did not work.
+    Error,
+    /// It will happen unless it is undone.
+    Undo,
+}
+
+/// A button on a notice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoticeAction {
+    /// What it says.
+    pub label: &'static str,
+    /// What the person wants who presses it.
+    pub action: Box<UserAction>,
+}

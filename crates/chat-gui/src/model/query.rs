@@ -1,0 +1,187 @@
+//! What views ask of the model: lists and sentences that are derived from it and stored nowhere.
+
+use crate::model::Model;
+use crate::model::cluster::{Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole};
+use crate::model::connection::{BANNER_DELAY, Connection};
+use crate::model::conversation::{Conversation, ConversationLine, Preview};
+use crate::model::message::{Message, MessageState};
+use crate::model::names::{MessageId, Name, NodeId, Term};
+use crate::model::time::duration_words;
+
+impl Model {
+    /// The list of conversations, the latest first.
+    pub fn conversation_lines(&self) -> impl Iterator<Item = ConversationLine<'_>> {
+        self.order.iter().filter_map(|peer| {
+            let conversation = self.conversations.get(peer)?;
+            Some(ConversationLine {
+                peer,
+                conversation,
+                preview: conversation.preview(),
+                last_at: conversation.messages.last().map(|message| message.at),
+            })
+        })
+    }
+
+    /// The conversation that is shown, if there is one; somebody to whom nothing was written yet
+    /// has none.
+    pub fn open_conversation(&self) -> Option<&Conversation> {
+        self.conversations.get(self.open.as_ref()?)
+    }
+
+    /// All received messages that are loaded, newest first.
+    pub fn inbox(&self) -> Vec<&Message> {
+        let received = self.conversations.values().flat_map(|conversation| {
+            let messages = conversation.messages.iter();
+            messages.filter(|message| !message.is_own())
+        });
+        let mut received: Vec<&Message> = received.collect();
+        received.sort_by_key(|message| std::cmp::Reverse(message.place));
+        received
+    }
+
+    /// A message of a conversation.
+    pub fn message(&self, peer: &Name, id: MessageId) -> Option<&Message> {
+        let messages = &self.conversations.get(peer)?.messages;
+        messages.iter().rev().find(|message| message.id == id)
+    }
+
+    /// What the banner says; `None` when there is nothing to say.
+    pub fn connection_sentence(&self) -> Option<String> {
+        let now = self.now.moment;
+        match &self.connection {
+            Connection::Idle => None,
+            Connection::Online { .. } => self.recovery_sentence(),
+            Connection::Connecting { since } if now.since(*since) < BANNER_DELAY => None,
+            Connection::Connecting { .. } => Some("Connecting…".to_owned()),
+            Connection::Reconnecting { since, .. } if now.since(*since) < BANNER_DELAY => None,
+            Connection::Reconnecting { since, why } => Some(format!(
+                "Reconnecting for {}. {}",
+                duration_words(now.since(*since)),
+                why.sentence()
+            )),
+            Connection::Offline { why, next_try, .. } => Some(format!(
+                "Offline. {} Next try in {}.",
+                why.sentence(),
+                duration_words(next_try.since(now))
+            )),
+        }
+    }
+
+    /// What is told for a while after an interruption.
+    fn recovery_sentence(&self) -> Option<String> {
+        let recovery = self.recovery?;
+        let lasted = duration_words(recovery.lasted);
+        let waiting = match recovery.waiting {
+            0 => String::new(),
+            1 => " One message is going out now.".to_owned(),
+            more => format!(" {more} messages are going out now."),
+        };
+        Some(format!(
+            "Connected again. Sending was not possible for {lasted}.{waiting}"
+        ))
+    }
+
+    /// What the status line says while all is well: which node, which term.
+    pub fn online_sentence(&self) -> Option<String> {
+        match self.connection {
+            Connection::Online { node, term } => Some(match (node, term) {
+                (Some(node), Some(term)) => format!("Online at {node}, term {term}"),
+                (Some(node), None) => format!("Online at {node}"),
+                (None, Some(term)) => format!("Online, term {term}"),
+                (None, None) => "Online".to_owned(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Conversation {
+    /// What is shown beneath the name in the list.
+    pub fn preview(&self) -> Preview<'_> {
+        if !self.draft.text.trim().is_empty() {
+            return Preview::Draft(&self.draft.text);
+        }
+        let Some(last) = self.messages.last() else {
+            return Preview::Empty;
+        };
+        let body = &*last.body;
+        match last.state {
+            MessageState::Received { .. } => Preview::Received(body),
+            MessageState::Pending(_) => Preview::Pending(body),
+            MessageState::Sent { .. } => Preview::Sent(body),
+            MessageState::NotSent { .. } => Preview::NotSent(body),
+        }
+    }
+}
+
+impl Cluster {
+    /// Who leads, in the highest term that anybody knows, by its own word.
+    pub fn leader(&self) -> Option<(NodeId, Term)> {
+        let up = self.nodes.iter().filter(|node| node.is_up());
+        let reports = || up.clone().filter_map(|node| node.report.as_ref());
+        let term = reports().map(|report| report.term).max()?;
+        reports()
+            .find(|report| report.term == term && report.role == NodeRole::Leader)
+            .map(|report| (report.id, term))
+    }
+
+    /// How the cluster is, in one sentence.
+    pub fn health(&self) -> Health {
+        let all = self.nodes.len();
+        let up = self.nodes.iter().filter(|node| node.is_up()).count();
+        if self.asked_at.is_none() || all == 0 {
+            return Health {
+                level: HealthLevel::Unknown,
+                sentence: "The nodes have not been asked yet.".to_owned(),
+            };
+        }
+        let Some((leader, term)) = self.leader() else {
+            return Health {
+                level: HealthLevel::NoLeader,
+                sentence: format!("No leader: {up} of {all} nodes answer. Sending waits."),
+            };
+        };
+        let voters = self.voters().unwrap_or(all).max(1);
+        let majority = voters / 2 + 1;
+        let spare = up.saturating_sub(majority);
+        let may_fail = match spare {
+            0 => "no further node may fail".to_owned(),
+            1 => "one may fail".to_owned(),
+            more => format!("{more} may fail"),
+        };
+        let ailing = self
+            .nodes
+            .iter()
+            .any(|node| matches!(node.health, NodeHealth::Ailing(_)));
+        let level = if up == all && !ailing {
+            HealthLevel::Healthy
+        } else {
+            HealthLevel::Degraded
+        };
+        let storage = if ailing {
+            " A node has trouble with its storage."
+        } else {
+            ""
+        };
+        Health {
+            level,
+            sentence: format!(
+                "{up} of {all} nodes answer, {leader} leads in term {term}; {may_fail}.{storage}"
+            ),
+        }
+    }
+
+    /// How many nodes count in a majority, by the newest term's word.
+    fn voters(&self) -> Option<usize> {
+        let reports = self.nodes.iter().filter_map(|node| node.report.as_ref());
+        let newest = reports.max_by_key(|report| report.term)?;
+        (newest.voters > 0).then_some(newest.voters)
+    }
+}
+
+impl NodeCard {
+    /// Whether it answers.
+    pub fn is_up(&self) -> bool {
+        matches!(self.health, NodeHealth::Up | NodeHealth::Ailing(_))
+    }
+}

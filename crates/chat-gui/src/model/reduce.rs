@@ -1,0 +1,304 @@
+//! What an input changes. The only writer of the model: each input is taken in by one of the parts
+//! in this folder, then what is derived from the rest is brought up to date.
+
+mod auditing;
+mod chaos;
+mod connecting;
+mod deleting;
+mod entering;
+mod navigating;
+mod noticing;
+mod observing;
+mod reading;
+mod searching;
+mod shelf;
+mod writing;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::backend::command::Command;
+use crate::backend::event::BackendEvent;
+use crate::intention::{Screen, UserAction};
+use crate::model::cluster::Cluster;
+use crate::model::connection::Connection;
+use crate::model::ledger::Ledger;
+use crate::model::message::Message;
+use crate::model::names::{IdSource, LogIndex, MessageId, Name, NodeId, Password, RequestId, Term};
+use crate::model::preferences::Preferences;
+use crate::model::search::PeopleSearch;
+use crate::model::sign_in::{Servers, SignIn};
+use crate::model::time::{Moment, Now, Zone};
+use crate::model::{Model, ScrollRequest};
+
+use shelf::Shelf;
+
+/// What the reducer remembers and nobody is shown.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Of the account that is signed in.
+    account: AccountMemory,
+    notices: u64,
+    feed: u64,
+    observation: Observation,
+    /// What an account is being created with, until it is known whether it was: it is tried again
+    /// as the same request.
+    sign_up: Option<(Name, Password, RequestId)>,
+    password_change: Option<(Password, Password, RequestId)>,
+}
+
+/// What is remembered about the account that is signed in, and forgotten with it.
+#[derive(Debug, Default)]
+struct AccountMemory {
+    shelf: Shelf,
+    /// Hidden until their deletion is due or undone.
+    hidden: BTreeMap<MessageId, Message>,
+    /// Numbers own messages that are not in the log.
+    sequence: u64,
+    /// The highest index of a message that was told to us.
+    newest_index: u64,
+    /// What was known when the first page came and has not come again yet.
+    unconfirmed: Option<BTreeSet<MessageId>>,
+    /// How many messages were fetched since the first page.
+    fetched: usize,
+    /// Unread messages that are not loaded.
+    unread_beyond: u64,
+    /// Drafts that are not kept yet, and when they will be.
+    unsaved_drafts: BTreeMap<Name, Moment>,
+    /// Messages that go back into the composer once they are out of the outbox.
+    taking_back: BTreeSet<MessageId>,
+    link: LinkMemory,
+    audit: auditing::Audit,
+}
+
+/// What is known of the way to the servers.
+#[derive(Debug, Default)]
+struct LinkMemory {
+    link: Option<crate::backend::event::Link>,
+    /// When the next try is.
+    next_try: Option<Moment>,
+    /// Whether it was ever up since signing in.
+    was_up: bool,
+    /// Since when sending is not possible, as far as we know.
+    blocked_since: Option<Moment>,
+    /// The attempt that is under way, and since when.
+    attempt: Option<(MessageId, Moment)>,
+    /// The last acknowledgement: by the leader of which term, and when.
+    acknowledged: Option<(Term, Moment)>,
+    /// Why the first message that waits was delayed.
+    delayed: Option<crate::model::failure::Failure>,
+}
+
+/// What earlier looks at the cluster showed.
+#[derive(Debug, Default)]
+struct Observation {
+    /// Who led when it was looked last; kept while nobody leads.
+    leader: Option<(NodeId, Term)>,
+    /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
+    /// an entry: once this is committed, something of the new term is.
+    log_end: Option<LogIndex>,
+    /// The last term whose candidate was told.
+    told_candidate: Term,
+}
+
+impl Model {
+    /// An empty window. The backend's first event says what comes next.
+    pub fn new(now: Now, zone: Zone, ids: IdSource) -> Self {
+        Self {
+            screen: Screen::default(),
+            dialog: None,
+            servers: Servers::default(),
+            sign_in: SignIn::default(),
+            account: None,
+            session_number: 0,
+            conversations: BTreeMap::new(),
+            order: Vec::new(),
+            open: None,
+            scroll: ScrollRequest::default(),
+            selection: BTreeSet::new(),
+            unread: 0,
+            more_to_load: false,
+            loading: false,
+            deletions: VecDeque::new(),
+            outbox: VecDeque::new(),
+            message_search: None,
+            people: PeopleSearch::default(),
+            notices: VecDeque::new(),
+            connection: Connection::Idle,
+            recovery: None,
+            cluster: Cluster::default(),
+            ledger: Ledger::default(),
+            preferences: Preferences::default(),
+            focused: true,
+            attention: 0,
+            closing: false,
+            zone,
+            now,
+            ids,
+            memory: Memory::default(),
+        }
+    }
+
+    /// Carries out what a person wants.
+    pub fn act(&mut self, action: UserAction, now: Now) -> Vec<Command> {
+        self.now = now;
+        let mut commands = Vec::new();
+        self.carry_out(action, &mut commands);
+        self.after_input(&mut commands);
+        commands
+    }
+
+    /// Takes in what happened outside.
+    pub fn receive(&mut self, event: BackendEvent, now: Now) -> Vec<Command> {
+        self.now = now;
+        let mut commands = Vec::new();
+        self.take_in(event, &mut commands);
+        self.after_input(&mut commands);
+        commands
+    }
+
+    /// Does what time alone brings about: notices fade, deletions become due. To be called when
+    /// [`Model::next_deadline`] has passed; more often does no harm.
+    pub fn pass_time(&mut self, now: Now) -> Vec<Command> {
+        self.now = now;
+        let mut commands = Vec::new();
+        self.fade_notices();
+        self.delete_what_is_due(&mut commands);
+        self.save_due_drafts(&mut commands);
+        self.end_recovery();
+        self.after_input(&mut commands);
+        commands
+    }
+
+    /// When [`Model::pass_time`] has something to do, or a sentence that counts time changes.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let account = &self.memory.account;
+        [
+            self.notices.iter().filter_map(|notice| notice.until).min(),
+            self.deletions.iter().map(|deletion| deletion.due).min(),
+            account.unsaved_drafts.values().copied().min(),
+            self.connection_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn carry_out(&mut self, action: UserAction, commands: &mut Vec<Command>) {
+        use UserAction as Act;
+        match action {
+            Act::FindLocalCluster
+            | Act::UseServers(_)
+            | Act::UseLocalCluster
+            | Act::ChooseServers
+            | Act::SignIn { .. }
+            | Act::SignUp { .. }
+            | Act::SignOut
+            | Act::DeleteAccount { .. }
+            | Act::ChangePassword { .. } => self.enter_or_leave(action, commands),
+            Act::Show(screen) => self.show(screen, commands),
+            Act::OpenDialog(dialog) => self.dialog = Some(dialog),
+            Act::Back => self.go_back(commands),
+            Act::OpenConversation(peer) => self.open_conversation_with(peer, commands),
+            Act::CloseConversation => self.close_conversation(commands),
+            Act::StepConversation(step) => self.step_conversation(step, false, commands),
+            Act::StepUnread(step) => self.step_conversation(step, true, commands),
+            Act::OpenNth(place) => self.open_nth(place, commands),
+            Act::EditDraft { peer, text } => self.edit_draft(peer, text),
+            Act::Send { peer, text } => self.send(peer, &text, commands),
+            Act::Retry(id) => self.retry(id, commands),
+            Act::Discard(id) => self.withdraw(id, false, commands),
+            Act::TakeBack(id) => self.withdraw(id, true, commands),
+            Act::TryNow => commands.push(Command::TryNow),
+            Act::Seen(ids) => self.mark_read(&ids, commands),
+            Act::ReadNext(count) => self.read_next(count, commands),
+            Act::MarkRead(peer) => self.mark_conversation_read(&peer, commands),
+            Act::ToggleSelected(id) => self.toggle_selected(id),
+            Act::SelectAll => self.select_all(),
+            Act::ClearSelection => self.selection.clear(),
+            Act::Delete(ids) => self.delete(ids),
+            Act::DeleteSelected => {
+                let selected = std::mem::take(&mut self.selection);
+                self.delete(selected.into_iter().collect());
+            }
+            Act::UndoDelete(notice) => self.undo_delete(notice),
+            Act::LoadOlder => self.load_older(commands),
+            Act::Refresh => self.refresh(commands),
+            Act::JumpToNewest => self.scroll_to(crate::model::ScrollTarget::Newest),
+            Act::SearchMessages { scope, text } => self.search_messages(scope, text),
+            Act::StepHit(step) => self.step_hit(step, commands),
+            Act::ShowHit(place) => self.show_hit(place, commands),
+            Act::CloseSearch => self.message_search = None,
+            Act::SearchPeople(pattern) => self.search_people(pattern, commands),
+            Act::MorePeople => self.more_people(commands),
+            Act::SetTheme(theme) => {
+                self.preferences.theme = theme;
+                commands.push(Command::SavePreferences(self.preferences.clone()));
+            }
+            Act::SetTextSize(size) => {
+                self.preferences.text_size = size;
+                commands.push(Command::SavePreferences(self.preferences.clone()));
+            }
+            Act::SetNotifications(choice) => {
+                self.preferences.notifications = choice;
+                commands.push(Command::SavePreferences(self.preferences.clone()));
+            }
+            Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
+            Act::DismissNotice(id) => self.dismiss(id, commands),
+            Act::Chaos(deed) => self.ask_supervisor(deed, commands),
+            Act::CheckLedger => self.check_ledger(commands),
+            Act::Focus(focused) => self.focused = focused,
+            Act::Quit => self.quit(commands),
+        }
+    }
+
+    fn take_in(&mut self, event: BackendEvent, commands: &mut Vec<Command>) {
+        use BackendEvent as Event;
+        match event {
+            Event::Started(started) => self.start(started, commands),
+            Event::LocalCluster(_)
+            | Event::ServersChosen(_)
+            | Event::ServersRefused(_)
+            | Event::SignedIn(_)
+            | Event::SignInFailed(_)
+            | Event::SignedOut(_)
+            | Event::AccountFailed(_)
+            | Event::PasswordChanged => self.entered_or_left(event),
+            Event::Inbox(page) => self.take_page(page, commands),
+            Event::Arrived(message) => self.arrived(message, commands),
+            Event::Read(ids) => self.were_read(&ids),
+            Event::Deleted(ids) => self.were_deleted(&ids),
+            Event::ReadNext(messages) => self.take_read_next(messages),
+            Event::InboxFailed(why) => self.tell_failure(&why),
+            Event::People { .. } | Event::PeopleFailed { .. } => self.take_people(event),
+            Event::SendStarted { id, attempt } => self.send_started(id, attempt),
+            Event::SendDelayed { id, why, next_try } => self.send_delayed(id, why, next_try),
+            Event::SendAcknowledged { id, at, commit } => self.acknowledged(id, at, commit),
+            Event::SendRefused { id, why } => self.send_refused(id, why),
+            Event::Withdrawn(id) => self.withdrawn(id, commands),
+            Event::WithdrawRefused(id) => self.withdraw_refused(id),
+            Event::Link(link) => self.take_link(link),
+            Event::Status {
+                nodes,
+                since_previous,
+            } => self.observe(nodes, since_previous),
+            Event::Processes(processes) => self.take_processes(processes),
+            Event::ChaosDone { deed, answer } => self.deed_done(deed, answer),
+            Event::ChaosFailed { deed, why } => self.deed_failed(deed, &why),
+            Event::LedgerEntry { id, commit } => self.audit_entry(id, commit),
+            Event::LedgerSkipped(id) => self.audit_skipped(id),
+            Event::LedgerInbox(inbox) => self.audit_inbox(inbox),
+            Event::LedgerEnded(outcome) => self.audit_ended(outcome),
+            Event::DeviceTrouble(why) => self.tell_failure(&why),
+        }
+    }
+
+    /// Brings up to date what is derived from the rest.
+    fn after_input(&mut self, _commands: &mut Vec<Command>) {
+        let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
+        self.unread = loaded as u64 + self.memory.account.unread_beyond;
+        self.settle_connection();
+    }
+}
+
+#[cfg(test)]
+mod tests;

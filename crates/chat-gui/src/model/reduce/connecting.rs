@@ -1,0 +1,171 @@
+//! From what is known of the way to the servers to what the banner says: whether changes reach us,
+//! whether anybody leads, whether messages get through, and how long they did not.
+
+use std::time::Duration;
+
+use crate::backend::event::Link;
+use crate::model::Model;
+use crate::model::cluster::NodeCard;
+use crate::model::connection::{BANNER_DELAY, Connection, Recovery};
+use crate::model::failure::Failure;
+use crate::model::feed::FeedEvent;
+use crate::model::names::{MessageId, Term};
+use crate::model::time::Moment;
+
+/// How long the end of an interruption is told.
+const RECOVERY_TIME: Duration = Duration::from_secs(8);
+/// An attempt that took longer was no ordinary one: something was in its way.
+const SLOW: Duration = Duration::from_millis(500);
+/// Sentences that count time change this often.
+const SENTENCE_STEP: u64 = 1_000;
+
+impl Model {
+    pub(super) fn take_link(&mut self, link: Link) {
+        if self.account.is_none() {
+            return;
+        }
+        let now = self.now.moment;
+        let memory = &mut self.memory.account.link;
+        match &link {
+            Link::Up { .. } => {
+                memory.was_up = true;
+                memory.next_try = None;
+            }
+            Link::Broken(_) => memory.next_try = None,
+            Link::Waiting { next_try, .. } => memory.next_try = Some(now.plus(*next_try)),
+        }
+        memory.link = Some(link);
+    }
+
+    /// Brings what is shown of the connection up to date.
+    pub(super) fn settle_connection(&mut self) {
+        if self.account.is_none() {
+            self.connection = Connection::Idle;
+            self.recovery = None;
+            return;
+        }
+        let now = self.now.moment;
+        let no_leader = self.cluster.asked_at.is_some() && self.cluster.leader().is_none();
+        let memory = &self.memory.account.link;
+        let since = self.connection_since();
+        let connection = match (&memory.link, memory.delayed.clone()) {
+            (None, _) => Connection::Connecting { since },
+            (Some(Link::Waiting { why, .. }), _) => Connection::Offline {
+                since,
+                why: why.clone(),
+                next_try: memory.next_try.unwrap_or(now),
+            },
+            (Some(Link::Broken(_)), _) if !memory.was_up => Connection::Connecting { since },
+            (Some(Link::Broken(why)), _) => Connection::Reconnecting {
+                since,
+                why: why.clone(),
+            },
+            (Some(Link::Up { .. }), _) if no_leader => Connection::Reconnecting {
+                since,
+                why: Failure::NoMajority,
+            },
+            (Some(Link::Up { .. }), Some(why)) => Connection::Reconnecting { since, why },
+            (Some(Link::Up { address }), None) => Connection::Online {
+                node: self.card_at(address).and_then(|card| card.id),
+                term: self.cluster.leader().map(|(_, term)| term),
+            },
+        };
+        let is_blocked = no_leader
+            || memory.delayed.is_some()
+            || matches!(memory.link, Some(Link::Waiting { .. }));
+        let is_up = connection.is_online();
+        let is_first = !memory.was_up;
+        self.connection = connection;
+        if is_first {
+            return;
+        }
+        let waits = self.outbox.iter().any(|line| line.waiting);
+        let lost_at = self.failover_begun_at();
+        let blocked_since = &mut self.memory.account.link.blocked_since;
+        if is_blocked {
+            blocked_since.get_or_insert(lost_at.unwrap_or(since).min(now));
+        } else if is_up && !waits {
+            self.sending_is_possible();
+        }
+    }
+
+    /// Since when it is not as it should be; now, if it was until now.
+    fn connection_since(&self) -> Moment {
+        match self.connection {
+            Connection::Connecting { since }
+            | Connection::Reconnecting { since, .. }
+            | Connection::Offline { since, .. } => since,
+            Connection::Idle | Connection::Online { .. } => self.now.moment,
+        }
+    }
+
+    fn card_at(&self, address: &str) -> Option<&NodeCard> {
+        let mut nodes = self.cluster.nodes.iter();
+        nodes.find(|card| card.address == address)
+    }
+
+    /// A message has just been acknowledged by the leader of this term.
+    pub(super) fn sending_works(&mut self, id: MessageId, term: Term) {
+        let now = self.now.moment;
+        let link = &mut self.memory.account.link;
+        link.delayed = None;
+        link.acknowledged = Some((term, now));
+        let begun = link
+            .attempt
+            .take()
+            .filter(|(attempted, _)| *attempted == id);
+        let slow = begun.filter(|(_, begun)| now.since(*begun) > SLOW);
+        let begun = slow.map(|(_, begun)| begun);
+        let lost_at = self.failover_is_over(Some(term));
+        self.recovered(begun, lost_at);
+    }
+
+    fn sending_is_possible(&mut self) {
+        let lost_at = self.failover_is_over(None);
+        self.recovered(None, lost_at);
+    }
+
+    /// Tells of an interruption, if one is known to have ended now: by what was told of the link,
+    /// by an attempt that took too long, or by a fail-over.
+    fn recovered(&mut self, attempt: Option<Moment>, lost_at: Option<Moment>) {
+        let now = self.now.moment;
+        let blocked_since = self.memory.account.link.blocked_since.take();
+        let signs = [blocked_since, lost_at, attempt];
+        let Some(since) = signs.into_iter().flatten().min() else {
+            return;
+        };
+        let waiting = self.outbox.iter().filter(|line| line.waiting).count();
+        let recovery = Recovery {
+            lasted: now.since(since),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            at: now,
+        };
+        let milliseconds = u64::try_from(recovery.lasted.as_millis()).unwrap_or(u64::MAX);
+        self.tell_feed(FeedEvent::SendingAgain(milliseconds), None);
+        self.recovery = Some(recovery);
+    }
+
+    pub(super) fn end_recovery(&mut self) {
+        let now = self.now.moment;
+        self.recovery = self
+            .recovery
+            .filter(|recovery| now < recovery.at.plus(RECOVERY_TIME));
+    }
+
+    /// When what the banner says changes by itself.
+    pub(super) fn connection_deadline(&self) -> Option<Moment> {
+        let recovery = self.recovery.map(|one| one.at.plus(RECOVERY_TIME));
+        let counting = match self.connection {
+            Connection::Idle | Connection::Online { .. } => None,
+            Connection::Connecting { .. }
+            | Connection::Reconnecting { .. }
+            | Connection::Offline { .. } => {
+                let now = self.now.moment;
+                let shown = self.connection_since().plus(BANNER_DELAY);
+                let next_step = Moment(now.0 - now.0 % SENTENCE_STEP + SENTENCE_STEP);
+                Some(if now < shown { shown } else { next_step })
+            }
+        };
+        [recovery, counting].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,158 @@
+//! Selecting, and deleting with time to change one's mind: what is deleted is hidden at once and
+//! asked of the servers when the time is up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::backend::command::Command;
+use crate::intention::Screen;
+use crate::model::message::{Message, MessageState};
+use crate::model::names::MessageId;
+use crate::model::notice::NoticeId;
+use crate::model::{Deletion, Model};
+
+/// How long a deletion can be undone.
+pub(super) const UNDO_TIME: Duration = Duration::from_secs(6);
+
+impl Model {
+    pub(super) fn toggle_selected(&mut self, id: MessageId) {
+        if !self.selection.remove(&id) && self.find(id).is_some() {
+            self.selection.insert(id);
+        }
+    }
+
+    /// Everything that is shown and can be deleted.
+    pub(super) fn select_all(&mut self) {
+        let shown: Vec<MessageId> = match self.screen {
+            Screen::Inbox => self.inbox().iter().map(|message| message.id).collect(),
+            _ => {
+                let messages = self.open_conversation().map(|open| open.messages.iter());
+                let deletable = messages.into_iter().flatten().filter(|one| deletable(one));
+                deletable.map(|message| message.id).collect()
+            }
+        };
+        self.selection.extend(shown);
+    }
+
+    /// Hides messages and offers to bring them back. What waits or was refused is not deleted but
+    /// discarded, which is another thing.
+    pub(super) fn delete(&mut self, ids: Vec<MessageId>) {
+        let ids: Vec<MessageId> = ids
+            .into_iter()
+            .filter(|id| self.find(*id).is_some_and(deletable))
+            .collect();
+        if ids.is_empty() {
+            return;
+        }
+        let messages = self.take_out(&ids);
+        let text = match messages.len() {
+            1 => "1 message deleted.".to_owned(),
+            count => format!("{count} messages deleted."),
+        };
+        let notice = self.offer_undo(text, UNDO_TIME);
+        let hidden = &mut self.memory.account.hidden;
+        hidden.extend(messages.into_iter().map(|message| (message.id, message)));
+        self.deletions.push_back(Deletion {
+            notice,
+            messages: ids,
+            due: self.now.moment.plus(UNDO_TIME),
+        });
+    }
+
+    pub(super) fn undo_delete(&mut self, notice: NoticeId) {
+        let position = self.deletions.iter().position(|one| one.notice == notice);
+        let Some(deletion) = position.and_then(|position| self.deletions.remove(position)) else {
+            return;
+        };
+        self.drop_notice(notice);
+        let hidden = &mut self.memory.account.hidden;
+        let messages = deletion
+            .messages
+            .iter()
+            .filter_map(|id| hidden.remove(id))
+            .collect();
+        self.put(messages);
+    }
+
+    pub(super) fn delete_what_is_due(&mut self, commands: &mut Vec<Command>) {
+        let now = self.now.moment;
+        while let Some(deletion) = self.deletions.front()
+            && deletion.due <= now
+        {
+            let notice = deletion.notice;
+            self.delete_now(Some(notice), commands);
+        }
+    }
+
+    /// Does not wait any longer: for one notice, or for all.
+    pub(super) fn delete_now(&mut self, notice: Option<NoticeId>, commands: &mut Vec<Command>) {
+        let is_meant = |deletion: &Deletion| notice.is_none_or(|one| one == deletion.notice);
+        let (due, waiting): (VecDeque<Deletion>, _) = std::mem::take(&mut self.deletions)
+            .into_iter()
+            .partition(is_meant);
+        self.deletions = waiting;
+        for deletion in due {
+            self.drop_notice(deletion.notice);
+            let (mut received, mut own) = (Vec::new(), Vec::new());
+            for id in deletion.messages {
+                if let Some(message) = self.memory.account.hidden.remove(&id) {
+                    self.memory.account.shelf.forget(id);
+                    let ids = if message.is_own() {
+                        &mut own
+                    } else {
+                        &mut received
+                    };
+                    ids.push(id);
+                }
+            }
+            if !received.is_empty() {
+                commands.push(Command::Delete(received));
+            }
+            if !own.is_empty() {
+                commands.push(Command::ForgetSent(own));
+            }
+        }
+    }
+
+    /// Another window of this account deleted messages, or this one did.
+    pub(super) fn were_deleted(&mut self, ids: &[MessageId]) {
+        let known: Vec<MessageId> = ids
+            .iter()
+            .copied()
+            .filter(|id| self.find(*id).is_some_and(|message| !message.is_own()))
+            .collect();
+        self.take_out(&known);
+        for id in ids {
+            let account = &mut self.memory.account;
+            account.hidden.remove(id);
+            account.shelf.forget(*id);
+            if let Some(unconfirmed) = &mut account.unconfirmed {
+                unconfirmed.remove(id);
+            }
+        }
+        self.drop_empty_deletions();
+    }
+
+    fn drop_empty_deletions(&mut self) {
+        let hidden = &self.memory.account.hidden;
+        let is_empty =
+            |deletion: &Deletion| !deletion.messages.iter().any(|id| hidden.contains_key(id));
+        let empty: Vec<NoticeId> = self
+            .deletions
+            .iter()
+            .filter(|deletion| is_empty(deletion))
+            .map(|deletion| deletion.notice)
+            .collect();
+        for notice in empty {
+            self.deletions.retain(|deletion| deletion.notice != notice);
+            self.drop_notice(notice);
+        }
+    }
+}
+
+fn deletable(message: &Message) -> bool {
+    matches!(
+        message.state,
+        MessageState::Received { .. } | MessageState::Sent { .. }
+    )
+}

@@ -1,0 +1,305 @@
+//! From what the nodes say of themselves to cards, tape, feed and fail-overs. Everything here is
+//! noticed no finer than the nodes are asked; what is told is never earlier than it happened.
+
+use std::time::Duration;
+
+use crate::backend::event::NodeReport;
+use crate::model::Model;
+use crate::model::cluster::{FAILOVERS_MAX, FEED_MAX, NodeCard, NodeHealth, NodeRole, NodeStatus};
+use crate::model::failover::Failover;
+use crate::model::feed::{FeedEntry, FeedEvent};
+use crate::model::names::{NodeId, Term};
+use crate::model::term_tape::{TAPE_LENGTH, TAPE_MARKS_MAX, TermBand, Tick, TickKind};
+use crate::model::time::Moment;
+
+impl Model {
+    /// All nodes were asked.
+    pub(super) fn observe(&mut self, reports: Vec<NodeReport>, since_previous: Option<Duration>) {
+        let now = self.now.moment;
+        let previously = since_previous.map_or(now, |ago| {
+            let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+            Moment(now.0.saturating_sub(ago))
+        });
+        let known = |card: &NodeCard| reports.iter().any(|report| report.address == card.address);
+        self.cluster.nodes.retain(known);
+        for report in reports {
+            self.take_report(report);
+        }
+        let cards = &mut self.cluster.nodes;
+        cards.sort_by_key(|card| card.id.map_or(u64::MAX, |id| id.0));
+        self.cluster.asked_at = Some(now);
+        self.measure_lag();
+        self.follow_leadership(previously);
+        self.extend_tape();
+    }
+
+    fn take_report(&mut self, report: NodeReport) {
+        let now = self.now.moment;
+        let cards = &mut self.cluster.nodes;
+        let place = cards.iter().position(|card| card.address == report.address);
+        let place = place.unwrap_or_else(|| {
+            cards.push(NodeCard {
+                id: None,
+                address: report.address,
+                health: NodeHealth::Unknown,
+                report: None,
+                seen_at: None,
+                round_trip: None,
+                behind: None,
+            });
+            cards.len() - 1
+        });
+        let card = &mut cards[place];
+        let before = std::mem::replace(&mut card.health, NodeHealth::Unknown);
+        let mut news = Vec::new();
+        match report.status {
+            Ok(status) => {
+                let id = status.id;
+                card.health = match status.storage.as_str() {
+                    "ok" => NodeHealth::Up,
+                    trouble => NodeHealth::Ailing(trouble.to_owned()),
+                };
+                if matches!(before, NodeHealth::Down(_)) {
+                    news.push((FeedEvent::NodeBack(id), Some(TickKind::NodeBack)));
+                }
+                let ran = card.report.as_ref().map(|last| last.uptime);
+                if ran.is_some_and(|ran| status.uptime < ran) {
+                    news.push((FeedEvent::NodeRestarted(id), None));
+                }
+                if let NodeHealth::Ailing(what) = &card.health
+                    && before != card.health
+                {
+                    news.push((FeedEvent::StorageTrouble(id, what.clone()), None));
+                }
+                card.id = Some(id);
+                card.report = Some(status);
+                card.seen_at = Some(now);
+                card.round_trip = Some(report.round_trip);
+            }
+            Err(why) => {
+                card.health = NodeHealth::Down(why);
+                let was_up = matches!(before, NodeHealth::Up | NodeHealth::Ailing(_));
+                if let (true, Some(id)) = (was_up, card.id) {
+                    news.push((FeedEvent::NodeLost(id), Some(TickKind::NodeLost)));
+                }
+            }
+        }
+        for (event, tick) in news {
+            self.tell_feed(event, tick);
+        }
+    }
+
+    /// How far each node is behind the leader's log.
+    fn measure_lag(&mut self) {
+        let leader = self.cluster.leader().map(|(leader, _)| leader);
+        let cards = self.cluster.nodes.iter();
+        let mut reports = cards.filter_map(|card| card.report.as_ref());
+        let leading = reports.find(|report| Some(report.id) == leader).cloned();
+        for card in &mut self.cluster.nodes {
+            card.behind = leading.as_ref().and_then(|leading| {
+                let id = card.id?;
+                let own = card.report.as_ref().map(|report| report.last_index);
+                let held = match leading.followers.get(&id) {
+                    _ if id == leading.id => leading.last_index,
+                    Some(matched) => *matched,
+                    None => own?,
+                };
+                Some(leading.last_index.0.saturating_sub(held.0))
+            });
+        }
+    }
+
+    fn follow_leadership(&mut self, previously: Moment) {
+        let leader = self.cluster.leader();
+        let before = self.memory.observation.leader;
+        if let Some((old, old_term)) = before
+            && leader != before
+            && self.failover_begun_at().is_none()
+        {
+            self.tell_feed(FeedEvent::LeaderLost(old, old_term), None);
+            self.cluster.failovers.push_front(Failover {
+                old_leader: Some(old),
+                old_term,
+                lost_at: previously,
+                candidate_at: None,
+                elected_at: None,
+                new_leader: None,
+                first_commit_at: None,
+                online_at: None,
+            });
+            self.cluster.failovers.truncate(FAILOVERS_MAX);
+            self.memory.observation.log_end = None;
+        }
+        self.notice_candidates();
+        if let Some((node, term)) = leader
+            && leader != before
+        {
+            self.memory.observation.leader = leader;
+            self.tell_feed(FeedEvent::Elected(node, term), Some(TickKind::Elected));
+        }
+        if let Some(leader) = leader {
+            self.follow_new_leader(leader);
+        }
+        // Nobody is signed in: there is nothing to wait for but the servers.
+        if self.account.is_none() && leader.is_some() {
+            self.failover_is_over(None);
+        }
+    }
+
+    fn follow_new_leader(&mut self, leader: (NodeId, Term)) {
+        let now = self.now.moment;
+        let mut reports = self.reports();
+        let leading = reports.find(|report| report.id == leader.0);
+        let ends = leading.map(|report| (report.last_index, report.commit_index));
+        drop(reports);
+        let log_end = self.memory.observation.log_end;
+        let Some(failover) = self.current_failover() else {
+            return;
+        };
+        failover.candidate_at.get_or_insert(now);
+        failover.elected_at.get_or_insert(now);
+        let is_same = failover.new_leader.replace(leader) == Some(leader);
+        if let Some((last_index, commit_index)) = ends {
+            let log_end = log_end.filter(|_| is_same).unwrap_or(last_index);
+            if commit_index >= log_end {
+                failover.first_commit_at.get_or_insert(now);
+            }
+            self.memory.observation.log_end = Some(log_end);
+        }
+    }
+
+    fn notice_candidates(&mut self) {
+        let told = self.memory.observation.told_candidate;
+        let standing = self
+            .reports()
+            .filter(|report| report.role == NodeRole::Candidate && report.term > told)
+            .map(|report| (report.id, report.term))
+            .max_by_key(|(_, term)| *term);
+        if let Some((node, term)) = standing {
+            self.memory.observation.told_candidate = term;
+            self.tell_feed(FeedEvent::Candidate(node, term), Some(TickKind::Election));
+        }
+        let highest = self.highest_term();
+        let now = self.now.moment;
+        if let Some(failover) = self.current_failover()
+            && (standing.is_some() || highest > failover.old_term)
+        {
+            failover.candidate_at.get_or_insert(now);
+        }
+    }
+
+    fn extend_tape(&mut self) {
+        let now = self.now.moment;
+        let leader = self.cluster.leader().map(|(leader, _)| leader);
+        let term = self.highest_term();
+        let tape = &mut self.cluster.tape;
+        let is_same = |band: &TermBand| band.term == term && band.leader == leader;
+        if !tape.bands.back().is_some_and(is_same) {
+            tape.bands.push_back(TermBand {
+                from: now,
+                term,
+                leader,
+            });
+        }
+        // A band ends where the next one begins.
+        while tape.bands.len() > TAPE_MARKS_MAX
+            || tape
+                .bands
+                .get(1)
+                .is_some_and(|next| now.since(next.from) > TAPE_LENGTH)
+        {
+            tape.bands.pop_front();
+        }
+        while tape.ticks.len() > TAPE_MARKS_MAX
+            || tape
+                .ticks
+                .front()
+                .is_some_and(|tick| now.since(tick.at) > TAPE_LENGTH)
+        {
+            tape.ticks.pop_front();
+        }
+    }
+
+    /// Adds a line to the feed, and a tick to the tape if it is worth one.
+    pub(super) fn tell_feed(&mut self, event: FeedEvent, tick: Option<TickKind>) {
+        self.memory.feed += 1;
+        let number = self.memory.feed;
+        self.cluster.feed.push_front(FeedEntry {
+            number,
+            at: self.now,
+            event,
+        });
+        self.cluster.feed.truncate(FEED_MAX);
+        if let Some(kind) = tick {
+            self.cluster.tape.ticks.push_back(Tick {
+                at: self.now.moment,
+                kind,
+                feed: number,
+            });
+        }
+    }
+
+    /// When the fail-over began that is not over.
+    pub(super) fn failover_begun_at(&self) -> Option<Moment> {
+        let newest = self.cluster.failovers.front()?;
+        (!newest.is_over()).then_some(newest.lost_at)
+    }
+
+    fn current_failover(&mut self) -> Option<&mut Failover> {
+        let newest = self.cluster.failovers.front_mut()?;
+        (!newest.is_over()).then_some(newest)
+    }
+
+    /// This window can send again: by a message that the leader of `term` acknowledged, or as far
+    /// as one can tell without one. If a fail-over is over by that and nobody was told so yet: when
+    /// it began.
+    pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
+        let now = self.now.moment;
+        let acknowledged = self.memory.account.link.acknowledged;
+        let recovered_at = self.recovery.map(|recovery| recovery.at);
+        let failover = self.current_failover()?;
+        // The nodes may be asked only after a message has gone through already.
+        let proof = acknowledged
+            .filter(|(term, at)| *term > failover.old_term && *at >= failover.lost_at)
+            .map(|(_, at)| at);
+        let is_over = match term {
+            // What the old leader had acknowledged may come late.
+            Some(term) => term > failover.old_term || failover.elected_at.is_some(),
+            None => failover.first_commit_at.is_some() || failover.same_leader(),
+        };
+        if !is_over && proof.is_none() {
+            return None;
+        }
+        let online = proof.unwrap_or(now);
+        for stage in [
+            &mut failover.candidate_at,
+            &mut failover.elected_at,
+            &mut failover.first_commit_at,
+        ] {
+            *stage = Some(stage.map_or(online, |at| at.min(online)));
+        }
+        failover.online_at = Some(online);
+        let lost_at = failover.lost_at;
+        recovered_at
+            .is_none_or(|at| at < lost_at)
+            .then_some(lost_at)
+    }
+
+    fn reports(&self) -> impl Iterator<Item = &NodeStatus> {
+        let up = self.cluster.nodes.iter().filter(|card| card.is_up());
+        up.filter_map(|card| card.report.as_ref())
+    }
+
+    fn highest_term(&self) -> Term {
+        let terms = self.reports().map(|report| report.term);
+        terms.max().unwrap_or_default()
+    }
+}
+
+impl Failover {
+    /// The old leader came back in its old term, as after a pause: nothing has to be committed.
+    fn same_leader(&self) -> bool {
+        let old: Option<NodeId> = self.old_leader;
+        old.is_some_and(|old| self.new_leader == Some((old, self.old_term)))
+    }
+}

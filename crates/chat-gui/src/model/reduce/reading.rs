@@ -1,0 +1,251 @@
+//! The inbox: pages of it, what arrives, what is read here or elsewhere. In whatever order answers
+//! and news come in, the outcome is the same: what was read stays read, what is gone stays gone.
+
+use std::collections::BTreeSet;
+
+use crate::backend::command::Command;
+use crate::backend::event::{InboxPage, PagePlace};
+use crate::model::message::{Message, MessageState, Place, Received};
+use crate::model::names::{MessageId, Name, READ_NEXT_MAX};
+use crate::model::preferences::NotificationChoice;
+use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
+
+/// The beginning of a text that a notification shows, in characters.
+const NOTIFIED_CHARACTERS: usize = 120;
+
+impl Model {
+    /// Takes in a page. What was known before the first page and comes on none of them is gone.
+    pub(super) fn take_page(&mut self, page: InboxPage, commands: &mut Vec<Command>) {
+        if self.account.is_none() {
+            return;
+        }
+        if page.place == PagePlace::First {
+            self.memory.account.unconfirmed = Some(self.received_ids());
+            self.memory.account.fetched = 0;
+        }
+        let oldest = page.messages.last().map(|message| message.commit.index.0);
+        self.memory.account.fetched += page.messages.len();
+        self.put_received(page.messages);
+        let full = self.memory.account.shelf.len() >= RECEIVED_MAX;
+        self.more_to_load = page.more && !full;
+        self.drop_unconfirmed(oldest, page.more);
+        let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
+        self.memory.account.unread_beyond = if page.more {
+            page.unread.saturating_sub(loaded as u64)
+        } else {
+            0
+        };
+        self.loading = false;
+        if self.more_to_load && self.memory.account.fetched < RECEIVED_EAGER {
+            self.load_older(commands);
+        }
+    }
+
+    /// The ids of all received messages that are shown or hidden.
+    fn received_ids(&self) -> BTreeSet<MessageId> {
+        let shown = self
+            .conversations
+            .values()
+            .flat_map(|conversation| &conversation.messages);
+        let hidden = self.memory.account.hidden.values();
+        shown
+            .chain(hidden)
+            .filter(|message| !message.is_own())
+            .map(|message| message.id)
+            .collect()
+    }
+
+    /// Everything down to `oldest` has come by now; all there is, if no more follow.
+    fn drop_unconfirmed(&mut self, oldest: Option<u64>, more: bool) {
+        let Some(mut unconfirmed) = self.memory.account.unconfirmed.take() else {
+            return;
+        };
+        let index = |id: &MessageId| {
+            let message = self.find(*id).or(self.memory.account.hidden.get(id));
+            message.map_or(0, |message| message.place.index)
+        };
+        let limit = if more { oldest.unwrap_or(0) } else { 0 };
+        let gone: Vec<MessageId> = unconfirmed
+            .iter()
+            .copied()
+            .filter(|id| index(id) >= limit)
+            .collect();
+        for id in &gone {
+            unconfirmed.remove(id);
+        }
+        self.were_deleted(&gone);
+        self.memory.account.unconfirmed = (more && !unconfirmed.is_empty()).then_some(unconfirmed);
+    }
+
+    /// Puts messages of the inbox where they belong. Says which ones are new.
+    fn put_received(&mut self, messages: Vec<Received>) -> Vec<MessageId> {
+        let mut put = Vec::with_capacity(messages.len());
+        let mut new = Vec::new();
+        for received in messages {
+            let id = received.id;
+            let account = &mut self.memory.account;
+            account.newest_index = account.newest_index.max(received.commit.index.0);
+            if let Some(unconfirmed) = &mut account.unconfirmed {
+                unconfirmed.remove(&id);
+            }
+            if let Some(hidden) = account.hidden.get_mut(&id) {
+                become_read(hidden, received.read);
+                continue;
+            }
+            if account.shelf.is_gone(id) {
+                continue;
+            }
+            let known = self
+                .find(id)
+                .map(|message| (message.is_own(), &message.peer));
+            match known {
+                // Somebody who writes to themselves sees the message once.
+                Some((true, peer)) if *peer == received.sender => self.drop_from_outbox(id),
+                // An id of our own under somebody else's name: not ours to believe.
+                Some((true, _)) => continue,
+                Some((false, _)) => {
+                    self.change(id, |message| become_read(message, received.read));
+                    continue;
+                }
+                None => {}
+            }
+            let read = self.memory.account.shelf.was_read_early(id) || received.read;
+            new.push(id);
+            put.push(Message {
+                id,
+                peer: received.sender,
+                body: received.body,
+                at: received.at,
+                place: Place {
+                    index: received.commit.index.0,
+                    sequence: 0,
+                },
+                state: MessageState::Received {
+                    commit: received.commit,
+                    read,
+                },
+            });
+        }
+        self.put(put);
+        new
+    }
+
+    /// A message has just arrived.
+    pub(super) fn arrived(&mut self, message: Received, commands: &mut Vec<Command>) {
+        let Some(account) = &self.account else {
+            return;
+        };
+        let from_self = account.name == message.sender;
+        let (peer, body) = (message.sender.clone(), message.body.clone());
+        if self.put_received(vec![message]).is_empty() || from_self {
+            return;
+        }
+        let muted = self.conversations.get(&peer).is_some_and(|one| one.muted);
+        if self.focused || muted {
+            return;
+        }
+        let body = match self.preferences.notifications {
+            NotificationChoice::Off => return,
+            NotificationChoice::WithoutText => "New message".to_owned(),
+            NotificationChoice::WithText => body.chars().take(NOTIFIED_CHARACTERS).collect(),
+        };
+        self.attention += 1;
+        commands.push(Command::Notify {
+            title: peer.to_string(),
+            body,
+        });
+    }
+
+    /// Messages were read, here or in another window.
+    pub(super) fn were_read(&mut self, ids: &[MessageId]) {
+        for id in ids {
+            if let Some(hidden) = self.memory.account.hidden.get_mut(id) {
+                become_read(hidden, true);
+            } else if !self.change(*id, |message| become_read(message, true))
+                && !self.memory.account.shelf.is_gone(*id)
+            {
+                let account = &mut self.memory.account;
+                account.shelf.read_early(*id);
+                account.unread_beyond = account.unread_beyond.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The person has seen messages.
+    pub(super) fn mark_read(&mut self, ids: &[MessageId], commands: &mut Vec<Command>) {
+        let unread: Vec<MessageId> = ids
+            .iter()
+            .copied()
+            .filter(|id| self.find(*id).is_some_and(Message::is_unread))
+            .collect();
+        if unread.is_empty() {
+            return;
+        }
+        self.were_read(&unread);
+        commands.push(Command::MarkRead(unread));
+    }
+
+    pub(super) fn mark_conversation_read(&mut self, peer: &Name, commands: &mut Vec<Command>) {
+        let Some(conversation) = self.conversations.get(peer) else {
+            return;
+        };
+        let unread: Vec<MessageId> = conversation
+            .messages
+            .iter()
+            .filter(|message| message.is_unread())
+            .map(|message| message.id)
+            .collect();
+        self.mark_read(&unread, commands);
+    }
+
+    pub(super) fn read_next(&mut self, count: u16, commands: &mut Vec<Command>) {
+        if self.account.is_some() {
+            commands.push(Command::ReadNext(count.clamp(1, READ_NEXT_MAX)));
+        }
+    }
+
+    /// The oldest unread ones, which are read now.
+    pub(super) fn take_read_next(&mut self, messages: Vec<Received>) {
+        if self.account.is_none() {
+            return;
+        }
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let text = match ids.len() {
+            0 => "Nothing is unread.".to_owned(),
+            1 => "1 message read.".to_owned(),
+            count => format!("{count} messages read."),
+        };
+        let new = self.put_received(messages);
+        let beyond = &mut self.memory.account.unread_beyond;
+        *beyond = beyond.saturating_sub(new.len() as u64);
+        self.were_read(&ids);
+        self.confirm(text);
+    }
+
+    pub(super) fn load_older(&mut self, commands: &mut Vec<Command>) {
+        if self.more_to_load && !self.loading {
+            self.loading = true;
+            commands.push(Command::LoadOlder);
+        }
+    }
+
+    pub(super) fn refresh(&mut self, commands: &mut Vec<Command>) {
+        if self.account.is_some() && !self.loading {
+            self.loading = true;
+            commands.push(Command::Refresh);
+        }
+    }
+
+    pub(super) fn set_muted(&mut self, peer: Name, muted: bool, commands: &mut Vec<Command>) {
+        self.conversations.entry(peer.clone()).or_default().muted = muted;
+        self.reorder(std::slice::from_ref(&peer));
+        commands.push(Command::SaveMuted { peer, muted });
+    }
+}
+
+/// What was read stays read.
+fn become_read(message: &mut Message, now_read: bool) {
+    if let MessageState::Received { read, .. } = &mut message.state {
+        *read |= now_read;
+    }
+}

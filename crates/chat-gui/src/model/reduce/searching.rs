@@ -1,0 +1,157 @@
+//! Both searches: messages in what is loaded, accounts by asking.
+
+use crate::backend::command::Command;
+use crate::backend::event::BackendEvent;
+use crate::intention::Step;
+use crate::model::conversation::Conversation;
+use crate::model::failure::Failure;
+use crate::model::names::{Name, PATTERN_BYTES_MAX};
+use crate::model::search::{HITS_MAX, Hit, MessageSearch, PEOPLE_MAX, PeopleSearch, SearchScope};
+use crate::model::{Model, ScrollTarget};
+
+impl Model {
+    pub(super) fn search_messages(&mut self, scope: SearchScope, text: String) {
+        let wanted = text.trim().to_lowercase();
+        let mut found: Vec<(u64, Hit)> = Vec::new();
+        if !wanted.is_empty() {
+            match &scope {
+                SearchScope::Conversation(peer) => {
+                    if let Some(conversation) = self.conversations.get(peer) {
+                        search(peer, conversation, &wanted, &mut found);
+                    }
+                }
+                SearchScope::Everywhere => {
+                    for (peer, conversation) in &self.conversations {
+                        search(peer, conversation, &wanted, &mut found);
+                    }
+                }
+            }
+        }
+        found.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+        let more = found.len() > HITS_MAX;
+        found.truncate(HITS_MAX);
+        let current =
+            (!found.is_empty() && matches!(scope, SearchScope::Conversation(_))).then_some(0);
+        let hits: Vec<Hit> = found.into_iter().map(|(_, hit)| hit).collect();
+        if current.is_some() {
+            self.scroll_to(ScrollTarget::Message(hits[0].id));
+        }
+        self.message_search = Some(MessageSearch {
+            scope,
+            text,
+            hits,
+            more,
+            current,
+        });
+    }
+
+    pub(super) fn step_hit(&mut self, step: Step, commands: &mut Vec<Command>) {
+        let Some(search) = &self.message_search else {
+            return;
+        };
+        let count = search.hits.len();
+        if count == 0 {
+            return;
+        }
+        // The hits are newest first: upwards is the next of them.
+        let next = match (search.current, step) {
+            (None, Step::Previous) => 0,
+            (None, Step::Next) => count - 1,
+            (Some(current), Step::Previous) => (current + 1) % count,
+            (Some(current), Step::Next) => (current + count - 1) % count,
+        };
+        self.show_hit(next, commands);
+    }
+
+    pub(super) fn show_hit(&mut self, place: usize, commands: &mut Vec<Command>) {
+        let Some(search) = &mut self.message_search else {
+            return;
+        };
+        let Some(hit) = search.hits.get(place).cloned() else {
+            return;
+        };
+        search.current = Some(place);
+        self.open_conversation_with(hit.peer, commands);
+        self.scroll_to(ScrollTarget::Message(hit.id));
+    }
+
+    pub(super) fn search_people(&mut self, pattern: String, commands: &mut Vec<Command>) {
+        if self.account.is_none() {
+            return;
+        }
+        if pattern.trim().is_empty() {
+            self.people = PeopleSearch::default();
+            return;
+        }
+        if pattern.len() > PATTERN_BYTES_MAX {
+            self.people = PeopleSearch {
+                failure: Some(Failure::Incomplete("This pattern is too long.")),
+                pattern,
+                ..PeopleSearch::default()
+            };
+            return;
+        }
+        self.people.pattern = pattern.clone();
+        self.people.busy = true;
+        commands.push(Command::SearchPeople {
+            pattern,
+            after: None,
+        });
+    }
+
+    pub(super) fn more_people(&mut self, commands: &mut Vec<Command>) {
+        let people = &mut self.people;
+        if let (Some(after), false) = (people.next.clone(), people.busy) {
+            people.busy = true;
+            commands.push(Command::SearchPeople {
+                pattern: people.pattern.clone(),
+                after: Some(after),
+            });
+        }
+    }
+
+    /// An answer; one to a pattern that is not asked for any more is dropped.
+    pub(super) fn take_people(&mut self, event: BackendEvent) {
+        match event {
+            BackendEvent::People {
+                pattern,
+                names,
+                next,
+                continued,
+            } if pattern == self.people.pattern => {
+                let people = &mut self.people;
+                people.busy = false;
+                people.failure = None;
+                if continued {
+                    people.names.extend(names);
+                } else {
+                    people.names = names;
+                }
+                let full = people.names.len() >= PEOPLE_MAX;
+                people.names.truncate(PEOPLE_MAX);
+                people.next = next.filter(|_| !full);
+            }
+            BackendEvent::PeopleFailed { pattern, why } if pattern == self.people.pattern => {
+                self.people.busy = false;
+                self.people.failure = Some(why);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn search(peer: &Name, conversation: &Conversation, wanted: &str, found: &mut Vec<(u64, Hit)>) {
+    let matching = conversation
+        .messages
+        .iter()
+        .rev()
+        .filter(|message| message.body.to_lowercase().contains(wanted))
+        .map(|message| {
+            let hit = Hit {
+                peer: peer.clone(),
+                id: message.id,
+            };
+            (message.place.index, hit)
+        });
+    found.extend(matching.take(HITS_MAX + 1));
+}

@@ -1,0 +1,148 @@
+//! Where each message is: puts messages into conversations, finds them by id, and takes them out,
+//! so that none is there twice. Decides nothing about what a message becomes.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use crate::model::Model;
+use crate::model::message::{Message, Place};
+use crate::model::names::{MessageId, Name};
+
+/// Deleted ids that are remembered, so that an answer that was under way does not bring one back.
+const DELETED_MAX: usize = 100_000;
+/// The same for messages that were read before they were loaded.
+const READ_EARLY_MAX: usize = 100_000;
+
+/// Where each message is.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    places: HashMap<MessageId, (Name, Place)>,
+    deleted: HashSet<MessageId>,
+    deleted_in_order: VecDeque<MessageId>,
+    /// Read before we had them.
+    read_early: HashSet<MessageId>,
+}
+
+impl Shelf {
+    /// Remembers that a message is gone for good.
+    pub(super) fn forget(&mut self, id: MessageId) {
+        if self.deleted.insert(id) {
+            self.deleted_in_order.push_back(id);
+        }
+        if self.deleted_in_order.len() > DELETED_MAX
+            && let Some(oldest) = self.deleted_in_order.pop_front()
+        {
+            self.deleted.remove(&oldest);
+        }
+    }
+
+    /// Whether a message is gone for good.
+    pub(super) fn is_gone(&self, id: MessageId) -> bool {
+        self.deleted.contains(&id)
+    }
+
+    /// Remembers that a message was read that is not here yet.
+    pub(super) fn read_early(&mut self, id: MessageId) {
+        if self.read_early.len() < READ_EARLY_MAX {
+            self.read_early.insert(id);
+        }
+    }
+
+    /// Whether a message was read before it was here.
+    pub(super) fn was_read_early(&mut self, id: MessageId) -> bool {
+        self.read_early.remove(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+impl Model {
+    /// A message by its id.
+    pub(super) fn find(&self, id: MessageId) -> Option<&Message> {
+        let (peer, place) = self.memory.account.shelf.places.get(&id)?;
+        self.conversations.get(peer)?.at(*place, id)
+    }
+
+    /// Changes a message where it stands. Says whether there is such a message.
+    pub(super) fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Message)) -> bool {
+        let Some((peer, place)) = self.memory.account.shelf.places.get(&id) else {
+            return false;
+        };
+        let conversation = self.conversations.get_mut(peer);
+        conversation.is_some_and(|conversation| conversation.change(*place, id, change))
+    }
+
+    /// Puts messages into their conversations, each in its place. Those that are there already
+    /// are moved.
+    pub(super) fn put(&mut self, messages: Vec<Message>) {
+        let mut known = Vec::new();
+        for message in &messages {
+            if let Some((peer, place)) = self.memory.account.shelf.places.get(&message.id)
+                && (*place != message.place || *peer != message.peer)
+            {
+                known.push(message.id);
+            }
+        }
+        self.take_out(&known);
+        let mut by_peer: BTreeMap<Name, Vec<Message>> = BTreeMap::new();
+        for message in messages {
+            let place = (message.peer.clone(), message.place);
+            self.memory.account.shelf.places.insert(message.id, place);
+            by_peer
+                .entry(message.peer.clone())
+                .or_default()
+                .push(message);
+        }
+        let peers: Vec<Name> = by_peer.keys().cloned().collect();
+        for (peer, messages) in by_peer {
+            let conversation = self.conversations.entry(peer).or_default();
+            conversation.insert(messages, &self.zone);
+        }
+        self.reorder(&peers);
+    }
+
+    /// Takes messages out of their conversations.
+    pub(super) fn take_out(&mut self, ids: &[MessageId]) -> Vec<Message> {
+        let mut by_peer: BTreeMap<Name, Vec<(Place, MessageId)>> = BTreeMap::new();
+        for id in ids {
+            if let Some((peer, place)) = self.memory.account.shelf.places.remove(id) {
+                by_peer.entry(peer).or_default().push((place, *id));
+            }
+            self.selection.remove(id);
+        }
+        let mut removed = Vec::new();
+        let peers: Vec<Name> = by_peer.keys().cloned().collect();
+        for (peer, gone) in by_peer {
+            if let Some(conversation) = self.conversations.get_mut(&peer) {
+                removed.append(&mut conversation.remove(&gone, &self.zone));
+            }
+        }
+        self.reorder(&peers);
+        removed
+    }
+
+    /// Puts these conversations where they belong in the list: the latest first. One in which
+    /// nothing is left but a draft stays; one without anything goes, unless it is open.
+    pub(super) fn reorder(&mut self, peers: &[Name]) {
+        for peer in peers {
+            let is_open = self.open.as_ref() == Some(peer);
+            let is_empty = self.conversations.get(peer).is_some_and(|conversation| {
+                conversation.messages.is_empty()
+                    && conversation.draft.text.is_empty()
+                    && !conversation.muted
+            });
+            if is_empty && !is_open {
+                self.conversations.remove(peer);
+            }
+        }
+        let mut order: Vec<Name> = self.conversations.keys().cloned().collect();
+        let conversations = &self.conversations;
+        // The log's order is the same for all, and what is not in the log is the latest.
+        order.sort_by_key(|peer| {
+            let last = conversations[peer].messages.last();
+            std::cmp::Reverse(last.map(|message| message.place))
+        });
+        self.order = order;
+    }
+}

@@ -1,0 +1,160 @@
+//! What inputs make of the model: stories of one window, and a property over servers whose answers
+//! and news come in any order.
+
+mod cluster;
+mod entering;
+mod inbox;
+mod property;
+mod sending;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::backend::command::Command;
+use crate::backend::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::message::{MessageState, Received};
+use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
+use crate::model::time::{Moment, Now, Timestamp, Zone};
+use crate::model::timeline::TimelineItem;
+
+/// A window and its clock.
+struct Window {
+    model: Model,
+    milliseconds: u64,
+}
+
+/// 2026-03-02, noon.
+const NOON: f64 = 1_772_452_800.0;
+
+impl Window {
+    /// Just opened.
+    fn new() -> Self {
+        let ids = IdSource::counting();
+        Self {
+            model: Model::new(Now::default(), Zone::utc(), ids),
+            milliseconds: 0,
+        }
+    }
+
+    /// Alice is signed in, and the servers tell her of changes.
+    fn of_alice() -> Self {
+        let mut window = Self::new();
+        window.tell(BackendEvent::SignedIn(stored("alice")));
+        window.tell(BackendEvent::Link(up()));
+        window
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            moment: Moment(self.milliseconds),
+            wall: wall(self.milliseconds),
+        }
+    }
+
+    fn act(&mut self, action: UserAction) -> Vec<Command> {
+        self.model.act(action, self.now())
+    }
+
+    fn tell(&mut self, event: BackendEvent) -> Vec<Command> {
+        self.model.receive(event, self.now())
+    }
+
+    fn wait(&mut self, milliseconds: u64) -> Vec<Command> {
+        self.milliseconds += milliseconds;
+        self.model.pass_time(self.now())
+    }
+
+    /// Sends a text to Bob; its id.
+    fn send(&mut self, text: &str) -> MessageId {
+        let commands = self.act(UserAction::Send {
+            peer: Name::new("bob"),
+            text: text.to_owned(),
+        });
+        match &commands[..] {
+            [Command::Enqueue(outgoing)] => outgoing.id,
+            other => panic!("one message is put into the outbox: {other:?}"),
+        }
+    }
+
+    /// `15:00 a` and so on: what the conversation with somebody looks like.
+    fn lines(&self, peer: &str) -> Vec<String> {
+        let Some(conversation) = self.model.conversations.get(&Name::new(peer)) else {
+            return Vec::new();
+        };
+        let line = |item: &TimelineItem| match item {
+            TimelineItem::Day(day) => format!("— {day}"),
+            TimelineItem::Unread => "— unread".to_owned(),
+            TimelineItem::Message { index, series } => {
+                let message = &conversation.messages[*index];
+                let state = match &message.state {
+                    MessageState::Received { read: true, .. } => "<".to_owned(),
+                    MessageState::Received { read: false, .. } => "< new".to_owned(),
+                    MessageState::Pending(_) => "> …".to_owned(),
+                    MessageState::Sent { commit } => format!("> ✓{}", commit.index),
+                    MessageState::NotSent { .. } => "> ✗".to_owned(),
+                };
+                format!("{state} {} {series:?}", message.body)
+            }
+        };
+        conversation.timeline.iter().map(line).collect()
+    }
+}
+
+fn wall(milliseconds: u64) -> Timestamp {
+    #[expect(clippy::cast_precision_loss, reason = "tests do not run for so long")]
+    let seconds = milliseconds as f64 / 1000.0;
+    Timestamp(NOON + seconds)
+}
+
+fn up() -> Link {
+    Link::Up {
+        address: "127.0.0.1:7401".to_owned(),
+    }
+}
+
+fn stored(name: &str) -> StoredAccount {
+    StoredAccount {
+        name: Name::new(name),
+        drafts: BTreeMap::new(),
+        outbox: Vec::new(),
+        sent: Vec::new(),
+        muted: BTreeSet::new(),
+    }
+}
+
+fn id(number: u64) -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(number) << 64))
+}
+
+fn commit(index: u64) -> Commit {
+    Commit {
+        index: LogIndex(index),
+        term: Term(1),
+    }
+}
+
+/// A message of the inbox whose id and time follow from its index.
+fn received(index: u64, sender: &str, read: bool) -> Received {
+    Received {
+        id: id(index),
+        sender: Name::new(sender),
+        body: Arc::from(format!("m{index}")),
+        at: wall(index * 1000),
+        read,
+        commit: commit(index),
+    }
+}
+
+fn page(messages: Vec<Received>, more: bool) -> BackendEvent {
+    let unread = messages.iter().filter(|message| !message.read).count();
+    BackendEvent::Inbox(InboxPage {
+        messages,
+        unread: unread as u64,
+        place: PagePlace::First,
+        more,
+    })
+}

@@ -1,0 +1,343 @@
+//! From reports of nodes to banner, cards, tape, feed, fail-overs; and the ledger.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Window, commit, id, page, received, up, wall};
+use crate::backend::command::Command;
+use crate::backend::event::{BackendEvent, Link, NodeReport};
+use crate::intention::UserAction;
+use crate::model::cluster::{
+    ChaosDeed, HealthLevel, NodeRole, NodeStatus, Process, ProcessCondition,
+};
+use crate::model::connection::Connection;
+use crate::model::failover::Stage;
+use crate::model::failure::Failure;
+use crate::model::names::{Commit, LogIndex, NodeId, Term};
+
+/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F` follows, `C` stands, `-` is silent.
+fn status(pictures: &[&str]) -> BackendEvent {
+    let nodes = pictures.iter().map(|picture| {
+        let (id, rest) = picture.split_at(1);
+        let id: u64 = id.parse().unwrap();
+        let status = if rest == "-" {
+            Err("connection refused".to_owned())
+        } else {
+            let (role, rest) = rest.split_at(1);
+            let (term, ends) = rest.split_once('@').unwrap();
+            let (last, committed) = ends.split_once('/').unwrap_or((ends, ends));
+            let index = LogIndex(committed.parse().unwrap());
+            Ok(NodeStatus {
+                id: NodeId(id),
+                role: match role {
+                    "L" => NodeRole::Leader,
+                    "F" => NodeRole::Follower,
+                    _ => NodeRole::Candidate,
+                },
+                term: Term(term.parse().unwrap()),
+                leader: None,
+                last_index: LogIndex(last.parse().unwrap()),
+                commit_index: index,
+                applied_index: index,
+                followers: BTreeMap::new(),
+                storage: "ok".to_owned(),
+                version: "0.1.0".to_owned(),
+                uptime: Duration::from_secs(9),
+                cluster_id: String::new(),
+                storage_bytes: 0,
+                voters: 3,
+            })
+        };
+        NodeReport {
+            address: format!("127.0.0.1:740{id}"),
+            status,
+            round_trip: Duration::from_millis(1),
+        }
+    });
+    BackendEvent::Status {
+        nodes: nodes.collect(),
+        since_previous: Some(Duration::from_millis(50)),
+    }
+}
+
+fn feed(window: &Window) -> Vec<String> {
+    let feed = window.model.cluster.feed.iter().rev();
+    feed.map(|entry| entry.event.sentence()).collect()
+}
+
+#[test]
+fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@99"]));
+    assert_eq!(window.model.cluster.nodes[2].behind, Some(1));
+    let online = "Online at node 1, term 5";
+    assert_eq!(window.model.online_sentence().as_deref(), Some(online));
+    window.wait(1_000);
+    let message = window.send("hello");
+    window.tell(BackendEvent::SendStarted {
+        id: message,
+        attempt: 1,
+    });
+    window.wait(50);
+    window.tell(status(&["1-", "2F5@100", "3F5@100"]));
+    assert_eq!(window.model.cluster.health().level, HealthLevel::NoLeader);
+    window.wait(400);
+    let sentence = window.model.connection_sentence().unwrap();
+    assert!(sentence.contains("no leader"), "{sentence}");
+    window.tell(status(&["1-", "2C6@101", "3F5@100"]));
+    window.wait(100);
+    window.tell(status(&["1-", "2L6@101/100", "3F6@100"]));
+    assert!(!window.model.cluster.failovers[0].is_over());
+    window.wait(30);
+    window.tell(BackendEvent::SendAcknowledged {
+        id: message,
+        at: wall(1_580),
+        commit: Commit {
+            index: LogIndex(103),
+            term: Term(6),
+        },
+    });
+    let failover = window.model.cluster.failovers[0];
+    let stages: Vec<(Stage, u128)> = failover
+        .stages()
+        .map(|(stage, after)| (stage, after.as_millis()))
+        .collect();
+    let expected = [
+        (Stage::Candidate, 450),
+        (Stage::Elected, 550),
+        (Stage::FirstCommit, 580),
+        (Stage::Online, 580),
+    ];
+    assert_eq!(stages, expected);
+    let recovery = window.model.recovery.unwrap();
+    assert_eq!(recovery.lasted, Duration::from_millis(580));
+    let sentence = window.model.connection_sentence().unwrap();
+    assert!(sentence.contains("not possible for 580 ms"), "{sentence}");
+    let expected = [
+        "Node 1 leads, in term 5.",
+        "Node 1 does not answer any more.",
+        "Node 1, leader of term 5, is gone.",
+        "Node 2 stands for election in term 6.",
+        "Node 2 leads, in term 6.",
+        "Messages can be sent again, after 580 ms.",
+    ];
+    assert_eq!(feed(&window), expected);
+    let bands = &window.model.cluster.tape.bands;
+    let bands: Vec<_> = bands
+        .iter()
+        .map(|band| (band.term.0, band.leader))
+        .collect();
+    let expected = [
+        (5, Some(NodeId(1))),
+        (5, None),
+        (6, None),
+        (6, Some(NodeId(2))),
+    ];
+    assert_eq!(bands, expected);
+    window.wait(8_000);
+    assert_eq!(window.model.recovery, None, "it clears by itself");
+    assert_eq!(window.model.connection_sentence(), None);
+}
+
+#[test]
+fn without_a_message_the_first_commit_ends_a_fail_over() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    window.tell(status(&["1-", "2F5@100", "3F5@102"]));
+    window.wait(200);
+    window.tell(status(&["1-", "2L6@103/102", "3F6@102"]));
+    assert!(
+        !window.model.cluster.failovers[0].is_over(),
+        "nothing new is committed"
+    );
+    window.wait(50);
+    window.tell(status(&["1-", "2L6@103", "3F6@102"]));
+    let failover = window.model.cluster.failovers[0];
+    assert_eq!(failover.duration(), Some(Duration::from_millis(300)));
+    assert!(window.model.connection.is_online());
+    let health = window.model.cluster.health();
+    assert_eq!(health.level, HealthLevel::Degraded);
+    assert!(health.sentence.contains("no further node may fail"));
+    window.tell(status(&["1F6@103", "2L6@103", "3F6@103"]));
+    assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
+    assert_eq!(window.model.cluster.failovers.len(), 1);
+}
+
+#[test]
+fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    let message = window.send("hello");
+    window.tell(BackendEvent::SendStarted {
+        id: message,
+        attempt: 1,
+    });
+    window.wait(700);
+    let acknowledged = Commit {
+        index: LogIndex(103),
+        term: Term(6),
+    };
+    window.tell(BackendEvent::SendAcknowledged {
+        id: message,
+        at: wall(1_700),
+        commit: acknowledged,
+    });
+    let recovery = window.model.recovery.unwrap();
+    assert_eq!(recovery.lasted, Duration::from_millis(700));
+    window.wait(40);
+    window.tell(BackendEvent::Status {
+        nodes: match status(&["1-", "2L6@103", "3F6@103"]) {
+            BackendEvent::Status { nodes, .. } => nodes,
+            other => panic!("{other:?}"),
+        },
+        since_previous: Some(Duration::from_millis(900)),
+    });
+    let failover = window.model.cluster.failovers[0];
+    assert_eq!(failover.duration(), Some(Duration::from_millis(860)));
+    assert_eq!(window.model.recovery, Some(recovery), "told once");
+}
+
+#[test]
+fn a_fail_over_between_two_looks_is_over_when_nothing_is_left_to_commit() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    window.tell(status(&["1-", "2L6@101", "3F6@100"]));
+    assert!(window.model.cluster.failovers[0].is_over());
+}
+
+#[test]
+fn a_leader_that_was_only_paused_is_welcome_back() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(1_000);
+    window.tell(status(&["1-", "2F5@100", "3F5@100"]));
+    window.wait(200);
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    assert!(window.model.cluster.failovers[0].is_over());
+    assert!(window.model.connection.is_online());
+}
+
+#[test]
+fn the_banner_follows_the_link() {
+    let mut window = Window::of_alice();
+    let refused = || Failure::NoServer {
+        addresses: vec!["127.0.0.1:7401".to_owned()],
+    };
+    window.tell(BackendEvent::Link(Link::Broken(refused())));
+    assert!(matches!(
+        window.model.connection,
+        Connection::Reconnecting { .. }
+    ));
+    assert_eq!(
+        window.model.connection_sentence(),
+        None,
+        "perhaps it is over at once"
+    );
+    window.wait(300);
+    assert!(
+        window
+            .model
+            .connection_sentence()
+            .unwrap()
+            .contains("Reconnecting")
+    );
+    window.tell(BackendEvent::Link(Link::Waiting {
+        why: refused(),
+        next_try: Duration::from_secs(4),
+    }));
+    let sentence = window.model.connection_sentence().unwrap();
+    assert!(sentence.contains("Next try in 4.0 s"), "{sentence}");
+    assert_eq!(window.act(UserAction::TryNow), [Command::TryNow]);
+    window.wait(1_700);
+    window.tell(BackendEvent::Link(up()));
+    assert!(window.model.connection.is_online());
+    assert_eq!(
+        window.model.recovery.unwrap().lasted,
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn one_thing_at_a_time_is_done_to_a_local_cluster() {
+    let mut window = Window::of_alice();
+    let kill = UserAction::Chaos(ChaosDeed::Kill(NodeId(1)));
+    assert_eq!(window.act(kill.clone()), [], "there is none");
+    let running = Process {
+        condition: ProcessCondition::Running,
+        cut: false,
+    };
+    let processes = BTreeMap::from([(NodeId(1), running)]);
+    window.tell(BackendEvent::Processes(Some(processes)));
+    let deed = ChaosDeed::Kill(NodeId(1));
+    assert_eq!(window.act(kill.clone()), [Command::Chaos(deed)]);
+    assert_eq!(window.act(kill), [], "one at a time");
+    let answer = "node 1 is dead".to_owned();
+    window.tell(BackendEvent::ChaosDone { deed, answer });
+    let chaos = window.model.cluster.chaos.as_ref().unwrap();
+    assert_eq!(chaos.busy, None);
+    assert_eq!(chaos.answer.as_deref(), Some("node 1 is dead"));
+    assert_eq!(feed(&window), ["You: kill node 1."]);
+}
+
+#[test]
+fn the_ledger_counts_answers_and_lines() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received(3, "bob", true), received(1, "bob", true)],
+        false,
+    ));
+    let ids: Vec<_> = (0..3)
+        .map(|number| window.send(&number.to_string()))
+        .collect();
+    for (place, id) in ids.iter().enumerate() {
+        window.tell(BackendEvent::SendAcknowledged {
+            id: *id,
+            at: wall(9),
+            commit: commit(10 + place as u64),
+        });
+    }
+    assert_eq!(
+        window.act(UserAction::CheckLedger),
+        [Command::CheckLedger(ids.clone())]
+    );
+    let answer = |id, commit| BackendEvent::LedgerEntry { id, commit };
+    let inbox = || BackendEvent::LedgerInbox(vec![(id(3), commit(3)), (id(1), commit(1))]);
+    for (place, id) in ids.iter().enumerate() {
+        window.tell(answer(*id, Some(commit(10 + place as u64))));
+    }
+    assert_eq!(window.model.ledger.checking, Some(3));
+    window.tell(inbox());
+    window.tell(BackendEvent::LedgerEnded(Ok(())));
+    let ledger = window.model.ledger.clone();
+    let figures = (ledger.acknowledged, ledger.stored, ledger.shown);
+    assert_eq!(figures, (3, 3, 3));
+    assert_eq!((ledger.inbox_stored, ledger.inbox_shown), (2, 2));
+    assert_eq!((ledger.lost, ledger.doubled), (0, 0));
+
+    // A server that has forgotten one message, moved another, and tells one of the inbox twice.
+    window.act(UserAction::CheckLedger);
+    window.tell(answer(ids[0], None));
+    window.tell(answer(ids[1], Some(commit(90))));
+    window.tell(answer(ids[2], Some(commit(12))));
+    let mut doubled = vec![(id(3), commit(3)), (id(3), commit(3)), (id(2), commit(2))];
+    // Nobody has told us of this one yet.
+    doubled.push((id(50), commit(50)));
+    window.tell(BackendEvent::LedgerInbox(doubled));
+    window.tell(BackendEvent::LedgerEnded(Ok(())));
+    let ledger = &window.model.ledger;
+    assert_eq!((ledger.acknowledged, ledger.stored), (3, 1));
+    assert_eq!(
+        (ledger.lost, ledger.doubled),
+        (3, 1),
+        "two of ours, and m2 is not shown"
+    );
+
+    window.act(UserAction::CheckLedger);
+    window.tell(BackendEvent::LedgerEnded(Err(Failure::NoMajority)));
+    let ledger = &window.model.ledger;
+    assert!(ledger.failure.is_some());
+    assert_eq!(ledger.lost, 3, "the figures of the last check stay");
+}

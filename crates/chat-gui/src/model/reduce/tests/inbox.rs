@@ -1,0 +1,310 @@
+//! Pages, news, reading, deleting, notifying, searching.
+
+use super::{Window, id, page, received, stored, up};
+use crate::backend::command::Command;
+use crate::backend::event::{BackendEvent, InboxPage, PagePlace};
+use crate::intention::{Screen, Step, UserAction};
+use crate::model::message::SentCopy;
+use crate::model::names::{Name, RequestId};
+use crate::model::preferences::NotificationChoice;
+use crate::model::search::SearchScope;
+
+fn open(window: &mut Window, peer: &str) {
+    window.act(UserAction::OpenConversation(Name::new(peer)));
+}
+
+#[test]
+fn conversations_are_the_latest_first_and_count_what_is_unread() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![
+            received(9, "bob", false),
+            received(7, "carol", false),
+            received(3, "bob", true),
+        ],
+        false,
+    ));
+    let order: Vec<&str> = window.model.order.iter().map(Name::as_str).collect();
+    assert_eq!(order, ["bob", "carol"]);
+    assert_eq!(window.model.unread, 2);
+    window.tell(BackendEvent::Arrived(received(11, "carol", false)));
+    let order: Vec<&str> = window.model.order.iter().map(Name::as_str).collect();
+    assert_eq!(order, ["carol", "bob"]);
+    window.act(UserAction::StepConversation(Step::Next));
+    assert_eq!(window.model.open, Some(Name::new("carol")));
+    window.act(UserAction::StepUnread(Step::Previous));
+    assert_eq!(window.model.open, Some(Name::new("bob")));
+}
+
+#[test]
+fn the_unread_line_stays_until_the_conversation_is_left() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received(9, "bob", false), received(3, "bob", true)],
+        false,
+    ));
+    open(&mut window, "bob");
+    let expected = ["— 2026-03-02", "< m3 Single", "— unread", "< new m9 Single"];
+    assert_eq!(window.lines("bob"), expected);
+    let commands = window.act(UserAction::Seen(vec![id(9), id(3)]));
+    assert_eq!(commands, [Command::MarkRead(vec![id(9)])]);
+    assert_eq!(window.act(UserAction::Seen(vec![id(9)])), []);
+    assert_eq!(window.lines("bob")[2], "— unread");
+    assert_eq!(window.model.unread, 0);
+    open(&mut window, "carol");
+    let expected = ["— 2026-03-02", "< m3 First", "< m9 Last"];
+    assert_eq!(window.lines("bob"), expected);
+}
+
+#[test]
+fn a_deletion_can_be_undone_and_otherwise_happens() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received(9, "bob", false), received(3, "bob", true)],
+        false,
+    ));
+    let commands = window.act(UserAction::Delete(vec![id(9)]));
+    assert_eq!(commands, [], "there is time to undo it");
+    assert_eq!(window.lines("bob").len(), 2);
+    assert_eq!(window.model.unread, 0);
+    let notice = window.model.deletions[0].notice;
+    window.act(UserAction::UndoDelete(notice));
+    assert_eq!(window.lines("bob").len(), 3);
+    assert!(window.model.notices.is_empty());
+    window.act(UserAction::Delete(vec![id(9)]));
+    // What comes in meanwhile does not bring it back, and is not lost on it either.
+    window.tell(page(
+        vec![received(9, "bob", true), received(3, "bob", true)],
+        false,
+    ));
+    assert_eq!(window.lines("bob").len(), 2);
+    assert_eq!(window.wait(5_999), []);
+    assert_eq!(window.wait(1), [Command::Delete(vec![id(9)])]);
+    window.tell(BackendEvent::Deleted(vec![id(9)]));
+    window.tell(page(vec![received(9, "bob", true)], false));
+    assert_eq!(window.lines("bob"), Vec::<String>::new(), "gone is gone");
+}
+
+#[test]
+fn a_deletion_is_not_put_off_when_the_page_is_left_or_the_window_closed() {
+    for last in [UserAction::Show(Screen::Inbox), UserAction::Quit] {
+        let mut window = Window::of_alice();
+        window.tell(page(vec![received(9, "bob", true)], false));
+        window.act(UserAction::ToggleSelected(id(9)));
+        window.act(UserAction::DeleteSelected);
+        let commands = window.act(last);
+        assert_eq!(commands[0], Command::Delete(vec![id(9)]));
+        assert!(window.model.deletions.is_empty());
+    }
+}
+
+#[test]
+fn what_another_window_does_is_seen_here() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received(9, "bob", false), received(8, "bob", false)],
+        false,
+    ));
+    window.tell(BackendEvent::Read(vec![id(8)]));
+    window.tell(BackendEvent::Deleted(vec![id(9)]));
+    assert_eq!(window.lines("bob")[1..], ["< m8 Single"]);
+    assert_eq!(window.model.unread, 0);
+}
+
+#[test]
+fn after_a_gap_the_pages_say_what_is_left() {
+    let mut window = Window::of_alice();
+    let all: Vec<_> = (1..=6)
+        .rev()
+        .map(|index| received(index, "bob", false))
+        .collect();
+    window.tell(page(all, false));
+    // Between the times 5 and 2 were deleted and 6 was read, and nobody told us.
+    let first = vec![received(6, "bob", true), received(4, "bob", false)];
+    window.tell(BackendEvent::Inbox(InboxPage {
+        messages: first,
+        unread: 3,
+        place: PagePlace::First,
+        more: true,
+    }));
+    window.tell(BackendEvent::Inbox(InboxPage {
+        messages: vec![received(3, "bob", false), received(1, "bob", false)],
+        unread: 3,
+        place: PagePlace::Next,
+        more: false,
+    }));
+    let expected = [
+        "— 2026-03-02",
+        "< new m1 First",
+        "< new m3 Middle",
+        "< new m4 Middle",
+        "< m6 Last",
+    ];
+    assert_eq!(window.lines("bob"), expected);
+    assert_eq!(window.model.unread, 3);
+}
+
+#[test]
+fn older_pages_are_loaded_up_to_a_limit() {
+    let mut window = Window::of_alice();
+    let commands = window.tell(page(vec![received(9, "bob", true)], true));
+    assert_eq!(commands, [Command::LoadOlder]);
+    assert!(window.model.loading);
+    assert_eq!(window.act(UserAction::LoadOlder), [], "once is enough");
+    let many = (0..crate::model::RECEIVED_EAGER as u64)
+        .rev()
+        .map(|index| received(index, "bob", true))
+        .collect();
+    let commands = window.tell(BackendEvent::Inbox(InboxPage {
+        messages: many,
+        unread: 70,
+        place: PagePlace::Next,
+        more: true,
+    }));
+    assert_eq!(commands, [], "the rest is loaded when it is wanted");
+    assert_eq!(window.model.unread, 70, "also what is not loaded");
+    assert_eq!(window.act(UserAction::LoadOlder), [Command::LoadOlder]);
+}
+
+#[test]
+fn a_note_to_oneself_is_shown_once() {
+    let mut window = Window::of_alice();
+    let commands = window.act(UserAction::Send {
+        peer: Name::new("alice"),
+        text: "milk".to_owned(),
+    });
+    let [Command::Enqueue(note)] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    let mut arrived = received(5, "alice", false);
+    arrived.id = note.id;
+    let acknowledged = BackendEvent::SendAcknowledged {
+        id: note.id,
+        at: arrived.at,
+        commit: arrived.commit,
+    };
+    window.tell(BackendEvent::Arrived(arrived.clone()));
+    window.tell(acknowledged.clone());
+    assert_eq!(window.lines("alice")[1..], ["< new m5 Single"]);
+    let mut other = Window::of_alice();
+    let commands = other.act(UserAction::Send {
+        peer: Name::new("alice"),
+        text: "milk".to_owned(),
+    });
+    assert!(matches!(&commands[..], [Command::Enqueue(again)] if again.id == note.id));
+    other.tell(acknowledged);
+    other.tell(BackendEvent::Arrived(arrived));
+    assert_eq!(other.lines("alice")[1..], ["< new m5 Single"]);
+    assert!(window.model.outbox.is_empty() && other.model.outbox.is_empty());
+}
+
+#[test]
+fn notifications_respect_what_the_person_chose() {
+    let mut window = Window::of_alice();
+    let news = |window: &mut Window, index| {
+        let commands = window.tell(BackendEvent::Arrived(received(index, "bob", false)));
+        let body = |command: &Command| match command {
+            Command::Notify { title, body } => format!("{title}: {body}"),
+            other => panic!("{other:?}"),
+        };
+        commands.iter().map(body).collect::<Vec<_>>()
+    };
+    assert!(news(&mut window, 1).is_empty(), "the person is looking");
+    window.act(UserAction::Focus(false));
+    assert_eq!(news(&mut window, 2), ["bob: New message"]);
+    assert!(news(&mut window, 2).is_empty(), "told once");
+    window.act(UserAction::SetNotifications(NotificationChoice::WithText));
+    assert_eq!(news(&mut window, 3), ["bob: m3"]);
+    window.act(UserAction::SetMuted {
+        peer: Name::new("bob"),
+        muted: true,
+    });
+    assert!(news(&mut window, 4).is_empty());
+    window.act(UserAction::SetMuted {
+        peer: Name::new("bob"),
+        muted: false,
+    });
+    window.act(UserAction::SetNotifications(NotificationChoice::Off));
+    assert!(news(&mut window, 5).is_empty());
+    assert_eq!(window.model.attention, 2);
+}
+
+#[test]
+fn messages_are_found_newest_first() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![
+            received(21, "carol", true),
+            received(12, "bob", true),
+            received(2, "bob", true),
+        ],
+        false,
+    ));
+    window.act(UserAction::SearchMessages {
+        scope: SearchScope::Everywhere,
+        text: " M2".to_owned(),
+    });
+    let hits = |window: &Window| {
+        let search = window.model.message_search.as_ref().unwrap();
+        search.hits.iter().map(|hit| hit.id).collect::<Vec<_>>()
+    };
+    assert_eq!(hits(&window), [id(21), id(2)]);
+    window.act(UserAction::StepHit(Step::Previous));
+    window.act(UserAction::StepHit(Step::Previous));
+    assert_eq!(window.model.open, Some(Name::new("bob")));
+    let target = crate::model::ScrollTarget::Message(id(2));
+    assert_eq!(window.model.scroll.target, target);
+    window.act(UserAction::SearchMessages {
+        scope: SearchScope::Conversation(Name::new("bob")),
+        text: "m".to_owned(),
+    });
+    assert_eq!(hits(&window), [id(12), id(2)]);
+    window.act(UserAction::Back);
+    assert_eq!(window.model.message_search, None);
+}
+
+#[test]
+fn copies_of_sent_messages_stand_among_the_received_ones() {
+    let mut window = Window::new();
+    let mut account = stored("alice");
+    account.sent = vec![SentCopy {
+        id: id(5),
+        request_id: RequestId(id(6).0),
+        recipient: Name::new("bob"),
+        body: "mine".into(),
+        at: super::wall(5_000),
+        commit: super::commit(5),
+    }];
+    window.tell(BackendEvent::SignedIn(account));
+    window.tell(BackendEvent::Link(up()));
+    window.tell(page(
+        vec![received(6, "bob", true), received(4, "bob", true)],
+        false,
+    ));
+    let expected = [
+        "— 2026-03-02",
+        "< m4 Single",
+        "> ✓5 mine Single",
+        "< m6 Single",
+    ];
+    assert_eq!(window.lines("bob"), expected);
+    window.act(UserAction::Delete(vec![id(5)]));
+    assert_eq!(window.wait(6_000), [Command::ForgetSent(vec![id(5)])]);
+}
+
+#[test]
+fn the_next_unread_ones_are_read() {
+    let mut window = Window::of_alice();
+    assert_eq!(window.act(UserAction::ReadNext(0)), [Command::ReadNext(1)]);
+    assert_eq!(
+        window.act(UserAction::ReadNext(900)),
+        [Command::ReadNext(100)]
+    );
+    window.tell(page(vec![received(9, "bob", false)], true));
+    window.tell(BackendEvent::ReadNext(vec![
+        received(2, "bob", true),
+        received(9, "bob", true),
+    ]));
+    assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m9 Last"]);
+    assert_eq!(window.model.notices[0].text, "2 messages read.");
+}

@@ -1,0 +1,196 @@
+//! Whatever the order in which answers and news of an inbox come in, and however often each comes,
+//! the window ends up with what the servers have; and messages only ever go forward.
+
+use std::collections::BTreeMap;
+
+use super::{Window, id, received};
+use crate::backend::event::{BackendEvent, InboxPage, PagePlace};
+use crate::model::message::MessageState;
+use crate::model::names::MessageId;
+use crate::model::timeline::TimelineItem;
+
+const SEEDS: u64 = 300;
+const PEERS: [&str; 3] = ["bob", "carol", "dave"];
+
+/// What the servers have: by index, whether it was read.
+type Inbox = BTreeMap<u64, bool>;
+
+fn message(index: u64, read: bool) -> crate::model::message::Received {
+    received(index, PEERS[usize::try_from(index).unwrap() % 3], read)
+}
+
+/// A change, and the news of it.
+fn change(inbox: &mut Inbox, next: &mut u64, dice: &mut fastrand::Rng) -> BackendEvent {
+    let known: Vec<u64> = inbox.keys().copied().collect();
+    match dice.choice(&known) {
+        Some(index) if dice.u8(0..10) < 2 => {
+            inbox.remove(index);
+            BackendEvent::Deleted(vec![id(*index)])
+        }
+        Some(index) if dice.u8(0..10) < 4 => {
+            inbox.insert(*index, true);
+            BackendEvent::Read(vec![id(*index)])
+        }
+        _ => {
+            *next += 1;
+            inbox.insert(*next, false);
+            BackendEvent::Arrived(message(*next, false))
+        }
+    }
+}
+
+fn pages(inbox: &Inbox, size: usize) -> Vec<BackendEvent> {
+    let newest_first: Vec<_> = inbox.iter().rev().collect();
+    let unread = inbox.values().filter(|read| !**read).count() as u64;
+    let chunks: Vec<_> = if newest_first.is_empty() {
+        vec![&newest_first[..]]
+    } else {
+        newest_first.chunks(size).collect()
+    };
+    let last = chunks.len() - 1;
+    let page = |(number, chunk): (usize, &&[(&u64, &bool)])| {
+        let messages = chunk.iter().map(|(index, read)| message(**index, **read));
+        let place = if number == 0 {
+            PagePlace::First
+        } else {
+            PagePlace::Next
+        };
+        BackendEvent::Inbox(InboxPage {
+            messages: messages.collect(),
+            unread,
+            place,
+            more: number < last,
+        })
+    };
+    chunks.iter().enumerate().map(page).collect()
+}
+
+fn shown(window: &Window) -> Inbox {
+    let mut shown = Inbox::new();
+    for conversation in window.model.conversations.values() {
+        let mut lines = 0;
+        for item in &conversation.timeline {
+            let TimelineItem::Message { index, .. } = item else {
+                continue;
+            };
+            assert_eq!(*index, lines, "every message has one line, in order");
+            lines += 1;
+            let message = &conversation.messages[*index];
+            if let MessageState::Received { commit, read } = message.state {
+                let before = shown.insert(commit.index.0, read);
+                assert_eq!(before, None, "nothing is shown twice");
+            }
+        }
+        assert_eq!(lines, conversation.messages.len());
+        assert!(
+            conversation
+                .messages
+                .is_sorted_by_key(|message| message.place)
+        );
+        let unread = conversation.messages.iter().filter(|one| one.is_unread());
+        assert_eq!(unread.count(), conversation.unread);
+    }
+    shown
+}
+
+/// News is in order but may come twice, and falls between the pages of an older state.
+#[test]
+fn a_window_ends_up_with_what_the_servers_have() {
+    for seed in 0..SEEDS {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let (mut inbox, mut next) = (Inbox::new(), 0);
+        for _ in 0..dice.u8(0..30) {
+            change(&mut inbox, &mut next, &mut dice);
+        }
+        let mut window = Window::of_alice();
+        for _ in 0..dice.usize(1..4) {
+            // The gap: nobody tells us of these.
+            for _ in 0..dice.u8(0..10) {
+                change(&mut inbox, &mut next, &mut dice);
+            }
+            for page in pages(&inbox, dice.usize(1..8)) {
+                window.tell(page);
+                let mut told = Vec::new();
+                for _ in 0..dice.u8(0..4) {
+                    told.push(change(&mut inbox, &mut next, &mut dice));
+                }
+                for event in &told {
+                    window.tell(event.clone());
+                }
+                if dice.bool() {
+                    for event in told {
+                        window.tell(event);
+                    }
+                }
+            }
+            assert_eq!(shown(&window), inbox, "seed {seed}");
+            let unread = inbox.values().filter(|read| !**read).count();
+            assert_eq!(window.model.unread, unread as u64, "seed {seed}");
+        }
+    }
+}
+
+/// Whatever the delivery reports and in whatever order, no message is there twice, lost, or goes
+/// back from sent.
+#[test]
+fn own_messages_only_go_forward() {
+    use crate::intention::UserAction as Act;
+    use crate::model::failure::Failure;
+    for seed in 0..SEEDS {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let mut window = Window::of_alice();
+        let ids: Vec<MessageId> = (0..5)
+            .map(|number| window.send(&number.to_string()))
+            .collect();
+        let mut sent: BTreeMap<MessageId, u64> = BTreeMap::new();
+        for step in 0..60 {
+            let id = ids[dice.usize(0..ids.len())];
+            match dice.u8(0..6) {
+                0 => {
+                    window.tell(BackendEvent::SendStarted { id, attempt: 1 });
+                }
+                1 => {
+                    window.tell(BackendEvent::SendDelayed {
+                        id,
+                        why: Failure::OutcomeUnknown,
+                        next_try: std::time::Duration::from_secs(1),
+                    });
+                }
+                2 => {
+                    window.tell(BackendEvent::SendRefused {
+                        id,
+                        why: Failure::RecipientMissing,
+                    });
+                }
+                3 => {
+                    window.act(Act::Retry(id));
+                }
+                4 => {
+                    let index = *sent.entry(id).or_insert(100 + step);
+                    window.tell(BackendEvent::SendAcknowledged {
+                        id,
+                        at: super::wall(index),
+                        commit: super::commit(index),
+                    });
+                }
+                _ => {
+                    window.tell(BackendEvent::Arrived(message(dice.u64(1..50), false)));
+                }
+            }
+            window.wait(dice.u64(0..100));
+            shown(&window);
+            let messages = window.model.conversations.values();
+            let own: BTreeMap<MessageId, bool> = messages
+                .flat_map(|conversation| &conversation.messages)
+                .filter(|message| message.is_own())
+                .map(|message| (message.id, message.commit().is_some()))
+                .collect();
+            assert_eq!(own.len(), ids.len(), "seed {seed}");
+            for (id, is_sent) in own {
+                assert_eq!(is_sent, sent.contains_key(&id), "seed {seed}");
+            }
+            let waiting = window.model.outbox.len();
+            assert_eq!(waiting, ids.len() - sent.len(), "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Drafts and own messages: from the composer into the outbox, and what became of each. A text that
+//! a person wrote is always somewhere: in the composer, in the outbox, or sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::command::Command;
+use crate::model::failure::Failure;
+use crate::model::message::{Message, MessageState, Outgoing, Pending, Place};
+use crate::model::names::{BODY_BYTES_MAX, Commit, MessageId, Name, RequestId};
+use crate::model::time::Timestamp;
+use crate::model::{Model, OUTBOX_MAX, OutboxLine, ScrollTarget};
+
+/// Text is on the disk at most this long after it was typed.
+const DRAFT_DELAY: Duration = Duration::from_millis(500);
+
+impl Model {
+    pub(super) fn edit_draft(&mut self, peer: Name, text: String) {
+        if self.account.is_none() {
+            return;
+        }
+        let conversation = self.conversations.entry(peer.clone()).or_default();
+        if conversation.draft.text == text {
+            return;
+        }
+        conversation.draft.text = text;
+        let due = self.now.moment.plus(DRAFT_DELAY);
+        let unsaved = &mut self.memory.account.unsaved_drafts;
+        unsaved.entry(peer.clone()).or_insert(due);
+        if !self.order.contains(&peer) {
+            self.reorder(&[peer]);
+        }
+    }
+
+    pub(super) fn save_due_drafts(&mut self, commands: &mut Vec<Command>) {
+        let now = self.now.moment;
+        let unsaved = &self.memory.account.unsaved_drafts;
+        let due: Vec<Name> = unsaved
+            .iter()
+            .filter(|(_, due)| **due <= now)
+            .map(|(peer, _)| peer.clone())
+            .collect();
+        for peer in due {
+            self.save_draft(&peer, commands);
+        }
+    }
+
+    /// All of them, at once: the window is about to close, or somebody else to sign in.
+    pub(super) fn save_all_drafts(&mut self, commands: &mut Vec<Command>) {
+        let unsaved: Vec<Name> = self.memory.account.unsaved_drafts.keys().cloned().collect();
+        for peer in unsaved {
+            self.save_draft(&peer, commands);
+        }
+    }
+
+    pub(super) fn save_draft(&mut self, peer: &Name, commands: &mut Vec<Command>) {
+        if self.memory.account.unsaved_drafts.remove(peer).is_none() {
+            return;
+        }
+        let draft = self.conversations.get(peer).map(|one| &*one.draft.text);
+        commands.push(Command::SaveDraft {
+            peer: peer.clone(),
+            text: Arc::from(draft.unwrap_or_default()),
+        });
+    }
+
+    /// Puts a text into the composer, before what is there already.
+    fn give_back(&mut self, peer: &Name, text: &str) {
+        let conversation = self.conversations.entry(peer.clone()).or_default();
+        let draft = &mut conversation.draft;
+        draft.text = match draft.text.as_str() {
+            "" => text.to_owned(),
+            rest => format!("{text}\n{rest}"),
+        };
+        draft.revision += 1;
+        let now = self.now.moment;
+        let unsaved = &mut self.memory.account.unsaved_drafts;
+        unsaved.insert(peer.clone(), now);
+        self.reorder(std::slice::from_ref(peer));
+    }
+
+    pub(super) fn send(&mut self, peer: Name, text: &str, commands: &mut Vec<Command>) {
+        let text = text.trim();
+        if self.account.is_none() || text.is_empty() {
+            return;
+        }
+        if text.len() > BODY_BYTES_MAX {
+            self.tell_failure(&Failure::BodyTooLong);
+            return;
+        }
+        if self.outbox.len() >= OUTBOX_MAX {
+            self.tell_error(
+                format!("{OUTBOX_MAX} messages wait already."),
+                "Wait until they are sent; the text stays in the composer.".to_owned(),
+            );
+            return;
+        }
+        let outgoing = Outgoing {
+            id: MessageId(self.ids.draw()),
+            request_id: RequestId(self.ids.draw()),
+            recipient: peer.clone(),
+            body: Arc::from(text),
+            written_at: self.now.wall,
+            refused: None,
+        };
+        let conversation = self.conversations.entry(peer.clone()).or_default();
+        conversation.draft.text.clear();
+        conversation.draft.revision += 1;
+        conversation.clear_unread_line(&self.zone);
+        // The draft goes in the same write.
+        self.memory.account.unsaved_drafts.remove(&peer);
+        self.put_outgoing(&outgoing, false);
+        if self.open.as_ref() == Some(&peer) {
+            self.scroll_to(ScrollTarget::Newest);
+        }
+        commands.push(Command::Enqueue(outgoing));
+    }
+
+    /// Shows a message of the outbox, and counts it in.
+    pub(super) fn put_outgoing(&mut self, outgoing: &Outgoing, maybe_sent: bool) {
+        let state = match &outgoing.refused {
+            Some(reason) => MessageState::NotSent {
+                reason: reason.clone(),
+            },
+            None => MessageState::Pending(Pending {
+                since: self.now.moment,
+                attempts: 0,
+                trying: false,
+                maybe_sent,
+                delayed: None,
+            }),
+        };
+        let place = match outgoing.refused {
+            Some(_) => self.place_behind(&outgoing.recipient),
+            None => self.place_at_the_end(),
+        };
+        self.outbox.push_back(OutboxLine {
+            id: outgoing.id,
+            peer: outgoing.recipient.clone(),
+            waiting: outgoing.refused.is_none(),
+        });
+        self.put(vec![Message {
+            id: outgoing.id,
+            peer: outgoing.recipient.clone(),
+            body: outgoing.body.clone(),
+            at: outgoing.written_at,
+            state,
+            place,
+        }]);
+    }
+
+    fn place_at_the_end(&mut self) -> Place {
+        self.memory.account.sequence += 1;
+        Place {
+            index: u64::MAX,
+            sequence: self.memory.account.sequence,
+        }
+    }
+
+    /// Behind everything that the log has of this conversation by now.
+    fn place_behind(&mut self, peer: &Name) -> Place {
+        self.memory.account.sequence += 1;
+        let messages = self.conversations.get(peer).map(|one| &*one.messages);
+        let newest = messages
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .find_map(Message::commit);
+        Place {
+            index: newest.map_or(0, |commit| commit.index.0),
+            sequence: self.memory.account.sequence,
+        }
+    }
+
+    pub(super) fn send_started(&mut self, id: MessageId, attempt: u32) {
+        self.memory.account.link.attempt = Some((id, self.now.moment));
+        self.change_pending(id, |pending| {
+            pending.attempts = attempt;
+            pending.trying = true;
+        });
+    }
+
+    pub(super) fn send_delayed(&mut self, id: MessageId, why: Failure, next_try: Duration) {
+        let is_unknown = why == Failure::OutcomeUnknown;
+        let mut since = None;
+        self.change_pending(id, |pending| {
+            pending.trying = false;
+            pending.maybe_sent |= is_unknown;
+            pending.delayed = Some(why.clone());
+            since = Some(pending.since);
+        });
+        if let Some(since) = since {
+            let link = &mut self.memory.account.link;
+            link.delayed = Some(why);
+            link.next_try = Some(self.now.moment.plus(next_try));
+            link.blocked_since.get_or_insert(since);
+        }
+    }
+
+    fn change_pending(&mut self, id: MessageId, change: impl FnOnce(&mut Pending)) {
+        self.change(id, |message| {
+            if let MessageState::Pending(pending) = &mut message.state {
+                change(pending);
+            }
+        });
+    }
+
+    /// A message is on a majority of disks; told once or again.
+    pub(super) fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
+        self.drop_from_outbox(id);
+        self.memory.account.taking_back.remove(&id);
+        let Some(message) = self.find(id) else { return };
+        if !message.is_own() {
+            return;
+        }
+        let mut message = message.clone();
+        message.state = MessageState::Sent { commit };
+        message.at = at;
+        message.place = Place {
+            index: commit.index.0,
+            sequence: 0,
+        };
+        self.put(vec![message]);
+        self.memory.account.audit.acknowledge(id, commit);
+        self.sending_works(id, commit.term);
+    }
+
+    pub(super) fn send_refused(&mut self, id: MessageId, why: Failure) {
+        let Some(message) = self.find(id) else { return };
+        if !matches!(message.state, MessageState::Pending(_)) {
+            return;
+        }
+        let mut message = message.clone();
+        message.place = self.place_behind(&message.peer);
+        message.state = MessageState::NotSent { reason: why };
+        self.put(vec![message]);
+        if let Some(line) = self.outbox.iter_mut().find(|line| line.id == id) {
+            line.waiting = false;
+        }
+        self.memory.account.link.delayed = None;
+    }
+
+    /// The person wants a refused message to be tried again.
+    pub(super) fn retry(&mut self, id: MessageId, commands: &mut Vec<Command>) {
+        let Some(message) = self.find(id) else { return };
+        if !matches!(message.state, MessageState::NotSent { .. }) {
+            return;
+        }
+        let mut message = message.clone();
+        message.place = self.place_at_the_end();
+        message.state = MessageState::Pending(Pending {
+            since: self.now.moment,
+            attempts: 0,
+            trying: false,
+            maybe_sent: false,
+            delayed: None,
+        });
+        let peer = message.peer.clone();
+        self.drop_from_outbox(id);
+        self.outbox.push_back(OutboxLine {
+            id,
+            peer,
+            waiting: true,
+        });
+        self.put(vec![message]);
+        commands.push(Command::Requeue(id));
+    }
+
+    /// The person gives a message up, or wants its text back.
+    pub(super) fn withdraw(
+        &mut self,
+        id: MessageId,
+        into_composer: bool,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(message) = self.find(id) else { return };
+        match &message.state {
+            MessageState::Pending(pending) if pending.maybe_sent || pending.trying => {
+                self.withdraw_refused(id);
+            }
+            MessageState::Pending(_) | MessageState::NotSent { .. } => {
+                let taking_back = &mut self.memory.account.taking_back;
+                if into_composer {
+                    taking_back.insert(id);
+                } else {
+                    taking_back.remove(&id);
+                }
+                commands.push(Command::Withdraw(id));
+            }
+            MessageState::Sent { .. } | MessageState::Received { .. } => {}
+        }
+    }
+
+    pub(super) fn withdrawn(&mut self, id: MessageId, commands: &mut Vec<Command>) {
+        let into_composer = self.memory.account.taking_back.remove(&id);
+        self.drop_from_outbox(id);
+        for message in self.take_out(&[id]) {
+            if into_composer {
+                self.give_back(&message.peer, &message.body);
+                self.save_draft(&message.peer, commands);
+            }
+        }
+    }
+
+    pub(super) fn withdraw_refused(&mut self, id: MessageId) {
+        self.memory.account.taking_back.remove(&id);
+        self.tell_error(
+            "This message may have been sent already.".to_owned(),
+            "It is delivered as soon as the servers answer, once.".to_owned(),
+        );
+    }
+
+    pub(super) fn drop_from_outbox(&mut self, id: MessageId) {
+        self.outbox.retain(|line| line.id != id);
+    }
+}

@@ -1,0 +1,59 @@
+//! The last ten minutes as a tape: a band for each term, a tick for each thing that happened.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::names::{NodeId, Term};
+use crate::model::time::Moment;
+
+/// How much of the past the tape shows.
+pub const TAPE_LENGTH: Duration = Duration::from_secs(600);
+/// Bands, and ticks, that are kept at most; a cluster that changes faster is shown for a shorter
+/// time.
+pub const TAPE_MARKS_MAX: usize = 2_000;
+
+/// Who led when; both oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TermTape {
+    /// Spans of one term and one leader, without gaps.
+    pub bands: VecDeque<TermBand>,
+    /// What happened.
+    pub ticks: VecDeque<Tick>,
+}
+
+/// A span of one term and one leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TermBand {
+    /// When it began; it lasts until the next one begins.
+    pub from: Moment,
+    /// The highest term that anybody knew.
+    pub term: Term,
+    /// Who led; `None` while nobody did.
+    pub leader: Option<NodeId>,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// When it was noticed.
+    pub at: Moment,
+    /// What it was.
+    pub kind: TickKind,
+    /// The entry of the feed that tells it.
+    pub feed: u64,
+}
+
+/// What a tick stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TickKind {
+    /// A node stood for election.
+    Election,
+    /// A node won one.
+    Elected,
+    /// A node stopped answering.
+    NodeLost,
+    /// A node answers again.
+    NodeBack,
+    /// Somebody did something to the cluster from this window.
+    Deed,
+}

@@ -1,0 +1,169 @@
+//! What can be typed after `chat-gui`, and what follows from it and from the environment: which
+//! servers, which folder, which local cluster.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use chat_gui::backend::Options;
+use chat_gui::demo::DemoOptions;
+use clap::Parser;
+use directories::ProjectDirs;
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use serde::Deserialize;
+
+const ENVIRONMENT: &str = "CHAT_NODES";
+const CLUSTER_FOLDER: &str = ".cluster";
+const CLUSTER_FILE: &str = "cluster.json";
+const DEFAULT_PROFILE: &str = "default";
+/// Names a folder, so a short one.
+const PROFILE_CHARACTERS_MAX: usize = 64;
+
+const PLACES: &str = "\
+The servers are those of --servers or of the file --config, else those in CHAT_NODES, else those
+that were used last. Without any the window asks, and offers the cluster of `cargo xtask cluster up`
+that is found in .cluster here or in a folder above.";
+
+/// The window of the chat.
+#[derive(Debug, Parser)]
+#[command(name = "chat-gui", version, after_help = PLACES)]
+pub(crate) struct Arguments {
+    /// Client addresses of the servers, such as 127.0.0.1:7401,127.0.0.1:7402
+    #[arg(long, value_name = "ADDRESSES", visible_alias = "nodes")]
+    servers: Option<String>,
+    /// A file that names the servers, such as they have themselves
+    #[arg(long, value_name = "FILE", conflicts_with = "servers")]
+    config: Option<PathBuf>,
+    /// Where drafts, unsent messages and preferences are kept; the platform's folder if not given
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Keeps a second window's data apart from the first's, for another account
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_PROFILE)]
+    profile: String,
+    /// The demo.
+    #[command(flatten)]
+    pub(crate) demo: DemoOptions,
+}
+
+#[derive(Deserialize)]
+struct NodesFile {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    client_address: String,
+}
+
+/// What the backend needs to know.
+pub(crate) fn options(arguments: &Arguments) -> Result<Options> {
+    let environment = std::env::var(ENVIRONMENT).ok();
+    let addresses = match (&arguments.servers, &arguments.config, environment) {
+        (Some(list), _, _) => from_list(list)?,
+        (None, Some(config), _) => from_file(config)?,
+        (None, None, Some(list)) => from_list(&list)?,
+        (None, None, None) => Vec::new(),
+    };
+    Ok(Options {
+        folder: Some(folder(arguments)?),
+        addresses,
+        cluster_files: cluster_files(arguments.config.as_deref()),
+    })
+}
+
+fn from_list(list: &str) -> Result<Vec<String>> {
+    let addresses: Vec<String> = list
+        .split(',')
+        .map(str::trim)
+        .filter(|address| !address.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if addresses.is_empty() {
+        bail!("the list of servers is empty");
+    }
+    Ok(addresses)
+}
+
+fn from_file(path: &Path) -> Result<Vec<String>> {
+    let unusable = || format!("{} cannot be used", path.display());
+    std::fs::metadata(path).with_context(unusable)?;
+    let file: NodesFile = Figment::from(Toml::file_exact(path))
+        .extract()
+        .with_context(unusable)?;
+    let addresses = file.nodes.into_iter().map(|node| node.client_address);
+    let addresses: Vec<String> = addresses.collect();
+    if addresses.is_empty() {
+        bail!("{} names no servers", path.display());
+    }
+    Ok(addresses)
+}
+
+fn folder(arguments: &Arguments) -> Result<PathBuf> {
+    let profile = &arguments.profile;
+    let is_plain = |character: char| character.is_alphanumeric() || "-_".contains(character);
+    let length = profile.chars().count();
+    if !profile.chars().all(is_plain) || !(1..=PROFILE_CHARACTERS_MAX).contains(&length) {
+        bail!("a profile's name has letters, digits, `-` and `_` only");
+    }
+    let home = match &arguments.data {
+        Some(data) => data.clone(),
+        None => ProjectDirs::from("", "", "chat")
+            .context("there is no home folder; `--data FOLDER` names another one")?
+            .data_local_dir()
+            .join("window"),
+    };
+    Ok(home.join(profile))
+}
+
+/// Beside the configuration, or of this folder or one above.
+fn cluster_files(config: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(config) = config {
+        return vec![config.with_file_name(CLUSTER_FILE)];
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    here.ancestors()
+        .map(|folder| folder.join(CLUSTER_FOLDER).join(CLUSTER_FILE))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::{Arguments, options};
+
+    fn parse(arguments: &[&str]) -> Arguments {
+        Arguments::parse_from([&["chat-gui"], arguments].concat())
+    }
+
+    #[test]
+    fn servers_are_named_in_a_list_or_a_file() {
+        let found = options(&parse(&["--servers", "a:1, b:2,", "--data", "/d"])).unwrap();
+        assert_eq!(found.addresses, ["a:1", "b:2"]);
+        assert_eq!(found.folder.as_deref(), Some(Path::new("/d/default")));
+        assert!(options(&parse(&["--servers", " ,", "--data", "/d"])).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cluster.toml");
+        let name = file.to_str().unwrap();
+        assert!(options(&parse(&["--config", name, "--data", "/d"])).is_err());
+        fs::write(&file, "[[nodes]]\nid = 1\nclient_address = \"c:3\"\n").unwrap();
+        let found = options(&parse(&["--config", name, "--data", "/d"])).unwrap();
+        assert_eq!(found.addresses, ["c:3"]);
+        assert_eq!(found.cluster_files, [folder.path().join("cluster.json")]);
+    }
+
+    #[test]
+    fn a_profile_is_a_folder_of_its_own_and_no_way_out() {
+        let found = options(&parse(&["--data", "/d", "--profile", "bob"])).unwrap();
+        assert_eq!(found.folder.as_deref(), Some(Path::new("/d/bob")));
+        for wrong in ["", "..", "a/b", "a b"] {
+            assert!(
+                options(&parse(&["--data", "/d", "--profile", wrong])).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

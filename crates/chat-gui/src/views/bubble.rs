@@ -1,0 +1,284 @@
+//! A message as a bubble: how it is laid out, how high it is, and how it is painted.
+//!
+//! Deliberately absent: where it is on the screen and which message it is.
+
+use egui::{
+    Color32, CornerRadius, FontSelection, Galley, Rect, TextStyle, Ui, Vec2, text::LayoutJob, vec2,
+};
+
+use std::sync::Arc;
+
+use crate::model::message::{Message, MessageState};
+use crate::model::time::Zone;
+use crate::model::timeline::Series;
+use crate::theme::{Palette, palette, radius};
+use crate::views::icon::Icon;
+
+/// Room on the left of every row, for the circle that selects.
+pub const GUTTER: f32 = 44.0;
+/// Room on the right of every row.
+pub const RIGHT_EDGE: f32 = 24.0;
+/// The widest that text in a bubble gets: beyond it the eye loses the line.
+const TEXT_WIDTH_MAX: f32 = 520.0;
+/// The share of the row that a bubble may take, so that it shows whose it is.
+const WIDTH_SHARE: f32 = 0.78;
+/// Around the text.
+const PADDING: Vec2 = vec2(14.0, 9.0);
+/// Between bubbles of a series, and before a new one.
+const GAP_JOINED: f32 = 3.0;
+const GAP_APART: f32 = 12.0;
+/// Between the text and the time.
+const FOOTER_GAP: f32 = 12.0;
+/// The tick or clock beside the time.
+const STATE_ICON: f32 = 14.0;
+/// Below a bubble: why it was not sent, and what to do.
+pub const TROUBLE_HEIGHT: f32 = 40.0;
+/// Below a bubble: why it waits.
+pub const DELAY_HEIGHT: f32 = 20.0;
+
+/// A bubble, laid out.
+#[derive(Debug)]
+pub struct Bubble {
+    /// The text.
+    pub body: Arc<Galley>,
+    footer: Arc<Galley>,
+    /// The time stands on the text's last line.
+    footer_beside: bool,
+    /// Of the bubble itself.
+    pub size: Vec2,
+    /// Above it.
+    gap: f32,
+    /// Below it, for buttons or an explanation.
+    below: f32,
+    own: bool,
+    series: Series,
+}
+
+/// What is drawn below a bubble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing.
+    Nothing,
+    /// Why it waits.
+    Delay,
+    /// Why it was refused, and what to do.
+    Trouble,
+}
+
+/// What is drawn below the bubble of this message.
+pub fn below(message: &Message) -> Below {
+    match &message.state {
+        MessageState::NotSent { .. } => Below::Trouble,
+        MessageState::Pending(pending) if pending.delayed.is_some() => Below::Delay,
+        _ => Below::Nothing,
+    }
+}
+
+/// A number that changes when the height may change: see [`crate::message_list::RowKey`].
+pub fn shape(message: &Message, series: Series) -> u32 {
+    let below = match below(message) {
+        Below::Nothing => 0,
+        Below::Delay => 1,
+        Below::Trouble => 2,
+    };
+    let icon = u32::from(message.is_own());
+    below * 8 + icon * 4 + u32::from(starts_series(series)) * 2
+}
+
+/// Roughly how high a row of this message is.
+pub fn estimate(message: &Message, series: Series, width: f32, scale: f32) -> f32 {
+    let text_width = text_width(width).max(40.0);
+    // An average letter of Inter is half as wide as the type is high.
+    let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
+    let letters = message.body.len() as f32;
+    let lines = (letters / letters_in_line).ceil().max(1.0);
+    gap(series) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message)
+}
+
+impl Bubble {
+    /// Lays a message out in a row of the given width.
+    pub fn lay_out(ui: &Ui, message: &Message, series: Series, zone: &Zone, width: f32) -> Self {
+        let colours = palette(ui);
+        let own = message.is_own();
+        let (front, muted) = text_colours(colours, own);
+        let text_width = text_width(width);
+        let font = FontSelection::Style(TextStyle::Body).resolve(ui.style());
+        let job = LayoutJob::simple(message.body.to_string(), font, front, text_width);
+        let body = ui.fonts_mut(|fonts| fonts.layout_job(job));
+        let time = zone.hours_and_minutes(message.at);
+        let footer_font = FontSelection::Style(TextStyle::Small).resolve(ui.style());
+        let footer = ui.painter().layout_no_wrap(time, footer_font, muted);
+
+        let icon = if own { STATE_ICON + 4.0 } else { 0.0 };
+        let footer_width = footer.size().x + icon;
+        let last_row = body.rows.last().map_or(0.0, |row| row.rect().right());
+        let footer_beside = last_row + FOOTER_GAP + footer_width <= text_width;
+        let inner = if footer_beside {
+            vec2(
+                body.size().x.max(last_row + FOOTER_GAP + footer_width),
+                body.size().y,
+            )
+        } else {
+            vec2(
+                body.size().x.max(footer_width),
+                body.size().y + footer.size().y + 2.0,
+            )
+        };
+        Self {
+            size: (inner + PADDING * 2.0).ceil(),
+            gap: gap(series),
+            below: below_height(message),
+            body,
+            footer,
+            footer_beside,
+            own,
+            series,
+        }
+    }
+
+    /// How high its row is.
+    pub fn row_height(&self) -> f32 {
+        (self.gap + self.size.y + self.below).ceil()
+    }
+
+    /// Where the bubble is in its row.
+    pub fn rect(&self, row: Rect) -> Rect {
+        let top = row.top() + self.gap;
+        let left = if self.own {
+            row.right() - RIGHT_EDGE - self.size.x
+        } else {
+            row.left() + GUTTER
+        };
+        Rect::from_min_size(egui::pos2(left, top), self.size)
+    }
+
+    /// Where the text is in the bubble.
+    pub fn text_rect(&self, bubble: Rect) -> Rect {
+        Rect::from_min_size(bubble.min + PADDING, self.body.size())
+    }
+
+    /// Paints all but the text.
+    pub fn paint(&self, ui: &Ui, bubble: Rect, state: &MessageState) {
+        let colours = palette(ui);
+        let fill = if self.own {
+            colours.bubble_mine
+        } else {
+            colours.bubble_theirs
+        };
+        let (_, muted) = text_colours(colours, self.own);
+        ui.painter().rect_filled(bubble, self.corners(), fill);
+
+        let icon = own_icon(state);
+        let icon_room = icon.map_or(0.0, |_| STATE_ICON + 4.0);
+        let right = bubble.right() - PADDING.x;
+        let height = self.footer.size().y;
+        // Beside the text it stands on the text's line; egui's lines are centred on each other.
+        let top = if self.footer_beside {
+            let line = self
+                .body
+                .rows
+                .last()
+                .map_or(height, |row| row.rect().height());
+            bubble.bottom() - PADDING.y - (line + height) / 2.0 + 1.0
+        } else {
+            bubble.bottom() - PADDING.y - height + 2.0
+        };
+        let time_left = right - icon_room - self.footer.size().x;
+        ui.painter()
+            .galley(egui::pos2(time_left, top), Arc::clone(&self.footer), muted);
+        if let Some(icon) = icon {
+            let square = Rect::from_min_size(
+                egui::pos2(right - STATE_ICON, top + (height - STATE_ICON) / 2.0),
+                Vec2::splat(STATE_ICON),
+            );
+            icon.paint(ui.painter(), square, STATE_ICON, muted);
+        }
+    }
+
+    /// Round, but where a bubble touches another one of its series.
+    fn corners(&self) -> CornerRadius {
+        let (above, below) = match self.series {
+            Series::Single => (false, false),
+            Series::First => (false, true),
+            Series::Middle => (true, true),
+            Series::Last => (true, false),
+        };
+        let corner = |joined: bool| {
+            if joined {
+                radius::BUBBLE_JOINED
+            } else {
+                radius::BUBBLE
+            }
+        };
+        if self.own {
+            CornerRadius {
+                nw: radius::BUBBLE,
+                sw: radius::BUBBLE,
+                ne: corner(above),
+                se: corner(below),
+            }
+        } else {
+            CornerRadius {
+                ne: radius::BUBBLE,
+                se: radius::BUBBLE,
+                nw: corner(above),
+                sw: corner(below),
+            }
+        }
+    }
+}
+
+/// A shape for each state, so that it is not told by colour alone.
+fn own_icon(state: &MessageState) -> Option<Icon> {
+    match state {
+        MessageState::Received { .. } => None,
+        MessageState::Pending(_) => Some(Icon::Clock),
+        MessageState::Sent { .. } => Some(Icon::Check),
+        MessageState::NotSent { .. } => Some(Icon::Warning),
+    }
+}
+
+/// What a screen reader says for the state of a message.
+pub fn state_words(state: &MessageState) -> &'static str {
+    match state {
+        MessageState::Received { read: true, .. } => "received",
+        MessageState::Received { read: false, .. } => "received, unread",
+        MessageState::Pending(_) => "being sent",
+        MessageState::Sent { .. } => "sent",
+        MessageState::NotSent { .. } => "not sent",
+    }
+}
+
+fn text_colours(colours: &Palette, own: bool) -> (Color32, Color32) {
+    if own {
+        (colours.on_mine, colours.mine_muted)
+    } else {
+        (colours.on_theirs, colours.theirs_muted)
+    }
+}
+
+fn text_width(row_width: f32) -> f32 {
+    let room = row_width - GUTTER - RIGHT_EDGE;
+    (room * WIDTH_SHARE - PADDING.x * 2.0).clamp(60.0, TEXT_WIDTH_MAX)
+}
+
+fn starts_series(series: Series) -> bool {
+    matches!(series, Series::Single | Series::First)
+}
+
+fn gap(series: Series) -> f32 {
+    if starts_series(series) {
+        GAP_APART
+    } else {
+        GAP_JOINED
+    }
+}
+
+/// How high what is drawn below the bubble is.
+pub fn below_height(message: &Message) -> f32 {
+    match below(message) {
+        Below::Nothing => 0.0,
+        Below::Delay => DELAY_HEIGHT,
+        Below::Trouble => TROUBLE_HEIGHT,
+    }
+}

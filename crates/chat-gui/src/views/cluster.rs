@@ -1,0 +1,86 @@
+//! The page about the servers: how they are, what happened, and what can be tried out.
+//!
+//! Deliberately absent: asking them. Every figure is the model's, and the model has it from what
+//! servers answer.
+
+pub mod chaos;
+pub mod failover;
+pub mod feed;
+pub mod ledger;
+pub mod node_card;
+pub mod tape;
+
+use egui::accesskit::{Live, Role};
+use egui::{RichText, ScrollArea, Ui};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::cluster::HealthLevel;
+use crate::model::names::Term;
+use crate::theme::{self, Palette, palette, space};
+use crate::views::control::{card, page_header};
+use crate::views::state::ViewState;
+
+/// A window narrower than this has one column instead of two.
+const TWO_COLUMNS_FROM: f32 = 860.0;
+
+/// The page.
+pub fn cluster_ui(
+    ui: &mut Ui,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    page_header(ui, "Cluster", "", |ui| {
+        chaos::chaos_bar_ui(ui, model, actions);
+    });
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - space::MEDIUM);
+        ui.spacing_mut().item_spacing.y = space::MEDIUM;
+        health_ui(ui, model);
+        node_card::node_cards_ui(ui, model, actions);
+        card(ui, |ui| tape::tape_ui(ui, model, state));
+        if ui.available_width() >= TWO_COLUMNS_FROM {
+            ui.columns_const(|[left, right]: &mut [Ui; 2]| {
+                left.spacing_mut().item_spacing.y = space::MEDIUM;
+                card(left, |ui| failover::failovers_ui(ui, model));
+                card(left, |ui| ledger::ledger_ui(ui, model, actions));
+                card(right, |ui| feed::feed_ui(ui, model, state));
+            });
+        } else {
+            card(ui, |ui| failover::failovers_ui(ui, model));
+            card(ui, |ui| ledger::ledger_ui(ui, model, actions));
+            card(ui, |ui| feed::feed_ui(ui, model, state));
+        }
+        ui.add_space(space::MEDIUM);
+    });
+}
+
+/// One sentence, with a colour and a word for it.
+fn health_ui(ui: &mut Ui, model: &Model) {
+    let colours = palette(ui);
+    let health = model.cluster.health();
+    let (front, behind, word) = match health.level {
+        HealthLevel::Unknown => (colours.muted, colours.hover, "Unknown"),
+        HealthLevel::Healthy => (colours.good, colours.good_soft, "Healthy"),
+        HealthLevel::Degraded => (colours.warn, colours.warn_soft, "Degraded"),
+        HealthLevel::NoLeader => (colours.bad, colours.bad_soft, "No leader"),
+    };
+    ui.horizontal_wrapped(|ui| {
+        crate::views::control::chip(ui, word, front, behind);
+        let sentence = RichText::new(&health.sentence).text_style(theme::strong());
+        let said = ui.label(sentence);
+        ui.ctx().accesskit_node_builder(said.id, |node| {
+            node.set_role(Role::Status);
+            node.set_label(health.sentence.as_str());
+            node.set_live(Live::Polite);
+        });
+    });
+}
+
+/// The colour of a term: the next one has another.
+pub fn term_colour(colours: &Palette, term: Term) -> egui::Color32 {
+    let hues = colours.hues.len();
+    let place = usize::try_from(term.0).unwrap_or(0) % hues;
+    colours.hues[place]
+}

@@ -1,0 +1,111 @@
+//! What can be done to a local cluster: buttons on the cards, and a bar for all nodes together.
+//!
+//! Deliberately absent where there is no local cluster; and doing it, which is the supervisor's.
+
+use egui::{RichText, Ui};
+
+use crate::intention::{Dialog, UserAction};
+use crate::model::Model;
+use crate::model::cluster::{Chaos, ChaosDeed, NodeCard, Process, ProcessCondition};
+use crate::theme::{palette, space};
+use crate::views::control::button_if;
+use crate::views::dialogs::chaos::{capitalised, expectation};
+
+/// The buttons of one node.
+pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<UserAction>) {
+    let (Some(chaos), Some(id)) = (&model.cluster.chaos, node.id) else {
+        return;
+    };
+    let process = chaos.processes.get(&id).copied().unwrap_or(Process {
+        condition: ProcessCondition::Running,
+        cut: false,
+    });
+    let link = if process.cut {
+        ("Reconnect", ChaosDeed::Heal(id))
+    } else {
+        ("Cut off", ChaosDeed::Cut(id))
+    };
+    let deeds = match process.condition {
+        ProcessCondition::Running => vec![
+            ("Kill", ChaosDeed::Kill(id)),
+            ("Pause", ChaosDeed::Pause(id)),
+            link,
+        ],
+        ProcessCondition::Paused => vec![
+            ("Resume", ChaosDeed::Resume(id)),
+            ("Kill", ChaosDeed::Kill(id)),
+        ],
+        ProcessCondition::Down => vec![("Start", ChaosDeed::Restart(id))],
+    };
+    ui.add_space(space::TINY);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
+        for (word, deed) in deeds {
+            deed_button(ui, model, chaos, word, deed, actions);
+        }
+    });
+}
+
+fn deed_button(
+    ui: &mut Ui,
+    model: &Model,
+    chaos: &Chaos,
+    word: &str,
+    deed: ChaosDeed,
+    actions: &mut Vec<UserAction>,
+) {
+    let free = chaos.busy.is_none();
+    let response = ui.add_enabled(free, egui::Button::new(word));
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_label(capitalised(&deed.sentence()));
+    });
+    let response = response.on_hover_text(expectation(deed, &model.cluster));
+    if !response.clicked() {
+        return;
+    }
+    // What takes something away is explained first; what gives it back is done at once.
+    let takes = matches!(
+        deed,
+        ChaosDeed::Kill(_) | ChaosDeed::Pause(_) | ChaosDeed::Cut(_)
+    );
+    actions.push(if takes {
+        UserAction::OpenDialog(Dialog::Chaos(deed))
+    } else {
+        UserAction::Chaos(deed)
+    });
+}
+
+/// What was done last, and what concerns all nodes; from right to left.
+pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let Some(chaos) = &model.cluster.chaos else {
+        return;
+    };
+    let any_down = chaos
+        .processes
+        .values()
+        .any(|process| process.condition == ProcessCondition::Down);
+    let any_cut = chaos.processes.values().any(|process| process.cut);
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    ui.with_layout(layout, |ui| {
+        if button_if(ui, "Start what is down", any_down && chaos.busy.is_none()).clicked() {
+            actions.push(UserAction::Chaos(ChaosDeed::StartDead));
+        }
+        if button_if(ui, "Reconnect all", any_cut && chaos.busy.is_none()).clicked() {
+            actions.push(UserAction::Chaos(ChaosDeed::HealAll));
+        }
+        let text = match (&chaos.busy, &chaos.answer) {
+            (Some(deed), _) => format!("{}…", capitalised(&deed.sentence())),
+            (None, Some(answer)) => answer.clone(),
+            (None, None) => "This is the local cluster: break it, and watch.".to_owned(),
+        };
+        let colours = palette(ui);
+        let colour = if chaos.busy.is_some() {
+            colours.warn
+        } else {
+            colours.muted
+        };
+        let text = RichText::new(text).small().color(colour);
+        ui.add(egui::Label::new(text).truncate());
+    });
+}

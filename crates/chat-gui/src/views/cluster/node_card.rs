@@ -1,0 +1,207 @@
+//! A card for each node: what it is, how far it is, and what can be done to it.
+//!
+//! Deliberately absent: judging; a node that does not answer shows what it said last.
+
+use egui::{CornerRadius, Grid, Rect, RichText, Sense, Stroke, Ui, Vec2};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::cluster::{NodeCard, NodeHealth, NodeRole, NodeStatus};
+use crate::model::time::duration_words;
+use crate::theme::{self, palette, space};
+use crate::views::cluster::{chaos::node_buttons_ui, term_colour};
+use crate::views::control::{caption, card, chip, grouped, heading, muted};
+
+/// The narrowest that a card gets before the next one goes below.
+const CARD_WIDTH_MIN: f32 = 290.0;
+
+/// All cards, side by side as far as they fit.
+pub fn node_cards_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let nodes = &model.cluster.nodes;
+    if nodes.is_empty() {
+        card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            muted(ui, "Waiting for the first answer of a node.");
+        });
+        return;
+    }
+    let width = ui.available_width() / model.preferences.text_size.factor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a window is at most some thousands of points wide"
+    )]
+    let fitting = ((width / CARD_WIDTH_MIN) as usize).clamp(1, nodes.len());
+    for row in nodes.chunks(fitting) {
+        ui.columns(fitting, |columns| {
+            for (ui, node) in columns.iter_mut().zip(row) {
+                node_card_ui(ui, model, node, actions);
+            }
+        });
+    }
+}
+
+fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<UserAction>) {
+    card(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = 6.0;
+        title_ui(ui, node);
+        let trouble = match &node.health {
+            NodeHealth::Down(why) => Some((palette(ui).bad, why.as_str())),
+            NodeHealth::Ailing(why) => Some((palette(ui).warn, why.as_str())),
+            NodeHealth::Up | NodeHealth::Unknown => None,
+        };
+        match trouble {
+            Some((colour, why)) => {
+                let text = RichText::new(why).small().color(colour);
+                ui.add(egui::Label::new(text).truncate());
+            }
+            None => {
+                caption(ui, &node.address);
+            }
+        }
+        ui.add_space(2.0);
+        facts_ui(ui, model, node);
+        node_buttons_ui(ui, model, node, actions);
+    });
+}
+
+fn title_ui(ui: &mut Ui, node: &NodeCard) {
+    let colours = palette(ui);
+    ui.horizontal(|ui| {
+        let term = node.report.as_ref().map(|report| report.term);
+        let (dot, _) = ui.allocate_exact_size(Vec2::splat(14.0), Sense::hover());
+        let dot = Rect::from_center_size(dot.center(), Vec2::splat(12.0));
+        let colour = term.map_or(colours.border_strong, |term| term_colour(colours, term));
+        let rounding = CornerRadius::same(6);
+        if node.is_up() {
+            ui.painter().rect_filled(dot, rounding, colour);
+        } else {
+            let stroke = Stroke::new(2.0, colours.bad);
+            let middle = egui::StrokeKind::Middle;
+            ui.painter().rect_stroke(dot, rounding, stroke, middle);
+        }
+        let name = node
+            .id
+            .map_or_else(|| "Node".to_owned(), |id| format!("Node {}", id.0));
+        heading(ui, &name, theme::title());
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.with_layout(layout, |ui| {
+            let (word, front, behind) = role(node, colours);
+            chip(ui, word, front, behind);
+        });
+    });
+}
+
+fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color32, egui::Color32) {
+    match (&node.health, node.report.as_ref().map(|report| report.role)) {
+        (NodeHealth::Down(_), _) => ("Not answering", colours.bad, colours.bad_soft),
+        (NodeHealth::Ailing(_), _) => ("Storage trouble", colours.warn, colours.warn_soft),
+        (_, Some(NodeRole::Leader)) => ("Leader", colours.good, colours.good_soft),
+        (_, Some(NodeRole::Candidate)) => ("Candidate", colours.warn, colours.warn_soft),
+        (_, Some(NodeRole::Follower)) => ("Follower", colours.accent_text, colours.accent_soft),
+        (_, Some(NodeRole::Starting)) => ("Starting", colours.muted, colours.hover),
+        (_, Some(NodeRole::Unknown) | None) => ("Unknown", colours.muted, colours.hover),
+    }
+}
+
+/// Two columns of figures, those that change together beside each other.
+fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+    let report = node.report.as_ref();
+    let of = |pick: fn(&NodeStatus) -> u64| {
+        report.map_or_else(|| "–".to_owned(), |report| grouped(pick(report)))
+    };
+    let now = model.now.moment;
+    let seen = node.seen_at.map_or_else(
+        || "never".to_owned(),
+        |at| match now.since(at) {
+            ago if ago.as_millis() < 2_000 => "now".to_owned(),
+            ago => format!("{} ago", duration_words(ago)),
+        },
+    );
+    let round_trip = node.round_trip.filter(|_| node.is_up()).map_or_else(
+        || "–".to_owned(),
+        |time| format!("{:.1} ms", time.as_secs_f64() * 1000.0),
+    );
+    let behind = node.behind.map_or_else(|| "–".to_owned(), grouped);
+    let up = report
+        .filter(|_| node.is_up())
+        .map_or_else(|| "–".to_owned(), |report| duration_words(report.uptime));
+    let disk = report.map_or_else(|| "–".to_owned(), |report| bytes(report.storage_bytes));
+    let facts = [
+        ("Term", of(|report| report.term.0), "Seen", seen),
+        (
+            "Log ends",
+            of(|report| report.last_index.0),
+            "Round trip",
+            round_trip,
+        ),
+        (
+            "Committed",
+            of(|report| report.commit_index.0),
+            "Running",
+            up,
+        ),
+        (
+            "Applied",
+            of(|report| report.applied_index.0),
+            "On disk",
+            disk,
+        ),
+        (
+            "Behind",
+            behind,
+            "Version",
+            report.map_or_else(|| "–".to_owned(), |report| report.version.clone()),
+        ),
+    ];
+    let id = ui.unique_id().with("facts");
+    let column = (ui.available_width() - 3.0 * space::SMALL) / 4.0;
+    Grid::new(id)
+        .num_columns(4)
+        .min_col_width(column.min(86.0))
+        .spacing(Vec2::new(space::SMALL, 4.0))
+        .show(ui, |ui| {
+            for (left, left_value, right, right_value) in facts {
+                caption(ui, left);
+                figure(ui, &left_value);
+                caption(ui, right);
+                figure(ui, &right_value);
+                ui.end_row();
+            }
+        });
+}
+
+fn figure(ui: &mut Ui, value: &str) {
+    ui.label(RichText::new(value).text_style(theme::small_strong()));
+}
+
+/// A size in the unit that gives it one to three digits before the point.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "one digit behind the point is shown"
+    )]
+    let mut size = count as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0);
+    format!("{size:.digits$} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_have_units_that_fit() {
+        let cases = [(12, "12 B"), (2_048, "2.0 KiB"), (1_258_291, "1.2 MiB")];
+        for (count, text) in cases {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The open conversation: who it is with, what was said, and where one writes.
+//!
+//! Deliberately absent: how a message looks and where it is on the screen.
+
+use egui::{CornerRadius, Frame, Margin, Panel, Rect, RichText, Stroke, Ui, UiBuilder, Vec2};
+
+use crate::intention::{Dialog, UserAction};
+use crate::message_list::{RowKeyPress, Shown};
+use crate::model::Model;
+use crate::model::conversation::Conversation;
+use crate::model::names::{MessageId, Name};
+use crate::model::search::SearchScope;
+use crate::theme::{self, palette, space};
+use crate::views::composer::composer_ui;
+use crate::views::control::{self, avatar, button, danger_button, icon_button, one_line};
+use crate::views::icon::Icon;
+use crate::views::message_search::message_search_ui;
+use crate::views::state::{Focus, ViewState};
+use crate::views::timeline_rows::TimelineRows;
+
+/// The height of the bar above the messages; the list beside it has one of the same height.
+pub const HEADER_HEIGHT: f32 = 64.0;
+
+/// The conversation with whoever is open, or what to do when nobody is.
+pub fn conversation_ui(
+    ui: &mut Ui,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    let Some(peer) = &model.open else {
+        nothing_open_ui(ui, model, actions);
+        return;
+    };
+    let nothing_yet = Conversation::default();
+    let conversation = model.open_conversation().unwrap_or(&nothing_yet);
+    let colours = palette(ui);
+    let bar = Frame::new()
+        .fill(colours.window)
+        .inner_margin(Margin::symmetric(20, 0));
+    Panel::top("conversation header")
+        .exact_size(HEADER_HEIGHT)
+        .resizable(false)
+        .frame(bar)
+        .show(ui, |ui| {
+            if model.selection.is_empty() {
+                header_ui(ui, model, peer, conversation, actions);
+            } else {
+                selection_ui(ui, model, actions);
+            }
+        });
+    let searching_here = model
+        .message_search
+        .as_ref()
+        .is_some_and(|search| search.scope != SearchScope::Everywhere);
+    if searching_here {
+        Panel::top("message search")
+            .resizable(false)
+            .frame(
+                bar.fill(colours.sidebar)
+                    .inner_margin(Margin::symmetric(20, 8)),
+            )
+            .show(ui, |ui| message_search_ui(ui, model, state, actions));
+    }
+    let below = Frame::new()
+        .fill(colours.window)
+        .inner_margin(Margin::symmetric(20, 14));
+    Panel::bottom("composer")
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(below)
+        .show(ui, |ui| composer_ui(ui, peer, state, actions));
+    messages_ui(ui, model, peer, conversation, state, actions);
+}
+
+fn header_ui(
+    ui: &mut Ui,
+    model: &Model,
+    peer: &Name,
+    conversation: &Conversation,
+    actions: &mut Vec<UserAction>,
+) {
+    ui.horizontal_centered(|ui| {
+        let (rect, _) = ui.allocate_exact_size(Vec2::splat(40.0), egui::Sense::hover());
+        avatar(ui, rect, peer);
+        let buttons = 3.0 * (theme::CONTROL_HEIGHT + space::TINY);
+        let room = ui.available_width() - buttons - space::MEDIUM;
+        let text = if conversation.muted {
+            "Notifications are off"
+        } else if conversation.unread > 0 {
+            "New messages"
+        } else {
+            "Your own messages are kept on this device"
+        };
+        let colours = palette(ui);
+        let name = one_line(ui, peer, theme::title(), colours.text, room);
+        let below = one_line(ui, text, egui::TextStyle::Small, colours.muted, room);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            let height = name.size().y + below.size().y + 1.0;
+            ui.add_space((HEADER_HEIGHT - height) / 2.0);
+            ui.label(name);
+            ui.label(below);
+        });
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.with_layout(layout, |ui| {
+            ui.spacing_mut().item_spacing.x = space::TINY;
+            header_buttons(ui, model, peer, conversation, actions);
+        });
+    });
+}
+
+fn header_buttons(
+    ui: &mut Ui,
+    model: &Model,
+    peer: &Name,
+    conversation: &Conversation,
+    actions: &mut Vec<UserAction>,
+) {
+    let (icon, name) = if conversation.muted {
+        (Icon::BellOff, "Turn notifications on")
+    } else {
+        (Icon::Bell, "Turn notifications off")
+    };
+    if icon_button(ui, icon, name).clicked() {
+        actions.push(UserAction::SetMuted {
+            peer: peer.clone(),
+            muted: !conversation.muted,
+        });
+    }
+    if icon_button(ui, Icon::Search, "Search in this conversation").clicked() {
+        if model.message_search.is_some() {
+            actions.push(UserAction::CloseSearch);
+        } else {
+            actions.push(UserAction::SearchMessages {
+                scope: SearchScope::Conversation(peer.clone()),
+                text: String::new(),
+            });
+        }
+    }
+    if conversation.unread > 0 && icon_button(ui, Icon::Check, "Mark all as read").clicked() {
+        actions.push(UserAction::MarkRead(peer.clone()));
+    }
+}
+
+/// What can be done with the selected messages, in place of the header.
+fn selection_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.horizontal_centered(|ui| {
+        if icon_button(ui, Icon::Close, "Clear the selection").clicked() {
+            actions.push(UserAction::ClearSelection);
+        }
+        let count = model.selection.len();
+        let text = if count == 1 {
+            "1 message selected".to_owned()
+        } else {
+            format!("{} messages selected", control::grouped(count as u64))
+        };
+        ui.label(RichText::new(text).text_style(theme::title()));
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.with_layout(layout, |ui| {
+            if danger_button(ui, "Delete", true).clicked() {
+                actions.push(UserAction::DeleteSelected);
+            }
+            if button(ui, "Copy").clicked() {
+                ui.ctx().copy_text(selected_text(model));
+            }
+            if button(ui, "Select all").clicked() {
+                actions.push(UserAction::SelectAll);
+            }
+        });
+    });
+}
+
+/// The selected messages as text: time, name and what was said, one after the other.
+fn selected_text(model: &Model) -> String {
+    let Some((peer, conversation)) = model.open.as_ref().zip(model.open_conversation()) else {
+        return String::new();
+    };
+    let own = model.account.as_ref().map_or("", |account| &*account.name);
+    let lines: Vec<String> = conversation
+        .messages
+        .iter()
+        .filter(|message| model.selection.contains(&message.id))
+        .map(|message| {
+            let who = if message.is_own() { own } else { &**peer };
+            let when = model.zone.date_and_time(message.at);
+            format!("[{when}] {who}: {}", message.body)
+        })
+        .collect();
+    lines.join("\n")
+}
+
+fn messages_ui(
+    ui: &mut Ui,
+    model: &Model,
+    peer: &Name,
+    conversation: &Conversation,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    if conversation.messages.is_empty() {
+        let text = format!(
+            "Write the first one below. {peer} sees it as soon as two of the servers have stored it."
+        );
+        control::empty_state(ui, Icon::Chat, "No messages yet", &text, None);
+        return;
+    }
+    let mut rows = TimelineRows {
+        model,
+        peer,
+        conversation,
+        scale: model.preferences.text_size.factor(),
+        actions,
+    };
+    let place = ui.available_rect_before_wrap();
+    let name = format!("Messages with {peer}");
+    let shown = state.messages.show(ui, &name, &mut rows);
+    let pressed = shown
+        .pressed
+        .and_then(|(press, row)| Some((press, rows.message(row)?.0.id)));
+    let unread: Vec<MessageId> = shown
+        .seen
+        .clone()
+        .filter_map(|row| rows.message(row))
+        .filter(|(message, _)| message.is_unread())
+        .map(|(message, _)| message.id)
+        .collect();
+    if state.takes_focus(Focus::Messages) {
+        shown.response.request_focus();
+    }
+    if !unread.is_empty() && model.focused && model.dialog.is_none() {
+        actions.push(UserAction::Seen(unread));
+    }
+    if shown.near_top && model.more_to_load && !model.loading {
+        actions.push(UserAction::LoadOlder);
+    }
+    if let Some((press, id)) = pressed {
+        act_on(ui, model, peer, press, id, actions);
+    }
+    jump_button(ui, place, &shown, conversation, actions);
+}
+
+fn act_on(
+    ui: &Ui,
+    model: &Model,
+    peer: &Name,
+    press: RowKeyPress,
+    id: MessageId,
+    actions: &mut Vec<UserAction>,
+) {
+    match press {
+        RowKeyPress::Toggle => actions.push(UserAction::ToggleSelected(id)),
+        RowKeyPress::Open => {
+            let details = Dialog::MessageDetails(peer.clone(), id);
+            actions.push(UserAction::OpenDialog(details));
+        }
+        RowKeyPress::Delete if model.selection.is_empty() => {
+            actions.push(UserAction::Delete(vec![id]));
+        }
+        RowKeyPress::Delete => actions.push(UserAction::DeleteSelected),
+        RowKeyPress::Copy if model.selection.is_empty() => {
+            if let Some(message) = model.message(peer, id) {
+                ui.ctx().copy_text(message.body.to_string());
+            }
+        }
+        RowKeyPress::Copy => ui.ctx().copy_text(selected_text(model)),
+    }
+}
+
+/// Over the messages, while the newest is not in sight.
+fn jump_button(
+    ui: &mut Ui,
+    place: Rect,
+    shown: &Shown,
+    conversation: &Conversation,
+    actions: &mut Vec<UserAction>,
+) {
+    if shown.at_bottom {
+        return;
+    }
+    let colours = palette(ui);
+    let size = Vec2::splat(40.0);
+    let rect = Rect::from_min_size(
+        egui::pos2(
+            place.right() - size.x - 24.0,
+            place.bottom() - size.y - 12.0,
+        ),
+        size,
+    );
+    let mut ui = ui.new_child(UiBuilder::new().id_salt("jump").max_rect(rect));
+    let response = ui.allocate_rect(rect, egui::Sense::click());
+    let name = if conversation.unread > 0 {
+        format!("Jump to the newest message, {} unread", conversation.unread)
+    } else {
+        "Jump to the newest message".to_owned()
+    };
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Button, true, &name));
+    let fill = if response.hovered() {
+        colours.hover
+    } else {
+        colours.raised
+    };
+    let shadow = ui.visuals().popup_shadow;
+    ui.painter()
+        .add(shadow.as_shape(rect, CornerRadius::same(20)));
+    ui.painter().circle(
+        rect.center(),
+        20.0,
+        fill,
+        Stroke::new(1.0, colours.border_strong),
+    );
+    Icon::Newest.paint(ui.painter(), rect, 18.0, colours.text);
+    if conversation.unread > 0 {
+        let right = egui::pos2(rect.right() + 4.0, rect.top() + 2.0);
+        control::badge(&ui, right, conversation.unread, false);
+    }
+    control::focus_ring(&ui, &response, 20);
+    if response.on_hover_text(name).clicked() {
+        actions.push(UserAction::JumpToNewest);
+    }
+}
+
+fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let (title, text, offer) = if model.order.is_empty() {
+        (
+            "Nobody here yet",
+            "Find somebody by name and write the first message. Or wait: what others write to you appears here by itself.",
+            "Find people",
+        )
+    } else {
+        (
+            "Choose a conversation",
+            "Pick one on the left, or press Alt and an arrow key to walk through them.",
+            "Find people",
+        )
+    };
+    if control::empty_state(ui, Icon::Chat, title, text, Some(offer)) {
+        actions.push(UserAction::Show(crate::intention::Screen::People));
+    }
+}

@@ -1,0 +1,93 @@
+//! What lies over a page and waits for an answer.
+//!
+//! Deliberately absent: more than one at a time; the model holds at most one.
+
+pub mod account;
+pub mod chaos;
+pub mod details;
+pub mod guide;
+
+use egui::accesskit::Role;
+use egui::{Context, Id, Modal, Ui};
+
+use crate::intention::{Dialog, UserAction};
+use crate::model::Model;
+use crate::theme::{self, palette, space};
+use crate::views::control::{heading, icon_button, row};
+use crate::views::icon::Icon;
+use crate::views::state::ViewState;
+
+/// The dialog that is open, if one is.
+pub fn dialog_ui(
+    context: &Context,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    let Some(dialog) = &model.dialog else {
+        return;
+    };
+    let (title, width) = match dialog {
+        Dialog::Shortcuts => ("Keyboard", 800.0),
+        Dialog::DeleteAccount => ("Delete the account", 440.0),
+        Dialog::ChangePassword => ("Change the password", 400.0),
+        Dialog::MessageDetails(..) => ("Message", 500.0),
+        Dialog::Chaos(_) => ("Try it out", 460.0),
+    };
+    let dark = context.global_style().visuals.dark_mode;
+    let backdrop = if dark {
+        palette::DARK.backdrop
+    } else {
+        palette::LIGHT.backdrop
+    };
+    let shown = Modal::new(Id::unique("dialog"))
+        .backdrop_color(backdrop)
+        .frame(egui::Frame::window(&context.global_style()))
+        .show(context, |ui| {
+            let window = ui.ctx().content_rect();
+            ui.set_width(f32::min(width, window.width() - 80.0));
+            ui.set_max_height(window.height() - 80.0);
+            title_ui(ui, title, actions);
+            match dialog {
+                Dialog::Shortcuts => guide::guide_ui(ui),
+                Dialog::DeleteAccount => account::delete_ui(ui, model, state, actions),
+                Dialog::ChangePassword => account::password_ui(ui, model, state, actions),
+                Dialog::MessageDetails(peer, id) => {
+                    details::details_ui(ui, model, peer, *id, actions);
+                }
+                Dialog::Chaos(deed) => chaos::chaos_ui(ui, model, *deed, state, actions),
+            }
+        });
+    context.accesskit_node_builder(shown.response.id, |node| {
+        node.set_role(Role::Dialog);
+        node.set_label(title);
+    });
+    if shown.should_close() {
+        actions.push(UserAction::Back);
+    }
+}
+
+fn title_ui(ui: &mut Ui, title: &str, actions: &mut Vec<UserAction>) {
+    row(ui, |ui| {
+        heading(ui, title, theme::title());
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.with_layout(layout, |ui| {
+            if icon_button(ui, Icon::Close, "Close").clicked() {
+                actions.push(UserAction::Back);
+            }
+        });
+    });
+    let colour = palette(ui).border;
+    let y = ui.cursor().top();
+    ui.painter()
+        .hline(ui.max_rect().x_range(), y, egui::Stroke::new(1.0, colour));
+    ui.add_space(space::SMALL);
+}
+
+/// The lower edge of a dialog: its buttons, the important one on the right.
+fn buttons_ui(ui: &mut Ui, buttons: impl FnOnce(&mut Ui)) {
+    ui.add_space(space::SMALL);
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT + 4.0);
+    ui.allocate_ui_with_layout(size, layout, buttons);
+}

@@ -1,0 +1,103 @@
+//! Before something is done to the cluster: what it does, and what to expect.
+//!
+//! Deliberately absent: doing it.
+
+use egui::{RichText, TextStyle, Ui};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::cluster::{ChaosDeed, Cluster};
+use crate::model::names::NodeId;
+use crate::theme::{self, palette, space};
+use crate::views::control::{button, danger_button, with_code};
+use crate::views::dialogs::buttons_ui;
+use crate::views::state::{Focus, ViewState};
+
+/// What to expect, and a button that does it.
+pub fn chaos_ui(
+    ui: &mut Ui,
+    model: &Model,
+    deed: ChaosDeed,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    let sentence = capitalised(&deed.sentence());
+    ui.label(RichText::new(format!("{sentence}?")).text_style(theme::strong()));
+    ui.label(expectation(deed, &model.cluster));
+    ui.add_space(space::TINY);
+    let text = "This reaches only the cluster of `cargo xtask cluster up` on this machine.";
+    let text = with_code(ui, text, &TextStyle::Small, palette(ui).muted);
+    ui.label(text);
+    let wants_focus = state.takes_focus(Focus::Dialog);
+    buttons_ui(ui, |ui| {
+        let go = danger_button(ui, &sentence, true);
+        if wants_focus {
+            go.request_focus();
+        }
+        if go.clicked() {
+            actions.push(UserAction::Back);
+            actions.push(UserAction::Chaos(deed));
+        }
+        if button(ui, "Better not").clicked() {
+            actions.push(UserAction::Back);
+        }
+    });
+}
+
+/// What will be seen when this is done, as the cluster stands now.
+pub fn expectation(deed: ChaosDeed, cluster: &Cluster) -> String {
+    match deed {
+        ChaosDeed::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
+        ChaosDeed::Pause(node) => loss(node, cluster, "freezes, and knows nothing of it"),
+        ChaosDeed::Cut(node) => loss(node, cluster, "goes on, and hears nobody"),
+        ChaosDeed::Resume(_) => {
+            "It goes on where it was, learns that time has passed, and catches up with the leader."
+                .to_owned()
+        }
+        ChaosDeed::Restart(node) if leads(node, cluster) => {
+            "The leader hands its office over if it can, and is back within seconds.".to_owned()
+        }
+        ChaosDeed::Restart(_) | ChaosDeed::StartDead => {
+            "It reads its disk, asks the leader for what it missed, and takes part again."
+                .to_owned()
+        }
+        ChaosDeed::Heal(_) | ChaosDeed::HealAll => {
+            "It hears the others again. If it thought that it led, it learns better and follows."
+                .to_owned()
+        }
+    }
+}
+
+/// What happens when the others lose this node.
+fn loss(node: NodeId, cluster: &Cluster, how: &str) -> String {
+    let all = cluster.nodes.len();
+    let up = |id: Option<NodeId>| {
+        cluster
+            .nodes
+            .iter()
+            .any(|card| card.id == id && card.is_up())
+    };
+    let left =
+        cluster.nodes.iter().filter(|card| card.is_up()).count() - usize::from(up(Some(node)));
+    let majority = left > all / 2;
+    let after = if !majority {
+        "That is no majority: nothing can be sent until a node is back. What you write waits here, and nothing is lost."
+    } else if leads(node, cluster) {
+        "It leads now, so the others elect a new leader, in about a second. What you write meanwhile waits and goes out then, once."
+    } else {
+        "That is a majority: you will notice nothing."
+    };
+    format!("The node {how}. {left} of {all} nodes remain. {after}")
+}
+
+fn leads(node: NodeId, cluster: &Cluster) -> bool {
+    cluster.leader().is_some_and(|(leader, _)| leader == node)
+}
+
+/// With a capital first letter.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}

@@ -1,0 +1,122 @@
+//! The page that asks which servers, and finds those on this machine by itself.
+//!
+//! Deliberately absent: looking for them.
+
+use egui::{Key, RichText, TextStyle, Ui};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::sign_in::LocalCluster;
+use crate::theme::{self, palette, space};
+use crate::views::control::{
+    self, Field, Tone, button, card, heading, message_box, muted, primary_button,
+};
+use crate::views::icon::Icon;
+use crate::views::state::{Focus, ViewState};
+use crate::views::welcome::welcome_ui;
+
+/// What starts a cluster on this machine.
+const CLUSTER_UP: &str = "cargo xtask cluster up";
+
+/// The page.
+pub fn first_run_ui(
+    ui: &mut Ui,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    welcome_ui(ui, |ui| {
+        heading(ui, "Find your servers", TextStyle::Heading);
+        muted(
+            ui,
+            "The chat runs on a few servers that stand in for one another. One address is enough; the others are found from it.",
+        );
+        card(ui, |ui| {
+            ui.set_width(ui.available_width());
+            local_cluster_ui(ui, model, actions);
+        });
+        addresses_ui(ui, model, state, actions);
+    });
+}
+
+fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    control::card_title(ui, "On this machine");
+    let colours = palette(ui);
+    match &model.servers.local {
+        LocalCluster::Searching => {
+            muted(ui, "Looking for a cluster…");
+        }
+        LocalCluster::Running { addresses } => {
+            ui.horizontal(|ui| {
+                Icon::Check.show(ui, 16.0, colours.good);
+                ui.label(format!(
+                    "A cluster of {} nodes is running.",
+                    addresses.len()
+                ));
+            });
+            control::caption(ui, addresses.join("   "));
+            if primary_button(ui, "Use this cluster", !model.servers.busy).clicked() {
+                actions.push(UserAction::UseLocalCluster);
+            }
+        }
+        LocalCluster::Stopped { .. } => {
+            ui.label("There is a cluster, and it is not running. Start it with:");
+            command_ui(ui, actions);
+        }
+        LocalCluster::Absent => {
+            ui.label("No cluster is running. Start one with:");
+            command_ui(ui, actions);
+        }
+    }
+}
+
+/// The command, to be copied, and a way to look again.
+fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
+    let colours = palette(ui);
+    egui::Frame::new()
+        .fill(colours.sunken)
+        .corner_radius(egui::CornerRadius::same(theme::radius::CONTROL))
+        .inner_margin(egui::Margin::symmetric(12, 4))
+        .show(ui, |ui| {
+            control::row(ui, |ui| {
+                ui.label(RichText::new(CLUSTER_UP).monospace());
+                let layout = egui::Layout::right_to_left(egui::Align::Center);
+                ui.with_layout(layout, |ui| {
+                    if control::icon_button(ui, Icon::Copy, "Copy the command").clicked() {
+                        ui.ctx().copy_text(CLUSTER_UP.to_owned());
+                    }
+                });
+            });
+        });
+    if button(ui, "Look again").clicked() {
+        actions.push(UserAction::FindLocalCluster);
+    }
+}
+
+fn addresses_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    let wants_focus = state.takes_focus(Focus::Addresses);
+    ui.add_space(space::TINY);
+    let field = Field {
+        label: "Or the address of a server",
+        hint: "host:port, several with commas",
+        secret: false,
+    }
+    .show(ui, &mut state.addresses);
+    if wants_focus {
+        field.request_focus();
+    }
+    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if let Some(failure) = &model.servers.failure {
+        message_box(ui, Tone::Bad, &failure.sentence(), &failure.next_step());
+    }
+    let ready = !model.servers.busy && !state.addresses.trim().is_empty();
+    let text = if model.servers.busy {
+        "Connecting…"
+    } else {
+        "Connect"
+    };
+    let pressed = primary_button(ui, text, ready).clicked();
+    if (entered || pressed) && ready {
+        actions.push(UserAction::UseServers(state.addresses.clone()));
+    }
+}

@@ -1,0 +1,78 @@
+//! The bar of the search in messages: what for, how many were found, and from one to the next.
+//!
+//! Deliberately absent: searching.
+
+use egui::{Key, Modifiers, Ui};
+
+use crate::intention::{Step, UserAction};
+use crate::model::Model;
+use crate::model::search::{MessageSearch, SearchScope};
+use crate::theme::space;
+use crate::views::control::{caption, icon_button, icon_button_if, search_field};
+use crate::views::icon::Icon;
+use crate::views::state::{Focus, ViewState};
+
+/// The bar, while a search is open.
+pub fn message_search_ui(
+    ui: &mut Ui,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
+    let Some(search) = &model.message_search else {
+        return;
+    };
+    ui.horizontal(|ui| {
+        let SearchScope::Conversation(peer) = &search.scope else {
+            return;
+        };
+        let name = format!("Search messages with {peer}");
+        let wants_focus = state.takes_focus(Focus::MessageSearch);
+        let width = (ui.available_width() - 260.0).clamp(140.0, 420.0);
+        let field = search_field(ui, &name, &mut state.search_text, width);
+        if wants_focus {
+            field.request_focus();
+        }
+        if field.changed() {
+            actions.push(UserAction::SearchMessages {
+                scope: search.scope.clone(),
+                text: state.search_text.clone(),
+            });
+        }
+        // A one-line field gives up the keyboard on Enter; here Enter goes on to the next hit.
+        if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+            let back = ui.input(|input| input.modifiers.contains(Modifiers::SHIFT));
+            let step = if back { Step::Next } else { Step::Previous };
+            actions.push(UserAction::StepHit(step));
+            field.request_focus();
+        }
+        let found = !search.hits.is_empty();
+        ui.spacing_mut().item_spacing.x = space::TINY;
+        if icon_button_if(ui, Icon::ChevronUp, "Previous hit", found).clicked() {
+            actions.push(UserAction::StepHit(Step::Previous));
+        }
+        if icon_button_if(ui, Icon::ChevronDown, "Next hit", found).clicked() {
+            actions.push(UserAction::StepHit(Step::Next));
+        }
+        caption(ui, count(search));
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.with_layout(layout, |ui| {
+            if icon_button(ui, Icon::Close, "Close the search").clicked() {
+                actions.push(UserAction::CloseSearch);
+            }
+        });
+    });
+}
+
+/// How many were found, and which is shown.
+pub fn count(search: &MessageSearch) -> String {
+    if search.text.trim().is_empty() {
+        return "Type a word".to_owned();
+    }
+    let more = if search.more { "+" } else { "" };
+    match (search.current, search.hits.len()) {
+        (_, 0) => "Nothing found".to_owned(),
+        (Some(current), all) => format!("{} of {all}{more}", current + 1),
+        (None, all) => format!("{all}{more} found"),
+    }
+}

@@ -1,0 +1,124 @@
+//! The rail on the left: the pages, and how it stands with the servers.
+//!
+//! Deliberately absent: the pages themselves.
+
+use egui::accesskit::Role;
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, TextStyle, Ui, Vec2, WidgetInfo};
+
+use crate::intention::{Dialog, Screen, UserAction};
+use crate::model::Model;
+use crate::model::connection::Connection;
+use crate::theme::{self, palette, radius};
+use crate::views::control::{badge, focus_ring};
+use crate::views::icon::Icon;
+
+/// How wide the rail is.
+pub const RAIL_WIDTH: f32 = 76.0;
+
+/// The height of one entry.
+const ENTRY_HEIGHT: f32 = 58.0;
+
+/// The rail.
+pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.spacing_mut().item_spacing.y = 4.0;
+    ui.add_space(10.0);
+    let unread = usize::try_from(model.unread).unwrap_or(usize::MAX);
+    let pages = [
+        (Screen::Chat, Icon::Chat, "Chats", 0),
+        (Screen::Inbox, Icon::Inbox, "Inbox", unread),
+        (Screen::People, Icon::People, "People", 0),
+        (Screen::Cluster, Icon::Cluster, "Cluster", 0),
+        (Screen::Settings, Icon::Settings, "Settings", 0),
+    ];
+    for (screen, icon, name, count) in pages {
+        if entry_ui(ui, icon, name, model.screen == screen, count) {
+            actions.push(UserAction::Show(screen));
+        }
+    }
+    let layout = egui::Layout::bottom_up(egui::Align::Center);
+    ui.with_layout(layout, |ui| {
+        ui.add_space(10.0);
+        connection_dot(ui, model);
+        if entry_ui(ui, Icon::Keyboard, "Keys", false, 0) {
+            actions.push(UserAction::OpenDialog(Dialog::Shortcuts));
+        }
+    });
+}
+
+fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> bool {
+    let size = Vec2::new(RAIL_WIDTH - 12.0, ENTRY_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let said = if count > 0 {
+        format!("{name}, {count} unread")
+    } else {
+        name.to_owned()
+    };
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &said));
+    let colours = palette(ui);
+    let (fill, front) = if chosen {
+        (Some(colours.accent_soft), colours.accent_text)
+    } else if response.hovered() || response.has_focus() {
+        (Some(colours.hover), colours.text)
+    } else {
+        (None, colours.muted)
+    };
+    if let Some(fill) = fill {
+        ui.painter()
+            .rect_filled(rect, CornerRadius::same(radius::CARD), fill);
+    }
+    focus_ring(ui, &response, radius::CARD);
+    let picture = Rect::from_center_size(
+        egui::pos2(rect.center().x, rect.top() + 21.0),
+        Vec2::splat(22.0),
+    );
+    icon.paint(ui.painter(), picture, 22.0, front);
+    let family = if chosen {
+        theme::small_strong()
+    } else {
+        TextStyle::Small
+    };
+    // The rail does not grow, so neither does its text.
+    let font = FontId::new(11.0, family.resolve(ui.style()).family);
+    ui.painter().text(
+        egui::pos2(rect.center().x, rect.bottom() - 13.0),
+        Align2::CENTER_CENTER,
+        name,
+        font,
+        front,
+    );
+    if count > 0 {
+        let right = egui::pos2(rect.right() - 2.0, rect.top() + 12.0);
+        badge(ui, right, count, false);
+    }
+    response.clicked()
+}
+
+/// A dot and a word for how it stands with the servers; all of it on hovering.
+fn connection_dot(ui: &mut Ui, model: &Model) {
+    let colours = palette(ui);
+    let (colour, word) = match model.connection {
+        Connection::Idle => (colours.border_strong, "Idle"),
+        Connection::Connecting { .. } => (colours.warn, "Connecting"),
+        Connection::Online { .. } => (colours.good, "Online"),
+        Connection::Reconnecting { .. } => (colours.warn, "Waiting"),
+        Connection::Offline { .. } => (colours.bad, "Offline"),
+    };
+    let size = Vec2::new(RAIL_WIDTH - 12.0, 30.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let sentence = model
+        .online_sentence()
+        .or_else(|| model.connection_sentence())
+        .unwrap_or_else(|| word.to_owned());
+    response.widget_info(|| WidgetInfo::labeled(Role::Status, true, &sentence));
+    ui.painter()
+        .circle_filled(egui::pos2(rect.center().x, rect.top() + 7.0), 4.5, colour);
+    let family = TextStyle::Small.resolve(ui.style()).family;
+    ui.painter().text(
+        egui::pos2(rect.center().x, rect.top() + 21.0),
+        Align2::CENTER_CENTER,
+        word,
+        FontId::new(10.5, family),
+        colours.muted,
+    );
+    response.on_hover_text(sentence);
+}

@@ -1,0 +1,181 @@
+//! The search of accounts: by pattern, while one types.
+//!
+//! Deliberately absent: asking the servers; each keystroke is an intention, and the model spares
+//! them the ones that are overtaken.
+
+use egui::accesskit::Role;
+use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
+
+use crate::intention::UserAction;
+use crate::model::Model;
+use crate::model::names::{Name, PATTERN_BYTES_MAX};
+use crate::theme::{self, palette, radius, space};
+use crate::views::control::{
+    Tone, avatar, button, caption, empty_state, focus_ring, message_box, muted, one_line,
+    page_header, row, search_field,
+};
+use crate::views::icon::Icon;
+use crate::views::state::{Focus, ViewState};
+
+/// The height of a row.
+const ROW_HEIGHT: f32 = 52.0;
+
+/// Patterns to try, and what they find.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("*", "everybody"),
+    ("al*", "names that begin with al"),
+    ("?ob", "any letter, then ob"),
+    ("[a-c]*", "names from a to c"),
+];
+
+/// The page.
+pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    let sentence = "Find somebody to write to, by name or by pattern.";
+    page_header(ui, "People", sentence, |_| {});
+    let wants_focus = state.takes_focus(Focus::People);
+    let width = ui.available_width().min(520.0);
+    let field = search_field(ui, "Name or pattern", &mut state.people_text, width);
+    if wants_focus {
+        field.request_focus();
+    }
+    if field.changed() {
+        truncate(&mut state.people_text);
+        actions.push(UserAction::SearchPeople(state.people_text.clone()));
+    }
+    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    if entered && let Some(first) = model.people.names.first() {
+        actions.push(UserAction::OpenConversation(first.clone()));
+    }
+    ui.add_space(space::TINY);
+    if let Some(failure) = &model.people.failure {
+        message_box(ui, Tone::Bad, &failure.sentence(), &failure.next_step());
+    } else if state.people_text.trim().is_empty() && model.people.names.is_empty() {
+        examples_ui(ui, state, actions);
+    } else if model.people.names.is_empty() && model.people.busy {
+        muted(ui, "Searching…");
+    } else if model.people.names.is_empty() {
+        let text = "Nobody's name matches. Use * for any letters, ? for one, and [a-c] for one of several; a and A are not the same.";
+        empty_state(ui, Icon::People, "Nobody found", text, None);
+    } else {
+        found_ui(ui, model, actions);
+    }
+}
+
+/// Cuts a pattern to what the servers accept.
+fn truncate(text: &mut String) {
+    let mut end = text.len().min(PATTERN_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
+fn examples_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    ui.add_space(space::SMALL);
+    muted(ui, "For example:");
+    for (pattern, meaning) in EXAMPLES {
+        row(ui, |ui| {
+            let size = Vec2::new(90.0, theme::CONTROL_HEIGHT);
+            let text = RichText::new(pattern).monospace();
+            if ui.add(egui::Button::new(text).min_size(size)).clicked() {
+                pattern.clone_into(&mut state.people_text);
+                actions.push(UserAction::SearchPeople(pattern.to_owned()));
+            }
+            ui.label(meaning);
+        });
+    }
+}
+
+fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let people = &model.people;
+    let more = if people.next.is_some() { "+" } else { "" };
+    let count = match people.names.len() {
+        1 => "1 person".to_owned(),
+        many => format!("{many}{more} people"),
+    };
+    ui.horizontal(|ui| {
+        caption(ui, count);
+        if people.busy {
+            caption(ui, "Searching…");
+        }
+    });
+    let rows = people.names.len() + usize::from(people.next.is_some());
+    ui.spacing_mut().item_spacing.y = 2.0;
+    let list = ScrollArea::vertical().id_salt("people").auto_shrink(false);
+    list.show_rows(ui, ROW_HEIGHT, rows, |ui, range| {
+        for index in range {
+            match people.names.get(index) {
+                Some(name) => {
+                    if person_ui(ui, model, name) {
+                        actions.push(UserAction::OpenConversation(name.clone()));
+                    }
+                }
+                None => {
+                    if button(ui, "Show more").clicked() {
+                        actions.push(UserAction::MorePeople);
+                    }
+                }
+            }
+        }
+    });
+}
+
+fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
+    let size = Vec2::new(ui.available_width().min(520.0), ROW_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let own = model.account.as_ref().is_some_and(|own| own.name == *name);
+    let said = format!("Write to {name}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &said));
+    if response.gained_focus() {
+        response.scroll_to_me(None);
+    }
+    let colours = palette(ui);
+    if response.hovered() || response.has_focus() {
+        ui.painter()
+            .rect_filled(rect, CornerRadius::same(radius::CONTROL), colours.hover);
+    }
+    let inner = response.clone().with_new_rect(rect.shrink(2.0));
+    focus_ring(ui, &inner, radius::CONTROL);
+    let face = Rect::from_center_size(
+        egui::pos2(rect.left() + 28.0, rect.center().y),
+        Vec2::splat(36.0),
+    );
+    avatar(ui, face, name);
+    let left = face.right() + 12.0;
+    let galley = one_line(
+        ui,
+        name,
+        theme::strong(),
+        colours.text,
+        rect.right() - left - 110.0,
+    );
+    let place = egui::pos2(left, rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(place, galley, colours.text);
+    let hint = if own {
+        "you"
+    } else if model.conversations.contains_key(name) {
+        "known"
+    } else {
+        ""
+    };
+    let hint = one_line(ui, hint, egui::TextStyle::Small, colours.muted, 90.0);
+    let place = egui::pos2(
+        rect.right() - hint.size().x - 12.0,
+        rect.center().y - hint.size().y / 2.0,
+    );
+    ui.painter().galley(place, hint, colours.muted);
+    response.clicked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PATTERN_BYTES_MAX, truncate};
+
+    #[test]
+    fn a_pattern_is_cut_between_letters() {
+        let mut text = "ä".repeat(40);
+        truncate(&mut text);
+        assert_eq!(text.len(), PATTERN_BYTES_MAX);
+        assert!(text.chars().all(|letter| letter == 'ä'));
+    }
+}

@@ -1,0 +1,196 @@
+//! Preferences, and what can be done with the account as a whole.
+//!
+//! Deliberately absent: where preferences are kept.
+
+use egui::{Align, Layout, RichText, ScrollArea, Ui};
+
+use crate::intention::{Dialog, UserAction};
+use crate::model::Model;
+use crate::model::names::Name;
+use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
+use crate::model::sign_in::AccountStep;
+use crate::theme::{self, palette, space};
+use crate::views::control::{
+    READING_WIDTH, Tone, button, button_if, caption, card, card_title, danger_button, message_box,
+    page_header, row_of,
+};
+
+/// The page.
+pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    page_header(ui, "Settings", "Kept on this device.", |_| {});
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.set_max_width(READING_WIDTH.min(ui.available_width() - space::SMALL));
+        ui.spacing_mut().item_spacing.y = space::MEDIUM;
+        card(ui, |ui| appearance_ui(ui, model, actions));
+        card(ui, |ui| notifications_ui(ui, model, actions));
+        card(ui, |ui| account_ui(ui, model, actions));
+        ui.add_space(space::MEDIUM);
+    });
+}
+
+/// One line of a card: what it is about on the left, the choice on the right.
+fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut Ui)) {
+    // The label and its explanation together are about as high as a control.
+    let height = if explanation.is_empty() {
+        theme::CONTROL_HEIGHT
+    } else {
+        theme::CONTROL_HEIGHT + 4.0
+    };
+    row_of(ui, height, |ui| {
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            let line = ui.text_style_height(&egui::TextStyle::Body);
+            let below = ui.text_style_height(&egui::TextStyle::Small) + 1.0;
+            let text = if explanation.is_empty() {
+                line
+            } else {
+                line + below
+            };
+            ui.add_space(((height - text) / 2.0).max(0.0));
+            ui.label(label);
+            if !explanation.is_empty() {
+                caption(ui, explanation);
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), choice);
+    });
+}
+
+/// Several choices of which one holds, side by side; the one that was pressed.
+fn choice_ui<T: Copy + PartialEq>(ui: &mut Ui, now: T, choices: &[(T, &str)]) -> Option<T> {
+    let mut pressed = None;
+    ui.spacing_mut().item_spacing.x = space::TINY;
+    // The row runs from right to left, so the last one comes first.
+    for (value, name) in choices.iter().rev() {
+        let chosen = *value == now;
+        let colours = palette(ui);
+        let text = if chosen {
+            RichText::new(*name)
+                .text_style(theme::strong())
+                .color(colours.accent_text)
+        } else {
+            RichText::new(*name)
+        };
+        let mut choice = egui::Button::new(text);
+        if chosen {
+            choice = choice.fill(colours.accent_soft);
+        }
+        let response = ui.add(choice);
+        ui.ctx().accesskit_node_builder(response.id, |node| {
+            node.set_role(egui::accesskit::Role::RadioButton);
+            node.set_toggled(chosen.into());
+        });
+        if response.clicked() && !chosen {
+            pressed = Some(*value);
+        }
+    }
+    pressed
+}
+
+fn appearance_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.set_width(ui.available_width());
+    card_title(ui, "Appearance");
+    let preferences = &model.preferences;
+    line_ui(ui, "Theme", "", |ui| {
+        let choices = [
+            (ThemeChoice::System, "As the desktop"),
+            (ThemeChoice::Light, "Light"),
+            (ThemeChoice::Dark, "Dark"),
+        ];
+        if let Some(theme) = choice_ui(ui, preferences.theme, &choices) {
+            actions.push(UserAction::SetTheme(theme));
+        }
+    });
+    line_ui(ui, "Text size", "Ctrl and plus or minus", |ui| {
+        let size = preferences.text_size;
+        if button_if(ui, "Larger", size < TextSize::MAX).clicked() {
+            actions.push(UserAction::SetTextSize(size.larger()));
+        }
+        ui.label(format!("{} %", size.percent()));
+        if button_if(ui, "Smaller", size > TextSize::MIN).clicked() {
+            actions.push(UserAction::SetTextSize(size.smaller()));
+        }
+    });
+}
+
+fn notifications_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.set_width(ui.available_width());
+    card_title(ui, "Notifications");
+    line_ui(
+        ui,
+        "For new messages",
+        "While the window is not in front",
+        |ui| {
+            let choices = [
+                (NotificationChoice::Off, "Off"),
+                (NotificationChoice::WithoutText, "Name only"),
+                (NotificationChoice::WithText, "With text"),
+            ];
+            if let Some(choice) = choice_ui(ui, model.preferences.notifications, &choices) {
+                actions.push(UserAction::SetNotifications(choice));
+            }
+        },
+    );
+    let muted: Vec<&Name> = model
+        .conversations
+        .iter()
+        .filter(|(_, conversation)| conversation.muted)
+        .map(|(peer, _)| peer)
+        .collect();
+    if muted.is_empty() {
+        caption(
+            ui,
+            "To mute one person, press the bell above the conversation.",
+        );
+    }
+    for peer in muted {
+        line_ui(ui, &format!("{peer} is muted"), "", |ui| {
+            let name = format!("Unmute {peer}");
+            if button(ui, &name).clicked() {
+                actions.push(UserAction::SetMuted {
+                    peer: peer.clone(),
+                    muted: false,
+                });
+            }
+        });
+    }
+}
+
+fn account_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.set_width(ui.available_width());
+    let Some(account) = &model.account else {
+        return;
+    };
+    card_title(ui, "Account");
+    let free = account.busy.is_none();
+    let sentence = format!("You are signed in as {}.", account.name);
+    let servers = format!("Servers: {}", model.servers.addresses.join(", "));
+    line_ui(ui, &sentence, &servers, |ui| {
+        let text = if account.busy == Some(AccountStep::SigningOut) {
+            "Signing out…"
+        } else {
+            "Sign out"
+        };
+        if button_if(ui, text, free).clicked() {
+            actions.push(UserAction::SignOut);
+        }
+    });
+    if let Some(failure) = &account.failure
+        && model.dialog.is_none()
+    {
+        message_box(ui, Tone::Bad, &failure.sentence(), &failure.next_step());
+    }
+    line_ui(ui, "Password", "", |ui| {
+        if button_if(ui, "Change…", free).clicked() {
+            actions.push(UserAction::OpenDialog(Dialog::ChangePassword));
+        }
+    });
+    ui.separator();
+    let lost = "Your name and all messages you have received are lost.";
+    line_ui(ui, "Delete the account", lost, |ui| {
+        if danger_button(ui, "Delete…", free).clicked() {
+            actions.push(UserAction::OpenDialog(Dialog::DeleteAccount));
+        }
+    });
+    caption(ui, format!("Version {}", env!("CARGO_PKG_VERSION")));
+}

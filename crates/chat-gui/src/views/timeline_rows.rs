@@ -1,0 +1,380 @@
+//! The rows of a conversation: day lines, the unread line, and messages, as the list shows them.
+//!
+//! Deliberately absent: scrolling, and what a click on a message leads to; that comes back as
+//! intentions.
+
+use egui::accesskit::Role;
+use egui::{
+    Align2, CornerRadius, Id, Label, Layout, Popup, Rect, Response, RichText, Sense, Stroke,
+    StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText,
+};
+
+use std::sync::Arc;
+
+use crate::intention::{Dialog, UserAction};
+use crate::message_list::{Rows, UNREAD_LINE, geometry::RowId, geometry::RowKey, message_row};
+use crate::model::Model;
+use crate::model::conversation::Conversation;
+use crate::model::message::{Message, MessageState};
+use crate::model::names::Name;
+use crate::model::time::day_label;
+use crate::model::timeline::{Series, TimelineItem};
+use crate::theme::{self, FOCUS_RING, palette, radius, space};
+use crate::views::bubble::{self, Below, Bubble, GUTTER, RIGHT_EDGE};
+use crate::views::control;
+use crate::views::icon::Icon;
+
+/// The height of a day line or the unread line.
+const LINE_HEIGHT: f32 = 40.0;
+
+/// Room below the newest message, so that a ring around it is whole.
+const BELOW_LAST: f32 = 8.0;
+
+/// The open conversation, as rows.
+#[derive(Debug)]
+pub struct TimelineRows<'a> {
+    /// All that is shown.
+    pub model: &'a Model,
+    /// With whom.
+    pub peer: &'a Name,
+    /// What is in it.
+    pub conversation: &'a Conversation,
+    /// The factor of the text's size.
+    pub scale: f32,
+    /// What the person wants.
+    pub actions: &'a mut Vec<UserAction>,
+}
+
+impl Rows for TimelineRows<'_> {
+    fn revision(&self) -> u64 {
+        self.conversation.revision
+    }
+
+    fn count(&self) -> usize {
+        self.conversation.timeline.len()
+    }
+
+    fn key(&self, row: usize) -> RowKey {
+        match self.conversation.timeline.get(row) {
+            Some(TimelineItem::Day(date)) => RowKey {
+                // Days since the year 0 fit far below the smallest identity of a message.
+                id: RowId(
+                    u128::from(date.year().unsigned_abs()) * 1_000 + date.day_of_year() as u128,
+                ),
+                shape: 0,
+            },
+            Some(TimelineItem::Unread) | None => RowKey {
+                id: UNREAD_LINE,
+                shape: 0,
+            },
+            Some(&TimelineItem::Message { index, series }) => {
+                match self.conversation.messages.get(index) {
+                    Some(message) => RowKey {
+                        id: message_row(message.id),
+                        shape: bubble::shape(message, series) * 2 + u32::from(self.is_last(row)),
+                    },
+                    None => RowKey {
+                        id: RowId(0),
+                        shape: 0,
+                    },
+                }
+            }
+        }
+    }
+
+    fn is_message(&self, row: usize) -> bool {
+        self.message(row).is_some()
+    }
+
+    fn estimate(&self, row: usize, width: f32) -> f32 {
+        match self.message(row) {
+            Some((message, series)) => {
+                bubble::estimate(message, series, width, self.scale) + self.room_below(row)
+            }
+            None => LINE_HEIGHT,
+        }
+    }
+
+    fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32 {
+        match self.message(row) {
+            Some((message, series)) => {
+                let laid_out = Bubble::lay_out(ui, message, series, &self.model.zone, width);
+                laid_out.row_height() + self.room_below(row)
+            }
+            None => LINE_HEIGHT,
+        }
+    }
+
+    fn show(&mut self, ui: &mut Ui, row: usize, current: bool) -> Id {
+        match self.conversation.timeline.get(row) {
+            Some(&TimelineItem::Message { index, series }) => {
+                match self.conversation.messages.get(index) {
+                    Some(message) => self.message_ui(ui, message, series, current),
+                    None => ui.unique_id(),
+                }
+            }
+            Some(TimelineItem::Day(date)) => {
+                let today = self.model.zone.date(self.model.now.wall);
+                day_line(ui, &day_label(*date, today))
+            }
+            Some(TimelineItem::Unread) | None => unread_line(ui),
+        }
+    }
+}
+
+impl<'a> TimelineRows<'a> {
+    fn is_last(&self, row: usize) -> bool {
+        row + 1 == self.conversation.timeline.len()
+    }
+
+    fn room_below(&self, row: usize) -> f32 {
+        if self.is_last(row) { BELOW_LAST } else { 0.0 }
+    }
+
+    /// The message of a row, if it is one.
+    pub fn message(&self, row: usize) -> Option<(&'a Message, Series)> {
+        match self.conversation.timeline.get(row) {
+            Some(&TimelineItem::Message { index, series }) => {
+                Some((self.conversation.messages.get(index)?, series))
+            }
+            _ => None,
+        }
+    }
+
+    fn message_ui(&mut self, ui: &mut Ui, message: &Message, series: Series, current: bool) -> Id {
+        let row = ui.max_rect();
+        let laid_out = Bubble::lay_out(ui, message, series, &self.model.zone, row.width());
+        let rect = laid_out.rect(row);
+        let selected = self.model.selection.contains(&message.id);
+        let selecting = !self.model.selection.is_empty();
+
+        // The row's own clicks come first: what is added later lies on top of it.
+        let whole = ui.interact(row, ui.unique_id().with("row"), Sense::CLICK);
+        let said = self.said(message);
+        whole.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::ListItem, true, &said);
+            info.selected = selecting.then_some(selected);
+            info
+        });
+        self.paint_row(ui, row, rect, selected, current);
+        laid_out.paint(ui, rect, &message.state);
+        self.mark_found(ui, rect, message);
+
+        let text = Label::new(WidgetText::Galley(Arc::clone(&laid_out.body)))
+            .selectable(!selecting)
+            .sense(Sense::CLICK);
+        let text = ui.put(laid_out.text_rect(rect), text);
+        // The row has said it all; a screen reader would read the text twice.
+        ui.ctx()
+            .accesskit_node_builder(text.id, egui::accesskit::Node::set_hidden);
+        let hovered = whole.hovered() || text.hovered();
+        self.select_circle(ui, rect, message, selecting, hovered);
+        let clicked = whole.clicked() || text.clicked();
+        let with_control = ui.input(|input| input.modifiers.command);
+        if clicked && (selecting || with_control) {
+            self.actions.push(UserAction::ToggleSelected(message.id));
+        }
+        for response in [&whole, &text] {
+            self.context_menu(response, message);
+        }
+        self.below_ui(ui, row, rect, message);
+        whole.id
+    }
+
+    /// What a screen reader says: who, when, what, and what became of it.
+    fn said(&self, message: &Message) -> String {
+        let who = if message.is_own() {
+            "You"
+        } else {
+            self.peer.as_str()
+        };
+        let time = self.model.zone.hours_and_minutes(message.at);
+        let state = bubble::state_words(&message.state);
+        format!("{who}, {time}: {} ({state})", message.body)
+    }
+
+    fn paint_row(&self, ui: &Ui, row: Rect, rect: Rect, selected: bool, current: bool) {
+        let colours = palette(ui);
+        if selected {
+            let wash = Rect::from_min_max(
+                egui::pos2(row.left(), rect.top() - 2.0),
+                egui::pos2(row.right(), rect.bottom() + 2.0),
+            );
+            ui.painter()
+                .rect_filled(wash, CornerRadius::ZERO, colours.accent_soft);
+        }
+        if current {
+            ui.painter().rect_stroke(
+                rect.expand(3.0),
+                CornerRadius::same(radius::BUBBLE + 3),
+                Stroke::new(FOCUS_RING, colours.accent_text),
+                StrokeKind::Outside,
+            );
+        }
+    }
+
+    /// A ring around the message that the search stands on.
+    fn mark_found(&self, ui: &Ui, rect: Rect, message: &Message) {
+        let found = self.model.message_search.as_ref().and_then(|search| {
+            let hit = search.hits.get(search.current?)?;
+            Some(hit.id)
+        });
+        if found == Some(message.id) {
+            ui.painter().rect_stroke(
+                rect.expand(2.0),
+                CornerRadius::same(radius::BUBBLE + 2),
+                Stroke::new(3.0, palette(ui).found),
+                StrokeKind::Outside,
+            );
+        }
+    }
+
+    /// The circle on the left that selects; there while one selects, or under the pointer.
+    fn select_circle(
+        &mut self,
+        ui: &mut Ui,
+        rect: Rect,
+        message: &Message,
+        selecting: bool,
+        hovered: bool,
+    ) {
+        let place = Rect::from_center_size(
+            egui::pos2(ui.max_rect().left() + GUTTER / 2.0, rect.center().y),
+            Vec2::splat(24.0),
+        );
+        let selected = self.model.selection.contains(&message.id);
+        let id = ui.unique_id().with("select");
+        let response = ui.interact(place, id, Sense::CLICK);
+        if !(selecting || hovered || response.hovered()) {
+            return;
+        }
+        let colours = palette(ui);
+        let (icon, colour) = if selected {
+            (Icon::Chosen, colours.accent)
+        } else {
+            (Icon::Unchosen, colours.border_strong)
+        };
+        icon.paint(ui.painter(), place, 20.0, colour);
+        if response.on_hover_text("Select this message").clicked() {
+            self.actions.push(UserAction::ToggleSelected(message.id));
+        }
+    }
+
+    fn context_menu(&mut self, response: &Response, message: &Message) {
+        Popup::context_menu(response).show(|ui| {
+            ui.set_min_width(180.0);
+            if ui.button("Copy the text").clicked() {
+                ui.ctx().copy_text(message.body.to_string());
+                ui.close();
+            }
+            if ui.button("Select").clicked() {
+                self.actions.push(UserAction::ToggleSelected(message.id));
+                ui.close();
+            }
+            if ui.button("Details…").clicked() {
+                let details = Dialog::MessageDetails(self.peer.clone(), message.id);
+                self.actions.push(UserAction::OpenDialog(details));
+                ui.close();
+            }
+            if matches!(message.state, MessageState::Pending(_)) {
+                if ui.button("Take back into the composer").clicked() {
+                    self.actions.push(UserAction::TakeBack(message.id));
+                    ui.close();
+                }
+            } else if ui.button("Delete").clicked() {
+                self.actions.push(UserAction::Delete(vec![message.id]));
+                ui.close();
+            }
+        });
+    }
+
+    /// Below a bubble: why it waits, or why it was refused and what can be done.
+    fn below_ui(&mut self, ui: &mut Ui, row: Rect, rect: Rect, message: &Message) {
+        let below = bubble::below(message);
+        if below == Below::Nothing {
+            return;
+        }
+        let place = Rect::from_min_max(
+            egui::pos2(row.left() + GUTTER, rect.bottom()),
+            egui::pos2(
+                row.right() - RIGHT_EDGE,
+                rect.bottom() + bubble::below_height(message),
+            ),
+        );
+        let layout = Layout::right_to_left(egui::Align::Center);
+        let mut ui = ui.new_child(UiBuilder::new().max_rect(place).layout(layout));
+        let colours = palette(&ui);
+        match &message.state {
+            MessageState::Pending(pending) => {
+                if let Some(why) = &pending.delayed {
+                    let text = "Waiting for the servers; it is sent by itself.";
+                    let text = RichText::new(text).small().color(colours.muted);
+                    ui.add(Label::new(text).truncate()).on_hover_text(format!(
+                        "{} {}",
+                        why.sentence(),
+                        why.next_step()
+                    ));
+                }
+            }
+            MessageState::NotSent { reason } => {
+                ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
+                ui.spacing_mut().item_spacing.x = space::TINY + 2.0;
+                if ui.button("Discard").clicked() {
+                    self.actions.push(UserAction::Discard(message.id));
+                }
+                if ui.button("Copy").clicked() {
+                    ui.ctx().copy_text(message.body.to_string());
+                }
+                if ui.button("Retry").clicked() {
+                    self.actions.push(UserAction::Retry(message.id));
+                }
+                let sentence = format!("Not sent. {}", reason.sentence());
+                let text = RichText::new(sentence).small().color(colours.bad);
+                ui.add(Label::new(text).truncate())
+                    .on_hover_text(reason.next_step());
+            }
+            MessageState::Received { .. } | MessageState::Sent { .. } => {}
+        }
+    }
+}
+
+/// The name of a day in the middle of the row.
+fn day_line(ui: &mut Ui, label: &str) -> Id {
+    let colours = palette(ui);
+    let row = ui.max_rect();
+    let galley = control::one_line(ui, label, theme::small_strong(), colours.muted, row.width());
+    let pill = Rect::from_center_size(row.center(), galley.size() + egui::vec2(24.0, 8.0));
+    ui.painter()
+        .rect_filled(pill, CornerRadius::same(12), colours.sidebar);
+    ui.painter()
+        .galley(pill.center() - galley.size() / 2.0, galley, colours.muted);
+    said(ui, row, label)
+}
+
+/// The line above what was unread.
+fn unread_line(ui: &mut Ui) -> Id {
+    let colours = palette(ui);
+    let row = ui.max_rect();
+    let label = "Unread";
+    let font = theme::small_strong().resolve(ui.style());
+    let text = ui.painter().text(
+        row.center(),
+        Align2::CENTER_CENTER,
+        label,
+        font,
+        colours.accent_text,
+    );
+    let stroke = Stroke::new(1.0, colours.accent_text);
+    let y = row.center().y;
+    let (left, right) = (row.left() + GUTTER, row.right() - RIGHT_EDGE);
+    ui.painter().hline(left..=text.left() - 10.0, y, stroke);
+    ui.painter().hline(text.right() + 10.0..=right, y, stroke);
+    said(ui, row, label)
+}
+
+/// Gives something painted a place in what a screen reader reads.
+fn said(ui: &Ui, rect: Rect, label: &str) -> Id {
+    let response = ui.interact(rect, ui.unique_id().with("line"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label));
+    response.id
+}

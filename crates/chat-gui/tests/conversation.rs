@@ -1,0 +1,280 @@
+//! A conversation used as a person would: by role, by name, and by keys.
+//!
+//! Deliberately absent: servers. What the model asks of them is seen, and not answered.
+
+use chat_gui::backend::command::Command;
+use chat_gui::backend::event::BackendEvent;
+use chat_gui::demo;
+use chat_gui::intention::UserAction;
+use chat_gui::model::Model;
+use chat_gui::model::message::{MessageState, Received};
+use chat_gui::model::names::{Commit, LogIndex, MessageId, Name, Term};
+use chat_gui::model::preferences::ThemeChoice;
+use chat_gui::theme;
+use chat_gui::views::{ViewState, window_ui};
+use egui::accesskit::Role;
+use egui::{Event, ImeEvent, Key, Modifiers, Vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+
+/// The window, whose wishes are carried out.
+struct Window {
+    model: Model,
+    state: ViewState,
+    commands: Vec<Command>,
+}
+
+fn open(name: &str) -> Harness<'static, Window> {
+    let mut pages = demo::pages().into_iter();
+    let page = pages
+        .find(|page| page.name == name)
+        .expect("the demo has this page");
+    let window = Window {
+        model: page.model(ThemeChoice::Light),
+        state: page.state(),
+        commands: Vec::new(),
+    };
+    let mut harness = Harness::builder()
+        .with_size(Vec2::new(1000.0, 700.0))
+        .with_max_steps(10)
+        .with_context_setup(theme::install)
+        .build_ui_state(
+            |ui, window: &mut Window| {
+                let now = window.model.now;
+                for action in window_ui(ui, &window.model, &mut window.state) {
+                    window.commands.extend(window.model.act(action, now));
+                }
+            },
+            window,
+        );
+    harness.run();
+    harness
+}
+
+fn type_text(harness: &mut Harness<'_, Window>, text: &str) {
+    harness.event(Event::Text(text.to_owned()));
+    harness.run();
+}
+
+/// What was put into the outbox.
+fn sent(harness: &Harness<'_, Window>) -> Vec<String> {
+    let commands = harness.state().commands.iter();
+    commands
+        .filter_map(|command| match command {
+            Command::Enqueue(outgoing) => Some(outgoing.body.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn composer_text(harness: &Harness<'_, Window>) -> String {
+    harness
+        .get_by_label("Message to Benjamin")
+        .value()
+        .unwrap_or_default()
+}
+
+#[test]
+fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
+    let mut harness = open("chat");
+    type_text(&mut harness, "first");
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::Enter);
+    harness.run();
+    type_text(&mut harness, "second");
+    assert_eq!(composer_text(&harness), "first\nsecond");
+    assert!(sent(&harness).is_empty());
+
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(sent(&harness), ["first\nsecond"]);
+    assert_eq!(composer_text(&harness), "");
+    let field = harness.get_by_label("Message to Benjamin");
+    assert!(field.is_focused(), "one can go on writing");
+    assert!(message(&harness, "You, 14:50: first").is_some());
+}
+
+#[test]
+fn an_enter_of_an_input_method_does_not_send() {
+    let mut harness = open("chat");
+    type_text(&mut harness, "konnichi");
+    let enter = Event::Key {
+        key: Key::Enter,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    };
+    // Both in one frame, as the windowing system delivers the end of a composition.
+    let input = harness.input_mut();
+    input
+        .events
+        .push(Event::Ime(ImeEvent::Commit("wa".to_owned())));
+    input.events.push(enter);
+    harness.run();
+    assert!(sent(&harness).is_empty());
+}
+
+#[test]
+fn what_is_typed_becomes_the_draft_of_this_person_and_no_other() {
+    let mut harness = open("chat");
+    type_text(&mut harness, "half a sentence");
+    let line = harness.get_by_label_contains("Conversation with Charlotte");
+    line.click();
+    harness.run();
+    let field = harness.get_by_label("Message to Charlotte");
+    assert_eq!(field.value().unwrap_or_default(), "");
+    harness
+        .get_by_label_contains("Conversation with Benjamin")
+        .click();
+    harness.run();
+    assert_eq!(composer_text(&harness), "half a sentence");
+}
+
+#[test]
+fn a_message_that_was_not_sent_can_be_tried_again() {
+    let mut harness = open("chat-not-sent");
+    harness.get_by_label("Retry").click();
+    harness.run();
+    let asked = harness.state().commands.iter();
+    let retried = asked.filter(|command| matches!(command, Command::Requeue(_)));
+    assert_eq!(retried.count(), 1);
+    assert!(harness.query_by_label("Retry").is_none());
+}
+
+#[test]
+fn deleting_several_messages_can_be_undone() {
+    let mut harness = open("chat");
+    let count = |harness: &Harness<'_, Window>| {
+        let open = harness.state().model.open_conversation();
+        open.map_or(0, |open| open.messages.len())
+    };
+    let before = count(&harness);
+    // To the messages, up twice, and two of them selected.
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
+    harness.run();
+    harness.key_press(Key::Space);
+    harness.run();
+    harness.key_press(Key::ArrowUp);
+    harness.run();
+    harness.key_press(Key::Space);
+    harness.run();
+    assert_eq!(harness.state().model.selection.len(), 2);
+    harness
+        .get_by_role_and_label(Role::Button, "Delete")
+        .click();
+    harness.run();
+    assert_eq!(count(&harness), before - 2);
+    harness.get_by_label("Undo").click();
+    harness.run();
+    assert_eq!(count(&harness), before);
+}
+
+#[test]
+fn the_account_is_deleted_only_after_its_name_was_typed() {
+    let mut harness = open("delete-account");
+    let button = || "Delete the account";
+    let press = |harness: &mut Harness<'_, Window>| {
+        harness
+            .get_by_role_and_label(Role::Button, button())
+            .click();
+        harness.run();
+    };
+    type_text(&mut harness, "alice");
+    press(&mut harness);
+    assert!(!harness.state().commands.contains(&Command::DeleteAccount));
+    harness.get_by_label("Type Alice to confirm").click();
+    harness.run();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    harness.run();
+    type_text(&mut harness, "Alice");
+    press(&mut harness);
+    assert!(harness.state().commands.contains(&Command::DeleteAccount));
+}
+
+/// Where the first message with this text begins on the screen.
+fn message(harness: &Harness<'_, Window>, text: &str) -> Option<f32> {
+    let all = harness.query_all_by_role(Role::ListItem);
+    let mut all = all.filter(|node| {
+        let said = node.accesskit_node().label();
+        said.is_some_and(|said| said.contains(text))
+    });
+    all.next().map(|node| node.rect().top())
+}
+
+#[test]
+fn nothing_moves_under_the_readers_eyes() {
+    let mut harness = open("chat-scrolled");
+    let place = |harness: &Harness<'_, Window>| {
+        message(harness, "Line 120 of a long evening").expect("it is in sight")
+    };
+    let before = place(&harness);
+    for number in 0..5 {
+        arrive(&mut harness, 700_000 + number, "Something new");
+        harness.run();
+        assert_eq!(place(&harness), before, "a newer message moved the list");
+    }
+    let older = arrival(1, "Something old that comes late");
+    let now = harness.state().model.now;
+    let event = BackendEvent::Arrived(older);
+    harness.state_mut().model.receive(event, now);
+    harness.run();
+    assert_eq!(place(&harness), before, "an older message moved the list");
+
+    harness.get_by_label_contains("Jump to the newest").click();
+    harness.run();
+    assert!(message(&harness, "Something new").is_some());
+    arrive(&mut harness, 800_000, "The very newest");
+    harness.run();
+    assert!(message(&harness, "The very newest").is_some());
+}
+
+fn arrival(index: u64, text: &str) -> Received {
+    Received {
+        id: MessageId(uuid::Uuid::from_u128(1_000_000 + u128::from(index))),
+        sender: Name::new("Benjamin"),
+        body: text.into(),
+        at: chat_gui::model::time::Timestamp(1_795_359_000.0),
+        read: true,
+        commit: Commit {
+            index: LogIndex(index),
+            term: Term(7),
+        },
+    }
+}
+
+fn arrive(harness: &mut Harness<'_, Window>, index: u64, text: &str) {
+    let now = harness.state().model.now;
+    let event = BackendEvent::Arrived(arrival(index, text));
+    harness.state_mut().model.receive(event, now);
+}
+
+#[test]
+fn what_is_in_front_of_the_eyes_is_read() {
+    let mut harness = open("chat-none-open");
+    assert!(harness.state().model.unread > 0);
+    harness
+        .get_by_label_contains("Conversation with David")
+        .click();
+    harness.run();
+    let david = &harness.state().model.conversations[&Name::new("David")];
+    assert_eq!(david.unread, 0);
+    let unread = david
+        .messages
+        .iter()
+        .any(|message| matches!(message.state, MessageState::Received { read: false, .. }));
+    assert!(!unread);
+    assert!(harness.query_by_label("Unread").is_some(), "the line stays");
+}
+
+#[test]
+fn a_hidden_window_reads_nothing() {
+    let mut harness = open("chat-none-open");
+    let now = harness.state().model.now;
+    harness.state_mut().model.act(UserAction::Focus(false), now);
+    harness
+        .get_by_label_contains("Conversation with David")
+        .click();
+    harness.run();
+    let david = &harness.state().model.conversations[&Name::new("David")];
+    assert!(david.unread > 0);
+}

@@ -1,0 +1,112 @@
+//! The account as a whole: another password, and its end.
+
+use std::time::Duration;
+
+use chat_client::ClientError;
+use chat_gui::intention::{Screen, UserAction};
+use chat_gui::model::message::MessageState;
+use chat_gui::model::names::Password;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::within;
+
+use crate::window::{PASSWORD, Window, addresses, message};
+
+const LIMIT: Duration = Duration::from_secs(120);
+const NEW_PASSWORD: &str = "open barley";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_out() {
+    within(LIMIT, async {
+        let cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let mut one = Window::open(folders[0].path(), addresses(&cluster));
+        one.sign_up("alice").await;
+        let mut two = Window::open(folders[1].path(), addresses(&cluster));
+        two.sign_in("alice", PASSWORD).await;
+        two.signed_in().await;
+        let password = |text: &str| Password::new(text);
+        one.act(UserAction::ChangePassword {
+            password: password("wrong"),
+            new_password: password(NEW_PASSWORD),
+            repeated: password(NEW_PASSWORD),
+        });
+        one.until("the wrong password is refused", |model| {
+            model.account.as_ref()?.failure.clone()
+        })
+        .await;
+        one.act(UserAction::ChangePassword {
+            password: password(PASSWORD),
+            new_password: password(NEW_PASSWORD),
+            repeated: password(NEW_PASSWORD),
+        });
+        one.until_told("The password is changed.").await;
+        two.until("the other window is signed out", |model| {
+            model.account.is_none().then_some(())
+        })
+        .await;
+        two.until_told("You have been signed out.").await;
+        one.open_conversation("bob");
+        one.write("bob", "still here");
+        one.until("the message is sent", |model| {
+            let sent = message(model, "bob", "still here")?;
+            matches!(sent.state, MessageState::Sent { .. }).then_some(())
+        })
+        .await;
+        cluster
+            .client()
+            .send(&bob, "alice", "so am I")
+            .await
+            .unwrap();
+        one.until("the answer is there", |model| {
+            message(model, "bob", "so am I")
+        })
+        .await;
+        drop(one);
+        // The new session is the one that is kept.
+        let mut one = Window::open(folders[0].path(), Vec::new());
+        one.signed_in().await;
+        assert!(message(one.model(), "bob", "still here").is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
+    within(LIMIT, async {
+        let cluster = Cluster::start(3).await;
+        cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        window.write("bob", "farewell");
+        window
+            .until("the message is sent", |model| {
+                let sent = message(model, "bob", "farewell")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        window.fill("Message to bob", "half a sen");
+        window.act(UserAction::DeleteAccount {
+            typed_name: "alice".to_owned(),
+        });
+        window
+            .until("the account is gone", |model| {
+                model.account.is_none().then_some(())
+            })
+            .await;
+        assert_eq!(window.model().screen, Screen::SignIn);
+        let refused = cluster.client().login("alice", PASSWORD).await;
+        assert!(
+            matches!(&refused, Err(ClientError::Refused { code, .. }) if code == "invalid_credentials"),
+            "{refused:?}"
+        );
+        // Somebody else takes the name, on the same device.
+        window.sign_up("alice").await;
+        assert!(window.model().conversations.is_empty());
+        window.open_conversation("bob");
+        assert_eq!(window.value("Message to bob"), "");
+    })
+    .await;
+}

@@ -1,0 +1,188 @@
+//! A leader dies while a message is on its way.
+
+use std::time::Duration;
+
+use chat_client::InboxQuery;
+use chat_gui::intention::UserAction;
+use chat_gui::model::message::MessageState;
+use chat_gui::model::names::Term;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::within;
+
+use crate::window::{PASSWORD, Window, addresses, conversation, message};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        window.write("bob", "before");
+        window
+            .until("the first message is sent", |model| {
+                let sent = message(model, "bob", "before")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+
+        // A leader that stands still takes the message and answers nobody; then it dies.
+        let leader = cluster.settled().await;
+        cluster.pause(leader.node);
+        window.write("bob", "during");
+        window
+            .until("the message is under way", |model| {
+                let pending = message(model, "bob", "during")?;
+                match pending.state {
+                    MessageState::Pending(pending) => pending.trying.then_some(()),
+                    other => panic!("nobody leads: {other:?}"),
+                }
+            })
+            .await;
+        assert_eq!(window.count_told("being sent"), 1);
+        cluster.kill(leader.node);
+        let commit = window
+            .until("the message is sent", |model| {
+                match message(model, "bob", "during")?.state {
+                    MessageState::Sent { commit } => Some(commit),
+                    MessageState::Pending(_) => None,
+                    other => panic!("it cannot be refused: {other:?}"),
+                }
+            })
+            .await;
+        assert!(commit.term > Term(leader.term.0), "by another leader");
+        window.until_told("Sending was not possible for").await;
+        let lasted = window.model().recovery.unwrap().lasted;
+        println!("sending was not possible for {lasted:?}");
+        assert!(lasted > Duration::from_millis(50), "{lasted:?}");
+        window
+            .until("the fail-over is timed", |model| {
+                model.cluster.failovers.front()?.duration()
+            })
+            .await;
+        assert_eq!(conversation(window.model(), "bob").messages.len(), 2);
+        assert!(window.model().outbox.is_empty());
+        assert_eq!(window.count_told("being sent"), 0);
+
+        let inbox = cluster
+            .client()
+            .inbox(&bob, &InboxQuery::default())
+            .await
+            .unwrap();
+        let bodies: Vec<&str> = inbox
+            .messages
+            .iter()
+            .map(|message| message.body.as_str())
+            .collect();
+        assert_eq!(bodies, ["during", "before"], "one copy of each");
+        assert_eq!(inbox.messages[0].commit.index, commit.index.0);
+    })
+    .await;
+}
+
+/// Nobody can say whether the message was taken: it stays in the outbox, cannot be taken back, and is
+/// there once when a majority is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        let leader = cluster.settled().await;
+        let followers: Vec<_> = cluster
+            .ids()
+            .into_iter()
+            .filter(|id| *id != leader.node)
+            .collect();
+        for id in &followers {
+            cluster.pause(*id);
+        }
+        window.write("bob", "perhaps");
+        let id = window
+            .until("nobody knows what became of it", |model| {
+                let pending = message(model, "bob", "perhaps")?;
+                match pending.state {
+                    MessageState::Pending(state) => state.maybe_sent.then_some(pending.id),
+                    other => panic!("there is no majority: {other:?}"),
+                }
+            })
+            .await;
+        // What may have been sent cannot be taken back.
+        window.act(UserAction::Discard(id));
+        window.until_told("may have been sent already").await;
+        assert!(message(window.model(), "bob", "perhaps").is_some());
+        cluster.resume(followers[0]);
+        window
+            .until("the message is sent", |model| {
+                let sent = message(model, "bob", "perhaps")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        cluster.resume(followers[1]);
+        window.write("bob", "certainly");
+        window
+            .until("the next one is sent", |model| {
+                let sent = message(model, "bob", "certainly")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        let inbox = cluster
+            .client()
+            .inbox(&bob, &InboxQuery::default())
+            .await
+            .unwrap();
+        let bodies: Vec<&str> = inbox
+            .messages
+            .iter()
+            .map(|message| message.body.as_str())
+            .collect();
+        assert_eq!(
+            bodies,
+            ["certainly", "perhaps"],
+            "one copy of each, in order"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
+    within(LIMIT, async {
+        let cluster = Cluster::start(3).await;
+        cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("nobody");
+        window.write("nobody", "hello?");
+        window.open_conversation("bob");
+        window.write("bob", "hello!");
+        window
+            .until("the second message is sent", |model| {
+                let sent = message(model, "bob", "hello!")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        let refused = message(window.model(), "nobody", "hello?").unwrap();
+        assert!(matches!(refused.state, MessageState::NotSent { .. }));
+        window.open_conversation("nobody");
+        window.until_told("has no account").await;
+        // The person it is for signs up, and the writer tries again.
+        cluster.client().sign_up("nobody", PASSWORD).await.unwrap();
+        window.press("Retry");
+        window
+            .until("it is sent at last", |model| {
+                let sent = message(model, "nobody", "hello?")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+    })
+    .await;
+}

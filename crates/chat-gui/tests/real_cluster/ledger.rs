@@ -1,0 +1,61 @@
+//! What was acknowledged is there, through a fail-over, by the servers' own answers.
+
+use std::time::Duration;
+
+use chat_gui::intention::UserAction;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::within;
+
+use crate::window::{PASSWORD, Window, addresses};
+
+const LIMIT: Duration = Duration::from_secs(120);
+const MESSAGES: u64 = 6;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_is_even_after_a_fail_over() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        for number in 0..MESSAGES {
+            if number == MESSAGES / 2 {
+                let leader = cluster.settled().await;
+                cluster.kill(leader.node);
+            }
+            window.write("bob", &format!("number {number}"));
+        }
+        cluster
+            .client()
+            .send(&bob, "alice", "thanks")
+            .await
+            .unwrap();
+        window
+            .until("all are sent and one has arrived", |model| {
+                (model.outbox.is_empty() && model.unread == 0 && !model.conversations.is_empty())
+                    .then_some(())
+            })
+            .await;
+        window
+            .until("the answer is there", |model| {
+                let messages = &model.open_conversation()?.messages;
+                (messages.len() as u64 == MESSAGES + 1).then_some(())
+            })
+            .await;
+        window.act(UserAction::CheckLedger);
+        let ledger = window
+            .until("the ledger is checked", |model| {
+                let ledger = model.ledger.clone();
+                assert_eq!(ledger.failure, None);
+                ledger.checked_at.is_some().then_some(ledger)
+            })
+            .await;
+        let own = (ledger.acknowledged, ledger.stored, ledger.shown);
+        assert_eq!(own, (MESSAGES, MESSAGES, MESSAGES));
+        assert_eq!((ledger.inbox_stored, ledger.inbox_shown), (1, 1));
+        assert_eq!((ledger.lost, ledger.doubled), (0, 0));
+    })
+    .await;
+}

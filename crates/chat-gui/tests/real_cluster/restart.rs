@@ -1,0 +1,90 @@
+//! The window is closed while nobody leads, and opened again.
+
+use std::time::Duration;
+
+use chat_client::InboxQuery;
+use chat_gui::intention::UserAction;
+use chat_gui::model::message::MessageState;
+use chat_gui::model::names::Name;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::within;
+
+use crate::window::{PASSWORD, Window, addresses, message};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_out_once() {
+    within(LIMIT, async {
+        let mut cluster = Cluster::start(3).await;
+        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut window = Window::open(folder.path(), addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        let ids = cluster.ids();
+        cluster.kill(ids[0]);
+        cluster.kill(ids[1]);
+        window.write("bob", "unsent");
+        window
+            .until("an attempt has failed", |model| {
+                match message(model, "bob", "unsent")?.state {
+                    MessageState::Pending(pending) => pending.delayed,
+                    other => panic!("two of three nodes are dead: {other:?}"),
+                }
+            })
+            .await;
+        window.until_told("Reconnecting").await;
+        let id = message(window.model(), "bob", "unsent").unwrap().id;
+        window.fill("Message to bob", "half a sen");
+        drop(window);
+
+        // The servers are still down: what this device keeps is there all the same.
+        let mut window = Window::open(folder.path(), Vec::new());
+        window
+            .until("alice is back", |model| model.account.as_ref().map(|_| ()))
+            .await;
+        let kept = message(window.model(), "bob", "unsent").unwrap();
+        assert!(matches!(kept.state, MessageState::Pending(_)));
+        assert_eq!(kept.id, id);
+        window.open_conversation("bob");
+        assert_eq!(window.value("Message to bob"), "half a sen");
+
+        cluster.start_all();
+        window
+            .until("the message is sent", |model| {
+                let sent = message(model, "bob", "unsent")?;
+                matches!(sent.state, MessageState::Sent { .. }).then_some(())
+            })
+            .await;
+        let inbox = cluster
+            .client()
+            .inbox(&bob, &InboxQuery::default())
+            .await
+            .unwrap();
+        assert_eq!(inbox.messages.len(), 1);
+        assert_eq!(inbox.messages[0].id, id.0);
+        drop(window);
+
+        let mut window = Window::open(folder.path(), Vec::new());
+        window.signed_in().await;
+        let sent = message(window.model(), "bob", "unsent").unwrap();
+        assert!(
+            matches!(sent.state, MessageState::Sent { .. }),
+            "kept on this device"
+        );
+        let draft = &window.model().conversations[&Name::new("bob")].draft;
+        assert_eq!(draft.text, "half a sen");
+        window.act(UserAction::SignOut);
+        window
+            .until("nobody is signed in", |model| {
+                model.account.is_none().then_some(())
+            })
+            .await;
+        drop(window);
+        let mut window = Window::open(folder.path(), Vec::new());
+        window.until_told("Sign in").await;
+        assert_eq!(window.model().account, None);
+    })
+    .await;
+}

@@ -1,0 +1,186 @@
+//! A window without a screen, its data in a folder of the test's own.
+
+use std::path::Path;
+
+use chat_gui::app::ChatApp;
+use chat_gui::backend::Options;
+use chat_gui::intention::UserAction;
+use chat_gui::model::Model;
+use chat_gui::model::conversation::Conversation;
+use chat_gui::model::message::Message;
+use chat_gui::model::names::Name;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::until;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+
+pub(crate) const PASSWORD: &str = "open sesame";
+
+pub(crate) struct Window {
+    harness: Harness<'static, ChatApp>,
+}
+
+/// Where clients reach all nodes.
+pub(crate) fn addresses(cluster: &Cluster) -> Vec<String> {
+    let ids = cluster.ids().into_iter();
+    ids.map(|id| cluster.client_address(id).to_string())
+        .collect()
+}
+
+impl Window {
+    /// Opens the window of a folder, for these servers.
+    pub(crate) fn open(folder: &Path, addresses: Vec<String>) -> Self {
+        let options = Options {
+            folder: Some(folder.to_owned()),
+            addresses,
+            cluster_files: Vec::new(),
+        };
+        let harness = Harness::builder()
+            .with_size([1100.0, 760.0])
+            .build_eframe(|creation| {
+                ChatApp::new(&creation.egui_ctx, options).expect("there is a thread left")
+            });
+        Self { harness }
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        self.harness.state().model()
+    }
+
+    /// What a view would have returned.
+    pub(crate) fn act(&mut self, action: UserAction) {
+        self.harness.state_mut().act(action);
+        self.harness.step();
+    }
+
+    /// Draws frame after frame until the model shows what is waited for.
+    pub(crate) async fn until<T>(
+        &mut self,
+        what: &str,
+        mut probe: impl FnMut(&Model) -> Option<T>,
+    ) -> T {
+        until(what, async || {
+            self.harness.step();
+            let model = self.model();
+            let shown = || {
+                format!(
+                    "{:?}, sign-in {:?}, outbox {:?}, servers {:?}, notices {:?}",
+                    model.connection, model.sign_in, model.outbox, model.servers, model.notices
+                )
+            };
+            probe(model).ok_or_else(shown)
+        })
+        .await
+    }
+
+    /// Draws frame after frame until a screen reader would be told this, somewhere.
+    pub(crate) async fn until_told(&mut self, words: &str) {
+        until(words, async || {
+            self.harness.step();
+            let found = self.harness.query_all_by_label_contains(words).next();
+            found.map(|_| ()).ok_or_else(|| "it is not told".to_owned())
+        })
+        .await;
+    }
+
+    /// How many elements a screen reader would name so.
+    pub(crate) fn count_told(&self, words: &str) -> usize {
+        self.harness.query_all_by_label_contains(words).count()
+    }
+
+    /// Presses a button or a link.
+    pub(crate) fn press(&mut self, label: &str) {
+        let buttons = self.harness.query_all_by_label(label);
+        let button = buttons
+            .into_iter()
+            .find(|node| matches!(node.accesskit_node().role(), Role::Button | Role::Link));
+        let button = button.unwrap_or_else(|| panic!("there is no button {label:?}"));
+        button.click();
+        self.harness.step();
+        self.harness.step();
+    }
+
+    /// Types into a field, which is empty.
+    pub(crate) fn fill(&mut self, label: &str, text: &str) {
+        self.field(label).focus();
+        self.harness.step();
+        self.field(label).type_text(text);
+        self.harness.step();
+    }
+
+    /// What is in a field.
+    pub(crate) fn value(&self, label: &str) -> String {
+        self.field(label).value().unwrap_or_default()
+    }
+
+    fn field<'a>(&'a self, label: &'a str) -> egui_kittest::Node<'a> {
+        let named = self.harness.query_all_by_label(label);
+        let mut fields = named.into_iter().filter(|node| {
+            matches!(
+                node.accesskit_node().role(),
+                Role::TextInput | Role::MultilineTextInput | Role::PasswordInput
+            )
+        });
+        let field = fields.next();
+        field.unwrap_or_else(|| panic!("there is no field {label:?}"))
+    }
+
+    pub(crate) fn key(&mut self, key: egui::Key) {
+        self.harness.key_press(key);
+        self.harness.step();
+    }
+
+    /// Writes to somebody whose conversation is open, as a person does.
+    pub(crate) fn write(&mut self, peer: &str, text: &str) {
+        self.fill(&format!("Message to {peer}"), text);
+        self.key(egui::Key::Enter);
+    }
+
+    /// Creates an account on the page for it.
+    pub(crate) async fn sign_up(&mut self, name: &str) {
+        self.until_told("New here?").await;
+        self.press("Create an account");
+        self.fill("Name", name);
+        self.fill("Password", PASSWORD);
+        self.fill("Password once more", PASSWORD);
+        self.press("Create the account");
+        self.signed_in().await;
+    }
+
+    /// Signs in on the page for it.
+    pub(crate) async fn sign_in(&mut self, name: &str, password: &str) {
+        self.until_told("New here?").await;
+        self.fill("Name", name);
+        self.fill("Password", password);
+        self.press("Sign in");
+    }
+
+    pub(crate) async fn signed_in(&mut self) {
+        self.until("somebody is signed in and connected", |model| {
+            (model.account.is_some() && model.connection.is_online() && !model.loading)
+                .then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) fn open_conversation(&mut self, peer: &str) {
+        self.act(UserAction::OpenConversation(Name::new(peer)));
+        self.harness.step();
+    }
+}
+
+/// The conversation with somebody, empty if there is none.
+pub(crate) fn conversation(model: &Model, peer: &str) -> Conversation {
+    let conversation = model.conversations.get(&Name::new(peer));
+    conversation.cloned().unwrap_or_default()
+}
+
+/// The only message with this text.
+pub(crate) fn message(model: &Model, peer: &str, text: &str) -> Option<Message> {
+    let messages = conversation(model, peer).messages.into_iter();
+    let mut found = messages.filter(|message| &*message.body == text);
+    let message = found.next();
+    assert_eq!(found.next(), None, "{text:?} is shown once");
+    message
+}

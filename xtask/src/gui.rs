@@ -1,0 +1,45 @@
+//! `cargo xtask gui`: builds the window where one can watch it, and opens it. Which servers it uses
+//! is its own affair: it finds the cluster of `cargo xtask cluster up`.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::workspace;
+
+const PROGRAM: &str = "chat-gui";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Optimise it.
+    #[arg(long)]
+    release: bool,
+    /// For the window itself, such as `-- --profile bob`; `-- --help` lists them.
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+/// Builds, opens, and waits until the window is closed.
+pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
+    let mut build = vec!["build", "--package", PROGRAM];
+    if arguments.release {
+        build.push("--release");
+    }
+    workspace::run(&mut workspace::cargo(root, build))?;
+    let profile = if arguments.release {
+        "release"
+    } else {
+        "debug"
+    };
+    let program = workspace::target_directory(root)
+        .join(profile)
+        .join(PROGRAM);
+    let status = workspace::status(Command::new(program).args(&arguments.arguments))?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
