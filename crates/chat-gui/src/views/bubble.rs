@@ -74,7 +74,7 @@ pub fn below(message: &Message) -> Below {
     }
 }
 
-/// A number that changes when the height may change: see [`crate::message_list::RowKey`].
+/// A number that changes when the height may change: see [`crate::message_list::geometry::RowKey`].
 pub fn shape(message: &Message, series: Series) -> u32 {
     let below = match below(message) {
         Below::Nothing => 0,
