@@ -141,7 +141,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::K,
         Deed::FilterConversations,
         Part::Conversations,
-        "Find a conversation",
+        "Find a chat",
     ),
     key(
         CONTROL,

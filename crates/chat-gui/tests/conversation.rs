@@ -77,6 +77,8 @@ fn composer_text(harness: &Harness<'_, Window>) -> String {
 #[test]
 fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
     let mut harness = open("chat");
+    let place = |harness: &Harness<'_, Window>, label| harness.get_by_label(label).rect();
+    let before = ["Message to Benjamin", "Send"].map(|label| place(&harness, label));
     type_text(&mut harness, "first");
     harness.key_press_modifiers(Modifiers::SHIFT, Key::Enter);
     harness.run();
@@ -90,6 +92,8 @@ fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
     assert_eq!(composer_text(&harness), "");
     let field = harness.get_by_label("Message to Benjamin");
     assert!(field.is_focused(), "one can go on writing");
+    let after = ["Message to Benjamin", "Send"].map(|label| place(&harness, label));
+    assert_eq!(before, after, "the composer is as low as it was");
     assert!(message(&harness, "You, 14:50: first").is_some());
 }
 

@@ -27,23 +27,30 @@ pub fn composer_ui(ui: &mut Ui, peer: &Name, state: &mut ViewState, actions: &mu
     let composer = &mut state.composer;
     let id = ui.make_persistent_id("composer");
     let sends = ui.memory(|memory| memory.has_focus(id)) && take_send_key(ui);
-    let mut pressed = false;
-    let bottom = ui.max_rect().bottom();
-    ui.with_layout(egui::Layout::right_to_left(egui::Align::Max), |ui| {
-        let sendable = is_sendable(&composer.text);
-        pressed = send_button(ui, sendable);
-        let width = ui.available_width();
-        let place = egui::Rect::from_min_max(
-            egui::pos2(ui.max_rect().left(), ui.max_rect().top()),
-            egui::pos2(ui.max_rect().left() + width, bottom),
-        );
-        ui.scope_builder(
-            UiBuilder::new()
-                .max_rect(place)
-                .layout(egui::Layout::top_down(egui::Align::Min)),
-            |ui| edit_ui(ui, id, peer, composer, wants_focus, actions),
-        );
+    let row = ui.available_rect_before_wrap();
+    let button = Vec2::splat(CONTROL_HEIGHT + 2.0);
+    let gap = ui.spacing().item_spacing.x;
+    let field = egui::Rect::from_min_max(
+        row.min,
+        egui::pos2(row.right() - button.x - gap, row.bottom()),
+    );
+    let edited = ui.scope_builder(UiBuilder::new().max_rect(field), |ui| {
+        edit_ui(ui, id, peer, composer, wants_focus, actions);
     });
+    // Beside the last line of the text: the row is as high as the text, and shrinks with it.
+    let place = egui::Rect::from_min_size(
+        egui::pos2(
+            field.right() + gap,
+            edited.response.rect.bottom() - button.y,
+        ),
+        button,
+    );
+    let sendable = is_sendable(&composer.text);
+    let pressed = ui
+        .scope_builder(UiBuilder::new().max_rect(place), |ui| {
+            send_button(ui, button, sendable)
+        })
+        .inner;
     length_ui(ui, &composer.text);
     if (sends || pressed) && is_sendable(&composer.text) {
         actions.push(UserAction::Send {
@@ -112,14 +119,13 @@ fn edit_ui(
         });
 }
 
-fn send_button(ui: &mut Ui, sendable: bool) -> bool {
+fn send_button(ui: &mut Ui, size: Vec2, sendable: bool) -> bool {
     let colours = palette(ui);
     let sense = if sendable {
         egui::Sense::click()
     } else {
         egui::Sense::hover()
     };
-    let size = Vec2::splat(CONTROL_HEIGHT + 2.0);
     let (rect, response) = ui.allocate_exact_size(size, sense);
     response
         .widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Button, sendable, "Send"));

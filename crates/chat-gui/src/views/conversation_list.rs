@@ -62,12 +62,7 @@ pub fn conversation_list_ui(
 fn header_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let wants_focus = state.takes_focus(Focus::ConversationFilter);
     let width = ui.available_width() - theme::CONTROL_HEIGHT - space::SMALL;
-    let field = search_field(
-        ui,
-        "Find a conversation",
-        &mut state.conversation_filter,
-        width,
-    );
+    let field = search_field(ui, "Find a chat", &mut state.conversation_filter, width);
     if wants_focus {
         field.request_focus();
     }

@@ -101,8 +101,9 @@ impl Model {
                 let own = card.report.as_ref().map(|report| report.last_index);
                 let held = match leading.followers.get(&id) {
                     _ if id == leading.id => leading.last_index,
-                    Some(matched) => *matched,
-                    None => own?,
+                    // A new leader has not heard of everybody: then what the node said last counts.
+                    Some(matched) if matched.0 > 0 => *matched,
+                    _ => own?,
                 };
                 Some(leading.last_index.0.saturating_sub(held.0))
             });

@@ -66,6 +66,22 @@ fn feed(window: &Window) -> Vec<String> {
 }
 
 #[test]
+fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    let mut told = status(&["1-", "2L6@103", "3F6@102"]);
+    if let BackendEvent::Status { nodes, .. } = &mut told
+        && let Ok(leading) = &mut nodes[1].status
+    {
+        let followers = [(NodeId(1), LogIndex(0)), (NodeId(3), LogIndex(103))];
+        leading.followers = followers.into();
+    }
+    window.tell(told);
+    let behind = window.model.cluster.nodes.iter().map(|card| card.behind);
+    assert_eq!(behind.collect::<Vec<_>>(), [Some(3), Some(0), Some(0)]);
+}
+
+#[test]
 fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
     let mut window = Window::of_alice();
     window.tell(status(&["1L5@100", "2F5@100", "3F5@99"]));
