@@ -360,8 +360,9 @@ pub fn badge(ui: &Ui, right: egui::Pos2, number: usize, quiet: bool) -> f32 {
     } else {
         (colours.on_accent, colours.accent)
     };
-    let text = if number > 999 {
-        "999+".to_owned()
+    // A longer one would hide what it is on.
+    let text = if number > 99 {
+        "99+".to_owned()
     } else {
         number.to_string()
     };
