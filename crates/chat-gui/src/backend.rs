@@ -141,6 +141,14 @@ impl Drop for Backend {
 }
 
 impl Outlet {
+    /// Tells that this device did not keep something that it should have.
+    async fn tell_trouble<E: std::error::Error>(&self, outcome: Result<(), E>) {
+        if let Err(error) = outcome {
+            let why = session::device_trouble(&error);
+            self.tell(BackendEvent::DeviceTrouble(why)).await;
+        }
+    }
+
     /// Waits when the window is behind. Once the window is gone nobody needs to know anything.
     async fn tell(&self, event: BackendEvent) {
         if self.events.send(event).await.is_ok() {

@@ -49,9 +49,7 @@ impl Session {
 
     /// Kills the node that leads, and says which it was.
     pub(crate) fn kill_leader(&self) -> Result<NodeId> {
-        let node = status::leader(&self.files)?;
-        self.ask(Request::Kill { node })?;
-        Ok(node)
+        self.ask_of_leader(|node| Request::Kill { node })
     }
 
     /// Starts a node again and waits until it has caught up.
@@ -62,9 +60,7 @@ impl Session {
 
     /// Lets nothing pass between the node that leads and the others, and says which it was.
     pub(crate) fn cut_leader(&self) -> Result<NodeId> {
-        let node = status::leader(&self.files)?;
-        self.ask(Request::Cut { node })?;
-        Ok(node)
+        self.ask_of_leader(|node| Request::Cut { node })
     }
 
     /// Lets everything pass again and waits until the node has caught up.
@@ -93,6 +89,13 @@ impl Session {
     pub(crate) fn wait_until_settled(&self) -> Result<()> {
         up::wait_until_settled(&self.files)?;
         Ok(())
+    }
+
+    /// Asks for something to be done to the node that leads, and says which it was.
+    fn ask_of_leader(&self, request: impl FnOnce(NodeId) -> Request) -> Result<NodeId> {
+        let node = status::leader(&self.files)?;
+        self.ask(request(node))?;
+        Ok(node)
     }
 
     fn ask(&self, request: Request) -> Result<String> {

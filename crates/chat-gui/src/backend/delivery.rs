@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::event::{BackendEvent, StoredAccount};
-use crate::backend::session::Means;
+use crate::backend::session::{Means, device_trouble};
 use crate::backend::translate;
-use crate::local_store::{AccountKey, StoreError};
+use crate::local_store::AccountKey;
 use crate::model::failure::Failure;
 use crate::model::message::Outgoing;
 use crate::model::names::MessageId;
@@ -226,7 +226,7 @@ impl Delivery {
             .acknowledge(id, at, commit)
             .await;
         // It is sent again after the next start then, which changes nothing.
-        self.tell_trouble(kept).await;
+        self.means.outlet.tell_trouble(kept).await;
         self.waiting.retain(|waiting| waiting.message.id != id);
         let event = BackendEvent::SendAcknowledged { id, at, commit };
         self.means.outlet.tell(event).await;
@@ -234,7 +234,7 @@ impl Delivery {
 
     async fn refuse(&mut self, id: MessageId, why: Failure) {
         let kept = self.means.store.lock().await.refuse(id, &why).await;
-        self.tell_trouble(kept).await;
+        self.means.outlet.tell_trouble(kept).await;
         let place = self
             .waiting
             .iter()
@@ -265,7 +265,7 @@ impl Delivery {
                     return;
                 }
                 let kept = self.means.store.lock().await.requeue(id).await;
-                self.tell_trouble(kept).await;
+                self.means.outlet.tell_trouble(kept).await;
                 self.wait_for(message);
             }
             Order::Withdraw(id) => self.withdraw(id, under_way).await,
@@ -285,7 +285,7 @@ impl Delivery {
         match kept {
             Ok(()) => self.wait_for(message),
             Err(error) => {
-                let why = Failure::Device(chain(&error));
+                let why = device_trouble(&error);
                 let id = message.id;
                 self.refused.insert(id, (message, false));
                 self.means
@@ -321,39 +321,14 @@ impl Delivery {
             return;
         }
         let withdrawn = self.means.store.lock().await.withdraw(id).await;
-        if let Err(error) = withdrawn {
-            let why = Failure::Device(chain(&error));
-            self.means
-                .outlet
-                .tell(BackendEvent::DeviceTrouble(why))
-                .await;
+        if withdrawn.is_err() {
+            self.means.outlet.tell_trouble(withdrawn).await;
             return;
         }
         self.waiting.retain(|waiting| waiting.message.id != id);
         self.refused.remove(&id);
         self.means.outlet.tell(BackendEvent::Withdrawn(id)).await;
     }
-
-    async fn tell_trouble(&self, outcome: Result<(), StoreError>) {
-        if let Err(error) = outcome {
-            let why = Failure::Device(chain(&error));
-            self.means
-                .outlet
-                .tell(BackendEvent::DeviceTrouble(why))
-                .await;
-        }
-    }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn age(written_at: Timestamp) -> Duration {

@@ -196,7 +196,7 @@ impl Engine {
             }
             Command::SavePreferences(preferences) => {
                 let kept = self.store.lock().await.save_preferences(&preferences).await;
-                self.tell_trouble(kept).await;
+                self.outlet.tell_trouble(kept).await;
             }
             Command::Notify { title, body } => notification::raise(&title, &body),
             Command::Chaos(deed) => self.chaos(deed),
@@ -222,11 +222,11 @@ impl Engine {
                 let mut store = self.store.lock().await;
                 let kept = store.save_muted(&account, &peer, muted).await;
                 drop(store);
-                self.tell_trouble(kept).await;
+                self.outlet.tell_trouble(kept).await;
             }
             Command::ForgetSent(ids) => {
                 let kept = self.store.lock().await.forget_sent(&ids).await;
-                self.tell_trouble(kept).await;
+                self.outlet.tell_trouble(kept).await;
             }
             Command::Requeue(id) => order(signed_in, Order::Requeue(id)).await,
             Command::Withdraw(id) => order(signed_in, Order::Withdraw(id)).await,
@@ -254,7 +254,7 @@ impl Engine {
             Command::SaveDraft { peer, text } => {
                 let kept = store.save_draft(&account, &peer, &text).await;
                 drop(store);
-                self.tell_trouble(kept).await;
+                self.outlet.tell_trouble(kept).await;
                 None
             }
             Command::Enqueue(message) => {
@@ -302,7 +302,7 @@ impl Engine {
             return;
         }
         let kept = self.store.lock().await.save_addresses(&addresses).await;
-        self.tell_trouble(kept).await;
+        self.outlet.tell_trouble(kept).await;
         let chosen = BackendEvent::ServersChosen(addresses);
         self.outlet.tell(chosen).await;
     }
@@ -361,13 +361,6 @@ impl Engine {
     fn addresses(&self) -> Vec<String> {
         let servers = self.servers.as_ref();
         servers.map_or_else(Vec::new, |servers| servers.addresses.clone())
-    }
-
-    async fn tell_trouble(&self, outcome: Result<(), crate::local_store::StoreError>) {
-        if let Err(error) = outcome {
-            let why = device_trouble(&error);
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::backend::change_queue::{self, Change};
 use crate::backend::delivery::{Delivery, Order};
 use crate::backend::event::StoredAccount;
 use crate::backend::follower::{Follower, Wish};
-use crate::backend::{Outlet, delivery, ledger_check};
+use crate::backend::{Outlet, ledger_check};
 use crate::local_store::{AccountKey, LocalStore};
 use crate::model::names::MessageId;
 
@@ -107,5 +107,16 @@ impl SignedIn {
 
 /// What the store says, in one line.
 pub(super) fn device_trouble(error: &dyn std::error::Error) -> crate::model::failure::Failure {
-    crate::model::failure::Failure::Device(delivery::chain(error))
+    crate::model::failure::Failure::Device(chain(error))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -143,7 +143,7 @@ impl Model {
         self.now = now;
         let mut commands = Vec::new();
         self.carry_out(action, &mut commands);
-        self.after_input(&mut commands);
+        self.after_input();
         commands
     }
 
@@ -152,7 +152,7 @@ impl Model {
         self.now = now;
         let mut commands = Vec::new();
         self.take_in(event, &mut commands);
-        self.after_input(&mut commands);
+        self.after_input();
         commands
     }
 
@@ -165,7 +165,7 @@ impl Model {
         self.delete_what_is_due(&mut commands);
         self.save_due_drafts(&mut commands);
         self.end_recovery();
-        self.after_input(&mut commands);
+        self.after_input();
         commands
     }
 
@@ -293,7 +293,7 @@ impl Model {
     }
 
     /// Brings up to date what is derived from the rest.
-    fn after_input(&mut self, _commands: &mut Vec<Command>) {
+    fn after_input(&mut self) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_beyond;
         self.settle_connection();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chat_client::ClientError;
 use chat_gui::intention::{Screen, UserAction};
-use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Password;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
@@ -48,11 +47,7 @@ async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_o
         two.until_told("You have been signed out.").await;
         one.open_conversation("bob");
         one.write("bob", "still here");
-        one.until("the message is sent", |model| {
-            let sent = message(model, "bob", "still here")?;
-            matches!(sent.state, MessageState::Sent { .. }).then_some(())
-        })
-        .await;
+        one.until_sent("bob", "still here").await;
         cluster
             .client()
             .send(&bob, "alice", "so am I")
@@ -81,12 +76,7 @@ async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
         window.sign_up("alice").await;
         window.open_conversation("bob");
         window.write("bob", "farewell");
-        window
-            .until("the message is sent", |model| {
-                let sent = message(model, "bob", "farewell")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("bob", "farewell").await;
         window.fill("Message to bob", "half a sen");
         window.act(UserAction::DeleteAccount {
             typed_name: "alice".to_owned(),

@@ -9,7 +9,7 @@ use chat_gui::model::names::Term;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses, conversation, message};
+use crate::window::{PASSWORD, Window, addresses, conversation, inbox_texts, message};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -23,12 +23,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
         window.sign_up("alice").await;
         window.open_conversation("bob");
         window.write("bob", "before");
-        window
-            .until("the first message is sent", |model| {
-                let sent = message(model, "bob", "before")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("bob", "before").await;
 
         // A leader that stands still takes the message and answers nobody; then it dies.
         let leader = cluster.settled().await;
@@ -119,32 +114,12 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
         window.until_told("may have been sent already").await;
         assert!(message(window.model(), "bob", "perhaps").is_some());
         cluster.resume(followers[0]);
-        window
-            .until("the message is sent", |model| {
-                let sent = message(model, "bob", "perhaps")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("bob", "perhaps").await;
         cluster.resume(followers[1]);
         window.write("bob", "certainly");
-        window
-            .until("the next one is sent", |model| {
-                let sent = message(model, "bob", "certainly")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
-        let inbox = cluster
-            .client()
-            .inbox(&bob, &InboxQuery::default())
-            .await
-            .unwrap();
-        let bodies: Vec<&str> = inbox
-            .messages
-            .iter()
-            .map(|message| message.body.as_str())
-            .collect();
+        window.until_sent("bob", "certainly").await;
         assert_eq!(
-            bodies,
+            inbox_texts(&cluster, &bob).await,
             ["certainly", "perhaps"],
             "one copy of each, in order"
         );
@@ -164,12 +139,7 @@ async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
         window.write("nobody", "hello?");
         window.open_conversation("bob");
         window.write("bob", "hello!");
-        window
-            .until("the second message is sent", |model| {
-                let sent = message(model, "bob", "hello!")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("bob", "hello!").await;
         let refused = message(window.model(), "nobody", "hello?").unwrap();
         assert!(matches!(refused.state, MessageState::NotSent { .. }));
         window.open_conversation("nobody");
@@ -177,12 +147,7 @@ async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
         // The person it is for signs up, and the writer tries again.
         cluster.client().sign_up("nobody", PASSWORD).await.unwrap();
         window.press("Retry");
-        window
-            .until("it is sent at last", |model| {
-                let sent = message(model, "nobody", "hello?")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("nobody", "hello?").await;
     })
     .await;
 }

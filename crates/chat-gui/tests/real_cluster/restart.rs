@@ -51,12 +51,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
         assert_eq!(window.value("Message to bob"), "half a sen");
 
         cluster.start_all();
-        window
-            .until("the message is sent", |model| {
-                let sent = message(model, "bob", "unsent")?;
-                matches!(sent.state, MessageState::Sent { .. }).then_some(())
-            })
-            .await;
+        window.until_sent("bob", "unsent").await;
         let inbox = cluster
             .client()
             .inbox(&bob, &InboxQuery::default())

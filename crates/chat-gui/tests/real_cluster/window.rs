@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use chat_client::{InboxQuery, Session};
 use chat_gui::app::ChatApp;
 use chat_gui::backend::Options;
 use chat_gui::intention::UserAction;
 use chat_gui::model::Model;
 use chat_gui::model::conversation::Conversation;
-use chat_gui::model::message::Message;
-use chat_gui::model::names::Name;
+use chat_gui::model::message::{Message, MessageState};
+use chat_gui::model::names::{Commit, Name};
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::until;
 use egui::accesskit::Role;
@@ -164,10 +165,33 @@ impl Window {
         .await;
     }
 
+    /// Draws frame after frame until a message has its tick, and says where it is in the log.
+    pub(crate) async fn until_sent(&mut self, peer: &str, text: &str) -> Commit {
+        let what = format!("{text:?} is sent");
+        self.until(&what, |model| match message(model, peer, text)?.state {
+            MessageState::Sent { commit } => Some(commit),
+            _ => None,
+        })
+        .await
+    }
+
     pub(crate) fn open_conversation(&mut self, peer: &str) {
         self.act(UserAction::OpenConversation(Name::new(peer)));
         self.harness.step();
     }
+}
+
+/// The texts of an inbox as the servers have it, newest first.
+pub(crate) async fn inbox_texts(cluster: &Cluster, owner: &Session) -> Vec<String> {
+    let page = cluster
+        .client()
+        .inbox(owner, &InboxQuery::default())
+        .await
+        .expect("the servers answer");
+    page.messages
+        .into_iter()
+        .map(|message| message.body)
+        .collect()
 }
 
 /// The conversation with somebody, empty if there is none.

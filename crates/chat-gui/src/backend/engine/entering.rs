@@ -10,7 +10,7 @@ use crate::backend::event::{BackendEvent, SignedOut, StoredAccount};
 use crate::backend::session::{Means, SignedIn, device_trouble};
 use crate::backend::translate;
 use crate::local_store::AccountKey;
-use crate::local_store::token_file::{KeptSession, TokenFile};
+use crate::local_store::token_file::KeptSession;
 use crate::model::failure::Failure;
 use crate::model::names::{Name, Password, RequestId};
 
@@ -86,7 +86,7 @@ impl Engine {
     async fn enter_created(&mut self, session: Session) {
         if let Some(account) = self.account_of(&session).await {
             let erased = self.store.lock().await.erase(&account).await;
-            self.tell_trouble(erased).await;
+            self.outlet.tell_trouble(erased).await;
         }
         self.enter_anew(session).await;
     }
@@ -111,10 +111,10 @@ impl Engine {
         self.keep_session(&account, &session).await;
         let name = Some(&account.name);
         let kept = self.store.lock().await.save_remembered(name).await;
-        self.tell_trouble(kept).await;
+        self.outlet.tell_trouble(kept).await;
         let addresses = self.addresses();
         let kept = self.store.lock().await.save_addresses(&addresses).await;
-        self.tell_trouble(kept).await;
+        self.outlet.tell_trouble(kept).await;
         self.enter(account, session).await;
     }
 
@@ -125,10 +125,7 @@ impl Engine {
             token: session.token().to_owned(),
             cluster_id: account.cluster_id.clone(),
         });
-        if let Err(error) = kept {
-            let why = device_trouble(&error);
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
-        }
+        self.outlet.tell_trouble(kept).await;
     }
 
     /// Somebody is signed in from here on.
@@ -180,9 +177,8 @@ impl Engine {
             people.abort();
         }
         signed_in.end().await;
-        if let Some(Err(error)) = self.token_file.as_ref().map(TokenFile::clear) {
-            let why = device_trouble(&error);
-            self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+        if let Some(file) = &self.token_file {
+            self.outlet.tell_trouble(file.clear()).await;
         }
         self.outlet.tell(BackendEvent::SignedOut(why)).await;
     }
@@ -218,9 +214,9 @@ impl Engine {
             }
         }
         let erased = self.store.lock().await.erase(&account).await;
-        self.tell_trouble(erased).await;
+        self.outlet.tell_trouble(erased).await;
         let kept = self.store.lock().await.save_remembered(None).await;
-        self.tell_trouble(kept).await;
+        self.outlet.tell_trouble(kept).await;
         self.last_account = None;
         self.leave(SignedOut::AccountDeleted).await;
     }
