@@ -221,11 +221,26 @@ fn a_page_puts_the_keyboard_where_one_begins() {
         let page = demo_page(name);
         let mut harness = open(&page, ThemeChoice::Light, SIZES[0]);
         harness.run();
-        let all = harness.root().children_recursive();
-        let mut focused = all.filter(egui_kittest::Node::is_focused);
-        let label = focused
-            .next()
-            .and_then(|node| node.accesskit_node().label());
-        assert_eq!(label.as_deref(), Some(first), "{name}");
+        assert_eq!(focused(&harness).as_deref(), Some(first), "{name}");
     }
+}
+
+#[test]
+fn choosing_to_create_an_account_puts_the_keyboard_into_its_first_field() {
+    let mut harness = open(&demo_page("sign-in"), ThemeChoice::Light, SIZES[0]);
+    harness.run();
+    for (link, first) in [("Create an account", "Name"), ("Sign in", "Password")] {
+        // The button that signs in has the same name as the link, and stands before it.
+        let links = harness.get_all_by_label(link);
+        links.last().expect("it is there").click();
+        harness.run();
+        assert_eq!(focused(&harness).as_deref(), Some(first), "after {link}");
+    }
+}
+
+/// The name of what the keyboard goes to.
+fn focused(harness: &Harness<'_, Page>) -> Option<String> {
+    let all = harness.root().children_recursive();
+    let mut focused = all.filter(egui_kittest::Node::is_focused);
+    focused.next()?.accesskit_node().label()
 }

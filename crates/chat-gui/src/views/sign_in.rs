@@ -13,7 +13,7 @@ use crate::theme::{palette, space};
 use crate::views::control::{
     Field, Tone, caption, heading, link_button, message_box, muted, primary_button,
 };
-use crate::views::state::{Focus, SignInForm, ViewState};
+use crate::views::state::{Focus, ViewState};
 use crate::views::welcome::welcome_ui;
 
 /// The page.
@@ -42,7 +42,7 @@ pub fn sign_in_ui(
         }
         submit_ui(ui, model, state, entered, actions);
         ui.add_space(space::TINY);
-        switch_ui(ui, &mut state.sign_in);
+        switch_ui(ui, state);
         servers_ui(ui, model, actions);
     });
 }
@@ -63,7 +63,8 @@ fn fields_ui(ui: &mut Ui, state: &mut ViewState) -> bool {
         secret: !form.shown,
     }
     .show(ui, &mut form.password);
-    if wants_focus && form.name.is_empty() {
+    // A new account wants another name than the remembered one.
+    if wants_focus && (form.creating || form.name.is_empty()) {
         name.request_focus();
     } else if wants_focus {
         password.request_focus();
@@ -120,17 +121,19 @@ fn submit_ui(
     });
 }
 
-fn switch_ui(ui: &mut Ui, form: &mut SignInForm) {
+fn switch_ui(ui: &mut Ui, state: &mut ViewState) {
     ui.horizontal(|ui| {
-        let (question, answer) = if form.creating {
+        let (question, answer) = if state.sign_in.creating {
             ("You have an account?", "Sign in")
         } else {
             ("New here?", "Create an account")
         };
         muted(ui, question);
         if link_button(ui, answer).clicked() {
+            let form = &mut state.sign_in;
             form.creating = !form.creating;
             form.repeated.clear();
+            state.send_focus(Focus::SignIn);
         }
     });
 }
