@@ -176,7 +176,7 @@ pub enum UserAction {
     ShowHit(usize),
     /// End the search.
     CloseSearch,
-    /// Search accounts whose names match a pattern.
+    /// Search accounts whose names begin with this, or match it if it is a pattern.
     SearchPeople(String),
     /// More of them.
     MorePeople,

@@ -135,9 +135,20 @@ const NAMES: &[&str] = &[
     "Nikolaus",
 ];
 
-/// Who matches a pattern, by letters and stars alone; enough for a demo.
+/// Who matches a pattern of letters, stars and both cases of a letter; enough for a demo.
 pub(super) fn people(pattern: &str) -> Vec<Name> {
-    let wanted = pattern.trim_matches('*').to_lowercase();
+    let mut in_class = 0;
+    let one_of_each = |letter: &char| {
+        in_class = match letter {
+            '[' => 1,
+            ']' => 0,
+            _ if in_class > 0 => in_class + 1,
+            _ => 0,
+        };
+        in_class < 3 && !"[]*".contains(*letter)
+    };
+    let wanted: String = pattern.chars().filter(one_of_each).collect();
+    let wanted = wanted.to_lowercase();
     let from_start = !pattern.starts_with('*');
     NAMES
         .iter()

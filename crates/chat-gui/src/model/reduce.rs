@@ -228,7 +228,7 @@ impl Model {
             Act::StepHit(step) => self.step_hit(step, commands),
             Act::ShowHit(place) => self.show_hit(place, commands),
             Act::CloseSearch => self.message_search = None,
-            Act::SearchPeople(pattern) => self.search_people(pattern, commands),
+            Act::SearchPeople(text) => self.search_people(&text, commands),
             Act::MorePeople => self.more_people(commands),
             Act::SetTheme(theme) => {
                 self.preferences.theme = theme;

@@ -1,7 +1,7 @@
 //! The two searches: accounts on the servers, by pattern, and messages in this window, by text.
 
 use crate::model::failure::Failure;
-use crate::model::names::{MessageId, Name};
+use crate::model::names::{MessageId, Name, PATTERN_BYTES_MAX};
 
 /// How many accounts are listed at most; more are asked for by a longer pattern.
 pub const PEOPLE_MAX: usize = 1_000;
@@ -21,6 +21,30 @@ pub struct PeopleSearch {
     pub next: Option<String>,
     /// Why there is no answer.
     pub failure: Option<Failure>,
+}
+
+/// What the servers are asked for when somebody types `text`: the pattern, if it is one, else the
+/// names that begin so, in upper or lower case as far as that fits into a pattern.
+pub fn pattern_of(text: &str) -> String {
+    let text = text.trim();
+    if text.contains(['*', '?', '[']) {
+        return text.to_owned();
+    }
+    let either_case: String = text.chars().map(either_case).collect();
+    [either_case + "*", format!("{text}*")]
+        .into_iter()
+        .find(|pattern| pattern.len() <= PATTERN_BYTES_MAX)
+        .unwrap_or_else(|| text.to_owned())
+}
+
+/// A class of both cases of a letter; the letter itself, if it has no other one.
+fn either_case(letter: char) -> String {
+    let (lower, upper) = (letter.to_lowercase(), letter.to_uppercase());
+    if lower.len() == 1 && upper.len() == 1 && !lower.clone().eq(upper.clone()) {
+        format!("[{lower}{upper}]")
+    } else {
+        letter.to_string()
+    }
 }
 
 /// A search in messages, while it is open.
@@ -54,4 +78,29 @@ pub struct Hit {
     pub peer: Name,
     /// Which message.
     pub id: MessageId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_pattern_asks_for_the_names_that_begin_so() {
+        let long = "x".repeat(PATTERN_BYTES_MAX);
+        let cases = [
+            ("bo", "[bB][oO]*"),
+            ("Bo ", "[bB][oO]*"),
+            ("jörg-2", "[jJ][öÖ][rR][gG]-2*"),
+            ("straße", "[sS][tT][rR][aA]ß[eE]*"),
+            ("b*", "b*"),
+            ("?ob", "?ob"),
+            ("[a-c]x", "[a-c]x"),
+            ("seventeen-letters", "seventeen-letters*"),
+            (&long[..63], &format!("{}*", &long[..63])),
+            (&long, &long),
+        ];
+        for (text, pattern) in cases {
+            assert_eq!(pattern_of(text), pattern, "{text}");
+        }
+    }
 }

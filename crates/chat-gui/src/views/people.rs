@@ -1,4 +1,4 @@
-//! The search of accounts: by pattern, while one types.
+//! The search of accounts: by the beginning of a name or a pattern, while one types.
 //!
 //! Deliberately absent: asking the servers; each keystroke is an intention, and the model spares
 //! them the ones that are overtaken.
@@ -23,7 +23,7 @@ const ROW_HEIGHT: f32 = 52.0;
 /// Patterns to try, and what they find.
 const EXAMPLES: [(&str, &str); 4] = [
     ("*", "everybody"),
-    ("al*", "names that begin with al"),
+    ("al", "names that begin with al, or Al"),
     ("?ob", "any letter, then ob"),
     ("[a-c]*", "names from a to c"),
 ];
@@ -54,7 +54,7 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     } else if model.people.names.is_empty() && model.people.busy {
         muted(ui, "Searching…");
     } else if model.people.names.is_empty() {
-        let text = "Nobody's name matches. Use * for any letters, ? for one, and [a-c] for one of several; a and A are not the same.";
+        let text = "Nobody's name begins so. In a pattern * stands for any letters, ? for one, and [a-c] for one of several; there a and A are not the same.";
         empty_state(ui, Icon::People, "Nobody found", text, None);
     } else {
         found_ui(ui, model, actions);

@@ -6,7 +6,9 @@ use crate::intention::Step;
 use crate::model::conversation::Conversation;
 use crate::model::failure::Failure;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
-use crate::model::search::{HITS_MAX, Hit, MessageSearch, PEOPLE_MAX, PeopleSearch, SearchScope};
+use crate::model::search::{
+    HITS_MAX, Hit, MessageSearch, PEOPLE_MAX, PeopleSearch, SearchScope, pattern_of,
+};
 use crate::model::{Model, ScrollTarget};
 
 impl Model {
@@ -75,14 +77,15 @@ impl Model {
         self.scroll_to(ScrollTarget::Message(hit.id));
     }
 
-    pub(super) fn search_people(&mut self, pattern: String, commands: &mut Vec<Command>) {
+    pub(super) fn search_people(&mut self, text: &str, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             return;
         }
-        if pattern.trim().is_empty() {
+        if text.trim().is_empty() {
             self.people = PeopleSearch::default();
             return;
         }
+        let pattern = pattern_of(text);
         if pattern.len() > PATTERN_BYTES_MAX {
             self.people = PeopleSearch {
                 failure: Some(Failure::Incomplete("This pattern is too long.")),
