@@ -1,7 +1,9 @@
 //! What views ask of the model: lists and sentences that are derived from it and stored nowhere.
 
 use crate::model::Model;
-use crate::model::cluster::{Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole};
+use crate::model::cluster::{
+    Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole, NodeStatus,
+};
 use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
 use crate::model::message::{Message, MessageState};
@@ -141,9 +143,10 @@ impl Cluster {
                 sentence: format!("No leader: {up} of {all} nodes answer. Sending waits."),
             };
         };
+        let following = self.nodes.iter().filter(|node| node.is_in(term)).count();
         let voters = self.voters().unwrap_or(all).max(1);
         let majority = voters / 2 + 1;
-        let spare = up.saturating_sub(majority);
+        let spare = following.saturating_sub(majority);
         let may_fail = match spare {
             0 => "no further node may fail".to_owned(),
             1 => "one may fail".to_owned(),
@@ -153,7 +156,7 @@ impl Cluster {
             .nodes
             .iter()
             .any(|node| matches!(node.health, NodeHealth::Ailing(_)));
-        let level = if up == all && !ailing {
+        let level = if following == all && !ailing {
             HealthLevel::Healthy
         } else {
             HealthLevel::Degraded
@@ -163,10 +166,15 @@ impl Cluster {
         } else {
             ""
         };
+        let apart = match up.saturating_sub(following) {
+            0 => "",
+            1 => " and one of them does not follow",
+            _ => " and some of them do not follow",
+        };
         Health {
             level,
             sentence: format!(
-                "{up} of {all} nodes answer, {leader} leads in term {term}; {may_fail}.{storage}"
+                "{up} of {all} nodes answer, {leader} leads in term {term}{apart}; {may_fail}.{storage}"
             ),
         }
     }
@@ -183,5 +191,14 @@ impl NodeCard {
     /// Whether it answers.
     pub fn is_up(&self) -> bool {
         matches!(self.health, NodeHealth::Up | NodeHealth::Ailing(_))
+    }
+
+    /// Whether it answers, and leads or follows in `term`: one that is cut off does not, and one
+    /// that was wiped does not yet.
+    fn is_in(&self, term: Term) -> bool {
+        let is_in = |report: &NodeStatus| {
+            report.term == term && matches!(report.role, NodeRole::Leader | NodeRole::Follower)
+        };
+        self.is_up() && self.report.as_ref().is_some_and(is_in)
     }
 }

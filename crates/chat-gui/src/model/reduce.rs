@@ -98,6 +98,8 @@ struct Observation {
     log_end: Option<LogIndex>,
     /// The last term whose candidate was told.
     told_candidate: Term,
+    /// Which node was hurt last from this window, and when the supervisor said that it was done.
+    hurt: Option<(NodeId, Moment)>,
 }
 
 impl Model {

@@ -35,6 +35,9 @@ impl Model {
     }
 
     pub(super) fn deed_done(&mut self, deed: ChaosDeed, answer: String) {
+        if let ChaosDeed::Kill(node) | ChaosDeed::Pause(node) | ChaosDeed::Cut(node) = deed {
+            self.memory.observation.hurt = Some((node, self.now.moment));
+        }
         if let Some(chaos) = &mut self.cluster.chaos {
             chaos.busy = chaos.busy.filter(|busy| *busy != deed);
             chaos.answer = Some(answer);

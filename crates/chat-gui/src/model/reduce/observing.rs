@@ -12,6 +12,9 @@ use crate::model::names::{NodeId, Term};
 use crate::model::term_tape::{TAPE_LENGTH, TAPE_MARKS_MAX, TermBand, Tick, TickKind};
 use crate::model::time::Moment;
 
+/// Longer than it takes until a leader that was hurt is found lost.
+const HURT_MAX: Duration = Duration::from_secs(5);
+
 impl Model {
     /// All nodes were asked.
     pub(super) fn observe(&mut self, reports: Vec<NodeReport>, since_previous: Option<Duration>) {
@@ -121,7 +124,7 @@ impl Model {
             self.cluster.failovers.push_front(Failover {
                 old_leader: Some(old),
                 old_term,
-                lost_at: previously,
+                lost_at: self.hurt_at(old).unwrap_or(previously).min(previously),
                 candidate_at: None,
                 elected_at: None,
                 new_leader: None,
@@ -130,6 +133,7 @@ impl Model {
             });
             self.cluster.failovers.truncate(FAILOVERS_MAX);
             self.memory.observation.log_end = None;
+            self.memory.observation.hurt = None;
         }
         self.notice_candidates();
         if let Some((node, term)) = leader
@@ -145,6 +149,13 @@ impl Model {
         if self.account.is_none() && leader.is_some() {
             self.failover_is_over(None);
         }
+    }
+
+    /// When this window hurt `leader`, if that may be why it is lost now: one that is cut off goes on
+    /// saying that it leads for a while.
+    fn hurt_at(&self, leader: NodeId) -> Option<Moment> {
+        let (node, at) = self.memory.observation.hurt?;
+        (node == leader && self.now.moment.since(at) <= HURT_MAX).then_some(at)
     }
 
     fn follow_new_leader(&mut self, leader: (NodeId, Term)) {

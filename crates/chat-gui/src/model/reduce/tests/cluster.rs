@@ -299,6 +299,27 @@ fn one_thing_at_a_time_is_done_to_a_local_cluster() {
 }
 
 #[test]
+fn a_leader_that_this_window_cut_off_is_lost_since_then() {
+    let mut window = Window::of_alice();
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.tell(BackendEvent::Processes(Some(BTreeMap::new())));
+    let deed = ChaosDeed::Cut(NodeId(1));
+    window.act(UserAction::Chaos(deed));
+    let answer = "node 1 is cut off".to_owned();
+    window.tell(BackendEvent::ChaosDone { deed, answer });
+    window.wait(500);
+    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.wait(300);
+    window.tell(status(&["1C5@100", "2L6@101", "3F6@101"]));
+    let failover = window.model.cluster.failovers[0];
+    assert_eq!(failover.duration(), Some(Duration::from_millis(800)));
+    let health = window.model.cluster.health();
+    assert_eq!(health.level, HealthLevel::Degraded);
+    let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow; no further node may fail.";
+    assert_eq!(health.sentence, sentence);
+}
+
+#[test]
 fn the_ledger_counts_answers_and_lines() {
     let mut window = Window::of_alice();
     window.tell(page(
