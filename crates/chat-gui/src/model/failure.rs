@@ -67,7 +67,8 @@ impl Failure {
             } => format!("The servers are version {theirs}, which this app does not understand."),
             Self::Interrupted => "The connection to a server broke.".to_owned(),
             Self::NoMajority => {
-                "The servers have no leader: too few of them are running.".to_owned()
+                "The servers have no leader: they are electing one, or too few of them run."
+                    .to_owned()
             }
             Self::OutcomeUnknown => "The servers did not answer in time.".to_owned(),
             Self::SessionEnded => "You have been signed out.".to_owned(),
@@ -99,7 +100,9 @@ impl Failure {
                 "Check the addresses, or install the app that belongs to these servers."
             }
             Self::Interrupted => "Another server is asked.",
-            Self::NoMajority => "Start more of the servers; this goes on by itself then.",
+            Self::NoMajority => {
+                "This goes on by itself; if it does not, start more of the servers."
+            }
             Self::OutcomeUnknown => "Try again: nothing can happen twice.",
             Self::SessionEnded => "Sign in again. What you wrote is kept on this device.",
             Self::RecipientMissing => "Check the name. The text is kept until you discard it.",

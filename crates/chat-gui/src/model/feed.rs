@@ -1,8 +1,10 @@
 //! What happened to the cluster, in plain words.
 
+use std::time::Duration;
+
 use crate::model::cluster::ChaosDeed;
 use crate::model::names::{NodeId, Term};
-use crate::model::time::Now;
+use crate::model::time::{Now, duration_words};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +58,8 @@ impl FeedEvent {
             }
             Self::Elected(node, term) => format!("Node {} leads, in term {term}.", node.0),
             Self::SendingAgain(milliseconds) => {
-                format!("Messages can be sent again, after {milliseconds} ms.")
+                let outage = duration_words(Duration::from_millis(*milliseconds));
+                format!("Messages can be sent again, after {outage}.")
             }
             Self::Deed(deed) => format!("You: {}.", deed.sentence()),
         }
