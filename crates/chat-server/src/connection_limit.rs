@@ -18,19 +18,37 @@ use tonic::transport::server::Connected;
 #[derive(Debug)]
 pub(crate) struct Counted<S> {
     stream: S,
+    writing: Writing,
     _place: OwnedSemaphorePermit,
+}
+
+/// How answers are put into calls of the operating system: `h2` decides by whether a connection can
+/// write several pieces of memory at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// Pieces at once. A message of 256 bytes or more is not copied, and what ends its answer is a
+    /// call of its own.
+    Gathered,
+    /// One piece at a time. A message of less than 1,024 bytes is copied, and its whole answer is one
+    /// call; a longer one needs one call more.
+    Copied,
 }
 
 /// At most `connections_max` of these at a time.
 pub(crate) fn limited<S>(
     incoming: impl Stream<Item = io::Result<S>>,
     connections_max: usize,
+    writing: Writing,
 ) -> impl Stream<Item = io::Result<Counted<S>>> {
     let places = Arc::new(Semaphore::new(connections_max));
     incoming.filter_map(move |accepted| {
         let place = Arc::clone(&places).try_acquire_owned();
         let counted = match (accepted, place) {
-            (Ok(stream), Ok(_place)) => Some(Ok(Counted { stream, _place })),
+            (Ok(stream), Ok(_place)) => Some(Ok(Counted {
+                stream,
+                writing,
+                _place,
+            })),
             (Ok(_one_too_many), Err(_full)) => {
                 tracing::debug!(connections_max, "a connection is refused");
                 None
@@ -77,7 +95,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.writing == Writing::Gathered && self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -94,15 +112,16 @@ mod tests {
     use std::pin::pin;
 
     use futures::{FutureExt, StreamExt};
-    use tokio::io::duplex;
+    use tokio::io::{AsyncWrite as _, duplex};
+    use tokio::net::{TcpListener, TcpStream};
 
-    use super::limited;
+    use super::{Writing, limited};
 
     #[tokio::test]
     async fn a_place_is_free_again_when_its_connection_is_gone() {
         let (arrive, arriving) = tokio::sync::mpsc::unbounded_channel();
         let arriving = tokio_stream::wrappers::UnboundedReceiverStream::new(arriving);
-        let mut accepted = pin!(limited(arriving, 1));
+        let mut accepted = pin!(limited(arriving, 1, Writing::Gathered));
         let connect = || {
             let (near, far) = duplex(16);
             arrive.send(Ok(far)).unwrap();
@@ -115,5 +134,19 @@ mod tests {
         drop(held);
         let _two = connect();
         assert!(accepted.next().await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_connection_says_how_it_wants_to_be_written_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for (writing, gathered) in [(Writing::Gathered, true), (Writing::Copied, false)] {
+            let _near = TcpStream::connect(address).await.unwrap();
+            let (far, _) = listener.accept().await.unwrap();
+            let arriving = futures::stream::iter([Ok(far)]);
+            let counted = pin!(limited(arriving, 1, writing)).next().await;
+            let counted = counted.unwrap().unwrap();
+            assert_eq!(counted.is_write_vectored(), gathered, "{writing:?}");
+        }
     }
 }

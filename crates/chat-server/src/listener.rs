@@ -9,7 +9,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::connection_limit::limited;
+use crate::connection_limit::{Writing, limited};
 
 /// A connection that says nothing is asked whether it is there after this long…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
+    writing: Writing,
 }
 
 /// Why an address cannot be listened on.
@@ -41,10 +42,10 @@ pub(crate) enum ListenError {
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
+    pub(crate) async fn bind(address: &str, writing: Writing) -> Result<Self, ListenError> {
         let address = address.to_owned();
         match TcpListener::bind(&address).await {
-            Ok(socket) => Ok(Self { socket }),
+            Ok(socket) => Ok(Self { socket, writing }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 Err(ListenError::Taken { address })
             }
@@ -59,7 +60,7 @@ impl Listener {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), tonic::transport::Error> {
         let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
-        let incoming = limited(incoming, CONNECTIONS_MAX);
+        let incoming = limited(incoming, CONNECTIONS_MAX, self.writing);
         let stopped = async move {
             // Whoever could say so is gone: that means stop too.
             drop(stop.wait_for(|stop| *stop).await);
@@ -78,15 +79,20 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
-    use super::Listener;
+    use super::{Listener, Writing};
 
     #[tokio::test]
     async fn a_taken_address_is_one_sentence() {
-        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0", Writing::Copied)
+            .await
+            .unwrap();
         let address = listener.socket.local_addr().unwrap().to_string();
-        let error = Listener::bind(&address).await.unwrap_err().to_string();
+        let error = Listener::bind(&address, Writing::Copied)
+            .await
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, format!("{address} is taken by another process"));
-        let error = Listener::bind("127.0.0.1:no")
+        let error = Listener::bind("127.0.0.1:no", Writing::Copied)
             .await
             .unwrap_err()
             .to_string();

@@ -14,6 +14,7 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use crate::chat_service::ChatService;
 use crate::cluster_service::{self, ClusterService};
 use crate::config::Config;
+use crate::connection_limit::Writing;
 use crate::execute::Executor;
 use crate::health::{self, Presence};
 use crate::identity::{Identity, IdentityError};
@@ -139,8 +140,10 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let own = config
         .node(id)
         .expect("the configuration was checked for this node");
-    let client_listener = Listener::bind(config.client_listener(own)).await?;
-    let peer_listener = Listener::bind(config.peer_listener(own)).await?;
+    // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers fetch
+    // while little is sent is between.
+    let client_listener = Listener::bind(config.client_listener(own), Writing::Gathered).await?;
+    let peer_listener = Listener::bind(config.peer_listener(own), Writing::Copied).await?;
     let directory = config.data_directory(id);
     let identity = Identity {
         cluster: config.cluster.name.clone(),
