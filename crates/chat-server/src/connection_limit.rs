@@ -2,7 +2,8 @@
 //! client asks another node.
 //!
 //! Without a limit a flood of connections takes every file that the process may open, and then
-//! neither the other nodes nor the disk find one.
+//! neither the other nodes nor the disk find one. A connection also says how it wants to be written
+//! to, since this is the one place that stands around all of them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

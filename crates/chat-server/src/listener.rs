@@ -29,7 +29,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
-    writing: Writing,
 }
 
 /// Why an address cannot be listened on.
@@ -42,10 +41,10 @@ pub(crate) enum ListenError {
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: &str, writing: Writing) -> Result<Self, ListenError> {
+    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
         let address = address.to_owned();
         match TcpListener::bind(&address).await {
-            Ok(socket) => Ok(Self { socket, writing }),
+            Ok(socket) => Ok(Self { socket }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 Err(ListenError::Taken { address })
             }
@@ -57,10 +56,11 @@ impl Listener {
     pub(crate) async fn serve(
         self,
         routes: Routes,
+        writing: Writing,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), tonic::transport::Error> {
         let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
-        let incoming = limited(incoming, CONNECTIONS_MAX, self.writing);
+        let incoming = limited(incoming, CONNECTIONS_MAX, writing);
         let stopped = async move {
             // Whoever could say so is gone: that means stop too.
             drop(stop.wait_for(|stop| *stop).await);
@@ -79,20 +79,15 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listener, Writing};
+    use super::Listener;
 
     #[tokio::test]
     async fn a_taken_address_is_one_sentence() {
-        let listener = Listener::bind("127.0.0.1:0", Writing::Copied)
-            .await
-            .unwrap();
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.socket.local_addr().unwrap().to_string();
-        let error = Listener::bind(&address, Writing::Copied)
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = Listener::bind(&address).await.unwrap_err().to_string();
         assert_eq!(error, format!("{address} is taken by another process"));
-        let error = Listener::bind("127.0.0.1:no", Writing::Copied)
+        let error = Listener::bind("127.0.0.1:no")
             .await
             .unwrap_err()
             .to_string();

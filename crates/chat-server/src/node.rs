@@ -140,10 +140,8 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let own = config
         .node(id)
         .expect("the configuration was checked for this node");
-    // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers fetch
-    // while little is sent is between.
-    let client_listener = Listener::bind(config.client_listener(own), Writing::Gathered).await?;
-    let peer_listener = Listener::bind(config.peer_listener(own), Writing::Copied).await?;
+    let client_listener = Listener::bind(config.client_listener(own)).await?;
+    let peer_listener = Listener::bind(config.peer_listener(own)).await?;
     let directory = config.data_directory(id);
     let identity = Identity {
         cluster: config.cluster.name.clone(),
@@ -178,8 +176,14 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         presence,
         stop_clients,
         stop_peers,
-        clients: serve(client_listener, client_routes, clients_stopped),
-        peers: serve(peer_listener, peer_routes, peers_stopped),
+        // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers
+        // fetch while little is sent is between.
+        clients: tokio::spawn(client_listener.serve(
+            client_routes,
+            Writing::Gathered,
+            clients_stopped,
+        )),
+        peers: tokio::spawn(peer_listener.serve(peer_routes, Writing::Copied, peers_stopped)),
         replica,
     })
 }
@@ -245,10 +249,6 @@ fn reflection() -> ServerReflectionServer<impl ServerReflection> {
         .build_v1()
         .expect("our descriptors are valid: a test compares them with the protos")
         .max_decoding_message_size(REFLECTION_BYTES_MAX)
-}
-
-fn serve(listener: Listener, routes: Routes, stop: watch::Receiver<bool>) -> Serving {
-    tokio::spawn(listener.serve(routes, stop))
 }
 
 /// Nobody told it to end: a node that cannot be reached must not go on leading.

@@ -137,17 +137,15 @@ const NAMES: &[&str] = &[
 
 /// Who matches a pattern of letters, stars and both cases of a letter; enough for a demo.
 pub(super) fn people(pattern: &str) -> Vec<Name> {
-    let mut in_class = 0;
-    let one_of_each = |letter: &char| {
-        in_class = match letter {
-            '[' => 1,
-            ']' => 0,
-            _ if in_class > 0 => in_class + 1,
-            _ => 0,
-        };
-        in_class < 3 && !"[]*".contains(*letter)
-    };
-    let wanted: String = pattern.chars().filter(one_of_each).collect();
+    // Every other piece is a class, whose first letter stands for both.
+    let pieces = pattern.split(['[', ']']).enumerate();
+    let wanted: String = pieces
+        .flat_map(|(place, piece)| {
+            let letters = if place % 2 == 1 { 1 } else { piece.len() };
+            piece.chars().take(letters)
+        })
+        .filter(|letter| *letter != '*')
+        .collect();
     let wanted = wanted.to_lowercase();
     let from_start = !pattern.starts_with('*');
     NAMES

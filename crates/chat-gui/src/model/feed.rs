@@ -34,8 +34,8 @@ pub enum FeedEvent {
     Candidate(NodeId, Term),
     /// A node leads.
     Elected(NodeId, Term),
-    /// Messages can be sent again, after so many milliseconds.
-    SendingAgain(u64),
+    /// Messages can be sent again, after so long.
+    SendingAgain(Duration),
     /// Somebody did something to the cluster from this window.
     Deed(ChaosDeed),
 }
@@ -57,8 +57,8 @@ impl FeedEvent {
                 format!("Node {} stands for election in term {term}.", node.0)
             }
             Self::Elected(node, term) => format!("Node {} leads, in term {term}.", node.0),
-            Self::SendingAgain(milliseconds) => {
-                let outage = duration_words(Duration::from_millis(*milliseconds));
+            Self::SendingAgain(outage) => {
+                let outage = duration_words(*outage);
                 format!("Messages can be sent again, after {outage}.")
             }
             Self::Deed(deed) => format!("You: {}.", deed.sentence()),

@@ -140,8 +140,7 @@ impl Model {
             waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
             at: now,
         };
-        let milliseconds = u64::try_from(recovery.lasted.as_millis()).unwrap_or(u64::MAX);
-        self.tell_feed(FeedEvent::SendingAgain(milliseconds), None);
+        self.tell_feed(FeedEvent::SendingAgain(recovery.lasted), None);
         self.recovery = Some(recovery);
     }
 
