@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -22,9 +22,19 @@ impl DirectoryLock {
             .truncate(false)
             .open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file is not enough: a process that this one is just starting holds a copy of it
+    /// until it runs its own program, and with the copy the lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "a directory's lock is released only with its file");
         }
     }
 }
@@ -93,4 +103,20 @@ fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_although_a_starting_process_holds_a_copy_of_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = DirectoryLock::take(&path).unwrap().unwrap();
+        let _copy = lock.file.try_clone().unwrap();
+        assert!(DirectoryLock::take(&path).unwrap().is_none());
+        drop(lock);
+        assert!(DirectoryLock::take(&path).unwrap().is_some());
+    }
 }
