@@ -8,6 +8,7 @@ mod convert;
 mod handle;
 mod links;
 mod log_task;
+mod peer_address;
 mod redial;
 mod service;
 mod state_machine;
@@ -51,7 +52,8 @@ pub struct Options {
 pub struct NodeAddress {
     /// The node.
     pub id: u64,
-    /// Host and port of the listener on which its [`Handle::service`] is mounted.
+    /// Of the listener on which its [`Handle::service`] is mounted: `host:port`, or `unix:/path`
+    /// for a socket in the file system, with an absolute path of at most 107 bytes.
     pub address: String,
 }
 

@@ -10,7 +10,8 @@ use chat_replication::{
     StartError, StateMachine, Stopped, Timing, Verbatim, start,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -115,6 +116,34 @@ async fn proposals_and_reads_work_on_every_node() {
         }
     }
     cluster.shut_down().await;
+}
+
+/// Beside a host and a port an address may be a socket in a folder that nobody else can enter.
+#[tokio::test]
+async fn replicas_reach_each_other_over_sockets() {
+    let directory = TempDir::new().expect("a directory");
+    let socket = |id: u64| directory.path().join(format!("{id}.sock"));
+    let address = |id| NodeAddress {
+        id,
+        address: format!("unix:{}", socket(id).display()),
+    };
+    let nodes: Vec<NodeAddress> = (1..=3).map(address).collect();
+    let mut replicas = Vec::new();
+    for id in 1..=3 {
+        let listener = UnixListener::bind(socket(id)).expect("a short path");
+        let options = options(directory.path(), id, &nodes);
+        let replica = start(options, Recorder::default(), Verbatim).await.unwrap();
+        let server = Server::builder().add_service(replica.service());
+        tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
+        replicas.push(replica);
+    }
+    for (number, replica) in replicas.iter().enumerate() {
+        let answer = replica.propose(Bytes::from("over a socket"), soon()).await;
+        assert_eq!(answer.unwrap(), Bytes::from((number + 1).to_string()));
+    }
+    for replica in &replicas {
+        replica.shutdown().await;
+    }
 }
 
 /// R17: a leader that is shut down hands over first, and the others go on at once.

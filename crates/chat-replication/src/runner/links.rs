@@ -15,6 +15,7 @@ use tonic::{Response, Status};
 use crate::event::Event;
 use crate::peer_message::{PeerBody, PeerMessage};
 use crate::runner::convert::Wire;
+use crate::runner::peer_address::PeerAddress;
 use crate::runner::redial;
 use crate::runner::turns::Incoming;
 use crate::runner::{Options, StartError};
@@ -44,7 +45,7 @@ pub(super) struct Links {
 #[derive(Debug)]
 struct Peer {
     node: NodeId,
-    address: String,
+    address: PeerAddress,
     protocol: Line,
     /// A connection of their own: a fetch must never queue behind the proposals that wait for it.
     forwarded: Line,
@@ -80,13 +81,12 @@ impl Links {
             .iter()
             .filter(|node| node.id != options.node_id);
         let peers = others.map(|node| {
-            let wrong = || StartError::Address {
+            let address = PeerAddress::parse(&node.address).ok_or_else(|| StartError::Address {
                 id: node.id,
                 address: node.address.clone(),
-            };
-            let endpoint = Endpoint::from_shared(format!("http://{}", node.address));
-            let endpoint = endpoint.map_err(|_malformed| wrong())?;
-            let endpoint = endpoint
+            })?;
+            let endpoint = address
+                .endpoint()
                 .connect_timeout(CONNECT_TIMEOUT)
                 .tcp_nodelay(true)
                 .http2_keep_alive_interval(KEEP_ALIVE)
@@ -94,7 +94,7 @@ impl Links {
                 .keep_alive_while_idle(true);
             let peer = Peer {
                 node: NodeId(node.id),
-                address: node.address.clone(),
+                address,
                 protocol: Line::new(&endpoint, PROTOCOL_CALLS_MAX),
                 forwarded: Line::new(&endpoint, FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),

@@ -4,8 +4,10 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::runner::peer_address::PeerAddress;
 
 /// A live peer on a healthy network answers far sooner; a slow one is not called dead.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -16,7 +18,7 @@ const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Whether `address` refuses a new connection right now. `false` when it accepts, and also when
 /// there is no telling: silence is not refusal.
-pub(super) async fn is_refused(address: &str) -> bool {
+pub(super) async fn is_refused(address: &PeerAddress) -> bool {
     let greeted = tokio::time::timeout(PATIENCE, greet(address)).await;
     matches!(greeted, Ok(Greeted::Refused))
 }
@@ -27,8 +29,12 @@ enum Greeted {
     Unknown,
 }
 
-async fn greet(address: &str) -> Greeted {
-    match exchange_greetings(address).await {
+async fn greet(address: &PeerAddress) -> Greeted {
+    let greeted = match address {
+        PeerAddress::Tcp(address) => exchange_greetings(TcpStream::connect(address)).await,
+        PeerAddress::Unix(path) => exchange_greetings(UnixStream::connect(path)).await,
+    };
+    match greeted {
         Ok(1..) => Greeted::Answered,
         // A link in between accepts for a process that is gone, and closes at once.
         Ok(0) => Greeted::Refused,
@@ -36,28 +42,41 @@ async fn greet(address: &str) -> Greeted {
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 Greeted::Refused
             }
+            // Whoever listened there has ended and taken the socket away. A process that was killed
+            // leaves it, and then the connection is refused as above.
+            ErrorKind::NotFound if matches!(address, PeerAddress::Unix(_)) => Greeted::Refused,
             // No route, no name: that tells about the network, not about the peer.
             _ => Greeted::Unknown,
         },
     }
 }
 
-async fn exchange_greetings(address: &str) -> io::Result<usize> {
-    let mut connection = TcpStream::connect(address).await?;
+async fn exchange_greetings<S: AsyncRead + AsyncWrite + Unpin>(
+    connecting: impl Future<Output = io::Result<S>>,
+) -> io::Result<usize> {
+    let mut connection = connecting.await?;
     connection.write_all(GREETING).await?;
     connection.read(&mut [0]).await
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::path::Path;
+
+    use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
 
-    async fn listener() -> (TcpListener, String) {
+    async fn listener() -> (TcpListener, PeerAddress) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        (listener, address)
+        (listener, PeerAddress::Tcp(address))
+    }
+
+    fn socket(folder: &Path) -> (UnixListener, PeerAddress) {
+        let path = folder.join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        (listener, PeerAddress::Unix(path))
     }
 
     #[tokio::test]
@@ -78,6 +97,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_is_not_refusal() {
         let (_listener, address) = listener().await;
+        assert!(!is_refused(&address).await);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, address) = socket(folder.path());
+        // As after SIGKILL: the file stays.
+        drop(listener);
+        assert!(folder.path().join("socket").exists());
+        assert!(is_refused(&address).await);
+        std::fs::remove_file(folder.path().join("socket")).unwrap();
+        assert!(is_refused(&address).await, "nor does one that is gone");
+    }
+
+    #[tokio::test]
+    async fn a_link_on_a_socket_that_closes_at_once_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, address) = socket(folder.path());
+        let closing = tokio::spawn(async move { drop(listener.accept().await) });
+        assert!(is_refused(&address).await);
+        closing.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_of_a_socket_is_not_refusal() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_listener, address) = socket(folder.path());
         assert!(!is_refused(&address).await);
     }
 }
