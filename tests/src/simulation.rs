@@ -187,10 +187,12 @@ impl World {
                 id,
                 after,
                 last,
+                entries_max,
                 bytes_max,
                 ..
             } => {
-                let entries = self.disks[node].read(after, last, bytes_max);
+                let mut entries = self.disks[node].read(after, last, bytes_max);
+                entries.truncate(entries_max);
                 self.handle(node, chat_replication::Event::EntriesRead(id, entries))
             }
             Happening::ApplyEnds { node, .. } => self.end_apply(node),

@@ -50,6 +50,8 @@ pub enum Effect {
         after: LogIndex,
         /// The last that is wanted.
         last: LogIndex,
+        /// How many are wanted at most.
+        entries_max: usize,
         /// How much payload to stop after, in bytes; at least one entry is wanted.
         bytes_max: usize,
     },

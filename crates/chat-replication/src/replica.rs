@@ -10,7 +10,8 @@ mod tail;
 use std::collections::BTreeMap;
 
 use chat_consensus::{
-    Config, Fault, Input, LogIndex, Node, NodeId, Outgoing, Report, RequestId, Stored, Time,
+    Config, Envelope, Fault, Input, LogIndex, Node, NodeId, Outgoing, Report, RequestId, Stored,
+    Time,
 };
 
 use crate::event::{Effect, EntriesReadId, Event, ReadTicket, ReplicaStatus};
@@ -69,8 +70,11 @@ pub struct Replica {
     proposals: Proposals,
     reads: Reads,
     applying: Applying,
-    /// What each read of the log is for.
+    /// What each read of the log is for: one for each follower at most, and one to apply.
     log_reads: BTreeMap<EntriesReadId, LogRead>,
+    /// The answer to each follower's newest fetch that waits for the read before it. A newer one
+    /// takes its place: the follower has given up the older.
+    waiting_log_reads: BTreeMap<NodeId, Envelope>,
     log_reads_made: u64,
     elections_won: u64,
     now: Time,
@@ -81,7 +85,7 @@ pub struct Replica {
 #[derive(Debug)]
 enum LogRead {
     /// To be put into this answer to a follower.
-    Serve(PeerMessage),
+    Serve(Envelope),
     /// To be applied.
     Apply,
 }
@@ -100,6 +104,7 @@ impl Replica {
             reads: Reads::default(),
             applying: Applying::new(applied),
             log_reads: BTreeMap::new(),
+            waiting_log_reads: BTreeMap::new(),
             log_reads_made: 0,
             elections_won: 0,
             now: start.now,
@@ -199,7 +204,7 @@ impl Replica {
         let header = message.header;
         match message.body {
             PeerBody::Consensus(message) => {
-                let envelope = chat_consensus::Envelope { header, message };
+                let envelope = Envelope { header, message };
                 self.step(Input::Received(envelope))
             }
             PeerBody::ProposeReply(outcome) => {
@@ -246,6 +251,19 @@ impl Replica {
         }
     }
 
+    /// Reads of the log share the disk with what must be written: at most one for each follower is
+    /// under way.
+    fn read_log_for_follower(&mut self, answer: Envelope, after: LogIndex, last: LogIndex) {
+        let follower = answer.header.to;
+        let for_it =
+            |read: &LogRead| matches!(read, LogRead::Serve(other) if other.header.to == follower);
+        if self.log_reads.values().any(for_it) {
+            self.waiting_log_reads.insert(follower, answer);
+        } else {
+            self.read_log(LogRead::Serve(answer), after, last);
+        }
+    }
+
     fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex) {
         self.log_reads_made += 1;
         let id = EntriesReadId(self.log_reads_made);
@@ -254,13 +272,20 @@ impl Replica {
             id,
             after,
             last,
+            entries_max: self.limits.batch_entries_max,
             bytes_max: self.limits.batch_bytes_max,
         });
     }
 
     fn handle_entries_read(&mut self, id: EntriesReadId, entries: Vec<chat_consensus::Entry>) {
         match self.log_reads.remove(&id) {
-            Some(LogRead::Serve(message)) => self.serve_read_entries(message, entries),
+            Some(LogRead::Serve(answer)) => {
+                let follower = answer.header.to;
+                self.serve_read_entries(answer, entries);
+                if let Some(newer) = self.waiting_log_reads.remove(&follower) {
+                    self.serve(newer);
+                }
+            }
             Some(LogRead::Apply) => self.apply_read_entries(entries),
             None => {}
         }

@@ -162,7 +162,7 @@ pub async fn start(
     let replica = Replica::new(config, stored, LogIndex(applied.index), started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let links = links::Links::new(&options, &sender)?;
-    let log = log_task::LogTask::start(log, sender.clone());
+    let log = log_task::LogTask::start(log, options.nodes.len(), sender.clone());
     let applier = apply_task::ApplyTask::start(machine, sender.clone());
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use chat_store::{
-    AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, Position, Term, Writes,
+    AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, Position, ReadLimits, Term,
+    Writes,
 };
 use prost::Message as _;
 
@@ -55,7 +56,7 @@ fn append(directory: &Path, batch: u64) {
 
     let start = Instant::now();
     let read =
-        block_on(log.read(LogIndex(0), LogIndex(rows), usize::MAX)).expect("the log is read");
+        block_on(log.read(LogIndex(0), LogIndex(rows), ReadLimits::NONE)).expect("the log is read");
     let took = start.elapsed();
     println!("  read: {:.2} us a row", micros(took) / read.len() as f64);
     println!(

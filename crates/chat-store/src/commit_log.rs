@@ -24,6 +24,7 @@ use chat_consensus::{ClusterId, HardState, LogIndex, Position, StorageId, Stored
 
 pub use chain::ChainValue;
 pub use error::LogError;
+pub use read::ReadLimits;
 
 use crate::database::{Database, DatabaseFile};
 use crate::directory;

@@ -31,5 +31,5 @@ pub use chat_state::{
     Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery,
     InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError, UsernamePage,
 };
-pub use commit_log::{ChainValue, CommitLog, LogError};
+pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

@@ -81,6 +81,7 @@ impl World {
                 id,
                 after,
                 last,
+                entries_max,
                 bytes_max,
             } => {
                 let run = self.processes[node].run;
@@ -91,6 +92,7 @@ impl World {
                     id,
                     after,
                     last,
+                    entries_max,
                     bytes_max,
                 };
                 self.queue.push(at, what);

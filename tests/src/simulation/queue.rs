@@ -34,6 +34,7 @@ pub(crate) enum Happening {
         id: EntriesReadId,
         after: LogIndex,
         last: LogIndex,
+        entries_max: usize,
         bytes_max: usize,
     },
     /// The state machine has taken what it was given.

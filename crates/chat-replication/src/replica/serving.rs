@@ -4,8 +4,8 @@ use chat_consensus::{Entry, Envelope, GetCommitsReply, Message};
 
 use crate::event::Effect;
 use crate::peer_message::{PeerBody, PeerMessage};
+use crate::replica::Replica;
 use crate::replica::tail::first_batch;
-use crate::replica::{LogRead, Replica};
 
 impl Replica {
     /// Puts the entries into an answer that the node has decided on.
@@ -20,11 +20,7 @@ impl Replica {
         let after = *after;
         let Some(held) = self.tail.after(after) else {
             let last = self.node.synced_position().index;
-            let message = PeerMessage {
-                header: envelope.header,
-                body: PeerBody::Consensus(envelope.message),
-            };
-            return self.read_log(LogRead::Serve(message), after, last);
+            return self.read_log_for_follower(envelope, after, last);
         };
         // What no batch has taken yet goes out too: the followers' disks work beside ours.
         let gathered = self.node.gathered_entries();
@@ -33,14 +29,7 @@ impl Replica {
         self.send_entries(envelope, entries);
     }
 
-    pub(super) fn serve_read_entries(&mut self, message: PeerMessage, entries: Vec<Entry>) {
-        let PeerBody::Consensus(body) = message.body else {
-            unreachable!("only answers to fetches are filled");
-        };
-        let envelope = Envelope {
-            header: message.header,
-            message: body,
-        };
+    pub(super) fn serve_read_entries(&mut self, envelope: Envelope, entries: Vec<Entry>) {
         // A leader never cuts its log; a former leader may have, and must not send it.
         if self.node.leads(envelope.header.term) {
             self.send_entries(envelope, entries);

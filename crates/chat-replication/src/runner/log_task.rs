@@ -1,7 +1,10 @@
-//! The task that owns the commit log: it writes, syncs and reads in the order it is told (R1).
+//! The task that owns the commit log: it writes, syncs and reads, one after the other, and writes
+//! before it reads (R1).
+
+use std::sync::Arc;
 
 use chat_consensus::{LogIndex, UnsyncedBatch};
-use chat_store::{CommitLog, LogError};
+use chat_store::{CommitLog, LogError, ReadLimits};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::event::{EntriesReadId, Event};
@@ -9,54 +12,91 @@ use crate::runner::Stopped;
 use crate::runner::turns::Incoming;
 use crate::runner::watched;
 
-/// One batch is under way at most, one read to apply, and a read or two for each follower.
-const JOBS_MAX: usize = 1_024;
+/// The replica has one batch under way at most (R1).
+const BATCHES_MAX: usize = 1;
 
-/// What the log is asked to do.
+/// What is to be read of the log.
 #[derive(Debug)]
-pub(super) enum LogJob {
-    Persist(Box<UnsyncedBatch>),
-    Read {
-        id: EntriesReadId,
-        after: LogIndex,
-        last: LogIndex,
-        bytes_max: usize,
-    },
+pub(super) struct LogRead {
+    pub(super) id: EntriesReadId,
+    pub(super) after: LogIndex,
+    pub(super) last: LogIndex,
+    pub(super) limits: ReadLimits,
 }
 
 /// The way to the task; the task ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogTask {
-    jobs: Sender<LogJob>,
+    batches: Sender<UnsyncedBatch>,
+    reads: Sender<LogRead>,
     ended: watched::Ended,
 }
 
+/// The task has ended: the log is closed, or failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogEnded;
+
 impl LogTask {
-    pub(super) fn start(log: CommitLog, events: Sender<Incoming>) -> Self {
-        let (jobs, received) = mpsc::channel(JOBS_MAX);
-        let working = work(log, received, events.clone());
+    /// `nodes` is how many nodes there are: the replica has one read for each follower under way at
+    /// most, and one to apply.
+    pub(super) fn start(log: CommitLog, nodes: usize, events: Sender<Incoming>) -> Self {
+        let (batches, received) = mpsc::channel(BATCHES_MAX);
+        let (reads, asked) = mpsc::channel(nodes + 1);
+        let working = work(log, received, asked, events.clone());
         let ended = watched::spawn(working, events, Stopped::Log);
-        Self { jobs, ended }
+        Self {
+            batches,
+            reads,
+            ended,
+        }
     }
 
-    /// Hands a job over. `false` when the task has ended or has far too much to do; either way
-    /// the replica cannot go on.
-    pub(super) fn begin(&self, job: LogJob) -> bool {
-        self.jobs.try_send(job).is_ok()
+    /// Hands a batch over.
+    pub(super) fn persist(&self, batch: UnsyncedBatch) -> Result<(), LogEnded> {
+        begin(&self.batches, batch)
     }
 
-    /// Completes when what was begun is done and the log is closed.
+    /// Hands a read over; it waits for every batch that is handed over before it begins.
+    pub(super) fn read(&self, read: LogRead) -> Result<(), LogEnded> {
+        begin(&self.reads, read)
+    }
+
+    /// Completes when the batch that was begun is done and the log is closed.
     pub(super) async fn close(self) {
-        drop(self.jobs);
+        drop((self.batches, self.reads));
         self.ended.wait().await;
     }
 }
 
-async fn work(mut log: CommitLog, mut jobs: Receiver<LogJob>, events: Sender<Incoming>) {
-    while let Some(job) = jobs.recv().await {
-        let incoming = match carry_out(&mut log, job).await {
+fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogEnded> {
+    match jobs.try_send(job) {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::TrySendError::Closed(_)) => Err(LogEnded),
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            unreachable!("the replica has one batch and one read for each follower under way")
+        }
+    }
+}
+
+async fn work(
+    mut log: CommitLog,
+    mut batches: Receiver<UnsyncedBatch>,
+    mut reads: Receiver<LogRead>,
+    events: Sender<Incoming>,
+) {
+    loop {
+        let done = tokio::select! {
+            biased;
+            batch = batches.recv() => match batch {
+                Some(batch) => persist(&mut log, batch).await,
+                // Whoever asked for reads is gone too.
+                None => break,
+            },
+            Some(asked) = reads.recv() => read(&mut log, asked).await,
+        };
+        let incoming = match done {
             Ok(event) => Incoming::Event(event),
-            Err(error) => Incoming::Stop(Stopped::Log(std::sync::Arc::new(error))),
+            Err(error) => Incoming::Stop(Stopped::Log(Arc::new(error))),
         };
         let stop = matches!(incoming, Incoming::Stop(_));
         if events.send(incoming).await.is_err() || stop {
@@ -72,20 +112,65 @@ async fn work(mut log: CommitLog, mut jobs: Receiver<LogJob>, events: Sender<Inc
     }
 }
 
-async fn carry_out(log: &mut CommitLog, job: LogJob) -> Result<Event, LogError> {
-    match job {
-        LogJob::Persist(batch) => {
-            let synced = batch.persist_with_async(async |writes| log.write_and_sync(writes).await);
-            Ok(Event::Synced(synced.await?))
+async fn persist(log: &mut CommitLog, batch: UnsyncedBatch) -> Result<Event, LogError> {
+    let synced = batch.persist_with_async(async |writes| log.write_and_sync(writes).await);
+    Ok(Event::Synced(synced.await?))
+}
+
+async fn read(log: &mut CommitLog, asked: LogRead) -> Result<Event, LogError> {
+    let LogRead {
+        id,
+        after,
+        last,
+        limits,
+    } = asked;
+    Ok(Event::EntriesRead(id, log.read(after, last, limits).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_consensus::{Config, Node, NodeId, Time, Timing};
+
+    use super::*;
+
+    fn first_batch() -> (CommitLog, UnsyncedBatch, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let (log, stored) = CommitLog::open(directory.path()).unwrap();
+        let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
+        let mut node = Node::new(config, stored, 1, Time(0));
+        (log, node.take_batch().unwrap(), directory)
+    }
+
+    /// R10: a leader whose write lasts too long resigns, so no read goes before a write; and as many
+    /// reads as there can be are no reason to stop.
+    #[tokio::test]
+    async fn a_batch_is_written_before_all_reads_that_wait() {
+        const NODES: usize = 5;
+        let (log, batch, _directory) = first_batch();
+        let (sender, mut events) = mpsc::channel(NODES + 2);
+        let task = LogTask::start(log, NODES, sender);
+        for id in 0..=NODES as u64 {
+            let read = LogRead {
+                id: EntriesReadId(id),
+                after: LogIndex::ZERO,
+                last: LogIndex(1),
+                limits: ReadLimits::NONE,
+            };
+            task.read(read).unwrap();
         }
-        LogJob::Read {
-            id,
-            after,
-            last,
-            bytes_max,
-        } => {
-            let entries = log.read(after, last, bytes_max).await?;
-            Ok(Event::EntriesRead(id, entries))
+        task.persist(batch).unwrap();
+        let first = events.recv().await;
+        assert!(
+            matches!(first, Some(Incoming::Event(Event::Synced(_)))),
+            "{first:?}"
+        );
+        for _ in 0..=NODES {
+            let read = events.recv().await;
+            assert!(
+                matches!(read, Some(Incoming::Event(Event::EntriesRead(..)))),
+                "{read:?}"
+            );
         }
+        task.close().await;
     }
 }

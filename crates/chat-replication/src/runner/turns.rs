@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_consensus::{Header, NodeId, RequestId, Time};
+use chat_store::ReadLimits;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
@@ -14,7 +15,7 @@ use crate::replica::Replica;
 use crate::runner::Stopped;
 use crate::runner::apply_task::ApplyTask;
 use crate::runner::links::Links;
-use crate::runner::log_task::{LogJob, LogTask};
+use crate::runner::log_task::{LogEnded, LogRead, LogTask};
 
 /// How much is decided in one turn before its effects are begun.
 const TURN_MAX: usize = 1_024;
@@ -203,18 +204,28 @@ impl Turns {
     fn carry_out(&mut self) -> Result<(), Stopped> {
         for effect in self.replica.take_effects() {
             match effect {
-                Effect::Persist(batch) => self.begin_log_job(LogJob::Persist(Box::new(batch)))?,
+                Effect::Persist(batch) => {
+                    self.hands.log.persist(batch).map_err(log_ended)?;
+                }
                 Effect::ReadEntries {
                     id,
                     after,
                     last,
+                    entries_max,
                     bytes_max,
-                } => self.begin_log_job(LogJob::Read {
-                    id,
-                    after,
-                    last,
-                    bytes_max,
-                })?,
+                } => {
+                    let limits = ReadLimits {
+                        entries_max,
+                        bytes_max,
+                    };
+                    let read = LogRead {
+                        id,
+                        after,
+                        last,
+                        limits,
+                    };
+                    self.hands.log.read(read).map_err(log_ended)?;
+                }
                 Effect::Send(message) => self.send(message),
                 Effect::Apply(entries) => {
                     if !self.hands.applier.apply(entries) {
@@ -241,16 +252,6 @@ impl Turns {
             }
         } else {
             self.hands.links.call(message);
-        }
-    }
-
-    fn begin_log_job(&self, job: LogJob) -> Result<(), Stopped> {
-        if self.hands.log.begin(job) {
-            Ok(())
-        } else {
-            Err(Stopped::Log(
-                "its task has ended or cannot keep up".into_error(),
-            ))
         }
     }
 
@@ -308,6 +309,10 @@ impl Turns {
         self.stop_by
             .is_some_and(|by| !self.replica.owes_answers() || Instant::now() >= by)
     }
+}
+
+fn log_ended(_ended: LogEnded) -> Stopped {
+    Stopped::Log("its task has ended".into_error())
 }
 
 trait IntoError {

@@ -9,6 +9,23 @@ use sqlx::sqlite::SqliteRow;
 use super::{ChainValue, CommitLog, LogError, encoding};
 use crate::database::Database;
 
+/// How much one read of the log may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// In entries; small ones cost time and room of their own.
+    pub entries_max: usize,
+    /// In bytes of payload.
+    pub bytes_max: usize,
+}
+
+impl ReadLimits {
+    /// Everything at once.
+    pub const NONE: Self = Self {
+        entries_max: usize::MAX,
+        bytes_max: usize::MAX,
+    };
+}
+
 /// What reading the whole log has shown.
 pub(super) struct VerifiedLog {
     pub(super) formation: Option<Formation>,
@@ -28,7 +45,7 @@ struct VerifiedRow<'r> {
 impl CommitLog {
     /// The entries after `after` up to and including `last`, or up to the log's end.
     ///
-    /// At least one if there is one, then no more than `bytes_max` bytes of payload in all.
+    /// At least one if there is one, then no more than `limits` allow in all.
     ///
     /// # Errors
     ///
@@ -37,9 +54,12 @@ impl CommitLog {
         &mut self,
         after: LogIndex,
         last: LogIndex,
-        bytes_max: usize,
+        limits: ReadLimits,
     ) -> Result<Vec<Entry>, LogError> {
-        let last = last.min(self.last.index);
+        let count = u64::try_from(limits.entries_max.max(1)).unwrap_or(u64::MAX);
+        let last = last
+            .min(self.last.index)
+            .min(LogIndex(after.0.saturating_add(count)));
         let mut entries = Vec::new();
         if after >= last {
             return Ok(entries);
@@ -54,7 +74,7 @@ impl CommitLog {
         let visited = self.database.visit::<LogError>(query, |row| {
             let row = VerifiedRow::check(row, previous, chain)?;
             bytes += row.payload.len();
-            if bytes > bytes_max && !entries.is_empty() {
+            if bytes > limits.bytes_max && !entries.is_empty() {
                 return Ok(ControlFlow::Break(()));
             }
             entries.push(row.to_entry()?);
@@ -62,7 +82,7 @@ impl CommitLog {
             Ok(ControlFlow::Continue(()))
         });
         visited.await?;
-        if previous.index < last && bytes <= bytes_max {
+        if previous.index < last && bytes <= limits.bytes_max {
             return Err(LogError::MissingEntry {
                 index: previous.index.next(),
             });

@@ -12,7 +12,7 @@ use futures::executor::block_on;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor};
 
-use super::{CommitLog, LogError};
+use super::{CommitLog, LogError, ReadLimits};
 use crate::database::OpenError;
 
 fn entry(index: u64, term: u64, command: &'static str) -> Entry {
@@ -55,7 +55,7 @@ fn write(log: &mut CommitLog, writes: &Writes) {
 }
 
 fn read_all(log: &mut CommitLog) -> Vec<Entry> {
-    block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), usize::MAX)).unwrap()
+    block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), ReadLimits::NONE)).unwrap()
 }
 
 /// A log of a formation, an empty entry, three commands and another term's command, closed.
@@ -164,7 +164,7 @@ fn a_batch_larger_than_a_statement_is_one_transaction() {
         append(&mut log, &entries);
         let last = LogIndex(u64::MAX);
         assert_eq!(
-            block_on(log.read(LogIndex(first - 1), last, usize::MAX)).unwrap(),
+            block_on(log.read(LogIndex(first - 1), last, ReadLimits::NONE)).unwrap(),
             entries
         );
     }
@@ -230,13 +230,24 @@ fn a_read_gives_what_fits_and_at_least_one_entry() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
-    let mut check = |after, last, bytes_max, expected: &[u64]| {
-        let entries = block_on(log.read(LogIndex(after), LogIndex(last), bytes_max)).unwrap();
+    let mut check_limits = |after, last, limits, expected: &[u64]| {
+        let entries = block_on(log.read(LogIndex(after), LogIndex(last), limits)).unwrap();
         let indexes: Vec<u64> = entries.iter().map(|entry| entry.position.index.0).collect();
-        assert_eq!(
-            indexes, expected,
-            "after {after} to {last}, {bytes_max} bytes"
-        );
+        assert_eq!(indexes, expected, "after {after} to {last}, {limits:?}");
+    };
+    for (entries_max, expected) in [(0, &[3][..]), (1, &[3]), (2, &[3, 4]), (9, &[3, 4, 5, 6])] {
+        let limits = ReadLimits {
+            entries_max,
+            ..ReadLimits::NONE
+        };
+        check_limits(2, 6, limits, expected);
+    }
+    let mut check = |after, last, bytes_max, expected: &[u64]| {
+        let limits = ReadLimits {
+            bytes_max,
+            ..ReadLimits::NONE
+        };
+        check_limits(after, last, limits, expected);
     };
     check(2, 6, 0, &[3]);
     check(2, 6, 8, &[3]);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chat_store::{
     AppliedEntry, ChatState, ClusterId, CommitLog, Entry, Formation, HardState, LogIndex, NodeId,
-    Payload, Position, StorageId, Stored, Voter, Writes,
+    Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
 };
 
 use crate::history::{USERS, create_user, random_command};
@@ -221,9 +221,13 @@ fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
         stored.hard_state
     );
     let mut entries = Vec::new();
+    let limits = ReadLimits {
+        bytes_max: 10_000,
+        ..ReadLimits::NONE
+    };
     while entries.len() < script.entries.len() {
         let after = LogIndex(entries.len() as u64);
-        entries.extend(block_on(log.read(after, stored.last.index, 10_000)).unwrap());
+        entries.extend(block_on(log.read(after, stored.last.index, limits)).unwrap());
     }
     assert!(entries == script.entries);
     script
@@ -278,7 +282,7 @@ fn child_writes_until_it_is_killed() {
         println!("acknowledged");
         let applied = state.applied_index();
         let committed = LogIndex(script.committed as u64);
-        let entries = block_on(log.read(applied, committed, usize::MAX)).unwrap();
+        let entries = block_on(log.read(applied, committed, ReadLimits::NONE)).unwrap();
         block_on(state.apply(&applied_entries(&entries))).unwrap();
         if script.batches.is_multiple_of(3) {
             block_on(state.commit()).unwrap();
