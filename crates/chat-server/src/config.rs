@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use layers::Layers;
 
+pub(crate) use keys::UNIX;
 pub use reference::reference;
 pub use tables::{Cluster, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing};
 
@@ -60,6 +61,19 @@ pub struct Loaded {
     /// The values.
     pub config: Config,
     layers: Layers,
+}
+
+/// An address that a node listens on, and where it stands.
+struct Listener<'a> {
+    address: &'a str,
+    /// Its key in `[listen]`.
+    side: &'static str,
+    /// Its key in `[[nodes]]`.
+    key: &'static str,
+    /// Whether it stands in `[listen]`.
+    overridden: bool,
+    /// The node's place in `[[nodes]]`.
+    place: usize,
 }
 
 /// Why a configuration cannot be used. `origin` says where the value comes from.
@@ -107,6 +121,19 @@ pub enum ConfigError {
         /// The value that occurs twice.
         value: String,
         /// Where the second one is.
+        origin: String,
+    },
+    /// A listener that other machines may reach, and nobody said that this is wanted.
+    #[error(
+        "{key} is {address:?} ({origin}), which other machines may reach, and nothing there is \
+         encrypted; listen.insecure = true allows it"
+    )]
+    Reachable {
+        /// The address's name in the file.
+        key: String,
+        /// The address.
+        address: String,
+        /// Where it is.
         origin: String,
     },
     /// The node would take one address twice.
@@ -158,6 +185,38 @@ impl Config {
     /// Where a node listens for the others.
     pub fn peer_listener<'a>(&'a self, own: &'a Node) -> &'a str {
         self.listen.peer.as_ref().unwrap_or(&own.peer_address)
+    }
+
+    /// The addresses of node `id` that other machines may reach.
+    pub(crate) fn reached_from_outside(&self, id: u64) -> Vec<&str> {
+        self.listeners(Some(id))
+            .map(|listener| listener.address)
+            .filter(|address| check::is_reached_from_outside(address))
+            .collect()
+    }
+
+    /// Where node `id` listens, or where all nodes do.
+    fn listeners(&self, id: Option<u64>) -> impl Iterator<Item = Listener<'_>> {
+        let nodes = self.nodes.iter().enumerate();
+        let own = nodes.filter(move |(_, node)| id.is_none_or(|id| id == node.id));
+        own.flat_map(|(place, node)| {
+            [
+                Listener {
+                    address: self.client_listener(node),
+                    side: "client",
+                    key: "client_address",
+                    overridden: self.listen.client.is_some(),
+                    place,
+                },
+                Listener {
+                    address: self.peer_listener(node),
+                    side: "peer",
+                    key: "peer_address",
+                    overridden: self.listen.peer.is_some(),
+                    place,
+                },
+            ]
+        })
     }
 
     /// The directory of node `id` alone.

@@ -19,6 +19,7 @@ mod identity;
 mod listener;
 pub mod node;
 pub mod passwords;
+mod peer_socket;
 pub mod preparation;
 pub mod refusal;
 pub mod reply;

@@ -3,13 +3,18 @@
 use std::io;
 use std::time::Duration;
 
+use futures::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 
+use crate::config::UNIX;
 use crate::connection_limit::{Writing, limited};
+use crate::peer_socket::PeerSocket;
 
 /// A connection that says nothing is asked whether it is there after this long…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -28,7 +33,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// An address that nobody else can take any more.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Port(TcpListener),
+    /// In the file system.
+    Path(PeerSocket),
 }
 
 /// Why an address cannot be listened on.
@@ -43,7 +55,11 @@ pub(crate) enum ListenError {
 impl Listener {
     pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
         let address = address.to_owned();
-        match TcpListener::bind(&address).await {
+        let bound = match address.strip_prefix(UNIX) {
+            Some(path) => PeerSocket::bind(path.as_ref()).map(Socket::Path),
+            None => TcpListener::bind(&address).await.map(Socket::Port),
+        };
+        match bound {
             Ok(socket) => Ok(Self { socket }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 Err(ListenError::Taken { address })
@@ -57,9 +73,31 @@ impl Listener {
         self,
         routes: Routes,
         writing: Writing,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(), tonic::transport::Error> {
-        let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
+        match self.socket {
+            Socket::Port(socket) => {
+                let incoming = TcpIncoming::from(socket).with_nodelay(Some(true));
+                Self::serve_incoming(incoming, routes, writing, stop).await
+            }
+            Socket::Path(PeerSocket { listener, name }) => {
+                let incoming = UnixListenerStream::new(listener);
+                let served = Self::serve_incoming(incoming, routes, writing, stop).await;
+                drop(name);
+                served
+            }
+        }
+    }
+
+    async fn serve_incoming<S>(
+        incoming: impl Stream<Item = io::Result<S>>,
+        routes: Routes,
+        writing: Writing,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), tonic::transport::Error>
+    where
+        S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let incoming = limited(incoming, CONNECTIONS_MAX, writing);
         let stopped = async move {
             // Whoever could say so is gone: that means stop too.
@@ -79,12 +117,24 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
-    use super::Listener;
+    use super::{Listener, Socket};
+
+    #[tokio::test]
+    async fn a_taken_path_is_one_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("unix:{}/peer.sock", folder.path().display());
+        let _listener = Listener::bind(&address).await.unwrap();
+        let error = Listener::bind(&address).await.unwrap_err().to_string();
+        assert_eq!(error, format!("{address} is taken by another process"));
+    }
 
     #[tokio::test]
     async fn a_taken_address_is_one_sentence() {
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.socket.local_addr().unwrap().to_string();
+        let Socket::Port(socket) = &listener.socket else {
+            panic!("it is a port");
+        };
+        let address = socket.local_addr().unwrap().to_string();
         let error = Listener::bind(&address).await.unwrap_err().to_string();
         assert_eq!(error, format!("{address} is taken by another process"));
         let error = Listener::bind("127.0.0.1:no")

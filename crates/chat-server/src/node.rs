@@ -140,6 +140,12 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let own = config
         .node(id)
         .expect("the configuration was checked for this node");
+    for address in config.reached_from_outside(id) {
+        tracing::warn!(
+            address,
+            "other machines may reach this listener, and nothing there is encrypted (listen.insecure)"
+        );
+    }
     let client_listener = Listener::bind(config.client_listener(own)).await?;
     let peer_listener = Listener::bind(config.peer_listener(own)).await?;
     let directory = config.data_directory(id);

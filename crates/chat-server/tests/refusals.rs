@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -98,7 +100,8 @@ impl Machine {
                     folders.push(path.clone());
                     None
                 } else {
-                    Some(fs::read(&path).unwrap())
+                    // A socket has no content either.
+                    fs::read(&path).ok()
                 };
                 files.insert(path.to_str().unwrap().to_owned(), content);
             }
@@ -280,6 +283,63 @@ fn values_that_are_not_allowed() {
 }
 
 #[test]
+fn a_listener_that_other_machines_reach() {
+    let machine = Machine::new();
+    let nodes = machine.nodes();
+    // Of a network that no machine has.
+    let listen = "[listen]\npeer = \"192.0.2.1:7501\"\n";
+    machine.write(&format!("{listen}{nodes}"));
+    let sentence = "listen.peer is \"192.0.2.1:7501\" (line 2 of cluster.toml), which other machines \
+                    may reach, and nothing there is encrypted; listen.insecure = true allows it";
+    machine.check(&["--id", "1"], 2, sentence);
+    machine.check(&["config", "check"], 2, sentence);
+    machine.write(&format!("{listen}insecure = true\n{nodes}"));
+    let checked = run(machine.program(&["config", "check", "--id", "1"]));
+    assert_eq!(checked.status.code(), Some(0), "{}", checked.errors);
+    let ended = run(machine.program(&["--id", "1"]));
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.errors);
+    assert!(
+        ended
+            .errors
+            .contains("other machines may reach this listener")
+            && ended.errors.contains("192.0.2.1:7501"),
+        "{}",
+        ended.errors
+    );
+}
+
+/// A socket that a killed process left is replaced; one that somebody listens on is not.
+#[test]
+fn a_peer_listener_in_the_file_system() {
+    let machine = Machine::new();
+    let [client, ..] = &machine.addresses;
+    let socket = machine.path().join("peer.sock");
+    machine.write(&format!(
+        "[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"unix:{}\"\n",
+        socket.display()
+    ));
+    for _ in 0..2 {
+        let mut node = machine.program(&["--id", "1"]).spawn().unwrap();
+        wait_until_it_serves(&mut node);
+        UnixStream::connect(&socket).unwrap();
+        node.kill().unwrap();
+        node.wait().unwrap();
+        assert!(socket.exists());
+        UnixStream::connect(&socket).unwrap_err();
+    }
+    fs::set_permissions(machine.path(), Permissions::from_mode(0o777)).unwrap();
+    machine.check(
+        &["--id", "1"],
+        1,
+        &format!(
+            "unix:{} cannot be listened on: other users can write to the folder {}",
+            socket.display(),
+            machine.path().display()
+        ),
+    );
+}
+
+#[test]
 fn a_variable_that_is_wrong() {
     let machine = Machine::new();
     for (name, value, sentence) in [
@@ -330,7 +390,7 @@ fn a_flag_that_is_wrong() {
         &["--id", "1", "--listen-peer", "here"],
         2,
         "listen.peer is \"here\" (--listen-peer), and must be a host and a port, \
-         such as \"127.0.0.1:7401\"",
+         such as \"127.0.0.1:7501\", or \"unix:\" and an absolute path of at most 107 bytes",
     );
     let mut command = machine.program(&["--id", "1", "--data"]);
     command.arg(OsStr::from_bytes(b"\xff"));
@@ -370,11 +430,10 @@ fn an_address_that_cannot_be_taken() {
         machine.check(&["--id", "1"], 1, &sentence);
         machine.check(&["--id", "1", "--reset"], 1, &sentence);
     }
-    // An address for documentation, which no machine has.
     machine.check(
-        &["--id", "1", "--listen-client", "192.0.2.1:7401"],
+        &["--id", "1", "--listen-peer", "unix:/no/such/folder/peer.sock"],
         1,
-        "192.0.2.1:7401 cannot be listened on: Cannot assign requested address (os error 99)",
+        "unix:/no/such/folder/peer.sock cannot be listened on: No such file or directory (os error 2)",
     );
 }
 

@@ -392,7 +392,8 @@ pub(crate) fn configuration(
 ) -> String {
     let data = data.to_string_lossy();
     let quoted = data.replace('\\', "\\\\").replace('"', "\\\"");
-    let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n");
+    // On hosts of their own the nodes listen where the others reach them.
+    let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n\n[listen]\ninsecure = true\n");
     for (id, client_address, peer_address) in nodes {
         let id = id.0;
         write!(

@@ -3,10 +3,11 @@
 //! taken.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use figment::value::Value;
 
-use super::keys::{Form, NAME_LENGTH_MAX, Table};
+use super::keys::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, UNIX};
 use super::layers::Layers;
 use super::tables::{Node, TABLES};
 use super::{Config, ConfigError};
@@ -31,7 +32,7 @@ pub(super) fn check(config: &Config, id: Option<u64>, layers: &Layers) -> Result
     if let Some(id) = id {
         check_id(config, id, layers)?;
     }
-    Ok(())
+    check_reach(config, id, layers)
 }
 
 /// Every value of a table by the form of its key. `path` leads to the table; `named` gives the name
@@ -74,12 +75,19 @@ fn refused(form: Form, value: &Value) -> Option<(String, String)> {
             is_address(text),
             "a host and a port, such as \"127.0.0.1:7401\"".to_owned(),
         ),
+        Form::PeerAddress => (
+            is_address(text) || is_socket(text),
+            format!(
+                "a host and a port, such as \"127.0.0.1:7501\", or \"unix:\" and an absolute path of \
+                 at most {SOCKET_PATH_BYTES_MAX} bytes"
+            ),
+        ),
         Form::Name => (
             is_name(text),
             format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
         ),
         Form::Path => (!text.is_empty(), "a path".to_owned()),
-        Form::Number { .. } => unreachable!("numbers are looked at above"),
+        Form::Number { .. } | Form::Switch => unreachable!("these are no texts"),
     };
     (!good).then(|| (format!("{text:?}"), allowed))
 }
@@ -190,6 +198,54 @@ fn check_id(config: &Config, id: u64, layers: &Layers) -> Result<(), ConfigError
         });
     }
     Ok(())
+}
+
+/// Without TLS a listener that other machines reach is open to everybody on the way; so it must be
+/// wanted. Of all nodes if there is no `id`.
+fn check_reach(config: &Config, id: Option<u64>, layers: &Layers) -> Result<(), ConfigError> {
+    if config.listen.insecure {
+        return Ok(());
+    }
+    for listener in config.listeners(id) {
+        if !is_reached_from_outside(listener.address) {
+            continue;
+        }
+        let place = listener.place.to_string();
+        let (key, path) = if listener.overridden {
+            let key = format!("listen.{}", listener.side);
+            (key, vec!["listen", listener.side])
+        } else {
+            let name = listener.key;
+            let key = format!("{name} in number {} of [[nodes]]", listener.place + 1);
+            (key, vec!["nodes", &place, name])
+        };
+        return Err(ConfigError::Reachable {
+            key,
+            address: listener.address.to_owned(),
+            origin: layers.origin(&path).to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether other machines may reach a listener at this address. A name may mean anything, but for
+/// `localhost`.
+pub(super) fn is_reached_from_outside(address: &str) -> bool {
+    if address.starts_with(UNIX) {
+        return false;
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(address) => !address.to_canonical().is_loopback(),
+        Err(_) => !host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+fn is_socket(text: &str) -> bool {
+    text.strip_prefix(UNIX).is_some_and(|path| {
+        path.starts_with('/') && path.len() <= SOCKET_PATH_BYTES_MAX && !path.contains('\0')
+    })
 }
 
 fn is_address(text: &str) -> bool {

@@ -33,11 +33,20 @@ pub(super) enum Form {
     },
     /// `host:port`.
     Address,
+    /// `host:port`, or `unix:/path` for a socket on this machine.
+    PeerAddress,
+    /// `true` or `false`.
+    Switch,
     /// A path; what is relative begins where the process was started.
     Path,
     /// Lower-case letters, digits and hyphens.
     Name,
 }
+
+/// What the address of a socket in the file system begins with.
+pub(crate) const UNIX: &str = "unix:";
+/// The longest path of a socket: the system takes 108 bytes, and the last of them ends it.
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The longest name of a cluster.
 pub(super) const NAME_LENGTH_MAX: usize = 40;

@@ -5,7 +5,7 @@ use figment::value::Value;
 
 use super::Config;
 use super::check::{NODES_MAX, bounds};
-use super::keys::{Form, Key, NAME_LENGTH_MAX, Table};
+use super::keys::{Form, Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
 use super::layers::{FLAGS, variable};
 use super::show::written;
 use super::tables::{Node, TABLES};
@@ -28,6 +28,18 @@ In the environment a key is `CHAT_SERVER_`, its table, two underscores and its n
 `[[nodes]]` as a whole is `CHAT_SERVER_NODES`, as in `[{id=1,client_address=\"127.0.0.1:7401\",peer_address=\"127.0.0.1:7501\"}]`.
 Every variable whose name begins with `CHAT_SERVER_` must be a known key.
 A text that looks like a number or like `true` needs quotes of its own, as in `\"7\"`.
+";
+
+const REACH: &str = "\
+## Who reaches a listener
+
+Nothing is encrypted yet, so a listener that other machines may reach is refused, by `config check` too, unless `insecure = true` under `[listen]` says that it is wanted; then each start warns of it.
+Only loopback addresses, `localhost` and sockets in the file system need no such word.
+
+A port of the loopback address is open to every user of the machine.
+For the peer listener `unix:/path` is a socket in the file system instead: only the node's own user can connect to it, and its folder must belong to that user or to root and be writable by nobody else.
+Beside it the node keeps a file with `.lock` at the end of its name; a socket that an earlier process left is replaced.
+All nodes must then be on this machine; `cargo xtask cluster up` does that.
 ";
 
 const COMMANDS: &str = "\
@@ -83,7 +95,7 @@ pub fn reference() -> String {
     for (flag, key) in FLAGS {
         page += &format!("| `{flag}` | `{key}` |\n");
     }
-    page + "\n" + COMMANDS + "\n" + ENDING
+    page + "\n" + REACH + "\n" + COMMANDS + "\n" + ENDING
 }
 
 /// A line for the table and a row for each key. Without `defaults` every key is required.
@@ -133,6 +145,11 @@ fn kind_and_limits(key: &Key) -> (String, String) {
             (kind, limits)
         }
         Form::Address => ("text, `host:port`".to_owned(), "port 1 to 65535".to_owned()),
+        Form::PeerAddress => (
+            "text, `host:port` or `unix:/path`".to_owned(),
+            format!("port 1 to 65535; an absolute path of at most {SOCKET_PATH_BYTES_MAX} bytes"),
+        ),
+        Form::Switch => ("`true` or `false`".to_owned(), String::new()),
         Form::Name => (
             "text".to_owned(),
             format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),

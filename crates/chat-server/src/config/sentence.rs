@@ -135,7 +135,10 @@ fn expected_at(path: &[&str]) -> Option<String> {
     let key = table.keys.iter().find(|key| key.name == *name)?;
     Some(match key.form {
         Form::Number { least, most, .. } => format!("a whole number, {}", bounds(least, most)),
-        Form::Address | Form::Path | Form::Name => "a text in quotes".to_owned(),
+        Form::Switch => "true or false".to_owned(),
+        Form::Address | Form::PeerAddress | Form::Path | Form::Name => {
+            "a text in quotes".to_owned()
+        }
     })
 }
 

@@ -44,12 +44,15 @@ fn line(key: &str, value: Option<&Value>, origin: &Origin) -> String {
     }
 }
 
-/// A number or a text as TOML has it; `None` for what is not set.
+/// A number, a switch or a text as TOML has it; `None` for what is not set.
 pub(super) fn written(value: &Value) -> Option<String> {
-    match value.to_u128() {
-        Some(number) => Some(number.to_string()),
-        None => value
-            .as_str()
-            .map(|text| toml_edit::Value::from(text).to_string()),
+    if let Some(number) = value.to_u128() {
+        return Some(number.to_string());
     }
+    if let Some(on) = value.to_bool() {
+        return Some(on.to_string());
+    }
+    value
+        .as_str()
+        .map(|text| toml_edit::Value::from(text).to_string())
 }

@@ -47,7 +47,11 @@ table! {
         /// For clients.
         pub client: Option<String> = Form::Address,
         /// For the other nodes. Whoever reaches it is trusted.
-        pub peer: Option<String> = Form::Address,
+        pub peer: Option<String> = Form::PeerAddress,
+        /// Allows a listener that other machines reach, although nothing there is encrypted: whoever
+        /// reads the network between can take over accounts, and whoever reaches the peer listener
+        /// the cluster. Each start warns of it.
+        pub insecure: bool = Form::Switch,
     }
 }
 
@@ -117,7 +121,7 @@ table! {
         /// Where clients dial it.
         pub client_address: String = Form::Address,
         /// Where the other nodes dial it.
-        pub peer_address: String = Form::Address,
+        pub peer_address: String = Form::PeerAddress,
     }
 }
 

@@ -68,7 +68,8 @@ fn the_file_in_the_repository_is_a_good_one() {
 fn flags_win_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
-    fs::write(&file, format!("[storage]\ndirectory = \"a\"\n{THREE}")).unwrap();
+    let text = format!("[storage]\ndirectory = \"a\"\n[listen]\ninsecure = true\n{THREE}");
+    fs::write(&file, text).unwrap();
     let overrides = Overrides {
         directory: Some(PathBuf::from("b")),
         listen_client: Some("0.0.0.0:7401".to_owned()),
@@ -287,6 +288,88 @@ fn addresses_and_names_have_a_form() {
 }
 
 #[test]
+fn what_other_machines_reach_must_be_wanted() {
+    let with = |text: &str| format!("[listen]\n{text}\n{THREE}");
+    check_error(
+        &with("client = \"0.0.0.0:7401\""),
+        expect![[
+            r#"listen.client is "0.0.0.0:7401" (line 2 of {FILE}), which other machines may reach, and nothing there is encrypted; listen.insecure = true allows it"#
+        ]],
+    );
+    check_error(
+        &with("peer = \"node-1:7501\""),
+        expect![[
+            r#"listen.peer is "node-1:7501" (line 2 of {FILE}), which other machines may reach, and nothing there is encrypted; listen.insecure = true allows it"#
+        ]],
+    );
+    check_error(
+        &THREE.replace("127.0.0.1:7501", "[fe80::1]:7501"),
+        expect![[
+            r#"peer_address in number 1 of [[nodes]] is "[fe80::1]:7501" (line 5 of {FILE}), which other machines may reach, and nothing there is encrypted; listen.insecure = true allows it"#
+        ]],
+    );
+    let check_all = |text: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("cluster.toml");
+        fs::write(&file, text).unwrap();
+        super::load(None, &file, &Overrides::default()).map(|_| ())
+    };
+    let other = THREE.replace("127.0.0.1:7403", "10.0.0.3:7403");
+    assert!(load(1, &other).is_ok(), "node 1 does not listen there");
+    assert!(matches!(
+        check_all(&other),
+        Err(ConfigError::Reachable { .. })
+    ));
+    assert_eq!(
+        check_all(&format!("[listen]\ninsecure = true\n{other}")),
+        Ok(())
+    );
+    for near in [
+        "localhost:7401",
+        "127.8.0.1:7401",
+        "[::1]:7401",
+        "[::ffff:127.0.0.1]:7401",
+    ] {
+        assert!(
+            load(1, &with(&format!("client = \"{near}\""))).is_ok(),
+            "{near}"
+        );
+    }
+}
+
+#[test]
+fn peers_may_be_at_sockets() {
+    let sockets = THREE
+        .replace("127.0.0.1:7501", "unix:/run/chat/1.sock")
+        .replace("127.0.0.1:7502", "unix:/run/chat/2.sock");
+    let config = load(1, &sockets).unwrap();
+    let peer = config.peer_listener(config.node(1).unwrap());
+    assert_eq!(peer, "unix:/run/chat/1.sock");
+    check_error(
+        &format!("[listen]\npeer = \"unix:here\"\n{THREE}"),
+        expect![[
+            r#"listen.peer is "unix:here" (line 2 of {FILE}), and must be a host and a port, such as "127.0.0.1:7501", or "unix:" and an absolute path of at most 107 bytes"#
+        ]],
+    );
+    check_error(
+        &THREE.replace("127.0.0.1:7502", &format!("unix:/{}", "x".repeat(107))),
+        expect![[
+            r#"peer_address in number 2 of [[nodes]] is "unix:/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" (line 9 of {FILE}), and must be a host and a port, such as "127.0.0.1:7501", or "unix:" and an absolute path of at most 107 bytes"#
+        ]],
+    );
+    check_error(
+        &format!("[listen]\nclient = \"unix:/run/chat/1\"\n{THREE}"),
+        expect![[
+            r#"listen.client is "unix:/run/chat/1" (line 2 of {FILE}), and must be a host and a port, such as "127.0.0.1:7401""#
+        ]],
+    );
+    check_error(
+        &format!("[listen]\ninsecure = \"yes\"\n{THREE}"),
+        expect![[r#"listen.insecure is "yes" (line 2 of {FILE}), and must be true or false"#]],
+    );
+}
+
+#[test]
 fn nodes_are_told_apart() {
     check_error(
         "",
@@ -313,7 +396,7 @@ fn nodes_are_told_apart() {
     check_error(
         &THREE.replace("127.0.0.1:7502", "peer"),
         expect![[
-            r#"peer_address in number 2 of [[nodes]] is "peer" (line 9 of {FILE}), and must be a host and a port, such as "127.0.0.1:7401""#
+            r#"peer_address in number 2 of [[nodes]] is "peer" (line 9 of {FILE}), and must be a host and a port, such as "127.0.0.1:7501", or "unix:" and an absolute path of at most 107 bytes"#
         ]],
     );
 }
@@ -341,6 +424,7 @@ fn what_is_shown_says_the_same() {
         [listen]
         # client is not set
         peer = "[::1]:7501"  # --listen-peer
+        insecure = false  # default
 
         [timing]
         heartbeat_ms = 50  # line 2 of {FILE}

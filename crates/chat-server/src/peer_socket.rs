@@ -1,0 +1,173 @@
+//! A listener in the file system: only the user of this process can connect to it.
+//!
+//! Whoever reaches the listener for peers is trusted, and a port of the loopback address is open to
+//! every user of the machine.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixSocket};
+
+/// Connections that wait to be accepted; as many as tokio lets wait at a port.
+const BACKLOG: u32 = 1024;
+
+/// Read and write for the owner, and connecting is writing.
+const PRIVATE: u32 = 0o600;
+
+/// Who but its owner may write to a folder.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// A socket that is gone from the file system when this is dropped.
+#[derive(Debug)]
+pub(crate) struct PeerSocket {
+    pub(crate) listener: UnixListener,
+    pub(crate) name: SocketName,
+}
+
+/// The socket's place in the file system, which is ours for as long as its lock is.
+#[derive(Debug)]
+pub(crate) struct SocketName {
+    path: PathBuf,
+    /// The system takes the lock back however this process ends; what it leaves then is a socket that
+    /// refuses, and the next process replaces it.
+    lock: File,
+}
+
+impl PeerSocket {
+    /// Listens at `path`. [`io::ErrorKind::AddrInUse`] when another process does.
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        let folder = path
+            .parent()
+            .ok_or_else(|| io::Error::other("it has no folder"))?;
+        let lock = lock(path)?;
+        check_folder(folder, &lock)?;
+        remove_left(path)?;
+        let socket = UnixSocket::new_stream()?;
+        // Before it has a name: from its first moment nobody else can connect to it.
+        File::from(socket.as_fd().try_clone_to_owned()?)
+            .set_permissions(Permissions::from_mode(PRIVATE))?;
+        socket.bind(path)?;
+        let name = SocketName {
+            path: path.to_owned(),
+            lock,
+        };
+        let listener = socket.listen(BACKLOG)?;
+        Ok(Self { listener, name })
+    }
+}
+
+impl Drop for SocketName {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            let path = self.path.display();
+            tracing::debug!(%path, %error, "the socket stays");
+        }
+        // A process that this one is just starting would keep the lock with its copy of the file.
+        self.lock.unlock().ok();
+    }
+}
+
+/// Two processes that start together would otherwise each take the other's socket for one that was
+/// left behind.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE)
+        .open(PathBuf::from(name))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whoever can write to the folder can put a socket of their own in our socket's place.
+fn check_folder(folder: &Path, ours: &File) -> io::Result<()> {
+    let (metadata, own) = (fs::metadata(folder)?, ours.metadata()?.uid());
+    let folder = folder.display();
+    if metadata.uid() != own && metadata.uid() != 0 {
+        return Err(io::Error::other(format!(
+            "the folder {folder} belongs to another user"
+        )));
+    }
+    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(io::Error::other(format!(
+            "other users can write to the folder {folder}"
+        )));
+    }
+    Ok(())
+}
+
+/// Takes away what a process left that was killed.
+fn remove_left(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(left) if left.file_type().is_socket() => fs::remove_file(path),
+        Ok(_other) => Err(io::Error::other("there is a file that is no socket")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+
+    use tokio::net::UnixStream;
+
+    use super::PeerSocket;
+
+    #[tokio::test]
+    async fn a_socket_is_its_owners_and_goes_with_its_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peer.sock");
+        let socket = PeerSocket::bind(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let (connected, accepted) =
+            tokio::join!(UnixStream::connect(&path), socket.listener.accept());
+        assert!(connected.is_ok() && accepted.is_ok());
+        let taken = PeerSocket::bind(&path).unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+        assert!(
+            UnixStream::connect(&path).await.is_ok(),
+            "it is still there"
+        );
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_replaced_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peer.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(PeerSocket::bind(&path).unwrap());
+        fs::write(&path, "mine").unwrap();
+        assert!(PeerSocket::bind(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("peer.sock");
+        for mode in [0o770, 0o707, 0o1777] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            let error = PeerSocket::bind(&path).unwrap_err().to_string();
+            assert!(error.contains("other users can write to"), "{error}");
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(PeerSocket::bind(&path).is_ok());
+    }
+}
