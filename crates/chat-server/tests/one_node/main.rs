@@ -8,6 +8,7 @@
 
 mod api_page;
 mod authorization;
+mod golden;
 mod node;
 mod retries;
 

@@ -32,7 +32,11 @@ impl OneNode {
 
     /// A node whose sessions last as long as `sessions` says.
     pub(crate) async fn start_with(sessions: Sessions) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), sessions).await
+    }
+
+    /// A node with what is in `directory`.
+    pub(crate) async fn start_in(directory: tempfile::TempDir, sessions: Sessions) -> Self {
         let (client_address, peer_address) = (free_address(), free_address());
         let config = Config {
             storage: Storage {

@@ -1,0 +1,73 @@
+//! A node goes on with the data directory of the first release: see
+//! `crates/chat-store/tests/on_disk/golden.rs` for what is in it.
+
+use std::path::Path;
+
+use chat_server::config::Sessions;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::node::OneNode;
+use crate::{inbox, login, request, send, text};
+
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../chat-store/tests/golden/first_release"
+);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_passwords_and_messages_of_the_first_release_are_good() {
+    for files in [
+        &["log.db", "state.db", "identity.toml"][..],
+        &["log.db", "identity.toml"],
+    ] {
+        let node = OneNode::start_in(copy(files), Sessions::default()).await;
+        let [alice, bob, carol] = tokens();
+        let page = node.ask(inbox("alice", json!({})), Some(&alice)).await;
+        let page = page.unwrap();
+        assert_eq!(bodies(&page).len(), 10);
+        assert_eq!(bodies(&page)[..2], ["the last one", "another carol"]);
+        assert_eq!(page["unread"], 8);
+        let page = node.ask(inbox("carol", json!({})), Some(&carol)).await;
+        assert_eq!(bodies(&page.unwrap()), ["to another carol"]);
+        let names = request("LIST_USERS", json!({"pattern": "*"}));
+        let names = node.ask(names, Some(&bob)).await.unwrap();
+        let all = ["Zo\u{eb}", "ada", "alice", "bo", "bob", "carol", "cy"];
+        assert_eq!(names["usernames"], json!(all));
+
+        let bob = node.ask(login("bob", "e"), None).await.unwrap();
+        assert_eq!(bob["unread"], 9);
+        let message = send(Uuid::new_v4(), "bob", "alice", "a new one");
+        node.ask(message, Some(&text(&bob, "token"))).await.unwrap();
+        let alice = node.ask(login("alice", "a"), None).await.unwrap();
+        assert_eq!(alice["unread"], 9);
+        node.stop().await;
+    }
+}
+
+fn copy(files: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("node-1");
+    std::fs::create_dir(&data).unwrap();
+    for file in files {
+        std::fs::copy(Path::new(GOLDEN).join(file), data.join(file)).unwrap();
+    }
+    directory
+}
+
+/// Of alice, bob and carol, in this order.
+fn tokens() -> [String; 3] {
+    let lines = std::fs::read_to_string(Path::new(GOLDEN).join("tokens.txt")).unwrap();
+    let token = |line: &str| line.split(' ').nth(1).unwrap().to_owned();
+    let tokens: Vec<String> = lines.lines().map(token).collect();
+    tokens.try_into().unwrap()
+}
+
+fn bodies(page: &Value) -> Vec<String> {
+    let messages = page["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| text(message, "body"))
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! The data directory of one node of the first release: today's program opens its log, applies it to
+//! the outcomes that were answered then, and opens its tables.
+//!
+//! `tests/golden/first_release` was written by the programs of commit beb46d4 and is never written
+//! again, and neither are the two lists beside it: whoever must change one of them has changed what
+//! an old entry means. In its log are five starts of one node; 340 entries drawn at random, with
+//! times of several days, so that sessions expire and the clean-up takes them; and what a server was
+//! asked by clients: accounts created, deleted and created again, sessions, logouts, passwords
+//! changed, messages sent, sent again, read and deleted. `tokens.txt` has tokens that are valid
+//! until 2036; the passwords of alice, bob and carol are the digits a, e and d, 64 times.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use chat_store::{AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, ReadLimits};
+use expect_test::expect_file;
+use futures::executor::block_on;
+use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
+use tempfile::TempDir;
+
+/// What the tables say, a row a line, in words that no change of the tables may change.
+const CONTENTS: [&str; 6] = [
+    "SELECT 'progress ' || applied_index || '@' || applied_term || ' ' || quote(last_timestamp) \
+     FROM progress",
+    "SELECT 'account ' || username || ' ' || incarnation || '.' || credential_version || ' ' \
+     || password || ' ' || hex(created_by_request) || ' ' || iif(password_request IS NULL, '-', hex(password_request)) \
+     FROM users ORDER BY username",
+    "SELECT 'session ' || hex(token_hash) || ' ' || username || ' ' || incarnation || '.' \
+     || credential_version || ' ' || idle_seconds || ' ' || ends || ' ' || last_used || ' ' \
+     || expires || ' ' || iif(ended_by IS NULL, '-', hex(ended_by)) FROM sessions ORDER BY token_hash",
+    "SELECT 'message ' || commit_index || '@' || commit_term || ' ' || id || ' ' || sender || ' ' \
+     || recipient || ' ' || quote(timestamp) || ' ' || read || ' ' || deleted || ' ' || deleted_at || ' [' \
+     || body || ']' FROM messages ORDER BY commit_index",
+    "SELECT 'former ' || deleted || ' ' || deleted_at || ' ' || username || ' ' \
+     || hex(created_by_request) FROM former_accounts ORDER BY deleted",
+    "SELECT 'erasure ' || deleted || ' ' || deleted_at || ' ' || username \
+     FROM erasures ORDER BY deleted",
+];
+
+#[test]
+fn log_of_the_first_release_replays_to_the_same_outcomes() {
+    let directory = copy(&["log.db", "identity.toml"]);
+    let entries = entries(directory.path());
+    assert_eq!(entries.len(), 392);
+    for batch in [1, 7, entries.len()] {
+        let tables = tempfile::tempdir().unwrap();
+        let (mut state, _) = ChatState::open(tables.path()).unwrap();
+        let mut outcomes = String::new();
+        for entries in entries.chunks(batch) {
+            let applied = block_on(state.apply(entries)).unwrap();
+            for (entry, outcome) in entries.iter().zip(&applied.outcomes) {
+                outcomes += &line(entry, outcome);
+            }
+        }
+        state.close().unwrap();
+        expect_file![golden("outcomes.txt")].assert_eq(&outcomes);
+        expect_file![golden("tables.txt")].assert_eq(&contents(tables.path()));
+    }
+}
+
+/// Whether they are migrated or made again from the log, nothing of them is lost.
+#[test]
+fn tables_of_the_first_release_open() {
+    let directory = copy(&["log.db", "state.db", "identity.toml"]);
+    let entries = entries(directory.path());
+    let (mut state, _) = ChatState::open(directory.path()).unwrap();
+    let rest = entries
+        .iter()
+        .skip_while(|entry| entry.index <= state.applied_index());
+    let rest: Vec<AppliedEntry> = rest.cloned().collect();
+    block_on(state.apply(&rest)).unwrap();
+    assert_eq!(state.applied_index(), LogIndex(392));
+    state.close().unwrap();
+    expect_file![golden("tables.txt")].assert_eq(&contents(directory.path()));
+}
+
+fn golden(name: &str) -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.join("tests/golden/first_release").join(name)
+}
+
+fn copy(names: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in names {
+        std::fs::copy(golden(name), directory.path().join(name)).unwrap();
+    }
+    directory
+}
+
+fn entries(directory: &Path) -> Vec<AppliedEntry> {
+    let (mut log, stored) = CommitLog::open(directory).unwrap();
+    let last = stored.last.index;
+    let entries = block_on(log.read(LogIndex::ZERO, last, ReadLimits::NONE)).unwrap();
+    log.close().unwrap();
+    let terms: Vec<u64> = stored.terms.iter().map(|span| span.term.0).collect();
+    assert_eq!(terms, [1, 2, 3, 4, 5]);
+    entries.into_iter().map(applied).collect()
+}
+
+fn applied(entry: Entry) -> AppliedEntry {
+    AppliedEntry {
+        index: entry.position.index,
+        term: entry.position.term,
+        command: match entry.payload {
+            Payload::Command(command) => Some(command),
+            _ => None,
+        },
+    }
+}
+
+/// The beginning of the outcome's SHA-256 is enough to see a difference, and short.
+fn line(entry: &AppliedEntry, outcome: &Bytes) -> String {
+    let mut line = format!("{}@{} ", entry.index, entry.term);
+    for byte in &Sha256::digest(outcome)[..8] {
+        write!(line, "{byte:02x}").unwrap();
+    }
+    line + "\n"
+}
+
+fn contents(directory: &Path) -> String {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let mut connection = options.connect().await.unwrap();
+        let mut text = String::new();
+        for query in CONTENTS {
+            let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
+            for row in rows {
+                text += &row.get::<String, _>(0);
+                text.push('\n');
+            }
+        }
+        connection.close().await.unwrap();
+        text
+    })
+}
