@@ -10,11 +10,11 @@ use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_replication::Handle;
 use futures::{Stream, StreamExt};
-use tokio::sync::Semaphore;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
+use crate::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::config::Node;
 use crate::deadline;
 use crate::execute::Executor;
@@ -23,12 +23,8 @@ use crate::request::ChatRequest;
 use crate::token::TokenHash;
 use crate::watch::{NotBegun, WatchCall, Watches};
 
-/// The longest message that is read: the longest request, escaped and wrapped.
-const REQUEST_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The longest that is written: a page of 1 MiB of text, of which JSON may make six times as much.
 const REPLY_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How many requests are under way at once, over all connections.
-const IN_FLIGHT_MAX: usize = 8_192;
 
 /// Names the leader's client address in replies of other nodes, so that the next request can save
 /// a hop.
@@ -46,7 +42,6 @@ struct Shared {
     watches: Watches,
     replica: Handle,
     leaders: BTreeMap<u64, KnownLeader>,
-    in_flight: Semaphore,
     stopping: AtomicBool,
 }
 
@@ -79,7 +74,6 @@ impl ChatService {
                 watches,
                 replica,
                 leaders: nodes.iter().map(known).collect(),
-                in_flight: Semaphore::new(IN_FLIGHT_MAX),
                 stopping: AtomicBool::new(false),
             }),
         }
@@ -105,11 +99,6 @@ impl ChatService {
         if self.shared.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
-        let _in_flight = self
-            .shared
-            .in_flight
-            .try_acquire()
-            .map_err(|_full| Refusal::Overloaded)?;
         let started = Instant::now();
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;

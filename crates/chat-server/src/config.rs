@@ -20,7 +20,9 @@ use layers::Layers;
 
 pub(crate) use keys::UNIX;
 pub use reference::reference;
-pub use tables::{Cluster, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing};
+pub use tables::{
+    Cluster, Connections, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
+};
 
 /// Everything that can be configured. Every table refuses keys that it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// How long somebody stays signed in.
     pub sessions: Sessions,
+    /// How many connections the node holds.
+    pub connections: Connections,
     /// The threads that serve.
     pub runtime: Runtime,
     /// Every node of the cluster, this one too.

@@ -1,153 +1,307 @@
-//! How many connections a listener holds: one more is closed as soon as it is accepted, and its
-//! client asks another node.
+//! Who gets a place at a listener. There are so many in all, and so many for one source address.
 //!
 //! Without a limit a flood of connections takes every file that the process may open, and then
-//! neither the other nodes nor the disk find one. A connection also says how it wants to be written
-//! to, since this is the one place that stands around all of them.
+//! neither the other nodes nor the disk find one. With nothing but a limit, whoever comes first
+//! keeps the others out. So when there is no place left, a newcomer gets that of a connection which
+//! does nothing: the oldest that has not begun to speak HTTP/2, else the one that has been without a
+//! request for longest. Only if all of them are at work is the newcomer closed as soon as it is
+//! accepted, and its client asks another node.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+mod connection;
+mod stream;
 
-use futures::{Stream, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::transport::server::Connected;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A connection that counts until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Counted<S> {
-    stream: S,
-    writing: Writing,
-    _place: OwnedSemaphorePermit,
-}
+use crate::rarely::Rarely;
 
-/// How answers are put into calls of the operating system: `h2` decides by whether a connection can
-/// write several pieces of memory at once.
+pub(crate) use connection::{Connection, RequestUnderWay};
+pub(crate) use stream::{Counted, Writing};
+
+/// A connection that has just been used is not taken for one that does nothing: its client may be
+/// about to ask.
+const IDLE_MIN: Duration = Duration::from_secs(1);
+
+/// How many connections a listener holds, and for how long without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// Pieces at once. A message of 256 bytes or more is not copied, and what ends its answer is a
-    /// call of its own.
-    Gathered,
-    /// One piece at a time. A message of less than 1,024 bytes is copied, and its whole answer is one
-    /// call; a longer one needs one call more.
-    Copied,
+pub(crate) struct ConnectionLimits {
+    /// In all.
+    pub(crate) total: usize,
+    /// From one source.
+    pub(crate) per_source: usize,
+    /// A connection is closed after so long without a request; `None` for never.
+    pub(crate) idle: Option<Duration>,
 }
 
-/// At most `connections_max` of these at a time.
-pub(crate) fn limited<S>(
-    incoming: impl Stream<Item = io::Result<S>>,
-    connections_max: usize,
-    writing: Writing,
-) -> impl Stream<Item = io::Result<Counted<S>>> {
-    let places = Arc::new(Semaphore::new(connections_max));
-    incoming.filter_map(move |accepted| {
-        let place = Arc::clone(&places).try_acquire_owned();
-        let counted = match (accepted, place) {
-            (Ok(stream), Ok(_place)) => Some(Ok(Counted {
-                stream,
-                writing,
-                _place,
-            })),
-            (Ok(_one_too_many), Err(_full)) => {
-                tracing::debug!(connections_max, "a connection is refused");
-                None
+/// Where connections come from, as far as one person can have many of them: an address, or a whole
+/// IPv6 network of 64 bits, which is what one customer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Address(IpAddr),
+    /// A socket of this machine without an address.
+    Local,
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    /// For the log.
+    listener: &'static str,
+    limits: ConnectionLimits,
+    inner: Mutex<Inner>,
+    full: Rarely,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    /// By number, so the oldest first.
+    open: BTreeMap<u64, Arc<Connection>>,
+    /// How many of each source.
+    sources: HashMap<Source, usize>,
+}
+
+impl From<Option<SocketAddr>> for Source {
+    fn from(peer: Option<SocketAddr>) -> Self {
+        match peer.map(|peer| peer.ip().to_canonical()) {
+            None => Self::Local,
+            Some(IpAddr::V4(address)) => Self::Address(address.into()),
+            Some(IpAddr::V6(address)) => {
+                let network = address.to_bits() >> 64 << 64;
+                Self::Address(Ipv6Addr::from_bits(network).into())
             }
-            (Err(error), _) => Some(Err(error)),
+        }
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(listener: &'static str, limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            listener,
+            limits,
+            inner: Mutex::default(),
+            full: Rarely::default(),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for a connection from `peer`; `None` if there is none, and nobody who can go for it.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Option<SocketAddr>) -> Option<Arc<Connection>> {
+        let source = Source::from(peer);
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
+        let crowded = if of_source >= self.limits.per_source {
+            Some(inner.idlest(now, |other| other.source() == source))
+        } else if inner.open.len() >= self.limits.total {
+            Some(inner.idlest(now, |_| true))
+        } else {
+            None
         };
-        std::future::ready(counted)
-    })
-}
+        match crowded {
+            None => {}
+            Some(Some(idle)) => {
+                self.log_full(&inner, source, now);
+                inner.remove(idle.number());
+                idle.cut();
+            }
+            Some(None) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.log_full(&inner, source, now);
+                return None;
+            }
+        }
+        let number = inner.next;
+        inner.next += 1;
+        *inner.sources.entry(source).or_default() += 1;
+        let connection = Arc::new(Connection::new(number, source, peer, now));
+        inner.open.insert(number, Arc::clone(&connection));
+        Some(connection)
+    }
 
-impl<S: Connected> Connected for Counted<S> {
-    type ConnectInfo = S::ConnectInfo;
+    /// The oldest connection that does nothing makes room for something else that needs a file.
+    pub(crate) fn cut_idlest(&self) {
+        let mut inner = self.lock();
+        if let Some(idle) = inner.idlest(Instant::now(), |_| true) {
+            inner.remove(idle.number());
+            idle.cut();
+        }
+    }
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+    /// Closes those that have been without a request for too long.
+    pub(crate) fn cut_idle(&self, now: Instant) {
+        let Some(idle) = self.limits.idle else {
+            return;
+        };
+        let mut inner = self.lock();
+        let idle: Vec<Arc<Connection>> = inner
+            .open
+            .values()
+            .filter(|connection| connection.quiet_for(now).is_some_and(|quiet| quiet >= idle))
+            .cloned()
+            .collect();
+        for connection in idle {
+            inner.remove(connection.number());
+            connection.cut();
+        }
+    }
+
+    /// It is closed. One that was cut has given its place away before.
+    fn release(&self, connection: &Connection) {
+        self.lock().remove(connection.number());
+    }
+
+    fn log_full(&self, inner: &Inner, source: Source, now: Instant) {
+        if let Some(times) = self.full.happened(now) {
+            let refused = self.refused.swap(0, Ordering::Relaxed);
+            tracing::warn!(
+                listener = self.listener,
+                connections = inner.open.len(),
+                connections_max = self.limits.total,
+                per_source_max = self.limits.per_source,
+                ?source,
+                times,
+                refused,
+                "connections are at their limit: idle ones were closed, others refused"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+impl Inner {
+    /// Of those that `may_go`: the oldest that has said nothing, else the one that has been without
+    /// a request for longest.
+    fn idlest(
+        &self,
+        now: Instant,
+        may_go: impl Fn(&Connection) -> bool,
+    ) -> Option<Arc<Connection>> {
+        let candidates = || self.open.values().filter(|connection| may_go(connection));
+        let silent = candidates().find(|connection| !connection.has_begun());
+        let quiet = |connection: &&Arc<Connection>| connection.quiet_for(now);
+        silent
+            .or_else(|| {
+                candidates()
+                    .filter(|connection| quiet(connection).is_some_and(|quiet| quiet >= IDLE_MIN))
+                    .max_by_key(quiet)
+            })
+            .cloned()
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.writing == Writing::Gathered && self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn remove(&mut self, number: u64) {
+        let Some(connection) = self.open.remove(&number) else {
+            return;
+        };
+        if let Some(count) = self.sources.get_mut(&connection.source()) {
+            *count -= 1;
+            if *count == 0 {
+                self.sources.remove(&connection.source());
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
-    use futures::{FutureExt, StreamExt};
-    use tokio::io::{AsyncWrite as _, duplex};
-    use tokio::net::{TcpListener, TcpStream};
+    use super::{Connection, ConnectionLimits, Connections, IDLE_MIN, Source};
 
-    use super::{Writing, limited};
+    const LIMITS: ConnectionLimits = ConnectionLimits {
+        total: 3,
+        per_source: 2,
+        idle: Some(Duration::from_secs(60)),
+    };
 
-    #[tokio::test]
-    async fn a_place_is_free_again_when_its_connection_is_gone() {
-        let (arrive, arriving) = tokio::sync::mpsc::unbounded_channel();
-        let arriving = tokio_stream::wrappers::UnboundedReceiverStream::new(arriving);
-        let mut accepted = pin!(limited(arriving, 1, Writing::Gathered));
-        let connect = || {
-            let (near, far) = duplex(16);
-            arrive.send(Ok(far)).unwrap();
-            near
-        };
-        let _one = connect();
-        let held = accepted.next().await.unwrap().unwrap();
-        let _refused = connect();
-        assert!(accepted.next().now_or_never().is_none());
-        drop(held);
-        let _two = connect();
-        assert!(accepted.next().await.unwrap().is_ok());
+    fn address(text: &str) -> Option<SocketAddr> {
+        Some(text.parse().unwrap())
     }
 
-    #[tokio::test]
-    async fn a_connection_says_how_it_wants_to_be_written_to() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        for (writing, gathered) in [(Writing::Gathered, true), (Writing::Copied, false)] {
-            let _near = TcpStream::connect(address).await.unwrap();
-            let (far, _) = listener.accept().await.unwrap();
-            let arriving = futures::stream::iter([Ok(far)]);
-            let counted = pin!(limited(arriving, 1, writing)).next().await;
-            let counted = counted.unwrap().unwrap();
-            assert_eq!(counted.is_write_vectored(), gathered, "{writing:?}");
-        }
+    /// A connection that has sent its preface.
+    fn begun(connections: &Arc<Connections>, peer: &str) -> Arc<Connection> {
+        let connection = connections.admit(address(peer)).unwrap();
+        connection.begins();
+        connection
+    }
+
+    #[test]
+    fn one_source_does_not_take_all_places() {
+        let connections = Connections::new("test", LIMITS);
+        let first = begun(&connections, "192.0.2.1:1");
+        let _second = begun(&connections, "192.0.2.1:2");
+        assert!(connections.admit(address("192.0.2.1:3")).is_none());
+        let _other = begun(&connections, "192.0.2.2:1");
+        assert!(connections.admit(address("192.0.2.3:1")).is_none(), "full");
+        connections.release(&first);
+        assert!(connections.admit(address("192.0.2.3:1")).is_some());
+    }
+
+    #[test]
+    fn the_oldest_silent_one_goes_for_a_newcomer() {
+        let connections = Connections::new("test", LIMITS);
+        let speaking = begun(&connections, "192.0.2.1:1");
+        let silent = connections.admit(address("192.0.2.1:2")).unwrap();
+        let newcomer = begun(&connections, "192.0.2.1:3");
+        assert!(silent.is_cut());
+        assert!(!speaking.is_cut() && !newcomer.is_cut());
+        // Its end, a moment later, frees no second place.
+        connections.release(&silent);
+        assert!(connections.admit(address("192.0.2.1:4")).is_none());
+    }
+
+    #[test]
+    fn who_is_at_work_keeps_its_place() {
+        let connections = Connections::new("test", LIMITS);
+        let working = begun(&connections, "192.0.2.1:1");
+        let quiet = begun(&connections, "192.0.2.1:2");
+        let request = working.begin_request();
+        let later = Instant::now() + IDLE_MIN;
+        let idlest = |may_go: Source| {
+            let inner = connections.lock();
+            inner.idlest(later, |other| other.source() == may_go)
+        };
+        let source = working.source();
+        assert_eq!(
+            idlest(source).map(|idle| idle.number()),
+            Some(quiet.number())
+        );
+        connections.release(&quiet);
+        assert!(idlest(source).is_none());
+        drop(request);
+        assert!(idlest(source).is_some());
+    }
+
+    #[test]
+    fn idle_connections_are_closed() {
+        let connections = Connections::new("test", LIMITS);
+        let working = begun(&connections, "192.0.2.1:1");
+        let quiet = begun(&connections, "192.0.2.1:2");
+        let _request = working.begin_request();
+        let now = Instant::now();
+        connections.cut_idle(now + Duration::from_secs(59));
+        assert!(!quiet.is_cut());
+        connections.cut_idle(now + Duration::from_secs(61));
+        assert!(quiet.is_cut() && !working.is_cut());
+    }
+
+    #[test]
+    fn a_network_of_one_customer_is_one_source() {
+        let same =
+            |left: &str, right: &str| Source::from(address(left)) == Source::from(address(right));
+        assert!(same("[2001:db8:1:2::3]:1", "[2001:db8:1:2:ffff::]:2"));
+        assert!(!same("[2001:db8:1:2::3]:1", "[2001:db8:1:3::3]:1"));
+        assert!(same("192.0.2.1:1", "[::ffff:192.0.2.1]:2"));
+        assert!(!same("127.0.0.1:1", "127.0.0.2:1"));
     }
 }

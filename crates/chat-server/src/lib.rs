@@ -7,6 +7,7 @@
 //! those who watch (`watch`).
 //! The program is [`config::load`], then [`node::run`].
 
+mod admission;
 mod authorize;
 mod chat_service;
 mod cluster_service;
@@ -14,6 +15,7 @@ pub mod config;
 mod connection_limit;
 mod deadline;
 mod execute;
+mod file_limit;
 mod health;
 mod identity;
 mod listener;
@@ -21,6 +23,7 @@ pub mod node;
 pub mod passwords;
 mod peer_socket;
 pub mod preparation;
+mod rarely;
 pub mod refusal;
 pub mod reply;
 pub mod request;

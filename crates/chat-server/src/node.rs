@@ -11,14 +11,16 @@ use tokio::task::{JoinError, JoinHandle};
 use tonic::service::Routes;
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
+use crate::admission::Budgets;
 use crate::chat_service::ChatService;
 use crate::cluster_service::{self, ClusterService};
-use crate::config::Config;
-use crate::connection_limit::Writing;
+use crate::config::{self, Config};
+use crate::connection_limit::{ConnectionLimits, Writing};
 use crate::execute::Executor;
+use crate::file_limit;
 use crate::health::{self, Presence};
 use crate::identity::{Identity, IdentityError};
-use crate::listener::{ListenError, Listener};
+use crate::listener::{HttpLimits, ListenError, Listener, Manner};
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
 use crate::reset::{ResetError, reset};
@@ -175,6 +177,7 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         .add_service(reflection());
     let peer_routes =
         Routes::new(replica.service()).add_service(cluster(cluster_service::Listener::Peer));
+    let (clients, peers) = manners(config.connections);
     let (stop_clients, clients_stopped) = watch::channel(false);
     let (stop_peers, peers_stopped) = watch::channel(false);
     Ok(Running {
@@ -182,16 +185,51 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         presence,
         stop_clients,
         stop_peers,
-        // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers
-        // fetch while little is sent is between.
-        clients: tokio::spawn(client_listener.serve(
-            client_routes,
-            Writing::Gathered,
-            clients_stopped,
-        )),
-        peers: tokio::spawn(peer_listener.serve(peer_routes, Writing::Copied, peers_stopped)),
+        clients: tokio::spawn(client_listener.serve(client_routes, clients, clients_stopped)),
+        peers: tokio::spawn(peer_listener.serve(peer_routes, peers, peers_stopped)),
         replica,
     })
+}
+
+/// How the two listeners treat their connections.
+fn manners(connections: config::Connections) -> (Manner, Manner) {
+    let files = file_limit::raise();
+    let (wanted, peers) = (connections.clients_max, connections.peers_max);
+    let clients = file_limit::client_connections(files, peers, wanted);
+    if clients < wanted {
+        tracing::warn!(
+            files,
+            clients,
+            wanted,
+            "fewer clients fit into the limit of open files"
+        );
+    }
+    // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers fetch
+    // while little is sent is between.
+    let clients = Manner {
+        name: "clients",
+        writing: Writing::Gathered,
+        connections: ConnectionLimits {
+            total: clients,
+            per_source: connections.clients_per_source_max,
+            idle: Some(Duration::from_secs(connections.idle_seconds.into())),
+        },
+        http: HttpLimits::CLIENTS,
+        budgets: Some(Budgets::new()),
+    };
+    let peers = Manner {
+        name: "peers",
+        writing: Writing::Copied,
+        connections: ConnectionLimits {
+            total: peers,
+            // All nodes may be on one machine.
+            per_source: peers,
+            idle: None,
+        },
+        http: HttpLimits::PEERS,
+        budgets: None,
+    };
+    (clients, peers)
 }
 
 /// A replica that runs, and what serving needs of its state machine.
@@ -221,7 +259,7 @@ async fn start_replica(
     let (state, reader) = opened.await.expect("opening the state does not panic")?;
     let preparation = Preparation::new(reader.clone(), passwords, config.sessions);
     let ring = Arc::new(Ring::new(state.applied_index()));
-    let address = |node: &crate::config::Node| NodeAddress {
+    let address = |node: &config::Node| NodeAddress {
         id: node.id,
         address: node.peer_address.clone(),
     };

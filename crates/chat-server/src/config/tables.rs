@@ -13,13 +13,14 @@ const SESSION_SECONDS_MIN: u64 = 5 * 60;
 const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// The tables in the order of the file, except `[[nodes]]`.
-pub(super) const TABLES: [Table; 7] = [
+pub(super) const TABLES: [Table; 8] = [
     Cluster::TABLE,
     Storage::TABLE,
     Listen::TABLE,
     Timing::TABLE,
     Passwords::TABLE,
     Sessions::TABLE,
+    Connections::TABLE,
     Runtime::TABLE,
 ];
 
@@ -104,6 +105,23 @@ table! {
 }
 
 table! {
+    /// How many connections the node holds. Together they leave files for everything else: fewer
+    /// clients are served where the limit of open files, which is raised at the start, is low.
+    #[derive(Copy)]
+    pub struct Connections in "connections" {
+        /// Of clients, from everywhere. When there are as many, a newcomer gets the place of one that
+        /// does nothing, and is refused only if there is none.
+        pub clients_max: usize = Form::number("connections", 16, 16_384),
+        /// Of clients, from one address; all IPv6 addresses of a /64 network are one.
+        pub clients_per_source_max: usize = Form::number("connections", 1, 16_384),
+        /// Of the other nodes and of operators.
+        pub peers_max: usize = Form::number("connections", 16, 1_024),
+        /// A client's connection is closed after so long without a request.
+        pub idle_seconds: u32 = Form::number("seconds", 10, 86_400),
+    }
+}
+
+table! {
     /// The threads that serve.
     #[derive(Copy)]
     pub struct Runtime in "runtime" {
@@ -161,6 +179,19 @@ impl Default for Sessions {
         Self {
             idle_seconds: 30 * 24 * 60 * 60,
             absolute_seconds: 180 * 24 * 60 * 60,
+        }
+    }
+}
+
+impl Default for Connections {
+    /// An idle connection takes some 20 KiB. `chat bench` opens 8 connections and the window 1 or 2,
+    /// so that many people fit behind one address; a node has two connections with each other one.
+    fn default() -> Self {
+        Self {
+            clients_max: 1_000,
+            clients_per_source_max: 64,
+            peers_max: 64,
+            idle_seconds: 600,
         }
     }
 }

@@ -439,6 +439,12 @@ fn what_is_shown_says_the_same() {
         idle_seconds = 2592000  # default
         absolute_seconds = 15552000  # default
 
+        [connections]
+        clients_max = 1000  # default
+        clients_per_source_max = 64  # default
+        peers_max = 64  # default
+        idle_seconds = 600  # default
+
         [runtime]
         worker_threads = 1  # default
 
