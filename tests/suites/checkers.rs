@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chat_consensus::{
     Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, Formation, GetCommits,
-    HardState, Header, LogIndex, LogView, Message, NodeId, Payload, Position, RequestId, StorageId,
-    Term, TermSpan, Voter, Writes,
+    HardState, Header, LogIndex, LogView, Message, NodeId, Payload, Position, RequestId, RunId,
+    StorageId, Term, TermSpan, Voter, Writes,
 };
 use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
@@ -103,6 +103,7 @@ fn voted(term: u64, node: u64) -> HardState {
     HardState {
         term: Term(term),
         vote: Some(voter(node)),
+        ..HardState::default()
     }
 }
 
@@ -114,7 +115,10 @@ fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
         from: NodeId(from),
         to,
         storage: StorageId(u128::from(from)),
-        request: RequestId { start, number: 1 },
+        request: RequestId {
+            start: RunId::new(start, 7),
+            number: 1,
+        },
     };
     Envelope { header, message }
 }
@@ -284,6 +288,7 @@ fn a_vote_that_is_not_durable_is_found() {
         HardState {
             term: Term(5),
             vote: None,
+            ..HardState::default()
         },
     );
     let checked = coverage::sent(&envelope(2, 5, 1, vote(true)), forgetful.durable());
@@ -298,6 +303,7 @@ fn a_vote_may_be_forgotten_for_a_later_term() {
         HardState {
             term: Term(6),
             vote: None,
+            ..HardState::default()
         },
     );
     coverage::sent(&envelope(2, 5, 1, vote(true)), later.durable()).unwrap();
@@ -319,6 +325,8 @@ fn an_acknowledgement_that_is_not_durable_is_found() {
     let fetch = Message::GetCommits(GetCommits {
         synced: Position::new(2, 1),
         commit_index: LogIndex(1),
+        bytes_max: 0,
+        repair_through: LogIndex::ZERO,
     });
     let checked = coverage::sent(&envelope(2, 1, 1, fetch), behind.durable());
     check_found_by("log-durable", checked);
@@ -328,7 +336,10 @@ fn an_acknowledgement_that_is_not_durable_is_found() {
 fn a_message_before_the_start_is_synced_is_found() {
     let old = disk(2, &[1], voted(1, 1));
     let header = envelope(2, 1, 2, Message::ResignReply).header;
-    check_found_by("start-first", coverage::started(&header, 2, old.durable()));
+    check_found_by(
+        "start-first",
+        coverage::started(&header, 2, true, old.durable()),
+    );
 }
 
 fn check_applied(entries: &[Entry], applied: u64, durable: &[u64]) -> Checked {
@@ -385,6 +396,7 @@ fn a_belief_that_no_disk_supports_is_found() {
     let follower = FollowerStatus {
         node: NodeId(2),
         voter: true,
+        repair_through: LogIndex::ZERO,
         matched: LogIndex(2),
         last_fetch: None,
     };

@@ -49,6 +49,21 @@ pub(crate) struct SyncedState {
 }
 
 impl Writes {
+    /// Takes what one batch may hold and leaves the later entries: at most `entries_max` entries
+    /// and `bytes_max` bytes of payload, or one entry that is larger.
+    pub(crate) fn take_some(&mut self, entries_max: usize, bytes_max: usize) -> Self {
+        let mut bytes = 0;
+        let within = self.entries.iter().take(entries_max).take_while(|entry| {
+            bytes += entry.size();
+            bytes <= bytes_max
+        });
+        let count = within.count().max(1).min(self.entries.len());
+        let left = self.entries.split_off(count);
+        let taken = core::mem::take(self);
+        self.entries = left;
+        taken
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.start_counter.is_none()

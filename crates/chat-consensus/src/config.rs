@@ -20,7 +20,7 @@ pub struct Config {
 pub struct Timing {
     /// A leader lets everybody hear from it this often.
     pub heartbeat_interval: Duration,
-    /// The shortest time without a leader before a node stands; the longest is twice that.
+    /// The shortest time without a leader before a node stands; the longest is half as much again.
     pub election_timeout: Duration,
 }
 
@@ -61,9 +61,28 @@ impl Timing {
         self.election_timeout
     }
 
-    /// A leader that has not had valid fetches from a majority for this long resigns (R10).
-    pub fn quorum_window(&self) -> Duration {
+    /// The longest time without a leader before a node stands (R8). Half an election timeout
+    /// apart is enough: ties are broken by R7, not by waiting.
+    pub fn election_timeout_max(&self) -> Duration {
+        self.election_timeout * 3 / 2
+    }
+
+    /// A leader that a majority has not kept up with for this long resigns (R10). Its clients wait
+    /// it out when the leader is cut off, so it is as short as the slowest election timer.
+    pub fn check_quorum_interval(&self) -> Duration {
+        self.election_timeout * 3 / 2
+    }
+
+    /// A leader with one write under way for this long resigns (R10), and a follower that is
+    /// inside a write keeps up for this long.
+    pub fn write_limit(&self) -> Duration {
         self.election_timeout * 2
+    }
+
+    /// A voter whose last contact is longer ago is no successor (R17): it may be dead since its
+    /// fetch was parked.
+    pub fn successor_contact_max(&self) -> Duration {
+        self.heartbeat_interval + self.election_timeout / 2
     }
 }
 

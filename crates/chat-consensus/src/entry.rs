@@ -37,13 +37,18 @@ pub struct Formation {
     pub voters: Vec<Voter>,
 }
 
-/// The term and the vote: durable before any message that shows them (R1).
+/// The term, the vote and what the disk must get back: durable before any message that shows them
+/// (R1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The highest term seen.
     pub term: Term,
     /// For whom this node voted in that term.
     pub vote: Option<Voter>,
+    /// This disk lost entries that it had acknowledged: until it holds a leader's log through this
+    /// index, the node neither votes nor stands nor counts (R18). [`LogIndex::ZERO`] when nothing
+    /// was lost.
+    pub repair_through: LogIndex,
 }
 
 /// Consecutive entries of one term.

@@ -50,6 +50,26 @@ pub enum Report {
     LeadershipWon(Term),
     /// We no longer lead this term: what is appended and not committed is unknown (R13).
     LeadershipLost(Term),
+    /// A follower's disk lost what it had acknowledged up to this index; until it holds that
+    /// again it is not counted (R18).
+    FollowerRolledBack(NodeId, LogIndex),
+    /// The leader has found that this node's own disk lost what it had acknowledged (R18).
+    RolledBack {
+        /// Until the log is held through here this node does not count.
+        repair_through: LogIndex,
+    },
+    /// A message claimed leadership for a disk that the log does not admit; it changed nothing
+    /// (R5). This and the next are reported at most once in an election timeout.
+    LeaderClaimRefused(NodeId),
+    /// A message showed a term so far ahead that it was dropped (R4).
+    TermTooFarAhead(NodeId, Term),
+    /// This leader's own disk is slower than a majority of the others': it hands over (R10).
+    DiskIsSlow {
+        /// Its median time of a sync.
+        own: core::time::Duration,
+        /// What a majority without it needs.
+        others: core::time::Duration,
+    },
 }
 
 /// Why a node can not go on. It must be stopped, loudly, and looked at.
@@ -66,7 +86,9 @@ pub enum Fault {
         second: NodeId,
     },
     /// The leader's log ends our common part below what we know to be committed (R11).
-    #[error("told to cut the log back to {common:?}, below the commit index {commit_index}")]
+    #[error(
+        "the leader asked to cut the log back to {common:?}, below the commit index {commit_index}"
+    )]
     CommittedEntryLost {
         /// Where the common part ends.
         common: Position,

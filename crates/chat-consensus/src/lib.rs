@@ -2,12 +2,13 @@
 //!
 //! Deterministic: given the same seed and the same inputs at the same times, a [`Node`] decides the
 //! same. It has no clock, file, socket, thread or `async`; time is an argument, randomness a seed.
-//! The rules R1–R17 that comments cite are stated in `docs/replication.md`.
+//! The rules R1–R18 that comments cite are stated in `docs/replication.md`.
 //!
 //! # The caller's duties, in order
 //!
-//! 1. Build a [`Node`] from what the store found ([`Stored`]) and call [`Node::handle`] for
-//!    everything that happens, with a time that never runs backwards. On a [`Fault`] stop.
+//! 1. Build a [`Node`] from what the store found ([`Stored`]) and what the state machine has
+//!    applied, and call [`Node::handle`] for everything that happens, with a time that never runs
+//!    backwards. On a [`Fault`] stop, and have the store record it, so that it does not open again.
 //! 2. After each call, take the batch ([`Node::take_batch`]) if there is one, write and sync it
 //!    with [`UnsyncedBatch::persist_with`], and hand the [`SyncedBatch`] back. There is at most one
 //!    at a time: while it syncs, the next gathers. If the write fails, stop: never retry it.
@@ -42,4 +43,7 @@ pub use message::{
     Heartbeat, Message,
 };
 pub use node::{FollowerStatus, Node, Outgoing, RoleName};
-pub use types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Time, Voter};
+pub use types::{
+    ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId, RunId, START_COUNTER_MAX,
+    StorageId, TERM_MAX, Term, Time, Voter,
+};

@@ -49,6 +49,13 @@ impl LogView {
         Some(after.checked_sub(1).map_or(Term(0), |i| self.spans[i].term))
     }
 
+    /// The position before `index`, which must be in the log and not its beginning.
+    pub(crate) fn before(&self, index: LogIndex) -> Position {
+        let index = LogIndex(index.0 - 1);
+        let term = self.term_at(index).expect("it is in the log");
+        Position { term, index }
+    }
+
     /// Whether this very entry (or the empty beginning) is in the log.
     pub fn contains(&self, position: Position) -> bool {
         self.term_at(position.index) == Some(position.term)

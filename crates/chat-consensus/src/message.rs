@@ -51,6 +51,8 @@ pub enum Message {
     HeartbeatReply {
         /// The round of the heartbeat that is answered.
         round: u64,
+        /// A batch is being written: the next fetch waits for it (R10).
+        writing: bool,
     },
     /// A follower to its leader: fetch and acknowledgement in one.
     GetCommits(GetCommits),
@@ -114,6 +116,10 @@ pub struct GetCommits {
     pub synced: Position,
     /// The asker's commit index, so that the leader knows whether it has news.
     pub commit_index: LogIndex,
+    /// How much payload the answer may have, in bytes; one entry is always welcome (R8).
+    pub bytes_max: u32,
+    /// The asker's [`HardState::repair_through`](crate::HardState) (R18).
+    pub repair_through: LogIndex,
 }
 
 /// The answer to a [`GetCommits`].
@@ -135,9 +141,34 @@ pub enum GetCommitsReply {
         /// Who leads the header's term, where that is known.
         leader: Option<NodeId>,
     },
+    /// The asker's disk lost what it had acknowledged, or has it again (R18).
+    RolledBack {
+        /// It does not count until it holds the leader's log through this index; 0: it counts.
+        repair_through: LogIndex,
+        /// The greatest start counter that this disk has shown, if the asker's is not greater;
+        /// else 0.
+        start_counter: u64,
+    },
 }
 
 impl Message {
+    /// Whether only a leader sends this (R4).
+    pub(crate) fn claims_leadership(&self) -> bool {
+        matches!(
+            self,
+            Self::Coordinator | Self::Heartbeat(_) | Self::Resign { .. }
+        )
+    }
+
+    /// Whether a node that belongs to no cluster has reason to ask this of one that does (R4).
+    pub(crate) fn may_come_from_empty_disk(&self) -> bool {
+        match self {
+            Self::GetCommits(_) => true,
+            Self::Election(election) => election.kind == ElectionKind::Birth,
+            _ => false,
+        }
+    }
+
     /// Whether this answers a request.
     pub fn is_reply(&self) -> bool {
         match self {

@@ -9,9 +9,12 @@ mod following;
 mod hand_over;
 mod invariants;
 mod leading;
+mod progress;
 mod reading;
+mod slow_disk;
 mod voting;
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -22,13 +25,18 @@ use crate::input::{Fault, Input, Report};
 use crate::log_view::LogView;
 use crate::message::{Envelope, GetCommitsReply, Header, Message};
 use crate::types::{
-    ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Time, Voter,
+    ClusterId, LogIndex, NodeId, Position, RequestId, RunId, START_COUNTER_MAX, StorageId,
+    TERM_MAX, Term, Time, Voter,
 };
 
 use birth::Birth;
 use campaigning::Campaign;
-use following::Following;
+use following::{FETCH_BYTES_MAX, Following};
 use leading::Leading;
+
+/// A message whose term is further ahead is dropped (R4): so many elections cannot have been
+/// missed, and a forged term must not lead to the end of the numbers in one step.
+const TERM_LEAD_MAX: u64 = 1 << 20;
 
 /// One member of a cluster. See the crate's documentation for how it is driven.
 #[derive(Debug)]
@@ -38,8 +46,10 @@ pub struct Node {
     /// The greatest time that was ever passed in.
     now: Time,
     storage: StorageId,
-    /// This run's number; a part of every request id (R4).
+    /// How often the disk was started; the part of the run's name that orders runs (R4).
     start_counter: u64,
+    /// This run; a part of every request id (R4).
+    run: RunId,
     requests_made: u64,
 
     /// Term and vote as decided; what of it is on the disk is in `synced`.
@@ -53,11 +63,20 @@ pub struct Node {
     matched: LogIndex,
     /// Who leads this term, as far as we know.
     leader: Option<NodeId>,
+    /// `leader` has claimed the term itself, or answered as its leader; otherwise another node
+    /// named it (R5).
+    leader_claimed: bool,
     role: Role,
     /// When a follower stands. It has no meaning for a leader.
     election_deadline: Time,
     /// How many more failed attempts are repeated quickly, after a leader's end was noticed (R17).
     quick_attempts: u32,
+    /// For whom an own trial was given up since the last attempt of our own was finished (R7).
+    yielded_to: BTreeSet<NodeId>,
+    /// How much the next fetch asks for, in bytes (R8).
+    fetch_bytes_max: u32,
+    /// When a refused message may be reported again.
+    refusal_reported_until: Time,
     /// Set while this node is empty and may form the cluster (R12).
     birth: Option<Birth>,
 
@@ -67,11 +86,19 @@ pub struct Node {
     writes: Writes,
     /// Messages that must not leave before `writes` are synced (R1).
     held: Vec<Envelope>,
-    /// Since when a batch is being written.
-    writing_since: Option<Time>,
+    /// The batch that is being written.
+    writing: Option<Writing>,
 
     outgoing: Vec<Outgoing>,
     reports: Vec<Report>,
+}
+
+/// What is known of a batch while it is written.
+#[derive(Clone, Copy, Debug)]
+struct Writing {
+    since: Time,
+    /// It holds entries, so that its time tells how fast the disk is for them (R10).
+    has_entries: bool,
 }
 
 /// What a node is to its cluster right now.
@@ -90,7 +117,12 @@ pub enum Outgoing {
     /// A [`GetCommitsReply::Entries`] into which the caller first puts the entries that follow
     /// `after`, as many as it wants to send at once. They are those of this leader's log as long
     /// as [`Node::leads`] the header's term; afterwards the message must not be sent.
-    Entries(Envelope),
+    Entries {
+        /// The answer, still without entries.
+        envelope: Envelope,
+        /// How much payload the asker wants at most, in bytes; one entry is always welcome (R8).
+        bytes_max: u32,
+    },
 }
 
 /// A role's name, for people.
@@ -115,8 +147,11 @@ pub enum RoleName {
 pub struct FollowerStatus {
     /// The node.
     pub node: NodeId,
-    /// Whether it counts in quorums with the disk it showed last.
+    /// Whether it counts in quorums with the disk it showed last: the log admits it (R12), and it
+    /// holds what it acknowledged (R18).
     pub voter: bool,
+    /// Its disk lost what it had acknowledged, and must hold the log through here (R18); 0 if not.
+    pub repair_through: LogIndex,
     /// The highest index it is known to hold.
     pub matched: LogIndex,
     /// Its last valid fetch.
@@ -124,14 +159,26 @@ pub struct FollowerStatus {
 }
 
 impl Node {
-    /// A node that has just started, with what its disk held.
+    /// A node that has just started, with what its disk held and what its state machine has
+    /// applied of it, which was committed (R3).
     ///
     /// `seed` should differ from start to start and from node to node; equal seeds decide equally.
     /// The first batch syncs the new start counter, and nothing is sent before (R4).
-    pub fn new(config: Config, stored: Stored, seed: u64, now: Time) -> Self {
-        let start_counter = stored.start_counter + 1;
+    ///
+    /// # Panics
+    ///
+    /// If `applied` is beyond the end of the log: then disk and state do not belong together, and
+    /// the caller must not start a node.
+    pub fn new(config: Config, stored: Stored, applied: LogIndex, seed: u64, now: Time) -> Self {
+        assert!(
+            applied <= stored.last.index,
+            "the state machine is ahead of its log"
+        );
+        let start_counter = (stored.start_counter + 1).min(START_COUNTER_MAX);
+        let mut random = fastrand::Rng::with_seed(seed);
         let mut node = Self {
-            random: fastrand::Rng::with_seed(seed),
+            run: RunId::new(start_counter, random.u32(..)),
+            random,
             now,
             storage: stored.storage,
             start_counter,
@@ -139,12 +186,16 @@ impl Node {
             hard_state: stored.hard_state,
             log: LogView::new(stored.terms, stored.last.index),
             formation: stored.formation,
-            commit_index: LogIndex::ZERO,
+            commit_index: applied,
             matched: LogIndex::ZERO,
             leader: None,
+            leader_claimed: false,
             role: Role::Follower(Following::default()),
             election_deadline: Time::NEVER,
             quick_attempts: 0,
+            yielded_to: BTreeSet::new(),
+            fetch_bytes_max: FETCH_BYTES_MAX,
+            refusal_reported_until: now,
             birth: None,
             synced: SyncedState {
                 start_counter: stored.start_counter,
@@ -156,7 +207,7 @@ impl Node {
                 ..Writes::default()
             },
             held: Vec::new(),
-            writing_since: None,
+            writing: None,
             outgoing: Vec::new(),
             reports: Vec::new(),
             config,
@@ -180,6 +231,8 @@ impl Node {
     /// must not be used again.
     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Fault> {
         self.now = self.now.max(now);
+        // What is late by now is late whatever comes next (R8).
+        self.act_on_deadlines();
         match input {
             Input::Received(envelope) => self.handle_received(envelope)?,
             Input::CallFailed(peer, request) => self.handle_call_failed(peer, request),
@@ -278,6 +331,25 @@ impl Node {
         self.formation.as_ref()
     }
 
+    /// Until this node holds its leader's log through here it neither votes nor stands nor counts,
+    /// because its disk lost what it had acknowledged (R18); 0 when nothing was lost.
+    pub fn repair_through(&self) -> LogIndex {
+        self.hard_state.repair_through
+    }
+
+    /// This run, as it stands in the ids of this node's requests.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The nodes that have not said that they are empty, while this node waits for all of them to
+    /// form the cluster (R12); `None` when it does not.
+    pub fn birth_awaits(&self) -> Option<Vec<NodeId>> {
+        let birth = self.birth.as_ref()?;
+        let others = self.other_nodes().into_iter();
+        Some(others.filter(|node| !birth.has_answered(*node)).collect())
+    }
+
     /// This node's disk.
     pub fn storage(&self) -> StorageId {
         self.storage
@@ -294,7 +366,7 @@ impl Node {
         self.header(
             to,
             RequestId {
-                start: self.start_name(),
+                start: self.run,
                 number: self.requests_made,
             },
         )
@@ -310,15 +382,12 @@ impl Node {
         self.synced.start_counter == self.start_counter
     }
 
-    /// What this run's request ids begin with (R4). The counter of a wiped disk begins anew, so a
-    /// part of the disk's random name is in it: nothing that was said to the old disk answers
-    /// this one (R12).
-    fn start_name(&self) -> u64 {
-        const COUNTER_BITS: u32 = 32;
-        const COUNTER_MAX: u64 = (1 << COUNTER_BITS) - 1;
-        let disk = u64::try_from(self.storage.0 & u128::from(COUNTER_MAX))
-            .expect("the lower bits are few");
-        disk << COUNTER_BITS | self.start_counter.min(COUNTER_MAX)
+    /// Goes on as a run that comes after all that this disk has shown: its counter was rolled back
+    /// (R18). Nothing is sent before the new counter is durable (R4).
+    fn begin_run_after(&mut self, shown: u64) {
+        self.start_counter = shown + 1;
+        self.run = RunId::new(self.start_counter, self.random.u32(..));
+        self.writes.start_counter = Some(self.start_counter);
     }
 
     fn header(&self, to: NodeId, request: RequestId) -> Header {
@@ -345,6 +414,11 @@ impl Node {
 
     fn is_voter(&self) -> bool {
         self.admits(self.config.node, self.storage)
+    }
+
+    /// Whether this node may vote and stand: it counts, and its disk has not forgotten (R12, R18).
+    fn may_vote(&self) -> bool {
+        self.is_voter() && self.hard_state.repair_through == LogIndex::ZERO
     }
 
     /// Whether `node` counts in quorums with the disk that its message showed (R12).
@@ -378,19 +452,14 @@ impl Node {
     /// Judges a message before its content is looked at (R4, R6).
     fn handle_received(&mut self, envelope: Envelope) -> Result<(), Fault> {
         let header = envelope.header;
-        let known = header.from != self.config.node
-            && self.config.configured.binary_search(&header.from).is_ok();
-        if header.to != self.config.node || !known {
+        if !self.may_be_handled(&envelope) {
             return Ok(());
         }
-        // A stranger's message changes nothing, not even the term.
-        if let (Some(ours), Some(theirs)) = (self.cluster(), header.cluster)
-            && ours != theirs
-        {
-            return Ok(());
-        }
-        if header.term > self.hard_state.term {
+        if self.takes_term_of(&header) {
             self.adopt_term(header.term);
+        } else if header.term > self.hard_state.term {
+            // An empty disk learns the term from a member, never the other way round.
+            return Ok(());
         }
         if envelope.message.is_reply() {
             // An old term's answer answers nothing that is still being asked.
@@ -402,6 +471,54 @@ impl Node {
         self.handle_request(header, envelope.message)
     }
 
+    /// Whether a message comes from where its like may come from (R4). What does not changes
+    /// nothing, not even the term, and gets no answer.
+    fn may_be_handled(&mut self, envelope: &Envelope) -> bool {
+        let header = &envelope.header;
+        let configured = header.from != self.config.node
+            && self.config.configured.binary_search(&header.from).is_ok();
+        if header.to != self.config.node || !configured || header.term > TERM_MAX {
+            return false;
+        }
+        let Some(ours) = self.cluster() else {
+            return true;
+        };
+        if header.cluster.is_some_and(|theirs| theirs != ours) {
+            return false;
+        }
+        let message = &envelope.message;
+        if header.cluster.is_none() && !message.is_reply() && !message.may_come_from_empty_disk() {
+            return false;
+        }
+        if header.term.0 > self.hard_state.term.0 + TERM_LEAD_MAX {
+            self.report_refused(Report::TermTooFarAhead(header.from, header.term));
+            return false;
+        }
+        if message.claims_leadership() && !self.admits(header.from, header.storage) {
+            self.report_refused(Report::LeaderClaimRefused(header.from));
+            return false;
+        }
+        true
+    }
+
+    /// Whether this node goes on to the term that a message shows (R4, R6).
+    fn takes_term_of(&self, header: &Header) -> bool {
+        let (theirs, ours) = (header.term, self.hard_state.term);
+        match (&self.formation, header.cluster) {
+            (Some(_), None) => false,
+            // Nothing was promised yet in any term, so a lower one is as good.
+            (None, Some(_)) => theirs != ours,
+            (Some(_), Some(_)) | (None, None) => theirs > ours,
+        }
+    }
+
+    fn report_refused(&mut self, report: Report) {
+        if self.now >= self.refusal_reported_until {
+            self.refusal_reported_until = self.now + self.config.timing.election_timeout;
+            self.reports.push(report);
+        }
+    }
+
     fn handle_request(&mut self, header: Header, message: Message) -> Result<(), Fault> {
         let stale = header.term < self.hard_state.term;
         match message {
@@ -409,7 +526,11 @@ impl Node {
             // The reply shows the higher term, and the old leader steps down (R6).
             Message::Coordinator if stale => self.reply(&header, Message::CoordinatorReply),
             Message::Heartbeat(_) if stale => {
-                self.reply(&header, Message::HeartbeatReply { round: 0 });
+                let echo = Message::HeartbeatReply {
+                    round: 0,
+                    writing: false,
+                };
+                self.reply(&header, echo);
             }
             Message::Resign { .. } if stale => self.reply(&header, Message::ResignReply),
             Message::GetCommits(_) if stale => self.refuse_fetch(&header),
@@ -429,8 +550,8 @@ impl Node {
     fn handle_reply(&mut self, header: Header, message: Message) -> Result<(), Fault> {
         match message {
             Message::ElectionReply(reply) => self.handle_election_reply(&header, reply),
-            Message::HeartbeatReply { round } => {
-                self.handle_heartbeat_reply(&header, round);
+            Message::HeartbeatReply { round, writing } => {
+                self.handle_heartbeat_reply(&header, round, writing);
                 Ok(())
             }
             Message::GetCommitsReply(reply) => self.handle_get_commits_reply(&header, reply),
@@ -452,13 +573,22 @@ impl Node {
     /// Goes on to a higher term as a follower that knows no leader. The election timer goes on:
     /// a term is no sign of a leader (R8).
     fn adopt_term(&mut self, term: Term) {
-        assert!(term > self.hard_state.term);
+        assert!(term > self.hard_state.term || self.formation.is_none());
         self.stop_leading();
-        self.hard_state = HardState { term, vote: None };
+        self.hard_state = HardState {
+            term,
+            vote: None,
+            ..self.hard_state
+        };
         self.writes.hard_state = Some(self.hard_state);
-        self.leader = None;
+        self.forget_leader();
         self.matched = LogIndex::ZERO;
         self.become_follower();
+    }
+
+    fn forget_leader(&mut self) {
+        self.leader = None;
+        self.leader_claimed = false;
     }
 
     fn become_follower(&mut self) {
@@ -468,36 +598,46 @@ impl Node {
         self.role = Role::Follower(Following::default());
     }
 
-    /// Pulls from `leader`, the leader of this term, from here on.
-    fn follow(&mut self, leader: NodeId) -> Result<(), Fault> {
-        if leader == self.config.node {
-            // Someone remembers a leadership of ours that has ended (R2).
-            return Ok(());
-        }
-        if let Some(first) = self.leader {
-            if first == leader {
-                return Ok(());
+    /// Judges a claim of this term that `from` makes for itself (R5).
+    fn note_claim(&mut self, from: NodeId) -> Result<(), Fault> {
+        if let Some(first) = self.leader
+            && first != from
+        {
+            if self.leader_claimed && self.formation.is_some() {
+                return Err(Fault::TwoLeaders {
+                    term: self.hard_state.term,
+                    first,
+                    second: from,
+                });
             }
-            return Err(Fault::TwoLeaders {
-                term: self.hard_state.term,
-                first,
-                second: leader,
-            });
+            // Named by another node, or claimed before the voters were known.
+            self.forget_leader();
+            self.become_follower();
         }
-        self.leader = Some(leader);
-        self.quick_attempts = 0;
-        self.role = Role::Follower(Following::default());
-        self.reset_election_timer();
         Ok(())
     }
 
+    /// Pulls from `leader`, the leader of this term, from here on.
+    fn follow(&mut self, leader: NodeId) {
+        // Someone may remember a leadership of ours that has ended (R2).
+        if leader == self.config.node || self.leader == Some(leader) {
+            return;
+        }
+        assert!(self.leader.is_none(), "one leader is followed at a time");
+        self.leader = Some(leader);
+        self.quick_attempts = 0;
+        self.yielded_to.clear();
+        self.role = Role::Follower(Following::default());
+        self.reset_election_timer();
+    }
+
     /// Takes a peer's word for who leads this term, unless we know better.
-    fn learn_leader(&mut self, leader: Option<NodeId>) -> Result<(), Fault> {
-        match leader {
-            Some(leader) if self.leader.is_none() && self.quick_attempts == 0 => {
-                self.follow(leader)
-            }
-            Some(_) | None => Ok(()),
+    fn learn_leader(&mut self, leader: Option<NodeId>) {
+        if let Some(leader) = leader
+            && self.leader.is_none()
+            && self.quick_attempts == 0
+        {
+            self.follow(leader);
         }
     }
 
@@ -518,7 +658,7 @@ impl Node {
 
     /// When this node stands: never while it does not count.
     fn standing_deadline(&self) -> Time {
-        if self.is_voter() {
+        if self.may_vote() {
             self.election_deadline
         } else {
             Time::NEVER
@@ -527,9 +667,9 @@ impl Node {
 
     /// Draws the time to stand anew (R8).
     fn reset_election_timer(&mut self) {
-        let shortest = self.config.timing.election_timeout;
-        let jitter = self.random_between(Duration::ZERO, shortest);
-        self.election_deadline = self.now + shortest + jitter;
+        let timing = self.config.timing;
+        let patience = self.random_between(timing.election_timeout, timing.election_timeout_max());
+        self.election_deadline = self.now + patience;
     }
 
     fn random_between(&mut self, least: Duration, most: Duration) -> Duration {

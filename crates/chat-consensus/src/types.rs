@@ -51,19 +51,64 @@ pub struct Time(pub u64);
 
 /// Names a request among all that a node ever made, so that a reply can be matched to it (R4).
 ///
-/// Ordered by age: a greater one was made later by the same disk.
+/// Within one run a greater one was made later. Runs are ordered by [`RunId::counter`] alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
-    /// The asker's start: grows with the start counter of its disk, and differs from disk to disk.
-    pub start: u64,
+    /// The run of the asker.
+    pub start: RunId,
     /// Counts up within that run.
     pub number: u64,
 }
 
+/// One run of a node: the start counter of its disk and 32 random bits (R4).
+///
+/// The counter orders the runs of one disk. The random bits only tell runs apart whose counters
+/// are equal: those of a wiped disk, and those of a disk that forgot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// How many of the bits of a [`RunId`] are random.
+const RUN_RANDOM_BITS: u32 = 32;
+
+/// What a start counter may be at most: more than 2,000 million starts.
+pub const START_COUNTER_MAX: u64 = (1 << 31) - 1;
+
+/// The greatest term that is accepted from a disk or a peer. An election a millisecond needs
+/// 8,900 years to get there; a forged one must not come near the end of the numbers.
+pub const TERM_MAX: Term = Term(1 << 48);
+
+/// The greatest index that is accepted from a disk or a peer.
+pub const LOG_INDEX_MAX: LogIndex = LogIndex(1 << 62);
+
+impl RunId {
+    /// The run with this start counter, told apart by `random`.
+    ///
+    /// # Panics
+    ///
+    /// If `counter` is above [`START_COUNTER_MAX`].
+    pub fn new(counter: u64, random: u32) -> Self {
+        assert!(counter <= START_COUNTER_MAX, "a disk was started too often");
+        Self(counter << RUN_RANDOM_BITS | u64::from(random))
+    }
+
+    /// The start counter of the disk in this run.
+    pub fn counter(self) -> u64 {
+        self.0 >> RUN_RANDOM_BITS
+    }
+}
+
 impl Term {
     /// The term after this one.
+    ///
+    /// # Panics
+    ///
+    /// After the last number. Terms from outside are at most [`TERM_MAX`].
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(
+            self.0
+                .checked_add(1)
+                .expect("terms are bounded where they come in"),
+        )
     }
 }
 
@@ -72,8 +117,16 @@ impl LogIndex {
     pub const ZERO: Self = Self(0);
 
     /// The place after this one.
+    ///
+    /// # Panics
+    ///
+    /// After the last number. Indices from outside are at most [`LOG_INDEX_MAX`].
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(
+            self.0
+                .checked_add(1)
+                .expect("indices are bounded where they come in"),
+        )
     }
 }
 

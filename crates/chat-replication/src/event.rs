@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Entry, Header, LogIndex, NodeId, RequestId, SyncedBatch, Time, UnsyncedBatch,
+    Entry, Header, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
 };
 
 use crate::peer_message::{PeerMessage, ProposeOutcome};
@@ -63,6 +63,8 @@ pub enum Effect {
     ReadReady(ReadTicket, LogIndex),
     /// The read could not be confirmed; asking again is safe.
     ReadRefused(ReadTicket),
+    /// Tell the operator; nothing else depends on it.
+    Warn(Report),
 }
 
 /// The driver's name for a client's proposal; unique within a run.
@@ -101,6 +103,11 @@ pub struct ReplicaStatus {
     pub committed: LogIndex,
     /// Everything up to here is applied.
     pub applied: LogIndex,
+    /// Until this node holds the leader's log through here it does not count, because its disk lost
+    /// what it had acknowledged (R18); 0 if nothing was lost.
+    pub repair_through: LogIndex,
+    /// While this node waits to form the cluster: the nodes that have not answered (R12).
+    pub birth_awaits: Option<Vec<NodeId>>,
     /// A leader's view of the others; `None` elsewhere.
     pub followers: Option<Vec<chat_consensus::FollowerStatus>>,
     /// The cluster's birth, where known.

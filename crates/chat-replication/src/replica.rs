@@ -74,7 +74,7 @@ pub struct Replica {
     log_reads: BTreeMap<EntriesReadId, LogRead>,
     /// The answer to each follower's newest fetch that waits for the read before it. A newer one
     /// takes its place: the follower has given up the older.
-    waiting_log_reads: BTreeMap<NodeId, Envelope>,
+    waiting_log_reads: BTreeMap<NodeId, (Envelope, usize)>,
     log_reads_made: u64,
     elections_won: u64,
     now: Time,
@@ -95,9 +95,8 @@ impl Replica {
     /// state machine has applied it. `seed` should differ at every start.
     pub fn new(config: Config, stored: Stored, applied: LogIndex, start: Start) -> Self {
         let last = stored.last.index;
-        assert!(applied <= last, "the state machine is ahead of its log");
         Self {
-            node: Node::new(config, stored, start.seed, start.now),
+            node: Node::new(config, stored, applied, start.seed, start.now),
             limits: start.limits,
             tail: Tail::new(last, start.limits),
             proposals: Proposals::default(),
@@ -145,6 +144,10 @@ impl Replica {
         }
         self.note_reports();
         if let Some(batch) = self.node.take_batch() {
+            if let Some(last) = batch.writes().truncate_after {
+                let applied = self.applied_index();
+                assert!(last >= applied, "what was applied is never truncated (R11)");
+            }
             self.tail.follow(batch.writes());
             self.effects.push(Effect::Persist(batch));
         }
@@ -187,6 +190,8 @@ impl Replica {
             last: self.node.log().last().index,
             committed: self.node.commit_index(),
             applied: self.applied_index(),
+            repair_through: self.node.repair_through(),
+            birth_awaits: self.node.birth_awaits(),
             followers: self.node.followers(),
             formation: self.node.formation().cloned(),
             elections_won: self.elections_won,
@@ -234,7 +239,10 @@ impl Replica {
                 header: envelope.header,
                 body: PeerBody::Consensus(envelope.message),
             })),
-            Outgoing::Entries(envelope) => self.serve(envelope),
+            Outgoing::Entries {
+                envelope,
+                bytes_max,
+            } => self.serve(envelope, usize::try_from(bytes_max).unwrap_or(usize::MAX)),
         }
     }
 
@@ -247,24 +255,35 @@ impl Replica {
                 Report::ReadRefused(id) => self.handle_read_refused(id),
                 Report::LeadershipWon(_) => self.elections_won += 1,
                 Report::LeadershipLost(_) => self.abandon_uncommitted_proposals(),
+                Report::FollowerRolledBack(..)
+                | Report::RolledBack { .. }
+                | Report::LeaderClaimRefused(_)
+                | Report::TermTooFarAhead(..)
+                | Report::DiskIsSlow { .. } => self.effects.push(Effect::Warn(report)),
             }
         }
     }
 
     /// Reads of the log share the disk with what must be written: at most one for each follower is
     /// under way.
-    fn read_log_for_follower(&mut self, answer: Envelope, after: LogIndex, last: LogIndex) {
+    fn read_log_for_follower(
+        &mut self,
+        answer: Envelope,
+        bytes_max: usize,
+        after: LogIndex,
+        last: LogIndex,
+    ) {
         let follower = answer.header.to;
         let for_it =
             |read: &LogRead| matches!(read, LogRead::Serve(other) if other.header.to == follower);
         if self.log_reads.values().any(for_it) {
-            self.waiting_log_reads.insert(follower, answer);
+            self.waiting_log_reads.insert(follower, (answer, bytes_max));
         } else {
-            self.read_log(LogRead::Serve(answer), after, last);
+            self.read_log(LogRead::Serve(answer), after, last, bytes_max);
         }
     }
 
-    fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex) {
+    fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex, bytes_max: usize) {
         self.log_reads_made += 1;
         let id = EntriesReadId(self.log_reads_made);
         self.log_reads.insert(id, purpose);
@@ -273,7 +292,7 @@ impl Replica {
             after,
             last,
             entries_max: self.limits.batch_entries_max,
-            bytes_max: self.limits.batch_bytes_max,
+            bytes_max,
         });
     }
 
@@ -282,8 +301,8 @@ impl Replica {
             Some(LogRead::Serve(answer)) => {
                 let follower = answer.header.to;
                 self.serve_read_entries(answer, entries);
-                if let Some(newer) = self.waiting_log_reads.remove(&follower) {
-                    self.serve(newer);
+                if let Some((newer, bytes_max)) = self.waiting_log_reads.remove(&follower) {
+                    self.serve(newer, bytes_max);
                 }
             }
             Some(LogRead::Apply) => self.apply_read_entries(entries),

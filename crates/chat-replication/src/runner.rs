@@ -87,12 +87,26 @@ pub enum StartError {
     /// The commit log cannot be opened: in use, unreadable, or damaged.
     #[error("the commit log cannot be opened")]
     Log(#[source] LogError),
-    /// The state machine has applied what the log does not hold: they do not belong together.
+    /// The log is empty, so its disk is new, and the state was made from another log. Delete the
+    /// state: everything is applied again.
     #[error(
-        "the state machine has applied entry {} of term {}, which is not in the log of {last} entries",
+        "the log is empty, but the state machine has applied entry {} of term {}: the log is a new \
+         disk's; delete the state, it is filled again from the log",
         applied.index, applied.term
     )]
-    StateNotOfLog {
+    StateOfAnotherLog {
+        /// What the state machine says.
+        applied: Applied,
+    },
+    /// The state machine has applied what the log does not hold (any more): this disk lost entries
+    /// that it had acknowledged (R18), or the state is another node's. The state is the evidence.
+    #[error(
+        "this disk has lost log entries that it had acknowledged: the state machine has applied \
+         entry {} of term {}, and the log, which ends at entry {last}, does not hold it. Keep both \
+         files; the node must not vote with this log again",
+        applied.index, applied.term
+    )]
+    LogLostEntries {
         /// What the state machine says.
         applied: Applied,
         /// The index of the log's last entry.
@@ -148,9 +162,9 @@ pub async fn start(
         .map_err(StartError::Log)?;
     let applied = machine.applied();
     if !holds(&stored, applied) {
-        return Err(StartError::StateNotOfLog {
-            applied,
-            last: stored.last.index.0,
+        return Err(match stored.last.index.0 {
+            0 => StartError::StateOfAnotherLog { applied },
+            last => StartError::LogLostEntries { applied, last },
         });
     }
     let storage = stored.storage;

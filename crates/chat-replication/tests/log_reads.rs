@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use chat_consensus::{
     ClusterId, Config, Entry, Formation, GetCommits, GetCommitsReply, HardState, Header, LogIndex,
-    Message, NodeId, Payload, Position, RequestId, StorageId, Stored, Term, TermSpan, Time, Timing,
-    Voter,
+    Message, NodeId, Payload, Position, RequestId, RunId, StorageId, Stored, Term, TermSpan, Time,
+    Timing, Voter,
 };
 use chat_replication::{
     Effect, EntriesReadId, Event, Limits, PeerBody, PeerMessage, Replica, Start,
@@ -98,11 +98,16 @@ impl Leader {
             from: FOLLOWER,
             to: LEADER,
             storage: StorageId(8),
-            request: RequestId { start: 1, number },
+            request: RequestId {
+                start: RunId::new(1, 7),
+                number,
+            },
         };
         let fetch = GetCommits {
             synced: Position::ZERO,
             commit_index: LogIndex::ZERO,
+            bytes_max: u32::MAX,
+            repair_through: LogIndex::ZERO,
         };
         let body = PeerBody::Consensus(Message::GetCommits(fetch));
         self.happens(Event::Received(PeerMessage { header, body }));

@@ -251,8 +251,21 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
             }
             Err(error) => {
                 assert!(!fits, "({index}, {term}): {error}");
-                assert!(matches!(error, StartError::StateNotOfLog { .. }), "{error}");
+                let lost = matches!(error, StartError::LogLostEntries { .. });
+                assert!(lost, "{error}");
             }
         }
     }
+    // An empty log beside a state: the disk is new.
+    let empty = tempfile::tempdir().unwrap();
+    let recorder = Recorder {
+        applied: Applied { index: 3, term: 2 },
+        ..Recorder::default()
+    };
+    let error = start(options(empty.path(), 1, &nodes), recorder, Verbatim).await;
+    let error = error.err().expect("the state is another log's");
+    assert!(
+        matches!(error, StartError::StateOfAnotherLog { .. }),
+        "{error}"
+    );
 }

@@ -177,6 +177,7 @@ impl ChatState {
             lock: directory.join("state.lock"),
             format: FORMAT,
             schema: SCHEMA,
+            upgrade: None,
         };
         let options = SqliteConnectOptions::new()
             .synchronous(SqliteSynchronous::Normal)

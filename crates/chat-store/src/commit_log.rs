@@ -26,12 +26,20 @@ pub use chain::ChainValue;
 pub use error::LogError;
 pub use read::ReadLimits;
 
-use crate::database::{Database, DatabaseFile};
+use crate::database::{Database, DatabaseFile, Upgrade};
 use crate::directory;
 use crate::multi_row::StatementPerCount;
 
 /// SQLite's `user_version` of `log.db`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// Format 1 lacked what R11 and R18 make a disk remember. Its rows stay as they are: what is new
+/// in them is empty, and the digest of a row without it is the same in both formats.
+const UPGRADE_FROM_1: Upgrade = Upgrade {
+    from: 1,
+    script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE node ADD COLUMN fault TEXT",
+};
 
 /// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
 /// the end of a commit.
@@ -53,7 +61,9 @@ const SCHEMA: &str = r#"
         term INTEGER NOT NULL,
         vote_node INTEGER,
         vote_storage BLOB,
-        digest BLOB
+        digest BLOB,
+        repair_through INTEGER NOT NULL DEFAULT 0,
+        fault TEXT
     ) STRICT;
     CREATE TABLE commits (
         "index" INTEGER PRIMARY KEY,
@@ -81,7 +91,7 @@ pub struct CommitLog {
     poisoned: bool,
 }
 
-/// The only row of the table `node`.
+/// The only row of the table `node`, but for the fault, which ends a log's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NodeRow {
     storage: StorageId,
@@ -100,6 +110,7 @@ impl CommitLog {
     /// # Errors
     ///
     /// [`LogError::Open`] when the directory cannot be used or is in use;
+    /// [`LogError::Fault`] when [`Self::record_fault`] has ended its use;
     /// an error with [`LogError::is_damage`] when the log is not what was written.
     pub fn open(directory: &Path) -> Result<(Self, Stored), LogError> {
         let file = DatabaseFile {
@@ -107,6 +118,7 @@ impl CommitLog {
             lock: directory.join("log.lock"),
             format: FORMAT,
             schema: SCHEMA,
+            upgrade: Some(UPGRADE_FROM_1),
         };
         // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process
         // can disturb it. It must be set before the journal mode.
@@ -166,6 +178,24 @@ impl CommitLog {
         self.poisoned = true;
         self.write(writes).await?;
         self.poisoned = false;
+        Ok(())
+    }
+
+    /// Ends the use of this log for good: it does not open any more, and says why (R11).
+    ///
+    /// For a node that found that a promise of the protocol is broken. Started again it might go on
+    /// with less than it knows now, and remove the last copy of what was acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_and_sync`].
+    pub async fn record_fault(&mut self, fault: &str) -> Result<(), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        self.poisoned = true;
+        let query = sqlx::query("UPDATE node SET fault = ? WHERE only = 1");
+        self.database.execute(query.bind(fault.to_owned())).await?;
         Ok(())
     }
 

@@ -74,6 +74,17 @@ pub(crate) struct DatabaseFile {
     pub(crate) format: i64,
     /// Makes the tables, in one transaction with setting the format.
     pub(crate) schema: &'static str,
+    /// Brings an older file forward, in one transaction with setting the format.
+    pub(crate) upgrade: Option<Upgrade>,
+}
+
+/// The way from an older format to the present one.
+#[derive(Clone, Copy)]
+pub(crate) struct Upgrade {
+    /// The older format's number.
+    pub(crate) from: i64,
+    /// Statements that make the present tables of it.
+    pub(crate) script: &'static str,
 }
 
 /// A connection with one owner. Closed when dropped; only then is the lock released.
@@ -133,6 +144,13 @@ impl DatabaseFile {
             database
                 .make_tables(self.schema, self.format)
                 .map_err(sqlite)?;
+        } else if let Some(upgrade) = self.upgrade
+            && found == upgrade.from
+        {
+            database
+                .make_tables(upgrade.script, self.format)
+                .map_err(sqlite)?;
+            tracing::info!(path = %self.path.display(), from = found, to = self.format, "upgraded");
         } else if found != self.format {
             return Err(OpenError::UnknownFormat {
                 path: self.path.clone(),

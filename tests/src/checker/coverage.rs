@@ -6,13 +6,21 @@ use chat_consensus::{ElectionKind, Envelope, Header, Message};
 use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Image;
 
-/// Any message leaves a process that was started for the `start`th time.
+/// Any message leaves a process that was started for the `start`th time; a request shows itself
+/// for the how manieth time it was.
 ///
 /// # Errors
 ///
 /// The start counter is not on the disk yet (R4).
-pub fn started(header: &Header, start: u64, durable: &Image) -> Checked {
-    ensure(durable.start_counter == start, "start-first", || {
+pub fn started(header: &Header, start: u64, is_request: bool, durable: &Image) -> Checked {
+    // A disk that was rolled back goes on with a greater counter (R18).
+    let shown = if is_request {
+        header.request.start.counter()
+    } else {
+        0
+    };
+    let start = start.max(shown);
+    ensure(durable.start_counter >= start, "start-first", || {
         format!(
             "node {} sends in its start {start}, and its disk knows of {}",
             header.from, durable.start_counter

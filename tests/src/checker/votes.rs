@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{ElectionKind, Envelope, Message, NodeId, StorageId, Term};
+use chat_consensus::{ElectionKind, Envelope, Message, NodeId, RunId, StorageId, Term};
 
 use crate::checker::{Checked, ensure};
 
@@ -11,8 +11,8 @@ use crate::checker::{Checked, ensure};
 #[derive(Debug, Default)]
 pub struct Votes {
     given: BTreeMap<(Term, NodeId, StorageId), NodeId>,
-    /// The start with which a node stood in a term.
-    stood: BTreeMap<(Term, NodeId), u64>,
+    /// The run in which a node stood in a term.
+    stood: BTreeMap<(Term, NodeId), RunId>,
 }
 
 impl Votes {
@@ -20,7 +20,7 @@ impl Votes {
     ///
     /// # Errors
     ///
-    /// It shows a second vote in one term, or a candidacy that a former start began.
+    /// It shows a second vote in one term, or a candidacy that a former run began.
     pub fn sent(&mut self, envelope: &Envelope) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
@@ -31,7 +31,7 @@ impl Votes {
                 self.stands(header.term, header.from, header.request.start)?;
                 self.voted(header.term, header.from, header.storage, header.from)
             }
-            // Only who leads sends these; the term must be one that this start began (R2).
+            // Only who leads sends these; the term must be one that this run began (R2).
             Message::Coordinator | Message::Heartbeat(_) => {
                 self.stands(header.term, header.from, header.request.start)
             }
@@ -62,12 +62,10 @@ impl Votes {
         })
     }
 
-    fn stands(&mut self, term: Term, node: NodeId, start: u64) -> Checked {
-        let first = *self.stood.entry((term, node)).or_insert(start);
-        ensure(first == start, "own-term-resumed", || {
-            format!(
-                "node {node} began term {term} with start {first} and leads on with start {start}"
-            )
+    fn stands(&mut self, term: Term, node: NodeId, run: RunId) -> Checked {
+        let first = *self.stood.entry((term, node)).or_insert(run);
+        ensure(first == run, "own-term-resumed", || {
+            format!("node {node} began term {term} in run {first:?} and leads on in run {run:?}")
         })
     }
 }

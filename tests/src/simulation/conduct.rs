@@ -164,7 +164,7 @@ impl World {
                 fetch.request
             }
             _ => RequestId {
-                start: u64::MAX,
+                start: sender.node().run(),
                 number: FORGED_REQUEST,
             },
         };
@@ -194,6 +194,8 @@ impl World {
                 Message::GetCommits(GetCommits {
                     synced: Position::new(index, term),
                     commit_index: LogIndex::ZERO,
+                    bytes_max: u32::MAX,
+                    repair_through: LogIndex::ZERO,
                 })
             }
         };

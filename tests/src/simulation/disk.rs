@@ -44,7 +44,8 @@ impl Image {
             self.start_counter = counter;
         }
         if let Some(hard_state) = writes.hard_state {
-            if hard_state.term < self.hard_state.term {
+            // An empty disk has promised nothing in any term (R4).
+            if hard_state.term < self.hard_state.term && !self.entries.is_empty() {
                 return Err(format!("term {} moves back", hard_state.term));
             }
             self.hard_state = hard_state;

@@ -102,6 +102,10 @@ impl World {
             Effect::Answer(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
             Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
             Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
+            Effect::Warn(report) => {
+                self.tell_of_warning(node, report);
+                Ok(())
+            }
         }
     }
 
@@ -270,7 +274,8 @@ impl World {
     fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
         let durable = self.disks[node].durable();
         let start = self.processes[node].start_counter;
-        coverage::started(&message.header, start, durable)?;
+        let is_request = !message.body.is_reply();
+        coverage::started(&message.header, start, is_request, durable)?;
         if let PeerBody::Consensus(said) = &message.body {
             let envelope = Envelope {
                 header: message.header,

@@ -3,7 +3,7 @@
 use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
 use chat_replication::{Replica, Start};
 
-use crate::checker::{Checked, Violation};
+use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{Asked, Life, Seen};
@@ -35,13 +35,19 @@ impl World {
         process.forget();
         process.life = Life::Running;
         process.start_counter = stored.start_counter + 1;
-        process.machine.applied = process.machine.applied.min(stored.last.index);
         let start = Start {
             seed: self.random.u64(..),
             now: process.clock.read(self.now),
             limits: self.settings.limits,
         };
         let applied = process.machine.applied;
+        ensure(applied <= stored.last.index, "state-of-log", || {
+            format!(
+                "node {} has applied {applied} of a log that ends at {:?}",
+                node_id(node),
+                stored.last
+            )
+        })?;
         process.replica = Some(Replica::new(config, stored, applied, start));
         process.seen = Seen::NOTHING;
         self.tell(|world| format!("{}: starts", world.processes[node].id));

@@ -1,6 +1,6 @@
 //! What the world sees of a replica after each event: asks the checkers, and tells the story.
 
-use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Message, RoleName};
+use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Message, Report, RoleName};
 
 use crate::checker::agreement::CommitMoved;
 use crate::checker::election::Elected;
@@ -130,6 +130,28 @@ impl World {
             }
             None => None,
         }
+    }
+
+    pub(super) fn tell_of_warning(&mut self, node: usize, report: Report) {
+        let id = self.processes[node].id;
+        self.tell(|_| match report {
+            Report::FollowerRolledBack(follower, index) => {
+                format!("{id}: finds that {follower} lost what it acknowledged up to {index}")
+            }
+            Report::RolledBack { repair_through } if repair_through.0 == 0 => {
+                format!("{id}: has again what it acknowledged")
+            }
+            Report::RolledBack { repair_through } => {
+                format!("{id}: does not count until it has the log through {repair_through}")
+            }
+            Report::LeaderClaimRefused(from) => {
+                format!("{id}: drops the claim of {from}, which is no voter")
+            }
+            Report::TermTooFarAhead(from, term) => {
+                format!("{id}: drops a message of {from} in term {term}, too far ahead")
+            }
+            other => format!("{id}: {other:?}"),
+        });
     }
 
     /// Votes and cuts are the messages worth telling of.

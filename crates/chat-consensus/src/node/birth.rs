@@ -18,6 +18,12 @@ pub(super) struct Birth {
     pub(super) ask_at: Time,
 }
 
+impl Birth {
+    pub(super) fn has_answered(&self, node: NodeId) -> bool {
+        self.answers.contains_key(&node)
+    }
+}
+
 impl Node {
     pub(super) fn prepare_birth(&mut self) {
         if self.config.configured.first() == Some(&self.config.node) {
@@ -63,7 +69,7 @@ impl Node {
         header: &Header,
         reply: ElectionReply,
     ) -> Result<(), Fault> {
-        if header.request.start != self.start_name() {
+        if header.request.start != self.run {
             return Ok(());
         }
         let Some(birth) = &mut self.birth else {
@@ -76,7 +82,8 @@ impl Node {
         }
         // The cluster exists: this disk was wiped, or comes late. It learns.
         self.birth = None;
-        self.learn_leader(reply.leader)
+        self.learn_leader(reply.leader);
+        Ok(())
     }
 
     /// Accepts the cluster's first entry from a candidate that belongs to it, if it names this

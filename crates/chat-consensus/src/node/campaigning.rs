@@ -27,7 +27,16 @@ pub(super) struct Campaign {
     /// The question that each voter was asked; only its answer counts (R4).
     asked: BTreeMap<NodeId, RequestId>,
     granted: BTreeSet<NodeId>,
+    /// Those that refused, and those that cannot be reached.
     refused: BTreeSet<NodeId>,
+    /// Those of `refused` that said so themselves: they live (R7).
+    denied: BTreeSet<NodeId>,
+    /// Those whose own trial was refused while this one was under way (R7).
+    refused_theirs: BTreeSet<NodeId>,
+    /// Those that were asked again (R7).
+    asked_again: BTreeSet<NodeId>,
+    /// How long answers are waited for once the question is sent.
+    patience: Duration,
     /// When the attempt is given up.
     pub(super) deadline: Time,
 }
@@ -35,6 +44,11 @@ pub(super) struct Campaign {
 impl Campaign {
     pub(super) fn is_trial(&self) -> bool {
         self.kind == ElectionKind::Trial
+    }
+
+    /// Whether `node` has refused this very attempt.
+    pub(super) fn was_denied_by(&self, node: NodeId) -> bool {
+        self.denied.contains(&node)
     }
 }
 
@@ -56,16 +70,18 @@ impl Node {
     /// Begins the next term and stands in it. The own vote counts, and the others hear of the
     /// candidacy, when it is durable (R1).
     pub(super) fn start_election(&mut self) {
-        assert!(self.is_voter());
-        self.leader = None;
+        assert!(self.may_vote());
+        self.forget_leader();
         self.matched = LogIndex::ZERO;
         self.hard_state = HardState {
             term: self.hard_state.term.next(),
             vote: Some(self.me()),
+            ..self.hard_state
         };
         self.writes.hard_state = Some(self.hard_state);
-        let shortest = self.config.timing.election_timeout;
-        let patience = shortest + self.random_between(Duration::ZERO, shortest);
+        self.yielded_to.clear();
+        let timing = self.config.timing;
+        let patience = self.random_between(timing.election_timeout, timing.election_timeout_max());
         self.campaign(ElectionKind::Real, patience);
     }
 
@@ -74,7 +90,13 @@ impl Node {
         if let Role::Campaigning(campaign) = &self.role
             && campaign.kind == ElectionKind::Real
             && self.synced.hard_state == self.hard_state
+            && !campaign.granted.contains(&self.config.node)
         {
+            // The question leaves now, so the time for its answers begins now.
+            let deadline = self.now + campaign.patience;
+            if let Role::Campaigning(campaign) = &mut self.role {
+                campaign.deadline = deadline;
+            }
             self.count_grant(self.config.node);
         }
     }
@@ -98,8 +120,23 @@ impl Node {
             self.count_grant(header.from);
             return Ok(());
         }
+        if reply.leader == Some(header.from) && self.admits(header.from, header.storage) {
+            // The leader itself: it lives, and is followed at once (R7).
+            self.quick_attempts = 0;
+            self.fail_campaign();
+            self.learn_leader(reply.leader);
+            return Ok(());
+        }
+        if let Role::Campaigning(campaign) = &mut self.role {
+            campaign.denied.insert(header.from);
+            let refused_theirs = campaign.refused_theirs.contains(&header.from);
+            if refused_theirs && self.ask_again(header.from) {
+                return Ok(());
+            }
+        }
         self.count_refusal(header.from);
-        self.learn_leader(reply.leader)
+        self.learn_leader(reply.leader);
+        Ok(())
     }
 
     /// Someone who will not answer has as good as refused.
@@ -125,9 +162,15 @@ impl Node {
         }
     }
 
-    /// Returns to following: the term's leader if one is known, else whoever comes forward.
+    /// Returns to following: the term's leader if one is known, else whoever comes forward. After
+    /// a candidacy a trial follows at once: waiting was paid for already (R7).
     pub(super) fn fail_campaign(&mut self) {
+        let was_trial = matches!(&self.role, Role::Campaigning(campaign) if campaign.is_trial());
+        self.yielded_to.clear();
         self.become_follower();
+        if !was_trial {
+            return self.start_trial();
+        }
         if self.quick_attempts > 0 {
             self.quick_attempts -= 1;
             let pause = self.random_between(QUICK_RETRY_MIN, QUICK_RETRY_MAX);
@@ -148,19 +191,71 @@ impl Node {
     }
 
     fn stand_after(&mut self, pause: Duration) {
-        self.leader = None;
+        self.forget_leader();
         self.quick_attempts = QUICK_ATTEMPTS;
         self.become_follower();
         self.election_deadline = self.now + pause;
     }
 
+    /// Follows on at once when the leader shows itself during a trial (R7).
+    pub(super) fn give_up_trial(&mut self) {
+        if matches!(&self.role, Role::Campaigning(campaign) if campaign.is_trial()) {
+            self.yielded_to.clear();
+            self.become_follower();
+        }
+    }
+
+    /// Notes that the trial of `voter` is refused while this one is under way, and asks it again if
+    /// it has refused this one (R7).
+    pub(super) fn note_refused_trial(&mut self, voter: NodeId) {
+        if let Role::Campaigning(campaign) = &mut self.role {
+            campaign.refused_theirs.insert(voter);
+            if campaign.denied.contains(&voter) {
+                self.ask_again(voter);
+            }
+        }
+    }
+
+    /// A voter that refused this trial for the sake of a leader looks for one itself by now: the
+    /// question is put to it once more (R7). Says whether it was.
+    fn ask_again(&mut self, voter: NodeId) -> bool {
+        let Role::Campaigning(campaign) = &mut self.role else {
+            return false;
+        };
+        if !campaign.is_trial() || !campaign.asked_again.insert(voter) {
+            return false;
+        }
+        let election = Election {
+            kind: ElectionKind::Trial,
+            last: self.log.last(),
+            formation: self.formation.clone(),
+        };
+        let request = self.request(voter, Message::Election(election));
+        if let Role::Campaigning(campaign) = &mut self.role {
+            campaign.asked.insert(voter, request);
+            campaign.refused.remove(&voter);
+            campaign.denied.remove(&voter);
+        }
+        true
+    }
+
     fn campaign(&mut self, kind: ElectionKind, patience: Duration) {
+        // A candidate's own vote is written first, however slow the disk is.
+        let deadline = self.now
+            + match kind {
+                ElectionKind::Real => patience.max(self.config.timing.write_limit()),
+                ElectionKind::Trial | ElectionKind::Birth => patience,
+            };
         self.role = Role::Campaigning(Campaign {
             kind,
             asked: BTreeMap::new(),
             granted: BTreeSet::new(),
             refused: BTreeSet::new(),
-            deadline: self.now + patience,
+            denied: BTreeSet::new(),
+            refused_theirs: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
+            patience,
+            deadline,
         });
         let election = Election {
             kind,
@@ -191,7 +286,7 @@ impl Node {
         }
     }
 
-    fn majority(&self) -> usize {
+    pub(super) fn majority(&self) -> usize {
         self.formation
             .as_ref()
             .map_or(usize::MAX, Formation::majority)

@@ -4,14 +4,21 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::entry::{Entry, Payload};
-use crate::input::Fault;
+use crate::input::{Fault, Report};
 use crate::message::{GetCommits, GetCommitsReply, Header, Heartbeat, Message};
 use crate::node::{Node, Role};
-use crate::types::{LogIndex, NodeId, Position, RequestId, Time};
+use crate::types::{LogIndex, NodeId, Position, RequestId, START_COUNTER_MAX, Time, Voter};
 
 /// After a failed fetch the next one waits this long, so that a dead leader is not called in a
 /// tight loop.
 const FETCH_PAUSE: Duration = Duration::from_millis(20);
+
+/// How much a fetch asks for at first, and at most (R8): what a link of 42 Mbit/s carries in 400 ms.
+pub(super) const FETCH_BYTES_MAX: u32 = 2 << 20;
+/// ... and at least. One entry is sent in any case.
+const FETCH_BYTES_MIN: u32 = 4 << 10;
+/// An answer with so many entries was as full as one with half of the bytes: leaders limit both.
+const FULL_ENTRIES: usize = 1_024;
 
 /// A follower's dealings with its leader.
 #[derive(Debug, Default)]
@@ -28,7 +35,11 @@ enum Fetch {
     #[default]
     Idle,
     /// One fetch is under way; nothing but its answer fits.
-    Waiting { request: RequestId, deadline: Time },
+    Waiting {
+        request: RequestId,
+        sent: Time,
+        deadline: Time,
+    },
     /// The last one failed.
     Pausing { until: Time },
 }
@@ -60,11 +71,18 @@ impl Node {
         let fetch = GetCommits {
             synced: self.synced.last,
             commit_index: self.commit_index,
+            bytes_max: self.fetch_bytes_max,
+            repair_through: self.hard_state.repair_through,
         };
-        let deadline = self.now + self.config.timing.fetch_timeout();
+        let sent = self.now;
+        let deadline = sent + self.config.timing.fetch_timeout();
         let request = self.request(leader, Message::GetCommits(fetch));
         if let Role::Follower(following) = &mut self.role {
-            following.fetch = Fetch::Waiting { request, deadline };
+            following.fetch = Fetch::Waiting {
+                request,
+                sent,
+                deadline,
+            };
         }
     }
 
@@ -78,6 +96,7 @@ impl Node {
             Fetch::Waiting { deadline, .. } if now >= deadline => {
                 following.fetch_failed = true;
                 following.fetch = Fetch::Idle;
+                self.ask_for_less();
             }
             Fetch::Pausing { until } if now >= until => following.fetch = Fetch::Idle,
             Fetch::Idle | Fetch::Waiting { .. } | Fetch::Pausing { .. } => {}
@@ -88,11 +107,15 @@ impl Node {
         let until = self.now + FETCH_PAUSE;
         if let Role::Follower(following) = &mut self.role
             && self.leader == Some(peer)
-            && let Fetch::Waiting { request, .. } = following.fetch
+            && let Fetch::Waiting { request, sent, .. } = following.fetch
             && request == failed
         {
             following.fetch_failed = true;
             following.fetch = Fetch::Pausing { until };
+            // A call that broke at once says nothing about how much the link carries.
+            if self.now.since(sent) >= self.config.timing.fetch_timeout() / 2 {
+                self.ask_for_less();
+            }
         }
         self.count_failed_question(peer, failed);
     }
@@ -106,7 +129,10 @@ impl Node {
     }
 
     pub(super) fn handle_coordinator(&mut self, header: &Header) -> Result<(), Fault> {
-        self.follow(header.from)?;
+        self.note_claim(header.from)?;
+        self.follow(header.from);
+        self.leader_claimed = true;
+        self.give_up_trial();
         if let Role::Follower(following) = &mut self.role
             && matches!(following.fetch, Fetch::Pausing { .. })
         {
@@ -121,25 +147,21 @@ impl Node {
         header: &Header,
         heartbeat: Heartbeat,
     ) -> Result<(), Fault> {
-        match self.leader {
-            Some(leader) if leader == header.from => {
-                if self.are_fetches_answered() {
-                    self.note_leader_heard();
-                }
-                // Only what this term's leader has matched is known to be its log, too (R3).
-                self.raise_commit_index(heartbeat.commit_index.min(self.matched));
+        self.note_claim(header.from)?;
+        if self.leader == Some(header.from) {
+            self.leader_claimed = true;
+            self.give_up_trial();
+            if self.are_fetches_answered() {
+                self.note_leader_heard();
             }
-            Some(first) => {
-                return Err(Fault::TwoLeaders {
-                    term: self.hard_state.term,
-                    first,
-                    second: header.from,
-                });
-            }
-            None => {}
+            // Only what this term's leader has matched is known to be its log, too (R3).
+            self.raise_commit_index(heartbeat.commit_index.min(self.matched));
         }
-        let round = heartbeat.round;
-        self.reply(header, Message::HeartbeatReply { round });
+        let echo = Message::HeartbeatReply {
+            round: heartbeat.round,
+            writing: self.writing.is_some(),
+        };
+        self.reply(header, echo);
         Ok(())
     }
 
@@ -147,7 +169,7 @@ impl Node {
         // The refusal of a parked fetch may have overtaken this word: then no leader is known.
         if self.leader.is_none_or(|leader| leader == header.from) {
             self.stand_after_successor();
-            if successor == Some(self.config.node) && self.is_voter() {
+            if successor == Some(self.config.node) && self.may_vote() {
                 self.start_election();
             }
         }
@@ -159,23 +181,40 @@ impl Node {
         header: &Header,
         reply: GetCommitsReply,
     ) -> Result<(), Fault> {
-        let fits = self.leader == Some(header.from)
-            && matches!(&self.role, Role::Follower(Following { fetch: Fetch::Waiting { request, .. }, .. })
-                if *request == header.request);
+        let sent = self.fetch_sent_at(header);
+        let fits = sent.is_some();
         match reply {
             GetCommitsReply::NotLeading { leader } if fits => {
                 self.stand_after_successor();
                 self.quick_attempts = 0;
-                self.learn_leader(leader.filter(|leader| *leader != header.from))
+                self.learn_leader(leader.filter(|leader| *leader != header.from));
+                Ok(())
             }
-            GetCommitsReply::NotLeading { leader } => self.learn_leader(leader),
-            GetCommitsReply::Entries { .. } | GetCommitsReply::Diverging(_) if !fits => Ok(()),
+            GetCommitsReply::NotLeading { leader } => {
+                self.learn_leader(leader);
+                Ok(())
+            }
+            GetCommitsReply::Entries { .. }
+            | GetCommitsReply::Diverging(_)
+            | GetCommitsReply::RolledBack { .. }
+                if !fits =>
+            {
+                Ok(())
+            }
+            GetCommitsReply::RolledBack {
+                repair_through,
+                start_counter,
+            } => {
+                self.handle_rolled_back(header, repair_through, start_counter);
+                Ok(())
+            }
             GetCommitsReply::Entries {
                 after,
                 commit_index,
                 entries,
             } => {
                 if self.follows_log(after, &entries) {
+                    self.adapt_fetch_size(&entries, sent);
                     self.accept_entries(entries, commit_index);
                 } else {
                     self.refuse_answer();
@@ -184,6 +223,60 @@ impl Node {
             }
             GetCommitsReply::Diverging(position) => self.cut_back(position),
         }
+    }
+
+    /// When the fetch was sent that a message with `header` answers; `None` if it answers none that
+    /// is under way (R4).
+    fn fetch_sent_at(&self, header: &Header) -> Option<Time> {
+        match &self.role {
+            Role::Follower(Following {
+                fetch: Fetch::Waiting { request, sent, .. },
+                ..
+            }) if self.leader == Some(header.from) && *request == header.request => Some(*sent),
+            Role::Follower(_) | Role::Campaigning(_) | Role::Leader(_) => None,
+        }
+    }
+
+    /// The leader remembers more of this disk than the disk does, or asks for it no longer (R18).
+    fn handle_rolled_back(&mut self, header: &Header, repair_through: LogIndex, shown: u64) {
+        if shown >= START_COUNTER_MAX {
+            return self.refuse_answer();
+        }
+        self.fetch_answered();
+        if shown >= self.start_counter {
+            self.begin_run_after(shown);
+        }
+        if repair_through != self.hard_state.repair_through {
+            self.hard_state.repair_through = repair_through;
+            // It may have voted in this term and lost the vote with the rest (R5).
+            self.hard_state.vote.get_or_insert(Voter {
+                node: header.from,
+                storage: header.storage,
+            });
+            self.writes.hard_state = Some(self.hard_state);
+            self.reports.push(Report::RolledBack { repair_through });
+        }
+    }
+
+    /// Asks for more after an answer that was full and came soon (R8).
+    fn adapt_fetch_size(&mut self, entries: &[Entry], sent: Option<Time>) {
+        let bytes: usize = entries.iter().map(Entry::size).sum();
+        let Some(sent) = sent else { return };
+        let half = usize::try_from(self.fetch_bytes_max / 2).unwrap_or(usize::MAX);
+        let full = bytes >= half || entries.len() >= FULL_ENTRIES;
+        let took = self.now.since(sent) * 3;
+        let limit = self.config.timing.fetch_timeout();
+        let more = match () {
+            () if full && took < limit => self.fetch_bytes_max,
+            () if full && took < limit * 2 => self.fetch_bytes_max / 4,
+            () => 0,
+        };
+        self.fetch_bytes_max = (self.fetch_bytes_max + more).min(FETCH_BYTES_MAX);
+    }
+
+    /// An answer did not arrive in time: perhaps it was too large for the link (R8).
+    fn ask_for_less(&mut self) {
+        self.fetch_bytes_max = (self.fetch_bytes_max / 2).max(FETCH_BYTES_MIN);
     }
 
     /// Whether heartbeats may refresh the election timer (R8).
@@ -247,6 +340,7 @@ impl Node {
     }
 
     fn accept_entries(&mut self, entries: Vec<Entry>, commit_index: LogIndex) {
+        self.leader_claimed = true;
         self.fetch_answered();
         for entry in entries {
             self.append(entry);
@@ -278,6 +372,10 @@ impl Node {
                 common,
                 commit_index: self.commit_index,
             });
+        }
+        if common.index < self.matched {
+            self.refuse_answer();
+            return Ok(());
         }
         self.fetch_answered();
         self.truncate_after(common);

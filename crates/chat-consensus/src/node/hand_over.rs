@@ -1,5 +1,6 @@
 //! A planned change of leader: stop appending, wait for the best successor, resign to it (R17).
 
+use crate::node::progress::Progress;
 use crate::node::{Node, Role};
 use crate::types::{LogIndex, NodeId};
 
@@ -15,8 +16,8 @@ impl Node {
         }
     }
 
-    /// Resigns once a voter holds the whole log and all of it is committed, or at the deadline in
-    /// favour of whoever holds most.
+    /// Resigns once a successor holds the whole log and all of it is committed, or at the deadline
+    /// in favour of the one that holds most.
     pub(super) fn resign_if_handed_over(&mut self) {
         let Role::Leader(leading) = &self.role else {
             return;
@@ -32,15 +33,27 @@ impl Node {
         }
     }
 
+    /// The voter that holds most, of those that count, were in contact lately and wait for an
+    /// answer: a dead one has held everything since it died, too.
     fn best_successor(&self) -> Option<(LogIndex, NodeId)> {
         let Role::Leader(leading) = &self.role else {
             return None;
         };
-        let voters = leading
-            .followers
-            .iter()
-            .filter(|(_, progress)| progress.voter);
-        voters
+        let timing = self.config.timing;
+        let write_grace = timing.write_limit() - timing.check_quorum_interval();
+        let is_there = |progress: &&Progress| {
+            let contact = progress.contact(write_grace);
+            let fast = leading.successor_syncs_below.is_none_or(|limit| {
+                let median = progress.syncs.median(self.now);
+                median.is_some_and(|median| median < limit)
+            });
+            fast && progress.counts()
+                && progress.parked.is_some()
+                && self.now.since(contact) <= timing.successor_contact_max()
+        };
+        let followers = leading.followers.iter();
+        let successors = followers.filter(|(_, progress)| is_there(progress));
+        successors
             .map(|(node, progress)| (progress.matched, *node))
             .max()
     }

@@ -20,8 +20,8 @@ impl Node {
             "the log begins with the birth"
         );
         assert!(
-            self.synced.hard_state.term <= self.hard_state.term,
-            "the term never moves back"
+            self.synced.hard_state.term <= self.hard_state.term || self.formation.is_none(),
+            "the term never moves back, but for a disk that has promised nothing"
         );
         if let Some(vote) = self.hard_state.vote {
             assert!(self.hard_state.term > Term(0), "term 0 has no election");
@@ -37,9 +37,9 @@ impl Node {
                     "nobody follows itself"
                 );
             }
-            Role::Campaigning(_) => assert!(self.is_voter(), "only voters stand"),
+            Role::Campaigning(_) => assert!(self.may_vote(), "only voters stand"),
             Role::Leader(leading) => {
-                assert!(self.is_voter(), "only voters lead");
+                assert!(self.may_vote(), "only voters lead");
                 assert!(self.leader == Some(self.config.node));
                 assert!(
                     self.hard_state.vote == Some(self.me()),

@@ -1,7 +1,7 @@
 //! Leading a term: the log's end, the followers' pulls, the commit index, and when to stop
 //! (R3, R6, R9, R10).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -10,22 +10,31 @@ use bytes::Bytes;
 use crate::entry::{Entry, Payload};
 use crate::input::{ProposalId, Report};
 use crate::message::{Envelope, GetCommits, GetCommitsReply, Header, Heartbeat, Message};
+use crate::node::progress::{Parked, Progress};
 use crate::node::reading::Reads;
+use crate::node::slow_disk::Samples;
 use crate::node::{FollowerStatus, Node, Outgoing, Role};
 use crate::quorum::reached_by_majority;
-use crate::types::{LogIndex, NodeId, Position, RequestId, StorageId, Time};
+use crate::types::{LogIndex, NodeId, Position, Time};
 
 /// A follower that has everything hears of a new commit index after this long, unless new entries
 /// carry it there sooner: under load it saves a round trip per batch.
 const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(3);
+
+/// So many moments of sending are remembered, at most four in a heartbeat interval: far more than
+/// fit into a check-quorum interval.
+const SENDINGS_MAX: usize = 64;
 
 /// A leader's term of office.
 #[derive(Debug)]
 pub(super) struct Leading {
     /// The term's first entry: nothing is committed before a majority holds it (R3).
     pub(super) term_start: LogIndex,
-    /// One for every other configured node.
+    /// One for every other configured node: of its admitted disk, as far as it is known.
     pub(super) followers: BTreeMap<NodeId, Progress>,
+    /// Those that pull with another disk than the admitted one, apart from it: neither may change
+    /// what is known of the other (R4, R12).
+    learners: BTreeMap<NodeId, Progress>,
     heartbeat_at: Time,
     /// When nodes that do not pull are called again (R9). Apart from the heartbeats: read rounds
     /// put those off.
@@ -33,51 +42,53 @@ pub(super) struct Leading {
     pub(super) reads: Reads,
     /// When a hand-over is completed whether or not the successor has everything.
     pub(super) hand_over_by: Option<Time>,
+    /// The number of the first request that was made at or after each of these moments, ascending:
+    /// it tells when an echoed heartbeat was sent, or a little earlier (R10).
+    sendings: VecDeque<(u64, Time)>,
+    /// How long its own batches with entries took to sync (R10).
+    pub(super) own_syncs: Samples,
+    /// Since when its own disk is what everybody waits for (R10).
+    pub(super) slow_since: Option<Time>,
+    /// A successor must sync faster than this: it is wanted for its disk (R10).
+    pub(super) successor_syncs_below: Option<Duration>,
 }
 
-/// What the leader knows of one follower, as of the disk it showed last.
-#[derive(Debug)]
-pub(super) struct Progress {
-    storage: Option<StorageId>,
-    /// Counts in quorums (R12).
-    pub(super) voter: bool,
-    /// The highest position this follower is known to hold.
-    ///
-    /// Only ever grows within a term: it acknowledges after its sync, so a lower one is an old
-    /// message and is ignored (R4).
-    pub(super) matched: LogIndex,
-    /// The newest fetch; older ones are ignored (R4).
-    newest_fetch: RequestId,
-    last_fetch: Option<Time>,
-    /// Its last fetch that advanced or stood at the end of the log (R10).
-    kept_up_at: Time,
-    /// The highest read round it has echoed (R14).
-    pub(super) echoed_round: u64,
-    parked: Option<Parked>,
-}
+impl Leading {
+    fn all(&self) -> impl Iterator<Item = &Progress> {
+        self.followers.values().chain(self.learners.values())
+    }
 
-/// A fetch that waits for something to say.
-#[derive(Debug)]
-struct Parked {
-    header: Header,
-    after: LogIndex,
-    told_commit_index: LogIndex,
-    /// When it is answered with whatever there is.
-    deadline: Time,
-}
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Progress> {
+        self.followers
+            .values_mut()
+            .chain(self.learners.values_mut())
+    }
 
-impl Progress {
-    fn new(now: Time) -> Self {
-        Self {
-            storage: None,
-            voter: false,
-            matched: LogIndex::ZERO,
-            newest_fetch: RequestId::default(),
-            last_fetch: None,
-            kept_up_at: now,
-            echoed_round: 0,
-            parked: None,
+    /// What is known of `node` with the disk that its message showed.
+    fn progress_mut(
+        &mut self,
+        header: &Header,
+        admitted: bool,
+        now: Time,
+    ) -> Option<&mut Progress> {
+        let follower = self.followers.get_mut(&header.from)?;
+        if admitted {
+            follower.storage = Some(header.storage);
+            follower.admitted = true;
+            return Some(follower);
         }
+        let new = || Progress::of_disk(header.storage, now);
+        let learner = self.learners.entry(header.from).or_insert_with(new);
+        if learner.storage != Some(header.storage) {
+            *learner = new();
+        }
+        Some(learner)
+    }
+
+    /// When `node` last pulled, with whichever disk.
+    fn last_fetch(&self, node: NodeId) -> Option<Time> {
+        let of = |known: &BTreeMap<NodeId, Progress>| known.get(&node).and_then(|p| p.last_fetch);
+        of(&self.followers).max(of(&self.learners))
     }
 }
 
@@ -93,14 +104,20 @@ impl Node {
             .map(|node| (*node, Progress::new(self.now)))
             .collect();
         self.leader = Some(self.config.node);
+        self.leader_claimed = true;
         self.quick_attempts = 0;
         self.role = Role::Leader(Leading {
             term_start,
             followers,
+            learners: BTreeMap::new(),
             heartbeat_at: self.now + self.config.timing.heartbeat_interval,
             call_idle_at: self.now + self.config.timing.heartbeat_interval,
             reads: Reads::default(),
             hand_over_by: None,
+            sendings: VecDeque::new(),
+            own_syncs: Samples::default(),
+            slow_since: None,
+            successor_syncs_below: None,
         });
         self.reports.push(Report::LeadershipWon(term));
         self.append(Entry {
@@ -135,41 +152,102 @@ impl Node {
 
     pub(super) fn handle_get_commits(&mut self, header: &Header, fetch: GetCommits) {
         let admitted = self.admits(header.from, header.storage);
-        let end = self.log.last().index;
-        let diverging =
-            (!self.log.contains(fetch.synced)).then(|| self.log.end_of(fetch.synced.term));
         let now = self.now;
         let Role::Leader(leading) = &mut self.role else {
             return self.refuse_fetch(header);
         };
-        let Some(progress) = leading.followers.get_mut(&header.from) else {
+        let Some(progress) = leading.progress_mut(header, admitted, now) else {
             return;
         };
-        if progress.storage != Some(header.storage) {
-            // Another disk is another follower (R12); what the old one held proves nothing.
-            *progress = Progress {
-                storage: Some(header.storage),
-                voter: admitted,
-                ..Progress::new(now)
-            };
-        }
-        if header.request <= progress.newest_fetch {
+        let (run, newest) = (header.request.start, progress.newest_fetch.start);
+        if run == newest && header.request.number <= progress.newest_fetch.number {
             return;
         }
+        if run != newest && run.counter() <= newest.counter() {
+            let acknowledged = progress.matched.max(progress.repair_through);
+            if run.counter() == newest.counter() {
+                // No honest disk shows one counter twice; a lower one may be an old message.
+                self.note_rolled_back(header);
+            }
+            let reply = GetCommitsReply::RolledBack {
+                repair_through: acknowledged,
+                start_counter: newest.counter(),
+            };
+            return self.reply(header, Message::GetCommitsReply(reply));
+        }
         progress.newest_fetch = header.request;
+        let acknowledged = progress.matched;
+        let lost = fetch.synced.index < acknowledged || !self.log.contains(fetch.synced);
+        if run != newest && acknowledged > LogIndex::ZERO && lost {
+            self.note_rolled_back(header);
+        }
+        self.answer_fetch(header, fetch);
+    }
+
+    /// The disk behind a fetch has lost what it acknowledged (R18).
+    fn note_rolled_back(&mut self, header: &Header) {
+        let admitted = self.admits(header.from, header.storage);
+        let now = self.now;
+        if let Role::Leader(leading) = &mut self.role
+            && let Some(progress) = leading.progress_mut(header, admitted, now)
+        {
+            let lost = core::mem::take(&mut progress.matched);
+            progress.repair_through = progress.repair_through.max(lost);
+            self.reports
+                .push(Report::FollowerRolledBack(header.from, lost));
+        }
+    }
+
+    /// Answers a fetch that is new: with where the logs part, with what the disk must get back, or
+    /// with what follows; and counts what it acknowledges.
+    fn answer_fetch(&mut self, header: &Header, fetch: GetCommits) {
+        let end = self.log.last().index;
+        let now = self.now;
+        let admitted = self.admits(header.from, header.storage);
+        let held = self.log.contains(fetch.synced);
+        let diverging = (!held).then(|| self.log.end_of(fetch.synced.term));
+        let Role::Leader(leading) = &mut self.role else {
+            return;
+        };
+        let Some(progress) = leading.progress_mut(header, admitted, now) else {
+            return;
+        };
+        let lost = progress.repair_through.max(fetch.repair_through).min(end);
+        let demanded = if held && fetch.synced.index >= lost {
+            LogIndex::ZERO
+        } else {
+            lost
+        };
+        // It counts when neither side remembers a loss.
+        progress.repair_through = demanded.max(fetch.repair_through);
+        if held {
+            progress.last_fetch = Some(now);
+        }
+        if demanded != fetch.repair_through {
+            let reply = GetCommitsReply::RolledBack {
+                repair_through: demanded,
+                start_counter: 0,
+            };
+            return self.reply(header, Message::GetCommitsReply(reply));
+        }
         if let Some(position) = diverging {
             let reply = GetCommitsReply::Diverging(position);
             return self.reply(header, Message::GetCommitsReply(reply));
         }
         // Only valid fetches move progress (R3).
-        if fetch.synced.index > progress.matched || fetch.synced.index == end {
+        if fetch.synced.index > progress.matched {
+            if let Some(sent) = progress.entries_sent_at.take() {
+                progress.syncs.add(now, now.since(sent));
+            }
+            progress.kept_up_at = now;
+        } else if fetch.synced.index == end {
             progress.kept_up_at = now;
         }
-        progress.last_fetch = Some(now);
         progress.matched = progress.matched.max(fetch.synced.index);
         progress.parked = Some(Parked {
             header: *header,
             after: fetch.synced.index,
+            bytes_max: fetch.bytes_max,
             told_commit_index: fetch.commit_index,
             deadline: now + self.config.timing.park_limit(),
         });
@@ -180,13 +258,22 @@ impl Node {
         self.resign_if_handed_over();
     }
 
-    pub(super) fn handle_heartbeat_reply(&mut self, header: &Header, round: u64) {
-        let counts =
-            self.admits(header.from, header.storage) && header.request.start == self.start_name();
+    pub(super) fn handle_heartbeat_reply(&mut self, header: &Header, round: u64, writing: bool) {
+        let counts = self.admits(header.from, header.storage) && header.request.start == self.run;
         if let Role::Leader(leading) = &mut self.role
             && counts
             && let Some(progress) = leading.followers.get_mut(&header.from)
         {
+            let number = header.request.number;
+            let after = leading
+                .sendings
+                .partition_point(|(first, _)| *first <= number);
+            if let Some((_, sent)) = after.checked_sub(1).map(|at| leading.sendings[at]) {
+                progress.echoed_at = progress.echoed_at.max(sent);
+                if writing {
+                    progress.wrote_at = progress.wrote_at.max(sent);
+                }
+            }
             progress.echoed_round = progress.echoed_round.max(round);
             self.confirm_reads();
         }
@@ -215,17 +302,14 @@ impl Node {
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        let parked = leading
-            .followers
-            .values_mut()
-            .filter_map(|p| p.parked.as_mut());
+        let parked = leading.all_mut().filter_map(|p| p.parked.as_mut());
         for parked in parked.filter(|parked| parked.told_commit_index < commit_index) {
             parked.deadline = parked.deadline.min(notice_by);
         }
     }
 
     /// One value for each voter: `own` for this node, `of` its progress for each other; 0 for a
-    /// voter that has not shown the disk it was admitted with.
+    /// voter that has not shown the disk it was admitted with, or whose disk forgot (R18).
     pub(super) fn voter_values(&self, own: u64, of: impl Fn(&Progress) -> u64) -> Vec<u64> {
         let Role::Leader(leading) = &self.role else {
             return Vec::new();
@@ -237,7 +321,9 @@ impl Node {
         voters
             .map(|voter| match leading.followers.get(&voter.node) {
                 None if *voter == self.me() => own,
-                Some(progress) if progress.storage == Some(voter.storage) => of(progress),
+                Some(progress) if progress.storage == Some(voter.storage) && progress.counts() => {
+                    of(progress)
+                }
                 Some(_) | None => 0,
             })
             .collect()
@@ -260,26 +346,61 @@ impl Node {
         }
         if heartbeat_is_due {
             self.send_heartbeats();
+            self.hand_over_if_disk_is_slow();
         }
         self.answer_parked(|parked, now| parked.deadline <= now);
     }
 
     /// Lets every other node hear from the leader: its commit index and the current read round.
-    pub(super) fn send_heartbeats(&mut self) {
+    fn send_heartbeats(&mut self) {
         let next = self.now + self.config.timing.heartbeat_interval;
-        let commit_index = self.commit_index;
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
         leading.heartbeat_at = next;
-        let round = leading.reads.round();
         let followers: Vec<NodeId> = leading.followers.keys().copied().collect();
-        for node in followers {
+        self.send_heartbeats_to(&followers);
+    }
+
+    /// Sends a read round to the voters that pull; the heartbeats go to everybody, as ever (R14).
+    pub(super) fn send_round(&mut self) {
+        let lately = self.config.timing.write_limit();
+        let now = self.now;
+        let Role::Leader(leading) = &self.role else {
+            return;
+        };
+        let pulling = leading.followers.iter().filter(|(_, progress)| {
+            progress.counts() && progress.last_fetch.is_some_and(|at| now.since(at) < lately)
+        });
+        let pulling: Vec<NodeId> = pulling.map(|(node, _)| *node).collect();
+        self.send_heartbeats_to(&pulling);
+    }
+
+    fn send_heartbeats_to(&mut self, nodes: &[NodeId]) {
+        let commit_index = self.commit_index;
+        let number = self.requests_made + 1;
+        let now = self.now;
+        let apart = self.config.timing.heartbeat_interval / 4;
+        let Role::Leader(leading) = &mut self.role else {
+            return;
+        };
+        if leading
+            .sendings
+            .back()
+            .is_none_or(|(_, at)| now.since(*at) >= apart)
+        {
+            if leading.sendings.len() == SENDINGS_MAX {
+                leading.sendings.pop_front();
+            }
+            leading.sendings.push_back((number, now));
+        }
+        let round = leading.reads.round();
+        for node in nodes {
             let heartbeat = Heartbeat {
                 commit_index,
                 round,
             };
-            self.request(node, Message::Heartbeat(heartbeat));
+            self.request(*node, Message::Heartbeat(heartbeat));
         }
     }
 
@@ -290,7 +411,7 @@ impl Node {
             self.request(node, Message::Resign { successor });
         }
         self.stop_leading();
-        self.leader = None;
+        self.forget_leader();
         self.become_follower();
     }
 
@@ -300,12 +421,8 @@ impl Node {
             return;
         };
         let reads = core::mem::take(&mut leading.reads);
-        let parked: Vec<Parked> = leading
-            .followers
-            .values_mut()
-            .filter_map(|p| p.parked.take())
-            .collect();
-        self.leader = None;
+        let parked: Vec<Parked> = leading.all_mut().filter_map(|p| p.parked.take()).collect();
+        self.forget_leader();
         for parked in parked {
             self.refuse_fetch(&parked.header);
         }
@@ -315,7 +432,7 @@ impl Node {
     }
 
     pub(super) fn leading_deadline(&self, leading: &Leading) -> Time {
-        let parked = leading.followers.values().filter_map(|p| p.parked.as_ref());
+        let parked = leading.all().filter_map(|p| p.parked.as_ref());
         let parked = parked
             .map(|parked| parked.deadline)
             .min()
@@ -335,27 +452,37 @@ impl Node {
         let Role::Leader(leading) = &self.role else {
             return None;
         };
-        let status = |(node, progress): (&NodeId, &Progress)| FollowerStatus {
-            node: *node,
-            voter: progress.voter,
-            matched: progress.matched,
-            last_fetch: progress.last_fetch,
+        let status = |(node, follower): (&NodeId, &Progress)| {
+            // Of two disks of one node the one that pulls is worth showing.
+            let learner = leading.learners.get(node);
+            let learner = learner.filter(|learner| learner.last_fetch > follower.last_fetch);
+            let progress = learner.unwrap_or(follower);
+            FollowerStatus {
+                node: *node,
+                voter: progress.counts(),
+                repair_through: progress.repair_through,
+                matched: progress.matched,
+                last_fetch: progress.last_fetch,
+            }
         };
         Some(leading.followers.iter().map(status).collect())
     }
 
-    /// When a majority of voters will not have kept up for the whole window (R10).
+    /// When a majority of voters will not have kept up for the whole interval (R10).
     fn quorum_lost_at(&self) -> Time {
-        let kept_up = self.voter_contacts();
-        Time(reached_by_majority(kept_up)) + self.config.timing.quorum_window()
+        let contacts = self.voter_contacts();
+        Time(reached_by_majority(contacts)) + self.config.timing.check_quorum_interval()
     }
 
-    /// When each voter last kept up. A new leader gives everybody a window to begin with, also
-    /// those that have not called yet.
+    /// When each voter last kept up. A new leader gives everybody an interval to begin with, also
+    /// those that have not called yet. A disk that forgot (R18) is in contact like any other: to
+    /// resign would not bring back what it lost, and this leader can.
     fn voter_contacts(&self) -> Vec<u64> {
         let Role::Leader(leading) = &self.role else {
             return alloc::vec![u64::MAX];
         };
+        let timing = self.config.timing;
+        let write_grace = timing.write_limit() - timing.check_quorum_interval();
         let voters = self
             .formation
             .iter()
@@ -364,7 +491,7 @@ impl Node {
             .map(|voter| match leading.followers.get(&voter.node) {
                 None if *voter == self.me() => self.now.0,
                 Some(p) if p.storage.is_none_or(|storage| storage == voter.storage) => {
-                    p.kept_up_at.0
+                    p.contact(write_grace).0
                 }
                 Some(_) | None => 0,
             })
@@ -378,13 +505,12 @@ impl Node {
         let Role::Leader(leading) = &self.role else {
             return;
         };
-        let idle: Vec<NodeId> = leading
-            .followers
-            .iter()
-            .filter(|(_, p)| p.parked.is_none())
-            .filter(|(_, p)| p.last_fetch.is_none_or(|at| now.since(at) > patience))
-            .map(|(node, _)| *node)
-            .collect();
+        // A parked fetch is answered within this time, too.
+        let is_idle = |node: &NodeId| {
+            let last = leading.last_fetch(*node);
+            last.is_none_or(|at| now.since(at) > patience)
+        };
+        let idle: Vec<NodeId> = leading.followers.keys().copied().filter(is_idle).collect();
         for node in idle {
             self.request(node, Message::Coordinator);
         }
@@ -397,11 +523,14 @@ impl Node {
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        let due: Vec<Parked> = leading
-            .followers
-            .values_mut()
-            .filter_map(|p| p.parked.take_if(|parked| is_due(parked, now)))
-            .collect();
+        let end = self.log.last().index;
+        let mut due: Vec<Parked> = Vec::new();
+        for progress in leading.all_mut() {
+            if let Some(parked) = progress.parked.take_if(|parked| is_due(parked, now)) {
+                progress.entries_sent_at = (parked.after < end).then_some(now);
+                due.push(parked);
+            }
+        }
         for parked in due {
             let reply = GetCommitsReply::Entries {
                 after: parked.after,
@@ -412,7 +541,10 @@ impl Node {
                 header: self.reply_header(&parked.header),
                 message: Message::GetCommitsReply(reply),
             };
-            self.outgoing.push(Outgoing::Entries(envelope));
+            self.outgoing.push(Outgoing::Entries {
+                envelope,
+                bytes_max: parked.bytes_max,
+            });
         }
     }
 }

@@ -77,7 +77,7 @@ impl Node {
         };
         if leading.reads.wants_round() {
             leading.reads.round += 1;
-            self.send_heartbeats();
+            self.send_round();
             // A single voter needs nobody's echo.
             self.confirm_reads();
         }

@@ -2,7 +2,7 @@
 
 use crate::message::{Election, ElectionKind, ElectionReply, Header, Message};
 use crate::node::{Node, Role};
-use crate::types::{Position, Voter};
+use crate::types::{NodeId, Position, Voter};
 use core::time::Duration;
 
 /// A node that granted a trial lets the asker go first: it puts off its own for a random time
@@ -16,13 +16,12 @@ impl Node {
             return self.handle_birth_inquiry(header);
         }
         self.accept_formation(header, election.formation);
-        let current = header.term == self.hard_state.term && self.is_voter();
+        let current = header.term == self.hard_state.term && self.may_vote();
         let granted = current
-            && self.is_up_to_date(election.last)
             && match election.kind {
                 ElectionKind::Birth => unreachable!("answered above"),
-                ElectionKind::Trial => self.grant_trial(),
-                ElectionKind::Real => self.grant_vote(header),
+                ElectionKind::Trial => self.grant_trial(header.from, election.last),
+                ElectionKind::Real => self.is_up_to_date(election.last) && self.grant_vote(header),
             };
         let reply = ElectionReply {
             kind: election.kind,
@@ -39,13 +38,35 @@ impl Node {
 
     /// A trial changes nothing that lasts. It is refused while a leader is heard, so that a node
     /// which lost sight of the leader alone does not end its term (R7).
-    fn grant_trial(&mut self) -> bool {
-        if self.is_leader_heard() {
+    fn grant_trial(&mut self, from: NodeId, last: Position) -> bool {
+        let until = self.now + self.random_between(YIELD_MIN, YIELD_MAX);
+        if let Role::Campaigning(campaign) = &self.role
+            && campaign.is_trial()
+        {
+            let denied = campaign.was_denied_by(from);
+            if !self.yields_to(from, last, denied) {
+                self.note_refused_trial(from);
+                return false;
+            }
+            self.yielded_to.insert(from);
+            self.become_follower();
+            // The own attempt was due: it is only put off.
+            self.election_deadline = until;
+            return true;
+        }
+        if self.is_leader_heard() || !self.is_up_to_date(last) {
             return false;
         }
-        let until = self.now + self.random_between(YIELD_MIN, YIELD_MAX);
         self.election_deadline = self.election_deadline.max(until);
         true
+    }
+
+    /// Whether the own trial is given up for that of `from`: of two that ask each other at once one
+    /// goes first, and both agree which (R7).
+    fn yields_to(&self, from: NodeId, last: Position, denied: bool) -> bool {
+        let greater = (last, from) > (self.log.last(), self.config.node);
+        let hopeless = denied && self.is_up_to_date(last);
+        (greater || hopeless) && !self.yielded_to.contains(&from)
     }
 
     /// One vote a term (R5). The reply waits for the vote to be durable (R1).
@@ -54,7 +75,8 @@ impl Node {
             node: header.from,
             storage: header.storage,
         };
-        if self.hard_state.vote.is_some_and(|vote| vote != candidate) {
+        let voted_otherwise = self.hard_state.vote.is_some_and(|vote| vote != candidate);
+        if voted_otherwise || self.leader.is_some_and(|leader| leader != header.from) {
             return false;
         }
         if self.hard_state.vote.is_none() {

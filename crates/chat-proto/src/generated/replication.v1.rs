@@ -15,8 +15,8 @@ pub struct Header {
     /// 16 bytes: the random id of the sender's disk.
     #[prost(bytes = "bytes", tag = "5")]
     pub storage_id: ::prost::bytes::Bytes,
-    /// The request this is, or answers: what names the asker's run (a part of its storage id, and its
-    /// start counter), and a number within that run.
+    /// The request this is, or answers: what names the asker's run (its start counter \<\< 32 | 32
+    /// random bits), and a number within that run.
     #[prost(uint64, tag = "6")]
     pub request_start: u64,
     #[prost(uint64, tag = "7")]
@@ -117,6 +117,9 @@ pub struct HeartbeatResponse {
     pub header: ::core::option::Option<Header>,
     #[prost(uint64, tag = "2")]
     pub round: u64,
+    /// A batch is being written: the next fetch waits for it.
+    #[prost(bool, tag = "3")]
+    pub writing: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCommitsRequest {
@@ -126,12 +129,18 @@ pub struct GetCommitsRequest {
     pub synced: ::core::option::Option<Position>,
     #[prost(uint64, tag = "3")]
     pub commit_index: u64,
+    /// How much payload the answer may have, in bytes; one entry is sent in any case.
+    #[prost(uint32, tag = "4")]
+    pub bytes_max: u32,
+    /// Through here the asker's disk must hold the leader's log before it counts again; 0: it counts.
+    #[prost(uint64, tag = "5")]
+    pub repair_through: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCommitsResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4")]
+    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5")]
     pub outcome: ::core::option::Option<get_commits_response::Outcome>,
 }
 /// Nested message and enum types in `GetCommitsResponse`.
@@ -146,7 +155,19 @@ pub mod get_commits_response {
         /// Not leading the request's term; the leader of the header's term, 0 when unknown.
         #[prost(uint64, tag = "4")]
         NotLeading(u64),
+        #[prost(message, tag = "5")]
+        RolledBack(super::RolledBack),
     }
+}
+/// The asker's disk lost what it had acknowledged, or has it again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RolledBack {
+    /// It does not count until it holds the leader's log through here; 0: it counts.
+    #[prost(uint64, tag = "1")]
+    pub repair_through: u64,
+    /// The greatest start counter that this disk has shown, if the asker's is not greater; else 0.
+    #[prost(uint64, tag = "2")]
+    pub start_counter: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Entries {

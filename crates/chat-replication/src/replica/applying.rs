@@ -65,10 +65,15 @@ impl Replica {
         self.applying.gathered_by = None;
         let Some(held) = self.tail.after(applied) else {
             self.applying.under_way = Some(Vec::new());
-            return self.read_log(LogRead::Apply, applied, applicable);
+            let bytes_max = self.limits.batch_bytes_max;
+            return self.read_log(LogRead::Apply, applied, applicable, bytes_max);
         };
         let committed = held.take_while(|entry| entry.position.index <= applicable);
-        let entries = first_batch(committed, &self.limits);
+        let entries = first_batch(
+            committed,
+            self.limits.batch_entries_max,
+            self.limits.batch_bytes_max,
+        );
         assert!(
             !entries.is_empty(),
             "what is committed and synced is in the tail or before it"

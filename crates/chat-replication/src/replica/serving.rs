@@ -8,8 +8,9 @@ use crate::replica::Replica;
 use crate::replica::tail::first_batch;
 
 impl Replica {
-    /// Puts the entries into an answer that the node has decided on.
-    pub(super) fn serve(&mut self, envelope: Envelope) {
+    /// Puts the entries into an answer that the node has decided on: as many as the asker wants, and
+    /// as this replica sends at once (R8).
+    pub(super) fn serve(&mut self, envelope: Envelope, bytes_max: usize) {
         if !self.node.leads(envelope.header.term) {
             return self.refuse_to_serve(envelope);
         }
@@ -18,14 +19,16 @@ impl Replica {
             unreachable!("only answers to fetches are filled");
         };
         let after = *after;
+        let bytes_max = bytes_max.min(self.limits.batch_bytes_max);
         let Some(held) = self.tail.after(after) else {
             let last = self.node.synced_position().index;
-            return self.read_log_for_follower(envelope, after, last);
+            return self.read_log_for_follower(envelope, bytes_max, after, last);
         };
         // What no batch has taken yet goes out too: the followers' disks work beside ours.
         let gathered = self.node.gathered_entries();
         let gathered = gathered.iter().filter(|entry| entry.position.index > after);
-        let entries = first_batch(held.chain(gathered), &self.limits);
+        let entries_max = self.limits.batch_entries_max;
+        let entries = first_batch(held.chain(gathered), entries_max, bytes_max);
         self.send_entries(envelope, entries);
     }
 

@@ -77,16 +77,18 @@ impl Tail {
     }
 }
 
-/// The first of `entries` whose number and payload stay within the limits of a batch; one at least.
+/// The first of `entries` that are no more than `entries_max` and hold no more than `bytes_max`
+/// bytes of payload; one at least.
 pub(super) fn first_batch<'a>(
     entries: impl Iterator<Item = &'a Entry>,
-    limits: &Limits,
+    entries_max: usize,
+    bytes_max: usize,
 ) -> Vec<Entry> {
     let mut batch = Vec::new();
     let mut bytes = 0;
-    for entry in entries.take(limits.batch_entries_max) {
+    for entry in entries.take(entries_max) {
         bytes += entry.size();
-        if !batch.is_empty() && bytes > limits.batch_bytes_max {
+        if !batch.is_empty() && bytes > bytes_max {
             break;
         }
         batch.push(entry.clone());

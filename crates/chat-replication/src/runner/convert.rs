@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use chat_consensus::{
     ClusterId, Election, ElectionKind, ElectionReply, Entry, Formation, GetCommits,
-    GetCommitsReply, Header, Heartbeat, LogIndex, Message, NodeId, Payload, Position, RequestId,
-    StorageId, Term, Voter,
+    GetCommitsReply, Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Message, NodeId, Payload,
+    Position, RequestId, RunId, START_COUNTER_MAX, StorageId, TERM_MAX, Term, Voter,
 };
 use chat_proto::replication::v1 as wire;
 use tonic::Status;
@@ -52,12 +52,12 @@ pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status
     };
     Ok(Header {
         cluster,
-        term: Term(header.term),
+        term: term_from(header.term)?,
         from: NodeId(header.from),
         to: NodeId(header.to),
         storage: StorageId(id_from(&header.storage_id, "storage_id")?),
         request: RequestId {
-            start: header.request_start,
+            start: run_from(header.request_start)?,
             number: header.request_number,
         },
     })
@@ -72,14 +72,44 @@ pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
         from: header.from.0,
         to: header.to.0,
         storage_id: id_bytes(header.storage.0),
-        request_start: header.request.start,
+        request_start: header.request.start.0,
         request_number: header.request.number,
     })
 }
 
+/// Numbers near the end of their range come from no honest peer, and must not get further (R4).
+fn term_from(term: u64) -> Result<Term, Status> {
+    if term > TERM_MAX.0 {
+        return Err(malformed("a term is above 2^48"));
+    }
+    Ok(Term(term))
+}
+
+fn index_from(index: u64) -> Result<LogIndex, Status> {
+    if index > LOG_INDEX_MAX.0 {
+        return Err(malformed("an index is above 2^62"));
+    }
+    Ok(LogIndex(index))
+}
+
+fn counter_from(counter: u64) -> Result<u64, Status> {
+    if counter > START_COUNTER_MAX {
+        return Err(malformed("a start counter is above 2^31"));
+    }
+    Ok(counter)
+}
+
+fn run_from(run: u64) -> Result<RunId, Status> {
+    counter_from(RunId(run).counter())?;
+    Ok(RunId(run))
+}
+
 fn position_from(position: Option<wire::Position>) -> Result<Position, Status> {
     let position = position.ok_or_else(|| malformed("no position"))?;
-    Ok(Position::new(position.index, position.term))
+    Ok(Position {
+        index: index_from(position.index)?,
+        term: term_from(position.term)?,
+    })
 }
 
 fn position_to(position: Position) -> wire::Position {
@@ -244,7 +274,7 @@ bare_message!(wire::ResignResponse, Message::ResignReply);
 impl Wire for wire::HeartbeatRequest {
     fn read(self) -> Result<PeerMessage, Status> {
         let heartbeat = Heartbeat {
-            commit_index: LogIndex(self.commit_index),
+            commit_index: index_from(self.commit_index)?,
             round: self.round,
         };
         consensus(self.header, Message::Heartbeat(heartbeat))
@@ -264,16 +294,21 @@ impl Wire for wire::HeartbeatRequest {
 
 impl Wire for wire::HeartbeatResponse {
     fn read(self) -> Result<PeerMessage, Status> {
-        consensus(self.header, Message::HeartbeatReply { round: self.round })
+        let echo = Message::HeartbeatReply {
+            round: self.round,
+            writing: self.writing,
+        };
+        consensus(self.header, echo)
     }
 
     fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::HeartbeatReply { round }) = message.body else {
+        let PeerBody::Consensus(Message::HeartbeatReply { round, writing }) = message.body else {
             return None;
         };
         Some(Self {
             header: header_to(&message.header),
             round,
+            writing,
         })
     }
 }
@@ -282,7 +317,9 @@ impl Wire for wire::GetCommitsRequest {
     fn read(self) -> Result<PeerMessage, Status> {
         let fetch = GetCommits {
             synced: position_from(self.synced)?,
-            commit_index: LogIndex(self.commit_index),
+            commit_index: index_from(self.commit_index)?,
+            bytes_max: self.bytes_max,
+            repair_through: index_from(self.repair_through)?,
         };
         consensus(self.header, Message::GetCommits(fetch))
     }
@@ -295,6 +332,8 @@ impl Wire for wire::GetCommitsRequest {
             header: header_to(&message.header),
             synced: Some(position_to(fetch.synced)),
             commit_index: fetch.commit_index.0,
+            bytes_max: fetch.bytes_max,
+            repair_through: fetch.repair_through.0,
         })
     }
 }
@@ -304,8 +343,8 @@ impl Wire for wire::GetCommitsResponse {
         use wire::get_commits_response::Outcome;
         let reply = match self.outcome.ok_or_else(|| malformed("no outcome"))? {
             Outcome::Entries(entries) => GetCommitsReply::Entries {
-                after: LogIndex(entries.after),
-                commit_index: LogIndex(entries.commit_index),
+                after: index_from(entries.after)?,
+                commit_index: index_from(entries.commit_index)?,
                 entries: entries
                     .entries
                     .into_iter()
@@ -317,6 +356,10 @@ impl Wire for wire::GetCommitsResponse {
             }
             Outcome::NotLeading(leader) => GetCommitsReply::NotLeading {
                 leader: node_or_none(leader),
+            },
+            Outcome::RolledBack(lost) => GetCommitsReply::RolledBack {
+                repair_through: index_from(lost.repair_through)?,
+                start_counter: counter_from(lost.start_counter)?,
             },
         };
         consensus(self.header, Message::GetCommitsReply(reply))
@@ -339,6 +382,13 @@ impl Wire for wire::GetCommitsResponse {
             }),
             GetCommitsReply::Diverging(position) => Outcome::Diverging(position_to(position)),
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
+            GetCommitsReply::RolledBack {
+                repair_through,
+                start_counter,
+            } => Outcome::RolledBack(wire::RolledBack {
+                repair_through: repair_through.0,
+                start_counter,
+            }),
         };
         Some(Self {
             header: header_to(&message.header),
@@ -464,7 +514,9 @@ impl Wire for wire::ReadIndexRequest {
 
 impl Wire for wire::ReadIndexResponse {
     fn read(self) -> Result<PeerMessage, Status> {
-        let index = (self.index != 0).then_some(LogIndex(self.index));
+        let index = (self.index != 0)
+            .then(|| index_from(self.index))
+            .transpose()?;
         Ok(PeerMessage {
             header: header_from(self.header)?,
             body: PeerBody::ReadIndexReply(index),

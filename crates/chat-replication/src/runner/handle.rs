@@ -122,6 +122,9 @@ pub struct Status {
     pub voter_ids: Vec<u64>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
+    /// Until this node holds the leader's log through here it does not count, because its disk lost
+    /// what it had acknowledged (R18); 0 if nothing was lost.
+    pub repair_through_index: u64,
 }
 
 /// What a leader knows of another node.
@@ -383,6 +386,7 @@ impl Handle {
                 })
                 .unwrap_or_default(),
             elections_won: status.elections_won,
+            repair_through_index: status.repair_through.0,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chat_consensus::{LogIndex, UnsyncedBatch};
 use chat_store::{CommitLog, LogError, ReadLimits};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 
 use crate::event::{EntriesReadId, Event};
 use crate::runner::Stopped;
@@ -29,6 +30,8 @@ pub(super) struct LogRead {
 pub(super) struct LogTask {
     batches: Sender<UnsyncedBatch>,
     reads: Sender<LogRead>,
+    /// What is recorded when the task ends, so that the log is not used again (R11).
+    fault: oneshot::Sender<String>,
     ended: watched::Ended,
 }
 
@@ -42,11 +45,13 @@ impl LogTask {
     pub(super) fn start(log: CommitLog, nodes: usize, events: Sender<Incoming>) -> Self {
         let (batches, received) = mpsc::channel(BATCHES_MAX);
         let (reads, asked) = mpsc::channel(nodes + 1);
-        let working = work(log, received, asked, events.clone());
+        let (fault, found) = oneshot::channel();
+        let working = work(log, (received, asked, found), events.clone());
         let ended = watched::spawn(working, events, Stopped::Log);
         Self {
             batches,
             reads,
+            fault,
             ended,
         }
     }
@@ -61,8 +66,14 @@ impl LogTask {
         begin(&self.reads, read)
     }
 
-    /// Completes when the batch that was begun is done and the log is closed.
-    pub(super) async fn close(self) {
+    /// Completes when the batch that was begun is done, the fault is recorded, if there is one, and
+    /// the log is closed.
+    pub(super) async fn close(self, fault: Option<String>) {
+        match fault {
+            // The task may have ended; then its own end was reported.
+            Some(fault) => drop(self.fault.send(fault)),
+            None => drop(self.fault),
+        }
         drop((self.batches, self.reads));
         self.ended.wait().await;
     }
@@ -80,8 +91,11 @@ fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogEnded> {
 
 async fn work(
     mut log: CommitLog,
-    mut batches: Receiver<UnsyncedBatch>,
-    mut reads: Receiver<LogRead>,
+    (mut batches, mut reads, fault): (
+        Receiver<UnsyncedBatch>,
+        Receiver<LogRead>,
+        oneshot::Receiver<String>,
+    ),
     events: Sender<Incoming>,
 ) {
     loop {
@@ -102,6 +116,14 @@ async fn work(
         if events.send(incoming).await.is_err() || stop {
             break;
         }
+    }
+    if let Ok(fault) = fault.await
+        && let Err(error) = log.record_fault(&fault).await
+    {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the fault could not be recorded: do not start this node again before its log was looked at"
+        );
     }
     let closed = tokio::task::spawn_blocking(move || log.close()).await;
     if let Err(error) = closed.expect("closing the log does not panic") {
@@ -137,7 +159,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (log, stored) = CommitLog::open(directory.path()).unwrap();
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
-        let mut node = Node::new(config, stored, 1, Time(0));
+        let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
         (log, node.take_batch().unwrap(), directory)
     }
 
@@ -171,6 +193,6 @@ mod tests {
                 "{read:?}"
             );
         }
-        task.close().await;
+        task.close(None).await;
     }
 }

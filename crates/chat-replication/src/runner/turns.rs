@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Header, NodeId, RequestId, Time};
+use chat_consensus::{Fault, Header, NodeId, Report, RequestId, Time};
 use chat_store::ReadLimits;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -80,6 +80,8 @@ pub(super) struct Turns {
     /// Peers that wait for an answer.
     callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
     swept: Instant,
+    /// What the log must keep of this run's end (R11).
+    fault_to_record: Option<String>,
     /// When a shutdown no longer waits for answers; `None` while nobody asked for one.
     stop_by: Option<Instant>,
 }
@@ -103,6 +105,7 @@ impl Turns {
             reads: HashMap::new(),
             callers: HashMap::new(),
             swept: started,
+            fault_to_record: None,
             stop_by: None,
         }
     }
@@ -134,7 +137,7 @@ impl Turns {
         // Whoever waits for an answer of this replica waits in vain.
         drop((self.proposals, self.reads, self.callers, incoming));
         self.hands.applier.close().await;
-        self.hands.log.close().await;
+        self.hands.log.close(self.fault_to_record).await;
         self.stopped.send_replace(Some(reason));
     }
 
@@ -196,9 +199,13 @@ impl Turns {
 
     fn decide(&mut self, event: Event) -> Result<(), Stopped> {
         let now = self.now();
-        self.replica
-            .handle(now, event)
-            .map_err(|fault| Stopped::Fault(std::sync::Arc::new(fault)))
+        self.replica.handle(now, event).map_err(|fault| {
+            if let Fault::CommittedEntryLost { .. } = fault {
+                // A supervisor starts the node again; this log must not be worn down then (R11).
+                self.fault_to_record = Some(fault.to_string());
+            }
+            Stopped::Fault(std::sync::Arc::new(fault))
+        })
     }
 
     fn carry_out(&mut self) -> Result<(), Stopped> {
@@ -239,6 +246,7 @@ impl Turns {
                 }
                 Effect::ReadReady(ticket, _) => self.answer_read(ticket, true),
                 Effect::ReadRefused(ticket) => self.answer_read(ticket, false),
+                Effect::Warn(report) => warn_of(&report),
             }
         }
         Ok(())
@@ -313,6 +321,45 @@ impl Turns {
 
 fn log_ended(_ended: LogEnded) -> Stopped {
     Stopped::Log("its task has ended".into_error())
+}
+
+/// What an operator should know of the protocol's work.
+fn warn_of(report: &Report) {
+    match report {
+        Report::FollowerRolledBack(node, index) => tracing::error!(
+            node = node.0,
+            acknowledged = index.0,
+            "a follower's disk lost what it had acknowledged; it does not count until it has that again"
+        ),
+        Report::RolledBack { repair_through } if repair_through.0 == 0 => {
+            tracing::info!("this node's disk holds again what it had acknowledged, and counts");
+        }
+        Report::RolledBack { repair_through } => tracing::error!(
+            repair_through = repair_through.0,
+            "this node's disk lost what it had acknowledged; until it has that again the node \
+             neither votes nor counts. Look at the disk: it, its cache or a restored backup did this"
+        ),
+        Report::LeaderClaimRefused(node) => tracing::warn!(
+            node = node.0,
+            "a message claimed leadership for a disk that is not a voter's; it was dropped"
+        ),
+        Report::TermTooFarAhead(node, term) => tracing::warn!(
+            node = node.0,
+            term = term.0,
+            "a message showed a term that is too far ahead; it was dropped"
+        ),
+        Report::DiskIsSlow { own, others } => tracing::warn!(
+            own_ms = own.as_millis(),
+            others_ms = others.as_millis(),
+            "this leader's disk is slower than the others'; leadership is handed over"
+        ),
+        Report::Appended(..)
+        | Report::ProposalRefused(_)
+        | Report::ReadConfirmed(..)
+        | Report::ReadRefused(_)
+        | Report::LeadershipWon(_)
+        | Report::LeadershipLost(_) => {}
+    }
 }
 
 trait IntoError {

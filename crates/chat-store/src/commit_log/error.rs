@@ -23,6 +23,15 @@ pub enum LogError {
     /// An earlier write failed; what is on the disk is unknown until the log is opened again.
     #[error("log.db takes no more writes after one that failed")]
     Poisoned,
+    /// The node that used it found that a promise of the protocol is broken, and recorded it here.
+    #[error(
+        "this log is evidence and is not used any more: its node stopped because {fault}; \
+         see \"A log that ended with a fault\" in docs/storage.md"
+    )]
+    Fault {
+        /// What the node found.
+        fault: String,
+    },
     /// An entry, or one before it, is not what was written.
     #[error("entry {index} has a wrong chain value")]
     ChainMismatch {
@@ -59,9 +68,11 @@ impl LogError {
             Self::Sqlite(source) | Self::Open(OpenError::Sqlite { source, .. }) => {
                 is_corruption(source)
             }
-            Self::Open(_) | Self::Size { .. } | Self::Poisoned | Self::UndecodableEntry { .. } => {
-                false
-            }
+            Self::Open(_)
+            | Self::Size { .. }
+            | Self::Poisoned
+            | Self::Fault { .. }
+            | Self::UndecodableEntry { .. } => false,
         }
     }
 }

@@ -1,8 +1,12 @@
-//! The one row that holds the names of disk and cluster, the start counter, the term and the vote.
+//! The one row that holds the names of disk and cluster, the start counter, the term and the vote,
+//! and what the disk must get back (R18).
 //!
 //! A flipped bit here could make a node vote twice, so the row carries a digest of itself.
 
-use chat_consensus::{ClusterId, HardState, NodeId, StorageId, Term, Voter};
+use chat_consensus::{
+    ClusterId, HardState, LOG_INDEX_MAX, LogIndex, NodeId, START_COUNTER_MAX, StorageId, TERM_MAX,
+    Term, Voter,
+};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -14,7 +18,8 @@ use crate::database::Database;
 impl NodeRow {
     pub(super) async fn load(database: &mut Database) -> Result<Self, LogError> {
         let query = sqlx::query(
-            "SELECT storage, cluster, start_counter, term, vote_node, vote_storage, digest FROM node",
+            "SELECT storage, cluster, start_counter, term, vote_node, vote_storage, digest, \
+             repair_through, fault FROM node",
         );
         let row = database
             .fetch_optional(query)
@@ -35,14 +40,21 @@ impl NodeRow {
             hard_state: HardState {
                 term: Term(number(3)?),
                 vote,
+                repair_through: LogIndex(number(7)?),
             },
         };
+        if let Some(fault) = row.try_get::<Option<String>, _>(8)? {
+            return Err(LogError::Fault { fault });
+        }
         let intact = match row.try_get::<Option<&[u8]>, _>(6)? {
             Some(digest) => digest == node.digest(),
             // As the schema made it: there is nothing yet that a digest could protect.
             None => node == Self::new(node.storage),
         };
-        if intact {
+        let bounded = node.start_counter <= START_COUNTER_MAX
+            && node.hard_state.term <= TERM_MAX
+            && node.hard_state.repair_through <= LOG_INDEX_MAX;
+        if intact && bounded {
             Ok(node)
         } else {
             Err(LogError::NodeRowDamaged)
@@ -53,14 +65,15 @@ impl NodeRow {
         let vote = self.hard_state.vote;
         let query = sqlx::query(
             "UPDATE node SET cluster = ?, start_counter = ?, term = ?, vote_node = ?, \
-             vote_storage = ?, digest = ? WHERE only = 1",
+             vote_storage = ?, digest = ?, repair_through = ? WHERE only = 1",
         )
         .bind(self.cluster.map(|cluster| cluster.0.to_be_bytes().to_vec()))
         .bind(self.start_counter.cast_signed())
         .bind(self.hard_state.term.0.cast_signed())
         .bind(vote.map(|vote| vote.node.0.cast_signed()))
         .bind(vote.map(|vote| vote.storage.0.to_be_bytes().to_vec()))
-        .bind(self.digest().to_vec());
+        .bind(self.digest().to_vec())
+        .bind(self.hard_state.repair_through.0.cast_signed());
         let changed = database.execute(query).await?;
         assert_eq!(changed, 1, "the schema made the row");
         Ok(())
@@ -76,7 +89,11 @@ impl NodeRow {
     }
 
     fn digest(&self) -> [u8; 16] {
-        let HardState { term, vote } = self.hard_state;
+        let HardState {
+            term,
+            vote,
+            repair_through,
+        } = self.hard_state;
         let mut hash = Sha256::new();
         hash.update(self.storage.0.to_be_bytes());
         hash.update([u8::from(self.cluster.is_some())]);
@@ -86,6 +103,10 @@ impl NodeRow {
         hash.update([u8::from(vote.is_some())]);
         hash.update(vote.map_or(0, |vote| vote.node.0).to_be_bytes());
         hash.update(vote.map_or(0, |vote| vote.storage.0).to_be_bytes());
+        // Format 1 had no such field: a row without it has the digest that it had then.
+        if repair_through != LogIndex::ZERO {
+            hash.update(repair_through.0.to_be_bytes());
+        }
         first_half(&hash.finalize().into())
     }
 }

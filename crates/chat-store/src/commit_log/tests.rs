@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use chat_consensus::{
     ClusterId, Entry, Formation, HardState, LogIndex, NodeId, Payload, Position, StorageId, Stored,
-    Term, Voter, Writes,
+    TERM_MAX, Term, Voter, Writes,
 };
 use expect_test::{Expect, expect};
 use futures::executor::block_on;
@@ -128,8 +128,9 @@ fn term_vote_and_start_counter_come_back_together_with_entries() {
         storage: StorageId(u128::MAX - 1),
     };
     let hard_state = HardState {
-        term: Term(u64::MAX - 3),
+        term: TERM_MAX,
         vote: Some(vote),
+        repair_through: LogIndex(7),
     };
     write(
         &mut log,
@@ -387,6 +388,7 @@ fn nothing_is_written_after_a_write_that_failed() {
         hard_state: Some(HardState {
             term: Term(9),
             vote: None,
+            ..HardState::default()
         }),
         entries: vec![entry(7, 9, "seven"), entry(8, 9, "eight")],
         ..Writes::default()
@@ -411,6 +413,56 @@ fn nothing_is_written_after_a_write_that_failed() {
         "half of a batch is no batch"
     );
     assert_eq!(stored.hard_state, HardState::default());
+}
+
+#[test]
+fn log_with_a_recorded_fault_does_not_open() {
+    let directory = tempfile::tempdir().unwrap();
+    sample(directory.path());
+    let (mut log, _) = CommitLog::open(directory.path()).unwrap();
+    block_on(log.record_fault("its leader asked for too much")).unwrap();
+    let more = Writes {
+        start_counter: Some(9),
+        ..Writes::default()
+    };
+    let refused = block_on(log.write_and_sync(&more));
+    assert!(matches!(refused, Err(LogError::Poisoned)));
+    drop(log);
+    for _ in 0..2 {
+        let error = CommitLog::open(directory.path()).map(drop).unwrap_err();
+        assert!(matches!(&error, LogError::Fault { fault } if fault.contains("too much")));
+        assert!(!error.is_damage());
+    }
+}
+
+#[test]
+fn log_of_format_1_is_upgraded_with_everything_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut log, _) = CommitLog::open(directory.path()).unwrap();
+    let hard_state = HardState {
+        term: Term(3),
+        vote: None,
+        repair_through: LogIndex::ZERO,
+    };
+    let writes = Writes {
+        start_counter: Some(4),
+        hard_state: Some(hard_state),
+        entries: vec![birth()],
+        ..Writes::default()
+    };
+    write(&mut log, &writes);
+    log.close().unwrap();
+    tamper(
+        directory.path(),
+        "ALTER TABLE node DROP COLUMN repair_through; ALTER TABLE node DROP COLUMN fault; \
+         PRAGMA user_version = 1",
+    );
+    for _ in 0..2 {
+        let (log, stored) = CommitLog::open(directory.path()).unwrap();
+        assert_eq!((stored.start_counter, stored.hard_state), (4, hard_state));
+        assert_eq!(stored.last, Position::new(1, 1));
+        log.close().unwrap();
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Script {
             self.hard_state = HardState {
                 term,
                 vote: self.random.bool().then_some(vote),
+                ..HardState::default()
             };
             writes.hard_state = Some(self.hard_state);
             // Only another leader's entries replace any, so position and content stay one.
