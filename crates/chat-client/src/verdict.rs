@@ -78,7 +78,7 @@ impl From<&Status> for Verdict {
 fn server_said(status: &Status, reason: &str, leader: Option<&String>) -> Verdict {
     let carried_out = match (status.code(), reason) {
         (Code::Unavailable, "NO_LEADER" | "NOT_APPENDED" | "STOPPING") => CarriedOut::No,
-        (Code::ResourceExhausted, _) => CarriedOut::No,
+        (Code::ResourceExhausted, _) | (Code::DeadlineExceeded, "TIMEOUT") => CarriedOut::No,
         // Also what a newer server may say.
         (Code::Unavailable, _) => CarriedOut::Maybe,
         _ => return rejected(status),
@@ -200,6 +200,11 @@ mod tests {
             said(Code::ResourceExhausted, "OVERLOADED"),
             Some(CarriedOut::No),
         );
+        check(
+            said(Code::DeadlineExceeded, "TIMEOUT"),
+            Some(CarriedOut::No),
+        );
+        check(said(Code::DeadlineExceeded, "DEADLINE"), None);
         check(said(Code::InvalidArgument, "INVALID_REQUEST"), None);
         check(said(Code::Unauthenticated, "UNAUTHENTICATED"), None);
         check(said(Code::Internal, "INTERNAL"), None);

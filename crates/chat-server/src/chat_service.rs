@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use crate::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::config::Node;
+use crate::connection_limit::{Connection, Source};
 use crate::deadline;
 use crate::execute::Executor;
 use crate::refusal::{LeaderHint, Refusal};
@@ -158,11 +159,13 @@ impl Chat for ChatService {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
+        let connection = extensions.get::<Arc<Connection>>();
         let now = Instant::now();
         let call = WatchCall {
             cursor: &request.cursor,
             token: bearer(&metadata),
+            source: connection.map_or(Source::Local, |connection| connection.source()),
             begun_by: deadline::of(&metadata, now),
             until: deadline::asked(&metadata).map(|timeout| now + timeout),
         };

@@ -1,5 +1,6 @@
 //! `cluster.v1.Cluster`: how this node sees itself, and on the peer listener the operator's calls.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
@@ -7,10 +8,15 @@ use chat_proto::cluster::v1::{
     FollowerStatus, HandOverRequest, HandOverResponse, StatusRequest, StatusResponse,
 };
 use chat_replication::Handle;
+use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
 /// How long a hand-over waits to learn who leads next.
 const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For how long clients get the same status, unless leadership changes: each one that is made costs
+/// the replica a turn, and anybody may ask.
+const STATUS_LIFETIME: Duration = Duration::from_millis(200);
 
 /// Requests hold next to nothing.
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
@@ -22,6 +28,9 @@ pub(crate) struct ClusterService {
     node_id: u64,
     started: Instant,
     listener: Listener,
+    /// What clients were told last. Held while a new one is made, so that one is made for all who
+    /// wait.
+    told: Arc<Mutex<Option<(Instant, StatusResponse)>>>,
 }
 
 /// Who can reach a service.
@@ -40,7 +49,29 @@ impl ClusterService {
             node_id,
             started,
             listener,
+            told: Arc::default(),
         }
+    }
+
+    async fn status_for_clients(&self) -> Result<StatusResponse, Status> {
+        let mut told = self.told.lock().await;
+        let leadership = self.replica.leadership();
+        let fresh = |(at, status): &&(Instant, StatusResponse)| {
+            at.elapsed() < STATUS_LIFETIME
+                && status.term == leadership.term
+                && status.leader_id == leadership.leader_id.unwrap_or(0)
+        };
+        if let Some((_, status)) = told.as_ref().filter(fresh) {
+            return Ok(status.clone());
+        }
+        let status = self.replica.status().await.map_err(stopped)?;
+        let status = StatusResponse {
+            // It is nobody's business but the peers': their messages name it.
+            storage_id: String::new(),
+            ..self.response(status)
+        };
+        *told = Some((Instant::now(), status.clone()));
+        Ok(status)
     }
 
     pub(crate) fn into_server(self) -> ClusterServer<Self> {
@@ -87,8 +118,11 @@ impl Cluster for ClusterService {
         &self,
         _request: Request<StatusRequest>,
     ) -> Result<Response<StatusResponse>, Status> {
-        let status = self.replica.status().await.map_err(stopped)?;
-        Ok(Response::new(self.response(status)))
+        let status = match self.listener {
+            Listener::Client => self.status_for_clients().await?,
+            Listener::Peer => self.response(self.replica.status().await.map_err(stopped)?),
+        };
+        Ok(Response::new(status))
     }
 
     async fn hand_over(

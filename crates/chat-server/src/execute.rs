@@ -50,7 +50,7 @@ impl Executor {
                 let reading = self.read(request, token, deadline);
                 timeout_at(deadline.into(), reading)
                     .await
-                    .map_err(|_late| Refusal::NoLeader)?
+                    .map_err(|_late| Refusal::Timeout)?
             }
             _ => self.change(request, token, deadline).await,
         }
@@ -255,7 +255,7 @@ impl Executor {
         };
         timeout_at(deadline.into(), reading)
             .await
-            .map_err(|_late| Refusal::NoLeader)?
+            .map_err(|_late| Refusal::Timeout)?
     }
 
     async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {
@@ -364,6 +364,5 @@ fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
 }
 
 fn unreadable(error: StateError) -> Refusal {
-    tracing::error!(%error, source = ?std::error::Error::source(&error), "the state cannot be read");
-    Refusal::Internal
+    Refusal::unreadable(&error)
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chat_replication::{ProposeError, ReadError};
+use chat_store::StateError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -36,6 +37,9 @@ pub enum Refusal {
     /// Too much is waiting.
     #[error("the node is overloaded, nothing was changed")]
     Overloaded,
+    /// It was not answered in time, for another reason than a missing leader.
+    #[error("the deadline has passed, nothing was changed")]
+    Timeout,
     /// No leader could be found in time.
     #[error("no leader was found in time, nothing was changed")]
     NoLeader,
@@ -70,12 +74,24 @@ impl Refusal {
             Self::Unauthenticated => (Code::Unauthenticated, "UNAUTHENTICATED"),
             Self::PermissionDenied { .. } => (Code::PermissionDenied, "NOT_YOURS"),
             Self::Overloaded => (Code::ResourceExhausted, "OVERLOADED"),
+            Self::Timeout => (Code::DeadlineExceeded, "TIMEOUT"),
             Self::NoLeader => (Code::Unavailable, "NO_LEADER"),
             Self::NotAppended => (Code::Unavailable, "NOT_APPENDED"),
             Self::OutcomeUnknown => (Code::Unavailable, "OUTCOME_UNKNOWN"),
             Self::Stopping => (Code::Unavailable, "STOPPING"),
             Self::Internal => (Code::Internal, "INTERNAL"),
         }
+    }
+
+    /// What it means that the tables cannot be read: that all who read them are busy, or a fault.
+    /// Only the fault is logged.
+    pub(crate) fn unreadable(error: &StateError) -> Self {
+        if error.is_busy() {
+            return Self::Overloaded;
+        }
+        let source = std::error::Error::source(error);
+        tracing::error!(%error, ?source, "the state cannot be read");
+        Self::Internal
     }
 
     /// The status that the client sees.
@@ -128,6 +144,7 @@ impl From<ReadError> for Refusal {
 #[cfg(test)]
 mod tests {
     use chat_replication::ProposeError;
+    use chat_store::{ChatState, StateError};
     use expect_test::expect;
     use tonic_types::StatusExt;
 
@@ -148,6 +165,7 @@ mod tests {
             Refusal::Unauthenticated,
             Refusal::PermissionDenied { field: "username" },
             Refusal::Overloaded,
+            Refusal::Timeout,
             Refusal::NoLeader,
             Refusal::NotAppended,
             Refusal::OutcomeUnknown,
@@ -176,11 +194,31 @@ mod tests {
             Unauthenticated UNAUTHENTICATED -: a valid session token is needed
             PermissionDenied NOT_YOURS -: username: must be the account of the session
             ResourceExhausted OVERLOADED -: the node is overloaded, nothing was changed
+            DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
             Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed
             Unavailable OUTCOME_UNKNOWN 127.0.0.1:7402: the outcome is unknown; repeat the same request to learn it
             Unavailable STOPPING 127.0.0.1:7402: the node is stopping, nothing was changed
             Internal INTERNAL -: the node failed, its log says how"#]].assert_eq(&rows.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn busy_readers_are_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let opening = tokio::task::spawn_blocking(move || ChatState::open(&path));
+        let (_state, reader) = opening.await.unwrap().unwrap();
+        let mut reading = Vec::new();
+        let error = loop {
+            match reader.begin().await {
+                Ok(transaction) => reading.push(transaction),
+                Err(error) => break error,
+            }
+            assert!(reading.len() < 1_000, "readers have a limit");
+        };
+        assert_eq!(Refusal::unreadable(&error), Refusal::Overloaded);
+        let damaged = StateError::Damaged { table: "messages" };
+        assert_eq!(Refusal::unreadable(&damaged), Refusal::Internal);
     }
 
     #[test]

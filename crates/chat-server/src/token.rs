@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 const TOKEN_BYTES: usize = 32;
 
+/// Whose case does not matter in HTTP.
 const SCHEME: &str = "Bearer ";
 
 /// A token on its way to its owner. Kept out of `Debug`.
@@ -50,7 +51,10 @@ impl fmt::Debug for Token {
 impl TokenHash {
     /// Reads the value of `authorization`; `None` for what cannot be a token of ours.
     pub fn from_authorization(value: &str) -> Option<Self> {
-        let token = value.strip_prefix(SCHEME)?;
+        let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            return None;
+        }
         (token.len() == 2 * TOKEN_BYTES).then(|| Self::of(token))
     }
 
@@ -80,6 +84,8 @@ mod tests {
         let text = token.into_text();
         let authorization = format!("Bearer {text}");
         assert!(TokenHash::from_authorization(&authorization) == Some(hash));
+        let lower = format!("bearer {text}");
+        assert!(TokenHash::from_authorization(&lower) == Some(hash));
         for wrong in [
             text.as_str(),
             "",

@@ -21,6 +21,7 @@ use futures::Stream;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
+use crate::connection_limit::Source;
 use crate::refusal::Refusal;
 use crate::token::TokenHash;
 
@@ -45,6 +46,8 @@ pub(crate) struct Watches {
 pub(crate) struct WatchCall<'a> {
     pub(crate) cursor: &'a str,
     pub(crate) token: Option<TokenHash>,
+    /// Where it comes from.
+    pub(crate) source: Source,
     /// When it must have begun.
     pub(crate) begun_by: Instant,
     /// When the client wants no more, if it said so.
@@ -75,7 +78,7 @@ impl Watches {
         let beginning = self.watcher(&call);
         let watcher = timeout_at(call.begun_by.into(), beginning)
             .await
-            .map_err(|_late| Refusal::NoLeader)??;
+            .map_err(|_late| Refusal::Timeout)??;
         tracing::debug!(from = watcher.cursor(), "a watch begins");
         Ok(futures::stream::unfold(Some(watcher), |watcher| async {
             let mut watcher = watcher?;
@@ -93,7 +96,13 @@ impl Watches {
     async fn watcher(&self, call: &WatchCall<'_>) -> Result<Watcher, NotBegun> {
         let token = call.token.ok_or(Refusal::Unauthenticated)?;
         let cursor = Cursor::parse(call.cursor).map_err(Refusal::Invalid)?;
-        let place = self.ring.enter(token.0)?;
+        // A place is for a session that is known; of the others there may be some, as long as it
+        // takes to find out.
+        let place = match self.reader.session(&token.0).await {
+            Ok(Some(_)) => self.ring.enter(token.0, call.source)?,
+            Ok(None) => self.ring.enter_unproven(token.0, call.source)?,
+            Err(error) => return Err(unreadable(&error).into()),
+        };
         self.replica
             .read(call.begun_by)
             .await
@@ -166,7 +175,5 @@ async fn still_valid(reader: &ChatReader, token: TokenHash) -> bool {
 }
 
 fn unreadable(error: &StateError) -> Refusal {
-    let source = std::error::Error::source(error);
-    tracing::error!(%error, ?source, "the state cannot be read");
-    Refusal::Internal
+    Refusal::unreadable(error)
 }

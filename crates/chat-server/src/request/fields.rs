@@ -119,6 +119,13 @@ impl MessageBody {
             let problem = format!("must be 1 to {BODY_BYTES_MAX} bytes of UTF-8");
             return Err(InvalidRequest::new(field, problem));
         }
+        // Those of ASCII, which JSON writes as six characters each. A carriage return is two, and
+        // comes with text from Windows.
+        let unwanted = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+        if text.bytes().any(unwanted) {
+            let problem = "must not contain control characters but tabs and line ends";
+            return Err(InvalidRequest::new(field, problem));
+        }
         Ok(Self(text.into_owned()))
     }
 }

@@ -7,11 +7,32 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
 
 use super::InvalidRequest;
 
 /// The most of a parser's complaint that is passed on, in characters.
 const PROBLEM_CHARACTERS_MAX: usize = 200;
+
+/// The fields of all requests.
+const KNOWN_FIELDS: [&str; 16] = [
+    "after",
+    "body",
+    "id",
+    "limit",
+    "message",
+    "message_ids",
+    "new_password",
+    "oldest_first",
+    "password",
+    "pattern",
+    "recipient",
+    "request_type",
+    "sender",
+    "timestamp",
+    "unread_only",
+    "username",
+];
 
 /// A `T` from a JSON object. Left alone, serde would also read one from an array of its fields.
 pub(super) struct Object<T>(pub(super) T);
@@ -45,17 +66,46 @@ pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRe
 
 fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRequest> {
     let mut parser = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { "request" } else { &path };
-        refusal(field, error.inner())
-    })?;
+    let value = serde_path_to_error::deserialize(&mut parser)
+        .map_err(|error| refusal(&known_path(error.path()), error.inner()))?;
     parser.end().map_err(|error| refusal("request", &error))?;
     Ok(value)
 }
 
+/// The way to where it is wrong, as far as it has our names: a key may be anything, and as long as the
+/// request.
+fn known_path(path: &Path) -> String {
+    let mut known = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Map { key } if KNOWN_FIELDS.contains(&key.as_str()) => {
+                if !known.is_empty() {
+                    known.push('.');
+                }
+                known.push_str(key);
+            }
+            Segment::Seq { index } if !known.is_empty() => {
+                known.push_str(&format!("[{index}]"));
+            }
+            _ => break,
+        }
+    }
+    if known.is_empty() {
+        known.push_str("request");
+    }
+    known
+}
+
 fn refusal(field: &str, error: &serde_json::Error) -> InvalidRequest {
     let said = error.to_string();
+    if said.starts_with("unknown field ") {
+        let known = said
+            .rsplit_once(", expected ")
+            .map_or("", |(_, known)| known);
+        let known = known.trim_start_matches("one of ");
+        let known = known.split(" at line ").next().unwrap_or_default();
+        return InvalidRequest::new(field, format!("has an unknown field; known are {known}"));
+    }
     let problem = match said.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("invalid ") => {
             format!("must be {}", expected.replace("u64", "a whole number"))

@@ -9,12 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chat_store::{Change, Event, LogIndex};
 use tokio::sync::watch;
 
+use crate::connection_limit::Source;
+
 /// How many changes are kept…
 const CHANGES_MAX: usize = 32_768;
 /// …and how many bytes of them: at most this and one change more.
 const BYTES_MAX: usize = 32 << 20;
 /// How many watches a node serves. Each costs some kilobytes while nothing happens.
 const WATCHES_MAX: usize = 4_096;
+/// How many of them from one source: many people behind one address.
+const WATCHES_OF_SOURCE_MAX: usize = WATCHES_MAX / 4;
+/// How many of them whose session this node has not seen yet: of clients that have just signed up or
+/// come from a node that is ahead, and of whoever invents tokens.
+const WATCHES_UNPROVEN_MAX: usize = 256;
+/// Beyond so many an account gets its first one only.
+const WATCHES_FREE_MAX: usize = WATCHES_MAX / 4 * 3;
 /// How many of one account: some devices, each with some windows.
 const WATCHES_OF_ACCOUNT_MAX: usize = 16;
 /// How many changes a watch takes at once.
@@ -40,6 +49,10 @@ struct Inner {
     /// Of the watches that are served, by the hash of their token: whether they have ended.
     sessions: HashMap<[u8; 32], watch::Sender<bool>>,
     watches: usize,
+    /// Of `watches`.
+    unproven: usize,
+    /// Of `watches`.
+    sources: HashMap<Source, usize>,
 }
 
 /// There is one as long as a change is kept or a watch is served.
@@ -57,6 +70,8 @@ struct Account {
 #[derive(Debug)]
 pub(crate) struct Place {
     ring: Arc<Ring>,
+    source: Source,
+    proven: bool,
     token_hash: [u8; 32],
     ended: watch::Receiver<bool>,
 }
@@ -102,6 +117,8 @@ impl Ring {
                 accounts: HashMap::new(),
                 sessions: HashMap::new(),
                 watches: 0,
+                unproven: 0,
+                sources: HashMap::new(),
             }),
         }
     }
@@ -118,13 +135,42 @@ impl Ring {
         }
     }
 
-    /// Takes a place for a watch of the session that has this token.
-    pub(crate) fn enter(self: &Arc<Self>, token_hash: [u8; 32]) -> Result<Place, Crowded> {
+    /// Takes a place for a watch of the session that has this token, and is known here.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+    ) -> Result<Place, Crowded> {
+        self.enter_as(token_hash, source, true)
+    }
+
+    /// Takes a place for a watch of a session that may exist elsewhere. There are fewer of these,
+    /// until [`Place::listen`].
+    pub(crate) fn enter_unproven(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+    ) -> Result<Place, Crowded> {
+        self.enter_as(token_hash, source, false)
+    }
+
+    fn enter_as(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+        proven: bool,
+    ) -> Result<Place, Crowded> {
         let mut inner = self.lock();
-        if inner.watches == WATCHES_MAX {
+        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
+        if inner.watches >= WATCHES_MAX
+            || of_source >= WATCHES_OF_SOURCE_MAX
+            || (!proven && inner.unproven >= WATCHES_UNPROVEN_MAX)
+        {
             return Err(Crowded);
         }
         inner.watches += 1;
+        inner.unproven += usize::from(!proven);
+        *inner.sources.entry(source).or_default() += 1;
         let session = inner.sessions.entry(token_hash);
         let ended = session
             .or_insert_with(|| watch::Sender::new(false))
@@ -132,6 +178,8 @@ impl Ring {
         drop(inner);
         Ok(Place {
             ring: Arc::clone(self),
+            source,
+            proven,
             token_hash,
             ended,
         })
@@ -209,14 +257,19 @@ impl Inner {
 
 impl Place {
     /// The session is this account's: listens to what changes for it.
-    pub(crate) fn listen(self, username: &str) -> Result<Ear, Crowded> {
+    pub(crate) fn listen(mut self, username: &str) -> Result<Ear, Crowded> {
         let mut inner = self.ring.lock();
+        if !std::mem::replace(&mut self.proven, true) {
+            inner.unproven -= 1;
+        }
+        let free = inner.watches <= WATCHES_FREE_MAX;
         let name = match inner.accounts.get_key_value(username) {
             Some((name, _)) => Arc::clone(name),
             None => inner.add_account(username),
         };
         let account = &inner.accounts[&name];
-        if account.changed.receiver_count() == WATCHES_OF_ACCOUNT_MAX {
+        let max = if free { WATCHES_OF_ACCOUNT_MAX } else { 1 };
+        if account.changed.receiver_count() >= max {
             return Err(Crowded);
         }
         let changed = account.changed.subscribe();
@@ -233,6 +286,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.ring.lock();
         inner.watches -= 1;
+        inner.unproven -= usize::from(!self.proven);
+        if let Some(count) = inner.sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                inner.sources.remove(&self.source);
+            }
+        }
         // Ours is still counted.
         let last = inner
             .sessions

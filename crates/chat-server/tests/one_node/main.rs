@@ -245,6 +245,13 @@ async fn peers_have_a_listener_of_their_own() {
     let mut cluster = ClusterClient::new(node.clients.clone());
     let status = cluster.status(StatusRequest {}).await.unwrap().into_inner();
     assert_eq!((status.node_id, status.storage_state.as_str()), (1, "ok"));
+    assert_eq!(status.storage_id, "", "it is a part of what peers say");
+    let again = cluster.status(StatusRequest {}).await.unwrap().into_inner();
+    let told = (again.term, again.leader_id, again.cluster_id.as_str());
+    assert_eq!(
+        told,
+        (status.term, status.leader_id, status.cluster_id.as_str())
+    );
     let refused = cluster.hand_over(HandOverRequest {}).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
     let mut replication = ReplicationClient::new(node.clients.clone());
@@ -255,7 +262,8 @@ async fn peers_have_a_listener_of_their_own() {
     assert_eq!(refused.code(), Code::Unimplemented);
 
     let mut cluster = ClusterClient::new(node.peers.clone());
-    assert!(cluster.status(StatusRequest {}).await.is_ok());
+    let status = cluster.status(StatusRequest {}).await.unwrap().into_inner();
+    assert_eq!(status.storage_id.len(), 32);
     let mut chat = ChatClient::new(node.peers.clone());
     let refused = chat.execute(ExecuteRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);

@@ -33,6 +33,13 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// Whether nothing is wrong but that no reader became free in time.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Sqlite(sqlx::Error::PoolTimedOut))
+    }
+}
+
 /// What is wrong with a command.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCommand {

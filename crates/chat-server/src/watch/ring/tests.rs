@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chat_store::{Change, Event, LogIndex, Position};
 
-use super::{Ear, News, Ring, WATCHES_OF_ACCOUNT_MAX};
+use super::{
+    Crowded, Ear, News, Ring, WATCHES_OF_ACCOUNT_MAX, WATCHES_OF_SOURCE_MAX, WATCHES_UNPROVEN_MAX,
+};
+use crate::connection_limit::Source;
 
 const TOKEN: [u8; 32] = [7; 32];
 
@@ -23,7 +26,10 @@ fn ring(changes_max: usize) -> Arc<Ring> {
 }
 
 fn ear(ring: &Arc<Ring>, username: &str) -> Ear {
-    ring.enter(TOKEN).unwrap().listen(username).unwrap()
+    ring.enter(TOKEN, Source::Local)
+        .unwrap()
+        .listen(username)
+        .unwrap()
 }
 
 /// `11 12 to 13`, or `lost`.
@@ -91,7 +97,7 @@ fn long_news_come_in_parts() {
 #[tokio::test]
 async fn a_session_ends_even_before_it_is_checked() {
     let ring = ring(8);
-    let place = ring.enter(TOKEN).unwrap();
+    let place = ring.enter(TOKEN, Source::Local).unwrap();
     let ended = Event {
         commit: Position::new(11, 1),
         change: Change::SessionEnded { token_hash: TOKEN },
@@ -119,7 +125,7 @@ fn nothing_stays_of_those_who_left() {
     let ears: Vec<Ear> = (0..WATCHES_OF_ACCOUNT_MAX)
         .map(|_| ear(&ring, "alice"))
         .collect();
-    let one_more = ring.enter(TOKEN).unwrap();
+    let one_more = ring.enter(TOKEN, Source::Local).unwrap();
     assert!(
         one_more.listen("alice").is_err(),
         "there is a limit for each account"
@@ -137,4 +143,48 @@ fn nothing_stays_of_those_who_left() {
         ["bob"]
     );
     assert_eq!((inner.sessions.len(), inner.watches), (0, 0));
+}
+
+/// S-A11: invented tokens take some of the places, and leave the others to known sessions.
+#[test]
+fn unknown_sessions_have_a_share_of_their_own() {
+    let ring = ring(1);
+    let source = Source::from(Some("192.0.2.1:1".parse().unwrap()));
+    let unproven: Vec<_> = (0..WATCHES_UNPROVEN_MAX)
+        .map(|_| ring.enter_unproven(TOKEN, source).unwrap())
+        .collect();
+    assert!(ring.enter_unproven(TOKEN, Source::Local).is_err());
+    let known = ring.enter(TOKEN, Source::Local).unwrap();
+    let mut unproven = unproven.into_iter();
+    let proven = unproven.next().unwrap().listen("alice").unwrap();
+    let next = ring.enter_unproven(TOKEN, Source::Local).unwrap();
+    drop((known, unproven, proven, next));
+    let inner = ring.lock();
+    assert_eq!(
+        (inner.watches, inner.unproven, inner.sources.len()),
+        (0, 0, 0)
+    );
+}
+
+/// S-A11: places for each source, and the last quarter for accounts without a watch.
+#[test]
+fn nobody_takes_all_places() {
+    let ring = ring(1);
+    let mut ears = Vec::new();
+    let mut begin = |account: usize, host: u8| {
+        let source = Source::from(Some(([192, 0, 2, host], 1).into()));
+        let ear = ring.enter(TOKEN, source)?.listen(&account.to_string())?;
+        ears.push(ear);
+        Ok::<_, Crowded>(())
+    };
+    for account in 0..WATCHES_OF_SOURCE_MAX {
+        begin(account, 1).unwrap();
+    }
+    assert_eq!(begin(0, 1), Err(Crowded), "one source has a quarter");
+    for account in 0..WATCHES_OF_SOURCE_MAX {
+        begin(account, 2).unwrap();
+        begin(account, 3).unwrap();
+    }
+    assert_eq!(begin(0, 4), Err(Crowded), "an account with watches");
+    begin(WATCHES_OF_SOURCE_MAX, 4).unwrap();
 }

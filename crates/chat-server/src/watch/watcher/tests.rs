@@ -10,6 +10,7 @@ use chat_store::{Change, Credential, Event, LogIndex, Message, Position};
 use tokio::sync::watch;
 
 use super::{Start, Surroundings, Watcher};
+use crate::connection_limit::Source;
 use crate::watch::{ClusterMark, Cursor, Ending, Ring};
 
 const TOKEN: [u8; 32] = [7; 32];
@@ -70,7 +71,12 @@ impl Stage {
             stopping: self.stopping.subscribe(),
             until: None,
         };
-        let ear = self.ring.enter(TOKEN).unwrap().listen("alice").unwrap();
+        let ear = self
+            .ring
+            .enter(TOKEN, Source::Local)
+            .unwrap()
+            .listen("alice")
+            .unwrap();
         Watcher::new(ear, OLD, CLUSTER, start, surroundings)
     }
 }
