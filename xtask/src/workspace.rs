@@ -23,14 +23,15 @@ pub(crate) fn target_directory(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path))
 }
 
-/// A cargo command in the repository; the same cargo that runs us.
+/// A cargo command in the repository; the same cargo that runs us. What `Cargo.lock` says is built,
+/// and nothing if it does not fit the manifests.
 pub(crate) fn cargo<Argument: AsRef<OsStr>>(
     root: &Path,
     arguments: impl IntoIterator<Item = Argument>,
 ) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    command.current_dir(root).args(arguments);
+    command.current_dir(root).arg("--locked").args(arguments);
     command
 }
 
@@ -105,4 +106,26 @@ fn ignored_folders(root: &Path) -> Result<Vec<String>> {
             .map(|name| name.trim_end_matches('/').to_owned())
     }));
     Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{cargo, root};
+
+    /// S-G1: a changed lock must not pass unseen.
+    #[test]
+    fn every_build_insists_on_the_lock_file() {
+        let command = cargo(Path::new("/"), ["build"]);
+        let arguments: Vec<_> = command.get_args().collect();
+        assert_eq!(arguments, ["--locked", "build"]);
+        // By which we are built ourselves, and CI with us.
+        let config = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+        let alias = config.lines().find(|line| line.starts_with("xtask ="));
+        assert!(
+            alias.is_some_and(|alias| alias.contains("run --locked")),
+            "{alias:?}"
+        );
+    }
 }
