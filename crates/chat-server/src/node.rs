@@ -23,7 +23,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::listener::{HttpLimits, ListenError, Listener, Manner};
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
-use crate::reset::{ResetError, reset};
+use crate::reset::{ResetError, finish_interrupted, reset};
 use crate::state_machine::ChatMachine;
 use crate::watch::{Ring, Watches};
 
@@ -156,8 +156,9 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         node: id,
     };
     identity.check(&directory)?;
-    if data == Data::Reset {
-        reset(&directory)?;
+    match data {
+        Data::Reset => reset(&directory)?,
+        Data::Keep => finish_interrupted(&directory)?,
     }
     let StartedReplica {
         replica,

@@ -2,6 +2,9 @@
 //! a learner if there is a cluster.
 //!
 //! Deletes the files that a node makes and nothing else, and none while another process uses them.
+//! What it does has an order: the log is out of the way, durably, before anything else goes. A log
+//! without the newest entries in `log.db-wal` would have voted and acknowledged what it does not know
+//! of any more, under the same storage id.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,6 +13,10 @@ use std::path::{Path, PathBuf};
 /// What a node's processes lock, and the files that they guard: these names and longer ones.
 const GUARDED: [(&str, &str); 2] = [("log.lock", "log.db"), ("state.lock", "state.db")];
 
+const LOG: &str = "log.db";
+/// The log from the beginning of a reset to its end.
+const LOG_GONE: &str = "log.db.gone";
+
 /// Why nothing, or not everything, was deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResetError {
@@ -17,17 +24,71 @@ pub(crate) enum ResetError {
     InUse { directory: PathBuf },
     #[error("{path} cannot be deleted: {source}")]
     Delete { path: PathBuf, source: io::Error },
+    #[error(
+        "{directory} has both {LOG} and {LOG_GONE}, which an interrupted --reset does not leave: \
+         delete {LOG_GONE} if the other is this node's, or use --reset to delete both"
+    )]
+    Ambiguous { directory: PathBuf },
 }
+
+/// What is called before each step that changes the disk; tests end there.
+type Before<'a> = &'a mut dyn FnMut() -> Result<(), ResetError>;
 
 /// Deletes what a node has stored in `directory`; nothing is there to delete is fine too.
 pub(crate) fn reset(directory: &Path) -> Result<(), ResetError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ResetError::Delete { path, source }
-    };
+    reset_stepwise(directory, &mut || Ok(()))
+}
+
+/// Goes on with a reset that was interrupted, if one was.
+pub(crate) fn finish_interrupted(directory: &Path) -> Result<(), ResetError> {
+    if !directory.join(LOG_GONE).exists() {
+        return Ok(());
+    }
+    if directory.join(LOG).exists() {
+        return Err(ResetError::Ambiguous {
+            directory: directory.to_owned(),
+        });
+    }
+    tracing::warn!(directory = %directory.display(), "an interrupted --reset is finished");
+    reset(directory)
+}
+
+fn reset_stepwise(directory: &Path, before: Before<'_>) -> Result<(), ResetError> {
     if !directory.exists() {
         return Ok(());
     }
+    let _locks = lock(directory)?;
+    let (log, gone) = (directory.join(LOG), directory.join(LOG_GONE));
+    if log.exists() {
+        before()?;
+        fs::rename(&log, &gone).map_err(failed(&log))?;
+        before()?;
+        sync(directory)?;
+    }
+    for entry in fs::read_dir(directory).map_err(failed(directory))? {
+        let path = entry.map_err(failed(directory))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_guarded = GUARDED
+            .iter()
+            .any(|(_, database)| name.starts_with(database));
+        if is_guarded && name != LOG_GONE {
+            before()?;
+            fs::remove_file(&path).map_err(failed(&path))?;
+        }
+    }
+    before()?;
+    sync(directory)?;
+    if gone.exists() {
+        before()?;
+        fs::remove_file(&gone).map_err(failed(&gone))?;
+        before()?;
+        sync(directory)?;
+    }
+    Ok(())
+}
+
+/// Keeps every process of the node away until it is dropped.
+fn lock(directory: &Path) -> Result<Vec<File>, ResetError> {
     let mut locks = Vec::new();
     for (lock, _) in GUARDED {
         let path = directory.join(lock);
@@ -46,26 +107,98 @@ pub(crate) fn reset(directory: &Path) -> Result<(), ResetError> {
             Err(TryLockError::Error(error)) => return Err(failed(&path)(error)),
         }
     }
-    for entry in fs::read_dir(directory).map_err(failed(directory))? {
-        let path = entry.map_err(failed(directory))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if GUARDED
-            .iter()
-            .any(|(_, database)| name.starts_with(database))
-        {
-            fs::remove_file(&path).map_err(failed(&path))?;
-        }
-    }
+    Ok(locks)
+}
+
+fn sync(directory: &Path) -> Result<(), ResetError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(failed(directory))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ResetError + use<> {
+    let path = path.to_owned();
+    move |source| ResetError::Delete { path, source }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
 
-    use super::{ResetError, reset};
+    use super::{LOG, LOG_GONE, ResetError, finish_interrupted, reset, reset_stepwise};
+
+    const DATA: [&str; 5] = [
+        "log.db",
+        "log.db-wal",
+        "log.db-shm",
+        "state.db",
+        "state.db-wal",
+    ];
+
+    /// A5: wherever a reset is interrupted, the log is whole and nothing is deleted, or the next start
+    /// knows that it is not to be used.
+    #[test]
+    fn an_interrupted_reset_leaves_no_older_log() {
+        let mut interrupted = 0;
+        for end in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path();
+            for name in DATA {
+                fs::write(path.join(name), "x").unwrap();
+            }
+            let mut steps = 0;
+            let result = reset_stepwise(path, &mut || {
+                steps += 1;
+                let in_use = || ResetError::InUse {
+                    directory: path.to_owned(),
+                };
+                (steps <= end).then_some(()).ok_or_else(in_use)
+            });
+            let is_there = |name: &&str| path.join(name).exists();
+            if path.join(LOG).exists() {
+                assert!(
+                    DATA.iter().all(is_there),
+                    "the log is whole, after {end} steps"
+                );
+            } else if DATA.iter().any(is_there) {
+                assert!(path.join(LOG_GONE).exists(), "after {end} steps");
+            }
+            if path.join(LOG_GONE).exists() {
+                finish_interrupted(path).unwrap();
+                assert!(
+                    fs::read_dir(path).unwrap().next().is_none(),
+                    "after {end} steps"
+                );
+            }
+            if result.is_ok() {
+                assert!(fs::read_dir(path).unwrap().next().is_none());
+                break;
+            }
+            interrupted += 1;
+        }
+        assert_eq!(
+            interrupted, 9,
+            "before each of rename, sync, four deletions, sync, the last, sync"
+        );
+    }
+
+    #[test]
+    fn a_log_beside_one_that_is_gone_is_not_touched() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        finish_interrupted(path).unwrap();
+        for name in [LOG, LOG_GONE] {
+            fs::write(path.join(name), name).unwrap();
+        }
+        let refused = finish_interrupted(path);
+        assert!(
+            matches!(refused, Err(ResetError::Ambiguous { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(fs::read_to_string(path.join(LOG)).unwrap(), LOG);
+        reset(path).unwrap();
+        assert!(fs::read_dir(path).unwrap().next().is_none());
+    }
 
     #[test]
     fn only_a_nodes_files_are_deleted() {

@@ -494,6 +494,26 @@ fn data_in_use() {
     );
 }
 
+/// A5: a start that finds a log in the middle of its deletion does not use what is left.
+#[test]
+fn a_reset_that_was_interrupted() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let data = machine.path().join("data/node-1");
+    let (log, gone) = (data.join("log.db"), data.join("log.db.gone"));
+    fs::copy(&log, &gone).unwrap();
+    let refused = run(machine.program(&["--id", "1"]));
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.errors);
+    assert!(
+        refused.errors.contains("has both log.db and log.db.gone"),
+        "{}",
+        refused.errors
+    );
+    fs::rename(&log, &gone).unwrap();
+    machine.run_node_1();
+    assert!(log.exists() && !gone.exists());
+}
+
 #[test]
 fn a_data_directory_that_is_a_file() {
     let machine = Machine::new();
