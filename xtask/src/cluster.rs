@@ -24,8 +24,10 @@ mod link_proxy;
 mod logs;
 mod node_config;
 mod node_process;
+mod private_files;
 mod process_identity;
 mod session;
+mod socket_folder;
 mod state;
 mod status;
 mod supervisor;
@@ -67,7 +69,7 @@ enum Command {
     },
     /// Stop everything; messages stay.
     Down,
-    /// Show every node. Ends with 0 healthy, 1 degraded, 2 without quorum.
+    /// Show every node. Ends with 0 healthy, 1 degraded, 2 wrong usage, 3 without quorum.
     Status {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Format,

@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
 use std::env;
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -44,11 +44,13 @@ impl Cluster {
         let server = folder.join("bin/chat-server");
         fs::write(&server, STAND_IN).unwrap();
         fs::set_permissions(&server, Permissions::from_mode(0o755)).unwrap();
+        let sockets = folder.join("sockets");
+        DirBuilder::new().mode(0o700).create(&sockets).unwrap();
         let node = |id: u16| {
             json!({
                 "id": id,
                 "client_address": format!("127.0.0.1:{}", 7400 + id + port_offset),
-                "peer_address": format!("127.0.0.1:{}", 7500 + id + port_offset),
+                "peer_address": format!("unix:{}/node-{id}.sock", sockets.display()),
                 "condition": "down",
                 "cut": false,
                 "pid": null,
@@ -64,11 +66,15 @@ impl Cluster {
             "supervisor_pid": null,
             "supervisor_started": null,
             "control_socket": folder.join("supervisor.sock"),
+            "socket_folder": sockets,
             "client_config": folder.join("cluster.toml"),
             "nodes": [node(1), node(2)],
         });
         fs::write(folder.join("cluster.json"), state.to_string()).unwrap();
-        let supervisor = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        // What it makes is private although its parent asks for nothing of the kind.
+        let supervisor = Command::new("sh")
+            .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_xtask"))
             .args(["cluster", "supervise", "--data"])
             .arg(&folder)
             .stdin(Stdio::null())
@@ -214,6 +220,46 @@ fn nodes_do_as_they_are_told() {
     );
     let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
+    remove(&folder);
+}
+
+/// S-C1, S-C4: other users of the machine reach neither the links nor the supervisor nor a log.
+#[test]
+fn what_a_supervisor_makes_is_its_owners() {
+    let cluster = Cluster::start("private", 20_800);
+    let sockets = ["sockets/link-1-2.sock", "sockets/link-2-1.sock"];
+    let files = [
+        "supervisor.sock",
+        "cluster.json",
+        "logs/node-1.log",
+        "node-1/log.db",
+    ];
+    for name in sockets.iter().chain(&files) {
+        let path = cluster.folder.join(name);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGTERM);
+    remove(&folder);
+}
+
+/// In a folder that somebody else could enter no link is opened.
+#[test]
+fn an_open_folder_of_sockets_is_refused() {
+    let cluster = Cluster::start("open-sockets", 21_000);
+    let folder = cluster.folder.clone();
+    cluster.finish(Signal::SIGTERM);
+    let sockets = folder.join("sockets");
+    fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["cluster", "supervise", "--data"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("is open to other users"), "{said}");
     remove(&folder);
 }
 

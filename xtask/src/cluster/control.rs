@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::layout::NodeId;
+use super::private_files;
 use super::supervisor::Event;
 
 /// Far more than any request has; a line without an end must not fill the memory.
@@ -111,7 +112,8 @@ pub(super) fn bind(socket: &Path) -> Result<UnixListener> {
             socket.display()
         )
     })?;
-    fs::set_permissions(socket, Permissions::from_mode(0o600))
+    // The supervisor's files are private from the start; this is for whoever calls us otherwise.
+    fs::set_permissions(socket, Permissions::from_mode(private_files::MODE))
         .with_context(|| format!("protecting {}", socket.display()))?;
     Ok(listener)
 }

@@ -79,6 +79,7 @@ fn stop(files: &Files) -> Result<bool> {
         state.supervisor_started = None;
         state.write(files)?;
     }
+    state.socket_folder.remove()?;
     Ok(supervisor.is_some() || !orphans.is_empty())
 }
 
@@ -123,6 +124,7 @@ mod tests {
 
     use super::reset;
     use crate::cluster::layout::{Files, NodeId, PortOffset};
+    use crate::cluster::socket_folder::SocketFolder;
     use crate::cluster::state::ClusterState;
 
     #[test]
@@ -133,7 +135,8 @@ mod tests {
             fs::create_dir_all(files.data(node)).unwrap();
             fs::write(files.data(node).join("log.db"), "").unwrap();
         }
-        ClusterState::new(&files, PortOffset::default(), 2, "debug")
+        let sockets = SocketFolder::at("/run/x");
+        ClusterState::new(&files, PortOffset::default(), sockets, 2, "debug")
             .write(&files)
             .unwrap();
         fs::write(folder.join("diary.txt"), "dear").unwrap();

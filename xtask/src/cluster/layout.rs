@@ -8,12 +8,10 @@ use std::str::FromStr;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// More nodes only make a majority slower; the link ports are laid out for this many.
+/// More nodes only make a majority slower.
 pub(super) const NODES_MAX: u8 = 7;
 
 const FIRST_CLIENT_PORT: u16 = 7401;
-const FIRST_PEER_PORT: u16 = 7501;
-const FIRST_LINK_PORT: u16 = 7600;
 
 /// Above begins what the system hands out to outgoing connections.
 const PORT_MAX: u16 = 32_767;
@@ -76,7 +74,7 @@ impl FromStr for PortOffset {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let limit = PORT_MAX - FIRST_LINK_PORT - 64;
+        let limit = PORT_MAX - FIRST_CLIENT_PORT - u16::from(NODES_MAX);
         match text.parse() {
             Ok(offset) if offset <= limit => Ok(Self(offset)),
             _ => bail!("a port offset is a number from 0 to {limit}"),
@@ -86,20 +84,7 @@ impl FromStr for PortOffset {
 
 impl PortOffset {
     pub(super) fn client_address(self, node: NodeId) -> SocketAddr {
-        self.local(FIRST_CLIENT_PORT + u16::from(node.0) - 1)
-    }
-
-    pub(super) fn peer_address(self, node: NodeId) -> SocketAddr {
-        self.local(FIRST_PEER_PORT + u16::from(node.0) - 1)
-    }
-
-    /// Where `from` dials in order to reach `to`.
-    pub(super) fn link_address(self, link: Link) -> SocketAddr {
-        let Link { from, to } = link;
-        self.local(FIRST_LINK_PORT + (u16::from(from.0) - 1) * 8 + u16::from(to.0))
-    }
-
-    fn local(self, port: u16) -> SocketAddr {
+        let port = FIRST_CLIENT_PORT + u16::from(node.0) - 1;
         (Ipv4Addr::LOCALHOST, port + self.0).into()
     }
 }
@@ -171,38 +156,14 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{Link, NODES_MAX, NodeId, PortOffset};
-
-    #[test]
-    fn no_two_listeners_share_a_port() {
-        let ports = PortOffset::default();
-        let mut addresses = BTreeSet::new();
-        let mut count = 0;
-        for node in NodeId::all(NODES_MAX) {
-            addresses.extend([ports.client_address(node), ports.peer_address(node)]);
-            count += 2;
-        }
-        for link in Link::all(NODES_MAX) {
-            addresses.insert(ports.link_address(link));
-            count += 1;
-        }
-        assert_eq!(count, 7 + 7 + 42);
-        assert_eq!(addresses.len(), count);
-    }
+    use super::{NodeId, PortOffset};
 
     #[test]
     fn ports_are_the_documented_ones() {
-        let ports = PortOffset::default();
-        let (one, three) = (NodeId(1), NodeId(3));
+        let (ports, moved) = (PortOffset::default(), PortOffset(1000));
+        let three = NodeId(3);
         assert_eq!(ports.client_address(three).to_string(), "127.0.0.1:7403");
-        assert_eq!(ports.peer_address(one).to_string(), "127.0.0.1:7501");
-        let link = Link {
-            from: three,
-            to: one,
-        };
-        assert_eq!(ports.link_address(link).to_string(), "127.0.0.1:7617");
+        assert_eq!(moved.client_address(three).to_string(), "127.0.0.1:8403");
     }
 
     #[test]
@@ -212,6 +173,6 @@ mod tests {
         }
         assert!("7".parse::<NodeId>().is_ok());
         assert!("1000".parse::<PortOffset>().is_ok());
-        assert!("25104".parse::<PortOffset>().is_err());
+        assert!("25360".parse::<PortOffset>().is_err());
     }
 }

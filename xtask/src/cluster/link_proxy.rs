@@ -7,7 +7,9 @@
 //! Blocking threads carry the bytes: two a connection, and a cluster has a few dozen of them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -17,9 +19,6 @@ use anyhow::{Context, Result};
 
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;
-
-/// A dial on one machine is answered at once, or the machine is in trouble.
-const DIAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Handle of one link's proxy; it lives until the process ends.
 #[derive(Debug)]
@@ -36,9 +35,9 @@ struct Gate {
 
 #[derive(Debug)]
 struct Connection {
-    dialer: TcpStream,
+    dialer: UnixStream,
     /// Absent when the connection was made while the link was cut.
-    target: Option<TcpStream>,
+    target: Option<UnixStream>,
     /// Bytes, or a close, did not get through: it can only be closed.
     lossy: AtomicBool,
     /// How many of its directions have ended.
@@ -46,13 +45,13 @@ struct Connection {
 }
 
 impl LinkProxy {
-    /// Listens on one address and carries what comes to the other.
-    pub(super) fn start(listener: TcpListener, target: SocketAddr) -> Result<Self> {
+    /// Carries what comes to this listener to the socket `target`.
+    pub(super) fn start(listener: UnixListener, target: PathBuf) -> Result<Self> {
         let gate = Arc::new(Gate::default());
         let shared = Arc::clone(&gate);
         thread::Builder::new()
-            .name(format!("link to {target}"))
-            .spawn(move || accept(&listener, target, &shared))
+            .name("link".to_owned())
+            .spawn(move || accept(&listener, &target, &shared))
             .context("starting a link's thread")?;
         Ok(Self { gate })
     }
@@ -102,7 +101,7 @@ impl Connection {
     }
 }
 
-fn accept(listener: &TcpListener, target: SocketAddr, gate: &Arc<Gate>) {
+fn accept(listener: &UnixListener, target: &Path, gate: &Arc<Gate>) {
     loop {
         let carried = match listener.accept() {
             Ok((dialer, _)) => carry(dialer, target, gate),
@@ -113,27 +112,25 @@ fn accept(listener: &TcpListener, target: SocketAddr, gate: &Arc<Gate>) {
             }
         };
         if let Err(error) = carried {
-            eprintln!("link to {target}: {error:#}");
+            eprintln!("link to {}: {error:#}", target.display());
         }
     }
 }
 
 /// Begins to carry an accepted connection; dropping it refuses it.
-fn carry(dialer: TcpStream, target: SocketAddr, gate: &Arc<Gate>) -> Result<()> {
-    dialer.set_nodelay(true).context("setting TCP_NODELAY")?;
+fn carry(dialer: UnixStream, target: &Path, gate: &Arc<Gate>) -> Result<()> {
     let hangs = gate.is_cut();
     let target = if hangs {
         None
     } else {
-        match TcpStream::connect_timeout(&target, DIAL_LIMIT) {
+        // A listener that takes nobody for now, as of a frozen process, is waited for; so do those who
+        // dial after this one.
+        match UnixStream::connect(target) {
             Ok(stream) => Some(stream),
             // Nobody is there: the dialer sees the end before any byte, as good as a refusal.
             Err(_) => return Ok(()),
         }
     };
-    if let Some(target) = &target {
-        target.set_nodelay(true).context("setting TCP_NODELAY")?;
-    }
     let directions = if hangs { 1 } else { 2 };
     let ended = AtomicU8::new(2 - directions);
     let connection = Arc::new(Connection {
@@ -204,8 +201,11 @@ fn pump(connection: &Connection, gate: &Gate, direction: Direction) {
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Read, Write};
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
+    use std::{env, fs, process};
 
     use super::LinkProxy;
 
@@ -216,49 +216,58 @@ mod tests {
 
     struct Setup {
         proxy: LinkProxy,
-        address: SocketAddr,
-        target: Option<TcpListener>,
+        folder: PathBuf,
+        target: Option<UnixListener>,
     }
 
     fn setup() -> Setup {
-        let target = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let proxy = LinkProxy::start(listener, target.local_addr().unwrap()).unwrap();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("xtask-link-{}-{number}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        let target = UnixListener::bind(folder.join("target")).unwrap();
+        let listener = UnixListener::bind(folder.join("link")).unwrap();
+        let proxy = LinkProxy::start(listener, folder.join("target")).unwrap();
         Setup {
             proxy,
-            address,
+            folder,
             target: Some(target),
         }
     }
 
+    impl Drop for Setup {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.folder).ok();
+        }
+    }
+
     impl Setup {
-        fn dial(&self) -> TcpStream {
-            let stream = TcpStream::connect(self.address).unwrap();
+        fn dial(&self) -> UnixStream {
+            let stream = UnixStream::connect(self.folder.join("link")).unwrap();
             stream.set_read_timeout(Some(DEADLINE)).unwrap();
             stream
         }
 
-        fn accept(&self) -> TcpStream {
+        fn accept(&self) -> UnixStream {
             let (stream, _) = self.target.as_ref().unwrap().accept().unwrap();
             stream.set_read_timeout(Some(DEADLINE)).unwrap();
             stream
         }
 
-        fn connected(&self) -> (TcpStream, TcpStream) {
+        fn connected(&self) -> (UnixStream, UnixStream) {
             let dialer = self.dial();
             (dialer, self.accept())
         }
     }
 
-    fn assert_carries(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) {
+    fn assert_carries(from: &mut UnixStream, to: &mut UnixStream, bytes: &[u8]) {
         from.write_all(bytes).unwrap();
         let mut received = vec![0; bytes.len()];
         to.read_exact(&mut received).unwrap();
         assert_eq!(received, bytes);
     }
 
-    fn assert_silent(stream: &mut TcpStream) {
+    fn assert_silent(stream: &mut UnixStream) {
         stream.set_read_timeout(Some(SILENCE)).unwrap();
         let error = stream.read(&mut [0; 1]).expect_err("nothing should arrive");
         assert!(
@@ -268,7 +277,7 @@ mod tests {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
     }
 
-    fn assert_closed(stream: &mut TcpStream) {
+    fn assert_closed(stream: &mut UnixStream) {
         match stream.read(&mut [0; 1]) {
             Ok(0) => {}
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
@@ -300,7 +309,10 @@ mod tests {
     #[test]
     fn a_dead_target_refuses() {
         let mut setup = setup();
+        // As a killed node leaves its socket, and as one that has stopped takes it away.
         setup.target = None;
+        assert_closed(&mut setup.dial());
+        fs::remove_file(setup.folder.join("target")).unwrap();
         assert_closed(&mut setup.dial());
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::layout::{Files, Link, NodeId};
+use super::socket_folder::address;
 use super::state::{ClusterState, Links};
 
 /// The file of one node: it reaches the others through the supervisor's links, or directly.
@@ -13,17 +14,16 @@ pub(super) fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> Str
          [storage]\ndirectory = {}\n",
         quoted(&files.data(node).to_string_lossy())
     );
-    let ports = state.port_offset;
     for other in &state.nodes {
         let link = Link {
             from: node,
             to: other.id,
         };
         let peer_address = match state.links {
-            Links::Proxied if other.id != node => ports.link_address(link),
-            Links::Proxied | Links::Direct => other.peer_address,
+            Links::Proxied if other.id != node => address(&state.socket_folder.link(link)),
+            Links::Proxied | Links::Direct => other.peer_address.clone(),
         };
-        push_node(&mut text, other.id, other.client_address, peer_address);
+        push_node(&mut text, other.id, other.client_address, &peer_address);
     }
     text
 }
@@ -33,15 +33,16 @@ pub(super) fn for_clients(state: &ClusterState) -> String {
     let mut text =
         "# The nodes as a client finds them. Written by `cargo xtask cluster up`.\n".to_owned();
     for node in &state.nodes {
-        push_node(&mut text, node.id, node.client_address, node.peer_address);
+        push_node(&mut text, node.id, node.client_address, &node.peer_address);
     }
     text
 }
 
-fn push_node(text: &mut String, node: NodeId, client: SocketAddr, peer: SocketAddr) {
+fn push_node(text: &mut String, node: NodeId, client: SocketAddr, peer: &str) {
+    let peer = quoted(peer);
     write!(
         text,
-        "\n[[nodes]]\nid = {node}\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
+        "\n[[nodes]]\nid = {node}\nclient_address = \"{client}\"\npeer_address = {peer}\n"
     )
     .expect("writing to a string does not fail");
 }
@@ -54,11 +55,13 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::layout::{Files, NodeId, PortOffset};
+    use super::super::socket_folder::SocketFolder;
     use super::super::state::{ClusterState, Links};
 
     fn setup(count: u8, links: Links) -> (Files, ClusterState) {
         let files = Files::new("/state \"x\"".into());
-        let mut state = ClusterState::new(&files, PortOffset::default(), count, "debug");
+        let sockets = SocketFolder::at("/run/x");
+        let mut state = ClusterState::new(&files, PortOffset::default(), sockets, count, "debug");
         state.links = links;
         (files, state)
     }
@@ -75,12 +78,12 @@ directory = "/state \"x\"/node-2"
 [[nodes]]
 id = 1
 client_address = "127.0.0.1:7401"
-peer_address = "127.0.0.1:7609"
+peer_address = "unix:/run/x/link-2-1.sock"
 
 [[nodes]]
 id = 2
 client_address = "127.0.0.1:7402"
-peer_address = "127.0.0.1:7502"
+peer_address = "unix:/run/x/node-2.sock"
 "#;
         assert!(text.ends_with(expected), "{text}");
     }
@@ -89,7 +92,8 @@ peer_address = "127.0.0.1:7502"
     fn without_proxies_a_node_dials_the_others_themselves() {
         let (files, state) = setup(2, Links::Direct);
         let text = super::for_node(&files, &state, "2".parse().unwrap());
-        assert!(text.contains("peer_address = \"127.0.0.1:7501\""), "{text}");
+        let first = "peer_address = \"unix:/run/x/node-1.sock\"";
+        assert!(text.contains(first), "{text}");
     }
 
     #[test]
@@ -97,7 +101,8 @@ peer_address = "127.0.0.1:7502"
         let (_, state) = setup(3, Links::Proxied);
         let text = super::for_clients(&state);
         assert_eq!(text.matches("[[nodes]]").count(), 3);
-        let third = "client_address = \"127.0.0.1:7403\"\npeer_address = \"127.0.0.1:7503\"";
+        let third =
+            "client_address = \"127.0.0.1:7403\"\npeer_address = \"unix:/run/x/node-3.sock\"";
         assert!(text.contains(third), "{text}");
     }
 }

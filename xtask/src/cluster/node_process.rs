@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
 use std::process::{self, Child, Command, ExitStatus, Stdio};
@@ -15,6 +16,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::layout::NodeId;
+use super::private_files;
 use super::process_identity::ProcessIdentity;
 use super::supervisor::Event;
 
@@ -40,6 +42,7 @@ impl NodeProcess {
         let log_file = OpenOptions::new()
             .create(true)
             .append(true)
+            .mode(private_files::MODE)
             .open(log)
             .with_context(|| format!("opening {}", log.display()))?;
         let errors = log_file

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Files, NodeId, PortOffset};
+use super::private_files;
 use super::process_identity::ProcessIdentity;
+use super::socket_folder::{SocketFolder, address};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClusterState {
@@ -21,6 +23,9 @@ pub(super) struct ClusterState {
     /// When that process started, in clock ticks since the machine did.
     pub(super) supervisor_started: Option<u64>,
     pub(super) control_socket: PathBuf,
+    /// Where the nodes reach each other; clusters of before had ports for that.
+    #[serde(default)]
+    pub(super) socket_folder: SocketFolder,
     /// Addresses of all nodes, for the option `--config` of the programs.
     pub(super) client_config: PathBuf,
     pub(super) nodes: Vec<NodeState>,
@@ -30,8 +35,8 @@ pub(super) struct ClusterState {
 pub(super) struct NodeState {
     pub(super) id: NodeId,
     pub(super) client_address: SocketAddr,
-    /// Where the node itself listens; others reach it through a link.
-    pub(super) peer_address: SocketAddr,
+    /// Where the node itself listens, as a configuration names it; others reach it through a link.
+    pub(super) peer_address: String,
     pub(super) condition: Condition,
     /// Whether its links are cut.
     pub(super) cut: bool,
@@ -63,11 +68,17 @@ pub(super) enum Condition {
 
 impl ClusterState {
     /// A cluster that has not been started.
-    pub(super) fn new(files: &Files, ports: PortOffset, count: u8, profile: &str) -> Self {
+    pub(super) fn new(
+        files: &Files,
+        ports: PortOffset,
+        sockets: SocketFolder,
+        count: u8,
+        profile: &str,
+    ) -> Self {
         let node = |id| NodeState {
             id,
             client_address: ports.client_address(id),
-            peer_address: ports.peer_address(id),
+            peer_address: address(&sockets.node(id)),
             condition: Condition::Down,
             cut: false,
             pid: None,
@@ -75,6 +86,7 @@ impl ClusterState {
             data_directory: files.data(id),
             log: files.log(id),
         };
+        let nodes = NodeId::all(count).map(node).collect();
         Self {
             profile: profile.to_owned(),
             port_offset: ports,
@@ -83,7 +95,8 @@ impl ClusterState {
             supervisor_started: None,
             control_socket: files.control_socket(),
             client_config: files.client_config(),
-            nodes: NodeId::all(count).map(node).collect(),
+            socket_folder: sockets,
+            nodes,
         }
     }
 
@@ -108,7 +121,7 @@ impl ClusterState {
         let text = serde_json::to_vec_pretty(self).context("writing the state as JSON")?;
         let path = files.state();
         let draft = path.with_extension("json.new");
-        fs::write(&draft, text).with_context(|| format!("writing {}", draft.display()))?;
+        private_files::write(&draft, &text)?;
         fs::rename(&draft, &path).with_context(|| format!("replacing {}", path.display()))
     }
 
@@ -145,7 +158,13 @@ mod tests {
     use std::{env, fs, process};
 
     use super::super::layout::{Files, PortOffset};
+    use super::super::socket_folder::SocketFolder;
     use super::{ClusterState, Condition};
+
+    fn state(files: &Files) -> ClusterState {
+        let sockets = SocketFolder::at("/run/x");
+        ClusterState::new(files, PortOffset::default(), sockets, 3, "debug")
+    }
 
     #[test]
     fn the_state_survives_the_disk() {
@@ -154,7 +173,7 @@ mod tests {
         let files = Files::new(folder.clone());
         assert_eq!(ClusterState::read(&files).unwrap(), None);
 
-        let mut state = ClusterState::new(&files, PortOffset::default(), 3, "debug");
+        let mut state = state(&files);
         state.nodes[1].condition = Condition::Paused;
         state.nodes[1].pid = Some(7);
         state.write(&files).unwrap();
@@ -175,7 +194,7 @@ mod tests {
     #[test]
     fn a_cluster_that_was_not_started_is_not_running() {
         let files = Files::new(env::temp_dir());
-        let mut state = ClusterState::new(&files, PortOffset::default(), 3, "debug");
+        let mut state = state(&files);
         assert!(state.supervisor().is_none() && state.living_nodes().is_empty());
         state.supervisor_pid = Some(process::id());
         state.supervisor_started = Some(1);

@@ -13,7 +13,7 @@ use super::state::ClusterState;
 use crate::workspace;
 
 /// Without a quorum, or not running at all.
-const NO_QUORUM: u8 = 2;
+const NO_QUORUM: u8 = 3;
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -62,7 +62,7 @@ impl Status {
     }
 }
 
-/// Prints the table once, and returns what it says: 0 healthy, 1 degraded, 2 without quorum.
+/// Prints the table once, and returns what it says: 0 healthy, 1 degraded, 3 without quorum.
 pub(super) fn print(files: &Files, format: Format) -> Result<ExitCode> {
     if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
         print_absent(format);

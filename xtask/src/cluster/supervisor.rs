@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::process;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -21,6 +21,7 @@ use super::control::{self, Request, Response};
 use super::layout::{Files, Link, NodeId};
 use super::link_proxy::LinkProxy;
 use super::node_process::NodeProcess;
+use super::private_files;
 use super::process_identity::ProcessIdentity;
 use super::state::{ClusterState, Condition, Links, NodeState};
 
@@ -55,12 +56,14 @@ struct Supervisor {
 /// Runs until it is told to end; the state must have been written before.
 pub(super) fn run(files: Files) -> Result<()> {
     setsid().context("leaving the terminal")?;
+    private_files::from_now_on();
     Supervisor::start(files)?.serve()
 }
 
 impl Supervisor {
     fn start(files: Files) -> Result<Self> {
         let mut state = ClusterState::read(&files)?.context("there is no cluster.json")?;
+        state.socket_folder.check()?;
         let identity = ProcessIdentity::of(process::id())?;
         state.supervisor_pid = Some(identity.pid);
         state.supervisor_started = Some(identity.started);
@@ -380,10 +383,17 @@ fn say(line: &str) {
 fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {
     let mut links = BTreeMap::new();
     for link in Link::all(state.node_count()) {
-        let address = state.port_offset.link_address(link);
-        let listener =
-            TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
-        let target = state.port_offset.peer_address(link.to);
+        let socket = state.socket_folder.link(link);
+        // A supervisor that was killed has left it, and there is no other one.
+        match fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("removing {}", socket.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&socket)
+            .with_context(|| format!("listening on {}", socket.display()))?;
+        let target = state.socket_folder.node(link.to);
         links.insert(link, LinkProxy::start(listener, target)?);
     }
     Ok(links)

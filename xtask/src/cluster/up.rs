@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -13,10 +14,11 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 
 use super::control::{self, Request};
-use super::layout::{Files, Link, NodeId, PortOffset};
+use super::layout::{Files, NodeId, PortOffset};
+use super::socket_folder::SocketFolder;
 use super::state::{ClusterState, Condition, Links, NodeState};
 use super::status::{self, Format, Health, Status};
-use super::{down, logs, node_config};
+use super::{down, logs, node_config, private_files};
 use crate::workspace;
 
 const DEFAULT_NODES: u8 = 3;
@@ -78,9 +80,11 @@ pub(super) fn bring_up(root: &Path, files: &Files, options: Options) -> Result<I
 
 /// Held while the state changes hands; the system releases it if we die.
 pub(super) fn lock(files: &Files) -> Result<File> {
-    fs::create_dir_all(files.folder())
-        .with_context(|| format!("creating {}", files.folder().display()))?;
-    let lock = File::create(files.lock()).context("creating the lock file")?;
+    private_files::prepare_folder(files)?;
+    let lock = private_files::options()
+        .truncate(true)
+        .open(files.lock())
+        .context("creating the lock file")?;
     if lock.try_lock().is_err() {
         bail!("another `cargo xtask cluster` command is starting or removing this cluster");
     }
@@ -107,17 +111,18 @@ fn start(
     let begun = Instant::now();
     refuse_taken_ports(ports, count)?;
     let built = workspace::target_directory(root).join(profile);
+    private_files::from_now_on();
     copy_programs(files, &built)?;
     fs::create_dir_all(files.logs()).context("creating the folder of the logs")?;
-    let mut state = ClusterState::new(files, ports, count, profile);
+    let sockets = SocketFolder::prepare(earlier.map(|earlier| &earlier.socket_folder))?;
+    let mut state = ClusterState::new(files, ports, sockets, count, profile);
     state.links = options.links;
     for node in &state.nodes {
-        write(
-            &files.node_config(node.id),
-            &node_config::for_node(files, &state, node.id),
-        )?;
+        let text = node_config::for_node(files, &state, node.id);
+        private_files::write(&files.node_config(node.id), text.as_bytes())?;
     }
-    write(&files.client_config(), &node_config::for_clients(&state))?;
+    let text = node_config::for_clients(&state);
+    private_files::write(&files.client_config(), text.as_bytes())?;
     state.write(files)?;
     start_supervisor(files)?;
     Ok(begun)
@@ -168,11 +173,8 @@ fn build(root: &Path, release: bool) -> Result<()> {
 }
 
 fn refuse_taken_ports(ports: PortOffset, count: u8) -> Result<()> {
-    let nodes =
-        NodeId::all(count).flat_map(|node| [ports.client_address(node), ports.peer_address(node)]);
-    let links = Link::all(count).map(|link| ports.link_address(link));
-    for address in nodes.chain(links) {
-        refuse_taken(address)?;
+    for node in NodeId::all(count) {
+        refuse_taken(ports.client_address(node))?;
     }
     Ok(())
 }
@@ -211,16 +213,13 @@ fn copy_program(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
-}
-
 /// Starts the background process and waits until it answers.
 fn start_supervisor(files: &Files) -> Result<()> {
     let log = files.supervisor_log();
     let output = OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(private_files::MODE)
         .open(&log)
         .with_context(|| format!("opening {}", log.display()))?;
     let errors = output
@@ -350,6 +349,7 @@ mod tests {
 
     use super::{Options, refuse_other_shape, refuse_taken};
     use crate::cluster::layout::{Files, PortOffset};
+    use crate::cluster::socket_folder::SocketFolder;
     use crate::cluster::state::{ClusterState, Links};
 
     #[test]
@@ -368,7 +368,8 @@ mod tests {
     #[test]
     fn another_number_of_nodes_is_refused() {
         let files = Files::new("/state".into());
-        let state = ClusterState::new(&files, PortOffset::default(), 3, "debug");
+        let sockets = SocketFolder::at("/run/x");
+        let state = ClusterState::new(&files, PortOffset::default(), sockets, 3, "debug");
         let check = |nodes| {
             let options = Options {
                 nodes,

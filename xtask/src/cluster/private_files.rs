@@ -1,0 +1,113 @@
+//! A cluster's folder is closed to other users of the machine: it holds data, logs, what the
+//! processes are, and the socket that stops and wipes them.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::stat::{Mode, umask};
+
+use super::layout::Files;
+
+/// Of a file that only its owner reads and writes.
+pub(super) const MODE: u32 = 0o600;
+
+/// Of a folder that only its owner enters.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Everything that this process and its children make is private from its first moment.
+pub(super) fn from_now_on() {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
+
+/// For a file that is made private if it is missing.
+pub(super) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(MODE);
+    options
+}
+
+/// Writes a file that nobody else can read, whatever it was before.
+pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
+    let written = options().truncate(true).open(path).and_then(|mut file| {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+        file.write_all(text)
+    });
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Makes the cluster's folder, or closes one that an earlier version left open; refuses one that is
+/// open and holds what is not ours, because then somebody else may be meant to enter it.
+pub(super) fn prepare_folder(files: &Files) -> Result<()> {
+    let folder = files.folder();
+    let path = folder.display();
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| format!("creating {path}")),
+    }
+    let metadata = fs::metadata(folder).with_context(|| format!("looking at {path}"))?;
+    if metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let is_empty = fs::read_dir(folder)
+        .with_context(|| format!("looking into {path}"))?
+        .next()
+        .is_none();
+    if !is_empty && !files.state().exists() {
+        bail!(
+            "other users can enter {path}, and it holds what no cluster made; \
+             name another folder, or close it with `chmod 700`"
+        );
+    }
+    fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
+        .with_context(|| format!("closing {path} to other users"))?;
+    println!("{path} was open to other users of this machine and is closed now");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::{env, process};
+
+    use super::{prepare_folder, write};
+    use crate::cluster::layout::Files;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn the_folder_of_a_cluster_is_closed_to_others() {
+        let above = env::temp_dir().join(format!("xtask-private-{}", process::id()));
+        let folder = above.join("cluster");
+        let files = Files::new(folder.clone());
+        prepare_folder(&files).unwrap();
+        assert_eq!(mode(&folder), 0o700);
+        write(&files.state(), b"{}").unwrap();
+        assert_eq!(mode(&files.state()), 0o600);
+
+        // As an earlier version made both.
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(files.state(), Permissions::from_mode(0o644)).unwrap();
+        prepare_folder(&files).unwrap();
+        write(&files.state(), b"{}").unwrap();
+        assert_eq!((mode(&folder), mode(&files.state())), (0o700, 0o600));
+
+        // A folder with other things may be shared for a reason.
+        fs::rename(files.state(), folder.join("diary.txt")).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        let refused = prepare_folder(&files).unwrap_err().to_string();
+        assert!(refused.contains("chmod 700"), "{refused}");
+        assert_eq!(mode(&folder), 0o755);
+        fs::remove_dir_all(&above).unwrap();
+    }
+}

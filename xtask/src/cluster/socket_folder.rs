@@ -1,0 +1,209 @@
+//! The folder of the sockets over which the nodes reach each other: nobody else can enter it.
+//!
+//! Whoever reaches a node's peer listener is trusted, and a port of the loopback address is open to
+//! every user of the machine. The folder is not in the cluster's own one, because the path of a
+//! socket has to be short; and it is not in `$XDG_RUNTIME_DIR`, which goes with the person's last
+//! login while the cluster runs on.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+use super::layout::{Link, NODES_MAX, NodeId};
+
+/// The system takes 108 bytes for a socket's path, and the last of them ends it.
+const PATH_BYTES_MAX: usize = 107;
+
+/// The longest of our names, with the slash before it.
+const NAME_BYTES_MAX: usize = "/link-7-7.sock".len();
+
+/// A name is drawn anew when it is taken; two of 2^64 hardly ever are.
+const DRAWS_MAX: usize = 8;
+
+/// Where folders for a while are made if the environment's is not fit.
+const FALLBACK: &str = "/tmp";
+
+/// A folder for sockets; none yet if its path is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct SocketFolder {
+    path: PathBuf,
+}
+
+impl SocketFolder {
+    /// A folder that may not exist.
+    #[cfg(test)]
+    pub(super) fn at(path: &str) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The earlier folder if it is there and still ours alone, else a new one.
+    pub(super) fn prepare(earlier: Option<&Self>) -> Result<Self> {
+        if let Some(earlier) = earlier
+            && earlier.check().is_ok()
+        {
+            return Ok(earlier.clone());
+        }
+        let bases = [env::temp_dir(), FALLBACK.into()];
+        let Some(base) = bases.iter().find(|base| is_fit(base)) else {
+            bail!(
+                "there is no folder for the sockets of the nodes: neither {} nor {FALLBACK} has a \
+                 short path and is safe from other users",
+                bases[0].display()
+            );
+        };
+        for _ in 0..DRAWS_MAX {
+            // Different for every call: the keys of the standard library's hashes come from the
+            // system. Nobody can make the folder before us, and if so it is not taken.
+            let number = RandomState::new().hash_one(std::process::id());
+            let path = base.join(format!("chat-{number:016x}"));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {
+                    let folder = Self { path };
+                    folder.check()?;
+                    return Ok(folder);
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("creating {}", path.display()));
+                }
+            }
+        }
+        bail!("every name for a folder of sockets is taken")
+    }
+
+    /// An error unless it is a folder, ours, and closed to everybody else.
+    pub(super) fn check(&self) -> Result<()> {
+        let path = self.path.display();
+        let metadata = fs::symlink_metadata(&self.path)
+            .with_context(|| format!("looking at the folder of the sockets, {path}"))?;
+        if !metadata.is_dir() {
+            bail!("{path} is not a folder");
+        }
+        if metadata.uid() != Uid::effective().as_raw() {
+            bail!("{path} belongs to another user");
+        }
+        if metadata.mode() & 0o777 != 0o700 {
+            bail!("{path} is open to other users");
+        }
+        Ok(())
+    }
+
+    /// Where a node listens for the others.
+    pub(super) fn node(&self, node: NodeId) -> PathBuf {
+        self.path.join(format!("node-{node}.sock"))
+    }
+
+    /// Where `from` dials in order to reach `to`.
+    pub(super) fn link(&self, link: Link) -> PathBuf {
+        let Link { from, to } = link;
+        self.path.join(format!("link-{from}-{to}.sock"))
+    }
+
+    /// Removes what is ours of it, and the folder if nothing else is in it.
+    pub(super) fn remove(&self) -> Result<()> {
+        // Whatever stands there now that is not ours is not ours to touch.
+        if self.check().is_err() {
+            return Ok(());
+        }
+        let nodes = NodeId::all(NODES_MAX).map(|node| self.node(node));
+        let links = Link::all(NODES_MAX).map(|link| self.link(link));
+        for socket in nodes.chain(links) {
+            let mut lock = socket.clone().into_os_string();
+            lock.push(".lock");
+            for path in [socket, lock.into()] {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(error).with_context(|| format!("removing {}", path.display()));
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        fs::remove_dir(&self.path).ok();
+        Ok(())
+    }
+}
+
+/// How a configuration names a socket.
+pub(super) fn address(socket: &Path) -> String {
+    format!("unix:{}", socket.display())
+}
+
+/// Whether a folder made in `base` has a short path and nobody else can put one in its place.
+fn is_fit(base: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(base) else {
+        return false;
+    };
+    let folder_bytes = "/chat-0123456789abcdef".len();
+    let fits = base.as_os_str().len() + folder_bytes + NAME_BYTES_MAX <= PATH_BYTES_MAX;
+    let is_owned = [0, Uid::effective().as_raw()].contains(&metadata.uid());
+    let is_shared = metadata.mode() & 0o022 != 0;
+    let is_sticky = metadata.mode() & 0o1000 != 0;
+    base.is_absolute() && fits && is_owned && (!is_shared || is_sticky)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::{NODES_MAX, PATH_BYTES_MAX, SocketFolder};
+    use crate::cluster::layout::{Link, NodeId};
+
+    #[test]
+    fn a_new_folder_is_private_and_is_used_again() {
+        let folder = SocketFolder::prepare(None).unwrap();
+        let mode = fs::metadata(&folder.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(SocketFolder::prepare(Some(&folder)).unwrap(), folder);
+        let other = SocketFolder::prepare(None).unwrap();
+        assert_ne!(other, folder);
+        for path in [folder.node("1".parse().unwrap()), folder.path.join("mine")] {
+            fs::write(path, "").unwrap();
+        }
+        folder.remove().unwrap();
+        assert!(folder.path.join("mine").exists(), "the rest is not ours");
+        fs::remove_dir_all(&folder.path).unwrap();
+        other.remove().unwrap();
+        assert!(!other.path.exists());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_enter_is_not_used_again() {
+        let folder = SocketFolder::prepare(None).unwrap();
+        fs::set_permissions(&folder.path, Permissions::from_mode(0o755)).unwrap();
+        assert!(folder.check().is_err());
+        let link = SocketFolder {
+            path: folder.path.with_extension("link"),
+        };
+        symlink(&folder.path, &link.path).unwrap();
+        fs::set_permissions(&folder.path, Permissions::from_mode(0o700)).unwrap();
+        assert!(link.check().is_err());
+        let other = SocketFolder::prepare(Some(&link)).unwrap();
+        assert_ne!(other, link);
+        fs::remove_file(&link.path).unwrap();
+        folder.remove().unwrap();
+        other.remove().unwrap();
+    }
+
+    #[test]
+    fn every_path_is_short_enough_and_different() {
+        let folder = SocketFolder::prepare(None).unwrap();
+        let nodes = NodeId::all(NODES_MAX).map(|node| folder.node(node));
+        let links = Link::all(NODES_MAX).map(|link| folder.link(link));
+        let paths: std::collections::BTreeSet<_> = nodes.chain(links).collect();
+        assert_eq!(paths.len(), 7 + 42);
+        for path in paths {
+            assert!(path.as_os_str().len() <= PATH_BYTES_MAX, "{path:?}");
+        }
+        folder.remove().unwrap();
+    }
+}
