@@ -140,7 +140,7 @@ impl ChatClient {
             new_password: &password::digest(new_password),
         };
         let changed: Created = self.execute(&request, Some(session)).await?;
-        Session::new(session.username(), &changed.token)
+        session.renewed(&changed.token)
     }
 
     /// Deletes the session's account with its inbox and its sessions. Its name is free afterwards.

@@ -1,37 +1,32 @@
-//! The client: one request, tried on one node after the other until one answers. What can be asked
-//! is in `accounts`, `messages`, `watch` and `status`.
+//! The client: its connections, and one request at one node. Which node is asked when is in `search`;
+//! what can be asked is in `accounts`, `messages`, `watch` and `status`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient as Stub;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tonic::Request as GrpcRequest;
 use tonic::transport::Channel;
 
 use crate::connection;
 use crate::error::ClientError;
-use crate::picker::{Picker, jittered};
+use crate::picker::Picker;
 use crate::requests::{self, Request};
 use crate::retry_budget::RetryBudget;
+use crate::search::Search;
 use crate::session::Session;
-use crate::verdict::{CarriedOut, Failure, Verdict};
+use crate::verdict::{Failure, Verdict};
 
 /// How long a request is tried unless [`ChatClient::with_deadline`] says otherwise.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The first try's share of it. Well above a fail-over, which nodes wait out themselves.
 pub(crate) const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
-/// A try that is shorter than this would only make an unknown outcome of a known one: nodes say that
-/// there is no leader shortly before a try's time is up.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 /// The longest reply that is read; the server's own limit.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Names the leader in replies of nodes that do not lead.
 const LEADER_METADATA: &str = "chat-leader";
-
-/// A reply that says nothing but that it was done.
-const DONE: &str = r#"{"status":"OK"}"#;
 
 /// A client of the chat. Clones share its connections, what it knows of the nodes, and its budget of
 /// retries.
@@ -52,6 +47,21 @@ struct Shared {
 pub(crate) struct Node {
     pub(crate) address: String,
     pub(crate) channel: Channel,
+    cluster_id: Mutex<Option<String>>,
+}
+
+impl Node {
+    /// The cluster that it said it is of, since it last failed.
+    pub(crate) fn cluster_id(&self) -> MutexGuard<'_, Option<String>> {
+        lock(&self.cluster_id)
+    }
+}
+
+/// A request as it is sent to one node after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    text: &'a str,
+    session: Option<&'a Session>,
 }
 
 impl ChatClient {
@@ -67,7 +77,11 @@ impl ChatClient {
         let nodes = addresses.into_iter().map(|address| {
             let address = address.into();
             let channel = connection::channel(&address)?;
-            Ok(Node { address, channel })
+            Ok(Node {
+                address,
+                channel,
+                cluster_id: Mutex::new(None),
+            })
         });
         let nodes: Vec<Node> = nodes.collect::<Result<_, ClientError>>()?;
         if nodes.is_empty() {
@@ -106,63 +120,54 @@ impl ChatClient {
         session: Option<&Session>,
     ) -> Result<String, ClientError> {
         let text = request.to_json();
-        let deadline = Instant::now() + self.deadline;
+        let asked = Asked {
+            text: &text,
+            session,
+        };
         self.budget().earn();
-        let (mut node, mut tries) = self.picker().begin();
-        let mut carried_out = CarriedOut::No;
-        let mut answered = false;
-        loop {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &tries).min(remaining);
-            let attempt = self.attempt(node, &text, session, patience);
-            let verdict = match timeout(patience, attempt).await {
-                Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(verdict)) => verdict,
-                Err(_late) => Verdict::Again(Failure::late(patience)),
-            };
-            let failure = match verdict {
-                Verdict::Final(error) if request.is_done_by(&error) => return Ok(DONE.to_owned()),
-                // An earlier try may have done what this one may not do any more.
-                Verdict::Final(error) if carried_out == CarriedOut::Maybe => {
-                    return Err(given_up(carried_out, true, error.to_string()));
-                }
-                Verdict::Final(error) => return Err(error),
-                Verdict::Again(failure) => failure,
-            };
-            let (address, what) = (&self.shared.nodes[node].address, &failure.what);
-            tracing::debug!(request = %request.id(), address, what, "trying another node");
-            answered |= failure.answered;
-            if failure.carried_out == CarriedOut::Maybe && !request.only_looks() {
-                carried_out = CarriedOut::Maybe;
-            }
-            let leader = failure.leader.as_deref();
-            let next = self
-                .picker()
-                .failed(node, leader, &mut tries, Instant::now());
-            let pause = self.budget().pause(next.pause.max(failure.delay));
-            let pause = jittered(pause);
-            if Instant::now() + pause + SHORTEST_ATTEMPT >= deadline {
-                return Err(given_up(carried_out, answered, failure.what));
-            }
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-            node = next.node;
-        }
+        let (node, tries) = self.picker().begin();
+        Search::new(self, request, asked, tries).run(node).await
     }
 
-    async fn attempt(
+    /// Finds out whether the node may have the token, and sends the request.
+    pub(crate) async fn attempt(
         &self,
         node: usize,
-        request: &str,
-        session: Option<&Session>,
+        asked: Asked<'_>,
+        patience: Duration,
+    ) -> Result<String, Verdict> {
+        let begun = Instant::now();
+        if let Some(session) = asked.session {
+            match timeout(patience, self.confirm(node, session)).await {
+                Ok(confirmed) => confirmed?,
+                Err(_late) => return Err(Verdict::Again(Failure::late(patience)).unsent()),
+            }
+        }
+        let left = patience.saturating_sub(begun.elapsed());
+        let outcome = match timeout(left, self.send_request(node, asked, left)).await {
+            Ok(outcome) => outcome,
+            Err(_late) => Err(Verdict::Again(Failure::late(patience))),
+        };
+        if let Err(Verdict::Again(failure)) = &outcome
+            && !failure.answered
+        {
+            // The connection may have broken, and what comes to this address next be another one.
+            *self.shared.nodes[node].cluster_id() = None;
+        }
+        outcome
+    }
+
+    async fn send_request(
+        &self,
+        node: usize,
+        asked: Asked<'_>,
         patience: Duration,
     ) -> Result<String, Verdict> {
         let mut request = GrpcRequest::new(ExecuteRequest {
-            request: request.to_owned(),
+            request: asked.text.to_owned(),
         });
         request.set_timeout(patience);
-        if let Some(session) = session {
+        if let Some(session) = asked.session {
             request
                 .metadata_mut()
                 .insert("authorization", session.authorization());
@@ -177,7 +182,8 @@ impl ChatClient {
             .metadata()
             .get(LEADER_METADATA)
             .and_then(|value| value.to_str().ok());
-        self.picker().succeeded(node, leader, Instant::now());
+        let now = Instant::now().into_std();
+        self.picker().succeeded(node, leader, now);
         Ok(reply.into_inner().response)
     }
 
@@ -201,13 +207,6 @@ impl ChatClient {
 /// Nothing panics while one of these is held, and every state of them is a good one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn given_up(carried_out: CarriedOut, answered: bool, last: String) -> ClientError {
-    match carried_out {
-        CarriedOut::No => ClientError::Unavailable { answered, last },
-        CarriedOut::Maybe => ClientError::OutcomeUnknown { last },
-    }
 }
 
 #[cfg(test)]

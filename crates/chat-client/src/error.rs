@@ -39,6 +39,19 @@ pub enum ClientError {
     /// A node answered what this version does not understand.
     #[error("the reply is not understood: {0}")]
     NotUnderstood(String),
+    /// A node is of another cluster than the session, whose token it was not sent.
+    #[error(
+        "the node at {address} is of another cluster ({found}) than this session ({expected}); it \
+         was not sent the session"
+    )]
+    OtherCluster {
+        /// Where the node was asked.
+        address: String,
+        /// The cluster of the session.
+        expected: String,
+        /// The cluster of the node.
+        found: String,
+    },
     /// An address or a token cannot be used.
     #[error("{0}")]
     Unusable(String),

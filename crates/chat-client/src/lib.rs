@@ -28,7 +28,9 @@
 //!    repetition, whichever node serves it. Keep its [`Cursor`] to go on after a restart; after
 //!    [`WatchEvent::Resync`] fetch the inbox again.
 //! 5. A request can be abandoned by dropping its future; that leaves its outcome unknown.
-//! 6. Passwords leave this library as their SHA-256 only, which is as good as the password to
+//! 6. A [`Session`] that knows its cluster ([`Session::of_cluster`]) is sent only to nodes that say
+//!    they are of it; keep [`ChatClient::cluster_id`] beside the token.
+//! 7. Passwords leave this library as their SHA-256 only, which is as good as the password to
 //!    whoever sees it: connect over networks that you trust.
 
 mod accounts;
@@ -40,6 +42,7 @@ mod password;
 mod picker;
 mod requests;
 mod retry_budget;
+mod search;
 mod session;
 mod status;
 mod verdict;

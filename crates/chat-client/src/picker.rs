@@ -70,6 +70,18 @@ impl Picker {
         self.preferred = self.trusted(leader, now).unwrap_or(node);
     }
 
+    /// A node has not answered for a while: which one to ask beside it, if one is left in this round.
+    /// Other requests begin elsewhere as well until it answers.
+    pub(crate) fn beside(&mut self, node: usize, tries: &mut Tries, now: Instant) -> Option<usize> {
+        let next = self.untried_after(node, tries)?;
+        self.failed[node] = Some(now);
+        if self.preferred == node {
+            self.preferred = next;
+        }
+        tries.tried[next] = true;
+        Some(next)
+    }
+
     /// A node did not carry the request out.
     pub(crate) fn failed(
         &mut self,

@@ -202,6 +202,20 @@ impl Request<'_> {
         )
     }
 
+    /// Whether a second node may be asked while the first one still has it: not what hashes a
+    /// password, which costs a node a tenth of a second each time, nor what ends an account.
+    pub(crate) fn may_be_hedged(&self) -> bool {
+        matches!(
+            self,
+            Self::GetMessages { .. }
+                | Self::ListUsers { .. }
+                | Self::SendMessage { .. }
+                | Self::ReadMessages { .. }
+                | Self::DeleteMessages { .. }
+                | Self::Logout { .. }
+        )
+    }
+
     /// Whether a refusal says that what was asked for is so already: a session that is not valid
     /// has ended, by an earlier try or before.
     pub(crate) fn is_done_by(&self, error: &ClientError) -> bool {

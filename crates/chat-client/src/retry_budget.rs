@@ -31,15 +31,25 @@ impl RetryBudget {
         self.left = (self.left + EARNED).min(RETRIES_MAX);
     }
 
+    /// Whether a quick retry is left, or a second node may be asked while the first still has it.
+    pub(crate) fn has_one(&self) -> bool {
+        self.left >= 1.0
+    }
+
+    /// Takes one that is left.
+    pub(crate) fn take(&mut self) {
+        self.left = (self.left - 1.0).max(0.0);
+    }
+
     /// How long to wait before a retry for which `wanted` was intended.
     pub(crate) fn pause(&mut self, wanted: Duration) -> Duration {
         if !wanted.is_zero() {
             return wanted;
         }
-        if self.left < 1.0 {
+        if !self.has_one() {
             return PAUSE_WITHOUT;
         }
-        self.left -= 1.0;
+        self.take();
         wanted
     }
 }

@@ -12,6 +12,7 @@ pub struct Session {
     username: String,
     token: String,
     authorization: AsciiMetadataValue,
+    cluster_id: Option<String>,
 }
 
 /// A new session of an existing account.
@@ -38,7 +39,33 @@ impl Session {
             username: username.to_owned(),
             token: token.to_owned(),
             authorization,
+            cluster_id: None,
         })
+    }
+
+    /// The same session, whose token is sent only to nodes that say they are of this cluster; see
+    /// [`ChatClient::cluster_id`](crate::ChatClient::cluster_id).
+    ///
+    /// That guards against addresses that lead elsewhere than they did. It proves nothing about a
+    /// node that wants to lie: until there is TLS only the network can.
+    #[must_use]
+    pub fn of_cluster(self, cluster_id: &str) -> Self {
+        Self {
+            cluster_id: Some(cluster_id.to_owned()),
+            ..self
+        }
+    }
+
+    /// The cluster whose nodes alone get the token; any that is asked if `None`.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
+    }
+
+    /// A newer session of the same account on the same cluster.
+    pub(crate) fn renewed(&self, token: &str) -> Result<Self, ClientError> {
+        let mut renewed = Self::new(&self.username, token)?;
+        renewed.cluster_id.clone_from(&self.cluster_id);
+        Ok(renewed)
     }
 
     /// Whose it is.

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{StatusRequest, StatusResponse};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::client::ChatClient;
-use crate::verdict;
+use crate::client::{ChatClient, FIRST_ATTEMPT};
+use crate::error::ClientError;
+use crate::session::Session;
+use crate::verdict::{self, Failure, Verdict};
 
 /// What one node says of itself.
 #[derive(Clone, Debug)]
@@ -26,7 +28,77 @@ pub struct NodeReport {
     pub round_trip: Duration,
 }
 
+/// A node that belongs to no cluster yet is asked again so soon.
+const REPEAT: Duration = Duration::from_millis(100);
+
 impl ChatClient {
+    /// The cluster that the nodes are of. They are asked until one says it or the client's deadline
+    /// is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unavailable`] when none says it, [`ClientError::Unusable`] when they are of
+    /// different ones.
+    pub async fn cluster_id(&self) -> Result<String, ClientError> {
+        let deadline = Instant::now() + self.deadline();
+        loop {
+            let reports = self.status(FIRST_ATTEMPT.min(self.deadline())).await;
+            let named = |report: &NodeReport| {
+                let id = report.status.as_ref().ok()?.cluster_id.clone();
+                (!id.is_empty()).then_some(id)
+            };
+            let mut ids: Vec<String> = reports.iter().filter_map(named).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            match ids.len() {
+                0 if Instant::now() + REPEAT < deadline => sleep(REPEAT).await,
+                0 => {
+                    let answered = reports.iter().any(|report| report.status.is_ok());
+                    let last = match reports.last().map(|report| &report.status) {
+                        Some(Err(error)) => error.clone(),
+                        _ => "the nodes are no cluster yet".to_owned(),
+                    };
+                    return Err(ClientError::Unavailable { answered, last });
+                }
+                1 => return Ok(ids.swap_remove(0)),
+                _ => {
+                    let ids = ids.join(", ");
+                    let what = format!("these nodes are of different clusters: {ids}");
+                    return Err(ClientError::Unusable(what));
+                }
+            }
+        }
+    }
+
+    /// Finds out whether a node may have the token of this session. What it said is remembered
+    /// until it fails: a connection that did not break leads to the process that answered.
+    pub(crate) async fn confirm(&self, node: usize, session: &Session) -> Result<(), Verdict> {
+        let Some(expected) = session.cluster_id() else {
+            return Ok(());
+        };
+        let node = &self.nodes()[node];
+        if node.cluster_id().as_deref() == Some(expected) {
+            return Ok(());
+        }
+        let mut stub = ClusterClient::new(node.channel.clone());
+        let status = stub.status(StatusRequest {}).await;
+        let status = status.map_err(|status| Verdict::from(&status).unsent())?;
+        let found = status.into_inner().cluster_id;
+        if found.is_empty() {
+            let what = "the node belongs to no cluster yet";
+            return Err(Verdict::Again(Failure::harmless(what)));
+        }
+        if found != expected {
+            return Err(Verdict::Final(ClientError::OtherCluster {
+                address: node.address.clone(),
+                expected: expected.to_owned(),
+                found,
+            }));
+        }
+        *node.cluster_id() = Some(found);
+        Ok(())
+    }
+
     /// Asks every node how it sees itself and the cluster, all at once, each for at most
     /// `patience`. In the order of the addresses.
     pub async fn status(&self, patience: Duration) -> Vec<NodeReport> {

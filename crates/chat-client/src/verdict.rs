@@ -41,6 +41,19 @@ pub(crate) enum CarriedOut {
     Maybe,
 }
 
+impl Verdict {
+    /// The same of a try that asked for nothing but who is there.
+    pub(crate) fn unsent(self) -> Self {
+        match self {
+            Self::Again(failure) => Self::Again(Failure {
+                carried_out: CarriedOut::No,
+                ..failure
+            }),
+            last @ Self::Final(_) => last,
+        }
+    }
+}
+
 impl Failure {
     /// A try whose time was up.
     pub(crate) fn late(timeout: Duration) -> Self {

@@ -202,6 +202,10 @@ impl Watch {
         request
             .metadata_mut()
             .insert("authorization", authorization);
+        match timeout(patience, self.client.confirm(self.node, &self.session)).await {
+            Ok(confirmed) => confirmed?,
+            Err(_late) => return Err(Verdict::Again(Failure::late(patience))),
+        }
         let node = &self.client.nodes()[self.node];
         let mut stub = Stub::new(node.channel.clone());
         // The deadline is ours alone: a `grpc-timeout` would end the stream too.
@@ -224,7 +228,9 @@ impl Watch {
         self.state.send_replace(WatchState::Searching {
             why: failure.what.clone(),
         });
-        let (address, what) = (&self.client.nodes()[self.node].address, &failure.what);
+        let node = &self.client.nodes()[self.node];
+        *node.cluster_id() = None;
+        let (address, what) = (&node.address, &failure.what);
         tracing::debug!(address, what, "watching on another node");
         let leader = failure.leader.as_deref();
         let next = self

@@ -7,12 +7,15 @@ use std::time::Duration;
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::ChatClient;
+use super::{ChatClient, FIRST_ATTEMPT};
 use crate::error::ClientError;
+use crate::search::HEDGE_AFTER;
 use crate::{OutgoingMessage, Session};
 
 /// What a server does with one request.
@@ -24,6 +27,10 @@ enum Act {
     Refuse(Code, &'static str, Option<String>),
     /// Never answers.
     Hang,
+    /// Answers so much later.
+    Late(Duration),
+    /// Says so much later that there is no leader.
+    LateRefusal(Duration),
 }
 
 #[derive(Clone, Default)]
@@ -45,10 +52,9 @@ impl Chat for Scripted {
         &self,
         request: Request<ExecuteRequest>,
     ) -> Result<Response<ExecuteResponse>, Status> {
-        assert_eq!(
-            request.metadata().get("authorization").unwrap(),
-            "Bearer secret"
-        );
+        if let Some(authorization) = request.metadata().get("authorization") {
+            assert_eq!(authorization, "Bearer secret");
+        }
         assert!(request.metadata().contains_key("grpc-timeout"));
         self.seen.lock().unwrap().push(request.into_inner().request);
         let act = self
@@ -74,10 +80,28 @@ impl Chat for Scripted {
             Act::Refuse(code, reason, leader) => {
                 let metadata = leader.map(|leader| ("leader_address".to_owned(), leader));
                 let metadata = HashMap::from_iter(metadata);
-                let details = ErrorDetails::with_error_info(reason, "chat.v1", metadata);
+                let mut details = ErrorDetails::with_error_info(reason, "chat.v1", metadata);
+                if code == Code::ResourceExhausted {
+                    details.set_retry_info(Some(Duration::from_millis(10)));
+                }
                 Err(Status::with_error_details(code, reason, details))
             }
             Act::Hang => std::future::pending().await,
+            Act::Late(after) => {
+                let never = std::future::pending::<()>();
+                drop(tokio::time::timeout(after, never).await);
+                Ok(reply(SENT))
+            }
+            Act::LateRefusal(after) => {
+                let never = std::future::pending::<()>();
+                drop(tokio::time::timeout(after, never).await);
+                let details = ErrorDetails::with_error_info("NO_LEADER", "chat.v1", HashMap::new());
+                Err(Status::with_error_details(
+                    Code::Unavailable,
+                    "no leader",
+                    details,
+                ))
+            }
         }
     }
 
@@ -189,6 +213,113 @@ async fn a_node_that_hangs_is_left() {
         (hanging.seen(), server.seen()),
         (server.seen(), hanging.seen())
     );
+}
+
+/// A silent node costs what hedging waits, and not what an attempt may take.
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_hedged() {
+    let silent = Server::start([Act::Hang]).await;
+    let server = Server::start([]).await;
+    let client = client(&[&silent.address, &server.address]);
+    let begun = Instant::now();
+    client.send(&alice(), "bob", "hi").await.unwrap();
+    let took = begun.elapsed();
+    assert!((HEDGE_AFTER..FIRST_ATTEMPT).contains(&took), "{took:?}");
+    assert_eq!(
+        silent.seen(),
+        server.seen(),
+        "the same request, word for word"
+    );
+    // Later ones do not begin there.
+    let begun = Instant::now();
+    client.send(&alice(), "bob", "hi").await.unwrap();
+    assert!(begun.elapsed() < HEDGE_AFTER);
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_node_may_still_answer_first() {
+    let slow = Server::start([Act::Late(Duration::from_millis(500))]).await;
+    let silent = Server::start([Act::Hang]).await;
+    let begun = Instant::now();
+    let hedging = client(&[&slow.address, &silent.address]);
+    hedging.send(&alice(), "bob", "hi").await.unwrap();
+    assert!(begun.elapsed() < FIRST_ATTEMPT);
+    assert_eq!((slow.seen().len(), silent.seen().len()), (1, 1));
+
+    // Nor does a second node's trouble end what the first one does.
+    let slow = Server::start([Act::Late(Duration::from_millis(500))]).await;
+    let refuser = Server::start([unavailable("NO_LEADER")]).await;
+    let hedging = client(&[&slow.address, &refuser.address]);
+    hedging.send(&alice(), "bob", "hi").await.unwrap();
+    assert_eq!((slow.seen().len(), refuser.seen().len()), (1, 1));
+}
+
+/// Two are under way at most, but a silent one does not hold up the other.
+#[tokio::test(start_paused = true)]
+async fn a_third_node_is_asked_while_the_second_is_silent() {
+    let refuser = Server::start([Act::LateRefusal(Duration::from_millis(500))]).await;
+    let silent = Server::start([Act::Hang]).await;
+    let server = Server::start([]).await;
+    let client = client(&[&refuser.address, &silent.address, &server.address]);
+    let begun = Instant::now();
+    client.send(&alice(), "bob", "hi").await.unwrap();
+    let took = begun.elapsed();
+    assert!(took < FIRST_ATTEMPT, "{took:?}");
+    assert_eq!((silent.seen().len(), server.seen().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_beside_a_silent_node_leaves_the_outcome_unknown() {
+    let silent = Server::start([Act::Hang]).await;
+    let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
+    let refuser = Server::start([rejected.clone(), rejected]).await;
+    let client = client(&[&silent.address, &refuser.address]);
+    let error = client.send(&alice(), "bob", "hi").await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::OutcomeUnknown { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_hashes_a_password_is_not_hedged() {
+    let silent = Server::start([Act::Hang, Act::Hang]).await;
+    let logged_in = r#"{"status":"OK","token":"secret","unread":0}"#;
+    let server = Server::start([Act::Reply(logged_in)]).await;
+    let client = client(&[&silent.address, &server.address]);
+    let begun = Instant::now();
+    client.login("alice", "a").await.unwrap();
+    assert!(begun.elapsed() >= FIRST_ATTEMPT);
+}
+
+/// When everything is slow, a second try of everything would make it slower.
+#[tokio::test(start_paused = true)]
+async fn hedges_are_bounded_by_the_budget_of_retries() {
+    const REQUESTS: usize = 300;
+    let late = || vec![Act::Late(Duration::from_millis(600)); 2 * REQUESTS];
+    let servers = [Server::start(late()).await, Server::start(late()).await];
+    let client = client(&[&servers[0].address, &servers[1].address]);
+    let mut sends = JoinSet::new();
+    for _ in 0..REQUESTS {
+        let client = client.clone();
+        sends.spawn(async move { client.send(&alice(), "bob", "hi").await });
+    }
+    for sent in sends.join_all().await {
+        sent.unwrap();
+    }
+    let asked: usize = servers.iter().map(|server| server.seen().len()).sum();
+    assert_eq!(asked, REQUESTS + 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_too_much_to_do_is_not_hedged_against() {
+    let overloaded = || Act::Refuse(Code::ResourceExhausted, "OVERLOADED", None);
+    let busy = Server::start([overloaded(), Act::Late(Duration::from_millis(900))]).await;
+    let other = Server::start([overloaded()]).await;
+    let client = client(&[&busy.address, &other.address]);
+    client.send(&alice(), "bob", "hi").await.unwrap();
+    assert_eq!((busy.seen().len(), other.seen().len()), (2, 1));
 }
 
 #[tokio::test]

@@ -36,14 +36,24 @@ struct State {
     messages: Vec<Value>,
     history: History,
     tokens: u64,
+    /// The cluster that it says it is of.
+    cluster_id: String,
+    /// How many requests brought a token.
+    tokens_seen: u64,
 }
 
 impl FakeChat {
     /// Serves at the address that is returned, until the runtime ends.
     pub(crate) async fn start() -> (Self, String) {
+        Self::start_as("fake").await
+    }
+
+    /// As a node of this cluster.
+    pub(crate) async fn start_as(cluster_id: &str) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let fake = Self::default();
+        fake.state.lock().unwrap().cluster_id = cluster_id.to_owned();
         let serving = tonic::transport::Server::builder()
             .add_service(ChatServer::new(fake.clone()))
             .add_service(ClusterServer::new(fake.clone()));
@@ -54,6 +64,11 @@ impl FakeChat {
     /// From now on every request fails like this.
     pub(crate) fn fail(&self, status: Status) {
         self.state.lock().unwrap().failure = Some(status);
+    }
+
+    /// How many requests brought a token.
+    pub(crate) fn tokens_seen(&self) -> u64 {
+        self.state.lock().unwrap().tokens_seen
     }
 
     /// Ends every session.
@@ -245,7 +260,7 @@ impl Chat for FakeChat {
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
         }
-        let account = account(&state, &request);
+        let account = account(&mut state, &request);
         let request: Value = serde_json::from_str(&request.into_inner().request).unwrap();
         let response = state.answer(&request, account)?.to_string();
         Ok(Response::new(ExecuteResponse { response }))
@@ -257,8 +272,8 @@ impl Chat for FakeChat {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let state = self.state.lock().unwrap();
-        let account = account(&state, &request)
+        let mut state = self.state.lock().unwrap();
+        let account = account(&mut state, &request)
             .ok_or_else(|| Status::unauthenticated("a token is needed"))?;
         let after: usize = request.into_inner().cursor.parse().unwrap_or(0);
         let told = |(place, (_, event)): (usize, &(String, Event))| {
@@ -282,8 +297,9 @@ impl Chat for FakeChat {
     }
 }
 
-fn account<T>(state: &State, request: &Request<T>) -> Option<String> {
+fn account<T>(state: &mut State, request: &Request<T>) -> Option<String> {
     let authorization = request.metadata().get("authorization")?.to_str().ok()?;
+    state.tokens_seen += 1;
     let token = authorization.strip_prefix("Bearer ")?;
     state.sessions.get(token).cloned()
 }
@@ -296,6 +312,7 @@ impl Cluster for FakeChat {
     ) -> Result<Response<StatusResponse>, Status> {
         Ok(Response::new(StatusResponse {
             node_id: 1,
+            cluster_id: self.state.lock().unwrap().cluster_id.clone(),
             role: "leader".to_owned(),
             term: 3,
             leader_id: 1,

@@ -8,8 +8,9 @@
 
 mod fake_chat;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use expect_test::{Expect, expect};
@@ -168,7 +169,7 @@ async fn messages_are_sent_read_and_deleted() {
     let inbox = bob.done(&["inbox"], "");
     assert!(inbox.starts_with("bob: 2 unread messages\n"), "{inbox}");
     assert!(inbox.contains(&format!(
-        "* {id}  2026-11-22 16:04:05  alice\n    two\n    lines\n"
+        "* {id}  2026-11-22 16:04:05 UTC  alice\n    two\n    lines\n"
     )));
     let page = bob.json(&["inbox", "-n", "1", "--oldest-first"], "");
     assert_eq!(
@@ -277,7 +278,96 @@ async fn operators_look_and_act() {
 
     let nobody = Person::new("127.0.0.1:1");
     let output = nobody.run(&["cluster", "status"], "");
-    assert_eq!(output.status.code(), Some(2), "without quorum");
+    assert_eq!(output.status.code(), Some(3), "without quorum");
+    let output = nobody.run(&["cluster", "status", "--timeout", "0"], "");
+    assert_eq!(output.status.code(), Some(2), "wrong usage");
+}
+
+/// S-C2: a cluster that somebody put in the way is not sent the token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_cluster_gets_no_token() {
+    let (_fake, address) = FakeChat::start().await;
+    let (other, other_address) = FakeChat::start_as("other").await;
+    let mut alice = Person::named("alice", &address);
+    alice.nodes = other_address.clone();
+    let complaint = format!(
+        "chat: the node at {other_address} is of another cluster (other) than this session (fake); it \
+         was not sent the session; if that cluster is meant, `chat login NAME` opens a session there\n"
+    );
+    for arguments in [&["inbox"][..], &["logout"], &["watch", "-n", "1"]] {
+        let output = alice.run(arguments, "");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), complaint);
+        assert_eq!(output.status.code(), Some(2));
+    }
+    assert_eq!(other.tokens_seen(), 0);
+    // By login the person says that this cluster is meant.
+    alice.done(&["sign-up", "alice"], "x\n");
+    alice.done(&["inbox"], "");
+    assert!(other.tokens_seen() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planted_cluster_file_is_not_used() {
+    let (fake, address) = FakeChat::start().await;
+    let alice = Person::named("alice", &address);
+    let folder = alice.home.path().join(".cluster");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("cluster.json");
+    fs::write(
+        &file,
+        json!({"nodes": [{"id": 1, "client_address": address}]}).to_string(),
+    )
+    .unwrap();
+    let run = || {
+        let command = alice.command(&["inbox"]);
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let mut unnamed = Command::new(command.get_program());
+        unnamed.args(&arguments[2..]).current_dir(alice.home.path());
+        unnamed.env("CHAT_HOME", alice.home.path().join("chat"));
+        unnamed.env_remove("CHAT_NODES").output().unwrap()
+    };
+    let output = run();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stderr, b"", "nothing is said where no terminal is");
+    let sent = fake.tokens_seen();
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    let output = run();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        complaint.contains("can be written by other users and is not used"),
+        "{complaint}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fake.tokens_seen(), sent);
+}
+
+/// A session of an earlier version does not say which cluster it is of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_session_is_bound_by_its_first_use() {
+    let (_fake, address) = FakeChat::start().await;
+    let (other, other_address) = FakeChat::start_as("other").await;
+    let mut alice = Person::named("alice", &address);
+    let file = alice.home.path().join("chat/session-alice.json");
+    let mut kept: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(kept["cluster_id"], "fake");
+    kept.as_object_mut().unwrap().remove("cluster_id");
+    fs::write(&file, kept.to_string()).unwrap();
+
+    let mut unnamed = Command::new(env!("CARGO_BIN_EXE_chat"));
+    unnamed.arg("inbox").current_dir(alice.home.path());
+    unnamed.env("CHAT_HOME", alice.home.path().join("chat"));
+    let output = unnamed.env_remove("CHAT_NODES").output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        complaint.contains("does not say which cluster"),
+        "{complaint}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+
+    alice.done(&["inbox"], "");
+    alice.nodes = other_address;
+    assert_eq!(alice.run(&["inbox"], "").status.code(), Some(2));
+    assert_eq!(other.tokens_seen(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

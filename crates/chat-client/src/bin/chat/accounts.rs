@@ -24,6 +24,9 @@ pub(crate) struct Accounts {
 struct Stored {
     username: String,
     token: String,
+    /// The cluster that gets the token. Missing in files of before, until their first use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<String>,
 }
 
 impl Accounts {
@@ -38,13 +41,19 @@ impl Accounts {
 
     /// Keeps a session, and makes its account the one that is used from now on.
     pub(crate) fn keep(&self, session: &Session) -> Result<(), Failure> {
+        self.update(session)?;
+        self.write(LAST, session.username())
+    }
+
+    /// Keeps a session of an account that was logged in before.
+    pub(crate) fn update(&self, session: &Session) -> Result<(), Failure> {
         let stored = Stored {
             username: session.username().to_owned(),
             token: session.token().to_owned(),
+            cluster_id: session.cluster_id().map(str::to_owned),
         };
         let text = serde_json::to_string(&stored).expect("a session is plain text");
-        self.write(&file_name(session.username()), &text)?;
-        self.write(LAST, session.username())
+        self.write(&file_name(session.username()), &text)
     }
 
     /// The session of `username`, or of the account that logged in last.
@@ -65,7 +74,11 @@ impl Accounts {
                 "the session of {username} is damaged; log in again"
             ))
         })?;
-        Ok(Session::new(&stored.username, &stored.token)?)
+        let session = Session::new(&stored.username, &stored.token)?;
+        Ok(match stored.cluster_id {
+            Some(cluster_id) => session.of_cluster(&cluster_id),
+            None => session,
+        })
     }
 
     /// Forgets a session that has ended.
@@ -179,10 +192,10 @@ mod tests {
         assert_eq!(accounts.session(None).unwrap().username(), "Bob/../x");
         assert_eq!(accounts.session(Some("alice")).unwrap().token(), "t1");
         assert!(accounts.session(Some("carol")).is_err());
-        accounts
-            .keep(&Session::new("alice", "t3").unwrap())
-            .unwrap();
-        assert_eq!(accounts.session(None).unwrap().token(), "t3");
+        let bound = Session::new("alice", "t3").unwrap().of_cluster("c1");
+        accounts.keep(&bound).unwrap();
+        let kept = accounts.session(None).unwrap();
+        assert_eq!((kept.token(), kept.cluster_id()), ("t3", Some("c1")));
 
         let mode =
             |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -14,11 +14,13 @@ Exit codes:
   3  no node could serve the request; nothing was changed
   4  the outcome is unknown: it may have been done
   5  it was done, and the result could not be written
-`chat cluster status`: 0 healthy, 1 degraded, 2 without quorum.
+`chat cluster status`: 0 healthy, 1 degraded, 2 wrong usage, 3 without quorum.
 
 The nodes are found in --nodes or in the file --config, else in CHAT_NODES, else in
 .cluster/cluster.json here or in a folder above, else at 127.0.0.1:7401, 7402 and 7403.
-Sessions are kept in CHAT_HOME, or in `chat` in the folder for configuration.";
+A cluster.json that others may have written is refused.
+Sessions are kept in CHAT_HOME, or in `chat` in the folder for configuration; each is of one
+cluster, and no other one is sent it.";
 
 /// Chat from the command line.
 #[derive(Debug, Parser)]

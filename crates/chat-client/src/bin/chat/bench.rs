@@ -48,7 +48,7 @@ pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCo
     };
     // Every connection finds the leader before anything is measured.
     run_for(&load, clients.min(CONNECTIONS), Duration::from_millis(200)).await;
-    let nodes = &invocation.nodes.0;
+    let nodes = &invocation.nodes.list;
     let pids: Vec<u32> = nodes.iter().filter_map(|node| node.pid).collect();
     let servers_before = CpuTime::of(&pids);
     let own_before = CpuTime::own();

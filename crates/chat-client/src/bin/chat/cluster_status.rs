@@ -33,7 +33,7 @@ fn summary(view: &View) -> String {
 /// The view of the cluster right now.
 async fn look(invocation: &Invocation) -> Result<View, Failure> {
     let reports = invocation.client()?.status(PATIENCE).await;
-    Ok(View::new(&invocation.nodes.0, &reports))
+    Ok(View::new(&invocation.nodes.list, &reports))
 }
 
 /// The node that leads now.

@@ -70,7 +70,8 @@ impl Failure {
         match self {
             Self::ReaderGone => 0,
             Self::Client(ClientError::Refused { .. } | ClientError::Rejected { .. }) => REFUSED,
-            Self::Client(ClientError::Unusable(_)) | Self::Usage(_) => USAGE,
+            Self::Client(ClientError::Unusable(_) | ClientError::OtherCluster { .. })
+            | Self::Usage(_) => USAGE,
             Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::NotUnderstood(_)) => {
                 OUTCOME_UNKNOWN
             }
@@ -89,6 +90,7 @@ impl Failure {
                 Code::InvalidArgument => "invalid_argument",
                 _ => "rejected",
             },
+            Self::Client(ClientError::OtherCluster { .. }) => "other_cluster",
             _ => match self.number() {
                 USAGE => "usage",
                 OUTCOME_UNKNOWN => "outcome_unknown",
@@ -104,6 +106,9 @@ impl Failure {
                 code: Code::Unauthenticated,
                 ..
             }) => "; `chat login NAME` opens a new session",
+            Self::Client(ClientError::OtherCluster { .. }) => {
+                "; if that cluster is meant, `chat login NAME` opens a session there"
+            }
             _ => "",
         }
     }
@@ -138,6 +143,12 @@ mod tests {
         };
         check(rejected, "unauthenticated", 1);
         check(ClientError::Unusable(text()), "usage", 2);
+        let other = ClientError::OtherCluster {
+            address: text(),
+            expected: text(),
+            found: text(),
+        };
+        check(other, "other_cluster", 2);
         check(Failure::Usage(text()), "usage", 2);
         let unavailable = ClientError::Unavailable {
             answered: false,

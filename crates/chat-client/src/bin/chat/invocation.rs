@@ -6,7 +6,7 @@ use chat_client::{ChatClient, Session};
 
 use crate::accounts::Accounts;
 use crate::failure::Failure;
-use crate::nodes::Nodes;
+use crate::nodes::{Nodes, Origin};
 use crate::printer::Printer;
 
 /// One run of the program.
@@ -22,11 +22,28 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
-        let addresses = self.nodes.0.iter().map(|node| node.client_address.as_str());
+        let nodes = self.nodes.list.iter();
+        let addresses = nodes.map(|node| node.client_address.as_str());
         Ok(ChatClient::new(addresses)?.with_deadline(self.patience))
     }
 
-    pub(crate) fn session(&self) -> Result<Session, Failure> {
-        Accounts::open()?.session(self.account.as_deref())
+    /// The session that is used, whose token only nodes of its own cluster get.
+    pub(crate) async fn session(&self) -> Result<Session, Failure> {
+        let accounts = Accounts::open()?;
+        let session = accounts.session(self.account.as_deref())?;
+        if session.cluster_id().is_some() {
+            return Ok(session);
+        }
+        // Kept by a version that did not ask. Nodes that nobody named may be anybody's.
+        if self.nodes.origin == Origin::Default {
+            let name = session.username();
+            return Err(Failure::Usage(format!(
+                "the session of {name} does not say which cluster it is of; name the nodes once with \
+                 --nodes, or log in again"
+            )));
+        }
+        let session = session.of_cluster(&self.client()?.cluster_id().await?);
+        accounts.update(&session)?;
+        Ok(session)
     }
 }

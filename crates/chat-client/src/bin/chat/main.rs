@@ -17,6 +17,7 @@ mod progress;
 mod transfer;
 mod watch;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use clap::Parser;
 use arguments::{Arguments, ClusterCommand, Command};
 use failure::Failure;
 use invocation::Invocation;
-use nodes::Nodes;
+use nodes::{Nodes, Origin};
 use printer::{Printer, remark};
 
 fn main() -> ExitCode {
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_unset| "off".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -63,8 +64,15 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Man { into } => return manual::man(printer, into.as_deref()),
         _ => {}
     }
+    let nodes = Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?;
+    if let Origin::Found(file) = &nodes.origin
+        && io::stderr().is_terminal()
+    {
+        // Nobody has named it, so it is said; a program that reads us knows what it does.
+        remark(&format!("(cluster: {})", file.display()));
+    }
     let invocation = Invocation {
-        nodes: Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?,
+        nodes,
         account: arguments.account,
         patience: Duration::from_secs(arguments.timeout),
         printer,

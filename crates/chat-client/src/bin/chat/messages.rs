@@ -10,14 +10,14 @@ use uuid::Uuid;
 use crate::arguments::{Delete, Inbox, ReadMessages, Send};
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::output::{self, count_unread, harmless};
+use crate::output::{self, count_unread, harmless, shell_quoted};
 use crate::progress::waiting;
 
 /// The longest message, in bytes; what is longer need not be read from standard input.
 const BODY_BYTES_MAX: u64 = 16_384;
 
 pub(crate) async fn send(invocation: &Invocation, send: &Send) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let text = match send.text.as_str() {
         "-" => standard_input()?,
         text => text.to_owned(),
@@ -62,7 +62,7 @@ fn standard_input() -> Result<String, Failure> {
 }
 
 pub(crate) async fn inbox(invocation: &Invocation, wanted: &Inbox) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let query = InboxQuery {
         limit: Some(wanted.page.limit),
         after: wanted.page.after.clone(),
@@ -87,7 +87,7 @@ pub(crate) async fn read(
 }
 
 async fn mark_read(invocation: &Invocation, ids: &[Uuid]) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let client = invocation.client()?;
     waiting("marking as read", client.mark_read(&session, ids)).await?;
     invocation.printer.print(
@@ -99,7 +99,7 @@ async fn mark_read(invocation: &Invocation, ids: &[Uuid]) -> Result<ExitCode, Fa
 
 /// They are marked only after they were shown: what nobody saw stays unread.
 async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let query = InboxQuery {
         limit: Some(next),
         unread_only: true,
@@ -126,7 +126,7 @@ async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failu
 }
 
 pub(crate) async fn delete(invocation: &Invocation, wanted: &Delete) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let ids = &wanted.ids;
     let client = invocation.client()?;
     waiting("deleting", client.delete_messages(&session, ids)).await?;
@@ -142,8 +142,8 @@ fn describe(username: &str, page: &InboxPage) -> String {
     text.extend(page.messages.iter().map(block));
     if let Some(next) = &page.next {
         text += &format!(
-            "… there are more; --after '{}' shows them\n",
-            harmless(next)
+            "… there are more; --after {} shows them\n",
+            shell_quoted(next)
         );
     }
     text
@@ -184,10 +184,10 @@ mod tests {
         let page: InboxPage = serde_json::from_value(page).unwrap();
         expect![[r#"
             bob: 1 unread message
-            * 67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05  alice
+            * 67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05 UTC  alice
                 hi
                 there
-              67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05  alice
+              67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05 UTC  alice
                 �[2J
             … there are more; --after '7' shows them
         "#]]

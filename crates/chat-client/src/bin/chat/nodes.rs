@@ -1,10 +1,13 @@
 //! Where the nodes are: told, or found in the files of a cluster on this machine.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
+use nix::unistd::Uid;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -12,11 +15,28 @@ use crate::failure::Failure;
 const ENVIRONMENT: &str = "CHAT_NODES";
 const CLUSTER_FOLDER: &str = ".cluster";
 const CLUSTER_FILE: &str = "cluster.json";
+/// Far more than a description of seven nodes has.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const DEFAULT: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
-/// The nodes of the cluster, in the order in which they were named.
+/// The nodes of the cluster.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Nodes(pub(crate) Vec<KnownNode>);
+pub(crate) struct Nodes {
+    /// In the order in which they were named.
+    pub(crate) list: Vec<KnownNode>,
+    pub(crate) origin: Origin,
+}
+
+/// How the nodes were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Somebody named them.
+    Named,
+    /// In this file, which only this user or root can have written.
+    Found(PathBuf),
+    /// Nowhere: at the usual addresses whoever listens answers.
+    Default,
+}
 
 /// What is known of a node without asking it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,18 +59,33 @@ struct NodesFile {
 impl Nodes {
     /// As the help says: the flags, the environment, `.cluster`, the default.
     pub(crate) fn find(list: Option<&str>, config: Option<&Path>) -> Result<Self, Failure> {
-        let local = local_cluster(config);
         let environment = std::env::var(ENVIRONMENT).ok();
         let named = match (list, config, environment) {
-            (Some(list), _, _) => from_list(list)?,
-            (None, Some(config), _) => from_toml(config)?,
-            (None, None, Some(list)) => from_list(&list)?,
-            (None, None, None) => match &local {
-                Some(local) => local.clone(),
-                None => from_list(&DEFAULT.join(","))?,
-            },
+            (Some(list), _, _) => Some(from_list(list)?),
+            (None, Some(config), _) => Some(from_toml(config)?),
+            (None, None, Some(list)) => Some(from_list(&list)?),
+            (None, None, None) => None,
         };
-        Ok(Self(completed(named, &local.unwrap_or_default())))
+        let local = match config {
+            Some(config) => Local::read(&config.with_file_name(CLUSTER_FILE)),
+            None => Local::look_for(&std::env::current_dir().unwrap_or_default()),
+        };
+        match (named, local) {
+            // Ids and processes are a help only; without them it goes on.
+            (Some(named), local) => Ok(Self {
+                list: completed(named, &local.map_or_else(|_unfit| Vec::new(), Local::nodes)),
+                origin: Origin::Named,
+            }),
+            (None, Ok(Local::Cluster { file, nodes })) => Ok(Self {
+                list: nodes,
+                origin: Origin::Found(file),
+            }),
+            (None, Ok(Local::Absent)) => Ok(Self {
+                list: from_list(&DEFAULT.join(","))?,
+                origin: Origin::Default,
+            }),
+            (None, Err(unfit)) => Err(unfit),
+        }
     }
 }
 
@@ -84,22 +119,90 @@ fn from_toml(path: &Path) -> Result<Vec<KnownNode>, Failure> {
     Ok(nodes)
 }
 
-/// What stands in the `cluster.json` beside the configuration, or of this folder or one above.
-fn local_cluster(config: Option<&Path>) -> Option<Vec<KnownNode>> {
-    let beside = config.map(|config| config.with_file_name(CLUSTER_FILE));
-    let here = std::env::current_dir().unwrap_or_default();
-    let above = here
-        .ancestors()
-        .map(|folder| folder.join(CLUSTER_FOLDER).join(CLUSTER_FILE));
-    let places: Vec<PathBuf> = match beside {
-        Some(beside) => vec![beside],
-        None => above.collect(),
-    };
-    let text = places
-        .iter()
-        .find_map(|place| fs::read_to_string(place).ok())?;
-    let file: NodesFile = serde_json::from_str(&text).ok()?;
-    (!file.nodes.is_empty()).then_some(file.nodes)
+/// What a cluster on this machine says of itself.
+enum Local {
+    Absent,
+    Cluster {
+        file: PathBuf,
+        nodes: Vec<KnownNode>,
+    },
+}
+
+impl Local {
+    /// In the nearest `.cluster`, here or above. An error when somebody else may have put it there:
+    /// it would be sent what this person types.
+    fn look_for(here: &Path) -> Result<Self, Failure> {
+        for above in here.ancestors() {
+            let folder = above.join(CLUSTER_FOLDER);
+            let file = folder.join(CLUSTER_FILE);
+            let opened = match File::open(&file) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(unfit(&file, "belongs to another user"));
+                }
+                Err(_absent) => continue,
+            };
+            let metadata =
+                |path: &Path| fs::metadata(path).map_err(|_gone| unfit(&file, "is gone"));
+            // Whoever may rename `.cluster` cannot make one that is ours; so above it only the
+            // owner counts, and that not everybody writes there.
+            let above_it = metadata(above)?;
+            let is_shared = above_it.mode() & 0o002 != 0 && above_it.mode() & 0o1000 == 0;
+            if !is_ours(&above_it) || is_shared {
+                return Err(unfit(&file, "is in a folder of others"));
+            }
+            // Of the file that was opened, whatever has its name by now.
+            let opened_as = opened.metadata().map_err(|_gone| unfit(&file, "is gone"))?;
+            for metadata in [metadata(&folder)?, opened_as] {
+                if !is_ours(&metadata) {
+                    return Err(unfit(&file, "belongs to another user"));
+                }
+                if metadata.mode() & 0o022 != 0 {
+                    return Err(unfit(&file, "can be written by other users"));
+                }
+            }
+            return Ok(Self::understand(file, opened));
+        }
+        Ok(Self::Absent)
+    }
+
+    /// In a file that somebody named.
+    fn read(file: &Path) -> Result<Self, Failure> {
+        Ok(match File::open(file) {
+            Ok(opened) => Self::understand(file.to_owned(), opened),
+            Err(_absent) => Self::Absent,
+        })
+    }
+
+    fn understand(file: PathBuf, opened: File) -> Self {
+        let mut text = String::new();
+        let read = opened.take(FILE_BYTES_MAX).read_to_string(&mut text);
+        let understood = read
+            .ok()
+            .and_then(|_| serde_json::from_str::<NodesFile>(&text).ok());
+        match understood {
+            Some(NodesFile { nodes }) if !nodes.is_empty() => Self::Cluster { file, nodes },
+            _ => Self::Absent,
+        }
+    }
+
+    fn nodes(self) -> Vec<KnownNode> {
+        match self {
+            Self::Absent => Vec::new(),
+            Self::Cluster { nodes, .. } => nodes,
+        }
+    }
+}
+
+fn is_ours(metadata: &Metadata) -> bool {
+    [0, Uid::effective().as_raw()].contains(&metadata.uid())
+}
+
+fn unfit(file: &Path, why: &str) -> Failure {
+    Failure::Usage(format!(
+        "{} {why} and is not used; name the nodes with --nodes or --config",
+        file.display()
+    ))
 }
 
 /// What the named nodes lack, from the local cluster's nodes at the same addresses.
@@ -121,9 +224,10 @@ fn completed(named: Vec<KnownNode>, local: &[KnownNode]) -> Vec<KnownNode> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
-    use super::{KnownNode, Nodes};
+    use super::{KnownNode, Local, Nodes};
 
     const FILE: &str = r#"
         [timing]
@@ -138,12 +242,60 @@ mod tests {
     fn a_list_is_split() {
         let nodes = Nodes::find(Some("a:1, b:2,"), None).unwrap();
         let addresses: Vec<&str> = nodes
-            .0
+            .list
             .iter()
             .map(|node| node.client_address.as_str())
             .collect();
         assert_eq!(addresses, ["a:1", "b:2"]);
         assert!(Nodes::find(Some(" ,"), None).is_err());
+    }
+
+    /// S-C2: in a folder where others write anybody may have put a file.
+    #[test]
+    fn a_cluster_that_others_may_have_planted_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, below) = (home.path().join(".cluster"), home.path().join("a/b"));
+        let file = folder.join("cluster.json");
+        fs::create_dir_all(&below).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(&file, r#"{"nodes":[{"id":1,"client_address":"h:1"}]}"#).unwrap();
+        let look = || Local::look_for(&below).map(|local| local.nodes().len());
+        let modes = |of_above, of_folder, of_file| {
+            for (path, mode) in [
+                (home.path(), of_above),
+                (&folder, of_folder),
+                (&file, of_file),
+            ] {
+                fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            }
+        };
+        for (above, folder, file) in [
+            (0o700, 0o700, 0o600),
+            (0o755, 0o755, 0o644),
+            (0o775, 0o700, 0o600),
+            (0o1777, 0o700, 0o600),
+        ] {
+            modes(above, folder, file);
+            assert_eq!(look().ok(), Some(1), "{above:o} {folder:o} {file:o}");
+        }
+        for (above, folder, file) in [
+            (0o777, 0o700, 0o600),
+            (0o700, 0o770, 0o600),
+            (0o700, 0o702, 0o600),
+            (0o700, 0o700, 0o620),
+            (0o700, 0o700, 0o602),
+        ] {
+            modes(above, folder, file);
+            let refused = look().unwrap_err().to_string();
+            assert!(refused.contains("is not used"), "{refused}");
+        }
+        // Only root can give a file away.
+        if nix::unistd::Uid::effective().is_root() {
+            modes(0o700, 0o700, 0o600);
+            std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+            let refused = look().unwrap_err().to_string();
+            assert!(refused.contains("belongs to another user"), "{refused}");
+        }
     }
 
     #[test]
@@ -164,7 +316,7 @@ mod tests {
             peer_address: Some("p:2".to_owned()),
             pid: Some(77),
         };
-        assert_eq!(nodes.0, [expected]);
+        assert_eq!(nodes.list, [expected]);
         fs::write(&config, "nodes = [").unwrap();
         let error = Nodes::find(None, Some(&config)).unwrap_err().to_string();
         assert!(!error.contains('\n'), "{error}");

@@ -2,9 +2,16 @@
 
 use std::borrow::Cow;
 
-/// What somebody else wrote must not move the cursor or change colours.
+/// What somebody else wrote must not move the cursor, change colours, or turn around the order of what
+/// stands beside it. The plain marks of direction stay: they belong to how some languages are written
+/// and reach no further than their neighbours.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    let harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    let harmful = |character: char| match character {
+        '\n' | '\t' => false,
+        // Embeddings, overrides and isolates.
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    };
     if text.contains(harmful) {
         Cow::Owned(text.replace(harmful, "\u{FFFD}"))
     } else {
@@ -12,7 +19,12 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `2026-11-22 16:04:05`, UTC.
+/// A text as one word of a shell: names are chosen by others.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", harmless(text).replace('\'', r"'\''"))
+}
+
+/// `2026-11-22 16:04:05 UTC`.
 pub(crate) fn time(timestamp: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -22,7 +34,7 @@ pub(crate) fn time(timestamp: f64) -> String {
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(day);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
 /// Year, month and day of the Gregorian calendar, from days since 1970. Years are counted from
@@ -93,15 +105,15 @@ pub(crate) fn duration(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, duration, harmless, thousands, time};
+    use super::{bytes, duration, harmless, shell_quoted, thousands, time};
 
     #[test]
     fn times_are_of_the_calendar() {
-        assert_eq!(time(0.0), "1970-01-01 00:00:00");
-        assert_eq!(time(951_782_400.9), "2000-02-29 00:00:00");
-        assert_eq!(time(1_795_363_445.0), "2026-11-22 16:04:05");
-        assert_eq!(time(-1.0), "1969-12-31 23:59:59");
-        assert_eq!(time(4_107_542_399.0), "2100-02-28 23:59:59");
+        assert_eq!(time(0.0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(time(951_782_400.9), "2000-02-29 00:00:00 UTC");
+        assert_eq!(time(1_795_363_445.0), "2026-11-22 16:04:05 UTC");
+        assert_eq!(time(-1.0), "1969-12-31 23:59:59 UTC");
+        assert_eq!(time(4_107_542_399.0), "2100-02-28 23:59:59 UTC");
     }
 
     #[test]
@@ -122,5 +134,14 @@ mod tests {
     fn others_do_not_control_the_terminal() {
         assert_eq!(harmless("a\n\tb"), "a\n\tb");
         assert_eq!(harmless("\u{1b}[31mred\u{7}"), "\u{FFFD}[31mred\u{FFFD}");
+        // The override would let the rest of the line be read backwards.
+        assert_eq!(harmless("a\u{202E}b\u{2066}"), "a\u{FFFD}b\u{FFFD}");
+        assert_eq!(harmless("\u{200F}שלום"), "\u{200F}שלום");
+    }
+
+    #[test]
+    fn what_others_wrote_is_one_word_of_a_shell() {
+        assert_eq!(shell_quoted("bob"), "'bob'");
+        assert_eq!(shell_quoted("x'; curl y|sh"), r"'x'\''; curl y|sh'");
     }
 }

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use chat_client::{UsersPage, UsersQuery};
+use chat_client::{ClientError, LoggedIn, UsersPage, UsersQuery};
 use serde_json::json;
 
 use crate::accounts::Accounts;
 use crate::arguments::{DeleteAccount, List, Password, Person};
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::output::{count_unread, harmless};
+use crate::output::{count_unread, harmless, shell_quoted};
 use crate::password;
 use crate::progress::waiting;
 
@@ -18,7 +18,12 @@ pub(crate) async fn sign_up(invocation: &Invocation, person: &Person) -> Result<
     let password = password::Source::new(person.password_stdin)
         .new_one(&format!("Password of {}: ", person.name))?;
     let client = invocation.client()?;
-    let session = waiting("signing up", client.sign_up(&person.name, &password)).await?;
+    let signing_up = async {
+        let cluster_id = client.cluster_id().await?;
+        let session = client.sign_up(&person.name, &password).await?;
+        Ok::<_, ClientError>(session.of_cluster(&cluster_id))
+    };
+    let session = waiting("signing up", signing_up).await?;
     accounts.keep(&session)?;
     invocation.printer.print(
         || format!("Welcome, {}. You are logged in.", harmless(&person.name)),
@@ -32,9 +37,13 @@ pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<Ex
     let source = password::Source::new(person.password_stdin);
     let password = source.present_one(&format!("Password of {}: ", person.name))?;
     let client = invocation.client()?;
-    let logged_in = waiting("logging in", client.login(&person.name, &password)).await?;
-    accounts.keep(&logged_in.session)?;
-    let unread = logged_in.unread;
+    let logging_in = async {
+        let cluster_id = client.cluster_id().await?;
+        let LoggedIn { session, unread } = client.login(&person.name, &password).await?;
+        Ok::<_, ClientError>((session.of_cluster(&cluster_id), unread))
+    };
+    let (session, unread) = waiting("logging in", logging_in).await?;
+    accounts.keep(&session)?;
     invocation.printer.print(
         || {
             let name = harmless(&person.name);
@@ -46,7 +55,7 @@ pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<Ex
 }
 
 pub(crate) async fn logout(invocation: &Invocation) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let client = invocation.client()?;
     waiting("logging out", client.logout(&session)).await?;
     Accounts::open()?.forget(session.username())?;
@@ -61,7 +70,7 @@ pub(crate) async fn password(
     invocation: &Invocation,
     password: &Password,
 ) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let source = password::Source::new(password.password_stdin);
     let name = session.username();
     let present = source.present_one(&format!("Present password of {name}: "))?;
@@ -84,7 +93,7 @@ pub(crate) async fn delete_account(
     invocation: &Invocation,
     deletion: &DeleteAccount,
 ) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     if !deletion.yes {
         password::confirm(session.username())?;
     }
@@ -102,7 +111,7 @@ pub(crate) async fn delete_account(
 }
 
 pub(crate) async fn list(invocation: &Invocation, list: &List) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let query = UsersQuery {
         pattern: list.pattern.clone(),
         limit: Some(list.page.limit),
@@ -121,8 +130,8 @@ fn describe(page: &UsersPage) -> String {
     }
     if let Some(next) = &page.next {
         text += &format!(
-            "… there are more; --after '{}' shows them\n",
-            harmless(next)
+            "… there are more; --after {} shows them\n",
+            shell_quoted(next)
         );
     }
     text
@@ -136,9 +145,9 @@ mod tests {
     fn names_are_listed() {
         let page = UsersPage {
             usernames: vec!["al".to_owned(), "\u{1b}bo".to_owned()],
-            next: Some("bo".to_owned()),
+            next: Some("b'; rm x".to_owned()),
         };
-        let expected = "al\n\u{FFFD}bo\n… there are more; --after 'bo' shows them\n";
+        let expected = "al\n\u{FFFD}bo\n… there are more; --after 'b'\\''; rm x' shows them\n";
         assert_eq!(super::describe(&page), expected);
     }
 }

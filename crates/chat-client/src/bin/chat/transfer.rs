@@ -21,7 +21,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
     let leader = cluster_status::leader(invocation).await?;
     let address = invocation
         .nodes
-        .0
+        .list
         .iter()
         .find(|node| node.id == Some(leader))
         .and_then(|node| node.peer_address.as_deref())
@@ -32,7 +32,12 @@ pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
         })?;
     let failed =
         |what: String| Failure::Unavailable(format!("node {leader} did not hand over: {what}"));
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+    let uri = if address.starts_with("unix:") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
+    let endpoint = Endpoint::from_shared(uri)
         .map_err(|error| Failure::Usage(format!("{address}: {error}")))?;
     let started = Instant::now();
     let channel = endpoint.connect_timeout(PATIENCE).connect().await;

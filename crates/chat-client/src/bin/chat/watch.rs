@@ -24,7 +24,7 @@ struct Line<'a> {
 }
 
 pub(crate) async fn run(invocation: &Invocation, wanted: &Watch) -> Result<ExitCode, Failure> {
-    let session = invocation.session()?;
+    let session = invocation.session().await?;
     let cursor = wanted.after.clone().map(Cursor::new);
     let mut watch = invocation.client()?.watch(&session, cursor);
     let mut messages = 0;

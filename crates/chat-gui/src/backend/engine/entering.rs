@@ -25,6 +25,8 @@ impl Engine {
     pub(super) async fn resume(&mut self, kept: &KeptSession) {
         match Session::new(&kept.username, &kept.token) {
             Ok(session) => {
+                // Servers that these addresses lead to by now may be others.
+                let session = session.of_cluster(&kept.cluster_id);
                 let account = AccountKey {
                     cluster_id: kept.cluster_id.clone(),
                     name: Name::new(&kept.username),
@@ -108,6 +110,7 @@ impl Engine {
             self.outlet.tell(BackendEvent::SignInFailed(why)).await;
             return;
         };
+        let session = session.of_cluster(&account.cluster_id);
         self.keep_session(&account, &session).await;
         let name = Some(&account.name);
         let kept = self.store.lock().await.save_remembered(name).await;

@@ -67,7 +67,8 @@ impl Health {
         match self {
             Self::Healthy => 0,
             Self::Degraded => 1,
-            Self::NoQuorum => 2,
+            // 2 is wrong usage, of this command as of all.
+            Self::NoQuorum => 3,
         }
     }
 }
