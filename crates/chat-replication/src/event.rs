@@ -59,6 +59,9 @@ pub enum Effect {
     Apply(Vec<Entry>),
     /// Tell the client how its proposal ended.
     Answer(ProposalTicket, ProposeOutcome),
+    /// The read is confirmed and its index not applied here yet: from now on it waits for this
+    /// node's state machine alone.
+    ReadConfirmed(ReadTicket),
     /// The read may begin: its index is applied.
     ReadReady(ReadTicket, LogIndex),
     /// The read could not be confirmed; asking again is safe.

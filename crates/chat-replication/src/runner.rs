@@ -177,7 +177,10 @@ pub async fn start(
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let links = links::Links::new(&options, &sender)?;
     let log = log_task::LogTask::start(log, options.nodes.len(), sender.clone());
-    let applier = apply_task::ApplyTask::start(machine, sender.clone());
+    let applier = {
+        let waiting_max = options.limits.waiting_requests_max;
+        apply_task::ApplyTask::start(machine, waiting_max, sender.clone())
+    };
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
     let visibility = applier.visibility();

@@ -100,6 +100,7 @@ impl World {
             }
             Effect::Apply(entries) => self.begin_apply(node, entries),
             Effect::Answer(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
+            Effect::ReadConfirmed(_) => Ok(()),
             Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
             Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
             Effect::Warn(report) => {

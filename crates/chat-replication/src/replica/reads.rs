@@ -116,6 +116,9 @@ impl Replica {
     }
 
     fn begin_when_applied(&mut self, ticket: ReadTicket, index: LogIndex) {
+        if index > self.applied_index() {
+            self.effects.push(Effect::ReadConfirmed(ticket));
+        }
         self.reads.made += 1;
         self.reads.applying.insert((index, self.reads.made), ticket);
     }

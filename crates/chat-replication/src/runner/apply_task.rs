@@ -1,12 +1,13 @@
-//! The task that owns the embedder's state machine: it applies, in order, and makes visible.
+//! The task that owns the embedder's state machine: it applies, in order, and makes visible what it
+//! has applied, once for everybody who waits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chat_consensus::{Entry, Payload};
+use chat_consensus::{Entry, LogIndex, Payload};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::sleep_until;
 
 use crate::event::Event;
 use crate::runner::Stopped;
@@ -14,59 +15,99 @@ use crate::runner::state_machine::{BoxError, Committed, StateMachine};
 use crate::runner::turns::Incoming;
 use crate::runner::watched;
 
-/// One batch is under way at most; the rest are reads that wait to see it.
-const JOBS_MAX: usize = 8_192;
+/// The replica has one batch under way at most.
+const BATCHES_MAX: usize = 1;
 
 /// What was applied becomes visible after this long without anything to do.
 const IDLE: Duration = Duration::from_millis(5);
 
-#[derive(Debug)]
-enum ApplyJob {
-    Apply(Vec<Entry>),
-    MakeVisible(oneshot::Sender<()>),
-}
+/// After a publishing the next waits this many times as long as the last one took, so that readers
+/// cost the batches a fifth of the time at most…
+const PUBLISH_PAUSE_TIMES: u32 = 4;
+/// …but never longer than this: readers notice more.
+const PUBLISH_PAUSE_MAX: Duration = Duration::from_millis(3);
 
 /// The way to the task; the task ends when the replica tells it to.
 #[derive(Debug)]
 pub(super) struct ApplyTask {
-    jobs: Sender<ApplyJob>,
+    batches: Sender<Vec<Entry>>,
+    visibility: Visibility,
     ended: watched::Ended,
     /// Dropped to end the task: readers keep ways to it for as long as they like.
     ending: oneshot::Sender<()>,
 }
 
-/// Asks the state machine to show what it has applied.
+/// The task has ended: the state machine failed, or the replica has stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ApplyEnded;
+
+/// What readers see, and how they ask for more.
 #[derive(Clone, Debug)]
 pub(super) struct Visibility {
-    jobs: Sender<ApplyJob>,
+    visible: watch::Receiver<LogIndex>,
+    /// The highest index that somebody waits for.
+    wanted: Arc<watch::Sender<LogIndex>>,
+    places: Arc<Semaphore>,
+}
+
+/// Why an index is not visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Invisible {
+    /// Too many wait for their index.
+    Overloaded,
+    /// The task has ended.
+    Ended,
 }
 
 impl ApplyTask {
-    pub(super) fn start(machine: impl StateMachine, events: Sender<Incoming>) -> Self {
-        let (jobs, received) = mpsc::channel(JOBS_MAX);
+    /// `waiting_max` is how many may wait at once until readers see their index.
+    pub(super) fn start(
+        machine: impl StateMachine,
+        waiting_max: usize,
+        events: Sender<Incoming>,
+    ) -> Self {
+        let applied = LogIndex(machine.applied().index);
+        let (batches, received) = mpsc::channel(BATCHES_MAX);
         let (ending, end) = oneshot::channel();
+        let (visible, seen) = watch::channel(applied);
+        let (wanted, asked) = watch::channel(applied);
+        let now = Instant::now();
         let worker = Worker {
             machine,
             events: events.clone(),
-            hidden: false,
+            applied,
+            visible,
+            wanted: asked,
+            idle_since: now,
+            publish_from: now,
         };
         let ended = watched::spawn(worker.work(received, end), events, Stopped::StateMachine);
+        let visibility = Visibility {
+            visible: seen,
+            wanted: Arc::new(wanted),
+            places: Arc::new(Semaphore::new(waiting_max)),
+        };
         Self {
-            jobs,
+            batches,
+            visibility,
             ended,
             ending,
         }
     }
 
     pub(super) fn visibility(&self) -> Visibility {
-        Visibility {
-            jobs: self.jobs.clone(),
-        }
+        self.visibility.clone()
     }
 
-    /// Hands committed entries over. `false` when the replica cannot go on.
-    pub(super) fn apply(&self, entries: Vec<Entry>) -> bool {
-        self.jobs.try_send(ApplyJob::Apply(entries)).is_ok()
+    /// Hands committed entries over.
+    pub(super) fn apply(&self, entries: Vec<Entry>) -> Result<(), ApplyEnded> {
+        match self.batches.try_send(entries) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ApplyEnded),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                unreachable!("the replica has one batch under way at most")
+            }
+        }
     }
 
     /// Completes when what was begun is done and the state machine is gone.
@@ -77,36 +118,59 @@ impl ApplyTask {
 }
 
 impl Visibility {
-    /// Completes when readers see everything that was applied before the call. `false` when there
-    /// are too many such waits, or the replica has stopped.
-    pub(super) async fn catch_up(&self) -> bool {
-        let (shown, seen) = oneshot::channel();
-        self.jobs.try_send(ApplyJob::MakeVisible(shown)).is_ok() && seen.await.is_ok()
+    /// Completes when readers see everything up to `index`, which must be applied. At once when they
+    /// do already.
+    pub(super) async fn publish(&self, index: LogIndex) -> Result<(), Invisible> {
+        if *self.visible.borrow() >= index {
+            return Ok(());
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Invisible::Overloaded);
+        };
+        self.wanted.send_if_modified(|wanted| {
+            let more = *wanted < index;
+            *wanted = index.max(*wanted);
+            more
+        });
+        let mut visible = self.visible.clone();
+        match visible.wait_for(|visible| *visible >= index).await {
+            Ok(_) => Ok(()),
+            Err(_gone) => Err(Invisible::Ended),
+        }
     }
 }
 
 struct Worker<M> {
     machine: M,
     events: Sender<Incoming>,
-    /// Something was applied and not made visible yet.
-    hidden: bool,
+    applied: LogIndex,
+    /// What readers see: everything up to here.
+    visible: watch::Sender<LogIndex>,
+    /// What they wait for.
+    wanted: watch::Receiver<LogIndex>,
+    /// When the last batch was applied.
+    idle_since: Instant,
+    /// Publishing is not done again before.
+    publish_from: Instant,
 }
 
 impl<M: StateMachine> Worker<M> {
-    async fn work(mut self, mut jobs: Receiver<ApplyJob>, end: oneshot::Receiver<()>) {
+    async fn work(mut self, mut batches: Receiver<Vec<Entry>>, end: oneshot::Receiver<()>) {
         let mut end = std::pin::pin!(end);
         loop {
-            let next = tokio::select! {
-                biased;
-                _ = &mut end => break,
-                next = next_job(&mut jobs, self.hidden) => next,
-            };
-            let done = match next {
-                Some(ApplyJob::Apply(entries)) => self.apply(entries).await,
-                Some(ApplyJob::MakeVisible(shown)) => self.show().await.map(|()| {
-                    let _given_up = shown.send(());
-                }),
-                None => self.show().await,
+            let publish_at = self.publish_at();
+            // Not by the timer, which may be a millisecond late.
+            let due = publish_at.is_some_and(|at| at <= Instant::now());
+            let done = if due {
+                self.publish().await
+            } else {
+                tokio::select! {
+                    biased;
+                    _ = &mut end => break,
+                    Some(entries) = batches.recv() => self.apply(entries).await,
+                    Ok(()) = self.wanted.changed() => continue,
+                    () = sleep_until_some(publish_at) => continue,
+                }
             };
             if let Err(error) = done {
                 let stop = Incoming::Stop(Stopped::StateMachine(Arc::from(error)));
@@ -114,7 +178,9 @@ impl<M: StateMachine> Worker<M> {
                 return drop(self.events.send(stop).await);
             }
         }
-        if let Err(error) = self.show().await {
+        if self.is_hidden()
+            && let Err(error) = self.publish().await
+        {
             tracing::warn!(
                 error = error.as_ref(),
                 "the state was not written at the end"
@@ -128,7 +194,10 @@ impl<M: StateMachine> Worker<M> {
         if answers.len() != batch.len() {
             return Err("the state machine must give one answer for each entry".into());
         }
-        self.hidden = true;
+        if let Some(last) = batch.last() {
+            self.applied = LogIndex(last.index);
+        }
+        self.idle_since = Instant::now();
         // A stopped replica wants to hear nothing more.
         drop(
             self.events
@@ -138,23 +207,37 @@ impl<M: StateMachine> Worker<M> {
         Ok(())
     }
 
-    async fn show(&mut self) -> Result<(), BoxError> {
-        if self.hidden {
-            self.machine.make_visible().await?;
-            self.hidden = false;
-        }
+    async fn publish(&mut self) -> Result<(), BoxError> {
+        let began = Instant::now();
+        self.machine.make_visible().await?;
+        let pause = began.elapsed().saturating_mul(PUBLISH_PAUSE_TIMES);
+        self.publish_from = Instant::now() + pause.min(PUBLISH_PAUSE_MAX);
+        self.visible.send_replace(self.applied);
         Ok(())
+    }
+
+    /// Whether something was applied and not made visible yet.
+    fn is_hidden(&self) -> bool {
+        *self.visible.borrow() < self.applied
+    }
+
+    /// When what is applied is to be made visible; `None` while everything is.
+    fn publish_at(&mut self) -> Option<Instant> {
+        let wanted = *self.wanted.borrow_and_update();
+        let visible = *self.visible.borrow();
+        if visible >= self.applied {
+            None
+        } else if wanted > visible {
+            Some(self.publish_from)
+        } else {
+            Some(self.idle_since + IDLE)
+        }
     }
 }
 
-/// `None` when there is something to show and nothing else to do. Waits for ever when every way
-/// to the task is gone: its owner ends it.
-async fn next_job(jobs: &mut Receiver<ApplyJob>, hidden: bool) -> Option<ApplyJob> {
-    if hidden {
-        return timeout(IDLE, jobs.recv()).await.ok().flatten();
-    }
-    match jobs.recv().await {
-        Some(job) => Some(job),
+async fn sleep_until_some(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }
@@ -167,5 +250,138 @@ fn committed(entry: Entry) -> Committed {
             Payload::Command(command) => Some(command),
             Payload::Empty | Payload::Formation(_) => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use chat_consensus::Position;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::runner::state_machine::Applied;
+
+    /// Counts how often it was made visible; applies only what it has a permit for.
+    #[derive(Clone, Debug)]
+    struct Machine {
+        shown: Arc<AtomicUsize>,
+        may_apply: Arc<Semaphore>,
+    }
+
+    impl StateMachine for Machine {
+        fn applied(&self) -> Applied {
+            Applied { index: 3, term: 1 }
+        }
+
+        async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+            self.may_apply.acquire().await?.forget();
+            Ok(vec![Bytes::new(); batch.len()])
+        }
+
+        async fn make_visible(&mut self) -> Result<(), BoxError> {
+            self.shown.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    struct Running {
+        task: ApplyTask,
+        machine: Machine,
+        events: Receiver<Incoming>,
+    }
+
+    impl Running {
+        fn start(waiting_max: usize, may_apply: usize) -> Self {
+            let machine = Machine {
+                shown: Arc::default(),
+                may_apply: Arc::new(Semaphore::new(may_apply)),
+            };
+            let (sender, events) = mpsc::channel(8);
+            Self {
+                task: ApplyTask::start(machine.clone(), waiting_max, sender),
+                machine,
+                events,
+            }
+        }
+
+        fn apply(&self, index: u64) {
+            let entry = Entry {
+                position: Position::new(index, 1),
+                payload: Payload::Empty,
+            };
+            self.task.apply(vec![entry]).expect("the task runs");
+        }
+
+        async fn applied(&mut self) {
+            let event = self.events.recv().await;
+            assert!(
+                matches!(event, Some(Incoming::Event(Event::Applied(_)))),
+                "{event:?}"
+            );
+        }
+
+        /// Readers that have begun to wait for `index`.
+        async fn readers(&self, count: usize, index: u64) -> JoinSet<Result<(), Invisible>> {
+            let mut readers = JoinSet::new();
+            for _ in 0..count {
+                let visibility = self.task.visibility();
+                readers.spawn(async move { visibility.publish(LogIndex(index)).await });
+            }
+            // Each of them runs before this task does again.
+            tokio::task::yield_now().await;
+            readers
+        }
+    }
+
+    /// R14, C6: a commit for each reader would cost more than what it commits.
+    #[tokio::test]
+    async fn readers_who_wait_together_share_one_publishing() {
+        let mut running = Running::start(1_000, usize::from(u16::MAX));
+        for index in 4..=6 {
+            running.apply(index);
+            running.applied().await;
+        }
+        let readers = running.readers(1_000, 6).await;
+        for outcome in readers.join_all().await {
+            assert_eq!(outcome, Ok(()));
+        }
+        let shown = running.machine.shown.load(Ordering::Relaxed);
+        assert!(shown == 1, "{shown}");
+        running.task.close().await;
+    }
+
+    /// R14: what readers see already is not made visible again, and waits for no batch.
+    #[tokio::test]
+    async fn index_that_is_visible_is_published_at_once() {
+        let running = Running::start(1, 0);
+        running.apply(4);
+        let visibility = running.task.visibility();
+        let published = timeout(Duration::from_secs(5), visibility.publish(LogIndex(3))).await;
+        assert_eq!(published, Ok(Ok(())));
+        assert_eq!(running.machine.shown.load(Ordering::Relaxed), 0);
+    }
+
+    /// S-A10: readers are shed; a batch never finds its way taken by them.
+    #[tokio::test]
+    async fn more_readers_than_places_are_refused_and_batches_go_on() {
+        let mut running = Running::start(2, 0);
+        running.apply(4);
+        let waiting = running.readers(2, 4).await;
+        let refused = running.readers(100, 4).await;
+        for outcome in refused.join_all().await {
+            assert_eq!(outcome, Err(Invisible::Overloaded));
+        }
+        running.machine.may_apply.add_permits(2);
+        running.applied().await;
+        running.apply(5);
+        running.applied().await;
+        for outcome in waiting.join_all().await {
+            assert_eq!(outcome, Ok(()));
+        }
+        running.task.close().await;
     }
 }

@@ -2,20 +2,21 @@
 
 use std::future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{RoleName, StorageId, Voter};
+use chat_consensus::{LogIndex, RoleName, StorageId, Voter};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use crate::event::{Event, ReplicaStatus};
 use crate::peer_message::{ProposeOutcome, Refusal};
-use crate::runner::apply_task::Visibility;
+use crate::runner::apply_task::{Invisible, Visibility};
 use crate::runner::service::PeerService;
 use crate::runner::state_machine::{Prepare, Prepared};
-use crate::runner::turns::{Incoming, Leadership};
+use crate::runner::turns::{Incoming, Leadership, ReadClient};
 use crate::runner::{Options, Stopped};
 
 /// Between two tries when a leader was named that did not take the request.
@@ -87,6 +88,10 @@ pub enum ReadError {
     /// No leader could be confirmed until the deadline.
     #[error("no leader could be confirmed in time")]
     NoLeader,
+    /// The read was confirmed; this node had not applied what it must see, or not made it visible,
+    /// until the deadline.
+    #[error("this node had not applied enough in time")]
+    NotApplied,
     /// Too many reads are waiting.
     #[error("too many reads are waiting")]
     Overloaded,
@@ -199,7 +204,12 @@ impl Handle {
         loop {
             let known = *leadership.borrow_and_update();
             if known.leader_id.is_some() {
-                let (client, answered) = oneshot::channel();
+                let (begin, answered) = oneshot::channel();
+                let confirmed = Arc::new(AtomicBool::new(false));
+                let client = ReadClient {
+                    begin,
+                    confirmed: Arc::clone(&confirmed),
+                };
                 self.parts.sender.try_send(Incoming::Read(client)).map_err(
                     |refused| match refused {
                         mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
@@ -207,9 +217,12 @@ impl Handle {
                     },
                 )?;
                 match timeout_at(deadline.into(), answered).await {
-                    Ok(Ok(true)) => return self.see_applied(deadline).await,
-                    Ok(Ok(false)) => {}
+                    Ok(Ok(Some(index))) => return self.see(index, deadline).await,
+                    Ok(Ok(None)) => {}
                     Ok(Err(_dropped)) => return Err(ReadError::Stopped),
+                    Err(_late) if confirmed.load(Ordering::Relaxed) => {
+                        return Err(ReadError::NotApplied);
+                    }
                     Err(_late) => return Err(ReadError::NoLeader),
                 }
             }
@@ -222,12 +235,13 @@ impl Handle {
         }
     }
 
-    async fn see_applied(&self, deadline: Instant) -> Result<(), ReadError> {
-        match timeout_at(deadline.into(), self.parts.visibility.catch_up()).await {
-            Ok(true) => Ok(()),
-            Ok(false) if self.parts.sender.is_closed() => Err(ReadError::Stopped),
-            Ok(false) => Err(ReadError::Overloaded),
-            Err(_late) => Err(ReadError::NoLeader),
+    async fn see(&self, index: LogIndex, deadline: Instant) -> Result<(), ReadError> {
+        let published = self.parts.visibility.publish(index);
+        match timeout_at(deadline.into(), published).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Invisible::Overloaded)) => Err(ReadError::Overloaded),
+            Ok(Err(Invisible::Ended)) => Err(ReadError::Stopped),
+            Err(_late) => Err(ReadError::NotApplied),
         }
     }
 

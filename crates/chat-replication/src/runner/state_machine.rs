@@ -22,6 +22,7 @@ pub trait StateMachine: Send + 'static {
     /// Applies entries in order, without a gap, starting after the last one applied, and returns
     /// one answer for each. Each entry and the fact that it was applied must become durable
     /// together; when, is the state machine's choice, since the log holds them until then.
+    /// What [`Self::make_visible`] is to show may wait for it.
     ///
     /// # Errors
     ///
@@ -31,8 +32,11 @@ pub trait StateMachine: Send + 'static {
         batch: &[Committed],
     ) -> impl Future<Output = Result<Vec<Bytes>, BoxError>> + Send;
 
-    /// Makes everything applied so far visible to readers elsewhere. Called before a linearizable
-    /// read begins, and some milliseconds after the last batch.
+    /// Makes everything applied so far visible to those who read the state without asking this state
+    /// machine: other connections to its database, for example. One that is seen by readers as soon
+    /// as it has applied needs nothing here. Called once for all the reads that wait for what is not
+    /// visible yet, no more often than every few milliseconds while batches come, and when nothing
+    /// has come for some milliseconds.
     ///
     /// # Errors
     ///

@@ -2,10 +2,12 @@
 //! carries out the effects. What happens during one sync is decided, written and sent together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Fault, Header, NodeId, Report, RequestId, Time};
+use chat_consensus::{Fault, Header, LogIndex, NodeId, Report, RequestId, Time};
 use chat_store::ReadLimits;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -13,7 +15,7 @@ use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaSta
 use crate::peer_message::{PeerMessage, ProposeOutcome};
 use crate::replica::Replica;
 use crate::runner::Stopped;
-use crate::runner::apply_task::ApplyTask;
+use crate::runner::apply_task::{ApplyEnded, ApplyTask};
 use crate::runner::links::Links;
 use crate::runner::log_task::{LogEnded, LogRead, LogTask};
 
@@ -37,8 +39,8 @@ pub(super) enum Incoming {
     Append(Bytes, oneshot::Sender<ProposeOutcome>),
     /// A client's request for the leader.
     Forward(Bytes, oneshot::Sender<ProposeOutcome>),
-    /// A client's read; answered whether and that it may begin.
-    Read(oneshot::Sender<bool>),
+    /// A client's read.
+    Read(ReadClient),
     /// From the other tasks and links.
     Event(Event),
     Status(oneshot::Sender<ReplicaStatus>),
@@ -46,6 +48,15 @@ pub(super) enum Incoming {
     ShutDown,
     /// Stop at once: the replica cannot go on.
     Stop(Stopped),
+}
+
+/// Who waits for a read.
+#[derive(Debug)]
+pub(super) struct ReadClient {
+    /// Told the index that the read must see, once that is applied; `None` when nobody confirmed it.
+    pub(super) begin: oneshot::Sender<Option<LogIndex>>,
+    /// Set once only applying is waited for.
+    pub(super) confirmed: Arc<AtomicBool>,
 }
 
 /// Who leads, as far as this node knows.
@@ -76,7 +87,7 @@ pub(super) struct Turns {
     stopped: watch::Sender<Option<Stopped>>,
     tickets_given: u64,
     proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
-    reads: HashMap<ReadTicket, oneshot::Sender<bool>>,
+    reads: HashMap<ReadTicket, ReadClient>,
     /// Peers that wait for an answer.
     callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
     swept: Instant,
@@ -152,7 +163,7 @@ impl Turns {
             self.swept = Instant::now();
             self.callers.retain(|_, caller| !caller.is_closed());
             self.proposals.retain(|_, client| !client.is_closed());
-            self.reads.retain(|_, client| !client.is_closed());
+            self.reads.retain(|_, client| !client.begin.is_closed());
         }
         Ok(())
     }
@@ -204,7 +215,7 @@ impl Turns {
                 // A supervisor starts the node again; this log must not be worn down then (R11).
                 self.fault_to_record = Some(fault.to_string());
             }
-            Stopped::Fault(std::sync::Arc::new(fault))
+            Stopped::Fault(Arc::new(fault))
         })
     }
 
@@ -235,17 +246,23 @@ impl Turns {
                 }
                 Effect::Send(message) => self.send(message),
                 Effect::Apply(entries) => {
-                    if !self.hands.applier.apply(entries) {
-                        return Err(Stopped::StateMachine("its task has ended".into_error()));
-                    }
+                    let handed = self.hands.applier.apply(entries);
+                    handed.map_err(|ApplyEnded| {
+                        Stopped::StateMachine("its task has ended".into_error())
+                    })?;
                 }
                 Effect::Answer(ticket, outcome) => {
                     if let Some(client) = self.proposals.remove(&ticket) {
                         drop(client.send(outcome));
                     }
                 }
-                Effect::ReadReady(ticket, _) => self.answer_read(ticket, true),
-                Effect::ReadRefused(ticket) => self.answer_read(ticket, false),
+                Effect::ReadConfirmed(ticket) => {
+                    if let Some(client) = self.reads.get(&ticket) {
+                        client.confirmed.store(true, Ordering::Relaxed);
+                    }
+                }
+                Effect::ReadReady(ticket, index) => self.answer_read(ticket, Some(index)),
+                Effect::ReadRefused(ticket) => self.answer_read(ticket, None),
                 Effect::Warn(report) => warn_of(&report),
             }
         }
@@ -263,9 +280,9 @@ impl Turns {
         }
     }
 
-    fn answer_read(&mut self, ticket: ReadTicket, may_begin: bool) {
+    fn answer_read(&mut self, ticket: ReadTicket, index: Option<LogIndex>) {
         if let Some(client) = self.reads.remove(&ticket) {
-            let _given_up = client.send(may_begin);
+            let _given_up = client.begin.send(index);
         }
     }
 
@@ -363,12 +380,12 @@ fn warn_of(report: &Report) {
 }
 
 trait IntoError {
-    fn into_error(self) -> std::sync::Arc<dyn std::error::Error + Send + Sync>;
+    fn into_error(self) -> Arc<dyn std::error::Error + Send + Sync>;
 }
 
 impl IntoError for &str {
-    fn into_error(self) -> std::sync::Arc<dyn std::error::Error + Send + Sync> {
+    fn into_error(self) -> Arc<dyn std::error::Error + Send + Sync> {
         let error: Box<dyn std::error::Error + Send + Sync> = self.into();
-        std::sync::Arc::from(error)
+        Arc::from(error)
     }
 }

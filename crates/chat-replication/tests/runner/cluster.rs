@@ -1,0 +1,135 @@
+//! What the tests start: replicas with a state machine that can be looked at.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_replication::{
+    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, StateMachine, Timing,
+    Verbatim, start,
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+/// Keeps every command; answers how many there were. Some commands break it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recorder {
+    pub(crate) commands: Arc<Mutex<Vec<Bytes>>>,
+    /// What it claims to have applied before the start.
+    pub(crate) applied: Applied,
+    /// While somebody holds it, nothing is applied.
+    pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
+    /// While somebody holds it, nothing is made visible.
+    pub(crate) view: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl StateMachine for Recorder {
+    fn applied(&self) -> Applied {
+        self.applied
+    }
+
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+        drop(self.gate.lock().await);
+        let mut answers = Vec::new();
+        for entry in batch {
+            match entry.command.as_deref() {
+                Some(b"fail") => return Err("told to fail".into()),
+                Some(b"panic") => panic!("told to panic"),
+                _ => {}
+            }
+            let mut commands = self.commands.lock().expect("nobody panics with it");
+            commands.extend(entry.command.clone());
+            answers.push(Bytes::from(commands.len().to_string()));
+        }
+        Ok(answers)
+    }
+
+    async fn make_visible(&mut self) -> Result<(), BoxError> {
+        drop(self.view.lock().await);
+        Ok(())
+    }
+}
+
+/// Some replicas in one directory, with what each has applied.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<(Handle, Recorder)>,
+    directory: TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn start(count: u64) -> Self {
+        Self::start_with(count, Limits::default()).await
+    }
+
+    pub(crate) async fn start_with(count: u64, limits: Limits) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let nodes = start_nodes(directory.path(), count, limits).await;
+        Self { nodes, directory }
+    }
+
+    /// The node that leads, once one does.
+    pub(crate) async fn leader(&self) -> &(Handle, Recorder) {
+        loop {
+            let leads = |node: &&(Handle, Recorder)| node.0.leadership().leads;
+            if let Some(leader) = self.nodes.iter().find(leads) {
+                return leader;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn shut_down(self) -> TempDir {
+        for (replica, _) in &self.nodes {
+            replica.shutdown().await;
+        }
+        self.directory
+    }
+}
+
+pub(crate) async fn start_nodes(
+    directory: &Path,
+    count: u64,
+    limits: Limits,
+) -> Vec<(Handle, Recorder)> {
+    let mut listeners = Vec::new();
+    let mut nodes = Vec::new();
+    for id in 1..=count {
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        nodes.push(NodeAddress { id, address });
+        listeners.push(listener);
+    }
+    let mut replicas = Vec::new();
+    for (listener, id) in listeners.into_iter().zip(1..) {
+        let recorder = Recorder::default();
+        let options = Options {
+            limits,
+            ..options(directory, id, &nodes)
+        };
+        let replica = start(options, recorder.clone(), Verbatim).await;
+        let replica = replica.expect("the replica starts");
+        let server = Server::builder().add_service(replica.service());
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        replicas.push((replica, recorder));
+    }
+    replicas
+}
+
+pub(crate) fn options(directory: &Path, node_id: u64, nodes: &[NodeAddress]) -> Options {
+    Options {
+        node_id,
+        nodes: nodes.to_vec(),
+        directory: directory.join(node_id.to_string()),
+        timing: Timing::default(),
+        limits: Limits::default(),
+    }
+}
+
+/// Later than anything here takes, on a machine that does much else.
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}

@@ -1,0 +1,84 @@
+//! More than a node can take: it refuses, and goes on.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_replication::{ProposeError, ReadError};
+use tokio::task::JoinSet;
+
+use crate::cluster::{Cluster, soon};
+
+/// As many as a chat server lets in: requests under way, and watches that begin.
+const READS: usize = 8_192 + 4_096;
+
+/// S-A10: what waits for reading is shed at most; applying and leading go on.
+#[tokio::test]
+async fn reads_that_wait_over_a_transfer_never_stop_a_replica() {
+    let cluster = Cluster::start(3).await;
+    let (leader, recorder) = cluster.leader().await;
+    // Nothing is hidden, so nothing is made visible before the readers ask.
+    leader.read(soon()).await.unwrap();
+    let view = recorder.view.lock().await;
+    leader.propose(Bytes::from("hidden"), soon()).await.unwrap();
+    let mut reads = JoinSet::new();
+    for _ in 0..READS {
+        let leader = leader.clone();
+        reads.spawn(async move { leader.read(soon()).await });
+    }
+    // They are confirmed in their order: when a later one is, all of them wait for the view.
+    loop {
+        match leader
+            .read(Instant::now() + Duration::from_millis(100))
+            .await
+        {
+            Err(ReadError::NotApplied | ReadError::Overloaded) => break,
+            outcome => assert_ne!(outcome, Err(ReadError::Stopped)),
+        }
+    }
+    leader.hand_over().await.unwrap();
+    assert!(!leader.leadership().leads);
+    let (other, _) = cluster.leader().await;
+    for number in 0..10 {
+        let command = Bytes::from(format!("{number}"));
+        // On a busy machine the leadership may move once more.
+        while let Err(error) = other.propose(command.clone(), soon()).await {
+            assert_ne!(error, ProposeError::Stopped);
+        }
+    }
+    let committed = other.status().await.unwrap().commit_index;
+    while leader.status().await.unwrap().commit_index < committed {
+        tokio::task::yield_now().await;
+    }
+    drop(view);
+    for outcome in reads.join_all().await {
+        assert!(
+            matches!(outcome, Ok(()) | Err(ReadError::Overloaded)),
+            "{outcome:?}"
+        );
+    }
+    for (replica, _) in &cluster.nodes {
+        replica.read(soon()).await.unwrap();
+    }
+    cluster.shut_down().await;
+}
+
+/// E-11: the leader is not blamed for a state machine that is slow.
+#[tokio::test]
+async fn read_on_a_slow_state_machine_says_that_nothing_was_applied() {
+    let cluster = Cluster::start(3).await;
+    let (leader, recorder) = cluster.leader().await;
+    let applying = recorder.gate.lock().await;
+    let proposing = leader.clone();
+    let command = Bytes::from("slow");
+    let proposing = tokio::spawn(async move { proposing.propose(command, soon()).await });
+    let before = leader.status().await.unwrap();
+    while leader.status().await.unwrap().commit_index == before.applied_index {
+        tokio::task::yield_now().await;
+    }
+    let until = Instant::now() + Duration::from_millis(500);
+    assert_eq!(leader.read(until).await, Err(ReadError::NotApplied));
+    drop(applying);
+    leader.read(soon()).await.unwrap();
+    proposing.await.unwrap().unwrap();
+    cluster.shut_down().await;
+}
