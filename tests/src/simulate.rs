@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chat_tests::scenario;
 use chat_tests::seeds::{self, Kind};
+use chat_tests::simulation::failover::{FAIL_OVER_KINDS, FailOver, FailOverKind};
 use chat_tests::simulation::faults::{FAULT_KINDS, FaultCounts};
 use chat_tests::simulation::run::SeedReport;
 use clap::Parser;
@@ -68,6 +69,7 @@ struct Totals {
     virtual_micros: u64,
     faults: FaultCounts,
     situations: BTreeMap<&'static str, u64>,
+    failovers: Vec<FailOver>,
     failed: BTreeSet<u64>,
 }
 
@@ -202,6 +204,7 @@ impl Totals {
         self.reads += report.reads;
         self.virtual_micros += report.virtual_micros;
         self.faults.merge(&report.faults);
+        self.failovers.extend(&report.failovers);
         for (name, count) in &report.situations {
             *self.situations.entry(name).or_default() += count;
         }
@@ -232,7 +235,21 @@ impl Totals {
         let shortest = self.events_fewest.unwrap_or_default();
         let too_short = (shortest < EVENTS_MIN)
             .then(|| format!("events in the shortest seed: {shortest} of {EVENTS_MIN}"));
-        short.chain(too_short).collect()
+        let slow = FAIL_OVER_KINDS.iter().filter_map(|kind| {
+            let times = self.times_of(*kind);
+            let limit = kind.slowest_of_a_hundred();
+            let p99 = percentile(&times, 99);
+            (p99 > limit).then(|| format!("{} too slow: p99 {p99} above {limit}", kind.name()))
+        });
+        short.chain(too_short).chain(slow).collect()
+    }
+
+    /// How long each fail-over of this kind took, in the kind's measure, ascending.
+    fn times_of(&self, kind: FailOverKind) -> Vec<u64> {
+        let of_kind = self.failovers.iter().filter(|one| one.kind == kind);
+        let mut times: Vec<u64> = of_kind.map(FailOver::measure).collect();
+        times.sort_unstable();
+        times
     }
 
     fn print(&self, took: Duration) {
@@ -259,6 +276,19 @@ impl Totals {
         for kind in FAULT_KINDS {
             println!("{:>12}  {}", self.faults.of(kind), kind.name());
         }
+        println!("\n{:>12}  end of a leader: p50, p90, p99, most", "tried");
+        for kind in FAIL_OVER_KINDS {
+            let times = self.times_of(kind);
+            let shown = [50, 90, 99, 100].map(|percent| {
+                let time = percentile(&times, percent);
+                if kind.is_timed_out() {
+                    format!("{:.2} T", time as f64 / 1e3)
+                } else {
+                    format!("{:.1} ms", time as f64 / 1e3)
+                }
+            });
+            println!("{:>12}  {}: {}", times.len(), kind.name(), shown.join(", "));
+        }
         if !self.situations.is_empty() {
             println!("\n{:>12}  in the chat", "occurred");
         }
@@ -266,4 +296,10 @@ impl Totals {
             println!("{count:>12}  {name}");
         }
     }
+}
+
+/// The time that so many of a hundred do not exceed; 0 for none.
+fn percentile(ascending: &[u64], percent: usize) -> u64 {
+    let place = (ascending.len() * percent).div_ceil(100).max(1) - 1;
+    ascending.get(place).copied().unwrap_or_default()
 }

@@ -10,7 +10,9 @@ pub mod command;
 mod conduct;
 pub mod disk;
 mod driver;
+pub mod failover;
 pub mod faults;
+mod forgeries;
 mod lives;
 mod nemesis;
 pub mod network;
@@ -31,6 +33,7 @@ use crate::checker::{Checked, Checkers};
 use clients::Client;
 use clock::Clock;
 use disk::Disk;
+use failover::FailOver;
 use faults::{FaultCounts, FaultKind, FaultMix};
 use network::Network;
 use process::{Life, Process};
@@ -59,6 +62,12 @@ pub struct World {
     /// What goes wrong from now on; `None` when nothing does.
     mix: Option<FaultMix>,
     faults: FaultCounts,
+    /// The node whose disk has just lost what it acknowledged, until it has that again (R18).
+    forgetful: Option<usize>,
+    /// When a node was elected last.
+    elected_at: u64,
+    /// How long it took to get over the ends of leaders.
+    failovers: Vec<FailOver>,
     /// Voters whose disks were wiped: at most what a cluster survives.
     wiped: Vec<NodeId>,
     checkers: Checkers,
@@ -107,6 +116,9 @@ impl World {
             disks,
             faults,
             wiped: Vec::new(),
+            forgetful: None,
+            elected_at: 0,
+            failovers: Vec::new(),
             retired: Vec::new(),
             checkers: Checkers::default(),
             events: 0,

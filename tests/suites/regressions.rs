@@ -25,3 +25,26 @@ fn a_successor_believes_a_resign_that_comes_late() {
     check(3);
     check(3_147);
 }
+
+/// An empty disk took the term of a forged message, its cluster was born in that term, and no later
+/// one was left (R4, R12).
+#[test]
+fn forged_terms_before_the_birth_do_not_outlive_it() {
+    check(252);
+    check(256);
+}
+
+/// Between empty disks that had met different terms every answer was dropped as old, so no cluster
+/// was born (R4, R12).
+#[test]
+fn empty_disks_of_different_terms_form_a_cluster() {
+    check(8);
+    check(203);
+}
+
+/// An empty disk went back to a lower term and sent what it had held in the higher one, which was
+/// on its disk no more (R1, R4).
+#[test]
+fn held_messages_of_a_term_that_was_left_are_dropped() {
+    check(70);
+}

@@ -455,8 +455,10 @@ impl Node {
     /// Goes on to a higher term as a follower that knows no leader. The election timer goes on:
     /// a term is no sign of a leader (R8).
     fn adopt_term(&mut self, term: Term) {
-        assert!(term > self.hard_state.term || self.formation.is_none());
+        assert!(term > self.hard_state.term || !self.is_voter());
         self.stop_leading();
+        // What waits to be sent may show a term that is not durable any more then.
+        self.held.retain(|envelope| envelope.header.term <= term);
         self.hard_state = HardState {
             term,
             vote: None,

@@ -98,6 +98,11 @@ impl CommittedLog {
         self.first_of.get(&operation).copied()
     }
 
+    /// How many operations took effect.
+    pub fn operations(&self) -> usize {
+        self.first_of.len()
+    }
+
     fn extend(&mut self, moved: CommitMoved<'_>, known: &KnownEntries) -> Checked {
         for index in self.terms.len() as u64 + 1..=moved.to.0 {
             let index = LogIndex(index);

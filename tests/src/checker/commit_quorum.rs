@@ -7,8 +7,9 @@ use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::node_number;
 
-/// `position` has just been committed by a leader that knows `formation`. A disk that was wiped
-/// after it acknowledged had it, too: losing it is one of the losses that a cluster survives.
+/// `position` has just been committed by a leader that knows `formation`. A disk that was wiped, or
+/// that forgot, after it acknowledged had it, too: `retired` has what it was, and losing that is one
+/// of the losses that a cluster survives.
 ///
 /// # Errors
 ///
@@ -20,9 +21,9 @@ pub fn committed(
 ) -> Checked {
     let holds = |voter: &&chat_consensus::Voter| {
         let disk = &disks[node_number(voter.node)];
-        let mut disks = retired.iter().chain([disk]);
-        let admitted = disks.find(|disk| disk.storage() == voter.storage);
-        admitted.is_some_and(|disk| disk.durable().holds(position))
+        let disks = retired.iter().chain([disk]);
+        let mut admitted = disks.filter(|disk| disk.storage() == voter.storage);
+        admitted.any(|disk| disk.durable().holds(position))
     };
     let holders: Vec<u64> = formation
         .voters

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{Formation, LogView, NodeId, StorageId, Term, Voter};
+use chat_consensus::{Formation, LogView, NodeId, Position, StorageId, Term, Voter};
 
 use crate::checker::agreement::CommittedLog;
 use crate::checker::votes::Votes;
@@ -57,14 +57,7 @@ impl Elections {
                 )
             },
         )?;
-        let last = committed.last_before(term);
-        ensure(elected.log.contains(last), "leader-completeness", || {
-            format!(
-                "node {} leads term {term} without the committed {last:?}; its log ends at {:?}",
-                leader.node,
-                elected.log.last()
-            )
-        })
+        holds(leader.node, term, elected.log, committed.last_before(term))
     }
 
     /// How many terms had a leader.
@@ -76,6 +69,21 @@ impl Elections {
     pub fn leader_of(&self, term: Term) -> Option<NodeId> {
         self.leaders.get(&term).copied()
     }
+}
+
+/// The leader of `term` holds `committed`, which a leader of an earlier term has committed: asked
+/// when it is elected, and again whenever an earlier leader commits late.
+///
+/// # Errors
+///
+/// It does not.
+pub fn holds(leader: NodeId, term: Term, log: &LogView, committed: Position) -> Checked {
+    ensure(log.contains(committed), "leader-completeness", || {
+        format!(
+            "node {leader} leads term {term} without the committed {committed:?}; its log ends at {:?}",
+            log.last()
+        )
+    })
 }
 
 /// A leader whose disk is `storage` counts as a voter of this name.

@@ -12,11 +12,12 @@
 //! | `refuse 3 1` | node 3 finds the port of node 1 closed; 20 ms pass |
 //! | `crash 1`, `crash 1 unsynced`, `crash 1 synced` | the process dies; a write under way is lost, is visible to the next start, or is durable |
 //! | `power-cut 1`, `wipe 1` | silence, and what was synced; or an empty disk |
+//! | `forget 1 3` | the disk of the dead node 1 loses its newest 3 transactions, although they were synced |
 //! | `pause 1`, `resume 1` | the process stands still |
 //! | `isolate 3`, `cut 1->2`, `cut 1-2`, `heal` | links |
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
 //! | `hold-disk 1`, `release-disk 1` | syncs do not end |
-//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
+//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
 //! | `times on` | lines begin with the time since then, in milliseconds |
 //! | `status`, `log 2` | what the nodes are; what a disk holds |
 
@@ -122,6 +123,10 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
         "crash" => world.crash_node(node(arguments, 0)?, write_fate(arguments.get(1))?),
         "power-cut" => world.cut_power_of(node(arguments, 0)?),
         "wipe" => world.wipe_disk_of(node(arguments, 0)?),
+        "forget" => {
+            world.forget_synced(node(arguments, 0)?, number(arguments, 1)?)?;
+            Ok(())
+        }
         "pause" => {
             world.pause_node(node(arguments, 0)?);
             Ok(())
@@ -248,6 +253,9 @@ fn forged(arguments: &[String]) -> Result<(Forged, (usize, usize)), String> {
         "resign" => Forged::Resign,
         "heartbeat" => Forged::Heartbeat,
         "diverging" => Forged::Diverging,
+        "foreign-claim" => Forged::ForeignClaim,
+        "last-term" => Forged::LastTerm,
+        "far-term" => Forged::FarTerm,
         "fetch" | "old-fetch" => {
             let position = rest.get(1).and_then(|word| word.split_once('@'));
             let (index, term) = position.ok_or("a position is `7@2`")?;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message, Payload, Position,
-    RequestId, Term,
+    Election, ElectionKind, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message,
+    Payload, Position, RequestId, StorageId, TERM_MAX, Term,
 };
 use chat_replication::{Event, PeerBody, PeerMessage};
 
@@ -38,6 +38,12 @@ pub(crate) enum Forged {
     Fetch(u64, u64),
     /// The same, made in the term before.
     OldFetch(u64, u64),
+    /// "I lead this term", from a disk that the log does not admit.
+    ForeignClaim,
+    /// "I lead the last of all terms", without a cluster.
+    LastTerm,
+    /// "Vote for me in a term far ahead", from the admitted disk.
+    FarTerm,
 }
 
 /// A number of a request that no node has made.
@@ -102,6 +108,20 @@ impl World {
     pub(crate) fn wipe_disk_of(&mut self, node: usize) -> Checked {
         self.write_fate = Some(WriteFate::Lost);
         self.wipe(node)
+    }
+
+    /// The newest transactions of a disk whose process is dead are gone, although they were synced,
+    /// and the state goes back with them as an old copy's would.
+    pub(crate) fn forget_synced(&mut self, node: usize, count: usize) -> Result<(), String> {
+        if self.is_alive(node) {
+            return Err("it runs".to_owned());
+        }
+        self.retired.push(self.disks[node].clone());
+        self.disks[node].forget(count);
+        let end = self.disks[node].durable().last().index;
+        self.processes[node].machine.roll_back(end);
+        self.forgetful = Some(node);
+        Ok(())
     }
 
     pub(crate) fn pause_node(&mut self, node: usize) {
@@ -169,14 +189,22 @@ impl World {
             },
         };
         let header = Header {
-            cluster: sender.node().formation().map(|formation| formation.cluster),
+            cluster: match forged {
+                Forged::LastTerm => None,
+                _ => sender.node().formation().map(|formation| formation.cluster),
+            },
             term: match forged {
                 Forged::OldFetch(..) => Term(receiver.node().term().0 - 1),
+                Forged::LastTerm => TERM_MAX,
+                Forged::FarTerm => Term(receiver.node().term().0 + (1 << 20) + 1),
                 _ => receiver.node().term(),
             },
             from: node_id(from),
             to: node_id(to),
-            storage: self.disks[from].storage(),
+            storage: match forged {
+                Forged::ForeignClaim | Forged::LastTerm => StorageId(u128::MAX),
+                _ => self.disks[from].storage(),
+            },
             request,
         };
         let message = match forged {
@@ -186,6 +214,12 @@ impl World {
             Forged::Heartbeat => Message::Heartbeat(Heartbeat {
                 commit_index: LogIndex::ZERO,
                 round: 1,
+            }),
+            Forged::ForeignClaim | Forged::LastTerm => Message::Coordinator,
+            Forged::FarTerm => Message::Election(Election {
+                kind: ElectionKind::Trial,
+                last: Position::new(1 << 40, 1 << 40),
+                formation: None,
             }),
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))

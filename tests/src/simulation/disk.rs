@@ -4,6 +4,8 @@
 //! everything before it durable too. What a process wrote and did not sync is still there for the
 //! next process, until the power goes (R4).
 
+use std::collections::VecDeque;
+
 use chat_consensus::{
     Entry, Formation, HardState, LogIndex, Payload, Position, StorageId, Stored, Term, TermSpan,
     Writes,
@@ -21,11 +23,29 @@ pub struct Image {
     looked_at: usize,
 }
 
+/// How many of the newest transactions a disk can forget.
+const FORGETTABLE_MAX: usize = 24;
+
+/// What one transaction changed, so that a disk can forget it.
+#[derive(Clone, Debug)]
+struct Undo {
+    start_counter: u64,
+    hard_state: HardState,
+    /// How many entries of before it left.
+    left: usize,
+    /// Those that it removed.
+    removed: Vec<Entry>,
+}
+
 /// One node's disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
     storage: StorageId,
     durable: Image,
+    /// The newest transactions, newest last.
+    undo: VecDeque<Undo>,
+    /// What its last node found: it is not used any more (R11).
+    fault: Option<String>,
     /// Written by a process that died before its sync; whole transactions, in order.
     unsynced: Vec<Writes>,
 }
@@ -37,6 +57,16 @@ impl Image {
     ///
     /// Says why a store would refuse it.
     pub fn apply(&mut self, writes: &Writes) -> Result<(), String> {
+        self.change(writes).map(drop)
+    }
+
+    fn change(&mut self, writes: &Writes) -> Result<Undo, String> {
+        let mut undo = Undo {
+            start_counter: self.start_counter,
+            hard_state: self.hard_state,
+            left: self.entries.len(),
+            removed: Vec::new(),
+        };
         if let Some(counter) = writes.start_counter {
             if counter <= self.start_counter {
                 return Err(format!("start counter {counter} is not new"));
@@ -44,8 +74,8 @@ impl Image {
             self.start_counter = counter;
         }
         if let Some(hard_state) = writes.hard_state {
-            // An empty disk has promised nothing in any term (R4).
-            if hard_state.term < self.hard_state.term && !self.entries.is_empty() {
+            // A disk that no log admits has promised nothing in any term (R4).
+            if hard_state.term < self.hard_state.term && self.hard_state.vote.is_some() {
                 return Err(format!("term {} moves back", hard_state.term));
             }
             self.hard_state = hard_state;
@@ -54,7 +84,8 @@ impl Image {
             if last > self.last().index {
                 return Err(format!("cut after {last}, which is not there"));
             }
-            self.entries.truncate(to_usize(last));
+            undo.left = to_usize(last);
+            undo.removed = self.entries.split_off(undo.left);
             self.looked_at = self.looked_at.min(self.entries.len());
         }
         for entry in &writes.entries {
@@ -63,7 +94,15 @@ impl Image {
             }
             self.entries.push(entry.clone());
         }
-        Ok(())
+        Ok(undo)
+    }
+
+    fn forget(&mut self, undo: Undo) {
+        self.start_counter = undo.start_counter;
+        self.hard_state = undo.hard_state;
+        self.entries.truncate(undo.left);
+        self.looked_at = self.looked_at.min(undo.left);
+        self.entries.extend(undo.removed);
     }
 
     /// The last entry's position.
@@ -137,6 +176,8 @@ impl Disk {
         Self {
             storage,
             durable: Image::default(),
+            undo: VecDeque::new(),
+            fault: None,
             unsynced: Vec::new(),
         }
     }
@@ -158,9 +199,32 @@ impl Disk {
     /// Says why a store would refuse the writes.
     pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), String> {
         for earlier in std::mem::take(&mut self.unsynced) {
-            self.durable.apply(&earlier)?;
+            self.make_durable(&earlier)?;
         }
-        self.durable.apply(writes)
+        self.make_durable(writes)
+    }
+
+    fn make_durable(&mut self, writes: &Writes) -> Result<(), String> {
+        let undo = self.durable.change(writes)?;
+        if self.undo.len() == FORGETTABLE_MAX {
+            self.undo.pop_front();
+        }
+        self.undo.push_back(undo);
+        Ok(())
+    }
+
+    /// The disk lied, or an older copy was put in its place: the newest `count` transactions are
+    /// gone, although they were synced. Says how many really went.
+    pub fn forget(&mut self, count: usize) -> usize {
+        self.unsynced.clear();
+        let mut gone = 0;
+        while gone < count
+            && let Some(undo) = self.undo.pop_back()
+        {
+            self.durable.forget(undo);
+            gone += 1;
+        }
+        gone
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.
@@ -171,6 +235,16 @@ impl Disk {
     /// Writes, and the process dies before its sync ends.
     pub fn write_without_sync(&mut self, writes: Writes) {
         self.unsynced.push(writes);
+    }
+
+    /// Its node found that a promise of the protocol is broken, and stops.
+    pub fn record_fault(&mut self, fault: String) {
+        self.fault = Some(fault);
+    }
+
+    /// What its last node found, if it must not be used any more.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// Whether something was written and not synced.
@@ -185,7 +259,7 @@ impl Disk {
     /// Says why a store would refuse what was written.
     pub fn lose_power(&mut self, kept: usize) -> Result<(), String> {
         for earlier in std::mem::take(&mut self.unsynced).iter().take(kept) {
-            self.durable.apply(earlier)?;
+            self.make_durable(earlier)?;
         }
         Ok(())
     }
@@ -263,6 +337,28 @@ mod tests {
         disk.write_and_sync(&entry(2)).unwrap();
         disk.lose_power(0).unwrap();
         assert_eq!(last(&disk), 2);
+    }
+
+    #[test]
+    fn forgotten_transactions_are_as_if_they_never_were() {
+        let mut disk = Disk::empty(StorageId(1));
+        disk.write_and_sync(&entry(1)).unwrap();
+        disk.write_and_sync(&entry(2)).unwrap();
+        let before = disk.durable().entries().to_vec();
+        let other_end = Writes {
+            start_counter: Some(4),
+            truncate_after: Some(LogIndex(1)),
+            entries: vec![Entry {
+                position: Position::new(2, 3),
+                payload: Payload::Empty,
+            }],
+            ..Writes::default()
+        };
+        disk.write_and_sync(&other_end).unwrap();
+        disk.write_and_sync(&Writes::default()).unwrap();
+        assert_eq!(disk.forget(2), 2);
+        assert_eq!(disk.durable().entries(), before);
+        assert_eq!(disk.durable().start_counter, 0);
     }
 
     #[test]

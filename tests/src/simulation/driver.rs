@@ -18,6 +18,13 @@ const CALL_TIMEOUT: u64 = 500_000;
 const GATHERING_MAX: u64 = 300;
 /// A deadline may have passed again by the rounding of a slow clock, but not for ever.
 const WAKES_IN_VAIN_MAX: u32 = 50;
+/// A message that waits for so long on a link is held up, in microseconds.
+const HELD_UP_NOTABLY: u64 = 5_000;
+/// What a message takes besides its entries, and each entry besides its payload, in bytes.
+const MESSAGE_OVERHEAD: u64 = 96;
+const ENTRY_OVERHEAD: u64 = 24;
+/// What a slow read of the log takes at most, in microseconds.
+const SLOW_LOG_READ_MAX: u64 = 300_000;
 /// One in so many batches that are applied makes the state durable.
 const CHECKPOINT_EVERY: u32 = 8;
 
@@ -85,7 +92,11 @@ impl World {
                 bytes_max,
             } => {
                 let run = self.processes[node].run;
-                let at = self.now + self.random.u64(20..2_000);
+                let mut at = self.now + self.random.u64(20..2_000);
+                if self.chance(self.mix.as_ref().map_or(0, |mix| mix.slow_log_reads)) {
+                    self.faults.add(FaultKind::SlowLogRead);
+                    at += self.random.u64(0..SLOW_LOG_READ_MAX);
+                }
                 let what = Happening::EntriesRead {
                     node,
                     run,
@@ -230,7 +241,19 @@ impl World {
         }
         // A unary call is never made twice by the network; the protocol's messages may be.
         let may_double = matches!(message.body, PeerBody::Consensus(_));
-        let copies = self.network.copies(node, to, may_double, &mut self.random);
+        let mut copies = self.network.copies(node, to, may_double, &mut self.random);
+        let bytes = size_on_wire(&message);
+        match self.network.carry((node, to), bytes, self.now) {
+            Some(held_up) => {
+                if held_up > HELD_UP_NOTABLY {
+                    self.faults.add(FaultKind::NarrowLink);
+                }
+                for copy in copies.iter_mut().flatten() {
+                    copy.delay += held_up;
+                }
+            }
+            None => copies = [None, None],
+        }
         if copies[0].is_none() && self.network.reaches(node, to) {
             self.faults.add(FaultKind::Loss);
         }
@@ -327,7 +350,8 @@ impl World {
             let admitted = node
                 .formation()
                 .is_some_and(|f| f.admits(follower.node, disk.storage()));
-            if follower.voter && admitted {
+            let forgot = self.forgetful == Some(node_number(follower.node));
+            if follower.voter && admitted && !forgot {
                 matched::believed(named, &follower, node.log(), disk.durable())?;
             }
         }
@@ -393,14 +417,14 @@ impl World {
         let durable_now = self.random.u32(0..CHECKPOINT_EVERY) == 0;
         let process = &mut self.processes[node];
         let entries = process.applying.take().expect("a batch is being applied");
-        let committed = &self.checkers.committed;
+        let machine = &mut process.machine;
         let answer = |entry: &Entry| match &entry.payload {
             Payload::Empty | Payload::Formation(_) => bytes::Bytes::new(),
             Payload::Command(bytes) => Command::decode(bytes)
-                .and_then(|command| {
+                .map(|command| {
                     let operation = command.operation;
-                    let index = committed.first_of(operation)?;
-                    Some(Answer { operation, index }.encode())
+                    let index = machine.take_effect(operation, entry.position.index);
+                    Answer { operation, index }.encode()
                 })
                 .unwrap_or_default(),
         };
@@ -475,6 +499,21 @@ impl World {
         let run = process.run;
         self.queue.push(at, Happening::Deadline { node, run });
     }
+}
+
+/// How many bytes a message takes on the wire, about.
+fn size_on_wire(message: &PeerMessage) -> u64 {
+    let payload = match &message.body {
+        PeerBody::Consensus(chat_consensus::Message::GetCommitsReply(
+            chat_consensus::GetCommitsReply::Entries { entries, .. },
+        )) => entries
+            .iter()
+            .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
+            .sum(),
+        PeerBody::Propose { request } => request.len() as u64,
+        _ => 0,
+    };
+    MESSAGE_OVERHEAD + payload
 }
 
 /// A forwarded request is prepared by its receiver and then appended.

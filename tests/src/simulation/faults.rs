@@ -67,10 +67,18 @@ pub enum FaultKind {
     ClientRetry,
     /// A client leaves an operation that it does not know the outcome of.
     ClientLeaves,
+    /// A message waits for others on a narrow link.
+    NarrowLink,
+    /// A read of the log takes long.
+    SlowLogRead,
+    /// A request arrives that no node made: any type, fields at their extremes (R4).
+    Forged,
+    /// A disk lost transactions that it had synced and acknowledged (R18).
+    SyncedLost,
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 30] = [
+pub const FAULT_KINDS: [FaultKind; 34] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -101,12 +109,24 @@ pub const FAULT_KINDS: [FaultKind; 30] = [
     FaultKind::Overload,
     FaultKind::ClientRetry,
     FaultKind::ClientLeaves,
+    FaultKind::NarrowLink,
+    FaultKind::SlowLogRead,
+    FaultKind::Forged,
+    FaultKind::SyncedLost,
 ];
 
 /// How often each kind fired.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultCounts {
     counts: [u64; FAULT_KINDS.len()],
+}
+
+impl Default for FaultCounts {
+    fn default() -> Self {
+        Self {
+            counts: [0; FAULT_KINDS.len()],
+        }
+    }
 }
 
 /// What goes wrong in one run, and how often.
@@ -121,6 +141,8 @@ pub(crate) struct FaultMix {
     pub(crate) kill_before_synced: u32,
     pub(crate) kill_after_synced: u32,
     pub(crate) kill_between_effects: u32,
+    /// Chance per ten thousand that a read of the log takes long.
+    pub(crate) slow_log_reads: u32,
     pub(crate) network: NetworkMix,
     /// The longest time that a dead process stays dead.
     pub(crate) down_max: u64,
@@ -166,6 +188,10 @@ impl FaultKind {
             Self::Overload => "overload",
             Self::ClientRetry => "client retries elsewhere",
             Self::ClientLeaves => "client leaves with outcome unknown",
+            Self::NarrowLink => "message held up on a narrow link",
+            Self::SlowLogRead => "slow read of the log",
+            Self::Forged => "forged request",
+            Self::SyncedLost => "synced transactions lost",
         }
     }
 }
@@ -190,7 +216,7 @@ impl FaultCounts {
 }
 
 /// The planned kinds with the weight they have when they are drawn.
-const PLANNED: [(FaultKind, u32); 13] = [
+const PLANNED: [(FaultKind, u32); 14] = [
     (FaultKind::Kill, 20),
     (FaultKind::PowerCut, 10),
     (FaultKind::KillAll, 1),
@@ -204,6 +230,7 @@ const PLANNED: [(FaultKind, u32); 13] = [
     (FaultKind::SlowDisk, 10),
     (FaultKind::HandOver, 6),
     (FaultKind::Overload, 4),
+    (FaultKind::Forged, 20),
 ];
 
 impl FaultMix {
@@ -225,6 +252,7 @@ impl FaultMix {
         let (kill_before_write, kill_before_synced) = (some(100), some(100));
         let (kill_after_synced, kill_between_effects) = (some(100), some(30));
         let (loss, duplicate, late) = (some(800), some(800), some(300));
+        let slow_log_reads = some(3_000);
         let drift_max = u64::from(some(60));
         Self {
             planned,
@@ -233,6 +261,7 @@ impl FaultMix {
             kill_before_synced,
             kill_after_synced,
             kill_between_effects,
+            slow_log_reads,
             network: NetworkMix {
                 delay_min: random.u64(20..=200),
                 delay_max: random.u64(300..=8_000),
@@ -240,6 +269,11 @@ impl FaultMix {
                 duplicate,
                 late,
                 late_max: random.u64(20_000..=4_000_000),
+                bytes_per_second: if random.u32(0..4) == 0 {
+                    random.u64(60_000..=2_000_000)
+                } else {
+                    0
+                },
             },
             down_max: random.u64(20_000..=1_500_000),
             drift_max,

@@ -20,6 +20,11 @@ impl World {
         if self.processes[node].is_running() {
             return Ok(());
         }
+        if let Some(fault) = self.disks[node].fault() {
+            let line = format!("{}: does not start: {fault}", self.processes[node].id);
+            self.tell(|_| line);
+            return Ok(());
+        }
         if let Some(service) = &mut self.service {
             self.processes[node].machine.applied = service.start(node)?;
         }
@@ -150,6 +155,9 @@ impl World {
     pub(super) fn stop_for(&mut self, node: usize, fault: Fault) -> Checked {
         let id = self.processes[node].id;
         self.tell(|_| format!("{id}: stops: {fault}"));
+        if let Fault::CommittedEntryLost { .. } = fault {
+            self.disks[node].record_fault(fault.to_string());
+        }
         if self.settings.faults.is_some() {
             return Err(Violation::new("fault", format!("node {id}: {fault}")));
         }
@@ -207,11 +215,13 @@ impl World {
         if kept < machine.applied.0 {
             self.faults.add(FaultKind::StateLost);
         }
-        machine.applied = LogIndex(kept);
-        if log_end > LogIndex::ZERO {
-            machine.applied = machine.applied.min(log_end);
-        }
-        machine.durable = machine.applied;
+        let kept = if log_end > LogIndex::ZERO {
+            LogIndex(kept).min(log_end)
+        } else {
+            LogIndex(kept)
+        };
+        machine.roll_back(kept);
+        machine.durable = kept;
     }
 
     fn restart_later(&mut self, node: usize) {

@@ -121,6 +121,7 @@ impl World {
                 self.handle(node, chat_replication::Event::HandOver)
             }
             FaultKind::Overload => self.overload(node),
+            FaultKind::Forged => self.forge_something(node),
             FaultKind::Partition
             | FaultKind::LeaderIsolated
             | FaultKind::OneWayCut
@@ -218,16 +219,6 @@ impl World {
             None => self.checkers.history.begins(operation),
         }
         self.ask(node, None, attempt, Asked::Operation(operation))
-    }
-
-    /// The same, and a leader appends it without having read anything.
-    pub(super) fn append_for_nobody(&mut self, leader: usize) -> Checked {
-        let (attempt, operation) = self.unheard_operation();
-        match &mut self.service {
-            Some(service) => service.begin_without_reading(operation, &mut self.random),
-            None => self.checkers.history.begins(operation),
-        }
-        self.ask(leader, None, attempt, Asked::Operation(operation))
     }
 
     /// A new attempt, and an operation of its own that no client has.

@@ -19,6 +19,8 @@ pub struct NetworkMix {
     pub late: u32,
     /// The longest delay of a late message, in microseconds.
     pub late_max: u64,
+    /// How much each direction of each link carries; 0 is no limit.
+    pub bytes_per_second: u64,
 }
 
 /// Links between nodes, each direction for itself.
@@ -30,10 +32,15 @@ pub(crate) struct Network {
     cuts_made: u64,
     /// How often the connection of each direction broke: what was on its way is lost.
     connections: Vec<u32>,
+    /// Until when each direction is busy with what was sent before, in microseconds.
+    busy_until: Vec<u64>,
     pub(crate) mix: NetworkMix,
     /// Links that take so long, in microseconds (transcripts only).
     pub(crate) slow: BTreeMap<(usize, usize), u64>,
 }
+
+/// A link that is so far behind drops what comes, in microseconds.
+const LINK_QUEUE_MAX: u64 = 2_000_000;
 
 /// The connection number of a message that arrives however late.
 pub(crate) const ANY_CONNECTION: u32 = u32::MAX;
@@ -64,6 +71,7 @@ impl NetworkMix {
             duplicate: 0,
             late: 0,
             late_max: 0,
+            bytes_per_second: 0,
         }
     }
 
@@ -84,6 +92,7 @@ impl Network {
             cuts: vec![0; nodes * nodes],
             cuts_made: 0,
             connections: vec![0; nodes * nodes],
+            busy_until: vec![0; nodes * nodes],
             mix,
             slow: BTreeMap::new(),
         }
@@ -129,6 +138,27 @@ impl Network {
     /// How long one ordinary way takes.
     pub(crate) fn delay(&self, random: &mut Rng) -> u64 {
         random.u64(self.mix.delay_min..=self.mix.delay_max)
+    }
+
+    /// How long `bytes` wait for what was sent before on that link and then take; `None` when so
+    /// much waits that the link drops it.
+    pub(crate) fn carry(
+        &mut self,
+        (from, to): (usize, usize),
+        bytes: u64,
+        now: u64,
+    ) -> Option<u64> {
+        let rate = self.mix.bytes_per_second;
+        if rate == 0 {
+            return Some(0);
+        }
+        let busy = &mut self.busy_until[from * self.nodes + to];
+        let begins = (*busy).max(now);
+        if begins - now > LINK_QUEUE_MAX {
+            return None;
+        }
+        *busy = begins + bytes * 1_000_000 / rate;
+        Some(*busy - now)
     }
 
     /// The copies of a message that set out to arrive; none when it is lost.

@@ -24,6 +24,7 @@ impl World {
         let leads_anew = seen.role == RoleName::Leader
             && (before.role != RoleName::Leader || before.term != seen.term);
         if leads_anew {
+            self.elected_at = self.now;
             self.check_election(node, seen)?;
         }
         if seen.commit_index != before.commit_index {
@@ -81,7 +82,18 @@ impl World {
             return Ok(());
         }
         let formation = view.formation().expect("a leader has a cluster");
-        commit_quorum::committed(committed, formation, (&self.disks, &self.retired))
+        commit_quorum::committed(committed, formation, (&self.disks, &self.retired))?;
+        // A late commit of an old leader is in the log of every later leader, too.
+        let by = led.map(|seen| seen.term).unwrap_or_default();
+        let later = self
+            .processes
+            .iter()
+            .filter(|p| p.leads() && p.seen.term > by);
+        for leader in later {
+            let replica = leader.replica.as_ref().expect("it runs");
+            election::holds(leader.id, leader.seen.term, replica.node().log(), committed)?;
+        }
+        Ok(())
     }
 
     fn tell_of_change(&mut self, node: usize, before: Seen, seen: Seen) {

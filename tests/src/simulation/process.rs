@@ -61,11 +61,27 @@ pub(crate) enum Life {
     PowerLost,
 }
 
-/// The state machine's store (`state.db`): it may lose its newest effects.
-#[derive(Clone, Copy, Debug, Default)]
+/// The state machine and its store (`state.db`), which may lose its newest effects.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
     pub(crate) applied: LogIndex,
     pub(crate) durable: LogIndex,
+    /// The list: where each operation first took effect on this very node.
+    pub(crate) list: BTreeMap<u64, LogIndex>,
+}
+
+impl Machine {
+    /// Where the operation of the entry at `index` took effect here: now, unless it had before.
+    pub(crate) fn take_effect(&mut self, operation: u64, index: LogIndex) -> LogIndex {
+        *self.list.entry(operation).or_insert(index)
+    }
+
+    /// Goes back to what was applied up to `kept`.
+    pub(crate) fn roll_back(&mut self, kept: LogIndex) {
+        self.applied = self.applied.min(kept);
+        self.durable = self.durable.min(kept);
+        self.list.retain(|_, index| *index <= kept);
+    }
 }
 
 /// A client that waits.

@@ -118,7 +118,8 @@ impl Node {
         voters.sort_unstable();
         // A disk forms at most one cluster, and its id is random: so is the cluster's.
         let cluster = ClusterId(self.storage.0);
-        if self.hard_state.term == Term(0) {
+        // Whatever terms an empty disk has met were another cluster's, or forged (R4).
+        if self.hard_state.term != Term(1) {
             self.adopt_term(Term(1));
         }
         self.append_formation(Formation { cluster, voters });

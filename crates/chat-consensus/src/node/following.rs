@@ -249,10 +249,12 @@ impl Node {
         if repair_through != self.hard_state.repair_through {
             self.hard_state.repair_through = repair_through;
             // It may have voted in this term and lost the vote with the rest (R5).
-            self.hard_state.vote.get_or_insert(Voter {
-                node: header.from,
-                storage: header.storage,
-            });
+            if self.formation.is_some() {
+                self.hard_state.vote.get_or_insert(Voter {
+                    node: header.from,
+                    storage: header.storage,
+                });
+            }
             self.writes.hard_state = Some(self.hard_state);
             self.reports.push(Report::RolledBack { repair_through });
         }

@@ -1,7 +1,7 @@
 //! What must hold after every step. Asserted, not logged: a node that breaks these must stop.
 
 use crate::node::{Node, Role};
-use crate::types::{LogIndex, Term};
+use crate::types::{LogIndex, Position, Term};
 
 impl Node {
     pub(super) fn check_invariants(&self) {
@@ -20,7 +20,9 @@ impl Node {
             "the log begins with the birth"
         );
         assert!(
-            self.synced.hard_state.term <= self.hard_state.term || self.formation.is_none(),
+            self.synced.hard_state.term <= self.hard_state.term
+                || !self.is_voter()
+                || self.synced.last == Position::ZERO,
             "the term never moves back, but for a disk that has promised nothing"
         );
         if let Some(vote) = self.hard_state.vote {

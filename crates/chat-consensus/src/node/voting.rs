@@ -91,7 +91,7 @@ impl Node {
     }
 
     /// Whether this node itself has good reason to believe that the leader lives.
-    fn is_leader_heard(&self) -> bool {
+    pub(super) fn is_leader_heard(&self) -> bool {
         match &self.role {
             Role::Leader(_) => true,
             Role::Follower(following) => {

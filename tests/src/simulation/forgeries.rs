@@ -1,0 +1,101 @@
+//! Requests that no node made, with fields at their extremes: what somebody can send who reaches a
+//! peer listener and knows the cluster's id, but no admitted disk's name (R4).
+
+use chat_consensus::{
+    ClusterId, Election, ElectionKind, GetCommits, Header, Heartbeat, LOG_INDEX_MAX, LogIndex,
+    Message, Position, RequestId, RunId, START_COUNTER_MAX, StorageId, TERM_MAX, Term,
+};
+use chat_replication::{Event, PeerBody, PeerMessage};
+
+use crate::checker::Checked;
+use crate::simulation::World;
+use crate::simulation::faults::FaultKind;
+use crate::simulation::queue::node_id;
+
+impl World {
+    /// A forged request arrives at `to`.
+    pub(super) fn forge_something(&mut self, to: usize) -> Checked {
+        if self.settings.nodes == 1 || !self.is_alive(to) {
+            return Ok(());
+        }
+        self.faults.add(FaultKind::Forged);
+        let from = (to + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
+        let ours = self.processes[to].seen.term;
+        let formation = self.checkers.formations.first();
+        let cluster = formation.map(|formation| formation.cluster);
+        let header = Header {
+            cluster: match self.random.u32(0..3) {
+                0 => None,
+                1 => Some(ClusterId(self.random.u128(1..))),
+                _ => cluster,
+            },
+            term: self.extreme_term(ours),
+            from: node_id(from),
+            to: node_id(to),
+            storage: StorageId(self.random.u128(1..)),
+            request: RequestId {
+                start: RunId::new(
+                    if self.random.bool() {
+                        START_COUNTER_MAX
+                    } else {
+                        1
+                    },
+                    self.random.u32(..),
+                ),
+                number: if self.random.bool() { u64::MAX } else { 1 },
+            },
+        };
+        let message = self.forged_request();
+        self.trace
+            .say(self.now, || format!("forged: {header:?} {message:?}"));
+        let body = PeerBody::Consensus(message);
+        self.handle(to, Event::Received(PeerMessage { header, body }))
+    }
+
+    fn forged_request(&mut self) -> Message {
+        let index = self.extreme_index();
+        let term = self.extreme_term(Term(2));
+        match self.random.u32(0..7) {
+            0 => Message::Coordinator,
+            1 => Message::Heartbeat(Heartbeat {
+                commit_index: index,
+                round: u64::MAX,
+            }),
+            2 => Message::Resign { successor: None },
+            3 => Message::Resign {
+                successor: Some(node_id(0)),
+            },
+            4 => Message::GetCommits(GetCommits {
+                synced: Position { term, index },
+                commit_index: index,
+                bytes_max: if self.random.bool() { u32::MAX } else { 0 },
+                repair_through: self.extreme_index(),
+            }),
+            kind => Message::Election(Election {
+                kind: match kind {
+                    5 => ElectionKind::Trial,
+                    _ => ElectionKind::Birth,
+                },
+                last: Position { term, index },
+                formation: None,
+            }),
+        }
+    }
+
+    fn extreme_term(&mut self, ours: Term) -> Term {
+        let terms = [
+            Term(0),
+            ours,
+            ours,
+            Term(ours.0 + 1),
+            Term(ours.0 + (1 << 20) + 1),
+            TERM_MAX,
+        ];
+        terms[self.random.usize(0..terms.len())]
+    }
+
+    fn extreme_index(&mut self) -> LogIndex {
+        let indices = [LogIndex::ZERO, LogIndex(1), LogIndex(3), LOG_INDEX_MAX];
+        indices[self.random.usize(0..indices.len())]
+    }
+}
