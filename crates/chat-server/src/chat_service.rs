@@ -19,6 +19,7 @@ use crate::config::Node;
 use crate::connection_limit::{Connection, Source};
 use crate::deadline;
 use crate::execute::Executor;
+use crate::origin::Origin;
 use crate::refusal::{LeaderHint, Refusal};
 use crate::request::ChatRequest;
 use crate::token::TokenHash;
@@ -96,7 +97,12 @@ impl ChatService {
             .max_encoding_message_size(REPLY_MESSAGE_BYTES_MAX)
     }
 
-    async fn answer(&self, metadata: &MetadataMap, text: &str) -> Result<String, Refusal> {
+    async fn answer(
+        &self,
+        metadata: &MetadataMap,
+        origin: &Origin,
+        text: &str,
+    ) -> Result<String, Refusal> {
         if self.shared.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
@@ -107,7 +113,9 @@ impl ChatService {
         let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
         let executing = async {
             let executor = &self.shared.executor;
-            let result = executor.execute(request, bearer(metadata), deadline).await;
+            let result = executor
+                .execute(request, bearer(metadata), origin, deadline)
+                .await;
             let took = started.elapsed();
             match &result {
                 Ok(_) => tracing::debug!(?took, "answered"),
@@ -139,8 +147,9 @@ impl Chat for ChatService {
         &self,
         request: Request<ExecuteRequest>,
     ) -> Result<Response<ExecuteResponse>, Status> {
+        let origin = Origin::of(request.remote_addr());
         let (metadata, _, request) = request.into_parts();
-        match self.answer(&metadata, &request.request).await {
+        match self.answer(&metadata, &origin, &request.request).await {
             Ok(response) => {
                 let mut response = Response::new(ExecuteResponse { response });
                 let leader = self.shared.other_leader();

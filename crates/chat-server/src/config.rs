@@ -21,7 +21,7 @@ use layers::Layers;
 pub(crate) use keys::UNIX;
 pub use reference::reference;
 pub use tables::{
-    Cluster, Connections, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
+    Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
 };
 
 /// Everything that can be configured. Every table refuses keys that it does not know.
@@ -42,6 +42,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How many connections the node holds.
     pub connections: Connections,
+    /// What one account, one source of requests or all together may use.
+    pub limits: Limits,
     /// The threads that serve.
     pub runtime: Runtime,
     /// Every node of the cluster, this one too.

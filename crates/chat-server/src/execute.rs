@@ -1,7 +1,7 @@
 //! One request from its JSON to its reply, on whichever node the client reached: checked here,
 //! changed by the leader, read from this node's own tables.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
@@ -11,6 +11,9 @@ use prost::Message as _;
 use tokio::time::timeout_at;
 
 use crate::authorize::{Actor, Claim, authorize};
+use crate::config;
+use crate::origin::Origin;
+use crate::password_places::PasswordPlaces;
 use crate::refusal::Refusal;
 use crate::reply::{ApplicationError, Reply};
 use crate::request::{
@@ -22,20 +25,29 @@ use forwarded::Refusal as Refused;
 use forwarded::answer::Result as Answer;
 use forwarded::request::Operation;
 
+/// Where a request comes from, and until when it is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    origin: &'a Origin,
+    deadline: Instant,
+}
+
 /// Carries out requests.
 #[derive(Debug)]
 pub(crate) struct Executor {
     replica: Handle,
     reader: ChatReader,
     sessions: Sessions,
+    password_places: PasswordPlaces,
 }
 
 impl Executor {
-    pub(crate) fn new(replica: Handle, reader: ChatReader) -> Self {
+    pub(crate) fn new(replica: Handle, reader: ChatReader, limits: config::Limits) -> Self {
         Self {
             replica,
             reader,
             sessions: Sessions::default(),
+            password_places: PasswordPlaces::new(limits.connection_passwords_max),
         }
     }
 
@@ -43,6 +55,7 @@ impl Executor {
         &self,
         request: ChatRequest,
         token: Option<TokenHash>,
+        origin: &Origin,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
         match request {
@@ -52,7 +65,7 @@ impl Executor {
                     .await
                     .map_err(|_late| Refusal::Timeout)?
             }
-            _ => self.change(request, token, deadline).await,
+            _ => self.change(request, token, origin, deadline).await,
         }
     }
 
@@ -108,6 +121,7 @@ impl Executor {
         &self,
         request: ChatRequest,
         token: Option<TokenHash>,
+        origin: &Origin,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
         let session = match (request.claim(), token) {
@@ -115,7 +129,8 @@ impl Executor {
             (_, Some(token)) => self.session(&request, token, deadline).await?,
         };
         let actor = authorize(request.claim(), session)?;
-        let changing = self.change_as(request, actor, token, deadline).await;
+        let asked = Asked { origin, deadline };
+        let changing = self.change_as(request, actor, token, asked).await;
         if let (Err(Refusal::Unauthenticated), Some(token)) = (&changing, token) {
             self.sessions.forget(&token);
         }
@@ -127,7 +142,7 @@ impl Executor {
         request: ChatRequest,
         actor: Actor,
         token: Option<TokenHash>,
-        deadline: Instant,
+        asked: Asked<'_>,
     ) -> Result<Reply, Refusal> {
         let id = request.id();
         let session = match (&actor, token) {
@@ -135,10 +150,10 @@ impl Executor {
             (Actor::Stranger, _) | (_, None) => None,
         };
         let operation = match request {
-            ChatRequest::CreateUser(user) => return self.create_user(user, deadline).await,
-            ChatRequest::Login(login) => return self.login(login, deadline).await,
+            ChatRequest::CreateUser(user) => return self.create_user(user, asked).await,
+            ChatRequest::Login(login) => return self.login(login, asked).await,
             ChatRequest::ChangePassword(change) => {
-                return self.change_password(change, session, deadline).await;
+                return self.change_password(change, session, asked).await;
             }
             ChatRequest::SendMessage(message) => {
                 let session = session.ok_or(Refusal::Unauthenticated)?;
@@ -160,24 +175,24 @@ impl Executor {
                 unreachable!("requests that only read are read")
             }
         };
-        match self.propose(id, operation, deadline).await? {
+        match self.propose(id, operation, asked.deadline).await? {
             Answer::Sent(sent) => Ok(Reply::Sent(sent)),
             other => done(other),
         }
     }
 
     /// A retry of a request that was carried out proves its password again (R15).
-    async fn create_user(&self, user: Credentials, deadline: Instant) -> Result<Reply, Refusal> {
+    async fn create_user(&self, user: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
         let operation = Operation::CreateUser(forwarded::CreateUser {
             username: user.username.0.clone(),
             digest: user.digest.0.clone(),
         });
-        match self.propose(user.id, operation, deadline).await? {
+        match self.propose_password(user.id, operation, asked).await? {
             Answer::SessionOpened(session) => Ok(Reply::Created {
                 token: session.token,
             }),
             other if is_refused(&other, Refused::AlreadyCreatedByThisRequest) => {
-                match self.login(user, deadline).await? {
+                match self.login(user, asked).await? {
                     Reply::LoggedIn { token, .. } => Ok(Reply::Created { token }),
                     // Somebody repeats the id with another password: not the same request. Or the
                     // account was deleted since.
@@ -191,12 +206,12 @@ impl Executor {
         }
     }
 
-    async fn login(&self, login: Credentials, deadline: Instant) -> Result<Reply, Refusal> {
+    async fn login(&self, login: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
         let operation = Operation::Login(forwarded::Login {
             username: login.username.0,
             digest: login.digest.0,
         });
-        match self.propose(login.id, operation, deadline).await? {
+        match self.propose_password(login.id, operation, asked).await? {
             Answer::SessionOpened(session) => Ok(Reply::LoggedIn {
                 token: session.token,
                 unread: session.unread,
@@ -211,16 +226,17 @@ impl Executor {
         &self,
         change: PasswordChange,
         session: Option<storage::Session>,
-        deadline: Instant,
+        asked: Asked<'_>,
     ) -> Result<Reply, Refusal> {
         let operation = Operation::ChangePassword(forwarded::ChangePassword {
             session,
             digest: change.digest.0,
             new_digest: change.new_digest.0,
         });
-        let mut answer = self.propose(change.id, operation.clone(), deadline).await?;
+        let first = self.propose_password(change.id, operation.clone(), asked);
+        let mut answer = first.await?;
         if is_refused(&answer, Refused::AlreadyChangedByThisRequest) {
-            answer = self.propose(change.id, operation, deadline).await?;
+            answer = self.propose_password(change.id, operation, asked).await?;
         }
         match answer {
             Answer::SessionOpened(session) => Ok(Reply::PasswordChanged {
@@ -269,19 +285,51 @@ impl Executor {
         operation: Operation,
         deadline: Instant,
     ) -> Result<Answer, Refusal> {
+        self.propose_from(id, operation, None, deadline).await
+    }
+
+    /// Proposes what needs a password, of which one connection has only so many under way.
+    async fn propose_password(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        asked: Asked<'_>,
+    ) -> Result<Answer, Refusal> {
+        let _place = self
+            .password_places
+            .enter(asked.origin)
+            .ok_or(Refusal::Overloaded)?;
+        let origin = asked.origin.to_proto(asked.deadline);
+        self.propose_from(id, operation, Some(origin), asked.deadline)
+            .await
+    }
+
+    async fn propose_from(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        origin: Option<forwarded::Origin>,
+        deadline: Instant,
+    ) -> Result<Answer, Refusal> {
         let request = forwarded::Request {
             request_id: id.0.as_bytes().to_vec(),
             operation: Some(operation),
+            origin,
         };
         let request = Bytes::from(request.encode_to_vec());
         let answer = self.replica.propose(request, deadline).await?;
-        let answer = forwarded::Answer::decode(answer)
-            .ok()
-            .and_then(|answer| answer.result);
-        answer.ok_or_else(|| {
-            tracing::error!("the leader's answer is not understood");
-            Refusal::OutcomeUnknown
-        })
+        let answer = forwarded::Answer::decode(answer).unwrap_or_default();
+        let after = Duration::from_millis(answer.retry_after_ms.into());
+        match answer.result {
+            Some(result) if is_refused(&result, Refused::TooManyAttempts) => {
+                Err(Refusal::TooManyAttempts { after })
+            }
+            Some(result) => Ok(result),
+            None => {
+                tracing::error!("the leader's answer is not understood");
+                Err(Refusal::OutcomeUnknown)
+            }
+        }
     }
 }
 
@@ -359,6 +407,8 @@ fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
         Refused::Unspecified
         | Refused::AlreadyCreatedByThisRequest
         | Refused::AlreadyChangedByThisRequest
+        // Comes with how long to wait, and has been looked at before.
+        | Refused::TooManyAttempts
         | Refused::Internal => Err(Refusal::Internal),
     }
 }

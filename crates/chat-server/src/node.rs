@@ -169,7 +169,7 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
     let watches = Watches::new(replica.clone(), reader.clone(), ring);
-    let executor = Executor::new(replica.clone(), reader);
+    let executor = Executor::new(replica.clone(), reader, config.limits);
     let chat = ChatService::new(executor, watches, replica.clone(), &config.nodes);
     let (presence, watched) = watch::channel(Presence::Stays);
     let client_routes = Routes::new(chat.clone().into_server())
@@ -246,7 +246,7 @@ async fn start_replica(
     directory: PathBuf,
 ) -> Result<StartedReplica, Failure> {
     let id = identity.node;
-    let passwords = Passwords::new(config.passwords)?;
+    let passwords = Passwords::new(config.passwords, config.limits)?;
     let opening = directory.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let opened = ChatState::open(&opening).map_err(|source| Failure::State {

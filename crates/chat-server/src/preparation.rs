@@ -18,7 +18,8 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::config;
-use crate::passwords::{PasswordError, Passwords};
+use crate::origin::Origin;
+use crate::passwords::{Asker, PasswordError, Passwords};
 use crate::request::Digest;
 use crate::token::Token;
 use forwarded::Refusal;
@@ -26,9 +27,13 @@ use forwarded::answer::Result as AnswerResult;
 use forwarded::request::Operation;
 use storage::command::Operation as Command;
 
-/// How long a login waits for the leader to confirm that it leads. The client's own deadline is
-/// known to the edge alone.
+/// How long a login waits for the leader to confirm that it leads.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a password waits for its turn if the node that forwards it does not say how long its
+/// client waits.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that a password waits, whatever is said.
+const PASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// The leader's part of every change.
 #[derive(Clone, Debug)]
@@ -83,11 +88,22 @@ impl Preparation {
         };
         // The node that the client reached logs the same id.
         tracing::debug!(request = %logged_id, "the leader prepares");
+        let asked = |username: &str| asker(request.origin.clone(), username);
         match request.operation.ok_or(PreparationError::Malformed)? {
             Operation::SendMessage(message) => send_message(id, message),
-            Operation::CreateUser(user) => self.create_user(id, user).await,
-            Operation::Login(login) => self.login(id, login).await,
-            Operation::ChangePassword(change) => self.change_password(id, change).await,
+            Operation::CreateUser(user) => {
+                let asker = asked(&user.username);
+                self.create_user(id, user, &asker).await
+            }
+            Operation::Login(login) => {
+                let asker = asked(&login.username);
+                self.login(id, login, &asker).await
+            }
+            Operation::ChangePassword(change) => {
+                let session = change.session.as_ref();
+                let asker = asked(session.map_or("", |session| &session.username));
+                self.change_password(id, change, &asker).await
+            }
             Operation::Logout(logout) => {
                 check(logout.session.as_ref())?;
                 Ok(append(id, Command::Logout(logout), Box::new(done)))
@@ -115,8 +131,10 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         user: forwarded::CreateUser,
+        asker: &Asker,
     ) -> Result<Prepared, PreparationError> {
-        let password_hash = self.passwords.hash(Digest(user.digest)).await?;
+        let hashing = self.passwords.hash_for_account(asker, Digest(user.digest));
+        let password_hash = hashing.await?;
         let token = Token::draw()?;
         let operation = Command::CreateUser(storage::CreateUser {
             username: user.username,
@@ -136,21 +154,27 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         login: forwarded::Login,
+        asker: &Asker,
     ) -> Result<Prepared, PreparationError> {
         let account = self.account(&login.username).await?;
-        self.open_session(id, account, login.digest, Refusal::InvalidCredentials)
+        let proof = (asker, login.digest);
+        self.open_session(id, account, proof, Refusal::InvalidCredentials)
             .await
     }
 
-    /// Opens a session if `digest` is the account's; with the same work if there is no account.
+    /// Opens a session if the digest is the account's; with the same work if there is no account.
     async fn open_session(
         &self,
         id: Vec<u8>,
         account: Option<Account>,
-        digest: String,
+        (asker, digest): (&Asker, String),
         changed_meanwhile: Refusal,
     ) -> Result<Prepared, PreparationError> {
-        let Some(account) = self.prove(account, digest).await? else {
+        let verifying =
+            self.passwords
+                .verify_for_login(asker, Digest(digest), stored(account.as_ref()));
+        let proven = verifying.await?;
+        let Some(account) = account.filter(|_| proven) else {
             return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
         };
         let token = Token::draw()?;
@@ -176,6 +200,7 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         change: forwarded::ChangePassword,
+        asker: &Asker,
     ) -> Result<Prepared, PreparationError> {
         let session = change.session.as_ref();
         let (session, checked) = well_formed(session).ok_or(PreparationError::Malformed)?;
@@ -189,18 +214,25 @@ impl Preparation {
             .password_request
             .is_some_and(|request| request == *id)
         {
-            let digest = change.new_digest;
+            let proof = (asker, change.new_digest);
             return self
-                .open_session(id, Some(account), digest, Refusal::Unauthenticated)
+                .open_session(id, Some(account), proof, Refusal::Unauthenticated)
                 .await;
         }
         if account.credential.version.0 != checked.version {
             return Ok(Prepared::Answer(refused(Refusal::Unauthenticated)));
         }
-        if self.prove(Some(account), change.digest).await?.is_none() {
+        let stored = stored(Some(&account));
+        let verifying = self
+            .passwords
+            .verify_for_change(asker, Digest(change.digest), stored);
+        if !verifying.await? {
             return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
         }
-        let password_hash = self.passwords.hash(Digest(change.new_digest)).await?;
+        let hashing = self
+            .passwords
+            .hash_for_change(asker, Digest(change.new_digest));
+        let password_hash = hashing.await?;
         let token = Token::draw()?;
         let operation = Command::ChangePassword(storage::ChangePassword {
             session: change.session,
@@ -222,19 +254,6 @@ impl Preparation {
         Ok(self.reader.account(username).await?)
     }
 
-    /// The account, if `digest` is its password's.
-    async fn prove(
-        &self,
-        account: Option<Account>,
-        digest: String,
-    ) -> Result<Option<Account>, PreparationError> {
-        let stored = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
-        let proven = self.passwords.verify(Digest(digest), stored).await?;
-        Ok(account.filter(|_| proven))
-    }
-
     fn lifetime(&self) -> storage::SessionLifetime {
         storage::SessionLifetime {
             idle_seconds: self.sessions.idle_seconds,
@@ -252,7 +271,7 @@ impl Prepare for Preparation {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(source, "{error}");
                 }
-                Prepared::Answer(refused(refusal))
+                Prepared::Answer(refused_for(refusal, error.retry_after()))
             })
         })
     }
@@ -264,12 +283,36 @@ impl PreparationError {
             Self::Password(PasswordError::Overloaded) | Self::Read(ReadError::Overloaded) => {
                 Refusal::Overloaded
             }
+            Self::Password(PasswordError::TooManyAttempts { .. }) => Refusal::TooManyAttempts,
             Self::Read(_) => Refusal::NoLeader,
             Self::Malformed | Self::State(_) | Self::Password(_) | Self::Randomness(_) => {
                 Refusal::Internal
             }
         }
     }
+
+    /// After how long another try makes sense, if that is known.
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Password(PasswordError::TooManyAttempts { after }) => *after,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// Whose password it is, who asks, and until when.
+fn asker(origin: Option<forwarded::Origin>, username: &str) -> Asker {
+    let (origin, patience) = Origin::from_proto(origin);
+    let patience = patience.unwrap_or(PASSWORD_TIMEOUT);
+    Asker {
+        origin,
+        username: username.to_owned(),
+        until: Instant::now() + patience.min(PASSWORD_TIMEOUT_MAX),
+    }
+}
+
+fn stored(account: Option<&Account>) -> Option<String> {
+    account.map(|account| account.password_hash.clone())
 }
 
 /// The hot path: no query, no wait.
@@ -371,12 +414,22 @@ fn refusal(outcome: Option<storage::outcome::Result>, unauthenticated: Refusal) 
 }
 
 fn refused(refusal: Refusal) -> Bytes {
-    answer(AnswerResult::Refused(refusal.into()))
+    refused_for(refusal, Duration::ZERO)
+}
+
+fn refused_for(refusal: Refusal, retry_after: Duration) -> Bytes {
+    let answer = forwarded::Answer {
+        result: Some(AnswerResult::Refused(refusal.into())),
+        // Rounded up: whoever comes back at that moment is not too early.
+        retry_after_ms: u32::try_from(retry_after.as_micros().div_ceil(1_000)).unwrap_or(u32::MAX),
+    };
+    answer.encode_to_vec().into()
 }
 
 fn answer(result: AnswerResult) -> Bytes {
     let answer = forwarded::Answer {
         result: Some(result),
+        retry_after_ms: 0,
     };
     answer.encode_to_vec().into()
 }

@@ -37,6 +37,12 @@ pub enum Refusal {
     /// Too much is waiting.
     #[error("the node is overloaded, nothing was changed")]
     Overloaded,
+    /// The password was guessed too often.
+    #[error("too many wrong passwords, nothing is tried for {} seconds", after.as_secs_f64().ceil())]
+    TooManyAttempts {
+        /// How long.
+        after: Duration,
+    },
     /// It was not answered in time, for another reason than a missing leader.
     #[error("the deadline has passed, nothing was changed")]
     Timeout,
@@ -74,6 +80,7 @@ impl Refusal {
             Self::Unauthenticated => (Code::Unauthenticated, "UNAUTHENTICATED"),
             Self::PermissionDenied { .. } => (Code::PermissionDenied, "NOT_YOURS"),
             Self::Overloaded => (Code::ResourceExhausted, "OVERLOADED"),
+            Self::TooManyAttempts { .. } => (Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
             Self::Timeout => (Code::DeadlineExceeded, "TIMEOUT"),
             Self::NoLeader => (Code::Unavailable, "NO_LEADER"),
             Self::NotAppended => (Code::Unavailable, "NOT_APPENDED"),
@@ -110,6 +117,9 @@ impl Refusal {
             Self::Overloaded => {
                 details.set_retry_info(Some(RETRY_DELAY));
             }
+            Self::TooManyAttempts { after } => {
+                details.set_retry_info(Some(*after));
+            }
             _ => {}
         }
         Status::with_error_details(code, self.to_string(), details)
@@ -143,6 +153,8 @@ impl From<ReadError> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chat_replication::ProposeError;
     use chat_store::{ChatState, StateError};
     use expect_test::expect;
@@ -165,6 +177,9 @@ mod tests {
             Refusal::Unauthenticated,
             Refusal::PermissionDenied { field: "username" },
             Refusal::Overloaded,
+            Refusal::TooManyAttempts {
+                after: Duration::from_millis(1_500),
+            },
             Refusal::Timeout,
             Refusal::NoLeader,
             Refusal::NotAppended,
@@ -194,6 +209,7 @@ mod tests {
             Unauthenticated UNAUTHENTICATED -: a valid session token is needed
             PermissionDenied NOT_YOURS -: username: must be the account of the session
             ResourceExhausted OVERLOADED -: the node is overloaded, nothing was changed
+            ResourceExhausted TOO_MANY_ATTEMPTS -: too many wrong passwords, nothing is tried for 2 seconds
             DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
             Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed

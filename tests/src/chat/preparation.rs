@@ -59,6 +59,8 @@ pub(super) async fn enter(
     let request = forwarded::Request {
         request_id: request.id.to_vec(),
         operation: Some(operation),
+        // Passwords are not hashed here.
+        origin: None,
     };
     Ok(Step::Propose(request.encode_to_vec().into()))
 }

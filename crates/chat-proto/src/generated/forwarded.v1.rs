@@ -5,6 +5,9 @@ pub struct Request {
     /// The client's request id: 16 bytes, the same on every retry (R15).
     #[prost(bytes = "vec", tag = "1")]
     pub request_id: ::prost::alloc::vec::Vec<u8>,
+    /// With what needs a password: where it came from. A node is trusted for its own clients.
+    #[prost(message, optional, tag = "11")]
+    pub origin: ::core::option::Option<Origin>,
     #[prost(oneof = "request::Operation", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub operation: ::core::option::Option<request::Operation>,
 }
@@ -32,6 +35,19 @@ pub mod request {
         #[prost(message, tag = "10")]
         RenewSession(super::super::super::storage::v1::RenewSession),
     }
+}
+/// Where a client's request came from, as the node knows it that took it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Origin {
+    /// The address of an IPv4 client, or the /64 of an IPv6 client, as text; empty if it is not known.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// Tells the connections of a source apart; means nothing else.
+    #[prost(fixed64, tag = "2")]
+    pub connection: u64,
+    /// For how many more milliseconds the client waits.
+    #[prost(uint32, tag = "3")]
+    pub patience_ms: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateUser {
@@ -81,6 +97,9 @@ pub struct ChangePassword {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {
+    /// With some refusals: after how many milliseconds another try makes sense.
+    #[prost(uint32, tag = "5")]
+    pub retry_after_ms: u32,
     #[prost(oneof = "answer::Result", tags = "1, 2, 3, 4")]
     pub result: ::core::option::Option<answer::Result>,
 }
@@ -129,6 +148,8 @@ pub enum Refusal {
     Internal = 9,
     /// This very request has changed the password, earlier: ask again, and the new one is proven (R15).
     AlreadyChangedByThisRequest = 10,
+    /// The password was guessed too often; `retry_after_ms` says for how long nothing is tried.
+    TooManyAttempts = 11,
 }
 impl Refusal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -152,6 +173,7 @@ impl Refusal {
             Self::AlreadyChangedByThisRequest => {
                 "REFUSAL_ALREADY_CHANGED_BY_THIS_REQUEST"
             }
+            Self::TooManyAttempts => "REFUSAL_TOO_MANY_ATTEMPTS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -172,6 +194,7 @@ impl Refusal {
             "REFUSAL_ALREADY_CHANGED_BY_THIS_REQUEST" => {
                 Some(Self::AlreadyChangedByThisRequest)
             }
+            "REFUSAL_TOO_MANY_ATTEMPTS" => Some(Self::TooManyAttempts),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ const SESSION_SECONDS_MIN: u64 = 5 * 60;
 const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// The tables in the order of the file, except `[[nodes]]`.
-pub(super) const TABLES: [Table; 8] = [
+pub(super) const TABLES: [Table; 9] = [
     Cluster::TABLE,
     Storage::TABLE,
     Listen::TABLE,
@@ -21,6 +21,7 @@ pub(super) const TABLES: [Table; 8] = [
     Passwords::TABLE,
     Sessions::TABLE,
     Connections::TABLE,
+    Limits::TABLE,
     Runtime::TABLE,
 ];
 
@@ -122,6 +123,23 @@ table! {
 }
 
 table! {
+    /// What one account, one source of requests or all together may use. The leader's hold, so they
+    /// are the same for all nodes of a cluster.
+    #[derive(Copy)]
+    pub struct Limits in "limits" {
+        /// Logins that wait for a hasher; as many sign-ups and as many changes of a password wait
+        /// beside them. When there is one too many, whoever has the most waiting loses the newest.
+        pub passwords_waiting_max: usize = Form::number("requests", 1, 65_536),
+        /// Passwords that wait or are hashed for one connection; more are refused by the node that it
+        /// leads to.
+        pub connection_passwords_max: usize = Form::number("requests", 1, 4096),
+        /// Wrong passwords a minute from one source, an address or the /64 of an IPv6 address, once
+        /// it has given 60: whatever else it asks for with a password waits for its turn.
+        pub source_failures_per_minute: u32 = Form::number("wrong passwords", 1, 60_000),
+    }
+}
+
+table! {
     /// The threads that serve.
     #[derive(Copy)]
     pub struct Runtime in "runtime" {
@@ -192,6 +210,16 @@ impl Default for Connections {
             clients_per_source_max: 64,
             peers_max: 64,
             idle_seconds: 600,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            passwords_waiting_max: 512,
+            connection_passwords_max: 32,
+            source_failures_per_minute: 120,
         }
     }
 }

@@ -445,6 +445,11 @@ fn what_is_shown_says_the_same() {
         peers_max = 64  # default
         idle_seconds = 600  # default
 
+        [limits]
+        passwords_waiting_max = 512  # default
+        connection_passwords_max = 32  # default
+        source_failures_per_minute = 120  # default
+
         [runtime]
         worker_threads = 1  # default
 

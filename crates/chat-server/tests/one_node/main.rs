@@ -129,6 +129,28 @@ async fn a_login_does_not_tell_what_was_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_a_password_is_refused() {
+    let node = OneNode::start().await;
+    node.account("alice").await;
+    let mut wrong = 0;
+    let refused = loop {
+        match node.ask(login("alice", "b"), None).await {
+            Ok(reply) => assert_eq!(reply["error_code"], "invalid_credentials"),
+            Err(status) => break status,
+        }
+        wrong += 1;
+        assert!(wrong < 20, "nothing is refused");
+    };
+    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    assert!(!delay.unwrap().is_zero());
+    check_status(Err(refused), Code::ResourceExhausted, "TOO_MANY_ATTEMPTS");
+    // Nobody else is meant.
+    node.account("bob").await;
+    assert!(node.ask(login("bob", "a"), None).await.is_ok());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_sent_once() {
     let node = OneNode::start().await;
     let (alice, bob) = (node.account("alice").await, node.account("bob").await);

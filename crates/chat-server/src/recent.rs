@@ -1,0 +1,73 @@
+//! A map that remembers what was put into it lately, and never more than a fixed number.
+//!
+//! Two generations: when the newer one is full it becomes the older one, and what was in that is
+//! forgotten. What is used again moves into the newer one.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// The last entries that were put in, at least `half` of them and at most twice as many.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    half: usize,
+    newer: HashMap<K, V>,
+    older: HashMap<K, V>,
+}
+
+impl<K: Eq + Hash, V> Recent<K, V> {
+    /// Remembers at most `entries_max`, and at least half as many.
+    pub(crate) fn new(entries_max: usize) -> Self {
+        Self {
+            half: entries_max.div_ceil(2),
+            newer: HashMap::new(),
+            older: HashMap::new(),
+        }
+    }
+
+    /// What is remembered under `key`.
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.newer.get(key).or_else(|| self.older.get(key))
+    }
+
+    /// What is remembered under `key`, or else what `make` makes; it counts as put in now.
+    pub(crate) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let old = self.older.remove(&key);
+        if !self.newer.contains_key(&key) && self.newer.len() >= self.half {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer
+            .entry(key)
+            .or_insert_with(|| old.unwrap_or_else(make))
+    }
+
+    /// Forgets `key`.
+    pub(crate) fn remove(&mut self, key: &K) {
+        self.newer.remove(key);
+        self.older.remove(key);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.newer.len() + self.older.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Recent;
+
+    #[test]
+    fn memory_is_bounded_and_what_is_used_stays() {
+        let mut recent = Recent::new(8);
+        for number in 0..1_000 {
+            *recent.entry(-1, || 0) += 1;
+            recent.entry(number, || number);
+            assert!(recent.len() <= 8);
+            assert_eq!(recent.get(&number), Some(&number));
+        }
+        assert_eq!(recent.get(&-1), Some(&1_000), "used all the time");
+        assert_eq!(recent.get(&0), None);
+        recent.remove(&-1);
+        assert_eq!(recent.get(&-1), None);
+    }
+}
