@@ -44,7 +44,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         ..Recorder::default()
     };
     let error = start(options(empty.path(), 1, &nodes), recorder, Verbatim).await;
-    let error = error.err().expect("the state is another log's");
+    let error = error.expect_err("the state is another log's");
     assert!(
         matches!(error, StartError::StateOfAnotherLog { .. }),
         "{error}"
