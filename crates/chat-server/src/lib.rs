@@ -25,6 +25,7 @@ mod password_places;
 pub mod passwords;
 mod peer_socket;
 pub mod preparation;
+mod private_directory;
 mod rarely;
 mod recent;
 pub mod refusal;

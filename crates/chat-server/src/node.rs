@@ -23,6 +23,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::listener::{HttpLimits, ListenError, Listener, Manner};
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
+use crate::private_directory::{OpenDirectory, close_to_others};
 use crate::reset::{ResetError, finish_interrupted, reset};
 use crate::state_machine::ChatMachine;
 use crate::watch::{Ring, Watches};
@@ -56,6 +57,8 @@ enum Failure {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Open(#[from] OpenDirectory),
     #[error(transparent)]
     Reset(#[from] ResetError),
     #[error("passwords cannot be hashed")]
@@ -156,6 +159,7 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
         node: id,
     };
     identity.check(&directory)?;
+    close_to_others(&directory)?;
     match data {
         Data::Reset => reset(&directory)?,
         Data::Keep => finish_interrupted(&directory)?,

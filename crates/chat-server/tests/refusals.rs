@@ -123,17 +123,18 @@ impl Machine {
         assert!(before == self.files(), "files were changed: {sentence}");
     }
 
-    /// Lets node 1 run alone until it serves, and kills it.
-    fn run_node_1(&self) {
+    /// Lets node 1 run alone until it serves, and kills it. What it said until then.
+    fn run_node_1(&self) -> String {
         let [client, peer, ..] = &self.addresses;
         self.write(&format!(
             "[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
         ));
         let mut node = self.program(&["--id", "1"]).spawn().unwrap();
-        wait_until_it_serves(&mut node);
+        let said = wait_until_it_serves(&mut node);
         node.kill().unwrap();
         node.wait().unwrap();
         self.write(&self.nodes());
+        said
     }
 }
 
@@ -160,7 +161,7 @@ fn run(mut command: Command) -> Ended {
     }
 }
 
-fn wait_until_it_serves(node: &mut Child) {
+fn wait_until_it_serves(node: &mut Child) -> String {
     let errors = BufReader::new(node.stderr.take().unwrap());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -179,6 +180,7 @@ fn wait_until_it_serves(node: &mut Child) {
             }
         }
     }
+    said
 }
 
 #[test]
@@ -492,6 +494,20 @@ fn data_in_use() {
         1,
         "data/node-1 is in use by another process",
     );
+}
+
+/// S-C5: what was restored with other modes is closed, and that is said.
+#[test]
+fn data_that_others_can_read() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let data = machine.path().join("data/node-1");
+    fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    let said = machine.run_node_1();
+    assert!(said.contains("were open to other users"), "{said}");
+    let mode = fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(!machine.run_node_1().contains("were open to other users"));
 }
 
 /// A5: a start that finds a log in the middle of its deletion does not use what is left.
