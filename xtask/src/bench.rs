@@ -1,20 +1,24 @@
 //! `cargo xtask bench`: measures an optimised cluster of its own and says where and how.
 //!
-//! Figures differ from machine to machine, so nothing here passes or fails, but for the window:
-//! what a frame may cost there is far from what it does.
+//! Figures differ from machine to machine, so nothing here passes or fails, but for the window, whose
+//! frames may cost far more than they do, and for leaders that must stay.
 
 use std::fs;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use failover::Fault;
 
+mod busy;
+mod catch_up;
 mod etcd;
 mod failover;
 mod gui;
+mod probe;
 mod throughput;
 
 #[derive(Debug, Args)]
@@ -36,8 +40,26 @@ enum Measurement {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         times: u32,
     },
+    /// Whether the leader stays beside processes that take nine tenths of every processor.
+    Busy {
+        /// For how long.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
+        minutes: u32,
+    },
+    /// Whether a follower that is far behind catches up over a slow link, and the leader stays.
+    CatchUp {
+        /// How far behind.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        megabytes: u64,
+    },
     /// What a conversation of 100,000 messages costs in the window; no cluster is needed.
     Gui,
+    /// Takes nine tenths of one processor.
+    #[command(hide = true)]
+    Spin {
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4_000))]
+        seconds: u64,
+    },
 }
 
 /// Runs one measurement.
@@ -49,7 +71,13 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     {
         Measurement::Throughput => throughput::run(root),
         Measurement::Failover { by, times } => failover::run(root, *by, *times),
+        Measurement::Busy { minutes } => busy::run(root, *minutes),
+        Measurement::CatchUp { megabytes } => catch_up::run(root, *megabytes),
         Measurement::Gui => gui::run(root),
+        Measurement::Spin { seconds } => {
+            busy::spin(Duration::from_secs(*seconds));
+            Ok(())
+        }
     }
 }
 

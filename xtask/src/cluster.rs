@@ -21,6 +21,7 @@ mod control;
 mod down;
 mod layout;
 mod link_proxy;
+mod link_shape;
 mod logs;
 mod node_config;
 mod node_process;
@@ -34,6 +35,7 @@ mod supervisor;
 mod up;
 
 pub(crate) use layout::NodeId;
+pub(crate) use link_shape::LinkShape;
 pub(crate) use process_identity::ProcessIdentity;
 pub(crate) use session::Session;
 pub(crate) use state::Links;

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::layout::NodeId;
+use super::link_shape::LinkShape;
 use super::private_files;
 use super::supervisor::Event;
 
@@ -60,6 +61,11 @@ pub(super) enum Request {
         node: NodeId,
     },
     HealAll,
+    /// Make every link of this node so slow; as fast as the machine if nothing is said.
+    Shape {
+        node: NodeId,
+        shape: Option<LinkShape>,
+    },
     /// Stop, delete the data, start.
     Reset {
         node: NodeId,

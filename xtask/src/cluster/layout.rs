@@ -26,6 +26,10 @@ impl NodeId {
     pub(super) fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
         (1..=count).map(Self)
     }
+
+    pub(super) fn number(self) -> u8 {
+        self.0
+    }
 }
 
 impl fmt::Display for NodeId {

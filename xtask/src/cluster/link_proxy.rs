@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::link_shape::{InTransit, LinkShape, Wire};
+
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -31,6 +33,10 @@ pub(super) struct LinkProxy {
 struct Gate {
     cut: AtomicBool,
     connections: Mutex<Vec<Arc<Connection>>>,
+    /// How slow it is; as fast as the machine if `None`.
+    shape: Mutex<Option<LinkShape>>,
+    to_target: Wire,
+    to_dialer: Wire,
 }
 
 #[derive(Debug)]
@@ -61,6 +67,14 @@ impl LinkProxy {
         self.gate.cut.store(true, Ordering::SeqCst);
     }
 
+    /// Is so slow from now on, or as fast as the machine again. Connections of before are closed.
+    pub(super) fn shape(&self, shape: Option<LinkShape>) {
+        *self.gate.shape() = shape;
+        for connection in self.gate.lock().iter() {
+            connection.close();
+        }
+    }
+
     /// Carries again, and closes what was damaged by the cut.
     pub(super) fn heal(&self) {
         self.gate.cut.store(false, Ordering::SeqCst);
@@ -82,6 +96,10 @@ impl Gate {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shape(&self) -> MutexGuard<'_, Option<LinkShape>> {
+        self.shape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self, connection: &Arc<Connection>) {
@@ -152,7 +170,11 @@ fn carry(dialer: UnixStream, target: &Path, gate: &Arc<Gate>) -> Result<()> {
         thread::Builder::new()
             .name("link connection".to_owned())
             .spawn(move || {
-                pump(&connection, &gate, direction);
+                let shape = *gate.shape();
+                match shape {
+                    None => pump(&connection, &gate, direction),
+                    Some(shape) => pump_slowly(&connection, &gate, direction, shape),
+                }
                 if connection.ended.fetch_add(1, Ordering::SeqCst) == 1 {
                     gate.forget(&connection);
                 }
@@ -168,14 +190,70 @@ enum Direction {
     ToDialer,
 }
 
+impl Connection {
+    /// Where this direction comes from and where it goes.
+    fn ends(&self, direction: Direction) -> (Option<&UnixStream>, Option<&UnixStream>) {
+        let target = self.target.as_ref();
+        match direction {
+            Direction::ToTarget => (Some(&self.dialer), target),
+            Direction::ToDialer => (target, Some(&self.dialer)),
+        }
+    }
+}
+
+/// Carries one direction of a slow link until it ends: what is read waits its time.
+fn pump_slowly(connection: &Connection, gate: &Gate, direction: Direction, shape: LinkShape) {
+    let transit = InTransit::new(shape);
+    let wire = match direction {
+        Direction::ToTarget => &gate.to_target,
+        Direction::ToDialer => &gate.to_dialer,
+    };
+    let (_, sink) = connection.ends(direction);
+    let hears_of_it = thread::scope(|scope| {
+        scope.spawn(|| {
+            while let Some(bytes) = transit.pop() {
+                if sink.is_none_or(|mut sink| sink.write_all(&bytes).is_err()) {
+                    // So that reading ends, too.
+                    connection.close();
+                    break;
+                }
+            }
+            transit.end();
+        });
+        let hears_of_it = carry_on(connection, gate, direction, |bytes| {
+            transit.push(wire, bytes)
+        });
+        transit.end();
+        hears_of_it
+    });
+    if hears_of_it {
+        connection.close();
+    }
+}
+
 /// Carries one direction until it ends.
 fn pump(connection: &Connection, gate: &Gate, direction: Direction) {
-    let target = connection.target.as_ref();
-    let (source, sink) = match direction {
-        Direction::ToTarget => (Some(&connection.dialer), target),
-        Direction::ToDialer => (target, Some(&connection.dialer)),
+    let (_, sink) = connection.ends(direction);
+    let hears_of_it = carry_on(connection, gate, direction, |bytes| {
+        sink.is_some_and(|mut sink| sink.write_all(bytes).is_ok())
+    });
+    if hears_of_it {
+        connection.close();
+    }
+}
+
+/// Reads one direction and hands on what is to be carried, until it ends or nobody takes it. Whether
+/// the other side may learn of the end: not while the link is cut.
+fn carry_on(
+    connection: &Connection,
+    gate: &Gate,
+    direction: Direction,
+    mut hand_on: impl FnMut(&[u8]) -> bool,
+) -> bool {
+    let (source, _) = connection.ends(direction);
+    let Some(mut source) = source else {
+        return false;
     };
-    let Some(mut source) = source else { return };
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         // An error is the end as well: whoever reset the connection does not want it any more.
@@ -185,17 +263,16 @@ fn pump(connection: &Connection, gate: &Gate, direction: Direction) {
             // Either this sees that the link was healed in between, or healing sees the loss.
             if gate.is_cut() {
                 if length == 0 {
-                    return;
+                    return false;
                 }
                 continue;
             }
         }
         let carries = length > 0 && !connection.lossy.load(Ordering::SeqCst);
-        if !carries || sink.is_none_or(|mut sink| sink.write_all(&buffer[..length]).is_err()) {
-            break;
+        if !carries || !hand_on(&buffer[..length]) {
+            return true;
         }
     }
-    connection.close();
 }
 
 #[cfg(test)]
@@ -204,10 +281,10 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
-    use std::{env, fs, process};
+    use std::time::{Duration, Instant};
+    use std::{env, fs, process, thread};
 
-    use super::LinkProxy;
+    use super::{LinkProxy, LinkShape};
 
     /// Long enough for anything that happens at all on this machine.
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -293,6 +370,38 @@ mod tests {
         assert_carries(&mut target, &mut dialer, b"response");
         let long: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
         assert_carries(&mut dialer, &mut target, &long);
+    }
+
+    #[test]
+    fn a_slow_link_carries_late_and_whole() {
+        let setup = setup();
+        setup.proxy.shape(Some(LinkShape {
+            bits_per_second: 80_000_000,
+            delay_ms: 20,
+        }));
+        let (mut dialer, mut target) = setup.connected();
+        let begun = Instant::now();
+        let long: Vec<u8> = (0..500_000u32).map(|number| (number % 251) as u8).collect();
+        let mut sender = dialer.try_clone().unwrap();
+        let sent = long.clone();
+        let sending = thread::spawn(move || sender.write_all(&sent).unwrap());
+        let mut received = vec![0; long.len()];
+        target.read_exact(&mut received).unwrap();
+        sending.join().unwrap();
+        assert!(received == long);
+        // 4 million bits and the delay.
+        assert!(
+            begun.elapsed() >= Duration::from_millis(70),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_carries(&mut target, &mut dialer, b"response");
+        drop(target);
+        assert_closed(&mut dialer);
+
+        let (_dialer, mut target) = setup.connected();
+        setup.proxy.shape(None);
+        assert_closed(&mut target);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! A cluster that one of our own commands starts, uses and deletes again.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use super::control::{self, Request};
-use super::layout::{Files, NodeId, PortOffset};
+use super::layout::{Files, NODES_MAX, NodeId, PortOffset};
+use super::link_shape::LinkShape;
 use super::state::Links;
 use super::{down, status, up};
 
@@ -50,6 +52,52 @@ impl Session {
     /// Kills the node that leads, and says which it was.
     pub(crate) fn kill_leader(&self) -> Result<NodeId> {
         self.ask_of_leader(|node| Request::Kill { node })
+    }
+
+    /// Who leads, and in which term; a leader that is being elected is nobody.
+    pub(crate) fn leadership(&self) -> Result<(Option<NodeId>, u64)> {
+        let status = status::ask(&self.files)?;
+        Ok((status.leader, status.term))
+    }
+
+    /// A node that does not lead.
+    pub(crate) fn follower(&self) -> Result<NodeId> {
+        let leader = status::leader(&self.files)?;
+        let mut others = NodeId::all(NODES_MAX).filter(|node| *node != leader);
+        others.next().context("a cluster has more than one node")
+    }
+
+    /// How many entries a node lacks that the leader has; `None` while that is not known.
+    pub(crate) fn trails(&self, node: NodeId) -> Result<Option<u64>> {
+        let status = status::ask(&self.files)?;
+        let id = u64::from(node.number());
+        let own = status.nodes.iter().find(|own| own.id == id);
+        Ok(own.filter(|own| own.reachable).and_then(|own| own.trails))
+    }
+
+    /// The size of a node's log on its disk, in bytes.
+    pub(crate) fn log_bytes(&self, node: NodeId) -> u64 {
+        let sizes = ["log.db", "log.db-wal"].map(|name| {
+            let path = self.files.data(node).join(name);
+            fs::metadata(path).map_or(0, |metadata| metadata.len())
+        });
+        sizes.iter().sum()
+    }
+
+    /// Ends a node in order.
+    pub(crate) fn stop(&self, node: NodeId) -> Result<()> {
+        self.ask(Request::Stop { node }).map(drop)
+    }
+
+    /// Starts a node that does not run, and waits for nothing.
+    pub(crate) fn start_node(&self, node: NodeId) -> Result<()> {
+        self.ask(Request::Restart { node }).map(drop)
+    }
+
+    /// Makes every link of a node so slow.
+    pub(crate) fn shape(&self, node: NodeId, shape: LinkShape) -> Result<()> {
+        let shape = Some(shape);
+        self.ask(Request::Shape { node, shape }).map(drop)
     }
 
     /// Starts a node again and waits until it has caught up.

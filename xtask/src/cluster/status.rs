@@ -32,6 +32,8 @@ pub(super) struct Status {
     pub(super) health: Health,
     pub(super) summary: String,
     pub(super) leader: Option<NodeId>,
+    #[serde(default)]
+    pub(super) term: u64,
     pub(super) nodes: Vec<NodeStatus>,
 }
 
@@ -45,6 +47,11 @@ pub(super) enum Health {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct NodeStatus {
+    #[serde(default)]
+    pub(super) id: u64,
+    /// How many entries it lacks that the leader has.
+    #[serde(default)]
+    pub(super) trails: Option<u64>,
     pub(super) reachable: bool,
     pub(super) role: Option<String>,
     pub(super) voter: Option<bool>,

@@ -20,6 +20,7 @@ use nix::unistd::setsid;
 use super::control::{self, Request, Response};
 use super::layout::{Files, Link, NodeId};
 use super::link_proxy::LinkProxy;
+use super::link_shape::LinkShape;
 use super::node_process::NodeProcess;
 use super::private_files;
 use super::process_identity::ProcessIdentity;
@@ -135,6 +136,7 @@ impl Supervisor {
             Request::Cut { node } => self.cut(node),
             Request::Heal { node } => self.heal(node),
             Request::HealAll => self.heal_all(),
+            Request::Shape { node, shape } => self.shape(node, shape),
             Request::Reset { node } => self.reset(node),
         }
     }
@@ -228,6 +230,27 @@ impl Supervisor {
         Ok(format!(
             "node {node} is cut off from the other nodes; `heal {node}` reconnects it"
         ))
+    }
+
+    fn shape(&mut self, node: NodeId, shape: Option<LinkShape>) -> Result<String> {
+        if self.state.links == Links::Direct {
+            bail!("the links of this cluster are direct and cannot be slowed down");
+        }
+        self.entry(node)?;
+        for (link, proxy) in &self.links {
+            if link.touches(node) {
+                proxy.shape(shape);
+            }
+        }
+        Ok(match shape {
+            Some(LinkShape {
+                bits_per_second,
+                delay_ms,
+            }) => format!(
+                "each link of node {node} carries {bits_per_second} bits a second, {delay_ms} ms later"
+            ),
+            None => format!("the links of node {node} are as fast as the machine"),
+        })
     }
 
     fn heal(&mut self, node: NodeId) -> Result<String> {

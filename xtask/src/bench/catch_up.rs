@@ -1,0 +1,123 @@
+//! Whether a follower that is far behind catches up over a slow link, and the leader stays meanwhile.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::print_circumstances;
+use super::probe::Probe;
+use crate::cluster::{LinkShape, Links, NodeId, Session};
+use crate::workspace;
+
+/// A household's line to a data centre that is not near.
+const SHAPE: LinkShape = LinkShape {
+    bits_per_second: 10_000_000,
+    delay_ms: 50,
+};
+
+/// How long it is watched at most.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Bodies nearly as long as they may be, so that the log grows quickly.
+const BODY_BYTES: &str = "16000";
+const FILLING_CLIENTS: &str = "16";
+/// The log is measured after each such time of filling.
+const FILLING_SECONDS: &str = "2";
+/// A machine that fills this slowly measures nothing.
+const FILLINGS_MAX: u32 = 300;
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A follower that lacks no more than this follows what happens now: at 50 ms it is always some
+/// entries behind.
+const TRAILS_MAX: u64 = 500;
+
+/// Lets a follower fall behind by so many megabytes; an error when it does not catch up, or when the
+/// leader changes.
+pub(super) fn run(root: &Path, megabytes: u64) -> Result<()> {
+    let folder = workspace::target_directory(root).join("bench/catch-up");
+    let session = Session::start(root, folder, 3, Links::Proxied)?;
+    let follower = session.follower()?;
+    session.stop(follower)?;
+    fill(&session, megabytes * 1_000_000)?;
+    session.shape(follower, SHAPE)?;
+    let mut probe = Probe::start(&session)?;
+    probe.watch(LOOK_INTERVAL)?;
+    let (leader, first_term) = session.leadership()?;
+    let leader = leader.context("nobody leads before it begins")?;
+    session.start_node(follower)?;
+    println!("node {follower} is {megabytes} MB behind, over a link of 10 Mbit/s with 50 ms delay");
+
+    let caught_up = watch(&session, &mut probe, follower)?;
+    let (_, term) = session.leadership()?;
+    println!(
+        "\nleader   node {leader} of term {first_term} at the beginning, term {term} at the end"
+    );
+    println!(
+        "sends    {} acknowledged meanwhile, {} errors, the longest wait {:.1} ms",
+        probe.count(),
+        probe.errors,
+        probe.longest_gap().as_secs_f64() * 1000.0
+    );
+    print_circumstances(&format!(
+        "cargo xtask bench catch-up --megabytes {megabytes}"
+    ));
+    if term != first_term {
+        bail!("the leader changed although only a follower was slow");
+    }
+    match caught_up {
+        Some(after) => println!("caught up after {:.0} s", after.as_secs_f64()),
+        None => bail!(
+            "node {follower} has not caught up after {} s",
+            LIMIT.as_secs()
+        ),
+    }
+    Ok(())
+}
+
+/// How long it took; `None` when the time was over before.
+fn watch(session: &Session, probe: &mut Probe, follower: NodeId) -> Result<Option<Duration>> {
+    let begun = Instant::now();
+    while begun.elapsed() < LIMIT {
+        probe.watch(LOOK_INTERVAL)?;
+        let Ok(Some(trails)) = session.trails(follower) else {
+            continue;
+        };
+        println!(
+            "{:>5} s  {trails} entries behind",
+            begun.elapsed().as_secs()
+        );
+        if trails <= TRAILS_MAX {
+            return Ok(Some(begun.elapsed()));
+        }
+    }
+    Ok(None)
+}
+
+/// Sends long messages until the leader's log has grown by so much.
+fn fill(session: &Session, bytes: u64) -> Result<()> {
+    let (Some(leader), _) = session.leadership()? else {
+        bail!("nobody leads");
+    };
+    let before = session.log_bytes(leader);
+    for _ in 0..FILLINGS_MAX {
+        let grown = session.log_bytes(leader).saturating_sub(before);
+        if grown >= bytes {
+            return Ok(());
+        }
+        let mut load = Command::new(session.program("chat"));
+        load.args(["bench", "-o", "json", "--clients", FILLING_CLIENTS]);
+        load.args([
+            "--seconds",
+            FILLING_SECONDS,
+            "--body",
+            BODY_BYTES,
+            "--config",
+        ]);
+        load.arg(session.client_config());
+        workspace::run(load.stdin(Stdio::null()).stdout(Stdio::null()))?;
+    }
+    bail!("the log did not grow by {bytes} bytes in time")
+}
