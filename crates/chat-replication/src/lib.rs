@@ -16,8 +16,12 @@
 //!    or on the leader that took it. [`ProposeError::Unknown`] means what it says; make commands
 //!    idempotent, then propose the same again. After every other error nothing was appended.
 //! 5. [`Handle::read`] on any node before reading the state: then the read is linearizable.
-//! 6. When [`Handle::stopped`] completes by itself, end the process: the replica could not keep a
-//!    promise and has stopped instead. Before ending it yourself, call [`Handle::shutdown`].
+//! 6. When [`Handle::stopped`] completes by itself, the replica could not keep a promise and has
+//!    stopped instead. Call [`Handle::shutdown`], which then waits at most 2 seconds for the disk, and
+//!    end the process, not with success. Before ending it for reasons of your own call
+//!    [`Handle::shutdown`] too.
+//!
+//! [`start`] needs a tokio runtime with timers and sockets (`enable_all`); one thread will do.
 //!
 //! `examples/map.rs` is a replicated map of three nodes in one process. Snapshots and changes of
 //! membership are not here yet: the log only grows.

@@ -112,6 +112,9 @@ pub enum StartError {
         /// The index of the log's last entry.
         last: u64,
     },
+    /// The runtime cannot run a replica: it needs timers and sockets (`enable_all`).
+    #[error("the runtime has no timers")]
+    Runtime(#[source] BoxError),
     /// A node's address cannot be dialled.
     #[error("node {id} has no valid address: {address:?}")]
     Address {
@@ -132,6 +135,9 @@ pub enum Stopped {
     /// The protocol's promises do not hold any more, here or elsewhere.
     #[error("the replica stopped: a promise of the protocol is broken")]
     Fault(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// A panic in the task that decides: the replica cannot know any more what holds.
+    #[error("the replica stopped: its event loop panicked")]
+    Panicked(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The disk failed. A failed sync is never retried.
     #[error("the replica stopped: its commit log failed")]
     Log(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -143,7 +149,7 @@ pub enum Stopped {
 /// What waits for the replica's next turn; more is refused or waits at the sender.
 const INCOMING_MAX: usize = 16_384;
 
-/// Starts a replica on this runtime. It dials its peers at once; they reach it when
+/// Starts a replica on this runtime, which needs timers and sockets. It dials its peers at once; they reach it when
 /// [`Handle::service`] is mounted on the listener that `options` names for this node.
 ///
 /// # Errors
@@ -155,6 +161,7 @@ pub async fn start(
     prepare: impl Prepare,
 ) -> Result<Handle, StartError> {
     let config = configuration(&options)?;
+    check_runtime().await?;
     let directory = options.directory.clone();
     let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;
     let (log, stored) = opened
@@ -183,6 +190,7 @@ pub async fn start(
     };
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
+    let (closed, watched_closing) = watch::channel(false);
     let visibility = applier.visibility();
     let turns = turns::Turns::new(
         replica,
@@ -191,19 +199,31 @@ pub async fn start(
             applier,
             links,
         },
-        leadership,
-        stopped,
+        turns::Publishes {
+            leadership,
+            stopped,
+            closed,
+        },
     );
-    tokio::spawn(turns.run(incoming));
+    turns.start(incoming);
     Ok(Handle::new(handle::Parts {
         options,
         storage,
         sender,
         leadership: watched,
         stopped: watched_stop,
+        closed: watched_closing,
         prepare: Arc::new(prepare),
         visibility,
     }))
+}
+
+/// Timers that are missing panic where they are used; better here than in the replica.
+async fn check_runtime() -> Result<(), StartError> {
+    let probe = tokio::spawn(async { tokio::time::sleep(Duration::ZERO).await });
+    probe
+        .await
+        .map_err(|panicked| StartError::Runtime(panicked.into()))
 }
 
 fn configuration(options: &Options) -> Result<Config, StartError> {

@@ -169,8 +169,9 @@ fn serve(id: u64, config: &Config, data: Data) -> anyhow::Result<()> {
         };
         Ok(node::run(id, config, data, told).await?)
     });
-    // Connections that are still open, and threads that wait for a disk, end with the process.
-    runtime.shutdown_background();
+    // Connections that are still open, and threads that wait for a disk, end with the process. To
+    // drop the runtime would be to wait for a disk that hangs.
+    std::mem::forget(runtime);
     result
 }
 

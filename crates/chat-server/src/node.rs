@@ -121,7 +121,11 @@ pub async fn run(
             node.leave().await;
             Ok(())
         }
-        reason = node.replica.stopped() => Err(Failure::Stopped(reason).into()),
+        reason = node.replica.stopped() => {
+            // Until the log is closed, or hangs.
+            node.replica.shutdown().await;
+            Err(Failure::Stopped(reason).into())
+        }
         ended = &mut node.clients => Err(listener_ended(ended).into()),
         ended = &mut node.peers => Err(listener_ended(ended).into()),
     }

@@ -38,6 +38,7 @@ pub(super) struct Parts {
     pub(super) sender: mpsc::Sender<Incoming>,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) stopped: watch::Receiver<Option<Stopped>>,
+    pub(super) closed: watch::Receiver<bool>,
     pub(super) prepare: Arc<dyn Prepare>,
     pub(super) visibility: Visibility,
 }
@@ -298,15 +299,20 @@ impl Handle {
         Ok(())
     }
 
-    /// Hands leadership over if it is this node's, then stops. Completes when it has stopped.
+    /// Hands leadership over if it is this node's, then stops. Completes when the replica has stopped
+    /// and its log and state machine are closed, or 2 seconds after it has stopped when one of them
+    /// hangs. For a replica that has stopped by itself it does the waiting alone.
     pub async fn shutdown(&self) {
         // A replica that has stopped already needs nothing more.
         drop(self.hand_over().await);
         drop(self.parts.sender.send(Incoming::ShutDown).await);
-        drop(self.stopped().await);
+        let mut closed = self.parts.closed.clone();
+        // Gone means closed: the runtime has ended.
+        drop(closed.wait_for(|closed| *closed).await);
     }
 
-    /// Completes when the replica has stopped, and says why.
+    /// Completes as soon as the replica has stopped, and says why. The log may still be closing:
+    /// [`Self::shutdown`] waits for that.
     pub async fn stopped(&self) -> Stopped {
         let mut stopped = self.parts.stopped.clone();
         match stopped.wait_for(Option::is_some).await {
@@ -478,49 +484,4 @@ fn directory_bytes(directory: &std::path::Path) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::sync::watch;
-    use tokio::time::{Instant, timeout};
-
-    use super::{FORMER_LEADER_GRACE, Leadership, superseded};
-
-    /// Far longer than anything here waits; the clock is paused and costs nothing.
-    const EVER: Duration = Duration::from_secs(3600);
-
-    fn led(term: u64, leader_id: Option<u64>) -> Leadership {
-        Leadership {
-            term,
-            leader_id,
-            leads: false,
-        }
-    }
-
-    // R13: whoever waits for a former leader that never answers is told so before its time is up.
-    #[tokio::test(start_paused = true)]
-    async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
-        let (sender, receiver) = watch::channel(led(3, Some(1)));
-        let mut waiting = tokio::spawn(superseded(receiver, 3));
-        // That nobody leads any more is no reason: the former leader may commit it yet.
-        for nobody in [led(3, None), led(4, None)] {
-            sender.send_replace(nobody);
-            assert!(timeout(EVER, &mut waiting).await.is_err());
-        }
-        let before = Instant::now();
-        sender.send_replace(led(4, Some(2)));
-        waiting.await.unwrap();
-        let waited = before.elapsed();
-        assert!(
-            waited >= FORMER_LEADER_GRACE && waited < FORMER_LEADER_GRACE * 2,
-            "{waited:?}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_replica_that_stops_supersedes_nobody() {
-        let (sender, receiver) = watch::channel(led(3, Some(1)));
-        drop(sender);
-        assert!(timeout(EVER, superseded(receiver, 3)).await.is_err());
-    }
-}
+mod tests;

@@ -25,6 +25,10 @@ const TURN_MAX: usize = 1_024;
 /// What is committed is applied and answered before a shutdown, if it takes no longer than this.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// A stop waits this long for the disk and the state machine: one that hangs must not keep the process
+/// from ending.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
 /// Answers that no caller waits for any more are forgotten this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -78,13 +82,34 @@ pub(super) struct Hands {
     pub(super) links: Links,
 }
 
+/// What others watch.
+#[derive(Clone, Debug)]
+pub(super) struct Publishes {
+    pub(super) leadership: watch::Sender<Leadership>,
+    /// Why the replica stopped, as soon as it has.
+    pub(super) stopped: watch::Sender<Option<Stopped>>,
+    /// Whether the log and the state machine are closed too, or are waited for no longer.
+    pub(super) closed: watch::Sender<bool>,
+}
+
+impl Publishes {
+    fn stop(&self, reason: Stopped) {
+        if let Stopped::ShutDown = reason {
+            tracing::info!("replica shut down");
+        } else {
+            tracing::error!(error = &reason as &dyn std::error::Error, "replica stopped");
+        }
+        self.leadership.send_replace(Leadership::default());
+        self.stopped.send_replace(Some(reason));
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Turns {
     replica: Replica,
     hands: Hands,
     started: Instant,
-    leadership: watch::Sender<Leadership>,
-    stopped: watch::Sender<Option<Stopped>>,
+    publishes: Publishes,
     tickets_given: u64,
     proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
     reads: HashMap<ReadTicket, ReadClient>,
@@ -98,19 +123,13 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    pub(super) fn new(
-        replica: Replica,
-        hands: Hands,
-        leadership: watch::Sender<Leadership>,
-        stopped: watch::Sender<Option<Stopped>>,
-    ) -> Self {
+    pub(super) fn new(replica: Replica, hands: Hands, publishes: Publishes) -> Self {
         let started = Instant::now();
         Self {
             replica,
             hands,
             started,
-            leadership,
-            stopped,
+            publishes,
             tickets_given: 0,
             proposals: HashMap::new(),
             reads: HashMap::new(),
@@ -121,7 +140,21 @@ impl Turns {
         }
     }
 
-    pub(super) async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>) {
+    /// Runs until the replica stops; a panic stops it too, and is not called anything else.
+    pub(super) fn start(self, incoming: mpsc::Receiver<Incoming>) {
+        let publishes = self.publishes.clone();
+        let running = tokio::spawn(self.run(incoming));
+        tokio::spawn(async move {
+            if let Err(ended) = running.await
+                && ended.is_panic()
+            {
+                publishes.stop(Stopped::Panicked(Arc::new(ended)));
+                publishes.closed.send_replace(true);
+            }
+        });
+    }
+
+    async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>) {
         let mut gathered = Vec::with_capacity(TURN_MAX);
         let reason = loop {
             if let Err(reason) = self.carry_out() {
@@ -139,17 +172,19 @@ impl Turns {
                 break reason;
             }
         };
-        if let Stopped::ShutDown = reason {
-            tracing::info!("replica shut down");
-        } else {
-            tracing::error!(error = &reason as &dyn std::error::Error, "replica stopped");
-        }
-        self.leadership.send_replace(Leadership::default());
+        self.publishes.stop(reason);
         // Whoever waits for an answer of this replica waits in vain.
         drop((self.proposals, self.reads, self.callers, incoming));
-        self.hands.applier.close().await;
-        self.hands.log.close(self.fault_to_record).await;
-        self.stopped.send_replace(Some(reason));
+        let closing = async {
+            tokio::join!(
+                self.hands.applier.close(),
+                self.hands.log.close(self.fault_to_record)
+            )
+        };
+        if tokio::time::timeout(CLOSE_MAX, closing).await.is_err() {
+            tracing::error!("the disk or the state machine hangs, and is left behind");
+        }
+        self.publishes.closed.send_replace(true);
     }
 
     fn take_turn(&mut self, gathered: &mut Vec<Incoming>, idle: bool) -> Result<(), Stopped> {
@@ -302,7 +337,7 @@ impl Turns {
             leader_id: node.leader().map(|leader| leader.0),
             leads: self.replica.is_leading(),
         };
-        self.leadership.send_if_modified(|known| {
+        self.publishes.leadership.send_if_modified(|known| {
             let changed = *known != now;
             if changed {
                 tracing::info!(

@@ -1,0 +1,116 @@
+//! What a handle says of leaders that are gone and of replicas that ended.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chat_consensus::{Header, NodeId, RequestId, StorageId, Term};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::{FORMER_LEADER_GRACE, Handle, Leadership, superseded};
+use crate::peer_message::{PeerBody, PeerMessage};
+use crate::replica::Limits;
+use crate::runner::turns::Incoming;
+use crate::runner::{
+    Applied, BoxError, Committed, NodeAddress, Options, StartError, StateMachine, Stopped, Timing,
+    Verbatim, start,
+};
+
+struct Nothing;
+
+impl StateMachine for Nothing {
+    fn applied(&self) -> Applied {
+        Applied::default()
+    }
+
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+        Ok(vec![Bytes::new(); batch.len()])
+    }
+}
+
+async fn start_alone(directory: &std::path::Path) -> Result<Handle, StartError> {
+    let options = Options {
+        node_id: 1,
+        nodes: vec![NodeAddress {
+            id: 1,
+            address: "127.0.0.1:1".to_owned(),
+        }],
+        directory: directory.to_owned(),
+        timing: Timing::default(),
+        limits: Limits::default(),
+    };
+    start(options, Nothing, Verbatim).await
+}
+
+/// C2, E-5: who ends with 0 after a shutdown must not do so after a broken invariant.
+#[tokio::test]
+async fn panic_of_the_event_loop_is_not_called_a_shutdown() {
+    let directory = tempfile::tempdir().unwrap();
+    let replica = start_alone(directory.path()).await.unwrap();
+    let header = Header {
+        cluster: None,
+        term: Term(0),
+        from: NodeId(2),
+        to: NodeId(1),
+        storage: StorageId(2),
+        request: RequestId::default(),
+    };
+    // The service prepares such a message and never hands it on as it is.
+    let body = PeerBody::Propose {
+        request: Bytes::new(),
+    };
+    let (caller, _answered) = oneshot::channel();
+    let wrong = Incoming::Call(PeerMessage { header, body }, caller);
+    replica.parts.sender.send(wrong).await.unwrap();
+    let stopped = replica.stopped().await;
+    assert!(matches!(stopped, Stopped::Panicked(_)), "{stopped}");
+    replica.shutdown().await;
+    assert!(!replica.leadership().leads);
+}
+
+/// E-5: without timers the first wait would panic.
+#[test]
+fn runtime_without_timers_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let started = runtime.unwrap().block_on(start_alone(directory.path()));
+    assert!(matches!(started, Err(StartError::Runtime(_))));
+}
+
+/// Far longer than anything here waits; the clock is paused and costs nothing.
+const EVER: Duration = Duration::from_secs(3600);
+
+fn led(term: u64, leader_id: Option<u64>) -> Leadership {
+    Leadership {
+        term,
+        leader_id,
+        leads: false,
+    }
+}
+
+// R13: whoever waits for a former leader that never answers is told so before its time is up.
+#[tokio::test(start_paused = true)]
+async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
+    let (sender, receiver) = watch::channel(led(3, Some(1)));
+    let mut waiting = tokio::spawn(superseded(receiver, 3));
+    // That nobody leads any more is no reason: the former leader may commit it yet.
+    for nobody in [led(3, None), led(4, None)] {
+        sender.send_replace(nobody);
+        assert!(timeout(EVER, &mut waiting).await.is_err());
+    }
+    let before = Instant::now();
+    sender.send_replace(led(4, Some(2)));
+    waiting.await.unwrap();
+    let waited = before.elapsed();
+    assert!(
+        waited >= FORMER_LEADER_GRACE && waited < FORMER_LEADER_GRACE * 2,
+        "{waited:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_stops_supersedes_nobody() {
+    let (sender, receiver) = watch::channel(led(3, Some(1)));
+    drop(sender);
+    assert!(timeout(EVER, superseded(receiver, 3)).await.is_err());
+}
