@@ -10,6 +10,7 @@ pub mod load;
 pub mod namespaces;
 pub mod plain_request;
 pub mod ports;
+pub mod raw_http2;
 pub mod request_json;
 pub mod secrets;
 pub mod server;

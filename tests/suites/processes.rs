@@ -5,6 +5,7 @@
 mod canaries;
 mod crashes;
 mod full_disks;
+mod hostile;
 mod hosts;
 mod minorities;
 mod nine_originals;

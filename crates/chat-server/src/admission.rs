@@ -18,7 +18,7 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::connection_limit::Connection;
+use crate::connection_limit::{Connection, ReadTurn};
 use crate::refusal::Refusal;
 
 use arriving::Arriving;
@@ -98,7 +98,9 @@ where
         Box::pin(async move {
             let response = responding.await?;
             drop(admitted);
-            let leaving = |body| Leaving::counted(body, under_way, budgets, connection);
+            let mut response = response;
+            let turn = response.extensions_mut().remove::<Arc<ReadTurn>>();
+            let leaving = |body| Leaving::counted(body, under_way, budgets, connection, turn);
             Ok(response.map(|body| Body::new(leaving(body))))
         })
     }

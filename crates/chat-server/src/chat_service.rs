@@ -10,13 +10,14 @@ use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_replication::Handle;
 use futures::{Stream, StreamExt};
+use tokio::time::timeout_at;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::config::Node;
-use crate::connection_limit::{Connection, Source};
+use crate::connection_limit::{Connection, ReadTurn, Source};
 use crate::deadline;
 use crate::execute::Executor;
 use crate::origin::Origin;
@@ -97,18 +98,28 @@ impl ChatService {
             .max_encoding_message_size(REPLY_MESSAGE_BYTES_MAX)
     }
 
+    /// The reply's text; with that of a page the turn to read it, which ends when the connection has
+    /// taken it.
     async fn answer(
         &self,
         metadata: &MetadataMap,
+        connection: Option<&Arc<Connection>>,
         origin: &Origin,
         text: &str,
-    ) -> Result<String, Refusal> {
+    ) -> Result<(String, Option<ReadTurn>), Refusal> {
         if self.shared.stopping.load(Ordering::Relaxed) {
             return Err(Refusal::Stopping);
         }
         let started = Instant::now();
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
+        let turn = match connection.filter(|_| request.only_reads()) {
+            Some(connection) => {
+                let turn = timeout_at(deadline.into(), connection.read_turn()).await;
+                Some(turn.map_err(|_late| Refusal::Overloaded)?)
+            }
+            None => None,
+        };
         // The client and the leader log the same id.
         let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
         let executing = async {
@@ -124,7 +135,7 @@ impl ChatService {
             result
         };
         let reply = executing.instrument(span).await?;
-        Ok(reply.to_json())
+        Ok((reply.to_json(), turn))
     }
 }
 
@@ -148,10 +159,15 @@ impl Chat for ChatService {
         request: Request<ExecuteRequest>,
     ) -> Result<Response<ExecuteResponse>, Status> {
         let origin = Origin::of(request.remote_addr());
-        let (metadata, _, request) = request.into_parts();
-        match self.answer(&metadata, &origin, &request.request).await {
-            Ok(response) => {
+        let (metadata, extensions, request) = request.into_parts();
+        let connection = extensions.get::<Arc<Connection>>();
+        let text = &request.request;
+        match self.answer(&metadata, connection, &origin, text).await {
+            Ok((response, turn)) => {
                 let mut response = Response::new(ExecuteResponse { response });
+                if let Some(turn) = turn {
+                    response.extensions_mut().insert(Arc::new(turn));
+                }
                 let leader = self.shared.other_leader();
                 if let Some(address) = leader.and_then(|leader| leader.metadata.clone()) {
                     response.metadata_mut().insert(LEADER_METADATA, address);

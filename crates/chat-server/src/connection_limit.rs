@@ -4,13 +4,17 @@
 //! neither the other nodes nor the disk find one. With nothing but a limit, whoever comes first
 //! keeps the others out. So when there is no place left, a newcomer gets that of a connection which
 //! does nothing: the oldest that has not begun to speak HTTP/2, else the one that has been without a
-//! request for longest. Only if all of them are at work is the newcomer closed as soon as it is
-//! accepted, and its client asks another node.
+//! request for longest. Only if all of them are at work is the newcomer closed, and its client asks
+//! another node.
+//!
+//! A connection counts as its source's once it has begun. Until then it is one of half of all places,
+//! which are more than are ever accepted at once: so one that speaks is heard before it has to go for
+//! a flood of others that do not.
 
 mod connection;
 mod stream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::rarely::Rarely;
 
-pub(crate) use connection::{Connection, RequestUnderWay};
+pub(crate) use connection::{Connection, ReadTurn, RequestUnderWay};
 pub(crate) use stream::{Counted, Writing};
 
 /// A connection that has just been used is not taken for one that does nothing: its client may be
@@ -61,7 +65,9 @@ struct Inner {
     next: u64,
     /// By number, so the oldest first.
     open: BTreeMap<u64, Arc<Connection>>,
-    /// How many of each source.
+    /// Of `open`, those that have not begun.
+    silent: BTreeSet<u64>,
+    /// How many of each source have begun.
     sources: HashMap<Source, usize>,
 }
 
@@ -94,33 +100,57 @@ impl Connections {
         let source = Source::from(peer);
         let now = Instant::now();
         let mut inner = self.lock();
-        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
-        let crowded = if of_source >= self.limits.per_source {
-            Some(inner.idlest(now, |other| other.source() == source))
-        } else if inner.open.len() >= self.limits.total {
-            Some(inner.idlest(now, |_| true))
-        } else {
-            None
-        };
-        match crowded {
-            None => {}
-            Some(Some(idle)) => {
-                self.log_full(&inner, source, now);
-                inner.remove(idle.number());
-                idle.cut();
-            }
-            Some(None) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                self.log_full(&inner, source, now);
-                return None;
-            }
+        let full = inner.open.len() >= self.limits.total
+            || inner.silent.len() >= (self.limits.total / 2).max(1);
+        if full && !self.make_room(&mut inner, source, now, |_| true) {
+            return None;
         }
         let number = inner.next;
         inner.next += 1;
-        *inner.sources.entry(source).or_default() += 1;
         let connection = Arc::new(Connection::new(number, source, peer, now));
         inner.open.insert(number, Arc::clone(&connection));
+        inner.silent.insert(number);
         Some(connection)
+    }
+
+    /// It speaks HTTP/2, and counts as its source's from now on. It is cut if that has too many.
+    fn begin(&self, connection: &Connection) {
+        let source = connection.source();
+        let mut inner = self.lock();
+        if !inner.silent.contains(&connection.number()) {
+            return;
+        }
+        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
+        let now = Instant::now();
+        let others = |other: &Connection| other.has_begun() && other.source() == source;
+        if of_source >= self.limits.per_source && !self.make_room(&mut inner, source, now, others) {
+            inner.remove(connection.number());
+            connection.cut();
+            return;
+        }
+        inner.silent.remove(&connection.number());
+        *inner.sources.entry(source).or_default() += 1;
+        connection.begins();
+    }
+
+    /// Cuts the idlest of those that `may_go`; false if there is none.
+    fn make_room(
+        &self,
+        inner: &mut Inner,
+        source: Source,
+        now: Instant,
+        may_go: impl Fn(&Connection) -> bool,
+    ) -> bool {
+        let idle = inner.idlest(now, may_go);
+        if idle.is_none() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        self.log_full(inner, source, now);
+        idle.is_some_and(|idle| {
+            inner.remove(idle.number());
+            idle.cut();
+            true
+        })
     }
 
     /// The oldest connection that does nothing makes room for something else that needs a file.
@@ -186,7 +216,11 @@ impl Inner {
         may_go: impl Fn(&Connection) -> bool,
     ) -> Option<Arc<Connection>> {
         let candidates = || self.open.values().filter(|connection| may_go(connection));
-        let silent = candidates().find(|connection| !connection.has_begun());
+        let silent = self
+            .silent
+            .iter()
+            .filter_map(|number| self.open.get(number));
+        let silent = silent.into_iter().find(|connection| may_go(connection));
         let quiet = |connection: &&Arc<Connection>| connection.quiet_for(now);
         silent
             .or_else(|| {
@@ -201,6 +235,9 @@ impl Inner {
         let Some(connection) = self.open.remove(&number) else {
             return;
         };
+        if self.silent.remove(&number) {
+            return;
+        }
         if let Some(count) = self.sources.get_mut(&connection.source()) {
             *count -= 1;
             if *count == 0 {
@@ -231,7 +268,7 @@ mod tests {
     /// A connection that has sent its preface.
     fn begun(connections: &Arc<Connections>, peer: &str) -> Arc<Connection> {
         let connection = connections.admit(address(peer)).unwrap();
-        connection.begins();
+        connections.begin(&connection);
         connection
     }
 
@@ -240,7 +277,7 @@ mod tests {
         let connections = Connections::new("test", LIMITS);
         let first = begun(&connections, "192.0.2.1:1");
         let _second = begun(&connections, "192.0.2.1:2");
-        assert!(connections.admit(address("192.0.2.1:3")).is_none());
+        assert!(begun(&connections, "192.0.2.1:3").is_cut());
         let _other = begun(&connections, "192.0.2.2:1");
         assert!(connections.admit(address("192.0.2.3:1")).is_none(), "full");
         connections.release(&first);
@@ -257,7 +294,19 @@ mod tests {
         assert!(!speaking.is_cut() && !newcomer.is_cut());
         // Its end, a moment later, frees no second place.
         connections.release(&silent);
-        assert!(connections.admit(address("192.0.2.1:4")).is_none());
+        let _other = begun(&connections, "192.0.2.2:4");
+        assert!(connections.admit(address("192.0.2.2:5")).is_none());
+    }
+
+    #[test]
+    fn silent_ones_are_no_sources() {
+        let connections = Connections::new("test", ConnectionLimits { total: 8, ..LIMITS });
+        let silent: Vec<_> = (0..4)
+            .map(|_| connections.admit(address("192.0.2.1:1")).unwrap())
+            .collect();
+        let _speaking = begun(&connections, "192.0.2.1:2");
+        let cut: Vec<bool> = silent.iter().map(|silent| silent.is_cut()).collect();
+        assert_eq!(cut, [true, false, false, false], "half of the places");
     }
 
     #[test]

@@ -378,6 +378,11 @@ impl ChatRequest {
         }
     }
 
+    /// Whether it reads a page, and changes nothing.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(self, Self::GetMessages(_) | Self::ListUsers(_))
+    }
+
     /// Whether it ends the session in whose name it is asked, so that its retry comes without one.
     pub(crate) fn ends_its_session(&self) -> bool {
         matches!(

@@ -315,6 +315,16 @@ impl Cluster {
         self.home.path().join(format!("node-{}.stderr", id.0))
     }
 
+    /// The most memory that any running node has had at once.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not say.
+    pub fn memory_peak(&self) -> u64 {
+        let servers = self.nodes.values().filter_map(|node| node.server.as_ref());
+        servers.map(Server::memory_peak).max().unwrap_or_default()
+    }
+
     /// Every node that was started still runs, and none has panicked.
     ///
     /// # Panics

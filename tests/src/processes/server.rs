@@ -77,6 +77,22 @@ impl Server {
         self.paused
     }
 
+    /// The most memory that it has had at once.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not say.
+    pub fn memory_peak(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(status).expect("the process is our child");
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse::<u64>().ok());
+        kib.expect("Linux says so") * 1024
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the process is our child")

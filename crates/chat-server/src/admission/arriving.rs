@@ -1,5 +1,6 @@
 //! The body of a request, on its way in.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,12 +22,18 @@ const PREFIX_BYTES: usize = 5;
 /// How long a body may take. The longest request over less than 200 kilobits per second.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Counts what arrives, and ends what arrives too slowly or is too much. A body that is there when
-/// it is first looked for, as most are, costs next to nothing.
+/// Gathers a body until its first message is whole: what takes it apart further in makes room for all
+/// of a message as soon as it is announced. Counts what arrives, and ends what arrives too slowly or
+/// is too much.
 pub(super) struct Arriving {
     body: Body,
     admitted: Arc<Admitted>,
     received: usize,
+    /// The first message's announcement.
+    head: Vec<u8>,
+    gathered: VecDeque<Frame<Bytes>>,
+    /// The first message is there, or the end.
+    is_whole: bool,
     waiting: Option<Waiting>,
 }
 
@@ -43,31 +50,43 @@ impl Arriving {
             body,
             admitted,
             received: 0,
+            head: Vec::new(),
+            gathered: VecDeque::new(),
+            is_whole: false,
             waiting: None,
         }
     }
 
-    fn receive(&mut self, frame: &Frame<Bytes>) -> Result<(), Status> {
-        let Some(data) = frame.data_ref() else {
-            return Ok(());
-        };
-        self.received += data.len();
-        if self.received > REQUEST_MESSAGE_BYTES_MAX + PREFIX_BYTES {
-            let problem = format!("a request is at most {REQUEST_MESSAGE_BYTES_MAX} bytes long");
-            return Err(Status::out_of_range(problem));
+    fn receive(&mut self, frame: Frame<Bytes>) -> Result<(), Status> {
+        if let Some(data) = frame.data_ref() {
+            self.received += data.len();
+            let missing = PREFIX_BYTES - self.head.len();
+            self.head.extend(data.iter().take(missing));
+            let announced = match *self.head {
+                [_, a, b, c, d] => u32::from_be_bytes([a, b, c, d]) as usize,
+                _ => 0,
+            };
+            let longest = announced.max(self.received.saturating_sub(PREFIX_BYTES));
+            if longest > REQUEST_MESSAGE_BYTES_MAX {
+                let problem =
+                    format!("a request is at most {REQUEST_MESSAGE_BYTES_MAX} bytes long");
+                return Err(Status::out_of_range(problem));
+            }
+            if !self.admitted.grow(data.len()) {
+                return Err(overloaded());
+            }
+            self.is_whole |=
+                self.head.len() == PREFIX_BYTES && self.received >= PREFIX_BYTES + announced;
         }
-        if self.admitted.grow(data.len()) {
-            Ok(())
-        } else {
-            Err(overloaded())
-        }
+        self.gathered.push_back(frame);
+        Ok(())
     }
 
     fn wait(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
         let waiting = match &mut self.waiting {
             Some(waiting) => waiting,
             none => {
-                let (number, stalled) = self.admitted.stall().ok_or_else(overloaded)?;
+                let (number, stalled) = self.admitted.stall();
                 none.insert(Waiting {
                     number,
                     stalled,
@@ -106,25 +125,37 @@ impl HttpBody for Arriving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                let received = self.receive(&frame);
-                Poll::Ready(Some(received.map(|()| frame)))
+        let this = &mut *self;
+        loop {
+            if this.is_whole
+                && let Some(frame) = this.gathered.pop_front()
+            {
+                return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(None) => {
-                self.waiting = None;
-                Poll::Ready(None)
+            match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Err(status) = this.receive(frame) {
+                        return Poll::Ready(Some(Err(status)));
+                    }
+                }
+                Poll::Ready(None) => {
+                    this.waiting = None;
+                    this.is_whole = true;
+                    return Poll::Ready(this.gathered.pop_front().map(Ok));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Pending => {
+                    return match this.wait(context) {
+                        Ok(()) => Poll::Pending,
+                        Err(status) => Poll::Ready(Some(Err(status))),
+                    };
+                }
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-            Poll::Pending => match self.wait(context) {
-                Ok(()) => Poll::Pending,
-                Err(status) => Poll::Ready(Some(Err(status))),
-            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.gathered.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

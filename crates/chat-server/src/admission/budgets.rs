@@ -2,14 +2,13 @@
 //! that is not enough.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
-use super::REQUEST_MESSAGE_BYTES_MAX;
 use crate::connection_limit::{Connection, Source};
 use crate::rarely::Rarely;
 
@@ -18,11 +17,16 @@ const READING_TIMEOUT: Duration = Duration::from_secs(20);
 /// When there is no room for another reply, whoever takes longer than this is cut.
 const READING_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
+/// A page of ordinary messages is shorter.
+const LARGE_REPLY_BYTES: usize = 64 << 10;
+
 /// How much there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Amounts {
     /// Requests between their head and their answer.
     requests: usize,
+    /// Of them, those whose body is waited for. Each takes some KiB beside its bytes.
+    stalled: usize,
     /// Their bytes, as they arrive. Carrying one out takes a few times as much.
     request_bytes: usize,
     /// Of replies that were not read yet.
@@ -36,6 +40,7 @@ impl Amounts {
     /// longest messages at once, 48 MiB of replies are 48 of the longest pages.
     const DEFAULT: Self = Self {
         requests: 8_192,
+        stalled: 1_024,
         request_bytes: 32 << 20,
         reply_bytes: 48 << 20,
         reply_bytes_of_connection: 8 << 20,
@@ -74,13 +79,15 @@ pub(super) struct Admitted {
     budgets: Arc<Budgets>,
     source: Source,
     /// Changed under the lock of `Budgets::requests` only.
-    bytes: Mutex<usize>,
+    bytes: Arc<AtomicUsize>,
 }
 
-/// A body that is waited for. The longest request is counted for it, which it may become at once.
+/// A body that is waited for.
 #[derive(Debug)]
 pub(super) struct Stalled {
     source: Source,
+    /// Of its request.
+    bytes: Arc<AtomicUsize>,
     gone: AtomicBool,
     reader: AtomicWaker,
 }
@@ -145,7 +152,7 @@ impl Budgets {
         Some(Arc::new(Admitted {
             budgets: Arc::clone(self),
             source,
-            bytes: Mutex::new(head_bytes),
+            bytes: Arc::new(AtomicUsize::new(head_bytes)),
         }))
     }
 
@@ -159,22 +166,17 @@ impl Budgets {
             if !same_source && requests.bytes + bytes <= max {
                 return true;
             }
-            let oldest = requests
-                .stalled
-                .iter()
-                .find(|(_, stalled)| !same_source || stalled.source == source)
-                .map(|(number, _)| *number);
-            let Some(oldest) = oldest else {
+            let mut stalled = requests.stalled.iter();
+            let oldest = stalled.find(|(_, stalled)| !same_source || stalled.source == source);
+            let Some(oldest) = oldest.map(|(number, _)| *number) else {
                 return false;
             };
-            if let Some(stalled) = requests.end_stall(oldest) {
-                stalled.gone.store(true, Ordering::Release);
-                stalled.reader.wake();
-            }
+            requests.send_away(oldest);
         }
     }
 
-    /// Room for the bytes of a reply on `connection`; `None` if there is none.
+    /// Room for the bytes of a reply on `connection`; `None` if there is none. Large ones leave a
+    /// quarter to the others.
     pub(super) fn hold_reply(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
@@ -187,10 +189,15 @@ impl Budgets {
         // A connection may always be sent one reply, if there is room at all.
         let share = self.amounts.reply_bytes_of_connection;
         let fits = of_connection == 0 || of_connection + bytes <= share;
-        if fits && replies.bytes + bytes > self.amounts.reply_bytes {
+        let max = if bytes > LARGE_REPLY_BYTES {
+            self.amounts.reply_bytes / 4 * 3
+        } else {
+            self.amounts.reply_bytes
+        };
+        if fits && replies.bytes + bytes > max {
             replies.cut_older_than(READING_TIMEOUT_WHEN_FULL, now);
         }
-        if !fits || replies.bytes + bytes > self.amounts.reply_bytes {
+        if !fits || replies.bytes + bytes > max {
             drop(replies);
             self.log_no_room("replies");
             return None;
@@ -249,10 +256,14 @@ impl Requests {
         }
     }
 
-    fn end_stall(&mut self, number: u64) -> Option<Arc<Stalled>> {
-        let stalled = self.stalled.remove(&number)?;
-        self.subtract(stalled.source, REQUEST_MESSAGE_BYTES_MAX);
-        Some(stalled)
+    /// What it has counts no more: it is dropped as soon as its task has its turn.
+    fn send_away(&mut self, number: u64) {
+        if let Some(stalled) = self.stalled.remove(&number) {
+            let bytes = stalled.bytes.swap(0, Ordering::Relaxed);
+            self.subtract(stalled.source, bytes);
+            stalled.gone.store(true, Ordering::Release);
+            stalled.reader.wake();
+        }
     }
 }
 
@@ -263,47 +274,45 @@ impl Admitted {
         let fits = self.budgets.make_room(&mut requests, self.source, bytes);
         if fits {
             requests.add(self.source, bytes);
-            *self.lock_bytes() += bytes;
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
         } else {
             self.budgets.log_no_room("requests");
         }
         fits
     }
 
-    /// The body is waited for; `None` if there is no room for what it may become.
-    pub(super) fn stall(&self) -> Option<(u64, Arc<Stalled>)> {
-        let bytes = REQUEST_MESSAGE_BYTES_MAX;
+    /// The body is waited for. If too many are, the oldest is not any more.
+    pub(super) fn stall(&self) -> (u64, Arc<Stalled>) {
         let mut requests = self.budgets.lock_requests();
-        if !self.budgets.make_room(&mut requests, self.source, bytes) {
-            self.budgets.log_no_room("requests");
-            return None;
+        while requests.stalled.len() >= self.budgets.amounts.stalled {
+            let Some(oldest) = requests.stalled.first_key_value() else {
+                break;
+            };
+            let oldest = *oldest.0;
+            requests.send_away(oldest);
         }
-        requests.add(self.source, bytes);
         let number = requests.next;
         requests.next += 1;
         let stalled = Arc::new(Stalled {
             source: self.source,
+            bytes: Arc::clone(&self.bytes),
             gone: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         });
         requests.stalled.insert(number, Arc::clone(&stalled));
-        Some((number, stalled))
+        (number, stalled)
     }
 
     /// It is not waited for any more.
     pub(super) fn end_stall(&self, number: u64) {
-        self.budgets.lock_requests().end_stall(number);
-    }
-
-    fn lock_bytes(&self) -> MutexGuard<'_, usize> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.budgets.lock_requests().stalled.remove(&number);
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let bytes = *self.lock_bytes();
         let mut requests = self.budgets.lock_requests();
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
         requests.count -= 1;
         requests.subtract(self.source, bytes);
         if let Some(share) = requests.sources.get_mut(&self.source) {

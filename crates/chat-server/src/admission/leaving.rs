@@ -11,7 +11,7 @@ use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::budgets::{Budgets, ReplyHold};
-use crate::connection_limit::{Connection, RequestUnderWay};
+use crate::connection_limit::{Connection, ReadTurn, RequestUnderWay};
 use crate::refusal::Refusal;
 
 /// What is shorter is not counted: there are at most some for each of the connections' requests.
@@ -29,12 +29,14 @@ pub(super) struct Leaving {
 struct Counting {
     budgets: Arc<Budgets>,
     connection: Arc<Connection>,
+    turn: Option<Arc<ReadTurn>>,
 }
 
 /// Bytes that take their count with them.
 struct Held {
     bytes: Bytes,
     _hold: ReplyHold,
+    _turn: Option<Arc<ReadTurn>>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -57,12 +59,14 @@ impl Leaving {
         under_way: RequestUnderWay,
         budgets: Arc<Budgets>,
         connection: Arc<Connection>,
+        turn: Option<Arc<ReadTurn>>,
     ) -> Self {
         Self {
             body: Some(body),
             counting: Some(Counting {
                 budgets,
                 connection,
+                turn,
             }),
             _under_way: under_way,
         }
@@ -80,7 +84,11 @@ impl Leaving {
                     .budgets
                     .hold_reply(&counting.connection, bytes.len());
                 match hold {
-                    Some(hold) => Frame::data(Bytes::from_owner(Held { bytes, _hold: hold })),
+                    Some(hold) => Frame::data(Bytes::from_owner(Held {
+                        bytes,
+                        _hold: hold,
+                        _turn: counting.turn.clone(),
+                    })),
                     None => {
                         self.body = None;
                         Frame::trailers(overloaded())
@@ -88,7 +96,13 @@ impl Leaving {
                 }
             }
             Ok(bytes) => Frame::data(bytes),
-            Err(frame) => frame,
+            // Trailers: all before them was handed over.
+            Err(frame) => {
+                if let Some(turn) = &counting.turn {
+                    turn.is_taken();
+                }
+                frame
+            }
         }
     }
 }

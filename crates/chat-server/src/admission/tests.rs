@@ -56,6 +56,7 @@ async fn request_must_arrive_in_time() {
     let budgets = Budgets::new();
     let admitted = budgets.admit(&connection(), 0).unwrap();
     let mut body = Arriving::new(Body::new(Endless(vec![100])), admitted);
+    // A message of no bytes, and more.
     assert!(next(&mut body).await.is_ok());
     assert!(next(&mut body).now_or_never().is_none());
     tokio::time::advance(Duration::from_secs(9)).await;
@@ -85,7 +86,7 @@ fn reply_counts_until_it_is_sent() {
         let body = Body::new(Endless(vec![length]));
         let under_way = connection.begin_request();
         let (budgets, connection) = (Arc::clone(&budgets), Arc::clone(&connection));
-        Leaving::counted(body, under_way, budgets, connection)
+        Leaving::counted(body, under_way, budgets, connection, None)
     };
     let frame = |mut leaving: Leaving| {
         let context = &mut Context::from_waker(Waker::noop());

@@ -119,7 +119,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         if let Some(begun) = beginning {
             begun.bytes += buffer.filled().len() - before;
             if begun.bytes >= PREFACE_BYTES {
-                place.connection.begins();
+                place.connections.begin(&place.connection);
                 *beginning = None;
             } else if begun.deadline.as_mut().poll(context).is_ready() {
                 tracing::debug!(peer = ?place.connection.peer(), "a connection does not begin");

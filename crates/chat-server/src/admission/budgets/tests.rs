@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Amounts, Budgets, READING_TIMEOUT, REQUEST_MESSAGE_BYTES_MAX};
+use super::{Amounts, Budgets, LARGE_REPLY_BYTES, READING_TIMEOUT};
 use crate::connection_limit::{Connection, ConnectionLimits, Connections};
 
-/// Room for eight bodies that are waited for, of which one source may have four.
+/// Room for eight bodies of 1,000 bytes, of which one source may have four.
 const AMOUNTS: Amounts = Amounts {
     requests: 16,
-    request_bytes: 8 * REQUEST_MESSAGE_BYTES_MAX + 1_000,
+    request_bytes: 8_800,
+    stalled: 9,
     reply_bytes: 1_000,
     reply_bytes_of_connection: 300,
 };
@@ -47,10 +48,14 @@ fn requests_are_counted_until_they_are_answered() {
 #[test]
 fn oldest_unfinished_body_goes_first() {
     let from = connections();
-    let budgets = Budgets::with(AMOUNTS);
+    let budgets = Budgets::with(Amounts {
+        requests: 100,
+        ..AMOUNTS
+    });
     let stall = |host| {
         let admitted = budgets.admit(&from(host), 10).unwrap();
-        let (_, stalled) = admitted.stall().unwrap();
+        assert!(admitted.grow(1_000));
+        let (_, stalled) = admitted.stall();
         (admitted, stalled)
     };
     let bodies: Vec<_> = [1, 1, 1, 1, 2, 2, 2, 2].map(stall).into();
@@ -68,9 +73,20 @@ fn oldest_unfinished_body_goes_first() {
     assert_eq!(gone(), expected, "the oldest of all");
     // What arrives at once needs no place among those, but bytes.
     let admitted = budgets.admit(&from(4), 10).unwrap();
-    assert!(admitted.grow(2_000));
+    assert!(admitted.grow(1_000));
     expected[1] = true;
     assert_eq!(gone(), expected);
+    // And there are only so many, however short.
+    let short: Vec<_> = (0..8)
+        .map(|_| {
+            let admitted = budgets.admit(&from(5), 0).unwrap();
+            let stalled = admitted.stall();
+            (admitted, stalled)
+        })
+        .collect();
+    expected[2..].fill(true);
+    assert_eq!(gone(), expected);
+    drop(short);
     drop((bodies, _fifth_of_second, _of_third, admitted));
 }
 
@@ -86,6 +102,23 @@ fn replies_are_counted_until_they_are_read() {
     drop(long);
     assert!(budgets.hold_reply(&first, 300).is_some());
     assert_eq!(budgets.lock_replies().bytes, 100);
+}
+
+#[test]
+fn large_replies_leave_room_for_small_ones() {
+    let from = connections();
+    let budgets = Budgets::with(Amounts {
+        reply_bytes: 4 * LARGE_REPLY_BYTES,
+        ..AMOUNTS
+    });
+    let large = 3 * LARGE_REPLY_BYTES;
+    let _held = budgets.hold_reply(&from(1), large).unwrap();
+    assert!(
+        budgets
+            .hold_reply(&from(2), LARGE_REPLY_BYTES + 1)
+            .is_none()
+    );
+    assert!(budgets.hold_reply(&from(2), LARGE_REPLY_BYTES).is_some());
 }
 
 #[test]
