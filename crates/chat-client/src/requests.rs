@@ -118,6 +118,10 @@ pub struct Message {
     pub id: Uuid,
     /// Who sent it.
     pub sender: String,
+    /// The index of the commit that created the sender's account: it tells that account from another
+    /// one that had or has its name. `None` from a server that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_since: Option<u64>,
     /// Whose it is.
     pub recipient: String,
     /// What it says.

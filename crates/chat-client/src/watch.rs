@@ -274,6 +274,8 @@ fn understand(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError
         Event::Message(message) => WatchEvent::Message(Message {
             id: id(&message.id)?,
             sender: message.sender,
+            // Older servers do not say.
+            sender_since: (message.sender_since > 0).then_some(message.sender_since),
             recipient: message.recipient,
             body: message.body,
             timestamp: message.timestamp,

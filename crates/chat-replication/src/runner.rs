@@ -167,13 +167,15 @@ pub async fn start(
     let (log, stored) = opened
         .expect("opening the log does not panic")
         .map_err(StartError::Log)?;
-    let applied = machine.applied();
-    if !holds(&stored, applied) {
-        return Err(match stored.last.index.0 {
-            0 => StartError::StateOfAnotherLog { applied },
-            last => StartError::LogLostEntries { applied, last },
-        });
+    for applied in [machine.applied(), machine.last_ever_applied()] {
+        if !holds(&stored, applied) {
+            return Err(match stored.last.index.0 {
+                0 => StartError::StateOfAnotherLog { applied },
+                last => StartError::LogLostEntries { applied, last },
+            });
+        }
     }
+    let applied = machine.applied();
     let storage = stored.storage;
     let started = Start {
         seed: random_seed(),

@@ -101,6 +101,7 @@ struct DoneJson {
 struct MessageJson<'a> {
     id: &'a str,
     sender: &'a str,
+    sender_since: u64,
     recipient: &'a str,
     body: &'a str,
     timestamp: f64,
@@ -184,6 +185,7 @@ fn message_json(message: &Message) -> MessageJson<'_> {
     MessageJson {
         id: &message.id,
         sender: &message.sender,
+        sender_since: message.sender_since.0,
         recipient: &message.recipient,
         body: &message.body,
         timestamp: message.timestamp,
@@ -239,6 +241,7 @@ mod tests {
         let message = Message {
             id: "m".to_owned(),
             sender: "alice".to_owned(),
+            sender_since: LogIndex(3),
             recipient: "bob".to_owned(),
             body: "\"hi\"\n".to_owned(),
             timestamp: 1_700_000_000.25,
@@ -252,7 +255,7 @@ mod tests {
         check(
             &Reply::Messages { page, unread: 3 },
             expect![[
-                r#"{"status":"OK","messages":[{"id":"m","sender":"alice","recipient":"bob","body":"\"hi\"\n","timestamp":1700000000.25,"read":false,"commit":{"index":7,"term":2}}],"unread":3,"next":"7"}"#
+                r#"{"status":"OK","messages":[{"id":"m","sender":"alice","sender_since":3,"recipient":"bob","body":"\"hi\"\n","timestamp":1700000000.25,"read":false,"commit":{"index":7,"term":2}}],"unread":3,"next":"7"}"#
             ]],
         );
         let page = UsernamePage {

@@ -31,6 +31,14 @@ impl StateMachine for ChatMachine {
         }
     }
 
+    fn last_ever_applied(&self) -> Applied {
+        let applied = self.state.set_aside().max(self.state.applied());
+        Applied {
+            index: applied.index.0,
+            term: applied.term.0,
+        }
+    }
+
     async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
         let entries: Vec<AppliedEntry> = batch
             .iter()

@@ -10,10 +10,16 @@ use bytes::Bytes;
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use chat_store::{
-    AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, Position, ReadLimits, Term,
-    Writes,
+    AppliedEntry, ChatReader, ChatState, CommitLog, Entry, InboxQuery, LogIndex, Payload, Position,
+    ReadLimits, Term, Writes,
 };
 use prost::Message as _;
+
+/// Longer than anything here takes.
+const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
+    idle_seconds: u32::MAX,
+    absolute_seconds: u32::MAX,
+};
 
 /// About what one chat message takes as a command.
 const COMMAND_BYTES: usize = 256;
@@ -31,6 +37,7 @@ fn main() {
     }
     apply(&directory.join("state-committed"), 64, true);
     change_old(&directory.join("state-old"));
+    look_into_inboxes(&directory.join("state-inboxes"));
 }
 
 fn append(directory: &Path, batch: u64) {
@@ -174,6 +181,77 @@ fn fill_inbox(state: &mut ChatState, random: &mut fastrand::Rng) -> (Vec<String>
     (ids, next)
 }
 
+/// How many messages wait unread in a large inbox, and in a small one.
+const UNREAD: [u64; 2] = [300_000, 20];
+/// How often each is looked into, one after the other.
+const LOOKS: u64 = 500;
+
+/// What a page of 20 messages and what a login cost, by how many messages are unread.
+fn look_into_inboxes(directory: &Path) {
+    let (mut state, reader) = ChatState::open(directory).expect("the tables open");
+    let mut random = fastrand::Rng::with_seed(3);
+    let users: Vec<_> = (1..=USERS).map(create_user).collect();
+    block_on(state.apply(&users)).expect("the accounts are created");
+    let mut next = USERS + 1;
+    for (recipient, unread) in (1..).zip(UNREAD) {
+        for _ in 0..unread {
+            let id = message_id(&mut random);
+            let message = send(next, &mut random, id, recipient);
+            block_on(state.apply(&[message])).expect("a message is applied");
+            next += 1;
+        }
+    }
+    block_on(state.commit()).expect("the messages are committed");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let mut pages = [Vec::new(), Vec::new()];
+    let mut logins = [Vec::new(), Vec::new()];
+    for _ in 0..LOOKS {
+        for (inbox, user) in (1..=UNREAD.len() as u64).enumerate() {
+            let start = Instant::now();
+            runtime.block_on(page(&reader, user));
+            pages[inbox].push(start.elapsed());
+            let login = proto::CreateSession {
+                username: username(user),
+                credential: session(user).credential,
+                token_hash: token_hash(next),
+                lifetime: Some(LIFETIME),
+            };
+            let entry = entry(next, Operation::CreateSession(login));
+            next += 1;
+            let start = Instant::now();
+            block_on(state.apply(&[entry])).expect("the login is applied");
+            logins[inbox].push(start.elapsed());
+        }
+    }
+    for (what, took) in [("page of 20", pages), ("login", logins)] {
+        for (unread, took) in UNREAD.into_iter().zip(took) {
+            report(&format!("{what} with {unread} unread"), LOOKS, took);
+        }
+    }
+}
+
+async fn page(reader: &ChatReader, user: u64) {
+    let mut snapshot = reader.begin().await.expect("reading begins");
+    let token: Vec<u8> = token_hash(user).to_vec();
+    let token = token.try_into().expect("32 bytes");
+    let session = snapshot.session(&token).await.expect("it is read");
+    let session = session.expect("it is valid");
+    let query = InboxQuery {
+        limit: 20,
+        ..InboxQuery::default()
+    };
+    let page = snapshot.inbox(&session, query).await.expect("it is read");
+    assert_eq!(page.messages.len(), 20);
+    let unread = snapshot.unread_count(&session).await.expect("it is read");
+    assert_eq!(
+        unread,
+        UNREAD[usize::try_from(user).expect("it is small") - 1]
+    );
+}
+
 fn read(message_ids: Vec<String>) -> Operation {
     Operation::ReadMessages(proto::ReadMessages {
         session: Some(session(1)),
@@ -210,10 +288,7 @@ fn create_user(index: u64) -> AppliedEntry {
         username: username(index),
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2g".to_owned(),
         token_hash: token_hash(index),
-        lifetime: Some(proto::SessionLifetime {
-            idle_seconds: u32::MAX,
-            absolute_seconds: u32::MAX,
-        }),
+        lifetime: Some(LIFETIME),
     };
     entry(index, Operation::CreateUser(user))
 }

@@ -13,7 +13,9 @@ mod entry;
 mod error;
 mod events;
 mod inbox_changes;
+mod inbox_counts;
 mod messages;
+mod older_format;
 mod outcome;
 mod progress;
 mod queries;
@@ -34,6 +36,7 @@ use futures::executor::block_on;
 
 pub use error::{InvalidCommand, StateError};
 pub use events::{Applied, Change, Event};
+pub use inbox_counts::InboxCounts;
 pub use queries::{Account, Credential, InboxQuery, Message, MessagePage, Session, UsernamePage};
 pub use reader::{ChatReader, ReadTransaction};
 
@@ -41,7 +44,8 @@ use accounts::Accounts;
 use command::{Authority, Command, Operation, SessionOperation};
 use entry::EntryFacts;
 use events::Effects;
-use inbox_changes::InboxChanges;
+use inbox_changes::{Deleted, InboxChanges};
+use inbox_counts::CountChanges;
 use messages::{PendingMessages, SentMessage};
 use progress::Progress;
 use retention::Retention;
@@ -50,7 +54,7 @@ use sessions::Standing;
 use crate::database::{Database, DatabaseFile};
 
 /// SQLite's `user_version` of `state.db`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// After how many entries the open transaction is committed by itself.
 ///
@@ -79,6 +83,11 @@ const SCHEMA: &str = "
         applied_index INTEGER NOT NULL,
         applied_term INTEGER NOT NULL,
         last_timestamp REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE inboxes (
+        account INTEGER PRIMARY KEY,
+        messages INTEGER NOT NULL,
+        unread INTEGER NOT NULL CHECK (unread BETWEEN 0 AND messages)
     ) STRICT;
     CREATE TABLE users (
         username TEXT PRIMARY KEY,
@@ -117,6 +126,7 @@ const SCHEMA: &str = "
         commit_term INTEGER NOT NULL,
         id TEXT NOT NULL UNIQUE,
         sender TEXT NOT NULL,
+        sender_since INTEGER NOT NULL,
         recipient TEXT NOT NULL,
         body TEXT NOT NULL,
         timestamp REAL NOT NULL,
@@ -150,9 +160,12 @@ pub struct ChatState {
     accounts: Accounts,
     pending: PendingMessages,
     inbox_changes: InboxChanges,
+    counts: CountChanges,
     retention: Retention,
     /// Includes what the open transaction has applied.
     progress: Progress,
+    /// See [`Self::set_aside`].
+    set_aside: Position,
     /// What readers see.
     visible: Position,
     /// How many entries the open transaction has applied; `None` while there is none.
@@ -163,6 +176,8 @@ pub struct ChatState {
 
 impl ChatState {
     /// Opens the tables in `directory`, or makes empty ones. Needs no `async` runtime.
+    ///
+    /// Tables of an older format are set aside and replaced by empty ones: see [`Self::set_aside`].
     ///
     /// # Errors
     ///
@@ -187,16 +202,28 @@ impl ChatState {
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("cache_size", CACHE_KIB)
             .thread_name(|_| "state.db".to_owned());
-        let mut database = file.open(options)?;
+        let lock = file.take_lock()?;
+        let set_aside = older_format::set_aside(&file.path)?;
+        let mut database = file.open_locked(lock, options)?;
         let progress = block_on(Progress::load(&mut database))?;
+        let set_aside = match set_aside {
+            Some(older) if older.applied.index <= progress.applied.index => {
+                older.remove()?;
+                Position::ZERO
+            }
+            Some(older) => older.applied,
+            None => Position::ZERO,
+        };
         let reader = ChatReader::new(&file.path);
         let state = Self {
             database,
             accounts: Accounts::default(),
             pending: PendingMessages::new(),
             inbox_changes: InboxChanges::new(),
+            counts: CountChanges::new(),
             retention,
             progress,
+            set_aside,
             visible: progress.applied,
             open_rows: None,
             poisoned: false,
@@ -232,6 +259,13 @@ impl ChatState {
     /// The index of [`Self::applied`].
     pub fn applied_index(&self) -> LogIndex {
         self.progress.applied.index
+    }
+
+    /// What tables of an older format had applied, which were set aside when these were opened or
+    /// before, and are being made again; [`Position::ZERO`] if there are none. The log of the same
+    /// disk must hold it, and it is committed.
+    pub fn set_aside(&self) -> Position {
+        self.set_aside
     }
 
     /// The last entry whose effects readers see.
@@ -311,7 +345,7 @@ impl ChatState {
                 self.apply_command(command, slot, &mut effects).await?;
             }
         }
-        self.pending.flush(&mut self.database, &mut effects).await?;
+        self.flush(&mut effects).await?;
         let rows = self.open_rows.unwrap_or(0) + entries.len();
         self.open_rows = Some(rows);
         if rows >= OPEN_TRANSACTION_ROWS_MAX {
@@ -320,10 +354,17 @@ impl ChatState {
         Ok(effects.finish())
     }
 
+    /// Puts messages that wait into the tables.
+    async fn flush(&mut self, effects: &mut Effects) -> Result<(), StateError> {
+        self.pending
+            .flush(&mut self.database, &mut self.counts, effects)
+            .await
+    }
+
     /// At the entry that `progress` has just reached, before its command.
     async fn clean_up(&mut self, effects: &mut Effects) -> Result<(), StateError> {
         // What waits may be retries of what is about to be forgotten.
-        self.pending.flush(&mut self.database, effects).await?;
+        self.flush(effects).await?;
         self.retention
             .clean_up(
                 &mut self.database,
@@ -351,24 +392,25 @@ impl ChatState {
             now,
             kept_until: now.saturating_add(self.retention.seconds),
         };
-        let database = &mut self.database;
         match command.operation {
             Operation::CreateUser(user) => {
+                let database = &mut self.database;
                 effects.answer(
                     slot,
                     self.accounts.create_user(database, &user, &entry).await?,
                 );
             }
             Operation::CreateSession(session) => {
-                // Its answer counts the messages that were sent before it.
-                self.pending.flush(database, effects).await?;
+                // Its answer says how many of the messages that were sent before it are unread.
+                self.flush(effects).await?;
                 let outcome = self
                     .accounts
-                    .create_session(database, &session, &entry)
+                    .create_session(&mut self.database, &self.counts, &session, &entry)
                     .await?;
                 effects.answer(slot, outcome);
             }
             Operation::InSession(authority, operation) => {
+                let database = &mut self.database;
                 match self.accounts.standing(database, &authority, &entry).await? {
                     Standing::Valid => {
                         self.apply_in_session(&authority, operation, &entry, effects)
@@ -390,7 +432,7 @@ impl ChatState {
         entry: &EntryFacts,
         effects: &mut Effects,
     ) -> Result<(), StateError> {
-        let database = &mut self.database;
+        let account = authority.credential.incarnation;
         let username = || authority.username.clone();
         let change = match operation {
             SessionOperation::SendMessage(message) => {
@@ -398,49 +440,42 @@ impl ChatState {
                 return self.apply_message(message, effects).await;
             }
             SessionOperation::ReadMessages(ids) => {
-                self.pending.flush(database, effects).await?;
-                let message_ids = self.inbox_changes.read(database, authority, &ids).await?;
-                (!message_ids.is_empty()).then(|| Change::MessagesRead {
-                    username: username(),
-                    message_ids,
-                })
+                self.flush(effects).await?;
+                self.read_messages(authority, &ids).await?
             }
             SessionOperation::DeleteMessages(ids) => {
-                self.pending.flush(database, effects).await?;
-                let message_ids = self
-                    .inbox_changes
-                    .delete(database, authority, &ids, entry)
-                    .await?;
-                (!message_ids.is_empty()).then(|| Change::MessagesDeleted {
-                    username: username(),
-                    message_ids,
-                })
+                self.flush(effects).await?;
+                self.delete_messages(authority, &ids, entry).await?
             }
             SessionOperation::Logout => {
-                self.accounts.logout(database, authority, entry).await?;
+                self.accounts
+                    .logout(&mut self.database, authority, entry)
+                    .await?;
                 Some(Change::SessionEnded {
                     token_hash: authority.token_hash,
                 })
             }
             SessionOperation::DeleteUser => {
                 // Messages on their way belong to the inbox that goes.
-                self.pending.flush(database, effects).await?;
+                self.flush(effects).await?;
+                let database = &mut self.database;
                 self.accounts
                     .delete_user(database, authority, entry)
                     .await?;
+                self.counts.remove(database, account).await?;
                 let deleted = (entry.commit.index, entry.now);
                 self.retention
                     .begin_erasure(database, &authority.username, deleted)
                     .await?;
                 Some(Change::AccountDeleted {
                     username: username(),
-                    incarnation: authority.credential.incarnation,
+                    incarnation: account,
                 })
             }
             SessionOperation::ChangePassword(new) => {
                 let credential = self
                     .accounts
-                    .change_password(database, authority, &new, entry)
+                    .change_password(&mut self.database, authority, &new, entry)
                     .await?;
                 Some(Change::PasswordChanged {
                     username: username(),
@@ -456,6 +491,42 @@ impl ChatState {
         Ok(())
     }
 
+    async fn read_messages(
+        &mut self,
+        authority: &Authority,
+        ids: &[String],
+    ) -> Result<Option<Change>, StateError> {
+        let database = &mut self.database;
+        let message_ids = self.inbox_changes.read(database, authority, ids).await?;
+        let account = authority.credential.incarnation;
+        self.counts.read(account, message_ids.len());
+        Ok((!message_ids.is_empty()).then(|| Change::MessagesRead {
+            username: authority.username.clone(),
+            message_ids,
+        }))
+    }
+
+    async fn delete_messages(
+        &mut self,
+        authority: &Authority,
+        ids: &[String],
+        entry: &EntryFacts,
+    ) -> Result<Option<Change>, StateError> {
+        let Deleted {
+            message_ids,
+            unread,
+        } = self
+            .inbox_changes
+            .delete(&mut self.database, authority, ids, entry)
+            .await?;
+        let account = authority.credential.incarnation;
+        self.counts.deleted(account, message_ids.len(), unread);
+        Ok((!message_ids.is_empty()).then(|| Change::MessagesDeleted {
+            username: authority.username.clone(),
+            message_ids,
+        }))
+    }
+
     async fn apply_message(
         &mut self,
         sent: SentMessage,
@@ -463,12 +534,15 @@ impl ChatState {
     ) -> Result<(), StateError> {
         let database = &mut self.database;
         let recipient = self.accounts.credential(database, &sent.message.recipient);
-        let known = recipient.await?.is_some();
-        self.pending.send(database, sent, known, effects).await
+        let recipient = recipient.await?.map(|credential| credential.incarnation);
+        self.pending
+            .send(database, &mut self.counts, (sent, recipient), effects)
+            .await
     }
 
     async fn commit_open(&mut self) -> Result<(), StateError> {
         if self.open_rows.take().is_some() {
+            self.counts.write(&mut self.database).await?;
             self.progress.save_and_commit(&mut self.database).await?;
             self.visible = self.progress.applied;
         }

@@ -98,16 +98,12 @@ pub(crate) struct Database {
 impl DatabaseFile {
     /// Opens the database with `options`, making directory, file and tables when they are missing.
     pub(crate) fn open(&self, options: SqliteConnectOptions) -> Result<Database, OpenError> {
-        let prepare = |path: &Path, result: std::io::Result<()>| {
-            result.map_err(|source| OpenError::Prepare {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let directory = self
-            .path
-            .parent()
-            .expect("the path names a file in a directory");
+        self.open_locked(self.take_lock()?, options)
+    }
+
+    /// Makes the directory when it is missing, and keeps everybody else away from the database.
+    pub(crate) fn take_lock(&self) -> Result<DirectoryLock, OpenError> {
+        let directory = self.directory();
         prepare(directory, directory::create_directory(directory))?;
         let lock = DirectoryLock::take(&self.lock)
             .map_err(|source| OpenError::Prepare {
@@ -117,11 +113,17 @@ impl DatabaseFile {
             .ok_or_else(|| OpenError::InUse {
                 path: self.path.clone(),
             })?;
-        let sqlite = |source| OpenError::Sqlite {
-            path: self.path.clone(),
-            source,
-        };
-        check_sqlite_version(&block_on(sqlite_version()).map_err(sqlite)?)?;
+        check_sqlite_version(&block_on(sqlite_version()).map_err(|error| self.failed(error))?)?;
+        Ok(lock)
+    }
+
+    /// As [`Self::open`], by whoever has the lock.
+    pub(crate) fn open_locked(
+        &self,
+        lock: DirectoryLock,
+        options: SqliteConnectOptions,
+    ) -> Result<Database, OpenError> {
+        let sqlite = |source| self.failed(source);
         prepare(&self.path, directory::create_private_file(&self.path))?;
 
         let options = options
@@ -140,6 +142,7 @@ impl DatabaseFile {
         if found == 0 {
             // The names first: a file that has tables is never a reason to sync them again. SQLite
             // itself syncs the name of each write-ahead log that it makes.
+            let directory = self.directory();
             prepare(directory, directory::sync_names(directory))?;
             database
                 .make_tables(self.schema, self.format)
@@ -160,6 +163,26 @@ impl DatabaseFile {
         }
         Ok(database)
     }
+
+    fn directory(&self) -> &Path {
+        self.path
+            .parent()
+            .expect("the path names a file in a directory")
+    }
+
+    fn failed(&self, source: sqlx::Error) -> OpenError {
+        OpenError::Sqlite {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn prepare(path: &Path, result: std::io::Result<()>) -> Result<(), OpenError> {
+    result.map_err(|source| OpenError::Prepare {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Database {
@@ -208,6 +231,20 @@ impl Database {
             Some(connection) => block_on(connection.close()),
             None => Ok(()),
         }
+    }
+
+    /// Adds every step of SQLite's from now on to `steps`.
+    #[cfg(test)]
+    pub(crate) async fn count_steps(
+        &mut self,
+        steps: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    ) -> sqlx::Result<()> {
+        let mut handle = self.connection().lock_handle().await?;
+        handle.set_progress_handler(1, move || {
+            steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            true
+        });
+        Ok(())
     }
 
     fn make_tables(&mut self, schema: &'static str, format: i64) -> sqlx::Result<()> {

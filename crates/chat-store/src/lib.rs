@@ -12,7 +12,7 @@
 //!    any `async` task. Only `ChatReader` is `async`.
 //! 2. After any error of a write or an apply, stop the node. Both refuse everything after it.
 //! 3. At a start, apply the entries after `ChatState::applied()`, once the log is known to
-//!    hold that position; otherwise delete `state.db*` and apply all.
+//!    hold that position and `ChatState::set_aside()`; otherwise delete `state.db*` and apply all.
 
 mod commit_log;
 mod database;
@@ -28,8 +28,9 @@ pub use chat_consensus::{
 };
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery,
-    InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError, UsernamePage,
+    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxCounts,
+    InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError,
+    UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

@@ -20,7 +20,7 @@ use crate::simulation::service::Tables;
 const MEMORY: &str = "/dev/shm";
 
 /// Every row of every table, in an order that does not depend on how they came about.
-const ALL_ROWS: [&str; 6] = [
+const ALL_ROWS: [&str; 7] = [
     "SELECT quote(applied_index) || quote(applied_term) || quote(last_timestamp) FROM progress",
     "SELECT quote(username) || quote(password) || quote(incarnation) \
      || quote(credential_version) || quote(created_by_request) || quote(password_request) \
@@ -29,8 +29,10 @@ const ALL_ROWS: [&str; 6] = [
      || quote(credential_version) || quote(idle_seconds) || quote(ends) || quote(last_used) \
      || quote(expires) || quote(ended_by) FROM sessions ORDER BY token_hash",
     "SELECT quote(commit_index) || quote(commit_term) || quote(id) || quote(sender) \
-     || quote(recipient) || quote(body) || quote(timestamp) || quote(read) || quote(deleted) \
+     || ' ' || quote(sender_since) || quote(recipient) || quote(body) || quote(timestamp) || quote(read) || quote(deleted) \
      || quote(deleted_at) FROM messages ORDER BY commit_index",
+    "SELECT quote(account) || ' ' || quote(messages) || ' ' || quote(unread) \
+     FROM inboxes ORDER BY account",
     "SELECT quote(deleted) || quote(deleted_at) || quote(username) || quote(created_by_request) \
      FROM former_accounts ORDER BY deleted",
     "SELECT quote(deleted) || quote(deleted_at) || quote(username) FROM erasures ORDER BY deleted",

@@ -174,6 +174,7 @@ mod tests {
         Message {
             id: letter.message.id,
             sender: letter.sender.clone(),
+            sender_since: None,
             recipient: letter.message.recipient.clone(),
             body: letter.message.body.clone(),
             timestamp: index as f64,

@@ -174,6 +174,7 @@ mod tests {
         let message = |commit: &u64| Message {
             id: Uuid::from_u128((*commit).into()),
             sender: "alice".to_owned(),
+            sender_since: None,
             recipient: "bob".to_owned(),
             body: "a".to_owned(),
             timestamp: 1.0,

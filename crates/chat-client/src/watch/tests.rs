@@ -107,6 +107,7 @@ fn message(cursor: &str, body: &str) -> Result<super::wire::WatchEvent, Status> 
     let message = NewMessage {
         id: ID.to_owned(),
         body: body.to_owned(),
+        sender_since: 7,
         ..NewMessage::default()
     };
     told(cursor, Some(Event::Message(message)))
@@ -126,7 +127,10 @@ fn alice() -> Session {
 async fn line(watch: &mut super::Watch) -> String {
     let update = watch.next().await.unwrap();
     let what = match update.event {
-        WatchEvent::Message(message) => format!("message {}", message.body),
+        WatchEvent::Message(message) => {
+            assert_eq!(message.sender_since, Some(7));
+            format!("message {}", message.body)
+        }
         WatchEvent::Read(ids) => format!("read {}", ids.len()),
         WatchEvent::Deleted(ids) => format!("deleted {}", ids.len()),
         WatchEvent::CaughtUp => "caught up".to_owned(),

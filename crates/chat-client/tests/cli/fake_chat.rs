@@ -196,6 +196,7 @@ impl State {
             timestamp,
             commit_index: index,
             commit_term: 1,
+            ..NewMessage::default()
         };
         self.history.push((recipient, Event::Message(new)));
         let mut message = message.clone();

@@ -65,6 +65,10 @@ pub struct NewMessage {
     pub commit_index: u64,
     #[prost(uint64, tag = "7")]
     pub commit_term: u64,
+    /// The index of the commit that created the sender's account: tells it from another account that
+    /// had or has the same name. 0 from a node that does not say.
+    #[prost(uint64, tag = "8")]
+    pub sender_since: u64,
 }
 /// Messages that were unread are read now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

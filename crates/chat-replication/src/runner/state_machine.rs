@@ -19,6 +19,12 @@ pub trait StateMachine: Send + 'static {
     /// the start, and compared with the log: entries after it are applied again.
     fn applied(&self) -> Applied;
 
+    /// The last entry that a state on this disk ever took in, which the log must hold: later than
+    /// [`Self::applied`] while a state of an older form is being made again. Read once, at the start.
+    fn last_ever_applied(&self) -> Applied {
+        self.applied()
+    }
+
     /// Applies entries in order, without a gap, starting after the last one applied, and returns
     /// one answer for each. Each entry and the fact that it was applied must become durable
     /// together; when, is the state machine's choice, since the log holds them until then.

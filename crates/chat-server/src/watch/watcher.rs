@@ -286,6 +286,7 @@ fn new_message(message: &Message) -> NewMessage {
         timestamp: message.timestamp,
         commit_index: message.commit.index.0,
         commit_term: message.commit.term.0,
+        sender_since: message.sender_since.0,
     }
 }
 

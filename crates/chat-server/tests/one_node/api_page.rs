@@ -15,7 +15,15 @@ use crate::text;
 const PAGE: &str = include_str!("../../../../docs/api.md");
 
 /// Values that differ from run to run.
-const VARIABLE: [&str; 6] = ["token", "timestamp", "index", "term", "next", "leader_id"];
+const VARIABLE: [&str; 7] = [
+    "token",
+    "timestamp",
+    "index",
+    "term",
+    "next",
+    "leader_id",
+    "sender_since",
+];
 
 struct Fence {
     info: String,

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use chat_server::config::Sessions;
+use chat_store::{CommitLog, LogIndex, Writes};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -29,6 +30,15 @@ async fn tokens_passwords_and_messages_of_the_first_release_are_good() {
         assert_eq!(bodies(&page).len(), 10);
         assert_eq!(bodies(&page)[..2], ["the last one", "another carol"]);
         assert_eq!(page["unread"], 8);
+        let mut of_carols = page["messages"].as_array().unwrap().clone();
+        of_carols.retain(|message| message["sender"] == "carol");
+        let since = of_carols.iter().map(|message| &message["sender_since"]);
+        let expected = [386, 346, 346, 346, 346].map(Value::from);
+        assert!(
+            since.clone().eq(&expected),
+            "{:?}",
+            since.collect::<Vec<_>>()
+        );
         let page = node.ask(inbox("carol", json!({})), Some(&carol)).await;
         assert_eq!(bodies(&page.unwrap()), ["to another carol"]);
         let names = request("LIST_USERS", json!({"pattern": "*"}));
@@ -43,6 +53,27 @@ async fn tokens_passwords_and_messages_of_the_first_release_are_good() {
         let alice = node.ask(login("alice", "a"), None).await.unwrap();
         assert_eq!(alice["unread"], 9);
         node.stop().await;
+    }
+}
+
+/// R18: what the tables had applied is evidence, also while they are made again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lacks_what_older_tables_had_applied_is_refused() {
+    let directory = copy(&["log.db", "state.db", "identity.toml"]);
+    let data = directory.path().join("node-1");
+    let truncating = tokio::task::spawn_blocking(move || {
+        let (mut log, _) = CommitLog::open(&data).unwrap();
+        let writes = Writes {
+            truncate_after: Some(LogIndex(380)),
+            ..Writes::default()
+        };
+        futures::executor::block_on(log.write_and_sync(&writes)).unwrap();
+        log.close().unwrap();
+    });
+    truncating.await.unwrap();
+    for _ in 0..2 {
+        let refused = OneNode::refused_in(&directory).await;
+        assert!(refused.contains("lost log entries"), "{refused}");
     }
 }
 

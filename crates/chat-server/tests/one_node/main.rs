@@ -177,9 +177,12 @@ async fn a_message_is_sent_once() {
     check_error(&missing, "recipient_not_found", "Recipient does not exist.");
 
     let page = node.ask(inbox("bob", json!({})), Some(&bob)).await.unwrap();
+    let since = &page["messages"][0]["sender_since"];
+    assert!(since.as_u64() < sent["commit"]["index"].as_u64());
     let expected = json!({
         "status": "OK", "unread": 1, "next": null,
-        "messages": [{"id": id, "sender": "alice", "recipient": "bob", "body": "hi",
+        "messages": [{"id": id, "sender": "alice", "sender_since": since,
+                      "recipient": "bob", "body": "hi",
                       "timestamp": sent["timestamp"], "read": false, "commit": sent["commit"]}],
     });
     assert_eq!(page, expected);

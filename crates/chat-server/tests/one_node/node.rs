@@ -37,19 +37,11 @@ impl OneNode {
 
     /// A node with what is in `directory`.
     pub(crate) async fn start_in(directory: tempfile::TempDir, sessions: Sessions) -> Self {
-        let (client_address, peer_address) = (free_address(), free_address());
-        let config = Config {
-            storage: Storage {
-                directory: directory.path().to_owned(),
-            },
-            nodes: vec![Node {
-                id: 1,
-                client_address: client_address.clone(),
-                peer_address: peer_address.clone(),
-            }],
-            sessions,
-            ..Config::default()
-        };
+        let config = config_in(&directory, sessions);
+        let (client_address, peer_address) = (
+            config.nodes[0].client_address.clone(),
+            config.nodes[0].peer_address.clone(),
+        );
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
             let told = async {
@@ -64,6 +56,14 @@ impl OneNode {
             running,
             _directory: directory,
         }
+    }
+
+    /// Why a node does not start with what is in `directory`.
+    pub(crate) async fn refused_in(directory: &tempfile::TempDir) -> String {
+        let config = config_in(directory, Sessions::default());
+        let running = node::run(1, &config, Data::Keep, std::future::pending());
+        let ended = tokio::time::timeout(PATIENCE, running).await;
+        ended.expect("it does not run").unwrap_err().to_string()
     }
 
     /// Asks once, with `token` if there is one.
@@ -95,6 +95,21 @@ impl OneNode {
         self.stop.send(()).unwrap();
         let stopped = tokio::time::timeout(PATIENCE, self.running).await;
         stopped.expect("a node stops in time").unwrap().unwrap();
+    }
+}
+
+fn config_in(directory: &tempfile::TempDir, sessions: Sessions) -> Config {
+    Config {
+        storage: Storage {
+            directory: directory.path().to_owned(),
+        },
+        nodes: vec![Node {
+            id: 1,
+            client_address: free_address(),
+            peer_address: free_address(),
+        }],
+        sessions,
+        ..Config::default()
     }
 }
 

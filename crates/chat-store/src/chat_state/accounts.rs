@@ -10,6 +10,7 @@ use sqlx::Row;
 
 use super::command::{Authority, CreateSession, CreateUser, NewPassword, RequestId};
 use super::entry::EntryFacts;
+use super::inbox_counts::CountChanges;
 use super::queries::credential_at;
 use super::sessions::{Sessions, Standing};
 use super::{Credential, StateError, outcome};
@@ -62,6 +63,7 @@ impl Accounts {
             .bind(credential.version.0.cast_signed())
             .bind(entry.request.to_vec());
         database.execute(query).await?;
+        CountChanges::create(database, credential.incarnation).await?;
         remember(&mut self.credentials, user.username.clone(), credential);
         // A token that exists already can only be the same 32 random bytes, drawn twice; it stays
         // the first one's.
@@ -80,6 +82,7 @@ impl Accounts {
     pub(super) async fn create_session(
         &mut self,
         database: &mut Database,
+        counts: &CountChanges,
         session: &CreateSession,
         entry: &EntryFacts,
     ) -> Result<Bytes, StateError> {
@@ -99,16 +102,8 @@ impl Accounts {
         if !opened {
             return Ok(outcome::unauthenticated());
         }
-        let query = sqlx::query(super::queries::UNREAD_COUNT)
-            .bind(&session.username)
-            .bind(credential.incarnation.0.cast_signed());
-        let row = database
-            .fetch_optional(query)
-            .await?
-            .expect("a count is always one row");
-        Ok(outcome::session_created(
-            row.try_get::<i64, _>(0)?.cast_unsigned(),
-        ))
+        let unread = counts.unread(database, credential.incarnation).await?;
+        Ok(outcome::session_created(unread))
     }
 
     /// Whether the entry may do something in the name of that session. If it may, it uses it.

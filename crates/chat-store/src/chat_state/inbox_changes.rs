@@ -20,7 +20,7 @@ const READ: &str = "UPDATE messages SET read = 1 \
      WHERE +recipient = ? AND +commit_index > ? AND +read = 0 AND +deleted = 0 AND id IN ";
 const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '' \
      WHERE +recipient = ? AND +commit_index > ? AND +deleted = 0 AND id IN ";
-const RETURNING: &str = " RETURNING commit_index, id";
+const RETURNING: &str = " RETURNING commit_index, id, read";
 
 /// The oldest first: which they are must not be SQLite's choice (R16). Merges the unread and the read
 /// stretch of one inbox as it walks through its index.
@@ -31,6 +31,23 @@ pub(super) const ERASE: &str = "UPDATE messages SET deleted = ?1, deleted_at = ?
      UNION ALL SELECT commit_index FROM messages \
      WHERE recipient = ?3 AND deleted = 0 AND read = 1 AND commit_index < ?1 \
      ORDER BY commit_index LIMIT ?4)";
+
+/// What deleting has changed.
+#[derive(Debug)]
+pub(super) struct Deleted {
+    /// In the order of their commits.
+    pub(super) message_ids: Vec<String>,
+    /// How many of them were unread.
+    pub(super) unread: usize,
+}
+
+/// A message that has been changed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Changed {
+    commit_index: i64,
+    id: String,
+    read: i64,
+}
 
 /// The statements, each for several numbers of ids.
 #[derive(Debug)]
@@ -54,32 +71,36 @@ impl InboxChanges {
         owner: &Authority,
         ids: &[String],
     ) -> Result<Vec<String>, StateError> {
-        change(database, ids, |chunk| {
+        let changed = change(database, ids, |chunk| {
             let query = sqlx::query(self.read.for_count(chunk.len()))
                 .bind(&owner.username)
                 .bind(owner.credential.incarnation.0.cast_signed());
             with_ids(query, chunk)
-        })
-        .await
+        });
+        Ok(ids_of(changed.await?))
     }
 
-    /// Deletes those of `ids` that are in the inbox; returns them.
+    /// Deletes those of `ids` that are in the inbox.
     pub(super) async fn delete(
         &self,
         database: &mut Database,
         owner: &Authority,
         ids: &[String],
         entry: &EntryFacts,
-    ) -> Result<Vec<String>, StateError> {
-        change(database, ids, |chunk| {
+    ) -> Result<Deleted, StateError> {
+        let changed = change(database, ids, |chunk| {
             let query = sqlx::query(self.delete.for_count(chunk.len()))
                 .bind(entry.commit.index.0.cast_signed())
                 .bind(entry.now)
                 .bind(&owner.username)
                 .bind(owner.credential.incarnation.0.cast_signed());
             with_ids(query, chunk)
+        });
+        let changed = changed.await?;
+        Ok(Deleted {
+            unread: changed.iter().filter(|message| message.read == 0).count(),
+            message_ids: ids_of(changed),
         })
-        .await
     }
 }
 
@@ -111,22 +132,30 @@ fn with_ids<'q>(query: BoundQuery<'q>, ids: &'q [String]) -> BoundQuery<'q> {
     ids.iter().fold(query, BoundQuery::bind)
 }
 
+fn ids_of(changed: Vec<Changed>) -> Vec<String> {
+    changed.into_iter().map(|message| message.id).collect()
+}
+
 /// Runs the statement for all of `ids` and returns those that it changed, in the order of their
 /// commits: SQLite returns them in any.
 async fn change<'q>(
     database: &mut Database,
     ids: &'q [String],
     statement: impl Fn(&'q [String]) -> BoundQuery<'q>,
-) -> Result<Vec<String>, StateError> {
+) -> Result<Vec<Changed>, StateError> {
     let mut changed = Vec::new();
     for chunk in ids.chunks(ROWS_MAX) {
         database
             .visit::<StateError>(statement(chunk), |row| {
-                changed.push((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?));
+                changed.push(Changed {
+                    commit_index: row.try_get(0)?,
+                    id: row.try_get(1)?,
+                    read: row.try_get(2)?,
+                });
                 Ok(ControlFlow::Continue(()))
             })
             .await?;
     }
     changed.sort_unstable();
-    Ok(changed.into_iter().map(|(_, id)| id).collect())
+    Ok(changed)
 }

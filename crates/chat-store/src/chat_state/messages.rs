@@ -9,6 +9,7 @@ use sqlx::Row;
 use super::command::{Authority, Outgoing};
 use super::entry::EntryFacts;
 use super::events::{Change, Effects};
+use super::inbox_counts::CountChanges;
 use super::{Message, StateError, outcome};
 use crate::database::Database;
 use crate::multi_row::{ROWS_MAX, StatementPerCount};
@@ -20,8 +21,13 @@ pub(super) struct SentMessage {
     pub(super) slot: usize,
     /// As it enters the inbox.
     pub(super) message: Message,
-    /// The commit that created the sender's account.
-    pub(super) sender_since: LogIndex,
+}
+
+/// A message that waits, and whose inbox it enters: the commit that created that account.
+#[derive(Debug)]
+struct PendingMessage {
+    sent: SentMessage,
+    recipient: LogIndex,
 }
 
 impl SentMessage {
@@ -32,13 +38,13 @@ impl SentMessage {
             message: Message {
                 id: message.id,
                 sender: authority.username.clone(),
+                sender_since: authority.credential.incarnation,
                 recipient: message.recipient,
                 body: message.body,
                 timestamp: entry.timestamp,
                 read: false,
                 commit: entry.commit,
             },
-            sender_since: authority.credential.incarnation,
         }
     }
 }
@@ -48,38 +54,40 @@ impl SentMessage {
 pub(super) struct PendingMessages {
     insert: StatementPerCount,
     /// In the order of their commits, every id once.
-    messages: Vec<SentMessage>,
+    messages: Vec<PendingMessage>,
     ids: HashSet<String>,
 }
 
 impl PendingMessages {
     pub(super) fn new() -> Self {
-        let target = "messages (commit_index, commit_term, id, sender, recipient, body, timestamp)";
+        let target = "messages (commit_index, commit_term, id, sender, sender_since, recipient, \
+                      body, timestamp)";
         Self {
-            insert: StatementPerCount::insert(target, 7, "ON CONFLICT (id) DO NOTHING"),
+            insert: StatementPerCount::insert(target, 8, "ON CONFLICT (id) DO NOTHING"),
             messages: Vec::new(),
             ids: HashSet::new(),
         }
     }
 
-    /// Takes in the message, or settles its outcome at once.
+    /// Takes in the message, or settles its outcome at once. `recipient` is the commit that created
+    /// the account that it is for, if there is one.
     ///
     /// A retry gets the first answer even when its recipient is gone since, so whether the id was
     /// used comes before whether the recipient is known.
     pub(super) async fn send(
         &mut self,
         database: &mut Database,
-        sent: SentMessage,
-        recipient_is_known: bool,
+        counts: &mut CountChanges,
+        (sent, recipient): (SentMessage, Option<LogIndex>),
         effects: &mut Effects,
     ) -> Result<(), StateError> {
         if self.ids.contains(&sent.message.id) || self.messages.len() == ROWS_MAX {
-            self.flush(database, effects).await?;
+            self.flush(database, counts, effects).await?;
         }
-        if recipient_is_known {
+        if let Some(recipient) = recipient {
             // It may have been sent before: `flush` finds out.
             self.ids.insert(sent.message.id.clone());
-            self.messages.push(sent);
+            self.messages.push(PendingMessage { sent, recipient });
         } else {
             let answer = first_sending(database, &sent).await?;
             effects.answer(
@@ -94,12 +102,16 @@ impl PendingMessages {
     pub(super) async fn flush(
         &mut self,
         database: &mut Database,
+        counts: &mut CountChanges,
         effects: &mut Effects,
     ) -> Result<(), StateError> {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
             return Ok(());
         };
-        let range = (first.message.commit.index, last.message.commit.index);
+        let range = (
+            first.sent.message.commit.index,
+            last.sent.message.commit.index,
+        );
         let inserted = self.insert(database).await?;
         let stored = if inserted == self.messages.len() {
             None
@@ -107,14 +119,15 @@ impl PendingMessages {
             Some(stored_in(database, range).await?)
         };
         self.ids.clear();
-        for sent in self.messages.drain(..) {
-            let SentMessage { slot, message, .. } = &sent;
+        for PendingMessage { sent, recipient } in self.messages.drain(..) {
+            let SentMessage { slot, message } = &sent;
             let is_stored = stored
                 .as_ref()
                 .is_none_or(|stored| stored.contains(&message.commit.index));
             if is_stored {
                 let outcome = outcome::sent(&message.id, message.timestamp, message.commit);
                 effects.answer(*slot, outcome);
+                counts.stored(recipient);
                 let (slot, commit) = (*slot, message.commit);
                 effects.report(slot, commit, Change::MessageStored(sent.message));
             } else {
@@ -129,12 +142,14 @@ impl PendingMessages {
     /// Inserts all of them whose ids are new and returns how many those were.
     async fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
         let mut query = sqlx::query(self.insert.for_count(self.messages.len()));
-        for SentMessage { message, .. } in &self.messages {
+        for PendingMessage { sent, .. } in &self.messages {
+            let message = &sent.message;
             query = query
                 .bind(message.commit.index.0.cast_signed())
                 .bind(message.commit.term.0.cast_signed())
                 .bind(&message.id)
                 .bind(&message.sender)
+                .bind(message.sender_since.0.cast_signed())
                 .bind(&message.recipient)
                 .bind(&message.body)
                 .bind(message.timestamp);
@@ -182,7 +197,7 @@ async fn first_sending(
     };
     // An earlier account may have had the sender's name. A deleted message has kept no text that
     // could be compared.
-    let is_same = sent.sender_since < commit.index
+    let is_same = message.sender_since < commit.index
         && row.try_get::<&str, _>(0)? == message.sender
         && row.try_get::<&str, _>(1)? == message.recipient
         && (row.try_get::<i64, _>(3)? != 0 || row.try_get::<&str, _>(2)? == message.body);

@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::StateError;
+use super::inbox_counts::{InboxCounts, UNREAD};
 use super::sessions::renewal_due;
 
 /// The most messages of one page.
@@ -18,9 +19,6 @@ const PAGE_MESSAGES_MAX: usize = 500;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// The most names of one page: 256 KB at most, with 64 characters of four bytes.
 const PAGE_USERNAMES_MAX: usize = 1000;
-
-pub(super) const UNREAD_COUNT: &str = "SELECT count(*) FROM messages \
-     WHERE recipient = ? AND read = 0 AND deleted = 0 AND commit_index > ?";
 
 /// What an account is at one moment. A session or a command that was checked against another one is
 /// void.
@@ -66,6 +64,9 @@ pub struct Message {
     pub id: String,
     /// Who sent it.
     pub sender: String,
+    /// The commit that created the sender's account, which tells it from another account that had
+    /// or has the same name.
+    pub sender_since: LogIndex,
     /// Whose it is.
     pub recipient: String,
     /// What it says.
@@ -221,13 +222,33 @@ pub(super) async fn unread_count(
     connection: &mut SqliteConnection,
     owner: &Session,
 ) -> Result<u64, StateError> {
-    let row = sqlx::query(UNREAD_COUNT)
-        .bind(&owner.username)
+    let row = sqlx::query(UNREAD)
         .bind(owner.credential.incarnation.0.cast_signed())
-        .fetch_one(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await?;
-    Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    // An account that is gone has none.
+    row.map_or(Ok(0), |row| Ok(row.try_get::<i64, _>(0)?.cast_unsigned()))
 }
+
+pub(super) async fn inbox_counts(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<Option<InboxCounts>, StateError> {
+    let row = sqlx::query(INBOX_COUNTS)
+        .bind(username)
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| {
+        Ok(InboxCounts {
+            messages: row.try_get::<i64, _>(0)?.cast_unsigned(),
+            unread: row.try_get::<i64, _>(1)?.cast_unsigned(),
+        })
+    })
+    .transpose()
+}
+
+pub(super) const INBOX_COUNTS: &str = "SELECT messages, unread \
+     FROM users CROSS JOIN inboxes ON account = incarnation WHERE username = ?";
 
 pub(super) async fn usernames(
     connection: &mut SqliteConnection,
@@ -298,8 +319,8 @@ pub(super) fn inbox_sql(inbox: InboxQuery) -> &'static str {
     macro_rules! stretch {
         ($read:literal) => {
             concat!(
-                "SELECT id, sender, recipient, body, timestamp, read, commit_index, commit_term ",
-                "FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
+                "SELECT id, sender, sender_since, recipient, body, timestamp, read, commit_index, ",
+                "commit_term FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
                 $read,
                 " AND commit_index > ?2 AND commit_index < ?3 "
             )
@@ -322,13 +343,14 @@ fn message(row: &SqliteRow) -> Result<Message, StateError> {
     Ok(Message {
         id: row.try_get(0)?,
         sender: row.try_get(1)?,
-        recipient: row.try_get(2)?,
-        body: row.try_get(3)?,
-        timestamp: row.try_get(4)?,
-        read: row.try_get::<i64, _>(5)? != 0,
+        sender_since: LogIndex(row.try_get::<i64, _>(2)?.cast_unsigned()),
+        recipient: row.try_get(3)?,
+        body: row.try_get(4)?,
+        timestamp: row.try_get(5)?,
+        read: row.try_get::<i64, _>(6)? != 0,
         commit: Position {
-            index: LogIndex(row.try_get::<i64, _>(6)?.cast_unsigned()),
-            term: Term(row.try_get::<i64, _>(7)?.cast_unsigned()),
+            index: LogIndex(row.try_get::<i64, _>(7)?.cast_unsigned()),
+            term: Term(row.try_get::<i64, _>(8)?.cast_unsigned()),
         },
     })
 }

@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 use super::StateError;
+use super::inbox_counts::InboxCounts;
 use super::queries::{self, Account, InboxQuery, MessagePage, Session, UsernamePage};
 
 /// How many reads run at once. Each is a thread, and there are no more cores than a few.
@@ -120,6 +121,19 @@ impl ChatReader {
     /// As [`Self::begin`].
     pub async fn unread_count(&self, owner: &Session) -> Result<u64, StateError> {
         queries::unread_count(&mut *self.connection().await?, owner).await
+    }
+
+    /// How full the inbox of the account of that name is; `None` if there is no account.
+    ///
+    /// Two rows are looked at, however full it is. What is proposed and not applied yet is not in
+    /// it. A leader that bounds inboxes need not ask for each message: after a count it may let in
+    /// as many messages as there is room for before it asks again, since only it appends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn inbox_counts(&self, username: &str) -> Result<Option<InboxCounts>, StateError> {
+        queries::inbox_counts(&mut *self.connection().await?, username).await
     }
 
     /// See [`ReadTransaction::usernames`].

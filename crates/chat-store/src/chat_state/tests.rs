@@ -1,6 +1,7 @@
 //! Commands on real tables. Here is what both kinds of tests use.
 
 mod applying;
+mod counting;
 mod ending;
 mod oracle;
 mod properties;

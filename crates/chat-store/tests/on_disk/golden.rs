@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use chat_store::{AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, ReadLimits};
+use chat_store::{
+    AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, Position, ReadLimits,
+};
 use expect_test::expect_file;
 use futures::executor::block_on;
 use sha2::{Digest as _, Sha256};
@@ -61,18 +63,28 @@ fn log_of_the_first_release_replays_to_the_same_outcomes() {
     }
 }
 
-/// Whether they are migrated or made again from the log, nothing of them is lost.
+/// They are made again from the log. Until they have come as far, the old ones are kept and it is
+/// known what the log must hold.
 #[test]
-fn tables_of_the_first_release_open() {
+fn tables_of_the_first_release_are_made_again() {
     let directory = copy(&["log.db", "state.db", "identity.toml"]);
     let entries = entries(directory.path());
-    let (mut state, _) = ChatState::open(directory.path()).unwrap();
-    let rest = entries
-        .iter()
-        .skip_while(|entry| entry.index <= state.applied_index());
-    let rest: Vec<AppliedEntry> = rest.cloned().collect();
-    block_on(state.apply(&rest)).unwrap();
-    assert_eq!(state.applied_index(), LogIndex(392));
+    let aside = directory.path().join("state.db.older");
+    let end = Position::new(392, 5);
+    let mut rest = entries.as_slice();
+    for count in [0, 100, 292] {
+        let (mut state, _) = ChatState::open(directory.path()).unwrap();
+        assert_eq!(state.set_aside(), end);
+        assert_eq!(state.applied_index().0 + rest.len() as u64, 392);
+        let (batch, after) = rest.split_at(count);
+        block_on(state.apply(batch)).unwrap();
+        rest = after;
+        state.close().unwrap();
+        assert!(aside.exists());
+    }
+    let (state, _) = ChatState::open(directory.path()).unwrap();
+    assert_eq!((state.set_aside(), state.applied()), (Position::ZERO, end));
+    assert!(!aside.exists());
     state.close().unwrap();
     expect_file![golden("tables.txt")].assert_eq(&contents(directory.path()));
 }

@@ -4,7 +4,7 @@
 //! clean-up, of sessions that expire, or of nodes.
 
 use bytes::Bytes;
-use chat_consensus::Position;
+use chat_consensus::{LogIndex, Position};
 use chat_proto::storage::v1 as proto;
 use chat_store::Message;
 use proto::ErrorCode;
@@ -186,6 +186,7 @@ impl Ledger {
         let message = Message {
             id: message.message_id,
             sender: message.sender,
+            sender_since: LogIndex(since),
             recipient: message.recipient,
             body: message.body,
             timestamp: self.time,

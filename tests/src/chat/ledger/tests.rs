@@ -93,6 +93,7 @@ fn stored(id: &str, index: u64) -> Message {
     Message {
         id: id.to_owned(),
         sender: "ann".to_owned(),
+        sender_since: LogIndex(1),
         recipient: "bob".to_owned(),
         body: format!("this is {id}"),
         timestamp: 0.0,

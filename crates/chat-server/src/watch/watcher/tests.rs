@@ -85,6 +85,7 @@ fn stored(index: u64, recipient: &str) -> Change {
     Change::MessageStored(Message {
         id: format!("m{index}"),
         sender: "bob".to_owned(),
+        sender_since: LogIndex(3),
         recipient: recipient.to_owned(),
         body: "hi".to_owned(),
         timestamp: 1.0,

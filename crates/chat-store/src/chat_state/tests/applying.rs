@@ -338,6 +338,7 @@ fn what_was_stored_is_reported_once() {
     let message = |id: &str, recipient: &str, body: &str, index| Message {
         id: id.to_owned(),
         sender: "ann".to_owned(),
+        sender_since: LogIndex(1),
         recipient: recipient.to_owned(),
         body: body.to_owned(),
         timestamp: if index == 3 { 1002.0 } else { 1010.0 },

@@ -146,13 +146,7 @@ impl Oracle {
         {
             return error(ErrorCode::Unauthenticated);
         }
-        let unread = self.messages.range(credential.incarnation..);
-        let unread = unread.filter(|(_, stored)| {
-            stored.message.recipient == *username
-                && !stored.message.read
-                && stored.deleted.is_none()
-        });
-        format!("session, {} unread", unread.count())
+        format!("session, {} unread", self.inbox(username).1)
     }
 
     fn open(
@@ -244,6 +238,7 @@ impl Oracle {
         let message = Message {
             id: message.message_id,
             sender: message.sender,
+            sender_since: LogIndex(since),
             recipient: message.recipient,
             body: message.body,
             timestamp: self.time,
@@ -407,6 +402,17 @@ impl Oracle {
         self.former.drain(..old);
     }
 
+    /// How many messages the account has, and how many of them are unread, counted anew.
+    fn inbox(&self, username: &str) -> (usize, usize) {
+        let since = self.users[username].credential.incarnation;
+        let inbox = self
+            .messages
+            .range(since..)
+            .filter(|(_, stored)| stored.message.recipient == username && stored.deleted.is_none());
+        let unread = inbox.clone().filter(|(_, stored)| !stored.message.read);
+        (inbox.count(), unread.count())
+    }
+
     /// As [`super::properties::DUMP`] shows the tables.
     pub(super) fn dump(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -416,6 +422,10 @@ impl Oracle {
                 version,
             } = user.credential;
             lines.push(format!("user {name} {incarnation} {version}"));
+        }
+        for name in self.users.keys() {
+            let (messages, unread) = self.inbox(name);
+            lines.push(format!("inbox {name} {messages} {unread}"));
         }
         for (token, held) in &self.sessions {
             let ended = held.ended_by.as_ref().map_or(0, |by| by[0]);
@@ -434,6 +444,7 @@ impl Oracle {
             let Message {
                 id,
                 sender,
+                sender_since,
                 recipient,
                 body,
                 read,
@@ -442,7 +453,7 @@ impl Oracle {
             let (deleted, at) = stored.deleted.unwrap_or_default();
             let read = u8::from(*read);
             lines.push(format!(
-                "message {commit} {id} {sender} {recipient} [{body}] {read} {deleted} {at}"
+                "message {commit} {id} {sender} {sender_since} {recipient} [{body}] {read} {deleted} {at}"
             ));
         }
         let former = self.former.iter();

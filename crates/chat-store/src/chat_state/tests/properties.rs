@@ -261,9 +261,11 @@ fn name(change: &Change) -> &'static str {
 }
 
 /// What the oracle knows, a line a row.
-pub(super) const DUMP: [&str; 5] = [
+pub(super) const DUMP: [&str; 6] = [
     "SELECT 'user ' || username || ' ' || incarnation || ' ' || credential_version \
      FROM users ORDER BY username",
+    "SELECT 'inbox ' || username || ' ' || messages || ' ' || unread \
+     FROM users LEFT JOIN inboxes ON account = incarnation ORDER BY username",
     "SELECT 'session ' || unhex_first || ' ' || username || ' ' || last_used || ' ' || expires \
      || ' ' || ended FROM (SELECT *, \
      instr('0123456789ABCDEF', substr(hex(token_hash), 1, 1)) * 16 - 17 \
@@ -272,7 +274,8 @@ pub(super) const DUMP: [&str; 5] = [
      instr('0123456789ABCDEF', substr(hex(ended_by), 1, 1)) * 16 - 17 \
      + instr('0123456789ABCDEF', substr(hex(ended_by), 2, 1)) END AS ended \
      FROM sessions) ORDER BY token_hash",
-    "SELECT 'message ' || commit_index || ' ' || id || ' ' || sender || ' ' || recipient || ' [' \
+    "SELECT 'message ' || commit_index || ' ' || id || ' ' || sender || ' ' || sender_since || ' ' \
+     || recipient || ' [' \
      || body || '] ' || read || ' ' || deleted || ' ' || deleted_at \
      FROM messages ORDER BY commit_index",
     "SELECT 'former ' || deleted || ' ' || username || ' ' || deleted_at \
@@ -289,12 +292,13 @@ fn rows_of_all_tables(directory: &Path) -> Vec<String> {
             "SELECT quote(username) || quote(password) || quote(incarnation) \
              || quote(credential_version) || quote(created_by_request) || quote(password_request) \
              FROM users ORDER BY username",
+            "SELECT quote(account) || ' ' || quote(messages) || ' ' || quote(unread) FROM inboxes",
             "SELECT quote(token_hash) || quote(username) || quote(incarnation) \
              || quote(credential_version) || ' ' || quote(idle_seconds) || ' ' || quote(ends) \
              || ' ' || quote(last_used) || ' ' || quote(expires) || quote(ended_by) \
              FROM sessions ORDER BY token_hash",
             "SELECT quote(commit_index) || ' ' || quote(commit_term) || quote(id) || quote(sender) \
-             || quote(recipient) || quote(body) || quote(timestamp) || quote(read) \
+             || ' ' || quote(sender_since) || quote(recipient) || quote(body) || quote(timestamp) || quote(read) \
              || ' ' || quote(deleted) || ' ' || quote(deleted_at) FROM messages ORDER BY 1",
             "SELECT quote(deleted) || ' ' || quote(deleted_at) || quote(username) \
              || quote(created_by_request) FROM former_accounts ORDER BY 1",

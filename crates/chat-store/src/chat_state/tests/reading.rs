@@ -1,5 +1,6 @@
 //! What readers see.
 
+use super::counting::{bob_deletes, bob_reads};
 use super::*;
 use crate::chat_state::queries;
 use futures::executor::block_on;
@@ -100,12 +101,11 @@ async fn an_inbox_is_paged_in_the_order_of_the_log() {
             .collect();
         chat.apply(&sends);
         chat.apply(&[send(2, "bob", "another's", "ann", "x")]);
+        chat.apply(&[
+            bob_reads(&["m4", "m7", "m8", "m11"]),
+            bob_deletes(&["m5", "m8", "m12"]),
+        ]);
         block_on(chat.state.commit()).unwrap();
-        tamper(
-            chat.directory.path(),
-            "UPDATE messages SET read = 1 WHERE id IN ('m4', 'm7', 'm8', 'm11'); \
-             UPDATE messages SET deleted = 1 WHERE id IN ('m5', 'm8', 'm12')",
-        );
         chat
     })
     .await;
@@ -240,8 +240,6 @@ fn inbox_queries_follow_the_index() {
             "{plan}"
         );
     }
-    let plan = plan(chat.directory.path(), queries::UNREAD_COUNT);
-    assert!(plan.contains("USING COVERING INDEX inbox"), "{plan}");
 }
 
 pub(super) fn plan(directory: &Path, sql: &str) -> String {

@@ -1,0 +1,140 @@
+//! How many messages each inbox holds, and how many of them are unread: counted along while
+//! applying, so that nothing ever counts an inbox's rows.
+//!
+//! What a transaction changes is gathered and written before it is committed, one row an account
+//! however many messages it got. Knows nothing of why a number changes.
+
+use std::collections::BTreeMap;
+
+use chat_consensus::LogIndex;
+use sqlx::Row;
+
+use super::StateError;
+use crate::database::Database;
+use crate::multi_row::{ROWS_MAX, StatementPerCount};
+
+/// How full an inbox is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxCounts {
+    /// How many messages it holds, read or not; deleted ones are not counted.
+    pub messages: u64,
+    /// How many of them are unread.
+    pub unread: u64,
+}
+
+/// What the open transaction changes. An account is named by the commit that created it, so that a
+/// later one of the same name begins with an empty inbox.
+#[derive(Debug)]
+pub(super) struct CountChanges {
+    update: StatementPerCount,
+    by_account: BTreeMap<LogIndex, CountChange>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CountChange {
+    messages: i64,
+    unread: i64,
+}
+
+impl CountChanges {
+    pub(super) fn new() -> Self {
+        Self {
+            update: StatementPerCount::new(update_sql),
+            by_account: BTreeMap::new(),
+        }
+    }
+
+    /// The inbox of an account that has just been created.
+    pub(super) async fn create(
+        database: &mut Database,
+        account: LogIndex,
+    ) -> Result<(), StateError> {
+        let query = sqlx::query("INSERT INTO inboxes (account, messages, unread) VALUES (?, 0, 0)");
+        database
+            .execute(query.bind(account.0.cast_signed()))
+            .await?;
+        Ok(())
+    }
+
+    /// The account is gone, and what its inbox still holds is counted nowhere.
+    pub(super) async fn remove(
+        &mut self,
+        database: &mut Database,
+        account: LogIndex,
+    ) -> Result<(), StateError> {
+        self.by_account.remove(&account);
+        let query = sqlx::query("DELETE FROM inboxes WHERE account = ?");
+        database
+            .execute(query.bind(account.0.cast_signed()))
+            .await?;
+        Ok(())
+    }
+
+    /// An unread message has come.
+    pub(super) fn stored(&mut self, account: LogIndex) {
+        let change = self.by_account.entry(account).or_default();
+        change.messages += 1;
+        change.unread += 1;
+    }
+
+    /// So many messages that were unread have been read.
+    pub(super) fn read(&mut self, account: LogIndex, count: usize) {
+        self.by_account.entry(account).or_default().unread -= signed(count);
+    }
+
+    /// So many messages have been deleted, of which some were unread.
+    pub(super) fn deleted(&mut self, account: LogIndex, count: usize, unread: usize) {
+        let change = self.by_account.entry(account).or_default();
+        change.messages -= signed(count);
+        change.unread -= signed(unread);
+    }
+
+    /// How many messages of an account that exists are unread now.
+    pub(super) async fn unread(
+        &self,
+        database: &mut Database,
+        account: LogIndex,
+    ) -> Result<u64, StateError> {
+        let query = sqlx::query(UNREAD).bind(account.0.cast_signed());
+        let damaged = StateError::Damaged { table: "inboxes" };
+        let Some(row) = database.fetch_optional(query).await? else {
+            return Err(damaged);
+        };
+        let change = self.by_account.get(&account).copied().unwrap_or_default();
+        let unread = row.try_get::<i64, _>(0)? + change.unread;
+        u64::try_from(unread).map_err(|_negative| damaged)
+    }
+
+    /// Writes all changes into the table.
+    pub(super) async fn write(&mut self, database: &mut Database) -> Result<(), StateError> {
+        let changes: Vec<_> = std::mem::take(&mut self.by_account).into_iter().collect();
+        for chunk in changes.chunks(ROWS_MAX) {
+            let mut query = sqlx::query(self.update.for_count(chunk.len()));
+            for (account, change) in chunk {
+                query = query
+                    .bind(account.0.cast_signed())
+                    .bind(change.messages)
+                    .bind(change.unread);
+            }
+            if database.execute(query).await? != chunk.len() as u64 {
+                return Err(StateError::Damaged { table: "inboxes" });
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) const UNREAD: &str = "SELECT unread FROM inboxes WHERE account = ?";
+
+pub(super) fn update_sql(count: usize) -> String {
+    let rows = vec!["(?,?,?)"; count].join(",");
+    format!(
+        "UPDATE inboxes SET messages = messages + change.column2, \
+         unread = unread + change.column3 \
+         FROM (VALUES {rows}) AS change WHERE account = change.column1"
+    )
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).expect("an entry names few messages")
+}

@@ -1,0 +1,155 @@
+//! S-A1: how many messages are unread is known without counting them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::reading::plan;
+use super::*;
+use crate::InboxCounts;
+use crate::chat_state::inbox_counts::{UNREAD, update_sql};
+use crate::chat_state::queries;
+use futures::executor::block_on;
+
+pub(super) fn bob_reads(ids: &[&str]) -> proto::Command {
+    let read = proto::ReadMessages {
+        session: bobs(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    command(50, Operation::ReadMessages(read))
+}
+
+pub(super) fn bob_deletes(ids: &[&str]) -> proto::Command {
+    let delete = proto::DeleteMessages {
+        session: bobs(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    command(51, Operation::DeleteMessages(delete))
+}
+
+fn bob_goes() -> proto::Command {
+    let end = proto::DeleteUser { session: bobs() };
+    command(52, Operation::DeleteUser(end))
+}
+
+fn bobs() -> Option<proto::Session> {
+    Some(proto::Session {
+        token_hash: vec![2; 32].into(),
+        username: "bob".to_owned(),
+        credential: credential(2),
+    })
+}
+
+/// Bob, with so many unread messages, as readers see them.
+fn bob_with(messages: usize) -> Chat {
+    let mut chat = Chat::with_ann_and_bob();
+    let sends: Vec<_> = (0..messages)
+        .map(|number| ann_sends(&format!("m{number}"), "bob", "hello"))
+        .collect();
+    chat.apply(&sends);
+    block_on(chat.state.commit()).unwrap();
+    chat
+}
+
+#[test]
+fn page_and_login_cost_the_same_however_many_messages_are_unread() {
+    let [few, many] = [20, 5000].map(|messages| {
+        let mut chat = bob_with(messages);
+        let page = block_on(steps_of_a_page(chat.directory.path()));
+        let steps = Arc::new(AtomicU64::new(0));
+        block_on(chat.state.database.count_steps(Arc::clone(&steps))).unwrap();
+        let outcomes = chat.apply(&[create_session("bob", 2, 60)]);
+        assert_eq!(show(&outcomes[0]), format!("session, {messages} unread"));
+        (page, steps.load(Ordering::Relaxed))
+    });
+    for (few, many) in [(few.0, many.0), (few.1, many.1)] {
+        assert!(few > 0);
+        assert!(many <= few + few / 5, "{few} steps, and {many} of many");
+    }
+}
+
+/// How many steps SQLite takes for a page of 20 and the number of all unread messages.
+async fn steps_of_a_page(directory: &Path) -> u64 {
+    let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+    let mut connection = options.connect().await.unwrap();
+    let steps = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&steps);
+    connection
+        .lock_handle()
+        .await
+        .unwrap()
+        .set_progress_handler(1, move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+    let query = InboxQuery {
+        limit: 20,
+        ..InboxQuery::default()
+    };
+    let bob = first_session("bob", 2);
+    let page = queries::inbox(&mut connection, &bob, query).await.unwrap();
+    assert_eq!(page.messages.len(), 20);
+    let unread = queries::unread_count(&mut connection, &bob).await.unwrap();
+    assert!(unread >= 20);
+    connection.close().await.unwrap();
+    steps.load(Ordering::Relaxed)
+}
+
+#[test]
+fn counts_are_found_by_their_keys() {
+    let mut chat = Chat::with_ann_and_bob();
+    block_on(chat.state.commit()).unwrap();
+    for sql in [UNREAD, queries::INBOX_COUNTS, &update_sql(64)] {
+        let plan = plan(chat.directory.path(), sql);
+        let by_key = "SEARCH inboxes USING INTEGER PRIMARY KEY";
+        assert!(plan.contains(by_key), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn an_inbox_is_counted_for_its_account_alone() {
+    let check = async |chat: Chat, expected: Option<(u64, u64)>| {
+        let counts = chat.reader.inbox_counts("bob").await.unwrap();
+        let expected = expected.map(|(messages, unread)| InboxCounts { messages, unread });
+        assert_eq!(counts, expected);
+        chat
+    };
+    let apply = async |mut chat: Chat, commands: Vec<proto::Command>| {
+        let applying = tokio::task::spawn_blocking(move || {
+            chat.apply(&commands);
+            block_on(chat.state.commit()).unwrap();
+            chat
+        });
+        applying.await.unwrap()
+    };
+    let chat = tokio::task::spawn_blocking(|| bob_with(5)).await.unwrap();
+    let chat = check(chat, Some((5, 5))).await;
+    // Once, however often it is read; and none for what is sent again, or is not there.
+    let reads = vec![
+        bob_reads(&["m0", "m1", "m1", "none"]),
+        bob_reads(&["m1"]),
+        ann_sends("m0", "bob", "hello"),
+        ann_sends("m1", "bob", "another text"),
+        ann_sends("x", "nobody", "hello"),
+    ];
+    let chat = check(apply(chat, reads).await, Some((5, 3))).await;
+    let deletes = vec![bob_deletes(&["m1", "m2", "m2"]), bob_deletes(&["m2"])];
+    let chat = check(apply(chat, deletes).await, Some((3, 2))).await;
+    // In one transaction the account ends, another one of its name begins and gets a message.
+    let heir = vec![
+        ann_sends("m5", "bob", "hello"),
+        bob_goes(),
+        create_user("bob", 70),
+        ann_sends("m6", "bob", "hello"),
+        ann_sends("m0", "bob", "hello"),
+    ];
+    let chat = check(apply(chat, heir).await, Some((1, 1))).await;
+    let chat = check(
+        apply(chat, vec![ann_sends("m7", "bob", "hello")]).await,
+        Some((2, 2)),
+    )
+    .await;
+    assert_eq!(chat.reader.inbox_counts("nobody").await.unwrap(), None);
+    tokio::task::spawn_blocking(move || drop(chat))
+        .await
+        .unwrap();
+}
