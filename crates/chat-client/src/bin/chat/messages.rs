@@ -1,5 +1,6 @@
 //! The commands about messages: send, show, read, delete.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
@@ -112,7 +113,7 @@ async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failu
         if page.messages.is_empty() {
             "There are no unread messages.\n".to_owned()
         } else {
-            page.messages.iter().map(block).collect()
+            blocks(&page.messages)
         }
     };
     let left = page.unread.saturating_sub(page.messages.len() as u64);
@@ -139,7 +140,7 @@ pub(crate) async fn delete(invocation: &Invocation, wanted: &Delete) -> Result<E
 
 fn describe(username: &str, page: &InboxPage) -> String {
     let mut text = format!("{}: {}\n", harmless(username), count_unread(page.unread));
-    text.extend(page.messages.iter().map(block));
+    text += &blocks(&page.messages);
     if let Some(next) = &page.next {
         text += &format!(
             "… there are more; --after {} shows them\n",
@@ -149,11 +150,33 @@ fn describe(username: &str, page: &InboxPage) -> String {
     text
 }
 
-/// A message as people see it: a line about it, then what it says.
-pub(crate) fn block(message: &Message) -> String {
+/// What is shown together tells the accounts that have had one name apart: a deleted name is free.
+fn blocks(messages: &[Message]) -> String {
+    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    for message in messages {
+        let since = newest.entry(&message.sender).or_default();
+        *since = (*since).max(message.sender_since.unwrap_or_default());
+    }
+    let block_of = |message: &Message| {
+        let is_former = message
+            .sender_since
+            .is_some_and(|since| since < newest[message.sender.as_str()]);
+        block(
+            message,
+            is_former.then_some("an earlier account of this name"),
+        )
+    };
+    messages.iter().map(block_of).collect()
+}
+
+/// A message as people see it: a line about it, then what it says. `remark` is about its sender.
+pub(crate) fn block(message: &Message, remark: Option<&str>) -> String {
     let mark = if message.read { ' ' } else { '*' };
     let (id, time) = (message.id, output::time(message.timestamp));
-    let sender = harmless(&message.sender);
+    let mut sender = harmless(&message.sender).into_owned();
+    if let Some(remark) = remark {
+        sender += &format!("  ({remark})");
+    }
     let body = harmless(&message.body).replace('\n', "\n    ");
     format!("{mark} {id}  {time}  {sender}\n    {body}\n")
 }
@@ -192,5 +215,30 @@ mod tests {
             … there are more; --after '7' shows them
         "#]]
         .assert_eq(&super::describe("bob", &page));
+    }
+
+    /// S-A15: who has the name now did not write what its former holder wrote.
+    #[test]
+    fn a_former_holder_of_a_name_is_told_from_the_present_one() {
+        let message = |sender: &str, since: Option<u64>, body: &str| {
+            json!({"id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "sender": sender,
+                   "sender_since": since, "recipient": "bob", "body": body, "read": true,
+                   "timestamp": 0, "commit": {"index": 7, "term": 2}})
+        };
+        let messages = [
+            message("alice", Some(9), "new"),
+            message("alice", Some(3), "old"),
+            message("carol", Some(3), "the only one"),
+            message("dave", None, "of an older server"),
+        ];
+        let page = json!({"messages": messages, "unread": 0, "next": null});
+        let page: InboxPage = serde_json::from_value(page).unwrap();
+        let text = super::describe("bob", &page);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once("UTC  ").map(|(_, sender)| sender))
+            .collect();
+        let former = "alice  (an earlier account of this name)";
+        assert_eq!(lines, ["alice", former, "carol", "dave"]);
     }
 }

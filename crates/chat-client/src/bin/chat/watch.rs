@@ -1,5 +1,6 @@
 //! `chat watch`: the inbox as it changes, until somebody ends it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chat_client::{ClientError, Cursor, Message, WatchEvent, WatchUpdate};
@@ -28,6 +29,7 @@ pub(crate) async fn run(invocation: &Invocation, wanted: &Watch) -> Result<ExitC
     let cursor = wanted.after.clone().map(Cursor::new);
     let mut watch = invocation.client()?.watch(&session, cursor);
     let mut messages = 0;
+    let mut senders = Senders::default();
     while wanted.limit.is_none_or(|limit| messages < limit) {
         let update = match watch.next().await {
             Ok(update) => update,
@@ -43,7 +45,7 @@ pub(crate) async fn run(invocation: &Invocation, wanted: &Watch) -> Result<ExitC
         let line = line(&update);
         invocation
             .printer
-            .print(|| describe(&update.event), &line)?;
+            .print(|| describe(&update.event, &mut senders), &line)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -65,10 +67,24 @@ fn line(update: &WatchUpdate) -> Line<'_> {
     }
 }
 
+/// Which account of a name has written last, as far as this watch has seen.
+#[derive(Default)]
+struct Senders(BTreeMap<String, u64>);
+
+impl Senders {
+    /// What is to be said about the sender of the next message.
+    fn remark(&mut self, message: &Message) -> Option<&'static str> {
+        let since = message.sender_since?;
+        let before = self.0.insert(message.sender.clone(), since);
+        let is_other = before.is_some_and(|before| before != since);
+        is_other.then_some("another account of this name than before")
+    }
+}
+
 /// Nothing for what people need not know.
-fn describe(event: &WatchEvent) -> String {
+fn describe(event: &WatchEvent, senders: &mut Senders) -> String {
     match event {
-        WatchEvent::Message(message) => block(message),
+        WatchEvent::Message(message) => block(message, senders.remark(message)),
         WatchEvent::Read(ids) => format!("({} read)\n", count(ids.len())),
         WatchEvent::Deleted(ids) => format!("({} deleted)\n", count(ids.len())),
         WatchEvent::Resync => "(some changes were missed; `chat inbox` shows all)\n".to_owned(),
