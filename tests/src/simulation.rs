@@ -23,6 +23,7 @@ mod queue;
 pub mod run;
 pub mod service;
 mod settings;
+pub mod slow_link;
 mod trace;
 
 use chat_consensus::NodeId;

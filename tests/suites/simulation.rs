@@ -3,6 +3,7 @@
 
 use chat_tests::seeds::Kind;
 use chat_tests::simulation::run::{SeedReport, run_seed};
+use chat_tests::simulation::slow_link::{SlowLink, catch_up};
 
 /// A seed was well, and had enough to say.
 #[track_caller]
@@ -48,4 +49,20 @@ fn telling_the_story_changes_nothing() {
     let told = run_seed(7, true);
     assert_eq!(silent.hash, told.hash);
     assert!(!told.trace.is_empty());
+}
+
+/// A full answer takes 1.7 s on such a link, and an answer that takes more than 400 ms is thrown
+/// away: a follower must ask for less, and for as much as fits (R8).
+#[test]
+fn follower_behind_a_slow_link_catches_up_and_the_leader_stays() {
+    let link = SlowLink {
+        bytes_per_second: 1_250_000,
+        delay: 50_000,
+        entries: 2_000,
+        entry_bytes: 10_000,
+    };
+    let caught_up = catch_up(link).unwrap();
+    assert_eq!(caught_up.elections, 0, "{caught_up:?}");
+    // 16 s on the link alone, and a way there and back for each answer.
+    assert!(caught_up.micros < 30_000_000, "{caught_up:?}");
 }

@@ -163,7 +163,8 @@ impl World {
         let leads = self.is_leading(node);
         let event = match what {
             Asked::Operation(operation) => {
-                let command = Command { operation, attempt }.encode();
+                let padding = vec![0; self.settings.padding];
+                let command = Command { operation, attempt }.followed_by(&padding);
                 if leads {
                     Event::Append(Origin::Client(ProposalTicket(ticket)), command)
                 } else {

@@ -30,6 +30,8 @@ pub struct Settings {
     pub sync: (u64, u64),
     /// How far clocks may be off, in 1,024ths.
     pub drift_max: u64,
+    /// How much a command carries besides its numbers, in bytes.
+    pub padding: usize,
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
     /// Keep a record in words, and a story.
@@ -77,6 +79,11 @@ impl Settings {
             network: faults.network,
             sync: (50, sync_max),
             drift_max: faults.drift_max,
+            padding: if faults.network.bytes_per_second > 0 {
+                Rng::with_seed(seed ^ 0x9add_0000).usize(0..1_500)
+            } else {
+                0
+            },
             flush_late: if random.bool() {
                 random.u32(1..6_000)
             } else {
@@ -100,6 +107,7 @@ impl Settings {
             network: NetworkMix::even(),
             sync: (500, 500),
             drift_max: 0,
+            padding: 0,
             flush_late: 0,
             in_words: true,
             faults: None,
