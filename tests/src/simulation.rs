@@ -23,6 +23,7 @@ mod queue;
 pub mod run;
 pub mod service;
 mod settings;
+pub mod slow_disk;
 pub mod slow_link;
 mod trace;
 

@@ -17,10 +17,10 @@ use fastrand::Rng;
 
 const LEADER: NodeId = NodeId(1);
 const SURVIVORS: [NodeId; 2] = [NodeId(2), NodeId(3)];
-const CLUSTER: ClusterId = ClusterId(9);
-const TERM: Term = Term(2);
+pub(crate) const CLUSTER: ClusterId = ClusterId(9);
+pub(crate) const TERM: Term = Term(2);
 /// The end of everybody's log.
-const END: Position = Position {
+pub(crate) const END: Position = Position {
     term: TERM,
     index: LogIndex(2),
 };
@@ -28,14 +28,14 @@ const END: Position = Position {
 const MESSAGE_MIN: u64 = 100;
 const SYNC: std::ops::Range<u64> = 200..3_000;
 
-fn voter(node: NodeId) -> Voter {
+pub(crate) fn voter(node: NodeId) -> Voter {
     Voter {
         node,
         storage: StorageId(u128::from(node.0)),
     }
 }
 
-fn stored(node: NodeId) -> Stored {
+pub(crate) fn stored(node: NodeId) -> Stored {
     let voters = [LEADER, SURVIVORS[0], SURVIVORS[1]].map(voter);
     Stored {
         storage: voter(node).storage,
@@ -88,7 +88,8 @@ impl Race {
         let mut random = Rng::with_seed(seed);
         let configured = [LEADER, SURVIVORS[0], SURVIVORS[1]];
         let nodes = SURVIVORS.map(|id| {
-            let config = Config::new(id, &configured, Timing::default()).unwrap();
+            let config = Config::new(id, &configured, Timing::default())
+                .expect("the nodes are well configured");
             Node::new(config, stored(id), LogIndex(2), random.u64(..), Time(0))
         });
         let mut race = Self {
@@ -110,14 +111,16 @@ impl Race {
     fn hears_leader(&mut self, node: usize) {
         self.step(node, Input::DeadlinePassed);
         if let Some(batch) = self.nodes[node].take_batch() {
-            let synced = batch.persist_with(|_| Ok::<_, ()>(())).unwrap();
+            let synced = batch
+                .persist_with(|_| Ok::<_, ()>(()))
+                .expect("no disk, no error");
             self.step(node, Input::Synced(synced));
         }
         let request = RequestId {
             start: RunId::new(1, 1),
             number: self.now + 1,
         };
-        let announced = self.from_leader(node, request, Message::Coordinator);
+        let announced = self.message_of_leader(node, request, Message::Coordinator);
         self.step(node, Input::Received(announced));
         let sent = self.nodes[node].take_outgoing();
         let fetch = sent.iter().find_map(|outgoing| match outgoing {
@@ -132,14 +135,14 @@ impl Race {
             commit_index: END.index,
             entries: Vec::new(),
         });
-        let answered = self.from_leader(node, fetch.expect("it fetches at once"), reply);
+        let answered = self.message_of_leader(node, fetch.expect("it fetches at once"), reply);
         self.step(node, Input::Received(answered));
         // What it sends to the leader from here on is lost.
         drop(self.nodes[node].take_outgoing());
         self.wake_later(node);
     }
 
-    fn from_leader(&self, node: usize, request: RequestId, message: Message) -> Envelope {
+    fn message_of_leader(&self, node: usize, request: RequestId, message: Message) -> Envelope {
         let header = Header {
             cluster: Some(CLUSTER),
             term: TERM,
@@ -177,7 +180,9 @@ impl Race {
             match event {
                 Event::Receives(envelope) => self.step(node, Input::Received(envelope)),
                 Event::Syncs(batch) => {
-                    let synced = batch.persist_with(|_| Ok::<_, ()>(())).unwrap();
+                    let synced = batch
+                        .persist_with(|_| Ok::<_, ()>(()))
+                        .expect("no disk, no error");
                     self.step(node, Input::Synced(synced));
                 }
                 Event::FindsPortClosed => self.step(node, Input::ConnectionRefused(LEADER)),

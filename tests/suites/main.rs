@@ -7,6 +7,7 @@ mod elections;
 #[cfg(test)]
 #[cfg(feature = "processes")]
 mod processes;
+mod read_rounds;
 mod regressions;
 mod scenarios;
 mod simulation;

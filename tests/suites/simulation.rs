@@ -3,6 +3,7 @@
 
 use chat_tests::seeds::Kind;
 use chat_tests::simulation::run::{SeedReport, run_seed};
+use chat_tests::simulation::slow_disk::handed_over_after;
 use chat_tests::simulation::slow_link::{SlowLink, catch_up};
 
 /// A seed was well, and had enough to say.
@@ -65,4 +66,19 @@ fn follower_behind_a_slow_link_catches_up_and_the_leader_stays() {
     assert_eq!(caught_up.elections, 0, "{caught_up:?}");
     // 16 s on the link alone, and a way there and back for each answer.
     assert!(caught_up.micros < 30_000_000, "{caught_up:?}");
+}
+
+/// R10: syncs of 40 ms make everybody wait where the others need half a millisecond.
+#[test]
+fn leader_with_the_slowest_disk_hands_over_after_seconds() {
+    let handed_over = handed_over_after(40_000, false).unwrap();
+    let seconds = handed_over.expect("the others are faster") as f64 / 1e6;
+    assert!((5.0..8.0).contains(&seconds), "{seconds} s");
+}
+
+/// R10: where every disk is as slow, or nobody notices, another leader would help nobody.
+#[test]
+fn leader_stays_where_no_other_disk_is_faster() {
+    assert_eq!(handed_over_after(40_000, true).unwrap(), None);
+    assert_eq!(handed_over_after(5_000, false).unwrap(), None);
 }

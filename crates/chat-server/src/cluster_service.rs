@@ -96,8 +96,7 @@ impl ClusterService {
             commit_index: status.commit_index,
             applied_index: status.applied_index,
             followers: status.followers.into_iter().map(follower).collect(),
-            // A node whose storage is not does not answer: it has stopped.
-            storage_state: "ok".to_owned(),
+            storage_state: storage_state(status.repair_through_index),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: milliseconds(self.started.elapsed()),
             cluster_id: status
@@ -109,6 +108,18 @@ impl ClusterService {
             voter_ids: status.voter_ids,
             elections_won: status.elections_won,
         }
+    }
+}
+
+/// What is wrong with a node's storage although it runs. One that cannot write does not answer: it
+/// has stopped.
+fn storage_state(repair_through_index: u64) -> String {
+    match repair_through_index {
+        0 => "ok".to_owned(),
+        index => format!(
+            "this disk lost entries that it had acknowledged; it does not count until it holds \
+             the log through {index} again"
+        ),
     }
 }
 
@@ -159,4 +170,17 @@ impl Cluster for ClusterService {
 
 fn stopped(reason: chat_replication::Stopped) -> Status {
     Status::unavailable(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_forgot_is_named_until_it_is_whole() {
+        assert_eq!(storage_state(0), "ok");
+        let state = storage_state(7);
+        assert!(state.contains("lost entries"), "{state}");
+        assert!(state.contains("through 7"), "{state}");
+    }
 }

@@ -79,7 +79,7 @@ pub fn catch_up(link: SlowLink) -> Result<CaughtUp, Violation> {
 }
 
 impl World {
-    fn append_one(&mut self, leader: usize) -> Checked {
+    pub(super) fn append_one(&mut self, leader: usize) -> Checked {
         self.attempts_made += 1;
         let operation = self.attempts_made;
         self.checkers.history.begins(operation);

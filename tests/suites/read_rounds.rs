@@ -1,0 +1,147 @@
+//! Read rounds go to the voters that pull, and to nobody else (R14): one leader, looked at from
+//! outside, with a follower that pulls and one that is silent.
+
+use std::time::Duration;
+
+use chat_consensus::{
+    Config, ElectionReply, Envelope, GetCommits, Header, Input, LogIndex, Message, Node, NodeId,
+    Outgoing, ReadId, RequestId, RunId, Time, Timing,
+};
+
+use crate::elections::{CLUSTER, stored, voter};
+
+const LEADER: NodeId = NodeId(1);
+const PULLING: NodeId = NodeId(2);
+const SILENT: NodeId = NodeId(3);
+
+struct Leader {
+    node: Node,
+    now: Time,
+    fetches: u64,
+}
+
+impl Leader {
+    /// Elected by the one that will pull; the other never answers anything.
+    fn elected() -> Self {
+        let config = Config::new(LEADER, &[LEADER, PULLING, SILENT], Timing::default());
+        let config = config.expect("the nodes are well configured");
+        let node = Node::new(config, stored(LEADER), LogIndex(2), 7, Time(0));
+        let mut leader = Self {
+            node,
+            now: Time(0),
+            fetches: 0,
+        };
+        while !leader.node.leads(leader.node.term()) {
+            leader.now = leader.node.next_deadline().max(leader.now);
+            leader.step(Input::DeadlinePassed);
+            // The trial, then the real one.
+            for _ in 0..2 {
+                leader.is_granted();
+            }
+        }
+        leader
+    }
+
+    fn step(&mut self, input: Input) {
+        self.node.handle(self.now, input).expect("no fault");
+        while let Some(batch) = self.node.take_batch() {
+            let synced = batch.persist_with(|_| Ok::<_, ()>(()));
+            let synced = Input::Synced(synced.expect("no disk, no error"));
+            self.node.handle(self.now, synced).expect("no fault");
+        }
+    }
+
+    fn is_granted(&mut self) {
+        for sent in self.messages() {
+            if let Message::Election(election) = &sent.message
+                && sent.header.to == PULLING
+            {
+                let granted = Message::ElectionReply(ElectionReply {
+                    kind: election.kind,
+                    granted: true,
+                    leader: None,
+                });
+                self.receives(sent.header.request, granted);
+            }
+        }
+    }
+
+    fn is_pulled_from(&mut self) {
+        self.fetches += 1;
+        let request = RequestId {
+            start: RunId::new(1, 1),
+            number: self.fetches,
+        };
+        let fetch = Message::GetCommits(GetCommits {
+            synced: self.node.synced_position(),
+            commit_index: self.node.commit_index(),
+            bytes_max: u32::MAX,
+            repair_through: LogIndex::ZERO,
+        });
+        self.receives(request, fetch);
+    }
+
+    fn receives(&mut self, request: RequestId, message: Message) {
+        let header = Header {
+            cluster: Some(CLUSTER),
+            term: self.node.term(),
+            from: PULLING,
+            to: LEADER,
+            storage: voter(PULLING).storage,
+            request,
+        };
+        self.step(Input::Received(Envelope { header, message }));
+    }
+
+    fn messages(&mut self) -> Vec<Envelope> {
+        let sent = self.node.take_outgoing().into_iter();
+        let messages = sent.filter_map(|outgoing| match outgoing {
+            Outgoing::Message(envelope) => Some(envelope),
+            Outgoing::Entries { .. } => None,
+        });
+        messages.collect()
+    }
+
+    /// To whom heartbeats are sent now; those to the follower that pulls are echoed.
+    fn heartbeats(&mut self) -> Vec<NodeId> {
+        let mut receivers = Vec::new();
+        for sent in self.messages() {
+            if let Message::Heartbeat(heartbeat) = sent.message {
+                receivers.push(sent.header.to);
+                if sent.header.to == PULLING {
+                    let echo = Message::HeartbeatReply {
+                        round: heartbeat.round,
+                        writing: false,
+                    };
+                    self.receives(sent.header.request, echo);
+                }
+            }
+        }
+        receivers
+    }
+}
+
+#[test]
+fn rounds_leave_out_a_silent_voter_and_heartbeats_do_not() {
+    let mut leader = Leader::elected();
+    let (mut rounds_to_silent, mut rounds, mut heartbeats_to_silent) = (0, 0, 0);
+    // Two seconds, a read every 10 ms, of which the first 800 ms are those of a new leader.
+    for tick in 0..200_u64 {
+        leader.now = leader.now + Duration::from_millis(10);
+        leader.step(Input::DeadlinePassed);
+        let by_timer = leader.heartbeats();
+        heartbeats_to_silent += by_timer.iter().filter(|node| **node == SILENT).count();
+        leader.is_pulled_from();
+        leader.step(Input::ReadRequested(ReadId(tick)));
+        let by_read = leader.heartbeats();
+        rounds += usize::from(by_read.contains(&PULLING));
+        rounds_to_silent += by_read.iter().filter(|node| **node == SILENT).count();
+    }
+    assert!(leader.node.leads(leader.node.term()), "it has a majority");
+    assert!(rounds > 150, "{rounds} rounds");
+    assert_eq!(rounds_to_silent, 0);
+    assert!(
+        heartbeats_to_silent >= 15,
+        "{heartbeats_to_silent} heartbeats"
+    );
+}
