@@ -1,5 +1,8 @@
 //! Between the wire and the protocol's types. All of a peer's input is checked here.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use chat_consensus::{
     ClusterId, Election, ElectionKind, ElectionReply, Entry, Formation, GetCommits,
@@ -531,72 +534,5 @@ impl Wire for wire::ReadIndexResponse {
             header: header_to(&message.header),
             index: index.map_or(0, |index| index.0),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header(term: u64, run: u64) -> Option<wire::Header> {
-        Some(wire::Header {
-            term,
-            from: 1,
-            to: 2,
-            storage_id: Bytes::from_static(&[7; 16]),
-            request_start: run,
-            request_number: u64::MAX,
-            ..wire::Header::default()
-        })
-    }
-
-    fn fetch(index: u64, term: u64, repair_through: u64) -> wire::GetCommitsRequest {
-        wire::GetCommitsRequest {
-            header: header(1, 1 << 32),
-            synced: Some(wire::Position { index, term }),
-            repair_through,
-            ..wire::GetCommitsRequest::default()
-        }
-    }
-
-    /// R4: what is counted on from here on must never come near the end of the numbers.
-    #[test]
-    fn numbers_near_their_end_are_not_decoded() {
-        let run_max = RunId::new(START_COUNTER_MAX, u32::MAX).0;
-        assert!(header_from(header(TERM_MAX.0, run_max)).is_ok());
-        for (term, run) in [
-            (TERM_MAX.0 + 1, 0),
-            (u64::MAX, 0),
-            (0, run_max + 1),
-            (0, u64::MAX),
-        ] {
-            let refused = header_from(header(term, run));
-            assert!(refused.is_err(), "term {term}, run {run}: {refused:?}");
-        }
-        assert!(
-            fetch(LOG_INDEX_MAX.0, TERM_MAX.0, LOG_INDEX_MAX.0)
-                .read()
-                .is_ok()
-        );
-        for (index, term, repair) in [
-            (LOG_INDEX_MAX.0 + 1, 0, 0),
-            (u64::MAX, 0, 0),
-            (0, TERM_MAX.0 + 1, 0),
-            (0, 0, u64::MAX),
-        ] {
-            let refused = fetch(index, term, repair).read();
-            assert!(refused.is_err(), "{index}@{term}, {repair}: {refused:?}");
-        }
-        let heartbeat = wire::HeartbeatRequest {
-            header: header(1, 0),
-            commit_index: u64::MAX,
-            round: u64::MAX,
-        };
-        assert!(heartbeat.read().is_err());
-        let read_index = wire::ReadIndexResponse {
-            header: header(1, 0),
-            index: u64::MAX,
-        };
-        assert!(read_index.read().is_err());
     }
 }
