@@ -15,6 +15,8 @@ pub enum Event {
     Received(PeerMessage),
     /// A request that we sent will not be answered: the call failed or its deadline passed.
     CallFailed(NodeId, RequestId),
+    /// A request of ours was never sent: too many calls to that peer are under way.
+    CallNotSent(NodeId, RequestId),
     /// The connection to a peer broke and an immediate redial was refused (R17).
     ConnectionRefused(NodeId),
     /// The batch of the last [`Effect::Persist`] is on the disk.

@@ -27,6 +27,9 @@ use tail::Tail;
 pub struct Limits {
     /// Proposals appended and not yet applied; more are refused as overload.
     pub waiting_proposals_max: usize,
+    /// The payload of those proposals, in bytes, and of those that are being prepared; as much again
+    /// may be forwarded and not yet answered. More is refused as overload.
+    pub waiting_bytes_max: usize,
     /// Requests forwarded, or reads, not yet answered; more are refused.
     pub waiting_requests_max: usize,
     /// The payload of one entry, in bytes.
@@ -46,6 +49,8 @@ impl Default for Limits {
         Self {
             // Ten seconds' worth at 2,000 a second; at full speed about one.
             waiting_proposals_max: 20_000,
+            // Half a second's work of a disk that takes 100 MB a second, and what a node can spare.
+            waiting_bytes_max: 64 << 20,
             waiting_requests_max: 20_000,
             command_bytes_max: 1 << 20,
             // Far above what gathers during one sync, far below gRPC's message limit.
@@ -121,6 +126,10 @@ impl Replica {
         match event {
             Event::Received(message) => self.handle_received(message)?,
             Event::CallFailed(peer, request) => self.handle_call_failed(peer, request)?,
+            Event::CallNotSent(peer, request) => {
+                self.refuse_unsent_proposal(request);
+                self.handle_call_failed(peer, request)?;
+            }
             Event::ConnectionRefused(peer) => self.step(Input::ConnectionRefused(peer))?,
             Event::Synced(batch) => self.step(Input::Synced(batch))?,
             Event::EntriesRead(id, entries) => self.handle_entries_read(id, entries),
@@ -254,7 +263,12 @@ impl Replica {
                 Report::ReadConfirmed(id, index) => self.handle_read_confirmed(id, index),
                 Report::ReadRefused(id) => self.handle_read_refused(id),
                 Report::LeadershipWon(_) => self.elections_won += 1,
-                Report::LeadershipLost(_) => self.abandon_uncommitted_proposals(),
+                Report::LeadershipLost(_) => {
+                    self.abandon_uncommitted_proposals();
+                    self.proposals
+                        .weights
+                        .remove_after(self.node.commit_index());
+                }
                 Report::FollowerRolledBack(..)
                 | Report::RolledBack { .. }
                 | Report::LeaderClaimRefused(_)

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use chat_consensus::{Config, LogIndex, NodeId, Stored, Time};
 use chat_store::{CommitLog, LogError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
 
@@ -209,6 +209,7 @@ pub async fn start(
     );
     turns.start(incoming);
     Ok(Handle::new(handle::Parts {
+        room: Arc::new(Semaphore::new(options.limits.waiting_bytes_max)),
         options,
         storage,
         sender,

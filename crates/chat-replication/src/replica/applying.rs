@@ -97,6 +97,7 @@ impl Replica {
             self.applying.applied = position.index;
             self.answer_proposal(position, answer);
         }
+        self.proposals.weights.remove_through(self.applying.applied);
     }
 
     /// Whether an answer depends on applying: a client's of this leader, or a read's.

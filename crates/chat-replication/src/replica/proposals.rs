@@ -14,20 +14,51 @@ use crate::replica::Replica;
 pub(super) struct Proposals {
     made: u64,
     /// Handed to the node, which says in the same turn what became of it.
-    offered: BTreeMap<ProposalId, Origin>,
+    offered: BTreeMap<ProposalId, (Origin, usize)>,
     /// Appended here; bound to the very entry, place and term.
     waiting: BTreeMap<LogIndex, (Term, Origin)>,
-    /// Sent to the leader.
-    forwarded: BTreeMap<RequestId, ProposalTicket>,
+    /// What they weigh.
+    pub(super) weights: Weights,
+    /// Sent to the leader, with the bytes of each.
+    forwarded: BTreeMap<RequestId, (ProposalTicket, usize)>,
+    forwarded_bytes: usize,
+}
+
+/// The payload of the proposals that wait, by place in the log, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct Weights {
+    each: BTreeMap<LogIndex, usize>,
+    sum: usize,
+}
+
+impl Weights {
+    fn add(&mut self, index: LogIndex, bytes: usize) {
+        self.sum += bytes;
+        self.sum -= self.each.insert(index, bytes).unwrap_or(0);
+    }
+
+    pub(super) fn remove_through(&mut self, index: LogIndex) {
+        while let Some(first) = self.each.first_entry()
+            && *first.key() <= index
+        {
+            self.sum -= first.remove();
+        }
+    }
+
+    pub(super) fn remove_after(&mut self, index: LogIndex) {
+        let removed = self.each.split_off(&index.next());
+        self.sum -= removed.into_values().sum::<usize>();
+    }
 }
 
 impl Proposals {
     pub(super) fn note_appended(&mut self, id: ProposalId, position: Position) {
-        let origin = self
+        let (origin, bytes) = self
             .offered
             .remove(&id)
             .expect("the node reports what it was offered");
         self.waiting.insert(position.index, (position.term, origin));
+        self.weights.add(position.index, bytes);
     }
 
     /// Whether somebody waits for an entry to be applied here.
@@ -43,7 +74,9 @@ impl Replica {
             Some(Refusal::NotLeading { leader: None })
         } else if command.len() > self.limits.command_bytes_max {
             Some(Refusal::TooLarge)
-        } else if self.proposals.waiting.len() >= self.limits.waiting_proposals_max {
+        } else if self.proposals.waiting.len() >= self.limits.waiting_proposals_max
+            || self.proposals.weights.sum + command.len() > self.limits.waiting_bytes_max
+        {
             Some(Refusal::Overloaded)
         } else {
             None
@@ -54,7 +87,7 @@ impl Replica {
         }
         self.proposals.made += 1;
         let id = ProposalId(self.proposals.made);
-        self.proposals.offered.insert(id, origin);
+        self.proposals.offered.insert(id, (origin, command.len()));
         self.step(Input::Proposed(id, command))
     }
 
@@ -64,7 +97,9 @@ impl Replica {
             .node
             .leader()
             .filter(|leader| *leader != self.node.id());
-        let full = self.proposals.forwarded.len() >= self.limits.waiting_requests_max;
+        let bytes = request.len();
+        let full = self.proposals.forwarded.len() >= self.limits.waiting_requests_max
+            || self.proposals.forwarded_bytes + bytes > self.limits.waiting_bytes_max;
         let (Some(leader), true, false) = (leader, self.node.has_started(), full) else {
             let refusal = if full {
                 Refusal::Overloaded
@@ -75,16 +110,25 @@ impl Replica {
             return self.effects.push(Effect::Answer(ticket, outcome));
         };
         let header = self.node.new_request_header(leader);
-        self.proposals.forwarded.insert(header.request, ticket);
+        let waiting = (ticket, bytes);
+        self.proposals.forwarded.insert(header.request, waiting);
+        self.proposals.forwarded_bytes += bytes;
         let body = PeerBody::Propose { request };
         self.effects
             .push(Effect::Send(PeerMessage { header, body }));
     }
 
     pub(super) fn handle_propose_reply(&mut self, request: RequestId, outcome: ProposeOutcome) {
-        if let Some(ticket) = self.proposals.forwarded.remove(&request) {
+        if let Some((ticket, bytes)) = self.proposals.forwarded.remove(&request) {
+            self.proposals.forwarded_bytes -= bytes;
             self.effects.push(Effect::Answer(ticket, outcome));
         }
+    }
+
+    /// What never left this node cannot have been appended (R13).
+    pub(super) fn refuse_unsent_proposal(&mut self, request: RequestId) {
+        let outcome = ProposeOutcome::NotAppended(Refusal::Overloaded);
+        self.handle_propose_reply(request, outcome);
     }
 
     /// A lost answer is unknown (R13).
@@ -93,7 +137,7 @@ impl Replica {
     }
 
     pub(super) fn refuse_proposal(&mut self, id: ProposalId) {
-        let origin = self
+        let (origin, _) = self
             .proposals
             .offered
             .remove(&id)

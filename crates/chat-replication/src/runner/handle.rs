@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat_consensus::{LogIndex, RoleName, StorageId, Voter};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
 
 use crate::event::{Event, ReplicaStatus};
@@ -16,7 +16,7 @@ use crate::peer_message::{ProposeOutcome, Refusal};
 use crate::runner::apply_task::{Invisible, Visibility};
 use crate::runner::service::PeerService;
 use crate::runner::state_machine::{Prepare, Prepared};
-use crate::runner::turns::{Incoming, Leadership, ReadClient};
+use crate::runner::turns::{Incoming, Leadership, ReadClient, Room};
 use crate::runner::{Options, Stopped};
 
 /// Between two tries when a leader was named that did not take the request.
@@ -33,6 +33,8 @@ pub struct Handle {
 }
 
 pub(super) struct Parts {
+    /// How many bytes of proposals may be prepared or on their way to the replica.
+    pub(super) room: Arc<Semaphore>,
     pub(super) options: Options,
     pub(super) storage: StorageId,
     pub(super) sender: mpsc::Sender<Incoming>,
@@ -155,13 +157,24 @@ impl Handle {
 
     /// Has `request` prepared and appended by the leader, wherever that is, and returns the reply
     /// once it is committed and applied. While nothing is appended it goes on trying until
-    /// `deadline`.
+    /// `deadline`; with one that has passed already nothing is tried.
+    ///
+    /// Dropping the future stops the trying and the waiting. What was handed to the replica before may
+    /// be appended and take effect all the same, as after [`ProposeError::Unknown`].
     ///
     /// # Errors
     ///
-    /// See [`ProposeError`].
+    /// See [`ProposeError`]. A request must not be larger than `command_bytes_max` either.
     pub async fn propose(&self, request: Bytes, deadline: Instant) -> Result<Bytes, ProposeError> {
         let mut leadership = self.parts.leadership.clone();
+        let bytes_max = self.parts.options.limits.command_bytes_max;
+        if request.len() > bytes_max {
+            return Err(ProposeError::TooLarge { bytes_max });
+        }
+        if Instant::now() >= deadline {
+            let leader_id = leadership.borrow().leader_id;
+            return Err(ProposeError::NotAppended { leader_id });
+        }
         loop {
             let known = *leadership.borrow_and_update();
             let tried = match known {
@@ -176,7 +189,6 @@ impl Handle {
                 Tried::Refused(Refusal::Answered(answer)) => return Ok(answer),
                 Tried::Refused(Refusal::Overloaded) => return Err(ProposeError::Overloaded),
                 Tried::Refused(Refusal::TooLarge) => {
-                    let bytes_max = self.parts.options.limits.command_bytes_max;
                     return Err(ProposeError::TooLarge { bytes_max });
                 }
                 Tried::Refused(Refusal::NotLeading { leader }) => leader,
@@ -325,6 +337,7 @@ impl Handle {
     pub fn service(&self) -> ReplicationServer<PeerService> {
         let service = PeerService {
             incoming: self.parts.sender.clone(),
+            room: Arc::clone(&self.parts.room),
             prepare: Arc::clone(&self.parts.prepare),
             leadership: self.parts.leadership.clone(),
             storage: self.parts.storage,
@@ -333,6 +346,7 @@ impl Handle {
     }
 
     async fn append(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {
+        let room = self.room_for(&request)?;
         let preparing = self.parts.prepare.prepare(request);
         let prepared = timeout_at(deadline.into(), preparing).await;
         let (command, finish) = match prepared {
@@ -341,7 +355,7 @@ impl Handle {
             Err(_late) => return Err(ProposeError::NotAppended { leader_id: None }),
         };
         let (client, answered) = oneshot::channel();
-        self.offer(Incoming::Append(command, client))?;
+        self.offer(Incoming::Append(command, room, client))?;
         Ok(match outcome(answered, deadline).await? {
             Tried::Answered(answer) => Tried::Answered(finish(answer)),
             refused @ Tried::Refused(_) => refused,
@@ -355,11 +369,16 @@ impl Handle {
         deadline: Instant,
     ) -> Result<Tried, ProposeError> {
         let (client, answered) = oneshot::channel();
-        self.offer(Incoming::Forward(request, client))?;
+        let room = self.room_for(&request)?;
+        self.offer(Incoming::Forward(request, room, client))?;
         tokio::select! {
             outcome = outcome(answered, deadline) => outcome,
             () = superseded(self.parts.leadership.clone(), known.term) => Err(ProposeError::Unknown),
         }
+    }
+
+    fn room_for(&self, request: &Bytes) -> Result<Room, ProposeError> {
+        room_for(&self.parts.room, request).ok_or(ProposeError::Overloaded)
     }
 
     fn offer(&self, incoming: Incoming) -> Result<(), ProposeError> {
@@ -409,6 +428,12 @@ impl Handle {
             repair_through_index: status.repair_through.0,
         }
     }
+}
+
+/// `None` when too much is on its way to the replica.
+pub(super) fn room_for(room: &Arc<Semaphore>, request: &Bytes) -> Option<Room> {
+    let bytes = u32::try_from(request.len()).ok()?;
+    Arc::clone(room).try_acquire_many_owned(bytes).ok()
 }
 
 /// What one try came to. Nothing was appended when it was refused.

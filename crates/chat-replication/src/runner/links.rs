@@ -139,7 +139,8 @@ async fn carry(
         }
     };
     let Ok(_permit) = line.calls.try_acquire() else {
-        return drop(events.send(failed).await);
+        let unsent = Event::CallNotSent(peer.node, request);
+        return drop(events.send(Incoming::Event(unsent)).await);
     };
     let called = tokio::time::timeout(patience, exchange(line.client.clone(), message)).await;
     // A replica that has stopped wants to hear nothing more.

@@ -7,11 +7,12 @@ use std::time::Duration;
 use chat_consensus::{Header, StorageId, Term};
 use chat_proto::replication::v1 as wire;
 use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
 use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
 use crate::runner::convert::Wire;
+use crate::runner::handle::room_for;
 use crate::runner::links::MESSAGE_BYTES_MAX;
 use crate::runner::state_machine::{Prepare, Prepared};
 use crate::runner::turns::{Incoming, Leadership};
@@ -22,6 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 /// Answers peers. Made by [`Handle::service`](crate::Handle::service).
 pub struct PeerService {
     pub(super) incoming: mpsc::Sender<Incoming>,
+    pub(super) room: Arc<Semaphore>,
     pub(super) prepare: Arc<dyn Prepare>,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) storage: StorageId,
@@ -61,6 +63,9 @@ impl PeerService {
             let leader = leadership.leader_id.map(chat_consensus::NodeId);
             return Ok(self.refuse(header, leadership, Refusal::NotLeading { leader }));
         }
+        let Some(room) = room_for(&self.room, &request) else {
+            return Ok(self.refuse(header, leadership, Refusal::Overloaded));
+        };
         let (command, finish) = match self.prepare.prepare(request).await {
             Prepared::Append { command, finish } => (command, finish),
             Prepared::Answer(answer) => {
@@ -68,7 +73,7 @@ impl PeerService {
             }
         };
         let (caller, answered) = oneshot::channel();
-        self.hand_over(Incoming::AppendForPeer(header, command, caller))
+        self.hand_over(Incoming::AppendForPeer(header, command, room, caller))
             .await?;
         let mut reply = wait(answered).await?;
         if let PeerBody::ProposeReply(ProposeOutcome::Applied(answer)) = reply.body {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat_consensus::{Fault, Header, LogIndex, NodeId, Report, RequestId, Time};
 use chat_store::ReadLimits;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
 use crate::peer_message::{PeerMessage, ProposeOutcome};
@@ -38,11 +38,11 @@ pub(super) enum Incoming {
     /// From a peer, who waits for the answer.
     Call(PeerMessage, oneshot::Sender<PeerMessage>),
     /// A peer's forwarded request, prepared.
-    AppendForPeer(Header, Bytes, oneshot::Sender<PeerMessage>),
+    AppendForPeer(Header, Bytes, Room, oneshot::Sender<PeerMessage>),
     /// A client's request, prepared.
-    Append(Bytes, oneshot::Sender<ProposeOutcome>),
+    Append(Bytes, Room, oneshot::Sender<ProposeOutcome>),
     /// A client's request for the leader.
-    Forward(Bytes, oneshot::Sender<ProposeOutcome>),
+    Forward(Bytes, Room, oneshot::Sender<ProposeOutcome>),
     /// A client's read.
     Read(ReadClient),
     /// From the other tasks and links.
@@ -53,6 +53,9 @@ pub(super) enum Incoming {
     /// Stop at once: the replica cannot go on.
     Stop(Stopped),
 }
+
+/// A part of the bytes that may be on their way to the replica at once; given back when it has them.
+pub(super) type Room = OwnedSemaphorePermit;
 
 /// Who waits for a read.
 #[derive(Debug)]
@@ -209,16 +212,22 @@ impl Turns {
                 self.remember_caller(&message.header, caller);
                 self.decide(Event::Received(message))
             }
-            Incoming::AppendForPeer(header, command, caller) => {
+            Incoming::AppendForPeer(header, command, _room, caller) => {
                 self.remember_caller(&header, caller);
                 self.decide(Event::Append(Origin::Peer(header), command))
             }
-            Incoming::Append(command, client) => {
+            // Nobody waits any more: not appended, which is one of the things they must expect.
+            Incoming::Append(_, _, client) | Incoming::Forward(_, _, client)
+                if client.is_closed() =>
+            {
+                Ok(())
+            }
+            Incoming::Append(command, _room, client) => {
                 let ticket = ProposalTicket(self.next_ticket());
                 self.proposals.insert(ticket, client);
                 self.decide(Event::Append(Origin::Client(ticket), command))
             }
-            Incoming::Forward(request, client) => {
+            Incoming::Forward(request, _room, client) => {
                 let ticket = ProposalTicket(self.next_ticket());
                 self.proposals.insert(ticket, client);
                 self.decide(Event::Forward(ticket, request))

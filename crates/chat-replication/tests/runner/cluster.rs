@@ -61,12 +61,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(count: u64) -> Self {
-        Self::start_with(count, Limits::default()).await
+        Self::start_with(count, Timing::default()).await
     }
 
-    pub(crate) async fn start_with(count: u64, limits: Limits) -> Self {
+    pub(crate) async fn start_with(count: u64, timing: Timing) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let nodes = start_nodes(directory.path(), count, limits).await;
+        let nodes = start_nodes(directory.path(), count, timing).await;
         Self { nodes, directory }
     }
 
@@ -92,7 +92,7 @@ impl Cluster {
 pub(crate) async fn start_nodes(
     directory: &Path,
     count: u64,
-    limits: Limits,
+    timing: Timing,
 ) -> Vec<(Handle, Recorder)> {
     let mut listeners = Vec::new();
     let mut nodes = Vec::new();
@@ -107,7 +107,7 @@ pub(crate) async fn start_nodes(
     for (listener, id) in listeners.into_iter().zip(1..) {
         let recorder = Recorder::default();
         let options = Options {
-            limits,
+            timing,
             ..options(directory, id, &nodes)
         };
         let replica = start(options, recorder.clone(), Verbatim).await;

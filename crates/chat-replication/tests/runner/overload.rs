@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_replication::{ProposeError, ReadError};
+use chat_replication::{ProposeError, ReadError, Timing};
 use tokio::task::JoinSet;
 
 use crate::cluster::{Cluster, soon};
@@ -59,6 +59,55 @@ async fn reads_that_wait_over_a_transfer_never_stop_a_replica() {
     for (replica, _) in &cluster.nodes {
         replica.read(soon()).await.unwrap();
     }
+    cluster.shut_down().await;
+}
+
+/// C3, E-3: what is too much is refused as that, and the rest does not cost the leadership.
+#[tokio::test]
+async fn burst_of_large_commands_is_taken_or_refused() {
+    // Three unoptimised replicas share one thread here, and the machine with other tests.
+    let timing = Timing {
+        election_timeout: Duration::from_secs(4),
+        ..Timing::default()
+    };
+    let cluster = Cluster::start_with(3, timing).await;
+    let (leader, _) = cluster.leader().await;
+    leader.propose(Bytes::from("first"), soon()).await.unwrap();
+    let before = leader.leadership();
+    let mut proposals = JoinSet::new();
+    for _ in 0..300 {
+        let replica = leader.clone();
+        let command = Bytes::from(vec![b'x'; 1 << 20]);
+        proposals.spawn(async move { replica.propose(command, soon()).await });
+    }
+    let outcomes = proposals.join_all().await;
+    let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let refused = |outcome: &&Result<_, _>| **outcome == Err(ProposeError::Overloaded);
+    let refused = outcomes.iter().filter(refused).count();
+    assert_eq!(taken + refused, 300, "{outcomes:?}");
+    assert!(taken >= 60, "{taken} were taken");
+    assert_eq!(leader.leadership(), before);
+    cluster.shut_down().await;
+}
+
+/// E-10: nothing is appended for a client that has gone before it asked.
+#[tokio::test]
+async fn expired_deadline_appends_nothing() {
+    let cluster = Cluster::start(3).await;
+    let (leader, recorder) = cluster.leader().await;
+    leader.propose(Bytes::from("first"), soon()).await.unwrap();
+    for (replica, _) in &cluster.nodes {
+        for _ in 0..10 {
+            let late = replica.propose(Bytes::from("late"), Instant::now());
+            let late = late.await;
+            assert!(
+                matches!(late, Err(ProposeError::NotAppended { .. })),
+                "{late:?}"
+            );
+        }
+    }
+    leader.propose(Bytes::from("last"), soon()).await.unwrap();
+    assert_eq!(*recorder.commands.lock().unwrap(), ["first", "last"]);
     cluster.shut_down().await;
 }
 

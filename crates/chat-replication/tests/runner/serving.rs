@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Handle, Limits, NodeAddress, ProposeError, ReadError, Stopped, Verbatim, start,
+    Handle, NodeAddress, ProposeError, ReadError, Stopped, Timing, Verbatim, start,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -115,7 +115,7 @@ async fn a_new_start_applies_the_log_again() {
         cluster.nodes[0].0.propose(command, soon()).await.unwrap();
     }
     let directory = cluster.shut_down().await;
-    let nodes = start_nodes(directory.path(), 1, Limits::default()).await;
+    let nodes = start_nodes(directory.path(), 1, Timing::default()).await;
     nodes[0].0.read(soon()).await.unwrap();
     assert_eq!(nodes[0].1.commands.lock().unwrap().len(), 100);
     nodes[0].0.shutdown().await;
