@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod cluster;
 mod codegen;
+mod fuzz;
 mod gui;
 mod mutants;
 mod simulate;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Feed the decoders with bytes that nobody would send.
+    Fuzz(fuzz::Arguments),
     /// Build and open the window; `-- ARGUMENTS` are for the window itself.
     Gui(gui::Arguments),
     /// Check the rules of the repository.
@@ -76,6 +79,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&root, &arguments)?,
         Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
+        Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,

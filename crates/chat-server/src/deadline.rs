@@ -57,6 +57,15 @@ mod tests {
     }
 
     #[test]
+    fn fuzz_grpc_timeout() {
+        chat_fuzz::fuzz("grpc_timeout", |bytes| {
+            let longest = Duration::from_secs(99_999_999 * 3_600);
+            let timeout = super::parse(&String::from_utf8_lossy(bytes));
+            assert!(timeout.is_none_or(|timeout| timeout <= longest));
+        });
+    }
+
+    #[test]
     fn a_deadline_has_bounds() {
         check(None, Duration::from_millis(4_950));
         check(Some("100m"), Duration::from_millis(75));

@@ -75,7 +75,16 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Token, TokenHash};
+    use super::{SCHEME, TOKEN_BYTES, Token, TokenHash};
+
+    #[test]
+    fn fuzz_authorization() {
+        chat_fuzz::fuzz("authorization", |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let token = TokenHash::from_authorization(&text);
+            assert!(token.is_none_or(|_| text.len() == SCHEME.len() + 2 * TOKEN_BYTES));
+        });
+    }
 
     #[test]
     fn the_owner_is_recognised() {

@@ -536,3 +536,6 @@ impl Wire for wire::ReadIndexResponse {
         })
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -471,3 +471,16 @@ fn what_is_shown_says_the_same() {
     .assert_eq(&shown.replace(file.to_str().unwrap(), "{FILE}"));
     assert_eq!(load(1, &shown).unwrap(), loaded.config);
 }
+
+/// Whatever is wrong is one sentence.
+#[test]
+fn fuzz_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.toml");
+    chat_fuzz::fuzz("configuration", |bytes| {
+        fs::write(&file, String::from_utf8_lossy(bytes).as_ref()).unwrap();
+        if let Err(error) = super::load(Some(1), &file, &Overrides::default()) {
+            assert!(!error.to_string().is_empty());
+        }
+    });
+}

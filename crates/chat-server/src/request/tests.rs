@@ -68,6 +68,39 @@ fn all() -> [Value; 10] {
     ]
 }
 
+/// What is refused is explained in a few words.
+#[test]
+fn fuzz_request_json() {
+    chat_fuzz::fuzz("request_json", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Err(refusal) = ChatRequest::parse(&text) {
+            assert!(refusal.to_string().len() < 1_000, "{refusal}");
+        }
+    });
+}
+
+#[test]
+fn fuzz_page_token() {
+    chat_fuzz::fuzz("page_token", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(index) = super::page_start(&text) {
+            assert_eq!(super::page_start(&super::page_end(index)), Ok(index));
+        }
+    });
+}
+
+#[test]
+fn fuzz_list_pattern() {
+    chat_fuzz::fuzz("list_pattern", |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(pattern) = super::Pattern::parse("pattern", text.clone()) {
+            assert!(pattern.0.len() <= 64, "{pattern:?}");
+        }
+        // Names go the same way.
+        drop(super::Username::parse("username", text));
+    });
+}
+
 #[test]
 fn well_formed_requests_are_read() {
     let names: Vec<&str> = all()

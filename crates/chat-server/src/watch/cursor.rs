@@ -62,6 +62,16 @@ mod tests {
     use super::{ClusterMark, Cursor};
 
     #[test]
+    fn fuzz_watch_cursor() {
+        chat_fuzz::fuzz("watch_cursor", |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            if let Ok(Some(cursor)) = Cursor::parse(&text) {
+                assert_eq!(cursor.text(), text);
+            }
+        });
+    }
+
+    #[test]
     fn a_cursor_survives_the_journey() {
         let cursor = Cursor {
             cluster: ClusterMark::of(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),

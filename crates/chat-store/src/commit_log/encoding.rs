@@ -93,6 +93,20 @@ mod tests {
         }
     }
 
+    /// What is understood is what was written.
+    #[test]
+    fn fuzz_log_row() {
+        chat_fuzz::fuzz("log_row", |row| {
+            let Some((&kind, bytes)) = row.split_first() else {
+                return;
+            };
+            if let Some(payload) = decode(kind, bytes) {
+                let (kind_again, bytes_again) = encode(&payload);
+                assert_eq!((kind_again, &*bytes_again), (kind, bytes));
+            }
+        });
+    }
+
     #[test]
     fn the_layout_of_a_formation_is_fixed() {
         let payload = Payload::Formation(formation(&[3]));
