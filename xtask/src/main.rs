@@ -58,6 +58,9 @@ enum Command {
     Mutants {
         /// File names in tests/mutants without the ending; all of them if none is named.
         names: Vec<String>,
+        /// Write what came of them into the table in docs/testing.md.
+        #[arg(long)]
+        record: bool,
     },
 }
 
@@ -83,7 +86,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,
-        Command::Mutants { names } => return mutants::run(&root, &names),
+        Command::Mutants { names, record } => return mutants::run(&root, &names, record),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,9 @@
 //! with a line `FAILED …`; a mutant that does not apply or build is an error of the patch and
 //! catches nothing. The copy without a mutant must pass first: a check that always fails would
 //! otherwise look perfect.
+//!
+//! Both checks are always made, so that the table in `docs/testing.md` can say what each of them
+//! sees; `--record` writes its rows.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,9 +19,10 @@ use anyhow::{Context, Result, bail};
 use crate::workspace;
 use patch::Patch;
 use tree_copy::TreeCopy;
-use verdict::Verdict;
+use verdict::{Examined, Verdict};
 
 mod patch;
+mod table;
 mod tree_copy;
 mod verdict;
 
@@ -30,18 +34,16 @@ const SEEDS: &str = "400";
 /// A mutant may make the simulator go round in circles; nothing healthy takes this long.
 const RUN_LIMIT: Duration = Duration::from_secs(900);
 
-/// What tells a mutant from the real thing, in the order of trying.
-const CHECKS: [&[&str]; 2] = [
-    &["--seeds", SEEDS, "--stop-at-first-failure"],
-    &["--transcripts"],
-];
+/// What tells a mutant from the real thing.
+const SEEDS_CHECK: &[&str] = &["--seeds", SEEDS, "--stop-at-first-failure"];
+const TRANSCRIPTS_CHECK: &[&str] = &["--transcripts"];
 
-/// Tries the named mutants, or all of them.
-pub(crate) fn run(root: &Path, names: &[String]) -> Result<ExitCode> {
+/// Tries the named mutants, or all of them; `record` writes what came of them into the table.
+pub(crate) fn run(root: &Path, names: &[String], record: bool) -> Result<ExitCode> {
     let patches = selected_patches(root, names)?;
     let laboratory = Laboratory::new(root)?;
     println!("without a mutant: every check must pass");
-    match laboratory.examine("unpatched")? {
+    match laboratory.examine("unpatched")?.verdict() {
         Verdict::Survived => {}
         other => bail!("the checks do not pass without a mutant: {other:?}"),
     }
@@ -49,12 +51,19 @@ pub(crate) fn run(root: &Path, names: &[String]) -> Result<ExitCode> {
     for patch in &patches {
         println!("{}: {}", patch.name, patch.what);
         let begun = Instant::now();
-        let verdict = laboratory.try_mutant(patch)?;
+        let examined = laboratory.try_mutant(patch)?;
+        let verdict = examined.verdict();
         println!(
             "    {} ({:.0} s)",
             verdict.describe(),
             begun.elapsed().as_secs_f64()
         );
+        if let Some(row) = table::row(patch, &examined) {
+            println!("    {row}");
+            if record {
+                table::record(root, &patch.name, row)?;
+            }
+        }
         rows.push((patch, verdict));
     }
     print_table(&rows);
@@ -118,18 +127,18 @@ impl Laboratory {
     }
 
     /// Applies the mutant, examines it, and takes it back whatever came of it.
-    fn try_mutant(&self, patch: &Patch) -> Result<Verdict> {
-        let verdict = match self.copy.apply(&patch.path) {
+    fn try_mutant(&self, patch: &Patch) -> Result<Examined> {
+        let examined = match self.copy.apply(&patch.path) {
             Ok(()) => self.examine(&patch.name),
-            Err(error) => Ok(Verdict::Broken(format!(
+            Err(error) => Ok(Examined::broken(format!(
                 "the patch does not apply: {error:#}"
             ))),
         };
         self.copy.restore()?;
-        verdict
+        examined
     }
 
-    fn examine(&self, name: &str) -> Result<Verdict> {
+    fn examine(&self, name: &str) -> Result<Examined> {
         let build_log = self.logs.join(format!("{name}-build.txt"));
         let mut build = workspace::cargo(
             &self.copy.folder,
@@ -146,23 +155,30 @@ impl Laboratory {
         );
         build.arg("--target-dir").arg(&self.build);
         if run_into(&mut build, &build_log)? != Ended::Well {
-            return Ok(Verdict::Broken(format!(
+            return Ok(Examined::broken(format!(
                 "it does not build, see {}",
                 build_log.display()
             )));
         }
-        for (number, arguments) in CHECKS.iter().enumerate() {
-            let log = self.logs.join(format!("{name}-{}.txt", number + 1));
-            let mut simulate = Command::new(self.build.join("debug/simulate"));
-            simulate.current_dir(&self.copy.folder).args(*arguments);
-            let ended = run_into(&mut simulate, &log)?;
-            let output = fs::read_to_string(&log).unwrap_or_default();
-            match verdict::of_run(ended, &output, &log) {
-                Verdict::Survived => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(Verdict::Survived)
+        let (seeds, _) = self.check(&format!("{name}-seeds.txt"), SEEDS_CHECK)?;
+        let (transcripts, changed) =
+            self.check(&format!("{name}-transcripts.txt"), TRANSCRIPTS_CHECK)?;
+        Ok(Examined {
+            seeds,
+            transcripts,
+            changed,
+        })
+    }
+
+    /// What one run of the simulator says, and which transcripts differ in it.
+    fn check(&self, log: &str, arguments: &[&str]) -> Result<(Verdict, Vec<String>)> {
+        let log = self.logs.join(log);
+        let mut simulate = Command::new(self.build.join("debug/simulate"));
+        simulate.current_dir(&self.copy.folder).args(arguments);
+        let ended = run_into(&mut simulate, &log)?;
+        let output = fs::read_to_string(&log).unwrap_or_default();
+        let verdict = verdict::of_run(ended, &output, &log);
+        Ok((verdict, verdict::failed_transcripts(&output)))
     }
 }
 

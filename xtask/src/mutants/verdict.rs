@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Ended;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A check failed: which, and how long that took (such as `after 18 seeds`).
     Caught { check: String, effort: String },
@@ -24,6 +24,36 @@ impl Verdict {
             Self::Caught { check, effort } => format!("caught by {check} {effort}"),
             Self::Survived => "SURVIVED".to_owned(),
             Self::Broken(reason) => format!("ERROR: {reason}"),
+        }
+    }
+}
+
+/// What both checks say about a mutant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Examined {
+    pub(super) seeds: Verdict,
+    pub(super) transcripts: Verdict,
+    /// The names of the transcripts that change.
+    pub(super) changed: Vec<String>,
+}
+
+impl Examined {
+    /// Nothing could be examined.
+    pub(super) fn broken(reason: String) -> Self {
+        Self {
+            seeds: Verdict::Broken(reason),
+            transcripts: Verdict::Survived,
+            changed: Vec::new(),
+        }
+    }
+
+    /// The seeds' word first, since they know the stories that nobody has thought of. A check that
+    /// says neither makes the whole an error, unless the seeds have caught the mutant: its
+    /// transcripts may well never end.
+    pub(super) fn verdict(&self) -> Verdict {
+        match &self.seeds {
+            Verdict::Survived => self.transcripts.clone(),
+            seeds => seeds.clone(),
         }
     }
 }
@@ -58,13 +88,19 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
             effort,
         });
     }
-    let (name, _) = output
-        .lines()
-        .find_map(|line| line.strip_prefix("FAILED transcript ")?.split_once(": "))?;
+    let name = failed_transcripts(output).into_iter().next()?;
     Some(Verdict::Caught {
         check: "the transcript".to_owned(),
-        effort: name.to_owned(),
+        effort: name,
     })
+}
+
+/// The transcripts that differ, by name.
+pub(super) fn failed_transcripts(output: &str) -> Vec<String> {
+    let failed = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("FAILED transcript ")?.split_once(": "));
+    failed.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// `checker durability: entry 3 is lost` names `durability`.
