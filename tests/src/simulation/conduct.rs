@@ -44,6 +44,8 @@ pub(crate) enum Forged {
     LastTerm,
     /// "Vote for me in a term far ahead", from the admitted disk.
     FarTerm,
+    /// "Vote for me in the next term", from a disk that the log does not admit.
+    NextTerm,
 }
 
 /// A number of a request that no node has made.
@@ -197,12 +199,13 @@ impl World {
                 Forged::OldFetch(..) => Term(receiver.node().term().0 - 1),
                 Forged::LastTerm => TERM_MAX,
                 Forged::FarTerm => Term(receiver.node().term().0 + (1 << 20) + 1),
+                Forged::NextTerm => receiver.node().term().next(),
                 _ => receiver.node().term(),
             },
             from: node_id(from),
             to: node_id(to),
             storage: match forged {
-                Forged::ForeignClaim | Forged::LastTerm => StorageId(u128::MAX),
+                Forged::ForeignClaim | Forged::LastTerm | Forged::NextTerm => StorageId(u128::MAX),
                 _ => self.disks[from].storage(),
             },
             request,
@@ -216,7 +219,7 @@ impl World {
                 round: 1,
             }),
             Forged::ForeignClaim | Forged::LastTerm => Message::Coordinator,
-            Forged::FarTerm => Message::Election(Election {
+            Forged::FarTerm | Forged::NextTerm => Message::Election(Election {
                 kind: ElectionKind::Trial,
                 last: Position::new(1 << 40, 1 << 40),
                 formation: None,
