@@ -110,9 +110,13 @@ impl Node {
         }
     }
 
-    /// Term, vote and start counter are on the disk as they stand in memory.
+    /// Term, vote and start counter are on the disk as they stand in memory. A disk that has
+    /// promised nothing may go back to a term that it has left (R4) while the write of the other
+    /// one is under way: then the disk holds what is synced no more.
     fn is_settled(&self) -> bool {
-        self.has_started() && self.synced.hard_state == self.hard_state
+        self.has_started()
+            && self.synced.hard_state == self.hard_state
+            && self.writes.hard_state.is_none()
     }
 
     /// A promise once made stays true, so replies always leave; a request of an older term asks
@@ -121,5 +125,85 @@ impl Node {
         if envelope.message.is_reply() || envelope.header.term == self.hard_state.term {
             self.outgoing.push(Outgoing::Message(envelope));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use crate::batch::{SyncedBatch, UnsyncedBatch};
+    use crate::config::{Config, Timing};
+    use crate::entry::Stored;
+    use crate::input::Input;
+    use crate::message::{Election, ElectionKind, Envelope, Header, Message};
+    use crate::node::{Node, Outgoing};
+    use crate::types::{ClusterId, NodeId, Position, RequestId, StorageId, Term, Time};
+
+    const NOW: Time = Time(1);
+
+    fn written(batch: UnsyncedBatch) -> SyncedBatch {
+        let written = batch.persist_with(|_| Ok::<(), Infallible>(()));
+        written.unwrap_or_else(|never| match never {})
+    }
+
+    /// Lets a member of a cluster ask the empty node whether it is empty.
+    fn ask(node: &mut Node, term: u64, number: u64) {
+        let header = Header {
+            cluster: Some(ClusterId(1)),
+            term: Term(term),
+            from: NodeId(1),
+            to: NodeId(2),
+            storage: StorageId(1),
+            request: RequestId {
+                number,
+                ..RequestId::default()
+            },
+        };
+        let message = Message::Election(Election {
+            kind: ElectionKind::Birth,
+            last: Position::ZERO,
+            formation: None,
+        });
+        let received = Input::Received(Envelope { header, message });
+        node.handle(NOW, received).unwrap();
+    }
+
+    /// The terms that the node's messages show.
+    fn shown(node: &mut Node) -> std::vec::Vec<u64> {
+        let outgoing = node.take_outgoing().into_iter();
+        let term = |outgoing| match outgoing {
+            Outgoing::Message(envelope) | Outgoing::Entries { envelope, .. } => {
+                envelope.header.term.0
+            }
+        };
+        outgoing.map(term).collect()
+    }
+
+    #[test]
+    fn a_term_that_comes_back_waits_for_its_own_write() {
+        let nodes = [NodeId(1), NodeId(2), NodeId(3)];
+        let config = Config::new(NodeId(2), &nodes, Timing::default()).unwrap();
+        let stored = Stored::empty(StorageId(2));
+        let mut node = Node::new(config, stored, Position::ZERO.index, 1, Time(0));
+        ask(&mut node, 4, 1);
+        let batch = written(node.take_batch().unwrap());
+        node.handle(NOW, Input::Synced(batch)).unwrap();
+        assert_eq!(shown(&mut node), [4]);
+
+        // The disk goes on to term 3; before that is confirmed, term 4 is met again (R4).
+        ask(&mut node, 3, 2);
+        let third = written(node.take_batch().unwrap());
+        ask(&mut node, 4, 3);
+        assert_eq!(
+            shown(&mut node),
+            [0; 0],
+            "the disk holds term 3 by now (R1)"
+        );
+        node.handle(NOW, Input::Synced(third)).unwrap();
+        assert_eq!(shown(&mut node), [3]);
+        let fourth = written(node.take_batch().unwrap());
+        node.handle(NOW, Input::Synced(fourth)).unwrap();
+        assert_eq!(shown(&mut node), [4]);
     }
 }
