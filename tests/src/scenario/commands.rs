@@ -7,6 +7,7 @@
 //! | `start 1 2`, `restart 1` | processes start with what their disks hold |
 //! | `tick 100ms` | time passes |
 //! | `propose 1 "hello"` | a client proposes; 20 ms pass |
+//! | `fill 1 400` | a client proposes so many entries at once; 20 ms pass, and nothing is told |
 //! | `read 2` | a client reads; 20 ms pass |
 //! | `hand-over 1` | an operator asks node 1 to let another lead; 20 ms pass |
 //! | `refuse 3 1` | node 3 finds the port of node 1 closed; 20 ms pass |
@@ -16,6 +17,7 @@
 //! | `pause 1`, `resume 1` | the process stands still |
 //! | `isolate 3`, `cut 1->2`, `cut 1-2`, `heal` | links |
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
+//! | `narrow 40000` | each link carries so many bytes a second |
 //! | `hold-disk 1`, `release-disk 1` | syncs do not end |
 //! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
 //! | `times on` | lines begin with the time since then, in milliseconds |
@@ -108,6 +110,14 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
             world.propose(node(arguments, 0)?, text)?;
             world.tick(A_MOMENT)
         }
+        "fill" => {
+            for filler in 0..number(arguments, 1)? {
+                world.propose(node(arguments, 0)?, &format!("filler {filler}"))?;
+            }
+            let done = world.tick(A_MOMENT);
+            world.take_story();
+            done
+        }
         "read" => {
             world.read(node(arguments, 0)?)?;
             world.tick(A_MOMENT)
@@ -150,6 +160,10 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
             for link in links(arguments)? {
                 world.slow_link(link, duration(arguments, 1)?);
             }
+            Ok(())
+        }
+        "narrow" => {
+            world.narrow_links(number(arguments, 0)? as u64);
             Ok(())
         }
         "hold-disk" => {

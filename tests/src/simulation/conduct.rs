@@ -156,6 +156,10 @@ impl World {
         self.network.slow.insert(link, micros);
     }
 
+    pub(crate) fn narrow_links(&mut self, bytes_per_second: u64) {
+        self.network.mix.bytes_per_second = bytes_per_second;
+    }
+
     pub(crate) fn hold_disk(&mut self, node: usize) {
         self.processes[node].disk_held = true;
     }
