@@ -110,14 +110,7 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
             world.propose(node(arguments, 0)?, text)?;
             world.tick(A_MOMENT)
         }
-        "fill" => {
-            for filler in 0..number(arguments, 1)? {
-                world.propose(node(arguments, 0)?, &format!("filler {filler}"))?;
-            }
-            let done = world.tick(A_MOMENT);
-            world.take_story();
-            done
-        }
+        "fill" => fill(world, arguments)?,
         "read" => {
             world.read(node(arguments, 0)?)?;
             world.tick(A_MOMENT)
@@ -177,6 +170,15 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
         "forge" => forge(world, arguments)?,
         _ => return Err("there is no such command".to_owned()),
     })
+}
+
+fn fill(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
+    for filler in 0..number(arguments, 1)? {
+        world.propose(node(arguments, 0)?, &format!("filler {filler}"))?;
+    }
+    let done = world.tick(A_MOMENT);
+    world.take_story();
+    Ok(done)
 }
 
 fn start_all(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
