@@ -65,6 +65,7 @@ mod tests {
                 version: LogIndex(2),
             },
             renew_from: 0,
+            idle_seconds: 0,
         };
         let (alice, bob) = (Username("alice".to_owned()), Username("bob".to_owned()));
         let named = |username| Claim::Account {

@@ -19,7 +19,7 @@ use crate::reply::{ApplicationError, Reply};
 use crate::request::{
     ChatRequest, Credentials, InboxRequest, MessageId, Outgoing, PasswordChange, RequestId,
 };
-use crate::sessions::Sessions;
+use crate::sessions::{Renewals, Sessions};
 use crate::token::TokenHash;
 use forwarded::Refusal as Refused;
 use forwarded::answer::Result as Answer;
@@ -38,6 +38,7 @@ pub(crate) struct Executor {
     replica: Handle,
     reader: ChatReader,
     sessions: Sessions,
+    renewals: Renewals,
     password_places: PasswordPlaces,
 }
 
@@ -47,6 +48,7 @@ impl Executor {
             replica,
             reader,
             sessions: Sessions::default(),
+            renewals: Renewals::new(),
             password_places: PasswordPlaces::new(limits.connection_passwords_max),
         }
     }
@@ -104,12 +106,25 @@ impl Executor {
         let token = token.ok_or(Refusal::Unauthenticated)?;
         let mut snapshot = self.begin_read(deadline).await?;
         let mut session = snapshot.session(&token.0).await.map_err(unreadable)?;
-        if let Some(due) = session.take_if(|session| session.renew_from <= seconds_now()) {
+        let due = |session: &mut Session| {
+            session.renew_from <= seconds_now()
+                && self
+                    .renewals
+                    .begin(token, session.idle_seconds, Instant::now())
+        };
+        if let Some(due) = session.take_if(due) {
             drop(snapshot);
             let operation = Operation::RenewSession(storage::RenewSession {
                 session: Some(claimed(&due, token)),
             });
-            done(self.propose(id, operation, deadline).await?)?;
+            let renewed = match self.propose(id, operation, deadline).await {
+                Ok(answer) => done(answer),
+                Err(refusal) => Err(refusal),
+            };
+            if renewed.is_err() {
+                self.renewals.forget(&token);
+            }
+            renewed?;
             snapshot = self.begin_read(deadline).await?;
             session = snapshot.session(&token.0).await.map_err(unreadable)?;
         }
@@ -324,6 +339,9 @@ impl Executor {
             Some(result) if is_refused(&result, Refused::TooManyAttempts) => {
                 Err(Refusal::TooManyAttempts { after })
             }
+            Some(result) if is_refused(&result, Refused::TooManyRequests) => {
+                Err(Refusal::TooManyRequests { after })
+            }
             Some(result) => Ok(result),
             None => {
                 tracing::error!("the leader's answer is not understood");
@@ -403,12 +421,14 @@ fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
         Refused::DuplicateMessage => Ok(Reply::Error(ApplicationError::DuplicateMessage)),
         Refused::Unauthenticated => Err(Refusal::Unauthenticated),
         Refused::Overloaded => Err(Refusal::Overloaded),
+        Refused::StorageFull => Err(Refusal::StorageFull),
         Refused::NoLeader => Err(Refusal::NoLeader),
         Refused::Unspecified
         | Refused::AlreadyCreatedByThisRequest
         | Refused::AlreadyChangedByThisRequest
-        // Comes with how long to wait, and has been looked at before.
+        // Come with how long to wait, and have been looked at before.
         | Refused::TooManyAttempts
+        | Refused::TooManyRequests
         | Refused::Internal => Err(Refusal::Internal),
     }
 }

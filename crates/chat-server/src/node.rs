@@ -19,11 +19,14 @@ use crate::connection_limit::{ConnectionLimits, Writing};
 use crate::execute::Executor;
 use crate::file_limit;
 use crate::health::{self, Presence};
+use crate::housekeeping::{self, Chores};
 use crate::identity::{Identity, IdentityError};
 use crate::listener::{HttpLimits, ListenError, Listener, Manner};
+use crate::log_clock::LogClock;
 use crate::passwords::{PasswordError, Passwords};
 use crate::preparation::Preparation;
 use crate::private_directory::{OpenDirectory, close_to_others};
+use crate::quotas::Quotas;
 use crate::reset::{ResetError, finish_interrupted, reset};
 use crate::state_machine::ChatMachine;
 use crate::watch::{Ring, Watches};
@@ -256,6 +259,7 @@ async fn start_replica(
     let id = identity.node;
     let passwords = Passwords::new(config.passwords, config.limits)?;
     let opening = directory.clone();
+    let own_directory = directory.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let opened = ChatState::open(&opening).map_err(|source| Failure::State {
             directory: opening.clone(),
@@ -266,7 +270,16 @@ async fn start_replica(
         Ok::<_, Failure>(opened)
     });
     let (state, reader) = opened.await.expect("opening the state does not panic")?;
-    let preparation = Preparation::new(reader.clone(), passwords, config.sessions);
+    let lead_max = Duration::from_secs(config.limits.clock_lead_seconds_max.into());
+    let clock = Arc::new(LogClock::of_the_machine(lead_max, state.log_time()));
+    let quotas = Arc::new(Quotas::new(config.limits));
+    let preparation = Preparation::new(
+        reader.clone(),
+        passwords.clone(),
+        config.sessions,
+        Arc::clone(&clock),
+        Arc::clone(&quotas),
+    );
     let ring = Arc::new(Ring::new(state.applied_index()));
     let address = |node: &config::Node| NodeAddress {
         id: node.id,
@@ -282,11 +295,20 @@ async fn start_replica(
         },
         limits: chat_replication::Limits::default(),
     };
-    let machine = ChatMachine::new(state, Arc::clone(&ring));
+    let machine = ChatMachine::new(state, Arc::clone(&ring), clock);
     let replica = chat_replication::start(options, machine, preparation.clone())
         .await
         .map_err(|source| Failure::Start { directory, source })?;
     preparation.attach(replica.clone());
+    housekeeping::start(
+        replica.clone(),
+        Chores {
+            reader: reader.clone(),
+            passwords,
+            quotas,
+            directory: own_directory,
+        },
+    );
     Ok(StartedReplica {
         replica,
         reader,

@@ -53,13 +53,27 @@ pub struct Asker {
 
 struct Shared {
     argon2: Argon2<'static>,
+    /// The price of [`Self::argon2`] as a PHC string begins with it.
+    price: String,
     /// The hash of nobody's password, checked when there is no account: an unknown name takes as
-    /// long as a wrong password.
-    nobody: String,
+    /// long as a wrong password that is stored at the most common price.
+    nobody: Mutex<String>,
     attempts: Mutex<Attempts>,
     failures: Rarely,
     /// Makes numbers of names and sources, which nobody outside can foresee.
     keys: RandomState,
+}
+
+/// What came of a guess at a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// It is not the password, or there is no account.
+    Wrong,
+    /// It is the password.
+    Right {
+        /// Its hash at the present price, if it is stored at another one.
+        rehashed: Option<String>,
+    },
 }
 
 /// Why a password was neither hashed nor checked.
@@ -94,9 +108,11 @@ impl Passwords {
             .map_err(argon2::password_hash::Error::from)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = argon2.hash_password(b"nobody's")?.to_string();
+        let (price, _) = split_price(&nobody).expect("the hash was made here");
         let shared = Arc::new(Shared {
             argon2,
-            nobody,
+            price: price.to_owned(),
+            nobody: Mutex::new(nobody),
             attempts: Mutex::new(Attempts::new(limits.source_failures_per_minute)),
             failures: Rarely::default(),
             keys: RandomState::new(),
@@ -150,8 +166,20 @@ impl Passwords {
         asker: &Asker,
         digest: Digest,
         stored: Option<String>,
-    ) -> Result<bool, PasswordError> {
-        self.verify(Kind::Login, asker, digest, stored).await
+    ) -> Result<Verified, PasswordError> {
+        let guess = asker.clone();
+        self.in_turn(Kind::Login, asker, move |shared| {
+            if !shared.guess(&guess, &digest, stored.as_deref())? {
+                return Ok(Verified::Wrong);
+            }
+            // Only whoever has the password makes this work, and sees how long it takes.
+            let rehashed = match stored.as_deref().and_then(split_price) {
+                Some((price, _)) if price == shared.price => None,
+                _ => Some(shared.hash(&digest)?),
+            };
+            Ok(Verified::Right { rehashed })
+        })
+        .await
     }
 
     /// The same for whoever has a session and wants another password.
@@ -165,8 +193,25 @@ impl Passwords {
         digest: Digest,
         stored: Option<String>,
     ) -> Result<bool, PasswordError> {
-        self.verify(Kind::ChangePassword, asker, digest, stored)
-            .await
+        let guess = asker.clone();
+        self.in_turn(Kind::ChangePassword, asker, move |shared| {
+            shared.guess(&guess, &digest, stored.as_deref())
+        })
+        .await
+    }
+
+    /// From now on an unknown name takes as long as a password that is stored at `price`, which is
+    /// what stands before the salt of such a PHC string. What is no price changes nothing.
+    pub fn set_price_of_unknown_names(&self, price: &str) {
+        let mut nobody = lock(&self.shared.nobody);
+        let Some((_, salt_and_hash)) = split_price(&nobody) else {
+            return;
+        };
+        let at_price = format!("{price}{salt_and_hash}");
+        let good = PasswordHash::new(&at_price).is_ok_and(|phc| Params::try_from(&phc).is_ok());
+        if good {
+            *nobody = at_price;
+        }
     }
 
     async fn hash(
@@ -175,27 +220,8 @@ impl Passwords {
         asker: &Asker,
         digest: Digest,
     ) -> Result<String, PasswordError> {
-        self.in_turn(kind, asker, move |shared| {
-            Ok(shared
-                .argon2
-                .hash_password(digest.0.as_bytes())?
-                .to_string())
-        })
-        .await
-    }
-
-    async fn verify(
-        &self,
-        kind: Kind,
-        asker: &Asker,
-        digest: Digest,
-        stored: Option<String>,
-    ) -> Result<bool, PasswordError> {
-        let guess = asker.clone();
-        self.in_turn(kind, asker, move |shared| {
-            shared.guess(&guess, &digest, stored.as_deref())
-        })
-        .await
+        self.in_turn(kind, asker, move |shared| shared.hash(&digest))
+            .await
     }
 
     async fn in_turn<T: Send + 'static>(
@@ -249,8 +275,15 @@ impl Shared {
         Ok(fits)
     }
 
+    fn hash(&self, digest: &Digest) -> Result<String, PasswordError> {
+        let hash = self.argon2.hash_password(digest.0.as_bytes())?;
+        Ok(hash.to_string())
+    }
+
+    /// A hash is checked at the price at which it was made.
     fn verify(&self, digest: &Digest, stored: Option<&str>) -> Result<bool, PasswordError> {
-        let phc = PasswordHash::new(stored.unwrap_or(&self.nobody))
+        let nobody = lock(&self.nobody).clone();
+        let phc = PasswordHash::new(stored.unwrap_or(&nobody))
             .map_err(argon2::password_hash::Error::from)?;
         match self.argon2.verify_password(digest.0.as_bytes(), &phc) {
             Ok(()) => Ok(stored.is_some()),
@@ -273,9 +306,19 @@ impl Shared {
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        // Nothing panics while it is held, and every state of it is a good one.
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.attempts)
     }
+}
+
+/// Nothing panics while one of these is held, and every state of them is a good one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What stands before the salt of a PHC string, and the rest: `$argon2id$v=19$m=19456,t=2,p=1`.
+fn split_price(phc: &str) -> Option<(&str, &str)> {
+    let (salt, _) = phc.match_indices('$').nth(3)?;
+    Some(phc.split_at(salt))
 }
 
 #[cfg(test)]
@@ -287,13 +330,16 @@ mod tests {
     use tokio::task::JoinSet;
     use tokio::time::timeout;
 
-    use super::{Asker, PasswordError, Passwords};
+    use super::{Asker, PasswordError, Passwords, Verified};
     use crate::config;
     use crate::origin::Origin;
     use crate::request::Digest;
 
     /// Far above what anything here takes.
     const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Right, and stored at the present price.
+    const RIGHT: Verified = Verified::Right { rehashed: None };
 
     fn passwords() -> Passwords {
         Passwords::new(config::Passwords::MINIMUM, config::Limits::default()).unwrap()
@@ -325,9 +371,9 @@ mod tests {
         let verify = |text, stored: Option<&str>| {
             passwords.verify_for_login(&alice, digest(text), stored.map(str::to_owned))
         };
-        assert!(verify("a", Some(&stored)).await.unwrap());
-        assert!(!verify("b", Some(&stored)).await.unwrap());
-        assert!(!verify("a", None).await.unwrap());
+        assert_eq!(verify("a", Some(&stored)).await.unwrap(), RIGHT);
+        assert_eq!(verify("b", Some(&stored)).await.unwrap(), Verified::Wrong);
+        assert_eq!(verify("a", None).await.unwrap(), Verified::Wrong);
         assert!(verify("a", Some("garbage")).await.is_err());
     }
 
@@ -356,7 +402,7 @@ mod tests {
             let before = answered.load(Ordering::Relaxed);
             let alice = asker(honest, "alice");
             let login = passwords.verify_for_login(&alice, digest("a"), Some(stored.clone()));
-            assert!(timeout(PATIENCE, login).await.unwrap().unwrap());
+            assert_eq!(timeout(PATIENCE, login).await.unwrap().unwrap(), RIGHT);
             let meanwhile = answered.load(Ordering::Relaxed) - before;
             let hashers = std::thread::available_parallelism().unwrap().get();
             assert!(
@@ -412,7 +458,7 @@ mod tests {
         let mut guesses = 0;
         let refused = loop {
             match verify(&thief, "b").await {
-                Ok(fits) => assert!(!fits),
+                Ok(verified) => assert_eq!(verified, Verified::Wrong),
                 Err(refused) => break refused,
             }
             guesses += 1;
@@ -422,6 +468,49 @@ mod tests {
             matches!(refused, PasswordError::TooManyAttempts { after } if !after.is_zero()),
             "{refused:?}"
         );
-        assert!(verify(&alice, "a").await.unwrap(), "from elsewhere");
+        let from_elsewhere = verify(&alice, "a").await.unwrap();
+        assert_eq!(from_elsewhere, RIGHT);
+    }
+
+    #[tokio::test]
+    async fn a_password_at_an_old_price_is_hashed_again() {
+        let old = passwords();
+        let dearer = config::Passwords {
+            iterations: 3,
+            ..config::Passwords::MINIMUM
+        };
+        let new = Passwords::new(dearer, config::Limits::default()).unwrap();
+        let alice = asker("192.0.2.1:1", "alice");
+        let stored = old.hash_for_account(&alice, digest("a")).await.unwrap();
+        let login = |text| new.verify_for_login(&alice, digest(text), Some(stored.clone()));
+        assert_eq!(login("b").await.unwrap(), Verified::Wrong);
+        let Verified::Right {
+            rehashed: Some(rehashed),
+        } = login("a").await.unwrap()
+        else {
+            panic!("the price has changed");
+        };
+        assert!(rehashed.contains("$m=19456,t=3,p=1$"), "{rehashed}");
+        let again = new.verify_for_login(&alice, digest("a"), Some(rehashed));
+        assert_eq!(again.await.unwrap(), RIGHT);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_costs_what_most_names_cost() {
+        let passwords = passwords();
+        let nobody = || super::lock(&passwords.shared.nobody).clone();
+        passwords.set_price_of_unknown_names("$argon2id$v=19$m=19456,t=3,p=1");
+        let at_price = nobody();
+        assert!(
+            at_price.starts_with("$argon2id$v=19$m=19456,t=3,p=1$"),
+            "{at_price}"
+        );
+        for wrong in ["", "garbage", "$argon2id$v=19$m=1,t=3,p=1"] {
+            passwords.set_price_of_unknown_names(wrong);
+            assert_eq!(nobody(), at_price, "{wrong}");
+        }
+        let asker = asker("192.0.2.1:1", "nobody");
+        let verified = passwords.verify_for_login(&asker, digest("a"), None).await;
+        assert_eq!(verified.unwrap(), Verified::Wrong);
     }
 }

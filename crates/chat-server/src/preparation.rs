@@ -8,18 +8,22 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
 use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
-use chat_store::{Account, ChatReader, StateError};
+use chat_store::{Account, ChatReader, LogIndex, StateError, StoredMessage};
 use prost::Message as _;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::config;
+use crate::log_clock::LogClock;
 use crate::origin::Origin;
-use crate::passwords::{Asker, PasswordError, Passwords};
+use crate::passwords::{Asker, PasswordError, Passwords, Verified};
+use crate::quotas::{Exceeded, Quotas};
+use crate::rarely::Rarely;
 use crate::request::Digest;
 use crate::token::Token;
 use forwarded::Refusal;
@@ -32,6 +36,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a password waits for its turn if the node that forwards it does not say how long its
 /// client waits.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many lookups of repeated messages run at once; more are refused without one. Readers are few,
+/// and whoever exceeds a limit must not have them all.
+const LOOKUPS_MAX: usize = 1;
 /// The longest that a password waits, whatever is said.
 const PASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
@@ -41,6 +48,11 @@ pub struct Preparation {
     reader: ChatReader,
     passwords: Passwords,
     sessions: config::Sessions,
+    clock: Arc<LogClock>,
+    quotas: Arc<Quotas>,
+    /// Lookups of messages whose repetition a limit refuses.
+    lookups: Arc<Semaphore>,
+    refusals: Arc<Rarely>,
     /// Set once the replica has started, which needs the preparation first.
     replica: Arc<OnceLock<Handle>>,
 }
@@ -56,6 +68,8 @@ enum PreparationError {
     State(#[from] StateError),
     #[error("a password cannot be checked")]
     Password(#[from] PasswordError),
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
     #[error("the operating system has no randomness")]
     Randomness(#[from] getrandom::Error),
 }
@@ -63,11 +77,21 @@ enum PreparationError {
 impl Preparation {
     /// Prepares requests against what `reader` sees; sessions that it opens last as long as
     /// `sessions` says.
-    pub fn new(reader: ChatReader, passwords: Passwords, sessions: config::Sessions) -> Self {
+    pub(crate) fn new(
+        reader: ChatReader,
+        passwords: Passwords,
+        sessions: config::Sessions,
+        clock: Arc<LogClock>,
+        quotas: Arc<Quotas>,
+    ) -> Self {
         Self {
             reader,
             passwords,
             sessions,
+            clock,
+            quotas,
+            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            refusals: Arc::default(),
             replica: Arc::default(),
         }
     }
@@ -89,8 +113,12 @@ impl Preparation {
         // The node that the client reached logs the same id.
         tracing::debug!(request = %logged_id, "the leader prepares");
         let asked = |username: &str| asker(request.origin.clone(), username);
-        match request.operation.ok_or(PreparationError::Malformed)? {
-            Operation::SendMessage(message) => send_message(id, message),
+        let operation = request.operation.ok_or(PreparationError::Malformed)?;
+        if let Err(exceeded) = self.quotas.admit(&operation, Instant::now()) {
+            return self.exceeded(&operation, exceeded).await;
+        }
+        match operation {
+            Operation::SendMessage(message) => self.send_message(id, message),
             Operation::CreateUser(user) => {
                 let asker = asked(&user.username);
                 self.create_user(id, user, &asker).await
@@ -106,25 +134,63 @@ impl Preparation {
             }
             Operation::Logout(logout) => {
                 check(logout.session.as_ref())?;
-                Ok(append(id, Command::Logout(logout), Box::new(done)))
+                Ok(self.append(id, Command::Logout(logout), Box::new(done)))
             }
             Operation::ReadMessages(read) => {
                 check(read.session.as_ref())?;
-                Ok(append(id, Command::ReadMessages(read), Box::new(done)))
+                Ok(self.append(id, Command::ReadMessages(read), Box::new(done)))
             }
             Operation::DeleteMessages(delete) => {
                 check(delete.session.as_ref())?;
-                Ok(append(id, Command::DeleteMessages(delete), Box::new(done)))
+                Ok(self.append(id, Command::DeleteMessages(delete), Box::new(done)))
             }
             Operation::DeleteUser(delete) => {
                 check(delete.session.as_ref())?;
-                Ok(append(id, Command::DeleteUser(delete), Box::new(done)))
+                Ok(self.append(id, Command::DeleteUser(delete), Box::new(done)))
             }
             Operation::RenewSession(renew) => {
                 check(renew.session.as_ref())?;
-                Ok(append(id, Command::RenewSession(renew), Box::new(done)))
+                Ok(self.append(id, Command::RenewSession(renew), Box::new(done)))
             }
         }
+    }
+
+    /// What a limit refuses was perhaps done before: then this is a retry, which gets its answer. If it
+    /// was not applied yet it may be, so the refusal says nothing about an earlier attempt (R15).
+    async fn exceeded(
+        &self,
+        operation: &Operation,
+        exceeded: Exceeded,
+    ) -> Result<Prepared, PreparationError> {
+        if let Some(times) = self.refusals.happened(Instant::now()) {
+            tracing::warn!(%exceeded, times, "a request is refused");
+        }
+        let Operation::SendMessage(message) = operation else {
+            // The others change nothing the second time, and need not be answered now.
+            return Err(exceeded.into());
+        };
+        let (Ok(_lookup), Some(credential)) = (self.lookups.try_acquire(), message.credential)
+        else {
+            return Err(exceeded.into());
+        };
+        let stored = self.reader.stored_message(StoredMessage {
+            id: &message.message_id,
+            sender: &message.sender,
+            sender_since: LogIndex(credential.incarnation),
+            recipient: &message.recipient,
+            body: &message.body,
+        });
+        let Some((timestamp, commit)) = stored.await? else {
+            return Err(exceeded.into());
+        };
+        Ok(Prepared::Answer(answer(AnswerResult::Sent(
+            storage::Sent {
+                id: message.message_id.clone(),
+                timestamp,
+                commit_index: commit.index.0,
+                commit_term: commit.term.0,
+            },
+        ))))
     }
 
     async fn create_user(
@@ -142,7 +208,7 @@ impl Preparation {
             token_hash: token_hash(&token),
             lifetime: Some(self.lifetime()),
         });
-        Ok(append(
+        Ok(self.append(
             id,
             operation,
             Box::new(|outcome| opened(outcome, token, Refusal::InvalidCredentials)),
@@ -173,8 +239,7 @@ impl Preparation {
         let verifying =
             self.passwords
                 .verify_for_login(asker, Digest(digest), stored(account.as_ref()));
-        let proven = verifying.await?;
-        let Some(account) = account.filter(|_| proven) else {
+        let (Verified::Right { rehashed }, Some(account)) = (verifying.await?, account) else {
             return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
         };
         let token = Token::draw()?;
@@ -186,8 +251,9 @@ impl Preparation {
             }),
             token_hash: token_hash(&token),
             lifetime: Some(self.lifetime()),
+            password_hash: rehashed.unwrap_or_default(),
         });
-        Ok(append(
+        Ok(self.append(
             id,
             operation,
             Box::new(move |outcome| opened(outcome, token, changed_meanwhile)),
@@ -240,7 +306,7 @@ impl Preparation {
             token_hash: token_hash(&token),
             lifetime: Some(self.lifetime()),
         });
-        Ok(append(
+        Ok(self.append(
             id,
             operation,
             Box::new(|outcome| opened(outcome, token, Refusal::Unauthenticated)),
@@ -252,6 +318,38 @@ impl Preparation {
         let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
         replica.read(Instant::now() + READ_TIMEOUT).await?;
         Ok(self.reader.account(username).await?)
+    }
+
+    /// The hot path: no query, no wait.
+    fn send_message(
+        &self,
+        id: Vec<u8>,
+        message: forwarded::SendMessage,
+    ) -> Result<Prepared, PreparationError> {
+        if message.token_hash.len() != 32 || message.credential.is_none() {
+            return Err(PreparationError::Malformed);
+        }
+        let operation = Command::SendMessage(storage::SendMessage {
+            token_hash: message.token_hash.into(),
+            credential: message.credential,
+            message_id: message.message_id,
+            sender: message.sender,
+            recipient: message.recipient,
+            body: message.body,
+        });
+        Ok(self.append(id, operation, Box::new(sent)))
+    }
+
+    fn append(&self, id: Vec<u8>, operation: Command, finish: Finish) -> Prepared {
+        let command = storage::Command {
+            request_id: id.into(),
+            time: self.clock.propose(),
+            operation: Some(operation),
+        };
+        Prepared::Append {
+            command: command.encode_to_vec().into(),
+            finish,
+        }
     }
 
     fn lifetime(&self) -> storage::SessionLifetime {
@@ -284,6 +382,8 @@ impl PreparationError {
                 Refusal::Overloaded
             }
             Self::Password(PasswordError::TooManyAttempts { .. }) => Refusal::TooManyAttempts,
+            Self::Exceeded(Exceeded::Rate { .. }) => Refusal::TooManyRequests,
+            Self::Exceeded(Exceeded::Storage) => Refusal::StorageFull,
             Self::Read(_) => Refusal::NoLeader,
             Self::Malformed | Self::State(_) | Self::Password(_) | Self::Randomness(_) => {
                 Refusal::Internal
@@ -294,7 +394,8 @@ impl PreparationError {
     /// After how long another try makes sense, if that is known.
     fn retry_after(&self) -> Duration {
         match self {
-            Self::Password(PasswordError::TooManyAttempts { after }) => *after,
+            Self::Password(PasswordError::TooManyAttempts { after })
+            | Self::Exceeded(Exceeded::Rate { after }) => *after,
             _ => Duration::ZERO,
         }
     }
@@ -315,25 +416,6 @@ fn stored(account: Option<&Account>) -> Option<String> {
     account.map(|account| account.password_hash.clone())
 }
 
-/// The hot path: no query, no wait.
-fn send_message(
-    id: Vec<u8>,
-    message: forwarded::SendMessage,
-) -> Result<Prepared, PreparationError> {
-    if message.token_hash.len() != 32 || message.credential.is_none() {
-        return Err(PreparationError::Malformed);
-    }
-    let operation = Command::SendMessage(storage::SendMessage {
-        token_hash: message.token_hash.into(),
-        credential: message.credential,
-        message_id: message.message_id,
-        sender: message.sender,
-        recipient: message.recipient,
-        body: message.body,
-    });
-    Ok(append(id, operation, Box::new(sent)))
-}
-
 /// What applying needs of a session: what the leader knows of it may not be true any more.
 fn well_formed(
     session: Option<&storage::Session>,
@@ -351,20 +433,6 @@ fn check(session: Option<&storage::Session>) -> Result<(), PreparationError> {
 
 fn token_hash(token: &Token) -> Bytes {
     Bytes::copy_from_slice(&token.hash().0)
-}
-
-fn append(id: Vec<u8>, operation: Command, finish: Finish) -> Prepared {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let command = storage::Command {
-        request_id: id.into(),
-        // A clock before 1970 is as wrong as one that runs backwards, which applying corrects.
-        time: now.map_or(0.0, |since| since.as_secs_f64()),
-        operation: Some(operation),
-    };
-    Prepared::Append {
-        command: command.encode_to_vec().into(),
-        finish,
-    }
 }
 
 fn opened(outcome: Bytes, token: Token, unauthenticated: Refusal) -> Bytes {

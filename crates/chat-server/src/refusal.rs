@@ -19,6 +19,9 @@ pub(crate) const DOMAIN: &str = "chat.v1";
 /// What an overloaded node asks for. Clients add their own jitter.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
 
+/// How long a full disk stays full at least: somebody has to delete something.
+const STORAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
+
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -46,6 +49,15 @@ pub enum Refusal {
     /// It was not answered in time, for another reason than a missing leader.
     #[error("the deadline has passed, nothing was changed")]
     Timeout,
+    /// The account asks for more than its rate.
+    #[error("the account asks for too much at once, this attempt changed nothing")]
+    TooManyRequests {
+        /// When there is room.
+        after: Duration,
+    },
+    /// The leader's disk is nearly full.
+    #[error("the servers have no room left, this attempt changed nothing; deleting is possible")]
+    StorageFull,
     /// No leader could be found in time.
     #[error("no leader was found in time, nothing was changed")]
     NoLeader,
@@ -81,6 +93,8 @@ impl Refusal {
             Self::PermissionDenied { .. } => (Code::PermissionDenied, "NOT_YOURS"),
             Self::Overloaded => (Code::ResourceExhausted, "OVERLOADED"),
             Self::TooManyAttempts { .. } => (Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
+            Self::TooManyRequests { .. } => (Code::ResourceExhausted, "TOO_MANY_REQUESTS"),
+            Self::StorageFull => (Code::ResourceExhausted, "STORAGE_FULL"),
             Self::Timeout => (Code::DeadlineExceeded, "TIMEOUT"),
             Self::NoLeader => (Code::Unavailable, "NO_LEADER"),
             Self::NotAppended => (Code::Unavailable, "NOT_APPENDED"),
@@ -117,7 +131,10 @@ impl Refusal {
             Self::Overloaded => {
                 details.set_retry_info(Some(RETRY_DELAY));
             }
-            Self::TooManyAttempts { after } => {
+            Self::StorageFull => {
+                details.set_retry_info(Some(STORAGE_RETRY_DELAY));
+            }
+            Self::TooManyAttempts { after } | Self::TooManyRequests { after } => {
                 details.set_retry_info(Some(*after));
             }
             _ => {}
@@ -180,6 +197,10 @@ mod tests {
             Refusal::TooManyAttempts {
                 after: Duration::from_millis(1_500),
             },
+            Refusal::TooManyRequests {
+                after: Duration::from_millis(15),
+            },
+            Refusal::StorageFull,
             Refusal::Timeout,
             Refusal::NoLeader,
             Refusal::NotAppended,
@@ -210,6 +231,8 @@ mod tests {
             PermissionDenied NOT_YOURS -: username: must be the account of the session
             ResourceExhausted OVERLOADED -: the node is overloaded, nothing was changed
             ResourceExhausted TOO_MANY_ATTEMPTS -: too many wrong passwords, nothing is tried for 2 seconds
+            ResourceExhausted TOO_MANY_REQUESTS -: the account asks for too much at once, this attempt changed nothing
+            ResourceExhausted STORAGE_FULL -: the servers have no room left, this attempt changed nothing; deleting is possible
             DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
             Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed

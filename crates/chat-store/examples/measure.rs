@@ -218,6 +218,7 @@ fn look_into_inboxes(directory: &Path) {
                 credential: session(user).credential,
                 token_hash: token_hash(next),
                 lifetime: Some(LIFETIME),
+                password_hash: String::new(),
             };
             let entry = entry(next, Operation::CreateSession(login));
             next += 1;

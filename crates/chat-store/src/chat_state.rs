@@ -37,7 +37,9 @@ use futures::executor::block_on;
 pub use error::{InvalidCommand, StateError};
 pub use events::{Applied, Change, Event};
 pub use inbox_counts::InboxCounts;
-pub use queries::{Account, Credential, InboxQuery, Message, MessagePage, Session, UsernamePage};
+pub use queries::{
+    Account, Credential, InboxQuery, Message, MessagePage, Session, StoredMessage, UsernamePage,
+};
 pub use reader::{ChatReader, ReadTransaction};
 
 use accounts::Accounts;
@@ -254,6 +256,11 @@ impl ChatState {
     /// The last entry whose effects are in the tables, committed or not.
     pub fn applied(&self) -> Position {
         self.progress.applied
+    }
+
+    /// The log's time, in seconds since 1970: the greatest that any applied command has brought.
+    pub fn log_time(&self) -> f64 {
+        self.progress.log_time()
     }
 
     /// The index of [`Self::applied`].

@@ -30,7 +30,7 @@ pub use chat_consensus::{
 pub use chat_state::{
     Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxCounts,
     InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError,
-    UsernamePage,
+    StoredMessage, UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

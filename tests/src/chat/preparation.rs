@@ -212,6 +212,7 @@ fn open_session(account: Account, token_hash: Bytes) -> Command {
         }),
         token_hash,
         lifetime: Some(LIFETIME),
+        password_hash: String::new(),
     })
 }
 

@@ -150,6 +150,10 @@ pub enum Refusal {
     AlreadyChangedByThisRequest = 10,
     /// The password was guessed too often; `retry_after_ms` says for how long nothing is tried.
     TooManyAttempts = 11,
+    /// The account asks for too much at once; `retry_after_ms` says when there is room.
+    TooManyRequests = 12,
+    /// The leader's disk is nearly full, and the request would make it fuller.
+    StorageFull = 13,
 }
 impl Refusal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -174,6 +178,8 @@ impl Refusal {
                 "REFUSAL_ALREADY_CHANGED_BY_THIS_REQUEST"
             }
             Self::TooManyAttempts => "REFUSAL_TOO_MANY_ATTEMPTS",
+            Self::TooManyRequests => "REFUSAL_TOO_MANY_REQUESTS",
+            Self::StorageFull => "REFUSAL_STORAGE_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -195,6 +201,8 @@ impl Refusal {
                 Some(Self::AlreadyChangedByThisRequest)
             }
             "REFUSAL_TOO_MANY_ATTEMPTS" => Some(Self::TooManyAttempts),
+            "REFUSAL_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "REFUSAL_STORAGE_FULL" => Some(Self::StorageFull),
             _ => None,
         }
     }

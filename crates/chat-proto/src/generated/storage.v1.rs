@@ -66,6 +66,11 @@ pub struct CreateSession {
     pub token_hash: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "4")]
     pub lifetime: ::core::option::Option<SessionLifetime>,
+    /// The same password hashed at the present price, in PHC string format, if it was stored at another
+    /// one; else empty. It replaces the stored hash and changes nothing else: a node that does not know
+    /// this field keeps the old hash, which the same password fits.
+    #[prost(string, tag = "5")]
+    pub password_hash: ::prost::alloc::string::String,
 }
 /// A message to somebody, in the name of a session's account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

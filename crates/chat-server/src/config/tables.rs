@@ -127,6 +127,17 @@ table! {
     /// are the same for all nodes of a cluster.
     #[derive(Copy)]
     pub struct Limits in "limits" {
+        /// What one account may change in a second, on the average. A request counts once, and once
+        /// more for each KiB of a message and for each ten ids to read or delete; reading, signing in
+        /// and out, and deleting the account do not count.
+        pub account_requests_per_second: u32 = Form::number("requests", 1, 1_000_000),
+        /// What one account may change at once.
+        pub account_requests_burst: u32 = Form::number("requests", 256, 10_000_000),
+        /// While the leader's disk has less free space than this, only signing out and deleting are
+        /// taken, and below a quarter of it nothing.
+        pub free_bytes_min: u64 = Form::number("bytes", 0, 1 << 50),
+        /// How far ahead of the time that it expects the leader's clock may take the time of the log.
+        pub clock_lead_seconds_max: u32 = Form::number("seconds", 60, 30 * 24 * 60 * 60),
         /// Logins that wait for a hasher; as many sign-ups and as many changes of a password wait
         /// beside them. When there is one too many, whoever has the most waiting loses the newest.
         pub passwords_waiting_max: usize = Form::number("requests", 1, 65_536),
@@ -215,8 +226,14 @@ impl Default for Connections {
 }
 
 impl Default for Limits {
+    /// The 8 accounts of `chat bench --clients 256` make 1,300 requests a second each. 256 MiB are
+    /// more than what is under way and what SQLite and the log write before they are asked again.
     fn default() -> Self {
         Self {
+            account_requests_per_second: 5_000,
+            account_requests_burst: 10_000,
+            free_bytes_min: 256 << 20,
+            clock_lead_seconds_max: 3600,
             passwords_waiting_max: 512,
             connection_passwords_max: 32,
             source_failures_per_minute: 120,

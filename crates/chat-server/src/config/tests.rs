@@ -446,6 +446,10 @@ fn what_is_shown_says_the_same() {
         idle_seconds = 600  # default
 
         [limits]
+        account_requests_per_second = 5000  # default
+        account_requests_burst = 10000  # default
+        free_bytes_min = 268435456  # default
+        clock_lead_seconds_max = 3600  # default
         passwords_waiting_max = 512  # default
         connection_passwords_max = 32  # default
         source_failures_per_minute = 120  # default

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::recent::Recent;
+use crate::token_bucket::TokenBucket;
 
 /// How many failures of a pair have no consequence: people mistype.
 const PAIR_FAILURES_FREE: u32 = 5;
@@ -37,8 +38,8 @@ const REMEMBERED_MAX: usize = 32_768;
 #[derive(Debug)]
 pub(super) struct Attempts {
     pairs: Recent<(u64, u64), Pair>,
-    accounts: Recent<u64, Bucket>,
-    sources: Recent<u64, Bucket>,
+    accounts: Recent<u64, TokenBucket>,
+    sources: Recent<u64, TokenBucket>,
     source_refill: Duration,
 }
 
@@ -47,13 +48,6 @@ pub(super) struct Attempts {
 struct Pair {
     failures: u32,
     last: Instant,
-}
-
-/// A bucket of tokens, one of which each failure takes.
-#[derive(Debug)]
-struct Bucket {
-    /// When it is full again. It is empty while that is further away than `free` refills take.
-    full: Instant,
 }
 
 impl Attempts {
@@ -77,20 +71,20 @@ impl Attempts {
             .accounts
             .get(&account)
             .filter(|_| failures >= ACCOUNT_INNOCENT_FAILURES)
-            .and_then(|bucket| bucket.next(ACCOUNT_FAILURES_FREE, ACCOUNT_REFILL, now))
-            .and_then(|at| left(at, now));
+            .and_then(|bucket| bucket.wait(1, ACCOUNT_FAILURES_FREE, ACCOUNT_REFILL, now));
         pair.max(account)
     }
 
     /// When a hasher may work for `source` again, if not now.
     pub(super) fn paced(&self, source: u64, now: Instant) -> Option<Instant> {
         let bucket = self.sources.get(&source)?;
-        bucket.next(SOURCE_FAILURES_FREE, self.source_refill, now)
+        let wait = bucket.wait(1, SOURCE_FAILURES_FREE, self.source_refill, now)?;
+        Some(now + wait)
     }
 
     /// A wrong password, or a name that is nobody's.
     pub(super) fn failed(&mut self, account: u64, source: u64, now: Instant) {
-        let full = || Bucket { full: now };
+        let full = || TokenBucket::new(now);
         let pair = self.pairs.entry((account, source), || Pair {
             failures: 0,
             last: now,
@@ -101,9 +95,9 @@ impl Attempts {
         pair.failures = pair.failures.saturating_add(1);
         pair.last = now;
         let bucket = self.accounts.entry(account, full);
-        bucket.take(ACCOUNT_REFILL, now);
+        bucket.take(1, ACCOUNT_REFILL, now);
         let bucket = self.sources.entry(source, full);
-        bucket.take(self.source_refill, now);
+        bucket.take(1, self.source_refill, now);
     }
 
     /// The right password: whoever has it may have mistyped before.
@@ -124,21 +118,6 @@ fn pair_delay(failures: u32) -> Duration {
 fn left(until: Instant, now: Instant) -> Option<Duration> {
     let left = until.saturating_duration_since(now);
     (!left.is_zero()).then_some(left)
-}
-
-impl Bucket {
-    /// When there is a token, if there is none now.
-    fn next(&self, free: u32, refill: Duration, now: Instant) -> Option<Instant> {
-        // With `free` tokens when full, one is there from the moment that only the others are missing.
-        let others = refill * free.saturating_sub(1);
-        let missing = self.full.saturating_duration_since(now);
-        let wait = missing.saturating_sub(others);
-        (!wait.is_zero()).then(|| now + wait)
-    }
-
-    fn take(&mut self, refill: Duration, now: Instant) {
-        self.full = self.full.max(now) + refill;
-    }
 }
 
 #[cfg(test)]

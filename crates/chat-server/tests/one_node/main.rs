@@ -10,6 +10,7 @@ mod api_page;
 mod authorization;
 mod golden;
 mod node;
+mod quotas;
 mod retries;
 
 use chat_proto::chat::v1::ExecuteRequest;

@@ -22,7 +22,7 @@ pub(crate) struct OneNode {
     pub(crate) peers: Channel,
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<Result<(), node::NodeError>>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl OneNode {
@@ -37,7 +37,21 @@ impl OneNode {
 
     /// A node with what is in `directory`.
     pub(crate) async fn start_in(directory: tempfile::TempDir, sessions: Sessions) -> Self {
-        let config = config_in(&directory, sessions);
+        Self::start_changed_in(directory, |config| config.sessions = sessions).await
+    }
+
+    /// A new node with another configuration.
+    pub(crate) async fn start_changed(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_changed_in(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// A node with what is in `directory`, and with another configuration.
+    pub(crate) async fn start_changed_in(
+        directory: tempfile::TempDir,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut config = config_in(&directory, Sessions::default());
+        change(&mut config);
         let (client_address, peer_address) = (
             config.nodes[0].client_address.clone(),
             config.nodes[0].peer_address.clone(),
@@ -54,7 +68,7 @@ impl OneNode {
             peers: connect(&peer_address).await,
             stop,
             running,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -92,9 +106,15 @@ impl OneNode {
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.stop_and_keep().await);
+    }
+
+    /// Stops, and returns the directory with everything in it.
+    pub(crate) async fn stop_and_keep(self) -> tempfile::TempDir {
         self.stop.send(()).unwrap();
         let stopped = tokio::time::timeout(PATIENCE, self.running).await;
         stopped.expect("a node stops in time").unwrap().unwrap();
+        self.directory
     }
 }
 

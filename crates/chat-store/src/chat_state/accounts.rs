@@ -102,6 +102,11 @@ impl Accounts {
         if !opened {
             return Ok(outcome::unauthenticated());
         }
+        if let Some(rehashed) = &session.rehashed {
+            let query = sqlx::query("UPDATE users SET password = ? WHERE username = ?");
+            let query = query.bind(rehashed).bind(&session.username);
+            database.execute(query).await?;
+        }
         let unread = counts.unread(database, credential.incarnation).await?;
         Ok(outcome::session_created(unread))
     }

@@ -50,6 +50,8 @@ pub(super) struct CreateSession {
     pub(super) credential: Credential,
     pub(super) token_hash: TokenHash,
     pub(super) lifetime: Lifetime,
+    /// The account's password again, hashed at another price.
+    pub(super) rehashed: Option<String>,
 }
 
 /// The session in whose name something is asked, and what the leader took it for.
@@ -110,6 +112,7 @@ fn decode_operation(operation: proto::command::Operation) -> Result<Operation, I
                 credential: credential(session.credential)?,
                 token_hash: fixed("token_hash", &session.token_hash)?,
                 lifetime: lifetime(session.lifetime)?,
+                rehashed: Some(session.password_hash).filter(|hash| !hash.is_empty()),
             }));
         }
         Encoded::SendMessage(message) => {

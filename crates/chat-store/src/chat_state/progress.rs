@@ -54,6 +54,11 @@ impl Progress {
         self.last_timestamp
     }
 
+    /// The log's time in seconds since 1970.
+    pub(super) fn log_time(&self) -> f64 {
+        self.last_timestamp
+    }
+
     /// The log's time in whole seconds.
     pub(super) fn now(&self) -> i64 {
         // Cuts the fraction off, and ends at the ends of the range.

@@ -1,5 +1,6 @@
 //! What can be asked of the tables, and the answers. One connection, one snapshot: see `reader`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 
@@ -55,6 +56,8 @@ pub struct Session {
     /// From this second since 1970 on, by whatever clock, the session may be about to end: a use
     /// that leaves no trace in the log, such as reading, first has to be told to the log.
     pub renew_from: i64,
+    /// How long it lasts without being used, in seconds.
+    pub idle_seconds: i64,
 }
 
 /// A message in its recipient's inbox.
@@ -90,6 +93,21 @@ pub struct InboxQuery {
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
+}
+
+/// A message as its sender describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredMessage<'a> {
+    /// The UUID that its sender's client made.
+    pub id: &'a str,
+    /// Who sent it.
+    pub sender: &'a str,
+    /// The commit that created the sender's account.
+    pub sender_since: LogIndex,
+    /// Whose it is.
+    pub recipient: &'a str,
+    /// What it says.
+    pub body: &'a str,
 }
 
 /// Some messages of an inbox, in order.
@@ -162,6 +180,59 @@ pub(super) async fn account(
     }))
 }
 
+/// When this very message was stored, and by which commit; `None` if it was not, or another one was
+/// under its id. `sender_since` is the commit that created the sender's account.
+pub(super) async fn stored_message(
+    connection: &mut SqliteConnection,
+    message: StoredMessage<'_>,
+) -> Result<Option<(f64, Position)>, StateError> {
+    let query = sqlx::query(
+        "SELECT timestamp, commit_index, commit_term FROM messages WHERE id = ? AND sender = ? \
+         AND recipient = ? AND (deleted > 0 OR body = ?) AND commit_index > ?",
+    )
+    .bind(message.id)
+    .bind(message.sender)
+    .bind(message.recipient)
+    .bind(message.body)
+    .bind(message.sender_since.0.cast_signed());
+    let Some(row) = query.fetch_optional(&mut *connection).await? else {
+        return Ok(None);
+    };
+    let commit = Position {
+        index: LogIndex(row.try_get::<i64, _>(1)?.cast_unsigned()),
+        term: Term(row.try_get::<i64, _>(2)?.cast_unsigned()),
+    };
+    Ok(Some((row.try_get(0)?, commit)))
+}
+
+/// What stands before the salt in most of the first `accounts_max` stored hashes; `None` if there is
+/// none.
+pub(super) async fn common_password_price(
+    connection: &mut SqliteConnection,
+    accounts_max: usize,
+) -> Result<Option<String>, StateError> {
+    let accounts_max = i64::try_from(accounts_max).unwrap_or(i64::MAX);
+    let query = sqlx::query("SELECT password FROM users LIMIT ?").bind(accounts_max);
+    let mut prices: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rows = pin!(query.fetch(&mut *connection));
+    while let Some(row) = rows.try_next().await? {
+        let password: &str = row.try_get(0)?;
+        // "$argon2id$v=19$m=19456,t=2,p=1$salt$hash"
+        let Some((salt, _)) = password.match_indices('$').nth(3) else {
+            continue;
+        };
+        let price = &password[..salt];
+        match prices.get_mut(price) {
+            Some(count) => *count += 1,
+            None => {
+                prices.insert(price.to_owned(), 1);
+            }
+        }
+    }
+    let common = prices.into_iter().max_by_key(|(_, count)| *count);
+    Ok(common.map(|(price, _)| price))
+}
+
 fn request_id(bytes: &[u8]) -> Result<[u8; 16], StateError> {
     bytes
         .try_into()
@@ -189,6 +260,7 @@ pub(super) async fn session(
             username: row.try_get(0)?,
             credential: credential_at(&row, 1)?,
             renew_from: due.min(row.try_get(5)?),
+            idle_seconds: row.try_get(4)?,
         })
     })
     .transpose()
@@ -213,6 +285,7 @@ pub(super) async fn session_ended_by(
             username: row.try_get(0)?,
             credential: credential_at(&row, 1)?,
             renew_from: 0,
+            idle_seconds: 0,
         })
     })
     .transpose()

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chat_consensus::LogIndex;
+use chat_consensus::{LogIndex, Position};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 use super::StateError;
 use super::inbox_counts::InboxCounts;
-use super::queries::{self, Account, InboxQuery, MessagePage, Session, UsernamePage};
+use super::queries::{
+    self, Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage,
+};
 
 /// How many reads run at once. Each is a thread, and there are no more cores than a few.
 const CONNECTIONS_MAX: u32 = 4;
@@ -90,6 +92,31 @@ impl ChatReader {
     /// As [`Self::begin`].
     pub async fn account(&self, username: &str) -> Result<Option<Account>, StateError> {
         queries::account(&mut *self.connection().await?, username).await
+    }
+
+    /// When this very message was stored, and by which commit; `None` if it was not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn stored_message(
+        &self,
+        message: StoredMessage<'_>,
+    ) -> Result<Option<(f64, Position)>, StateError> {
+        queries::stored_message(&mut *self.connection().await?, message).await
+    }
+
+    /// The price of most stored passwords: what stands before the salt in their PHC strings. Looks at
+    /// no more than `accounts_max` accounts; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn common_password_price(
+        &self,
+        accounts_max: usize,
+    ) -> Result<Option<String>, StateError> {
+        queries::common_password_price(&mut *self.connection().await?, accounts_max).await
     }
 
     /// See [`ReadTransaction::session`].

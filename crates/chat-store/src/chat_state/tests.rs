@@ -126,6 +126,7 @@ fn create_session(username: &str, commit: u64, token: u8) -> proto::Command {
         credential: credential(commit),
         token_hash: vec![token; 32].into(),
         lifetime: Some(LIFETIME),
+        password_hash: String::new(),
     };
     command(token, Operation::CreateSession(session))
 }
@@ -163,6 +164,7 @@ fn first_session(username: &str, commit: u64) -> Session {
             version: LogIndex(commit),
         },
         renew_from: 1000 + commit.cast_signed() + 100_000 / 16,
+        idle_seconds: 100_000,
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn random_command(random: &mut fastrand::Rng, serial: usize) -> Bytes
                 credential: Some(credential),
                 token_hash: token_hash(random.u8(100..)),
                 lifetime: Some(LIFETIME),
+                password_hash: String::new(),
             };
             encode(number, Operation::CreateSession(session))
         }

@@ -55,6 +55,7 @@ fn shown(whose: u8, index: u64) -> Session {
             version: LogIndex(index),
         },
         renew_from: 0,
+        idle_seconds: 0,
     }
 }
 

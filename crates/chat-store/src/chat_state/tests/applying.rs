@@ -3,6 +3,65 @@
 use super::*;
 use futures::executor::block_on;
 
+#[tokio::test]
+async fn a_rehashed_password_replaces_the_hash_and_nothing_else() {
+    let mut chat = Chat::with_ann_and_bob();
+    let session = proto::CreateSession {
+        username: "ann".to_owned(),
+        credential: credential(1),
+        token_hash: vec![9; 32].into(),
+        lifetime: Some(LIFETIME),
+        password_hash: "$rehashed".to_owned(),
+    };
+    let of_bob = proto::CreateSession {
+        username: "bob".to_owned(),
+        // Of an earlier account or password: void, and so is the hash.
+        credential: credential(1),
+        token_hash: vec![8; 32].into(),
+        ..session.clone()
+    };
+    chat.apply(&[
+        command(9, Operation::CreateSession(session)),
+        command(8, Operation::CreateSession(of_bob)),
+    ]);
+    chat.state.commit().await.unwrap();
+    let ann = chat.reader.account("ann").await.unwrap().unwrap();
+    let bob = chat.reader.account("bob").await.unwrap().unwrap();
+    let old_session = chat.reader.session(&[1; 32]).await.unwrap();
+    assert_eq!(ann.password_hash, "$rehashed");
+    assert_eq!(ann.credential.version, LogIndex(1));
+    assert_eq!(bob.password_hash, "$hash of bob");
+    assert!(old_session.is_some(), "the password is the same");
+}
+
+#[tokio::test]
+async fn the_price_of_most_passwords_is_known() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.state.commit().await.unwrap();
+    let price = chat.reader.common_password_price(10).await.unwrap();
+    assert_eq!(price, None, "theirs are no hashes");
+    let create = |username: &str, number: u8, price: &str| {
+        let user = proto::CreateUser {
+            username: username.to_owned(),
+            password_hash: format!("{price}$salt$hash"),
+            token_hash: vec![number; 32].into(),
+            lifetime: Some(LIFETIME),
+        };
+        command(number, Operation::CreateUser(user))
+    };
+    let (old, new) = ("$argon2id$v=19$m=1,t=1,p=1", "$argon2id$v=19$m=2,t=1,p=1");
+    chat.apply(&[
+        create("carl", 3, old),
+        create("dora", 4, new),
+        create("emil", 5, new),
+    ]);
+    chat.state.commit().await.unwrap();
+    let price = chat.reader.common_password_price(10).await.unwrap();
+    assert_eq!(price.as_deref(), Some(new));
+    let first_three = chat.reader.common_password_price(3).await.unwrap();
+    assert_eq!(first_three.as_deref(), Some(old));
+}
+
 #[test]
 fn a_name_belongs_to_the_request_that_created_it() {
     let mut chat = Chat::with_ann_and_bob();

@@ -70,6 +70,7 @@ impl Request {
                 credential: Some(oracle.credential(self.name)?),
                 token_hash,
                 lifetime,
+                password_hash: String::new(),
             }),
             4 => Operation::Logout(proto::Logout { session }),
             5 => Operation::DeleteUser(proto::DeleteUser { session }),

@@ -1,0 +1,123 @@
+//! What the leader refuses before it appends, and what it takes all the same.
+
+use chat_server::config::{Limits, Passwords};
+use chat_store::ChatState;
+use nix::sys::statvfs::statvfs;
+use serde_json::json;
+use tonic::Code;
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+use crate::node::OneNode;
+use crate::{check_status, login, request, send};
+
+fn read_many() -> serde_json::Value {
+    let ids: Vec<Uuid> = (0..1_000).map(|_| Uuid::new_v4()).collect();
+    request("READ_MESSAGES", json!({"message_ids": ids}))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_asks_too_much_is_refused_and_its_retries_are_answered() {
+    let node = OneNode::start_changed(|config| {
+        config.limits = Limits {
+            account_requests_per_second: 1,
+            account_requests_burst: 256,
+            ..config.limits
+        };
+    })
+    .await;
+    let (alice, bob) = (node.account("alice").await, node.account("bob").await);
+    let message = send(Uuid::new_v4(), "alice", "bob", "hi");
+    let sent = node.ask(message.clone(), Some(&alice)).await.unwrap();
+    let mut read = 0;
+    let refused = loop {
+        match node.ask(read_many(), Some(&alice)).await {
+            Ok(_) => read += 1,
+            Err(status) => break status,
+        }
+        assert!(read < 10, "nothing is refused");
+    };
+    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    assert!(!delay.unwrap().is_zero());
+    check_status(Err(refused), Code::ResourceExhausted, "TOO_MANY_REQUESTS");
+    // What is left is not enough for a long message.
+    let long = "x".repeat(16_384);
+    for _ in 0..256 {
+        let more = send(Uuid::new_v4(), "alice", "bob", &long);
+        if node.ask(more, Some(&alice)).await.is_err() {
+            break;
+        }
+    }
+    while node
+        .ask(send(Uuid::new_v4(), "alice", "bob", "hi"), Some(&alice))
+        .await
+        .is_ok()
+    {}
+    let again = node.ask(message, Some(&alice)).await.unwrap();
+    assert_eq!(again, sent, "what was done is answered");
+    let others = send(Uuid::new_v4(), "bob", "alice", "hi");
+    assert!(node.ask(others, Some(&bob)).await.is_ok());
+    let logout = request("LOGOUT", json!({}));
+    assert!(node.ask(logout, Some(&alice)).await.is_ok());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_nearly_full_takes_deletions_only() {
+    let node = OneNode::start().await;
+    let alice = node.account("alice").await;
+    let message = send(Uuid::new_v4(), "alice", "alice", "hi");
+    let sent = node.ask(message.clone(), Some(&alice)).await.unwrap();
+    let directory = node.stop_and_keep().await;
+    let space = statvfs(directory.path()).unwrap();
+    let free = space.blocks_available() * space.fragment_size();
+    // Less than that is free, and more than a quarter of it.
+    let node = OneNode::start_changed_in(directory, |config| {
+        config.limits.free_bytes_min = free.saturating_mul(2);
+    })
+    .await;
+    for growing in [
+        send(Uuid::new_v4(), "alice", "alice", "ho"),
+        read_many(),
+        login("alice", "a"),
+    ] {
+        let refused = node.ask(growing, Some(&alice)).await;
+        check_status(refused, Code::ResourceExhausted, "STORAGE_FULL");
+    }
+    let again = node.ask(message, Some(&alice)).await.unwrap();
+    assert_eq!(again, sent, "what was done is answered");
+    for shrinking in [
+        request("DELETE_MESSAGES", json!({"message_ids": [sent["id"]]})),
+        request("DELETE_USER", json!({"username": "alice"})),
+    ] {
+        let done = node.ask(shrinking, Some(&alice)).await.unwrap();
+        assert_eq!(done["status"], "OK");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_moves_a_password_to_the_present_price() {
+    let node = OneNode::start().await;
+    let alice = node.account("alice").await;
+    let directory = node.stop_and_keep().await;
+    let node = OneNode::start_changed_in(directory, |config| {
+        config.passwords = Passwords {
+            iterations: 3,
+            ..Passwords::MINIMUM
+        };
+    })
+    .await;
+    assert!(node.ask(login("alice", "a"), None).await.is_ok());
+    let old_session = request("LIST_USERS", json!({"pattern": "*"}));
+    assert!(node.ask(old_session, Some(&alice)).await.is_ok());
+    assert!(node.ask(login("alice", "a"), None).await.is_ok());
+    let directory = node.stop_and_keep().await;
+    let (_state, reader) = ChatState::open(&directory.path().join("node-1")).unwrap();
+    let stored = reader.account("alice").await.unwrap().unwrap();
+    assert!(
+        stored.password_hash.contains("$m=19456,t=3,p=1$"),
+        "{}",
+        stored.password_hash
+    );
+}
