@@ -6,17 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, StateMachine, Timing,
-    Verbatim, start,
+    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, Prepare, Prepared,
+    StateMachine, Timing, start,
 };
 use tokio::net::TcpListener;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 type Map = Arc<RwLock<BTreeMap<String, String>>>;
 
@@ -28,21 +27,38 @@ impl StateMachine for MapMachine {
         Applied::default()
     }
 
-    /// A command is `key=value`; the answer is the value that was there before.
+    /// A command is `key=value`; the answer is the value that was there before. An error would stop
+    /// the replica, so what is no command, which [`Check`] refuses, changes nothing.
     async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
         let mut map = self.0.write().expect("nobody panics with the lock");
         let apply_one = |entry: &Committed| {
             // Without a command it is one of the log's own entries.
-            let Some(command) = &entry.command else {
-                return Ok(Bytes::new());
+            let Some((key, value)) = entry.command.as_deref().and_then(assignment) else {
+                return Bytes::new();
             };
-            let (key, value) = std::str::from_utf8(command)?
-                .split_once('=')
-                .ok_or("no `=`")?;
             let before = map.insert(key.to_owned(), value.to_owned());
-            Ok(Bytes::from(before.unwrap_or_default()))
+            Bytes::from(before.unwrap_or_default())
         };
-        batch.iter().map(apply_one).collect()
+        Ok(batch.iter().map(apply_one).collect())
+    }
+}
+
+fn assignment(command: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(command).ok()?.split_once('=')
+}
+
+/// Refuses on the leader what is no command, before it is appended.
+struct Check;
+
+impl Prepare for Check {
+    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
+        Box::pin(std::future::ready(match assignment(&request) {
+            Some(_) => Prepared::Append {
+                command: request,
+                finish: Box::new(|answer| answer),
+            },
+            None => Prepared::Answer(Bytes::from("a command is key=value")),
+        }))
     }
 }
 
@@ -89,9 +105,9 @@ async fn start_cluster(directory: &std::path::Path) -> Result<Vec<Node>, Box<dyn
             limits: Limits::default(),
         };
         let map = Map::default();
-        let replica = start(options, MapMachine(Arc::clone(&map)), Verbatim).await?;
-        let server = Server::builder().add_service(replica.service());
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let replica = start(options, MapMachine(Arc::clone(&map)), Check).await?;
+        let serving = replica.clone();
+        tokio::spawn(async move { serving.serve(listener).await });
         nodes.push(Node { replica, map });
     }
     Ok(nodes)
@@ -103,6 +119,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut nodes = start_cluster(directory.path()).await?;
     nodes[0].set("colour", "green").await?;
     println!("node 3 reads {:?}", nodes[2].get("colour").await?);
+
+    let refused = nodes[1].replica.propose(Bytes::from("colour"), deadline());
+    println!("a command without `=`: {:?}", refused.await?);
 
     let leads = |node: &Node| node.replica.leadership().leads;
     let leader = nodes.iter().position(leads).ok_or("nobody leads")?;

@@ -6,6 +6,7 @@
 mod apply_task;
 mod convert;
 mod handle;
+mod limits_check;
 mod links;
 mod log_task;
 mod peer_address;
@@ -112,6 +113,26 @@ pub enum StartError {
         /// The index of the log's last entry.
         last: u64,
     },
+    /// A limit is too small.
+    #[error("limits.{field} is {value} and must be at least {least}")]
+    LimitTooSmall {
+        /// Which of [`Limits`].
+        field: &'static str,
+        /// What was given.
+        value: usize,
+        /// The smallest that will do.
+        least: usize,
+    },
+    /// A limit is too large: what it allows could not travel between nodes, or not be counted.
+    #[error("limits.{field} is {value} and must be at most {most}")]
+    LimitTooLarge {
+        /// Which of [`Limits`].
+        field: &'static str,
+        /// What was given.
+        value: usize,
+        /// The largest that will do.
+        most: usize,
+    },
     /// The runtime cannot run a replica: it needs timers and sockets (`enable_all`).
     #[error("the runtime has no timers")]
     Runtime(#[source] BoxError),
@@ -161,6 +182,7 @@ pub async fn start(
     prepare: impl Prepare,
 ) -> Result<Handle, StartError> {
     let config = configuration(&options)?;
+    limits_check::check(&options.limits)?;
     check_runtime().await?;
     let directory = options.directory.clone();
     let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;

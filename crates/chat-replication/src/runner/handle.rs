@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat_consensus::{LogIndex, RoleName, StorageId, Voter};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout_at;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::event::{Event, ReplicaStatus};
 use crate::peer_message::{ProposeOutcome, Refusal};
 use crate::runner::apply_task::{Invisible, Visibility};
 use crate::runner::service::PeerService;
-use crate::runner::state_machine::{Prepare, Prepared};
+use crate::runner::state_machine::{BoxError, Prepare, Prepared};
 use crate::runner::turns::{Incoming, Leadership, ReadClient, Room};
 use crate::runner::{Options, Stopped};
 
@@ -343,6 +346,22 @@ impl Handle {
             storage: self.parts.storage,
         };
         service.into_server()
+    }
+
+    /// Serves the peers' calls on `listener` until the replica has stopped, with `TCP_NODELAY`: without
+    /// it a delayed acknowledgement makes many an answer wait for 40 ms. To serve more on the same
+    /// listener, mount [`Self::service`] there and set it yourself.
+    ///
+    /// # Errors
+    ///
+    /// When the listener cannot be served.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), BoxError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = Server::builder().add_service(self.service());
+        let stopped = async { drop(self.stopped().await) };
+        Ok(server
+            .serve_with_incoming_shutdown(incoming, stopped)
+            .await?)
     }
 
     async fn append(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {

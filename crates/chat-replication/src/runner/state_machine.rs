@@ -32,7 +32,8 @@ pub trait StateMachine: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Any error stops the replica: a node that cannot apply must not answer.
+    /// Any error stops the replica: a node that cannot apply must not answer. So a command must never
+    /// be the reason for one: it is in the log for good, and stops every node at each start again.
     fn apply(
         &mut self,
         batch: &[Committed],

@@ -11,8 +11,6 @@ use chat_replication::{
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 /// Keeps every command; answers how many there were. Some commands break it.
 #[derive(Clone, Debug, Default)]
@@ -112,8 +110,8 @@ pub(crate) async fn start_nodes(
         };
         let replica = start(options, recorder.clone(), Verbatim).await;
         let replica = replica.expect("the replica starts");
-        let server = Server::builder().add_service(replica.service());
-        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let serving = replica.clone();
+        tokio::spawn(async move { serving.serve(listener).await });
         replicas.push((replica, recorder));
     }
     replicas
