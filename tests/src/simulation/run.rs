@@ -24,6 +24,8 @@ const HANDED_OVER_WITHIN: u64 = 45_000;
 /// bounded over all seeds (`failover`); this is for the one that goes wrong.
 const REPLACED_WITHIN_TIMEOUTS: u64 = 4;
 const MOMENT: u64 = 100_000;
+/// Without faults a sync takes less than this.
+const ORDINARY_SYNC_MAX: u64 = 3_000;
 /// A disk that lost what it acknowledged counts again within this time.
 const REPAIRED_WITHIN: u64 = 3_000_000;
 
@@ -297,11 +299,15 @@ impl World {
         let leaders = self.checkers.elections.count();
         self.tell(|_| "the leader's disk is stuck".to_owned());
         self.processes[leader].disk_held = true;
+        // A write under way still ends. The one that gets stuck has to come first, and clients
+        // pause and read.
+        self.run_until(self.now + ORDINARY_SYNC_MAX)?;
+        self.wait_until(PROGRESS_WITHIN, "a write that gets stuck", |world| {
+            world.processes[leader].writing.is_some() || !world.processes[leader].leads()
+        })?;
         let what = "a leader with a stuck disk replaced";
         let since = self.now;
-        // The write that gets stuck may have to come first: clients pause.
-        let within = self.replaced_within() + self.settings.pause_max;
-        self.wait_until(within, what, |world| {
+        self.wait_until(self.replaced_within(), what, |world| {
             world.checkers.elections.count() > leaders && !world.processes[leader].leads()
         })?;
         self.note_fail_over(FailOverKind::StuckDisk, self.now - since);
