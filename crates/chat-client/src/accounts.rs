@@ -8,6 +8,9 @@ use crate::password;
 use crate::requests::{Created, Done, LoggedInJson, Request, UsersPage, UsersQuery};
 use crate::session::{LoggedIn, Session};
 
+/// How many pages without names are gone through for one that has some: a million names.
+const EMPTY_PAGES_MAX: usize = 100;
+
 impl ChatClient {
     /// Creates an account.
     ///
@@ -71,6 +74,9 @@ impl ChatClient {
 
     /// A page of the accounts whose names match a pattern.
     ///
+    /// A server looks at 10,000 names at a time, so a pattern that matches few of very many may give a
+    /// page without names: then the next one is asked for, up to 100 times.
+    ///
     /// ```no_run
     /// # async fn example(client: chat_client::ChatClient, session: chat_client::Session)
     /// # -> Result<(), chat_client::ClientError> {
@@ -91,6 +97,22 @@ impl ChatClient {
     ///
     /// See the contract; never [`ClientError::OutcomeUnknown`].
     pub async fn users(
+        &self,
+        session: &Session,
+        query: &UsersQuery,
+    ) -> Result<UsersPage, ClientError> {
+        let mut query = query.clone();
+        for _ in 1..EMPTY_PAGES_MAX {
+            let page = self.page_of_users(session, &query).await?;
+            if !page.usernames.is_empty() || page.next.is_none() {
+                return Ok(page);
+            }
+            query.after = page.next;
+        }
+        self.page_of_users(session, &query).await
+    }
+
+    async fn page_of_users(
         &self,
         session: &Session,
         query: &UsersQuery,

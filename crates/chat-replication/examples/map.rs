@@ -55,7 +55,7 @@ impl Prepare for Check {
         Box::pin(std::future::ready(match assignment(&request) {
             Some(_) => Prepared::Append {
                 command: request,
-                finish: Box::new(|answer| answer),
+                finish: Box::new(|_index, answer| answer),
             },
             None => Prepared::Answer(Bytes::from("a command is key=value")),
         }))

@@ -34,8 +34,13 @@ pub enum PeerBody {
 /// How a proposal ended (R13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProposeOutcome {
-    /// Committed and applied; this is what the state machine answered.
-    Applied(Bytes),
+    /// Committed and applied.
+    Applied {
+        /// The entry's place in the log.
+        index: LogIndex,
+        /// What the state machine answered.
+        answer: Bytes,
+    },
     /// Never appended: a retry, anywhere and at any time, is a first try.
     NotAppended(Refusal),
     /// It may have taken effect, may yet, or may never.

@@ -23,7 +23,7 @@ use crate::execute::Executor;
 use crate::origin::Origin;
 use crate::refusal::{LeaderHint, Refusal};
 use crate::request::ChatRequest;
-use crate::token::TokenHash;
+use crate::token::PresentedToken;
 use crate::watch::{NotBegun, WatchCall, Watches};
 
 /// The longest that is written: a page of 1 MiB of text, of which JSON may make six times as much.
@@ -210,6 +210,6 @@ impl Chat for ChatService {
     }
 }
 
-fn bearer(metadata: &MetadataMap) -> Option<TokenHash> {
-    TokenHash::from_authorization(metadata.get("authorization")?.to_str().ok()?)
+fn bearer(metadata: &MetadataMap) -> Option<PresentedToken> {
+    PresentedToken::from_authorization(metadata.get("authorization")?.to_str().ok()?)
 }

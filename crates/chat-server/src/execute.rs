@@ -1,6 +1,7 @@
 //! One request from its JSON to its reply, on whichever node the client reached: checked here,
 //! changed by the leader, read from this node's own tables.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,15 +13,17 @@ use tokio::time::timeout_at;
 
 use crate::authorize::{Actor, Claim, authorize};
 use crate::config;
+use crate::listings::Listings;
 use crate::origin::Origin;
 use crate::password_places::PasswordPlaces;
 use crate::refusal::Refusal;
 use crate::reply::{ApplicationError, Reply};
 use crate::request::{
-    ChatRequest, Credentials, InboxRequest, MessageId, Outgoing, PasswordChange, RequestId,
+    ChatRequest, Credentials, InboxRequest, Listing, MessageId, Outgoing, PasswordChange, RequestId,
 };
-use crate::sessions::{Renewals, Sessions};
-use crate::token::TokenHash;
+use crate::session_lookup::{Admission, SessionLookup};
+use crate::sessions::Renewals;
+use crate::token::{PresentedToken, TokenHash};
 use forwarded::Refusal as Refused;
 use forwarded::answer::Result as Answer;
 use forwarded::request::Operation;
@@ -37,17 +40,24 @@ struct Asked<'a> {
 pub(crate) struct Executor {
     replica: Handle,
     reader: ChatReader,
-    sessions: Sessions,
+    sessions: Arc<SessionLookup>,
+    listings: Listings,
     renewals: Renewals,
     password_places: PasswordPlaces,
 }
 
 impl Executor {
-    pub(crate) fn new(replica: Handle, reader: ChatReader, limits: config::Limits) -> Self {
+    pub(crate) fn new(
+        replica: Handle,
+        reader: ChatReader,
+        sessions: Arc<SessionLookup>,
+        limits: config::Limits,
+    ) -> Self {
         Self {
             replica,
             reader,
-            sessions: Sessions::default(),
+            sessions,
+            listings: Listings::default(),
             renewals: Renewals::new(),
             password_places: PasswordPlaces::new(limits.connection_passwords_max),
         }
@@ -56,7 +66,7 @@ impl Executor {
     pub(crate) async fn execute(
         &self,
         request: ChatRequest,
-        token: Option<TokenHash>,
+        token: Option<PresentedToken>,
         origin: &Origin,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
@@ -71,11 +81,11 @@ impl Executor {
         }
     }
 
-    /// Everything is read in one snapshot, the session too (R14).
+    /// A page of messages is read in the snapshot in which the session is found (R14).
     async fn read(
         &self,
         request: ChatRequest,
-        token: Option<TokenHash>,
+        token: Option<PresentedToken>,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
         let (id, claim) = (request.id(), request.claim());
@@ -84,13 +94,26 @@ impl Executor {
             (ChatRequest::GetMessages(inbox), Actor::Account(owner)) => {
                 messages(&mut snapshot, &inbox, &owner).await
             }
-            (ChatRequest::ListUsers(listing), Actor::Account(_)) => {
-                let after = listing.after.as_ref().map(|after| after.0.as_str());
-                let page = snapshot.usernames(&listing.pattern.0, listing.limit, after);
-                Ok(Reply::Users(page.await.map_err(unreadable)?))
+            (ChatRequest::ListUsers(listing), Actor::Account(asker)) => {
+                drop(snapshot);
+                self.list_users(&listing, &asker).await
             }
             _ => Err(Refusal::Unauthenticated),
         }
+    }
+
+    /// Names are looked through on connections of their own, one page of an account at a time. They
+    /// see at least what the snapshot saw in which the session was found.
+    async fn list_users(&self, listing: &Listing, asker: &Session) -> Result<Reply, Refusal> {
+        let _turn = self
+            .listings
+            .begin(&asker.username)
+            .ok_or(Refusal::Overloaded)?;
+        let after = listing.after.as_ref().map(|after| after.0.as_str());
+        let page = self
+            .reader
+            .usernames(&listing.pattern.0, listing.limit, after);
+        Ok(Reply::Users(page.await.map_err(unreadable)?))
     }
 
     /// Begins to read in the name of whoever holds `token`. A session that may be about to end is
@@ -99,11 +122,13 @@ impl Executor {
     pub(crate) async fn begin_read_as(
         &self,
         claim: Claim<'_>,
-        token: Option<TokenHash>,
+        token: Option<PresentedToken>,
         id: RequestId,
         deadline: Instant,
     ) -> Result<(ReadTransaction, Actor), Refusal> {
         let token = token.ok_or(Refusal::Unauthenticated)?;
+        let admission = self.sessions.admit(token).await?;
+        let token = token.hash;
         let mut snapshot = self.begin_read(deadline).await?;
         let mut session = snapshot.session(&token.0).await.map_err(unreadable)?;
         let due = |session: &mut Session| {
@@ -128,6 +153,9 @@ impl Executor {
             snapshot = self.begin_read(deadline).await?;
             session = snapshot.session(&token.0).await.map_err(unreadable)?;
         }
+        if session.is_none() && matches!(admission, Admission::Known) {
+            self.sessions.forget(&token);
+        }
         let actor = authorize(claim, session)?;
         Ok((snapshot, actor))
     }
@@ -135,14 +163,18 @@ impl Executor {
     async fn change(
         &self,
         request: ChatRequest,
-        token: Option<TokenHash>,
+        token: Option<PresentedToken>,
         origin: &Origin,
         deadline: Instant,
     ) -> Result<Reply, Refusal> {
         let session = match (request.claim(), token) {
             (Claim::Nobody, _) | (_, None) => None,
-            (_, Some(token)) => self.session(&request, token, deadline).await?,
+            (_, Some(token)) => {
+                let ends = request.ends_its_session().then(|| request.id());
+                self.sessions.find(token, ends, deadline).await?
+            }
         };
+        let token = token.map(|token| token.hash);
         let actor = authorize(request.claim(), session)?;
         let asked = Asked { origin, deadline };
         let changing = self.change_as(request, actor, token, asked).await;
@@ -259,34 +291,6 @@ impl Executor {
             }),
             other => refused_reply(other),
         }
-    }
-
-    /// Whose token that is. Applying decides whether it still is valid. `None` when it is known not
-    /// to be, unless it was this very request that has ended it.
-    async fn session(
-        &self,
-        request: &ChatRequest,
-        token: TokenHash,
-        deadline: Instant,
-    ) -> Result<Option<Session>, Refusal> {
-        if let Some(session) = self.sessions.find(&token) {
-            return Ok(Some(session));
-        }
-        let reading = async {
-            let mut snapshot = self.begin_read(deadline).await?;
-            let session = snapshot.session(&token.0).await.map_err(unreadable)?;
-            if let Some(session) = &session {
-                self.sessions.remember(token, session.clone());
-            } else if request.ends_its_session() {
-                let id = request.id().0.into_bytes();
-                let ended = snapshot.session_ended_by(&token.0, &id);
-                return ended.await.map_err(unreadable);
-            }
-            Ok(session)
-        };
-        timeout_at(deadline.into(), reading)
-            .await
-            .map_err(|_late| Refusal::Timeout)?
     }
 
     async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {

@@ -28,6 +28,7 @@ use crate::preparation::Preparation;
 use crate::private_directory::{OpenDirectory, close_to_others};
 use crate::quotas::Quotas;
 use crate::reset::{ResetError, finish_interrupted, reset};
+use crate::session_lookup::SessionLookup;
 use crate::state_machine::ChatMachine;
 use crate::watch::{Ring, Watches};
 
@@ -179,8 +180,9 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
-    let watches = Watches::new(replica.clone(), reader.clone(), ring);
-    let executor = Executor::new(replica.clone(), reader, config.limits);
+    let sessions = Arc::new(SessionLookup::new(replica.clone(), reader.clone()));
+    let watches = Watches::new(replica.clone(), reader.clone(), Arc::clone(&sessions), ring);
+    let executor = Executor::new(replica.clone(), reader, sessions, config.limits);
     let chat = ChatService::new(executor, watches, replica.clone(), &config.nodes);
     let (presence, watched) = watch::channel(Presence::Stays);
     let client_routes = Routes::new(chat.clone().into_server())

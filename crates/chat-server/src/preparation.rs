@@ -134,23 +134,23 @@ impl Preparation {
             }
             Operation::Logout(logout) => {
                 check(logout.session.as_ref())?;
-                Ok(self.append(id, Command::Logout(logout), Box::new(done)))
+                Ok(self.append(id, Command::Logout(logout), finish(done)))
             }
             Operation::ReadMessages(read) => {
                 check(read.session.as_ref())?;
-                Ok(self.append(id, Command::ReadMessages(read), Box::new(done)))
+                Ok(self.append(id, Command::ReadMessages(read), finish(done)))
             }
             Operation::DeleteMessages(delete) => {
                 check(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteMessages(delete), Box::new(done)))
+                Ok(self.append(id, Command::DeleteMessages(delete), finish(done)))
             }
             Operation::DeleteUser(delete) => {
                 check(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteUser(delete), Box::new(done)))
+                Ok(self.append(id, Command::DeleteUser(delete), finish(done)))
             }
             Operation::RenewSession(renew) => {
                 check(renew.session.as_ref())?;
-                Ok(self.append(id, Command::RenewSession(renew), Box::new(done)))
+                Ok(self.append(id, Command::RenewSession(renew), finish(done)))
             }
         }
     }
@@ -211,7 +211,7 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|outcome| opened(outcome, token, Refusal::InvalidCredentials)),
+            Box::new(|index, outcome| opened((index, outcome), token, Refusal::InvalidCredentials)),
         ))
     }
 
@@ -256,7 +256,7 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(move |outcome| opened(outcome, token, changed_meanwhile)),
+            Box::new(move |index, outcome| opened((index, outcome), token, changed_meanwhile)),
         ))
     }
 
@@ -309,7 +309,7 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|outcome| opened(outcome, token, Refusal::Unauthenticated)),
+            Box::new(|index, outcome| opened((index, outcome), token, Refusal::Unauthenticated)),
         ))
     }
 
@@ -337,7 +337,7 @@ impl Preparation {
             recipient: message.recipient,
             body: message.body,
         });
-        Ok(self.append(id, operation, Box::new(sent)))
+        Ok(self.append(id, operation, finish(sent)))
     }
 
     fn append(&self, id: Vec<u8>, operation: Command, finish: Finish) -> Prepared {
@@ -435,14 +435,20 @@ fn token_hash(token: &Token) -> Bytes {
     Bytes::copy_from_slice(&token.hash().0)
 }
 
-fn opened(outcome: Bytes, token: Token, unauthenticated: Refusal) -> Bytes {
+/// What needs no index to make its reply.
+fn finish(reply: fn(Bytes) -> Bytes) -> Finish {
+    Box::new(move |_index, outcome| reply(outcome))
+}
+
+/// `index` is that of the entry, which has opened the session if the outcome says so.
+fn opened((index, outcome): (u64, Bytes), token: Token, unauthenticated: Refusal) -> Bytes {
     let unread = match result(outcome) {
         Some(storage::outcome::Result::Created(_) | storage::outcome::Result::Done(_)) => 0,
         Some(storage::outcome::Result::SessionCreated(session)) => session.unread,
         other => return refused(refusal(other, unauthenticated)),
     };
     answer(AnswerResult::SessionOpened(forwarded::SessionOpened {
-        token: token.into_text(),
+        token: token.into_text(LogIndex(index)),
         unread,
     }))
 }

@@ -23,7 +23,8 @@ use tokio::time::timeout_at;
 
 use crate::connection_limit::Source;
 use crate::refusal::Refusal;
-use crate::token::TokenHash;
+use crate::session_lookup::{Known, SessionLookup};
+use crate::token::{PresentedToken, TokenHash};
 
 pub(crate) use cursor::{ClusterMark, Cursor};
 pub(crate) use ending::{Ended, Ending, NotBegun};
@@ -35,6 +36,7 @@ use watcher::{Start, Surroundings, Watcher};
 pub(crate) struct Watches {
     replica: Handle,
     reader: ChatReader,
+    sessions: Arc<SessionLookup>,
     ring: Arc<Ring>,
     /// True ends every watch.
     stopping: watch::Sender<bool>,
@@ -45,7 +47,7 @@ pub(crate) struct Watches {
 #[derive(Debug)]
 pub(crate) struct WatchCall<'a> {
     pub(crate) cursor: &'a str,
-    pub(crate) token: Option<TokenHash>,
+    pub(crate) token: Option<PresentedToken>,
     /// Where it comes from.
     pub(crate) source: Source,
     /// When it must have begun.
@@ -55,10 +57,16 @@ pub(crate) struct WatchCall<'a> {
 }
 
 impl Watches {
-    pub(crate) fn new(replica: Handle, reader: ChatReader, ring: Arc<Ring>) -> Self {
+    pub(crate) fn new(
+        replica: Handle,
+        reader: ChatReader,
+        sessions: Arc<SessionLookup>,
+        ring: Arc<Ring>,
+    ) -> Self {
         Self {
             replica,
             reader,
+            sessions,
             ring,
             stopping: watch::Sender::new(false),
             cluster: OnceLock::new(),
@@ -98,11 +106,12 @@ impl Watches {
         let cursor = Cursor::parse(call.cursor).map_err(Refusal::Invalid)?;
         // A place is for a session that is known; of the others there may be some, as long as it
         // takes to find out.
-        let place = match self.reader.session(&token.0).await {
-            Ok(Some(_)) => self.ring.enter(token.0, call.source)?,
-            Ok(None) => self.ring.enter_unproven(token.0, call.source)?,
-            Err(error) => return Err(unreadable(&error).into()),
+        let place = match self.sessions.known(token).await? {
+            Known::Session(_) => self.ring.enter(token.hash.0, call.source)?,
+            Known::Nothing => return Err(Refusal::Unauthenticated.into()),
+            Known::Undecided => self.ring.enter_unproven(token.hash.0, call.source)?,
         };
+        let token = token.hash;
         self.replica
             .read(call.begun_by)
             .await
@@ -145,7 +154,10 @@ impl Watches {
         };
         match reading.await {
             Ok((Some(session), applied)) => Ok((session, applied)),
-            Ok((None, _)) => Err(Refusal::Unauthenticated),
+            Ok((None, _)) => {
+                self.sessions.forget(&token);
+                Err(Refusal::Unauthenticated)
+            }
             Err(error) => Err(unreadable(&error)),
         }
     }

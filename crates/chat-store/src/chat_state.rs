@@ -40,7 +40,7 @@ pub use inbox_counts::InboxCounts;
 pub use queries::{
     Account, Credential, InboxQuery, Message, MessagePage, Session, StoredMessage, UsernamePage,
 };
-pub use reader::{ChatReader, ReadTransaction};
+pub use reader::{ChatReader, FoundSession, ReadTransaction};
 
 use accounts::Accounts;
 use command::{Authority, Command, Operation, SessionOperation};

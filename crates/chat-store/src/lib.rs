@@ -28,9 +28,9 @@ pub use chat_consensus::{
 };
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxCounts,
-    InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction, Session, StateError,
-    StoredMessage, UsernamePage,
+    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, FoundSession,
+    InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction, Session,
+    StateError, StoredMessage, UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

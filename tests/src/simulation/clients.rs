@@ -193,8 +193,15 @@ impl World {
         let known_as = self.known_as(&waiting, operation);
         let history = &mut self.checkers.history;
         match &outcome {
-            ProposeOutcome::Applied(bytes) => {
+            ProposeOutcome::Applied {
+                index,
+                answer: bytes,
+            } => {
                 let answer = Answer::decode(bytes);
+                if answer.is_some_and(|answer| answer.index != *index) {
+                    let what = format!("{answer:?} is said to be that of {index:?}");
+                    return Err(crate::checker::Violation::new("waiters", what));
+                }
                 history.acknowledged(known_as, answer, &self.checkers.committed)?;
                 if let (Some(service), Some(answer)) = (&mut self.service, answer) {
                     service.answered(answer.index, &bytes[PREFIX_BYTES..])?;
@@ -273,7 +280,7 @@ impl World {
             return Ok(());
         };
         let done = match reply {
-            ClientReply::Proposal(ProposeOutcome::Applied(answer)) => {
+            ClientReply::Proposal(ProposeOutcome::Applied { answer, .. }) => {
                 self.has_what_it_wants(client, current, answer.get(PREFIX_BYTES..))
             }
             ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::Answered(answer))) => {
@@ -379,7 +386,7 @@ impl World {
         self.tell(|world| {
             let name = world.operation_name(operation);
             match outcome {
-                ProposeOutcome::Applied(answer) => {
+                ProposeOutcome::Applied { answer, .. } => {
                     let index = Answer::decode(answer).map_or(0, |answer| answer.index.0);
                     format!("{id}: {name} took effect at {index}")
                 }

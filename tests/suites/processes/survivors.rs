@@ -68,6 +68,7 @@ async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
     }
     assert_eq!(cluster.serving(), [survivor]);
 
+    check_tokens_alone(&alone).await;
     let user = sign_up("newcomer");
     let mut asked: Vec<(Value, Option<&str>)> = vec![
         (user.clone(), None),
@@ -92,6 +93,17 @@ async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
     check_messages(cluster, &stage).await;
     check_account(cluster, &user).await;
     cluster.check_healthy();
+}
+
+/// S-A8: a session that an applied entry should have opened is looked for in this node's tables alone.
+async fn check_tokens_alone(alone: &PlainClient) {
+    for (opened, code) in [(1, Code::Unauthenticated), (u64::MAX, Code::Unavailable)] {
+        let invented = format!("{}.{opened}", "0".repeat(64));
+        let request = inbox("recipient");
+        let reply = alone.execute(&request, Some(&invented), DEADLINE);
+        let status = reply.await.expect_err("nobody has that token");
+        assert_eq!(status.code(), code, "{opened}: {status:?}");
+    }
 }
 
 /// Asks all at the same time, in the order given. The server says that it cannot.

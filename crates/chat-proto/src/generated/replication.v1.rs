@@ -204,6 +204,9 @@ pub struct ProposeRequest {
 pub struct ProposeResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
+    /// Where the entry is in the log, if it was applied.
+    #[prost(uint64, tag = "5")]
+    pub applied_index: u64,
     #[prost(oneof = "propose_response::Outcome", tags = "2, 3, 4")]
     pub outcome: ::core::option::Option<propose_response::Outcome>,
 }

@@ -165,7 +165,10 @@ impl Replica {
             return;
         };
         let outcome = if term == position.term {
-            ProposeOutcome::Applied(answer)
+            ProposeOutcome::Applied {
+                index: position.index,
+                answer,
+            }
         } else {
             ProposeOutcome::Unknown
         };

@@ -442,7 +442,10 @@ impl Wire for wire::ProposeResponse {
     fn read(self) -> Result<PeerMessage, Status> {
         use wire::propose_response::Outcome;
         let outcome = match self.outcome.ok_or_else(|| malformed("no outcome"))? {
-            Outcome::Applied(answer) => ProposeOutcome::Applied(answer),
+            Outcome::Applied(answer) => ProposeOutcome::Applied {
+                index: index_from(self.applied_index)?,
+                answer,
+            },
             Outcome::NotAppended(refusal) => ProposeOutcome::NotAppended(refusal_from(refusal)?),
             Outcome::Unknown(_) => ProposeOutcome::Unknown,
         };
@@ -457,14 +460,17 @@ impl Wire for wire::ProposeResponse {
         let PeerBody::ProposeReply(outcome) = message.body else {
             return None;
         };
-        let outcome = match outcome {
-            ProposeOutcome::Applied(answer) => Outcome::Applied(answer),
-            ProposeOutcome::NotAppended(refusal) => Outcome::NotAppended(refusal_to(refusal)),
-            ProposeOutcome::Unknown => Outcome::Unknown(true),
+        let (outcome, index) = match outcome {
+            ProposeOutcome::Applied { index, answer } => (Outcome::Applied(answer), index),
+            ProposeOutcome::NotAppended(refusal) => {
+                (Outcome::NotAppended(refusal_to(refusal)), LogIndex(0))
+            }
+            ProposeOutcome::Unknown => (Outcome::Unknown(true), LogIndex(0)),
         };
         Some(Self {
             header: header_to(&message.header),
             outcome: Some(outcome),
+            applied_index: index.0,
         })
     }
 }

@@ -188,7 +188,8 @@ impl Handle {
                 Leadership { .. } => Tried::Refused(Refusal::NotLeading { leader: None }),
             };
             let leader = match tried {
-                Tried::Answered(answer) => return Ok(answer),
+                // What another node applied, it has finished.
+                Tried::Applied(_, answer) | Tried::Answered(answer) => return Ok(answer),
                 Tried::Refused(Refusal::Answered(answer)) => return Ok(answer),
                 Tried::Refused(Refusal::Overloaded) => return Err(ProposeError::Overloaded),
                 Tried::Refused(Refusal::TooLarge) => {
@@ -376,8 +377,8 @@ impl Handle {
         let (client, answered) = oneshot::channel();
         self.offer(Incoming::Append(command, room, client))?;
         Ok(match outcome(answered, deadline).await? {
-            Tried::Answered(answer) => Tried::Answered(finish(answer)),
-            refused @ Tried::Refused(_) => refused,
+            Tried::Applied(index, answer) => Tried::Answered(finish(index.0, answer)),
+            other => other,
         })
     }
 
@@ -457,6 +458,9 @@ pub(super) fn room_for(room: &Arc<Semaphore>, request: &Bytes) -> Option<Room> {
 
 /// What one try came to. Nothing was appended when it was refused.
 enum Tried {
+    /// By the state machine, to the entry at this place of the log.
+    Applied(LogIndex, Bytes),
+    /// As its client is answered.
     Answered(Bytes),
     Refused(Refusal),
 }
@@ -466,7 +470,7 @@ async fn outcome(
     deadline: Instant,
 ) -> Result<Tried, ProposeError> {
     match timeout_at(deadline.into(), answered).await {
-        Ok(Ok(ProposeOutcome::Applied(answer))) => Ok(Tried::Answered(answer)),
+        Ok(Ok(ProposeOutcome::Applied { index, answer })) => Ok(Tried::Applied(index, answer)),
         Ok(Ok(ProposeOutcome::NotAppended(refusal))) => Ok(Tried::Refused(refusal)),
         // Too late to know, or the replica stopped with it in hand.
         Ok(Ok(ProposeOutcome::Unknown) | Err(_)) | Err(_) => Err(ProposeError::Unknown),

@@ -76,8 +76,9 @@ impl PeerService {
         self.hand_over(Incoming::AppendForPeer(header, command, room, caller))
             .await?;
         let mut reply = wait(answered).await?;
-        if let PeerBody::ProposeReply(ProposeOutcome::Applied(answer)) = reply.body {
-            reply.body = PeerBody::ProposeReply(ProposeOutcome::Applied(finish(answer)));
+        if let PeerBody::ProposeReply(ProposeOutcome::Applied { index, answer }) = reply.body {
+            let answer = finish(index.0, answer);
+            reply.body = PeerBody::ProposeReply(ProposeOutcome::Applied { index, answer });
         }
         Ok(reply)
     }

@@ -80,8 +80,9 @@ pub trait Prepare: Send + Sync + 'static {
     fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>>;
 }
 
-/// Makes the reply to the client from the state machine's answer.
-pub type Finish = Box<dyn FnOnce(Bytes) -> Bytes + Send>;
+/// Makes the reply to the client from the index of the command's entry and the state machine's answer
+/// to it.
+pub type Finish = Box<dyn FnOnce(u64, Bytes) -> Bytes + Send>;
 
 /// What came of a preparation.
 pub enum Prepared {
@@ -114,7 +115,7 @@ impl Prepare for Verbatim {
     fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
         Box::pin(std::future::ready(Prepared::Append {
             command: request,
-            finish: Box::new(|answer| answer),
+            finish: Box::new(|_index, answer| answer),
         }))
     }
 }

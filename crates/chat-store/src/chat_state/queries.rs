@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::StateError;
 use super::inbox_counts::{InboxCounts, UNREAD};
 use super::sessions::renewal_due;
+use crate::database::BoundQuery;
 
 /// The most messages of one page.
 const PAGE_MESSAGES_MAX: usize = 500;
@@ -20,6 +21,9 @@ const PAGE_MESSAGES_MAX: usize = 500;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// The most names of one page: 256 KB at most, with 64 characters of four bytes.
 const PAGE_USERNAMES_MAX: usize = 1000;
+/// The most names that are looked at for one page: some milliseconds, and a tenth of a second with the
+/// worst pattern of 64 characters.
+const NAMES_SCANNED_MAX: i64 = 10_000;
 
 /// What an account is at one moment. A session or a command that was checked against another one is
 /// void.
@@ -254,16 +258,39 @@ pub(super) async fn session(
         .bind(token_hash.as_slice())
         .fetch_optional(&mut *connection)
         .await?;
-    row.map(|row| {
-        let due = renewal_due(row.try_get(3)?, row.try_get(4)?);
-        Ok(Session {
-            username: row.try_get(0)?,
-            credential: credential_at(&row, 1)?,
-            renew_from: due.min(row.try_get(5)?),
-            idle_seconds: row.try_get(4)?,
-        })
+    row.map(|row| session_at(&row)).transpose()
+}
+
+/// The session, and the last entry that is visible, in one snapshot.
+pub(super) async fn find_session(
+    connection: &mut SqliteConnection,
+    token_hash: &[u8; 32],
+) -> Result<(Option<Session>, LogIndex), StateError> {
+    let row = sqlx::query(FIND_SESSION)
+        .bind(token_hash.as_slice())
+        .fetch_one(&mut *connection)
+        .await?;
+    let applied = LogIndex(row.try_get::<i64, _>(6)?.cast_unsigned());
+    let found: Option<&str> = row.try_get(0)?;
+    let session = found.is_some().then(|| session_at(&row)).transpose()?;
+    Ok((session, applied))
+}
+
+/// As [`session`], with a row also when there is none.
+const FIND_SESSION: &str = "SELECT users.username, users.incarnation, users.credential_version, \
+     last_used, idle_seconds, expires, applied_index FROM progress \
+     LEFT JOIN sessions ON token_hash = ? AND ended_by IS NULL \
+     AND expires > CAST(last_timestamp AS INTEGER) \
+     LEFT JOIN users USING (username, incarnation, credential_version)";
+
+fn session_at(row: &SqliteRow) -> Result<Session, StateError> {
+    let due = renewal_due(row.try_get(3)?, row.try_get(4)?);
+    Ok(Session {
+        username: row.try_get(0)?,
+        credential: credential_at(row, 1)?,
+        renew_from: due.min(row.try_get(5)?),
+        idle_seconds: row.try_get(4)?,
     })
-    .transpose()
 }
 
 pub(super) async fn session_ended_by(
@@ -323,6 +350,7 @@ pub(super) async fn inbox_counts(
 pub(super) const INBOX_COUNTS: &str = "SELECT messages, unread \
      FROM users CROSS JOIN inboxes ON account = incarnation WHERE username = ?";
 
+/// Needs a transaction, in which both statements see the same names.
 pub(super) async fn usernames(
     connection: &mut SqliteConnection,
     glob: &str,
@@ -330,25 +358,81 @@ pub(super) async fn usernames(
     after: Option<&str>,
 ) -> Result<UsernamePage, StateError> {
     let limit = limit.min(PAGE_USERNAMES_MAX);
-    let query = sqlx::query(
-        "SELECT username FROM users WHERE username GLOB ? AND username > ? \
-         ORDER BY username LIMIT ?",
-    );
-    // The empty name is before every other one, and nobody's.
-    let query = query
-        .bind(glob)
-        .bind(after.unwrap_or(""))
-        .bind(one_more(limit));
+    let bounds = NameBounds {
+        // The empty name is before every other one, and nobody's.
+        after: after.unwrap_or(""),
+        prefix: literal_prefix(glob),
+    };
     let mut page = UsernamePage::default();
-    let mut rows = pin!(query.fetch(&mut *connection));
-    while let Some(row) = rows.try_next().await? {
+    let query = bounds.bind(sqlx::query(MATCHING_NAMES).bind(glob));
+    for row in query
+        .bind(one_more(limit))
+        .fetch_all(&mut *connection)
+        .await?
+    {
         if page.usernames.len() == limit {
             page.next = page.usernames.last().cloned();
-            break;
+            return Ok(page);
         }
         page.usernames.push(row.try_get(0)?);
     }
+    let query = bounds.bind(sqlx::query(LAST_SCANNED_NAME).bind(glob));
+    if let Some(row) = query.fetch_optional(&mut *connection).await? {
+        page.next = Some(row.try_get(0)?);
+    }
     Ok(page)
+}
+
+/// Those of the first names within the bounds that match.
+const MATCHING_NAMES: &str = "SELECT username FROM ( \
+     SELECT username FROM users WHERE username > ?2 AND username >= ?3 AND username < ?4 \
+     ORDER BY username LIMIT ?5 \
+     ) WHERE username GLOB ?1 LIMIT ?6";
+
+/// The last of the first names within the bounds, if there are as many as may be looked at.
+const LAST_SCANNED_NAME: &str = "SELECT username FROM users \
+     WHERE username > ?2 AND username >= ?3 AND username < ?4 AND ?1 IS NOT NULL \
+     ORDER BY username LIMIT 1 OFFSET ?5 - 1";
+
+/// In SQLite's order, a blob comes after every text.
+const AFTER_EVERY_TEXT: &[u8] = &[];
+
+/// Where names are looked for.
+struct NameBounds<'q> {
+    after: &'q str,
+    /// What each of them begins with.
+    prefix: &'q str,
+}
+
+impl<'q> NameBounds<'q> {
+    fn bind(&self, query: BoundQuery<'q>) -> BoundQuery<'q> {
+        let query = query.bind(self.after).bind(self.prefix);
+        let query = match end_of_prefix(self.prefix) {
+            Some(end) => query.bind(end),
+            None => query.bind(AFTER_EVERY_TEXT),
+        };
+        query.bind(NAMES_SCANNED_MAX)
+    }
+}
+
+/// What every name that matches begins with.
+fn literal_prefix(glob: &str) -> &str {
+    let end = glob.find(['*', '?', '[']).unwrap_or(glob.len());
+    &glob[..end]
+}
+
+/// The first text, in the order of bytes, that is behind all which begin with `prefix`; `None` if
+/// there is none.
+fn end_of_prefix(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        let mut next = (last..=char::MAX).skip(1);
+        if let Some(next) = next.next() {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
 }
 
 /// What was sent before the account existed was sent to an earlier one of that name: pages begin, or

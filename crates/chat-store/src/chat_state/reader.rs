@@ -20,6 +20,12 @@ use super::queries::{
 
 /// How many reads run at once. Each is a thread, and there are no more cores than a few.
 const CONNECTIONS_MAX: u32 = 4;
+/// How many sessions are looked up at once without a transaction. Apart from the other reads, since
+/// whoever invents tokens causes these.
+const LOOKUPS_MAX: u32 = 1;
+/// How many pages of names are made at once. Apart from the other reads, since one of them looks at
+/// thousands of rows.
+const LISTINGS_MAX: u32 = 2;
 /// How long a read waits for one of the connections before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,9 +37,27 @@ pub struct ChatReader {
 
 #[derive(Debug)]
 struct Shared {
+    reads: LazyPool,
+    lookups: LazyPool,
+    listings: LazyPool,
+}
+
+/// Made by the first read, because making it needs tokio and opening the tables must not.
+#[derive(Debug)]
+struct LazyPool {
     options: SqliteConnectOptions,
-    /// Made by the first read, because making it needs tokio and opening the tables must not.
+    connections_max: u32,
     pool: OnceLock<SqlitePool>,
+}
+
+/// What a node finds of a session by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSession {
+    /// The session, as [`ReadTransaction::session`] gives it.
+    pub session: Option<Session>,
+    /// The last entry of the log that was visible then: a session that an earlier one opened, and
+    /// that is not found, is none any more.
+    pub applied: LogIndex,
 }
 
 /// Several reads of one moment. Ends when dropped.
@@ -55,10 +79,16 @@ impl ChatReader {
             .pragma("trusted_schema", "OFF")
             .thread_name(|number| format!("state.db reader {number}"))
             .disable_statement_logging();
+        let pool = |connections_max| LazyPool {
+            options: options.clone(),
+            connections_max,
+            pool: OnceLock::new(),
+        };
         Self {
             shared: Arc::new(Shared {
-                options,
-                pool: OnceLock::new(),
+                reads: pool(CONNECTIONS_MAX),
+                lookups: pool(LOOKUPS_MAX),
+                listings: pool(LISTINGS_MAX),
             }),
         }
     }
@@ -72,7 +102,7 @@ impl ChatReader {
         // A transaction alone fixes no snapshot; the first read in it does.
         let begin = "BEGIN; SELECT applied_index FROM progress";
         Ok(ReadTransaction {
-            transaction: self.pool().begin_with(begin).await?,
+            transaction: self.shared.reads.get().begin_with(begin).await?,
         })
     }
 
@@ -119,6 +149,33 @@ impl ChatReader {
         queries::common_password_price(&mut *self.connection().await?, accounts_max).await
     }
 
+    /// The session whose token has this SHA-256, and how far the tables are.
+    ///
+    /// Waits for none of the other reads, so these cannot keep sessions from being found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn find_session(&self, token_hash: &[u8; 32]) -> Result<FoundSession, StateError> {
+        let mut connection = self.shared.lookups.get().acquire().await?;
+        let (session, applied) = queries::find_session(&mut connection, token_hash).await?;
+        Ok(FoundSession { session, applied })
+    }
+
+    /// See [`ReadTransaction::session_ended_by`]. Waits as [`Self::find_session`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn session_ended_by(
+        &self,
+        token_hash: &[u8; 32],
+        request: &[u8; 16],
+    ) -> Result<Option<Session>, StateError> {
+        let mut connection = self.shared.lookups.get().acquire().await?;
+        queries::session_ended_by(&mut connection, token_hash, request).await
+    }
+
     /// See [`ReadTransaction::session`].
     ///
     /// # Errors
@@ -163,7 +220,7 @@ impl ChatReader {
         queries::inbox_counts(&mut *self.connection().await?, username).await
     }
 
-    /// See [`ReadTransaction::usernames`].
+    /// See [`ReadTransaction::usernames`]. Waits for other calls of this kind only.
     ///
     /// # Errors
     ///
@@ -174,23 +231,26 @@ impl ChatReader {
         limit: usize,
         after: Option<&str>,
     ) -> Result<UsernamePage, StateError> {
-        queries::usernames(&mut *self.connection().await?, glob, limit, after).await
+        let mut transaction = self.shared.listings.get().begin().await?;
+        queries::usernames(&mut transaction, glob, limit, after).await
     }
 
     async fn connection(&self) -> Result<PoolConnection<Sqlite>, StateError> {
-        Ok(self.pool().acquire().await?)
+        Ok(self.shared.reads.get().acquire().await?)
     }
+}
 
-    fn pool(&self) -> &SqlitePool {
-        self.shared.pool.get_or_init(|| {
+impl LazyPool {
+    fn get(&self) -> &SqlitePool {
+        self.pool.get_or_init(|| {
             // A connection to a local file does not go bad by itself: none is tested or replaced.
             SqlitePoolOptions::new()
-                .max_connections(CONNECTIONS_MAX)
+                .max_connections(self.connections_max)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
-                .connect_lazy_with(self.shared.options.clone())
+                .connect_lazy_with(self.options.clone())
         })
     }
 }
@@ -264,8 +324,9 @@ impl ReadTransaction {
     /// Up to `limit` names, and 1,000 at most, that match the SQLite pattern `glob` and come after
     /// `after` in the order of their bytes.
     ///
-    /// Looks at every name unless the pattern begins with plain letters. The caller bounds the
-    /// pattern.
+    /// Looks at no more than 10,000 names that begin as the pattern does, whatever it matches: a page
+    /// may have fewer names than there are, or none, and still name where the next one goes on. The
+    /// caller bounds the length of the pattern.
     ///
     /// # Errors
     ///

@@ -222,6 +222,86 @@ async fn names_are_found_by_pattern_in_order() {
     on_own_thread(move || drop(chat)).await;
 }
 
+// S-A8: a pattern that matches nothing must not make one page look at all names.
+#[tokio::test]
+async fn a_page_of_names_looks_at_ten_thousand_at_most() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        block_on(chat.state.commit()).unwrap();
+        let many = "WITH RECURSIVE numbers (n) AS \
+                    (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 25000) \
+                    INSERT INTO users SELECT printf('user%05d', n), '', 100 + n, 100 + n, x'', NULL \
+                    FROM numbers";
+        tamper(chat.directory.path(), many);
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    let pages = async |glob: &str| {
+        let (mut found, mut scanned_to, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let page = reader.usernames(glob, 3, after.as_deref()).await.unwrap();
+            found.extend(page.usernames);
+            match page.next {
+                Some(next) => scanned_to.push(next.clone()),
+                None => return format!("{} | {}", found.join(" "), scanned_to.join(" ")),
+            }
+            after = scanned_to.last().cloned();
+        }
+    };
+    // Two names are before them.
+    assert_eq!(pages("*x*").await, " | user09998 user19998");
+    assert_eq!(pages("*24999").await, "user24999 | user09998 user19998");
+    assert_eq!(pages("user2500*").await, "user25000 | ");
+    assert_eq!(pages("user25000").await, "user25000 | ");
+    assert_eq!(pages("user2499[89]").await, "user24998 user24999 | ");
+    assert_eq!(
+        pages("*[^0]0000").await,
+        "user10000 user20000 | user09998 user19998"
+    );
+    assert_eq!(pages("b*").await, "bob | ");
+    on_own_thread(move || drop(chat)).await;
+}
+
+// S-A8: what a node may refuse without asking another one.
+#[tokio::test]
+async fn a_session_is_found_with_how_far_the_tables_are() {
+    let chat = on_own_thread(|| {
+        let mut chat = Chat::with_ann_and_bob();
+        block_on(chat.state.commit()).unwrap();
+        chat
+    })
+    .await;
+    let reader = chat.reader.clone();
+    let find = async |hash: u8| {
+        let found = reader.find_session(&[hash; 32]).await.unwrap();
+        (found.session, found.applied)
+    };
+    let bob = Some(first_session("bob", 2));
+    assert_eq!(find(2).await, (bob.clone(), LogIndex(2)));
+    assert_eq!(find(3).await, (None, LogIndex(2)));
+    let all: Vec<_> = {
+        // Whoever has all other connections keeps nobody's session from being found.
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            all.push(reader.begin().await.unwrap());
+        }
+        all
+    };
+    assert_eq!(find(2).await, (bob, LogIndex(2)));
+    drop(all);
+    let chat = on_own_thread(|| {
+        tamper(
+            chat.directory.path(),
+            "UPDATE users SET credential_version = 9",
+        );
+        chat
+    })
+    .await;
+    assert_eq!(find(2).await, (None, LogIndex(2)), "another password");
+    on_own_thread(move || drop(chat)).await;
+}
+
 /// Every inbox query reads only its page: no sorting, and no table from its beginning.
 #[test]
 fn inbox_queries_follow_the_index() {
