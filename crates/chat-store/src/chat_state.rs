@@ -8,6 +8,7 @@
 //! Applying is deterministic (R16): no clock, no randomness, no order of a hash map.
 
 mod accounts;
+mod checkpoints;
 mod command;
 mod entry;
 mod error;
@@ -43,6 +44,7 @@ pub use queries::{
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
 
 use accounts::Accounts;
+use checkpoints::{BUSY_TIMEOUT, Checkpoints};
 use command::{Authority, Command, Operation, SessionOperation};
 use entry::EntryFacts;
 use events::Effects;
@@ -159,6 +161,7 @@ pub struct AppliedEntry {
 #[derive(Debug)]
 pub struct ChatState {
     database: Database,
+    checkpoints: Checkpoints,
     accounts: Accounts,
     pending: PendingMessages,
     inbox_changes: InboxChanges,
@@ -198,6 +201,7 @@ impl ChatState {
         };
         let options = SqliteConnectOptions::new()
             .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT)
             .pragma("mmap_size", "0")
             .pragma("cell_size_check", "ON")
             .pragma("trusted_schema", "OFF")
@@ -219,6 +223,7 @@ impl ChatState {
         let reader = ChatReader::new(&file.path);
         let state = Self {
             database,
+            checkpoints: Checkpoints::new(&file.path),
             accounts: Accounts::default(),
             pending: PendingMessages::new(),
             inbox_changes: InboxChanges::new(),
@@ -552,6 +557,7 @@ impl ChatState {
             self.counts.write(&mut self.database).await?;
             self.progress.save_and_commit(&mut self.database).await?;
             self.visible = self.progress.applied;
+            self.checkpoints.shorten_wal(&mut self.database).await?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What readers see.
 
+use std::time::Duration;
+
 use super::counting::{bob_deletes, bob_reads};
 use super::*;
 use crate::chat_state::queries;
@@ -300,6 +302,43 @@ async fn a_session_is_found_with_how_far_the_tables_are() {
     .await;
     assert_eq!(find(2).await, (None, LogIndex(2)), "another password");
     on_own_thread(move || drop(chat)).await;
+}
+
+// C6: there is always a read under way, and the write-ahead log stays short all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_who_never_pause_do_not_make_the_write_ahead_log_grow() {
+    let chat = on_own_thread(Chat::with_ann_and_bob).await;
+    let reader = chat.reader.clone();
+    let mut reading = tokio::task::JoinSet::new();
+    for number in 0..3 {
+        let reader = reader.clone();
+        reading.spawn(async move {
+            let mut ends = tokio::time::interval(Duration::from_millis(7 + number));
+            loop {
+                let transaction = reader.begin().await.unwrap();
+                ends.tick().await;
+                drop(transaction);
+            }
+        });
+    }
+    let largest = on_own_thread(move || {
+        let mut chat = chat;
+        let (text, mut largest) = ("x".repeat(16_384), 0);
+        for round in 0..24 {
+            let sends: Vec<_> = (0..256)
+                .map(|number| ann_sends(&format!("{round}-{number}"), "bob", &text))
+                .collect();
+            chat.apply(&sends);
+            block_on(chat.state.commit()).unwrap();
+            let wal = chat.directory.path().join("state.db-wal");
+            largest = largest.max(std::fs::metadata(wal).unwrap().len());
+        }
+        largest
+    })
+    .await;
+    reading.shutdown().await;
+    // 24 times more than 4 MiB were written. It is looked at after each.
+    assert!(largest < 40 << 20, "{largest}");
 }
 
 /// Every inbox query reads only its page: no sorting, and no table from its beginning.
