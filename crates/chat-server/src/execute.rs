@@ -426,6 +426,8 @@ fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
         Refused::Unauthenticated => Err(Refusal::Unauthenticated),
         Refused::Overloaded => Err(Refusal::Overloaded),
         Refused::StorageFull => Err(Refusal::StorageFull),
+        Refused::InboxFull => Err(Refusal::InboxFull),
+        Refused::Timeout => Err(Refusal::Timeout),
         Refused::NoLeader => Err(Refusal::NoLeader),
         Refused::Unspecified
         | Refused::AlreadyCreatedByThisRequest

@@ -19,6 +19,7 @@ mod file_limit;
 mod health;
 mod housekeeping;
 mod identity;
+mod inbox_room;
 mod listener;
 mod listings;
 mod log_clock;

@@ -281,6 +281,7 @@ async fn start_replica(
         config.sessions,
         Arc::clone(&clock),
         Arc::clone(&quotas),
+        config.limits.inbox_messages_max,
     );
     let ring = Arc::new(Ring::new(state.applied_index()));
     let address = |node: &config::Node| NodeAddress {

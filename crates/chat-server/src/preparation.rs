@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::config;
+use crate::inbox_room::{Entry, InboxRoom};
 use crate::log_clock::LogClock;
 use crate::origin::Origin;
 use crate::passwords::{Asker, PasswordError, Passwords, Verified};
@@ -50,6 +51,7 @@ pub struct Preparation {
     sessions: config::Sessions,
     clock: Arc<LogClock>,
     quotas: Arc<Quotas>,
+    inboxes: Arc<InboxRoom>,
     /// Lookups of messages whose repetition a limit refuses.
     lookups: Arc<Semaphore>,
     refusals: Arc<Rarely>,
@@ -83,6 +85,7 @@ impl Preparation {
         sessions: config::Sessions,
         clock: Arc<LogClock>,
         quotas: Arc<Quotas>,
+        inbox_messages_max: u64,
     ) -> Self {
         Self {
             reader,
@@ -90,6 +93,7 @@ impl Preparation {
             sessions,
             clock,
             quotas,
+            inboxes: Arc::new(InboxRoom::new(inbox_messages_max)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             refusals: Arc::default(),
             replica: Arc::default(),
@@ -114,7 +118,11 @@ impl Preparation {
         tracing::debug!(request = %logged_id, "the leader prepares");
         let asked = |username: &str| asker(request.origin.clone(), username);
         let operation = request.operation.ok_or(PreparationError::Malformed)?;
-        if let Err(exceeded) = self.quotas.admit(&operation, Instant::now()) {
+        let admitted = match self.quotas.admit(&operation, Instant::now()) {
+            Ok(()) => self.room_in_inbox(&operation).await?,
+            exceeded => exceeded,
+        };
+        if let Err(exceeded) = admitted {
             return self.exceeded(&operation, exceeded).await;
         }
         match operation {
@@ -155,6 +163,28 @@ impl Preparation {
         }
     }
 
+    /// Counts the inbox that a message is for, if the room that is known of is used up.
+    async fn room_in_inbox(
+        &self,
+        operation: &Operation,
+    ) -> Result<Result<(), Exceeded>, PreparationError> {
+        let Operation::SendMessage(message) = operation else {
+            return Ok(Ok(()));
+        };
+        let mut entry = self.inboxes.take(&message.recipient, Instant::now());
+        if entry == Entry::Uncounted {
+            let counts = self.reader.inbox_counts(&message.recipient).await?;
+            let messages = counts.unwrap_or_default().messages;
+            entry = self
+                .inboxes
+                .counted(&message.recipient, messages, Instant::now());
+        }
+        Ok(match entry {
+            Entry::Full => Err(Exceeded::Inbox),
+            Entry::Free | Entry::Uncounted => Ok(()),
+        })
+    }
+
     /// What a limit refuses was perhaps done before: then this is a retry, which gets its answer. If it
     /// was not applied yet it may be, so the refusal says nothing about an earlier attempt (R15).
     async fn exceeded(
@@ -173,6 +203,10 @@ impl Preparation {
         else {
             return Err(exceeded.into());
         };
+        // What was acknowledged before is in what this reads.
+        if self.confirm().await.is_err() {
+            return Err(exceeded.into());
+        }
         let stored = self.reader.stored_message(StoredMessage {
             id: &message.message_id,
             sender: &message.sender,
@@ -315,12 +349,17 @@ impl Preparation {
 
     /// What the account is now, with certainty (R14).
     async fn account(&self, username: &str) -> Result<Option<Account>, PreparationError> {
-        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
-        replica.read(Instant::now() + READ_TIMEOUT).await?;
+        self.confirm().await?;
         Ok(self.reader.account(username).await?)
     }
 
-    /// The hot path: no query, no wait.
+    /// From here on the tables show all that was acknowledged before (R14).
+    async fn confirm(&self) -> Result<(), ReadError> {
+        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
+        replica.read(Instant::now() + READ_TIMEOUT).await
+    }
+
+    /// The hot path: no query, no wait, but for the inbox's room.
     fn send_message(
         &self,
         id: Vec<u8>,
@@ -384,6 +423,8 @@ impl PreparationError {
             Self::Password(PasswordError::TooManyAttempts { .. }) => Refusal::TooManyAttempts,
             Self::Exceeded(Exceeded::Rate { .. }) => Refusal::TooManyRequests,
             Self::Exceeded(Exceeded::Storage) => Refusal::StorageFull,
+            Self::Exceeded(Exceeded::Inbox) => Refusal::InboxFull,
+            Self::Read(ReadError::NotApplied) => Refusal::Timeout,
             Self::Read(_) => Refusal::NoLeader,
             Self::Malformed | Self::State(_) | Self::Password(_) | Self::Randomness(_) => {
                 Refusal::Internal

@@ -55,6 +55,8 @@ pub(crate) enum Exceeded {
     },
     #[error("the leader's disk is nearly full")]
     Storage,
+    #[error("the recipient's inbox is full")]
+    Inbox,
 }
 
 impl Quotas {

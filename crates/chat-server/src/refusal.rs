@@ -19,7 +19,7 @@ pub(crate) const DOMAIN: &str = "chat.v1";
 /// What an overloaded node asks for. Clients add their own jitter.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// How long a full disk stays full at least: somebody has to delete something.
+/// How long a full disk or inbox stays full at least: somebody has to delete something.
 const STORAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// Why a request was not carried out.
@@ -55,6 +55,9 @@ pub enum Refusal {
         /// When there is room.
         after: Duration,
     },
+    /// The recipient has to delete messages first.
+    #[error("the recipient's inbox is full, this attempt changed nothing")]
+    InboxFull,
     /// The leader's disk is nearly full.
     #[error("the servers have no room left, this attempt changed nothing; deleting is possible")]
     StorageFull,
@@ -95,6 +98,7 @@ impl Refusal {
             Self::TooManyAttempts { .. } => (Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
             Self::TooManyRequests { .. } => (Code::ResourceExhausted, "TOO_MANY_REQUESTS"),
             Self::StorageFull => (Code::ResourceExhausted, "STORAGE_FULL"),
+            Self::InboxFull => (Code::ResourceExhausted, "INBOX_FULL"),
             Self::Timeout => (Code::DeadlineExceeded, "TIMEOUT"),
             Self::NoLeader => (Code::Unavailable, "NO_LEADER"),
             Self::NotAppended => (Code::Unavailable, "NOT_APPENDED"),
@@ -131,7 +135,7 @@ impl Refusal {
             Self::Overloaded => {
                 details.set_retry_info(Some(RETRY_DELAY));
             }
-            Self::StorageFull => {
+            Self::StorageFull | Self::InboxFull => {
                 details.set_retry_info(Some(STORAGE_RETRY_DELAY));
             }
             Self::TooManyAttempts { after } | Self::TooManyRequests { after } => {
@@ -163,6 +167,8 @@ impl From<ReadError> for Refusal {
         match error {
             ReadError::Overloaded => Self::Overloaded,
             ReadError::Stopped => Self::Stopping,
+            // A leader is there; the tables are behind.
+            ReadError::NotApplied => Self::Timeout,
             _ => Self::NoLeader,
         }
     }
@@ -172,7 +178,7 @@ impl From<ReadError> for Refusal {
 mod tests {
     use std::time::Duration;
 
-    use chat_replication::ProposeError;
+    use chat_replication::{ProposeError, ReadError};
     use chat_store::{ChatState, StateError};
     use expect_test::expect;
     use tonic_types::StatusExt;
@@ -201,6 +207,7 @@ mod tests {
                 after: Duration::from_millis(15),
             },
             Refusal::StorageFull,
+            Refusal::InboxFull,
             Refusal::Timeout,
             Refusal::NoLeader,
             Refusal::NotAppended,
@@ -233,6 +240,7 @@ mod tests {
             ResourceExhausted TOO_MANY_ATTEMPTS -: too many wrong passwords, nothing is tried for 2 seconds
             ResourceExhausted TOO_MANY_REQUESTS -: the account asks for too much at once, this attempt changed nothing
             ResourceExhausted STORAGE_FULL -: the servers have no room left, this attempt changed nothing; deleting is possible
+            ResourceExhausted INBOX_FULL -: the recipient's inbox is full, this attempt changed nothing
             DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
             Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed
@@ -273,6 +281,15 @@ mod tests {
                 .retry_delay
                 .is_some()
         );
+    }
+
+    // E-11: a slow state machine is no missing leader.
+    #[test]
+    fn what_is_not_applied_in_time_is_late() {
+        assert_eq!(Refusal::from(ReadError::NotApplied), Refusal::Timeout);
+        assert_eq!(Refusal::from(ReadError::NoLeader), Refusal::NoLeader);
+        assert_eq!(Refusal::from(ReadError::Overloaded), Refusal::Overloaded);
+        assert_eq!(Refusal::from(ReadError::Stopped), Refusal::Stopping);
     }
 
     #[test]

@@ -154,6 +154,10 @@ pub enum Refusal {
     TooManyRequests = 12,
     /// The leader's disk is nearly full, and the request would make it fuller.
     StorageFull = 13,
+    /// The recipient's inbox holds as many messages as it may.
+    InboxFull = 14,
+    /// The leader leads, but its tables were not ready to be read in time.
+    Timeout = 15,
 }
 impl Refusal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -180,6 +184,8 @@ impl Refusal {
             Self::TooManyAttempts => "REFUSAL_TOO_MANY_ATTEMPTS",
             Self::TooManyRequests => "REFUSAL_TOO_MANY_REQUESTS",
             Self::StorageFull => "REFUSAL_STORAGE_FULL",
+            Self::InboxFull => "REFUSAL_INBOX_FULL",
+            Self::Timeout => "REFUSAL_TIMEOUT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -203,6 +209,8 @@ impl Refusal {
             "REFUSAL_TOO_MANY_ATTEMPTS" => Some(Self::TooManyAttempts),
             "REFUSAL_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
             "REFUSAL_STORAGE_FULL" => Some(Self::StorageFull),
+            "REFUSAL_INBOX_FULL" => Some(Self::InboxFull),
+            "REFUSAL_TIMEOUT" => Some(Self::Timeout),
             _ => None,
         }
     }

@@ -133,6 +133,9 @@ table! {
         pub account_requests_per_second: u32 = Form::number("requests", 1, 1_000_000),
         /// What one account may change at once.
         pub account_requests_burst: u32 = Form::number("requests", 256, 10_000_000),
+        /// What one inbox holds, read or not; more is refused to its senders. What is on its way when
+        /// an inbox is counted may exceed it.
+        pub inbox_messages_max: u64 = Form::number("messages", 1, 1 << 40),
         /// While the leader's disk has less free space than this, only signing out and deleting are
         /// taken, and below a quarter of it nothing.
         pub free_bytes_min: u64 = Form::number("bytes", 0, 1 << 50),
@@ -232,6 +235,7 @@ impl Default for Limits {
         Self {
             account_requests_per_second: 5_000,
             account_requests_burst: 10_000,
+            inbox_messages_max: 2_000_000,
             free_bytes_min: 256 << 20,
             clock_lead_seconds_max: 3600,
             passwords_waiting_max: 512,

@@ -448,6 +448,7 @@ fn what_is_shown_says_the_same() {
         [limits]
         account_requests_per_second = 5000  # default
         account_requests_burst = 10000  # default
+        inbox_messages_max = 2000000  # default
         free_bytes_min = 268435456  # default
         clock_lead_seconds_max = 3600  # default
         passwords_waiting_max = 512  # default

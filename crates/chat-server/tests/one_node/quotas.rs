@@ -1,5 +1,7 @@
 //! What the leader refuses before it appends, and what it takes all the same.
 
+use std::time::{Duration, Instant};
+
 use chat_server::config::{Limits, Passwords};
 use chat_store::ChatState;
 use nix::sys::statvfs::statvfs;
@@ -92,6 +94,35 @@ async fn a_disk_that_is_nearly_full_takes_deletions_only() {
     ] {
         let done = node.ask(shrinking, Some(&alice)).await.unwrap();
         assert_eq!(done["status"], "OK");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_inbox_takes_nothing_until_its_owner_deletes() {
+    let node = OneNode::start_changed(|config| config.limits.inbox_messages_max = 3).await;
+    let (alice, bob) = (node.account("alice").await, node.account("bob").await);
+    let messages: Vec<_> = (0..4)
+        .map(|_| send(Uuid::new_v4(), "alice", "bob", "hi"))
+        .collect();
+    let mut sent = Vec::new();
+    for message in &messages[..3] {
+        sent.push(node.ask(message.clone(), Some(&alice)).await.unwrap());
+    }
+    let refused = node.ask(messages[3].clone(), Some(&alice)).await;
+    check_status(refused, Code::ResourceExhausted, "INBOX_FULL");
+    let again = node.ask(messages[0].clone(), Some(&alice)).await.unwrap();
+    assert_eq!(again, sent[0], "what was done is answered");
+    let own = send(Uuid::new_v4(), "alice", "alice", "hi");
+    assert!(node.ask(own, Some(&alice)).await.is_ok(), "another inbox");
+    let deletion = request("DELETE_MESSAGES", json!({"message_ids": [sent[0]["id"]]}));
+    assert!(node.ask(deletion, Some(&bob)).await.is_ok());
+    // It is counted again a second later.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut attempts = tokio::time::interval(Duration::from_millis(50));
+    while node.ask(messages[3].clone(), Some(&alice)).await.is_err() {
+        assert!(Instant::now() < deadline, "there is room again");
+        attempts.tick().await;
     }
     node.stop().await;
 }

@@ -211,13 +211,15 @@ impl ChatReader {
     ///
     /// Two rows are looked at, however full it is. What is proposed and not applied yet is not in
     /// it. A leader that bounds inboxes need not ask for each message: after a count it may let in
-    /// as many messages as there is room for before it asks again, since only it appends.
+    /// as many messages as there is room for before it asks again, since only it appends. Waits as
+    /// [`Self::find_session`] does.
     ///
     /// # Errors
     ///
     /// As [`Self::begin`].
     pub async fn inbox_counts(&self, username: &str) -> Result<Option<InboxCounts>, StateError> {
-        queries::inbox_counts(&mut *self.connection().await?, username).await
+        let mut connection = self.shared.lookups.get().acquire().await?;
+        queries::inbox_counts(&mut connection, username).await
     }
 
     /// See [`ReadTransaction::usernames`]. Waits for other calls of this kind only.
