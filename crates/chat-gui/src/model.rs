@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod failover;
 pub mod failure;
 pub mod feed;
+pub mod holder;
 pub mod ledger;
 pub mod message;
 pub mod names;

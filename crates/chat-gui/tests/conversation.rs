@@ -232,10 +232,60 @@ fn nothing_moves_under_the_readers_eyes() {
     assert!(message(&harness, "The very newest").is_some());
 }
 
+/// S-A15: what the window says and shows of a name that two accounts have had.
+#[test]
+fn an_earlier_account_of_a_name_is_told_from_the_present_one() {
+    let mut harness = open("chat-other-account");
+    let earlier = "Benjamin (an earlier account of this name)";
+    let old = format!("{earlier}, 14:39: And the long power strip, please.");
+    let new = "Benjamin, 14:50: Who are you?";
+    let place = |harness: &Harness<'_, Window>, text: &str| message(harness, text);
+    let line =
+        harness.get_by_role_and_label(Role::Label, "From here on: another account named Benjamin");
+    let line = line.rect().top();
+    assert!(place(&harness, &old).expect("the old message is in sight") < line);
+    assert!(place(&harness, new).expect("the new one is too") > line);
+    assert!(place(&harness, "You to an earlier account of this name, ").is_some());
+
+    let now = harness.state().model.now;
+    let everywhere = UserAction::SearchMessages {
+        scope: chat_gui::model::search::SearchScope::Everywhere,
+        text: "you".to_owned(),
+    };
+    harness.state_mut().model.act(everywhere, now);
+    harness.run();
+    for hit in [
+        "Message with Benjamin: Who are you?".to_owned(),
+        format!("Message with {earlier}: By the way, the talk is on Thursday."),
+    ] {
+        let mut buttons = harness.query_all_by_role(Role::Button);
+        let found = buttons.any(|node| {
+            let said = node.accesskit_node().label();
+            said.is_some_and(|said| said.starts_with(&hit))
+        });
+        assert!(found, "{hit}");
+    }
+}
+
+#[test]
+fn the_inbox_names_the_earlier_account_of_a_name() {
+    let harness = open("inbox-other-account");
+    let selects: Vec<String> = harness
+        .query_all_by_role(Role::CheckBox)
+        .filter_map(|node| node.accesskit_node().label())
+        .filter(|label| label.contains("Benjamin"))
+        .collect();
+    let earlier = "Select the message of Benjamin (an earlier account of this name), ";
+    let (old, new): (Vec<_>, Vec<_>) = selects.iter().partition(|one| one.starts_with(earlier));
+    assert!(!old.is_empty(), "{selects:?}");
+    assert_eq!(new.len(), 2, "{selects:?}");
+}
+
 fn arrival(index: u64, text: &str) -> Received {
     Received {
         id: MessageId(uuid::Uuid::from_u128(1_000_000 + u128::from(index))),
         sender: Name::new("Benjamin"),
+        sender_since: Some(LogIndex(1)),
         body: text.into(),
         at: chat_gui::model::time::Timestamp(1_795_359_000.0),
         read: true,

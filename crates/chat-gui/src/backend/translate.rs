@@ -64,6 +64,7 @@ pub(super) fn received(message: chat_client::Message) -> Received {
     Received {
         id: MessageId(message.id),
         sender: Name::new(message.sender),
+        sender_since: message.sender_since.map(LogIndex),
         body: Arc::from(message.body),
         at: Timestamp(message.timestamp),
         read: message.read,

@@ -237,6 +237,7 @@ fn message(index: u64) -> Received {
     Received {
         id: id(index),
         sender: Name::new("Benjamin"),
+        sender_since: Some(LogIndex(0)),
         body: Arc::from(format!("{index} {text}")),
         at: Timestamp(index as f64 * 30.0),
         read: true,

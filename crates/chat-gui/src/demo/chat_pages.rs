@@ -11,7 +11,7 @@ use crate::demo::stage::{Stage, addresses};
 use crate::intention::{Dialog, Screen, UserAction};
 use crate::model::failure::Failure;
 use crate::model::message::MessageState;
-use crate::model::names::{MessageId, Name};
+use crate::model::names::{LogIndex, MessageId, Name};
 use crate::model::search::SearchScope;
 
 /// All of them.
@@ -26,6 +26,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-not-sent", not_sent),
     DemoPage::new("chat-long-text", long_text),
     DemoPage::new("chat-scrolled", scrolled),
+    DemoPage::new("chat-other-account", other_account),
     DemoPage::new("chat-search", search),
     DemoPage::new("chat-search-all", search_all),
     DemoPage::new("chat-selection", selection),
@@ -35,6 +36,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-details-pending", details_pending),
     DemoPage::new("inbox", inbox),
     DemoPage::new("inbox-selection", inbox_selection),
+    DemoPage::new("inbox-other-account", inbox_other_account),
     DemoPage::new("inbox-empty", inbox_empty),
     DemoPage::new("people", people),
     DemoPage::new("people-found", people_found)
@@ -197,6 +199,34 @@ fn scrolled() -> Stage {
         stage.model.scroll.target = crate::model::ScrollTarget::Message(id);
     }
     stage
+}
+
+/// Benjamin has deleted his account, and somebody else has taken the name.
+fn other_account() -> Stage {
+    let mut stage = chat();
+    stage.index += 10;
+    let since = LogIndex(stage.index);
+    for (number, text) in [
+        "Hi! I am new here, somebody had this name before me.",
+        "Who are you?",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        stage.index += 1;
+        let mut message = stage.received("Benjamin", text, 0.0, true, 8_000 + number as u128);
+        message.commit = stage.commit(stage.index);
+        message.at = stage.now().wall;
+        message.sender_since = Some(since);
+        stage.tell(BackendEvent::Arrived(message));
+        stage.wait(20_000);
+    }
+    stage.link_up();
+    stage
+}
+
+fn inbox_other_account() -> Stage {
+    page(other_account(), Screen::Inbox)
 }
 
 fn search() -> Stage {

@@ -259,6 +259,7 @@ impl Stage {
         Received {
             id: MessageId(Uuid::from_u128(id)),
             sender: Name::new(from),
+            sender_since: Some(LogIndex(1)),
             body: Arc::from(text),
             at,
             read,

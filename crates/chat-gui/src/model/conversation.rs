@@ -1,10 +1,11 @@
 //! One conversation: everything with one person, in the order of the log, and what it looks like
 //! from top to bottom. Decides nothing about what is sent or deleted.
 
+use crate::model::holder::{Holder, Holders};
 use crate::model::message::{Message, Place};
 use crate::model::names::{MessageId, Name};
 use crate::model::time::{Timestamp, Zone};
-use crate::model::timeline::{self, TimelineItem};
+use crate::model::timeline::{self, Drawn, TimelineItem};
 
 /// Everything with one person.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Conversation {
     /// The oldest message that was unread when the conversation was opened; the line stands above
     /// it until the conversation is left.
     pub unread_line: Option<MessageId>,
+    /// The accounts that have had the other one's name.
+    pub holders: Holders,
     /// What is in the composer.
     pub draft: Draft,
     /// Whether new messages of this person raise no notification.
@@ -45,6 +48,8 @@ pub struct ConversationLine<'a> {
     pub conversation: &'a Conversation,
     /// What is shown beneath the name.
     pub preview: Preview<'a>,
+    /// Which account of the name the last message is of.
+    pub holder: Holder,
     /// When something happened there last.
     pub last_at: Option<Timestamp>,
 }
@@ -73,6 +78,11 @@ impl Conversation {
         Some(&self.messages[index])
     }
 
+    /// Which account of the other one's name a message is from or for.
+    pub fn holder(&self, message: &Message) -> Holder {
+        self.holders.holder(message)
+    }
+
     /// Changes what a message is without moving it. Says whether it is there.
     pub(super) fn change(
         &mut self,
@@ -97,7 +107,8 @@ impl Conversation {
 
     /// Puts messages in their places. One that is there already is replaced.
     pub(super) fn insert(&mut self, messages: Vec<Message>, zone: &Zone) {
-        let mut first = self.messages.len();
+        let learned = self.holders.learn(&messages);
+        let mut first = if learned { 0 } else { self.messages.len() };
         let mut at_once = Vec::new();
         for message in messages {
             self.unread += usize::from(message.is_unread());
@@ -185,10 +196,13 @@ impl Conversation {
     pub(super) fn rebuild_from(&mut self, index: usize, zone: &Zone) {
         timeline::rebuild(
             &mut self.timeline,
-            &self.messages,
-            self.unread_line,
+            &Drawn {
+                messages: &self.messages,
+                holders: &self.holders,
+                unread_line: self.unread_line,
+                zone,
+            },
             index,
-            zone,
         );
         self.revision += 1;
     }

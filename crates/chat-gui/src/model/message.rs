@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::failure::Failure;
-use crate::model::names::{Commit, MessageId, Name, RequestId};
+use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId};
 use crate::model::time::{Moment, Timestamp};
 
 /// A message of a conversation.
@@ -33,6 +33,8 @@ pub enum MessageState {
         commit: Commit,
         /// Whether it was read, here or in another window of this account.
         read: bool,
+        /// The commit that created its sender's account; `None` where the servers do not say.
+        sender_since: Option<LogIndex>,
     },
     /// We wrote it, and it is in our outbox.
     Pending(Pending),
@@ -116,6 +118,9 @@ pub struct Received {
     pub id: MessageId,
     /// Who sent it.
     pub sender: Name,
+    /// The commit that created the sender's account, which tells it from others that had or have
+    /// the name; `None` where the servers do not say.
+    pub sender_since: Option<LogIndex>,
     /// What it says.
     pub body: Arc<str>,
     /// By the leader's clock.

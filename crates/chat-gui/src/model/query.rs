@@ -6,6 +6,7 @@ use crate::model::cluster::{
 };
 use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
+use crate::model::holder::Holder;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name, NodeId, Term};
 use crate::model::time::duration_words;
@@ -15,11 +16,13 @@ impl Model {
     pub fn conversation_lines(&self) -> impl Iterator<Item = ConversationLine<'_>> {
         self.order.iter().filter_map(|peer| {
             let conversation = self.conversations.get(peer)?;
+            let last = conversation.messages.last();
             Some(ConversationLine {
                 peer,
                 conversation,
                 preview: conversation.preview(),
-                last_at: conversation.messages.last().map(|message| message.at),
+                holder: last.map_or(Holder::Present, |last| conversation.holder(last)),
+                last_at: last.map(|last| last.at),
             })
         })
     }
@@ -45,6 +48,12 @@ impl Model {
     pub fn message(&self, peer: &Name, id: MessageId) -> Option<&Message> {
         let messages = &self.conversations.get(peer)?.messages;
         messages.iter().rev().find(|message| message.id == id)
+    }
+
+    /// Which account of the other one's name a message is from or for.
+    pub fn holder(&self, message: &Message) -> Holder {
+        let conversation = self.conversations.get(&message.peer);
+        conversation.map_or(Holder::Present, |one| one.holder(message))
     }
 
     /// What the banner says; `None` when there is nothing to say.

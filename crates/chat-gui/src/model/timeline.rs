@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use crate::model::holder::Holders;
 use crate::model::message::Message;
-use crate::model::names::MessageId;
+use crate::model::names::{LogIndex, MessageId};
 use crate::model::time::{Timestamp, Zone};
 
 /// Messages further apart begin a new series, with a time of their own.
@@ -17,6 +18,8 @@ const SERIES_GAP: Duration = Duration::from_secs(300);
 pub enum TimelineItem {
     /// What follows happened on this day.
     Day(Date),
+    /// What follows is with another account of the same name, which was created by this commit.
+    OtherAccount(LogIndex),
     /// What follows was unread when the conversation was opened.
     Unread,
     /// A message.
@@ -47,14 +50,26 @@ struct Days<'a> {
     latest: Option<(Date, Timestamp, Timestamp)>,
 }
 
+/// What the timeline is drawn from.
+pub(super) struct Drawn<'a> {
+    /// In their order.
+    pub(super) messages: &'a [Message],
+    /// The accounts that have had the other one's name.
+    pub(super) holders: &'a Holders,
+    /// The message below the unread line.
+    pub(super) unread_line: Option<MessageId>,
+    /// Where the person is.
+    pub(super) zone: &'a Zone,
+}
+
 /// Draws everything anew from message `index` on. What stands above it must be as it was drawn.
-pub(super) fn rebuild(
-    timeline: &mut Vec<TimelineItem>,
-    messages: &[Message],
-    unread_line: Option<MessageId>,
-    index: usize,
-    zone: &Zone,
-) {
+pub(super) fn rebuild(timeline: &mut Vec<TimelineItem>, drawn: &Drawn<'_>, index: usize) {
+    let Drawn {
+        messages,
+        holders,
+        unread_line,
+        zone,
+    } = *drawn;
     // The message before may end its series now.
     let first = index.min(messages.len()).saturating_sub(1);
     while let Some(item) = timeline.last() {
@@ -71,13 +86,9 @@ pub(super) fn rebuild(
         });
         drawn.unwrap_or_else(|| days.of(messages[before].at))
     });
-    let mut joined = first > 0
-        && joins(
-            &messages[first - 1],
-            &messages[first],
-            unread_line,
-            &mut days,
-        );
+    let mut joined = first > 0 && drawn.joins(first - 1, &mut days);
+    let mut before = messages[..first].iter().rev();
+    let mut account = before.find_map(|message| holders.account(message));
     for (index, message) in messages.iter().enumerate().skip(first) {
         // By another clock than the servers' a day may seem to be over already; days never go back.
         let date = days.of(message.at);
@@ -85,11 +96,16 @@ pub(super) fn rebuild(
             timeline.push(TimelineItem::Day(date));
             day = Some(date);
         }
+        if let Some(present) = holders.account(message) {
+            if account.is_some_and(|before| before != present) {
+                timeline.push(TimelineItem::OtherAccount(present));
+            }
+            account = Some(present);
+        }
         if unread_line == Some(message.id) {
             timeline.push(TimelineItem::Unread);
         }
-        let next = messages.get(index + 1);
-        let joins_next = next.is_some_and(|next| joins(message, next, unread_line, &mut days));
+        let joins_next = index + 1 < messages.len() && drawn.joins(index, &mut days);
         let series = match (joined, joins_next) {
             (false, false) => Series::Single,
             (false, true) => Series::First,
@@ -101,17 +117,16 @@ pub(super) fn rebuild(
     }
 }
 
-/// Whether a message goes on with the series of the one before.
-fn joins(
-    before: &Message,
-    message: &Message,
-    unread_line: Option<MessageId>,
-    days: &mut Days<'_>,
-) -> bool {
-    before.is_own() == message.is_own()
-        && unread_line != Some(message.id)
-        && message.at.0 - before.at.0 < SERIES_GAP.as_secs_f64()
-        && days.of(before.at) >= days.of(message.at)
+impl Drawn<'_> {
+    /// Whether the message behind this one goes on with its series.
+    fn joins(&self, index: usize, days: &mut Days<'_>) -> bool {
+        let (before, message) = (&self.messages[index], &self.messages[index + 1]);
+        before.is_own() == message.is_own()
+            && self.unread_line != Some(message.id)
+            && message.at.0 - before.at.0 < SERIES_GAP.as_secs_f64()
+            && self.holders.are_same(before, message)
+            && days.of(before.at) >= days.of(message.at)
+    }
 }
 
 impl Days<'_> {

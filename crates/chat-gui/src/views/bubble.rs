@@ -3,15 +3,18 @@
 //! Deliberately absent: where it is on the screen and which message it is.
 
 use egui::{
-    Color32, CornerRadius, FontSelection, Galley, Rect, TextStyle, Ui, Vec2, text::LayoutJob, vec2,
+    Color32, CornerRadius, FontSelection, Galley, Rect, Stroke, StrokeKind, TextStyle, Ui, Vec2,
+    text::LayoutJob, vec2,
 };
 
 use std::sync::Arc;
 
+use crate::model::holder::Holder;
 use crate::model::message::{Message, MessageState};
 use crate::model::time::Zone;
 use crate::model::timeline::Series;
-use crate::theme::{Palette, palette, radius};
+use crate::theme::{self, Palette, palette, radius};
+use crate::views::control::one_line;
 use crate::views::icon::Icon;
 
 /// Room on the left of every row, for the circle that selects.
@@ -31,6 +34,8 @@ const GAP_APART: f32 = 12.0;
 const FOOTER_GAP: f32 = 12.0;
 /// The tick or clock beside the time.
 const STATE_ICON: f32 = 14.0;
+/// Above a series with an earlier account of the name: that it is.
+const CAPTION_HEIGHT: f32 = 20.0;
 /// Below a bubble: why it was not sent, and what to do.
 pub const TROUBLE_HEIGHT: f32 = 40.0;
 /// Below a bubble: why it waits.
@@ -42,6 +47,8 @@ pub struct Bubble {
     /// The text.
     pub body: Arc<Galley>,
     footer: Arc<Galley>,
+    /// Above it.
+    caption: Option<Arc<Galley>>,
     /// The time stands on the text's last line.
     footer_beside: bool,
     /// Of the bubble itself.
@@ -51,7 +58,16 @@ pub struct Bubble {
     /// Below it, for buttons or an explanation.
     below: f32,
     own: bool,
-    series: Series,
+    look: Look,
+}
+
+/// What a bubble looks like beside what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Where it stands among its neighbours.
+    pub series: Series,
+    /// Which account of the name it is with.
+    pub holder: Holder,
 }
 
 /// What is drawn below a bubble.
@@ -75,32 +91,33 @@ pub fn below(message: &Message) -> Below {
 }
 
 /// A number that changes when the height may change: see [`crate::message_list::geometry::RowKey`].
-pub fn shape(message: &Message, series: Series) -> u32 {
+pub fn shape(message: &Message, look: Look) -> u32 {
     let below = match below(message) {
         Below::Nothing => 0,
         Below::Delay => 1,
         Below::Trouble => 2,
     };
     let icon = u32::from(message.is_own());
-    below * 8 + icon * 4 + u32::from(starts_series(series)) * 2
+    let earlier = u32::from(look.holder == Holder::Earlier);
+    below * 16 + earlier * 8 + icon * 4 + u32::from(starts_series(look.series)) * 2
 }
 
 /// Roughly how high a row of this message is.
-pub fn estimate(message: &Message, series: Series, width: f32, scale: f32) -> f32 {
+pub fn estimate(message: &Message, look: Look, width: f32, scale: f32) -> f32 {
     let text_width = text_width(width).max(40.0);
     // An average letter of Inter is half as wide as the type is high.
     let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
     let letters = message.body.len() as f32;
     let lines = (letters / letters_in_line).ceil().max(1.0);
-    gap(series) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message)
+    above(look) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message)
 }
 
 impl Bubble {
     /// Lays a message out in a row of the given width.
-    pub fn lay_out(ui: &Ui, message: &Message, series: Series, zone: &Zone, width: f32) -> Self {
+    pub fn lay_out(ui: &Ui, message: &Message, look: Look, zone: &Zone, width: f32) -> Self {
         let colours = palette(ui);
         let own = message.is_own();
-        let (front, muted) = text_colours(colours, own);
+        let (front, muted) = text_colours(colours, own, look.holder);
         let text_width = text_width(width);
         let font = FontSelection::Style(TextStyle::Body).resolve(ui.style());
         let job = LayoutJob::simple(message.body.to_string(), font, front, text_width);
@@ -108,6 +125,16 @@ impl Bubble {
         let time = zone.hours_and_minutes(message.at);
         let footer_font = FontSelection::Style(TextStyle::Small).resolve(ui.style());
         let footer = ui.painter().layout_no_wrap(time, footer_font, muted);
+
+        let caption = has_caption(look).then(|| {
+            let text = if own {
+                "To an earlier account of this name"
+            } else {
+                "An earlier account of this name"
+            };
+            let room = width - GUTTER - RIGHT_EDGE;
+            one_line(ui, text, theme::small_strong(), colours.muted, room)
+        });
 
         let icon = if own { STATE_ICON + 4.0 } else { 0.0 };
         let footer_width = footer.size().x + icon;
@@ -126,13 +153,14 @@ impl Bubble {
         };
         Self {
             size: (inner + PADDING * 2.0).ceil(),
-            gap: gap(series),
+            gap: above(look),
             below: below_height(message),
             body,
             footer,
+            caption,
             footer_beside,
             own,
-            series,
+            look,
         }
     }
 
@@ -160,13 +188,24 @@ impl Bubble {
     /// Paints all but the text.
     pub fn paint(&self, ui: &Ui, bubble: Rect, state: &MessageState) {
         let colours = palette(ui);
-        let fill = if self.own {
-            colours.bubble_mine
-        } else {
-            colours.bubble_theirs
-        };
-        let (_, muted) = text_colours(colours, self.own);
-        ui.painter().rect_filled(bubble, self.corners(), fill);
+        let (_, muted) = text_colours(colours, self.own, self.look.holder);
+        match self.look.holder {
+            Holder::Present => {
+                let fill = if self.own {
+                    colours.bubble_mine
+                } else {
+                    colours.bubble_theirs
+                };
+                ui.painter().rect_filled(bubble, self.corners(), fill);
+            }
+            Holder::Earlier => {
+                let outline = Stroke::new(1.0, colours.border_strong);
+                let inside = StrokeKind::Inside;
+                ui.painter()
+                    .rect_stroke(bubble, self.corners(), outline, inside);
+            }
+        }
+        self.paint_caption(ui, bubble);
 
         let icon = own_icon(state);
         let icon_room = icon.map_or(0.0, |_| STATE_ICON + 4.0);
@@ -195,9 +234,23 @@ impl Bubble {
         }
     }
 
+    /// Above the bubble, on its side.
+    fn paint_caption(&self, ui: &Ui, bubble: Rect) {
+        let Some(caption) = &self.caption else { return };
+        let left = if self.own {
+            bubble.right() - caption.size().x
+        } else {
+            bubble.left()
+        };
+        let top = bubble.top() - (CAPTION_HEIGHT + caption.size().y) / 2.0;
+        let muted = palette(ui).muted;
+        ui.painter()
+            .galley(egui::pos2(left, top), Arc::clone(caption), muted);
+    }
+
     /// Round, but where a bubble touches another one of its series.
     fn corners(&self) -> CornerRadius {
-        let (above, below) = match self.series {
+        let (above, below) = match self.look.series {
             Series::Single => (false, false),
             Series::First => (false, true),
             Series::Middle => (true, true),
@@ -249,11 +302,11 @@ pub fn state_words(state: &MessageState) -> &'static str {
     }
 }
 
-fn text_colours(colours: &Palette, own: bool) -> (Color32, Color32) {
-    if own {
-        (colours.on_mine, colours.mine_muted)
-    } else {
-        (colours.on_theirs, colours.theirs_muted)
+fn text_colours(colours: &Palette, own: bool, holder: Holder) -> (Color32, Color32) {
+    match (holder, own) {
+        (Holder::Earlier, _) => (colours.text, colours.muted),
+        (Holder::Present, true) => (colours.on_mine, colours.mine_muted),
+        (Holder::Present, false) => (colours.on_theirs, colours.theirs_muted),
     }
 }
 
@@ -266,8 +319,15 @@ fn starts_series(series: Series) -> bool {
     matches!(series, Series::Single | Series::First)
 }
 
-fn gap(series: Series) -> f32 {
-    if starts_series(series) {
+fn has_caption(look: Look) -> bool {
+    look.holder == Holder::Earlier && starts_series(look.series)
+}
+
+/// The room above a bubble.
+fn above(look: Look) -> f32 {
+    if has_caption(look) {
+        GAP_APART + CAPTION_HEIGHT
+    } else if starts_series(look.series) {
         GAP_APART
     } else {
         GAP_JOINED

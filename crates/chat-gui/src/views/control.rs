@@ -326,8 +326,18 @@ pub fn search_field(ui: &mut Ui, name: &str, text: &mut String, width: f32) -> R
 pub fn avatar(ui: &Ui, rect: Rect, name: &str) {
     let colours = palette(ui);
     let hue = colours.hues[hue_of(name, colours.hues.len())];
+    paint_avatar(ui, rect, name, (colours.on_hue, hue));
+}
+
+/// The same without its colour, for an account that had the name before: it is somebody else.
+pub fn avatar_of_earlier(ui: &Ui, rect: Rect, name: &str) {
+    let colours = palette(ui);
+    paint_avatar(ui, rect, name, (colours.muted, colours.hover));
+}
+
+fn paint_avatar(ui: &Ui, rect: Rect, name: &str, (front, behind): (Color32, Color32)) {
     ui.painter()
-        .circle_filled(rect.center(), rect.width() / 2.0, hue);
+        .circle_filled(rect.center(), rect.width() / 2.0, behind);
     let initials: String = name
         .chars()
         .filter(|c| c.is_alphanumeric())
@@ -336,13 +346,8 @@ pub fn avatar(ui: &Ui, rect: Rect, name: &str) {
         .collect();
     let mut font = theme::strong().resolve(ui.style());
     font.size = rect.width() * 0.42;
-    ui.painter().text(
-        rect.center(),
-        Align2::CENTER_CENTER,
-        initials,
-        font,
-        colours.on_hue,
-    );
+    ui.painter()
+        .text(rect.center(), Align2::CENTER_CENTER, initials, font, front);
 }
 
 /// The same for the same name everywhere: FNV-1a, whose upper bits are the well-mixed ones.

@@ -2,12 +2,15 @@
 //!
 //! Deliberately absent: how a message looks and where it is on the screen.
 
+use std::borrow::Cow;
+
 use egui::{CornerRadius, Frame, Margin, Panel, Rect, RichText, Stroke, Ui, UiBuilder, Vec2};
 
 use crate::intention::{Dialog, UserAction};
 use crate::message_list::{RowKeyPress, Shown};
 use crate::model::Model;
 use crate::model::conversation::Conversation;
+use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::{MessageId, Name};
 use crate::model::search::SearchScope;
 use crate::theme::{self, palette, space};
@@ -182,8 +185,13 @@ fn selected_text(model: &Model) -> String {
         .iter()
         .filter(|message| model.selection.contains(&message.id))
         .map(|message| {
-            let who = if message.is_own() { own } else { &**peer };
+            let holder = conversation.holder(message);
             let when = model.zone.date_and_time(message.at);
+            let who = match (message.is_own(), holder) {
+                (true, Holder::Present) => Cow::Borrowed(own),
+                (true, Holder::Earlier) => Cow::Owned(format!("{own} to {EARLIER_ACCOUNT}")),
+                (false, holder) => holder.named(peer),
+            };
             format!("[{when}] {who}: {}", message.body)
         })
         .collect();

@@ -10,6 +10,7 @@ use egui::{
 use crate::intention::{Screen, UserAction};
 use crate::model::Model;
 use crate::model::conversation::{ConversationLine, Preview};
+use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::Name;
 use crate::model::time::Timestamp;
 use crate::theme::{self, palette, radius, space};
@@ -187,6 +188,14 @@ fn texts(ui: &Ui, model: &Model, line: &ConversationLine<'_>, place: Rect) {
 fn preview(line: &ConversationLine<'_>, colours: &theme::Palette) -> (String, egui::Color32) {
     let beginning = |text: &str| text.chars().take(160).collect::<String>();
     match line.preview {
+        Preview::Received(text) if line.holder == Holder::Earlier => {
+            let text = beginning(text);
+            (format!("Earlier account: {text}"), colours.muted)
+        }
+        Preview::Sent(text) if line.holder == Holder::Earlier => {
+            let text = beginning(text);
+            (format!("You to an earlier account: {text}"), colours.muted)
+        }
         Preview::Empty => ("No messages yet".to_owned(), colours.muted),
         Preview::Draft(text) => (format!("Draft: {}", beginning(text)), colours.warn),
         Preview::Received(text) if line.conversation.unread > 0 => (beginning(text), colours.text),
@@ -222,5 +231,9 @@ fn said(model: &Model, line: &ConversationLine<'_>) -> String {
         .map(|at| format!(", {}", when(model, at)))
         .unwrap_or_default();
     let name: &Name = line.peer;
-    format!("Conversation with {name}{unread}{when}")
+    let of_earlier = match line.holder {
+        Holder::Present => String::new(),
+        Holder::Earlier => format!(", the last message is with {EARLIER_ACCOUNT}"),
+    };
+    format!("Conversation with {name}{unread}{when}{of_earlier}")
 }

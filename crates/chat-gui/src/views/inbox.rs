@@ -6,12 +6,13 @@ use egui::{CornerRadius, RichText, ScrollArea, Sense, TextEdit, TextStyle, Ui, U
 
 use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::holder::Holder;
 use crate::model::message::Message;
 use crate::model::names::{Name, READ_NEXT_MAX};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{
-    self, avatar, button, button_if, danger_button, empty_state, grouped, icon_button, one_line,
-    page_header, row,
+    self, avatar, avatar_of_earlier, button, button_if, danger_button, empty_state, grouped,
+    icon_button, one_line, page_header, row,
 };
 use crate::views::icon::Icon;
 use crate::views::state::{InboxState, ViewState};
@@ -53,7 +54,7 @@ pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
                 .get(peer)
                 .and_then(|conversation| conversation.messages.get(*index));
             if let Some(message) = message {
-                row_ui(ui, model, peer, message, height, actions);
+                row_ui(ui, model, message, height, actions);
             }
         }
     });
@@ -156,7 +157,6 @@ fn read_next_number(text: &str) -> Option<u16> {
 fn row_ui(
     ui: &mut Ui,
     model: &Model,
-    peer: &Name,
     message: &Message,
     height: f32,
     actions: &mut Vec<UserAction>,
@@ -181,17 +181,22 @@ fn row_ui(
     ui.painter()
         .rect_filled(rect, CornerRadius::same(radius::CONTROL), fill);
     ui.add_space(space::SMALL);
+    let (peer, holder) = (&message.peer, model.holder(message));
+    let named = holder.named(peer);
     let time = model.zone.date_and_time(message.at);
     let mut ticked = selected;
     let tick = ui.checkbox(&mut ticked, "");
     ui.ctx().accesskit_node_builder(tick.id, |node| {
-        node.set_label(format!("Select the message of {peer}, {time}"));
+        node.set_label(format!("Select the message of {named}, {time}"));
     });
     if tick.clicked() {
         actions.push(UserAction::ToggleSelected(message.id));
     }
     let (face, _) = ui.allocate_exact_size(Vec2::splat(36.0), Sense::hover());
-    avatar(&ui, face, peer);
+    match holder {
+        Holder::Present => avatar(&ui, face, peer),
+        Holder::Earlier => avatar_of_earlier(&ui, face, peer),
+    }
 
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     ui.with_layout(layout, |ui| {
@@ -206,11 +211,11 @@ fn row_ui(
             actions.push(UserAction::OpenConversation(peer.clone()));
         }
         control::caption(ui, time);
-        texts_ui(ui, peer, message, height);
+        texts_ui(ui, &named, message, height);
     });
 }
 
-fn texts_ui(ui: &mut Ui, peer: &Name, message: &Message, height: f32) {
+fn texts_ui(ui: &mut Ui, named: &str, message: &Message, height: f32) {
     let colours = palette(ui);
     let width = ui.available_width();
     let unread = message.is_unread();
@@ -225,7 +230,7 @@ fn texts_ui(ui: &mut Ui, peer: &Name, message: &Message, height: f32) {
     } else {
         TextStyle::Body
     };
-    let name = one_line(ui, peer, name_style, colours.text, width - 80.0);
+    let name = one_line(ui, named, name_style, colours.text, width - 80.0);
     let colour = if unread {
         colours.accent_text
     } else {

@@ -89,7 +89,8 @@ fn hit_ui(
         return;
     };
     let chosen = search.current == Some(place);
-    let said = format!("Message with {}: {}", hit.peer, message.body);
+    let named = model.holder(message).named(&hit.peer);
+    let said = format!("Message with {named}: {}", message.body);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &said));
     let colours = palette(ui);
     let inner = rect.shrink2(egui::vec2(8.0, 1.0));
@@ -108,7 +109,7 @@ fn hit_ui(
     let time = when(model, message.at);
     let time = one_line(ui, &time, TextStyle::Small, colours.muted, text.width());
     let room = text.width() - time.size().x - space::SMALL;
-    let name = one_line(ui, &hit.peer, theme::strong(), colours.text, room);
+    let name = one_line(ui, &named, theme::strong(), colours.text, room);
     let excerpt = excerpt(&message.body, &search.text);
     let body = one_line(ui, &excerpt, TextStyle::Body, colours.muted, text.width());
     let below = egui::pos2(text.left(), text.bottom() - body.size().y);

@@ -9,23 +9,29 @@ use egui::{
     StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText,
 };
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::intention::{Dialog, UserAction};
 use crate::message_list::{Rows, UNREAD_LINE, geometry::RowId, geometry::RowKey, message_row};
 use crate::model::Model;
 use crate::model::conversation::Conversation;
+use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::message::{Message, MessageState};
 use crate::model::names::Name;
 use crate::model::time::day_label;
-use crate::model::timeline::{Series, TimelineItem};
+use crate::model::timeline::TimelineItem;
 use crate::theme::{self, FOCUS_RING, palette, radius, space};
-use crate::views::bubble::{self, Below, Bubble, GUTTER, RIGHT_EDGE};
+use crate::views::bubble::{self, Below, Bubble, GUTTER, Look, RIGHT_EDGE};
 use crate::views::control;
 use crate::views::icon::Icon;
 
 /// The height of a day line or the unread line.
 const LINE_HEIGHT: f32 = 40.0;
+
+/// What a line about another account is called by, and the commit that created it on top: more than
+/// any day has, and far below the smallest identity of a message.
+const ACCOUNTS_FROM: u128 = 1 << 32;
 
 /// Room below the newest message, so that a ring around it is whole.
 const BELOW_LAST: f32 = 8.0;
@@ -63,22 +69,24 @@ impl Rows for TimelineRows<'_> {
                 ),
                 shape: 0,
             },
+            Some(TimelineItem::OtherAccount(since)) => RowKey {
+                id: RowId(ACCOUNTS_FROM + u128::from(since.0)),
+                shape: 0,
+            },
             Some(TimelineItem::Unread) | None => RowKey {
                 id: UNREAD_LINE,
                 shape: 0,
             },
-            Some(&TimelineItem::Message { index, series }) => {
-                match self.conversation.messages.get(index) {
-                    Some(message) => RowKey {
-                        id: message_row(message.id),
-                        shape: bubble::shape(message, series) * 2 + u32::from(self.is_last(row)),
-                    },
-                    None => RowKey {
-                        id: RowId(0),
-                        shape: 0,
-                    },
-                }
-            }
+            Some(TimelineItem::Message { .. }) => match self.message(row) {
+                Some((message, look)) => RowKey {
+                    id: message_row(message.id),
+                    shape: bubble::shape(message, look) * 2 + u32::from(self.is_last(row)),
+                },
+                None => RowKey {
+                    id: RowId(0),
+                    shape: 0,
+                },
+            },
         }
     }
 
@@ -88,8 +96,8 @@ impl Rows for TimelineRows<'_> {
 
     fn estimate(&self, row: usize, width: f32) -> f32 {
         match self.message(row) {
-            Some((message, series)) => {
-                bubble::estimate(message, series, width, self.scale) + self.room_below(row)
+            Some((message, look)) => {
+                bubble::estimate(message, look, width, self.scale) + self.room_below(row)
             }
             None => LINE_HEIGHT,
         }
@@ -97,8 +105,8 @@ impl Rows for TimelineRows<'_> {
 
     fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32 {
         match self.message(row) {
-            Some((message, series)) => {
-                let laid_out = Bubble::lay_out(ui, message, series, &self.model.zone, width);
+            Some((message, look)) => {
+                let laid_out = Bubble::lay_out(ui, message, look, &self.model.zone, width);
                 laid_out.row_height() + self.room_below(row)
             }
             None => LINE_HEIGHT,
@@ -107,15 +115,17 @@ impl Rows for TimelineRows<'_> {
 
     fn show(&mut self, ui: &mut Ui, row: usize, current: bool) -> Id {
         match self.conversation.timeline.get(row) {
-            Some(&TimelineItem::Message { index, series }) => {
-                match self.conversation.messages.get(index) {
-                    Some(message) => self.message_ui(ui, message, series, current),
-                    None => ui.unique_id(),
-                }
+            Some(TimelineItem::Message { .. }) => match self.message(row) {
+                Some((message, look)) => self.message_ui(ui, message, look, current),
+                None => ui.unique_id(),
+            },
+            Some(TimelineItem::OtherAccount(_)) => {
+                let label = format!("From here on: another account named {}", self.peer);
+                label_line(ui, &label)
             }
             Some(TimelineItem::Day(date)) => {
                 let today = self.model.zone.date(self.model.now.wall);
-                day_line(ui, &day_label(*date, today))
+                label_line(ui, &day_label(*date, today))
             }
             Some(TimelineItem::Unread) | None => unread_line(ui),
         }
@@ -132,25 +142,27 @@ impl<'a> TimelineRows<'a> {
     }
 
     /// The message of a row, if it is one.
-    pub fn message(&self, row: usize) -> Option<(&'a Message, Series)> {
+    pub fn message(&self, row: usize) -> Option<(&'a Message, Look)> {
         match self.conversation.timeline.get(row) {
             Some(&TimelineItem::Message { index, series }) => {
-                Some((self.conversation.messages.get(index)?, series))
+                let message = self.conversation.messages.get(index)?;
+                let holder = self.conversation.holder(message);
+                Some((message, Look { series, holder }))
             }
             _ => None,
         }
     }
 
-    fn message_ui(&mut self, ui: &mut Ui, message: &Message, series: Series, current: bool) -> Id {
+    fn message_ui(&mut self, ui: &mut Ui, message: &Message, look: Look, current: bool) -> Id {
         let row = ui.max_rect();
-        let laid_out = Bubble::lay_out(ui, message, series, &self.model.zone, row.width());
+        let laid_out = Bubble::lay_out(ui, message, look, &self.model.zone, row.width());
         let rect = laid_out.rect(row);
         let selected = self.model.selection.contains(&message.id);
         let selecting = !self.model.selection.is_empty();
 
         // The row's own clicks come first: what is added later lies on top of it.
         let whole = ui.interact(row, ui.unique_id().with("row"), Sense::CLICK);
-        let said = self.said(message);
+        let said = self.said(message, look.holder);
         whole.widget_info(|| {
             let mut info = WidgetInfo::labeled(Role::ListItem, true, &said);
             info.selected = selecting.then_some(selected);
@@ -182,11 +194,11 @@ impl<'a> TimelineRows<'a> {
     }
 
     /// What a screen reader says: who, when, what, and what became of it.
-    fn said(&self, message: &Message) -> String {
-        let who = if message.is_own() {
-            "You"
-        } else {
-            self.peer.as_str()
+    fn said(&self, message: &Message, holder: Holder) -> String {
+        let who = match (message.is_own(), holder) {
+            (true, Holder::Present) => Cow::Borrowed("You"),
+            (true, Holder::Earlier) => Cow::Owned(format!("You to {EARLIER_ACCOUNT}")),
+            (false, holder) => holder.named(self.peer),
         };
         let time = self.model.zone.hours_and_minutes(message.at);
         let state = bubble::state_words(&message.state);
@@ -338,8 +350,8 @@ impl<'a> TimelineRows<'a> {
     }
 }
 
-/// The name of a day in the middle of the row.
-fn day_line(ui: &mut Ui, label: &str) -> Id {
+/// A day, or whose account it is from here on, in the middle of the row.
+fn label_line(ui: &mut Ui, label: &str) -> Id {
     let colours = palette(ui);
     let row = ui.max_rect();
     let galley = control::one_line(ui, label, theme::small_strong(), colours.muted, row.width());

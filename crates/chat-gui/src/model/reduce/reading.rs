@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::backend::command::Command;
 use crate::backend::event::{InboxPage, PagePlace};
+use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
 use crate::model::message::{Message, MessageState, Place, Received};
 use crate::model::names::{MessageId, Name, READ_NEXT_MAX};
 use crate::model::preferences::NotificationChoice;
@@ -123,6 +124,7 @@ impl Model {
                 state: MessageState::Received {
                     commit: received.commit,
                     read,
+                    sender_since: received.sender_since,
                 },
             });
         }
@@ -137,6 +139,7 @@ impl Model {
         };
         let from_self = account.name == message.sender;
         let (peer, body) = (message.sender.clone(), message.body.clone());
+        let title = self.title_of(&message);
         if self.put_received(vec![message]).is_empty() || from_self {
             return;
         }
@@ -150,10 +153,20 @@ impl Model {
             NotificationChoice::WithText => body.chars().take(NOTIFIED_CHARACTERS).collect(),
         };
         self.attention += 1;
-        commands.push(Command::Notify {
-            title: peer.to_string(),
-            body,
-        });
+        commands.push(Command::Notify { title, body });
+    }
+
+    /// The title of a notification: who wrote, and which account of that name, where it is not the
+    /// one that wrote last.
+    fn title_of(&self, message: &Received) -> String {
+        let known = self.conversations.get(&message.sender);
+        let newest = known.and_then(|one| one.holders.newest());
+        let remark = match message.sender_since.zip(newest) {
+            Some((since, newest)) if since < newest => EARLIER_ACCOUNT,
+            Some((since, newest)) if since > newest => OTHER_ACCOUNT,
+            _ => return message.sender.to_string(),
+        };
+        format!("{} ({remark})", message.sender)
     }
 
     /// Messages were read, here or in another window.

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod entering;
+mod holders;
 mod inbox;
 mod property;
 mod sending;
@@ -16,6 +17,7 @@ use crate::backend::command::Command;
 use crate::backend::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
 use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::holder::Holder;
 use crate::model::message::{MessageState, Received};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use crate::model::time::{Moment, Now, Timestamp, Zone};
@@ -87,6 +89,7 @@ impl Window {
         };
         let line = |item: &TimelineItem| match item {
             TimelineItem::Day(day) => format!("— {day}"),
+            TimelineItem::OtherAccount(since) => format!("— another account, of {since}"),
             TimelineItem::Unread => "— unread".to_owned(),
             TimelineItem::Message { index, series } => {
                 let message = &conversation.messages[*index];
@@ -97,7 +100,11 @@ impl Window {
                     MessageState::Sent { commit } => format!("> ✓{}", commit.index),
                     MessageState::NotSent { .. } => "> ✗".to_owned(),
                 };
-                format!("{state} {} {series:?}", message.body)
+                let earlier = match conversation.holder(message) {
+                    Holder::Present => "",
+                    Holder::Earlier => " (earlier account)",
+                };
+                format!("{state} {} {series:?}{earlier}", message.body)
             }
         };
         conversation.timeline.iter().map(line).collect()
@@ -142,6 +149,7 @@ fn received(index: u64, sender: &str, read: bool) -> Received {
     Received {
         id: id(index),
         sender: Name::new(sender),
+        sender_since: None,
         body: Arc::from(format!("m{index}")),
         at: wall(index * 1000),
         read,

@@ -29,29 +29,7 @@ pub fn details_ui(
     };
     state_ui(ui, model, message);
     ui.add_space(space::SMALL);
-    Grid::new("details")
-        .num_columns(2)
-        .spacing(egui::vec2(space::LARGE, space::SMALL))
-        .show(ui, |ui| {
-            let (from, to) = if message.is_own() {
-                ("you", peer.as_str())
-            } else {
-                (peer.as_str(), "you")
-            };
-            fact(ui, "From", from);
-            fact(ui, "To", to);
-            fact(ui, "Time", &model.zone.date_and_time(message.at));
-            if let Some(commit) = message.commit() {
-                fact(ui, "Committed at index", &grouped(commit.index.0));
-                fact(ui, "In term", &grouped(commit.term.0));
-            }
-            fact(
-                ui,
-                "Length",
-                &format!("{} bytes", grouped(message.body.len() as u64)),
-            );
-            fact(ui, "Name", &message.id.0.to_string());
-        });
+    facts_ui(ui, model, message);
     if message.is_own() {
         ui.add_space(space::TINY);
         caption(
@@ -84,6 +62,41 @@ pub fn details_ui(
             ui.ctx().copy_text(message.body.to_string());
         }
     });
+}
+
+/// Who, when and where in the log.
+fn facts_ui(ui: &mut Ui, model: &Model, message: &Message) {
+    let named = model.holder(message).named(&message.peer);
+    Grid::new("details")
+        .num_columns(2)
+        .spacing(egui::vec2(space::LARGE, space::SMALL))
+        .show(ui, |ui| {
+            let (from, to) = if message.is_own() {
+                ("you", &*named)
+            } else {
+                (&*named, "you")
+            };
+            fact(ui, "From", from);
+            fact(ui, "To", to);
+            fact(ui, "Time", &model.zone.date_and_time(message.at));
+            if let MessageState::Received {
+                sender_since: Some(since),
+                ..
+            } = message.state
+            {
+                fact(ui, "Sender's account since index", &grouped(since.0));
+            }
+            if let Some(commit) = message.commit() {
+                fact(ui, "Committed at index", &grouped(commit.index.0));
+                fact(ui, "In term", &grouped(commit.term.0));
+            }
+            fact(
+                ui,
+                "Length",
+                &format!("{} bytes", grouped(message.body.len() as u64)),
+            );
+            fact(ui, "Name", &message.id.0.to_string());
+        });
 }
 
 /// What became of it, in a sentence.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Window, id, received};
 use crate::backend::event::{BackendEvent, InboxPage, PagePlace};
 use crate::model::message::MessageState;
-use crate::model::names::MessageId;
+use crate::model::names::{LogIndex, MessageId};
 use crate::model::timeline::TimelineItem;
 
 const SEEDS: u64 = 300;
@@ -16,7 +16,10 @@ const PEERS: [&str; 3] = ["bob", "carol", "dave"];
 type Inbox = BTreeMap<u64, bool>;
 
 fn message(index: u64, read: bool) -> crate::model::message::Received {
-    received(index, PEERS[usize::try_from(index).unwrap() % 3], read)
+    let mut message = received(index, PEERS[usize::try_from(index).unwrap() % 3], read);
+    // Each name changes hands now and then.
+    message.sender_since = Some(LogIndex(index / 7 * 7));
+    message
 }
 
 /// A change, and the news of it.
@@ -76,7 +79,7 @@ fn shown(window: &Window) -> Inbox {
             assert_eq!(*index, lines, "every message has one line, in order");
             lines += 1;
             let message = &conversation.messages[*index];
-            if let MessageState::Received { commit, read } = message.state {
+            if let MessageState::Received { commit, read, .. } = message.state {
                 let before = shown.insert(commit.index.0, read);
                 assert_eq!(before, None, "nothing is shown twice");
             }
@@ -87,6 +90,9 @@ fn shown(window: &Window) -> Inbox {
                 .messages
                 .is_sorted_by_key(|message| message.place)
         );
+        let mut anew = conversation.clone();
+        anew.rebuild_from(0, &window.model.zone);
+        assert_eq!(conversation.timeline, anew.timeline);
         let unread = conversation.messages.iter().filter(|one| one.is_unread());
         assert_eq!(unread.count(), conversation.unread);
     }

@@ -1,0 +1,99 @@
+//! Who has had a name: a deleted name is free, and whoever takes it next did not write what its
+//! former holder wrote. Tells the accounts of one name apart, as far as their messages show.
+//!
+//! Deliberately absent: asking the servers who has the name now. Until the newest account has written
+//! something, the one before it counts as the present one.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::model::message::{Message, MessageState};
+use crate::model::names::{LogIndex, Name};
+
+/// What is said beside the name of an earlier account; the command line says the same.
+pub const EARLIER_ACCOUNT: &str = "an earlier account of this name";
+/// What is said of the first message of an account whose name somebody else had before.
+pub const OTHER_ACCOUNT: &str = "another account of this name than before";
+
+/// Whose message it is, of all accounts that have had one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Of the newest account of the name, as far as is known.
+    Present,
+    /// Of an account that had the name before.
+    Earlier,
+}
+
+/// The accounts that are known to have had one name, each by the commit that created it. Forgets
+/// none: an account whose messages are deleted has existed all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders {
+    created_at: BTreeSet<LogIndex>,
+}
+
+impl Holder {
+    /// The name with what has to be said beside it.
+    pub fn named(self, name: &Name) -> Cow<'_, str> {
+        match self {
+            Self::Present => Cow::Borrowed(name.as_str()),
+            Self::Earlier => Cow::Owned(format!("{name} ({EARLIER_ACCOUNT})")),
+        }
+    }
+}
+
+impl Holders {
+    /// Whose a message is, received or sent.
+    pub fn holder(&self, message: &Message) -> Holder {
+        match (self.account(message), self.newest()) {
+            (Some(account), Some(newest)) if account < newest => Holder::Earlier,
+            _ => Holder::Present,
+        }
+    }
+
+    /// The commit that created the newest account of the name.
+    pub fn newest(&self) -> Option<LogIndex> {
+        self.created_at.last().copied()
+    }
+
+    /// The commit that created the account that a message is from or for: what the servers say of
+    /// a received message, else the newest account that was there when the message was committed.
+    /// Index 0 stands for one that nothing is known of, and `None` for what is of no account: it was
+    /// refused, or nobody's creation is known.
+    pub(super) fn account(&self, message: &Message) -> Option<LogIndex> {
+        let newest = self.newest()?;
+        let commit = match &message.state {
+            MessageState::Received {
+                sender_since: Some(since),
+                ..
+            } => return Some(*since),
+            MessageState::Received { commit, .. } | MessageState::Sent { commit } => commit,
+            MessageState::Pending(_) => return Some(newest),
+            MessageState::NotSent { .. } => return None,
+        };
+        let before = self.created_at.range(..=commit.index).next_back();
+        Some(before.copied().unwrap_or_default())
+    }
+
+    /// Whether two messages are with one account and look the same. What was refused is with none,
+    /// and stands with any that is the present one's.
+    pub(super) fn are_same(&self, one: &Message, other: &Message) -> bool {
+        let accounts = self.account(one).zip(self.account(other));
+        accounts.is_none_or(|(one, other)| one == other) && self.holder(one) == self.holder(other)
+    }
+
+    /// Takes note of who wrote these messages. Says whether an account is among them that was not
+    /// known: then all messages have to be looked at anew.
+    pub(super) fn learn(&mut self, messages: &[Message]) -> bool {
+        let mut learned = false;
+        for message in messages {
+            if let MessageState::Received {
+                sender_since: Some(since),
+                ..
+            } = message.state
+            {
+                learned |= self.created_at.insert(since);
+            }
+        }
+        learned
+    }
+}

@@ -1,0 +1,160 @@
+//! S-A15: a deleted name may be taken by somebody else, and who has it now did not write what its
+//! former holder wrote.
+
+use super::{Window, commit, id, page, received, stored, up, wall};
+use crate::backend::command::Command;
+use crate::backend::event::BackendEvent;
+use crate::intention::UserAction;
+use crate::model::failure::Failure;
+use crate::model::holder::Holder;
+use crate::model::message::{Received, SentCopy};
+use crate::model::names::{LogIndex, Name, RequestId};
+
+/// A message of the account of this name that the commit `since` created.
+fn received_of(since: u64, index: u64, sender: &str) -> Received {
+    Received {
+        sender_since: Some(LogIndex(since)),
+        ..received(index, sender, true)
+    }
+}
+
+fn sent(index: u64, recipient: &str) -> SentCopy {
+    SentCopy {
+        id: id(index),
+        request_id: RequestId(id(index).0),
+        recipient: Name::new(recipient),
+        body: format!("m{index}").into(),
+        at: wall(index * 1000),
+        commit: commit(index),
+    }
+}
+
+fn holder_of_last(window: &Window) -> Holder {
+    let mut lines = window.model.conversation_lines();
+    lines.next().expect("there is a conversation").holder
+}
+
+#[test]
+fn messages_of_an_earlier_account_look_different_and_join_none_of_the_present_one() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![
+            received_of(8, 10, "bob"),
+            received_of(8, 9, "bob"),
+            received_of(5, 6, "bob"),
+            received_of(1, 3, "bob"),
+            received_of(1, 2, "bob"),
+            received_of(1, 4, "carol"),
+        ],
+        false,
+    ));
+    let expected = [
+        "— 2026-03-02",
+        "< m2 First (earlier account)",
+        "< m3 Last (earlier account)",
+        "— another account, of 5",
+        "< m6 Single (earlier account)",
+        "— another account, of 8",
+        "< m9 First",
+        "< m10 Last",
+    ];
+    assert_eq!(window.lines("bob"), expected);
+    assert_eq!(window.lines("carol"), ["— 2026-03-02", "< m4 Single"]);
+}
+
+#[test]
+fn the_first_message_of_another_account_marks_what_was_there_before() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received_of(1, 3, "bob"), received_of(1, 2, "bob")],
+        false,
+    ));
+    assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m3 Last"]);
+    let revision = window.model.conversations[&Name::new("bob")].revision;
+    window.tell(BackendEvent::Arrived(received_of(5, 6, "bob")));
+    let expected = [
+        "< m2 First (earlier account)",
+        "< m3 Last (earlier account)",
+        "— another account, of 5",
+        "< m6 Single",
+    ];
+    assert_eq!(window.lines("bob")[1..], expected);
+    assert!(window.model.conversations[&Name::new("bob")].revision > revision);
+}
+
+#[test]
+fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
+    let mut window = Window::new();
+    let mut account = stored("alice");
+    account.sent = vec![sent(3, "bob"), sent(7, "bob"), sent(2, "carol")];
+    window.tell(BackendEvent::SignedIn(account));
+    window.tell(BackendEvent::Link(up()));
+    window.tell(page(vec![received_of(5, 6, "bob")], false));
+    let waiting = window.send("now");
+    let expected = [
+        "> ✓3 m3 Single (earlier account)",
+        "— another account, of 5",
+        "< m6 Single",
+        "> ✓7 m7 First",
+        "> … now Last",
+    ];
+    assert_eq!(window.lines("bob")[1..], expected);
+    window.tell(BackendEvent::SendRefused {
+        id: waiting,
+        why: Failure::RecipientMissing,
+    });
+    assert_eq!(window.lines("bob")[1..5], expected[..4]);
+    assert_eq!(window.lines("bob")[5], "> ✗ now Last");
+    assert_eq!(window.lines("carol")[1..], ["> ✓2 m2 Single"]);
+}
+
+#[test]
+fn an_account_whose_messages_are_gone_has_had_the_name_all_the_same() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received_of(5, 6, "bob"), received_of(1, 2, "bob")],
+        false,
+    ));
+    assert_eq!(holder_of_last(&window), Holder::Present);
+    window.tell(BackendEvent::Deleted(vec![id(6)]));
+    let expected = ["< m2 Single (earlier account)"];
+    assert_eq!(window.lines("bob")[1..], expected);
+    assert_eq!(holder_of_last(&window), Holder::Earlier);
+}
+
+#[test]
+fn servers_that_do_not_say_who_it_was_change_nothing() {
+    let mut window = Window::of_alice();
+    window.tell(page(
+        vec![received(6, "bob", true), received(2, "bob", true)],
+        false,
+    ));
+    assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m6 Last"]);
+    // By its place in the log it is known all the same, once a newer server has named an account.
+    window.tell(BackendEvent::Arrived(received_of(5, 9, "bob")));
+    let expected = [
+        "< m2 Single (earlier account)",
+        "— another account, of 5",
+        "< m6 First",
+        "< m9 Last",
+    ];
+    assert_eq!(window.lines("bob")[1..], expected);
+}
+
+#[test]
+fn a_notification_says_that_another_account_of_the_name_writes() {
+    let mut window = Window::of_alice();
+    window.act(UserAction::Focus(false));
+    let mut title = |since, index| {
+        let message = received_of(since, index, "bob");
+        match &window.tell(BackendEvent::Arrived(message))[..] {
+            [Command::Notify { title, .. }] => title.clone(),
+            other => panic!("one notification is raised: {other:?}"),
+        }
+    };
+    assert_eq!(title(1, 2), "bob");
+    let other = "bob (another account of this name than before)";
+    assert_eq!(title(5, 6), other);
+    assert_eq!(title(5, 7), "bob");
+    assert_eq!(title(1, 3), "bob (an earlier account of this name)");
+}
