@@ -30,11 +30,14 @@
 //! 5. A request can be abandoned by dropping its future; that leaves its outcome unknown.
 //! 6. A [`Session`] that knows its cluster ([`Session::of_cluster`]) is sent only to nodes that say
 //!    they are of it; keep [`ChatClient::cluster_id`] beside the token.
-//! 7. Passwords leave this library as their SHA-256 only, which is as good as the password to
+//! 7. Addresses that nobody named come from a file that only this user can have written:
+//!    [`ClusterFile::nearest`].
+//! 8. Passwords leave this library as their SHA-256 only, which is as good as the password to
 //!    whoever sees it: connect over networks that you trust.
 
 mod accounts;
 mod client;
+mod cluster_file;
 mod connection;
 mod error;
 mod messages;
@@ -49,6 +52,7 @@ mod verdict;
 mod watch;
 
 pub use client::ChatClient;
+pub use cluster_file::{ClusterFile, Distrust, UntrustedClusterFile};
 pub use error::ClientError;
 pub use messages::OutgoingMessage;
 pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent, UsersPage, UsersQuery};

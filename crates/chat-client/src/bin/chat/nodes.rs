@@ -1,22 +1,16 @@
 //! Where the nodes are: told, or found in the files of a cluster on this machine.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use chat_client::{ClusterFile, UntrustedClusterFile};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use nix::unistd::Uid;
 use serde::Deserialize;
 
 use crate::failure::Failure;
 
 const ENVIRONMENT: &str = "CHAT_NODES";
-const CLUSTER_FOLDER: &str = ".cluster";
-const CLUSTER_FILE: &str = "cluster.json";
-/// Far more than a description of seven nodes has.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const DEFAULT: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
 /// The nodes of the cluster.
@@ -67,7 +61,11 @@ impl Nodes {
             (None, None, None) => None,
         };
         let local = match config {
-            Some(config) => Local::read(&config.with_file_name(CLUSTER_FILE)),
+            // Somebody has named the folder.
+            Some(config) => {
+                let beside = ClusterFile::beside(config);
+                Ok(beside.map_or(Local::Absent, Local::understand))
+            }
             None => Local::look_for(&std::env::current_dir().unwrap_or_default()),
         };
         match (named, local) {
@@ -129,58 +127,21 @@ enum Local {
 }
 
 impl Local {
-    /// In the nearest `.cluster`, here or above. An error when somebody else may have put it there:
-    /// it would be sent what this person types.
+    /// In the nearest `.cluster`, here or above. An error when somebody else may have put it there.
     fn look_for(here: &Path) -> Result<Self, Failure> {
-        for above in here.ancestors() {
-            let folder = above.join(CLUSTER_FOLDER);
-            let file = folder.join(CLUSTER_FILE);
-            let opened = match File::open(&file) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return Err(unfit(&file, "belongs to another user"));
-                }
-                Err(_absent) => continue,
-            };
-            let metadata =
-                |path: &Path| fs::metadata(path).map_err(|_gone| unfit(&file, "is gone"));
-            // Whoever may rename `.cluster` cannot make one that is ours; so above it only the
-            // owner counts, and that not everybody writes there.
-            let above_it = metadata(above)?;
-            let is_shared = above_it.mode() & 0o002 != 0 && above_it.mode() & 0o1000 == 0;
-            if !is_ours(&above_it) || is_shared {
-                return Err(unfit(&file, "is in a folder of others"));
-            }
-            // Of the file that was opened, whatever has its name by now.
-            let opened_as = opened.metadata().map_err(|_gone| unfit(&file, "is gone"))?;
-            for metadata in [metadata(&folder)?, opened_as] {
-                if !is_ours(&metadata) {
-                    return Err(unfit(&file, "belongs to another user"));
-                }
-                if metadata.mode() & 0o022 != 0 {
-                    return Err(unfit(&file, "can be written by other users"));
-                }
-            }
-            return Ok(Self::understand(file, opened));
-        }
-        Ok(Self::Absent)
+        let unfit = |untrusted: UntrustedClusterFile| {
+            Failure::Usage(format!(
+                "{untrusted} and is not used; name the nodes with --nodes or --config"
+            ))
+        };
+        let found = ClusterFile::nearest(here).map_err(unfit)?;
+        Ok(found.map_or(Self::Absent, Self::understand))
     }
 
-    /// In a file that somebody named.
-    fn read(file: &Path) -> Result<Self, Failure> {
-        Ok(match File::open(file) {
-            Ok(opened) => Self::understand(file.to_owned(), opened),
-            Err(_absent) => Self::Absent,
-        })
-    }
-
-    fn understand(file: PathBuf, opened: File) -> Self {
-        let mut text = String::new();
-        let read = opened.take(FILE_BYTES_MAX).read_to_string(&mut text);
-        let understood = read
-            .ok()
-            .and_then(|_| serde_json::from_str::<NodesFile>(&text).ok());
-        match understood {
+    fn understand(found: ClusterFile) -> Self {
+        let file = found.path().to_owned();
+        let text = found.read().ok();
+        match text.and_then(|text| serde_json::from_str(&text).ok()) {
             Some(NodesFile { nodes }) if !nodes.is_empty() => Self::Cluster { file, nodes },
             _ => Self::Absent,
         }
@@ -192,17 +153,6 @@ impl Local {
             Self::Cluster { nodes, .. } => nodes,
         }
     }
-}
-
-fn is_ours(metadata: &Metadata) -> bool {
-    [0, Uid::effective().as_raw()].contains(&metadata.uid())
-}
-
-fn unfit(file: &Path, why: &str) -> Failure {
-    Failure::Usage(format!(
-        "{} {why} and is not used; name the nodes with --nodes or --config",
-        file.display()
-    ))
 }
 
 /// What the named nodes lack, from the local cluster's nodes at the same addresses.
@@ -250,52 +200,25 @@ mod tests {
         assert!(Nodes::find(Some(" ,"), None).is_err());
     }
 
-    /// S-C2: in a folder where others write anybody may have put a file.
+    /// S-C2: what is wrong with it is tested where it is checked.
     #[test]
     fn a_cluster_that_others_may_have_planted_is_refused() {
         let home = tempfile::tempdir().unwrap();
-        let (folder, below) = (home.path().join(".cluster"), home.path().join("a/b"));
+        let folder = home.path().join(".cluster");
         let file = folder.join("cluster.json");
-        fs::create_dir_all(&below).unwrap();
         fs::create_dir(&folder).unwrap();
         fs::write(&file, r#"{"nodes":[{"id":1,"client_address":"h:1"}]}"#).unwrap();
-        let look = || Local::look_for(&below).map(|local| local.nodes().len());
-        let modes = |of_above, of_folder, of_file| {
-            for (path, mode) in [
-                (home.path(), of_above),
-                (&folder, of_folder),
-                (&file, of_file),
-            ] {
-                fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-            }
-        };
-        for (above, folder, file) in [
-            (0o700, 0o700, 0o600),
-            (0o755, 0o755, 0o644),
-            (0o775, 0o700, 0o600),
-            (0o1777, 0o700, 0o600),
-        ] {
-            modes(above, folder, file);
-            assert_eq!(look().ok(), Some(1), "{above:o} {folder:o} {file:o}");
+        let look = || Local::look_for(home.path()).map(|local| local.nodes().len());
+        for (path, mode) in [(&folder, 0o700), (&file, 0o600)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         }
-        for (above, folder, file) in [
-            (0o777, 0o700, 0o600),
-            (0o700, 0o770, 0o600),
-            (0o700, 0o702, 0o600),
-            (0o700, 0o700, 0o620),
-            (0o700, 0o700, 0o602),
-        ] {
-            modes(above, folder, file);
-            let refused = look().unwrap_err().to_string();
-            assert!(refused.contains("is not used"), "{refused}");
-        }
-        // Only root can give a file away.
-        if nix::unistd::Uid::effective().is_root() {
-            modes(0o700, 0o700, 0o600);
-            std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
-            let refused = look().unwrap_err().to_string();
-            assert!(refused.contains("belongs to another user"), "{refused}");
-        }
+        assert_eq!(look().ok(), Some(1));
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        let refused = look().unwrap_err().to_string();
+        assert!(
+            refused.contains("can be written by other users and is not used; name the nodes"),
+            "{refused}"
+        );
     }
 
     #[test]
