@@ -36,8 +36,21 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// The servers that were named when the program was started; otherwise those of the last time.
     pub addresses: Vec<String>,
-    /// Where a `cluster.json` of a local cluster may be; the first that is there counts.
-    pub cluster_files: Vec<PathBuf>,
+    /// Where a local cluster is looked for.
+    pub local_cluster: ClusterPlace,
+}
+
+/// Where a `cluster.json` of a local cluster may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClusterPlace {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// Beside this file, which somebody has named.
+    Beside(PathBuf),
+    /// In the nearest `.cluster`, in this folder or above; only if nobody else can have put it
+    /// there.
+    Nearest(PathBuf),
 }
 
 /// The window's end of it.

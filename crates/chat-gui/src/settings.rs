@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use chat_gui::backend::Options;
+use chat_gui::backend::{ClusterPlace, Options};
 use chat_gui::demo::DemoOptions;
 use clap::Parser;
 use directories::ProjectDirs;
@@ -13,8 +13,6 @@ use figment::providers::{Format, Toml};
 use serde::Deserialize;
 
 const ENVIRONMENT: &str = "CHAT_NODES";
-const CLUSTER_FOLDER: &str = ".cluster";
-const CLUSTER_FILE: &str = "cluster.json";
 const DEFAULT_PROFILE: &str = "default";
 /// Names a folder, so a short one.
 const PROFILE_CHARACTERS_MAX: usize = 64;
@@ -22,7 +20,7 @@ const PROFILE_CHARACTERS_MAX: usize = 64;
 const PLACES: &str = "\
 The servers are those of --servers or of the file --config, else those in CHAT_NODES, else those
 that were used last. Without any the window asks, and offers the cluster of `cargo xtask cluster up`
-that is found in .cluster here or in a folder above.";
+that is found in .cluster here or in a folder above, if nobody else can have put it there.";
 
 /// The window of the chat.
 #[derive(Debug, Parser)]
@@ -67,7 +65,7 @@ pub(crate) fn options(arguments: &Arguments) -> Result<Options> {
     Ok(Options {
         folder: Some(folder(arguments)?),
         addresses,
-        cluster_files: cluster_files(arguments.config.as_deref()),
+        local_cluster: local_cluster(arguments.config.as_deref()),
     })
 }
 
@@ -116,14 +114,11 @@ fn folder(arguments: &Arguments) -> Result<PathBuf> {
 }
 
 /// Beside the configuration, or of this folder or one above.
-fn cluster_files(config: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(config) = config {
-        return vec![config.with_file_name(CLUSTER_FILE)];
+fn local_cluster(config: Option<&Path>) -> ClusterPlace {
+    match config {
+        Some(config) => ClusterPlace::Beside(config.to_owned()),
+        None => ClusterPlace::Nearest(std::env::current_dir().unwrap_or_default()),
     }
-    let here = std::env::current_dir().unwrap_or_default();
-    here.ancestors()
-        .map(|folder| folder.join(CLUSTER_FOLDER).join(CLUSTER_FILE))
-        .collect()
 }
 
 #[cfg(test)]
@@ -133,7 +128,7 @@ mod tests {
 
     use clap::Parser;
 
-    use super::{Arguments, options};
+    use super::{Arguments, ClusterPlace, options};
 
     fn parse(arguments: &[&str]) -> Arguments {
         Arguments::parse_from([&["chat-gui"], arguments].concat())
@@ -152,7 +147,7 @@ mod tests {
         fs::write(&file, "[[nodes]]\nid = 1\nclient_address = \"c:3\"\n").unwrap();
         let found = options(&parse(&["--config", name, "--data", "/d"])).unwrap();
         assert_eq!(found.addresses, ["c:3"]);
-        assert_eq!(found.cluster_files, [folder.path().join("cluster.json")]);
+        assert_eq!(found.local_cluster, ClusterPlace::Beside(file));
     }
 
     #[test]

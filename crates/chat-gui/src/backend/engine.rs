@@ -3,7 +3,6 @@
 
 mod entering;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::backend::follower::Wish;
 use crate::backend::local_cluster::{self, Description};
 use crate::backend::poller::Poller;
 use crate::backend::session::{Internal, SharedStore, SignedIn, device_trouble};
-use crate::backend::{Options, Outlet, notification, translate};
+use crate::backend::{ClusterPlace, Options, Outlet, notification, translate};
 use crate::local_store::token_file::TokenFile;
 use crate::local_store::{AccountKey, LocalStore};
 use crate::model::cluster::ChaosDeed;
@@ -38,7 +37,7 @@ const INTERNAL_MAX: usize = 16;
 struct Engine {
     store: SharedStore,
     token_file: Option<TokenFile>,
-    cluster_files: Vec<PathBuf>,
+    local_cluster: ClusterPlace,
     outlet: Outlet,
     servers: Option<Servers>,
     signed_in: Option<SignedIn>,
@@ -114,7 +113,7 @@ impl Engine {
         let mut engine = Self {
             store: Arc::new(Mutex::new(store)),
             token_file,
-            cluster_files: options.cluster_files,
+            local_cluster: options.local_cluster,
             outlet,
             servers: None,
             signed_in: None,
@@ -158,7 +157,7 @@ impl Engine {
             .map_err(|error| translate::failure(&error, addresses))?;
         let poller = Poller {
             client: client.clone(),
-            cluster_files: self.cluster_files.clone(),
+            local_cluster: self.local_cluster.clone(),
             addresses: addresses.to_vec(),
             outlet: self.outlet.clone(),
             watched: self.watched.subscribe(),
@@ -174,7 +173,7 @@ impl Engine {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::FindLocalCluster => {
-                let found = local_cluster::find(&self.cluster_files).await;
+                let found = local_cluster::find(&self.local_cluster).await;
                 self.outlet.tell(BackendEvent::LocalCluster(found)).await;
             }
             Command::UseServers(addresses) => self.try_servers(addresses).await,
@@ -339,11 +338,12 @@ impl Engine {
     }
 
     fn chaos(&self, deed: ChaosDeed) {
-        let (files, outlet) = (self.cluster_files.clone(), self.outlet.clone());
+        let (place, outlet) = (self.local_cluster.clone(), self.outlet.clone());
         tokio::spawn(async move {
-            let answer = match Description::read(&files) {
-                Some(description) => description.carry_out(deed).await,
-                None => Err(Failure::Supervisor("there is none any more".to_owned())),
+            let answer = match Description::read(&place) {
+                Ok(Some(description)) => description.carry_out(deed).await,
+                Ok(None) => Err(Failure::Supervisor("there is none any more".to_owned())),
+                Err(untrusted) => Err(Failure::Supervisor(untrusted.to_string())),
             };
             let event = match answer {
                 Ok(answer) => BackendEvent::ChaosDone { deed, answer },

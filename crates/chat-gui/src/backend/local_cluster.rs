@@ -2,15 +2,17 @@
 //! deeds on its supervisor's socket. One line of JSON each way.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use chat_client::{ClusterFile, UntrustedClusterFile};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::backend::ClusterPlace;
 use crate::model::cluster::{ChaosDeed, Process, ProcessCondition};
 use crate::model::failure::Failure;
 use crate::model::names::NodeId;
@@ -22,8 +24,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(35);
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A sentence is shorter.
 const ANSWER_BYTES_MAX: u64 = 65_536;
-/// Far more than a description of seven nodes has.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What a `cluster.json` says, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -56,17 +56,16 @@ struct Answer {
 }
 
 impl Description {
-    /// What the first of these files says that can be understood. A file that is being replaced, or
-    /// is none of ours, is as good as none.
-    pub(super) fn read(files: &[PathBuf]) -> Option<Self> {
-        files.iter().find_map(|file| Self::read_one(file))
-    }
-
-    fn read_one(file: &Path) -> Option<Self> {
-        if std::fs::metadata(file).ok()?.len() > FILE_BYTES_MAX {
-            return None;
-        }
-        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    /// What the file there says. One that is being replaced, or is no description, is as good as
+    /// none; one that somebody else may have put there is an error.
+    pub(super) fn read(place: &ClusterPlace) -> Result<Option<Self>, UntrustedClusterFile> {
+        let file = match place {
+            ClusterPlace::Nowhere => None,
+            ClusterPlace::Beside(named) => ClusterFile::beside(named),
+            ClusterPlace::Nearest(here) => ClusterFile::nearest(here)?,
+        };
+        let text = file.and_then(|file| file.read().ok());
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     pub(super) fn addresses(&self) -> Vec<String> {
@@ -139,9 +138,14 @@ impl Description {
 }
 
 /// Whether there is a cluster on this machine, and whether it is up.
-pub(super) async fn find(files: &[PathBuf]) -> LocalCluster {
-    let Some(description) = Description::read(files) else {
-        return LocalCluster::Absent;
+pub(super) async fn find(place: &ClusterPlace) -> LocalCluster {
+    let description = match Description::read(place) {
+        Ok(Some(description)) => description,
+        Ok(None) => return LocalCluster::Absent,
+        Err(untrusted) => {
+            let why = untrusted.to_string();
+            return LocalCluster::Untrusted { why };
+        }
     };
     let addresses = description.addresses();
     if description.is_up().await {
@@ -153,12 +157,15 @@ pub(super) async fn find(files: &[PathBuf]) -> LocalCluster {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::UnixListener;
 
     use super::{Description, find};
+    use crate::backend::ClusterPlace;
     use crate::model::cluster::{ChaosDeed, ProcessCondition};
     use crate::model::failure::Failure;
     use crate::model::names::NodeId;
@@ -172,7 +179,7 @@ mod tests {
                            "cut":true,"pid":null,"log":"x"}}]}}"#
         );
         let file = folder.join("cluster.json");
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         file
     }
 
@@ -193,20 +200,16 @@ mod tests {
     #[tokio::test]
     async fn a_supervisor_is_found_and_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let nothing = [folder.path().join("nothing.json")];
-        assert_eq!(find(&nothing).await, LocalCluster::Absent);
-        let file = write(folder.path(), "7");
+        let place = ClusterPlace::Beside(folder.path().join("cluster.toml"));
+        assert_eq!(find(&place).await, LocalCluster::Absent);
+        write(folder.path(), "7");
         let addresses = vec!["127.0.0.1:7401".to_owned()];
         let stopped = LocalCluster::Stopped {
             addresses: addresses.clone(),
         };
-        assert_eq!(
-            find(std::slice::from_ref(&file)).await,
-            stopped,
-            "nobody listens"
-        );
+        assert_eq!(find(&place).await, stopped, "nobody listens");
         let listener = UnixListener::bind(folder.path().join("s.sock")).unwrap();
-        let description = Description::read(&[nothing[0].clone(), file.clone()]).unwrap();
+        let description = Description::read(&place).unwrap().unwrap();
         let process = description.processes().unwrap()[&NodeId(1)];
         assert_eq!(process.condition, ProcessCondition::Running);
         assert!(process.cut);
@@ -217,7 +220,7 @@ mod tests {
             "nonsense\n",
         ];
         let asking = async {
-            assert_eq!(find(&[file]).await, LocalCluster::Running { addresses });
+            assert_eq!(find(&place).await, LocalCluster::Running { addresses });
             let kill = ChaosDeed::Kill(NodeId(1));
             let answer = description.carry_out(kill).await;
             assert_eq!(answer, Ok("node 1 is dead".to_owned()));
@@ -237,19 +240,49 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_none_of_ours_is_none() {
+    fn a_file_that_is_no_description_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cluster.json");
+        let read = || Description::read(&ClusterPlace::Beside(folder.path().join("cluster.toml")));
         for text in ["", "{", "[]", r#"{"nodes":[]}"#] {
-            std::fs::write(&file, text).unwrap();
-            assert_eq!(
-                Description::read(std::slice::from_ref(&file)),
-                None,
-                "{text}"
-            );
+            fs::write(&file, text).unwrap();
+            assert_eq!(read(), Ok(None), "{text}");
         }
-        let down = write(folder.path(), "null");
-        let description = Description::read(&[down]).unwrap();
+        write(folder.path(), "null");
+        let description = read().unwrap().unwrap();
         assert_eq!(description.processes(), None);
+        assert_eq!(Description::read(&ClusterPlace::Nowhere), Ok(None));
+    }
+
+    /// S-C2: a cluster that somebody else may have described is neither offered nor told what to
+    /// do, whoever listens there.
+    #[tokio::test]
+    async fn a_planted_description_is_not_offered() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, below) = (home.path().join(".cluster"), home.path().join("a"));
+        fs::create_dir(&folder).unwrap();
+        fs::create_dir(&below).unwrap();
+        let file = write(&folder, "7");
+        let place = ClusterPlace::Nearest(below);
+        let set_mode = |path: &Path, mode| {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(&folder, 0o700);
+        set_mode(&file, 0o600);
+        let addresses = vec!["127.0.0.1:7401".to_owned()];
+        assert_eq!(find(&place).await, LocalCluster::Stopped { addresses });
+        for (path, mode, usual) in [(&file, 0o622, 0o600), (&folder, 0o777, 0o700)] {
+            set_mode(path, mode);
+            let why = format!("{} can be written by other users", file.display());
+            assert_eq!(find(&place).await, LocalCluster::Untrusted { why });
+            assert!(Description::read(&place).is_err());
+            set_mode(path, usual);
+        }
+        // Only root can give a file away.
+        if fs::metadata(&file).is_ok_and(|file| std::os::unix::fs::MetadataExt::uid(&file) == 0) {
+            std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+            let why = format!("{} belongs to another user", file.display());
+            assert_eq!(find(&place).await, LocalCluster::Untrusted { why });
+        }
     }
 }

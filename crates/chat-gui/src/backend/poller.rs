@@ -3,7 +3,6 @@
 //! looks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chat_client::{ChatClient, NodeReport};
@@ -12,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backend::event::BackendEvent;
 use crate::backend::local_cluster::Description;
-use crate::backend::{Outlet, translate};
+use crate::backend::{ClusterPlace, Outlet, translate};
 use crate::model::cluster::{NodeRole, Process};
 use crate::model::names::NodeId;
 
@@ -37,7 +36,7 @@ type Said = (NodeId, NodeRole, u64, String);
 /// Asks until it is aborted.
 pub(super) struct Poller {
     pub(super) client: ChatClient,
-    pub(super) cluster_files: Vec<PathBuf>,
+    pub(super) local_cluster: ClusterPlace,
     pub(super) addresses: Vec<String>,
     pub(super) outlet: Outlet,
     /// Whether somebody looks.
@@ -95,7 +94,7 @@ impl Poller {
 
     /// Of a local cluster, if it is the one that we are connected to.
     fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
-        let description = Description::read(&self.cluster_files)?;
+        let description = Description::read(&self.local_cluster).ok()??;
         let addresses = description.addresses();
         let is_ours = self
             .addresses

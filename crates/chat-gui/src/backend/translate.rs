@@ -37,6 +37,9 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
         },
         ClientError::OutcomeUnknown { .. } => Failure::OutcomeUnknown,
         ClientError::NotUnderstood(_) => Failure::OtherVersion { theirs: None },
+        ClientError::OtherCluster { address, .. } => Failure::OtherCluster {
+            address: address.clone(),
+        },
         ClientError::Unusable(what) => Failure::AddressUnusable(what.clone()),
         other => Failure::Refused(other.to_string()),
     }

@@ -16,6 +16,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("first-run", Stage::new),
     DemoPage::new("first-run-alone", alone),
     DemoPage::new("first-run-stopped", stopped),
+    DemoPage::new("first-run-untrusted", untrusted),
     DemoPage::new("first-run-failed", no_server),
     DemoPage::new("sign-in", Stage::with_servers).typed(sign_in_form),
     DemoPage::new("sign-in-failed", wrong_password).typed(sign_in_form),
@@ -45,6 +46,14 @@ fn stopped() -> Stage {
     let mut stage = Stage::new();
     stage.tell(BackendEvent::LocalCluster(LocalCluster::Stopped {
         addresses: addresses(),
+    }));
+    stage
+}
+
+fn untrusted() -> Stage {
+    let mut stage = Stage::new();
+    stage.tell(BackendEvent::LocalCluster(LocalCluster::Untrusted {
+        why: "/tmp/.cluster/cluster.json belongs to another user".to_owned(),
     }));
     stage
 }

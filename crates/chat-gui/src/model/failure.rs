@@ -24,6 +24,13 @@ pub enum Failure {
         /// The version they say they are, if they say one.
         theirs: Option<String>,
     },
+    /// What answers there is of another cluster than the session, whose token it was not sent.
+    OtherCluster {
+        /// Where it was asked.
+        address: String,
+    },
+    /// The servers do not belong together.
+    DifferentClusters(String),
     /// The node that told us of changes does not any more.
     Interrupted,
     /// Nodes answer, and too few for a majority.
@@ -65,6 +72,10 @@ impl Failure {
             Self::OtherVersion {
                 theirs: Some(theirs),
             } => format!("The servers are version {theirs}, which this app does not understand."),
+            Self::OtherCluster { address } => format!(
+                "The server at {address} is of another cluster than this session, and was not sent it."
+            ),
+            Self::DifferentClusters(what) => format!("The servers do not belong together: {what}."),
             Self::Interrupted => "The connection to a server broke.".to_owned(),
             Self::NoMajority => {
                 "The servers have no leader: they are electing one, or too few of them run."
@@ -99,6 +110,10 @@ impl Failure {
             Self::OtherVersion { .. } => {
                 "Check the addresses, or install the app that belongs to these servers."
             }
+            Self::OtherCluster { .. } => {
+                "If these servers are meant, sign out and sign in again; else check the addresses."
+            }
+            Self::DifferentClusters(_) => "Write the addresses of one cluster only.",
             Self::Interrupted => "Another server is asked.",
             Self::NoMajority => {
                 "This goes on by itself; if it does not, start more of the servers."
@@ -121,7 +136,11 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::NoServer { .. } | Self::Interrupted | Self::NoMajority | Self::OutcomeUnknown
+            Self::NoServer { .. }
+                | Self::OtherCluster { .. }
+                | Self::Interrupted
+                | Self::NoMajority
+                | Self::OutcomeUnknown
         )
     }
 }

@@ -29,6 +29,11 @@ pub enum LocalCluster {
         /// Its nodes' addresses.
         addresses: Vec<String>,
     },
+    /// There may be one, and somebody else may have described it: it is not used.
+    Untrusted {
+        /// Which file, and what is wrong with it.
+        why: String,
+    },
     /// It is up.
     Running {
         /// Its nodes' addresses.

@@ -63,6 +63,15 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             ui.label("There is a cluster, and it is not running. Start it with:");
             command_ui(ui, actions);
         }
+        LocalCluster::Untrusted { why } => {
+            let sentence = format!("The cluster that was found is not used: {why}.");
+            let next =
+                "Another user may have put it there. Write the addresses of your servers below.";
+            message_box(ui, Tone::Warn, &sentence, next);
+            if button(ui, "Look again").clicked() {
+                actions.push(UserAction::FindLocalCluster);
+            }
+        }
         LocalCluster::Absent => {
             ui.label("No cluster is running. Start one with:");
             command_ui(ui, actions);

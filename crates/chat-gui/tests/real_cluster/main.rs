@@ -7,6 +7,7 @@ mod account;
 mod convergence;
 mod delivery;
 mod ledger;
+mod other_cluster;
 mod restart;
 mod sign_in;
 mod window;

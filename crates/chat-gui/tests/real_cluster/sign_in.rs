@@ -143,7 +143,7 @@ fn local_address(listener: &TcpListener) -> String {
         .to_string()
 }
 
-async fn serve(router: Router) -> String {
+pub(crate) async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("there is a free port");
     let address = local_address(&listener);

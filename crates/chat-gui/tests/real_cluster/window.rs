@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chat_client::{InboxQuery, Session};
 use chat_gui::app::ChatApp;
-use chat_gui::backend::Options;
+use chat_gui::backend::{ClusterPlace, Options};
 use chat_gui::intention::UserAction;
 use chat_gui::model::Model;
 use chat_gui::model::conversation::Conversation;
@@ -35,7 +35,7 @@ impl Window {
         let options = Options {
             folder: Some(folder.to_owned()),
             addresses,
-            cluster_files: Vec::new(),
+            local_cluster: ClusterPlace::Nowhere,
         };
         let harness = Harness::builder()
             .with_size([1100.0, 760.0])

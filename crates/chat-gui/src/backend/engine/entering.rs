@@ -86,30 +86,38 @@ impl Engine {
 
     /// What is kept under the name of an account that was just created is of one that is gone.
     async fn enter_created(&mut self, session: Session) {
-        if let Some(account) = self.account_of(&session).await {
-            let erased = self.store.lock().await.erase(&account).await;
-            self.outlet.tell_trouble(erased).await;
-        }
-        self.enter_anew(session).await;
+        let account = match self.account_of(&session).await {
+            Ok(account) => account,
+            Err(why) => return self.outlet.tell(BackendEvent::SignInFailed(why)).await,
+        };
+        let erased = self.store.lock().await.erase(&account).await;
+        self.outlet.tell_trouble(erased).await;
+        self.enter_of(account, session).await;
     }
 
-    /// Whose data the session is for: the nodes know which cluster they are.
-    async fn account_of(&self, session: &Session) -> Option<AccountKey> {
-        let reports = self.servers.as_ref()?.client.status(PROBE).await;
-        let statuses = reports.into_iter().filter_map(|report| report.status.ok());
-        let mut ids = statuses.map(|status| status.cluster_id);
-        Some(AccountKey {
-            cluster_id: ids.find(|id| !id.is_empty())?,
+    /// Whose data the session is for, and which nodes may be sent its token: they are asked which
+    /// cluster they are of before any of them gets it, and must agree.
+    async fn account_of(&self, session: &Session) -> Result<AccountKey, Failure> {
+        let client = self.client(SIGN_IN_DEADLINE);
+        let client = client.ok_or(Failure::OutcomeUnknown)?;
+        let cluster_id = client.cluster_id().await.map_err(|error| match error {
+            ClientError::Unusable(what) => Failure::DifferentClusters(what),
+            _ => Failure::OutcomeUnknown,
+        })?;
+        Ok(AccountKey {
+            cluster_id,
             name: Name::new(session.username()),
         })
     }
 
     async fn enter_anew(&mut self, session: Session) {
-        let Some(account) = self.account_of(&session).await else {
-            let why = Failure::OutcomeUnknown;
-            self.outlet.tell(BackendEvent::SignInFailed(why)).await;
-            return;
-        };
+        match self.account_of(&session).await {
+            Ok(account) => self.enter_of(account, session).await,
+            Err(why) => self.outlet.tell(BackendEvent::SignInFailed(why)).await,
+        }
+    }
+
+    async fn enter_of(&mut self, account: AccountKey, session: Session) {
         let session = session.of_cluster(&account.cluster_id);
         self.keep_session(&account, &session).await;
         let name = Some(&account.name);
