@@ -1,6 +1,7 @@
 //! What a node is told before it starts: defaults, then a TOML file, then the environment, then
 //! flags. Whatever is wrong is said in one sentence, and nothing has been changed by then.
 
+mod addresses;
 mod check;
 mod keys;
 mod layers;
@@ -129,6 +130,18 @@ pub enum ConfigError {
         /// Where the second one is.
         origin: String,
     },
+    /// Two nodes have one address, written in two ways.
+    #[error(
+        "{first} and {second} are one address, and every node needs its own (the second: {origin})"
+    )]
+    SameAddress {
+        /// As it is written first.
+        first: String,
+        /// As it is written then.
+        second: String,
+        /// Where the second one is.
+        origin: String,
+    },
     /// A listener that other machines may reach, and nobody said that this is wanted.
     #[error(
         "{key} is {address:?} ({origin}), which other machines may reach, and nothing there is \
@@ -197,7 +210,7 @@ impl Config {
     pub(crate) fn reached_from_outside(&self, id: u64) -> Vec<&str> {
         self.listeners(Some(id))
             .map(|listener| listener.address)
-            .filter(|address| check::is_reached_from_outside(address))
+            .filter(|address| addresses::is_reached_from_outside(address))
             .collect()
     }
 

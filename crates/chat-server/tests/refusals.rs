@@ -106,6 +106,30 @@ fn values_that_are_not_allowed() {
         machine.write(&format!("{text}{nodes}"));
         machine.check(&["--id", "1"], 2, sentence);
     }
+    let [client_1, peer_1, client_2, _] = &machine.addresses;
+    let localhost = client_1.replace("127.0.0.1", "localhost");
+    let everywhere = peer_1.replace("127.0.0.1", "0.0.0.0");
+    for (changed, sentence) in [
+        (
+            nodes.replace(client_2, &localhost),
+            format!(
+                "{client_1} and {localhost} are one address, and every node needs its own \
+                 (the second: line 7 of cluster.toml)"
+            ),
+        ),
+        (
+            nodes.replace(peer_1, &everywhere),
+            format!(
+                "peer_address in number 1 of [[nodes]] is \"{everywhere}\" (line 4 of \
+                 cluster.toml), and must be an address at which others find this node; to listen \
+                 on every address, put this one into listen.peer"
+            ),
+        ),
+    ] {
+        machine.write(&changed);
+        machine.check(&["--id", "1"], 2, &sentence);
+        machine.check(&["config", "check"], 2, &sentence);
+    }
     machine.write("");
     machine.check(
         &["--id", "1"],

@@ -3,11 +3,11 @@
 //! taken.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use figment::value::Value;
 
-use super::keys::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, UNIX};
+use super::addresses::{are_same, is_address, is_everywhere, is_reached_from_outside, is_socket};
+use super::keys::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
 use super::layers::Layers;
 use super::tables::{Node, TABLES};
 use super::{Config, ConfigError};
@@ -112,7 +112,7 @@ fn check_nodes(config: &Config, values: &Value, layers: &Layers) -> Result<(), C
     }
     let tables = values.find_ref("nodes").and_then(Value::as_array);
     let mut ids = BTreeSet::new();
-    let mut addresses = BTreeSet::new();
+    let mut addresses: Vec<&str> = Vec::new();
     for (place, (node, table)) in config
         .nodes
         .iter()
@@ -136,12 +136,34 @@ fn check_nodes(config: &Config, values: &Value, layers: &Layers) -> Result<(), C
         if !ids.insert(node.id) {
             return Err(duplicate("id", "id", &node.id.to_string()));
         }
-        for (key, address) in [
-            ("client_address", &node.client_address),
-            ("peer_address", &node.peer_address),
+        for (key, listen, address) in [
+            ("client_address", "listen.client", &node.client_address),
+            ("peer_address", "listen.peer", &node.peer_address),
         ] {
-            if !addresses.insert(address) {
-                return Err(duplicate("address", key, address));
+            let origin = || layers.origin(&["nodes", &index, key]).to_string();
+            if is_everywhere(address) {
+                return Err(ConfigError::NotAllowed {
+                    key: named(key),
+                    value: format!("{address:?}"),
+                    origin: origin(),
+                    allowed: format!(
+                        "an address at which others find this node; to listen on every address, \
+                         put this one into {listen}"
+                    ),
+                });
+            }
+            match addresses.iter().find(|before| are_same(before, address)) {
+                Some(before) if before == address => {
+                    return Err(duplicate("address", key, address));
+                }
+                Some(before) => {
+                    return Err(ConfigError::SameAddress {
+                        first: (*before).to_owned(),
+                        second: address.clone(),
+                        origin: origin(),
+                    });
+                }
+                None => addresses.push(address),
             }
         }
     }
@@ -191,7 +213,7 @@ fn check_id(config: &Config, id: u64, layers: &Layers) -> Result<(), ConfigError
         });
     };
     let address = config.client_listener(own);
-    if address == config.peer_listener(own) {
+    if are_same(address, config.peer_listener(own)) {
         return Err(ConfigError::ListensTwice {
             id,
             address: address.to_owned(),
@@ -226,35 +248,6 @@ fn check_reach(config: &Config, id: Option<u64>, layers: &Layers) -> Result<(), 
         });
     }
     Ok(())
-}
-
-/// Whether other machines may reach a listener at this address. A name may mean anything, but for
-/// `localhost`.
-pub(super) fn is_reached_from_outside(address: &str) -> bool {
-    if address.starts_with(UNIX) {
-        return false;
-    }
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>() {
-        Ok(address) => !address.to_canonical().is_loopback(),
-        Err(_) => !host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-fn is_socket(text: &str) -> bool {
-    text.strip_prefix(UNIX).is_some_and(|path| {
-        path.starts_with('/') && path.len() <= SOCKET_PATH_BYTES_MAX && !path.contains('\0')
-    })
-}
-
-fn is_address(text: &str) -> bool {
-    let of_a_host = |character: char| character.is_alphanumeric() || "-._:[]%".contains(character);
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && host.chars().all(of_a_host)
-            && port.parse::<u16>().is_ok_and(|port| port != 0)
-    })
 }
 
 fn is_name(text: &str) -> bool {

@@ -62,6 +62,7 @@ const ENDING: &str = "\
 
 Whatever is wrong is said in one sentence on standard error, and nothing is changed on the disk.
 An unknown key is refused, with the nearest known one.
+So is an address in `[[nodes]]` that nobody can dial, such as `0.0.0.0:7401`, and one that two nodes have, however it is written: `localhost` and `127.0.0.1` are the same.
 A node takes its two addresses before it touches its data; one that is taken is named.
 
 | exit code | meaning |

@@ -402,6 +402,59 @@ fn nodes_are_told_apart() {
 }
 
 #[test]
+fn one_address_is_of_one_node_however_it_is_written() {
+    check_error(
+        &THREE.replace("127.0.0.1:7402", "localhost:7401"),
+        expect![
+            "127.0.0.1:7401 and localhost:7401 are one address, and every node needs its own (the second: line 8 of {FILE})"
+        ],
+    );
+    check_error(
+        &THREE.replace("127.0.0.1:7502", "localhost:7401"),
+        expect![
+            "127.0.0.1:7401 and localhost:7401 are one address, and every node needs its own (the second: line 9 of {FILE})"
+        ],
+    );
+    check_error(
+        &THREE
+            .replace("127.0.0.1:7501", "[::1]:7501")
+            .replace("127.0.0.1:7503", "[0:0::1]:7501"),
+        expect![
+            "[::1]:7501 and [0:0::1]:7501 are one address, and every node needs its own (the second: line 13 of {FILE})"
+        ],
+    );
+    check_error(
+        &format!("[listen]\nclient = \"localhost:7501\"\n{THREE}"),
+        expect!["node 1 would listen on localhost:7501 for clients and for the other nodes"],
+    );
+    // These are two, on machines that have both.
+    let both = THREE.replace("127.0.0.1:7502", "[::1]:7501");
+    assert!(load(1, &both).is_ok());
+}
+
+#[test]
+fn nobody_is_told_to_dial_every_address() {
+    check_error(
+        &THREE.replace("127.0.0.1:7401", "0.0.0.0:7401"),
+        expect![[
+            r#"client_address in number 1 of [[nodes]] is "0.0.0.0:7401" (line 4 of {FILE}), and must be an address at which others find this node; to listen on every address, put this one into listen.client"#
+        ]],
+    );
+    check_error(
+        &THREE.replace("127.0.0.1:7502", "[::]:7502"),
+        expect![[
+            r#"peer_address in number 2 of [[nodes]] is "[::]:7502" (line 9 of {FILE}), and must be an address at which others find this node; to listen on every address, put this one into listen.peer"#
+        ]],
+    );
+    // Of this node, or allowed to be reached: that makes it no address to dial.
+    let allowed = format!("[listen]\ninsecure = true\n{THREE}");
+    let others = allowed.replace("127.0.0.1:7503", "0.0.0.0:7503");
+    assert!(load(1, &others).is_err());
+    let listening = allowed.replace("insecure", "peer = \"0.0.0.0:7501\"\ninsecure");
+    assert!(load(1, &listening).is_ok());
+}
+
+#[test]
 fn what_is_shown_says_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
