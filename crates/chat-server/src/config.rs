@@ -175,18 +175,21 @@ pub enum ConfigError {
     },
 }
 
-/// Reads and checks a configuration: for node `id`, or for whichever node if there is none.
+/// Reads and checks a configuration: for node `id`, or for whichever node if there is none. Its
+/// directory is a path from the root on.
 ///
 /// # Errors
 ///
 /// See [`ConfigError`]; each is one sentence.
 pub fn load(id: Option<u64>, file: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let layers = Layers::read(file, overrides)?;
-    let config: Config = layers
+    let mut config: Config = layers
         .figment
         .extract()
         .map_err(|error| ConfigError::Malformed(sentence::describe(&error, &layers)))?;
     check::check(&config, id, &layers)?;
+    config.storage.directory =
+        layers.absolute(&["storage", "directory"], &config.storage.directory);
     Ok(Loaded { config, layers })
 }
 

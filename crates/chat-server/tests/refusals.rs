@@ -245,6 +245,35 @@ fn a_variable_that_is_wrong() {
     }
 }
 
+/// A node that is started from another folder finds its data all the same.
+#[test]
+fn data_is_found_from_the_file_wherever_the_process_starts() {
+    let machine = Machine::new();
+    machine.run_node_1();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = machine.path().join("data");
+    fs::rename(data.join("node-1"), data.join("node-2")).unwrap();
+    let file = machine.path().join("cluster.toml");
+    let start = |arguments: &[&str]| {
+        let mut command = machine.program(&["--config", file.to_str().unwrap(), "--id", "2"]);
+        command.args(arguments).current_dir(elsewhere.path());
+        command
+    };
+    let belongs = |to: &std::path::Path| {
+        format!(
+            "{} belongs to node 1, and this is node 2",
+            to.join("node-2").display()
+        )
+    };
+    machine.check_command(start(&[]), 1, &belongs(&data));
+    let mut in_the_environment = start(&[]);
+    in_the_environment.env("CHAT_SERVER_STORAGE__DIRECTORY", "moved");
+    let moved = elsewhere.path().join("moved");
+    fs::rename(&data, &moved).unwrap();
+    machine.check_command(in_the_environment, 1, &belongs(&moved));
+    machine.check_command(start(&["--data", "moved"]), 1, &belongs(&moved));
+}
+
 #[test]
 fn a_flag_that_is_wrong() {
     let machine = Machine::new();
@@ -305,9 +334,12 @@ fn data_of_another_node() {
     machine.run_node_1();
     let data = machine.path().join("data");
     fs::rename(data.join("node-1"), data.join("node-2")).unwrap();
-    let sentence = "data/node-2 belongs to node 1, and this is node 2";
-    machine.check(&["--id", "2"], 1, sentence);
-    machine.check(&["--id", "2", "--reset"], 1, sentence);
+    let sentence = format!(
+        "{}/node-2 belongs to node 1, and this is node 2",
+        data.display()
+    );
+    machine.check(&["--id", "2"], 1, &sentence);
+    machine.check(&["--id", "2", "--reset"], 1, &sentence);
 }
 
 #[test]
@@ -315,9 +347,12 @@ fn data_of_another_cluster() {
     let machine = Machine::new();
     machine.run_node_1();
     machine.write(&format!("[cluster]\nname = \"other\"\n{}", machine.nodes()));
-    let sentence = "data/node-1 belongs to cluster \"chat\", and this node to cluster \"other\"";
-    machine.check(&["--id", "1"], 1, sentence);
-    machine.check(&["--id", "1", "--reset"], 1, sentence);
+    let sentence = format!(
+        "{}/data/node-1 belongs to cluster \"chat\", and this node to cluster \"other\"",
+        machine.path().display()
+    );
+    machine.check(&["--id", "1"], 1, &sentence);
+    machine.check(&["--id", "1", "--reset"], 1, &sentence);
 }
 
 #[test]
@@ -325,11 +360,14 @@ fn data_that_does_not_say_whose_it_is() {
     let machine = Machine::new();
     machine.run_node_1();
     let identity = machine.path().join("data/node-1/identity.toml");
-    fs::write(identity, "cluster = \"chat\"\n").unwrap();
+    fs::write(&identity, "cluster = \"chat\"\n").unwrap();
     machine.check(
         &["--id", "1"],
         1,
-        "data/node-1/identity.toml does not say whose data is beside it: missing field `node`",
+        &format!(
+            "{} does not say whose data is beside it: missing field `node`",
+            identity.display()
+        ),
     );
 }
 
@@ -347,12 +385,15 @@ fn data_in_use() {
     machine.check(
         &["--id", "1"],
         1,
-        "the data in data/node-1 cannot be used: data/node-1/state.db is in use by another process",
+        &format!(
+            "the data in {data} cannot be used: {data}/state.db is in use by another process",
+            data = data.display()
+        ),
     );
     machine.check(
         &["--id", "1", "--reset"],
         1,
-        "data/node-1 is in use by another process",
+        &format!("{} is in use by another process", data.display()),
     );
 }
 
@@ -397,7 +438,10 @@ fn a_data_directory_that_is_a_file() {
     machine.check(
         &["--id", "1"],
         1,
-        "data/node-1/identity.toml cannot be read: Not a directory (os error 20)",
+        &format!(
+            "{}/data/node-1/identity.toml cannot be read: Not a directory (os error 20)",
+            machine.path().display()
+        ),
     );
 }
 
@@ -421,8 +465,9 @@ fn what_is_configured_is_told() {
     let mut show = machine.program(&["config", "show", "--data", "elsewhere"]);
     show.env("CHAT_SERVER_TIMING__HEARTBEAT_MS", "50");
     let shown = told(show);
+    let directory = machine.path().join("elsewhere");
     for line in [
-        "directory = \"elsewhere\"  # --data\n",
+        &*format!("directory = \"{}\"  # --data\n", directory.display()),
         "heartbeat_ms = 50  # CHAT_SERVER_TIMING__HEARTBEAT_MS\n",
         "election_timeout_ms = 400  # default\n",
         "id = 2  # line 6 of cluster.toml\n",

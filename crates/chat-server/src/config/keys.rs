@@ -37,7 +37,8 @@ pub(super) enum Form {
     PeerAddress,
     /// `true` or `false`.
     Switch,
-    /// A path; what is relative begins where the process was started.
+    /// A path; what is relative begins in the folder of the file, or where a flag or variable was
+    /// typed.
     Path,
     /// Lower-case letters, digits and hyphens.
     Name,

@@ -99,6 +99,18 @@ impl Layers {
         self.origin_in(self.figment.find_metadata(&known), key)
     }
 
+    /// The path of a key from the root on. What the file says, or nobody, begins in the folder of the
+    /// file, wherever the process is started; what was typed begins where it was typed.
+    pub(super) fn absolute(&self, key: &[&str], value: &Path) -> PathBuf {
+        let begin = match self.origin(key) {
+            Origin::Default | Origin::File { .. } => self.path.parent(),
+            Origin::Environment(_) | Origin::Flag(_) => None,
+        };
+        let path = begin.map_or_else(|| value.to_owned(), |begin| begin.join(value));
+        // Only if the working directory is gone is there nothing better.
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
     /// As [`Self::origin`], for whoever knows the layer already.
     pub(super) fn origin_in(&self, layer: Option<&Metadata>, key: &[&str]) -> Origin {
         match layer.map_or(DEFAULT, |layer| &layer.name) {

@@ -157,7 +157,7 @@ fn kind_and_limits(key: &Key) -> (String, String) {
         ),
         Form::Path => (
             "text, a path".to_owned(),
-            "not empty; relative to where the process starts".to_owned(),
+            "not empty; a relative one begins in the folder of the file, and in the environment or as a flag where the process starts".to_owned(),
         ),
     }
 }

@@ -76,20 +76,39 @@ fn flags_win_over_the_file() {
         listen_peer: None,
     };
     let config = super::load(Some(1), &file, &overrides).unwrap().config;
-    assert_eq!(config.storage.directory, PathBuf::from("b"));
+    // It was typed where the process was started.
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(config.storage.directory, here.join("b"));
     assert_eq!(config.listen.client.as_deref(), Some("0.0.0.0:7401"));
     assert_eq!(config.listen.peer, None);
 }
 
+/// The process may be started anywhere; a relative path begins at the file.
 #[test]
-fn a_directory_belongs_to_one_node() {
-    let directory = |text: &str| load(2, text).unwrap().data_directory(2);
-    let shared = format!("[storage]\ndirectory = \"somewhere\"\n{THREE}");
-    assert_eq!(directory(&shared), PathBuf::from("somewhere/node-2"));
-    let own = format!("[storage]\ndirectory = \"somewhere/node-2\"\n{THREE}");
-    assert_eq!(directory(&own), PathBuf::from("somewhere/node-2"));
-    let other = format!("[storage]\ndirectory = \"somewhere/node-1\"\n{THREE}");
-    assert_eq!(directory(&other), PathBuf::from("somewhere/node-1/node-2"));
+fn a_directory_belongs_to_one_node_and_is_found_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cluster.toml");
+    let directory = |text: &str| {
+        fs::write(&file, format!("{text}\n{THREE}")).unwrap();
+        let loaded = super::load(Some(2), &file, &Overrides::default()).unwrap();
+        loaded.config.data_directory(2)
+    };
+    for (text, expected) in [
+        ("", "data/node-2"),
+        ("[storage]\ndirectory = \"somewhere\"", "somewhere/node-2"),
+        (
+            "[storage]\ndirectory = \"somewhere/node-2\"",
+            "somewhere/node-2",
+        ),
+        (
+            "[storage]\ndirectory = \"somewhere/node-1\"",
+            "somewhere/node-1/node-2",
+        ),
+    ] {
+        assert_eq!(directory(text), folder.path().join(expected), "{text}");
+    }
+    let from_the_root = directory("[storage]\ndirectory = \"/somewhere\"");
+    assert_eq!(from_the_root, PathBuf::from("/somewhere/node-2"));
 }
 
 #[test]
@@ -472,7 +491,7 @@ fn what_is_shown_says_the_same() {
         name = "a-1"  # line 4 of {FILE}
 
         [storage]
-        directory = 'a "b" \c'  # --data
+        directory = '{HERE}/a "b" \c'  # --data
 
         [listen]
         # client is not set
@@ -526,7 +545,11 @@ fn what_is_shown_says_the_same() {
         client_address = "127.0.0.1:7403"  # line 16 of {FILE}
         peer_address = "127.0.0.1:7503"  # line 17 of {FILE}
     "#]]
-    .assert_eq(&shown.replace(file.to_str().unwrap(), "{FILE}"));
+    .assert_eq(
+        &shown
+            .replace(file.to_str().unwrap(), "{FILE}")
+            .replace(std::env::current_dir().unwrap().to_str().unwrap(), "{HERE}"),
+    );
     assert_eq!(load(1, &shown).unwrap(), loaded.config);
 }
 
