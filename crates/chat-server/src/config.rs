@@ -5,6 +5,7 @@ mod addresses;
 mod check;
 mod keys;
 mod layers;
+mod log_filter;
 mod reference;
 mod sentence;
 mod show;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use layers::Layers;
 
 pub(crate) use keys::UNIX;
+pub use log_filter::log_filter;
 pub use reference::reference;
 pub use tables::{
     Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
@@ -141,6 +143,14 @@ pub enum ConfigError {
         second: String,
         /// Where the second one is.
         origin: String,
+    },
+    /// `RUST_LOG` is mistyped.
+    #[error("the environment variable RUST_LOG is {value:?}, and {what}")]
+    LogFilter {
+        /// What it says.
+        value: String,
+        /// What is wrong with it, and what to write.
+        what: String,
     },
     /// A listener that other machines may reach, and nobody said that this is wanted.
     #[error(

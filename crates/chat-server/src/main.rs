@@ -10,10 +10,6 @@ use chat_server::node::{self, Data};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-
-/// Unless `RUST_LOG` says otherwise.
-const LOG_FILTER: &str = "info";
 
 /// The command line or the configuration is wrong; clap uses the same.
 const USAGE: u8 = 2;
@@ -111,7 +107,7 @@ fn tell(command: ConfigCommand, settings: &Settings) -> ExitCode {
     let text = match command {
         ConfigCommand::Reference => Ok(config::reference()),
         ConfigCommand::Show => loaded().map(|loaded| loaded.show()),
-        ConfigCommand::Check => loaded().map(|_| {
+        ConfigCommand::Check => config::log_filter().and_then(|_| loaded()).map(|_| {
             let of = settings
                 .id
                 .map_or_else(String::new, |id| format!(" of node {id}"));
@@ -129,7 +125,10 @@ fn tell(command: ConfigCommand, settings: &Settings) -> ExitCode {
 }
 
 fn run(id: u64, settings: &Settings, data: Data) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| LOG_FILTER.into());
+    let filter = match config::log_filter() {
+        Ok(filter) => filter,
+        Err(error) => return failed(USAGE, &error.to_string()),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -245,6 +245,26 @@ fn a_variable_that_is_wrong() {
     }
 }
 
+/// Otherwise it would be as if nothing had been said.
+#[test]
+fn a_log_filter_that_is_mistyped() {
+    let machine = Machine::new();
+    let sentence = "the environment variable RUST_LOG is \"inof\", and \"inof\" in it is no level \
+                    (off, error, warn, info, debug, trace); did you mean \"info\"?";
+    for arguments in [
+        &["--id", "1"][..],
+        &["--id", "1", "--reset"],
+        &["config", "check"],
+    ] {
+        let mut command = machine.program(arguments);
+        command.env("RUST_LOG", "inof");
+        machine.check_command(command, 2, sentence);
+    }
+    let mut command = machine.program(&["config", "check"]);
+    command.env("RUST_LOG", "info,chat_server=debug");
+    assert_eq!(run(command).status.code(), Some(0));
+}
+
 /// A node that is started from another folder finds its data all the same.
 #[test]
 fn data_is_found_from_the_file_wherever_the_process_starts() {

@@ -54,7 +54,8 @@ const COMMANDS: &str = "\
 | `chat-server config reference` | writes this page |
 
 `--config` and the flags that override a key go with every command.
-What is logged is set by `RUST_LOG` and is not part of the configuration.
+What is logged is set by `RUST_LOG` and is not part of the configuration: a level, or modules with levels, as in `info,chat_server=debug`.
+One that is mistyped is refused at the start and by `config check`.
 ";
 
 const ENDING: &str = "\

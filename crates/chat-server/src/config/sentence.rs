@@ -80,7 +80,7 @@ fn advice(field: &str, inside: &[&str], known: &[&str], origin: &Origin) -> Stri
     }
 }
 
-fn nearest<'a>(field: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(field: &str, known: &[&'a str]) -> Option<&'a str> {
     let likeness = |name: &str| strsim::jaro_winkler(field, name);
     known
         .iter()

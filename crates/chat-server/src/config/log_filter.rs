@@ -1,0 +1,134 @@
+//! What is logged: `RUST_LOG`, understood or refused. Left to itself, a mistyped level would be the
+//! name of a module, and everything else would fall silent.
+
+use std::env;
+use std::ffi::OsStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::ConfigError;
+use super::sentence::nearest;
+
+/// The variable; the same for every program of this kind.
+const VARIABLE: &str = "RUST_LOG";
+/// Unless it says otherwise.
+const DEFAULT: &str = "info";
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What `RUST_LOG` says; `info` if it is not set or empty.
+///
+/// # Errors
+///
+/// [`ConfigError::LogFilter`] with what is wrong in it.
+pub fn log_filter() -> Result<EnvFilter, ConfigError> {
+    parse(env::var_os(VARIABLE).as_deref().unwrap_or_default())
+}
+
+fn parse(value: &OsStr) -> Result<EnvFilter, ConfigError> {
+    let refused = |what: String| ConfigError::LogFilter {
+        value: value.to_string_lossy().into_owned(),
+        what,
+    };
+    let text = value
+        .to_str()
+        .ok_or_else(|| refused("it must be UTF-8".to_owned()))?;
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    if parts.iter().all(|part| part.is_empty()) {
+        return Ok(EnvFilter::new(DEFAULT));
+    }
+    if let Some(word) = parts.iter().find(|part| is_no_level(part)) {
+        let advice = match nearest(&word.to_lowercase(), &LEVELS) {
+            Some(level) => format!("did you mean \"{level}\"?"),
+            None => format!("of a module it would be \"{word}=trace\""),
+        };
+        let levels = LEVELS.join(", ");
+        return Err(refused(format!(
+            "{word:?} in it is no level ({levels}); {advice}"
+        )));
+    }
+    // With a space in front a module's name would be another one.
+    EnvFilter::try_new(parts.join(",")).map_err(|_described_below| {
+        let wrong = parts.iter().find(|part| EnvFilter::try_new(part).is_err());
+        let wrong = wrong.copied().unwrap_or(text);
+        refused(format!(
+            "{wrong:?} in it is not understood; write a level, or module and level, as in \
+             \"info,chat_server=debug\""
+        ))
+    })
+}
+
+/// Whether this would be taken for the name of a module and is more likely a mistyped level.
+fn is_no_level(part: &str) -> bool {
+    let is_more = part.contains(['=', '[', ']', '{', '}']) || part.contains("::");
+    !part.is_empty() && !is_more && part.parse::<LevelFilter>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use expect_test::{Expect, expect};
+
+    use super::parse;
+
+    #[test]
+    fn what_is_understood_says_the_same() {
+        for (value, understood) in [
+            ("", "info"),
+            (" ", "info"),
+            ("warn", "warn"),
+            ("WARN", "warn"),
+            ("off", "off"),
+            ("info, chat_server=debug", "chat_server=debug,info"),
+            ("info,", "info"),
+            ("chat_server::watch", "chat_server::watch=trace"),
+        ] {
+            let filter = parse(OsStr::new(value)).map(|filter| filter.to_string());
+            assert_eq!(filter, Ok(understood.to_owned()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_mistyped_is_named() {
+        let check = |value: &[u8], expected: Expect| {
+            let refused = parse(OsStr::from_bytes(value)).unwrap_err();
+            expected.assert_eq(&refused.to_string());
+        };
+        check(
+            b"inof",
+            expect![[
+                r#"the environment variable RUST_LOG is "inof", and "inof" in it is no level (off, error, warn, info, debug, trace); did you mean "info"?"#
+            ]],
+        );
+        check(
+            b"info, Warning",
+            expect![[
+                r#"the environment variable RUST_LOG is "info, Warning", and "Warning" in it is no level (off, error, warn, info, debug, trace); did you mean "warn"?"#
+            ]],
+        );
+        check(
+            b"everything",
+            expect![[
+                r#"the environment variable RUST_LOG is "everything", and "everything" in it is no level (off, error, warn, info, debug, trace); of a module it would be "everything=trace""#
+            ]],
+        );
+        check(
+            b"info,chat_server=dbug",
+            expect![[
+                r#"the environment variable RUST_LOG is "info,chat_server=dbug", and "chat_server=dbug" in it is not understood; write a level, or module and level, as in "info,chat_server=debug""#
+            ]],
+        );
+        check(
+            b"info;debug",
+            expect![[
+                r#"the environment variable RUST_LOG is "info;debug", and "info;debug" in it is no level (off, error, warn, info, debug, trace); did you mean "info"?"#
+            ]],
+        );
+        check(
+            b"\xff",
+            expect![[r#"the environment variable RUST_LOG is "�", and it must be UTF-8"#]],
+        );
+    }
+}
