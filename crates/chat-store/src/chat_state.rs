@@ -197,7 +197,7 @@ impl ChatState {
             lock: directory.join("state.lock"),
             format: FORMAT,
             schema: SCHEMA,
-            upgrade: None,
+            upgrades: &[],
         };
         let options = SqliteConnectOptions::new()
             .synchronous(SqliteSynchronous::Normal)

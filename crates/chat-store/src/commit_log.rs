@@ -18,9 +18,10 @@ mod tests;
 use std::path::Path;
 
 use futures::executor::block_on;
+use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 
-use chat_consensus::{ClusterId, HardState, LogIndex, Position, StorageId, Stored, Writes};
+use chat_consensus::{ClusterId, HardState, LogIndex, NodeId, Position, StorageId, Stored, Writes};
 
 pub use chain::ChainValue;
 pub use error::LogError;
@@ -31,15 +32,22 @@ use crate::directory;
 use crate::multi_row::StatementPerCount;
 
 /// SQLite's `user_version` of `log.db`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
-/// Format 1 lacked what R11 and R18 make a disk remember. Its rows stay as they are: what is new
-/// in them is empty, and the digest of a row without it is the same in both formats.
-const UPGRADE_FROM_1: Upgrade = Upgrade {
-    from: 1,
-    script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
-             ALTER TABLE node ADD COLUMN fault TEXT",
-};
+/// Format 1 lacked what R11 and R18 make a disk remember, format 2 whose disk it is. Rows stay as they
+/// are: what is new in them is empty, and the digest of a row without it is the same in all formats.
+const UPGRADES: &[Upgrade] = &[
+    Upgrade {
+        from: 1,
+        script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
+                 ALTER TABLE node ADD COLUMN fault TEXT;
+                 ALTER TABLE node ADD COLUMN node_id INTEGER",
+    },
+    Upgrade {
+        from: 2,
+        script: "ALTER TABLE node ADD COLUMN node_id INTEGER",
+    },
+];
 
 /// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
 /// the end of a commit.
@@ -63,7 +71,8 @@ const SCHEMA: &str = r#"
         vote_storage BLOB,
         digest BLOB,
         repair_through INTEGER NOT NULL DEFAULT 0,
-        fault TEXT
+        fault TEXT,
+        node_id INTEGER
     ) STRICT;
     CREATE TABLE commits (
         "index" INTEGER PRIMARY KEY,
@@ -118,7 +127,7 @@ impl CommitLog {
             lock: directory.join("log.lock"),
             format: FORMAT,
             schema: SCHEMA,
-            upgrade: Some(UPGRADE_FROM_1),
+            upgrades: UPGRADES,
         };
         // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process
         // can disturb it. It must be set before the journal mode.
@@ -157,6 +166,33 @@ impl CommitLog {
             terms: verified.terms,
         };
         Ok((log, stored))
+    }
+
+    /// Binds this log to `node`, for good; a log that no node had yet takes the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::OtherNode`] when it is another node's; otherwise as [`Self::write_and_sync`].
+    pub async fn claim(&mut self, node: NodeId) -> Result<(), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let query = sqlx::query("SELECT node_id FROM node WHERE only = 1");
+        let row = self.database.fetch_optional(query).await?;
+        let row = row.ok_or(LogError::NodeRowDamaged)?;
+        let found: Option<i64> = row.try_get(0)?;
+        match found.map(|found| NodeId(found.cast_unsigned())) {
+            Some(found) if found == node => Ok(()),
+            Some(found) => Err(LogError::OtherNode { found, node }),
+            None => {
+                self.poisoned = true;
+                let query = sqlx::query("UPDATE node SET node_id = ? WHERE only = 1");
+                let node = node.0.cast_signed();
+                self.database.execute(query.bind(node)).await?;
+                self.poisoned = false;
+                Ok(())
+            }
+        }
     }
 
     /// Writes all of `writes` in one transaction and returns when it is on the disk to stay.

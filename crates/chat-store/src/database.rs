@@ -74,8 +74,8 @@ pub(crate) struct DatabaseFile {
     pub(crate) format: i64,
     /// Makes the tables, in one transaction with setting the format.
     pub(crate) schema: &'static str,
-    /// Brings an older file forward, in one transaction with setting the format.
-    pub(crate) upgrade: Option<Upgrade>,
+    /// Each brings one older format forward, in one transaction with setting the format.
+    pub(crate) upgrades: &'static [Upgrade],
 }
 
 /// The way from an older format to the present one.
@@ -147,9 +147,7 @@ impl DatabaseFile {
             database
                 .make_tables(self.schema, self.format)
                 .map_err(sqlite)?;
-        } else if let Some(upgrade) = self.upgrade
-            && found == upgrade.from
-        {
+        } else if let Some(upgrade) = self.upgrades.iter().find(|upgrade| upgrade.from == found) {
             database
                 .make_tables(upgrade.script, self.format)
                 .map_err(sqlite)?;

@@ -1,6 +1,6 @@
 //! What can go wrong with the commit log.
 
-use chat_consensus::LogIndex;
+use chat_consensus::{LogIndex, NodeId};
 use sqlx::error::DatabaseError;
 
 use crate::database::OpenError;
@@ -31,6 +31,14 @@ pub enum LogError {
     Fault {
         /// What the node found.
         fault: String,
+    },
+    /// The directory is another node's: two of them were exchanged, or an id was.
+    #[error("this log is that of node {found}, and this is node {node}")]
+    OtherNode {
+        /// Whose it is.
+        found: NodeId,
+        /// Who opened it.
+        node: NodeId,
     },
     /// An entry, or one before it, is not what was written.
     #[error("entry {index} has a wrong chain value")]
@@ -72,6 +80,7 @@ impl LogError {
             | Self::Size { .. }
             | Self::Poisoned
             | Self::Fault { .. }
+            | Self::OtherNode { .. }
             | Self::UndecodableEntry { .. } => false,
         }
     }

@@ -436,7 +436,31 @@ fn log_with_a_recorded_fault_does_not_open() {
 }
 
 #[test]
-fn log_of_format_1_is_upgraded_with_everything_in_it() {
+fn log_belongs_to_the_node_that_claimed_it_first() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let (mut log, _) = CommitLog::open(directory.path()).unwrap();
+        block_on(log.claim(NodeId(u64::MAX))).unwrap();
+        let refused = block_on(log.claim(NodeId(2))).unwrap_err();
+        expect!["this log is that of node 18446744073709551615, and this is node 2"]
+            .assert_eq(&refused.to_string());
+        log.close().unwrap();
+    }
+}
+
+#[test]
+fn log_of_an_older_format_is_upgraded_with_everything_in_it() {
+    let older = [
+        "ALTER TABLE node DROP COLUMN node_id; ALTER TABLE node DROP COLUMN repair_through; \
+         ALTER TABLE node DROP COLUMN fault; PRAGMA user_version = 1",
+        "ALTER TABLE node DROP COLUMN node_id; PRAGMA user_version = 2",
+    ];
+    for older in older {
+        check_upgrade(older);
+    }
+}
+
+fn check_upgrade(older: &'static str) {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     let hard_state = HardState {
@@ -452,13 +476,10 @@ fn log_of_format_1_is_upgraded_with_everything_in_it() {
     };
     write(&mut log, &writes);
     log.close().unwrap();
-    tamper(
-        directory.path(),
-        "ALTER TABLE node DROP COLUMN repair_through; ALTER TABLE node DROP COLUMN fault; \
-         PRAGMA user_version = 1",
-    );
+    tamper(directory.path(), older);
     for _ in 0..2 {
-        let (log, stored) = CommitLog::open(directory.path()).unwrap();
+        let (mut log, stored) = CommitLog::open(directory.path()).unwrap();
+        block_on(log.claim(NodeId(1))).unwrap();
         assert_eq!((stored.start_counter, stored.hard_state), (4, hard_state));
         assert_eq!(stored.last, Position::new(1, 1));
         log.close().unwrap();
