@@ -79,6 +79,11 @@ impl Timing {
         self.election_timeout * 2
     }
 
+    /// How long a write under way stands for progress, after the last valid fetch (R10).
+    pub(crate) fn write_grace(&self) -> Duration {
+        self.write_limit() - self.check_quorum_interval()
+    }
+
     /// A voter whose last contact is longer ago is no successor (R17): it may be dead since its
     /// fetch was parked.
     pub fn successor_contact_max(&self) -> Duration {

@@ -63,6 +63,8 @@ pub enum Report {
     LeaderClaimRefused(NodeId),
     /// A message showed a term so far ahead that it was dropped (R4).
     TermTooFarAhead(NodeId, Term),
+    /// The requests of this node id come by turns from two disks: two machines have it (R12).
+    DisksAlternate(NodeId),
     /// This leader's own disk is slower than a majority of the others': it hands over (R10).
     DiskIsSlow {
         /// Its median time of a sync.

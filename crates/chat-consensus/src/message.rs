@@ -101,12 +101,15 @@ pub struct ElectionReply {
 }
 
 /// A leader's sign of life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Everything up to here is committed.
     pub commit_index: LogIndex,
     /// The newest read round (R14).
     pub round: u64,
+    /// The voters that the leader does not count, because their disks were replaced or have
+    /// forgotten. For people: nothing is decided by it (R12).
+    pub uncounted: Vec<NodeId>,
 }
 
 /// A follower's pull.

@@ -4,6 +4,7 @@
 
 mod birth;
 mod campaigning;
+mod disks_seen;
 mod durability;
 mod following;
 mod hand_over;
@@ -12,6 +13,7 @@ mod leading;
 mod progress;
 mod reading;
 mod receiving;
+mod serving_fetches;
 mod slow_disk;
 mod voting;
 
@@ -63,6 +65,8 @@ pub struct Node {
     /// `leader` has claimed the term itself, or answered as its leader; otherwise another node
     /// named it (R5).
     leader_claimed: bool,
+    /// The voters that the leader heard last does not count.
+    uncounted: Vec<NodeId>,
     role: Role,
     /// When a follower stands. It has no meaning for a leader.
     election_deadline: Time,
@@ -187,6 +191,7 @@ impl Node {
             matched: LogIndex::ZERO,
             leader: None,
             leader_claimed: false,
+            uncounted: Vec::new(),
             role: Role::Follower(Following::default()),
             election_deadline: Time::NEVER,
             quick_attempts: 0,
@@ -400,6 +405,33 @@ impl Node {
 
     fn cluster(&self) -> Option<ClusterId> {
         self.formation.as_ref().map(|formation| formation.cluster)
+    }
+
+    /// The voters that count, as far as this node knows: it, and while it follows, its leader, know
+    /// which disks were replaced or have forgotten (R12, R18). Empty before the cluster is formed.
+    pub fn counted_voters(&self) -> Vec<NodeId> {
+        let Some(formation) = &self.formation else {
+            return Vec::new();
+        };
+        let uncounted = match &self.role {
+            Role::Leader(_) => self.uncounted_voters(),
+            Role::Follower(_) | Role::Campaigning(_) => self.uncounted.clone(),
+        };
+        let counts = |voter: &&Voter| {
+            if voter.node == self.config.node {
+                self.may_vote()
+            } else {
+                !uncounted.contains(&voter.node)
+            }
+        };
+        let voters = formation.voters.iter().filter(counts);
+        voters.map(|voter| voter.node).collect()
+    }
+
+    /// How many voters must agree: a majority of all that the log names, counted or not. 0 before the
+    /// cluster is formed.
+    pub fn quorum(&self) -> usize {
+        self.formation.as_ref().map_or(0, Formation::majority)
     }
 
     fn me(&self) -> Voter {

@@ -115,6 +115,10 @@ pub struct ReplicaStatus {
     pub birth_awaits: Option<Vec<NodeId>>,
     /// A leader's view of the others; `None` elsewhere.
     pub followers: Option<Vec<chat_consensus::FollowerStatus>>,
+    /// The voters that count, as far as this node knows (R12, R18).
+    pub counted_voters: Vec<NodeId>,
+    /// How many voters must agree; 0 before the cluster is formed.
+    pub quorum: usize,
     /// The cluster's birth, where known.
     pub formation: Option<chat_consensus::Formation>,
     /// Terms that this node began to lead since it started.

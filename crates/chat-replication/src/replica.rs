@@ -201,6 +201,8 @@ impl Replica {
             applied: self.applied_index(),
             repair_through: self.node.repair_through(),
             birth_awaits: self.node.birth_awaits(),
+            counted_voters: self.node.counted_voters(),
+            quorum: self.node.quorum(),
             followers: self.node.followers(),
             formation: self.node.formation().cloned(),
             elections_won: self.elections_won,
@@ -273,6 +275,7 @@ impl Replica {
                 | Report::RolledBack { .. }
                 | Report::LeaderClaimRefused(_)
                 | Report::TermTooFarAhead(..)
+                | Report::DisksAlternate(_)
                 | Report::DiskIsSlow { .. } => self.effects.push(Effect::Warn(report)),
             }
         }

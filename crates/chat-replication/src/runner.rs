@@ -85,7 +85,7 @@ pub enum StartError {
     /// The options contradict each other.
     #[error("the configuration is wrong")]
     Configuration(#[source] BoxError),
-    /// The commit log cannot be opened: in use, unreadable, or damaged.
+    /// The commit log cannot be opened: in use, unreadable, damaged, or another node's.
     #[error("the commit log cannot be opened")]
     Log(#[source] LogError),
     /// The log is empty, so its disk is new, and the state was made from another log. Delete the
@@ -186,8 +186,11 @@ pub async fn start(
     check_runtime().await?;
     let directory = options.directory.clone();
     let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;
-    let (log, stored) = opened
+    let (mut log, stored) = opened
         .expect("opening the log does not panic")
+        .map_err(StartError::Log)?;
+    log.claim(NodeId(options.node_id))
+        .await
         .map_err(StartError::Log)?;
     for applied in [machine.applied(), machine.last_ever_applied()] {
         if !holds(&stored, applied) {

@@ -107,6 +107,8 @@ impl ClusterService {
             storage_bytes: status.storage_bytes,
             voter_ids: status.voter_ids,
             elections_won: status.elections_won,
+            quorum: u32::try_from(status.quorum).unwrap_or(u32::MAX),
+            birth_awaits: status.birth_awaits,
         }
     }
 }

@@ -19,7 +19,7 @@
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
 //! | `narrow 40000` | each link carries so many bytes a second |
 //! | `hold-disk 1`, `release-disk 1` | syncs do not end |
-//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
+//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2`, `forge foreign-fetch 3->2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
 //! | `times on` | lines begin with the time since then, in milliseconds |
 //! | `status`, `log 2` | what the nodes are; what a disk holds |
 
@@ -273,6 +273,7 @@ fn forged(arguments: &[String]) -> Result<(Forged, (usize, usize)), String> {
         "last-term" => Forged::LastTerm,
         "far-term" => Forged::FarTerm,
         "next-term" => Forged::NextTerm,
+        "foreign-fetch" => Forged::ForeignFetch,
         "fetch" | "old-fetch" => {
             let position = rest.get(1).and_then(|word| word.split_once('@'));
             let (index, term) = position.ok_or("a position is `7@2`")?;

@@ -46,6 +46,8 @@ pub(crate) enum Forged {
     FarTerm,
     /// "Vote for me in the next term", from a disk that the log does not admit.
     NextTerm,
+    /// The first fetch of a disk that the log does not admit.
+    ForeignFetch,
 }
 
 /// A number of a request that no node has made.
@@ -209,7 +211,10 @@ impl World {
             from: node_id(from),
             to: node_id(to),
             storage: match forged {
-                Forged::ForeignClaim | Forged::LastTerm | Forged::NextTerm => StorageId(u128::MAX),
+                Forged::ForeignClaim
+                | Forged::LastTerm
+                | Forged::NextTerm
+                | Forged::ForeignFetch => StorageId(u128::MAX),
                 _ => self.disks[from].storage(),
             },
             request,
@@ -221,6 +226,7 @@ impl World {
             Forged::Heartbeat => Message::Heartbeat(Heartbeat {
                 commit_index: LogIndex::ZERO,
                 round: 1,
+                uncounted: Vec::new(),
             }),
             Forged::ForeignClaim | Forged::LastTerm => Message::Coordinator,
             Forged::FarTerm | Forged::NextTerm => Message::Election(Election {
@@ -231,6 +237,12 @@ impl World {
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
             }
+            Forged::ForeignFetch => Message::GetCommits(GetCommits {
+                synced: Position::ZERO,
+                commit_index: LogIndex::ZERO,
+                bytes_max: u32::MAX,
+                repair_through: LogIndex::ZERO,
+            }),
             Forged::Fetch(index, term) | Forged::OldFetch(index, term) => {
                 Message::GetCommits(GetCommits {
                     synced: Position::new(index, term),

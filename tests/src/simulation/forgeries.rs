@@ -60,6 +60,7 @@ impl World {
             1 => Message::Heartbeat(Heartbeat {
                 commit_index: index,
                 round: u64::MAX,
+                uncounted: vec![node_id(0); 3],
             }),
             2 => Message::Resign { successor: None },
             3 => Message::Resign {

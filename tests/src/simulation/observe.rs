@@ -159,6 +159,9 @@ impl World {
             Report::LeaderClaimRefused(from) => {
                 format!("{id}: drops the claim of {from}, which is no voter")
             }
+            Report::DisksAlternate(from) => {
+                format!("{id}: finds that {from} shows two disks by turns")
+            }
             Report::TermTooFarAhead(from, term) => {
                 format!("{id}: drops a message of {from} in term {term}, too far ahead")
             }

@@ -74,12 +74,34 @@ async fn check_wiped(mut cluster: Cluster, wiped: NodeId, loss: Loss) {
     assert_ne!(learner.storage_id, old.storage_id, "another disk");
     assert_eq!(learner.cluster_id, old.cluster_id, "the same cluster");
     assert_eq!(learner.elections_won, 0);
-    assert!(!learner.voter_ids.contains(&wiped.0), "{learner:?}");
+    check_counts_nowhere(&cluster, wiped).await;
     check_seen_as_learner(&cluster, leader, wiped).await;
     // Asked of the learner too, which shows everything.
     assert_eq!(inboxes_on_every_node(&cluster, owner).await, before);
     check_has_no_vote(&mut cluster, wiped, owner).await;
     cluster.check_healthy();
+}
+
+/// E-9: every node knows who counts, and that a majority of three is needed all the same.
+async fn check_counts_nowhere(cluster: &Cluster, wiped: NodeId) {
+    let others: Vec<u64> = cluster
+        .ids()
+        .iter()
+        .map(|id| id.0)
+        .filter(|id| *id != wiped.0)
+        .collect();
+    for id in cluster.ids() {
+        until("the node knows who counts", async || {
+            let status = cluster.status(id).await?;
+            let known = (&status.voter_ids, status.quorum);
+            if known == (&others, 2) {
+                Ok(())
+            } else {
+                Err(format!("{status:?}"))
+            }
+        })
+        .await;
+    }
 }
 
 /// The leader serves the learner and does not count it.

@@ -319,6 +319,7 @@ impl Cluster for FakeChat {
             leader_id: 1,
             storage_state: "ok".to_owned(),
             voter_ids: vec![1],
+            quorum: 1,
             ..StatusResponse::default()
         }))
     }

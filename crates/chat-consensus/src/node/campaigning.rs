@@ -225,11 +225,7 @@ impl Node {
         if !campaign.is_trial() || !campaign.asked_again.insert(voter) {
             return false;
         }
-        let election = Election {
-            kind: ElectionKind::Trial,
-            last: self.log.last(),
-            formation: self.formation.clone(),
-        };
+        let election = self.election(ElectionKind::Trial);
         let request = self.request(voter, Message::Election(election));
         if let Role::Campaigning(campaign) = &mut self.role {
             campaign.asked.insert(voter, request);
@@ -257,16 +253,20 @@ impl Node {
             patience,
             deadline,
         });
-        let election = Election {
-            kind,
-            last: self.log.last(),
-            formation: self.formation.clone(),
-        };
+        let election = self.election(kind);
         for voter in self.other_voters() {
             let request = self.request(voter, Message::Election(election.clone()));
             if let Role::Campaigning(campaign) = &mut self.role {
                 campaign.asked.insert(voter, request);
             }
+        }
+    }
+
+    fn election(&self, kind: ElectionKind) -> Election {
+        Election {
+            kind,
+            last: self.log.last(),
+            formation: self.formation.clone(),
         }
     }
 

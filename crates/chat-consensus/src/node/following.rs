@@ -151,6 +151,7 @@ impl Node {
         if self.leader == Some(header.from) {
             self.leader_claimed = true;
             self.give_up_trial();
+            self.uncounted = heartbeat.uncounted;
             if self.are_fetches_answered() {
                 self.note_leader_heard();
             }

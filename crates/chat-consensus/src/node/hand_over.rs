@@ -40,9 +40,8 @@ impl Node {
             return None;
         };
         let timing = self.config.timing;
-        let write_grace = timing.write_limit() - timing.check_quorum_interval();
         let is_there = |progress: &&Progress| {
-            let contact = progress.contact(write_grace);
+            let contact = progress.contact(timing.write_grace());
             let fast = leading.successor_syncs_below.is_none_or(|limit| {
                 let median = progress.syncs.median(self.now);
                 median.is_some_and(|median| median < limit)

@@ -1,5 +1,5 @@
-//! Leading a term: the log's end, the followers' pulls, the commit index, and when to stop
-//! (R3, R6, R9, R10).
+//! Leading a term: the log's end, the commit index, heartbeats, and when to stop (R3, R6, R9, R10).
+//! How fetches are answered is in `serving_fetches`.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -9,17 +9,14 @@ use bytes::Bytes;
 
 use crate::entry::{Entry, Payload};
 use crate::input::{ProposalId, Report};
-use crate::message::{Envelope, GetCommits, GetCommitsReply, Header, Heartbeat, Message};
+use crate::message::{Header, Heartbeat, Message};
+use crate::node::disks_seen::DisksSeen;
 use crate::node::progress::{Parked, Progress};
 use crate::node::reading::Reads;
 use crate::node::slow_disk::Samples;
-use crate::node::{FollowerStatus, Node, Outgoing, Role};
+use crate::node::{FollowerStatus, Node, Role};
 use crate::quorum::reached_by_majority;
 use crate::types::{LogIndex, NodeId, Position, Time};
-
-/// A follower that has everything hears of a new commit index after this long, unless new entries
-/// carry it there sooner: under load it saves a round trip per batch.
-const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(3);
 
 /// So many moments of sending are remembered, at most four in a heartbeat interval: far more than
 /// fit into a check-quorum interval.
@@ -35,6 +32,8 @@ pub(super) struct Leading {
     /// Those that pull with another disk than the admitted one, apart from it: neither may change
     /// what is known of the other (R4, R12).
     learners: BTreeMap<NodeId, Progress>,
+    /// Which disks each of them has shown.
+    disks: BTreeMap<NodeId, DisksSeen>,
     heartbeat_at: Time,
     /// When nodes that do not pull are called again (R9). Apart from the heartbeats: read rounds
     /// put those off.
@@ -58,14 +57,14 @@ impl Leading {
         self.followers.values().chain(self.learners.values())
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Progress> {
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Progress> {
         self.followers
             .values_mut()
             .chain(self.learners.values_mut())
     }
 
     /// What is known of `node` with the disk that its message showed.
-    fn progress_mut(
+    pub(super) fn progress_mut(
         &mut self,
         header: &Header,
         admitted: bool,
@@ -85,8 +84,14 @@ impl Leading {
         Some(learner)
     }
 
+    /// Notes the disk that a fetch has shown; says whether it alternates with another one.
+    pub(super) fn note_disk(&mut self, header: &Header, now: Time, pause: Duration) -> bool {
+        let disks = self.disks.entry(header.from).or_default();
+        disks.note(header.storage, now, pause)
+    }
+
     /// When `node` last pulled, with whichever disk.
-    fn last_fetch(&self, node: NodeId) -> Option<Time> {
+    pub(super) fn last_fetch(&self, node: NodeId) -> Option<Time> {
         let of = |known: &BTreeMap<NodeId, Progress>| known.get(&node).and_then(|p| p.last_fetch);
         of(&self.followers).max(of(&self.learners))
     }
@@ -110,6 +115,7 @@ impl Node {
             term_start,
             followers,
             learners: BTreeMap::new(),
+            disks: BTreeMap::new(),
             heartbeat_at: self.now + self.config.timing.heartbeat_interval,
             call_idle_at: self.now + self.config.timing.heartbeat_interval,
             reads: Reads::default(),
@@ -150,114 +156,6 @@ impl Node {
         self.answer_parked(|parked, _| parked.after < position.index);
     }
 
-    pub(super) fn handle_get_commits(&mut self, header: &Header, fetch: GetCommits) {
-        let admitted = self.admits(header.from, header.storage);
-        let now = self.now;
-        let Role::Leader(leading) = &mut self.role else {
-            return self.refuse_fetch(header);
-        };
-        let Some(progress) = leading.progress_mut(header, admitted, now) else {
-            return;
-        };
-        let (run, newest) = (header.request.start, progress.newest_fetch.start);
-        if run == newest && header.request.number <= progress.newest_fetch.number {
-            return;
-        }
-        if run != newest && run.counter() <= newest.counter() {
-            let acknowledged = progress.matched.max(progress.repair_through);
-            if run.counter() == newest.counter() {
-                // No honest disk shows one counter twice; a lower one may be an old message.
-                self.note_rolled_back(header);
-            }
-            let reply = GetCommitsReply::RolledBack {
-                repair_through: acknowledged,
-                start_counter: newest.counter(),
-            };
-            return self.reply(header, Message::GetCommitsReply(reply));
-        }
-        progress.newest_fetch = header.request;
-        let acknowledged = progress.matched;
-        let lost = fetch.synced.index < acknowledged || !self.log.contains(fetch.synced);
-        if run != newest && acknowledged > LogIndex::ZERO && lost {
-            self.note_rolled_back(header);
-        }
-        self.answer_fetch(header, fetch);
-    }
-
-    /// The disk behind a fetch has lost what it acknowledged (R18).
-    fn note_rolled_back(&mut self, header: &Header) {
-        let admitted = self.admits(header.from, header.storage);
-        let now = self.now;
-        if let Role::Leader(leading) = &mut self.role
-            && let Some(progress) = leading.progress_mut(header, admitted, now)
-        {
-            let lost = core::mem::take(&mut progress.matched);
-            progress.repair_through = progress.repair_through.max(lost);
-            self.reports
-                .push(Report::FollowerRolledBack(header.from, lost));
-        }
-    }
-
-    /// Answers a fetch that is new: with where the logs part, with what the disk must get back, or
-    /// with what follows; and counts what it acknowledges.
-    fn answer_fetch(&mut self, header: &Header, fetch: GetCommits) {
-        let end = self.log.last().index;
-        let now = self.now;
-        let admitted = self.admits(header.from, header.storage);
-        let held = self.log.contains(fetch.synced);
-        let diverging = (!held).then(|| self.log.end_of(fetch.synced.term));
-        let Role::Leader(leading) = &mut self.role else {
-            return;
-        };
-        let Some(progress) = leading.progress_mut(header, admitted, now) else {
-            return;
-        };
-        let lost = progress.repair_through.max(fetch.repair_through).min(end);
-        let demanded = if held && fetch.synced.index >= lost {
-            LogIndex::ZERO
-        } else {
-            lost
-        };
-        // It counts when neither side remembers a loss.
-        progress.repair_through = demanded.max(fetch.repair_through);
-        if held {
-            progress.last_fetch = Some(now);
-        }
-        if demanded != fetch.repair_through {
-            let reply = GetCommitsReply::RolledBack {
-                repair_through: demanded,
-                start_counter: 0,
-            };
-            return self.reply(header, Message::GetCommitsReply(reply));
-        }
-        if let Some(position) = diverging {
-            let reply = GetCommitsReply::Diverging(position);
-            return self.reply(header, Message::GetCommitsReply(reply));
-        }
-        // Only valid fetches move progress (R3).
-        if fetch.synced.index > progress.matched {
-            if let Some(sent) = progress.entries_sent_at.take() {
-                progress.syncs.add(now, now.since(sent));
-            }
-            progress.kept_up_at = now;
-        } else if fetch.synced.index == end {
-            progress.kept_up_at = now;
-        }
-        progress.matched = progress.matched.max(fetch.synced.index);
-        progress.parked = Some(Parked {
-            header: *header,
-            after: fetch.synced.index,
-            bytes_max: fetch.bytes_max,
-            told_commit_index: fetch.commit_index,
-            deadline: now + self.config.timing.park_limit(),
-        });
-        let from = header.from;
-        self.advance_commit_index();
-        self.schedule_commit_notices();
-        self.answer_parked(|parked, _| parked.header.from == from && parked.after < end);
-        self.resign_if_handed_over();
-    }
-
     pub(super) fn handle_heartbeat_reply(&mut self, header: &Header, round: u64, writing: bool) {
         let counts = self.admits(header.from, header.storage) && header.request.start == self.run;
         if let Role::Leader(leading) = &mut self.role
@@ -293,19 +191,6 @@ impl Node {
         self.raise_commit_index(index);
         self.admit_early_reads();
         self.schedule_commit_notices();
-    }
-
-    /// Parked fetches that do not know the commit index are answered soon.
-    fn schedule_commit_notices(&mut self) {
-        let notice_by = self.now + COMMIT_NOTICE_DELAY;
-        let commit_index = self.commit_index;
-        let Role::Leader(leading) = &mut self.role else {
-            return;
-        };
-        let parked = leading.all_mut().filter_map(|p| p.parked.as_mut());
-        for parked in parked.filter(|parked| parked.told_commit_index < commit_index) {
-            parked.deadline = parked.deadline.min(notice_by);
-        }
     }
 
     /// One value for each voter: `own` for this node, `of` its progress for each other; 0 for a
@@ -394,13 +279,13 @@ impl Node {
             }
             leading.sendings.push_back((number, now));
         }
-        let round = leading.reads.round();
+        let heartbeat = Heartbeat {
+            commit_index,
+            round: leading.reads.round(),
+            uncounted: self.uncounted_voters(),
+        };
         for node in nodes {
-            let heartbeat = Heartbeat {
-                commit_index,
-                round,
-            };
-            self.request(*node, Message::Heartbeat(heartbeat));
+            self.request(*node, Message::Heartbeat(heartbeat.clone()));
         }
     }
 
@@ -468,6 +353,23 @@ impl Node {
         Some(leading.followers.iter().map(status).collect())
     }
 
+    /// The other voters whose disk was replaced or has forgotten, as they have shown in this term.
+    pub(super) fn uncounted_voters(&self) -> Vec<NodeId> {
+        let (Role::Leader(leading), Some(formation)) = (&self.role, &self.formation) else {
+            return Vec::new();
+        };
+        let is_uncounted = |node: &NodeId| {
+            let Some(voter) = leading.followers.get(node) else {
+                return false;
+            };
+            let replaced = leading.learners.get(node);
+            let replaced = replaced.is_some_and(|learner| learner.last_fetch > voter.last_fetch);
+            replaced || voter.repair_through > LogIndex::ZERO
+        };
+        let voters = formation.voters.iter().map(|voter| voter.node);
+        voters.filter(is_uncounted).collect()
+    }
+
     /// When a majority of voters will not have kept up for the whole interval (R10).
     fn quorum_lost_at(&self) -> Time {
         let contacts = self.voter_contacts();
@@ -481,8 +383,7 @@ impl Node {
         let Role::Leader(leading) = &self.role else {
             return alloc::vec![u64::MAX];
         };
-        let timing = self.config.timing;
-        let write_grace = timing.write_limit() - timing.check_quorum_interval();
+        let write_grace = self.config.timing.write_grace();
         let voters = self
             .formation
             .iter()
@@ -513,38 +414,6 @@ impl Node {
         let idle: Vec<NodeId> = leading.followers.keys().copied().filter(is_idle).collect();
         for node in idle {
             self.request(node, Message::Coordinator);
-        }
-    }
-
-    /// Answers the parked fetches that `is_due`: with the entries after theirs, if there are any.
-    fn answer_parked(&mut self, is_due: impl Fn(&Parked, Time) -> bool) {
-        let now = self.now;
-        let commit_index = self.commit_index;
-        let Role::Leader(leading) = &mut self.role else {
-            return;
-        };
-        let end = self.log.last().index;
-        let mut due: Vec<Parked> = Vec::new();
-        for progress in leading.all_mut() {
-            if let Some(parked) = progress.parked.take_if(|parked| is_due(parked, now)) {
-                progress.entries_sent_at = (parked.after < end).then_some(now);
-                due.push(parked);
-            }
-        }
-        for parked in due {
-            let reply = GetCommitsReply::Entries {
-                after: parked.after,
-                commit_index,
-                entries: Vec::new(),
-            };
-            let envelope = Envelope {
-                header: self.reply_header(&parked.header),
-                message: Message::GetCommitsReply(reply),
-            };
-            self.outgoing.push(Outgoing::Entries {
-                envelope,
-                bytes_max: parked.bytes_max,
-            });
         }
     }
 }

@@ -108,6 +108,6 @@ fn status(status: StatusResponse) -> NodeStatus {
         uptime: Duration::from_millis(status.uptime_ms),
         cluster_id: status.cluster_id,
         storage_bytes: status.storage_bytes,
-        voters: status.voter_ids.len(),
+        quorum: status.quorum as usize,
     }
 }

@@ -242,7 +242,7 @@ impl Stage {
             uptime: Duration::from_secs(ran),
             cluster_id: "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2".to_owned(),
             storage_bytes: 1_310_720 + node * 4_096,
-            voters: 3,
+            quorum: 2,
         }
     }
 

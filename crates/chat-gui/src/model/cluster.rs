@@ -93,8 +93,8 @@ pub struct NodeStatus {
     pub cluster_id: String,
     /// Bytes on its disk.
     pub storage_bytes: u64,
-    /// How many nodes count in a majority.
-    pub voters: usize,
+    /// How many voters must agree; 0 before the cluster is formed.
+    pub quorum: usize,
 }
 
 /// What a node is in its term.

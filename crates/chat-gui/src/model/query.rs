@@ -153,9 +153,8 @@ impl Cluster {
             };
         };
         let following = self.nodes.iter().filter(|node| node.is_in(term)).count();
-        let voters = self.voters().unwrap_or(all).max(1);
-        let majority = voters / 2 + 1;
-        let spare = following.saturating_sub(majority);
+        let quorum = self.quorum().unwrap_or(all / 2 + 1);
+        let spare = following.saturating_sub(quorum);
         let may_fail = match spare {
             0 => "no further node may fail".to_owned(),
             1 => "one may fail".to_owned(),
@@ -188,11 +187,11 @@ impl Cluster {
         }
     }
 
-    /// How many nodes count in a majority, by the newest term's word.
-    fn voters(&self) -> Option<usize> {
+    /// How many voters must agree, as the node in the newest term says.
+    fn quorum(&self) -> Option<usize> {
         let reports = self.nodes.iter().filter_map(|node| node.report.as_ref());
         let newest = reports.max_by_key(|report| report.term)?;
-        (newest.voters > 0).then_some(newest.voters)
+        (newest.quorum > 0).then_some(newest.quorum)
     }
 }
 

@@ -38,12 +38,20 @@ pub struct StatusResponse {
     /// Size of the commit log and the state on disk.
     #[prost(uint64, tag = "14")]
     pub storage_bytes: u64,
-    /// Node ids that count in quorums.
+    /// Node ids that count in quorums, as far as the node and its leader know: without those whose disk
+    /// was replaced or has lost what it acknowledged.
     #[prost(uint64, repeated, tag = "15")]
     pub voter_ids: ::prost::alloc::vec::Vec<u64>,
     /// Terms this node has begun to lead since it started.
     #[prost(uint64, tag = "16")]
     pub elections_won: u64,
+    /// How many voters must agree; 0 before the cluster is formed. A majority of all that the log names,
+    /// those too that do not count at the moment.
+    #[prost(uint32, tag = "17")]
+    pub quorum: u32,
+    /// While the node with the lowest id waits to form the cluster: who has not said that it is empty.
+    #[prost(uint64, repeated, tag = "18")]
+    pub birth_awaits: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FollowerStatus {

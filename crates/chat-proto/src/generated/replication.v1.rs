@@ -110,6 +110,9 @@ pub struct HeartbeatRequest {
     /// Grows within a term; a read waits for a majority to echo its round.
     #[prost(uint64, tag = "3")]
     pub round: u64,
+    /// The voters that the leader does not count; for people. Nothing is decided by it.
+    #[prost(uint64, repeated, tag = "4")]
+    pub uncounted: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HeartbeatResponse {

@@ -274,11 +274,22 @@ bare_message!(wire::CoordinatorRequest, Message::Coordinator);
 bare_message!(wire::CoordinatorResponse, Message::CoordinatorReply);
 bare_message!(wire::ResignResponse, Message::ResignReply);
 
+/// Far more than a cluster has.
+const UNCOUNTED_MAX: usize = 64;
+
+fn uncounted_from(nodes: Vec<u64>) -> Result<Vec<NodeId>, Status> {
+    if nodes.len() > UNCOUNTED_MAX {
+        return Err(malformed("more than 64 voters are not counted"));
+    }
+    Ok(nodes.into_iter().map(NodeId).collect())
+}
+
 impl Wire for wire::HeartbeatRequest {
     fn read(self) -> Result<PeerMessage, Status> {
         let heartbeat = Heartbeat {
             commit_index: index_from(self.commit_index)?,
             round: self.round,
+            uncounted: uncounted_from(self.uncounted)?,
         };
         consensus(self.header, Message::Heartbeat(heartbeat))
     }
@@ -291,6 +302,7 @@ impl Wire for wire::HeartbeatRequest {
             header: header_to(&message.header),
             commit_index: heartbeat.commit_index.0,
             round: heartbeat.round,
+            uncounted: heartbeat.uncounted.into_iter().map(|node| node.0).collect(),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{LogIndex, RoleName, StorageId, Voter};
+use chat_consensus::{LogIndex, NodeId, RoleName, StorageId};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -129,8 +129,15 @@ pub struct Status {
     pub cluster_id: Option<u128>,
     /// The name of this disk.
     pub storage_id: u128,
-    /// Who counts in quorums.
+    /// Who counts in quorums, as far as this node and its leader know: without those whose disk was
+    /// replaced, or lost what it had acknowledged. Empty before the cluster is formed.
     pub voter_ids: Vec<u64>,
+    /// How many of the voters must agree: a majority of all that the log names, those too that do not
+    /// count at the moment. 0 before the cluster is formed.
+    pub quorum: usize,
+    /// While this node waits to form the cluster: the nodes that have not said that they are empty
+    /// and there. Only the node with the lowest id asks; empty everywhere else.
+    pub birth_awaits: Vec<u64>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
     /// Until this node holds the leader's log through here it does not count, because its disk lost
@@ -419,10 +426,8 @@ impl Handle {
             matched_index: follower.matched.0,
             last_contact: follower.last_fetch.map(|at| status.at.since(at)),
         });
+        let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
         let formation = status.formation;
-        // A wiped node's old disk is still listed; the node itself does not count (R12).
-        let is_me = |voter: &Voter| voter.node.0 == self.parts.options.node_id;
-        let counts = |voter: &&Voter| !is_me(voter) || voter.storage == self.parts.storage;
         Status {
             role: role_name(status.role),
             term: status.term.0,
@@ -434,16 +439,9 @@ impl Handle {
             storage_bytes: directory_bytes(&self.parts.options.directory),
             cluster_id: formation.as_ref().map(|formation| formation.cluster.0),
             storage_id: self.parts.storage.0,
-            voter_ids: formation
-                .map(|formation| {
-                    formation
-                        .voters
-                        .iter()
-                        .filter(counts)
-                        .map(|voter| voter.node.0)
-                        .collect()
-                })
-                .unwrap_or_default(),
+            voter_ids: ids(status.counted_voters),
+            quorum: status.quorum,
+            birth_awaits: status.birth_awaits.map(ids).unwrap_or_default(),
             elections_won: status.elections_won,
             repair_through_index: status.repair_through.0,
         }

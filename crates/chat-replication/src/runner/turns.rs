@@ -29,6 +29,9 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// from ending.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
+/// How often it is said again whom the cluster's birth waits for.
+const BIRTH_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Answers that no caller waits for any more are forgotten this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -119,6 +122,7 @@ pub(super) struct Turns {
     /// Peers that wait for an answer.
     callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
     swept: Instant,
+    birth: BirthNotice,
     /// What the log must keep of this run's end (R11).
     fault_to_record: Option<String>,
     /// When a shutdown no longer waits for answers; `None` while nobody asked for one.
@@ -138,6 +142,7 @@ impl Turns {
             reads: HashMap::new(),
             callers: HashMap::new(),
             swept: started,
+            birth: BirthNotice::default(),
             fault_to_record: None,
             stop_by: None,
         }
@@ -197,6 +202,7 @@ impl Turns {
         if idle || self.now() >= self.replica.next_deadline() {
             self.decide(Event::DeadlinePassed)?;
         }
+        self.birth.note(self.replica.node().birth_awaits());
         if self.swept.elapsed() >= SWEEP_INTERVAL {
             self.swept = Instant::now();
             self.callers.retain(|_, caller| !caller.is_closed());
@@ -384,6 +390,32 @@ fn log_ended(_ended: LogEnded) -> Stopped {
     Stopped::Log("its task has ended".into_error())
 }
 
+/// Says whom a node that is to form the cluster waits for, when that changes and now and then.
+#[derive(Debug, Default)]
+struct BirthNotice {
+    last: Option<(Vec<NodeId>, Instant)>,
+}
+
+impl BirthNotice {
+    fn note(&mut self, awaited: Option<Vec<NodeId>>) {
+        let Some(awaited) = awaited.filter(|awaited| !awaited.is_empty()) else {
+            return;
+        };
+        let known = |(last, at): &(Vec<NodeId>, Instant)| {
+            *last == awaited && at.elapsed() < BIRTH_NOTICE_INTERVAL
+        };
+        if self.last.as_ref().is_some_and(known) {
+            return;
+        }
+        let nodes: Vec<u64> = awaited.iter().map(|node| node.0).collect();
+        tracing::info!(
+            ?nodes,
+            "the cluster is not formed: these nodes have not answered"
+        );
+        self.last = Some((awaited, Instant::now()));
+    }
+}
+
 /// What an operator should know of the protocol's work.
 fn warn_of(report: &Report) {
     match report {
@@ -408,6 +440,10 @@ fn warn_of(report: &Report) {
             node = node.0,
             term = term.0,
             "a message showed a term that is too far ahead; it was dropped"
+        ),
+        Report::DisksAlternate(node) => tracing::warn!(
+            node = node.0,
+            "requests of this node come from two disks by turns: two machines have its id"
         ),
         Report::DiskIsSlow { own, others } => tracing::warn!(
             own_ms = own.as_millis(),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chat_replication::{Applied, NodeAddress, StartError, Verbatim, start};
+use tokio::net::TcpListener;
 
 use crate::cluster::{Cluster, Recorder, options, soon};
 
@@ -49,4 +50,64 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         matches!(error, StartError::StateOfAnotherLog { .. }),
         "{error}"
     );
+}
+
+// E-7: directories that were exchanged are not served as if nothing were.
+#[tokio::test]
+async fn a_directory_of_another_node_is_refused() {
+    let cluster = Cluster::start(3).await;
+    let directory = cluster.shut_down().await;
+    let nodes: Vec<_> = (1..=3)
+        .map(|id| NodeAddress {
+            id,
+            address: format!("127.0.0.1:{id}"),
+        })
+        .collect();
+    let mut exchanged = options(directory.path(), 2, &nodes);
+    exchanged.directory = directory.path().join("1");
+    let error = start(exchanged, Recorder::default(), Verbatim).await;
+    let error = error.expect_err("it is node 1's");
+    let StartError::Log(cause) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        cause.to_string(),
+        "this log is that of node 1, and this is node 2"
+    );
+}
+
+// E-12: a birth that waits says for whom.
+#[tokio::test]
+async fn a_birth_names_the_nodes_that_it_waits_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut listeners = Vec::new();
+    let mut nodes = Vec::new();
+    for id in 1..=3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        nodes.push(NodeAddress { id, address });
+        listeners.push(listener);
+    }
+    let mut replicas = Vec::new();
+    for (id, listener) in (1..=2).zip(listeners) {
+        let options = options(directory.path(), id, &nodes);
+        let replica = start(options, Recorder::default(), Verbatim).await.unwrap();
+        let serving = replica.clone();
+        tokio::spawn(async move { serving.serve(listener).await });
+        replicas.push(replica);
+    }
+    let deadline = soon();
+    loop {
+        let status = replicas[0].status().await.unwrap();
+        assert_eq!((status.role, status.quorum), ("empty", 0));
+        if status.birth_awaits == [3] {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{status:?}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(replicas[1].status().await.unwrap().birth_awaits, [0_u64; 0]);
+    for replica in replicas {
+        replica.shutdown().await;
+    }
 }

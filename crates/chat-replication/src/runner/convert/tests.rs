@@ -55,6 +55,14 @@ fn numbers_near_their_end_are_not_decoded() {
         header: header(1, 0),
         commit_index: u64::MAX,
         round: u64::MAX,
+        uncounted: Vec::new(),
+    };
+    assert!(heartbeat.read().is_err());
+    let heartbeat = wire::HeartbeatRequest {
+        header: header(1, 0),
+        commit_index: 1,
+        round: 1,
+        uncounted: vec![1; 65],
     };
     assert!(heartbeat.read().is_err());
     let read_index = wire::ReadIndexResponse {

@@ -24,6 +24,8 @@ fn node(id: u64, role: &str, term: u64) -> StatusResponse {
         uptime_ms: 252_000,
         storage_bytes: 1_234_567,
         voter_ids: vec![1, 2, 3],
+        quorum: 2,
+        birth_awaits: Vec::new(),
         ..StatusResponse::default()
     }
 }
@@ -240,12 +242,20 @@ fn of_two_leaders_the_older_is_stale() {
 fn a_cluster_before_its_birth() {
     let empty = |id| StatusResponse {
         voter_ids: Vec::new(),
+        quorum: 0,
         ..node(id, "empty", 0)
     };
-    let view = view([Some(empty(1)), Some(empty(2)), None]);
-    assert_eq!(view.health, Health::NoQuorum);
+    let first = StatusResponse {
+        birth_awaits: vec![3],
+        ..empty(1)
+    };
+    let waiting = view([Some(first), Some(empty(2)), None]);
+    assert_eq!(waiting.health, Health::NoQuorum);
+    expect!["cluster unavailable: 2 of 3 nodes up, the cluster is not formed and waits for n3"]
+        .assert_eq(&waiting.summary);
+    let unknown = view([None, Some(empty(2)), Some(empty(3))]);
     expect!["cluster unavailable: 2 of 3 nodes up, the cluster is not formed"]
-        .assert_eq(&view.summary);
+        .assert_eq(&unknown.summary);
 }
 
 #[test]

@@ -95,8 +95,10 @@ impl View {
                 Err(error) => silent(report, id, error, leader),
             })
             .collect();
-        let voters = voters(&answers, leader, nodes.len());
-        let (health, summary) = verdict(&nodes, leader, voters);
+        let quorum = quorum(&answers, leader, nodes.len());
+        let awaited = answers.iter().flat_map(|answer| &answer.birth_awaits);
+        let awaited: Vec<String> = awaited.map(|id| format!("n{id}")).collect();
+        let (health, summary) = verdict(&nodes, leader, quorum, &awaited);
         Self {
             health,
             summary,
@@ -194,8 +196,9 @@ fn follower(leader: &StatusResponse, id: u64) -> Option<&FollowerStatus> {
         .find(|follower| follower.node_id == id)
 }
 
-/// How many nodes count: by the leader, else by whoever knows most, else all that are configured.
-fn voters(
+/// How many voters must agree: by the leader, else by whoever knows most, else of all that are
+/// configured.
+fn quorum(
     answers: &[&StatusResponse],
     leader: Option<&StatusResponse>,
     configured: usize,
@@ -205,28 +208,32 @@ fn voters(
         .copied()
         .max_by_key(|answer| answer.commit_index);
     match leader.or(informed) {
-        Some(answer) if !answer.voter_ids.is_empty() => answer.voter_ids.len(),
-        _ => configured,
+        Some(answer) if answer.quorum > 0 => answer.quorum as usize,
+        _ => configured / 2 + 1,
     }
 }
 
-fn verdict(nodes: &[NodeView], leader: Option<&StatusResponse>, voters: usize) -> (Health, String) {
+fn verdict(
+    nodes: &[NodeView],
+    leader: Option<&StatusResponse>,
+    quorum: usize,
+    awaited: &[String],
+) -> (Health, String) {
     let reachable = nodes.iter().filter(|node| node.reachable).count();
     let counting = nodes
         .iter()
         .filter(|node| node.reachable && node.voter == Some(true))
         .count();
-    let quorum = voters / 2 + 1;
     let up = format!("{reachable} of {} nodes up", nodes.len());
     let Some(leader) = leader else {
         let is_empty = |node: &&NodeView| node.role.as_deref() == Some("empty");
         let empty = nodes.iter().filter(is_empty).count();
         let reason = if counting >= quorum {
-            "no leader yet"
+            "no leader yet".to_owned()
         } else if empty > 0 && empty == reachable {
-            "the cluster is not formed"
+            not_formed(awaited)
         } else {
-            "no quorum"
+            "no quorum".to_owned()
         };
         return (
             Health::NoQuorum,
@@ -254,6 +261,16 @@ fn verdict(nodes: &[NodeView], leader: Option<&StatusResponse>, voters: usize) -
             format!("cluster degraded: {up}, quorum holds, tolerates {spare} · {led} · {problems}");
         (Health::Degraded, summary)
     }
+}
+
+fn not_formed(awaited: &[String]) -> String {
+    if awaited.is_empty() {
+        return "the cluster is not formed".to_owned();
+    }
+    format!(
+        "the cluster is not formed and waits for {}",
+        awaited.join(", ")
+    )
 }
 
 fn problem(node: &NodeView) -> Option<String> {

@@ -45,7 +45,7 @@ fn status(pictures: &[&str]) -> BackendEvent {
                 uptime: Duration::from_secs(9),
                 cluster_id: String::new(),
                 storage_bytes: 0,
-                voters: 3,
+                quorum: 2,
             })
         };
         NodeReport {

@@ -1,0 +1,54 @@
+//! Which disks a node id has shown to its leader. One after the other is a replaced disk; by turns are
+//! two machines with one id, each of which takes the other's entries for its own (R12).
+
+use core::time::Duration;
+
+use crate::types::{StorageId, Time};
+
+/// The last two disks of one node id.
+#[derive(Debug, Default)]
+pub(super) struct DisksSeen {
+    last: Option<StorageId>,
+    before: Option<StorageId>,
+    reported_until: Option<Time>,
+}
+
+impl DisksSeen {
+    /// Notes that the node has shown `disk`. Says whether that should be reported: it is the disk
+    /// before the last one, and nothing was reported for `pause`.
+    pub(super) fn note(&mut self, disk: StorageId, now: Time, pause: Duration) -> bool {
+        if self.last == Some(disk) {
+            return false;
+        }
+        let alternate = self.before == Some(disk);
+        self.before = self.last.replace(disk);
+        if !alternate || self.reported_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.reported_until = Some(now + pause);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::DisksSeen;
+    use crate::types::{StorageId, Time};
+
+    #[test]
+    fn a_replaced_disk_is_not_two_machines() {
+        let pause = Duration::from_secs(40);
+        let mut seen = DisksSeen::default();
+        let mut note = |disk: u128, at: u64| seen.note(StorageId(disk), Time(at), pause);
+        assert!(!note(1, 1));
+        assert!(!note(2, 2), "it was replaced");
+        assert!(!note(2, 3));
+        assert!(!note(3, 4), "and once more");
+        assert!(note(2, 5), "that one is still there");
+        assert!(!note(3, 6), "just reported");
+        let later = 5 + u64::try_from(pause.as_nanos()).unwrap();
+        assert!(note(2, later));
+    }
+}
