@@ -50,6 +50,16 @@ pub(crate) enum Forged {
     ForeignFetch,
 }
 
+/// "Everything up to there is synced."
+fn fetch(synced: Position) -> Message {
+    Message::GetCommits(GetCommits {
+        synced,
+        commit_index: LogIndex::ZERO,
+        bytes_max: u32::MAX,
+        repair_through: LogIndex::ZERO,
+    })
+}
+
 /// A number of a request that no node has made.
 const FORGED_REQUEST: u64 = 1_000_000;
 /// What a cluster of a transcript is given to be born in, in microseconds.
@@ -237,19 +247,9 @@ impl World {
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
             }
-            Forged::ForeignFetch => Message::GetCommits(GetCommits {
-                synced: Position::ZERO,
-                commit_index: LogIndex::ZERO,
-                bytes_max: u32::MAX,
-                repair_through: LogIndex::ZERO,
-            }),
+            Forged::ForeignFetch => fetch(Position::ZERO),
             Forged::Fetch(index, term) | Forged::OldFetch(index, term) => {
-                Message::GetCommits(GetCommits {
-                    synced: Position::new(index, term),
-                    commit_index: LogIndex::ZERO,
-                    bytes_max: u32::MAX,
-                    repair_through: LogIndex::ZERO,
-                })
+                fetch(Position::new(index, term))
             }
         };
         let message = PeerMessage {
