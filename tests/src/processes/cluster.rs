@@ -120,6 +120,11 @@ impl Cluster {
         self.ports.client_address(node)
     }
 
+    /// Where the other nodes reach a node.
+    pub fn peer_address(&self, node: NodeId) -> SocketAddr {
+        self.ports.peer_address(node)
+    }
+
     /// A client that tries every node.
     pub fn client(&self) -> ChatClient {
         client(self.ids().into_iter().map(|id| self.client_address(id)))

@@ -1,13 +1,13 @@
 //! One request to one node: no other node is tried, and nothing is repeated unless that is asked
 //! for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use chat_proto::chat::v1::chat_client::ChatClient;
 use chat_proto::chat::v1::{ExecuteRequest, WatchEvent, WatchRequest};
 use serde_json::Value;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
 use crate::processes::waiting::{PATIENCE, until};
@@ -28,6 +28,27 @@ impl PlainClient {
         let stub = ChatClient::connect(format!("http://{address}")).await;
         let stub = stub.unwrap_or_else(|error| panic!("{address} cannot be reached: {error}"));
         Self { stub }
+    }
+
+    /// Connects from an address of this machine.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no connection.
+    ///
+    /// # Panics
+    ///
+    /// Never: an address makes a good URI.
+    pub async fn connect_from(
+        from: IpAddr,
+        address: SocketAddr,
+    ) -> Result<Self, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}"));
+        let endpoint = endpoint
+            .expect("it is an address")
+            .local_address(Some(from));
+        let stub = ChatClient::new(endpoint.connect().await?);
+        Ok(Self { stub })
     }
 
     /// Asks once, with `timeout` as the request's deadline on both sides.
