@@ -18,7 +18,8 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::connection_limit::{Connection, ReadTurn};
+use crate::connection_limit::Connection;
+use crate::read_turns::ReadTurn;
 use crate::refusal::Refusal;
 
 use arriving::Arriving;

@@ -17,10 +17,11 @@ use tracing::Instrument;
 
 use crate::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::config::Node;
-use crate::connection_limit::{Connection, ReadTurn, Source};
+use crate::connection_limit::{Connection, Source};
 use crate::deadline;
 use crate::execute::Executor;
 use crate::origin::Origin;
+use crate::read_turns::{ReadTurn, SessionTurns};
 use crate::refusal::{LeaderHint, Refusal};
 use crate::request::ChatRequest;
 use crate::token::PresentedToken;
@@ -43,6 +44,7 @@ pub(crate) struct ChatService {
 struct Shared {
     executor: Executor,
     watches: Watches,
+    reading: SessionTurns,
     replica: Handle,
     leaders: BTreeMap<u64, KnownLeader>,
     stopping: AtomicBool,
@@ -75,6 +77,7 @@ impl ChatService {
             shared: Arc::new(Shared {
                 executor,
                 watches,
+                reading: SessionTurns::new(),
                 replica,
                 leaders: nodes.iter().map(known).collect(),
                 stopping: AtomicBool::new(false),
@@ -113,9 +116,11 @@ impl ChatService {
         let started = Instant::now();
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
+        let token = bearer(metadata);
         let turn = match connection.filter(|_| request.only_reads()) {
             Some(connection) => {
-                let turn = timeout_at(deadline.into(), connection.read_turn()).await;
+                let turn = self.shared.reading.turn(connection, token);
+                let turn = timeout_at(deadline.into(), turn).await;
                 Some(turn.map_err(|_late| Refusal::Overloaded)?)
             }
             None => None,
@@ -124,9 +129,7 @@ impl ChatService {
         let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
         let executing = async {
             let executor = &self.shared.executor;
-            let result = executor
-                .execute(request, bearer(metadata), origin, deadline)
-                .await;
+            let result = executor.execute(request, token, origin, deadline).await;
             let took = started.elapsed();
             match &result {
                 Ok(_) => tracing::debug!(?took, "answered"),

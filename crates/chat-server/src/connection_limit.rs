@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::rarely::Rarely;
 
-pub(crate) use connection::{Connection, ReadTurn, RequestUnderWay};
+pub(crate) use connection::{Connection, RequestUnderWay};
 pub(crate) use stream::{Counted, Writing};
 
 /// A connection that has just been used is not taken for one that does nothing: its client may be

@@ -32,6 +32,7 @@ pub mod preparation;
 mod private_directory;
 mod quotas;
 mod rarely;
+mod read_turns;
 mod recent;
 pub mod refusal;
 pub mod reply;

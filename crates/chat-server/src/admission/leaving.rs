@@ -11,7 +11,8 @@ use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::budgets::{Budgets, ReplyHold};
-use crate::connection_limit::{Connection, ReadTurn, RequestUnderWay};
+use crate::connection_limit::{Connection, RequestUnderWay};
+use crate::read_turns::ReadTurn;
 use crate::refusal::Refusal;
 
 /// What is shorter is not counted: there are at most some for each of the connections' requests.
@@ -78,31 +79,39 @@ impl Leaving {
         let Some(counting) = &self.counting else {
             return frame;
         };
+        let turn = counting.turn.as_ref();
         match frame.into_data() {
             Ok(bytes) if bytes.len() > SMALL_BYTES => {
                 let hold = counting
                     .budgets
                     .hold_reply(&counting.connection, bytes.len());
                 match hold {
-                    Some(hold) => Frame::data(Bytes::from_owner(Held {
-                        bytes,
-                        _hold: hold,
-                        _turn: counting.turn.clone(),
-                    })),
+                    Some(hold) => {
+                        if let Some(turn) = turn {
+                            turn.holds(bytes.len());
+                        }
+                        Frame::data(Bytes::from_owner(Held {
+                            bytes,
+                            _hold: hold,
+                            _turn: turn.cloned(),
+                        }))
+                    }
                     None => {
+                        if let Some(turn) = turn {
+                            turn.finds_no_room();
+                        }
                         self.body = None;
                         Frame::trailers(overloaded())
                     }
                 }
             }
-            Ok(bytes) => Frame::data(bytes),
-            // Trailers: all before them was handed over.
-            Err(frame) => {
-                if let Some(turn) = &counting.turn {
-                    turn.is_taken();
+            Ok(bytes) => {
+                if let Some(turn) = turn {
+                    turn.holds(bytes.len());
                 }
-                frame
+                Frame::data(bytes)
             }
+            Err(trailers) => trailers,
         }
     }
 }

@@ -7,15 +7,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Source;
-
-/// How many pages are read at once for a new connection. Each one that it takes lets it have one more
-/// at a time, so that a client which does not take any costs no more than these.
-const READS_AT_FIRST: usize = 2;
-/// How many it may have in the end: with a few connections more than the disk serves at once.
-const READS_MAX: usize = 32;
+use crate::read_turns::ReadTurns;
 
 /// One connection. Requests find it among their extensions.
 #[derive(Debug)]
@@ -27,9 +21,9 @@ pub(crate) struct Connection {
     /// It has sent what every HTTP/2 client sends first.
     begun: AtomicBool,
     requests: AtomicUsize,
-    /// Pages that may be read at once.
-    reads: Arc<Semaphore>,
-    reads_max: AtomicUsize,
+    read_turns: Arc<ReadTurns>,
+    /// Bytes that were written and that no page was made up of yet.
+    written: AtomicUsize,
     /// When the last request was over, in milliseconds after `opened`.
     quiet_since_ms: AtomicU64,
     cut: AtomicBool,
@@ -41,14 +35,6 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct RequestUnderWay {
     connection: Arc<Connection>,
-}
-
-/// A page that is read for a connection, until the connection has taken it.
-#[derive(Debug)]
-pub(crate) struct ReadTurn {
-    connection: Arc<Connection>,
-    taken: AtomicBool,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
@@ -65,8 +51,8 @@ impl Connection {
             opened,
             begun: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
-            reads: Arc::new(Semaphore::new(READS_AT_FIRST)),
-            reads_max: AtomicUsize::new(READS_AT_FIRST),
+            read_turns: ReadTurns::of_connection(),
+            written: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
             carrier: AtomicWaker::new(),
@@ -102,14 +88,21 @@ impl Connection {
         }
     }
 
-    /// Waits for its turn to read a page for this connection.
-    pub(crate) async fn read_turn(self: &Arc<Self>) -> ReadTurn {
-        let permit = Arc::clone(&self.reads).acquire_owned().await;
-        ReadTurn {
-            connection: Arc::clone(self),
-            taken: AtomicBool::new(false),
-            _permit: permit.expect("the semaphore is never closed"),
-        }
+    /// How many pages are read for it at once.
+    pub(crate) fn read_turns(&self) -> &Arc<ReadTurns> {
+        &self.read_turns
+    }
+
+    /// The system has taken so many bytes to send.
+    pub(crate) fn has_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether a page of so many bytes is among what was written. No byte counts for two pages.
+    pub(crate) fn has_taken(&self, bytes: usize) -> bool {
+        let rest = |written: usize| written.checked_sub(bytes);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.written.fetch_update(set, get, rest).is_ok()
     }
 
     /// For how long there has been no request; `None` while there is one.
@@ -134,24 +127,6 @@ impl Connection {
     /// Whom to wake when it is cut.
     pub(super) fn carried_by(&self, waker: &Waker) {
         self.carrier.register(waker);
-    }
-}
-
-impl ReadTurn {
-    /// The whole page was handed over.
-    pub(crate) fn is_taken(&self) {
-        self.taken.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for ReadTurn {
-    fn drop(&mut self) {
-        let connection = &self.connection;
-        let more = |max| (max < READS_MAX).then_some(max + 1);
-        let (get, set) = (Ordering::Relaxed, Ordering::Relaxed);
-        if self.taken.load(get) && connection.reads_max.fetch_update(set, get, more).is_ok() {
-            connection.reads.add_permits(1);
-        }
     }
 }
 

@@ -77,6 +77,13 @@ impl<S> Counted<S> {
         }
     }
 
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.place.connection.has_written(bytes);
+        }
+        written
+    }
+
     fn check_cut(&self) -> io::Result<()> {
         if self.place.connection.is_cut() {
             Err(io::Error::new(
@@ -137,7 +144,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_cut()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(written)
     }
 
     fn poll_write_vectored(
@@ -146,7 +154,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_cut()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {
