@@ -60,7 +60,7 @@ impl<S> Layer<S> for AdmissionLayer {
 
 impl<S> Service<Request<Body>> for Admission<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
@@ -93,13 +93,20 @@ where
             let refused = Refusal::Overloaded.into_status(None).into_http();
             return Box::pin(std::future::ready(Ok(refused)));
         };
-        let arriving = |body| Body::new(Arriving::new(body, Arc::clone(&admitted)));
-        let responding = self.inner.call(request.map(arriving));
         let budgets = Arc::clone(budgets);
+        // The one that is ready; its clone need not be.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
-            let response = responding.await?;
+            let (head, body) = request.into_parts();
+            let mut body = Arriving::new(body, Arc::clone(&admitted));
+            // What never arrives whole costs no more than its head and its place.
+            if let Err(status) = body.gather().await {
+                return Ok(status.into_http());
+            }
+            let request = Request::from_parts(head, Body::new(body));
+            let mut response = inner.call(request).await?;
             drop(admitted);
-            let mut response = response;
             let turn = response.extensions_mut().remove::<Arc<ReadTurn>>();
             let leaving = |body| Leaving::counted(body, under_way, budgets, connection, turn);
             Ok(response.map(|body| Body::new(leaving(body))))

@@ -1,9 +1,10 @@
 //! The body of a request, on its way in.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +56,25 @@ impl Arriving {
             is_whole: false,
             waiting: None,
         }
+    }
+
+    /// Waits until the first message is whole, or the body is over.
+    pub(super) async fn gather(&mut self) -> Result<(), Status> {
+        poll_fn(|context| self.poll_whole(context)).await
+    }
+
+    fn poll_whole(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        while !self.is_whole {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(frame)) => self.receive(frame?)?,
+                Poll::Ready(None) => self.is_whole = true,
+                Poll::Pending => {
+                    self.wait(context)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn receive(&mut self, frame: Frame<Bytes>) -> Result<(), Status> {
@@ -126,31 +146,24 @@ impl HttpBody for Arriving {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        loop {
-            if this.is_whole
-                && let Some(frame) = this.gathered.pop_front()
-            {
-                return Poll::Ready(Some(Ok(frame)));
+        ready!(this.poll_whole(context))?;
+        if let Some(frame) = this.gathered.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.receive(frame)?;
+                Poll::Ready(this.gathered.pop_front().map(Ok))
             }
-            match Pin::new(&mut this.body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Err(status) = this.receive(frame) {
-                        return Poll::Ready(Some(Err(status)));
-                    }
-                }
-                Poll::Ready(None) => {
-                    this.waiting = None;
-                    this.is_whole = true;
-                    return Poll::Ready(this.gathered.pop_front().map(Ok));
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Pending => {
-                    return match this.wait(context) {
-                        Ok(()) => Poll::Pending,
-                        Err(status) => Poll::Ready(Some(Err(status))),
-                    };
-                }
+            Poll::Ready(None) => {
+                this.waiting = None;
+                Poll::Ready(None)
             }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Pending => match this.wait(context) {
+                Ok(()) => Poll::Pending,
+                Err(status) => Poll::Ready(Some(Err(status))),
+            },
         }
     }
 

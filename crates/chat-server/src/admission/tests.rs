@@ -1,6 +1,8 @@
 //! Bodies that do not arrive, and bodies that nobody reads.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -8,13 +10,15 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http_body::{Body as HttpBody, Frame};
 use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
 use tonic::{Code, Status};
+use tower::{Layer as _, Service as _};
 
+use super::AdmissionLayer;
 use super::arriving::{Arriving, REQUEST_MESSAGE_BYTES_MAX};
 use super::budgets::Budgets;
 use super::leaving::Leaving;
 use crate::connection_limit::{Connection, ConnectionLimits, Connections};
-use std::sync::Arc;
 
 /// Pieces, and then no end.
 struct Endless(Vec<usize>);
@@ -64,6 +68,29 @@ async fn request_must_arrive_in_time() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let late = next(&mut body).await.unwrap_err();
     assert_eq!(late.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_is_handled_once_its_message_is_whole() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&handled);
+    let handler = tower::service_fn(move |_request: Request<Body>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, Status>(Response::new(Body::empty())) }
+    });
+    let mut admission = AdmissionLayer::new(Some(Budgets::new())).layer(handler);
+    let mut call = |length| {
+        let mut request = Request::new(Body::new(Endless(vec![length])));
+        request.extensions_mut().insert(connection());
+        admission.call(request)
+    };
+    let mut half = call(4);
+    assert!((&mut half).now_or_never().is_none());
+    assert!(call(5).await.is_ok(), "a message of no bytes");
+    assert_eq!(handled.load(Ordering::Relaxed), 1);
+    let refused = half.await.unwrap();
+    assert_eq!(refused.headers()["grpc-status"], "4", "too late");
+    assert_eq!(handled.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
