@@ -59,7 +59,7 @@ async fn attacked_nodes_serve_honest_clients() {
             token: mallory.token().to_owned(),
         };
         let sideline = Sideline::set(&stage).await;
-        println!("honest p50 and p99 beside attacked echo servers; beside attacked nodes");
+        println!("honest p50 and p99 beside attacked echo servers; beside attacked nodes; factors");
         for attack in ATTACKS {
             sideline.judge(&mut cluster, &stage, attack, &account).await;
         }

@@ -22,11 +22,13 @@ use uuid::Uuid;
 
 use super::attacks::FULL_INBOX;
 use super::logins::digest;
-use super::measuring::{Account, Sideline, Stage};
+use super::measuring::{Account, Sideline, Stage, serve_until};
 use super::{ALONE, LIMIT, raise_file_limit};
 
 const UNREAD: u64 = 100_000;
 const OWNER: &str = "collector";
+/// Pages that the owner looks at before anything is measured.
+const PAGES_FIRST: usize = 100;
 /// Entries that are written at once.
 const BATCH: u64 = 4_096;
 
@@ -155,6 +157,18 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
             digest,
             token,
         };
+        // What nodes have left to do after so many messages is no attack.
+        let looking = async {
+            for _ in 0..PAGES_FIRST {
+                let request = request_json::get_messages(OWNER);
+                let reply = client
+                    .execute_patiently(&request, Some(&account.token))
+                    .await;
+                assert_eq!(reply.unwrap()["unread"], UNREAD);
+            }
+        };
+        let (seen, ()) = serve_until(&stage, looking).await;
+        seen.check("a full inbox");
         let sideline = Sideline::set(&stage).await;
         sideline
             .judge(&mut cluster, &stage, FULL_INBOX, &account)

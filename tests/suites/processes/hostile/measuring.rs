@@ -1,4 +1,4 @@
-//! What honest clients see while something goes on beside them, and what must hold then.
+//! What honest clients see while something goes on beside them, and what they may see at most.
 //!
 //! An attack costs more than what a server does about it: attackers share the machine with honest
 //! clients and servers. So it is aimed at echo servers too, one for each node, while the same honest
@@ -32,6 +32,22 @@ use super::{LIMIT, MEMORY_MAX, PASSWORD};
 const ATTACK: Duration = Duration::from_millis(1_500);
 /// How often the two aims take turns.
 const TURNS: usize = 2;
+/// …and at most, while the figures are worse than they may be.
+const TURNS_MAX: usize = 4;
+/// How much longer than beside attacked echo servers honest clients may wait beside attacked nodes:
+/// at the median, and at the 99th percentile.
+///
+/// Unoptimised servers work for tenths of a second on the thousands of requests with which zero
+/// windows and half requests begin anew each second, and the one thread that they have for their
+/// network does nothing else meanwhile: four times to five times at the 99th percentile on a machine
+/// that does nothing else, and more beside other tests. The median shows who keeps honest clients out
+/// all the time.
+const FACTORS_MAX: [f64; 2] = if cfg!(debug_assertions) {
+    [4.0, 16.0]
+} else {
+    [2.0, 2.0]
+};
+const PERCENTILES: [usize; 2] = [50, 99];
 const HONEST_CLIENTS: usize = 8;
 /// Operations after which an honest client connects anew.
 const OPERATIONS_OF_CONNECTION: usize = 25;
@@ -150,8 +166,9 @@ pub(super) struct Account {
 
 /// Attackers and echo servers, apart from honest clients.
 pub(super) struct Sideline {
+    /// None once it is dropped.
     attackers: Option<Runtime>,
-    echoes: Vec<Option<Runtime>>,
+    echoes: Vec<Runtime>,
     echo_addresses: Vec<SocketAddr>,
 }
 
@@ -167,7 +184,7 @@ impl Sideline {
             let runtime = runtime();
             let serving = runtime.spawn(echo_server(node.ip()));
             sideline.echo_addresses.push(serving.await.unwrap());
-            sideline.echoes.push(Some(runtime));
+            sideline.echoes.push(runtime);
         }
         sideline
     }
@@ -182,7 +199,7 @@ impl Sideline {
     }
 
     /// Aims an attack in turns at echo servers and at the nodes, prints what honest clients saw, and
-    /// checks everything but how long they waited.
+    /// checks it.
     pub(super) async fn judge(
         &self,
         cluster: &mut Cluster,
@@ -192,7 +209,17 @@ impl Sideline {
     ) {
         let (mut beside, mut attacked) = (Seen::default(), Seen::default());
         let mut begun = [0, 0];
-        for _ in 0..TURNS {
+        let factors = |beside: &Seen, attacked: &Seen| {
+            PERCENTILES.map(|percent| {
+                attacked.percentile(percent) as f64 / beside.percentile(percent).max(1) as f64
+            })
+        };
+        let are_good =
+            |factors: [f64; 2]| factors[0] <= FACTORS_MAX[0] && factors[1] <= FACTORS_MAX[1];
+        let term = cluster.leader().await.term;
+        let mut turns = 0;
+        while turns < TURNS || (turns < TURNS_MAX && !are_good(factors(&beside, &attacked))) {
+            turns += 1;
             let aims = [
                 (&self.echo_addresses, &mut beside),
                 (&stage.nodes, &mut attacked),
@@ -212,14 +239,17 @@ impl Sideline {
             }
         }
         let memory = cluster.memory_peak();
-        let factor = attacked.percentile(99) as f64 / beside.percentile(99).max(1) as f64;
+        let factors = factors(&beside, &attacked);
+        let moved = cluster.leader().await.term.0 - term.0;
         println!(
-            "{name:>20}: {} and {} µs; {} and {} µs; p99 x {factor:.2}; {} and {} done; \
-             {} and {} begun; {} MiB at most",
-            beside.percentile(50),
-            beside.percentile(99),
-            attacked.percentile(50),
-            attacked.percentile(99),
+            "{name:>20}: {} and {} µs; {} and {} µs; x {:.2} and {:.2}; {} and {} done; \
+             {} and {} begun; {turns} turns; {moved} elections; {} MiB at most",
+            beside.percentile(PERCENTILES[0]),
+            beside.percentile(PERCENTILES[1]),
+            attacked.percentile(PERCENTILES[0]),
+            attacked.percentile(PERCENTILES[1]),
+            factors[0],
+            factors[1],
             beside.done(),
             attacked.done(),
             begun[0],
@@ -229,16 +259,15 @@ impl Sideline {
         attacked.check(name);
         assert!(memory <= MEMORY_MAX, "{name}: {memory} bytes");
         cluster.check_healthy();
+        assert!(are_good(factors), "{name}: {factors:?} of {FACTORS_MAX:?}");
     }
 }
 
 impl Drop for Sideline {
     fn drop(&mut self) {
         // Waiting for their tasks is not allowed where this is dropped.
-        for runtime in self.echoes.drain(..).chain([self.attackers.take()]) {
-            if let Some(runtime) = runtime {
-                runtime.shutdown_background();
-            }
+        for runtime in self.echoes.drain(..).chain(self.attackers.take()) {
+            runtime.shutdown_background();
         }
     }
 }
