@@ -101,6 +101,7 @@ where
             let (head, body) = request.into_parts();
             let mut body = Arriving::new(body, Arc::clone(&admitted));
             // What never arrives whole costs no more than its head and its place.
+            // A stream of requests, which only reflection takes, begins with its first one.
             if let Err(status) = body.gather().await {
                 return Ok(status.into_http());
             }
