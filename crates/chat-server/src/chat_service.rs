@@ -119,7 +119,8 @@ impl ChatService {
         let token = bearer(metadata);
         let turn = match connection.filter(|_| request.only_reads()) {
             Some(connection) => {
-                let turn = self.shared.reading.turn(connection, token);
+                let hash = token.map(|token| token.hash);
+                let turn = self.shared.reading.turn(connection, hash);
                 let turn = timeout_at(deadline.into(), turn).await;
                 Some(turn.map_err(|_late| Refusal::Overloaded)?)
             }

@@ -1,7 +1,8 @@
 //! What waits for a hasher, in turns: of sources, in each of its connections, in each of accounts.
 //!
 //! However much one connection asks for, another one of the same address waits for one piece of its
-//! work, and another address for one piece of that address's. A full queue loses the newest of whoever
+//! work, and another address for one piece of that address's. However many connections of an address
+//! always ask for something, one that had nothing waiting comes before them. A full queue loses the newest of whoever
 //! has the most in it, which is only the newcomer if nobody has more.
 
 use std::collections::{HashMap, VecDeque};
@@ -31,21 +32,49 @@ pub(super) enum Next<T> {
     Empty,
 }
 
+/// How many newcomers are served in a row while others wait: who only ever sends newcomers must not
+/// keep the others out either.
+const NEWCOMERS_IN_A_ROW: usize = 2;
+
+/// What the lanes of a lane are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Sources,
+    Connections,
+    Accounts,
+    Items,
+}
+
 /// What waits under one key, in lanes of the next level; items at the last.
 #[derive(Debug)]
 struct Lane<T> {
+    level: Level,
     waiting: usize,
     items: VecDeque<T>,
     lanes: HashMap<u64, Self>,
     /// The keys of `lanes`, whose turn it is first.
     turns: VecDeque<u64>,
+    /// How many of `turns`, from the first on, have not had one since they had nothing waiting.
+    newcomers: usize,
+    /// How many of them were served since one that was none.
+    newcomers_served: usize,
+}
+
+impl Level {
+    fn below(self) -> Self {
+        match self {
+            Self::Sources => Self::Connections,
+            Self::Connections => Self::Accounts,
+            Self::Accounts | Self::Items => Self::Items,
+        }
+    }
 }
 
 impl<T> FairQueue<T> {
     pub(super) fn new(items_max: usize) -> Self {
         Self {
             items_max,
-            sources: Lane::new(),
+            sources: Lane::new(Level::Sources),
         }
     }
 
@@ -75,12 +104,15 @@ impl<T> FairQueue<T> {
 }
 
 impl<T> Lane<T> {
-    fn new() -> Self {
+    fn new(level: Level) -> Self {
         Self {
+            level,
             waiting: 0,
             items: VecDeque::new(),
             lanes: HashMap::new(),
             turns: VecDeque::new(),
+            newcomers: 0,
+            newcomers_served: 0,
         }
     }
 
@@ -90,11 +122,16 @@ impl<T> Lane<T> {
             self.items.push_back(item);
             return;
         };
-        let turns = &mut self.turns;
-        let lane = self.lanes.entry(*key).or_insert_with(|| {
-            turns.push_back(*key);
-            Self::new()
-        });
+        if !self.lanes.contains_key(key) {
+            if self.level == Level::Connections {
+                self.turns.insert(self.newcomers, *key);
+                self.newcomers += 1;
+            } else {
+                self.turns.push_back(*key);
+            }
+        }
+        let below = self.level.below();
+        let lane = self.lanes.entry(*key).or_insert_with(|| Self::new(below));
         lane.push(rest, item);
     }
 
@@ -104,8 +141,14 @@ impl<T> Lane<T> {
             self.items.pop_front()
         } else {
             let key = self.turns.remove(turn)?;
+            if turn < self.newcomers {
+                self.newcomers -= 1;
+                self.newcomers_served += 1;
+            } else {
+                self.newcomers_served = 0;
+            }
             let lane = self.lanes.get_mut(&key)?;
-            let item = lane.pop(0);
+            let item = lane.pop(lane.next_turn());
             if lane.waiting > 0 {
                 self.turns.push_back(key);
             } else {
@@ -115,6 +158,16 @@ impl<T> Lane<T> {
         }?;
         self.waiting -= 1;
         Some(item)
+    }
+
+    /// The place in the turns of whoever is served next.
+    fn next_turn(&self) -> usize {
+        let others = self.newcomers < self.turns.len();
+        if others && self.newcomers_served >= NEWCOMERS_IN_A_ROW {
+            self.newcomers
+        } else {
+            0
+        }
     }
 
     /// The newest item of the longest lane.
@@ -131,6 +184,7 @@ impl<T> Lane<T> {
                 if lane.waiting == 0 {
                     self.lanes.remove(&key);
                     self.turns.remove(turn);
+                    self.newcomers -= usize::from(turn < self.newcomers);
                 }
                 item
             }
@@ -174,6 +228,30 @@ mod tests {
             served,
             ["bogus", "other source", "same source", "bogus", "bogus"]
         );
+    }
+
+    #[test]
+    fn connection_that_had_nothing_waiting_comes_before_those_of_a_flood() {
+        let mut queue = FairQueue::new(1_000);
+        for connection in 1..=6 {
+            for account in 0..20 {
+                queue.push(place(1, connection, account), "bogus");
+            }
+        }
+        for _ in 0..30 {
+            pop(&mut queue);
+        }
+        queue.push(place(1, 7, 7), "honest");
+        assert_eq!([pop(&mut queue), pop(&mut queue)], ["honest", "bogus"]);
+        // New connections for each login keep the others out no more than the other way round.
+        for connection in 8..100 {
+            queue.push(place(1, connection, 0), "new");
+        }
+        let served = [(); 9].map(|()| pop(&mut queue));
+        let expected = ["new", "new", "bogus"];
+        assert_eq!(served[..3], expected);
+        assert_eq!(served[3..6], expected);
+        assert_eq!(served[6..], expected);
     }
 
     #[test]

@@ -190,9 +190,15 @@ async fn resets(aim: Aim, target: SocketAddr) {
     }
 }
 
-/// A token of the right form that nobody has.
+/// A token of the right form that nobody has: of the first release, of an entry that every node has
+/// applied, or of one that none has.
 pub(super) fn garbage_token() -> String {
-    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+    let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    match fastrand::u8(0..3) {
+        0 => secret,
+        1 => format!("{secret}.1"),
+        _ => format!("{secret}.{}", u64::MAX),
+    }
 }
 
 /// Reads with tokens that nobody has.

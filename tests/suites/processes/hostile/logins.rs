@@ -123,7 +123,7 @@ async fn honest_login_beside_120_bogus_ones_is_served_in_2_s() {
             assert!(other <= HONEST_MAX, "from another address: {other:?}");
         }
         // From now on the flood's address gets one wrong password in half a second, and whoever
-        // shares it waits for the turns of its connections; another address does not.
+        // shares it waits for that; another address does not.
         until_answered(&answered, FREE_FAILURES).await;
         let [same, other] = &honest;
         let (same, other) =
@@ -136,6 +136,7 @@ async fn honest_login_beside_120_bogus_ones_is_served_in_2_s() {
             answered.load(Ordering::Relaxed),
             cluster.memory_peak() >> 20
         );
+        assert!(same <= HONEST_MAX, "from the same address: {same:?}");
         assert!(other <= HONEST_MAX, "from another address: {other:?}");
         assert!(cluster.memory_peak() <= MEMORY_MAX);
         cluster.check_healthy();
