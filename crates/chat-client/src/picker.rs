@@ -1,5 +1,5 @@
-//! Which node is tried next: the one that last worked, the one that is named as the leader, then
-//! the others in turn, and a pause after all of them.
+//! Which node is tried next: the one that last worked, the one that is named as the leader, also when
+//! it was tried before somebody said so, then the others in turn, and a pause after all of them.
 //!
 //! Knows no connections; time is handed in.
 
@@ -14,6 +14,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// …up to this.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
+/// How often in a round a node that was tried is tried again because it is named as the leader. Two
+/// nodes that name each other must not keep a request from the third.
+const FOLLOWED_MAX: u32 = 2;
+
 /// What all requests of a client know of its nodes.
 #[derive(Debug)]
 pub(crate) struct Picker {
@@ -27,6 +31,8 @@ pub(crate) struct Picker {
 pub(crate) struct Tries {
     tried: Vec<bool>,
     rounds: u32,
+    /// In this round; see [`FOLLOWED_MAX`].
+    followed: u32,
 }
 
 /// What to do next.
@@ -59,6 +65,7 @@ impl Picker {
         let mut tries = Tries {
             tried: vec![false; self.addresses.len()],
             rounds: 0,
+            followed: 0,
         };
         tries.tried[node] = true;
         tries
@@ -70,10 +77,12 @@ impl Picker {
         self.preferred = self.trusted(leader, now).unwrap_or(node);
     }
 
-    /// A node has not answered for a while: which one to ask beside it, if one is left in this round.
-    /// Other requests begin elsewhere as well until it answers.
+    /// A node has not answered for a while: which one to ask beside it, one that is left in this round
+    /// or has failed in it before. Other requests begin elsewhere as well until it answers.
     pub(crate) fn beside(&mut self, node: usize, tries: &mut Tries, now: Instant) -> Option<usize> {
-        let next = self.untried_after(node, tries)?;
+        let next = self
+            .untried_after(node, tries)
+            .or_else(|| self.tried_after(node, tries))?;
         self.failed[node] = Some(now);
         if self.preferred == node {
             self.preferred = next;
@@ -92,9 +101,20 @@ impl Picker {
     ) -> Next {
         self.failed[node] = Some(now);
         // Even if it failed lately: what this node says of it is newer.
-        let named = leader
-            .and_then(|leader| self.position(leader))
-            .filter(|named| !tries.tried[*named]);
+        let named = leader.and_then(|leader| self.position(leader));
+        if let Some(next) = named.filter(|named| tries.tried[*named])
+            && tries.followed < FOLLOWED_MAX
+        {
+            tries.followed += 1;
+            if self.preferred == node {
+                self.preferred = next;
+            }
+            return Next {
+                node: next,
+                pause: PAUSE_MIN,
+            };
+        }
+        let named = named.filter(|named| !tries.tried[*named]);
         let next = named.or_else(|| self.untried_after(node, tries));
         if let Some(next) = next {
             if self.preferred == node {
@@ -111,6 +131,7 @@ impl Picker {
         tries.tried[next] = true;
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow(tries.rounds.min(8)));
         tries.rounds += 1;
+        tries.followed = 0;
         Next { node: next, pause }
     }
 
@@ -125,6 +146,14 @@ impl Picker {
         (1..count)
             .map(|step| (node + step) % count)
             .find(|next| !tries.tried[*next])
+    }
+
+    /// What it did not do before it may do by now.
+    fn tried_after(&self, node: usize, tries: &mut Tries) -> Option<usize> {
+        let next = (node + 1) % self.addresses.len();
+        let again = next != node && tries.followed < FOLLOWED_MAX;
+        tries.followed += u32::from(again);
+        again.then_some(next)
     }
 
     fn position(&self, address: &str) -> Option<usize> {
@@ -185,8 +214,16 @@ mod tests {
 
     #[test]
     fn the_named_leader_is_tried_first() {
-        assert_eq!(walk(&mut picker(), Some("c:1"), 3), "a:1 c:1 b:1 5ms c:1");
+        assert_eq!(walk(&mut picker(), Some("c:1"), 1), "a:1 c:1");
         assert_eq!(walk(&mut picker(), Some("unknown:1"), 2), "a:1 b:1 c:1");
+    }
+
+    #[test]
+    fn node_that_was_tried_is_followed_when_it_is_named_but_not_for_ever() {
+        assert_eq!(
+            walk(&mut picker(), Some("b:1"), 9),
+            "a:1 b:1 5ms b:1 5ms b:1 c:1 5ms a:1 b:1 5ms b:1 5ms b:1 c:1"
+        );
     }
 
     #[test]

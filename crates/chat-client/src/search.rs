@@ -108,7 +108,15 @@ impl<'a> Search<'a> {
                 }
                 (Err(Verdict::Again(failure)), Ended::Older) => {
                     self.note(&failure);
-                    older = None;
+                    let failed = older.take().filter(|_| failure.leader.is_some());
+                    // It may know who leads by now, and the other one be cut off.
+                    if let Some((node, pause)) = failed.and_then(|it| self.next(it.node, &failure))
+                        && node != current.node
+                    {
+                        let followed = self.begin(node, pause);
+                        older = Some(std::mem::replace(&mut current, followed));
+                        hedge_at = Instant::now() + pause + HEDGE_AFTER;
+                    }
                 }
                 (Err(Verdict::Again(failure)), Ended::Current) => {
                     self.note(&failure);

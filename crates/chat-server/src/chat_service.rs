@@ -151,8 +151,11 @@ impl Shared {
         self.leaders.get(&leader_id)
     }
 
+    /// Who leads, this node too: it may have become the leader after it passed the request on to
+    /// another one.
     fn hint(&self) -> Option<LeaderHint> {
-        Some(self.other_leader()?.hint.clone())
+        let leader_id = self.replica.leadership().leader_id?;
+        Some(self.leaders.get(&leader_id)?.hint.clone())
     }
 }
 

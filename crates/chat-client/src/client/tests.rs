@@ -31,6 +31,8 @@ enum Act {
     Late(Duration),
     /// Says so much later that there is no leader.
     LateRefusal(Duration),
+    /// Says so much later that it does not know, and who leads now.
+    LateUnknown(Duration, String),
 }
 
 #[derive(Clone, Default)]
@@ -91,6 +93,14 @@ impl Chat for Scripted {
                 let never = std::future::pending::<()>();
                 drop(tokio::time::timeout(after, never).await);
                 Ok(reply(SENT))
+            }
+            Act::LateUnknown(after, leader) => {
+                let never = std::future::pending::<()>();
+                drop(tokio::time::timeout(after, never).await);
+                let metadata = HashMap::from([("leader_address".to_owned(), leader)]);
+                let details = ErrorDetails::with_error_info("OUTCOME_UNKNOWN", "chat.v1", metadata);
+                let code = Code::Unavailable;
+                Err(Status::with_error_details(code, "unknown", details))
             }
             Act::LateRefusal(after) => {
                 let never = std::future::pending::<()>();
@@ -267,6 +277,30 @@ async fn a_third_node_is_asked_while_the_second_is_silent() {
     let took = begun.elapsed();
     assert!(took < FIRST_ATTEMPT, "{took:?}");
     assert_eq!((silent.seen().len(), server.seen().len()), (1, 1));
+}
+
+/// A leader is cut off: the followers pass requests on to it until they know the next one, which may be
+/// the node that was asked first.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_become_the_leader_is_asked_again() {
+    for first_leads in [true, false] {
+        let servers = [
+            Server::start([]).await,
+            Server::start([]).await,
+            Server::start([Act::Hang, Act::Hang]).await,
+        ];
+        let leader = servers[usize::from(!first_leads)].address.clone();
+        for (server, after) in servers.iter().zip([560, 240]) {
+            let unknown = Act::LateUnknown(Duration::from_millis(after), leader.clone());
+            server.script.acts.lock().unwrap().push_back(unknown);
+        }
+        let addresses = servers.each_ref().map(|server| server.address.as_str());
+        let client = client(&addresses);
+        let begun = Instant::now();
+        client.send(&alice(), "bob", "hi").await.unwrap();
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(620), "{first_leads} {took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
