@@ -1,7 +1,7 @@
 //! Clients: each does one operation after the other, and repeats it elsewhere, under the same
 //! name, until it knows that it took effect.
 
-use chat_consensus::LogIndex;
+use chat_consensus::{LogIndex, Payload};
 use chat_replication::{Event, Origin, ProposalTicket, ProposeOutcome, ReadTicket, Refusal};
 
 use crate::checker::Checked;
@@ -191,17 +191,21 @@ impl World {
             return Err(crate::checker::Violation::new("waiters", what));
         };
         let known_as = self.known_as(&waiting, operation);
-        let history = &mut self.checkers.history;
         match &outcome {
             ProposeOutcome::Applied {
                 index,
                 answer: bytes,
             } => {
                 let answer = Answer::decode(bytes);
-                if answer.is_some_and(|answer| answer.index != *index) {
-                    let what = format!("{answer:?} is said to be that of {index:?}");
+                let term = self.checkers.committed.term_at(*index);
+                let applied = term.and_then(|term| self.checkers.entries.payload(*index, term));
+                let is_its_own = matches!(applied, Some(Payload::Command(command))
+                    if Command::decode(command).map(|it| it.operation) == Some(known_as));
+                if !is_its_own {
+                    let what = format!("{answer:?} is said to be that of entry {index}");
                     return Err(crate::checker::Violation::new("waiters", what));
                 }
+                let history = &mut self.checkers.history;
                 history.acknowledged(known_as, answer, &self.checkers.committed)?;
                 if let (Some(service), Some(answer)) = (&mut self.service, answer) {
                     service.answered(answer.index, &bytes[PREFIX_BYTES..])?;
@@ -209,7 +213,7 @@ impl World {
             }
             ProposeOutcome::NotAppended(Refusal::Answered(_)) | ProposeOutcome::Unknown => {}
             ProposeOutcome::NotAppended(refusal) => {
-                history.refused(waiting.attempt)?;
+                self.checkers.history.refused(waiting.attempt)?;
                 if *refusal == Refusal::Overloaded {
                     self.faults.add(FaultKind::Overload);
                 }
