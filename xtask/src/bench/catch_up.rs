@@ -17,6 +17,10 @@ const SHAPE: LinkShape = LinkShape {
     delay_ms: 50,
 };
 
+/// What is sent meanwhile, as in a chat that people use. A client at full speed would itself fill half
+/// of the link.
+const SENDS_PER_SECOND: u32 = 100;
+
 /// How long it is watched at most.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -43,12 +47,15 @@ pub(super) fn run(root: &Path, megabytes: u64) -> Result<()> {
     session.stop(follower)?;
     fill(&session, megabytes * 1_000_000)?;
     session.shape(follower, SHAPE)?;
-    let mut probe = Probe::start(&session)?;
+    let mut probe = Probe::start_at_rate(&session, SENDS_PER_SECOND)?;
     probe.watch(LOOK_INTERVAL)?;
     let (leader, first_term) = session.leadership()?;
     let leader = leader.context("nobody leads before it begins")?;
     session.start_node(follower)?;
-    println!("node {follower} is {megabytes} MB behind, over a link of 10 Mbit/s with 50 ms delay");
+    println!(
+        "node {follower} is {megabytes} MB behind, over a link of 10 Mbit/s with 50 ms delay, beside \
+         {SENDS_PER_SECOND} sends a second"
+    );
 
     let caught_up = watch(&session, &mut probe, follower)?;
     let (_, term) = session.leadership()?;

@@ -1,4 +1,4 @@
-//! A client that sends without pause, and when each send was acknowledged.
+//! A client that sends, and when each send was acknowledged.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -38,15 +38,21 @@ pub(super) struct Probe {
 }
 
 impl Probe {
+    /// Sends without pause.
     pub(super) fn start(session: &Session) -> Result<Self> {
+        Self::start_with(session, &[])
+    }
+
+    /// Sends so many messages a second.
+    pub(super) fn start_at_rate(session: &Session, rate: u32) -> Result<Self> {
+        Self::start_with(session, &["--rate", &rate.to_string()])
+    }
+
+    fn start_with(session: &Session, options: &[&str]) -> Result<Self> {
         let mut child = Command::new(session.program("chat"))
-            .args([
-                "bench",
-                "--failover-probe",
-                "--seconds",
-                PROBE_SECONDS,
-                "--config",
-            ])
+            .args(["bench", "--failover-probe", "--seconds", PROBE_SECONDS])
+            .args(options)
+            .arg("--config")
             .arg(session.client_config())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

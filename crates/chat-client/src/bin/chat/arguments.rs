@@ -212,6 +212,10 @@ pub(crate) struct Bench {
     /// One client, which writes a line of JSON for every message that was acknowledged.
     #[arg(long)]
     pub(crate) failover_probe: bool,
+    /// How many messages that client sends a second at most; without it one after the other.
+    #[arg(long, value_name = "N", requires = "failover_probe")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

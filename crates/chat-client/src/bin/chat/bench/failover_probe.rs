@@ -1,4 +1,5 @@
-//! One sender at full speed that writes down every acknowledgement: the gaps are the outages.
+//! One sender that writes down every acknowledgement: the gaps are the outages. It sends one message
+//! after the other, or so many a second.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chat_client::OutgoingMessage;
 use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::Stage;
 use crate::arguments::Bench;
@@ -19,7 +21,15 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
     let until = started + Duration::from_secs(bench.seconds);
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let mut line = Vec::new();
+    let mut pace = bench.rate.map(|rate| {
+        let mut pace = interval(Duration::from_secs(1) / rate);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pace
+    });
     while Instant::now() < until {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let message = OutgoingMessage::new(session.username(), body.as_str());
         let sent = Instant::now();
         let mut errors = 0_u32;
