@@ -21,7 +21,7 @@ pub mod chat {
 }
 
 /// What clients may call, as gRPC's reflection tells it: an encoded `FileDescriptorSet` of
-/// `chat.v1` and `cluster.v1`. A test keeps it equal to `proto/`.
+/// `chat.v1` and `cluster.v1`.
 pub const CLIENT_DESCRIPTORS: &[u8] = include_bytes!("generated/client.binpb");
 
 /// How a node sees itself and the cluster; both listeners.

@@ -325,7 +325,9 @@ fn reflection() -> ServerReflectionServer<impl ServerReflection> {
         .register_encoded_file_descriptor_set(chat_proto::CLIENT_DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
-        .expect("our descriptors are valid: a test compares them with the protos")
+        .expect(
+            "our descriptors are valid: they are generated from the protos, and that is checked",
+        )
         .max_decoding_message_size(REFLECTION_BYTES_MAX)
 }
 

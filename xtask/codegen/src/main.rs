@@ -13,6 +13,10 @@ use anyhow::{Context, Result, bail};
 /// without being looked at and must not be copied on the way.
 const ZERO_COPY_PACKAGES: [&str; 2] = [".replication.v1", ".storage.v1"];
 
+/// What clients may call, as servers tell them (reflection): a set of descriptors.
+const CLIENT_DESCRIPTORS: &str = "client.binpb";
+const CLIENT_PROTOS: [&str; 2] = ["chat/v1/chat.proto", "cluster/v1/cluster.proto"];
+
 const FIRST_LINE: &str = "// Generated from proto/: do not edit, run `cargo xtask codegen`.\n";
 
 fn main() -> Result<()> {
@@ -35,11 +39,11 @@ fn write(root: &Path) -> Result<()> {
             fs::remove_file(folder.join(&name)).with_context(|| format!("removing {name}"))?;
         }
     }
-    for (name, text) in &wanted {
+    for (name, content) in &wanted {
         let path = folder.join(name);
         // An unchanged file keeps its time, so that nothing is built again for it.
-        if fs::read_to_string(&path).ok().as_ref() != Some(text) {
-            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        if fs::read(&path).ok().as_ref() != Some(content) {
+            fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
         }
     }
     Ok(())
@@ -67,8 +71,8 @@ fn generated_folder(root: &Path) -> PathBuf {
     root.join("crates/chat-proto/src/generated")
 }
 
-/// What the generated folder should hold: file names and their text.
-fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
+/// What the generated folder should hold: file names and their content.
+fn generate(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let proto = root.join("proto");
     let mut sources = Vec::new();
     find_protos(&proto, &mut sources)?;
@@ -86,15 +90,28 @@ fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
         .context("generating Rust from proto/")
         .and_then(|()| read_sources(&scratch));
     fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
-    let with_first_line = generated?
+    let mut files: BTreeMap<String, Vec<u8>> = generated?
         .into_iter()
-        .map(|(name, text)| (name, format!("{FIRST_LINE}{text}")))
+        .map(|(name, text)| (name, [FIRST_LINE.as_bytes(), &text].concat()))
         .collect();
-    Ok(with_first_line)
+    files.insert(CLIENT_DESCRIPTORS.to_owned(), client_descriptors(&proto)?);
+    Ok(files)
 }
 
-/// The `.rs` files of one folder; empty when there is no such folder.
-fn read_sources(folder: &Path) -> Result<BTreeMap<String, String>> {
+fn client_descriptors(proto: &Path) -> Result<Vec<u8>> {
+    let mut compiler = protox::Compiler::new([proto]).context("reading proto/")?;
+    // Comments are for readers of the files.
+    compiler.include_source_info(false).include_imports(true);
+    for file in CLIENT_PROTOS {
+        compiler
+            .open_file(file)
+            .with_context(|| format!("compiling {file}"))?;
+    }
+    Ok(compiler.encode_file_descriptor_set())
+}
+
+/// The generated files of one folder; none when there is no such folder.
+fn read_sources(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut sources = BTreeMap::new();
     if !folder.exists() {
         return Ok(sources);
@@ -102,15 +119,17 @@ fn read_sources(folder: &Path) -> Result<BTreeMap<String, String>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "binpb")
+        {
             let name = path
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            sources.insert(name, text);
+            let content = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            sources.insert(name, content);
         }
     }
     Ok(sources)
