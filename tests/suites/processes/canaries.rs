@@ -132,7 +132,7 @@ impl Stage {
                 self.check_words(&format!("{refused:?}"));
                 self.check_words(&String::from_utf8_lossy(refused.details()));
             }
-            for wrong in [format!("{token}0"), token.to_uppercase()] {
+            for wrong in [format!("0{token}"), token.to_uppercase()] {
                 let list = ask::list_users("*");
                 let refused = client.execute(&list, Some(&wrong), DEADLINE).await;
                 self.check_words(&format!("{:?}", refused.unwrap_err()));
@@ -155,7 +155,7 @@ impl Stage {
                 match client.execute(request, Some(token), DEADLINE).await {
                     Ok(reply) => {
                         if let Some(token) = reply["token"].as_str() {
-                            self.secrets.push(Secret::hexadecimal("a token", token));
+                            self.secrets.push(token_secret(token));
                         }
                     }
                     Err(refused) => self.check_words(&format!("{refused:?}")),
@@ -218,9 +218,14 @@ impl Stage {
     }
 
     fn keep_secret(&mut self, session: &Session) {
-        let token = Secret::hexadecimal("a token", session.token());
-        self.secrets.push(token);
+        self.secrets.push(token_secret(session.token()));
     }
+}
+
+/// What of a token is secret: what stands before the index of the entry that opened its session.
+fn token_secret(token: &str) -> Secret {
+    let (random, _index) = token.split_once('.').expect("a token has an index");
+    Secret::hexadecimal("a token", random)
 }
 
 /// A digest, a token or a text in every field that is for something else, or in another form.
