@@ -27,7 +27,7 @@ pub(crate) struct InboxRoom {
     keys: RandomState,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Room {
     messages: u64,
     counted_at: Option<Instant>,
@@ -56,10 +56,7 @@ impl InboxRoom {
     /// Takes the room of one message in the inbox of `recipient`.
     pub(crate) fn take(&self, recipient: &str, now: Instant) -> Entry {
         let mut inboxes = self.lock();
-        let room = inboxes.entry(self.keys.hash_one(recipient), || Room {
-            messages: 0,
-            counted_at: None,
-        });
+        let room = inboxes.entry(self.keys.hash_one(recipient), Room::default);
         if room.messages > 0 {
             room.messages -= 1;
             return Entry::Free;
@@ -74,11 +71,7 @@ impl InboxRoom {
     pub(crate) fn counted(&self, recipient: &str, messages: u64, now: Instant) -> Entry {
         let room = self.messages_max.saturating_sub(messages);
         let mut inboxes = self.lock();
-        let entry = inboxes.entry(self.keys.hash_one(recipient), || Room {
-            messages: 0,
-            counted_at: None,
-        });
-        *entry = Room {
+        *inboxes.entry(self.keys.hash_one(recipient), Room::default) = Room {
             messages: room.min(MESSAGES_PER_COUNT).saturating_sub(1),
             // It is full from the last message on that it has room for.
             counted_at: (room <= MESSAGES_PER_COUNT).then_some(now),

@@ -84,6 +84,13 @@ impl Leading {
         Some(learner)
     }
 
+    /// Of the two disks of one node, its admitted one (`follower`) and another, the one that pulls.
+    fn disk_shown_last<'a>(&'a self, node: NodeId, follower: &'a Progress) -> &'a Progress {
+        let learner = self.learners.get(&node);
+        let learner = learner.filter(|learner| learner.last_fetch > follower.last_fetch);
+        learner.unwrap_or(follower)
+    }
+
     /// Notes the disk that a fetch has shown; says whether it alternates with another one.
     pub(super) fn note_disk(&mut self, header: &Header, now: Time, pause: Duration) -> bool {
         let disks = self.disks.entry(header.from).or_default();
@@ -338,10 +345,7 @@ impl Node {
             return None;
         };
         let status = |(node, follower): (&NodeId, &Progress)| {
-            // Of two disks of one node the one that pulls is worth showing.
-            let learner = leading.learners.get(node);
-            let learner = learner.filter(|learner| learner.last_fetch > follower.last_fetch);
-            let progress = learner.unwrap_or(follower);
+            let progress = leading.disk_shown_last(*node, follower);
             FollowerStatus {
                 node: *node,
                 voter: progress.counts(),
@@ -359,12 +363,9 @@ impl Node {
             return Vec::new();
         };
         let is_uncounted = |node: &NodeId| {
-            let Some(voter) = leading.followers.get(node) else {
-                return false;
-            };
-            let replaced = leading.learners.get(node);
-            let replaced = replaced.is_some_and(|learner| learner.last_fetch > voter.last_fetch);
-            replaced || voter.repair_through > LogIndex::ZERO
+            let shown = leading.followers.get(node);
+            let shown = shown.map(|follower| leading.disk_shown_last(*node, follower));
+            shown.is_some_and(|shown| shown.storage.is_some() && !shown.counts())
         };
         let voters = formation.voters.iter().map(|voter| voter.node);
         voters.filter(is_uncounted).collect()

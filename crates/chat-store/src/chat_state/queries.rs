@@ -248,17 +248,7 @@ pub(super) async fn session(
     connection: &mut SqliteConnection,
     token_hash: &[u8; 32],
 ) -> Result<Option<Session>, StateError> {
-    let query = sqlx::query(
-        "SELECT username, incarnation, credential_version, last_used, idle_seconds, expires \
-         FROM sessions JOIN users USING (username, incarnation, credential_version) \
-         WHERE token_hash = ? AND ended_by IS NULL \
-         AND expires > (SELECT CAST(last_timestamp AS INTEGER) FROM progress)",
-    );
-    let row = query
-        .bind(token_hash.as_slice())
-        .fetch_optional(&mut *connection)
-        .await?;
-    row.map(|row| session_at(&row)).transpose()
+    Ok(find_session(connection, token_hash).await?.0)
 }
 
 /// The session, and the last entry that is visible, in one snapshot.
@@ -276,7 +266,7 @@ pub(super) async fn find_session(
     Ok((session, applied))
 }
 
-/// As [`session`], with a row also when there is none.
+/// One row, also when there is no such session.
 const FIND_SESSION: &str = "SELECT users.username, users.incarnation, users.credential_version, \
      last_used, idle_seconds, expires, applied_index FROM progress \
      LEFT JOIN sessions ON token_hash = ? AND ended_by IS NULL \
