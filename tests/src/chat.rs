@@ -166,7 +166,7 @@ impl Service for Chat {
         let token = self.clients.reads_as(client);
         let reading = async {
             let mut snapshot = reading::begin_read(open, index).await?;
-            let seen = reading::end_of(&mut snapshot).await?;
+            let seen = reading::last_at_or_below(&mut snapshot).await?;
             reading::names(&mut snapshot, &self.ledger, seen).await?;
             let shown = match &token {
                 Some(token) => reading::inbox(&mut snapshot, &mut self.ledger, token, seen).await?,
@@ -236,7 +236,7 @@ async fn apply(
         index: entry.position.index,
         term: entry.position.term,
         command: match &entry.payload {
-            Payload::Empty | Payload::Formation(_) => None,
+            Payload::Empty | Payload::Membership(_) => None,
             Payload::Command(bytes) => Some(bytes.slice(PREFIX_BYTES..)),
         },
     };

@@ -8,10 +8,10 @@ pub mod applying;
 pub mod commit_quorum;
 pub mod coverage;
 pub mod election;
-pub mod formation;
 pub mod history;
 pub mod log_matching;
 pub mod matched;
+pub mod membership;
 pub mod votes;
 
 use std::fmt;
@@ -40,7 +40,7 @@ pub struct Checkers {
     /// Who voted for whom.
     pub votes: votes::Votes,
     /// The births that were accepted.
-    pub formations: formation::Formations,
+    pub memberships: membership::Formations,
     /// What the clients were told.
     pub history: history::History,
 }

@@ -3,15 +3,15 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, Formation, GetCommits,
-    HardState, Header, LogIndex, LogView, Message, NodeId, Payload, Position, RequestId, RunId,
-    StorageId, Term, TermSpan, Voter, Writes,
+    Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, GetCommits, HardState,
+    Header, LogIndex, Membership, Message, NodeId, Payload, Position, RequestId, RunId, StorageId,
+    Term, TermIndex, TermRun, Voter, Writes,
 };
 use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
-use chat_tests::checker::formation::Formations;
 use chat_tests::checker::history::History;
 use chat_tests::checker::log_matching::KnownEntries;
+use chat_tests::checker::membership::Formations;
 use chat_tests::checker::votes::Votes;
 use chat_tests::checker::{Checked, applying, commit_quorum, coverage, matched};
 use chat_tests::simulation::command::{Answer, Command};
@@ -24,8 +24,8 @@ fn check_found_by(checker: &str, checked: Checked) {
 }
 
 /// A log whose entries from index 1 on have these terms.
-fn log(terms: &[u64]) -> LogView {
-    let mut log = LogView::new(Vec::<TermSpan>::new(), LogIndex::ZERO);
+fn log(terms: &[u64]) -> TermIndex {
+    let mut log = TermIndex::new(Vec::<TermRun>::new(), LogIndex::ZERO);
     for (place, term) in terms.iter().enumerate() {
         log.append(Position::new(place as u64 + 1, *term));
     }
@@ -44,7 +44,7 @@ fn disk(storage: u128, terms: &[u64], hard_state: HardState) -> Disk {
     let mut disk = Disk::empty(StorageId(storage));
     let entries = terms.iter().enumerate();
     let writes = Writes {
-        start_counter: Some(1),
+        boot_count: Some(1),
         hard_state: Some(hard_state),
         entries: entries
             .map(|(place, term)| entry(place as u64 + 1, *term, place as u64 + 1))
@@ -85,8 +85,8 @@ fn committed(terms: &[u64]) -> CommittedLog {
     committed
 }
 
-fn formation() -> Formation {
-    Formation {
+fn membership() -> Membership {
+    Membership {
         cluster: chat_consensus::ClusterId(1),
         voters: [1, 2, 3].map(voter).to_vec(),
     }
@@ -110,7 +110,7 @@ fn voted(term: u64, node: u64) -> HardState {
 fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
     let to = NodeId(if from == 1 { 2 } else { 1 });
     let header = Header {
-        cluster: Some(formation().cluster),
+        cluster: Some(membership().cluster),
         term: Term(term),
         from: NodeId(from),
         to,
@@ -125,7 +125,7 @@ fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
 
 fn vote(granted: bool) -> Message {
     Message::ElectionReply(ElectionReply {
-        kind: ElectionKind::Real,
+        kind: ElectionKind::Vote,
         granted,
         leader: None,
     })
@@ -196,7 +196,7 @@ fn a_commit_on_one_disk_of_three_is_found() {
     // The third disk holds everything and is not the one that was admitted (R12).
     let stranger = disk(9, &[1, 1], voted(1, 1));
     let disks = [full, short, stranger];
-    let checked = commit_quorum::committed(Position::new(2, 1), &formation(), (&disks, &[]));
+    let checked = commit_quorum::committed(Position::new(2, 1), &membership(), (&disks, &[]));
     check_found_by("commit-quorum", checked);
 }
 
@@ -207,7 +207,7 @@ fn check_election(leader: u64, term: u64, terms: &[u64], votes: &Votes) -> Check
             leader: voter(leader),
             term: Term(term),
             log: &log(terms),
-            formation: &formation(),
+            membership: &membership(),
         },
         votes,
         &committed(&[1, 1]),
@@ -245,12 +245,12 @@ fn a_leader_without_a_committed_entry_is_found() {
 fn two_leaders_of_a_term_are_found() {
     let mut elections = Elections::default();
     let view = log(&[1, 1]);
-    let formation = formation();
+    let membership = membership();
     let elected = |node| Elected {
         leader: voter(node),
         term: Term(2),
         log: &view,
-        formation: &formation,
+        membership: &membership,
     };
     let (votes, committed) = (votes(&[(1, 1), (2, 1)]), committed(&[1]));
     elections.elected(elected(1), &votes, &committed).unwrap();
@@ -263,9 +263,9 @@ fn a_second_vote_is_found_across_restarts() {
     let mut votes = Votes::default();
     votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
     let election = Message::Election(Election {
-        kind: ElectionKind::Real,
+        kind: ElectionKind::Vote,
         last: Position::ZERO,
-        formation: None,
+        membership: None,
     });
     check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
 }
@@ -380,15 +380,18 @@ fn a_committed_entry_that_is_cut_is_found() {
 #[test]
 fn births_beside_the_first_are_found() {
     let named = |node: u64| (NodeId(node), StorageId(u128::from(node)));
-    let mut formations = Formations::default();
-    formations.written(named(1), &formation(), 3).unwrap();
-    check_found_by("formation", formations.written(named(2), &formation(), 5));
-    let other = Formation {
+    let mut memberships = Formations::default();
+    memberships.written(named(1), &membership(), 3).unwrap();
+    check_found_by(
+        "membership",
+        memberships.written(named(2), &membership(), 5),
+    );
+    let other = Membership {
         cluster: chat_consensus::ClusterId(2),
-        ..formation()
+        ..membership()
     };
-    check_found_by("formation", formations.written(named(3), &other, 3));
-    check_found_by("formation", formations.written(named(1), &other, 3));
+    check_found_by("membership", memberships.written(named(3), &other, 3));
+    check_found_by("membership", memberships.written(named(1), &other, 3));
 }
 
 #[test]
@@ -397,7 +400,7 @@ fn a_belief_that_no_disk_supports_is_found() {
         node: NodeId(2),
         voter: true,
         repair_through: LogIndex::ZERO,
-        matched: LogIndex(2),
+        match_index: LogIndex(2),
         last_fetch: None,
     };
     let short = disk(2, &[1], voted(1, 1));

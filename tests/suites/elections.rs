@@ -9,9 +9,9 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use chat_consensus::{
-    ClusterId, Config, Envelope, Formation, GetCommitsReply, HardState, Header, Input, LogIndex,
+    ClusterId, Config, Envelope, GetCommitsReply, HardState, Header, Input, LogIndex, Membership,
     Message, Node, NodeId, Outgoing, Position, RequestId, RoleName, RunId, StorageId, Stored, Term,
-    TermSpan, Time, Timing, UnsyncedBatch, Voter,
+    TermRun, Time, Timing, UnsyncedBatch, Voter,
 };
 use fastrand::Rng;
 
@@ -39,23 +39,23 @@ pub(crate) fn stored(node: NodeId) -> Stored {
     let voters = [LEADER, SURVIVORS[0], SURVIVORS[1]].map(voter);
     Stored {
         storage: voter(node).storage,
-        start_counter: 0,
+        boot_count: 0,
         hard_state: HardState {
             term: TERM,
             vote: Some(voter(LEADER)),
             ..HardState::default()
         },
-        formation: Some(Formation {
+        membership: Some(Membership {
             cluster: CLUSTER,
             voters: voters.to_vec(),
         }),
         last: END,
         terms: vec![
-            TermSpan {
+            TermRun {
                 term: Term(1),
                 first: LogIndex(1),
             },
-            TermSpan {
+            TermRun {
                 term: TERM,
                 first: LogIndex(2),
             },

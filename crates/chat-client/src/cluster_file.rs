@@ -123,13 +123,13 @@ fn check(above: &Path, folder: &Path, file: &File) -> Result<(), Distrust> {
     // and that not everybody writes there.
     let above = metadata(above)?;
     let is_shared = above.mode() & 0o002 != 0 && above.mode() & 0o1000 == 0;
-    if !is_ours(&above) || is_shared {
+    if !is_from_own_cluster(&above) || is_shared {
         return Err(Distrust::AmongOthers);
     }
     // Of the file that was opened, whatever has its name by now.
     let opened_as = file.metadata().map_err(|_gone| Distrust::Gone)?;
     for metadata in [metadata(folder)?, opened_as] {
-        if !is_ours(&metadata) {
+        if !is_from_own_cluster(&metadata) {
             return Err(Distrust::OthersOwn);
         }
         if metadata.mode() & 0o022 != 0 {
@@ -139,7 +139,7 @@ fn check(above: &Path, folder: &Path, file: &File) -> Result<(), Distrust> {
     Ok(())
 }
 
-fn is_ours(metadata: &Metadata) -> bool {
+fn is_from_own_cluster(metadata: &Metadata) -> bool {
     [0, Uid::effective().as_raw()].contains(&metadata.uid())
 }
 

@@ -14,7 +14,7 @@ use crate::types::{LogIndex, Position};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Writes {
     /// This start's number (R4).
-    pub start_counter: Option<u64>,
+    pub boot_count: Option<u64>,
     /// Term and vote.
     pub hard_state: Option<HardState>,
     /// Every entry after this index is removed before any is appended (R11).
@@ -29,7 +29,7 @@ pub struct Writes {
 pub struct UnsyncedBatch {
     pub(crate) writes: Writes,
     pub(crate) after: SyncedState,
-    pub(crate) held: Vec<Envelope>,
+    pub(crate) awaiting_sync: Vec<Envelope>,
 }
 
 /// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] and its `async` twin make one.
@@ -37,13 +37,13 @@ pub struct UnsyncedBatch {
 #[must_use = "give it back to the node, which releases what waited for it"]
 pub struct SyncedBatch {
     pub(crate) after: SyncedState,
-    pub(crate) held: Vec<Envelope>,
+    pub(crate) awaiting_sync: Vec<Envelope>,
 }
 
 /// What the disk holds for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncedState {
-    pub(crate) start_counter: u64,
+    pub(crate) boot_count: u64,
     pub(crate) hard_state: HardState,
     pub(crate) last: Position,
 }
@@ -66,7 +66,7 @@ impl Writes {
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.start_counter.is_none()
+        self.boot_count.is_none()
             && self.hard_state.is_none()
             && self.truncate_after.is_none()
             && self.entries.is_empty()
@@ -95,7 +95,7 @@ impl UnsyncedBatch {
         }
         Ok(SyncedBatch {
             after: self.after,
-            held: self.held,
+            awaiting_sync: self.awaiting_sync,
         })
     }
 
@@ -113,7 +113,7 @@ impl UnsyncedBatch {
         }
         Ok(SyncedBatch {
             after: self.after,
-            held: self.held,
+            awaiting_sync: self.awaiting_sync,
         })
     }
 }

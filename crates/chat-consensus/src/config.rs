@@ -50,7 +50,7 @@ impl Default for Timing {
 impl Timing {
     /// How long a leader keeps a fetch that it has no news for: half the shortest election
     /// timeout (R8).
-    pub fn park_limit(&self) -> Duration {
+    pub fn long_poll_max(&self) -> Duration {
         self.election_timeout / 2
     }
 
@@ -86,7 +86,7 @@ impl Timing {
 
     /// A voter whose last contact is longer ago is no successor (R17): it may be dead since its
     /// fetch was parked.
-    pub fn successor_contact_max(&self) -> Duration {
+    pub fn successor_progress_age_max(&self) -> Duration {
         self.heartbeat_interval + self.election_timeout / 2
     }
 }

@@ -23,14 +23,14 @@ pub enum Payload {
     /// Nothing: with this a leader begins its term (R3).
     Empty,
     /// The birth of the cluster: always the entry at index 1, and only there (R12).
-    Formation(Formation),
+    Membership(Membership),
     /// What the state machine applies; opaque here.
     Command(Bytes),
 }
 
 /// Who the cluster is: its name and its voters (R12).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Formation {
+pub struct Membership {
     /// The cluster's name.
     pub cluster: ClusterId,
     /// Who counts in quorums, in ascending order of node; at least one, one per node.
@@ -53,7 +53,7 @@ pub struct HardState {
 
 /// Consecutive entries of one term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TermSpan {
+pub struct TermRun {
     /// The term of all of them.
     pub term: Term,
     /// The place of the first; the span ends before the next span, or with the log.
@@ -66,15 +66,15 @@ pub struct Stored {
     /// The disk's random name; made by the store when the disk was empty.
     pub storage: StorageId,
     /// How often this disk had been started before; this start is one more (R4).
-    pub start_counter: u64,
+    pub boot_count: u64,
     /// Term and vote.
     pub hard_state: HardState,
     /// The entry at index 1, if there is one.
-    pub formation: Option<Formation>,
+    pub membership: Option<Membership>,
     /// The last entry; [`Position::ZERO`] for an empty log.
     pub last: Position,
     /// The terms of the whole log, ascending; empty for an empty log.
-    pub terms: Vec<TermSpan>,
+    pub terms: Vec<TermRun>,
 }
 
 impl Stored {
@@ -82,16 +82,16 @@ impl Stored {
     pub fn empty(storage: StorageId) -> Self {
         Self {
             storage,
-            start_counter: 0,
+            boot_count: 0,
             hard_state: HardState::default(),
-            formation: None,
+            membership: None,
             last: Position::ZERO,
             terms: Vec::new(),
         }
     }
 }
 
-impl Formation {
+impl Membership {
     /// Whether `node` on the disk `storage` counts in quorums.
     pub fn admits(&self, node: NodeId, storage: StorageId) -> bool {
         self.voters.contains(&Voter { node, storage })
@@ -117,7 +117,7 @@ impl Entry {
     pub fn size(&self) -> usize {
         match &self.payload {
             Payload::Empty => 0,
-            Payload::Formation(formation) => 16 + 24 * formation.voters.len(),
+            Payload::Membership(membership) => 16 + 24 * membership.voters.len(),
             Payload::Command(command) => command.len(),
         }
     }

@@ -22,7 +22,7 @@ pub enum Input {
     /// A client asks for a linearizable read; refused unless we lead (R14).
     ReadRequested(ReadId),
     /// The operator, or a shutdown, wants somebody else to lead.
-    HandOverRequested,
+    TransferRequested,
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
 }
@@ -47,9 +47,9 @@ pub enum Report {
     /// The read could not be confirmed: we do not lead, or stopped leading.
     ReadRefused(ReadId),
     /// We lead this term from here on.
-    LeadershipWon(Term),
+    BecameLeader(Term),
     /// We no longer lead this term: what is appended and not committed is unknown (R13).
-    LeadershipLost(Term),
+    SteppedDown(Term),
     /// A follower's disk lost what it had acknowledged up to this index; until it holds that
     /// again it is not counted (R18).
     FollowerRolledBack(NodeId, LogIndex),

@@ -15,7 +15,7 @@
 //! 3. Send [`Node::take_outgoing`]. For [`Outgoing::Entries`] first put the entries in.
 //!    Messages may be lost, doubled, delayed and reordered.
 //! 4. Read [`Node::take_reports`] and answer whoever waits.
-//! 5. Apply entries up to [`Node::applicable_index`], in order.
+//! 5. Apply entries up to [`Node::apply_limit`], in order.
 //! 6. Call again with [`Input::DeadlinePassed`] when [`Node::next_deadline`] has come.
 #![no_std]
 
@@ -27,23 +27,25 @@ mod batch;
 mod config;
 mod entry;
 mod input;
-mod log_view;
 mod message;
 mod node;
 mod quorum;
+mod status;
+mod term_index;
 mod types;
 
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
 pub use config::{Config, ConfigError, Timing};
-pub use entry::{Entry, Formation, HardState, Payload, Stored, TermSpan};
+pub use entry::{Entry, HardState, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};
-pub use log_view::LogView;
 pub use message::{
     Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply, Header,
     Heartbeat, Message,
 };
-pub use node::{FollowerStatus, Node, Outgoing, RoleName};
+pub use node::{Node, Outgoing};
+pub use status::{FollowerStatus, RoleName};
+pub use term_index::TermIndex;
 pub use types::{
-    ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId, RunId, START_COUNTER_MAX,
+    BOOT_COUNT_MAX, ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId, RunId,
     StorageId, TERM_MAX, Term, Time, Voter,
 };

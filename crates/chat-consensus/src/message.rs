@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, Formation};
+use crate::entry::{Entry, Membership};
 use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
 
 /// A message with what its receiver needs to judge it (R4).
@@ -71,11 +71,11 @@ pub enum Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ElectionKind {
     /// Are you empty? (R12)
-    Birth,
+    Bootstrap,
     /// Would you vote for me? (R7)
-    Trial,
+    PreVote,
     /// Vote for me (R5).
-    Real,
+    Vote,
 }
 
 /// A candidate's question.
@@ -86,7 +86,7 @@ pub struct Election {
     /// The end of the asker's log.
     pub last: Position,
     /// The asker's first entry: an empty node that it names accepts it before it votes (R12).
-    pub formation: Option<Formation>,
+    pub membership: Option<Membership>,
 }
 
 /// The answer to an [`Election`].
@@ -150,7 +150,7 @@ pub enum GetCommitsReply {
         repair_through: LogIndex,
         /// The greatest start counter that this disk has shown, if the asker's is not greater;
         /// else 0.
-        start_counter: u64,
+        boot_count: u64,
     },
 }
 
@@ -167,7 +167,7 @@ impl Message {
     pub(crate) fn may_come_from_empty_disk(&self) -> bool {
         match self {
             Self::GetCommits(_) => true,
-            Self::Election(election) => election.kind == ElectionKind::Birth,
+            Self::Election(election) => election.kind == ElectionKind::Bootstrap,
             _ => false,
         }
     }

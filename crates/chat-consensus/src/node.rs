@@ -2,13 +2,13 @@
 //!
 //! Each role's own conduct is in a file of its own below; the durable part is in `durability`.
 
-mod birth;
+mod bootstrap;
 mod campaigning;
 mod disks_seen;
 mod durability;
 mod following;
-mod hand_over;
 mod invariants;
+mod leadership_transfer;
 mod leading;
 mod progress;
 mod reading;
@@ -23,16 +23,17 @@ use core::time::Duration;
 
 use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, Formation, HardState, Stored};
+use crate::entry::{Entry, HardState, Membership, Stored};
 use crate::input::{Fault, Input, Report};
-use crate::log_view::LogView;
 use crate::message::{Envelope, GetCommitsReply, Header, Message};
+use crate::status::RoleName;
+use crate::term_index::TermIndex;
 use crate::types::{
-    ClusterId, LogIndex, NodeId, Position, RequestId, RunId, START_COUNTER_MAX, StorageId, Term,
-    Time, Voter,
+    BOOT_COUNT_MAX, ClusterId, LogIndex, NodeId, Position, RequestId, RunId, StorageId, Term, Time,
+    Voter,
 };
 
-use birth::Birth;
+use bootstrap::Bootstrap;
 use campaigning::Campaign;
 use following::{FETCH_BYTES_MAX, Following};
 use leading::Leading;
@@ -46,7 +47,7 @@ pub struct Node {
     now: Time,
     storage: StorageId,
     /// How often the disk was started; the part of the run's name that orders runs (R4).
-    start_counter: u64,
+    boot_count: u64,
     /// This run; a part of every request id (R4).
     run: RunId,
     requests_made: u64,
@@ -54,12 +55,12 @@ pub struct Node {
     /// Term and vote as decided; what of it is on the disk is in `synced`.
     hard_state: HardState,
     /// The log as accepted; what of it is on the disk is in `synced`.
-    log: LogView,
-    formation: Option<Formation>,
+    log: TermIndex,
+    membership: Option<Membership>,
     /// Never moves back (R3).
     commit_index: LogIndex,
     /// As a follower: the last entry that an answer of this term has matched (R3).
-    matched: LogIndex,
+    match_index: LogIndex,
     /// Who leads this term, as far as we know.
     leader: Option<NodeId>,
     /// `leader` has claimed the term itself, or answered as its leader; otherwise another node
@@ -71,22 +72,22 @@ pub struct Node {
     /// When a follower stands. It has no meaning for a leader.
     election_deadline: Time,
     /// How many more failed attempts are repeated quickly, after a leader's end was noticed (R17).
-    quick_attempts: u32,
+    fast_retries_left: u32,
     /// For whom an own trial was given up since the last attempt of our own was finished (R7).
-    yielded_to: BTreeSet<NodeId>,
+    backed_off_for: BTreeSet<NodeId>,
     /// How much the next fetch asks for, in bytes (R8).
     fetch_bytes_max: u32,
     /// When a refused message may be reported again.
     refusal_reported_until: Time,
     /// Set while this node is empty and may form the cluster (R12).
-    birth: Option<Birth>,
+    bootstrap: Option<Bootstrap>,
 
     /// What the disk holds for certain; moved by `SyncedBatch` alone (R1).
     synced: SyncedState,
     /// Decided and not yet taken.
     writes: Writes,
     /// Messages that must not leave before `writes` are synced (R1).
-    held: Vec<Envelope>,
+    awaiting_sync: Vec<Envelope>,
     /// The batch that is being written.
     writing: Option<Writing>,
 
@@ -126,39 +127,6 @@ pub enum Outgoing {
     },
 }
 
-/// A role's name, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleName {
-    /// Belongs to no cluster yet.
-    Empty,
-    /// Pulls, and neither votes nor counts (R12).
-    Learner,
-    /// Pulls from a leader, or waits for one.
-    Follower,
-    /// Asks whether an election could be won (R7).
-    Trial,
-    /// Stands for election (R5).
-    Candidate,
-    /// Leads.
-    Leader,
-}
-
-/// What a leader knows of another node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FollowerStatus {
-    /// The node.
-    pub node: NodeId,
-    /// Whether it counts in quorums with the disk it showed last: the log admits it (R12), and it
-    /// holds what it acknowledged (R18).
-    pub voter: bool,
-    /// Its disk lost what it had acknowledged, and must hold the log through here (R18); 0 if not.
-    pub repair_through: LogIndex,
-    /// The highest index it is known to hold.
-    pub matched: LogIndex,
-    /// Its last valid fetch.
-    pub last_fetch: Option<Time>,
-}
-
 impl Node {
     /// A node that has just started, with what its disk held and what its state machine has
     /// applied of it, which was committed (R3).
@@ -175,51 +143,51 @@ impl Node {
             applied <= stored.last.index,
             "the state machine is ahead of its log"
         );
-        let start_counter = (stored.start_counter + 1).min(START_COUNTER_MAX);
+        let boot_count = (stored.boot_count + 1).min(BOOT_COUNT_MAX);
         let mut random = fastrand::Rng::with_seed(seed);
         let mut node = Self {
-            run: RunId::new(start_counter, random.u32(..)),
+            run: RunId::new(boot_count, random.u32(..)),
             random,
             now,
             storage: stored.storage,
-            start_counter,
+            boot_count,
             requests_made: 0,
             hard_state: stored.hard_state,
-            log: LogView::new(stored.terms, stored.last.index),
-            formation: stored.formation,
+            log: TermIndex::new(stored.terms, stored.last.index),
+            membership: stored.membership,
             commit_index: applied,
-            matched: LogIndex::ZERO,
+            match_index: LogIndex::ZERO,
             leader: None,
             leader_claimed: false,
             uncounted: Vec::new(),
             role: Role::Follower(Following::default()),
             election_deadline: Time::NEVER,
-            quick_attempts: 0,
-            yielded_to: BTreeSet::new(),
+            fast_retries_left: 0,
+            backed_off_for: BTreeSet::new(),
             fetch_bytes_max: FETCH_BYTES_MAX,
             refusal_reported_until: now,
-            birth: None,
+            bootstrap: None,
             synced: SyncedState {
-                start_counter: stored.start_counter,
+                boot_count: stored.boot_count,
                 hard_state: stored.hard_state,
                 last: stored.last,
             },
             writes: Writes {
-                start_counter: Some(start_counter),
+                boot_count: Some(boot_count),
                 ..Writes::default()
             },
-            held: Vec::new(),
+            awaiting_sync: Vec::new(),
             writing: None,
             outgoing: Vec::new(),
             reports: Vec::new(),
             config,
         };
         node.reset_election_timer();
-        match &node.formation {
+        match &node.membership {
             // A single voter has nobody to wait for (R2).
-            Some(formation) if formation.voters.len() == 1 => node.election_deadline = now,
+            Some(membership) if membership.voters.len() == 1 => node.election_deadline = now,
             Some(_) => {}
-            None => node.prepare_birth(),
+            None => node.start_bootstrap(),
         }
         node.check_invariants();
         node
@@ -234,7 +202,7 @@ impl Node {
     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Fault> {
         self.now = self.now.max(now);
         // What is late by now is late whatever comes next (R8).
-        self.act_on_deadlines();
+        self.fire_timers();
         match input {
             Input::Received(envelope) => self.handle_received(envelope)?,
             Input::CallFailed(peer, request) => self.handle_call_failed(peer, request),
@@ -242,10 +210,10 @@ impl Node {
             Input::Synced(batch) => self.handle_synced(batch),
             Input::Proposed(id, command) => self.handle_proposed(id, command),
             Input::ReadRequested(id) => self.handle_read_requested(id),
-            Input::HandOverRequested => self.handle_hand_over_requested(),
+            Input::TransferRequested => self.handle_transfer_requested(),
             Input::DeadlinePassed => {}
         }
-        self.act_on_deadlines();
+        self.fire_timers();
         self.fetch_if_due();
         self.check_invariants();
         Ok(())
@@ -265,14 +233,14 @@ impl Node {
     /// When [`Input::DeadlinePassed`] is due, if nothing else happens before.
     pub fn next_deadline(&self) -> Time {
         let role = match &self.role {
-            Role::Follower(following) => following.next_deadline().min(self.standing_deadline()),
+            Role::Follower(following) => following.next_deadline().min(self.campaign_deadline()),
             Role::Campaigning(campaign) => campaign.deadline,
             Role::Leader(leading) => self.leading_deadline(leading),
         };
         role.min(
-            self.birth
+            self.bootstrap
                 .as_ref()
-                .map_or(Time::NEVER, |birth| birth.ask_at),
+                .map_or(Time::NEVER, |bootstrap| bootstrap.probe_at),
         )
     }
 
@@ -280,9 +248,9 @@ impl Node {
     pub fn role(&self) -> RoleName {
         match &self.role {
             Role::Leader(_) => RoleName::Leader,
-            Role::Campaigning(campaign) if campaign.is_trial() => RoleName::Trial,
+            Role::Campaigning(campaign) if campaign.is_pre_vote() => RoleName::PreCandidate,
             Role::Campaigning(_) => RoleName::Candidate,
-            Role::Follower(_) if self.formation.is_none() => RoleName::Empty,
+            Role::Follower(_) if self.membership.is_none() => RoleName::Uninitialized,
             Role::Follower(_) if !self.is_voter() => RoleName::Learner,
             Role::Follower(_) => RoleName::Follower,
         }
@@ -309,17 +277,17 @@ impl Node {
     }
 
     /// Everything up to here may be applied: committed, and on this node's own disk (R3).
-    pub fn applicable_index(&self) -> LogIndex {
+    pub fn apply_limit(&self) -> LogIndex {
         self.commit_index.min(self.synced.last.index)
     }
 
     /// The log as accepted.
-    pub fn log(&self) -> &LogView {
+    pub fn log(&self) -> &TermIndex {
         &self.log
     }
 
     /// The newest entries of the log: those that no batch has taken yet.
-    pub fn gathered_entries(&self) -> &[Entry] {
+    pub fn unbatched_entries(&self) -> &[Entry] {
         &self.writes.entries
     }
 
@@ -329,8 +297,8 @@ impl Node {
     }
 
     /// The cluster's birth, once this node knows it.
-    pub fn formation(&self) -> Option<&Formation> {
-        self.formation.as_ref()
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     /// Until this node holds its leader's log through here it neither votes nor stands nor counts,
@@ -346,10 +314,14 @@ impl Node {
 
     /// The nodes that have not said that they are empty, while this node waits for all of them to
     /// form the cluster (R12); `None` when it does not.
-    pub fn birth_awaits(&self) -> Option<Vec<NodeId>> {
-        let birth = self.birth.as_ref()?;
+    pub fn bootstrap_awaits(&self) -> Option<Vec<NodeId>> {
+        let bootstrap = self.bootstrap.as_ref()?;
         let others = self.other_nodes().into_iter();
-        Some(others.filter(|node| !birth.has_answered(*node)).collect())
+        Some(
+            others
+                .filter(|node| !bootstrap.has_answered(*node))
+                .collect(),
+        )
     }
 
     /// This node's disk.
@@ -381,15 +353,15 @@ impl Node {
 
     /// Whether this run's first write is synced: before, nothing at all may be sent (R4).
     pub fn has_started(&self) -> bool {
-        self.synced.start_counter == self.start_counter
+        self.synced.boot_count == self.boot_count
     }
 
     /// Goes on as a run that comes after all that this disk has shown: its counter was rolled back
     /// (R18). Nothing is sent before the new counter is durable (R4).
-    fn begin_run_after(&mut self, shown: u64) {
-        self.start_counter = shown + 1;
-        self.run = RunId::new(self.start_counter, self.random.u32(..));
-        self.writes.start_counter = Some(self.start_counter);
+    fn start_run_after(&mut self, shown: u64) {
+        self.boot_count = shown + 1;
+        self.run = RunId::new(self.boot_count, self.random.u32(..));
+        self.writes.boot_count = Some(self.boot_count);
     }
 
     fn header(&self, to: NodeId, request: RequestId) -> Header {
@@ -404,13 +376,15 @@ impl Node {
     }
 
     fn cluster(&self) -> Option<ClusterId> {
-        self.formation.as_ref().map(|formation| formation.cluster)
+        self.membership
+            .as_ref()
+            .map(|membership| membership.cluster)
     }
 
     /// The voters that count, as far as this node knows: it, and while it follows, its leader, know
     /// which disks were replaced or have forgotten (R12, R18). Empty before the cluster is formed.
     pub fn counted_voters(&self) -> Vec<NodeId> {
-        let Some(formation) = &self.formation else {
+        let Some(membership) = &self.membership else {
             return Vec::new();
         };
         let uncounted = match &self.role {
@@ -424,14 +398,14 @@ impl Node {
                 !uncounted.contains(&voter.node)
             }
         };
-        let voters = formation.voters.iter().filter(counts);
+        let voters = membership.voters.iter().filter(counts);
         voters.map(|voter| voter.node).collect()
     }
 
     /// How many voters must agree: a majority of all that the log names, counted or not. 0 before the
     /// cluster is formed.
     pub fn quorum(&self) -> usize {
-        self.formation.as_ref().map_or(0, Formation::majority)
+        self.membership.as_ref().map_or(0, Membership::majority)
     }
 
     fn me(&self) -> Voter {
@@ -452,9 +426,9 @@ impl Node {
 
     /// Whether `node` counts in quorums with the disk that its message showed (R12).
     fn admits(&self, node: NodeId, storage: StorageId) -> bool {
-        self.formation
+        self.membership
             .as_ref()
-            .is_some_and(|formation| formation.admits(node, storage))
+            .is_some_and(|membership| membership.admits(node, storage))
     }
 
     fn other_nodes(&self) -> Vec<NodeId> {
@@ -469,9 +443,9 @@ impl Node {
 
     fn other_voters(&self) -> Vec<NodeId> {
         let voters = self
-            .formation
+            .membership
             .iter()
-            .flat_map(|formation| &formation.voters);
+            .flat_map(|membership| &membership.voters);
         voters
             .map(|voter| voter.node)
             .filter(|node| *node != self.config.node)
@@ -490,7 +464,8 @@ impl Node {
         assert!(term > self.hard_state.term || !self.is_voter());
         self.stop_leading();
         // What waits to be sent may show a term that is not durable any more then.
-        self.held.retain(|envelope| envelope.header.term <= term);
+        self.awaiting_sync
+            .retain(|envelope| envelope.header.term <= term);
         self.hard_state = HardState {
             term,
             vote: None,
@@ -498,7 +473,7 @@ impl Node {
         };
         self.writes.hard_state = Some(self.hard_state);
         self.forget_leader();
-        self.matched = LogIndex::ZERO;
+        self.match_index = LogIndex::ZERO;
         self.become_follower();
     }
 
@@ -515,11 +490,11 @@ impl Node {
     }
 
     /// Judges a claim of this term that `from` makes for itself (R5).
-    fn note_claim(&mut self, from: NodeId) -> Result<(), Fault> {
+    fn check_leader_claim(&mut self, from: NodeId) -> Result<(), Fault> {
         if let Some(first) = self.leader
             && first != from
         {
-            if self.leader_claimed && self.formation.is_some() {
+            if self.leader_claimed && self.membership.is_some() {
                 return Err(Fault::TwoLeaders {
                     term: self.hard_state.term,
                     first,
@@ -534,46 +509,46 @@ impl Node {
     }
 
     /// Pulls from `leader`, the leader of this term, from here on.
-    fn follow(&mut self, leader: NodeId) {
+    fn become_follower_of(&mut self, leader: NodeId) {
         // Someone may remember a leadership of ours that has ended (R2).
         if leader == self.config.node || self.leader == Some(leader) {
             return;
         }
         assert!(self.leader.is_none(), "one leader is followed at a time");
         self.leader = Some(leader);
-        self.quick_attempts = 0;
-        self.yielded_to.clear();
+        self.fast_retries_left = 0;
+        self.backed_off_for.clear();
         self.role = Role::Follower(Following::default());
         self.reset_election_timer();
     }
 
     /// Takes a peer's word for who leads this term, unless we know better.
-    fn learn_leader(&mut self, leader: Option<NodeId>) {
+    fn accept_leader_hint(&mut self, leader: Option<NodeId>) {
         if let Some(leader) = leader
             && self.leader.is_none()
-            && self.quick_attempts == 0
+            && self.fast_retries_left == 0
         {
-            self.follow(leader);
+            self.become_follower_of(leader);
         }
     }
 
-    fn act_on_deadlines(&mut self) {
-        self.ask_for_birth_if_due();
+    fn fire_timers(&mut self) {
+        self.probe_peers_if_due();
         match &self.role {
             Role::Follower(_) => {
-                self.give_up_fetch_if_late();
-                if self.now >= self.standing_deadline() {
-                    self.start_trial();
+                self.time_out_fetch();
+                if self.now >= self.campaign_deadline() {
+                    self.start_pre_vote();
                 }
             }
             Role::Campaigning(campaign) if self.now >= campaign.deadline => self.fail_campaign(),
             Role::Campaigning(_) => {}
-            Role::Leader(_) => self.act_as_leader(),
+            Role::Leader(_) => self.tick_leader(),
         }
     }
 
     /// When this node stands: never while it does not count.
-    fn standing_deadline(&self) -> Time {
+    fn campaign_deadline(&self) -> Time {
         if self.may_vote() {
             self.election_deadline
         } else {
@@ -584,8 +559,8 @@ impl Node {
     /// Draws the time to stand anew (R8).
     fn reset_election_timer(&mut self) {
         let timing = self.config.timing;
-        let patience = self.random_between(timing.election_timeout, timing.election_timeout_max());
-        self.election_deadline = self.now + patience;
+        let timeout = self.random_between(timing.election_timeout, timing.election_timeout_max());
+        self.election_deadline = self.now + timeout;
     }
 
     fn random_between(&mut self, least: Duration, most: Duration) -> Duration {

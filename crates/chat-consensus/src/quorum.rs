@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 /// The highest value that a majority of `values` has reached: with each voter's matched index,
 /// the last index that a majority holds. `values` must not be empty.
-pub(crate) fn reached_by_majority(mut values: Vec<u64>) -> u64 {
+pub(crate) fn majority_value(mut values: Vec<u64>) -> u64 {
     assert!(!values.is_empty(), "a cluster has at least one voter");
     values.sort_unstable_by(|a, b| b.cmp(a));
     values[values.len() / 2]
@@ -30,18 +30,14 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..2_000 {
             let values: Vec<u64> = (0..random.usize(1..8)).map(|_| random.u64(0..6)).collect();
-            assert_eq!(
-                reached_by_majority(values.clone()),
-                naive(&values),
-                "{values:?}"
-            );
+            assert_eq!(majority_value(values.clone()), naive(&values), "{values:?}");
         }
     }
 
     #[test]
     fn two_of_three_and_three_of_five() {
-        assert_eq!(reached_by_majority(std::vec![7, 7, 3]), 7);
-        assert_eq!(reached_by_majority(std::vec![9, 5, 4, 2, 1]), 4);
-        assert_eq!(reached_by_majority(std::vec![3, 9]), 3);
+        assert_eq!(majority_value(std::vec![7, 7, 3]), 7);
+        assert_eq!(majority_value(std::vec![9, 5, 4, 2, 1]), 4);
+        assert_eq!(majority_value(std::vec![3, 9]), 3);
     }
 }

@@ -71,7 +71,7 @@ pub struct RunId(pub u64);
 const RUN_RANDOM_BITS: u32 = 32;
 
 /// What a start counter may be at most: more than 2,000 million starts.
-pub const START_COUNTER_MAX: u64 = (1 << 31) - 1;
+pub const BOOT_COUNT_MAX: u64 = (1 << 31) - 1;
 
 /// The greatest term that is accepted from a disk or a peer. An election a millisecond needs
 /// 8,900 years to get there; a forged one must not come near the end of the numbers.
@@ -85,9 +85,9 @@ impl RunId {
     ///
     /// # Panics
     ///
-    /// If `counter` is above [`START_COUNTER_MAX`].
+    /// If `counter` is above [`BOOT_COUNT_MAX`].
     pub fn new(counter: u64, random: u32) -> Self {
-        assert!(counter <= START_COUNTER_MAX, "a disk was started too often");
+        assert!(counter <= BOOT_COUNT_MAX, "a disk was started too often");
         Self(counter << RUN_RANDOM_BITS | u64::from(random))
     }
 

@@ -76,7 +76,7 @@ impl Node {
 
     async fn get(&self, key: &str) -> Result<Option<String>, Box<dyn Error>> {
         // What was acknowledged anywhere before this call is in this node's map after it.
-        self.replica.read(deadline()).await?;
+        self.replica.ensure_linearizable(deadline()).await?;
         let map = self.map.read().expect("nobody panics with the lock");
         Ok(map.get(key).cloned())
     }

@@ -22,7 +22,7 @@ pub enum Event {
     /// The batch of the last [`Effect::Persist`] is on the disk.
     Synced(SyncedBatch),
     /// The entries of an [`Effect::ReadEntries`]; none when they are gone meanwhile.
-    EntriesRead(EntriesReadId, Vec<Entry>),
+    EntriesRead(LogReadId, Vec<Entry>),
     /// The entries of the last [`Effect::Apply`] have taken effect; one answer for each of them.
     Applied(Vec<Bytes>),
     /// Append a prepared command. Prepare only while [`Replica::is_leading`](crate::Replica).
@@ -32,7 +32,7 @@ pub enum Event {
     /// A client wants a linearizable read (R14).
     Read(ReadTicket),
     /// Somebody else should lead.
-    HandOver,
+    TransferLeadership,
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
 }
@@ -47,7 +47,7 @@ pub enum Effect {
     /// Read synced entries of the log, those in `(after, last]`, as many of the first as fit.
     ReadEntries {
         /// Names the answer.
-        id: EntriesReadId,
+        id: LogReadId,
         /// The index before the first.
         after: LogIndex,
         /// The last that is wanted.
@@ -60,7 +60,7 @@ pub enum Effect {
     /// Apply committed entries, in order; answer with [`Event::Applied`]. At most one is under way.
     Apply(Vec<Entry>),
     /// Tell the client how its proposal ended.
-    Answer(ProposalTicket, ProposeOutcome),
+    Complete(ProposalTicket, ProposeOutcome),
     /// The read is confirmed and its index not applied here yet: from now on it waits for this
     /// node's state machine alone.
     ReadConfirmed(ReadTicket),
@@ -82,7 +82,7 @@ pub struct ReadTicket(pub u64);
 
 /// The replica's name for a read of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntriesReadId(pub u64);
+pub struct LogReadId(pub u64);
 
 /// Who waits for a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub struct ReplicaStatus {
     /// what it had acknowledged (R18); 0 if nothing was lost.
     pub repair_through: LogIndex,
     /// While this node waits to form the cluster: the nodes that have not answered (R12).
-    pub birth_awaits: Option<Vec<NodeId>>,
+    pub bootstrap_awaits: Option<Vec<NodeId>>,
     /// A leader's view of the others; `None` elsewhere.
     pub followers: Option<Vec<chat_consensus::FollowerStatus>>,
     /// The voters that count, as far as this node knows (R12, R18).
@@ -120,7 +120,7 @@ pub struct ReplicaStatus {
     /// How many voters must agree; 0 before the cluster is formed.
     pub quorum: usize,
     /// The cluster's birth, where known.
-    pub formation: Option<chat_consensus::Formation>,
+    pub membership: Option<chat_consensus::Membership>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
     /// The time of this status.

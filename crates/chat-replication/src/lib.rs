@@ -38,12 +38,12 @@ mod replica;
 #[cfg(feature = "runner")]
 mod runner;
 
-pub use event::{Effect, EntriesReadId, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
+pub use event::{Effect, Event, LogReadId, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
 pub use peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
     Applied, BoxError, Committed, Finish, FollowerStatus, Handle, Leadership, NodeAddress, Options,
     PeerService, Prepare, Prepared, ProposeError, ReadError, StartError, StateMachine, Status,
-    Stopped, Timing, Verbatim, start,
+    StopReason, Timing, Verbatim, start,
 };

@@ -2,10 +2,10 @@
 //! answered, in that order. Event-driven and without I/O: the simulator drives this very code.
 
 mod applying;
+mod entry_cache;
+mod fetch_responses;
 mod proposals;
 mod reads;
-mod serving;
-mod tail;
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use chat_consensus::{
     Time,
 };
 
-use crate::event::{Effect, EntriesReadId, Event, ReadTicket, ReplicaStatus};
+use crate::event::{Effect, Event, LogReadId, ReadTicket, ReplicaStatus};
 use crate::peer_message::{PeerBody, PeerMessage};
 
 use applying::Applying;
+use entry_cache::EntryCache;
 use proposals::Proposals;
 use reads::Reads;
-use tail::Tail;
 
 /// How much one replica may hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub struct Limits {
     /// Payload of one answer to a fetch, and of one batch to apply, in bytes.
     pub batch_bytes_max: usize,
     /// Entries kept in memory behind the end of the log for followers that are close.
-    pub tail_entries_max: usize,
+    pub cache_entries_max: usize,
     /// Their payload, in bytes.
-    pub tail_bytes_max: usize,
+    pub cache_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -56,8 +56,8 @@ impl Default for Limits {
             // Far above what gathers during one sync, far below gRPC's message limit.
             batch_entries_max: 2_048,
             batch_bytes_max: 2 << 20,
-            tail_entries_max: 8_192,
-            tail_bytes_max: 16 << 20,
+            cache_entries_max: 8_192,
+            cache_bytes_max: 16 << 20,
         }
     }
 }
@@ -71,12 +71,12 @@ impl Default for Limits {
 pub struct Replica {
     node: Node,
     limits: Limits,
-    tail: Tail,
+    entry_cache: EntryCache,
     proposals: Proposals,
     reads: Reads,
     applying: Applying,
     /// What each read of the log is for: one for each follower at most, and one to apply.
-    log_reads: BTreeMap<EntriesReadId, LogRead>,
+    log_reads: BTreeMap<LogReadId, LogRead>,
     /// The answer to each follower's newest fetch that waits for the read before it. A newer one
     /// takes its place: the follower has given up the older.
     waiting_log_reads: BTreeMap<NodeId, (Envelope, usize)>,
@@ -103,7 +103,7 @@ impl Replica {
         Self {
             node: Node::new(config, stored, applied, start.seed, start.now),
             limits: start.limits,
-            tail: Tail::new(last, start.limits),
+            entry_cache: EntryCache::new(last, start.limits),
             proposals: Proposals::default(),
             reads: Reads::default(),
             applying: Applying::new(applied),
@@ -137,7 +137,7 @@ impl Replica {
             Event::Append(origin, command) => self.handle_append(origin, command)?,
             Event::Forward(ticket, request) => self.handle_forward(ticket, request),
             Event::Read(ticket) => self.handle_read(ticket)?,
-            Event::HandOver => self.step(Input::HandOverRequested)?,
+            Event::TransferLeadership => self.step(Input::TransferRequested)?,
             Event::DeadlinePassed => self.step(Input::DeadlinePassed)?,
         }
         Ok(())
@@ -151,17 +151,17 @@ impl Replica {
         for outgoing in outgoing {
             self.send_outgoing(outgoing);
         }
-        self.note_reports();
+        self.apply_node_reports();
         if let Some(batch) = self.node.take_batch() {
             if let Some(last) = batch.writes().truncate_after {
                 let applied = self.applied_index();
                 assert!(last >= applied, "what was applied is never truncated (R11)");
             }
-            self.tail.follow(batch.writes());
+            self.entry_cache.follow(batch.writes());
             self.effects.push(Effect::Persist(batch));
         }
         self.apply_more();
-        self.release_reads();
+        self.complete_ready_reads();
         std::mem::take(&mut self.effects)
     }
 
@@ -181,8 +181,8 @@ impl Replica {
     }
 
     /// Whether somebody still waits here for what a proposal came to.
-    pub fn owes_answers(&self) -> bool {
-        self.proposals.are_waiting()
+    pub fn has_pending_proposals(&self) -> bool {
+        self.proposals.has_pending()
     }
 
     /// Everything up to here is applied.
@@ -200,11 +200,11 @@ impl Replica {
             committed: self.node.commit_index(),
             applied: self.applied_index(),
             repair_through: self.node.repair_through(),
-            birth_awaits: self.node.birth_awaits(),
+            bootstrap_awaits: self.node.bootstrap_awaits(),
             counted_voters: self.node.counted_voters(),
             quorum: self.node.quorum(),
             followers: self.node.followers(),
-            formation: self.node.formation().cloned(),
+            membership: self.node.membership().cloned(),
             elections_won: self.elections_won,
             at: self.now,
         }
@@ -212,7 +212,7 @@ impl Replica {
 
     fn step(&mut self, input: Input) -> Result<(), Fault> {
         self.node.handle(self.now, input)?;
-        self.note_reports();
+        self.apply_node_reports();
         Ok(())
     }
 
@@ -257,16 +257,16 @@ impl Replica {
         }
     }
 
-    fn note_reports(&mut self) {
+    fn apply_node_reports(&mut self) {
         for report in self.node.take_reports() {
             match report {
                 Report::Appended(id, position) => self.proposals.note_appended(id, position),
                 Report::ProposalRefused(id) => self.refuse_proposal(id),
                 Report::ReadConfirmed(id, index) => self.handle_read_confirmed(id, index),
                 Report::ReadRefused(id) => self.handle_read_refused(id),
-                Report::LeadershipWon(_) => self.elections_won += 1,
-                Report::LeadershipLost(_) => {
-                    self.abandon_uncommitted_proposals();
+                Report::BecameLeader(_) => self.elections_won += 1,
+                Report::SteppedDown(_) => {
+                    self.fail_uncommitted_proposals();
                     self.proposals
                         .weights
                         .remove_after(self.node.commit_index());
@@ -302,7 +302,7 @@ impl Replica {
 
     fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex, bytes_max: usize) {
         self.log_reads_made += 1;
-        let id = EntriesReadId(self.log_reads_made);
+        let id = LogReadId(self.log_reads_made);
         self.log_reads.insert(id, purpose);
         self.effects.push(Effect::ReadEntries {
             id,
@@ -313,7 +313,7 @@ impl Replica {
         });
     }
 
-    fn handle_entries_read(&mut self, id: EntriesReadId, entries: Vec<chat_consensus::Entry>) {
+    fn handle_entries_read(&mut self, id: LogReadId, entries: Vec<chat_consensus::Entry>) {
         match self.log_reads.remove(&id) {
             Some(LogRead::Serve(answer)) => {
                 let follower = answer.header.to;
@@ -332,8 +332,8 @@ impl Replica {
     }
 
     /// Whether a request that is not the protocol's own comes from our cluster, to us.
-    fn is_ours(&self, header: &chat_consensus::Header) -> bool {
-        let cluster = self.node.formation().map(|formation| formation.cluster);
+    fn is_from_own_cluster(&self, header: &chat_consensus::Header) -> bool {
+        let cluster = self.node.membership().map(|membership| membership.cluster);
         header.to == self.node.id() && cluster.is_some() && header.cluster == cluster
     }
 

@@ -4,17 +4,17 @@
 //! state machine have a task each; every call to a peer is a task of its own with a deadline.
 
 mod apply_task;
-mod convert;
+mod event_loop;
 mod handle;
 mod limits_check;
-mod links;
+mod liveness_probe;
 mod log_task;
 mod peer_address;
-mod redial;
+mod peer_transport;
 mod service;
 mod state_machine;
-mod turns;
-mod watched;
+mod supervised_task;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
 
+pub use event_loop::Leadership;
 pub use handle::{FollowerStatus, Handle, ProposeError, ReadError, Status};
 pub use service::PeerService;
 pub use state_machine::{
     Applied, BoxError, Committed, Finish, Prepare, Prepared, StateMachine, Verbatim,
 };
-pub use turns::Leadership;
 
 /// Where and how a replica runs.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ pub enum StartError {
 /// Why a replica no longer runs.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Stopped {
+pub enum StopReason {
     /// It was asked to.
     #[error("the replica was shut down")]
     ShutDown,
@@ -193,7 +193,7 @@ pub async fn start(
         .await
         .map_err(StartError::Log)?;
     for applied in [machine.applied(), machine.last_ever_applied()] {
-        if !holds(&stored, applied) {
+        if !log_contains(&stored, applied) {
             return Err(match stored.last.index.0 {
                 0 => StartError::StateOfAnotherLog { applied },
                 last => StartError::LogLostEntries { applied, last },
@@ -209,7 +209,7 @@ pub async fn start(
     };
     let replica = Replica::new(config, stored, LogIndex(applied.index), started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
-    let links = links::Links::new(&options, &sender)?;
+    let links = peer_transport::PeerTransport::new(&options, &sender)?;
     let log = log_task::LogTask::start(log, options.nodes.len(), sender.clone());
     let applier = {
         let waiting_max = options.limits.waiting_requests_max;
@@ -218,21 +218,21 @@ pub async fn start(
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
     let (closed, watched_closing) = watch::channel(false);
-    let visibility = applier.visibility();
-    let turns = turns::Turns::new(
+    let publisher = applier.publisher();
+    let event_loop = event_loop::EventLoop::new(
         replica,
-        turns::Hands {
+        event_loop::Workers {
             log,
             applier,
             links,
         },
-        turns::Publishes {
+        event_loop::Publishes {
             leadership,
             stopped,
             closed,
         },
     );
-    turns.start(incoming);
+    event_loop.start(incoming);
     Ok(Handle::new(handle::Parts {
         room: Arc::new(Semaphore::new(options.limits.waiting_bytes_max)),
         options,
@@ -242,7 +242,7 @@ pub async fn start(
         stopped: watched_stop,
         closed: watched_closing,
         prepare: Arc::new(prepare),
-        visibility,
+        publisher,
     }))
 }
 
@@ -265,7 +265,7 @@ fn configuration(options: &Options) -> Result<Config, StartError> {
 }
 
 /// Whether the log has the entry that `applied` names.
-fn holds(stored: &Stored, applied: Applied) -> bool {
+fn log_contains(stored: &Stored, applied: Applied) -> bool {
     let index = LogIndex(applied.index);
     let span = stored.terms.iter().rev().find(|span| span.first <= index);
     index <= stored.last.index && span.map_or(0, |span| span.term.0) == applied.term

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Config, Entry, Formation, GetCommits, GetCommitsReply, HardState, Header, LogIndex,
-    Message, NodeId, Payload, Position, RequestId, RunId, StorageId, Stored, Term, TermSpan, Time,
+    ClusterId, Config, Entry, GetCommits, GetCommitsReply, HardState, Header, LogIndex, Membership,
+    Message, NodeId, Payload, Position, RequestId, RunId, StorageId, Stored, Term, TermRun, Time,
     Timing, Voter,
 };
-use chat_replication::{
-    Effect, EntriesReadId, Event, Limits, PeerBody, PeerMessage, Replica, Start,
-};
+use chat_replication::{Effect, Event, Limits, LogReadId, PeerBody, PeerMessage, Replica, Start};
 
 const LEADER: NodeId = NodeId(1);
 const FOLLOWER: NodeId = NodeId(2);
@@ -19,7 +17,7 @@ const DISK: StorageId = StorageId(7);
 struct Leader {
     replica: Replica,
     now: Time,
-    reads: Vec<EntriesReadId>,
+    reads: Vec<LogReadId>,
     answered: Vec<u64>,
 }
 
@@ -27,7 +25,7 @@ impl Leader {
     fn start() -> Self {
         let config = Config::new(LEADER, &[LEADER, FOLLOWER], Timing::default());
         let config = config.expect("a good configuration");
-        let formation = Formation {
+        let membership = Membership {
             cluster: CLUSTER,
             voters: vec![Voter {
                 node: LEADER,
@@ -35,14 +33,14 @@ impl Leader {
             }],
         };
         let stored = Stored {
-            start_counter: 1,
+            boot_count: 1,
             hard_state: HardState {
                 term: Term(1),
                 ..HardState::default()
             },
-            formation: Some(formation),
+            membership: Some(membership),
             last: Position::new(100, 1),
-            terms: vec![TermSpan {
+            terms: vec![TermRun {
                 term: Term(1),
                 first: LogIndex(1),
             }],
@@ -113,7 +111,7 @@ impl Leader {
         self.happens(Event::Received(PeerMessage { header, body }));
     }
 
-    fn reads_one_entry(&mut self, id: EntriesReadId) {
+    fn reads_one_entry(&mut self, id: LogReadId) {
         let entry = Entry {
             position: Position::new(1, 1),
             payload: Payload::Empty,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    FollowerStatus, HandOverRequest, HandOverResponse, StatusRequest, StatusResponse,
+    FollowerStatus, StatusRequest, StatusResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse,
 };
 use chat_replication::Handle;
 use tokio::sync::Mutex;
@@ -108,7 +109,7 @@ impl ClusterService {
             voter_ids: status.voter_ids,
             elections_won: status.elections_won,
             quorum: u32::try_from(status.quorum).unwrap_or(u32::MAX),
-            birth_awaits: status.birth_awaits,
+            bootstrap_awaits: status.bootstrap_awaits,
         }
     }
 }
@@ -138,10 +139,10 @@ impl Cluster for ClusterService {
         Ok(Response::new(status))
     }
 
-    async fn hand_over(
+    async fn transfer_leadership(
         &self,
-        _request: Request<HandOverRequest>,
-    ) -> Result<Response<HandOverResponse>, Status> {
+        _request: Request<TransferLeadershipRequest>,
+    ) -> Result<Response<TransferLeadershipResponse>, Status> {
         if self.listener == Listener::Client {
             return Err(Status::unimplemented(
                 "the operator's calls are on the peer listener",
@@ -158,7 +159,7 @@ impl Cluster for ClusterService {
             );
             return Err(Status::failed_precondition(problem));
         }
-        self.replica.hand_over().await.map_err(stopped)?;
+        self.replica.transfer_leadership().await.map_err(stopped)?;
         let mut watched = self.replica.watch_leadership();
         let next = watched.wait_for(|now| now.term > leadership.term && now.leader_id.is_some());
         let leader_id = match tokio::time::timeout(NEXT_LEADER_TIMEOUT, next).await {
@@ -166,11 +167,11 @@ impl Cluster for ClusterService {
             // Nobody yet, or the replica stopped meanwhile.
             Ok(Err(_)) | Err(_) => 0,
         };
-        Ok(Response::new(HandOverResponse { leader_id }))
+        Ok(Response::new(TransferLeadershipResponse { leader_id }))
     }
 }
 
-fn stopped(reason: chat_replication::Stopped) -> Status {
+fn stopped(reason: chat_replication::StopReason) -> Status {
     Status::unavailable(reason.to_string())
 }
 

@@ -294,7 +294,7 @@ impl Executor {
     }
 
     async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {
-        self.replica.read(deadline).await?;
+        self.replica.ensure_linearizable(deadline).await?;
         self.reader.begin().await.map_err(unreadable)
     }
 

@@ -51,7 +51,7 @@ async fn follow(
     let mut reported = ServingStatus::NotServing;
     loop {
         let now = tokio::select! {
-            confirmed = replica.read(Instant::now() + PROBE_TIMEOUT) => match confirmed {
+            confirmed = replica.ensure_linearizable(Instant::now() + PROBE_TIMEOUT) => match confirmed {
                 Ok(()) => ServingStatus::Serving,
                 Err(_unconfirmed) => ServingStatus::NotServing,
             },

@@ -26,7 +26,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Above every deadline that requests have themselves: the last resort.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// How often idle connections and slow readers are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 /// When the process or the system has no file left, another try after this long: by then something
 /// may be closed, and a try costs little.
 const NO_FILE_PAUSE: Duration = Duration::from_millis(100);
@@ -197,7 +197,7 @@ fn accepted<A: Accept>(
     socket: A,
     manner: Manner,
 ) -> impl Stream<Item = io::Result<Counted<A::Stream>>> {
-    let mut sweep = interval(SWEEP_INTERVAL);
+    let mut sweep = interval(DROPPED_CALLER_GC_INTERVAL);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let accepting = Accepting {
         socket,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_replication::{Handle, NodeAddress, Options, StartError, Stopped, Timing};
+use chat_replication::{Handle, NodeAddress, Options, StartError, StopReason, Timing};
 use chat_store::{ChatReader, ChatState, StateError};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -78,7 +78,7 @@ enum Failure {
         source: StartError,
     },
     #[error(transparent)]
-    Stopped(Stopped),
+    Stopped(StopReason),
     #[error("a listener failed")]
     Serve(#[source] tonic::transport::Error),
     #[error("a listener ended by itself")]
@@ -346,7 +346,7 @@ impl Running {
         self.presence.send_replace(Presence::Leaves);
         self.chat.refuse_new();
         // A replica that has stopped has nothing to hand over.
-        drop(self.replica.hand_over().await);
+        drop(self.replica.transfer_leadership().await);
         self.chat.end_watches();
         self.presence.send_replace(Presence::Gone);
         self.stop_clients.send_replace(true);

@@ -356,7 +356,9 @@ impl Preparation {
     /// From here on the tables show all that was acknowledged before (R14).
     async fn confirm(&self) -> Result<(), ReadError> {
         let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
-        replica.read(Instant::now() + READ_TIMEOUT).await
+        replica
+            .ensure_linearizable(Instant::now() + READ_TIMEOUT)
+            .await
     }
 
     /// The hot path: no query, no wait, but for the inbox's room.

@@ -109,7 +109,7 @@ impl SessionLookup {
                 Known::Nothing => return self.ended_by(token.hash, ends).await,
                 Known::Undecided => self.place().await,
             };
-            self.replica.read(deadline).await?;
+            self.replica.ensure_linearizable(deadline).await?;
             let found = self.reader.find_session(&token.hash.0).await;
             let found = found.map_err(|error| Refusal::unreadable(&error))?;
             match found.session {

@@ -57,7 +57,7 @@ impl StateMachine for ChatMachine {
         Ok(applied.outcomes)
     }
 
-    async fn make_visible(&mut self) -> Result<(), BoxError> {
+    async fn publish(&mut self) -> Result<(), BoxError> {
         Ok(self.state.commit().await?)
     }
 }

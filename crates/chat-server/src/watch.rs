@@ -113,7 +113,7 @@ impl Watches {
         };
         let token = token.hash;
         self.replica
-            .read(call.begun_by)
+            .ensure_linearizable(call.begun_by)
             .await
             .map_err(Refusal::from)?;
         let (session, validated) = self.session(token).await?;

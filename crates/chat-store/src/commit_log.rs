@@ -104,9 +104,9 @@ pub struct CommitLog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NodeRow {
     storage: StorageId,
-    /// Fixed by the formation, for good (R12).
+    /// Fixed by the membership, for good (R12).
     cluster: Option<ClusterId>,
-    start_counter: u64,
+    boot_count: u64,
     hard_state: HardState,
 }
 
@@ -144,8 +144,8 @@ impl CommitLog {
         let mut database = file.open(options)?;
         let node = block_on(NodeRow::load(&mut database))?;
         let verified = block_on(read::verify(&mut database))?;
-        if let Some(formation) = &verified.formation
-            && node.cluster != Some(formation.cluster)
+        if let Some(membership) = &verified.membership
+            && node.cluster != Some(membership.cluster)
         {
             return Err(LogError::NodeRowDamaged);
         }
@@ -159,9 +159,9 @@ impl CommitLog {
         };
         let stored = Stored {
             storage: node.storage,
-            start_counter: node.start_counter,
+            boot_count: node.boot_count,
             hard_state: node.hard_state,
-            formation: verified.formation,
+            membership: verified.membership,
             last: verified.last,
             terms: verified.terms,
         };
@@ -205,7 +205,7 @@ impl CommitLog {
     /// # Panics
     ///
     /// If the entries do not follow the end of the log without a gap, in terms that never run
-    /// backwards, or if a formation is not the first entry or not the first formation of this disk:
+    /// backwards, or if a membership is not the first entry or not the first membership of this disk:
     /// the node's own invariants are broken then.
     pub async fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         if self.poisoned {
@@ -240,7 +240,7 @@ impl CommitLog {
         self.last
     }
 
-    /// The cluster that this disk belongs to, once it has accepted a formation.
+    /// The cluster that this disk belongs to, once it has accepted a membership.
     pub fn cluster(&self) -> Option<ClusterId> {
         self.node.cluster
     }

@@ -23,8 +23,8 @@ mod multi_row;
 mod chat_state;
 
 pub use chat_consensus::{
-    ClusterId, Entry, Formation, HardState, LogIndex, NodeId, Payload, Position, StorageId, Stored,
-    Term, TermSpan, Voter, Writes,
+    ClusterId, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId,
+    Stored, Term, TermRun, Voter, Writes,
 };
 #[cfg(feature = "chat")]
 pub use chat_state::{

@@ -11,7 +11,7 @@ use prost::Message as _;
 use storage::command::Operation as Command;
 
 use crate::chat::ledger::{Ledger, refused};
-use crate::chat::reading::{begin_read, end_of};
+use crate::chat::reading::{begin_read, last_at_or_below};
 use crate::chat::requests::{Asked, Credentials, InSession, REFUSED, Request, Token, token_of};
 use crate::chat::tables::OpenTables;
 use crate::checker::Violation;
@@ -72,7 +72,7 @@ async fn find_session(
     index: LogIndex,
 ) -> Result<Option<Session>, Violation> {
     let mut snapshot = begin_read(open, index).await?;
-    let seen = end_of(&mut snapshot).await?;
+    let seen = last_at_or_below(&mut snapshot).await?;
     let session = snapshot.session(token).await;
     let session = session.map_err(|error| refused(&error))?;
     ledger.session_seen(token, seen, session.as_ref())?;

@@ -25,7 +25,9 @@ pub(super) async fn begin_read(
 }
 
 /// Everything up to where it shows something.
-pub(super) async fn end_of(snapshot: &mut ReadTransaction) -> Result<LogIndex, Violation> {
+pub(super) async fn last_at_or_below(
+    snapshot: &mut ReadTransaction,
+) -> Result<LogIndex, Violation> {
     let seen = snapshot.applied_index().await;
     seen.map_err(|error| refused(&error))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{LogIndex, LogView, NodeId, Payload, Position, Term};
+use chat_consensus::{LogIndex, NodeId, Payload, Position, Term, TermIndex};
 
 use crate::checker::log_matching::KnownEntries;
 use crate::checker::{Checked, Violation, ensure};
@@ -33,7 +33,7 @@ pub struct CommitMoved<'a> {
     /// And now.
     pub to: LogIndex,
     /// Its log.
-    pub log: &'a LogView,
+    pub log: &'a TermIndex,
 }
 
 impl CommittedLog {

@@ -1,13 +1,13 @@
 //! Durability: what is committed is synced on a majority of the voters' disks, each the very disk
 //! that was admitted (R1, R3, R12).
 
-use chat_consensus::{Formation, Position};
+use chat_consensus::{Membership, Position};
 
 use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::node_number;
 
-/// `position` has just been committed by a leader that knows `formation`. A disk that was wiped, or
+/// `position` has just been committed by a leader that knows `membership`. A disk that was wiped, or
 /// that forgot, after it acknowledged had it, too: `retired` has what it was, and losing that is one
 /// of the losses that a cluster survives.
 ///
@@ -16,7 +16,7 @@ use crate::simulation::node_number;
 /// Less than a majority of the admitted disks hold it.
 pub fn committed(
     position: Position,
-    formation: &Formation,
+    membership: &Membership,
     (disks, retired): (&[Disk], &[Disk]),
 ) -> Checked {
     let holds = |voter: &&chat_consensus::Voter| {
@@ -25,19 +25,19 @@ pub fn committed(
         let mut admitted = disks.filter(|disk| disk.storage() == voter.storage);
         admitted.any(|disk| disk.durable().holds(position))
     };
-    let holders: Vec<u64> = formation
+    let holders: Vec<u64> = membership
         .voters
         .iter()
         .filter(holds)
         .map(|voter| voter.node.0)
         .collect();
     ensure(
-        holders.len() >= formation.majority(),
+        holders.len() >= membership.majority(),
         "commit-quorum",
         || {
             format!(
                 "{position:?} is committed and synced only on the admitted disks of {holders:?} of {}",
-                formation.voters.len()
+                membership.voters.len()
             )
         },
     )

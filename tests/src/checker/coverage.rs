@@ -20,10 +20,10 @@ pub fn started(header: &Header, start: u64, is_request: bool, durable: &Image) -
         0
     };
     let start = start.max(shown);
-    ensure(durable.start_counter >= start, "start-first", || {
+    ensure(durable.boot_count >= start, "start-first", || {
         format!(
             "node {} sends in its start {start}, and its disk knows of {}",
-            header.from, durable.start_counter
+            header.from, durable.boot_count
         )
     })
 }
@@ -43,10 +43,10 @@ pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
         )
     })?;
     match &envelope.message {
-        Message::ElectionReply(reply) if reply.kind == ElectionKind::Real && reply.granted => {
+        Message::ElectionReply(reply) if reply.kind == ElectionKind::Vote && reply.granted => {
             covers_vote(header, header.to, durable)
         }
-        Message::Election(election) if election.kind == ElectionKind::Real => {
+        Message::Election(election) if election.kind == ElectionKind::Vote => {
             covers_vote(header, header.from, durable)
         }
         Message::GetCommits(fetch) => ensure(durable.holds(fetch.synced), "log-durable", || {

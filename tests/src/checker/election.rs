@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{Formation, LogView, NodeId, Position, StorageId, Term, Voter};
+use chat_consensus::{Membership, NodeId, Position, StorageId, Term, TermIndex, Voter};
 
 use crate::checker::agreement::CommittedLog;
 use crate::checker::votes::Votes;
@@ -23,9 +23,9 @@ pub struct Elected<'a> {
     /// Its term.
     pub term: Term,
     /// Its log.
-    pub log: &'a LogView,
+    pub log: &'a TermIndex,
     /// The voters.
-    pub formation: &'a Formation,
+    pub membership: &'a Membership,
 }
 
 impl Elections {
@@ -46,9 +46,9 @@ impl Elections {
             format!("nodes {first} and {} both lead term {term}", leader.node)
         })?;
         let voted = |voter: &&Voter| votes.of(voter.node, voter.storage, term) == Some(leader.node);
-        let count = elected.formation.voters.iter().filter(voted).count();
+        let count = elected.membership.voters.iter().filter(voted).count();
         ensure(
-            count >= elected.formation.majority(),
+            count >= elected.membership.majority(),
             "election-quorum",
             || {
                 format!(
@@ -77,7 +77,7 @@ impl Elections {
 /// # Errors
 ///
 /// It does not.
-pub fn holds(leader: NodeId, term: Term, log: &LogView, committed: Position) -> Checked {
+pub fn holds(leader: NodeId, term: Term, log: &TermIndex, committed: Position) -> Checked {
     ensure(log.contains(committed), "leader-completeness", || {
         format!(
             "node {leader} leads term {term} without the committed {committed:?}; its log ends at {:?}",

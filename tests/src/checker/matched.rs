@@ -1,7 +1,7 @@
 //! Progress: what a leader believes a voter to hold is on that voter's disk, as long as the voter
 //! has not gone on to a later term (R4).
 
-use chat_consensus::{FollowerStatus, LogIndex, LogView, NodeId, Position, Term};
+use chat_consensus::{FollowerStatus, LogIndex, NodeId, Position, Term, TermIndex};
 
 use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Image;
@@ -14,15 +14,15 @@ use crate::simulation::disk::Image;
 pub fn believed(
     (leader, term): (NodeId, Term),
     follower: &FollowerStatus,
-    log: &LogView,
+    log: &TermIndex,
     durable: &Image,
 ) -> Checked {
-    if follower.matched == LogIndex::ZERO || durable.hard_state.term > term {
+    if follower.match_index == LogIndex::ZERO || durable.hard_state.term > term {
         return Ok(());
     }
     let position = Position {
-        index: follower.matched,
-        term: log.term_at(follower.matched).unwrap_or_default(),
+        index: follower.match_index,
+        term: log.term_at(follower.match_index).unwrap_or_default(),
     };
     ensure(durable.holds(position), "matched-durable", || {
         format!(

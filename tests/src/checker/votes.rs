@@ -24,10 +24,10 @@ impl Votes {
     pub fn sent(&mut self, envelope: &Envelope) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
-            Message::ElectionReply(reply) if reply.kind == ElectionKind::Real && reply.granted => {
+            Message::ElectionReply(reply) if reply.kind == ElectionKind::Vote && reply.granted => {
                 self.voted(header.term, header.from, header.storage, header.to)
             }
-            Message::Election(election) if election.kind == ElectionKind::Real => {
+            Message::Election(election) if election.kind == ElectionKind::Vote => {
                 self.stands(header.term, header.from, header.request.start)?;
                 self.voted(header.term, header.from, header.storage, header.from)
             }

@@ -29,7 +29,7 @@ pub struct Hosts {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct TaskHandle {
     /// Its exit code.
     pub code: Option<i32>,
     /// Its result; null if there is none.
@@ -84,7 +84,7 @@ impl Hosts {
     /// # Panics
     ///
     /// When it cannot be run.
-    pub fn chat(&self, host: u8, asked: &[u8], arguments: &[&str], input: &str) -> Ended {
+    pub fn chat(&self, host: u8, asked: &[u8], arguments: &[&str], input: &str) -> TaskHandle {
         let program = server::program("chat");
         let (runner, before) = self.network.on_host(host, &program);
         let nodes: Vec<String> = asked
@@ -107,7 +107,7 @@ impl Hosts {
         drop(stdin.write_all(input.as_bytes()));
         drop(stdin);
         let output = child.wait_with_output().expect("it is our child");
-        Ended {
+        TaskHandle {
             code: output.status.code(),
             result: serde_json::from_slice(&output.stdout).unwrap_or_default(),
             error: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -48,7 +48,7 @@ impl RawConnection {
     /// # Errors
     ///
     /// The system's; so do all below.
-    pub async fn greet(&mut self, window: u32) -> io::Result<()> {
+    pub async fn probe(&mut self, window: u32) -> io::Result<()> {
         let mut settings = INITIAL_WINDOW_SIZE.to_be_bytes().to_vec();
         settings.extend(window.to_be_bytes());
         let mut greeting = PREFACE.to_vec();
@@ -60,7 +60,7 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// See [`Self::greet`].
+    /// See [`Self::probe`].
     pub async fn call(&mut self, stream: u32, path: &str, token: Option<&str>) -> io::Result<()> {
         let mut fields = vec![
             (":method", "POST".to_owned()),
@@ -91,7 +91,7 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// See [`Self::greet`].
+    /// See [`Self::probe`].
     pub async fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) -> io::Result<()> {
         let flags = if ends { END_STREAM } else { 0 };
         let piece = frame(DATA, flags, stream, bytes);
@@ -102,7 +102,7 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// See [`Self::greet`].
+    /// See [`Self::probe`].
     pub async fn reset(&mut self, stream: u32) -> io::Result<()> {
         let reset = frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
         self.stream.write_all(&reset).await

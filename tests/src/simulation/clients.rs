@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Hands a client's request to a running node.
+    /// Workers a client's request to a running node.
     pub(super) fn ask(
         &mut self,
         node: usize,

@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn ask_for_hand_over(&mut self, node: usize) -> Result<(), String> {
-        self.handle(node, Event::HandOver)
+        self.handle(node, Event::TransferLeadership)
             .map_err(|violation| violation.to_string())
     }
 
@@ -209,7 +209,10 @@ impl World {
         let header = Header {
             cluster: match forged {
                 Forged::LastTerm => None,
-                _ => sender.node().formation().map(|formation| formation.cluster),
+                _ => sender
+                    .node()
+                    .membership()
+                    .map(|membership| membership.cluster),
             },
             term: match forged {
                 Forged::OldFetch(..) => Term(receiver.node().term().0 - 1),
@@ -240,9 +243,9 @@ impl World {
             }),
             Forged::ForeignClaim | Forged::LastTerm => Message::Coordinator,
             Forged::FarTerm | Forged::NextTerm => Message::Election(Election {
-                kind: ElectionKind::Trial,
+                kind: ElectionKind::PreVote,
                 last: Position::new(1 << 40, 1 << 40),
-                formation: None,
+                membership: None,
             }),
             Forged::Diverging => {
                 Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
@@ -293,7 +296,7 @@ impl World {
         let entries = durable.entries().iter().map(|entry| {
             let what = match &entry.payload {
                 Payload::Empty => "empty".to_owned(),
-                Payload::Formation(_) => "birth".to_owned(),
+                Payload::Membership(_) => "birth".to_owned(),
                 Payload::Command(bytes) => Command::decode(bytes)
                     .map_or_else(String::new, |command| {
                         self.operation_name(command.operation)

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use chat_consensus::{
-    Entry, Formation, HardState, LogIndex, Payload, Position, StorageId, Stored, Term, TermSpan,
+    Entry, HardState, LogIndex, Membership, Payload, Position, StorageId, Stored, Term, TermRun,
     Writes,
 };
 
@@ -15,7 +15,7 @@ use chat_consensus::{
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     /// How often this disk was started.
-    pub start_counter: u64,
+    pub boot_count: u64,
     /// Term and vote.
     pub hard_state: HardState,
     entries: Vec<Entry>,
@@ -29,7 +29,7 @@ const FORGETTABLE_MAX: usize = 24;
 /// What one transaction changed, so that a disk can forget it.
 #[derive(Clone, Debug)]
 struct Undo {
-    start_counter: u64,
+    boot_count: u64,
     hard_state: HardState,
     /// How many entries of before it left.
     left: usize,
@@ -62,16 +62,16 @@ impl Image {
 
     fn change(&mut self, writes: &Writes) -> Result<Undo, String> {
         let mut undo = Undo {
-            start_counter: self.start_counter,
+            boot_count: self.boot_count,
             hard_state: self.hard_state,
             left: self.entries.len(),
             removed: Vec::new(),
         };
-        if let Some(counter) = writes.start_counter {
-            if counter <= self.start_counter {
+        if let Some(counter) = writes.boot_count {
+            if counter <= self.boot_count {
                 return Err(format!("start counter {counter} is not new"));
             }
-            self.start_counter = counter;
+            self.boot_count = counter;
         }
         if let Some(hard_state) = writes.hard_state {
             // A disk that no log admits has promised nothing in any term (R4).
@@ -98,7 +98,7 @@ impl Image {
     }
 
     fn forget(&mut self, undo: Undo) {
-        self.start_counter = undo.start_counter;
+        self.boot_count = undo.boot_count;
         self.hard_state = undo.hard_state;
         self.entries.truncate(undo.left);
         self.looked_at = self.looked_at.min(undo.left);
@@ -139,21 +139,21 @@ impl Image {
     }
 
     /// The cluster's birth, if it is there.
-    pub fn formation(&self) -> Option<&Formation> {
+    pub fn membership(&self) -> Option<&Membership> {
         match &self.entries.first()?.payload {
-            Payload::Formation(formation) => Some(formation),
+            Payload::Membership(membership) => Some(membership),
             Payload::Empty | Payload::Command(_) => None,
         }
     }
 
     fn stored(&self, storage: StorageId) -> Stored {
-        let mut terms: Vec<TermSpan> = Vec::new();
+        let mut terms: Vec<TermRun> = Vec::new();
         for entry in &self.entries {
             if terms
                 .last()
                 .is_none_or(|span| span.term < entry.position.term)
             {
-                terms.push(TermSpan {
+                terms.push(TermRun {
                     term: entry.position.term,
                     first: entry.position.index,
                 });
@@ -161,9 +161,9 @@ impl Image {
         }
         Stored {
             storage,
-            start_counter: self.start_counter,
+            boot_count: self.boot_count,
             hard_state: self.hard_state,
-            formation: self.formation().cloned(),
+            membership: self.membership().cloned(),
             last: self.last(),
             terms,
         }
@@ -346,7 +346,7 @@ mod tests {
         disk.write_and_sync(&entry(2)).unwrap();
         let before = disk.durable().entries().to_vec();
         let other_end = Writes {
-            start_counter: Some(4),
+            boot_count: Some(4),
             truncate_after: Some(LogIndex(1)),
             entries: vec![Entry {
                 position: Position::new(2, 3),
@@ -358,7 +358,7 @@ mod tests {
         disk.write_and_sync(&Writes::default()).unwrap();
         assert_eq!(disk.forget(2), 2);
         assert_eq!(disk.durable().entries(), before);
-        assert_eq!(disk.durable().start_counter, 0);
+        assert_eq!(disk.durable().boot_count, 0);
     }
 
     #[test]

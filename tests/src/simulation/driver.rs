@@ -110,7 +110,7 @@ impl World {
                 Ok(())
             }
             Effect::Apply(entries) => self.begin_apply(node, entries),
-            Effect::Answer(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
+            Effect::Complete(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
             Effect::ReadConfirmed(_) => Ok(()),
             Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
             Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
@@ -179,10 +179,10 @@ impl World {
         for entry in entries {
             self.checkers.entries.written(entry, previous)?;
             previous = entry.position.term;
-            if let Payload::Formation(formation) = &entry.payload {
+            if let Payload::Membership(membership) = &entry.payload {
                 let nodes = self.settings.nodes;
-                let formations = &mut self.checkers.formations;
-                formations.written((id, storage), formation, nodes)?;
+                let memberships = &mut self.checkers.memberships;
+                memberships.written((id, storage), membership, nodes)?;
             }
         }
         Ok(())
@@ -297,7 +297,7 @@ impl World {
 
     fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
         let durable = self.disks[node].durable();
-        let start = self.processes[node].start_counter;
+        let start = self.processes[node].boot_count;
         let is_request = !message.body.is_reply();
         coverage::started(&message.header, start, is_request, durable)?;
         if let PeerBody::Consensus(said) = &message.body {
@@ -348,7 +348,7 @@ impl World {
         for follower in node.followers().unwrap_or_default() {
             let disk = &self.disks[node_number(follower.node)];
             let admitted = node
-                .formation()
+                .membership()
                 .is_some_and(|f| f.admits(follower.node, disk.storage()));
             let forgot = self.forgetful == Some(node_number(follower.node));
             if follower.voter && admitted && !forgot {
@@ -419,7 +419,7 @@ impl World {
         let entries = process.applying.take().expect("a batch is being applied");
         let machine = &mut process.machine;
         let answer = |entry: &Entry| match &entry.payload {
-            Payload::Empty | Payload::Formation(_) => bytes::Bytes::new(),
+            Payload::Empty | Payload::Membership(_) => bytes::Bytes::new(),
             Payload::Command(bytes) => Command::decode(bytes)
                 .map(|command| {
                     let operation = command.operation;

@@ -2,8 +2,8 @@
 //! peer listener and knows the cluster's id, but no admitted disk's name (R4).
 
 use chat_consensus::{
-    ClusterId, Election, ElectionKind, GetCommits, Header, Heartbeat, LOG_INDEX_MAX, LogIndex,
-    Message, Position, RequestId, RunId, START_COUNTER_MAX, StorageId, TERM_MAX, Term,
+    BOOT_COUNT_MAX, ClusterId, Election, ElectionKind, GetCommits, Header, Heartbeat,
+    LOG_INDEX_MAX, LogIndex, Message, Position, RequestId, RunId, StorageId, TERM_MAX, Term,
 };
 use chat_replication::{Event, PeerBody, PeerMessage};
 
@@ -21,8 +21,8 @@ impl World {
         self.faults.add(FaultKind::Forged);
         let from = (to + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
         let ours = self.processes[to].seen.term;
-        let formation = self.checkers.formations.first();
-        let cluster = formation.map(|formation| formation.cluster);
+        let membership = self.checkers.memberships.first();
+        let cluster = membership.map(|membership| membership.cluster);
         let header = Header {
             cluster: match self.random.u32(0..3) {
                 0 => None,
@@ -36,7 +36,7 @@ impl World {
             request: RequestId {
                 start: RunId::new(
                     if self.random.bool() {
-                        START_COUNTER_MAX
+                        BOOT_COUNT_MAX
                     } else {
                         1
                     },
@@ -74,11 +74,11 @@ impl World {
             }),
             kind => Message::Election(Election {
                 kind: match kind {
-                    5 => ElectionKind::Trial,
-                    _ => ElectionKind::Birth,
+                    5 => ElectionKind::PreVote,
+                    _ => ElectionKind::Bootstrap,
                 },
                 last: Position { term, index },
-                formation: None,
+                membership: None,
             }),
         }
     }

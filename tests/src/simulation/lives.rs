@@ -39,7 +39,7 @@ impl World {
         let process = &mut self.processes[node];
         process.forget();
         process.life = Life::Running;
-        process.start_counter = stored.start_counter + 1;
+        process.boot_count = stored.boot_count + 1;
         let start = Start {
             seed: self.random.u64(..),
             now: process.clock.read(self.now),
@@ -73,7 +73,7 @@ impl World {
             return Ok(());
         }
         if self.processes[node].seen == Seen::NOTHING
-            && self.disks[node].durable().start_counter < self.processes[node].start_counter
+            && self.disks[node].durable().boot_count < self.processes[node].boot_count
         {
             self.faults.add(FaultKind::KillDuringStart);
         }

@@ -118,7 +118,7 @@ impl World {
             }
             FaultKind::HandOver if running => {
                 self.faults.add(kind);
-                self.handle(node, chat_replication::Event::HandOver)
+                self.handle(node, chat_replication::Event::TransferLeadership)
             }
             FaultKind::Overload => self.overload(node),
             FaultKind::Forged => self.forge_something(node),

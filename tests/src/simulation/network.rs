@@ -23,7 +23,7 @@ pub struct NetworkMix {
     pub bytes_per_second: u64,
 }
 
-/// Links between nodes, each direction for itself.
+/// PeerTransport between nodes, each direction for itself.
 #[derive(Debug)]
 pub(crate) struct Network {
     nodes: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Network {
     /// Until when each direction is busy with what was sent before, in microseconds.
     busy_until: Vec<u64>,
     pub(crate) mix: NetworkMix,
-    /// Links that take so long, in microseconds (transcripts only).
+    /// PeerTransport that take so long, in microseconds (transcripts only).
     pub(crate) slow: BTreeMap<(usize, usize), u64>,
 }
 

@@ -48,12 +48,12 @@ impl World {
                 .votes
                 .voted(term, leader.node, storage, leader.node)?;
         }
-        let formation = node_view.formation().expect("a leader has a cluster");
+        let membership = node_view.membership().expect("a leader has a cluster");
         let elected = Elected {
             leader,
             term: seen.term,
             log: node_view.log(),
-            formation,
+            membership,
         };
         checkers
             .elections
@@ -81,8 +81,8 @@ impl World {
         if committed == committed_before {
             return Ok(());
         }
-        let formation = view.formation().expect("a leader has a cluster");
-        commit_quorum::committed(committed, formation, (&self.disks, &self.retired))?;
+        let membership = view.membership().expect("a leader has a cluster");
+        commit_quorum::committed(committed, membership, (&self.disks, &self.retired))?;
         // A late commit of an old leader is in the log of every later leader, too.
         let by = led.map(|seen| seen.term).unwrap_or_default();
         let later = self
@@ -105,14 +105,14 @@ impl World {
         let role_changed = before.role != seen.role || before.term != term;
         let line = match seen.role {
             RoleName::Leader if role_changed => Some(format!("{id}: leads term {term}")),
-            RoleName::Trial if role_changed => {
+            RoleName::PreCandidate if role_changed => {
                 Some(format!("{id}: asks for a trial in term {term}"))
             }
             RoleName::Candidate if role_changed => Some(format!("{id}: stands in term {term}")),
-            RoleName::Follower | RoleName::Learner | RoleName::Empty => {
+            RoleName::Follower | RoleName::Learner | RoleName::Uninitialized => {
                 self.line_of_following(node, before, seen)
             }
-            RoleName::Leader | RoleName::Trial | RoleName::Candidate => None,
+            RoleName::Leader | RoleName::PreCandidate | RoleName::Candidate => None,
         };
         if before.role == RoleName::Leader && seen.role != RoleName::Leader {
             self.tell(|_| format!("{id}: leads no more"));
@@ -130,7 +130,7 @@ impl World {
         let term = seen.term;
         let verb = match seen.role {
             RoleName::Learner => "learns from",
-            RoleName::Empty => "is empty and pulls from",
+            RoleName::Uninitialized => "is empty and pulls from",
             _ => "follows",
         };
         let same = before.leader == seen.leader && before.term == term && before.role == seen.role;
@@ -183,14 +183,16 @@ impl World {
             Message::ElectionReply(reply) => {
                 let term = header.term;
                 match (reply.kind, reply.granted) {
-                    (ElectionKind::Birth, true) => format!("{from}: tells {to} that it is empty"),
-                    (ElectionKind::Birth, false) => {
+                    (ElectionKind::Bootstrap, true) => {
+                        format!("{from}: tells {to} that it is empty")
+                    }
+                    (ElectionKind::Bootstrap, false) => {
                         format!("{from}: tells {to} that it is not empty")
                     }
-                    (ElectionKind::Trial, true) => format!("{from}: would vote for {to}"),
-                    (ElectionKind::Trial, false) => format!("{from}: would not vote for {to}"),
-                    (ElectionKind::Real, true) => format!("{from}: votes for {to} in term {term}"),
-                    (ElectionKind::Real, false) => format!("{from}: refuses {to} in term {term}"),
+                    (ElectionKind::PreVote, true) => format!("{from}: would vote for {to}"),
+                    (ElectionKind::PreVote, false) => format!("{from}: would not vote for {to}"),
+                    (ElectionKind::Vote, true) => format!("{from}: votes for {to} in term {term}"),
+                    (ElectionKind::Vote, false) => format!("{from}: refuses {to} in term {term}"),
                 }
             }
             Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {

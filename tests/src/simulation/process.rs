@@ -19,7 +19,7 @@ pub(crate) struct Process {
     pub(crate) life: Life,
     pub(crate) replica: Option<Replica>,
     /// The number that this start gave itself.
-    pub(crate) start_counter: u64,
+    pub(crate) boot_count: u64,
     /// The batch that is being written.
     pub(crate) writing: Option<UnsyncedBatch>,
     /// The entries that are being applied.
@@ -118,7 +118,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) const NOTHING: Self = Self {
-        role: RoleName::Empty,
+        role: RoleName::Uninitialized,
         term: Term(0),
         leader: None,
         commit_index: LogIndex::ZERO,
@@ -145,7 +145,7 @@ impl Process {
             run: 0,
             life: Life::NotStarted,
             replica: None,
-            start_counter: 0,
+            boot_count: 0,
             writing: None,
             applying: None,
             machine: Machine::default(),

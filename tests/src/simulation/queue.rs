@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use chat_consensus::{LogIndex, NodeId, RequestId};
-use chat_replication::{EntriesReadId, PeerMessage, ProposeOutcome};
+use chat_replication::{LogReadId, PeerMessage, ProposeOutcome};
 
 /// One thing that is going to happen. `run` names the process for which it is meant: what was
 /// meant for a process that has died does not happen.
@@ -31,7 +31,7 @@ pub(crate) enum Happening {
     EntriesRead {
         node: usize,
         run: u64,
-        id: EntriesReadId,
+        id: LogReadId,
         after: LogIndex,
         last: LogIndex,
         entries_max: usize,

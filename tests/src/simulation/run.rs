@@ -183,13 +183,13 @@ impl World {
     }
 
     fn voters_left(&self) -> usize {
-        let Some(formation) = self.checkers.formations.first() else {
+        let Some(membership) = self.checkers.memberships.first() else {
             return 0;
         };
         let admitted = |voter: &&chat_consensus::Voter| {
             self.disks[super::node_number(voter.node)].storage() == voter.storage
         };
-        formation.voters.iter().filter(admitted).count()
+        membership.voters.iter().filter(admitted).count()
     }
 
     fn replace_killed_leader(&mut self) -> Checked {
@@ -230,7 +230,7 @@ impl World {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
         self.tell(|_| "the leader hands over".to_owned());
-        self.handle(leader, chat_replication::Event::HandOver)?;
+        self.handle(leader, chat_replication::Event::TransferLeadership)?;
         self.wait_until(1_000_000, "resigned after a hand-over", |world| {
             !world.processes[leader].leads()
         })?;
@@ -370,7 +370,7 @@ impl World {
         let count = self.random.usize(1..16);
         self.disks[follower].forget(count);
         let left = self.disks[follower].durable().last().index;
-        if self.disks[follower].durable().formation().is_none() {
+        if self.disks[follower].durable().membership().is_none() {
             // So young that even the birth went: that is a wiped disk's business.
             return Ok(());
         }
@@ -399,8 +399,8 @@ impl World {
 
     fn is_admitted(&self, node: usize) -> bool {
         let storage = self.disks[node].storage();
-        let formation = self.checkers.formations.first();
-        formation.is_some_and(|formation| formation.admits(super::queue::node_id(node), storage))
+        let membership = self.checkers.memberships.first();
+        membership.is_some_and(|membership| membership.admits(super::queue::node_id(node), storage))
     }
 
     /// Whether `leader` counts `follower`, and believes that it holds the log through `index`.
@@ -412,7 +412,7 @@ impl World {
             .into_iter()
             .flatten()
             .find(|known| known.node == id);
-        known.is_some_and(|known| known.voter && known.matched >= index)
+        known.is_some_and(|known| known.voter && known.match_index >= index)
     }
 
     /// What the nodes have applied adds up to one list, and to that of the committed log.

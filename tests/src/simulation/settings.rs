@@ -54,7 +54,7 @@ impl Settings {
         };
         let mut limits = Limits::default();
         if random.bool() {
-            limits.tail_entries_max = random.usize(4..64);
+            limits.cache_entries_max = random.usize(4..64);
             // Smaller ones could not keep up with what the clients do.
             limits.batch_entries_max = random.usize(8..32);
             limits.batch_bytes_max = random.usize(128..1_024);

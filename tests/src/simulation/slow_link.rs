@@ -40,7 +40,7 @@ pub fn catch_up(link: SlowLink) -> Result<CaughtUp, Violation> {
     settings.padding = link.entry_bytes;
     settings.in_words = false;
     // Nothing is served from memory, as for a follower that was away for long.
-    settings.limits.tail_entries_max = 64;
+    settings.limits.cache_entries_max = 64;
     let mut world = World::new(settings);
     world.be_born()?;
     let leader = world.leader().expect("a cluster that is born is led");

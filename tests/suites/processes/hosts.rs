@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chat_tests::processes::hosts::{Ended, Hosts};
+use chat_tests::processes::hosts::{Hosts, TaskHandle};
 use chat_tests::processes::namespaces::{Network, say_skipped};
 use chat_tests::processes::waiting::within;
 
@@ -96,7 +96,7 @@ fn inbox(hosts: &Hosts, host: u8, asked: u8) -> Vec<String> {
     messages.iter().map(line).collect()
 }
 
-fn done(ended: Ended) -> serde_json::Value {
+fn done(ended: TaskHandle) -> serde_json::Value {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended.result
 }

@@ -49,7 +49,7 @@ impl Fault {
         match self {
             Self::Kill => session.kill_leader(),
             Self::Cut => session.cut_leader(),
-            Self::HandOver => session.hand_over(),
+            Self::HandOver => session.transfer_leadership(),
         }
     }
 

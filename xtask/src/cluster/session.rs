@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Has the node that leads hand over, and says which it was.
-    pub(crate) fn hand_over(&self) -> Result<NodeId> {
+    pub(crate) fn transfer_leadership(&self) -> Result<NodeId> {
         let node = status::leader(&self.files)?;
         let output = Command::new(self.program("chat"))
             .args(["cluster", "transfer", "--config"])

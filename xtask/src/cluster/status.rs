@@ -60,7 +60,7 @@ pub(super) struct NodeStatus {
 impl Status {
     /// Whether nothing better will come of waiting: a learner of this cluster stays one until the
     /// log takes it back, and that is decided elsewhere.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_hard_state_durable(&self) -> bool {
         let settled = |node: &NodeStatus| {
             let is_learner = node.role.as_deref() == Some("learner");
             node.reachable && (node.voter == Some(true) || is_learner)
@@ -174,17 +174,17 @@ mod tests {
         );
         assert_eq!(status.health, Health::Healthy);
         assert_eq!(status.leader, Some("1".parse().unwrap()));
-        assert!(status.is_settled());
+        assert!(status.is_hard_state_durable());
     }
 
     #[test]
     fn a_learner_is_settled_and_a_dead_node_is_not() {
         let learner = [(true, "leader", true), (true, "learner", false)];
-        assert!(status("degraded", "1", &learner).is_settled());
-        assert!(!status("no_quorum", "null", &learner).is_settled());
+        assert!(status("degraded", "1", &learner).is_hard_state_durable());
+        assert!(!status("no_quorum", "null", &learner).is_hard_state_durable());
         let dead = [(true, "leader", true), (false, "", true)];
-        assert!(!status("degraded", "1", &dead).is_settled());
-        let empty = [(true, "leader", true), (true, "empty", false)];
-        assert!(!status("degraded", "1", &empty).is_settled());
+        assert!(!status("degraded", "1", &dead).is_hard_state_durable());
+        let empty = [(true, "leader", true), (true, "uninitialized", false)];
+        assert!(!status("degraded", "1", &empty).is_hard_state_durable());
     }
 }

@@ -256,7 +256,7 @@ pub(super) fn wait_until_settled(files: &Files) -> Result<Status> {
     let deadline = Instant::now() + HEALTHY_LIMIT;
     loop {
         let reason = match status::ask(files) {
-            Ok(status) if status.is_settled() => return Ok(status),
+            Ok(status) if status.is_hard_state_durable() => return Ok(status),
             Ok(status) => status.summary,
             Err(error) => format!("{error:#}"),
         };

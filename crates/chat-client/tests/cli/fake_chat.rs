@@ -12,7 +12,9 @@ use chat_proto::chat::v1::{
     WatchEvent, WatchRequest,
 };
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
-use chat_proto::cluster::v1::{HandOverRequest, HandOverResponse, StatusRequest, StatusResponse};
+use chat_proto::cluster::v1::{
+    StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt};
@@ -324,10 +326,10 @@ impl Cluster for FakeChat {
         }))
     }
 
-    async fn hand_over(
+    async fn transfer_leadership(
         &self,
-        _request: Request<HandOverRequest>,
-    ) -> Result<Response<HandOverResponse>, Status> {
-        Ok(Response::new(HandOverResponse { leader_id: 2 }))
+        _request: Request<TransferLeadershipRequest>,
+    ) -> Result<Response<TransferLeadershipResponse>, Status> {
+        Ok(Response::new(TransferLeadershipResponse { leader_id: 2 }))
     }
 }

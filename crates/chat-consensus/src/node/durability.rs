@@ -15,7 +15,7 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 impl Node {
     /// What must be written next; `None` while a batch is being written or nothing is to be.
     pub fn take_batch(&mut self) -> Option<UnsyncedBatch> {
-        let nothing = self.writes.is_empty() && self.held.is_empty();
+        let nothing = self.writes.is_empty() && self.awaiting_sync.is_empty();
         if self.writing.is_some() || nothing {
             return None;
         }
@@ -31,24 +31,24 @@ impl Node {
         Some(UnsyncedBatch {
             writes,
             after: SyncedState {
-                start_counter: self.start_counter,
+                boot_count: self.boot_count,
                 hard_state: self.hard_state,
                 last,
             },
-            held: core::mem::take(&mut self.held),
+            awaiting_sync: core::mem::take(&mut self.awaiting_sync),
         })
     }
 
     pub(super) fn handle_synced(&mut self, batch: SyncedBatch) {
         let writing = self.writing.take().expect("one batch is written at a time");
-        self.note_own_sync(writing);
+        self.record_own_sync(writing);
         self.synced = batch.after;
-        for envelope in batch.held {
-            self.release(envelope);
+        for envelope in batch.awaiting_sync {
+            self.send_now(envelope);
         }
-        if self.is_settled() {
-            for envelope in core::mem::take(&mut self.held) {
-                self.release(envelope);
+        if self.is_hard_state_durable() {
+            for envelope in core::mem::take(&mut self.awaiting_sync) {
+                self.send_now(envelope);
             }
         }
         self.count_own_vote();
@@ -70,10 +70,10 @@ impl Node {
 
     /// Adds an entry at the end of the log.
     pub(super) fn append(&mut self, entry: Entry) {
-        if let Payload::Formation(formation) = &entry.payload {
-            assert!(self.formation.is_none(), "one formation, ever (R12)");
-            self.formation = Some(formation.clone());
-            self.birth = None;
+        if let Payload::Membership(membership) = &entry.payload {
+            assert!(self.membership.is_none(), "one membership, ever (R12)");
+            self.membership = Some(membership.clone());
+            self.bootstrap = None;
         }
         self.log.append(entry.position);
         self.writes.entries.push(entry);
@@ -91,11 +91,13 @@ impl Node {
 
     /// Whether everything accepted is on the disk, and the term and vote with it.
     pub(super) fn is_log_synced(&self) -> bool {
-        self.is_settled() && self.synced.last == self.log.last() && self.writes.is_empty()
+        self.is_hard_state_durable()
+            && self.synced.last == self.log.last()
+            && self.writes.is_empty()
     }
 
     /// When a write that has taken too long makes a leader resign (R10).
-    pub(super) fn write_overdue_at(&self) -> Time {
+    pub(super) fn sync_deadline(&self) -> Time {
         match self.writing {
             Some(writing) => writing.since + self.config.timing.write_limit(),
             None => Time::NEVER,
@@ -103,17 +105,17 @@ impl Node {
     }
 
     fn send(&mut self, envelope: Envelope) {
-        if self.is_settled() {
+        if self.is_hard_state_durable() {
             self.outgoing.push(Outgoing::Message(envelope));
         } else {
-            self.held.push(envelope);
+            self.awaiting_sync.push(envelope);
         }
     }
 
     /// Term, vote and start counter are on the disk as they stand in memory. A disk that has
     /// promised nothing may go back to a term that it has left (R4) while the write of the other
     /// one is under way: then the disk holds what is synced no more.
-    fn is_settled(&self) -> bool {
+    fn is_hard_state_durable(&self) -> bool {
         self.has_started()
             && self.synced.hard_state == self.hard_state
             && self.writes.hard_state.is_none()
@@ -121,7 +123,7 @@ impl Node {
 
     /// A promise once made stays true, so replies always leave; a request of an older term asks
     /// for nothing that is still wanted.
-    fn release(&mut self, envelope: Envelope) {
+    fn send_now(&mut self, envelope: Envelope) {
         if envelope.message.is_reply() || envelope.header.term == self.hard_state.term {
             self.outgoing.push(Outgoing::Message(envelope));
         }
@@ -161,9 +163,9 @@ mod tests {
             },
         };
         let message = Message::Election(Election {
-            kind: ElectionKind::Birth,
+            kind: ElectionKind::Bootstrap,
             last: Position::ZERO,
-            formation: None,
+            membership: None,
         });
         let received = Input::Received(Envelope { header, message });
         node.handle(NOW, received).unwrap();

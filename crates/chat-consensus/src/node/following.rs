@@ -7,7 +7,7 @@ use crate::entry::{Entry, Payload};
 use crate::input::{Fault, Report};
 use crate::message::{GetCommits, GetCommitsReply, Header, Heartbeat, Message};
 use crate::node::{Node, Role};
-use crate::types::{LogIndex, NodeId, Position, RequestId, START_COUNTER_MAX, Time, Voter};
+use crate::types::{BOOT_COUNT_MAX, LogIndex, NodeId, Position, RequestId, Time, Voter};
 
 /// After a failed fetch the next one waits this long, so that a dead leader is not called in a
 /// tight loop.
@@ -24,7 +24,7 @@ const FULL_ENTRIES: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Following {
     /// When the leader last answered a fetch, or showed itself while fetches worked (R8).
-    pub(super) heard: Option<Time>,
+    pub(super) leader_contact_at: Option<Time>,
     fetch: Fetch,
     /// The last fetch failed or passed its deadline: heartbeats prove nothing any more (R8).
     fetch_failed: bool,
@@ -87,7 +87,7 @@ impl Node {
     }
 
     /// A fetch that is late has failed; the next one is sent at once.
-    pub(super) fn give_up_fetch_if_late(&mut self) {
+    pub(super) fn time_out_fetch(&mut self) {
         let now = self.now;
         let Role::Follower(following) = &mut self.role else {
             return;
@@ -96,7 +96,7 @@ impl Node {
             Fetch::Waiting { deadline, .. } if now >= deadline => {
                 following.fetch_failed = true;
                 following.fetch = Fetch::Idle;
-                self.ask_for_less();
+                self.shrink_fetch_size();
             }
             Fetch::Pausing { until } if now >= until => following.fetch = Fetch::Idle,
             Fetch::Idle | Fetch::Waiting { .. } | Fetch::Pausing { .. } => {}
@@ -114,25 +114,25 @@ impl Node {
             following.fetch = Fetch::Pausing { until };
             // A call that broke at once says nothing about how much the link carries.
             if self.now.since(sent) >= self.config.timing.fetch_timeout() / 2 {
-                self.ask_for_less();
+                self.shrink_fetch_size();
             }
         }
-        self.count_failed_question(peer, failed);
+        self.record_vote_failed(peer, failed);
     }
 
     pub(super) fn handle_connection_refused(&mut self, peer: NodeId) {
         match &self.role {
-            Role::Follower(_) if self.leader == Some(peer) => self.stand_soon(),
-            Role::Campaigning(_) => self.count_refusal(peer),
+            Role::Follower(_) if self.leader == Some(peer) => self.campaign_soon(),
+            Role::Campaigning(_) => self.record_vote_denied(peer),
             Role::Follower(_) | Role::Leader(_) => {}
         }
     }
 
     pub(super) fn handle_coordinator(&mut self, header: &Header) -> Result<(), Fault> {
-        self.note_claim(header.from)?;
-        self.follow(header.from);
+        self.check_leader_claim(header.from)?;
+        self.become_follower_of(header.from);
         self.leader_claimed = true;
-        self.give_up_trial();
+        self.abandon_pre_vote();
         if let Role::Follower(following) = &mut self.role
             && matches!(following.fetch, Fetch::Pausing { .. })
         {
@@ -147,16 +147,16 @@ impl Node {
         header: &Header,
         heartbeat: Heartbeat,
     ) -> Result<(), Fault> {
-        self.note_claim(header.from)?;
+        self.check_leader_claim(header.from)?;
         if self.leader == Some(header.from) {
             self.leader_claimed = true;
-            self.give_up_trial();
+            self.abandon_pre_vote();
             self.uncounted = heartbeat.uncounted;
             if self.are_fetches_answered() {
-                self.note_leader_heard();
+                self.record_leader_contact();
             }
             // Only what this term's leader has matched is known to be its log, too (R3).
-            self.raise_commit_index(heartbeat.commit_index.min(self.matched));
+            self.raise_commit_index(heartbeat.commit_index.min(self.match_index));
         }
         let echo = Message::HeartbeatReply {
             round: heartbeat.round,
@@ -169,7 +169,7 @@ impl Node {
     pub(super) fn handle_resign(&mut self, header: &Header, successor: Option<NodeId>) {
         // The refusal of a parked fetch may have overtaken this word: then no leader is known.
         if self.leader.is_none_or(|leader| leader == header.from) {
-            self.stand_after_successor();
+            self.campaign_after_successor();
             if successor == Some(self.config.node) && self.may_vote() {
                 self.start_election();
             }
@@ -186,13 +186,13 @@ impl Node {
         let fits = sent.is_some();
         match reply {
             GetCommitsReply::NotLeading { leader } if fits => {
-                self.stand_after_successor();
-                self.quick_attempts = 0;
-                self.learn_leader(leader.filter(|leader| *leader != header.from));
+                self.campaign_after_successor();
+                self.fast_retries_left = 0;
+                self.accept_leader_hint(leader.filter(|leader| *leader != header.from));
                 Ok(())
             }
             GetCommitsReply::NotLeading { leader } => {
-                self.learn_leader(leader);
+                self.accept_leader_hint(leader);
                 Ok(())
             }
             GetCommitsReply::Entries { .. }
@@ -204,9 +204,9 @@ impl Node {
             }
             GetCommitsReply::RolledBack {
                 repair_through,
-                start_counter,
+                boot_count,
             } => {
-                self.handle_rolled_back(header, repair_through, start_counter);
+                self.handle_rolled_back(header, repair_through, boot_count);
                 Ok(())
             }
             GetCommitsReply::Entries {
@@ -215,14 +215,14 @@ impl Node {
                 entries,
             } => {
                 if self.follows_log(after, &entries) {
-                    self.adapt_fetch_size(&entries, sent);
+                    self.grow_fetch_size(&entries, sent);
                     self.accept_entries(entries, commit_index);
                 } else {
-                    self.refuse_answer();
+                    self.reject_fetch_response();
                 }
                 Ok(())
             }
-            GetCommitsReply::Diverging(position) => self.cut_back(position),
+            GetCommitsReply::Diverging(position) => self.truncate_to(position),
         }
     }
 
@@ -240,17 +240,17 @@ impl Node {
 
     /// The leader remembers more of this disk than the disk does, or asks for it no longer (R18).
     fn handle_rolled_back(&mut self, header: &Header, repair_through: LogIndex, shown: u64) {
-        if shown >= START_COUNTER_MAX {
-            return self.refuse_answer();
+        if shown >= BOOT_COUNT_MAX {
+            return self.reject_fetch_response();
         }
-        self.fetch_answered();
-        if shown >= self.start_counter {
-            self.begin_run_after(shown);
+        self.on_fetch_success();
+        if shown >= self.boot_count {
+            self.start_run_after(shown);
         }
         if repair_through != self.hard_state.repair_through {
             self.hard_state.repair_through = repair_through;
             // It may have voted in this term and lost the vote with the rest (R5).
-            if self.formation.is_some() {
+            if self.membership.is_some() {
                 self.hard_state.vote.get_or_insert(Voter {
                     node: header.from,
                     storage: header.storage,
@@ -262,7 +262,7 @@ impl Node {
     }
 
     /// Asks for more after an answer that was full and came soon (R8).
-    fn adapt_fetch_size(&mut self, entries: &[Entry], sent: Option<Time>) {
+    fn grow_fetch_size(&mut self, entries: &[Entry], sent: Option<Time>) {
         let bytes: usize = entries.iter().map(Entry::size).sum();
         let Some(sent) = sent else { return };
         let half = usize::try_from(self.fetch_bytes_max / 2).unwrap_or(usize::MAX);
@@ -278,7 +278,7 @@ impl Node {
     }
 
     /// An answer did not arrive in time: perhaps it was too large for the link (R8).
-    fn ask_for_less(&mut self) {
+    fn shrink_fetch_size(&mut self) {
         self.fetch_bytes_max = (self.fetch_bytes_max / 2).max(FETCH_BYTES_MIN);
     }
 
@@ -293,25 +293,25 @@ impl Node {
         }
     }
 
-    fn note_leader_heard(&mut self) {
+    fn record_leader_contact(&mut self) {
         let now = self.now;
         if let Role::Follower(following) = &mut self.role {
-            following.heard = Some(now);
+            following.leader_contact_at = Some(now);
         }
-        self.quick_attempts = 0;
+        self.fast_retries_left = 0;
         self.reset_election_timer();
     }
 
-    fn fetch_answered(&mut self) {
+    fn on_fetch_success(&mut self) {
         if let Role::Follower(following) = &mut self.role {
             following.fetch = Fetch::Idle;
             following.fetch_failed = false;
         }
-        self.note_leader_heard();
+        self.record_leader_contact();
     }
 
     /// An answer that cannot be right came from a broken peer: as good as none.
-    fn refuse_answer(&mut self) {
+    fn reject_fetch_response(&mut self) {
         let until = self.now + FETCH_PAUSE;
         if let Role::Follower(following) = &mut self.role {
             following.fetch_failed = true;
@@ -326,14 +326,14 @@ impl Node {
             return false;
         }
         for entry in entries {
-            let is_birth = match &entry.payload {
-                Payload::Formation(formation) => formation.is_valid(),
+            let is_bootstrap = match &entry.payload {
+                Payload::Membership(membership) => membership.is_valid(),
                 Payload::Empty | Payload::Command(_) => false,
             };
             let fits = entry.position.index == last.index.next()
                 && entry.position.term >= last.term
                 && entry.position.term <= self.hard_state.term
-                && is_birth == (entry.position.index == LogIndex(1));
+                && is_bootstrap == (entry.position.index == LogIndex(1));
             if !fits {
                 return false;
             }
@@ -344,18 +344,18 @@ impl Node {
 
     fn accept_entries(&mut self, entries: Vec<Entry>, commit_index: LogIndex) {
         self.leader_claimed = true;
-        self.fetch_answered();
+        self.on_fetch_success();
         for entry in entries {
             self.append(entry);
         }
-        self.matched = self.log.last().index;
-        self.raise_commit_index(commit_index.min(self.matched));
+        self.match_index = self.log.last().index;
+        self.raise_commit_index(commit_index.min(self.match_index));
     }
 
     /// Removes what this term's leader does not have (R11). The common part ends at `theirs` or
     /// before: where our own log leaves that term.
-    fn cut_back(&mut self, theirs: Position) -> Result<(), Fault> {
-        let ours = self.log.end_of(theirs.term);
+    fn truncate_to(&mut self, theirs: Position) -> Result<(), Fault> {
+        let ours = self.log.last_at_or_below(theirs.term);
         let common = if ours.index > theirs.index {
             Position {
                 term: self.log.term_at(theirs.index).unwrap_or(ours.term),
@@ -365,7 +365,7 @@ impl Node {
             ours
         };
         if common.index >= self.log.last().index {
-            self.refuse_answer();
+            self.reject_fetch_response();
             return Ok(());
         }
         // The birth is common to all logs of a cluster.
@@ -376,11 +376,11 @@ impl Node {
                 commit_index: self.commit_index,
             });
         }
-        if common.index < self.matched {
-            self.refuse_answer();
+        if common.index < self.match_index {
+            self.reject_fetch_response();
             return Ok(());
         }
-        self.fetch_answered();
+        self.on_fetch_success();
         self.truncate_after(common);
         Ok(())
     }

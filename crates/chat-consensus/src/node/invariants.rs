@@ -14,9 +14,12 @@ impl Node {
             last.term <= self.hard_state.term,
             "no entry is from the future"
         );
-        assert!(self.matched <= last.index, "what was matched is in the log");
         assert!(
-            self.formation.is_some() == (last.index > LogIndex::ZERO),
+            self.match_index <= last.index,
+            "what was matched is in the log"
+        );
+        assert!(
+            self.membership.is_some() == (last.index > LogIndex::ZERO),
             "the log begins with the birth"
         );
         assert!(
@@ -28,7 +31,7 @@ impl Node {
         if let Some(vote) = self.hard_state.vote {
             assert!(self.hard_state.term > Term(0), "term 0 has no election");
             assert!(
-                self.formation.is_some(),
+                self.membership.is_some(),
                 "an empty node does not vote for {vote:?}"
             );
         }
@@ -56,7 +59,7 @@ impl Node {
                     "a term begins with an entry"
                 );
                 assert!(
-                    self.matched == LogIndex::ZERO,
+                    self.match_index == LogIndex::ZERO,
                     "a leader is not matched by another"
                 );
             }

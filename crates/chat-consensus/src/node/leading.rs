@@ -11,16 +11,17 @@ use crate::entry::{Entry, Payload};
 use crate::input::{ProposalId, Report};
 use crate::message::{Header, Heartbeat, Message};
 use crate::node::disks_seen::DisksSeen;
-use crate::node::progress::{Parked, Progress};
+use crate::node::progress::{PendingFetch, Progress};
 use crate::node::reading::Reads;
 use crate::node::slow_disk::Samples;
-use crate::node::{FollowerStatus, Node, Role};
-use crate::quorum::reached_by_majority;
+use crate::node::{Node, Role};
+use crate::quorum::majority_value;
+use crate::status::FollowerStatus;
 use crate::types::{LogIndex, NodeId, Position, Time};
 
 /// So many moments of sending are remembered, at most four in a heartbeat interval: far more than
 /// fit into a check-quorum interval.
-const SENDINGS_MAX: usize = 64;
+const HEARTBEAT_SEND_TIMES_MAX: usize = 64;
 
 /// A leader's term of office.
 #[derive(Debug)]
@@ -37,13 +38,13 @@ pub(super) struct Leading {
     heartbeat_at: Time,
     /// When nodes that do not pull are called again (R9). Apart from the heartbeats: read rounds
     /// put those off.
-    call_idle_at: Time,
+    announce_at: Time,
     pub(super) reads: Reads,
     /// When a hand-over is completed whether or not the successor has everything.
-    pub(super) hand_over_by: Option<Time>,
+    pub(super) transfer_deadline: Option<Time>,
     /// The number of the first request that was made at or after each of these moments, ascending:
     /// it tells when an echoed heartbeat was sent, or a little earlier (R10).
-    sendings: VecDeque<(u64, Time)>,
+    heartbeat_send_times: VecDeque<(u64, Time)>,
     /// How long its own batches with entries took to sync (R10).
     pub(super) own_syncs: Samples,
     /// Since when its own disk is what everybody waits for (R10).
@@ -92,7 +93,7 @@ impl Leading {
     }
 
     /// Notes the disk that a fetch has shown; says whether it alternates with another one.
-    pub(super) fn note_disk(&mut self, header: &Header, now: Time, pause: Duration) -> bool {
+    pub(super) fn record_disk(&mut self, header: &Header, now: Time, pause: Duration) -> bool {
         let disks = self.disks.entry(header.from).or_default();
         disks.note(header.storage, now, pause)
     }
@@ -117,22 +118,22 @@ impl Node {
             .collect();
         self.leader = Some(self.config.node);
         self.leader_claimed = true;
-        self.quick_attempts = 0;
+        self.fast_retries_left = 0;
         self.role = Role::Leader(Leading {
             term_start,
             followers,
             learners: BTreeMap::new(),
             disks: BTreeMap::new(),
             heartbeat_at: self.now + self.config.timing.heartbeat_interval,
-            call_idle_at: self.now + self.config.timing.heartbeat_interval,
+            announce_at: self.now + self.config.timing.heartbeat_interval,
             reads: Reads::default(),
-            hand_over_by: None,
-            sendings: VecDeque::new(),
+            transfer_deadline: None,
+            heartbeat_send_times: VecDeque::new(),
             own_syncs: Samples::default(),
             slow_since: None,
             successor_syncs_below: None,
         });
-        self.reports.push(Report::LeadershipWon(term));
+        self.reports.push(Report::BecameLeader(term));
         self.append(Entry {
             position: Position {
                 term,
@@ -146,7 +147,8 @@ impl Node {
     }
 
     pub(super) fn handle_proposed(&mut self, id: ProposalId, command: Bytes) {
-        let leads = matches!(&self.role, Role::Leader(leading) if leading.hand_over_by.is_none());
+        let leads =
+            matches!(&self.role, Role::Leader(leading) if leading.transfer_deadline.is_none());
         if !leads {
             self.reports.push(Report::ProposalRefused(id));
             return;
@@ -160,7 +162,7 @@ impl Node {
             payload: Payload::Command(command),
         });
         self.reports.push(Report::Appended(id, position));
-        self.answer_parked(|parked, _| parked.after < position.index);
+        self.complete_fetches(|parked, _| parked.after < position.index);
     }
 
     pub(super) fn handle_heartbeat_reply(&mut self, header: &Header, round: u64, writing: bool) {
@@ -171,9 +173,12 @@ impl Node {
         {
             let number = header.request.number;
             let after = leading
-                .sendings
+                .heartbeat_send_times
                 .partition_point(|(first, _)| *first <= number);
-            if let Some((_, sent)) = after.checked_sub(1).map(|at| leading.sendings[at]) {
+            if let Some((_, sent)) = after
+                .checked_sub(1)
+                .map(|at| leading.heartbeat_send_times[at])
+            {
                 progress.echoed_at = progress.echoed_at.max(sent);
                 if writing {
                     progress.wrote_at = progress.wrote_at.max(sent);
@@ -190,13 +195,13 @@ impl Node {
             return;
         };
         let term_start = leading.term_start;
-        let held = self.voter_values(self.synced.last.index.0, |progress| progress.matched.0);
-        let index = LogIndex(reached_by_majority(held));
+        let held = self.voter_values(self.synced.last.index.0, |progress| progress.match_index.0);
+        let index = LogIndex(majority_value(held));
         if index < term_start || index <= self.commit_index {
             return;
         }
         self.raise_commit_index(index);
-        self.admit_early_reads();
+        self.admit_deferred_reads();
         self.schedule_commit_notices();
     }
 
@@ -207,9 +212,9 @@ impl Node {
             return Vec::new();
         };
         let voters = self
-            .formation
+            .membership
             .iter()
-            .flat_map(|formation| &formation.voters);
+            .flat_map(|membership| &membership.voters);
         voters
             .map(|voter| match leading.followers.get(&voter.node) {
                 None if *voter == self.me() => own,
@@ -222,25 +227,25 @@ impl Node {
     }
 
     /// Everything a leader does by the clock.
-    pub(super) fn act_as_leader(&mut self) {
-        if self.now >= self.quorum_lost_at() || self.now >= self.write_overdue_at() {
+    pub(super) fn tick_leader(&mut self) {
+        if self.now >= self.quorum_lost_at() || self.now >= self.sync_deadline() {
             return self.resign(None);
         }
-        self.resign_if_handed_over();
+        self.resign_if_transfer_complete();
         let next = self.now + self.config.timing.heartbeat_interval;
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
         let heartbeat_is_due = self.now >= leading.heartbeat_at;
-        if self.now >= leading.call_idle_at {
-            leading.call_idle_at = next;
-            self.call_idle_followers();
+        if self.now >= leading.announce_at {
+            leading.announce_at = next;
+            self.announce_to_idle();
         }
         if heartbeat_is_due {
             self.send_heartbeats();
-            self.hand_over_if_disk_is_slow();
+            self.transfer_if_disk_is_slow();
         }
-        self.answer_parked(|parked, now| parked.deadline <= now);
+        self.complete_fetches(|parked, now| parked.deadline <= now);
     }
 
     /// Lets every other node hear from the leader: its commit index and the current read round.
@@ -277,14 +282,14 @@ impl Node {
             return;
         };
         if leading
-            .sendings
+            .heartbeat_send_times
             .back()
             .is_none_or(|(_, at)| now.since(*at) >= apart)
         {
-            if leading.sendings.len() == SENDINGS_MAX {
-                leading.sendings.pop_front();
+            if leading.heartbeat_send_times.len() == HEARTBEAT_SEND_TIMES_MAX {
+                leading.heartbeat_send_times.pop_front();
             }
-            leading.sendings.push_back((number, now));
+            leading.heartbeat_send_times.push_back((number, now));
         }
         let heartbeat = Heartbeat {
             commit_index,
@@ -313,27 +318,29 @@ impl Node {
             return;
         };
         let reads = core::mem::take(&mut leading.reads);
-        let parked: Vec<Parked> = leading.all_mut().filter_map(|p| p.parked.take()).collect();
+        let parked: Vec<PendingFetch> = leading
+            .all_mut()
+            .filter_map(|p| p.pending_fetch.take())
+            .collect();
         self.forget_leader();
         for parked in parked {
             self.refuse_fetch(&parked.header);
         }
-        self.refuse_reads(reads);
-        self.reports
-            .push(Report::LeadershipLost(self.hard_state.term));
+        self.fail_reads(reads);
+        self.reports.push(Report::SteppedDown(self.hard_state.term));
     }
 
     pub(super) fn leading_deadline(&self, leading: &Leading) -> Time {
-        let parked = leading.all().filter_map(|p| p.parked.as_ref());
+        let parked = leading.all().filter_map(|p| p.pending_fetch.as_ref());
         let parked = parked
             .map(|parked| parked.deadline)
             .min()
             .unwrap_or(Time::NEVER);
-        let by_itself = self.quorum_lost_at().min(self.write_overdue_at());
-        let hand_over = leading.hand_over_by.unwrap_or(Time::NEVER);
+        let by_itself = self.quorum_lost_at().min(self.sync_deadline());
+        let hand_over = leading.transfer_deadline.unwrap_or(Time::NEVER);
         leading
             .heartbeat_at
-            .min(leading.call_idle_at)
+            .min(leading.announce_at)
             .min(parked)
             .min(by_itself)
             .min(hand_over)
@@ -350,7 +357,7 @@ impl Node {
                 node: *node,
                 voter: progress.counts(),
                 repair_through: progress.repair_through,
-                matched: progress.matched,
+                match_index: progress.match_index,
                 last_fetch: progress.last_fetch,
             }
         };
@@ -359,7 +366,7 @@ impl Node {
 
     /// The other voters whose disk was replaced or has forgotten, as they have shown in this term.
     pub(super) fn uncounted_voters(&self) -> Vec<NodeId> {
-        let (Role::Leader(leading), Some(formation)) = (&self.role, &self.formation) else {
+        let (Role::Leader(leading), Some(membership)) = (&self.role, &self.membership) else {
             return Vec::new();
         };
         let is_uncounted = |node: &NodeId| {
@@ -367,33 +374,33 @@ impl Node {
             let shown = shown.map(|follower| leading.disk_shown_last(*node, follower));
             shown.is_some_and(|shown| shown.storage.is_some() && !shown.counts())
         };
-        let voters = formation.voters.iter().map(|voter| voter.node);
+        let voters = membership.voters.iter().map(|voter| voter.node);
         voters.filter(is_uncounted).collect()
     }
 
     /// When a majority of voters will not have kept up for the whole interval (R10).
     fn quorum_lost_at(&self) -> Time {
-        let contacts = self.voter_contacts();
-        Time(reached_by_majority(contacts)) + self.config.timing.check_quorum_interval()
+        let contacts = self.voter_progress_times();
+        Time(majority_value(contacts)) + self.config.timing.check_quorum_interval()
     }
 
     /// When each voter last kept up. A new leader gives everybody an interval to begin with, also
     /// those that have not called yet. A disk that forgot (R18) is in contact like any other: to
     /// resign would not bring back what it lost, and this leader can.
-    fn voter_contacts(&self) -> Vec<u64> {
+    fn voter_progress_times(&self) -> Vec<u64> {
         let Role::Leader(leading) = &self.role else {
             return alloc::vec![u64::MAX];
         };
         let write_grace = self.config.timing.write_grace();
         let voters = self
-            .formation
+            .membership
             .iter()
-            .flat_map(|formation| &formation.voters);
+            .flat_map(|membership| &membership.voters);
         voters
             .map(|voter| match leading.followers.get(&voter.node) {
                 None if *voter == self.me() => self.now.0,
                 Some(p) if p.storage.is_none_or(|storage| storage == voter.storage) => {
-                    p.contact(write_grace).0
+                    p.progress_time(write_grace).0
                 }
                 Some(_) | None => 0,
             })
@@ -401,8 +408,8 @@ impl Node {
     }
 
     /// Repeats the word to each node that does not pull (R9).
-    fn call_idle_followers(&mut self) {
-        let patience = self.config.timing.park_limit() + self.config.timing.heartbeat_interval;
+    fn announce_to_idle(&mut self) {
+        let timeout = self.config.timing.long_poll_max() + self.config.timing.heartbeat_interval;
         let now = self.now;
         let Role::Leader(leading) = &self.role else {
             return;
@@ -410,7 +417,7 @@ impl Node {
         // A parked fetch is answered within this time, too.
         let is_idle = |node: &NodeId| {
             let last = leading.last_fetch(*node);
-            last.is_none_or(|at| now.since(at) > patience)
+            last.is_none_or(|at| now.since(at) > timeout)
         };
         let idle: Vec<NodeId> = leading.followers.keys().copied().filter(is_idle).collect();
         for node in idle {

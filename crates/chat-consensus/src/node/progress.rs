@@ -18,21 +18,21 @@ pub(super) struct Progress {
     /// Only grows within a run of the follower and a term: it acknowledges after its sync, so a
     /// lower one is an old message and is ignored (R4). A lower one of a newer run shows that the
     /// disk forgot (R18).
-    pub(super) matched: LogIndex,
+    pub(super) match_index: LogIndex,
     /// Above 0 the disk does not count until it holds the log through here (R18).
     pub(super) repair_through: LogIndex,
     /// The newest fetch; older ones are ignored (R4).
     pub(super) newest_fetch: RequestId,
     pub(super) last_fetch: Option<Time>,
     /// Its last fetch that advanced or stood at the end of the log (R10).
-    pub(super) kept_up_at: Time,
+    pub(super) advanced_at: Time,
     /// When the newest heartbeat was sent that it has echoed (R10).
     pub(super) echoed_at: Time,
     /// When the newest heartbeat was sent whose echo said that a write is under way (R10).
     pub(super) wrote_at: Time,
     /// The highest read round it has echoed (R14).
     pub(super) echoed_round: u64,
-    pub(super) parked: Option<Parked>,
+    pub(super) pending_fetch: Option<PendingFetch>,
     /// Entries were sent to it then, and no fetch has acknowledged them yet (R10).
     pub(super) entries_sent_at: Option<Time>,
     /// How long it took from entries sent to their acknowledgement (R10).
@@ -41,11 +41,11 @@ pub(super) struct Progress {
 
 /// A fetch that waits for something to say.
 #[derive(Debug)]
-pub(super) struct Parked {
+pub(super) struct PendingFetch {
     pub(super) header: Header,
     pub(super) after: LogIndex,
     pub(super) bytes_max: u32,
-    pub(super) told_commit_index: LogIndex,
+    pub(super) sent_commit_index: LogIndex,
     /// When it is answered with whatever there is.
     pub(super) deadline: Time,
 }
@@ -56,15 +56,15 @@ impl Progress {
         Self {
             storage: None,
             admitted: false,
-            matched: LogIndex::ZERO,
+            match_index: LogIndex::ZERO,
             repair_through: LogIndex::ZERO,
             newest_fetch: RequestId::default(),
             last_fetch: None,
-            kept_up_at: now,
+            advanced_at: now,
             echoed_at: now,
             wrote_at: Time(0),
             echoed_round: 0,
-            parked: None,
+            pending_fetch: None,
             entries_sent_at: None,
             syncs: Samples::default(),
         }
@@ -86,9 +86,9 @@ impl Progress {
     /// When it last was in contact: it made progress, and the leader's messages reach it (R10).
     ///
     /// A write under way stands for progress up to `write_grace` after the last valid fetch.
-    pub(super) fn contact(&self, write_grace: Duration) -> Time {
-        let fetched = self.last_fetch.unwrap_or(self.kept_up_at);
+    pub(super) fn progress_time(&self, write_grace: Duration) -> Time {
+        let fetched = self.last_fetch.unwrap_or(self.advanced_at);
         let writing = self.wrote_at.min(fetched + write_grace);
-        self.kept_up_at.max(writing).min(self.echoed_at)
+        self.advanced_at.max(writing).min(self.echoed_at)
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::input::{ReadId, Report};
 use crate::node::{Node, Role};
-use crate::quorum::reached_by_majority;
+use crate::quorum::majority_value;
 use crate::types::LogIndex;
 
 /// The reads of one leadership.
@@ -15,7 +15,7 @@ pub(super) struct Reads {
     /// The newest round that a majority has echoed.
     confirmed: u64,
     /// Reads that arrived before this leader committed an entry of its own.
-    early: Vec<ReadId>,
+    before_first_commit: Vec<ReadId>,
     /// Reads in order of arrival, with the commit index they saw and the round that must be
     /// echoed: one that is sent after they arrived.
     waiting: Vec<Read>,
@@ -50,7 +50,7 @@ impl Node {
         };
         // Before that, what earlier leaders committed may not be known here (R14).
         if commit_index < leading.term_start {
-            leading.reads.early.push(id);
+            leading.reads.before_first_commit.push(id);
             return;
         }
         leading.reads.waiting.push(Read {
@@ -61,11 +61,11 @@ impl Node {
     }
 
     /// The first commit of the term lets the early reads in.
-    pub(super) fn admit_early_reads(&mut self) {
+    pub(super) fn admit_deferred_reads(&mut self) {
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        for id in core::mem::take(&mut leading.reads.early) {
+        for id in core::mem::take(&mut leading.reads.before_first_commit) {
             self.handle_read_requested(id);
         }
     }
@@ -89,7 +89,7 @@ impl Node {
             return;
         };
         let own = leading.reads.round;
-        let confirmed = reached_by_majority(self.voter_values(own, |p| p.echoed_round));
+        let confirmed = majority_value(self.voter_values(own, |p| p.echoed_round));
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
@@ -105,9 +105,9 @@ impl Node {
     }
 
     /// Leadership ended before these could be confirmed (R13).
-    pub(super) fn refuse_reads(&mut self, reads: Reads) {
+    pub(super) fn fail_reads(&mut self, reads: Reads) {
         let waiting = reads.waiting.into_iter().map(|read| read.id);
-        for id in reads.early.into_iter().chain(waiting) {
+        for id in reads.before_first_commit.into_iter().chain(waiting) {
             self.reports.push(Report::ReadRefused(id));
         }
     }

@@ -18,13 +18,13 @@ impl Node {
         }
         if self.takes_term_of(&header) {
             self.adopt_term(header.term);
-        } else if header.term > self.hard_state.term && self.formation.is_some() {
+        } else if header.term > self.hard_state.term && self.membership.is_some() {
             // Who does not count learns the term from voters, never the other way round.
             return Ok(());
         }
         if envelope.message.is_reply() {
             // An old term's answer answers nothing that is still being asked.
-            if header.term < self.hard_state.term && self.formation.is_some() {
+            if header.term < self.hard_state.term && self.membership.is_some() {
                 return Ok(());
             }
             return self.handle_reply(header, envelope.message);
@@ -66,13 +66,13 @@ impl Node {
     fn takes_term_of(&self, header: &Header) -> bool {
         let (theirs, ours) = (header.term, self.hard_state.term);
         // A node that hears a leader of its own term knows better than a late message.
-        let lower = theirs < ours && !self.is_leader_heard();
-        let Some(formation) = &self.formation else {
+        let lower = theirs < ours && !self.has_recent_leader_contact();
+        let Some(membership) = &self.membership else {
             // Nothing was promised yet in any term, so a member's lower one is as good; and an
             // empty disk has none to tell.
             return header.cluster.is_some() && (theirs > ours || lower);
         };
-        let from_voter = header.cluster.is_some() && formation.admits(header.from, header.storage);
+        let from_voter = header.cluster.is_some() && membership.admits(header.from, header.storage);
         // A learner has promised nothing either; but its log may have entries of its term.
         let free = !self.is_voter() && theirs >= self.log.last().term;
         from_voter && (theirs > ours || (lower && free))

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::input::Report;
 use crate::message::{Envelope, GetCommits, GetCommitsReply, Header, Message};
-use crate::node::progress::Parked;
+use crate::node::progress::PendingFetch;
 use crate::node::{Node, Outgoing, Role};
 use crate::types::{LogIndex, Time};
 
@@ -32,37 +32,37 @@ impl Node {
             return;
         }
         if run != newest && run.counter() <= newest.counter() {
-            let acknowledged = progress.matched.max(progress.repair_through);
+            let acknowledged = progress.match_index.max(progress.repair_through);
             if run.counter() == newest.counter() {
                 // No honest disk shows one counter twice; a lower one may be an old message.
-                self.note_rolled_back(header, admitted);
+                self.record_rollback(header, admitted);
             }
             let reply = GetCommitsReply::RolledBack {
                 repair_through: acknowledged,
-                start_counter: newest.counter(),
+                boot_count: newest.counter(),
             };
             return self.reply(header, Message::GetCommitsReply(reply));
         }
         progress.newest_fetch = header.request;
-        let acknowledged = progress.matched;
+        let acknowledged = progress.match_index;
         let lost = fetch.synced.index < acknowledged || !self.log.contains(fetch.synced);
         let pause = self.config.timing.election_timeout * DISKS_REPORT_PAUSE;
-        if leading.note_disk(header, now, pause) {
+        if leading.record_disk(header, now, pause) {
             self.reports.push(Report::DisksAlternate(header.from));
         }
         if run != newest && acknowledged > LogIndex::ZERO && lost {
-            self.note_rolled_back(header, admitted);
+            self.record_rollback(header, admitted);
         }
         self.answer_fetch(header, fetch, admitted);
     }
 
     /// The disk behind a fetch has lost what it acknowledged (R18).
-    fn note_rolled_back(&mut self, header: &Header, admitted: bool) {
+    fn record_rollback(&mut self, header: &Header, admitted: bool) {
         let now = self.now;
         if let Role::Leader(leading) = &mut self.role
             && let Some(progress) = leading.progress_mut(header, admitted, now)
         {
-            let lost = core::mem::take(&mut progress.matched);
+            let lost = core::mem::take(&mut progress.match_index);
             progress.repair_through = progress.repair_through.max(lost);
             self.reports
                 .push(Report::FollowerRolledBack(header.from, lost));
@@ -75,7 +75,7 @@ impl Node {
         let end = self.log.last().index;
         let now = self.now;
         let held = self.log.contains(fetch.synced);
-        let diverging = (!held).then(|| self.log.end_of(fetch.synced.term));
+        let diverging = (!held).then(|| self.log.last_at_or_below(fetch.synced.term));
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
@@ -96,7 +96,7 @@ impl Node {
         if demanded != fetch.repair_through {
             let reply = GetCommitsReply::RolledBack {
                 repair_through: demanded,
-                start_counter: 0,
+                boot_count: 0,
             };
             return self.reply(header, Message::GetCommitsReply(reply));
         }
@@ -105,53 +105,53 @@ impl Node {
             return self.reply(header, Message::GetCommitsReply(reply));
         }
         // Only valid fetches move progress (R3).
-        if fetch.synced.index > progress.matched {
+        if fetch.synced.index > progress.match_index {
             if let Some(sent) = progress.entries_sent_at.take() {
                 progress.syncs.add(now, now.since(sent));
             }
-            progress.kept_up_at = now;
+            progress.advanced_at = now;
         } else if fetch.synced.index == end {
-            progress.kept_up_at = now;
+            progress.advanced_at = now;
         }
-        progress.matched = progress.matched.max(fetch.synced.index);
-        progress.parked = Some(Parked {
+        progress.match_index = progress.match_index.max(fetch.synced.index);
+        progress.pending_fetch = Some(PendingFetch {
             header: *header,
             after: fetch.synced.index,
             bytes_max: fetch.bytes_max,
-            told_commit_index: fetch.commit_index,
-            deadline: now + self.config.timing.park_limit(),
+            sent_commit_index: fetch.commit_index,
+            deadline: now + self.config.timing.long_poll_max(),
         });
         let from = header.from;
         self.advance_commit_index();
         self.schedule_commit_notices();
-        self.answer_parked(|parked, _| parked.header.from == from && parked.after < end);
-        self.resign_if_handed_over();
+        self.complete_fetches(|parked, _| parked.header.from == from && parked.after < end);
+        self.resign_if_transfer_complete();
     }
 
-    /// Parked fetches that do not know the commit index are answered soon.
+    /// PendingFetch fetches that do not know the commit index are answered soon.
     pub(super) fn schedule_commit_notices(&mut self) {
         let notice_by = self.now + COMMIT_NOTICE_DELAY;
         let commit_index = self.commit_index;
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        let parked = leading.all_mut().filter_map(|p| p.parked.as_mut());
-        for parked in parked.filter(|parked| parked.told_commit_index < commit_index) {
+        let parked = leading.all_mut().filter_map(|p| p.pending_fetch.as_mut());
+        for parked in parked.filter(|parked| parked.sent_commit_index < commit_index) {
             parked.deadline = parked.deadline.min(notice_by);
         }
     }
 
     /// Answers the parked fetches that `is_due`: with the entries after theirs, if there are any.
-    pub(super) fn answer_parked(&mut self, is_due: impl Fn(&Parked, Time) -> bool) {
+    pub(super) fn complete_fetches(&mut self, is_due: impl Fn(&PendingFetch, Time) -> bool) {
         let now = self.now;
         let commit_index = self.commit_index;
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
         let end = self.log.last().index;
-        let mut due: Vec<Parked> = Vec::new();
+        let mut due: Vec<PendingFetch> = Vec::new();
         for progress in leading.all_mut() {
-            if let Some(parked) = progress.parked.take_if(|parked| is_due(parked, now)) {
+            if let Some(parked) = progress.pending_fetch.take_if(|parked| is_due(parked, now)) {
                 progress.entries_sent_at = (parked.after < end).then_some(now);
                 due.push(parked);
             }

@@ -49,7 +49,7 @@ impl Samples {
 
 impl Node {
     /// A batch of this node was written.
-    pub(super) fn note_own_sync(&mut self, writing: Writing) {
+    pub(super) fn record_own_sync(&mut self, writing: Writing) {
         let now = self.now;
         if let Role::Leader(leading) = &mut self.role
             && writing.has_entries
@@ -58,8 +58,8 @@ impl Node {
         }
     }
 
-    /// Hands over when this disk has been the slowest for long, and a majority is faster without it.
-    pub(super) fn hand_over_if_disk_is_slow(&mut self) {
+    /// Workers over when this disk has been the slowest for long, and a majority is faster without it.
+    pub(super) fn transfer_if_disk_is_slow(&mut self) {
         let now = self.now;
         let slow = self.slowness();
         let Role::Leader(leading) = &mut self.role else {
@@ -70,10 +70,10 @@ impl Node {
             return;
         };
         let since = *leading.slow_since.get_or_insert(now);
-        if now.since(since) >= SLOW_FOR && leading.hand_over_by.is_none() {
+        if now.since(since) >= SLOW_FOR && leading.transfer_deadline.is_none() {
             leading.successor_syncs_below = Some(own / 2);
             self.reports.push(Report::DiskIsSlow { own, others });
-            self.handle_hand_over_requested();
+            self.handle_transfer_requested();
         }
     }
 

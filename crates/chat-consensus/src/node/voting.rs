@@ -7,21 +7,21 @@ use core::time::Duration;
 
 /// A node that granted a trial lets the asker go first: it puts off its own for a random time
 /// between these, so that two survivors do not block each other (R17).
-const YIELD_MIN: Duration = Duration::from_millis(20);
-const YIELD_MAX: Duration = Duration::from_millis(50);
+const PRE_VOTE_BACKOFF_MIN: Duration = Duration::from_millis(20);
+const PRE_VOTE_BACKOFF_MAX: Duration = Duration::from_millis(50);
 
 impl Node {
     pub(super) fn handle_election(&mut self, header: &Header, election: Election) {
-        if election.kind == ElectionKind::Birth {
-            return self.handle_birth_inquiry(header);
+        if election.kind == ElectionKind::Bootstrap {
+            return self.handle_bootstrap_probe(header);
         }
-        self.accept_formation(header, election.formation);
+        self.accept_membership(header, election.membership);
         let current = header.term == self.hard_state.term && self.may_vote();
         let granted = current
             && match election.kind {
-                ElectionKind::Birth => unreachable!("answered above"),
-                ElectionKind::Trial => self.grant_trial(header.from, election.last),
-                ElectionKind::Real => self.is_up_to_date(election.last) && self.grant_vote(header),
+                ElectionKind::Bootstrap => unreachable!("answered above"),
+                ElectionKind::PreVote => self.grant_pre_vote(header.from, election.last),
+                ElectionKind::Vote => self.is_up_to_date(election.last) && self.grant_vote(header),
             };
         let reply = ElectionReply {
             kind: election.kind,
@@ -38,23 +38,23 @@ impl Node {
 
     /// A trial changes nothing that lasts. It is refused while a leader is heard, so that a node
     /// which lost sight of the leader alone does not end its term (R7).
-    fn grant_trial(&mut self, from: NodeId, last: Position) -> bool {
-        let until = self.now + self.random_between(YIELD_MIN, YIELD_MAX);
+    fn grant_pre_vote(&mut self, from: NodeId, last: Position) -> bool {
+        let until = self.now + self.random_between(PRE_VOTE_BACKOFF_MIN, PRE_VOTE_BACKOFF_MAX);
         if let Role::Campaigning(campaign) = &self.role
-            && campaign.is_trial()
+            && campaign.is_pre_vote()
         {
             let denied = campaign.was_denied_by(from);
-            if !self.yields_to(from, last, denied) {
-                self.note_refused_trial(from);
+            if !self.backs_off_for(from, last, denied) {
+                self.record_denied_pre_vote(from);
                 return false;
             }
-            self.yielded_to.insert(from);
+            self.backed_off_for.insert(from);
             self.become_follower();
             // The own attempt was due: it is only put off.
             self.election_deadline = until;
             return true;
         }
-        if self.is_leader_heard() || !self.is_up_to_date(last) {
+        if self.has_recent_leader_contact() || !self.is_up_to_date(last) {
             return false;
         }
         self.election_deadline = self.election_deadline.max(until);
@@ -63,10 +63,10 @@ impl Node {
 
     /// Whether the own trial is given up for that of `from`: of two that ask each other at once one
     /// goes first, and both agree which (R7).
-    fn yields_to(&self, from: NodeId, last: Position, denied: bool) -> bool {
+    fn backs_off_for(&self, from: NodeId, last: Position, denied: bool) -> bool {
         let greater = (last, from) > (self.log.last(), self.config.node);
         let hopeless = denied && self.is_up_to_date(last);
-        (greater || hopeless) && !self.yielded_to.contains(&from)
+        (greater || hopeless) && !self.backed_off_for.contains(&from)
     }
 
     /// One vote a term (R5). The reply waits for the vote to be durable (R1).
@@ -91,13 +91,13 @@ impl Node {
     }
 
     /// Whether this node itself has good reason to believe that the leader lives.
-    pub(super) fn is_leader_heard(&self) -> bool {
+    pub(super) fn has_recent_leader_contact(&self) -> bool {
         match &self.role {
             Role::Leader(_) => true,
             Role::Follower(following) => {
                 self.leader.is_some()
                     && following
-                        .heard
+                        .leader_contact_at
                         .is_some_and(|at| self.now.since(at) < self.config.timing.election_timeout)
             }
             Role::Campaigning(_) => false,

@@ -96,11 +96,13 @@ impl Poller {
     fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
         let description = Description::read(&self.local_cluster).ok()??;
         let addresses = description.addresses();
-        let is_ours = self
+        let is_from_own_cluster = self
             .addresses
             .iter()
             .all(|address| addresses.contains(address));
-        is_ours.then(|| description.processes()).flatten()
+        is_from_own_cluster
+            .then(|| description.processes())
+            .flatten()
     }
 }
 

@@ -87,8 +87,8 @@ fn status(status: StatusResponse) -> NodeStatus {
     let role = match status.role.as_str() {
         "leader" => NodeRole::Leader,
         "follower" => NodeRole::Follower,
-        "candidate" | "trial" => NodeRole::Candidate,
-        "starting" | "empty" | "learner" => NodeRole::Starting,
+        "candidate" | "pre-candidate" => NodeRole::Candidate,
+        "starting" | "uninitialized" | "learner" => NodeRole::Starting,
         _ => NodeRole::Unknown,
     };
     let followers = status.followers.iter();

@@ -7,7 +7,9 @@ use chat_gui::model::failure::Failure;
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_proto::cluster::v1::cluster_server::{Cluster as ClusterService, ClusterServer};
-use chat_proto::cluster::v1::{HandOverRequest, HandOverResponse, StatusRequest, StatusResponse};
+use chat_proto::cluster::v1::{
+    StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+};
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
 use tokio::net::TcpListener;
@@ -188,10 +190,10 @@ impl ClusterService for Newer {
         }))
     }
 
-    async fn hand_over(
+    async fn transfer_leadership(
         &self,
-        _request: Request<HandOverRequest>,
-    ) -> Result<Response<HandOverResponse>, Status> {
+        _request: Request<TransferLeadershipRequest>,
+    ) -> Result<Response<TransferLeadershipResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

@@ -6,7 +6,7 @@ pub struct StatusRequest {}
 pub struct StatusResponse {
     #[prost(uint64, tag = "1")]
     pub node_id: u64,
-    /// "starting", "empty", "learner", "follower", "trial", "candidate", "leader".
+    /// "starting", "uninitialized", "learner", "follower", "pre-candidate", "candidate", "leader".
     #[prost(string, tag = "2")]
     pub role: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
@@ -51,7 +51,7 @@ pub struct StatusResponse {
     pub quorum: u32,
     /// While the node with the lowest id waits to form the cluster: who has not said that it is empty.
     #[prost(uint64, repeated, tag = "18")]
-    pub birth_awaits: ::prost::alloc::vec::Vec<u64>,
+    pub bootstrap_awaits: ::prost::alloc::vec::Vec<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FollowerStatus {
@@ -66,9 +66,9 @@ pub struct FollowerStatus {
     pub last_contact_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HandOverRequest {}
+pub struct TransferLeadershipRequest {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HandOverResponse {
+pub struct TransferLeadershipResponse {
     /// The leader after the hand-over, 0 when it is not known yet.
     #[prost(uint64, tag = "1")]
     pub leader_id: u64,
@@ -186,11 +186,11 @@ pub mod cluster_client {
             self.inner.unary(req, path, codec).await
         }
         /// Hands leadership to the best successor. Peer listener only.
-        pub async fn hand_over(
+        pub async fn transfer_leadership(
             &mut self,
-            request: impl tonic::IntoRequest<super::HandOverRequest>,
+            request: impl tonic::IntoRequest<super::TransferLeadershipRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::HandOverResponse>,
+            tonic::Response<super::TransferLeadershipResponse>,
             tonic::Status,
         > {
             self.inner
@@ -203,11 +203,11 @@ pub mod cluster_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/cluster.v1.Cluster/HandOver",
+                "/cluster.v1.Cluster/TransferLeadership",
             );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("cluster.v1.Cluster", "HandOver"));
+                .insert(GrpcMethod::new("cluster.v1.Cluster", "TransferLeadership"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -231,11 +231,11 @@ pub mod cluster_server {
             request: tonic::Request<super::StatusRequest>,
         ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status>;
         /// Hands leadership to the best successor. Peer listener only.
-        async fn hand_over(
+        async fn transfer_leadership(
             &self,
-            request: tonic::Request<super::HandOverRequest>,
+            request: tonic::Request<super::TransferLeadershipRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::HandOverResponse>,
+            tonic::Response<super::TransferLeadershipResponse>,
             tonic::Status,
         >;
     }
@@ -358,23 +358,25 @@ pub mod cluster_server {
                     };
                     Box::pin(fut)
                 }
-                "/cluster.v1.Cluster/HandOver" => {
+                "/cluster.v1.Cluster/TransferLeadership" => {
                     #[allow(non_camel_case_types)]
-                    struct HandOverSvc<T: Cluster>(pub Arc<T>);
-                    impl<T: Cluster> tonic::server::UnaryService<super::HandOverRequest>
-                    for HandOverSvc<T> {
-                        type Response = super::HandOverResponse;
+                    struct TransferLeadershipSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::TransferLeadershipRequest>
+                    for TransferLeadershipSvc<T> {
+                        type Response = super::TransferLeadershipResponse;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::HandOverRequest>,
+                            request: tonic::Request<super::TransferLeadershipRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Cluster>::hand_over(&inner, request).await
+                                <T as Cluster>::transfer_leadership(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -385,7 +387,7 @@ pub mod cluster_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = HandOverSvc(inner);
+                        let method = TransferLeadershipSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

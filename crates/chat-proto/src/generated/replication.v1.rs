@@ -39,7 +39,7 @@ pub struct Voter {
 }
 /// The first entry of every log.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Formation {
+pub struct Membership {
     #[prost(bytes = "bytes", tag = "1")]
     pub cluster_id: ::prost::bytes::Bytes,
     #[prost(message, repeated, tag = "2")]
@@ -60,7 +60,7 @@ pub mod entry {
         #[prost(bool, tag = "2")]
         Empty(bool),
         #[prost(message, tag = "3")]
-        Formation(super::Formation),
+        Membership(super::Membership),
         /// What the state machine applies.
         #[prost(bytes, tag = "4")]
         Command(::prost::bytes::Bytes),
@@ -76,7 +76,7 @@ pub struct ElectionRequest {
     pub last: ::core::option::Option<Position>,
     /// Absent in a birth inquiry. An empty node that it names accepts it, then votes.
     #[prost(message, optional, tag = "4")]
-    pub formation: ::core::option::Option<Formation>,
+    pub membership: ::core::option::Option<Membership>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElectionResponse {
@@ -170,7 +170,7 @@ pub struct RolledBack {
     pub repair_through: u64,
     /// The greatest start counter that this disk has shown, if the asker's is not greater; else 0.
     #[prost(uint64, tag = "2")]
-    pub start_counter: u64,
+    pub boot_count: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Entries {
@@ -255,10 +255,10 @@ pub struct ReadIndexResponse {
 pub enum ElectionKind {
     Unspecified = 0,
     /// Are you empty? Asked by the lowest configured node before it forms the cluster.
-    Birth = 1,
+    Bootstrap = 1,
     /// Would you vote for me? Nothing is persisted.
-    Trial = 2,
-    Real = 3,
+    PreVote = 2,
+    Vote = 3,
 }
 impl ElectionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -268,18 +268,18 @@ impl ElectionKind {
     pub fn as_str_name(&self) -> &'static str {
         match self {
             Self::Unspecified => "ELECTION_KIND_UNSPECIFIED",
-            Self::Birth => "ELECTION_KIND_BIRTH",
-            Self::Trial => "ELECTION_KIND_TRIAL",
-            Self::Real => "ELECTION_KIND_REAL",
+            Self::Bootstrap => "ELECTION_KIND_BOOTSTRAP",
+            Self::PreVote => "ELECTION_KIND_PRE_VOTE",
+            Self::Vote => "ELECTION_KIND_VOTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
             "ELECTION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "ELECTION_KIND_BIRTH" => Some(Self::Birth),
-            "ELECTION_KIND_TRIAL" => Some(Self::Trial),
-            "ELECTION_KIND_REAL" => Some(Self::Real),
+            "ELECTION_KIND_BOOTSTRAP" => Some(Self::Bootstrap),
+            "ELECTION_KIND_PRE_VOTE" => Some(Self::PreVote),
+            "ELECTION_KIND_VOTE" => Some(Self::Vote),
             _ => None,
         }
     }
@@ -462,7 +462,7 @@ pub mod replication_client {
             self.inner.unary(req, path, codec).await
         }
         /// Follower to leader: everything up to `synced` is on my disk; what comes after it?
-        /// Parked until there is something to say.
+        /// PendingFetch until there is something to say.
         pub async fn get_commits(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCommitsRequest>,
@@ -616,7 +616,7 @@ pub mod replication_server {
             tonic::Status,
         >;
         /// Follower to leader: everything up to `synced` is on my disk; what comes after it?
-        /// Parked until there is something to say.
+        /// PendingFetch until there is something to say.
         async fn get_commits(
             &self,
             request: tonic::Request<super::GetCommitsRequest>,

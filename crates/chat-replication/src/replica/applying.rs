@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chat_consensus::{Entry, LogIndex, Time};
 
 use crate::event::Effect;
-use crate::replica::tail::first_batch;
+use crate::replica::entry_cache::first_batch;
 use crate::replica::{LogRead, Replica};
 
 /// Where nobody waits for it, what is committed gathers for this long before it is applied: one
@@ -48,7 +48,7 @@ impl Applying {
 impl Replica {
     /// Starts the next batch, if there is one and none is under way.
     pub(super) fn apply_more(&mut self) {
-        let applicable = self.node.applicable_index();
+        let applicable = self.node.apply_limit();
         let applied = self.applying.applied;
         if self.applying.under_way.is_some() || applied >= applicable {
             return;
@@ -59,11 +59,11 @@ impl Replica {
             .gathered_by
             .get_or_insert(now + GATHERING_TIME);
         let gathered = applicable.0 - applied.0;
-        if !self.somebody_waits() && now < gathered_by && gathered < GATHERED_MAX {
+        if !self.result_is_awaited() && now < gathered_by && gathered < GATHERED_MAX {
             return;
         }
         self.applying.gathered_by = None;
-        let Some(held) = self.tail.after(applied) else {
+        let Some(held) = self.entry_cache.after(applied) else {
             self.applying.under_way = Some(Vec::new());
             let bytes_max = self.limits.batch_bytes_max;
             return self.read_log(LogRead::Apply, applied, applicable, bytes_max);
@@ -101,8 +101,8 @@ impl Replica {
     }
 
     /// Whether an answer depends on applying: a client's of this leader, or a read's.
-    fn somebody_waits(&self) -> bool {
-        self.is_leading() || self.proposals.are_waiting() || self.reads.are_waiting_for_applying()
+    fn result_is_awaited(&self) -> bool {
+        self.is_leading() || self.proposals.has_pending() || self.reads.has_reads_awaiting_apply()
     }
 
     fn apply(&mut self, entries: Vec<Entry>) {

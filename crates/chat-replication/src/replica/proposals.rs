@@ -62,14 +62,14 @@ impl Proposals {
     }
 
     /// Whether somebody waits for an entry to be applied here.
-    pub(super) fn are_waiting(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         !self.waiting.is_empty()
     }
 }
 
 impl Replica {
     pub(super) fn handle_append(&mut self, origin: Origin, command: Bytes) -> Result<(), Fault> {
-        let stranger = matches!(&origin, Origin::Peer(header) if !self.is_ours(header));
+        let stranger = matches!(&origin, Origin::Peer(header) if !self.is_from_own_cluster(header));
         let refusal = if stranger {
             Some(Refusal::NotLeading { leader: None })
         } else if command.len() > self.limits.command_bytes_max {
@@ -107,7 +107,7 @@ impl Replica {
                 Refusal::NotLeading { leader }
             };
             let outcome = ProposeOutcome::NotAppended(refusal);
-            return self.effects.push(Effect::Answer(ticket, outcome));
+            return self.effects.push(Effect::Complete(ticket, outcome));
         };
         let header = self.node.new_request_header(leader);
         let waiting = (ticket, bytes);
@@ -121,7 +121,7 @@ impl Replica {
     pub(super) fn handle_propose_reply(&mut self, request: RequestId, outcome: ProposeOutcome) {
         if let Some((ticket, bytes)) = self.proposals.forwarded.remove(&request) {
             self.proposals.forwarded_bytes -= bytes;
-            self.effects.push(Effect::Answer(ticket, outcome));
+            self.effects.push(Effect::Complete(ticket, outcome));
         }
     }
 
@@ -152,7 +152,7 @@ impl Replica {
 
     /// Leadership has ended: what is committed will be applied and answered; of the rest nobody
     /// here can say what becomes of it (R13).
-    pub(super) fn abandon_uncommitted_proposals(&mut self) {
+    pub(super) fn fail_uncommitted_proposals(&mut self) {
         let first_unknown = self.node.commit_index().next();
         let unknown = self.proposals.waiting.split_off(&first_unknown);
         for (_, origin) in unknown.into_values() {
@@ -177,7 +177,7 @@ impl Replica {
 
     fn answer(&mut self, origin: Origin, outcome: ProposeOutcome) {
         match origin {
-            Origin::Client(ticket) => self.effects.push(Effect::Answer(ticket, outcome)),
+            Origin::Client(ticket) => self.effects.push(Effect::Complete(ticket, outcome)),
             Origin::Peer(header) => self.reply(&header, PeerBody::ProposeReply(outcome)),
         }
     }

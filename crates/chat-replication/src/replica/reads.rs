@@ -28,7 +28,7 @@ enum Reader {
 
 impl Reads {
     /// Whether a confirmed read waits for its index to be applied here.
-    pub(super) fn are_waiting_for_applying(&self) -> bool {
+    pub(super) fn has_reads_awaiting_apply(&self) -> bool {
         !self.applying.is_empty()
     }
 }
@@ -57,7 +57,7 @@ impl Replica {
     }
 
     pub(super) fn handle_read_index(&mut self, header: &Header) -> Result<(), Fault> {
-        if self.is_leading() && self.is_ours(header) && self.has_room_for_read() {
+        if self.is_leading() && self.is_from_own_cluster(header) && self.has_room_for_read() {
             return self.confirm_read(Reader::Peer(*header));
         }
         self.reply(header, PeerBody::ReadIndexReply(None));
@@ -69,7 +69,7 @@ impl Replica {
             return;
         };
         match index {
-            Some(index) => self.begin_when_applied(ticket, index),
+            Some(index) => self.wait_for_apply(ticket, index),
             None => self.refuse_read(ticket),
         }
     }
@@ -80,7 +80,7 @@ impl Replica {
 
     pub(super) fn handle_read_confirmed(&mut self, id: ReadId, index: LogIndex) {
         match self.reads.confirming.remove(&id) {
-            Some(Reader::Client(ticket)) => self.begin_when_applied(ticket, index),
+            Some(Reader::Client(ticket)) => self.wait_for_apply(ticket, index),
             Some(Reader::Peer(header)) => {
                 self.reply(&header, PeerBody::ReadIndexReply(Some(index)));
             }
@@ -97,7 +97,7 @@ impl Replica {
     }
 
     /// Lets the reads begin whose index the state machine has passed.
-    pub(super) fn release_reads(&mut self) {
+    pub(super) fn complete_ready_reads(&mut self) {
         let applied = self.applied_index();
         while let Some(first) = self.reads.applying.first_entry() {
             let (index, _) = *first.key();
@@ -115,7 +115,7 @@ impl Replica {
         self.step(Input::ReadRequested(id))
     }
 
-    fn begin_when_applied(&mut self, ticket: ReadTicket, index: LogIndex) {
+    fn wait_for_apply(&mut self, ticket: ReadTicket, index: LogIndex) {
         if index > self.applied_index() {
             self.effects.push(Effect::ReadConfirmed(ticket));
         }

@@ -10,10 +10,10 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::event::Event;
-use crate::runner::Stopped;
+use crate::runner::StopReason;
+use crate::runner::event_loop::LoopEvent;
 use crate::runner::state_machine::{BoxError, Committed, StateMachine};
-use crate::runner::turns::Incoming;
-use crate::runner::watched;
+use crate::runner::supervised_task;
 
 /// The replica has one batch under way at most.
 const BATCHES_MAX: usize = 1;
@@ -31,19 +31,19 @@ const PUBLISH_PAUSE_MAX: Duration = Duration::from_millis(3);
 #[derive(Debug)]
 pub(super) struct ApplyTask {
     batches: Sender<Vec<Entry>>,
-    visibility: Visibility,
-    ended: watched::Ended,
+    publisher: Publisher,
+    ended: supervised_task::TaskHandle,
     /// Dropped to end the task: readers keep ways to it for as long as they like.
     ending: oneshot::Sender<()>,
 }
 
 /// The task has ended: the state machine failed, or the replica has stopped.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ApplyEnded;
+pub(super) struct ApplyTaskEnded;
 
 /// What readers see, and how they ask for more.
 #[derive(Clone, Debug)]
-pub(super) struct Visibility {
+pub(super) struct Publisher {
     visible: watch::Receiver<LogIndex>,
     /// The highest index that somebody waits for.
     wanted: Arc<watch::Sender<LogIndex>>,
@@ -52,11 +52,11 @@ pub(super) struct Visibility {
 
 /// Why an index is not visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Invisible {
+pub(super) enum PublishError {
     /// Too many wait for their index.
     Overloaded,
     /// The task has ended.
-    Ended,
+    Closed,
 }
 
 impl ApplyTask {
@@ -64,7 +64,7 @@ impl ApplyTask {
     pub(super) fn start(
         machine: impl StateMachine,
         waiting_max: usize,
-        events: Sender<Incoming>,
+        events: Sender<LoopEvent>,
     ) -> Self {
         let applied = LogIndex(machine.applied().index);
         let (batches, received) = mpsc::channel(BATCHES_MAX);
@@ -81,29 +81,30 @@ impl ApplyTask {
             idle_since: now,
             publish_from: now,
         };
-        let ended = watched::spawn(worker.work(received, end), events, Stopped::StateMachine);
-        let visibility = Visibility {
+        let ended =
+            supervised_task::spawn(worker.work(received, end), events, StopReason::StateMachine);
+        let publisher = Publisher {
             visible: seen,
             wanted: Arc::new(wanted),
             places: Arc::new(Semaphore::new(waiting_max)),
         };
         Self {
             batches,
-            visibility,
+            publisher,
             ended,
             ending,
         }
     }
 
-    pub(super) fn visibility(&self) -> Visibility {
-        self.visibility.clone()
+    pub(super) fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 
-    /// Hands committed entries over.
-    pub(super) fn apply(&self, entries: Vec<Entry>) -> Result<(), ApplyEnded> {
+    /// Workers committed entries over.
+    pub(super) fn apply(&self, entries: Vec<Entry>) -> Result<(), ApplyTaskEnded> {
         match self.batches.try_send(entries) {
             Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(ApplyEnded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ApplyTaskEnded),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 unreachable!("the replica has one batch under way at most")
             }
@@ -117,15 +118,15 @@ impl ApplyTask {
     }
 }
 
-impl Visibility {
+impl Publisher {
     /// Completes when readers see everything up to `index`, which must be applied. At once when they
     /// do already.
-    pub(super) async fn publish(&self, index: LogIndex) -> Result<(), Invisible> {
+    pub(super) async fn publish(&self, index: LogIndex) -> Result<(), PublishError> {
         if *self.visible.borrow() >= index {
             return Ok(());
         }
         let Ok(_place) = self.places.try_acquire() else {
-            return Err(Invisible::Overloaded);
+            return Err(PublishError::Overloaded);
         };
         self.wanted.send_if_modified(|wanted| {
             let more = *wanted < index;
@@ -135,14 +136,14 @@ impl Visibility {
         let mut visible = self.visible.clone();
         match visible.wait_for(|visible| *visible >= index).await {
             Ok(_) => Ok(()),
-            Err(_gone) => Err(Invisible::Ended),
+            Err(_gone) => Err(PublishError::Closed),
         }
     }
 }
 
 struct Worker<M> {
     machine: M,
-    events: Sender<Incoming>,
+    events: Sender<LoopEvent>,
     applied: LogIndex,
     /// What readers see: everything up to here.
     visible: watch::Sender<LogIndex>,
@@ -173,7 +174,7 @@ impl<M: StateMachine> Worker<M> {
                 }
             };
             if let Err(error) = done {
-                let stop = Incoming::Stop(Stopped::StateMachine(Arc::from(error)));
+                let stop = LoopEvent::Stop(StopReason::StateMachine(Arc::from(error)));
                 // A stopped replica wants to hear nothing more.
                 return drop(self.events.send(stop).await);
             }
@@ -201,7 +202,7 @@ impl<M: StateMachine> Worker<M> {
         // A stopped replica wants to hear nothing more.
         drop(
             self.events
-                .send(Incoming::Event(Event::Applied(answers)))
+                .send(LoopEvent::Event(Event::Applied(answers)))
                 .await,
         );
         Ok(())
@@ -209,7 +210,7 @@ impl<M: StateMachine> Worker<M> {
 
     async fn publish(&mut self) -> Result<(), BoxError> {
         let began = Instant::now();
-        self.machine.make_visible().await?;
+        self.machine.publish().await?;
         let pause = began.elapsed().saturating_mul(PUBLISH_PAUSE_TIMES);
         self.publish_from = Instant::now() + pause.min(PUBLISH_PAUSE_MAX);
         self.visible.send_replace(self.applied);
@@ -248,7 +249,7 @@ fn committed(entry: Entry) -> Committed {
         term: entry.position.term.0,
         command: match entry.payload {
             Payload::Command(command) => Some(command),
-            Payload::Empty | Payload::Formation(_) => None,
+            Payload::Empty | Payload::Membership(_) => None,
         },
     }
 }
@@ -282,7 +283,7 @@ mod tests {
             Ok(vec![Bytes::new(); batch.len()])
         }
 
-        async fn make_visible(&mut self) -> Result<(), BoxError> {
+        async fn publish(&mut self) -> Result<(), BoxError> {
             self.shown.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
@@ -291,7 +292,7 @@ mod tests {
     struct Running {
         task: ApplyTask,
         machine: Machine,
-        events: Receiver<Incoming>,
+        events: Receiver<LoopEvent>,
     }
 
     impl Running {
@@ -319,17 +320,17 @@ mod tests {
         async fn applied(&mut self) {
             let event = self.events.recv().await;
             assert!(
-                matches!(event, Some(Incoming::Event(Event::Applied(_)))),
+                matches!(event, Some(LoopEvent::Event(Event::Applied(_)))),
                 "{event:?}"
             );
         }
 
         /// Readers that have begun to wait for `index`.
-        async fn readers(&self, count: usize, index: u64) -> JoinSet<Result<(), Invisible>> {
+        async fn readers(&self, count: usize, index: u64) -> JoinSet<Result<(), PublishError>> {
             let mut readers = JoinSet::new();
             for _ in 0..count {
-                let visibility = self.task.visibility();
-                readers.spawn(async move { visibility.publish(LogIndex(index)).await });
+                let publisher = self.task.publisher();
+                readers.spawn(async move { publisher.publish(LogIndex(index)).await });
             }
             // Each of them runs before this task does again.
             tokio::task::yield_now().await;
@@ -359,8 +360,8 @@ mod tests {
     async fn index_that_is_visible_is_published_at_once() {
         let running = Running::start(1, 0);
         running.apply(4);
-        let visibility = running.task.visibility();
-        let published = timeout(Duration::from_secs(5), visibility.publish(LogIndex(3))).await;
+        let publisher = running.task.publisher();
+        let published = timeout(Duration::from_secs(5), publisher.publish(LogIndex(3))).await;
         assert_eq!(published, Ok(Ok(())));
         assert_eq!(running.machine.shown.load(Ordering::Relaxed), 0);
     }
@@ -373,7 +374,7 @@ mod tests {
         let waiting = running.readers(2, 4).await;
         let refused = running.readers(100, 4).await;
         for outcome in refused.join_all().await {
-            assert_eq!(outcome, Err(Invisible::Overloaded));
+            assert_eq!(outcome, Err(PublishError::Overloaded));
         }
         running.machine.may_apply.add_permits(2);
         running.applied().await;

@@ -16,18 +16,18 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::event::{Event, ReplicaStatus};
 use crate::peer_message::{ProposeOutcome, Refusal};
-use crate::runner::apply_task::{Invisible, Visibility};
+use crate::runner::apply_task::{PublishError, Publisher};
+use crate::runner::event_loop::{Leadership, LoopEvent, ReadClient, Room};
 use crate::runner::service::PeerService;
 use crate::runner::state_machine::{BoxError, Prepare, Prepared};
-use crate::runner::turns::{Incoming, Leadership, ReadClient, Room};
-use crate::runner::{Options, Stopped};
+use crate::runner::{Options, StopReason};
 
 /// Between two tries when a leader was named that did not take the request.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a former leader may still answer what was forwarded to it once another one is known.
 /// One that handed over answers within a round trip; one that is cut off never does (R13).
-const FORMER_LEADER_GRACE: Duration = Duration::from_millis(50);
+const OLD_LEADER_RESPONSE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A running replica. Cheap to clone; the replica runs until it is shut down or stops by itself.
 #[derive(Clone, Debug)]
@@ -40,12 +40,12 @@ pub(super) struct Parts {
     pub(super) room: Arc<Semaphore>,
     pub(super) options: Options,
     pub(super) storage: StorageId,
-    pub(super) sender: mpsc::Sender<Incoming>,
+    pub(super) sender: mpsc::Sender<LoopEvent>,
     pub(super) leadership: watch::Receiver<Leadership>,
-    pub(super) stopped: watch::Receiver<Option<Stopped>>,
+    pub(super) stopped: watch::Receiver<Option<StopReason>>,
     pub(super) closed: watch::Receiver<bool>,
     pub(super) prepare: Arc<dyn Prepare>,
-    pub(super) visibility: Visibility,
+    pub(super) publisher: Publisher,
 }
 
 impl std::fmt::Debug for Parts {
@@ -109,7 +109,7 @@ pub enum ReadError {
 /// A replica's view of itself and its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// "empty", "learner", "follower", "trial", "candidate" or "leader".
+    /// "uninitialized", "learner", "follower", "pre-candidate", "candidate" or "leader".
     pub role: &'static str,
     /// The highest term seen.
     pub term: u64,
@@ -137,7 +137,7 @@ pub struct Status {
     pub quorum: usize,
     /// While this node waits to form the cluster: the nodes that have not said that they are empty
     /// and there. Only the node with the lowest id asks; empty everywhere else.
-    pub birth_awaits: Vec<u64>,
+    pub bootstrap_awaits: Vec<u64>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
     /// Until this node holds the leader's log through here it does not count, because its disk lost
@@ -192,17 +192,21 @@ impl Handle {
                 Leadership {
                     leader_id: Some(_), ..
                 } => self.forward(request.clone(), known, deadline).await?,
-                Leadership { .. } => Tried::Refused(Refusal::NotLeading { leader: None }),
+                Leadership { .. } => AttemptResult::Refused(Refusal::NotLeading { leader: None }),
             };
             let leader = match tried {
                 // What another node applied, it has finished.
-                Tried::Applied(_, answer) | Tried::Answered(answer) => return Ok(answer),
-                Tried::Refused(Refusal::Answered(answer)) => return Ok(answer),
-                Tried::Refused(Refusal::Overloaded) => return Err(ProposeError::Overloaded),
-                Tried::Refused(Refusal::TooLarge) => {
+                AttemptResult::Applied(_, answer) | AttemptResult::Answered(answer) => {
+                    return Ok(answer);
+                }
+                AttemptResult::Refused(Refusal::Answered(answer)) => return Ok(answer),
+                AttemptResult::Refused(Refusal::Overloaded) => {
+                    return Err(ProposeError::Overloaded);
+                }
+                AttemptResult::Refused(Refusal::TooLarge) => {
                     return Err(ProposeError::TooLarge { bytes_max });
                 }
-                Tried::Refused(Refusal::NotLeading { leader }) => leader,
+                AttemptResult::Refused(Refusal::NotLeading { leader }) => leader,
             };
             if self.parts.sender.is_closed() {
                 return Err(ProposeError::Stopped);
@@ -223,7 +227,7 @@ impl Handle {
     /// # Errors
     ///
     /// See [`ReadError`].
-    pub async fn read(&self, deadline: Instant) -> Result<(), ReadError> {
+    pub async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
         let mut leadership = self.parts.leadership.clone();
         loop {
             let known = *leadership.borrow_and_update();
@@ -234,12 +238,13 @@ impl Handle {
                     begin,
                     confirmed: Arc::clone(&confirmed),
                 };
-                self.parts.sender.try_send(Incoming::Read(client)).map_err(
-                    |refused| match refused {
+                self.parts
+                    .sender
+                    .try_send(LoopEvent::Read(client))
+                    .map_err(|refused| match refused {
                         mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
                         mpsc::error::TrySendError::Closed(_) => ReadError::Stopped,
-                    },
-                )?;
+                    })?;
                 match timeout_at(deadline.into(), answered).await {
                     Ok(Ok(Some(index))) => return self.see(index, deadline).await,
                     Ok(Ok(None)) => {}
@@ -260,11 +265,11 @@ impl Handle {
     }
 
     async fn see(&self, index: LogIndex, deadline: Instant) -> Result<(), ReadError> {
-        let published = self.parts.visibility.publish(index);
+        let published = self.parts.publisher.publish(index);
         match timeout_at(deadline.into(), published).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Invisible::Overloaded)) => Err(ReadError::Overloaded),
-            Ok(Err(Invisible::Ended)) => Err(ReadError::Stopped),
+            Ok(Err(PublishError::Overloaded)) => Err(ReadError::Overloaded),
+            Ok(Err(PublishError::Closed)) => Err(ReadError::Stopped),
             Err(_late) => Err(ReadError::NotApplied),
         }
     }
@@ -284,12 +289,12 @@ impl Handle {
     /// # Errors
     ///
     /// The replica has stopped.
-    pub async fn status(&self) -> Result<Status, Stopped> {
+    pub async fn status(&self) -> Result<Status, StopReason> {
         let (asker, answered) = oneshot::channel();
         if self
             .parts
             .sender
-            .send(Incoming::Status(asker))
+            .send(LoopEvent::Status(asker))
             .await
             .is_err()
         {
@@ -307,28 +312,28 @@ impl Handle {
     /// # Errors
     ///
     /// The replica has stopped.
-    pub async fn hand_over(&self) -> Result<(), Stopped> {
+    pub async fn transfer_leadership(&self) -> Result<(), StopReason> {
         if self.parts.options.nodes.len() > 1 {
-            let event = Incoming::Event(Event::HandOver);
+            let event = LoopEvent::Event(Event::TransferLeadership);
             if self.parts.sender.send(event).await.is_err() {
                 return Err(self.stopped().await);
             }
             let mut leadership = self.parts.leadership.clone();
-            let patience = self.parts.options.timing.election_timeout * 2;
+            let timeout = self.parts.options.timing.election_timeout * 2;
             let handed_over = leadership.wait_for(|leadership| !leadership.leads);
             // Late is told by the leadership itself.
-            drop(tokio::time::timeout(patience, handed_over).await);
+            drop(tokio::time::timeout(timeout, handed_over).await);
         }
         Ok(())
     }
 
-    /// Hands leadership over if it is this node's, then stops. Completes when the replica has stopped
+    /// Transfers leadership if it is this node's, then stops. Completes when the replica has stopped
     /// and its log and state machine are closed, or 2 seconds after it has stopped when one of them
     /// hangs. For a replica that has stopped by itself it does the waiting alone.
     pub async fn shutdown(&self) {
         // A replica that has stopped already needs nothing more.
-        drop(self.hand_over().await);
-        drop(self.parts.sender.send(Incoming::ShutDown).await);
+        drop(self.transfer_leadership().await);
+        drop(self.parts.sender.send(LoopEvent::ShutDown).await);
         let mut closed = self.parts.closed.clone();
         // Gone means closed: the runtime has ended.
         drop(closed.wait_for(|closed| *closed).await);
@@ -336,11 +341,11 @@ impl Handle {
 
     /// Completes as soon as the replica has stopped, and says why. The log may still be closing:
     /// [`Self::shutdown`] waits for that.
-    pub async fn stopped(&self) -> Stopped {
+    pub async fn stopped(&self) -> StopReason {
         let mut stopped = self.parts.stopped.clone();
         match stopped.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or(Stopped::ShutDown),
-            Err(_gone) => Stopped::ShutDown,
+            Ok(reason) => reason.clone().unwrap_or(StopReason::ShutDown),
+            Err(_gone) => StopReason::ShutDown,
         }
     }
 
@@ -372,19 +377,25 @@ impl Handle {
             .await?)
     }
 
-    async fn append(&self, request: Bytes, deadline: Instant) -> Result<Tried, ProposeError> {
+    async fn append(
+        &self,
+        request: Bytes,
+        deadline: Instant,
+    ) -> Result<AttemptResult, ProposeError> {
         let room = self.room_for(&request)?;
         let preparing = self.parts.prepare.prepare(request);
         let prepared = timeout_at(deadline.into(), preparing).await;
         let (command, finish) = match prepared {
             Ok(Prepared::Append { command, finish }) => (command, finish),
-            Ok(Prepared::Answer(answer)) => return Ok(Tried::Answered(answer)),
+            Ok(Prepared::Answer(answer)) => return Ok(AttemptResult::Answered(answer)),
             Err(_late) => return Err(ProposeError::NotAppended { leader_id: None }),
         };
         let (client, answered) = oneshot::channel();
-        self.offer(Incoming::Append(command, room, client))?;
+        self.offer(LoopEvent::Append(command, room, client))?;
         Ok(match outcome(answered, deadline).await? {
-            Tried::Applied(index, answer) => Tried::Answered(finish(index.0, answer)),
+            AttemptResult::Applied(index, answer) => {
+                AttemptResult::Answered(finish(index.0, answer))
+            }
             other => other,
         })
     }
@@ -394,13 +405,13 @@ impl Handle {
         request: Bytes,
         known: Leadership,
         deadline: Instant,
-    ) -> Result<Tried, ProposeError> {
+    ) -> Result<AttemptResult, ProposeError> {
         let (client, answered) = oneshot::channel();
         let room = self.room_for(&request)?;
-        self.offer(Incoming::Forward(request, room, client))?;
+        self.offer(LoopEvent::Forward(request, room, client))?;
         tokio::select! {
             outcome = outcome(answered, deadline) => outcome,
-            () = superseded(self.parts.leadership.clone(), known.term) => Err(ProposeError::Unknown),
+            () = leader_changed(self.parts.leadership.clone(), known.term) => Err(ProposeError::Unknown),
         }
     }
 
@@ -408,7 +419,7 @@ impl Handle {
         room_for(&self.parts.room, request).ok_or(ProposeError::Overloaded)
     }
 
-    fn offer(&self, incoming: Incoming) -> Result<(), ProposeError> {
+    fn offer(&self, incoming: LoopEvent) -> Result<(), ProposeError> {
         self.parts
             .sender
             .try_send(incoming)
@@ -423,11 +434,11 @@ impl Handle {
         let followers = followers.map(|follower| FollowerStatus {
             node_id: follower.node.0,
             voter: follower.voter,
-            matched_index: follower.matched.0,
+            matched_index: follower.match_index.0,
             last_contact: follower.last_fetch.map(|at| status.at.since(at)),
         });
         let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
-        let formation = status.formation;
+        let membership = status.membership;
         Status {
             role: role_name(status.role),
             term: status.term.0,
@@ -437,11 +448,11 @@ impl Handle {
             applied_index: status.applied.0,
             followers: followers.collect(),
             storage_bytes: directory_bytes(&self.parts.options.directory),
-            cluster_id: formation.as_ref().map(|formation| formation.cluster.0),
+            cluster_id: membership.as_ref().map(|membership| membership.cluster.0),
             storage_id: self.parts.storage.0,
             voter_ids: ids(status.counted_voters),
             quorum: status.quorum,
-            birth_awaits: status.birth_awaits.map(ids).unwrap_or_default(),
+            bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
             elections_won: status.elections_won,
             repair_through_index: status.repair_through.0,
         }
@@ -455,7 +466,7 @@ pub(super) fn room_for(room: &Arc<Semaphore>, request: &Bytes) -> Option<Room> {
 }
 
 /// What one try came to. Nothing was appended when it was refused.
-enum Tried {
+enum AttemptResult {
     /// By the state machine, to the entry at this place of the log.
     Applied(LogIndex, Bytes),
     /// As its client is answered.
@@ -466,10 +477,12 @@ enum Tried {
 async fn outcome(
     answered: oneshot::Receiver<ProposeOutcome>,
     deadline: Instant,
-) -> Result<Tried, ProposeError> {
+) -> Result<AttemptResult, ProposeError> {
     match timeout_at(deadline.into(), answered).await {
-        Ok(Ok(ProposeOutcome::Applied { index, answer })) => Ok(Tried::Applied(index, answer)),
-        Ok(Ok(ProposeOutcome::NotAppended(refusal))) => Ok(Tried::Refused(refusal)),
+        Ok(Ok(ProposeOutcome::Applied { index, answer })) => {
+            Ok(AttemptResult::Applied(index, answer))
+        }
+        Ok(Ok(ProposeOutcome::NotAppended(refusal))) => Ok(AttemptResult::Refused(refusal)),
         // Too late to know, or the replica stopped with it in hand.
         Ok(Ok(ProposeOutcome::Unknown) | Err(_)) | Err(_) => Err(ProposeError::Unknown),
     }
@@ -477,12 +490,12 @@ async fn outcome(
 
 /// Completes when a leader of a term after `term` is known, and the former one has had its time to
 /// answer. Never, when the replica stops before: whoever waits learns that otherwise.
-async fn superseded(mut leadership: watch::Receiver<Leadership>, term: u64) {
+async fn leader_changed(mut leadership: watch::Receiver<Leadership>, term: u64) {
     let newer = |known: &Leadership| known.term > term && known.leader_id.is_some();
     if leadership.wait_for(newer).await.is_err() {
         future::pending::<()>().await;
     }
-    tokio::time::sleep(FORMER_LEADER_GRACE).await;
+    tokio::time::sleep(OLD_LEADER_RESPONSE_TIMEOUT).await;
 }
 
 /// Waits until leadership differs from `known`, or a little while when a leader was named that
@@ -507,10 +520,10 @@ async fn wait_for_change(
 
 fn role_name(role: RoleName) -> &'static str {
     match role {
-        RoleName::Empty => "empty",
+        RoleName::Uninitialized => "uninitialized",
         RoleName::Learner => "learner",
         RoleName::Follower => "follower",
-        RoleName::Trial => "trial",
+        RoleName::PreCandidate => "pre-candidate",
         RoleName::Candidate => "candidate",
         RoleName::Leader => "leader",
     }

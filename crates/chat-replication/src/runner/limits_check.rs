@@ -3,7 +3,7 @@
 
 use crate::replica::Limits;
 use crate::runner::StartError;
-use crate::runner::links::MESSAGE_BYTES_MAX;
+use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
 
 /// What an entry takes on the wire beside its payload, in bytes: about 14, and more for large numbers.
 const ENTRY_OVERHEAD_BYTES: usize = 64;
@@ -21,8 +21,8 @@ pub(super) fn check(limits: &Limits) -> Result<(), StartError> {
         ("command_bytes_max", limits.command_bytes_max),
         ("batch_entries_max", limits.batch_entries_max),
         ("batch_bytes_max", limits.batch_bytes_max),
-        ("tail_entries_max", limits.tail_entries_max),
-        ("tail_bytes_max", limits.tail_bytes_max),
+        ("cache_entries_max", limits.cache_entries_max),
+        ("cache_bytes_max", limits.cache_bytes_max),
     ];
     for (field, value) in all {
         at_least(field, value, 1)?;

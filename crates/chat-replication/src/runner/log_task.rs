@@ -8,10 +8,10 @@ use chat_store::{CommitLog, LogError, ReadLimits};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
-use crate::event::{EntriesReadId, Event};
-use crate::runner::Stopped;
-use crate::runner::turns::Incoming;
-use crate::runner::watched;
+use crate::event::{Event, LogReadId};
+use crate::runner::StopReason;
+use crate::runner::event_loop::LoopEvent;
+use crate::runner::supervised_task;
 
 /// The replica has one batch under way at most (R1).
 const BATCHES_MAX: usize = 1;
@@ -19,7 +19,7 @@ const BATCHES_MAX: usize = 1;
 /// What is to be read of the log.
 #[derive(Debug)]
 pub(super) struct LogRead {
-    pub(super) id: EntriesReadId,
+    pub(super) id: LogReadId,
     pub(super) after: LogIndex,
     pub(super) last: LogIndex,
     pub(super) limits: ReadLimits,
@@ -32,22 +32,22 @@ pub(super) struct LogTask {
     reads: Sender<LogRead>,
     /// What is recorded when the task ends, so that the log is not used again (R11).
     fault: oneshot::Sender<String>,
-    ended: watched::Ended,
+    ended: supervised_task::TaskHandle,
 }
 
 /// The task has ended: the log is closed, or failed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LogEnded;
+pub(super) struct LogTaskEnded;
 
 impl LogTask {
     /// `nodes` is how many nodes there are: the replica has one read for each follower under way at
     /// most, and one to apply.
-    pub(super) fn start(log: CommitLog, nodes: usize, events: Sender<Incoming>) -> Self {
+    pub(super) fn start(log: CommitLog, nodes: usize, events: Sender<LoopEvent>) -> Self {
         let (batches, received) = mpsc::channel(BATCHES_MAX);
         let (reads, asked) = mpsc::channel(nodes + 1);
         let (fault, found) = oneshot::channel();
         let working = work(log, (received, asked, found), events.clone());
-        let ended = watched::spawn(working, events, Stopped::Log);
+        let ended = supervised_task::spawn(working, events, StopReason::Log);
         Self {
             batches,
             reads,
@@ -56,13 +56,13 @@ impl LogTask {
         }
     }
 
-    /// Hands a batch over.
-    pub(super) fn persist(&self, batch: UnsyncedBatch) -> Result<(), LogEnded> {
+    /// Workers a batch over.
+    pub(super) fn persist(&self, batch: UnsyncedBatch) -> Result<(), LogTaskEnded> {
         begin(&self.batches, batch)
     }
 
-    /// Hands a read over; it waits for every batch that is handed over before it begins.
-    pub(super) fn read(&self, read: LogRead) -> Result<(), LogEnded> {
+    /// Workers a read over; it waits for every batch that is handed over before it begins.
+    pub(super) fn read(&self, read: LogRead) -> Result<(), LogTaskEnded> {
         begin(&self.reads, read)
     }
 
@@ -79,10 +79,10 @@ impl LogTask {
     }
 }
 
-fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogEnded> {
+fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogTaskEnded> {
     match jobs.try_send(job) {
         Ok(()) => Ok(()),
-        Err(mpsc::error::TrySendError::Closed(_)) => Err(LogEnded),
+        Err(mpsc::error::TrySendError::Closed(_)) => Err(LogTaskEnded),
         Err(mpsc::error::TrySendError::Full(_)) => {
             unreachable!("the replica has one batch and one read for each follower under way")
         }
@@ -96,7 +96,7 @@ async fn work(
         Receiver<LogRead>,
         oneshot::Receiver<String>,
     ),
-    events: Sender<Incoming>,
+    events: Sender<LoopEvent>,
 ) {
     loop {
         let done = tokio::select! {
@@ -109,10 +109,10 @@ async fn work(
             Some(asked) = reads.recv() => read(&mut log, asked).await,
         };
         let incoming = match done {
-            Ok(event) => Incoming::Event(event),
-            Err(error) => Incoming::Stop(Stopped::Log(Arc::new(error))),
+            Ok(event) => LoopEvent::Event(event),
+            Err(error) => LoopEvent::Stop(StopReason::Log(Arc::new(error))),
         };
-        let stop = matches!(incoming, Incoming::Stop(_));
+        let stop = matches!(incoming, LoopEvent::Stop(_));
         if events.send(incoming).await.is_err() || stop {
             break;
         }
@@ -173,7 +173,7 @@ mod tests {
         let task = LogTask::start(log, NODES, sender);
         for id in 0..=NODES as u64 {
             let read = LogRead {
-                id: EntriesReadId(id),
+                id: LogReadId(id),
                 after: LogIndex::ZERO,
                 last: LogIndex(1),
                 limits: ReadLimits::NONE,
@@ -183,13 +183,13 @@ mod tests {
         task.persist(batch).unwrap();
         let first = events.recv().await;
         assert!(
-            matches!(first, Some(Incoming::Event(Event::Synced(_)))),
+            matches!(first, Some(LoopEvent::Event(Event::Synced(_)))),
             "{first:?}"
         );
         for _ in 0..=NODES {
             let read = events.recv().await;
             assert!(
-                matches!(read, Some(Incoming::Event(Event::EntriesRead(..)))),
+                matches!(read, Some(LoopEvent::Event(Event::EntriesRead(..)))),
                 "{read:?}"
             );
         }

@@ -11,18 +11,18 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
 use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
-use crate::runner::convert::Wire;
+use crate::runner::event_loop::{Leadership, LoopEvent};
 use crate::runner::handle::room_for;
-use crate::runner::links::MESSAGE_BYTES_MAX;
+use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
 use crate::runner::state_machine::{Prepare, Prepared};
-use crate::runner::turns::{Incoming, Leadership};
+use crate::runner::wire::Wire;
 
 /// Longer than any caller waits: what is not answered by then never will be.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Answers peers. Made by [`Handle::service`](crate::Handle::service).
 pub struct PeerService {
-    pub(super) incoming: mpsc::Sender<Incoming>,
+    pub(super) incoming: mpsc::Sender<LoopEvent>,
     pub(super) room: Arc<Semaphore>,
     pub(super) prepare: Arc<dyn Prepare>,
     pub(super) leadership: watch::Receiver<Leadership>,
@@ -45,11 +45,11 @@ impl PeerService {
     async fn answer<Q: Wire, A: Wire>(&self, request: Request<Q>) -> Result<Response<A>, Status> {
         let message = request.into_inner().read()?;
         let (caller, answered) = oneshot::channel();
-        self.hand_over(Incoming::Call(message, caller)).await?;
+        self.enqueue(LoopEvent::Call(message, caller)).await?;
         response(wait(answered).await?)
     }
 
-    async fn hand_over(&self, incoming: Incoming) -> Result<(), Status> {
+    async fn enqueue(&self, incoming: LoopEvent) -> Result<(), Status> {
         self.incoming
             .send(incoming)
             .await
@@ -73,7 +73,7 @@ impl PeerService {
             }
         };
         let (caller, answered) = oneshot::channel();
-        self.hand_over(Incoming::AppendForPeer(header, command, room, caller))
+        self.enqueue(LoopEvent::AppendForPeer(header, command, room, caller))
             .await?;
         let mut reply = wait(answered).await?;
         if let PeerBody::ProposeReply(ProposeOutcome::Applied { index, answer }) = reply.body {

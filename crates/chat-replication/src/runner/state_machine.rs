@@ -28,7 +28,7 @@ pub trait StateMachine: Send + 'static {
     /// Applies entries in order, without a gap, starting after the last one applied, and returns
     /// one answer for each. Each entry and the fact that it was applied must become durable
     /// together; when, is the state machine's choice, since the log holds them until then.
-    /// What [`Self::make_visible`] is to show may wait for it.
+    /// What [`Self::publish`] is to show may wait for it.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ pub trait StateMachine: Send + 'static {
     /// # Errors
     ///
     /// Any error stops the replica.
-    fn make_visible(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
+    fn publish(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
         std::future::ready(Ok(()))
     }
 }
@@ -73,7 +73,7 @@ pub struct Committed {
     pub command: Option<Bytes>,
 }
 
-/// Turns a client's request into a command, on the leader, before anything is appended. Here, and
+/// EventLoop a client's request into a command, on the leader, before anything is appended. Here, and
 /// nowhere later, belong clocks, random numbers, password hashes and early refusals.
 pub trait Prepare: Send + Sync + 'static {
     /// Prepares one request. It may be called again for the same request, on this or another node.

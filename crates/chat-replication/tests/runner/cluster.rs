@@ -45,7 +45,7 @@ impl StateMachine for Recorder {
         Ok(answers)
     }
 
-    async fn make_visible(&mut self) -> Result<(), BoxError> {
+    async fn publish(&mut self) -> Result<(), BoxError> {
         drop(self.view.lock().await);
         Ok(())
     }

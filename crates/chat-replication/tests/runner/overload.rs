@@ -17,25 +17,25 @@ async fn reads_that_wait_over_a_transfer_never_stop_a_replica() {
     let cluster = Cluster::start(3).await;
     let (leader, recorder) = cluster.leader().await;
     // Nothing is hidden, so nothing is made visible before the readers ask.
-    leader.read(soon()).await.unwrap();
+    leader.ensure_linearizable(soon()).await.unwrap();
     let view = recorder.view.lock().await;
     leader.propose(Bytes::from("hidden"), soon()).await.unwrap();
     let mut reads = JoinSet::new();
     for _ in 0..READS {
         let leader = leader.clone();
-        reads.spawn(async move { leader.read(soon()).await });
+        reads.spawn(async move { leader.ensure_linearizable(soon()).await });
     }
     // They are confirmed in their order: when a later one is, all of them wait for the view.
     loop {
         match leader
-            .read(Instant::now() + Duration::from_millis(100))
+            .ensure_linearizable(Instant::now() + Duration::from_millis(100))
             .await
         {
             Err(ReadError::NotApplied | ReadError::Overloaded) => break,
             outcome => assert_ne!(outcome, Err(ReadError::Stopped)),
         }
     }
-    leader.hand_over().await.unwrap();
+    leader.transfer_leadership().await.unwrap();
     assert!(!leader.leadership().leads);
     let (other, _) = cluster.leader().await;
     for number in 0..10 {
@@ -57,7 +57,7 @@ async fn reads_that_wait_over_a_transfer_never_stop_a_replica() {
         );
     }
     for (replica, _) in &cluster.nodes {
-        replica.read(soon()).await.unwrap();
+        replica.ensure_linearizable(soon()).await.unwrap();
     }
     cluster.shut_down().await;
 }
@@ -125,9 +125,12 @@ async fn read_on_a_slow_state_machine_says_that_nothing_was_applied() {
         tokio::task::yield_now().await;
     }
     let until = Instant::now() + Duration::from_millis(500);
-    assert_eq!(leader.read(until).await, Err(ReadError::NotApplied));
+    assert_eq!(
+        leader.ensure_linearizable(until).await,
+        Err(ReadError::NotApplied)
+    );
     drop(applying);
-    leader.read(soon()).await.unwrap();
+    leader.ensure_linearizable(soon()).await.unwrap();
     proposing.await.unwrap().unwrap();
     cluster.shut_down().await;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Handle, NodeAddress, ProposeError, ReadError, Stopped, Timing, Verbatim, start,
+    Handle, NodeAddress, ProposeError, ReadError, StopReason, Timing, Verbatim, start,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -23,7 +23,7 @@ async fn proposals_and_reads_work_on_every_node() {
             .await;
         assert_eq!(answer.unwrap(), Bytes::from((number + 1).to_string()));
         for (reader, recorder) in &cluster.nodes {
-            reader.read(soon()).await.unwrap();
+            reader.ensure_linearizable(soon()).await.unwrap();
             assert_eq!(recorder.commands.lock().unwrap().len(), number + 1);
         }
     }
@@ -71,18 +71,21 @@ async fn two_of_three_go_on_without_the_leader() {
     let leader = cluster.nodes.iter().position(leads).unwrap();
     let (old, _) = cluster.nodes.remove(leader);
     old.shutdown().await;
-    assert!(matches!(old.stopped().await, Stopped::ShutDown));
+    assert!(matches!(old.stopped().await, StopReason::ShutDown));
     assert_eq!(
         old.propose(Bytes::from("late"), soon()).await,
         Err(ProposeError::Stopped)
     );
-    assert_eq!(old.read(soon()).await, Err(ReadError::Stopped));
+    assert_eq!(
+        old.ensure_linearizable(soon()).await,
+        Err(ReadError::Stopped)
+    );
     let (replica, recorder) = &cluster.nodes[0];
     replica
         .propose(Bytes::from("second"), soon())
         .await
         .unwrap();
-    replica.read(soon()).await.unwrap();
+    replica.ensure_linearizable(soon()).await.unwrap();
     assert_eq!(*recorder.commands.lock().unwrap(), ["first", "second"]);
     cluster.shut_down().await;
 }
@@ -102,7 +105,10 @@ async fn one_of_three_promises_nothing() {
     let (replica, _) = &cluster.nodes[0];
     let until = Instant::now() + Duration::from_millis(500);
     assert!(replica.propose(Bytes::from("lost?"), until).await.is_err());
-    assert_eq!(replica.read(until).await, Err(ReadError::NoLeader));
+    assert_eq!(
+        replica.ensure_linearizable(until).await,
+        Err(ReadError::NoLeader)
+    );
     cluster.shut_down().await;
 }
 
@@ -116,7 +122,7 @@ async fn a_new_start_applies_the_log_again() {
     }
     let directory = cluster.shut_down().await;
     let nodes = start_nodes(directory.path(), 1, Timing::default()).await;
-    nodes[0].0.read(soon()).await.unwrap();
+    nodes[0].0.ensure_linearizable(soon()).await.unwrap();
     assert_eq!(nodes[0].1.commands.lock().unwrap().len(), 100);
     nodes[0].0.shutdown().await;
 }

@@ -99,14 +99,17 @@ async fn a_birth_names_the_nodes_that_it_waits_for() {
     let deadline = soon();
     loop {
         let status = replicas[0].status().await.unwrap();
-        assert_eq!((status.role, status.quorum), ("empty", 0));
-        if status.birth_awaits == [3] {
+        assert_eq!((status.role, status.quorum), ("uninitialized", 0));
+        if status.bootstrap_awaits == [3] {
             break;
         }
         assert!(std::time::Instant::now() < deadline, "{status:?}");
         tokio::task::yield_now().await;
     }
-    assert_eq!(replicas[1].status().await.unwrap().birth_awaits, [0_u64; 0]);
+    assert_eq!(
+        replicas[1].status().await.unwrap().bootstrap_awaits,
+        [0_u64; 0]
+    );
     for replica in replicas {
         replica.shutdown().await;
     }

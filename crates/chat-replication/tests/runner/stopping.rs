@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_replication::{ProposeError, Stopped};
+use chat_replication::{ProposeError, StopReason};
 
 use crate::cluster::{Cluster, soon};
 
@@ -16,7 +16,7 @@ async fn a_state_machine_that_fails_stops_its_replica() {
         assert_eq!(outcome, Err(ProposeError::Unknown), "{command}");
         let stopped = replica.stopped().await;
         assert!(
-            matches!(stopped, Stopped::StateMachine(_)),
+            matches!(stopped, StopReason::StateMachine(_)),
             "{command}: {stopped}"
         );
     }
@@ -37,6 +37,6 @@ async fn hanging_state_machine_does_not_make_the_stop_hang() {
     }
     let stop = tokio::time::timeout(Duration::from_secs(20), replica.shutdown()).await;
     stop.expect("the stop ends");
-    assert!(matches!(replica.stopped().await, Stopped::ShutDown));
+    assert!(matches!(replica.stopped().await, StopReason::ShutDown));
     assert_eq!(proposing.await.unwrap(), Err(ProposeError::Unknown));
 }

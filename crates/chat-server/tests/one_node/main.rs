@@ -16,7 +16,7 @@ mod retries;
 use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient;
 use chat_proto::cluster::v1::cluster_client::ClusterClient;
-use chat_proto::cluster::v1::{HandOverRequest, StatusRequest};
+use chat_proto::cluster::v1::{StatusRequest, TransferLeadershipRequest};
 use chat_proto::replication::v1::HeartbeatRequest;
 use chat_proto::replication::v1::replication_client::ReplicationClient;
 use serde_json::{Value, json};
@@ -280,7 +280,10 @@ async fn peers_have_a_listener_of_their_own() {
         told,
         (status.term, status.leader_id, status.cluster_id.as_str())
     );
-    let refused = cluster.hand_over(HandOverRequest {}).await.unwrap_err();
+    let refused = cluster
+        .transfer_leadership(TransferLeadershipRequest {})
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
     let mut replication = ReplicationClient::new(node.clients.clone());
     let refused = replication

@@ -3,7 +3,7 @@
 //! | kind | payload |
 //! | --- | --- |
 //! | 0, empty | none |
-//! | 1, formation | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
+//! | 1, membership | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
 //! | 2, command | the command |
 //!
 //! Numbers are big-endian.
@@ -11,17 +11,17 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chat_consensus::{ClusterId, Formation, NodeId, Payload, StorageId, Voter};
+use chat_consensus::{ClusterId, Membership, NodeId, Payload, StorageId, Voter};
 
 const EMPTY: u8 = 0;
-const FORMATION: u8 = 1;
+const MEMBERSHIP: u8 = 1;
 const COMMAND: u8 = 2;
 
 /// The kind and bytes of a payload.
 pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
     match payload {
         Payload::Empty => (EMPTY, Cow::Borrowed(&[])),
-        Payload::Formation(formation) => (FORMATION, Cow::Owned(encode_formation(formation))),
+        Payload::Membership(membership) => (MEMBERSHIP, Cow::Owned(encode_membership(membership))),
         Payload::Command(command) => (COMMAND, Cow::Borrowed(command)),
     }
 }
@@ -30,22 +30,22 @@ pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
 pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
     match kind {
         EMPTY => bytes.is_empty().then_some(Payload::Empty),
-        FORMATION => decode_formation(bytes).map(Payload::Formation),
+        MEMBERSHIP => decode_membership(bytes).map(Payload::Membership),
         COMMAND => Some(Payload::Command(Bytes::copy_from_slice(bytes))),
         _ => None,
     }
 }
 
-fn encode_formation(formation: &Formation) -> Vec<u8> {
-    let mut bytes = formation.cluster.0.to_be_bytes().to_vec();
-    for voter in &formation.voters {
+fn encode_membership(membership: &Membership) -> Vec<u8> {
+    let mut bytes = membership.cluster.0.to_be_bytes().to_vec();
+    for voter in &membership.voters {
         bytes.extend(voter.node.0.to_be_bytes());
         bytes.extend(voter.storage.0.to_be_bytes());
     }
     bytes
 }
 
-fn decode_formation(bytes: &[u8]) -> Option<Formation> {
+fn decode_membership(bytes: &[u8]) -> Option<Membership> {
     let (cluster, voters) = bytes.split_first_chunk::<16>()?;
     let (voters, []) = voters.as_chunks::<24>() else {
         return None;
@@ -57,23 +57,23 @@ fn decode_formation(bytes: &[u8]) -> Option<Formation> {
             storage: StorageId(u128::from_be_bytes(storage.try_into().ok()?)),
         })
     });
-    let formation = Formation {
+    let membership = Membership {
         cluster: ClusterId(u128::from_be_bytes(*cluster)),
         voters: voters.collect::<Option<_>>()?,
     };
-    formation.is_valid().then_some(formation)
+    membership.is_valid().then_some(membership)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn formation(nodes: &[u64]) -> Formation {
+    fn membership(nodes: &[u64]) -> Membership {
         let voter = |&node| Voter {
             node: NodeId(node),
             storage: StorageId(u128::MAX - 7),
         };
-        Formation {
+        Membership {
             cluster: ClusterId(0x0102),
             voters: nodes.iter().map(voter).collect(),
         }
@@ -83,8 +83,8 @@ mod tests {
     fn every_payload_comes_back() {
         for payload in [
             Payload::Empty,
-            Payload::Formation(formation(&[1])),
-            Payload::Formation(formation(&[1, 2, u64::MAX])),
+            Payload::Membership(membership(&[1])),
+            Payload::Membership(membership(&[1, 2, u64::MAX])),
             Payload::Command(Bytes::new()),
             Payload::Command(Bytes::from_static(b"say")),
         ] {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_layout_of_a_formation_is_fixed() {
-        let payload = Payload::Formation(formation(&[3]));
+        let payload = Payload::Membership(membership(&[3]));
         let (kind, bytes) = encode(&payload);
         let mut expected = vec![0; 14];
         expected.extend([1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn what_was_never_written_is_not_understood() {
-        let good = encode_formation(&formation(&[1, 2]));
-        let unordered = encode_formation(&formation(&[2, 1]));
+        let good = encode_membership(&membership(&[1, 2]));
+        let unordered = encode_membership(&membership(&[2, 1]));
         let cases: [(u8, &[u8]); 7] = [
             (0, b"x"),
             (1, b""),

@@ -4,7 +4,7 @@
 //! A flipped bit here could make a node vote twice, so the row carries a digest of itself.
 
 use chat_consensus::{
-    ClusterId, HardState, LOG_INDEX_MAX, LogIndex, NodeId, START_COUNTER_MAX, StorageId, TERM_MAX,
+    BOOT_COUNT_MAX, ClusterId, HardState, LOG_INDEX_MAX, LogIndex, NodeId, StorageId, TERM_MAX,
     Term, Voter,
 };
 use sha2::{Digest, Sha256};
@@ -36,7 +36,7 @@ impl NodeRow {
         let node = Self {
             storage: StorageId(identifier(&row, 0)?.ok_or(LogError::NodeRowDamaged)?),
             cluster: identifier(&row, 1)?.map(ClusterId),
-            start_counter: number(2)?,
+            boot_count: number(2)?,
             hard_state: HardState {
                 term: Term(number(3)?),
                 vote,
@@ -51,7 +51,7 @@ impl NodeRow {
             // As the schema made it: there is nothing yet that a digest could protect.
             None => node == Self::new(node.storage),
         };
-        let bounded = node.start_counter <= START_COUNTER_MAX
+        let bounded = node.boot_count <= BOOT_COUNT_MAX
             && node.hard_state.term <= TERM_MAX
             && node.hard_state.repair_through <= LOG_INDEX_MAX;
         if intact && bounded {
@@ -68,7 +68,7 @@ impl NodeRow {
              vote_storage = ?, digest = ?, repair_through = ? WHERE only = 1",
         )
         .bind(self.cluster.map(|cluster| cluster.0.to_be_bytes().to_vec()))
-        .bind(self.start_counter.cast_signed())
+        .bind(self.boot_count.cast_signed())
         .bind(self.hard_state.term.0.cast_signed())
         .bind(vote.map(|vote| vote.node.0.cast_signed()))
         .bind(vote.map(|vote| vote.storage.0.to_be_bytes().to_vec()))
@@ -83,7 +83,7 @@ impl NodeRow {
         Self {
             storage,
             cluster: None,
-            start_counter: 0,
+            boot_count: 0,
             hard_state: HardState::default(),
         }
     }
@@ -98,7 +98,7 @@ impl NodeRow {
         hash.update(self.storage.0.to_be_bytes());
         hash.update([u8::from(self.cluster.is_some())]);
         hash.update(self.cluster.map_or(0, |cluster| cluster.0).to_be_bytes());
-        hash.update(self.start_counter.to_be_bytes());
+        hash.update(self.boot_count.to_be_bytes());
         hash.update(term.0.to_be_bytes());
         hash.update([u8::from(vote.is_some())]);
         hash.update(vote.map_or(0, |vote| vote.node.0).to_be_bytes());

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use chat_consensus::{Entry, Formation, LogIndex, Payload, Position, Term, TermSpan};
+use chat_consensus::{Entry, LogIndex, Membership, Payload, Position, Term, TermRun};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -28,10 +28,10 @@ impl ReadLimits {
 
 /// What reading the whole log has shown.
 pub(super) struct VerifiedLog {
-    pub(super) formation: Option<Formation>,
+    pub(super) membership: Option<Membership>,
     pub(super) last: Position,
     pub(super) last_chain: ChainValue,
-    pub(super) terms: Vec<TermSpan>,
+    pub(super) terms: Vec<TermRun>,
 }
 
 /// A row whose chain value fits what precedes it.
@@ -120,7 +120,7 @@ impl CommitLog {
 /// Reads and checks the whole log, of which only some rows are in memory at a time.
 pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogError> {
     let mut log = VerifiedLog {
-        formation: None,
+        membership: None,
         last: Position::ZERO,
         last_chain: ChainValue::START,
         terms: Vec::new(),
@@ -130,16 +130,16 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
     let visited = database.visit::<LogError>(query, |row| {
         let row = VerifiedRow::check(row, log.last, log.last_chain)?;
         if row.position.index == LogIndex(1)
-            && let Payload::Formation(formation) = row.to_entry()?.payload
+            && let Payload::Membership(membership) = row.to_entry()?.payload
         {
-            log.formation = Some(formation);
+            log.membership = Some(membership);
         }
         if log
             .terms
             .last()
             .is_none_or(|span| span.term < row.position.term)
         {
-            log.terms.push(TermSpan {
+            log.terms.push(TermRun {
                 term: row.position.term,
                 first: row.position.index,
             });

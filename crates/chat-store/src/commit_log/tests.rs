@@ -4,8 +4,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Entry, Formation, HardState, LogIndex, NodeId, Payload, Position, StorageId, Stored,
-    TERM_MAX, Term, Voter, Writes,
+    ClusterId, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId,
+    Stored, TERM_MAX, Term, Voter, Writes,
 };
 use expect_test::{Expect, expect};
 use futures::executor::block_on;
@@ -22,12 +22,12 @@ fn entry(index: u64, term: u64, command: &'static str) -> Entry {
     }
 }
 
-fn formation(cluster: u128) -> Formation {
+fn membership(cluster: u128) -> Membership {
     let voter = |node| Voter {
         node: NodeId(node),
         storage: StorageId(node.into()),
     };
-    Formation {
+    Membership {
         cluster: ClusterId(cluster),
         voters: (1..=3).map(voter).collect(),
     }
@@ -36,7 +36,7 @@ fn formation(cluster: u128) -> Formation {
 fn birth() -> Entry {
     Entry {
         position: Position::new(1, 1),
-        payload: Payload::Formation(formation(77)),
+        payload: Payload::Membership(membership(77)),
     }
 }
 
@@ -58,7 +58,7 @@ fn read_all(log: &mut CommitLog) -> Vec<Entry> {
     block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), ReadLimits::NONE)).unwrap()
 }
 
-/// A log of a formation, an empty entry, three commands and another term's command, closed.
+/// A log of a membership, an empty entry, three commands and another term's command, closed.
 fn sample(directory: &Path) -> Stored {
     let (mut log, _) = CommitLog::open(directory).unwrap();
     let empty = Entry {
@@ -101,7 +101,7 @@ fn a_new_log_is_empty_and_keeps_its_random_name() {
 fn everything_written_is_there_after_a_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let stored = sample(directory.path());
-    assert_eq!(stored.formation, Some(formation(77)));
+    assert_eq!(stored.membership, Some(membership(77)));
     assert_eq!(stored.last, Position::new(6, 4));
     let terms: Vec<_> = stored
         .terms
@@ -135,7 +135,7 @@ fn term_vote_and_start_counter_come_back_together_with_entries() {
     write(
         &mut log,
         &Writes {
-            start_counter: Some(5),
+            boot_count: Some(5),
             ..Writes::default()
         },
     );
@@ -149,7 +149,7 @@ fn term_vote_and_start_counter_come_back_together_with_entries() {
     );
     drop(log);
     let (_, stored) = CommitLog::open(directory.path()).unwrap();
-    assert_eq!((stored.start_counter, stored.hard_state), (5, hard_state));
+    assert_eq!((stored.boot_count, stored.hard_state), (5, hard_state));
     assert_eq!(stored.last, Position::new(1, 1));
 }
 
@@ -398,7 +398,7 @@ fn nothing_is_written_after_a_write_that_failed() {
         Err(LogError::Sqlite(_))
     ));
     let harmless = Writes {
-        start_counter: Some(1),
+        boot_count: Some(1),
         ..Writes::default()
     };
     assert!(matches!(
@@ -422,7 +422,7 @@ fn log_with_a_recorded_fault_does_not_open() {
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     block_on(log.record_fault("its leader asked for too much")).unwrap();
     let more = Writes {
-        start_counter: Some(9),
+        boot_count: Some(9),
         ..Writes::default()
     };
     let refused = block_on(log.write_and_sync(&more));
@@ -469,7 +469,7 @@ fn check_upgrade(older: &'static str) {
         repair_through: LogIndex::ZERO,
     };
     let writes = Writes {
-        start_counter: Some(4),
+        boot_count: Some(4),
         hard_state: Some(hard_state),
         entries: vec![birth()],
         ..Writes::default()
@@ -480,7 +480,7 @@ fn check_upgrade(older: &'static str) {
     for _ in 0..2 {
         let (mut log, stored) = CommitLog::open(directory.path()).unwrap();
         block_on(log.claim(NodeId(1))).unwrap();
-        assert_eq!((stored.start_counter, stored.hard_state), (4, hard_state));
+        assert_eq!((stored.boot_count, stored.hard_state), (4, hard_state));
         assert_eq!(stored.last, Position::new(1, 1));
         log.close().unwrap();
     }
@@ -495,12 +495,12 @@ fn a_gap_is_a_broken_invariant() {
 }
 
 #[test]
-#[should_panic(expected = "one formation, ever")]
+#[should_panic(expected = "one membership, ever")]
 fn a_second_formation_is_a_broken_invariant() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     append(&mut log, &[birth()]);
-    let payload = Payload::Formation(formation(78));
+    let payload = Payload::Membership(membership(78));
     write(
         &mut log,
         &Writes {

@@ -9,17 +9,17 @@ impl CommitLog {
     /// Writes in the order in which the batch lists (R1).
     pub(super) async fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
         let mut node = self.node;
-        node.start_counter = writes.start_counter.unwrap_or(node.start_counter);
+        node.boot_count = writes.boot_count.unwrap_or(node.boot_count);
         node.hard_state = writes.hard_state.unwrap_or(node.hard_state);
         if let Some(first) = writes.entries.first()
-            && let Payload::Formation(formation) = &first.payload
+            && let Payload::Membership(membership) = &first.payload
         {
             assert!(
                 node.cluster
-                    .is_none_or(|cluster| cluster == formation.cluster),
-                "a disk accepts one formation, ever"
+                    .is_none_or(|cluster| cluster == membership.cluster),
+                "a disk accepts one membership, ever"
             );
-            node.cluster = Some(formation.cluster);
+            node.cluster = Some(membership.cluster);
         }
         let truncate_after = writes.truncate_after.filter(|&index| {
             assert!(
@@ -87,7 +87,7 @@ impl CommitLog {
         assert_eq!(position.index, self.last.index.next(), "no gap in the log");
         assert!(position.term >= self.last.term, "terms never run backwards");
         assert!(
-            !matches!(entry.payload, Payload::Formation(_)) || position.index == LogIndex(1),
+            !matches!(entry.payload, Payload::Membership(_)) || position.index == LogIndex(1),
             "the birth of the cluster is its first entry"
         );
         self.last = position;

@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chat_store::{
-    AppliedEntry, ChatState, ClusterId, CommitLog, Entry, Formation, HardState, LogIndex, NodeId,
+    AppliedEntry, ChatState, ClusterId, CommitLog, Entry, HardState, LogIndex, Membership, NodeId,
     Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
 };
 
@@ -59,7 +59,7 @@ impl Script {
         self.batches += 1;
         let mut writes = Writes::default();
         if self.batches == 1 {
-            self.append(&mut writes, Payload::Formation(formation()));
+            self.append(&mut writes, Payload::Membership(membership()));
             for number in 1..=USERS {
                 self.append(&mut writes, Payload::Command(create_user(number)));
             }
@@ -116,12 +116,12 @@ impl Script {
     }
 }
 
-fn formation() -> Formation {
+fn membership() -> Membership {
     let voter = |node| Voter {
         node: NodeId(node),
         storage: StorageId(node.into()),
     };
-    Formation {
+    Membership {
         cluster: ClusterId(9),
         voters: (1..=3).map(voter).collect(),
     }
@@ -206,8 +206,8 @@ fn next_acknowledgement(output: &mut BufReader<ChildStdout>) -> Option<u64> {
 /// the script of what it holds.
 fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
     let (mut log, stored) = CommitLog::open(directory).unwrap();
-    assert_eq!(stored.start_counter, starts);
-    assert_eq!(stored.formation, Some(formation()));
+    assert_eq!(stored.boot_count, starts);
+    assert_eq!(stored.membership, Some(membership()));
     let mut under_way = acknowledged.clone();
     under_way.next_batch();
     let script = if under_way.describes(&stored) {
@@ -255,7 +255,7 @@ fn applied_entries(entries: &[Entry]) -> Vec<AppliedEntry> {
         term: entry.position.term,
         command: match &entry.payload {
             Payload::Command(command) => Some(command.clone()),
-            Payload::Empty | Payload::Formation(_) => None,
+            Payload::Empty | Payload::Membership(_) => None,
         },
     };
     entries.iter().map(applied).collect()
@@ -270,9 +270,9 @@ fn child_writes_until_it_is_killed() {
     let number = |name| std::env::var(name).unwrap().parse().unwrap();
     let mut script = Script::after(number(SEED), number(WRITTEN));
     let (mut log, stored) = CommitLog::open(&directory).unwrap();
-    let start_counter = Some(stored.start_counter + 1);
+    let boot_count = Some(stored.boot_count + 1);
     block_on(log.write_and_sync(&Writes {
-        start_counter,
+        boot_count,
         ..Writes::default()
     }))
     .unwrap();

@@ -136,7 +136,7 @@ fn call_of(request: &Value) -> Vec<u8> {
 /// Asks for 64 of the longest pages, and leaves no room for any.
 async fn zero_window(aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.greet(0).await?;
+    connection.probe(0).await?;
     for stream in (1..128).step_by(2) {
         let call = call_of(&request_json::get_messages(aim.username));
         connection.call(stream, EXECUTE, Some(&aim.token)).await?;
@@ -149,7 +149,7 @@ async fn zero_window(aim: Aim, target: SocketAddr) -> io::Result<()> {
 /// Begins 100 of the longest requests, and ends none.
 async fn half_requests(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.greet(65_535).await?;
+    connection.probe(65_535).await?;
     for stream in (1..200).step_by(2) {
         connection.call(stream, EXECUTE, None).await?;
         connection
@@ -164,7 +164,7 @@ async fn half_requests(_aim: Aim, target: SocketAddr) -> io::Result<()> {
 /// Announces 64 MiB and sends on until the connection is closed.
 async fn large_messages(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.greet(65_535).await?;
+    connection.probe(65_535).await?;
     connection.call(1, EXECUTE, None).await?;
     connection.data(1, &message_head(64 << 20), false).await?;
     for _ in 0..(64 << 20) / FRAME_BYTES_MAX {
@@ -178,7 +178,7 @@ async fn resets(aim: Aim, target: SocketAddr) {
     while aim.begins() {
         let resetting = async {
             let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-            connection.greet(65_535).await?;
+            connection.probe(65_535).await?;
             for stream in (1..2_000).step_by(2) {
                 connection.call(stream, EXECUTE, None).await?;
                 connection.reset(stream).await?;

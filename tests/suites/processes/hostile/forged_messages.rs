@@ -5,7 +5,7 @@
 //! written by hand, so that a message need not be one that our types could hold.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use chat_consensus::{LOG_INDEX_MAX, NodeId, START_COUNTER_MAX, TERM_MAX};
+use chat_consensus::{BOOT_COUNT_MAX, LOG_INDEX_MAX, NodeId, TERM_MAX};
 use prost::encoding::encode_varint;
 
 /// Where numbers of the protocol end, and where those of the machine do.
@@ -17,7 +17,7 @@ const NUMBERS: [u64; 9] = [
     TERM_MAX.0 + 1,
     LOG_INDEX_MAX.0,
     LOG_INDEX_MAX.0 + 1,
-    START_COUNTER_MAX << 32,
+    BOOT_COUNT_MAX << 32,
     u64::MAX,
 ];
 /// Around the 16 bytes of an id and the 32 of a hash, and far more than both.
@@ -172,7 +172,7 @@ pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec
     let voter = |(node, storage): &(NodeId, Bytes)| {
         message(2, vec![number(1, node.0), bytes(2, storage.clone())])
     };
-    let formation = || {
+    let membership = || {
         let cluster = [bytes(1, known.cluster.clone())];
         message(
             4,
@@ -182,7 +182,7 @@ pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec
                 .collect(),
         )
     };
-    let election = |kind| vec![header(), number(2, kind), last(3), formation()];
+    let election = |kind| vec![header(), number(2, kind), last(3), membership()];
     let garbage = Bytes::from_static(b"no request of anybody");
     vec![
         ("Coordinator", vec![header()]),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use chat_proto::cluster::v1::HandOverRequest;
+use chat_proto::cluster::v1::TransferLeadershipRequest;
 use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use serde_json::json;
 use tonic::Request;
@@ -42,10 +42,10 @@ pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let channel = endpoint.connect_timeout(PATIENCE).connect().await;
     let channel = channel.map_err(|error| failed(error.to_string()))?;
-    let mut request = Request::new(HandOverRequest {});
+    let mut request = Request::new(TransferLeadershipRequest {});
     request.set_timeout(PATIENCE);
     let mut stub = ClusterClient::new(channel);
-    let answer = waiting("handing over", stub.hand_over(request)).await;
+    let answer = waiting("handing over", stub.transfer_leadership(request)).await;
     let next = answer
         .map_err(|status| failed(status.message().to_owned()))?
         .into_inner()

@@ -7,13 +7,13 @@ use chat_consensus::{Header, NodeId, RequestId, StorageId, Term};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use super::{FORMER_LEADER_GRACE, Handle, Leadership, superseded};
+use super::{Handle, Leadership, OLD_LEADER_RESPONSE_TIMEOUT, leader_changed};
 use crate::peer_message::{PeerBody, PeerMessage};
 use crate::replica::Limits;
-use crate::runner::turns::Incoming;
+use crate::runner::event_loop::LoopEvent;
 use crate::runner::{
-    Applied, BoxError, Committed, NodeAddress, Options, StartError, StateMachine, Stopped, Timing,
-    Verbatim, start,
+    Applied, BoxError, Committed, NodeAddress, Options, StartError, StateMachine, StopReason,
+    Timing, Verbatim, start,
 };
 
 struct Nothing;
@@ -60,10 +60,10 @@ async fn panic_of_the_event_loop_is_not_called_a_shutdown() {
         request: Bytes::new(),
     };
     let (caller, _answered) = oneshot::channel();
-    let wrong = Incoming::Call(PeerMessage { header, body }, caller);
+    let wrong = LoopEvent::Call(PeerMessage { header, body }, caller);
     replica.parts.sender.send(wrong).await.unwrap();
     let stopped = replica.stopped().await;
-    assert!(matches!(stopped, Stopped::Panicked(_)), "{stopped}");
+    assert!(matches!(stopped, StopReason::Panicked(_)), "{stopped}");
     replica.shutdown().await;
     assert!(!replica.leadership().leads);
 }
@@ -92,7 +92,7 @@ fn led(term: u64, leader_id: Option<u64>) -> Leadership {
 #[tokio::test(start_paused = true)]
 async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
     let (sender, receiver) = watch::channel(led(3, Some(1)));
-    let mut waiting = tokio::spawn(superseded(receiver, 3));
+    let mut waiting = tokio::spawn(leader_changed(receiver, 3));
     // That nobody leads any more is no reason: the former leader may commit it yet.
     for nobody in [led(3, None), led(4, None)] {
         sender.send_replace(nobody);
@@ -103,7 +103,7 @@ async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
     waiting.await.unwrap();
     let waited = before.elapsed();
     assert!(
-        waited >= FORMER_LEADER_GRACE && waited < FORMER_LEADER_GRACE * 2,
+        waited >= OLD_LEADER_RESPONSE_TIMEOUT && waited < OLD_LEADER_RESPONSE_TIMEOUT * 2,
         "{waited:?}"
     );
 }
@@ -112,5 +112,5 @@ async fn a_former_leader_is_waited_for_a_little_and_not_to_the_end() {
 async fn a_replica_that_stops_supersedes_nobody() {
     let (sender, receiver) = watch::channel(led(3, Some(1)));
     drop(sender);
-    assert!(timeout(EVER, superseded(receiver, 3)).await.is_err());
+    assert!(timeout(EVER, leader_changed(receiver, 3)).await.is_err());
 }

@@ -25,7 +25,7 @@ fn node(id: u64, role: &str, term: u64) -> StatusResponse {
         storage_bytes: 1_234_567,
         voter_ids: vec![1, 2, 3],
         quorum: 2,
-        birth_awaits: Vec::new(),
+        bootstrap_awaits: Vec::new(),
         ..StatusResponse::default()
     }
 }
@@ -164,7 +164,7 @@ fn one_node_down() {
 
 #[test]
 fn no_quorum() {
-    let view = view([None, Some(node(2, "trial", 7)), None]);
+    let view = view([None, Some(node(2, "pre-candidate", 7)), None]);
     assert_eq!(view.leader, None);
     check(
         &view,
@@ -243,10 +243,10 @@ fn a_cluster_before_its_birth() {
     let empty = |id| StatusResponse {
         voter_ids: Vec::new(),
         quorum: 0,
-        ..node(id, "empty", 0)
+        ..node(id, "uninitialized", 0)
     };
     let first = StatusResponse {
-        birth_awaits: vec![3],
+        bootstrap_awaits: vec![3],
         ..empty(1)
     };
     let waiting = view([Some(first), Some(empty(2)), None]);

@@ -96,7 +96,7 @@ impl View {
             })
             .collect();
         let quorum = quorum(&answers, leader, nodes.len());
-        let awaited = answers.iter().flat_map(|answer| &answer.birth_awaits);
+        let awaited = answers.iter().flat_map(|answer| &answer.bootstrap_awaits);
         let awaited: Vec<String> = awaited.map(|id| format!("n{id}")).collect();
         let (health, summary) = verdict(&nodes, leader, quorum, &awaited);
         Self {
@@ -165,7 +165,7 @@ fn answered(
         storage_bytes: Some(answer.storage_bytes),
         uptime_ms: Some(answer.uptime_ms),
         version: Some(answer.version.clone()),
-        voter: Some(voter && !matches!(answer.role.as_str(), "learner" | "empty")),
+        voter: Some(voter && !matches!(answer.role.as_str(), "learner" | "uninitialized")),
         error: stale,
     }
 }
@@ -226,7 +226,7 @@ fn verdict(
         .count();
     let up = format!("{reachable} of {} nodes up", nodes.len());
     let Some(leader) = leader else {
-        let is_empty = |node: &&NodeView| node.role.as_deref() == Some("empty");
+        let is_empty = |node: &&NodeView| node.role.as_deref() == Some("uninitialized");
         let empty = nodes.iter().filter(is_empty).count();
         let reason = if counting >= quorum {
             "no leader yet".to_owned()

@@ -5,9 +5,9 @@ mod tests;
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Election, ElectionKind, ElectionReply, Entry, Formation, GetCommits,
-    GetCommitsReply, Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Message, NodeId, Payload,
-    Position, RequestId, RunId, START_COUNTER_MAX, StorageId, TERM_MAX, Term, Voter,
+    BOOT_COUNT_MAX, ClusterId, Election, ElectionKind, ElectionReply, Entry, GetCommits,
+    GetCommitsReply, Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Membership, Message, NodeId,
+    Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
 };
 use chat_proto::replication::v1 as wire;
 use tonic::Status;
@@ -96,7 +96,7 @@ fn index_from(index: u64) -> Result<LogIndex, Status> {
 }
 
 fn counter_from(counter: u64) -> Result<u64, Status> {
-    if counter > START_COUNTER_MAX {
+    if counter > BOOT_COUNT_MAX {
         return Err(malformed("a start counter is above 2^31"));
     }
     Ok(counter)
@@ -122,31 +122,31 @@ fn position_to(position: Position) -> wire::Position {
     }
 }
 
-fn formation_from(formation: wire::Formation) -> Result<Formation, Status> {
-    let voters = formation.voters.into_iter().map(|voter| {
+fn formation_from(membership: wire::Membership) -> Result<Membership, Status> {
+    let voters = membership.voters.into_iter().map(|voter| {
         Ok(Voter {
             node: NodeId(voter.node_id),
             storage: StorageId(id_from(&voter.storage_id, "voter")?),
         })
     });
-    let formation = Formation {
-        cluster: ClusterId(id_from(&formation.cluster_id, "formation")?),
+    let membership = Membership {
+        cluster: ClusterId(id_from(&membership.cluster_id, "membership")?),
         voters: voters.collect::<Result<_, Status>>()?,
     };
-    if formation.is_valid() {
-        Ok(formation)
+    if membership.is_valid() {
+        Ok(membership)
     } else {
         Err(malformed("voters must be ascending and not empty"))
     }
 }
 
-fn formation_to(formation: Formation) -> wire::Formation {
-    let voters = formation.voters.into_iter().map(|voter| wire::Voter {
+fn formation_to(membership: Membership) -> wire::Membership {
+    let voters = membership.voters.into_iter().map(|voter| wire::Voter {
         node_id: voter.node.0,
         storage_id: id_bytes(voter.storage.0),
     });
-    wire::Formation {
-        cluster_id: id_bytes(formation.cluster.0),
+    wire::Membership {
+        cluster_id: id_bytes(membership.cluster.0),
         voters: voters.collect(),
     }
 }
@@ -158,7 +158,7 @@ fn entry_from(entry: wire::Entry) -> Result<Entry, Status> {
         .ok_or_else(|| malformed("an entry without payload"))?
     {
         Said::Empty(_) => Payload::Empty,
-        Said::Formation(formation) => Payload::Formation(formation_from(formation)?),
+        Said::Membership(membership) => Payload::Membership(formation_from(membership)?),
         Said::Command(command) => Payload::Command(command),
     };
     Ok(Entry {
@@ -171,7 +171,7 @@ fn entry_to(entry: Entry) -> wire::Entry {
     use wire::entry::Payload as Said;
     let payload = match entry.payload {
         Payload::Empty => Said::Empty(true),
-        Payload::Formation(formation) => Said::Formation(formation_to(formation)),
+        Payload::Membership(membership) => Said::Membership(formation_to(membership)),
         Payload::Command(command) => Said::Command(command),
     };
     wire::Entry {
@@ -182,18 +182,18 @@ fn entry_to(entry: Entry) -> wire::Entry {
 
 fn kind_from(kind: i32) -> Result<ElectionKind, Status> {
     match wire::ElectionKind::try_from(kind) {
-        Ok(wire::ElectionKind::Birth) => Ok(ElectionKind::Birth),
-        Ok(wire::ElectionKind::Trial) => Ok(ElectionKind::Trial),
-        Ok(wire::ElectionKind::Real) => Ok(ElectionKind::Real),
+        Ok(wire::ElectionKind::Bootstrap) => Ok(ElectionKind::Bootstrap),
+        Ok(wire::ElectionKind::PreVote) => Ok(ElectionKind::PreVote),
+        Ok(wire::ElectionKind::Vote) => Ok(ElectionKind::Vote),
         Ok(wire::ElectionKind::Unspecified) | Err(_) => Err(malformed("unknown election kind")),
     }
 }
 
 fn kind_to(kind: ElectionKind) -> i32 {
     let kind = match kind {
-        ElectionKind::Birth => wire::ElectionKind::Birth,
-        ElectionKind::Trial => wire::ElectionKind::Trial,
-        ElectionKind::Real => wire::ElectionKind::Real,
+        ElectionKind::Bootstrap => wire::ElectionKind::Bootstrap,
+        ElectionKind::PreVote => wire::ElectionKind::PreVote,
+        ElectionKind::Vote => wire::ElectionKind::Vote,
     };
     kind.into()
 }
@@ -210,7 +210,7 @@ impl Wire for wire::ElectionRequest {
         let election = Election {
             kind: kind_from(self.kind)?,
             last: position_from(self.last)?,
-            formation: self.formation.map(formation_from).transpose()?,
+            membership: self.membership.map(formation_from).transpose()?,
         };
         consensus(self.header, Message::Election(election))
     }
@@ -223,7 +223,7 @@ impl Wire for wire::ElectionRequest {
             header: header_to(&message.header),
             kind: kind_to(election.kind),
             last: Some(position_to(election.last)),
-            formation: election.formation.map(formation_to),
+            membership: election.membership.map(formation_to),
         })
     }
 }
@@ -374,7 +374,7 @@ impl Wire for wire::GetCommitsResponse {
             },
             Outcome::RolledBack(lost) => GetCommitsReply::RolledBack {
                 repair_through: index_from(lost.repair_through)?,
-                start_counter: counter_from(lost.start_counter)?,
+                boot_count: counter_from(lost.boot_count)?,
             },
         };
         consensus(self.header, Message::GetCommitsReply(reply))
@@ -399,10 +399,10 @@ impl Wire for wire::GetCommitsResponse {
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
             GetCommitsReply::RolledBack {
                 repair_through,
-                start_counter,
+                boot_count,
             } => Outcome::RolledBack(wire::RolledBack {
                 repair_through: repair_through.0,
-                start_counter,
+                boot_count,
             }),
         };
         Some(Self {

@@ -14,48 +14,48 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The first bytes of HTTP/2: the client's preface and an empty SETTINGS frame. A server answers
 /// with its own SETTINGS.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Whether `address` refuses a new connection right now. `false` when it accepts, and also when
 /// there is no telling: silence is not refusal.
 pub(super) async fn is_refused(address: &PeerAddress) -> bool {
-    let greeted = tokio::time::timeout(PATIENCE, greet(address)).await;
-    matches!(greeted, Ok(Greeted::Refused))
+    let probed = tokio::time::timeout(PATIENCE, probe(address)).await;
+    matches!(probed, Ok(Probed::Refused))
 }
 
-enum Greeted {
+enum Probed {
     Answered,
     Refused,
     Unknown,
 }
 
-async fn greet(address: &PeerAddress) -> Greeted {
-    let greeted = match address {
-        PeerAddress::Tcp(address) => exchange_greetings(TcpStream::connect(address)).await,
-        PeerAddress::Unix(path) => exchange_greetings(UnixStream::connect(path)).await,
+async fn probe(address: &PeerAddress) -> Probed {
+    let probed = match address {
+        PeerAddress::Tcp(address) => exchange_prefaces(TcpStream::connect(address)).await,
+        PeerAddress::Unix(path) => exchange_prefaces(UnixStream::connect(path)).await,
     };
-    match greeted {
-        Ok(1..) => Greeted::Answered,
+    match probed {
+        Ok(1..) => Probed::Answered,
         // A link in between accepts for a process that is gone, and closes at once.
-        Ok(0) => Greeted::Refused,
+        Ok(0) => Probed::Refused,
         Err(error) => match error.kind() {
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                Greeted::Refused
+                Probed::Refused
             }
             // Whoever listened there has ended and taken the socket away. A process that was killed
             // leaves it, and then the connection is refused as above.
-            ErrorKind::NotFound if matches!(address, PeerAddress::Unix(_)) => Greeted::Refused,
+            ErrorKind::NotFound if matches!(address, PeerAddress::Unix(_)) => Probed::Refused,
             // No route, no name: that tells about the network, not about the peer.
-            _ => Greeted::Unknown,
+            _ => Probed::Unknown,
         },
     }
 }
 
-async fn exchange_greetings<S: AsyncRead + AsyncWrite + Unpin>(
+async fn exchange_prefaces<S: AsyncRead + AsyncWrite + Unpin>(
     connecting: impl Future<Output = io::Result<S>>,
 ) -> io::Result<usize> {
     let mut connection = connecting.await?;
-    connection.write_all(GREETING).await?;
+    connection.write_all(HTTP2_PREFACE).await?;
     connection.read(&mut [0]).await
 }
 

@@ -14,30 +14,30 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
 use crate::peer_message::{PeerMessage, ProposeOutcome};
 use crate::replica::Replica;
-use crate::runner::Stopped;
-use crate::runner::apply_task::{ApplyEnded, ApplyTask};
-use crate::runner::links::Links;
-use crate::runner::log_task::{LogEnded, LogRead, LogTask};
+use crate::runner::StopReason;
+use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
+use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
+use crate::runner::peer_transport::PeerTransport;
 
 /// How much is decided in one turn before its effects are begun.
-const TURN_MAX: usize = 1_024;
+const EVENTS_PER_BATCH_MAX: usize = 1_024;
 
 /// What is committed is applied and answered before a shutdown, if it takes no longer than this.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
+const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// A stop waits this long for the disk and the state machine: one that hangs must not keep the process
 /// from ending.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// How often it is said again whom the cluster's birth waits for.
-const BIRTH_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+const BOOTSTRAP_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Answers that no caller waits for any more are forgotten this often.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Everything that reaches the task.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(super) enum LoopEvent {
     /// From a peer, who waits for the answer.
     Call(PeerMessage, oneshot::Sender<PeerMessage>),
     /// A peer's forwarded request, prepared.
@@ -51,10 +51,10 @@ pub(super) enum Incoming {
     /// From the other tasks and links.
     Event(Event),
     Status(oneshot::Sender<ReplicaStatus>),
-    /// Stop once the answers that are certain are given, or after [`FAREWELL_MAX`].
+    /// Stop once the answers that are certain are given, or after [`SHUTDOWN_DRAIN_MAX`].
     ShutDown,
     /// Stop at once: the replica cannot go on.
-    Stop(Stopped),
+    Stop(StopReason),
 }
 
 /// A part of the bytes that may be on their way to the replica at once; given back when it has them.
@@ -82,10 +82,10 @@ pub struct Leadership {
 
 /// What carries out effects.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(super) struct Workers {
     pub(super) log: LogTask,
     pub(super) applier: ApplyTask,
-    pub(super) links: Links,
+    pub(super) links: PeerTransport,
 }
 
 /// What others watch.
@@ -93,14 +93,14 @@ pub(super) struct Hands {
 pub(super) struct Publishes {
     pub(super) leadership: watch::Sender<Leadership>,
     /// Why the replica stopped, as soon as it has.
-    pub(super) stopped: watch::Sender<Option<Stopped>>,
+    pub(super) stopped: watch::Sender<Option<StopReason>>,
     /// Whether the log and the state machine are closed too, or are waited for no longer.
     pub(super) closed: watch::Sender<bool>,
 }
 
 impl Publishes {
-    fn stop(&self, reason: Stopped) {
-        if let Stopped::ShutDown = reason {
+    fn stop(&self, reason: StopReason) {
+        if let StopReason::ShutDown = reason {
             tracing::info!("replica shut down");
         } else {
             tracing::error!(error = &reason as &dyn std::error::Error, "replica stopped");
@@ -111,82 +111,82 @@ impl Publishes {
 }
 
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct EventLoop {
     replica: Replica,
-    hands: Hands,
+    workers: Workers,
     started: Instant,
     publishes: Publishes,
     tickets_given: u64,
     proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
     reads: HashMap<ReadTicket, ReadClient>,
     /// Peers that wait for an answer.
-    callers: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
-    swept: Instant,
-    birth: BirthNotice,
+    responders: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
+    dropped_callers_collected_at: Instant,
+    bootstrap: BootstrapNotice,
     /// What the log must keep of this run's end (R11).
     fault_to_record: Option<String>,
     /// When a shutdown no longer waits for answers; `None` while nobody asked for one.
-    stop_by: Option<Instant>,
+    drain_deadline: Option<Instant>,
 }
 
-impl Turns {
-    pub(super) fn new(replica: Replica, hands: Hands, publishes: Publishes) -> Self {
+impl EventLoop {
+    pub(super) fn new(replica: Replica, workers: Workers, publishes: Publishes) -> Self {
         let started = Instant::now();
         Self {
             replica,
-            hands,
+            workers,
             started,
             publishes,
             tickets_given: 0,
             proposals: HashMap::new(),
             reads: HashMap::new(),
-            callers: HashMap::new(),
-            swept: started,
-            birth: BirthNotice::default(),
+            responders: HashMap::new(),
+            dropped_callers_collected_at: started,
+            bootstrap: BootstrapNotice::default(),
             fault_to_record: None,
-            stop_by: None,
+            drain_deadline: None,
         }
     }
 
     /// Runs until the replica stops; a panic stops it too, and is not called anything else.
-    pub(super) fn start(self, incoming: mpsc::Receiver<Incoming>) {
+    pub(super) fn start(self, incoming: mpsc::Receiver<LoopEvent>) {
         let publishes = self.publishes.clone();
         let running = tokio::spawn(self.run(incoming));
         tokio::spawn(async move {
             if let Err(ended) = running.await
                 && ended.is_panic()
             {
-                publishes.stop(Stopped::Panicked(Arc::new(ended)));
+                publishes.stop(StopReason::Panicked(Arc::new(ended)));
                 publishes.closed.send_replace(true);
             }
         });
     }
 
-    async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>) {
-        let mut gathered = Vec::with_capacity(TURN_MAX);
+    async fn run(mut self, mut incoming: mpsc::Receiver<LoopEvent>) {
+        let mut gathered = Vec::with_capacity(EVENTS_PER_BATCH_MAX);
         let reason = loop {
-            if let Err(reason) = self.carry_out() {
+            if let Err(reason) = self.execute_effects() {
                 break reason;
             }
             self.publish_leadership();
-            if self.may_shut_down() {
-                break Stopped::ShutDown;
+            if self.shutdown_complete() {
+                break StopReason::ShutDown;
             }
             let wait = self.time_until_deadline();
-            let received = incoming.recv_many(&mut gathered, TURN_MAX);
+            let received = incoming.recv_many(&mut gathered, EVENTS_PER_BATCH_MAX);
             // A deadline is checked below in any case; a timeout here means that nothing came.
             let received = tokio::time::timeout(wait, received).await.is_ok();
-            if let Err(reason) = self.take_turn(&mut gathered, !received) {
+            if let Err(reason) = self.process_batch(&mut gathered, !received) {
                 break reason;
             }
         };
         self.publishes.stop(reason);
         // Whoever waits for an answer of this replica waits in vain.
-        drop((self.proposals, self.reads, self.callers, incoming));
+        drop((self.proposals, self.reads, self.responders, incoming));
         let closing = async {
             tokio::join!(
-                self.hands.applier.close(),
-                self.hands.log.close(self.fault_to_record)
+                self.workers.applier.close(),
+                self.workers.log.close(self.fault_to_record)
             )
         };
         if tokio::time::timeout(CLOSE_MAX, closing).await.is_err() {
@@ -195,85 +195,89 @@ impl Turns {
         self.publishes.closed.send_replace(true);
     }
 
-    fn take_turn(&mut self, gathered: &mut Vec<Incoming>, idle: bool) -> Result<(), Stopped> {
+    fn process_batch(
+        &mut self,
+        gathered: &mut Vec<LoopEvent>,
+        idle: bool,
+    ) -> Result<(), StopReason> {
         for incoming in gathered.drain(..) {
             self.handle(incoming)?;
         }
         if idle || self.now() >= self.replica.next_deadline() {
-            self.decide(Event::DeadlinePassed)?;
+            self.step(Event::DeadlinePassed)?;
         }
-        self.birth.note(self.replica.node().birth_awaits());
-        if self.swept.elapsed() >= SWEEP_INTERVAL {
-            self.swept = Instant::now();
-            self.callers.retain(|_, caller| !caller.is_closed());
+        self.bootstrap.note(self.replica.node().bootstrap_awaits());
+        if self.dropped_callers_collected_at.elapsed() >= DROPPED_CALLER_GC_INTERVAL {
+            self.dropped_callers_collected_at = Instant::now();
+            self.responders.retain(|_, caller| !caller.is_closed());
             self.proposals.retain(|_, client| !client.is_closed());
             self.reads.retain(|_, client| !client.begin.is_closed());
         }
         Ok(())
     }
 
-    fn handle(&mut self, incoming: Incoming) -> Result<(), Stopped> {
+    fn handle(&mut self, incoming: LoopEvent) -> Result<(), StopReason> {
         match incoming {
-            Incoming::Call(message, caller) => {
-                self.remember_caller(&message.header, caller);
-                self.decide(Event::Received(message))
+            LoopEvent::Call(message, caller) => {
+                self.register_responder(&message.header, caller);
+                self.step(Event::Received(message))
             }
-            Incoming::AppendForPeer(header, command, _room, caller) => {
-                self.remember_caller(&header, caller);
-                self.decide(Event::Append(Origin::Peer(header), command))
+            LoopEvent::AppendForPeer(header, command, _room, caller) => {
+                self.register_responder(&header, caller);
+                self.step(Event::Append(Origin::Peer(header), command))
             }
             // Nobody waits any more: not appended, which is one of the things they must expect.
-            Incoming::Append(_, _, client) | Incoming::Forward(_, _, client)
+            LoopEvent::Append(_, _, client) | LoopEvent::Forward(_, _, client)
                 if client.is_closed() =>
             {
                 Ok(())
             }
-            Incoming::Append(command, _room, client) => {
+            LoopEvent::Append(command, _room, client) => {
                 let ticket = ProposalTicket(self.next_ticket());
                 self.proposals.insert(ticket, client);
-                self.decide(Event::Append(Origin::Client(ticket), command))
+                self.step(Event::Append(Origin::Client(ticket), command))
             }
-            Incoming::Forward(request, _room, client) => {
+            LoopEvent::Forward(request, _room, client) => {
                 let ticket = ProposalTicket(self.next_ticket());
                 self.proposals.insert(ticket, client);
-                self.decide(Event::Forward(ticket, request))
+                self.step(Event::Forward(ticket, request))
             }
-            Incoming::Read(client) => {
+            LoopEvent::Read(client) => {
                 let ticket = ReadTicket(self.next_ticket());
                 self.reads.insert(ticket, client);
-                self.decide(Event::Read(ticket))
+                self.step(Event::Read(ticket))
             }
-            Incoming::Event(event) => self.decide(event),
-            Incoming::Status(asker) => {
+            LoopEvent::Event(event) => self.step(event),
+            LoopEvent::Status(asker) => {
                 // Whoever asked may have given up.
                 drop(asker.send(self.replica.status()));
                 Ok(())
             }
-            Incoming::ShutDown => {
-                self.stop_by
-                    .get_or_insert_with(|| Instant::now() + FAREWELL_MAX);
+            LoopEvent::ShutDown => {
+                self.drain_deadline
+                    .get_or_insert_with(|| Instant::now() + SHUTDOWN_DRAIN_MAX);
                 Ok(())
             }
-            Incoming::Stop(reason) => Err(reason),
+            LoopEvent::Stop(reason) => Err(reason),
         }
     }
 
-    fn decide(&mut self, event: Event) -> Result<(), Stopped> {
+    fn step(&mut self, event: Event) -> Result<(), StopReason> {
         let now = self.now();
         self.replica.handle(now, event).map_err(|fault| {
             if let Fault::CommittedEntryLost { .. } = fault {
                 // A supervisor starts the node again; this log must not be worn down then (R11).
                 self.fault_to_record = Some(fault.to_string());
             }
-            Stopped::Fault(Arc::new(fault))
+            StopReason::Fault(Arc::new(fault))
         })
     }
 
-    fn carry_out(&mut self) -> Result<(), Stopped> {
+    fn execute_effects(&mut self) -> Result<(), StopReason> {
         for effect in self.replica.take_effects() {
             match effect {
                 Effect::Persist(batch) => {
-                    self.hands.log.persist(batch).map_err(log_ended)?;
+                    self.workers.log.persist(batch).map_err(log_ended)?;
                 }
                 Effect::ReadEntries {
                     id,
@@ -292,16 +296,16 @@ impl Turns {
                         last,
                         limits,
                     };
-                    self.hands.log.read(read).map_err(log_ended)?;
+                    self.workers.log.read(read).map_err(log_ended)?;
                 }
                 Effect::Send(message) => self.send(message),
                 Effect::Apply(entries) => {
-                    let handed = self.hands.applier.apply(entries);
-                    handed.map_err(|ApplyEnded| {
-                        Stopped::StateMachine("its task has ended".into_error())
+                    let handed = self.workers.applier.apply(entries);
+                    handed.map_err(|ApplyTaskEnded| {
+                        StopReason::StateMachine("its task has ended".into_error())
                     })?;
                 }
-                Effect::Answer(ticket, outcome) => {
+                Effect::Complete(ticket, outcome) => {
                     if let Some(client) = self.proposals.remove(&ticket) {
                         drop(client.send(outcome));
                     }
@@ -313,7 +317,7 @@ impl Turns {
                 }
                 Effect::ReadReady(ticket, index) => self.answer_read(ticket, Some(index)),
                 Effect::ReadRefused(ticket) => self.answer_read(ticket, None),
-                Effect::Warn(report) => warn_of(&report),
+                Effect::Warn(report) => log_report(&report),
             }
         }
         Ok(())
@@ -322,11 +326,11 @@ impl Turns {
     fn send(&mut self, message: PeerMessage) {
         if message.body.is_reply() {
             let asked = (message.header.to, message.header.request);
-            if let Some(caller) = self.callers.remove(&asked) {
+            if let Some(caller) = self.responders.remove(&asked) {
                 drop(caller.send(message));
             }
         } else {
-            self.hands.links.call(message);
+            self.workers.links.call(message);
         }
     }
 
@@ -336,8 +340,9 @@ impl Turns {
         }
     }
 
-    fn remember_caller(&mut self, header: &Header, caller: oneshot::Sender<PeerMessage>) {
-        self.callers.insert((header.from, header.request), caller);
+    fn register_responder(&mut self, header: &Header, caller: oneshot::Sender<PeerMessage>) {
+        self.responders
+            .insert((header.from, header.request), caller);
     }
 
     fn next_ticket(&mut self) -> u64 {
@@ -374,35 +379,35 @@ impl Turns {
 
     fn time_until_deadline(&self) -> Duration {
         let wait = self.replica.next_deadline().since(self.now());
-        match self.stop_by {
+        match self.drain_deadline {
             Some(by) => wait.min(by.saturating_duration_since(Instant::now())),
             None => wait,
         }
     }
 
-    fn may_shut_down(&self) -> bool {
-        self.stop_by
-            .is_some_and(|by| !self.replica.owes_answers() || Instant::now() >= by)
+    fn shutdown_complete(&self) -> bool {
+        self.drain_deadline
+            .is_some_and(|by| !self.replica.has_pending_proposals() || Instant::now() >= by)
     }
 }
 
-fn log_ended(_ended: LogEnded) -> Stopped {
-    Stopped::Log("its task has ended".into_error())
+fn log_ended(_ended: LogTaskEnded) -> StopReason {
+    StopReason::Log("its task has ended".into_error())
 }
 
 /// Says whom a node that is to form the cluster waits for, when that changes and now and then.
 #[derive(Debug, Default)]
-struct BirthNotice {
+struct BootstrapNotice {
     last: Option<(Vec<NodeId>, Instant)>,
 }
 
-impl BirthNotice {
+impl BootstrapNotice {
     fn note(&mut self, awaited: Option<Vec<NodeId>>) {
         let Some(awaited) = awaited.filter(|awaited| !awaited.is_empty()) else {
             return;
         };
         let known = |(last, at): &(Vec<NodeId>, Instant)| {
-            *last == awaited && at.elapsed() < BIRTH_NOTICE_INTERVAL
+            *last == awaited && at.elapsed() < BOOTSTRAP_NOTICE_INTERVAL
         };
         if self.last.as_ref().is_some_and(known) {
             return;
@@ -417,7 +422,7 @@ impl BirthNotice {
 }
 
 /// What an operator should know of the protocol's work.
-fn warn_of(report: &Report) {
+fn log_report(report: &Report) {
     match report {
         Report::FollowerRolledBack(node, index) => tracing::error!(
             node = node.0,
@@ -454,8 +459,8 @@ fn warn_of(report: &Report) {
         | Report::ProposalRefused(_)
         | Report::ReadConfirmed(..)
         | Report::ReadRefused(_)
-        | Report::LeadershipWon(_)
-        | Report::LeadershipLost(_) => {}
+        | Report::BecameLeader(_)
+        | Report::SteppedDown(_) => {}
     }
 }
 

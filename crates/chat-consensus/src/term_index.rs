@@ -4,38 +4,37 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::TermSpan;
+use crate::entry::TermRun;
 use crate::types::{LogIndex, Position, Term};
 
 /// The terms of a log and its last position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogView {
-    /// Ascending in both fields; every span holds at least one entry.
-    spans: Vec<TermSpan>,
+pub struct TermIndex {
+    /// Ascending in both fields; every run holds at least one entry.
+    runs: Vec<TermRun>,
     last: LogIndex,
 }
 
-impl LogView {
-    /// The view of a log that ends at `last` and whose terms begin as `spans` says.
-    pub fn new(spans: Vec<TermSpan>, last: LogIndex) -> Self {
+impl TermIndex {
+    /// The view of a log that ends at `last` and whose terms begin as `runs` says.
+    pub fn new(runs: Vec<TermRun>, last: LogIndex) -> Self {
         assert!(
-            spans.is_empty() == (last == LogIndex::ZERO),
+            runs.is_empty() == (last == LogIndex::ZERO),
             "an entry has a term"
         );
         assert!(
-            spans
-                .windows(2)
+            runs.windows(2)
                 .all(|w| w[0].term < w[1].term && w[0].first < w[1].first),
             "terms never run backwards"
         );
-        assert!(spans.last().is_none_or(|span| span.first <= last));
-        Self { spans, last }
+        assert!(runs.last().is_none_or(|run| run.first <= last));
+        Self { runs, last }
     }
 
     /// The last entry; [`Position::ZERO`] for an empty log.
     pub fn last(&self) -> Position {
         Position {
-            term: self.spans.last().map_or(Term(0), |span| span.term),
+            term: self.runs.last().map_or(Term(0), |run| run.term),
             index: self.last,
         }
     }
@@ -45,8 +44,8 @@ impl LogView {
         if index > self.last {
             return None;
         }
-        let after = self.spans.partition_point(|span| span.first <= index);
-        Some(after.checked_sub(1).map_or(Term(0), |i| self.spans[i].term))
+        let after = self.runs.partition_point(|run| run.first <= index);
+        Some(after.checked_sub(1).map_or(Term(0), |i| self.runs[i].term))
     }
 
     /// The position before `index`, which must be in the log and not its beginning.
@@ -62,17 +61,17 @@ impl LogView {
     }
 
     /// The last entry whose term is at most `term`.
-    pub fn end_of(&self, term: Term) -> Position {
-        let after = self.spans.partition_point(|span| span.term <= term);
-        let Some(span) = after.checked_sub(1).map(|i| self.spans[i]) else {
+    pub fn last_at_or_below(&self, term: Term) -> Position {
+        let after = self.runs.partition_point(|run| run.term <= term);
+        let Some(run) = after.checked_sub(1).map(|i| self.runs[i]) else {
             return Position::ZERO;
         };
-        let index = match self.spans.get(after) {
+        let index = match self.runs.get(after) {
             Some(next) => LogIndex(next.first.0 - 1),
             None => self.last,
         };
         Position {
-            term: span.term,
+            term: run.term,
             index,
         }
     }
@@ -83,7 +82,7 @@ impl LogView {
         assert_eq!(position.index, last.index.next(), "no gap in the log");
         assert!(position.term >= last.term, "terms never run backwards");
         if position.term > last.term {
-            self.spans.push(TermSpan {
+            self.runs.push(TermRun {
                 term: position.term,
                 first: position.index,
             });
@@ -94,7 +93,7 @@ impl LogView {
     /// Removes every entry after `last`.
     pub fn truncate_after(&mut self, last: LogIndex) {
         assert!(last <= self.last);
-        self.spans.retain(|span| span.first <= last);
+        self.runs.retain(|run| run.first <= last);
         self.last = last;
     }
 }
@@ -105,8 +104,8 @@ mod tests {
 
     use super::*;
 
-    fn view() -> LogView {
-        let mut view = LogView::new(vec![], LogIndex::ZERO);
+    fn view() -> TermIndex {
+        let mut view = TermIndex::new(vec![], LogIndex::ZERO);
         for (index, term) in [(1, 1), (2, 3), (3, 3), (4, 6)] {
             view.append(Position::new(index, term));
         }
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_term_is_the_last_entry_not_above_it() {
-        let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| view().end_of(Term(t)));
+        let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| view().last_at_or_below(Term(t)));
         let expected = [(0, 0), (1, 1), (1, 1), (3, 3), (3, 3), (4, 6), (4, 6)];
         assert_eq!(ends, expected.map(|(i, t)| Position::new(i, t)));
     }

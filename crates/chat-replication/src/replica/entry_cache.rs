@@ -8,7 +8,7 @@ use crate::replica::Limits;
 
 /// The newest entries that were handed to the disk, bounded in number and size.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct EntryCache {
     /// The index before the first entry held.
     before: LogIndex,
     entries: VecDeque<Entry>,
@@ -16,7 +16,7 @@ pub(super) struct Tail {
     limits: Limits,
 }
 
-impl Tail {
+impl EntryCache {
     pub(super) fn new(last: LogIndex, limits: Limits) -> Self {
         Self {
             before: last,
@@ -40,8 +40,8 @@ impl Tail {
             self.bytes += entry.size();
             self.entries.push_back(entry.clone());
         }
-        while self.entries.len() > self.limits.tail_entries_max
-            || self.bytes > self.limits.tail_bytes_max
+        while self.entries.len() > self.limits.cache_entries_max
+            || self.bytes > self.limits.cache_bytes_max
         {
             let dropped = self
                 .entries

@@ -14,10 +14,10 @@ use tonic::{Response, Status};
 
 use crate::event::Event;
 use crate::peer_message::{PeerBody, PeerMessage};
-use crate::runner::convert::Wire;
+use crate::runner::event_loop::LoopEvent;
+use crate::runner::liveness_probe;
 use crate::runner::peer_address::PeerAddress;
-use crate::runner::redial;
-use crate::runner::turns::Incoming;
+use crate::runner::wire::Wire;
 use crate::runner::{Options, StartError};
 
 /// A peer that does not accept a connection within this time is not reached by this call.
@@ -35,11 +35,11 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 /// The ways to all peers.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(super) struct PeerTransport {
     peers: BTreeMap<NodeId, Arc<Peer>>,
-    events: mpsc::Sender<Incoming>,
+    events: mpsc::Sender<LoopEvent>,
     /// How long the protocol's own calls may take.
-    patience: Duration,
+    timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -71,10 +71,10 @@ impl Line {
     }
 }
 
-impl Links {
+impl PeerTransport {
     pub(super) fn new(
         options: &Options,
-        events: &mpsc::Sender<Incoming>,
+        events: &mpsc::Sender<LoopEvent>,
     ) -> Result<Self, StartError> {
         let others = options
             .nodes
@@ -104,7 +104,7 @@ impl Links {
         Ok(Self {
             peers: peers.collect::<Result<_, StartError>>()?,
             events: events.clone(),
-            patience: options.timing.election_timeout,
+            timeout: options.timing.election_timeout,
         })
     }
 
@@ -113,25 +113,25 @@ impl Links {
         let Some(peer) = self.peers.get(&message.header.to).cloned() else {
             return;
         };
-        let patience = match message.body {
+        let timeout = match message.body {
             PeerBody::Propose { .. } => PROPOSE_TIMEOUT,
             PeerBody::Consensus(_)
             | PeerBody::ReadIndex
             | PeerBody::ProposeReply(_)
-            | PeerBody::ReadIndexReply(_) => self.patience,
+            | PeerBody::ReadIndexReply(_) => self.timeout,
         };
-        tokio::spawn(carry(peer, message, patience, self.events.clone()));
+        tokio::spawn(carry(peer, message, timeout, self.events.clone()));
     }
 }
 
 async fn carry(
     peer: Arc<Peer>,
     message: PeerMessage,
-    patience: Duration,
-    events: mpsc::Sender<Incoming>,
+    timeout: Duration,
+    events: mpsc::Sender<LoopEvent>,
 ) {
     let request = message.header.request;
-    let failed = Incoming::Event(Event::CallFailed(peer.node, request));
+    let failed = LoopEvent::Event(Event::CallFailed(peer.node, request));
     let line = match message.body {
         PeerBody::Propose { .. } | PeerBody::ReadIndex => &peer.forwarded,
         PeerBody::Consensus(_) | PeerBody::ProposeReply(_) | PeerBody::ReadIndexReply(_) => {
@@ -140,12 +140,12 @@ async fn carry(
     };
     let Ok(_permit) = line.calls.try_acquire() else {
         let unsent = Event::CallNotSent(peer.node, request);
-        return drop(events.send(Incoming::Event(unsent)).await);
+        return drop(events.send(LoopEvent::Event(unsent)).await);
     };
-    let called = tokio::time::timeout(patience, exchange(line.client.clone(), message)).await;
+    let called = tokio::time::timeout(timeout, exchange(line.client.clone(), message)).await;
     // A replica that has stopped wants to hear nothing more.
     match called {
-        Ok(Ok(reply)) => drop(events.send(Incoming::Event(Event::Received(reply))).await),
+        Ok(Ok(reply)) => drop(events.send(LoopEvent::Event(Event::Received(reply))).await),
         Ok(Err(status)) => {
             tracing::debug!(peer = peer.node.0, %status, "call failed");
             drop(events.send(failed).await);
@@ -156,13 +156,13 @@ async fn carry(
 }
 
 /// The call ended without an answer and before its deadline: is the peer gone?
-async fn redial(peer: &Peer, events: &mpsc::Sender<Incoming>) {
+async fn redial(peer: &Peer, events: &mpsc::Sender<LoopEvent>) {
     if peer.redialling.swap(true, Ordering::Relaxed) {
         return;
     }
-    if redial::is_refused(&peer.address).await {
+    if liveness_probe::is_refused(&peer.address).await {
         let refused = Event::ConnectionRefused(peer.node);
-        drop(events.send(Incoming::Event(refused)).await);
+        drop(events.send(LoopEvent::Event(refused)).await);
     }
     peer.redialling.store(false, Ordering::Relaxed);
 }

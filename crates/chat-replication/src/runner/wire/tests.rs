@@ -26,7 +26,7 @@ fn fetch(index: u64, term: u64, repair_through: u64) -> wire::GetCommitsRequest 
 /// R4: what is counted on from here on must never come near the end of the numbers.
 #[test]
 fn numbers_near_their_end_are_not_decoded() {
-    let run_max = RunId::new(START_COUNTER_MAX, u32::MAX).0;
+    let run_max = RunId::new(BOOT_COUNT_MAX, u32::MAX).0;
     assert!(header_from(header(TERM_MAX.0, run_max)).is_ok());
     for (term, run) in [
         (TERM_MAX.0 + 1, 0),

@@ -5,7 +5,7 @@ use chat_consensus::{Entry, Envelope, GetCommitsReply, Message};
 use crate::event::Effect;
 use crate::peer_message::{PeerBody, PeerMessage};
 use crate::replica::Replica;
-use crate::replica::tail::first_batch;
+use crate::replica::entry_cache::first_batch;
 
 impl Replica {
     /// Puts the entries into an answer that the node has decided on: as many as the asker wants, and
@@ -20,12 +20,12 @@ impl Replica {
         };
         let after = *after;
         let bytes_max = bytes_max.min(self.limits.batch_bytes_max);
-        let Some(held) = self.tail.after(after) else {
+        let Some(held) = self.entry_cache.after(after) else {
             let last = self.node.synced_position().index;
             return self.read_log_for_follower(envelope, bytes_max, after, last);
         };
         // What no batch has taken yet goes out too: the followers' disks work beside ours.
-        let gathered = self.node.gathered_entries();
+        let gathered = self.node.unbatched_entries();
         let gathered = gathered.iter().filter(|entry| entry.position.index > after);
         let entries_max = self.limits.batch_entries_max;
         let entries = first_batch(held.chain(gathered), entries_max, bytes_max);

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, Formation, Payload};
+use crate::entry::{Entry, Membership, Payload};
 use crate::input::Fault;
 use crate::message::{Election, ElectionKind, ElectionReply, Header, Message};
 use crate::node::Node;
@@ -11,60 +11,62 @@ use crate::types::{ClusterId, NodeId, Position, StorageId, Term, Time, Voter};
 
 /// The inquiry of the lowest configured node while it is empty.
 #[derive(Debug)]
-pub(super) struct Birth {
+pub(super) struct Bootstrap {
     /// The nodes that said they are empty, with the disks they said it with.
     answers: BTreeMap<NodeId, StorageId>,
     /// When those that did not answer are asked (again).
-    pub(super) ask_at: Time,
+    pub(super) probe_at: Time,
 }
 
-impl Birth {
+impl Bootstrap {
     pub(super) fn has_answered(&self, node: NodeId) -> bool {
         self.answers.contains_key(&node)
     }
 }
 
 impl Node {
-    pub(super) fn prepare_birth(&mut self) {
+    pub(super) fn start_bootstrap(&mut self) {
         if self.config.configured.first() == Some(&self.config.node) {
-            self.birth = Some(Birth {
+            self.bootstrap = Some(Bootstrap {
                 answers: BTreeMap::new(),
-                ask_at: self.now,
+                probe_at: self.now,
             });
         }
     }
 
-    pub(super) fn ask_for_birth_if_due(&mut self) {
+    pub(super) fn probe_peers_if_due(&mut self) {
         let again_at = self.now + self.config.timing.heartbeat_interval;
-        let Some(birth) = &mut self.birth else { return };
-        if self.now < birth.ask_at {
+        let Some(bootstrap) = &mut self.bootstrap else {
+            return;
+        };
+        if self.now < bootstrap.probe_at {
             return;
         }
-        birth.ask_at = again_at;
-        let answered: Vec<NodeId> = birth.answers.keys().copied().collect();
+        bootstrap.probe_at = again_at;
+        let answered: Vec<NodeId> = bootstrap.answers.keys().copied().collect();
         for node in self.other_nodes() {
             if !answered.contains(&node) {
                 let election = Election {
-                    kind: ElectionKind::Birth,
+                    kind: ElectionKind::Bootstrap,
                     last: Position::ZERO,
-                    formation: None,
+                    membership: None,
                 };
                 self.request(node, Message::Election(election));
             }
         }
-        self.form_if_all_are_empty();
+        self.bootstrap_if_all_empty();
     }
 
-    pub(super) fn handle_birth_inquiry(&mut self, header: &Header) {
+    pub(super) fn handle_bootstrap_probe(&mut self, header: &Header) {
         let reply = ElectionReply {
-            kind: ElectionKind::Birth,
-            granted: self.formation.is_none(),
+            kind: ElectionKind::Bootstrap,
+            granted: self.membership.is_none(),
             leader: self.leader,
         };
         self.reply(header, Message::ElectionReply(reply));
     }
 
-    pub(super) fn handle_birth_reply(
+    pub(super) fn handle_bootstrap_reply(
         &mut self,
         header: &Header,
         reply: ElectionReply,
@@ -72,41 +74,46 @@ impl Node {
         if header.request.start != self.run {
             return Ok(());
         }
-        let Some(birth) = &mut self.birth else {
+        let Some(bootstrap) = &mut self.bootstrap else {
             return Ok(());
         };
         if reply.granted {
-            birth.answers.insert(header.from, header.storage);
-            self.form_if_all_are_empty();
+            bootstrap.answers.insert(header.from, header.storage);
+            self.bootstrap_if_all_empty();
             return Ok(());
         }
         // The cluster exists: this disk was wiped, or comes late. It learns.
-        self.birth = None;
-        self.learn_leader(reply.leader);
+        self.bootstrap = None;
+        self.accept_leader_hint(reply.leader);
         Ok(())
     }
 
     /// Accepts the cluster's first entry from a candidate that belongs to it, if it names this
     /// very disk: then this node answered the inquiry, and has not accepted any other.
-    pub(super) fn accept_formation(&mut self, header: &Header, formation: Option<Formation>) {
-        let Some(formation) = formation else { return };
-        let ours = formation.admits(self.config.node, self.storage);
-        let genuine = formation.is_valid()
-            && header.cluster == Some(formation.cluster)
+    pub(super) fn accept_membership(&mut self, header: &Header, membership: Option<Membership>) {
+        let Some(membership) = membership else { return };
+        let ours = membership.admits(self.config.node, self.storage);
+        let genuine = membership.is_valid()
+            && header.cluster == Some(membership.cluster)
             && header.term > Term(0);
-        if self.formation.is_none() && ours && genuine {
-            self.append_formation(formation);
+        if self.membership.is_none() && ours && genuine {
+            self.append_bootstrap_entry(membership);
             self.reset_election_timer();
         }
     }
 
-    fn form_if_all_are_empty(&mut self) {
-        let Some(birth) = &self.birth else { return };
+    fn bootstrap_if_all_empty(&mut self) {
+        let Some(bootstrap) = &self.bootstrap else {
+            return;
+        };
         let others = self.other_nodes();
-        if !others.iter().all(|node| birth.answers.contains_key(node)) {
+        if !others
+            .iter()
+            .all(|node| bootstrap.answers.contains_key(node))
+        {
             return;
         }
-        let mut voters: Vec<Voter> = birth
+        let mut voters: Vec<Voter> = bootstrap
             .answers
             .iter()
             .map(|(node, storage)| Voter {
@@ -122,14 +129,14 @@ impl Node {
         if self.hard_state.term != Term(1) {
             self.adopt_term(Term(1));
         }
-        self.append_formation(Formation { cluster, voters });
-        self.start_trial();
+        self.append_bootstrap_entry(Membership { cluster, voters });
+        self.start_pre_vote();
     }
 
-    fn append_formation(&mut self, formation: Formation) {
+    fn append_bootstrap_entry(&mut self, membership: Membership) {
         self.append(Entry {
             position: Position::new(1, 1),
-            payload: Payload::Formation(formation),
+            payload: Payload::Membership(membership),
         });
     }
 }

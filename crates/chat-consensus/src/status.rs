@@ -1,0 +1,36 @@
+//! What a node shows of itself and of others, for people.
+
+use crate::types::{LogIndex, NodeId, Time};
+
+/// A role's name, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleName {
+    /// Belongs to no cluster yet.
+    Uninitialized,
+    /// Pulls, and neither votes nor counts (R12).
+    Learner,
+    /// Pulls from a leader, or waits for one.
+    Follower,
+    /// Asks whether an election could be won (R7).
+    PreCandidate,
+    /// Campaigns for votes in a new term (R5).
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+/// What a leader knows of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// The node.
+    pub node: NodeId,
+    /// Whether it counts in quorums with the disk it showed last: the log admits it (R12), and it
+    /// holds what it acknowledged (R18).
+    pub voter: bool,
+    /// Its disk lost what it had acknowledged, and must hold the log through here (R18); 0 if not.
+    pub repair_through: LogIndex,
+    /// The highest index it is known to hold.
+    pub match_index: LogIndex,
+    /// Its last valid fetch.
+    pub last_fetch: Option<Time>,
+}
