@@ -5,6 +5,7 @@
 #[cfg(feature = "chat")]
 pub mod chat;
 pub mod checker;
+pub mod message;
 #[cfg(feature = "processes")]
 pub mod processes;
 pub mod scenario;

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, GetCommits, HardState,
-    Header, LogIndex, Membership, Message, NodeId, Payload, Position, RequestId, RunId, StorageId,
-    Term, TermIndex, TermRun, Voter, Writes,
+    Candidacy, Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, GetCommits,
+    HardState, Header, LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId,
+    RunId, StorageId, Term, TermIndex, TermRun, Voter, Writes,
 };
 use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
@@ -14,6 +14,7 @@ use chat_tests::checker::log_matching::KnownEntries;
 use chat_tests::checker::membership::Formations;
 use chat_tests::checker::votes::Votes;
 use chat_tests::checker::{Checked, applying, commit_quorum, coverage, matched};
+use chat_tests::message::Message;
 use chat_tests::simulation::command::{Answer, Command};
 use chat_tests::simulation::disk::Disk;
 
@@ -107,7 +108,7 @@ fn voted(term: u64, node: u64) -> HardState {
     }
 }
 
-fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
+fn envelope(from: u64, term: u64, start: u64, message: impl Into<Message>) -> Envelope<Message> {
     let to = NodeId(if from == 1 { 2 } else { 1 });
     let header = Header {
         cluster: Some(membership().cluster),
@@ -120,11 +121,12 @@ fn envelope(from: u64, term: u64, start: u64, message: Message) -> Envelope {
             number: 1,
         },
     };
+    let message = message.into();
     Envelope { header, message }
 }
 
-fn vote(granted: bool) -> Message {
-    Message::ElectionReply(ElectionReply {
+fn vote(granted: bool) -> Reply {
+    Reply::Election(ElectionReply {
         kind: ElectionKind::Vote,
         granted,
         leader: None,
@@ -262,11 +264,10 @@ fn two_leaders_of_a_term_are_found() {
 fn a_second_vote_is_found_across_restarts() {
     let mut votes = Votes::default();
     votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
-    let election = Message::Election(Election {
-        kind: ElectionKind::Vote,
+    let election = Request::Election(Election::Vote(Candidacy {
         last: Position::ZERO,
         membership: None,
-    });
+    }));
     check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
 }
 
@@ -274,9 +275,9 @@ fn a_second_vote_is_found_across_restarts() {
 fn a_term_that_goes_on_after_a_restart_is_found() {
     let mut votes = Votes::default();
     votes
-        .sent(&envelope(1, 5, 1, Message::Coordinator))
+        .sent(&envelope(1, 5, 1, Request::Coordinator))
         .unwrap();
-    let checked = votes.sent(&envelope(1, 5, 2, Message::Coordinator));
+    let checked = votes.sent(&envelope(1, 5, 2, Request::Coordinator));
     check_found_by("own-term-resumed", checked);
 }
 
@@ -312,17 +313,14 @@ fn a_vote_may_be_forgotten_for_a_later_term() {
 #[test]
 fn a_term_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(4, 2));
-    let checked = coverage::sent(
-        &envelope(2, 5, 1, Message::CoordinatorReply),
-        behind.durable(),
-    );
+    let checked = coverage::sent(&envelope(2, 5, 1, Reply::Coordinator), behind.durable());
     check_found_by("term-durable", checked);
 }
 
 #[test]
 fn an_acknowledgement_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(1, 1));
-    let fetch = Message::GetCommits(GetCommits {
+    let fetch = Request::GetCommits(GetCommits {
         synced: Position::new(2, 1),
         commit_index: LogIndex(1),
         bytes_max: 0,
@@ -335,7 +333,7 @@ fn an_acknowledgement_that_is_not_durable_is_found() {
 #[test]
 fn a_message_before_the_start_is_synced_is_found() {
     let old = disk(2, &[1], voted(1, 1));
-    let header = envelope(2, 1, 2, Message::ResignReply).header;
+    let header = envelope(2, 1, 2, Reply::Resign).header;
     check_found_by(
         "start-first",
         coverage::started(&header, 2, true, old.durable()),

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use chat_consensus::{
     ClusterId, Config, Envelope, GetCommitsReply, HardState, Header, Input, LogIndex, Membership,
-    Message, Node, NodeId, Outgoing, Position, RequestId, RoleName, RunId, StorageId, Stored, Term,
-    TermRun, Time, Timing, UnsyncedBatch, Voter,
+    Node, NodeId, Outgoing, Position, Reply, Request, RequestId, RoleName, RunId, StorageId,
+    Stored, Term, TermRun, Time, Timing, UnsyncedBatch, Voter,
 };
+use chat_tests::message::Message;
 use fastrand::Rng;
 
 const LEADER: NodeId = NodeId(1);
@@ -65,7 +66,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
 
 /// What is going to happen to one of the survivors.
 enum Event {
-    Receives(Envelope),
+    Receives(Input),
     Syncs(UnsyncedBatch),
     FindsPortClosed,
     Wakes,
@@ -120,29 +121,34 @@ impl Race {
             start: RunId::new(1, 1),
             number: self.now + 1,
         };
-        let announced = self.message_of_leader(node, request, Message::Coordinator);
-        self.step(node, Input::Received(announced));
+        let announced = self.message_of_leader(node, request, Request::Coordinator);
+        self.step(node, announced);
         let sent = self.nodes[node].take_outgoing();
         let fetch = sent.iter().find_map(|outgoing| match outgoing {
-            Outgoing::Message(Envelope {
+            Outgoing::Request(Envelope {
                 header,
-                message: Message::GetCommits(_),
+                message: Request::GetCommits(_),
             }) => Some(header.request),
             _ => None,
         });
-        let reply = Message::GetCommitsReply(GetCommitsReply::Entries {
+        let reply = Reply::GetCommits(GetCommitsReply::Entries {
             after: END.index,
             commit_index: END.index,
             entries: Vec::new(),
         });
         let answered = self.message_of_leader(node, fetch.expect("it fetches at once"), reply);
-        self.step(node, Input::Received(answered));
+        self.step(node, answered);
         // What it sends to the leader from here on is lost.
         drop(self.nodes[node].take_outgoing());
         self.wake_later(node);
     }
 
-    fn message_of_leader(&self, node: usize, request: RequestId, message: Message) -> Envelope {
+    fn message_of_leader(
+        &self,
+        node: usize,
+        request: RequestId,
+        message: impl Into<Message>,
+    ) -> Input {
         let header = Header {
             cluster: Some(CLUSTER),
             term: TERM,
@@ -151,7 +157,7 @@ impl Race {
             storage: voter(LEADER).storage,
             request,
         };
-        Envelope { header, message }
+        Message::input(header, message)
     }
 
     fn step(&mut self, node: usize, input: Input) {
@@ -178,7 +184,7 @@ impl Race {
             }
             let (node, event) = self.events[place].take().expect("it happens once");
             match event {
-                Event::Receives(envelope) => self.step(node, Input::Received(envelope)),
+                Event::Receives(message) => self.step(node, message),
                 Event::Syncs(batch) => {
                     let synced = batch
                         .persist_with(|_| Ok::<_, ()>(()))
@@ -198,13 +204,16 @@ impl Race {
 
     fn carry_out(&mut self, node: usize) {
         for outgoing in self.nodes[node].take_outgoing() {
-            let Outgoing::Message(envelope) = outgoing else {
-                continue;
+            let receiver = outgoing.header().to;
+            let message = match outgoing {
+                Outgoing::Request(request) => Input::Request(request),
+                Outgoing::Reply(reply) => Input::Reply(reply),
+                Outgoing::Entries(_) => continue,
             };
-            let to = SURVIVORS.iter().position(|id| *id == envelope.header.to);
+            let to = SURVIVORS.iter().position(|id| *id == receiver);
             if let Some(to) = to {
                 let delay = self.random.u64(MESSAGE_MIN..=self.message_max);
-                self.push(self.now + delay, to, Event::Receives(envelope));
+                self.push(self.now + delay, to, Event::Receives(message));
             }
         }
         drop(self.nodes[node].take_reports());

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    Config, ElectionReply, Envelope, GetCommits, Header, Input, LogIndex, Message, Node, NodeId,
-    Outgoing, ReadId, RequestId, RunId, Time, Timing,
+    Config, ElectionReply, Envelope, GetCommits, Header, HeartbeatReply, Input, LogIndex, Node,
+    NodeId, Outgoing, ReadId, Reply, Request, RequestId, RunId, Time, Timing,
 };
+
+use chat_tests::message::Message;
 
 use crate::elections::{CLUSTER, stored, voter};
 
@@ -52,12 +54,12 @@ impl Leader {
     }
 
     fn is_granted(&mut self) {
-        for sent in self.messages() {
-            if let Message::Election(election) = &sent.message
+        for sent in self.requests() {
+            if let Request::Election(election) = &sent.message
                 && sent.header.to == PULLING
             {
-                let granted = Message::ElectionReply(ElectionReply {
-                    kind: election.kind,
+                let granted = Reply::Election(ElectionReply {
+                    kind: election.kind(),
                     granted: true,
                     leader: None,
                 });
@@ -72,7 +74,7 @@ impl Leader {
             start: RunId::new(1, 1),
             number: self.fetches,
         };
-        let fetch = Message::GetCommits(GetCommits {
+        let fetch = Request::GetCommits(GetCommits {
             synced: self.node.synced_position(),
             commit_index: self.node.commit_index(),
             bytes_max: u32::MAX,
@@ -81,7 +83,7 @@ impl Leader {
         self.receives(request, fetch);
     }
 
-    fn receives(&mut self, request: RequestId, message: Message) {
+    fn receives(&mut self, request: RequestId, message: impl Into<Message>) {
         let header = Header {
             cluster: Some(CLUSTER),
             term: self.node.term(),
@@ -90,14 +92,14 @@ impl Leader {
             storage: voter(PULLING).storage,
             request,
         };
-        self.step(Input::Received(Envelope { header, message }));
+        self.step(Message::input(header, message));
     }
 
-    fn messages(&mut self) -> Vec<Envelope> {
+    fn requests(&mut self) -> Vec<Envelope<Request>> {
         let sent = self.node.take_outgoing().into_iter();
         let messages = sent.filter_map(|outgoing| match outgoing {
-            Outgoing::Message(envelope) => Some(envelope),
-            Outgoing::Entries { .. } => None,
+            Outgoing::Request(request) => Some(request),
+            Outgoing::Reply(_) | Outgoing::Entries(_) => None,
         });
         messages.collect()
     }
@@ -105,14 +107,14 @@ impl Leader {
     /// To whom heartbeats are sent now; those to the follower that pulls are echoed.
     fn heartbeats(&mut self) -> Vec<NodeId> {
         let mut receivers = Vec::new();
-        for sent in self.messages() {
-            if let Message::Heartbeat(heartbeat) = sent.message {
+        for sent in self.requests() {
+            if let Request::Heartbeat(heartbeat) = sent.message {
                 receivers.push(sent.header.to);
                 if sent.header.to == PULLING {
-                    let echo = Message::HeartbeatReply {
+                    let echo = Reply::Heartbeat(HeartbeatReply {
                         round: heartbeat.round,
                         writing: false,
-                    };
+                    });
                     self.receives(sent.header.request, echo);
                 }
             }

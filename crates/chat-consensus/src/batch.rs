@@ -7,11 +7,11 @@
 use alloc::vec::Vec;
 
 use crate::entry::{Entry, HardState};
-use crate::message::Envelope;
+use crate::outgoing::Outgoing;
 use crate::types::{LogIndex, Position};
 
 /// What one batch writes, in this order and in one transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writes {
     /// This start's number (R4).
     pub boot_count: Option<u64>,
@@ -29,7 +29,7 @@ pub struct Writes {
 pub struct UnsyncedBatch {
     pub(crate) writes: Writes,
     pub(crate) after: SyncedState,
-    pub(crate) awaiting_sync: Vec<Envelope>,
+    pub(crate) awaiting_sync: Vec<Outgoing>,
 }
 
 /// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] and its `async` twin make one.
@@ -37,11 +37,11 @@ pub struct UnsyncedBatch {
 #[must_use = "give it back to the node, which releases what waited for it"]
 pub struct SyncedBatch {
     pub(crate) after: SyncedState,
-    pub(crate) awaiting_sync: Vec<Envelope>,
+    pub(crate) awaiting_sync: Vec<Outgoing>,
 }
 
 /// What the disk holds for certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SyncedState {
     pub(crate) boot_count: u64,
     pub(crate) hard_state: HardState,

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::types::NodeId;
 
 /// Who and where a node is among the configured ones, and how patient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// This node.
     pub(crate) node: NodeId,
@@ -16,7 +16,7 @@ pub struct Config {
 }
 
 /// How long a node waits for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// A leader lets everybody hear from it this often.
     pub heartbeat_interval: Duration,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::types::{ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
 
 /// One place of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Where it stands, and the term that put it there.
     pub position: Position,
@@ -18,7 +18,7 @@ pub struct Entry {
 }
 
 /// What an entry says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Payload {
     /// Nothing: with this a leader begins its term (R3).
     Empty,
@@ -29,7 +29,7 @@ pub enum Payload {
 }
 
 /// Who the cluster is: its name and its voters (R12).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     /// The cluster's name.
     pub cluster: ClusterId,
@@ -39,7 +39,7 @@ pub struct Membership {
 
 /// The term, the vote and what the disk must get back: durable before any message that shows them
 /// (R1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HardState {
     /// The highest term seen.
     pub term: Term,
@@ -52,7 +52,7 @@ pub struct HardState {
 }
 
 /// Consecutive entries of one term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TermRun {
     /// The term of all of them.
     pub term: Term,
@@ -61,7 +61,7 @@ pub struct TermRun {
 }
 
 /// What a start finds on the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stored {
     /// The disk's random name; made by the store when the disk was empty.
     pub storage: StorageId,

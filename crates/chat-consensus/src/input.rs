@@ -3,15 +3,17 @@
 use bytes::Bytes;
 
 use crate::batch::SyncedBatch;
-use crate::message::Envelope;
+use crate::message::{Envelope, Reply, Request};
 use crate::types::{LogIndex, NodeId, Position, RequestId, Term};
 
 /// Everything that can happen to a node.
 #[derive(Debug)]
 pub enum Input {
-    /// A peer's message arrived.
-    Received(Envelope),
-    /// A request of ours will not be answered: the call failed or its deadline passed.
+    /// A peer's request arrived.
+    Request(Envelope<Request>),
+    /// A peer's reply arrived.
+    Reply(Envelope<Reply>),
+    /// A request of this node will not be answered: the call failed or its deadline passed.
     CallFailed(NodeId, RequestId),
     /// The connection to a peer broke, and an immediate redial was refused (R17).
     ConnectionRefused(NodeId),
@@ -36,7 +38,7 @@ pub struct ProposalId(pub u64);
 pub struct ReadId(pub u64);
 
 /// What a node reports to its caller. Progress of the log is read from the node itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
     /// The proposal stands in the log here; whether it stays is not known yet (R13).
     Appended(ProposalId, Position),

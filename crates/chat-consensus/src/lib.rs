@@ -29,7 +29,9 @@ mod entry;
 mod input;
 mod message;
 mod node;
+mod outgoing;
 mod quorum;
+mod random;
 mod status;
 mod term_index;
 mod types;
@@ -39,10 +41,11 @@ pub use config::{Config, ConfigError, Timing};
 pub use entry::{Entry, HardState, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};
 pub use message::{
-    Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply, Header,
-    Heartbeat, Message,
+    Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
+    Header, Heartbeat, HeartbeatReply, Reply, Request,
 };
-pub use node::{Node, Outgoing};
+pub use node::Node;
+pub use outgoing::{EntriesReply, Outgoing};
 pub use status::{FollowerStatus, RoleName};
 pub use term_index::TermIndex;
 pub use types::{

@@ -1,7 +1,7 @@
-//! What one node says to another.
+//! The requests and replies between nodes.
 //!
-//! The five conversations of the original exercise and the planned hand-over. Forwarded proposals
-//! and reads are not the protocol's business and travel beside these.
+//! The exercise's RPCs between nodes, and `Resign`. Forwarded proposals and reads are not part of
+//! the protocol and travel beside these.
 
 use alloc::vec::Vec;
 
@@ -9,16 +9,16 @@ use crate::entry::{Entry, Membership};
 use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
 
 /// A message with what its receiver needs to judge it (R4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
-    /// Who, of which cluster and term, and which request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Envelope<M> {
+    /// Sender, receiver, cluster, term, and the request's id.
     pub header: Header,
-    /// What is said.
-    pub message: Message,
+    /// The message.
+    pub message: M,
 }
 
-/// Stands on every request and every reply (R4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// On every request and every reply (R4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
     /// The sender's cluster; `None` while it belongs to none.
     pub cluster: Option<ClusterId>,
@@ -26,51 +26,52 @@ pub struct Header {
     pub term: Term,
     /// The sender.
     pub from: NodeId,
-    /// For whom it is meant.
+    /// The receiver.
     pub to: NodeId,
     /// The sender's disk.
     pub storage: StorageId,
-    /// On a request its own name, on a reply that of the request.
+    /// On a request its own id, on a reply that of the request.
     pub request: RequestId,
 }
 
-/// Everything that nodes say. Each request is followed by its reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// A candidate asks for a vote, or the lowest node whether the other is empty.
+/// Every request between nodes. The variants of [`Reply`] answer it, in the same order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// A candidate asks for a vote or a pre-vote, or the lowest node whether the receiver is
+    /// uninitialized.
     Election(Election),
-    /// The answer to it.
-    ElectionReply(ElectionReply),
-    /// A leader to a node that does not pull from it: the term is mine, pull from me (R9).
+    /// Leader to a node that does not fetch: I lead this term, fetch from me (R9).
     Coordinator,
-    /// Heard.
-    CoordinatorReply,
-    /// A leader to everybody, every interval.
+    /// Leader to all nodes, every interval.
     Heartbeat(Heartbeat),
-    /// The echo of its round.
-    HeartbeatReply {
-        /// The round of the heartbeat that is answered.
-        round: u64,
-        /// A batch is being written: the next fetch waits for it (R10).
-        writing: bool,
-    },
-    /// A follower to its leader: fetch and acknowledgement in one.
+    /// Follower to leader: fetch and acknowledgement in one.
     GetCommits(GetCommits),
-    /// What comes next.
-    GetCommitsReply(GetCommitsReply),
-    /// A leader stops leading (R17).
+    /// The sender stops leading (R17).
     Resign {
-        /// Campaigns at once, without a trial.
+        /// Starts an election at once, without a pre-vote.
         successor: Option<NodeId>,
     },
-    /// Heard.
-    ResignReply,
 }
 
-/// Which question an [`Election`] asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Every reply to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// To [`Request::Election`].
+    Election(ElectionReply),
+    /// To [`Request::Coordinator`]: received.
+    Coordinator,
+    /// To [`Request::Heartbeat`].
+    Heartbeat(HeartbeatReply),
+    /// To [`Request::GetCommits`].
+    GetCommits(GetCommitsReply),
+    /// To [`Request::Resign`]: received.
+    Resign,
+}
+
+/// The three kinds of [`Election`], as a reply names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ElectionKind {
-    /// Are you empty? (R12)
+    /// Are you uninitialized? (R12)
     Bootstrap,
     /// Would you vote for me? (R7)
     PreVote,
@@ -78,30 +79,49 @@ pub enum ElectionKind {
     Vote,
 }
 
-/// A candidate's question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Election {
-    /// Which question.
-    pub kind: ElectionKind,
-    /// The end of the asker's log.
+/// What an election request asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Election {
+    /// Whether the receiver is uninitialized; asked by the lowest configured node (R12).
+    Bootstrap,
+    /// Whether the receiver would vote for the sender; changes nothing (R7).
+    PreVote(Candidacy),
+    /// The receiver's vote in the header's term (R5).
+    Vote(Candidacy),
+}
+
+/// What a voter must know of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Candidacy {
+    /// The end of the candidate's log.
     pub last: Position,
-    /// The asker's first entry: an empty node that it names accepts it before it votes (R12).
+    /// The candidate's first entry: an uninitialized node that it names accepts it before it votes
+    /// (R12).
     pub membership: Option<Membership>,
 }
 
 /// The answer to an [`Election`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ElectionReply {
-    /// The question's kind, echoed (R7).
+    /// The request's kind, echoed (R7).
     pub kind: ElectionKind,
-    /// Yes; for a birth inquiry: this node is empty.
+    /// Granted; to [`Election::Bootstrap`]: this node is uninitialized.
     pub granted: bool,
     /// Who leads the header's term, where that is known.
     pub leader: Option<NodeId>,
 }
 
+/// The echo of a [`Heartbeat`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HeartbeatReply {
+    /// The round of the heartbeat; 0 from a node that has left its term.
+    pub round: u64,
+    /// A batch is being written: the next fetch is sent after it (R10).
+    pub writing: bool,
+}
+
 /// A leader's sign of life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// Everything up to here is committed.
     pub commit_index: LogIndex,
@@ -113,7 +133,7 @@ pub struct Heartbeat {
 }
 
 /// A follower's pull.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GetCommits {
     /// Everything up to here is synced on the asker's disk (R1).
     pub synced: Position,
@@ -126,7 +146,7 @@ pub struct GetCommits {
 }
 
 /// The answer to a [`GetCommits`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GetCommitsReply {
     /// The logs agree up to the asked position; this comes after it.
     Entries {
@@ -154,7 +174,28 @@ pub enum GetCommitsReply {
     },
 }
 
-impl Message {
+impl Election {
+    /// Which of the three it is.
+    pub fn kind(&self) -> ElectionKind {
+        match self {
+            Self::Bootstrap => ElectionKind::Bootstrap,
+            Self::PreVote(_) => ElectionKind::PreVote,
+            Self::Vote(_) => ElectionKind::Vote,
+        }
+    }
+}
+
+impl<M> Envelope<M> {
+    /// The same header with another message.
+    pub fn map<N>(self, make: impl FnOnce(M) -> N) -> Envelope<N> {
+        Envelope {
+            header: self.header,
+            message: make(self.message),
+        }
+    }
+}
+
+impl Request {
     /// Whether only a leader sends this (R4).
     pub(crate) fn claims_leadership(&self) -> bool {
         matches!(
@@ -163,28 +204,14 @@ impl Message {
         )
     }
 
-    /// Whether a node that belongs to no cluster has reason to ask this of one that does (R4).
+    /// Whether a node that belongs to no cluster has reason to send this to one that does (R4).
     pub(crate) fn may_come_from_empty_disk(&self) -> bool {
         match self {
-            Self::GetCommits(_) => true,
-            Self::Election(election) => election.kind == ElectionKind::Bootstrap,
-            _ => false,
-        }
-    }
-
-    /// Whether this answers a request.
-    pub fn is_reply(&self) -> bool {
-        match self {
-            Self::Election(_)
+            Self::GetCommits(_) | Self::Election(Election::Bootstrap) => true,
+            Self::Election(Election::PreVote(_) | Election::Vote(_))
             | Self::Coordinator
             | Self::Heartbeat(_)
-            | Self::GetCommits(_)
             | Self::Resign { .. } => false,
-            Self::ElectionReply(_)
-            | Self::CoordinatorReply
-            | Self::HeartbeatReply { .. }
-            | Self::GetCommitsReply(_)
-            | Self::ResignReply => true,
         }
     }
 }

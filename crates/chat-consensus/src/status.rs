@@ -3,7 +3,7 @@
 use crate::types::{LogIndex, NodeId, Time};
 
 /// A role's name, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoleName {
     /// Belongs to no cluster yet.
     Uninitialized,
@@ -20,7 +20,7 @@ pub enum RoleName {
 }
 
 /// What a leader knows of another node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FollowerStatus {
     /// The node.
     pub node: NodeId,

@@ -8,7 +8,7 @@ use crate::entry::TermRun;
 use crate::types::{LogIndex, Position, Term};
 
 /// The terms of a log and its last position.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TermIndex {
     /// Ascending in both fields; every run holds at least one entry.
     runs: Vec<TermRun>,

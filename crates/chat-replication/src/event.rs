@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Entry, Header, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
+    Entry, Envelope, Header, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
 };
 
-use crate::peer_message::{PeerMessage, ProposeOutcome};
+use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome};
 
 /// Everything that can happen to a replica.
 #[derive(Debug)]
 pub enum Event {
-    /// A peer's message arrived; not for [`PeerBody::Propose`](crate::PeerBody::Propose), which is
-    /// prepared first and then comes as [`Event::Append`].
-    Received(PeerMessage),
+    /// A peer's request arrived; not [`PeerRequest::Propose`], which is prepared first and then
+    /// comes as [`Event::Append`].
+    Request(Envelope<PeerRequest>),
+    /// A peer's reply arrived.
+    Reply(Envelope<PeerReply>),
     /// A request that we sent will not be answered: the call failed or its deadline passed.
     CallFailed(NodeId, RequestId),
     /// A request of ours was never sent: too many calls to that peer are under way.
@@ -42,8 +44,10 @@ pub enum Event {
 pub enum Effect {
     /// Write and sync, then answer with [`Event::Synced`]. At most one is under way.
     Persist(UnsyncedBatch),
-    /// Send. A request must in the end be answered, or reported by [`Event::CallFailed`].
-    Send(PeerMessage),
+    /// Send a request. It must in the end be answered, or reported by [`Event::CallFailed`].
+    Call(Envelope<PeerRequest>),
+    /// Send a reply to the caller that waits for it.
+    Reply(Envelope<PeerReply>),
     /// Read synced entries of the log, those in `(after, last]`, as many of the first as fit.
     ReadEntries {
         /// Names the answer.

@@ -39,7 +39,7 @@ mod replica;
 mod runner;
 
 pub use event::{Effect, Event, LogReadId, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
-pub use peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
+pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{

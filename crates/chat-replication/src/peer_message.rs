@@ -1,34 +1,32 @@
-//! What replicas say to each other: the protocol's messages, and what a node that does not lead
-//! forwards to the leader.
+//! The messages between replicas: the protocol's, and what a node that does not lead forwards to
+//! the leader.
 
 use bytes::Bytes;
-use chat_consensus::{Header, LogIndex, Message, NodeId};
+use chat_consensus::{Envelope, LogIndex, NodeId, Reply, Request};
 
-/// A message between replicas with what its receiver needs to judge it (R4).
+/// Every request between replicas. The variants of [`PeerReply`] answer it, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerMessage {
-    /// Who, of which cluster and term, and which request.
-    pub header: Header,
-    /// What is said.
-    pub body: PeerBody,
-}
-
-/// What a [`PeerMessage`] says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerBody {
+pub enum PeerRequest {
     /// The protocol's own.
-    Consensus(Message),
+    Consensus(Request),
     /// Prepare and append this request of a client, and answer when it is applied (R13).
     Propose {
         /// As the client made it.
         request: Bytes,
     },
-    /// The answer to it.
-    ProposeReply(ProposeOutcome),
     /// From which index on may a read begin that arrived before this was sent? (R14)
     ReadIndex,
-    /// The answer to it; `None` when the asked node could not confirm that it leads.
-    ReadIndexReply(Option<LogIndex>),
+}
+
+/// Every reply to a [`PeerRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerReply {
+    /// The protocol's own.
+    Consensus(Reply),
+    /// To [`PeerRequest::Propose`].
+    Propose(ProposeOutcome),
+    /// To [`PeerRequest::ReadIndex`]; `None` when the node could not confirm that it leads.
+    ReadIndex(Option<LogIndex>),
 }
 
 /// How a proposal ended (R13).
@@ -50,7 +48,7 @@ pub enum ProposeOutcome {
 /// Why a proposal was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The asked node does not lead, or is handing over.
+    /// The asked node does not lead, or is transferring its leadership.
     NotLeading {
         /// Who leads, as far as it knows.
         leader: Option<NodeId>,
@@ -63,13 +61,7 @@ pub enum Refusal {
     Answered(Bytes),
 }
 
-impl PeerBody {
-    /// Whether this answers a request.
-    pub fn is_reply(&self) -> bool {
-        match self {
-            Self::Consensus(message) => message.is_reply(),
-            Self::ProposeReply(_) | Self::ReadIndexReply(_) => true,
-            Self::Propose { .. } | Self::ReadIndex => false,
-        }
-    }
+/// A reply of the protocol as a reply between replicas.
+pub(crate) fn consensus_reply(reply: Envelope<Reply>) -> Envelope<PeerReply> {
+    reply.map(PeerReply::Consensus)
 }

@@ -10,12 +10,12 @@ mod reads;
 use std::collections::BTreeMap;
 
 use chat_consensus::{
-    Config, Envelope, Fault, Input, LogIndex, Node, NodeId, Outgoing, Report, RequestId, Stored,
-    Time,
+    Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing, Report,
+    RequestId, Stored, Time,
 };
 
 use crate::event::{Effect, Event, LogReadId, ReadTicket, ReplicaStatus};
-use crate::peer_message::{PeerBody, PeerMessage};
+use crate::peer_message::{PeerReply, PeerRequest, consensus_reply};
 
 use applying::Applying;
 use entry_cache::EntryCache;
@@ -79,7 +79,7 @@ pub struct Replica {
     log_reads: BTreeMap<LogReadId, LogRead>,
     /// The answer to each follower's newest fetch that waits for the read before it. A newer one
     /// takes its place: the follower has given up the older.
-    waiting_log_reads: BTreeMap<NodeId, (Envelope, usize)>,
+    waiting_log_reads: BTreeMap<NodeId, (EntriesReply, usize)>,
     log_reads_made: u64,
     elections_won: u64,
     now: Time,
@@ -90,7 +90,7 @@ pub struct Replica {
 #[derive(Debug)]
 enum LogRead {
     /// To be put into this answer to a follower.
-    Serve(Envelope),
+    Serve(EntriesReply),
     /// To be applied.
     Apply,
 }
@@ -124,7 +124,8 @@ impl Replica {
     pub fn handle(&mut self, now: Time, event: Event) -> Result<(), Fault> {
         self.now = self.now.max(now);
         match event {
-            Event::Received(message) => self.handle_received(message)?,
+            Event::Request(request) => self.handle_request(request)?,
+            Event::Reply(reply) => self.handle_reply(reply)?,
             Event::CallFailed(peer, request) => self.handle_call_failed(peer, request)?,
             Event::CallNotSent(peer, request) => {
                 self.refuse_unsent_proposal(request);
@@ -216,24 +217,30 @@ impl Replica {
         Ok(())
     }
 
-    fn handle_received(&mut self, message: PeerMessage) -> Result<(), Fault> {
-        let header = message.header;
-        match message.body {
-            PeerBody::Consensus(message) => {
-                let envelope = Envelope { header, message };
-                self.step(Input::Received(envelope))
+    fn handle_request(&mut self, request: Envelope<PeerRequest>) -> Result<(), Fault> {
+        let Envelope { header, message } = request;
+        match message {
+            PeerRequest::Consensus(message) => {
+                self.step(Input::Request(Envelope { header, message }))
             }
-            PeerBody::ProposeReply(outcome) => {
+            PeerRequest::ReadIndex => self.handle_read_index(&header),
+            PeerRequest::Propose { .. } => {
+                unreachable!("the driver prepares a forwarded request and appends the command")
+            }
+        }
+    }
+
+    fn handle_reply(&mut self, reply: Envelope<PeerReply>) -> Result<(), Fault> {
+        let Envelope { header, message } = reply;
+        match message {
+            PeerReply::Consensus(message) => self.step(Input::Reply(Envelope { header, message })),
+            PeerReply::Propose(outcome) => {
                 self.handle_propose_reply(header.request, outcome);
                 Ok(())
             }
-            PeerBody::ReadIndex => self.handle_read_index(&header),
-            PeerBody::ReadIndexReply(index) => {
+            PeerReply::ReadIndex(index) => {
                 self.handle_read_index_reply(header.request, index);
                 Ok(())
-            }
-            PeerBody::Propose { .. } => {
-                unreachable!("the driver prepares a forwarded request and appends the command")
             }
         }
     }
@@ -246,14 +253,15 @@ impl Replica {
 
     fn send_outgoing(&mut self, outgoing: Outgoing) {
         match outgoing {
-            Outgoing::Message(envelope) => self.effects.push(Effect::Send(PeerMessage {
-                header: envelope.header,
-                body: PeerBody::Consensus(envelope.message),
-            })),
-            Outgoing::Entries {
-                envelope,
-                bytes_max,
-            } => self.serve(envelope, usize::try_from(bytes_max).unwrap_or(usize::MAX)),
+            Outgoing::Request(request) => {
+                let request = request.map(PeerRequest::Consensus);
+                self.effects.push(Effect::Call(request));
+            }
+            Outgoing::Reply(reply) => self.effects.push(Effect::Reply(consensus_reply(reply))),
+            Outgoing::Entries(reply) => {
+                let bytes_max = usize::try_from(reply.bytes_max()).unwrap_or(usize::MAX);
+                self.serve(reply, bytes_max);
+            }
         }
     }
 
@@ -285,14 +293,14 @@ impl Replica {
     /// under way.
     fn read_log_for_follower(
         &mut self,
-        answer: Envelope,
+        answer: EntriesReply,
         bytes_max: usize,
         after: LogIndex,
         last: LogIndex,
     ) {
-        let follower = answer.header.to;
+        let follower = answer.follower();
         let for_it =
-            |read: &LogRead| matches!(read, LogRead::Serve(other) if other.header.to == follower);
+            |read: &LogRead| matches!(read, LogRead::Serve(other) if other.follower() == follower);
         if self.log_reads.values().any(for_it) {
             self.waiting_log_reads.insert(follower, (answer, bytes_max));
         } else {
@@ -316,7 +324,7 @@ impl Replica {
     fn handle_entries_read(&mut self, id: LogReadId, entries: Vec<chat_consensus::Entry>) {
         match self.log_reads.remove(&id) {
             Some(LogRead::Serve(answer)) => {
-                let follower = answer.header.to;
+                let follower = answer.follower();
                 self.serve_read_entries(answer, entries);
                 if let Some((newer, bytes_max)) = self.waiting_log_reads.remove(&follower) {
                     self.serve(newer, bytes_max);
@@ -332,19 +340,19 @@ impl Replica {
     }
 
     /// Whether a request that is not the protocol's own comes from our cluster, to us.
-    fn is_from_own_cluster(&self, header: &chat_consensus::Header) -> bool {
+    fn is_from_own_cluster(&self, header: &Header) -> bool {
         let cluster = self.node.membership().map(|membership| membership.cluster);
         header.to == self.node.id() && cluster.is_some() && header.cluster == cluster
     }
 
-    fn reply(&mut self, to: &chat_consensus::Header, body: PeerBody) {
+    fn reply(&mut self, to: &Header, message: PeerReply) {
         if !self.node.has_started() {
             // Nothing at all is sent before the start is durable (R4); the asker's call fails.
             return;
         }
         let header = self.node.reply_header(to);
         self.effects
-            .push(Effect::Send(PeerMessage { header, body }));
+            .push(Effect::Reply(Envelope { header, message }));
     }
 }
 

@@ -209,7 +209,7 @@ pub async fn start(
     };
     let replica = Replica::new(config, stored, LogIndex(applied.index), started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
-    let links = peer_transport::PeerTransport::new(&options, &sender)?;
+    let transport = peer_transport::PeerTransport::new(&options, &sender)?;
     let log = log_task::LogTask::start(log, options.nodes.len(), sender.clone());
     let applier = {
         let waiting_max = options.limits.waiting_requests_max;
@@ -224,7 +224,7 @@ pub async fn start(
         event_loop::Workers {
             log,
             applier,
-            links,
+            transport,
         },
         event_loop::Publishes {
             leadership,

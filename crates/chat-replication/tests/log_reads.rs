@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Config, Entry, GetCommits, GetCommitsReply, HardState, Header, LogIndex, Membership,
-    Message, NodeId, Payload, Position, RequestId, RunId, StorageId, Stored, Term, TermRun, Time,
-    Timing, Voter,
+    ClusterId, Config, Entry, Envelope, GetCommits, GetCommitsReply, HardState, Header, LogIndex,
+    Membership, NodeId, Payload, Position, Reply, Request, RequestId, RunId, StorageId, Stored,
+    Term, TermRun, Time, Timing, Voter,
 };
-use chat_replication::{Effect, Event, Limits, LogReadId, PeerBody, PeerMessage, Replica, Start};
+use chat_replication::{Effect, Event, Limits, LogReadId, PeerReply, PeerRequest, Replica, Start};
 
 const LEADER: NodeId = NodeId(1);
 const FOLLOWER: NodeId = NodeId(2);
@@ -76,9 +76,9 @@ impl Leader {
                 Effect::Apply(entries) => {
                     self.happens(Event::Applied(vec![Bytes::new(); entries.len()]));
                 }
-                Effect::Send(PeerMessage {
+                Effect::Reply(Envelope {
                     header,
-                    body: PeerBody::Consensus(Message::GetCommitsReply(reply)),
+                    message: PeerReply::Consensus(Reply::GetCommits(reply)),
                 }) => {
                     assert!(matches!(reply, GetCommitsReply::Entries { .. }));
                     self.answered.push(header.request.number);
@@ -107,8 +107,8 @@ impl Leader {
             bytes_max: u32::MAX,
             repair_through: LogIndex::ZERO,
         };
-        let body = PeerBody::Consensus(Message::GetCommits(fetch));
-        self.happens(Event::Received(PeerMessage { header, body }));
+        let message = PeerRequest::Consensus(Request::GetCommits(fetch));
+        self.happens(Event::Request(Envelope { header, message }));
     }
 
     fn reads_one_entry(&mut self, id: LogReadId) {

@@ -1,9 +1,10 @@
 //! Order of writing and sending: what a message shows is on its sender's disk (R1), and nothing is
 //! sent before the start is (R4).
 
-use chat_consensus::{ElectionKind, Envelope, Header, Message};
+use chat_consensus::{Election, ElectionKind, Envelope, Header, Reply, Request};
 
 use crate::checker::{Checked, ensure};
+use crate::message::Message;
 use crate::simulation::disk::Image;
 
 /// Any message leaves a process that was started for the `start`th time; a request shows itself
@@ -33,7 +34,7 @@ pub fn started(header: &Header, start: u64, is_request: bool, durable: &Image) -
 /// # Errors
 ///
 /// It shows a term, a vote or a log that a power cut would take back (R1).
-pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
+pub fn sent(envelope: &Envelope<Message>, durable: &Image) -> Checked {
     let header = &envelope.header;
     let on_disk = durable.hard_state;
     ensure(on_disk.term >= header.term, "term-durable", || {
@@ -43,20 +44,24 @@ pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
         )
     })?;
     match &envelope.message {
-        Message::ElectionReply(reply) if reply.kind == ElectionKind::Vote && reply.granted => {
+        Message::Reply(Reply::Election(reply))
+            if reply.kind == ElectionKind::Vote && reply.granted =>
+        {
             covers_vote(header, header.to, durable)
         }
-        Message::Election(election) if election.kind == ElectionKind::Vote => {
+        Message::Request(Request::Election(Election::Vote(_))) => {
             covers_vote(header, header.from, durable)
         }
-        Message::GetCommits(fetch) => ensure(durable.holds(fetch.synced), "log-durable", || {
-            format!(
-                "node {} says that {:?} is synced, and its disk ends at {:?}",
-                header.from,
-                fetch.synced,
-                durable.last()
-            )
-        }),
+        Message::Request(Request::GetCommits(fetch)) => {
+            ensure(durable.holds(fetch.synced), "log-durable", || {
+                format!(
+                    "node {} says that {:?} is synced, and its disk ends at {:?}",
+                    header.from,
+                    fetch.synced,
+                    durable.last()
+                )
+            })
+        }
         _ => Ok(()),
     }
 }

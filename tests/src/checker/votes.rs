@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{ElectionKind, Envelope, Message, NodeId, RunId, StorageId, Term};
+use chat_consensus::{
+    Election, ElectionKind, Envelope, NodeId, Reply, Request, RunId, StorageId, Term,
+};
 
 use crate::checker::{Checked, ensure};
+use crate::message::Message;
 
 /// Every vote that any message ever showed.
 #[derive(Debug, Default)]
@@ -21,18 +24,20 @@ impl Votes {
     /// # Errors
     ///
     /// It shows a second vote in one term, or a candidacy that a former run began.
-    pub fn sent(&mut self, envelope: &Envelope) -> Checked {
+    pub fn sent(&mut self, envelope: &Envelope<Message>) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
-            Message::ElectionReply(reply) if reply.kind == ElectionKind::Vote && reply.granted => {
+            Message::Reply(Reply::Election(reply))
+                if reply.kind == ElectionKind::Vote && reply.granted =>
+            {
                 self.voted(header.term, header.from, header.storage, header.to)
             }
-            Message::Election(election) if election.kind == ElectionKind::Vote => {
+            Message::Request(Request::Election(Election::Vote(_))) => {
                 self.stands(header.term, header.from, header.request.start)?;
                 self.voted(header.term, header.from, header.storage, header.from)
             }
             // Only who leads sends these; the term must be one that this run began (R2).
-            Message::Coordinator | Message::Heartbeat(_) => {
+            Message::Request(Request::Coordinator | Request::Heartbeat(_)) => {
                 self.stands(header.term, header.from, header.request.start)
             }
             _ => Ok(()),

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    Election, ElectionKind, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message,
-    Payload, Position, RequestId, StorageId, TERM_MAX, Term,
+    Candidacy, Election, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Payload,
+    Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
 };
-use chat_replication::{Event, PeerBody, PeerMessage};
+use chat_replication::Event;
 
 use crate::checker::Checked;
+use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::command::Command;
 use crate::simulation::process::{Asked, Life};
@@ -52,12 +53,12 @@ pub(crate) enum Forged {
 
 /// "Everything up to there is synced."
 fn fetch(synced: Position) -> Message {
-    Message::GetCommits(GetCommits {
+    Message::Request(Request::GetCommits(GetCommits {
         synced,
         commit_index: LogIndex::ZERO,
         bytes_max: u32::MAX,
         repair_through: LogIndex::ZERO,
-    })
+    }))
 }
 
 /// A number of a request that no node has made.
@@ -233,33 +234,30 @@ impl World {
             request,
         };
         let message = match forged {
-            Forged::Resign => Message::Resign {
+            Forged::Resign => Message::Request(Request::Resign {
                 successor: Some(node_id(to)),
-            },
-            Forged::Heartbeat => Message::Heartbeat(Heartbeat {
+            }),
+            Forged::Heartbeat => Message::Request(Request::Heartbeat(Heartbeat {
                 commit_index: LogIndex::ZERO,
                 round: 1,
                 uncounted: Vec::new(),
-            }),
-            Forged::ForeignClaim | Forged::LastTerm => Message::Coordinator,
-            Forged::FarTerm | Forged::NextTerm => Message::Election(Election {
-                kind: ElectionKind::PreVote,
-                last: Position::new(1 << 40, 1 << 40),
-                membership: None,
-            }),
-            Forged::Diverging => {
-                Message::GetCommitsReply(GetCommitsReply::Diverging(Position::ZERO))
+            })),
+            Forged::ForeignClaim | Forged::LastTerm => Message::Request(Request::Coordinator),
+            Forged::FarTerm | Forged::NextTerm => {
+                Message::Request(Request::Election(Election::PreVote(Candidacy {
+                    last: Position::new(1 << 40, 1 << 40),
+                    membership: None,
+                })))
             }
+            Forged::Diverging => Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(
+                Position::ZERO,
+            ))),
             Forged::ForeignFetch => fetch(Position::ZERO),
             Forged::Fetch(index, term) | Forged::OldFetch(index, term) => {
                 fetch(Position::new(index, term))
             }
         };
-        let message = PeerMessage {
-            header,
-            body: PeerBody::Consensus(message),
-        };
-        self.handle(to, Event::Received(message))
+        self.handle(to, Message::event(header, message))
             .map_err(|violation| violation.to_string())
     }
 

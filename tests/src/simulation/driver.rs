@@ -1,10 +1,13 @@
 //! The duties of a driver, as `chat_replication::event` states them: hands events in, carries
 //! effects out, and sees to it that every call ends.
 
-use chat_consensus::{Entry, Envelope, Payload, RequestId, UnsyncedBatch};
-use chat_replication::{Effect, Event, Origin, PeerBody, PeerMessage};
+use chat_consensus::{
+    Entry, Envelope, GetCommitsReply, Payload, Reply, Request, RequestId, UnsyncedBatch,
+};
+use chat_replication::{Effect, Event, Origin, PeerReply, PeerRequest};
 
 use crate::checker::{Checked, Violation, applying, coverage, ensure, matched};
+use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Answer, Command};
 use crate::simulation::faults::FaultKind;
@@ -83,7 +86,8 @@ impl World {
     fn carry_out_one(&mut self, node: usize, effect: Effect) -> Checked {
         match effect {
             Effect::Persist(batch) => self.begin_sync(node, batch),
-            Effect::Send(message) => self.send(node, message),
+            Effect::Call(request) => self.send(node, PeerMessage::Request(request)),
+            Effect::Reply(reply) => self.send(node, PeerMessage::Reply(reply)),
             Effect::ReadEntries {
                 id,
                 after,
@@ -220,13 +224,13 @@ impl World {
 
     pub(super) fn send(&mut self, node: usize, message: PeerMessage) -> Checked {
         self.check_message(node, &message)?;
-        let header = message.header;
+        let header = *message.header();
         let to = node_number(header.to);
         self.trace.note(header.request.number << 8 | node as u64);
         self.trace.say(self.now, || {
             format!("    {} -> {}: {:?}", header.from, header.to, message)
         });
-        if !message.body.is_reply() {
+        if !message.is_reply() {
             let process = &mut self.processes[node];
             let until = self.now + CALL_TIMEOUT;
             process.calls.insert(header.request, (to, until));
@@ -240,7 +244,7 @@ impl World {
             }
         }
         // A unary call is never made twice by the network; the protocol's messages may be.
-        let may_double = matches!(message.body, PeerBody::Consensus(_));
+        let may_double = message.of_protocol().is_some();
         let mut copies = self.network.copies(node, to, may_double, &mut self.random);
         let bytes = size_on_wire(&message);
         match self.network.carry((node, to), bytes, self.now) {
@@ -298,13 +302,9 @@ impl World {
     fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
         let durable = self.disks[node].durable();
         let start = self.processes[node].boot_count;
-        let is_request = !message.body.is_reply();
-        coverage::started(&message.header, start, is_request, durable)?;
-        if let PeerBody::Consensus(said) = &message.body {
-            let envelope = Envelope {
-                header: message.header,
-                message: said.clone(),
-            };
+        let is_request = !message.is_reply();
+        coverage::started(message.header(), start, is_request, durable)?;
+        if let Some(envelope) = message.of_protocol() {
             coverage::sent(&envelope, durable)?;
             self.checkers.votes.sent(&envelope)?;
             self.tell_of_message(&envelope);
@@ -313,7 +313,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, message: PeerMessage, connection: u32) -> Checked {
-        let header = message.header;
+        let header = *message.header();
         let (from, to) = (node_number(header.from), node_number(header.to));
         let arrives =
             self.network.reaches(from, to) && self.network.still_stands(from, to, connection);
@@ -321,14 +321,20 @@ impl World {
             return Ok(());
         }
         let is_fetch = matches!(
-            message.body,
-            PeerBody::Consensus(chat_consensus::Message::GetCommits(_))
+            &message,
+            PeerMessage::Request(Envelope {
+                message: PeerRequest::Consensus(Request::GetCommits(_)),
+                ..
+            })
         );
-        if message.body.is_reply() {
+        if message.is_reply() {
             self.processes[to].calls.remove(&header.request);
         }
-        match message.body {
-            PeerBody::Propose { request } if self.service.is_some() => {
+        match message {
+            PeerMessage::Request(Envelope {
+                header,
+                message: PeerRequest::Propose { request },
+            }) if self.service.is_some() => {
                 self.prepare(to, Origin::Peer(header), request, None)?;
             }
             _ => self.handle(to, event_of(message))?,
@@ -503,23 +509,32 @@ impl World {
 
 /// How many bytes a message takes on the wire, about.
 fn size_on_wire(message: &PeerMessage) -> u64 {
-    let payload = match &message.body {
-        PeerBody::Consensus(chat_consensus::Message::GetCommitsReply(
-            chat_consensus::GetCommitsReply::Entries { entries, .. },
-        )) => entries
-            .iter()
-            .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
-            .sum(),
-        PeerBody::Propose { request } => request.len() as u64,
-        _ => 0,
+    let payload = match message {
+        PeerMessage::Reply(reply) => match &reply.message {
+            PeerReply::Consensus(Reply::GetCommits(GetCommitsReply::Entries {
+                entries, ..
+            })) => entries
+                .iter()
+                .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
+                .sum(),
+            _ => 0,
+        },
+        PeerMessage::Request(request) => match &request.message {
+            PeerRequest::Propose { request } => request.len() as u64,
+            PeerRequest::Consensus(_) | PeerRequest::ReadIndex => 0,
+        },
     };
     MESSAGE_OVERHEAD + payload
 }
 
 /// A forwarded request is prepared by its receiver and then appended.
 fn event_of(message: PeerMessage) -> Event {
-    match message.body {
-        PeerBody::Propose { request } => Event::Append(Origin::Peer(message.header), request),
-        _ => Event::Received(message),
+    match message {
+        PeerMessage::Request(Envelope {
+            header,
+            message: PeerRequest::Propose { request },
+        }) => Event::Append(Origin::Peer(header), request),
+        PeerMessage::Request(request) => Event::Request(request),
+        PeerMessage::Reply(reply) => Event::Reply(reply),
     }
 }

@@ -2,12 +2,12 @@
 //! peer listener and knows the cluster's id, but no admitted disk's name (R4).
 
 use chat_consensus::{
-    BOOT_COUNT_MAX, ClusterId, Election, ElectionKind, GetCommits, Header, Heartbeat,
-    LOG_INDEX_MAX, LogIndex, Message, Position, RequestId, RunId, StorageId, TERM_MAX, Term,
+    BOOT_COUNT_MAX, Candidacy, ClusterId, Election, GetCommits, Header, Heartbeat, LOG_INDEX_MAX,
+    LogIndex, Position, Request, RequestId, RunId, StorageId, TERM_MAX, Term,
 };
-use chat_replication::{Event, PeerBody, PeerMessage};
 
 use crate::checker::Checked;
+use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::queue::node_id;
@@ -48,38 +48,34 @@ impl World {
         let message = self.forged_request();
         self.trace
             .say(self.now, || format!("forged: {header:?} {message:?}"));
-        let body = PeerBody::Consensus(message);
-        self.handle(to, Event::Received(PeerMessage { header, body }))
+        self.handle(to, Message::event(header, message))
     }
 
-    fn forged_request(&mut self) -> Message {
+    fn forged_request(&mut self) -> Request {
         let index = self.extreme_index();
         let term = self.extreme_term(Term(2));
         match self.random.u32(0..7) {
-            0 => Message::Coordinator,
-            1 => Message::Heartbeat(Heartbeat {
+            0 => Request::Coordinator,
+            1 => Request::Heartbeat(Heartbeat {
                 commit_index: index,
                 round: u64::MAX,
                 uncounted: vec![node_id(0); 3],
             }),
-            2 => Message::Resign { successor: None },
-            3 => Message::Resign {
+            2 => Request::Resign { successor: None },
+            3 => Request::Resign {
                 successor: Some(node_id(0)),
             },
-            4 => Message::GetCommits(GetCommits {
+            4 => Request::GetCommits(GetCommits {
                 synced: Position { term, index },
                 commit_index: index,
                 bytes_max: if self.random.bool() { u32::MAX } else { 0 },
                 repair_through: self.extreme_index(),
             }),
-            kind => Message::Election(Election {
-                kind: match kind {
-                    5 => ElectionKind::PreVote,
-                    _ => ElectionKind::Bootstrap,
-                },
+            5 => Request::Election(Election::PreVote(Candidacy {
                 last: Position { term, index },
                 membership: None,
-            }),
+            })),
+            _ => Request::Election(Election::Bootstrap),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What the world sees of a replica after each event: asks the checkers, and tells the story.
 
-use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Message, Report, RoleName};
+use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Reply, Report, Request, RoleName};
 
 use crate::checker::agreement::CommitMoved;
 use crate::checker::election::Elected;
 use crate::checker::{Checked, commit_quorum, election};
+use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::process::Seen;
 
@@ -170,17 +171,17 @@ impl World {
     }
 
     /// Votes and cuts are the messages worth telling of.
-    pub(super) fn tell_of_message(&mut self, envelope: &Envelope) {
+    pub(super) fn tell_of_message(&mut self, envelope: &Envelope<Message>) {
         if !self.settings.in_words {
             return;
         }
         let header = &envelope.header;
         let (from, to) = (header.from, header.to);
-        if matches!(envelope.message, Message::GetCommits(_)) {
+        if matches!(envelope.message, Message::Request(Request::GetCommits(_))) {
             self.last_fetch[crate::simulation::node_number(from)] = Some(*header);
         }
         let line = match &envelope.message {
-            Message::ElectionReply(reply) => {
+            Message::Reply(Reply::Election(reply)) => {
                 let term = header.term;
                 match (reply.kind, reply.granted) {
                     (ElectionKind::Bootstrap, true) => {
@@ -195,12 +196,12 @@ impl World {
                     (ElectionKind::Vote, false) => format!("{from}: refuses {to} in term {term}"),
                 }
             }
-            Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {
+            Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(position))) => {
                 format!("{from}: tells {to} that their logs part at {position:?} or before")
             }
-            Message::Resign {
+            Message::Request(Request::Resign {
                 successor: Some(successor),
-            } => {
+            }) => {
                 format!("{from}: resigns in favour of {successor}, tells {to}")
             }
             _ => return,

@@ -4,7 +4,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use chat_consensus::{LogIndex, NodeId, RequestId};
-use chat_replication::{LogReadId, PeerMessage, ProposeOutcome};
+use chat_replication::{LogReadId, ProposeOutcome};
+
+use crate::message::PeerMessage;
 
 /// One thing that is going to happen. `run` names the process for which it is meant: what was
 /// meant for a process that has died does not happen.
@@ -91,7 +93,7 @@ impl Happening {
     /// The process it is meant for, if it is meant for one.
     pub(crate) fn process(&self) -> Option<usize> {
         match self {
-            Self::Deliver { message, .. } => Some(node_number(message.header.to)),
+            Self::Deliver { message, .. } => Some(node_number(message.header().to)),
             Self::CallFails { node, .. }
             | Self::Refused { node, .. }
             | Self::CallsDue { node, .. }

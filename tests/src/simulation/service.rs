@@ -8,13 +8,14 @@
 use std::fmt;
 
 use bytes::Bytes;
-use chat_consensus::{Entry, Header, LogIndex};
+use chat_consensus::{Entry, Envelope, Header, LogIndex};
 use chat_replication::{
-    Event, Origin, PeerBody, PeerMessage, ProposalTicket, ProposeOutcome, ReadTicket, Refusal,
+    Event, Origin, PeerReply, ProposalTicket, ProposeOutcome, ReadTicket, Refusal,
 };
 use fastrand::Rng;
 
 use crate::checker::{Checked, Violation};
+use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
 use crate::simulation::process::{Asked, Waiting};
@@ -325,7 +326,7 @@ impl World {
     fn refuse_peer(&mut self, node: usize, header: Header, refusal: Refusal) -> Checked {
         let term = self.processes[node].seen.term;
         let storage = self.disks[node].storage();
-        let reply = PeerMessage {
+        let reply = PeerMessage::Reply(Envelope {
             header: Header {
                 term,
                 from: header.to,
@@ -333,8 +334,8 @@ impl World {
                 storage,
                 ..header
             },
-            body: PeerBody::ProposeReply(ProposeOutcome::NotAppended(refusal)),
-        };
+            message: PeerReply::Propose(ProposeOutcome::NotAppended(refusal)),
+        });
         self.send(node, reply)
     }
 }

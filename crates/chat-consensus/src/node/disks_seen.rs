@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::types::{StorageId, Time};
 
 /// The last two disks of one node id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct DisksSeen {
     last: Option<StorageId>,
     before: Option<StorageId>,
@@ -14,9 +14,9 @@ pub(super) struct DisksSeen {
 }
 
 impl DisksSeen {
-    /// Notes that the node has shown `disk`. Says whether that should be reported: it is the disk
+    /// Records that the node has shown `disk`. Returns whether that should be reported: it is the disk
     /// before the last one, and nothing was reported for `pause`.
-    pub(super) fn note(&mut self, disk: StorageId, now: Time, pause: Duration) -> bool {
+    pub(super) fn record(&mut self, disk: StorageId, now: Time, pause: Duration) -> bool {
         if self.last == Some(disk) {
             return false;
         }
@@ -41,7 +41,7 @@ mod tests {
     fn a_replaced_disk_is_not_two_machines() {
         let pause = Duration::from_secs(40);
         let mut seen = DisksSeen::default();
-        let mut note = |disk: u128, at: u64| seen.note(StorageId(disk), Time(at), pause);
+        let mut note = |disk: u128, at: u64| seen.record(StorageId(disk), Time(at), pause);
         assert!(!note(1, 1));
         assert!(!note(2, 2), "it was replaced");
         assert!(!note(2, 3));

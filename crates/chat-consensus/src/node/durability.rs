@@ -1,10 +1,9 @@
-//! What is decided but not on the disk yet, and what waits for it (R1).
+//! What is decided but not on the disk yet, and the messages that wait for it (R1).
 
 use crate::batch::{SyncedBatch, SyncedState, UnsyncedBatch};
-use crate::entry::{Entry, Payload};
-use crate::message::{Envelope, Header, Message};
-use crate::node::{Node, Outgoing, Writing};
-use crate::types::{NodeId, Position, RequestId, Time};
+use crate::node::context::NodeContext;
+use crate::outgoing::Outgoing;
+use crate::types::Time;
 
 /// How many entries one batch holds, at most: far more than gather during one sync at full speed.
 const BATCH_ENTRIES_MAX: usize = 4_096;
@@ -12,15 +11,23 @@ const BATCH_ENTRIES_MAX: usize = 4_096;
 /// election timeout.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-impl Node {
+/// What is known of a batch while it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Syncing {
+    pub(super) since: Time,
+    /// It holds entries, so that its time tells how fast the disk is for them (R10).
+    pub(super) has_entries: bool,
+}
+
+impl NodeContext {
     /// What must be written next; `None` while a batch is being written or nothing is to be.
-    pub fn take_batch(&mut self) -> Option<UnsyncedBatch> {
+    pub(super) fn take_batch(&mut self) -> Option<UnsyncedBatch> {
         let nothing = self.writes.is_empty() && self.awaiting_sync.is_empty();
-        if self.writing.is_some() || nothing {
+        if self.syncing.is_some() || nothing {
             return None;
         }
         let writes = self.writes.take_some(BATCH_ENTRIES_MAX, BATCH_BYTES_MAX);
-        self.writing = Some(Writing {
+        self.syncing = Some(Syncing {
             since: self.now,
             has_entries: !writes.entries.is_empty(),
         });
@@ -39,54 +46,19 @@ impl Node {
         })
     }
 
-    pub(super) fn handle_synced(&mut self, batch: SyncedBatch) {
-        let writing = self.writing.take().expect("one batch is written at a time");
-        self.record_own_sync(writing);
+    /// The batch is on the disk: sends what waited for it. Returns what was known of it.
+    pub(super) fn finish_sync(&mut self, batch: SyncedBatch) -> Syncing {
+        let syncing = self.syncing.take().expect("one batch is written at a time");
         self.synced = batch.after;
-        for envelope in batch.awaiting_sync {
-            self.send_now(envelope);
+        for outgoing in batch.awaiting_sync {
+            self.send_now(outgoing);
         }
         if self.is_hard_state_durable() {
-            for envelope in core::mem::take(&mut self.awaiting_sync) {
-                self.send_now(envelope);
+            for outgoing in core::mem::take(&mut self.awaiting_sync) {
+                self.send_now(outgoing);
             }
         }
-        self.count_own_vote();
-        self.advance_commit_index();
-    }
-
-    /// Sends a new request as soon as the term it shows is durable.
-    pub(super) fn request(&mut self, to: NodeId, message: Message) -> RequestId {
-        let header = self.new_request_header(to);
-        self.send(Envelope { header, message });
-        header.request
-    }
-
-    /// Answers a request as soon as the term and the vote it shows are durable.
-    pub(super) fn reply(&mut self, to: &Header, message: Message) {
-        let header = self.reply_header(to);
-        self.send(Envelope { header, message });
-    }
-
-    /// Adds an entry at the end of the log.
-    pub(super) fn append(&mut self, entry: Entry) {
-        if let Payload::Membership(membership) = &entry.payload {
-            assert!(self.membership.is_none(), "one membership, ever (R12)");
-            self.membership = Some(membership.clone());
-            self.bootstrap = None;
-        }
-        self.log.append(entry.position);
-        self.writes.entries.push(entry);
-    }
-
-    /// Removes all entries after `last`.
-    pub(super) fn truncate_after(&mut self, last: Position) {
-        assert!(
-            self.writes.entries.is_empty(),
-            "a fetch is sent only when all is synced"
-        );
-        self.log.truncate_after(last.index);
-        self.writes.truncate_after = Some(last.index);
+        syncing
     }
 
     /// Whether everything accepted is on the disk, and the term and vote with it.
@@ -98,34 +70,42 @@ impl Node {
 
     /// When a write that has taken too long makes a leader resign (R10).
     pub(super) fn sync_deadline(&self) -> Time {
-        match self.writing {
-            Some(writing) => writing.since + self.config.timing.write_limit(),
-            None => Time::NEVER,
-        }
+        self.syncing.map_or(Time::NEVER, |syncing| {
+            syncing.since + self.config.timing.write_limit()
+        })
     }
 
-    fn send(&mut self, envelope: Envelope) {
+    /// Whether this run's first write is synced: before, nothing at all may be sent (R4).
+    pub(super) fn has_started(&self) -> bool {
+        self.synced.boot_count == self.boot_count
+    }
+
+    pub(super) fn send(&mut self, outgoing: Outgoing) {
         if self.is_hard_state_durable() {
-            self.outgoing.push(Outgoing::Message(envelope));
+            self.outgoing.push(outgoing);
         } else {
-            self.awaiting_sync.push(envelope);
+            self.awaiting_sync.push(outgoing);
         }
     }
 
-    /// Term, vote and start counter are on the disk as they stand in memory. A disk that has
-    /// promised nothing may go back to a term that it has left (R4) while the write of the other
-    /// one is under way: then the disk holds what is synced no more.
+    /// Term, vote and boot count are on the disk as they are in memory. A disk that has promised
+    /// nothing may go back to a term that it has left (R4) while the write of the other one is
+    /// under way: then the disk no longer holds what is synced.
     fn is_hard_state_durable(&self) -> bool {
         self.has_started()
             && self.synced.hard_state == self.hard_state
             && self.writes.hard_state.is_none()
     }
 
-    /// A promise once made stays true, so replies always leave; a request of an older term asks
-    /// for nothing that is still wanted.
-    fn send_now(&mut self, envelope: Envelope) {
-        if envelope.message.is_reply() || envelope.header.term == self.hard_state.term {
-            self.outgoing.push(Outgoing::Message(envelope));
+    /// A promise once made stays true, so replies are always sent; the answer to a request of an
+    /// older term is no longer wanted.
+    fn send_now(&mut self, outgoing: Outgoing) {
+        let wanted = match &outgoing {
+            Outgoing::Request(request) => request.header.term == self.hard_state.term,
+            Outgoing::Reply(_) | Outgoing::Entries(_) => true,
+        };
+        if wanted {
+            self.outgoing.push(outgoing);
         }
     }
 }
@@ -138,8 +118,9 @@ mod tests {
     use crate::config::{Config, Timing};
     use crate::entry::Stored;
     use crate::input::Input;
-    use crate::message::{Election, ElectionKind, Envelope, Header, Message};
-    use crate::node::{Node, Outgoing};
+    use crate::message::{Election, Envelope, Header, Request};
+    use crate::node::Node;
+    use crate::outgoing::Outgoing;
     use crate::types::{ClusterId, NodeId, Position, RequestId, StorageId, Term, Time};
 
     const NOW: Time = Time(1);
@@ -162,12 +143,8 @@ mod tests {
                 ..RequestId::default()
             },
         };
-        let message = Message::Election(Election {
-            kind: ElectionKind::Bootstrap,
-            last: Position::ZERO,
-            membership: None,
-        });
-        let received = Input::Received(Envelope { header, message });
+        let message = Request::Election(Election::Bootstrap);
+        let received = Input::Request(Envelope { header, message });
         node.handle(NOW, received).unwrap();
     }
 
@@ -175,9 +152,9 @@ mod tests {
     fn shown(node: &mut Node) -> std::vec::Vec<u64> {
         let outgoing = node.take_outgoing().into_iter();
         let term = |outgoing| match outgoing {
-            Outgoing::Message(envelope) | Outgoing::Entries { envelope, .. } => {
-                envelope.header.term.0
-            }
+            Outgoing::Request(request) => request.header.term.0,
+            Outgoing::Reply(reply) => reply.header.term.0,
+            Outgoing::Entries(entries) => entries.header().term.0,
         };
         outgoing.map(term).collect()
     }

@@ -5,61 +5,59 @@ use crate::types::{LogIndex, Position, Term};
 
 impl Node {
     pub(super) fn check_invariants(&self) {
-        let last = self.log.last();
+        let context = &self.context;
+        let last = context.log.last();
+        let hard_state = context.hard_state;
+        let leader_view = &context.leader;
         assert!(
-            self.commit_index <= last.index,
+            context.commit_index <= last.index,
             "what is committed is in the log"
         );
+        assert!(last.term <= hard_state.term, "no entry is from the future");
         assert!(
-            last.term <= self.hard_state.term,
-            "no entry is from the future"
-        );
-        assert!(
-            self.match_index <= last.index,
+            leader_view.match_index <= last.index,
             "what was matched is in the log"
         );
         assert!(
-            self.membership.is_some() == (last.index > LogIndex::ZERO),
-            "the log begins with the birth"
+            context.membership.is_some() == (last.index > LogIndex::ZERO),
+            "the log begins with the bootstrap entry"
         );
         assert!(
-            self.synced.hard_state.term <= self.hard_state.term
-                || !self.is_voter()
-                || self.synced.last == Position::ZERO,
+            context.synced.hard_state.term <= hard_state.term
+                || !context.is_voter()
+                || context.synced.last == Position::ZERO,
             "the term never moves back, but for a disk that has promised nothing"
         );
-        if let Some(vote) = self.hard_state.vote {
-            assert!(self.hard_state.term > Term(0), "term 0 has no election");
+        if let Some(vote) = hard_state.vote {
+            assert!(hard_state.term > Term(0), "term 0 has no election");
             assert!(
-                self.membership.is_some(),
-                "an empty node does not vote for {vote:?}"
+                context.membership.is_some(),
+                "an uninitialized node does not vote for {vote:?}"
             );
         }
+        let own = context.id();
         match &self.role {
             Role::Follower(_) => {
-                assert!(
-                    self.leader != Some(self.config.node),
-                    "nobody follows itself"
-                );
+                assert!(leader_view.id != Some(own), "no node follows itself");
             }
-            Role::Campaigning(_) => assert!(self.may_vote(), "only voters stand"),
-            Role::Leader(leading) => {
-                assert!(self.may_vote(), "only voters lead");
-                assert!(self.leader == Some(self.config.node));
+            Role::Candidate(_) => assert!(context.may_vote(), "only voters campaign"),
+            Role::Leader(leader) => {
+                assert!(context.may_vote(), "only voters lead");
+                assert!(leader_view.id == Some(own));
                 assert!(
-                    self.hard_state.vote == Some(self.me()),
+                    hard_state.vote == Some(context.own_voter()),
                     "a leader voted for itself"
                 );
                 assert!(
-                    self.synced.hard_state == self.hard_state,
+                    context.synced.hard_state == hard_state,
                     "its vote is durable"
                 );
                 assert!(
-                    leading.term_start <= last.index,
+                    leader.term_start <= last.index,
                     "a term begins with an entry"
                 );
                 assert!(
-                    self.match_index == LogIndex::ZERO,
+                    leader_view.match_index == LogIndex::ZERO,
                     "a leader is not matched by another"
                 );
             }

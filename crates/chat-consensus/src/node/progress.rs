@@ -1,5 +1,5 @@
-//! What a leader knows of one follower: how far its disk is, and when it last kept up (R3, R10,
-//! R18).
+//! What a leader knows of one follower: how far its disk is, and when it last made progress (R3,
+//! R10, R18).
 
 use core::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::node::slow_disk::Samples;
 use crate::types::{LogIndex, RequestId, StorageId, Time};
 
 /// What the leader knows of one follower, as of the disk it showed last.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
     pub(super) storage: Option<StorageId>,
     /// The log admits that disk (R12).
@@ -39,8 +39,8 @@ pub(super) struct Progress {
     pub(super) syncs: Samples,
 }
 
-/// A fetch that waits for something to say.
-#[derive(Debug)]
+/// A fetch that waits for something to answer it with (long poll).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PendingFetch {
     pub(super) header: Header,
     pub(super) after: LogIndex,
@@ -83,9 +83,9 @@ impl Progress {
         self.admitted && self.repair_through == LogIndex::ZERO
     }
 
-    /// When it last was in contact: it made progress, and the leader's messages reach it (R10).
+    /// When it last made progress while the leader's messages reached it (R10).
     ///
-    /// A write under way stands for progress up to `write_grace` after the last valid fetch.
+    /// A write under way counts as progress up to `write_grace` after the last valid fetch.
     pub(super) fn progress_time(&self, write_grace: Duration) -> Time {
         let fetched = self.last_fetch.unwrap_or(self.advanced_at);
         let writing = self.wrote_at.min(fetched + write_grace);

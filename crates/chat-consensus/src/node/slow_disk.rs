@@ -1,4 +1,4 @@
-//! Whether this leader's own disk is what everybody waits for (R10).
+//! Whether this leader's own disk is what the cluster waits for (R10).
 //!
 //! Compares durations; no floating point, and no clock but the node's time.
 
@@ -7,21 +7,23 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::input::Report;
-use crate::node::{Node, Role, Writing};
+use crate::node::context::NodeContext;
+use crate::node::durability::Syncing;
+use crate::node::leader::{Leader, Resignation};
 use crate::types::Time;
 
 /// So many of the newest durations are compared, at most and at least.
 const SAMPLES_MAX: usize = 64;
 const SAMPLES_MIN: usize = 16;
-/// Older ones say nothing about the disk as it is now.
+/// Older ones tell nothing about the disk as it is now.
 const SAMPLE_AGE_MAX: Duration = Duration::from_secs(10);
-/// A median at or below this makes nobody wait noticeably.
+/// A median at or below this delays no client noticeably.
 const UNNOTICED: Duration = Duration::from_millis(10);
-/// A disk must be the slowest for so long on end: one stall of a journal is shorter.
+/// A disk must be the slowest for so long without a break: one stall of a journal is shorter.
 const SLOW_FOR: Duration = Duration::from_secs(5);
 
 /// The newest durations of one disk, and when each of them ended.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Samples(VecDeque<(Time, Duration)>);
 
 impl Samples {
@@ -47,46 +49,42 @@ impl Samples {
     }
 }
 
-impl Node {
+impl Leader {
     /// A batch of this node was written.
-    pub(super) fn record_own_sync(&mut self, writing: Writing) {
-        let now = self.now;
-        if let Role::Leader(leading) = &mut self.role
-            && writing.has_entries
-        {
-            leading.own_syncs.add(now, now.since(writing.since));
+    pub(super) fn record_own_sync(&mut self, now: Time, syncing: Syncing) {
+        if syncing.has_entries {
+            self.own_syncs.add(now, now.since(syncing.since));
         }
     }
 
-    /// Workers over when this disk has been the slowest for long, and a majority is faster without it.
-    pub(super) fn transfer_if_disk_is_slow(&mut self) {
-        let now = self.now;
-        let slow = self.slowness();
-        let Role::Leader(leading) = &mut self.role else {
-            return;
+    /// Transfers leadership when this disk has been the slowest for long, and a majority is faster
+    /// without it.
+    pub(super) fn transfer_if_disk_is_slow(
+        &mut self,
+        context: &mut NodeContext,
+    ) -> Option<Resignation> {
+        let now = context.now;
+        let Some((own, others)) = self.slowness(context) else {
+            self.slow_since = None;
+            return None;
         };
-        let Some((own, others)) = slow else {
-            leading.slow_since = None;
-            return;
-        };
-        let since = *leading.slow_since.get_or_insert(now);
-        if now.since(since) >= SLOW_FOR && leading.transfer_deadline.is_none() {
-            leading.successor_syncs_below = Some(own / 2);
-            self.reports.push(Report::DiskIsSlow { own, others });
-            self.handle_transfer_requested();
+        let since = *self.slow_since.get_or_insert(now);
+        if now.since(since) < SLOW_FOR || self.transfer_deadline.is_some() {
+            return None;
         }
+        self.successor_syncs_below = Some(own / 2);
+        context.report(Report::DiskIsSlow { own, others });
+        self.start_transfer(context)
     }
 
     /// The own median and that of a majority without this node, if the own one is too great.
-    fn slowness(&self) -> Option<(Duration, Duration)> {
-        let Role::Leader(leading) = &self.role else {
-            return None;
-        };
-        let own = leading.own_syncs.median(self.now)?;
-        let counted = leading.followers.values().filter(|p| p.counts());
-        let mut medians: Vec<Duration> = counted.filter_map(|p| p.syncs.median(self.now)).collect();
+    fn slowness(&self, context: &NodeContext) -> Option<(Duration, Duration)> {
+        let own = self.own_syncs.median(context.now)?;
+        let counted = self.followers.values().filter(|p| p.counts());
+        let medians = counted.filter_map(|p| p.syncs.median(context.now));
+        let mut medians: Vec<Duration> = medians.collect();
         medians.sort_unstable();
-        let others = *medians.get(self.majority().checked_sub(1)?)?;
+        let others = *medians.get(context.majority().checked_sub(1)?)?;
         (own > UNNOTICED && own > others * 2).then_some((own, others))
     }
 }

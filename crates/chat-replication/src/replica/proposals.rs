@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chat_consensus::{Fault, Input, LogIndex, Position, ProposalId, RequestId, Term};
+use chat_consensus::{Envelope, Fault, Input, LogIndex, Position, ProposalId, RequestId, Term};
 
 use crate::event::{Effect, Origin, ProposalTicket};
-use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
+use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 use crate::replica::Replica;
 
 /// The proposals that somebody waits for.
@@ -113,9 +113,9 @@ impl Replica {
         let waiting = (ticket, bytes);
         self.proposals.forwarded.insert(header.request, waiting);
         self.proposals.forwarded_bytes += bytes;
-        let body = PeerBody::Propose { request };
+        let message = PeerRequest::Propose { request };
         self.effects
-            .push(Effect::Send(PeerMessage { header, body }));
+            .push(Effect::Call(Envelope { header, message }));
     }
 
     pub(super) fn handle_propose_reply(&mut self, request: RequestId, outcome: ProposeOutcome) {
@@ -178,7 +178,7 @@ impl Replica {
     fn answer(&mut self, origin: Origin, outcome: ProposeOutcome) {
         match origin {
             Origin::Client(ticket) => self.effects.push(Effect::Complete(ticket, outcome)),
-            Origin::Peer(header) => self.reply(&header, PeerBody::ProposeReply(outcome)),
+            Origin::Peer(header) => self.reply(&header, PeerReply::Propose(outcome)),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{Fault, Header, Input, LogIndex, ReadId, RequestId};
+use chat_consensus::{Envelope, Fault, Header, Input, LogIndex, ReadId, RequestId};
 
 use crate::event::{Effect, ReadTicket};
-use crate::peer_message::{PeerBody, PeerMessage};
+use crate::peer_message::{PeerReply, PeerRequest};
 use crate::replica::Replica;
 
 /// The reads that somebody waits for.
@@ -50,9 +50,9 @@ impl Replica {
         };
         let header = self.node.new_request_header(leader);
         self.reads.forwarded.insert(header.request, ticket);
-        let body = PeerBody::ReadIndex;
+        let message = PeerRequest::ReadIndex;
         self.effects
-            .push(Effect::Send(PeerMessage { header, body }));
+            .push(Effect::Call(Envelope { header, message }));
         Ok(())
     }
 
@@ -60,7 +60,7 @@ impl Replica {
         if self.is_leading() && self.is_from_own_cluster(header) && self.has_room_for_read() {
             return self.confirm_read(Reader::Peer(*header));
         }
-        self.reply(header, PeerBody::ReadIndexReply(None));
+        self.reply(header, PeerReply::ReadIndex(None));
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Replica {
         match self.reads.confirming.remove(&id) {
             Some(Reader::Client(ticket)) => self.wait_for_apply(ticket, index),
             Some(Reader::Peer(header)) => {
-                self.reply(&header, PeerBody::ReadIndexReply(Some(index)));
+                self.reply(&header, PeerReply::ReadIndex(Some(index)));
             }
             None => unreachable!("the node confirms only what it was asked"),
         }
@@ -91,7 +91,7 @@ impl Replica {
     pub(super) fn handle_read_refused(&mut self, id: ReadId) {
         match self.reads.confirming.remove(&id) {
             Some(Reader::Client(ticket)) => self.refuse_read(ticket),
-            Some(Reader::Peer(header)) => self.reply(&header, PeerBody::ReadIndexReply(None)),
+            Some(Reader::Peer(header)) => self.reply(&header, PeerReply::ReadIndex(None)),
             None => unreachable!("the node refuses only what it was asked"),
         }
     }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Fault, Header, LogIndex, NodeId, Report, RequestId, Time};
+use chat_consensus::{Envelope, Fault, Header, LogIndex, NodeId, Report, RequestId, Time};
 use chat_store::ReadLimits;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
-use crate::peer_message::{PeerMessage, ProposeOutcome};
+use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome};
 use crate::replica::Replica;
 use crate::runner::StopReason;
 use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
@@ -39,9 +39,9 @@ const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum LoopEvent {
     /// From a peer, who waits for the answer.
-    Call(PeerMessage, oneshot::Sender<PeerMessage>),
+    Call(Envelope<PeerRequest>, Responder),
     /// A peer's forwarded request, prepared.
-    AppendForPeer(Header, Bytes, Room, oneshot::Sender<PeerMessage>),
+    AppendForPeer(Header, Bytes, Room, Responder),
     /// A client's request, prepared.
     Append(Bytes, Room, oneshot::Sender<ProposeOutcome>),
     /// A client's request for the leader.
@@ -56,6 +56,9 @@ pub(super) enum LoopEvent {
     /// Stop at once: the replica cannot go on.
     Stop(StopReason),
 }
+
+/// Sends a peer the reply to its call.
+pub(super) type Responder = oneshot::Sender<Envelope<PeerReply>>;
 
 /// A part of the bytes that may be on their way to the replica at once; given back when it has them.
 pub(super) type Room = OwnedSemaphorePermit;
@@ -85,7 +88,7 @@ pub struct Leadership {
 pub(super) struct Workers {
     pub(super) log: LogTask,
     pub(super) applier: ApplyTask,
-    pub(super) links: PeerTransport,
+    pub(super) transport: PeerTransport,
 }
 
 /// What others watch.
@@ -120,7 +123,7 @@ pub(super) struct EventLoop {
     proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
     reads: HashMap<ReadTicket, ReadClient>,
     /// Peers that wait for an answer.
-    responders: HashMap<(NodeId, RequestId), oneshot::Sender<PeerMessage>>,
+    responders: HashMap<(NodeId, RequestId), Responder>,
     dropped_callers_collected_at: Instant,
     bootstrap: BootstrapNotice,
     /// What the log must keep of this run's end (R11).
@@ -218,9 +221,9 @@ impl EventLoop {
 
     fn handle(&mut self, incoming: LoopEvent) -> Result<(), StopReason> {
         match incoming {
-            LoopEvent::Call(message, caller) => {
-                self.register_responder(&message.header, caller);
-                self.step(Event::Received(message))
+            LoopEvent::Call(request, caller) => {
+                self.register_responder(&request.header, caller);
+                self.step(Event::Request(request))
             }
             LoopEvent::AppendForPeer(header, command, _room, caller) => {
                 self.register_responder(&header, caller);
@@ -298,7 +301,8 @@ impl EventLoop {
                     };
                     self.workers.log.read(read).map_err(log_ended)?;
                 }
-                Effect::Send(message) => self.send(message),
+                Effect::Call(request) => self.workers.transport.call(request),
+                Effect::Reply(reply) => self.reply(reply),
                 Effect::Apply(entries) => {
                     let handed = self.workers.applier.apply(entries);
                     handed.map_err(|ApplyTaskEnded| {
@@ -323,14 +327,11 @@ impl EventLoop {
         Ok(())
     }
 
-    fn send(&mut self, message: PeerMessage) {
-        if message.body.is_reply() {
-            let asked = (message.header.to, message.header.request);
-            if let Some(caller) = self.responders.remove(&asked) {
-                drop(caller.send(message));
-            }
-        } else {
-            self.workers.links.call(message);
+    fn reply(&mut self, reply: Envelope<PeerReply>) {
+        let call = (reply.header.to, reply.header.request);
+        if let Some(responder) = self.responders.remove(&call) {
+            // The caller may have given up.
+            drop(responder.send(reply));
         }
     }
 
@@ -340,9 +341,9 @@ impl EventLoop {
         }
     }
 
-    fn register_responder(&mut self, header: &Header, caller: oneshot::Sender<PeerMessage>) {
+    fn register_responder(&mut self, header: &Header, responder: Responder) {
         self.responders
-            .insert((header.from, header.request), caller);
+            .insert((header.from, header.request), responder);
     }
 
     fn next_ticket(&mut self) -> u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chat_consensus::{Message, NodeId};
+use chat_consensus::{Envelope, Header, NodeId, Reply, Request};
 use chat_proto::replication::v1;
 use chat_proto::replication::v1::replication_client::ReplicationClient;
 use tokio::sync::{Semaphore, mpsc};
@@ -13,11 +13,11 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::event::Event;
-use crate::peer_message::{PeerBody, PeerMessage};
+use crate::peer_message::{PeerReply, PeerRequest};
 use crate::runner::event_loop::LoopEvent;
 use crate::runner::liveness_probe;
 use crate::runner::peer_address::PeerAddress;
-use crate::runner::wire::Wire;
+use crate::runner::wire::WireMessage;
 use crate::runner::{Options, StartError};
 
 /// A peer that does not accept a connection within this time is not reached by this call.
@@ -33,7 +33,7 @@ const FORWARDED_CALLS_MAX: usize = 8_192;
 /// Larger than the largest answer to a fetch: a full batch and one entry over it.
 pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// The ways to all peers.
+/// The connections to all peers.
 #[derive(Debug)]
 pub(super) struct PeerTransport {
     peers: BTreeMap<NodeId, Arc<Peer>>,
@@ -46,20 +46,20 @@ pub(super) struct PeerTransport {
 struct Peer {
     node: NodeId,
     address: PeerAddress,
-    protocol: Line,
+    protocol: Connection,
     /// A connection of their own: a fetch must never queue behind the proposals that wait for it.
-    forwarded: Line,
+    forwarded: Connection,
     redialling: AtomicBool,
 }
 
 /// A connection and how many calls it carries.
 #[derive(Debug)]
-struct Line {
+struct Connection {
     client: ReplicationClient<Channel>,
     calls: Semaphore,
 }
 
-impl Line {
+impl Connection {
     fn new(endpoint: &Endpoint, calls_max: usize) -> Self {
         let client = ReplicationClient::new(endpoint.connect_lazy())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -95,8 +95,8 @@ impl PeerTransport {
             let peer = Peer {
                 node: NodeId(node.id),
                 address,
-                protocol: Line::new(&endpoint, PROTOCOL_CALLS_MAX),
-                forwarded: Line::new(&endpoint, FORWARDED_CALLS_MAX),
+                protocol: Connection::new(&endpoint, PROTOCOL_CALLS_MAX),
+                forwarded: Connection::new(&endpoint, FORWARDED_CALLS_MAX),
                 redialling: AtomicBool::new(false),
             };
             Ok((peer.node, Arc::new(peer)))
@@ -108,44 +108,36 @@ impl PeerTransport {
         })
     }
 
-    /// Sends a request; its answer, or that there will be none, comes back as an event.
-    pub(super) fn call(&self, message: PeerMessage) {
-        let Some(peer) = self.peers.get(&message.header.to).cloned() else {
-            return;
-        };
-        let timeout = match message.body {
-            PeerBody::Propose { .. } => PROPOSE_TIMEOUT,
-            PeerBody::Consensus(_)
-            | PeerBody::ReadIndex
-            | PeerBody::ProposeReply(_)
-            | PeerBody::ReadIndexReply(_) => self.timeout,
-        };
-        tokio::spawn(carry(peer, message, timeout, self.events.clone()));
+    /// Sends a request; its reply, or that there will be none, comes back as an event.
+    pub(super) fn call(&self, request: Envelope<PeerRequest>) {
+        if let Some(peer) = self.peers.get(&request.header.to).cloned() {
+            tokio::spawn(call(peer, request, self.timeout, self.events.clone()));
+        }
     }
 }
 
-async fn carry(
+async fn call(
     peer: Arc<Peer>,
-    message: PeerMessage,
-    timeout: Duration,
+    request: Envelope<PeerRequest>,
+    protocol_timeout: Duration,
     events: mpsc::Sender<LoopEvent>,
 ) {
-    let request = message.header.request;
-    let failed = LoopEvent::Event(Event::CallFailed(peer.node, request));
-    let line = match message.body {
-        PeerBody::Propose { .. } | PeerBody::ReadIndex => &peer.forwarded,
-        PeerBody::Consensus(_) | PeerBody::ProposeReply(_) | PeerBody::ReadIndexReply(_) => {
-            &peer.protocol
-        }
+    let id = request.header.request;
+    let failed = LoopEvent::Event(Event::CallFailed(peer.node, id));
+    let (connection, timeout) = match request.message {
+        PeerRequest::Propose { .. } => (&peer.forwarded, PROPOSE_TIMEOUT),
+        PeerRequest::ReadIndex => (&peer.forwarded, protocol_timeout),
+        PeerRequest::Consensus(_) => (&peer.protocol, protocol_timeout),
     };
-    let Ok(_permit) = line.calls.try_acquire() else {
-        let unsent = Event::CallNotSent(peer.node, request);
+    let Ok(_permit) = connection.calls.try_acquire() else {
+        let unsent = Event::CallNotSent(peer.node, id);
         return drop(events.send(LoopEvent::Event(unsent)).await);
     };
-    let called = tokio::time::timeout(timeout, exchange(line.client.clone(), message)).await;
-    // A replica that has stopped wants to hear nothing more.
+    let client = connection.client.clone();
+    let called = tokio::time::timeout(timeout, exchange(client, request)).await;
+    // A replica that has stopped receives nothing more.
     match called {
-        Ok(Ok(reply)) => drop(events.send(LoopEvent::Event(Event::Received(reply))).await),
+        Ok(Ok(reply)) => drop(events.send(LoopEvent::Event(Event::Reply(reply))).await),
         Ok(Err(status)) => {
             tracing::debug!(peer = peer.node.0, %status, "call failed");
             drop(events.send(failed).await);
@@ -169,52 +161,62 @@ async fn redial(peer: &Peer, events: &mpsc::Sender<LoopEvent>) {
 
 async fn exchange(
     mut client: ReplicationClient<Channel>,
-    message: PeerMessage,
-) -> Result<PeerMessage, Status> {
-    match &message.body {
-        PeerBody::Consensus(Message::Election(_)) => {
-            read(client.election(wire::<v1::ElectionRequest>(message)).await)
+    request: Envelope<PeerRequest>,
+) -> Result<Envelope<PeerReply>, Status> {
+    let Envelope { header, message } = request;
+    let reply = match message {
+        PeerRequest::Consensus(Request::Election(election)) => {
+            let reply = client
+                .election(write::<v1::ElectionRequest>(header, election))
+                .await;
+            read::<v1::ElectionResponse>(reply)?.map(Reply::Election)
         }
-        PeerBody::Consensus(Message::Coordinator) => read(
-            client
-                .coordinator(wire::<v1::CoordinatorRequest>(message))
-                .await,
-        ),
-        PeerBody::Consensus(Message::Heartbeat(_)) => read(
-            client
-                .heartbeat(wire::<v1::HeartbeatRequest>(message))
-                .await,
-        ),
-        PeerBody::Consensus(Message::GetCommits(_)) => read(
-            client
-                .get_commits(wire::<v1::GetCommitsRequest>(message))
-                .await,
-        ),
-        PeerBody::Consensus(Message::Resign { .. }) => {
-            read(client.resign(wire::<v1::ResignRequest>(message)).await)
+        PeerRequest::Consensus(Request::Coordinator) => {
+            let reply = client
+                .coordinator(write::<v1::CoordinatorRequest>(header, ()))
+                .await;
+            read::<v1::CoordinatorResponse>(reply)?.map(|()| Reply::Coordinator)
         }
-        PeerBody::Propose { .. } => read(client.propose(wire::<v1::ProposeRequest>(message)).await),
-        PeerBody::ReadIndex => read(
-            client
-                .read_index(wire::<v1::ReadIndexRequest>(message))
-                .await,
-        ),
-        PeerBody::Consensus(
-            Message::ElectionReply(_)
-            | Message::CoordinatorReply
-            | Message::HeartbeatReply { .. }
-            | Message::GetCommitsReply(_)
-            | Message::ResignReply,
-        )
-        | PeerBody::ProposeReply(_)
-        | PeerBody::ReadIndexReply(_) => unreachable!("replies answer calls, and are no calls"),
-    }
+        PeerRequest::Consensus(Request::Heartbeat(heartbeat)) => {
+            let reply = client
+                .heartbeat(write::<v1::HeartbeatRequest>(header, heartbeat))
+                .await;
+            read::<v1::HeartbeatResponse>(reply)?.map(Reply::Heartbeat)
+        }
+        PeerRequest::Consensus(Request::GetCommits(fetch)) => {
+            let reply = client
+                .get_commits(write::<v1::GetCommitsRequest>(header, fetch))
+                .await;
+            read::<v1::GetCommitsResponse>(reply)?.map(Reply::GetCommits)
+        }
+        PeerRequest::Consensus(Request::Resign { successor }) => {
+            let reply = client
+                .resign(write::<v1::ResignRequest>(header, successor))
+                .await;
+            read::<v1::ResignResponse>(reply)?.map(|()| Reply::Resign)
+        }
+        PeerRequest::Propose { request } => {
+            let reply = client
+                .propose(write::<v1::ProposeRequest>(header, request))
+                .await;
+            return Ok(read::<v1::ProposeResponse>(reply)?.map(PeerReply::Propose));
+        }
+        PeerRequest::ReadIndex => {
+            let reply = client
+                .read_index(write::<v1::ReadIndexRequest>(header, ()))
+                .await;
+            return Ok(read::<v1::ReadIndexResponse>(reply)?.map(PeerReply::ReadIndex));
+        }
+    };
+    Ok(reply.map(PeerReply::Consensus))
 }
 
-fn wire<W: Wire>(message: PeerMessage) -> W {
-    W::write(message).expect("the match above chose the RPC by the message")
+fn write<W: WireMessage>(header: Header, message: W::Message) -> W {
+    W::write(Envelope { header, message })
 }
 
-fn read<W: Wire>(answered: Result<Response<W>, Status>) -> Result<PeerMessage, Status> {
+fn read<W: WireMessage>(
+    answered: Result<Response<W>, Status>,
+) -> Result<Envelope<W::Message>, Status> {
     answered?.into_inner().read()
 }

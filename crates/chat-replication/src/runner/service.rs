@@ -4,18 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{Header, StorageId, Term};
+use chat_consensus::{Envelope, Header, Reply, Request as ConsensusRequest, StorageId, Term};
 use chat_proto::replication::v1 as wire;
 use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
-use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
+use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 use crate::runner::event_loop::{Leadership, LoopEvent};
 use crate::runner::handle::room_for;
 use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
 use crate::runner::state_machine::{Prepare, Prepared};
-use crate::runner::wire::Wire;
+use crate::runner::wire::WireMessage;
 
 /// Longer than any caller waits: what is not answered by then never will be.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
@@ -42,11 +42,20 @@ impl PeerService {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    async fn answer<Q: Wire, A: Wire>(&self, request: Request<Q>) -> Result<Response<A>, Status> {
-        let message = request.into_inner().read()?;
+    /// Passes a request of the protocol to the replica and waits for its reply.
+    async fn answer<Q: WireMessage, A: WireMessage>(
+        &self,
+        request: Request<Q>,
+        into: impl FnOnce(Q::Message) -> PeerRequest,
+        from: impl FnOnce(PeerReply) -> Option<A::Message>,
+    ) -> Result<Response<A>, Status> {
+        let request = request.into_inner().read()?.map(into);
         let (caller, answered) = oneshot::channel();
-        self.enqueue(LoopEvent::Call(message, caller)).await?;
-        response(wait(answered).await?)
+        self.enqueue(LoopEvent::Call(request, caller)).await?;
+        let Envelope { header, message } = wait(answered).await?;
+        let message =
+            from(message).ok_or_else(|| Status::internal("the reply does not fit the call"))?;
+        Ok(Response::new(A::write(Envelope { header, message })))
     }
 
     async fn enqueue(&self, incoming: LoopEvent) -> Result<(), Status> {
@@ -57,7 +66,11 @@ impl PeerService {
     }
 
     /// Prepares a forwarded request here, on the leader, and has it appended (R13).
-    async fn append(&self, header: Header, request: bytes::Bytes) -> Result<PeerMessage, Status> {
+    async fn append(
+        &self,
+        header: Header,
+        request: bytes::Bytes,
+    ) -> Result<Envelope<ProposeOutcome>, Status> {
         let leadership = *self.leadership.borrow();
         if !leadership.leads {
             let leader = leadership.leader_id.map(chat_consensus::NodeId);
@@ -75,17 +88,28 @@ impl PeerService {
         let (caller, answered) = oneshot::channel();
         self.enqueue(LoopEvent::AppendForPeer(header, command, room, caller))
             .await?;
-        let mut reply = wait(answered).await?;
-        if let PeerBody::ProposeReply(ProposeOutcome::Applied { index, answer }) = reply.body {
-            let answer = finish(index.0, answer);
-            reply.body = PeerBody::ProposeReply(ProposeOutcome::Applied { index, answer });
-        }
-        Ok(reply)
+        let Envelope { header, message } = wait(answered).await?;
+        let message = match message {
+            PeerReply::Propose(ProposeOutcome::Applied { index, answer }) => {
+                let answer = finish(index.0, answer);
+                ProposeOutcome::Applied { index, answer }
+            }
+            PeerReply::Propose(outcome) => outcome,
+            PeerReply::Consensus(_) | PeerReply::ReadIndex(_) => {
+                return Err(Status::internal("the reply does not fit the call"));
+            }
+        };
+        Ok(Envelope { header, message })
     }
 
     /// An answer that needs nothing of the replica.
-    fn refuse(&self, header: Header, leadership: Leadership, refusal: Refusal) -> PeerMessage {
-        PeerMessage {
+    fn refuse(
+        &self,
+        header: Header,
+        leadership: Leadership,
+        refusal: Refusal,
+    ) -> Envelope<ProposeOutcome> {
+        Envelope {
             header: Header {
                 term: Term(leadership.term),
                 from: header.to,
@@ -93,12 +117,14 @@ impl PeerService {
                 storage: self.storage,
                 ..header
             },
-            body: PeerBody::ProposeReply(ProposeOutcome::NotAppended(refusal)),
+            message: ProposeOutcome::NotAppended(refusal),
         }
     }
 }
 
-async fn wait(answered: oneshot::Receiver<PeerMessage>) -> Result<PeerMessage, Status> {
+async fn wait(
+    answered: oneshot::Receiver<Envelope<PeerReply>>,
+) -> Result<Envelope<PeerReply>, Status> {
     match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(_dropped)) => Err(stopped()),
@@ -110,64 +136,104 @@ fn stopped() -> Status {
     Status::unavailable("the replica has stopped")
 }
 
-fn response<A: Wire>(reply: PeerMessage) -> Result<Response<A>, Status> {
-    let answer =
-        A::write(reply).ok_or_else(|| Status::internal("the answer does not fit the call"));
-    answer.map(Response::new)
-}
-
 #[tonic::async_trait]
 impl Replication for PeerService {
     async fn coordinator(
         &self,
         request: Request<wire::CoordinatorRequest>,
     ) -> Result<Response<wire::CoordinatorResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |()| PeerRequest::Consensus(ConsensusRequest::Coordinator),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::Coordinator) => Some(()),
+                _ => None,
+            },
+        )
+        .await
     }
 
     async fn election(
         &self,
         request: Request<wire::ElectionRequest>,
     ) -> Result<Response<wire::ElectionResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |election| PeerRequest::Consensus(ConsensusRequest::Election(election)),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::Election(reply)) => Some(reply),
+                _ => None,
+            },
+        )
+        .await
     }
 
     async fn get_commits(
         &self,
         request: Request<wire::GetCommitsRequest>,
     ) -> Result<Response<wire::GetCommitsResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |fetch| PeerRequest::Consensus(ConsensusRequest::GetCommits(fetch)),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::GetCommits(reply)) => Some(reply),
+                _ => None,
+            },
+        )
+        .await
     }
 
     async fn heartbeat(
         &self,
         request: Request<wire::HeartbeatRequest>,
     ) -> Result<Response<wire::HeartbeatResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |heartbeat| PeerRequest::Consensus(ConsensusRequest::Heartbeat(heartbeat)),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::Heartbeat(reply)) => Some(reply),
+                _ => None,
+            },
+        )
+        .await
     }
 
     async fn resign(
         &self,
         request: Request<wire::ResignRequest>,
     ) -> Result<Response<wire::ResignResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |successor| PeerRequest::Consensus(ConsensusRequest::Resign { successor }),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::Resign) => Some(()),
+                _ => None,
+            },
+        )
+        .await
     }
 
     async fn propose(
         &self,
         request: Request<wire::ProposeRequest>,
     ) -> Result<Response<wire::ProposeResponse>, Status> {
-        let message = request.into_inner().read()?;
-        let PeerBody::Propose { request } = message.body else {
-            unreachable!("a propose request is read as one");
-        };
-        response(self.append(message.header, request).await?)
+        let Envelope { header, message } = request.into_inner().read()?;
+        let reply = self.append(header, message).await?;
+        Ok(Response::new(wire::ProposeResponse::write(reply)))
     }
 
     async fn read_index(
         &self,
         request: Request<wire::ReadIndexRequest>,
     ) -> Result<Response<wire::ReadIndexResponse>, Status> {
-        self.answer(request).await
+        self.answer(
+            request,
+            |()| PeerRequest::ReadIndex,
+            |reply| match reply {
+                PeerReply::ReadIndex(index) => Some(index),
+                _ => None,
+            },
+        )
+        .await
     }
 }

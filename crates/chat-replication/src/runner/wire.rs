@@ -1,278 +1,119 @@
 //! Between the wire and the protocol's types. All of a peer's input is checked here.
 
+mod fields;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use chat_consensus::{
-    BOOT_COUNT_MAX, ClusterId, Election, ElectionKind, ElectionReply, Entry, GetCommits,
-    GetCommitsReply, Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Membership, Message, NodeId,
-    Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
+    Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
+    Heartbeat, HeartbeatReply, LogIndex, NodeId,
 };
 use chat_proto::replication::v1 as wire;
 use tonic::Status;
 
-use crate::peer_message::{PeerBody, PeerMessage, ProposeOutcome, Refusal};
+use crate::peer_message::{ProposeOutcome, Refusal};
+use fields::{
+    counter_from, entry_from, entry_to, header_from, header_to, index_from, kind_from, kind_to,
+    malformed, membership_from, membership_to, node_or_none, none_or_node, position_from,
+    position_to,
+};
 
-/// One message of one RPC: its wire form, and what it means.
-pub(super) trait Wire: Sized {
-    /// The message it stands for, or what is wrong with it.
-    fn read(self) -> Result<PeerMessage, Status>;
+/// The request or the response of one RPC, and what it means.
+pub(super) trait WireMessage: Sized {
+    /// What travels beside the header.
+    type Message;
 
-    /// The wire form of `message`; `None` when it belongs to another RPC.
-    fn write(message: PeerMessage) -> Option<Self>;
+    /// The message, or what is wrong with it.
+    fn read(self) -> Result<Envelope<Self::Message>, Status>;
+
+    /// The wire form.
+    fn write(envelope: Envelope<Self::Message>) -> Self;
 }
 
-fn malformed(what: &str) -> Status {
-    Status::invalid_argument(format!("malformed peer message: {what}"))
+fn envelope<M>(header: Option<wire::Header>, message: M) -> Result<Envelope<M>, Status> {
+    let header = header_from(header)?;
+    Ok(Envelope { header, message })
 }
 
-fn id_from(bytes: &[u8], field: &str) -> Result<u128, Status> {
-    let bytes = <[u8; 16]>::try_from(bytes);
-    bytes
-        .map(u128::from_be_bytes)
-        .map_err(|error| malformed(&format!("{field} must have 16 bytes ({error})")))
-}
+impl WireMessage for wire::ElectionRequest {
+    type Message = Election;
 
-fn id_bytes(id: u128) -> Bytes {
-    Bytes::copy_from_slice(&id.to_be_bytes())
-}
-
-fn node_or_none(id: u64) -> Option<NodeId> {
-    (id != 0).then_some(NodeId(id))
-}
-
-fn none_or_node(node: Option<NodeId>) -> u64 {
-    node.map_or(0, |node| node.0)
-}
-
-pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status> {
-    let header = header.ok_or_else(|| malformed("no header"))?;
-    let cluster = if header.cluster_id.is_empty() {
-        None
-    } else {
-        Some(ClusterId(id_from(&header.cluster_id, "cluster_id")?))
-    };
-    Ok(Header {
-        cluster,
-        term: term_from(header.term)?,
-        from: NodeId(header.from),
-        to: NodeId(header.to),
-        storage: StorageId(id_from(&header.storage_id, "storage_id")?),
-        request: RequestId {
-            start: run_from(header.request_start)?,
-            number: header.request_number,
-        },
-    })
-}
-
-pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
-    Some(wire::Header {
-        cluster_id: header
-            .cluster
-            .map_or_else(Bytes::new, |cluster| id_bytes(cluster.0)),
-        term: header.term.0,
-        from: header.from.0,
-        to: header.to.0,
-        storage_id: id_bytes(header.storage.0),
-        request_start: header.request.start.0,
-        request_number: header.request.number,
-    })
-}
-
-/// Numbers near the end of their range come from no honest peer, and must not get further (R4).
-fn term_from(term: u64) -> Result<Term, Status> {
-    if term > TERM_MAX.0 {
-        return Err(malformed("a term is above 2^48"));
-    }
-    Ok(Term(term))
-}
-
-fn index_from(index: u64) -> Result<LogIndex, Status> {
-    if index > LOG_INDEX_MAX.0 {
-        return Err(malformed("an index is above 2^62"));
-    }
-    Ok(LogIndex(index))
-}
-
-fn counter_from(counter: u64) -> Result<u64, Status> {
-    if counter > BOOT_COUNT_MAX {
-        return Err(malformed("a start counter is above 2^31"));
-    }
-    Ok(counter)
-}
-
-fn run_from(run: u64) -> Result<RunId, Status> {
-    counter_from(RunId(run).counter())?;
-    Ok(RunId(run))
-}
-
-fn position_from(position: Option<wire::Position>) -> Result<Position, Status> {
-    let position = position.ok_or_else(|| malformed("no position"))?;
-    Ok(Position {
-        index: index_from(position.index)?,
-        term: term_from(position.term)?,
-    })
-}
-
-fn position_to(position: Position) -> wire::Position {
-    wire::Position {
-        index: position.index.0,
-        term: position.term.0,
-    }
-}
-
-fn formation_from(membership: wire::Membership) -> Result<Membership, Status> {
-    let voters = membership.voters.into_iter().map(|voter| {
-        Ok(Voter {
-            node: NodeId(voter.node_id),
-            storage: StorageId(id_from(&voter.storage_id, "voter")?),
-        })
-    });
-    let membership = Membership {
-        cluster: ClusterId(id_from(&membership.cluster_id, "membership")?),
-        voters: voters.collect::<Result<_, Status>>()?,
-    };
-    if membership.is_valid() {
-        Ok(membership)
-    } else {
-        Err(malformed("voters must be ascending and not empty"))
-    }
-}
-
-fn formation_to(membership: Membership) -> wire::Membership {
-    let voters = membership.voters.into_iter().map(|voter| wire::Voter {
-        node_id: voter.node.0,
-        storage_id: id_bytes(voter.storage.0),
-    });
-    wire::Membership {
-        cluster_id: id_bytes(membership.cluster.0),
-        voters: voters.collect(),
-    }
-}
-
-fn entry_from(entry: wire::Entry) -> Result<Entry, Status> {
-    use wire::entry::Payload as Said;
-    let payload = match entry
-        .payload
-        .ok_or_else(|| malformed("an entry without payload"))?
-    {
-        Said::Empty(_) => Payload::Empty,
-        Said::Membership(membership) => Payload::Membership(formation_from(membership)?),
-        Said::Command(command) => Payload::Command(command),
-    };
-    Ok(Entry {
-        position: position_from(entry.position)?,
-        payload,
-    })
-}
-
-fn entry_to(entry: Entry) -> wire::Entry {
-    use wire::entry::Payload as Said;
-    let payload = match entry.payload {
-        Payload::Empty => Said::Empty(true),
-        Payload::Membership(membership) => Said::Membership(formation_to(membership)),
-        Payload::Command(command) => Said::Command(command),
-    };
-    wire::Entry {
-        position: Some(position_to(entry.position)),
-        payload: Some(payload),
-    }
-}
-
-fn kind_from(kind: i32) -> Result<ElectionKind, Status> {
-    match wire::ElectionKind::try_from(kind) {
-        Ok(wire::ElectionKind::Bootstrap) => Ok(ElectionKind::Bootstrap),
-        Ok(wire::ElectionKind::PreVote) => Ok(ElectionKind::PreVote),
-        Ok(wire::ElectionKind::Vote) => Ok(ElectionKind::Vote),
-        Ok(wire::ElectionKind::Unspecified) | Err(_) => Err(malformed("unknown election kind")),
-    }
-}
-
-fn kind_to(kind: ElectionKind) -> i32 {
-    let kind = match kind {
-        ElectionKind::Bootstrap => wire::ElectionKind::Bootstrap,
-        ElectionKind::PreVote => wire::ElectionKind::PreVote,
-        ElectionKind::Vote => wire::ElectionKind::Vote,
-    };
-    kind.into()
-}
-
-fn consensus(header: Option<wire::Header>, message: Message) -> Result<PeerMessage, Status> {
-    Ok(PeerMessage {
-        header: header_from(header)?,
-        body: PeerBody::Consensus(message),
-    })
-}
-
-impl Wire for wire::ElectionRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
-        let election = Election {
-            kind: kind_from(self.kind)?,
+    fn read(self) -> Result<Envelope<Election>, Status> {
+        let candidacy = Candidacy {
             last: position_from(self.last)?,
-            membership: self.membership.map(formation_from).transpose()?,
+            membership: self.membership.map(membership_from).transpose()?,
         };
-        consensus(self.header, Message::Election(election))
+        let election = match kind_from(self.kind)? {
+            ElectionKind::Bootstrap => Election::Bootstrap,
+            ElectionKind::PreVote => Election::PreVote(candidacy),
+            ElectionKind::Vote => Election::Vote(candidacy),
+        };
+        envelope(self.header, election)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::Election(election)) = message.body else {
-            return None;
+    fn write(envelope: Envelope<Election>) -> Self {
+        let kind = kind_to(envelope.message.kind());
+        let (last, membership) = match envelope.message {
+            Election::Bootstrap => (chat_consensus::Position::ZERO, None),
+            Election::PreVote(candidacy) | Election::Vote(candidacy) => {
+                (candidacy.last, candidacy.membership)
+            }
         };
-        Some(Self {
-            header: header_to(&message.header),
-            kind: kind_to(election.kind),
-            last: Some(position_to(election.last)),
-            membership: election.membership.map(formation_to),
-        })
+        Self {
+            header: header_to(&envelope.header),
+            kind,
+            last: Some(position_to(last)),
+            membership: membership.map(membership_to),
+        }
     }
 }
 
-impl Wire for wire::ElectionResponse {
-    fn read(self) -> Result<PeerMessage, Status> {
+impl WireMessage for wire::ElectionResponse {
+    type Message = ElectionReply;
+
+    fn read(self) -> Result<Envelope<ElectionReply>, Status> {
         let reply = ElectionReply {
             kind: kind_from(self.kind)?,
             granted: self.granted,
             leader: node_or_none(self.leader_id),
         };
-        consensus(self.header, Message::ElectionReply(reply))
+        envelope(self.header, reply)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::ElectionReply(reply)) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
+    fn write(envelope: Envelope<ElectionReply>) -> Self {
+        let reply = envelope.message;
+        Self {
+            header: header_to(&envelope.header),
             kind: kind_to(reply.kind),
             granted: reply.granted,
             leader_id: none_or_node(reply.leader),
-        })
+        }
     }
 }
 
 /// A message that is a header and nothing else.
-macro_rules! bare_message {
-    ($wire:ty, $message:path) => {
-        impl Wire for $wire {
-            fn read(self) -> Result<PeerMessage, Status> {
-                consensus(self.header, $message)
+macro_rules! header_only {
+    ($wire:ty) => {
+        impl WireMessage for $wire {
+            type Message = ();
+
+            fn read(self) -> Result<Envelope<()>, Status> {
+                envelope(self.header, ())
             }
 
-            fn write(message: PeerMessage) -> Option<Self> {
-                let PeerBody::Consensus($message) = message.body else {
-                    return None;
-                };
-                let header = header_to(&message.header);
-                Some(Self { header })
+            fn write(envelope: Envelope<()>) -> Self {
+                let header = header_to(&envelope.header);
+                Self { header }
             }
         }
     };
 }
 
-bare_message!(wire::CoordinatorRequest, Message::Coordinator);
-bare_message!(wire::CoordinatorResponse, Message::CoordinatorReply);
-bare_message!(wire::ResignResponse, Message::ResignReply);
+header_only!(wire::CoordinatorRequest);
+header_only!(wire::CoordinatorResponse);
+header_only!(wire::ResignResponse);
+header_only!(wire::ReadIndexRequest);
 
 /// Far more than a cluster has.
 const UNCOUNTED_MAX: usize = 64;
@@ -284,77 +125,78 @@ fn uncounted_from(nodes: Vec<u64>) -> Result<Vec<NodeId>, Status> {
     Ok(nodes.into_iter().map(NodeId).collect())
 }
 
-impl Wire for wire::HeartbeatRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
+impl WireMessage for wire::HeartbeatRequest {
+    type Message = Heartbeat;
+
+    fn read(self) -> Result<Envelope<Heartbeat>, Status> {
         let heartbeat = Heartbeat {
             commit_index: index_from(self.commit_index)?,
             round: self.round,
             uncounted: uncounted_from(self.uncounted)?,
         };
-        consensus(self.header, Message::Heartbeat(heartbeat))
+        envelope(self.header, heartbeat)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::Heartbeat(heartbeat)) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
+    fn write(envelope: Envelope<Heartbeat>) -> Self {
+        let heartbeat = envelope.message;
+        Self {
+            header: header_to(&envelope.header),
             commit_index: heartbeat.commit_index.0,
             round: heartbeat.round,
             uncounted: heartbeat.uncounted.into_iter().map(|node| node.0).collect(),
-        })
+        }
     }
 }
 
-impl Wire for wire::HeartbeatResponse {
-    fn read(self) -> Result<PeerMessage, Status> {
-        let echo = Message::HeartbeatReply {
+impl WireMessage for wire::HeartbeatResponse {
+    type Message = HeartbeatReply;
+
+    fn read(self) -> Result<Envelope<HeartbeatReply>, Status> {
+        let reply = HeartbeatReply {
             round: self.round,
             writing: self.writing,
         };
-        consensus(self.header, echo)
+        envelope(self.header, reply)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::HeartbeatReply { round, writing }) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
-            round,
-            writing,
-        })
+    fn write(envelope: Envelope<HeartbeatReply>) -> Self {
+        Self {
+            header: header_to(&envelope.header),
+            round: envelope.message.round,
+            writing: envelope.message.writing,
+        }
     }
 }
 
-impl Wire for wire::GetCommitsRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
+impl WireMessage for wire::GetCommitsRequest {
+    type Message = GetCommits;
+
+    fn read(self) -> Result<Envelope<GetCommits>, Status> {
         let fetch = GetCommits {
             synced: position_from(self.synced)?,
             commit_index: index_from(self.commit_index)?,
             bytes_max: self.bytes_max,
             repair_through: index_from(self.repair_through)?,
         };
-        consensus(self.header, Message::GetCommits(fetch))
+        envelope(self.header, fetch)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::GetCommits(fetch)) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
+    fn write(envelope: Envelope<GetCommits>) -> Self {
+        let fetch = envelope.message;
+        Self {
+            header: header_to(&envelope.header),
             synced: Some(position_to(fetch.synced)),
             commit_index: fetch.commit_index.0,
             bytes_max: fetch.bytes_max,
             repair_through: fetch.repair_through.0,
-        })
+        }
     }
 }
 
-impl Wire for wire::GetCommitsResponse {
-    fn read(self) -> Result<PeerMessage, Status> {
+impl WireMessage for wire::GetCommitsResponse {
+    type Message = GetCommitsReply;
+
+    fn read(self) -> Result<Envelope<GetCommitsReply>, Status> {
         use wire::get_commits_response::Outcome;
         let reply = match self.outcome.ok_or_else(|| malformed("no outcome"))? {
             Outcome::Entries(entries) => GetCommitsReply::Entries {
@@ -377,15 +219,12 @@ impl Wire for wire::GetCommitsResponse {
                 boot_count: counter_from(lost.boot_count)?,
             },
         };
-        consensus(self.header, Message::GetCommitsReply(reply))
+        envelope(self.header, reply)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
+    fn write(envelope: Envelope<GetCommitsReply>) -> Self {
         use wire::get_commits_response::Outcome;
-        let PeerBody::Consensus(Message::GetCommitsReply(reply)) = message.body else {
-            return None;
-        };
-        let outcome = match reply {
+        let outcome = match envelope.message {
             GetCommitsReply::Entries {
                 after,
                 commit_index,
@@ -405,53 +244,49 @@ impl Wire for wire::GetCommitsResponse {
                 boot_count,
             }),
         };
-        Some(Self {
-            header: header_to(&message.header),
+        Self {
+            header: header_to(&envelope.header),
             outcome: Some(outcome),
-        })
+        }
     }
 }
 
-impl Wire for wire::ResignRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
-        let successor = node_or_none(self.successor);
-        consensus(self.header, Message::Resign { successor })
+impl WireMessage for wire::ResignRequest {
+    /// The successor.
+    type Message = Option<NodeId>;
+
+    fn read(self) -> Result<Envelope<Option<NodeId>>, Status> {
+        envelope(self.header, node_or_none(self.successor))
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Consensus(Message::Resign { successor }) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
-            successor: none_or_node(successor),
-        })
-    }
-}
-
-impl Wire for wire::ProposeRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
-        Ok(PeerMessage {
-            header: header_from(self.header)?,
-            body: PeerBody::Propose {
-                request: self.request,
-            },
-        })
-    }
-
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::Propose { request } = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
-            request,
-        })
+    fn write(envelope: Envelope<Option<NodeId>>) -> Self {
+        Self {
+            header: header_to(&envelope.header),
+            successor: none_or_node(envelope.message),
+        }
     }
 }
 
-impl Wire for wire::ProposeResponse {
-    fn read(self) -> Result<PeerMessage, Status> {
+impl WireMessage for wire::ProposeRequest {
+    /// The request as the client made it.
+    type Message = Bytes;
+
+    fn read(self) -> Result<Envelope<Bytes>, Status> {
+        envelope(self.header, self.request)
+    }
+
+    fn write(envelope: Envelope<Bytes>) -> Self {
+        Self {
+            header: header_to(&envelope.header),
+            request: envelope.message,
+        }
+    }
+}
+
+impl WireMessage for wire::ProposeResponse {
+    type Message = ProposeOutcome;
+
+    fn read(self) -> Result<Envelope<ProposeOutcome>, Status> {
         use wire::propose_response::Outcome;
         let outcome = match self.outcome.ok_or_else(|| malformed("no outcome"))? {
             Outcome::Applied(answer) => ProposeOutcome::Applied {
@@ -461,29 +296,23 @@ impl Wire for wire::ProposeResponse {
             Outcome::NotAppended(refusal) => ProposeOutcome::NotAppended(refusal_from(refusal)?),
             Outcome::Unknown(_) => ProposeOutcome::Unknown,
         };
-        Ok(PeerMessage {
-            header: header_from(self.header)?,
-            body: PeerBody::ProposeReply(outcome),
-        })
+        envelope(self.header, outcome)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
+    fn write(envelope: Envelope<ProposeOutcome>) -> Self {
         use wire::propose_response::Outcome;
-        let PeerBody::ProposeReply(outcome) = message.body else {
-            return None;
-        };
-        let (outcome, index) = match outcome {
+        let (outcome, index) = match envelope.message {
             ProposeOutcome::Applied { index, answer } => (Outcome::Applied(answer), index),
             ProposeOutcome::NotAppended(refusal) => {
                 (Outcome::NotAppended(refusal_to(refusal)), LogIndex(0))
             }
             ProposeOutcome::Unknown => (Outcome::Unknown(true), LogIndex(0)),
         };
-        Some(Self {
-            header: header_to(&message.header),
+        Self {
+            header: header_to(&envelope.header),
             outcome: Some(outcome),
             applied_index: index.0,
-        })
+        }
     }
 }
 
@@ -515,43 +344,21 @@ fn refusal_to(refusal: Refusal) -> wire::NotAppended {
     }
 }
 
-impl Wire for wire::ReadIndexRequest {
-    fn read(self) -> Result<PeerMessage, Status> {
-        Ok(PeerMessage {
-            header: header_from(self.header)?,
-            body: PeerBody::ReadIndex,
-        })
-    }
+impl WireMessage for wire::ReadIndexResponse {
+    type Message = Option<LogIndex>;
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::ReadIndex = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
-        })
-    }
-}
-
-impl Wire for wire::ReadIndexResponse {
-    fn read(self) -> Result<PeerMessage, Status> {
+    fn read(self) -> Result<Envelope<Option<LogIndex>>, Status> {
         let index = (self.index != 0)
             .then(|| index_from(self.index))
             .transpose()?;
-        Ok(PeerMessage {
-            header: header_from(self.header)?,
-            body: PeerBody::ReadIndexReply(index),
-        })
+        envelope(self.header, index)
     }
 
-    fn write(message: PeerMessage) -> Option<Self> {
-        let PeerBody::ReadIndexReply(index) = message.body else {
-            return None;
-        };
-        Some(Self {
-            header: header_to(&message.header),
-            index: index.map_or(0, |index| index.0),
-        })
+    fn write(envelope: Envelope<Option<LogIndex>>) -> Self {
+        Self {
+            header: header_to(&envelope.header),
+            index: envelope.message.map_or(0, |index| index.0),
+        }
     }
 }
 

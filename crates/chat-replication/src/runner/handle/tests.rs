@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_consensus::{Header, NodeId, RequestId, StorageId, Term};
+use chat_consensus::{Envelope, Header, NodeId, RequestId, StorageId, Term};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::{Handle, Leadership, OLD_LEADER_RESPONSE_TIMEOUT, leader_changed};
-use crate::peer_message::{PeerBody, PeerMessage};
+use crate::peer_message::PeerRequest;
 use crate::replica::Limits;
 use crate::runner::event_loop::LoopEvent;
 use crate::runner::{
@@ -56,11 +56,11 @@ async fn panic_of_the_event_loop_is_not_called_a_shutdown() {
         request: RequestId::default(),
     };
     // The service prepares such a message and never hands it on as it is.
-    let body = PeerBody::Propose {
+    let message = PeerRequest::Propose {
         request: Bytes::new(),
     };
     let (caller, _answered) = oneshot::channel();
-    let wrong = LoopEvent::Call(PeerMessage { header, body }, caller);
+    let wrong = LoopEvent::Call(Envelope { header, message }, caller);
     replica.parts.sender.send(wrong).await.unwrap();
     let stopped = replica.stopped().await;
     assert!(matches!(stopped, StopReason::Panicked(_)), "{stopped}");

@@ -4,17 +4,20 @@ use std::fmt::Debug;
 
 use prost::Message;
 
-use super::{Wire, wire};
+use super::{WireMessage, wire};
 
-/// What is understood is written, and understood as the same again.
-fn decode<W: Wire + Message + Default + Debug>(bytes: &[u8]) {
+/// A message that is decoded is written, and decoded as the same again.
+fn decode<W>(bytes: &[u8])
+where
+    W: WireMessage<Message: Clone + Debug + PartialEq> + Message + Default + Debug,
+{
     let Ok(read) = W::decode(bytes)
         .map_err(drop)
         .and_then(|wire| wire.read().map_err(drop))
     else {
         return;
     };
-    let written = W::write(read.clone()).expect("it is of the same RPC");
+    let written = W::write(read.clone());
     let again = W::decode(written.encode_to_vec().as_slice())
         .unwrap()
         .read();

@@ -1,5 +1,8 @@
 //! What is not decoded: numbers that no honest peer sends (R4).
 
+use chat_consensus::{BOOT_COUNT_MAX, LOG_INDEX_MAX, RunId, TERM_MAX};
+
+use super::fields::header_from;
 use super::*;
 
 fn header(term: u64, run: u64) -> Option<wire::Header> {

@@ -1,0 +1,231 @@
+//! What a node has in every role: its configuration and identity, the persistent state, the log's
+//! shape, what it knows of the term's leader, and what it has decided to write, send and report.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::batch::{SyncedState, Writes};
+use crate::config::Config;
+use crate::entry::{Entry, HardState, Membership};
+use crate::input::Report;
+use crate::message::{Envelope, GetCommitsReply, Header, Reply, Request};
+use crate::node::durability::Syncing;
+use crate::outgoing::Outgoing;
+use crate::random::Random;
+use crate::term_index::TermIndex;
+use crate::types::{
+    ClusterId, LogIndex, NodeId, Position, RequestId, RunId, StorageId, Time, Voter,
+};
+
+/// See the file's first lines.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct NodeContext {
+    pub(super) config: Config,
+    pub(super) random: Random,
+    /// The greatest time that was ever passed in.
+    pub(super) now: Time,
+    pub(super) storage: StorageId,
+    /// How often the disk was started; the part of the run's id that orders runs (R4).
+    pub(super) boot_count: u64,
+    /// This run; a part of every request id (R4).
+    pub(super) run: RunId,
+    pub(super) requests_made: u64,
+
+    /// Term and vote as decided; what of it is on the disk is in `synced`.
+    pub(super) hard_state: HardState,
+    /// The log as accepted; what of it is on the disk is in `synced`.
+    pub(super) log: TermIndex,
+    pub(super) membership: Option<Membership>,
+    /// Never moves back (R3).
+    pub(super) commit_index: LogIndex,
+    pub(super) leader: KnownLeader,
+
+    /// What the disk holds for certain; moved by `SyncedBatch` alone (R1).
+    pub(super) synced: SyncedState,
+    /// Decided and not yet taken.
+    pub(super) writes: Writes,
+    /// Messages that must not leave before `writes` are synced (R1).
+    pub(super) awaiting_sync: Vec<Outgoing>,
+    /// The batch that is being written.
+    pub(super) syncing: Option<Syncing>,
+
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) reports: Vec<Report>,
+    /// When a refused message may be reported again.
+    pub(super) refusal_reported_until: Time,
+}
+
+/// What a node knows of the leader of its term.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct KnownLeader {
+    /// Who it is; on a leader this node itself.
+    pub(super) id: Option<NodeId>,
+    /// `id` has claimed the term itself, or answered as its leader; otherwise another node named
+    /// it (R5).
+    pub(super) has_claimed: bool,
+    /// As a follower: the last entry that an answer of this term has matched (R3).
+    pub(super) match_index: LogIndex,
+    /// The voters that the last known leader does not count.
+    pub(super) uncounted: Vec<NodeId>,
+}
+
+impl KnownLeader {
+    /// Forgets who leads, not what has matched.
+    pub(super) fn forget(&mut self) {
+        self.id = None;
+        self.has_claimed = false;
+    }
+}
+
+impl NodeContext {
+    pub(super) fn id(&self) -> NodeId {
+        self.config.node
+    }
+
+    pub(super) fn cluster(&self) -> Option<ClusterId> {
+        self.membership
+            .as_ref()
+            .map(|membership| membership.cluster)
+    }
+
+    /// The voters that the log names; empty before the bootstrap.
+    pub(super) fn voters(&self) -> &[Voter] {
+        self.membership
+            .as_ref()
+            .map_or(&[], |membership| &membership.voters)
+    }
+
+    /// How many voters must agree; impossible to reach before the bootstrap.
+    pub(super) fn majority(&self) -> usize {
+        self.membership
+            .as_ref()
+            .map_or(usize::MAX, Membership::majority)
+    }
+
+    /// This node with its disk.
+    pub(super) fn own_voter(&self) -> Voter {
+        Voter {
+            node: self.id(),
+            storage: self.storage,
+        }
+    }
+
+    pub(super) fn is_voter(&self) -> bool {
+        self.admits(self.id(), self.storage)
+    }
+
+    /// Whether this node may vote and campaign: it counts, and its disk is complete (R12, R18).
+    pub(super) fn may_vote(&self) -> bool {
+        self.is_voter() && self.hard_state.repair_through == LogIndex::ZERO
+    }
+
+    /// Whether `node` counts in quorums with the disk that its message showed (R12).
+    pub(super) fn admits(&self, node: NodeId, storage: StorageId) -> bool {
+        self.membership
+            .as_ref()
+            .is_some_and(|membership| membership.admits(node, storage))
+    }
+
+    pub(super) fn other_nodes(&self) -> Vec<NodeId> {
+        let configured = self.config.configured.iter().copied();
+        configured.filter(|node| *node != self.id()).collect()
+    }
+
+    pub(super) fn other_voters(&self) -> Vec<NodeId> {
+        let voters = self.voters().iter().map(|voter| voter.node);
+        voters.filter(|node| *node != self.id()).collect()
+    }
+
+    pub(super) fn new_request_header(&mut self, to: NodeId) -> Header {
+        self.requests_made += 1;
+        self.header(
+            to,
+            RequestId {
+                start: self.run,
+                number: self.requests_made,
+            },
+        )
+    }
+
+    pub(super) fn reply_header(&self, header: &Header) -> Header {
+        self.header(header.from, header.request)
+    }
+
+    fn header(&self, to: NodeId, request: RequestId) -> Header {
+        Header {
+            cluster: self.cluster(),
+            term: self.hard_state.term,
+            from: self.id(),
+            to,
+            storage: self.storage,
+            request,
+        }
+    }
+
+    /// Sends a new request as soon as the term it shows is durable (R1).
+    pub(super) fn request(&mut self, to: NodeId, message: Request) -> RequestId {
+        let header = self.new_request_header(to);
+        self.send(Outgoing::Request(Envelope { header, message }));
+        header.request
+    }
+
+    /// Answers a request as soon as the term and the vote it shows are durable (R1).
+    pub(super) fn reply(&mut self, to: &Header, message: Reply) {
+        let header = self.reply_header(to);
+        self.send(Outgoing::Reply(Envelope { header, message }));
+    }
+
+    /// Answers a fetch that this node does not serve.
+    pub(super) fn reject_fetch(&mut self, header: &Header) {
+        let leader = self.leader.id;
+        let rejection = GetCommitsReply::NotLeading { leader };
+        self.reply(header, Reply::GetCommits(rejection));
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    /// Adds an entry at the end of the log.
+    pub(super) fn append(&mut self, entry: Entry) {
+        if let crate::entry::Payload::Membership(membership) = &entry.payload {
+            assert!(self.membership.is_none(), "one membership, ever (R12)");
+            self.membership = Some(membership.clone());
+        }
+        self.log.append(entry.position);
+        self.writes.entries.push(entry);
+    }
+
+    /// Removes all entries after `last` (R11).
+    pub(super) fn truncate_after(&mut self, last: Position) {
+        assert!(
+            self.writes.entries.is_empty(),
+            "a fetch is sent only when all is synced"
+        );
+        self.log.truncate_after(last.index);
+        self.writes.truncate_after = Some(last.index);
+    }
+
+    /// Moves the commit index forward, never back (R3).
+    pub(super) fn raise_commit_index(&mut self, index: LogIndex) {
+        self.commit_index = self.commit_index.max(index);
+    }
+
+    /// Decides term, vote or repair anew; durable before any message that shows it (R1).
+    pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
+        self.writes.hard_state = Some(hard_state);
+    }
+
+    /// Continues as a run that comes after all that this disk has shown: its counter was rolled
+    /// back (R18). Nothing is sent before the new counter is durable (R4).
+    pub(super) fn start_run_after(&mut self, shown: u64) {
+        self.boot_count = shown + 1;
+        self.run = RunId::new(self.boot_count, self.random.bits());
+        self.writes.boot_count = Some(self.boot_count);
+    }
+
+    pub(super) fn random_between(&mut self, least: Duration, most: Duration) -> Duration {
+        self.random.between(least, most)
+    }
+}

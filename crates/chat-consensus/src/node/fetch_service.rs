@@ -1,0 +1,169 @@
+//! The leader's side of a fetch: which disk it shows and whether that rolled back, what it
+//! acknowledges, and when it is answered with what (R3, R4, R8, R11, R18).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::input::Report;
+use crate::message::{GetCommits, GetCommitsReply, Header, Reply};
+use crate::node::context::NodeContext;
+use crate::node::leader::{Leader, Resignation};
+use crate::node::progress::PendingFetch;
+use crate::outgoing::{EntriesReply, Outgoing};
+use crate::types::{LogIndex, Time};
+
+/// A follower that has everything receives a new commit index after this long, unless new entries
+/// carry it there sooner: under load it saves a round trip per batch.
+const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(3);
+
+/// In election timeouts: two machines with one id are worth a line now and then.
+const DISKS_REPORT_PAUSE: u32 = 100;
+
+impl Leader {
+    pub(super) fn handle_get_commits(
+        &mut self,
+        context: &mut NodeContext,
+        header: &Header,
+        fetch: GetCommits,
+    ) -> Option<Resignation> {
+        let admitted = context.admits(header.from, header.storage);
+        let now = context.now;
+        let progress = self.progress_mut(header, admitted, now)?;
+        let (run, newest) = (header.request.start, progress.newest_fetch.start);
+        if run == newest && header.request.number <= progress.newest_fetch.number {
+            return None;
+        }
+        if run != newest && run.counter() <= newest.counter() {
+            let acknowledged = progress.match_index.max(progress.repair_through);
+            if run.counter() == newest.counter() {
+                // No honest disk shows one counter twice; a lower one may be an old message.
+                self.record_rollback(context, header, admitted);
+            }
+            let reply = GetCommitsReply::RolledBack {
+                repair_through: acknowledged,
+                boot_count: newest.counter(),
+            };
+            context.reply(header, Reply::GetCommits(reply));
+            return None;
+        }
+        progress.newest_fetch = header.request;
+        let acknowledged = progress.match_index;
+        let lost = fetch.synced.index < acknowledged || !context.log.contains(fetch.synced);
+        let pause = context.config.timing.election_timeout * DISKS_REPORT_PAUSE;
+        if self.record_disk(header, now, pause) {
+            context.report(Report::DisksAlternate(header.from));
+        }
+        if run != newest && acknowledged > LogIndex::ZERO && lost {
+            self.record_rollback(context, header, admitted);
+        }
+        self.answer_fetch(context, header, fetch, admitted)
+    }
+
+    /// The disk behind a fetch has lost what it acknowledged (R18).
+    fn record_rollback(&mut self, context: &mut NodeContext, header: &Header, admitted: bool) {
+        if let Some(progress) = self.progress_mut(header, admitted, context.now) {
+            let lost = core::mem::take(&mut progress.match_index);
+            progress.repair_through = progress.repair_through.max(lost);
+            context.report(Report::FollowerRolledBack(header.from, lost));
+        }
+    }
+
+    /// Answers a fetch that is new: with where the logs diverge, with what the disk must get back,
+    /// or with what follows; and counts what it acknowledges.
+    fn answer_fetch(
+        &mut self,
+        context: &mut NodeContext,
+        header: &Header,
+        fetch: GetCommits,
+        admitted: bool,
+    ) -> Option<Resignation> {
+        let end = context.log.last().index;
+        let now = context.now;
+        let held = context.log.contains(fetch.synced);
+        let progress = self.progress_mut(header, admitted, now)?;
+        let lost = progress.repair_through.max(fetch.repair_through).min(end);
+        let demanded = if held && fetch.synced.index >= lost {
+            LogIndex::ZERO
+        } else {
+            lost
+        };
+        // It counts when neither side remembers a loss.
+        progress.repair_through = demanded.max(fetch.repair_through);
+        if held {
+            progress.last_fetch = Some(now);
+        }
+        if demanded != fetch.repair_through {
+            let reply = GetCommitsReply::RolledBack {
+                repair_through: demanded,
+                boot_count: 0,
+            };
+            context.reply(header, Reply::GetCommits(reply));
+            return None;
+        }
+        if !held {
+            let common = context.log.last_at_or_below(fetch.synced.term);
+            let reply = GetCommitsReply::Diverging(common);
+            context.reply(header, Reply::GetCommits(reply));
+            return None;
+        }
+        // Only valid fetches move progress (R3).
+        if fetch.synced.index > progress.match_index {
+            if let Some(sent) = progress.entries_sent_at.take() {
+                progress.syncs.add(now, now.since(sent));
+            }
+            progress.advanced_at = now;
+        } else if fetch.synced.index == end {
+            progress.advanced_at = now;
+        }
+        progress.match_index = progress.match_index.max(fetch.synced.index);
+        progress.pending_fetch = Some(PendingFetch {
+            header: *header,
+            after: fetch.synced.index,
+            bytes_max: fetch.bytes_max,
+            sent_commit_index: fetch.commit_index,
+            deadline: now + context.config.timing.long_poll_max(),
+        });
+        let from = header.from;
+        self.advance_commit_index(context);
+        self.schedule_commit_notices(context);
+        self.complete_fetches(context, |fetch, _| {
+            fetch.header.from == from && fetch.after < end
+        });
+        self.transfer_if_complete(context)
+    }
+
+    /// Pending fetches that do not know the commit index are answered soon.
+    pub(super) fn schedule_commit_notices(&mut self, context: &NodeContext) {
+        let notice_by = context.now + COMMIT_NOTICE_DELAY;
+        let pending = self.all_mut().filter_map(|p| p.pending_fetch.as_mut());
+        for fetch in pending.filter(|fetch| fetch.sent_commit_index < context.commit_index) {
+            fetch.deadline = fetch.deadline.min(notice_by);
+        }
+    }
+
+    /// Answers the pending fetches that `is_due`: with the entries after theirs, if there are any.
+    pub(super) fn complete_fetches(
+        &mut self,
+        context: &mut NodeContext,
+        is_due: impl Fn(&PendingFetch, Time) -> bool,
+    ) {
+        let now = context.now;
+        let end = context.log.last().index;
+        let mut due: Vec<PendingFetch> = Vec::new();
+        for progress in self.all_mut() {
+            if let Some(fetch) = progress.pending_fetch.take_if(|fetch| is_due(fetch, now)) {
+                progress.entries_sent_at = (fetch.after < end).then_some(now);
+                due.push(fetch);
+            }
+        }
+        for fetch in due {
+            let reply = EntriesReply {
+                header: context.reply_header(&fetch.header),
+                after: fetch.after,
+                commit_index: context.commit_index,
+                bytes_max: fetch.bytes_max,
+            };
+            context.outgoing.push(Outgoing::Entries(reply));
+        }
+    }
+}

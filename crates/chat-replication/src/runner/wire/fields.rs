@@ -1,0 +1,184 @@
+//! The fields that several messages share, between the wire and the protocol's types.
+
+use bytes::Bytes;
+use chat_consensus::{
+    BOOT_COUNT_MAX, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogIndex, Membership,
+    NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
+};
+use chat_proto::replication::v1 as wire;
+use tonic::Status;
+
+pub(super) fn malformed(what: &str) -> Status {
+    Status::invalid_argument(format!("malformed peer message: {what}"))
+}
+
+pub(super) fn id_from(bytes: &[u8], field: &str) -> Result<u128, Status> {
+    let bytes = <[u8; 16]>::try_from(bytes);
+    bytes
+        .map(u128::from_be_bytes)
+        .map_err(|error| malformed(&format!("{field} must have 16 bytes ({error})")))
+}
+
+pub(super) fn id_bytes(id: u128) -> Bytes {
+    Bytes::copy_from_slice(&id.to_be_bytes())
+}
+
+pub(super) fn node_or_none(id: u64) -> Option<NodeId> {
+    (id != 0).then_some(NodeId(id))
+}
+
+pub(super) fn none_or_node(node: Option<NodeId>) -> u64 {
+    node.map_or(0, |node| node.0)
+}
+
+pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status> {
+    let header = header.ok_or_else(|| malformed("no header"))?;
+    let cluster = if header.cluster_id.is_empty() {
+        None
+    } else {
+        Some(ClusterId(id_from(&header.cluster_id, "cluster_id")?))
+    };
+    Ok(Header {
+        cluster,
+        term: term_from(header.term)?,
+        from: NodeId(header.from),
+        to: NodeId(header.to),
+        storage: StorageId(id_from(&header.storage_id, "storage_id")?),
+        request: RequestId {
+            start: run_from(header.request_start)?,
+            number: header.request_number,
+        },
+    })
+}
+
+pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
+    Some(wire::Header {
+        cluster_id: header
+            .cluster
+            .map_or_else(Bytes::new, |cluster| id_bytes(cluster.0)),
+        term: header.term.0,
+        from: header.from.0,
+        to: header.to.0,
+        storage_id: id_bytes(header.storage.0),
+        request_start: header.request.start.0,
+        request_number: header.request.number,
+    })
+}
+
+/// Numbers near the end of their range come from no honest peer, and must not get further (R4).
+pub(super) fn term_from(term: u64) -> Result<Term, Status> {
+    if term > TERM_MAX.0 {
+        return Err(malformed("a term is above 2^48"));
+    }
+    Ok(Term(term))
+}
+
+pub(super) fn index_from(index: u64) -> Result<LogIndex, Status> {
+    if index > LOG_INDEX_MAX.0 {
+        return Err(malformed("an index is above 2^62"));
+    }
+    Ok(LogIndex(index))
+}
+
+pub(super) fn counter_from(counter: u64) -> Result<u64, Status> {
+    if counter > BOOT_COUNT_MAX {
+        return Err(malformed("a boot count is above 2^31"));
+    }
+    Ok(counter)
+}
+
+pub(super) fn run_from(run: u64) -> Result<RunId, Status> {
+    counter_from(RunId(run).counter())?;
+    Ok(RunId(run))
+}
+
+pub(super) fn position_from(position: Option<wire::Position>) -> Result<Position, Status> {
+    let position = position.ok_or_else(|| malformed("no position"))?;
+    Ok(Position {
+        index: index_from(position.index)?,
+        term: term_from(position.term)?,
+    })
+}
+
+pub(super) fn position_to(position: Position) -> wire::Position {
+    wire::Position {
+        index: position.index.0,
+        term: position.term.0,
+    }
+}
+
+pub(super) fn membership_from(membership: wire::Membership) -> Result<Membership, Status> {
+    let voters = membership.voters.into_iter().map(|voter| {
+        Ok(Voter {
+            node: NodeId(voter.node_id),
+            storage: StorageId(id_from(&voter.storage_id, "voter")?),
+        })
+    });
+    let membership = Membership {
+        cluster: ClusterId(id_from(&membership.cluster_id, "membership")?),
+        voters: voters.collect::<Result<_, Status>>()?,
+    };
+    if membership.is_valid() {
+        Ok(membership)
+    } else {
+        Err(malformed("voters must be ascending and not empty"))
+    }
+}
+
+pub(super) fn membership_to(membership: Membership) -> wire::Membership {
+    let voters = membership.voters.into_iter().map(|voter| wire::Voter {
+        node_id: voter.node.0,
+        storage_id: id_bytes(voter.storage.0),
+    });
+    wire::Membership {
+        cluster_id: id_bytes(membership.cluster.0),
+        voters: voters.collect(),
+    }
+}
+
+pub(super) fn entry_from(entry: wire::Entry) -> Result<Entry, Status> {
+    use wire::entry::Payload as Said;
+    let payload = match entry
+        .payload
+        .ok_or_else(|| malformed("an entry without payload"))?
+    {
+        Said::Empty(_) => Payload::Empty,
+        Said::Membership(membership) => Payload::Membership(membership_from(membership)?),
+        Said::Command(command) => Payload::Command(command),
+    };
+    Ok(Entry {
+        position: position_from(entry.position)?,
+        payload,
+    })
+}
+
+pub(super) fn entry_to(entry: Entry) -> wire::Entry {
+    use wire::entry::Payload as Said;
+    let payload = match entry.payload {
+        Payload::Empty => Said::Empty(true),
+        Payload::Membership(membership) => Said::Membership(membership_to(membership)),
+        Payload::Command(command) => Said::Command(command),
+    };
+    wire::Entry {
+        position: Some(position_to(entry.position)),
+        payload: Some(payload),
+    }
+}
+
+pub(super) fn kind_from(kind: i32) -> Result<ElectionKind, Status> {
+    match wire::ElectionKind::try_from(kind) {
+        Ok(wire::ElectionKind::Bootstrap) => Ok(ElectionKind::Bootstrap),
+        Ok(wire::ElectionKind::PreVote) => Ok(ElectionKind::PreVote),
+        Ok(wire::ElectionKind::Vote) => Ok(ElectionKind::Vote),
+        Ok(wire::ElectionKind::Unspecified) | Err(_) => Err(malformed("unknown election kind")),
+    }
+}
+
+pub(super) fn kind_to(kind: ElectionKind) -> i32 {
+    let kind = match kind {
+        ElectionKind::Bootstrap => wire::ElectionKind::Bootstrap,
+        ElectionKind::PreVote => wire::ElectionKind::PreVote,
+        ElectionKind::Vote => wire::ElectionKind::Vote,
+    };
+    kind.into()
+}
