@@ -19,7 +19,7 @@ use std::fmt;
 use bytes::Bytes;
 use chat_consensus::{Entry, LogIndex, Payload};
 use chat_proto::storage::v1 as storage;
-use chat_store::AppliedEntry;
+use chat_store::CommittedEntry;
 use fastrand::Rng;
 use prost::Message as _;
 use tokio::runtime::Runtime;
@@ -232,7 +232,7 @@ async fn apply(
     ledger: &mut Ledger,
     entries: &[Entry],
 ) -> Result<Vec<Bytes>, Violation> {
-    let given = |entry: &Entry| AppliedEntry {
+    let given = |entry: &Entry| CommittedEntry {
         index: entry.position.index,
         term: entry.position.term,
         command: match &entry.payload {
@@ -240,7 +240,7 @@ async fn apply(
             Payload::Command(bytes) => Some(bytes.slice(PREFIX_BYTES..)),
         },
     };
-    let given: Vec<AppliedEntry> = entries.iter().map(given).collect();
+    let given: Vec<CommittedEntry> = entries.iter().map(given).collect();
     let applied = open
         .state
         .apply(&given)

@@ -50,7 +50,7 @@ impl Chores {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.reader.common_password_price(PRICE_ACCOUNTS_MAX).await {
+            match self.reader.common_argon2_params(PRICE_ACCOUNTS_MAX).await {
                 Ok(Some(price)) => self.passwords.set_price_of_unknown_names(&price),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "the price of passwords cannot be looked up"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_replication::{Applied, BoxError, Committed, StateMachine};
-use chat_store::{AppliedEntry, ChatState, LogIndex, Term};
+use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
 
 use crate::log_clock::LogClock;
 use crate::watch::Ring;
@@ -42,9 +42,9 @@ impl StateMachine for ChatMachine {
     }
 
     async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
-        let entries: Vec<AppliedEntry> = batch
+        let entries: Vec<CommittedEntry> = batch
             .iter()
-            .map(|entry| AppliedEntry {
+            .map(|entry| CommittedEntry {
                 index: LogIndex(entry.index),
                 term: Term(entry.term),
                 command: entry.command.clone(),

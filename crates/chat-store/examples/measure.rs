@@ -10,8 +10,8 @@ use bytes::Bytes;
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use chat_store::{
-    AppliedEntry, ChatReader, ChatState, CommitLog, Entry, InboxQuery, LogIndex, Payload, Position,
-    ReadLimits, Term, Writes,
+    ChatReader, ChatState, CommitLog, CommittedEntry, Entry, InboxQuery, LogIndex, Payload,
+    Position, ReadLimits, Term, Writes,
 };
 use prost::Message as _;
 
@@ -284,7 +284,7 @@ fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-fn create_user(index: u64) -> AppliedEntry {
+fn create_user(index: u64) -> CommittedEntry {
     let user = proto::CreateUser {
         username: username(index),
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2g".to_owned(),
@@ -294,13 +294,13 @@ fn create_user(index: u64) -> AppliedEntry {
     entry(index, Operation::CreateUser(user))
 }
 
-fn send_message(index: u64, random: &mut fastrand::Rng) -> AppliedEntry {
+fn send_message(index: u64, random: &mut fastrand::Rng) -> CommittedEntry {
     let (id, recipient) = (message_id(random), random.u64(1..=USERS));
     send(index, random, id, recipient)
 }
 
 /// From anybody but the first user.
-fn send(index: u64, random: &mut fastrand::Rng, id: String, recipient: u64) -> AppliedEntry {
+fn send(index: u64, random: &mut fastrand::Rng, id: String, recipient: u64) -> CommittedEntry {
     let session = session(random.u64(2..=USERS));
     let message = proto::SendMessage {
         token_hash: session.token_hash,
@@ -340,13 +340,13 @@ fn message_id(random: &mut fastrand::Rng) -> String {
     )
 }
 
-fn entry(index: u64, operation: Operation) -> AppliedEntry {
+fn entry(index: u64, operation: Operation) -> CommittedEntry {
     let command = proto::Command {
         request_id: u128::from(index).to_be_bytes().to_vec().into(),
         time: index as f64,
         operation: Some(operation),
     };
-    AppliedEntry {
+    CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
         command: Some(command.encode_to_vec().into()),

@@ -8,16 +8,16 @@
 //! Applying is deterministic (R16): no clock, no randomness, no order of a hash map.
 
 mod accounts;
+mod apply_context;
 mod checkpoints;
 mod command;
-mod entry;
 mod error;
 mod events;
 mod inbox_changes;
 mod inbox_counts;
-mod messages;
 mod older_format;
 mod outcome;
+mod pending_messages;
 mod progress;
 mod queries;
 mod reader;
@@ -36,7 +36,7 @@ use chat_consensus::{LogIndex, Position, Term};
 use futures::executor::block_on;
 
 pub use error::{InvalidCommand, StateError};
-pub use events::{Applied, Change, Event};
+pub use events::{ApplyResult, Change, Event};
 pub use inbox_counts::InboxCounts;
 pub use queries::{
     Account, Credential, InboxQuery, Message, MessagePage, Session, StoredMessage, UsernamePage,
@@ -44,16 +44,16 @@ pub use queries::{
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
 
 use accounts::Accounts;
+use apply_context::ApplyContext;
 use checkpoints::{BUSY_TIMEOUT, Checkpoints};
-use command::{Authority, Command, Operation, SessionOperation};
-use entry::EntryFacts;
-use events::Effects;
+use command::{Command, Operation, SessionClaim, SessionOperation};
+use events::BatchResult;
 use inbox_changes::{Deleted, InboxChanges};
 use inbox_counts::CountChanges;
-use messages::{PendingMessages, SentMessage};
+use pending_messages::{PendingMessages, SentMessage};
 use progress::Progress;
 use retention::Retention;
-use sessions::Standing;
+use sessions::SessionCheck;
 
 use crate::database::{Database, DatabaseFile};
 
@@ -65,7 +65,7 @@ const FORMAT: i64 = 3;
 /// A commit copies every page that was touched since the last one, and messages to many recipients
 /// touch nearly one page each, over and over: fewer commits copy less. This many keep what a crash
 /// makes us apply again well under a second.
-const OPEN_TRANSACTION_ROWS_MAX: usize = 2048;
+const UNCOMMITTED_ENTRIES_MAX: usize = 2048;
 
 /// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file.
 ///
@@ -145,7 +145,7 @@ const SCHEMA: &str = "
 
 /// A committed entry of the log, as the chat sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppliedEntry {
+pub struct CommittedEntry {
     /// Its place in the log.
     pub index: LogIndex,
     /// The term in which it was appended.
@@ -174,7 +174,7 @@ pub struct ChatState {
     /// What readers see.
     visible: Position,
     /// How many entries the open transaction has applied; `None` while there is none.
-    open_rows: Option<usize>,
+    uncommitted_entries: Option<usize>,
     /// Set while something is under way, so that nothing but its success takes it back.
     poisoned: bool,
 }
@@ -188,7 +188,7 @@ impl ChatState {
     ///
     /// [`StateError::Open`] when the directory cannot be used or is in use.
     pub fn open(directory: &Path) -> Result<(Self, ChatReader), StateError> {
-        Self::open_with(directory, Retention::PROMISED)
+        Self::open_with(directory, Retention::DEFAULT)
     }
 
     fn open_with(directory: &Path, retention: Retention) -> Result<(Self, ChatReader), StateError> {
@@ -232,7 +232,7 @@ impl ChatState {
             progress,
             set_aside,
             visible: progress.applied,
-            open_rows: None,
+            uncommitted_entries: None,
             poisoned: false,
         };
         Ok((state, reader))
@@ -241,7 +241,7 @@ impl ChatState {
     /// Applies the entries that follow the last applied one and returns each one's outcome, and what
     /// changed for whom.
     ///
-    /// Readers see the effects only after a commit: see [`Self::commit_through`].
+    /// Readers see the effects only after a commit: see [`Self::commit_if_behind`].
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl ChatState {
     /// # Panics
     ///
     /// If the entries do not follow the last applied one without a gap.
-    pub async fn apply(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
+    pub async fn apply(&mut self, entries: &[CommittedEntry]) -> Result<ApplyResult, StateError> {
         self.begin()?;
         let applied = self.apply_all(entries).await?;
         self.poisoned = false;
@@ -291,7 +291,7 @@ impl ChatState {
     /// # Errors
     ///
     /// SQLite's; everything is refused then.
-    pub async fn commit_through(&mut self, index: LogIndex) -> Result<LogIndex, StateError> {
+    pub async fn commit_if_behind(&mut self, index: LogIndex) -> Result<LogIndex, StateError> {
         if self.visible.index < index {
             self.commit().await?;
         }
@@ -330,23 +330,23 @@ impl ChatState {
         Ok(())
     }
 
-    async fn apply_all(&mut self, entries: &[AppliedEntry]) -> Result<Applied, StateError> {
-        let mut effects = Effects::new(entries.len());
+    async fn apply_all(&mut self, entries: &[CommittedEntry]) -> Result<ApplyResult, StateError> {
+        let mut results = BatchResult::new(entries.len());
         if entries.is_empty() {
-            return Ok(effects.finish());
+            return Ok(results.finish());
         }
-        if self.open_rows.is_none() {
+        if self.uncommitted_entries.is_none() {
             self.database
                 .execute(sqlx::query("BEGIN IMMEDIATE"))
                 .await?;
         }
-        for (slot, entry) in entries.iter().enumerate() {
+        for (batch_index, entry) in entries.iter().enumerate() {
             self.progress.advance(Position {
                 term: entry.term,
                 index: entry.index,
             });
             if self.retention.is_due(entry.index) {
-                self.clean_up(&mut effects).await?;
+                self.clean_up(&mut results).await?;
             }
             if let Some(command) = &entry.command {
                 let command =
@@ -354,29 +354,30 @@ impl ChatState {
                         index: entry.index,
                         source,
                     })?;
-                self.apply_command(command, slot, &mut effects).await?;
+                self.apply_command(command, batch_index, &mut results)
+                    .await?;
             }
         }
-        self.flush(&mut effects).await?;
-        let rows = self.open_rows.unwrap_or(0) + entries.len();
-        self.open_rows = Some(rows);
-        if rows >= OPEN_TRANSACTION_ROWS_MAX {
+        self.flush(&mut results).await?;
+        let rows = self.uncommitted_entries.unwrap_or(0) + entries.len();
+        self.uncommitted_entries = Some(rows);
+        if rows >= UNCOMMITTED_ENTRIES_MAX {
             self.commit_open().await?;
         }
-        Ok(effects.finish())
+        Ok(results.finish())
     }
 
     /// Puts messages that wait into the tables.
-    async fn flush(&mut self, effects: &mut Effects) -> Result<(), StateError> {
+    async fn flush(&mut self, results: &mut BatchResult) -> Result<(), StateError> {
         self.pending
-            .flush(&mut self.database, &mut self.counts, effects)
+            .flush(&mut self.database, &mut self.counts, results)
             .await
     }
 
     /// At the entry that `progress` has just reached, before its command.
-    async fn clean_up(&mut self, effects: &mut Effects) -> Result<(), StateError> {
+    async fn clean_up(&mut self, results: &mut BatchResult) -> Result<(), StateError> {
         // What waits may be retries of what is about to be forgotten.
-        self.flush(effects).await?;
+        self.flush(results).await?;
         self.retention
             .clean_up(
                 &mut self.database,
@@ -391,45 +392,53 @@ impl ChatState {
     async fn apply_command(
         &mut self,
         command: Command,
-        slot: usize,
-        effects: &mut Effects,
+        batch_index: usize,
+        results: &mut BatchResult,
     ) -> Result<(), StateError> {
         let timestamp = self.progress.timestamp(command.time);
         let now = self.progress.now();
-        let entry = EntryFacts {
-            slot,
+        let context = ApplyContext {
+            batch_index,
             commit: self.progress.applied,
             request: command.request_id,
             timestamp,
             now,
-            kept_until: now.saturating_add(self.retention.seconds),
+            retain_until: now.saturating_add(self.retention.seconds),
         };
         match command.operation {
             Operation::CreateUser(user) => {
                 let database = &mut self.database;
-                effects.answer(
-                    slot,
-                    self.accounts.create_user(database, &user, &entry).await?,
+                results.set_outcome(
+                    batch_index,
+                    self.accounts.create_user(database, &user, &context).await?,
                 );
             }
             Operation::CreateSession(session) => {
                 // Its answer says how many of the messages that were sent before it are unread.
-                self.flush(effects).await?;
+                self.flush(results).await?;
                 let outcome = self
                     .accounts
-                    .create_session(&mut self.database, &self.counts, &session, &entry)
+                    .create_session(&mut self.database, &self.counts, &session, &context)
                     .await?;
-                effects.answer(slot, outcome);
+                results.set_outcome(batch_index, outcome);
             }
-            Operation::InSession(authority, operation) => {
+            Operation::InSession(claim, operation) => {
                 let database = &mut self.database;
-                match self.accounts.standing(database, &authority, &entry).await? {
-                    Standing::Valid => {
-                        self.apply_in_session(&authority, operation, &entry, effects)
+                match self
+                    .accounts
+                    .check_session(database, &claim, &context)
+                    .await?
+                {
+                    SessionCheck::Valid => {
+                        self.apply_in_session(&claim, operation, &context, results)
                             .await?;
                     }
-                    Standing::EndedByThisRequest => effects.answer(slot, again(&operation)),
-                    Standing::Void => effects.answer(slot, outcome::unauthenticated()),
+                    SessionCheck::EndedByThisRequest => {
+                        results.set_outcome(batch_index, replayed_outcome(&operation))
+                    }
+                    SessionCheck::Invalid => {
+                        results.set_outcome(batch_index, outcome::unauthenticated())
+                    }
                 }
             }
         }
@@ -439,45 +448,43 @@ impl ChatState {
     /// Does what was asked in the name of a session that is valid.
     async fn apply_in_session(
         &mut self,
-        authority: &Authority,
+        claim: &SessionClaim,
         operation: SessionOperation,
-        entry: &EntryFacts,
-        effects: &mut Effects,
+        context: &ApplyContext,
+        results: &mut BatchResult,
     ) -> Result<(), StateError> {
-        let account = authority.credential.incarnation;
-        let username = || authority.username.clone();
+        let account = claim.credential.incarnation;
+        let username = || claim.username.clone();
         let change = match operation {
             SessionOperation::SendMessage(message) => {
-                let message = SentMessage::new(message, authority, entry);
-                return self.apply_message(message, effects).await;
+                let message = SentMessage::new(message, claim, context);
+                return self.apply_message(message, results).await;
             }
             SessionOperation::ReadMessages(ids) => {
-                self.flush(effects).await?;
-                self.read_messages(authority, &ids).await?
+                self.flush(results).await?;
+                self.read_messages(claim, &ids).await?
             }
             SessionOperation::DeleteMessages(ids) => {
-                self.flush(effects).await?;
-                self.delete_messages(authority, &ids, entry).await?
+                self.flush(results).await?;
+                self.delete_messages(claim, &ids, context).await?
             }
             SessionOperation::Logout => {
                 self.accounts
-                    .logout(&mut self.database, authority, entry)
+                    .logout(&mut self.database, claim, context)
                     .await?;
                 Some(Change::SessionEnded {
-                    token_hash: authority.token_hash,
+                    token_hash: claim.token_hash,
                 })
             }
             SessionOperation::DeleteUser => {
                 // Messages on their way belong to the inbox that goes.
-                self.flush(effects).await?;
+                self.flush(results).await?;
                 let database = &mut self.database;
-                self.accounts
-                    .delete_user(database, authority, entry)
-                    .await?;
+                self.accounts.delete_user(database, claim, context).await?;
                 self.counts.remove(database, account).await?;
-                let deleted = (entry.commit.index, entry.now);
+                let deleted = (context.commit.index, context.now);
                 self.retention
-                    .begin_erasure(database, &authority.username, deleted)
+                    .begin_inbox_deletion(database, &claim.username, deleted)
                     .await?;
                 Some(Change::AccountDeleted {
                     username: username(),
@@ -487,7 +494,7 @@ impl ChatState {
             SessionOperation::ChangePassword(new) => {
                 let credential = self
                     .accounts
-                    .change_password(&mut self.database, authority, &new, entry)
+                    .change_password(&mut self.database, claim, &new, context)
                     .await?;
                 Some(Change::PasswordChanged {
                     username: username(),
@@ -496,45 +503,45 @@ impl ChatState {
             }
             SessionOperation::RenewSession => None,
         };
-        effects.answer(entry.slot, outcome::done());
+        results.set_outcome(context.batch_index, outcome::done());
         if let Some(change) = change {
-            effects.report(entry.slot, entry.commit, change);
+            results.set_change(context.batch_index, context.commit, change);
         }
         Ok(())
     }
 
     async fn read_messages(
         &mut self,
-        authority: &Authority,
+        claim: &SessionClaim,
         ids: &[String],
     ) -> Result<Option<Change>, StateError> {
         let database = &mut self.database;
-        let message_ids = self.inbox_changes.read(database, authority, ids).await?;
-        let account = authority.credential.incarnation;
+        let message_ids = self.inbox_changes.read(database, claim, ids).await?;
+        let account = claim.credential.incarnation;
         self.counts.read(account, message_ids.len());
         Ok((!message_ids.is_empty()).then(|| Change::MessagesRead {
-            username: authority.username.clone(),
+            username: claim.username.clone(),
             message_ids,
         }))
     }
 
     async fn delete_messages(
         &mut self,
-        authority: &Authority,
+        claim: &SessionClaim,
         ids: &[String],
-        entry: &EntryFacts,
+        context: &ApplyContext,
     ) -> Result<Option<Change>, StateError> {
         let Deleted {
             message_ids,
             unread,
         } = self
             .inbox_changes
-            .delete(&mut self.database, authority, ids, entry)
+            .delete(&mut self.database, claim, ids, context)
             .await?;
-        let account = authority.credential.incarnation;
+        let account = claim.credential.incarnation;
         self.counts.deleted(account, message_ids.len(), unread);
         Ok((!message_ids.is_empty()).then(|| Change::MessagesDeleted {
-            username: authority.username.clone(),
+            username: claim.username.clone(),
             message_ids,
         }))
     }
@@ -542,18 +549,18 @@ impl ChatState {
     async fn apply_message(
         &mut self,
         sent: SentMessage,
-        effects: &mut Effects,
+        results: &mut BatchResult,
     ) -> Result<(), StateError> {
         let database = &mut self.database;
         let recipient = self.accounts.credential(database, &sent.message.recipient);
         let recipient = recipient.await?.map(|credential| credential.incarnation);
         self.pending
-            .send(database, &mut self.counts, (sent, recipient), effects)
+            .send(database, &mut self.counts, (sent, recipient), results)
             .await
     }
 
     async fn commit_open(&mut self) -> Result<(), StateError> {
-        if self.open_rows.take().is_some() {
+        if self.uncommitted_entries.take().is_some() {
             self.counts.write(&mut self.database).await?;
             self.progress.save_and_commit(&mut self.database).await?;
             self.visible = self.progress.applied;
@@ -564,7 +571,7 @@ impl ChatState {
 }
 
 /// The answer to a request that has ended the session in whose name it comes again (R15).
-fn again(operation: &SessionOperation) -> Bytes {
+fn replayed_outcome(operation: &SessionOperation) -> Bytes {
     match operation {
         SessionOperation::Logout | SessionOperation::DeleteUser => outcome::done(),
         SessionOperation::ChangePassword(_) => outcome::already_changed_by_this_request(),

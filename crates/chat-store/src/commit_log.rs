@@ -8,7 +8,7 @@
 mod chain;
 mod encoding;
 mod error;
-mod node_row;
+mod hard_state_row;
 mod read;
 mod write;
 
@@ -27,9 +27,9 @@ pub use chain::ChainValue;
 pub use error::LogError;
 pub use read::ReadLimits;
 
+use crate::batched_statement::BatchedStatement;
 use crate::database::{Database, DatabaseFile, Upgrade};
 use crate::directory;
-use crate::multi_row::StatementPerCount;
 
 /// SQLite's `user_version` of `log.db`.
 const FORMAT: i64 = 3;
@@ -91,8 +91,8 @@ const SCHEMA: &str = r#"
 #[derive(Debug)]
 pub struct CommitLog {
     database: Database,
-    insert_entries: StatementPerCount,
-    node: NodeRow,
+    insert_entries: BatchedStatement,
+    hard_state_row: HardStateRow,
     last: Position,
     /// The chain value of the last entry.
     last_chain: ChainValue,
@@ -102,7 +102,7 @@ pub struct CommitLog {
 
 /// The only row of the table `node`, but for the fault, which ends a log's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NodeRow {
+struct HardStateRow {
     storage: StorageId,
     /// Fixed by the membership, for good (R12).
     cluster: Option<ClusterId>,
@@ -142,25 +142,25 @@ impl CommitLog {
             .row_buffer_size(ROW_BUFFER)
             .thread_name(|_| "log.db".to_owned());
         let mut database = file.open(options)?;
-        let node = block_on(NodeRow::load(&mut database))?;
+        let row = block_on(HardStateRow::load(&mut database))?;
         let verified = block_on(read::verify(&mut database))?;
         if let Some(membership) = &verified.membership
-            && node.cluster != Some(membership.cluster)
+            && row.cluster != Some(membership.cluster)
         {
-            return Err(LogError::NodeRowDamaged);
+            return Err(LogError::HardStateDamaged);
         }
         let log = Self {
             database,
-            insert_entries: StatementPerCount::insert("commits", 5, ""),
-            node,
+            insert_entries: BatchedStatement::insert("commits", 5, ""),
+            hard_state_row: row,
             last: verified.last,
             last_chain: verified.last_chain,
             poisoned: false,
         };
         let stored = Stored {
-            storage: node.storage,
-            boot_count: node.boot_count,
-            hard_state: node.hard_state,
+            storage: row.storage,
+            boot_count: row.boot_count,
+            hard_state: row.hard_state,
             membership: verified.membership,
             last: verified.last,
             terms: verified.terms,
@@ -179,7 +179,7 @@ impl CommitLog {
         }
         let query = sqlx::query("SELECT node_id FROM node WHERE only = 1");
         let row = self.database.fetch_optional(query).await?;
-        let row = row.ok_or(LogError::NodeRowDamaged)?;
+        let row = row.ok_or(LogError::HardStateDamaged)?;
         let found: Option<i64> = row.try_get(0)?;
         match found.map(|found| NodeId(found.cast_unsigned())) {
             Some(found) if found == node => Ok(()),
@@ -242,7 +242,7 @@ impl CommitLog {
 
     /// The cluster that this disk belongs to, once it has accepted a membership.
     pub fn cluster(&self) -> Option<ClusterId> {
-        self.node.cluster
+        self.hard_state_row.cluster
     }
 
     /// The chain value of the entry at `index`; `None` after the log's end.
@@ -254,7 +254,7 @@ impl CommitLog {
         if index > self.last.index {
             return Ok(None);
         }
-        Ok(Some(self.link_at(index).await?.1))
+        Ok(Some(self.position_and_hash_at(index).await?.1))
     }
 
     /// How many bytes `log.db` and its write-ahead log take on the disk.

@@ -203,15 +203,15 @@ impl Database {
         query.fetch_optional(self.connection()).await
     }
 
-    /// Shows each row to `visitor` until it breaks off; few rows are in memory at a time.
-    pub(crate) async fn visit<E: From<sqlx::Error>>(
+    /// Shows each row to `handle` until it breaks off; few rows are in memory at a time.
+    pub(crate) async fn for_each_row<E: From<sqlx::Error>>(
         &mut self,
         query: BoundQuery<'_>,
-        mut visitor: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
+        mut handle: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         let mut rows = query.fetch(self.connection());
         while let Some(row) = rows.try_next().await? {
-            if visitor(&row)?.is_break() {
+            if handle(&row)?.is_break() {
                 break;
             }
         }

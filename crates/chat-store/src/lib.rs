@@ -14,10 +14,10 @@
 //! 3. At a start, apply the entries after `ChatState::applied()`, once the log is known to
 //!    hold that position and `ChatState::set_aside()`; otherwise delete `state.db*` and apply all.
 
+mod batched_statement;
 mod commit_log;
 mod database;
 mod directory;
-mod multi_row;
 
 #[cfg(feature = "chat")]
 mod chat_state;
@@ -28,9 +28,9 @@ pub use chat_consensus::{
 };
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, Applied, AppliedEntry, Change, ChatReader, ChatState, Credential, Event, FoundSession,
-    InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction, Session,
-    StateError, StoredMessage, UsernamePage,
+    Account, ApplyResult, Change, ChatReader, ChatState, CommittedEntry, Credential, Event,
+    FoundSession, InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction,
+    Session, StateError, StoredMessage, UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

@@ -19,7 +19,7 @@ pub(super) async fn begin_read(
     open: &mut OpenTables,
     index: LogIndex,
 ) -> Result<ReadTransaction, Violation> {
-    let visible = open.state.commit_through(index).await;
+    let visible = open.state.commit_if_behind(index).await;
     visible.map_err(|error| refused(&error))?;
     open.reader.begin().await.map_err(|error| refused(&error))
 }

@@ -8,11 +8,11 @@ use std::hash::Hash;
 use bytes::Bytes;
 use sqlx::Row;
 
-use super::command::{Authority, CreateSession, CreateUser, NewPassword, RequestId};
-use super::entry::EntryFacts;
+use super::apply_context::ApplyContext;
+use super::command::{CreateSession, CreateUser, NewPassword, RequestId, SessionClaim};
 use super::inbox_counts::CountChanges;
 use super::queries::credential_at;
-use super::sessions::{Sessions, Standing};
+use super::sessions::{SessionCheck, Sessions};
 use super::{Credential, StateError, outcome};
 use crate::database::Database;
 
@@ -33,7 +33,7 @@ impl Accounts {
         &mut self,
         database: &mut Database,
         user: &CreateUser,
-        entry: &EntryFacts,
+        context: &ApplyContext,
     ) -> Result<Bytes, StateError> {
         if self.credential(database, &user.username).await?.is_some() {
             let query = sqlx::query("SELECT created_by_request FROM users WHERE username = ?");
@@ -41,30 +41,30 @@ impl Accounts {
                 .fetch_optional(query.bind(&user.username))
                 .await?
                 .ok_or(StateError::Damaged { table: "users" })?;
-            let repeated = row.try_get::<&[u8], _>(0)? == entry.request;
+            let repeated = row.try_get::<&[u8], _>(0)? == context.request;
             return Ok(if repeated {
                 outcome::already_created_by_this_request()
             } else {
                 outcome::username_taken()
             });
         }
-        if was_deleted(database, &user.username, &entry.request).await? {
+        if was_deleted(database, &user.username, &context.request).await? {
             // A late retry must not bring the account back (R15).
             return Ok(outcome::already_created_by_this_request());
         }
         let credential = Credential {
-            incarnation: entry.commit.index,
-            version: entry.commit.index,
+            incarnation: context.commit.index,
+            version: context.commit.index,
         };
         let query = sqlx::query("INSERT INTO users VALUES (?, ?, ?, ?, ?, NULL)")
             .bind(&user.username)
             .bind(&user.password_hash)
             .bind(credential.incarnation.0.cast_signed())
             .bind(credential.version.0.cast_signed())
-            .bind(entry.request.to_vec());
+            .bind(context.request.to_vec());
         database.execute(query).await?;
         CountChanges::create(database, credential.incarnation).await?;
-        remember(&mut self.credentials, user.username.clone(), credential);
+        cache_insert(&mut self.credentials, user.username.clone(), credential);
         // A token that exists already can only be the same 32 random bytes, drawn twice; it stays
         // the first one's.
         self.sessions
@@ -72,7 +72,7 @@ impl Accounts {
                 database,
                 (&user.username, credential),
                 (user.token_hash, user.lifetime),
-                entry.now,
+                context.now,
             )
             .await?;
         Ok(outcome::created(credential))
@@ -84,7 +84,7 @@ impl Accounts {
         database: &mut Database,
         counts: &CountChanges,
         session: &CreateSession,
-        entry: &EntryFacts,
+        context: &ApplyContext,
     ) -> Result<Bytes, StateError> {
         let credential = session.credential;
         if self.credential(database, &session.username).await? != Some(credential) {
@@ -96,7 +96,7 @@ impl Accounts {
                 database,
                 (&session.username, credential),
                 (session.token_hash, session.lifetime),
-                entry.now,
+                context.now,
             )
             .await?;
         if !opened {
@@ -112,42 +112,42 @@ impl Accounts {
     }
 
     /// Whether the entry may do something in the name of that session. If it may, it uses it.
-    pub(super) async fn standing(
+    pub(super) async fn check_session(
         &mut self,
         database: &mut Database,
-        authority: &Authority,
-        entry: &EntryFacts,
-    ) -> Result<Standing, StateError> {
-        let request = &entry.request;
-        let standing = self
+        claim: &SessionClaim,
+        context: &ApplyContext,
+    ) -> Result<SessionCheck, StateError> {
+        let request = &context.request;
+        let check = self
             .sessions
-            .standing(database, authority, request, entry.now)
+            .check(database, claim, request, context.now)
             .await?;
-        if standing != Standing::Valid {
-            return Ok(standing);
+        if check != SessionCheck::Valid {
+            return Ok(check);
         }
-        if self.credential(database, &authority.username).await? != Some(authority.credential) {
-            return Ok(Standing::Void);
+        if self.credential(database, &claim.username).await? != Some(claim.credential) {
+            return Ok(SessionCheck::Invalid);
         }
         self.sessions
-            .renew(database, &authority.token_hash, entry.now)
+            .renew(database, &claim.token_hash, context.now)
             .await?;
-        Ok(Standing::Valid)
+        Ok(SessionCheck::Valid)
     }
 
     /// Ends a valid session.
     pub(super) async fn logout(
         &mut self,
         database: &mut Database,
-        authority: &Authority,
-        entry: &EntryFacts,
+        claim: &SessionClaim,
+        context: &ApplyContext,
     ) -> Result<(), StateError> {
         self.sessions
             .end(
                 database,
-                &authority.token_hash,
-                entry.request,
-                entry.kept_until,
+                &claim.token_hash,
+                context.request,
+                context.retain_until,
             )
             .await
     }
@@ -156,13 +156,13 @@ impl Accounts {
     pub(super) async fn change_password(
         &mut self,
         database: &mut Database,
-        authority: &Authority,
+        claim: &SessionClaim,
         new: &NewPassword,
-        entry: &EntryFacts,
+        context: &ApplyContext,
     ) -> Result<Credential, StateError> {
         let credential = Credential {
-            incarnation: authority.credential.incarnation,
-            version: entry.commit.index,
+            incarnation: claim.credential.incarnation,
+            version: context.commit.index,
         };
         let query = sqlx::query(
             "UPDATE users SET password = ?, credential_version = ?, password_request = ? \
@@ -170,21 +170,17 @@ impl Accounts {
         )
         .bind(&new.password_hash)
         .bind(credential.version.0.cast_signed())
-        .bind(entry.request.to_vec())
-        .bind(&authority.username);
+        .bind(context.request.to_vec())
+        .bind(&claim.username);
         database.execute(query).await?;
-        remember(
-            &mut self.credentials,
-            authority.username.clone(),
-            credential,
-        );
-        self.logout(database, authority, entry).await?;
+        cache_insert(&mut self.credentials, claim.username.clone(), credential);
+        self.logout(database, claim, context).await?;
         self.sessions
             .open(
                 database,
-                (&authority.username, credential),
+                (&claim.username, credential),
                 (new.token_hash, new.lifetime),
-                entry.now,
+                context.now,
             )
             .await?;
         Ok(credential)
@@ -194,21 +190,21 @@ impl Accounts {
     pub(super) async fn delete_user(
         &mut self,
         database: &mut Database,
-        authority: &Authority,
-        entry: &EntryFacts,
+        claim: &SessionClaim,
+        context: &ApplyContext,
     ) -> Result<(), StateError> {
         let query = sqlx::query(
             "INSERT INTO former_accounts (username, created_by_request, deleted, deleted_at) \
              SELECT username, created_by_request, ?, ? FROM users WHERE username = ?",
         )
-        .bind(entry.commit.index.0.cast_signed())
-        .bind(entry.now)
-        .bind(&authority.username);
+        .bind(context.commit.index.0.cast_signed())
+        .bind(context.now)
+        .bind(&claim.username);
         database.execute(query).await?;
         let query = sqlx::query("DELETE FROM users WHERE username = ?");
-        database.execute(query.bind(&authority.username)).await?;
-        self.credentials.remove(&authority.username);
-        self.logout(database, authority, entry).await
+        database.execute(query.bind(&claim.username)).await?;
+        self.credentials.remove(&claim.username);
+        self.logout(database, claim, context).await
     }
 
     /// What the account is now; `None` when there is none.
@@ -226,7 +222,7 @@ impl Accounts {
             return Ok(None);
         };
         let credential = credential_at(&row, 0)?;
-        remember(&mut self.credentials, username.to_owned(), credential);
+        cache_insert(&mut self.credentials, username.to_owned(), credential);
         Ok(Some(credential))
     }
 
@@ -248,7 +244,7 @@ async fn was_deleted(
     Ok(database.fetch_optional(query).await?.is_some())
 }
 
-pub(super) fn remember<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
+pub(super) fn cache_insert<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
     if cache.len() >= CACHED_ROWS_MAX {
         cache.clear();
     }

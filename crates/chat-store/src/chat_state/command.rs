@@ -25,11 +25,11 @@ pub(super) enum Operation {
     CreateSession(CreateSession),
     /// Everything else is asked in the name of a session, and nothing of it is looked at before
     /// that session has been checked.
-    InSession(Authority, SessionOperation),
+    InSession(SessionClaim, SessionOperation),
 }
 
 pub(super) enum SessionOperation {
-    SendMessage(Outgoing),
+    SendMessage(NewMessage),
     ReadMessages(Vec<String>),
     DeleteMessages(Vec<String>),
     Logout,
@@ -55,13 +55,13 @@ pub(super) struct CreateSession {
 }
 
 /// The session in whose name something is asked, and what the leader took it for.
-pub(super) struct Authority {
+pub(super) struct SessionClaim {
     pub(super) token_hash: TokenHash,
     pub(super) username: String,
     pub(super) credential: Credential,
 }
 
-pub(super) struct Outgoing {
+pub(super) struct NewMessage {
     pub(super) id: String,
     pub(super) recipient: String,
     pub(super) body: String,
@@ -116,18 +116,18 @@ fn decode_operation(operation: proto::command::Operation) -> Result<Operation, I
             }));
         }
         Encoded::SendMessage(message) => {
-            let authority = Authority {
+            let claim = SessionClaim {
                 token_hash: fixed("token_hash", &message.token_hash)?,
                 username: message.sender,
                 credential: credential(message.credential)?,
             };
-            let message = Outgoing {
+            let message = NewMessage {
                 id: message.message_id,
                 recipient: message.recipient,
                 body: message.body,
             };
             let operation = SessionOperation::SendMessage(message);
-            return Ok(Operation::InSession(authority, operation));
+            return Ok(Operation::InSession(claim, operation));
         }
         Encoded::Logout(logout) => (logout.session, SessionOperation::Logout),
         Encoded::ReadMessages(read) => (
@@ -149,12 +149,12 @@ fn decode_operation(operation: proto::command::Operation) -> Result<Operation, I
         }
         Encoded::RenewSession(renew) => (renew.session, SessionOperation::RenewSession),
     };
-    Ok(Operation::InSession(authority(session)?, operation))
+    Ok(Operation::InSession(claim(session)?, operation))
 }
 
-fn authority(session: Option<proto::Session>) -> Result<Authority, InvalidCommand> {
+fn claim(session: Option<proto::Session>) -> Result<SessionClaim, InvalidCommand> {
     let session = session.ok_or(InvalidCommand::MissingSession)?;
-    Ok(Authority {
+    Ok(SessionClaim {
         token_hash: fixed("token_hash", &session.token_hash)?,
         username: session.username,
         credential: credential(session.credential)?,

@@ -10,7 +10,7 @@ use super::{Credential, Message};
 
 /// What came of a batch of entries.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Applied {
+pub struct ApplyResult {
     /// For each entry its encoded `storage.v1.Outcome`; empty for one without a command.
     pub outcomes: Vec<Bytes>,
     /// In the order of the log, at most one an entry; so a commit's index says how far somebody has
@@ -70,12 +70,12 @@ pub enum Change {
 /// What a batch has come to so far: each entry has its slot, because messages wait to be stored
 /// together and are settled later than what follows them.
 #[derive(Debug)]
-pub(super) struct Effects {
+pub(super) struct BatchResult {
     outcomes: Vec<Bytes>,
     events: Vec<Option<Event>>,
 }
 
-impl Effects {
+impl BatchResult {
     pub(super) fn new(entries: usize) -> Self {
         Self {
             outcomes: vec![Bytes::new(); entries],
@@ -83,18 +83,18 @@ impl Effects {
         }
     }
 
-    /// The entry in `slot` is answered `outcome`.
-    pub(super) fn answer(&mut self, slot: usize, outcome: Bytes) {
-        self.outcomes[slot] = outcome;
+    /// The entry in `batch_index` is answered `outcome`.
+    pub(super) fn set_outcome(&mut self, batch_index: usize, outcome: Bytes) {
+        self.outcomes[batch_index] = outcome;
     }
 
-    /// The entry in `slot`, which is `commit`, has changed something.
-    pub(super) fn report(&mut self, slot: usize, commit: Position, change: Change) {
-        self.events[slot] = Some(Event { commit, change });
+    /// The entry in `batch_index`, which is `commit`, has changed something.
+    pub(super) fn set_change(&mut self, batch_index: usize, commit: Position, change: Change) {
+        self.events[batch_index] = Some(Event { commit, change });
     }
 
-    pub(super) fn finish(self) -> Applied {
-        Applied {
+    pub(super) fn finish(self) -> ApplyResult {
+        ApplyResult {
             outcomes: self.outcomes,
             events: self.events.into_iter().flatten().collect(),
         }

@@ -9,10 +9,10 @@ use chat_consensus::LogIndex;
 use sqlx::Row;
 
 use super::StateError;
-use super::command::Authority;
-use super::entry::EntryFacts;
+use super::apply_context::ApplyContext;
+use super::command::SessionClaim;
+use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::{BoundQuery, Database};
-use crate::multi_row::{ROWS_MAX, StatementPerCount};
 
 /// Messages are found by their ids. The plus signs keep SQLite from walking through the whole inbox
 /// instead. What was sent before the account existed was sent to an earlier one of that name.
@@ -24,7 +24,7 @@ const RETURNING: &str = " RETURNING commit_index, id, read";
 
 /// The oldest first: which they are must not be SQLite's choice (R16). Merges the unread and the read
 /// stretch of one inbox as it walks through its index.
-pub(super) const ERASE: &str = "UPDATE messages SET deleted = ?1, deleted_at = ?2, body = '' \
+pub(super) const DELETE_OLDEST: &str = "UPDATE messages SET deleted = ?1, deleted_at = ?2, body = '' \
      WHERE commit_index IN ( \
      SELECT commit_index FROM messages \
      WHERE recipient = ?3 AND deleted = 0 AND read = 0 AND commit_index < ?1 \
@@ -52,15 +52,15 @@ struct Changed {
 /// The statements, each for several numbers of ids.
 #[derive(Debug)]
 pub(super) struct InboxChanges {
-    read: StatementPerCount,
-    delete: StatementPerCount,
+    read: BatchedStatement,
+    delete: BatchedStatement,
 }
 
 impl InboxChanges {
     pub(super) fn new() -> Self {
         Self {
-            read: StatementPerCount::new(read_sql),
-            delete: StatementPerCount::new(delete_sql),
+            read: BatchedStatement::new(read_sql),
+            delete: BatchedStatement::new(delete_sql),
         }
     }
 
@@ -68,7 +68,7 @@ impl InboxChanges {
     pub(super) async fn read(
         &self,
         database: &mut Database,
-        owner: &Authority,
+        owner: &SessionClaim,
         ids: &[String],
     ) -> Result<Vec<String>, StateError> {
         let changed = change(database, ids, |chunk| {
@@ -84,14 +84,14 @@ impl InboxChanges {
     pub(super) async fn delete(
         &self,
         database: &mut Database,
-        owner: &Authority,
+        owner: &SessionClaim,
         ids: &[String],
-        entry: &EntryFacts,
+        context: &ApplyContext,
     ) -> Result<Deleted, StateError> {
         let changed = change(database, ids, |chunk| {
             let query = sqlx::query(self.delete.for_count(chunk.len()))
-                .bind(entry.commit.index.0.cast_signed())
-                .bind(entry.now)
+                .bind(context.commit.index.0.cast_signed())
+                .bind(context.now)
                 .bind(&owner.username)
                 .bind(owner.credential.incarnation.0.cast_signed());
             with_ids(query, chunk)
@@ -106,13 +106,13 @@ impl InboxChanges {
 
 /// Deletes up to `limit` messages of the inbox of the account that ended with the commit `deleted`.
 /// Returns how many those were.
-pub(super) async fn erase(
+pub(super) async fn delete_oldest(
     database: &mut Database,
     username: &str,
     (deleted, deleted_at): (LogIndex, i64),
     limit: u32,
 ) -> Result<u64, StateError> {
-    let query = sqlx::query(ERASE)
+    let query = sqlx::query(DELETE_OLDEST)
         .bind(deleted.0.cast_signed())
         .bind(deleted_at)
         .bind(username)
@@ -146,7 +146,7 @@ async fn change<'q>(
     let mut changed = Vec::new();
     for chunk in ids.chunks(ROWS_MAX) {
         database
-            .visit::<StateError>(statement(chunk), |row| {
+            .for_each_row::<StateError>(statement(chunk), |row| {
                 changed.push(Changed {
                     commit_index: row.try_get(0)?,
                     id: row.try_get(1)?,

@@ -10,8 +10,8 @@ use chat_consensus::LogIndex;
 use sqlx::Row;
 
 use super::StateError;
+use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
-use crate::multi_row::{ROWS_MAX, StatementPerCount};
 
 /// How full an inbox is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct InboxCounts {
 /// later one of the same name begins with an empty inbox.
 #[derive(Debug)]
 pub(super) struct CountChanges {
-    update: StatementPerCount,
+    update: BatchedStatement,
     by_account: BTreeMap<LogIndex, CountChange>,
 }
 
@@ -39,7 +39,7 @@ struct CountChange {
 impl CountChanges {
     pub(super) fn new() -> Self {
         Self {
-            update: StatementPerCount::new(update_sql),
+            update: BatchedStatement::new(update_sql),
             by_account: BTreeMap::new(),
         }
     }

@@ -211,7 +211,7 @@ pub(super) async fn stored_message(
 
 /// What stands before the salt in most of the first `accounts_max` stored hashes; `None` if there is
 /// none.
-pub(super) async fn common_password_price(
+pub(super) async fn common_argon2_params(
     connection: &mut SqliteConnection,
     accounts_max: usize,
 ) -> Result<Option<String>, StateError> {

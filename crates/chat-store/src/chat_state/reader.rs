@@ -142,11 +142,11 @@ impl ChatReader {
     /// # Errors
     ///
     /// As [`Self::begin`].
-    pub async fn common_password_price(
+    pub async fn common_argon2_params(
         &self,
         accounts_max: usize,
     ) -> Result<Option<String>, StateError> {
-        queries::common_password_price(&mut *self.connection().await?, accounts_max).await
+        queries::common_argon2_params(&mut *self.connection().await?, accounts_max).await
     }
 
     /// The session whose token has this SHA-256, and how far the tables are.

@@ -12,7 +12,7 @@ use sqlx::Row;
 use super::StateError;
 use super::accounts::Accounts;
 use super::command::TokenHash;
-use super::inbox_changes::erase;
+use super::inbox_changes::delete_oldest;
 use crate::database::Database;
 
 /// How long what has ended is kept, and how fast it goes then. The same on every node, for ever: a
@@ -24,7 +24,7 @@ pub(super) struct Retention {
     /// The most rows of each kind that are removed at once: some ten milliseconds.
     pub(super) rows_max: u32,
     /// The most messages that go with their account at once; the others follow with the clean-up.
-    pub(super) erased_at_once_max: u32,
+    pub(super) deleted_at_once_max: u32,
     /// Kept for at least so many commits …
     pub(super) commits: u64,
     /// … and so many seconds: the longest that a client tries again.
@@ -33,10 +33,10 @@ pub(super) struct Retention {
 
 impl Retention {
     /// What R15 promises.
-    pub(super) const PROMISED: Self = Self {
+    pub(super) const DEFAULT: Self = Self {
         entries_between: 256,
         rows_max: 1024,
-        erased_at_once_max: 8192,
+        deleted_at_once_max: 8192,
         commits: 100_000,
         seconds: 24 * 60 * 60,
     };
@@ -55,10 +55,10 @@ impl Retention {
         now: i64,
     ) -> Result<(), StateError> {
         self.expire_sessions(database, accounts, now).await?;
-        self.continue_erasure(database).await?;
+        self.continue_inbox_deletion(database).await?;
         for (old, remove) in [
             (OLD_TOMBSTONES, REMOVE_TOMBSTONES),
-            (OLD_FORMER_ACCOUNTS, REMOVE_FORMER_ACCOUNTS),
+            (OLD_DELETED_ACCOUNTS, REMOVE_DELETED_ACCOUNTS),
         ] {
             if let Some(last) = self.last_old(database, old, index, now).await? {
                 let query = sqlx::query(remove).bind(last).bind(self.rows_max);
@@ -69,14 +69,16 @@ impl Retention {
     }
 
     /// Begins to erase the inbox of the account that has ended with the commit `deleted`.
-    pub(super) async fn begin_erasure(
+    pub(super) async fn begin_inbox_deletion(
         &self,
         database: &mut Database,
         username: &str,
         (deleted, deleted_at): (LogIndex, i64),
     ) -> Result<(), StateError> {
-        let limit = self.erased_at_once_max;
-        if erase(database, username, (deleted, deleted_at), limit).await? == u64::from(limit) {
+        let limit = self.deleted_at_once_max;
+        if delete_oldest(database, username, (deleted, deleted_at), limit).await?
+            == u64::from(limit)
+        {
             let query = sqlx::query("INSERT INTO erasures VALUES (?, ?, ?)")
                 .bind(deleted.0.cast_signed())
                 .bind(deleted_at)
@@ -86,7 +88,7 @@ impl Retention {
         Ok(())
     }
 
-    async fn continue_erasure(&self, database: &mut Database) -> Result<(), StateError> {
+    async fn continue_inbox_deletion(&self, database: &mut Database) -> Result<(), StateError> {
         let query = sqlx::query(
             "SELECT deleted, deleted_at, username FROM erasures ORDER BY deleted LIMIT 1",
         );
@@ -95,7 +97,7 @@ impl Retention {
         };
         let deleted = LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned());
         let username: &str = row.try_get(2)?;
-        let erased = erase(
+        let erased = delete_oldest(
             database,
             username,
             (deleted, row.try_get(1)?),
@@ -119,12 +121,12 @@ impl Retention {
     ) -> Result<(), StateError> {
         let query = sqlx::query(EXPIRE_SESSIONS).bind(now).bind(self.rows_max);
         database
-            .visit::<StateError>(query, |row| {
+            .for_each_row::<StateError>(query, |row| {
                 let token_hash = TokenHash::try_from(row.try_get::<&[u8], _>(0)?);
                 let Ok(token_hash) = token_hash else {
                     return Err(StateError::Damaged { table: "sessions" });
                 };
-                accounts.sessions_mut().forget(&token_hash);
+                accounts.sessions_mut().cache_remove(&token_hash);
                 Ok(ControlFlow::Continue(()))
             })
             .await
@@ -147,7 +149,7 @@ impl Retention {
             .bind(before.cast_signed())
             .bind(self.rows_max);
         database
-            .visit::<StateError>(query, |row| {
+            .for_each_row::<StateError>(query, |row| {
                 if row.try_get::<i64, _>(1)? > now.saturating_sub(self.seconds) {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -170,8 +172,8 @@ pub(super) const REMOVE_TOMBSTONES: &str = "DELETE FROM messages WHERE commit_in
      (SELECT commit_index FROM messages WHERE deleted > 0 AND deleted <= ? \
      ORDER BY deleted, commit_index LIMIT ?)";
 
-const OLD_FORMER_ACCOUNTS: &str = "SELECT deleted, deleted_at FROM former_accounts \
+const OLD_DELETED_ACCOUNTS: &str = "SELECT deleted, deleted_at FROM former_accounts \
      WHERE deleted <= ? ORDER BY deleted LIMIT ?";
 
-const REMOVE_FORMER_ACCOUNTS: &str = "DELETE FROM former_accounts WHERE deleted IN \
+const REMOVE_DELETED_ACCOUNTS: &str = "DELETE FROM former_accounts WHERE deleted IN \
      (SELECT deleted FROM former_accounts WHERE deleted <= ? ORDER BY deleted LIMIT ?)";

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 
-use super::accounts::remember;
-use super::command::{Authority, Lifetime, RequestId, TokenHash};
+use super::accounts::cache_insert;
+use super::command::{Lifetime, RequestId, SessionClaim, TokenHash};
 use super::queries::credential_at;
 use super::{Credential, StateError};
 use crate::database::Database;
@@ -21,16 +21,16 @@ pub(super) const RENEWALS_PER_IDLE_TIME: i64 = 16;
 /// The sessions that were used recently, as their rows are.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    known: HashMap<TokenHash, SessionRow>,
+    cached: HashMap<TokenHash, SessionRow>,
 }
 
 /// Whether something may be done in the name of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SessionCheck {
     Valid,
     /// It was, until this very request ended it.
     EndedByThisRequest,
-    Void,
+    Invalid,
 }
 
 #[derive(Debug)]
@@ -39,11 +39,11 @@ struct SessionRow {
     credential: Credential,
     idle_seconds: i64,
     /// When it ends however much it is used.
-    ends: i64,
+    max_expires_at: i64,
     last_used: i64,
     /// When it ends if it is not used again; once ended, until when the row is kept.
-    expires: i64,
-    ended_by: Option<RequestId>,
+    idle_expires_at: i64,
+    ended_by_request: Option<RequestId>,
 }
 
 impl Sessions {
@@ -58,16 +58,16 @@ impl Sessions {
         if let Some(existing) = self.find(database, &token_hash).await? {
             return Ok(existing.username == username && existing.credential == credential);
         }
-        let ends = now.saturating_add(lifetime.absolute_seconds.into());
+        let max_expires_at = now.saturating_add(lifetime.absolute_seconds.into());
         let idle_seconds = i64::from(lifetime.idle_seconds);
         let row = SessionRow {
             username: username.to_owned(),
             credential,
             idle_seconds,
-            ends,
+            max_expires_at,
             last_used: now,
-            expires: now.saturating_add(idle_seconds).min(ends),
-            ended_by: None,
+            idle_expires_at: now.saturating_add(idle_seconds).min(max_expires_at),
+            ended_by_request: None,
         };
         let query = sqlx::query("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)")
             .bind(token_hash.as_slice())
@@ -75,32 +75,32 @@ impl Sessions {
             .bind(credential.incarnation.0.cast_signed())
             .bind(credential.version.0.cast_signed())
             .bind(row.idle_seconds)
-            .bind(row.ends)
+            .bind(row.max_expires_at)
             .bind(row.last_used)
-            .bind(row.expires);
+            .bind(row.idle_expires_at);
         database.execute(query).await?;
-        remember(&mut self.known, token_hash, row);
+        cache_insert(&mut self.cached, token_hash, row);
         Ok(true)
     }
 
     /// What the session is worth to `request`, as far as the session itself goes.
-    pub(super) async fn standing(
+    pub(super) async fn check(
         &mut self,
         database: &mut Database,
-        authority: &Authority,
+        claim: &SessionClaim,
         request: &RequestId,
         now: i64,
-    ) -> Result<Standing, StateError> {
-        let Some(row) = self.find(database, &authority.token_hash).await? else {
-            return Ok(Standing::Void);
+    ) -> Result<SessionCheck, StateError> {
+        let Some(row) = self.find(database, &claim.token_hash).await? else {
+            return Ok(SessionCheck::Invalid);
         };
-        if row.username != authority.username || row.credential != authority.credential {
-            return Ok(Standing::Void);
+        if row.username != claim.username || row.credential != claim.credential {
+            return Ok(SessionCheck::Invalid);
         }
-        Ok(match &row.ended_by {
-            Some(ended_by) if ended_by == request => Standing::EndedByThisRequest,
-            None if now < row.expires => Standing::Valid,
-            Some(_) | None => Standing::Void,
+        Ok(match &row.ended_by_request {
+            Some(ended_by) if ended_by == request => SessionCheck::EndedByThisRequest,
+            None if now < row.idle_expires_at => SessionCheck::Valid,
+            Some(_) | None => SessionCheck::Invalid,
         })
     }
 
@@ -117,37 +117,37 @@ impl Sessions {
             return Ok(());
         }
         row.last_used = now;
-        row.expires = now.saturating_add(row.idle_seconds).min(row.ends);
+        row.idle_expires_at = now.saturating_add(row.idle_seconds).min(row.max_expires_at);
         let query =
             sqlx::query("UPDATE sessions SET last_used = ?, expires = ? WHERE token_hash = ?")
                 .bind(row.last_used)
-                .bind(row.expires)
+                .bind(row.idle_expires_at)
                 .bind(token_hash.as_slice());
         database.execute(query).await?;
         Ok(())
     }
 
-    /// `request` ends a valid session; its row is kept until `kept_until`.
+    /// `request` ends a valid session; its row is kept until `retain_until`.
     pub(super) async fn end(
         &mut self,
         database: &mut Database,
         token_hash: &TokenHash,
         request: RequestId,
-        kept_until: i64,
+        retain_until: i64,
     ) -> Result<(), StateError> {
         let query =
             sqlx::query("UPDATE sessions SET ended_by = ?, expires = ? WHERE token_hash = ?")
                 .bind(request.to_vec())
-                .bind(kept_until)
+                .bind(retain_until)
                 .bind(token_hash.as_slice());
         database.execute(query).await?;
-        self.known.remove(token_hash);
+        self.cached.remove(token_hash);
         Ok(())
     }
 
     /// The row is gone.
-    pub(super) fn forget(&mut self, token_hash: &TokenHash) {
-        self.known.remove(token_hash);
+    pub(super) fn cache_remove(&mut self, token_hash: &TokenHash) {
+        self.cached.remove(token_hash);
     }
 
     async fn find(
@@ -155,7 +155,7 @@ impl Sessions {
         database: &mut Database,
         token_hash: &TokenHash,
     ) -> Result<Option<&mut SessionRow>, StateError> {
-        if !self.known.contains_key(token_hash) {
+        if !self.cached.contains_key(token_hash) {
             let query = sqlx::query(
                 "SELECT username, incarnation, credential_version, idle_seconds, ends, last_used, \
                  expires, ended_by FROM sessions WHERE token_hash = ?",
@@ -171,18 +171,18 @@ impl Sessions {
                 username: row.try_get(0)?,
                 credential: credential_at(&row, 1)?,
                 idle_seconds: row.try_get(3)?,
-                ends: row.try_get(4)?,
+                max_expires_at: row.try_get(4)?,
                 last_used: row.try_get(5)?,
-                expires: row.try_get(6)?,
-                ended_by: match ended_by.map(RequestId::try_from) {
+                idle_expires_at: row.try_get(6)?,
+                ended_by_request: match ended_by.map(RequestId::try_from) {
                     None => None,
                     Some(Ok(request)) => Some(request),
                     Some(Err(_)) => return Err(StateError::Damaged { table: "sessions" }),
                 },
             };
-            remember(&mut self.known, *token_hash, session);
+            cache_insert(&mut self.cached, *token_hash, session);
         }
-        Ok(self.known.get_mut(token_hash))
+        Ok(self.cached.get_mut(token_hash))
     }
 }
 

@@ -22,7 +22,7 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
 
 use super::{
-    AppliedEntry, Change, ChatReader, ChatState, Credential, Event, InboxQuery, Message,
+    Change, ChatReader, ChatState, CommittedEntry, Credential, Event, InboxQuery, Message,
     MessagePage, Session, StateError,
 };
 
@@ -93,9 +93,9 @@ const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
     absolute_seconds: 1_000_000,
 };
 
-fn entry(index: u64, command: &proto::Command) -> AppliedEntry {
+fn entry(index: u64, command: &proto::Command) -> CommittedEntry {
     let command = Some(command.encode_to_vec().into());
-    AppliedEntry {
+    CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
         command,

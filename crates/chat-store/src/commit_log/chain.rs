@@ -24,12 +24,12 @@ impl ChainValue {
         hash.update(position.index.0.to_be_bytes());
         hash.update([kind]);
         hash.update(payload);
-        Self(first_half(&hash.finalize().into()))
+        Self(truncate_to_128_bits(&hash.finalize().into()))
     }
 }
 
 /// What is kept of a SHA-256: enough against accidents, which is all that a checksum is for.
-pub(super) fn first_half(digest: &[u8; 32]) -> [u8; 16] {
+pub(super) fn truncate_to_128_bits(digest: &[u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&digest[..16]);
     half

@@ -60,7 +60,7 @@ pub enum LogError {
     },
     /// Term, vote and names are not what was written, or do not fit the entries.
     #[error("the stored term and vote are damaged")]
-    NodeRowDamaged,
+    HardStateDamaged,
 }
 
 /// SQLite's primary result codes for a file whose structure is broken.
@@ -72,7 +72,7 @@ impl LogError {
     /// its log, and must not vote until its peers have repaired it.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::ChainMismatch { .. } | Self::MissingEntry { .. } | Self::NodeRowDamaged => true,
+            Self::ChainMismatch { .. } | Self::MissingEntry { .. } | Self::HardStateDamaged => true,
             Self::Sqlite(source) | Self::Open(OpenError::Sqlite { source, .. }) => {
                 is_corruption(source)
             }

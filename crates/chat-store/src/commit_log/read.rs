@@ -64,14 +64,14 @@ impl CommitLog {
         if after >= last {
             return Ok(entries);
         }
-        let (mut previous, mut chain) = self.link_at(after).await?;
+        let (mut previous, mut chain) = self.position_and_hash_at(after).await?;
         let mut bytes = 0;
         let query = sqlx::query(
             r#"SELECT "index", term, kind, payload, chain FROM commits
                WHERE "index" > ? AND "index" <= ? ORDER BY "index""#,
         );
         let query = query.bind(after.0.cast_signed()).bind(last.0.cast_signed());
-        let visited = self.database.visit::<LogError>(query, |row| {
+        let visited = self.database.for_each_row::<LogError>(query, |row| {
             let row = VerifiedRow::check(row, previous, chain)?;
             bytes += row.payload.len();
             if bytes > limits.bytes_max && !entries.is_empty() {
@@ -91,7 +91,7 @@ impl CommitLog {
     }
 
     /// Position and chain value of the entry at `index`, which must not be after the log's end.
-    pub(super) async fn link_at(
+    pub(super) async fn position_and_hash_at(
         &mut self,
         index: LogIndex,
     ) -> Result<(Position, ChainValue), LogError> {
@@ -127,7 +127,7 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
     };
     let query =
         sqlx::query(r#"SELECT "index", term, kind, payload, chain FROM commits ORDER BY "index""#);
-    let visited = database.visit::<LogError>(query, |row| {
+    let visited = database.for_each_row::<LogError>(query, |row| {
         let row = VerifiedRow::check(row, log.last, log.last_chain)?;
         if row.position.index == LogIndex(1)
             && let Payload::Membership(membership) = row.to_entry()?.payload

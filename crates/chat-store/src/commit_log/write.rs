@@ -3,23 +3,23 @@
 use chat_consensus::{Entry, LogIndex, Payload, Writes};
 
 use super::{ChainValue, CommitLog, LogError, encoding};
-use crate::multi_row::ROWS_MAX;
+use crate::batched_statement::ROWS_MAX;
 
 impl CommitLog {
     /// Writes in the order in which the batch lists (R1).
     pub(super) async fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
-        let mut node = self.node;
-        node.boot_count = writes.boot_count.unwrap_or(node.boot_count);
-        node.hard_state = writes.hard_state.unwrap_or(node.hard_state);
+        let mut row = self.hard_state_row;
+        row.boot_count = writes.boot_count.unwrap_or(row.boot_count);
+        row.hard_state = writes.hard_state.unwrap_or(row.hard_state);
         if let Some(first) = writes.entries.first()
             && let Payload::Membership(membership) = &first.payload
         {
             assert!(
-                node.cluster
+                row.cluster
                     .is_none_or(|cluster| cluster == membership.cluster),
                 "a disk accepts one membership, ever"
             );
-            node.cluster = Some(membership.cluster);
+            row.cluster = Some(membership.cluster);
         }
         let truncate_after = writes.truncate_after.filter(|&index| {
             assert!(
@@ -29,7 +29,7 @@ impl CommitLog {
             index < self.last.index
         });
 
-        let statements = usize::from(node != self.node)
+        let statements = usize::from(row != self.hard_state_row)
             + usize::from(truncate_after.is_some())
             + writes.entries.len().div_ceil(ROWS_MAX);
         // One statement is a transaction of its own: two round trips less.
@@ -38,9 +38,9 @@ impl CommitLog {
                 .execute(sqlx::query("BEGIN IMMEDIATE"))
                 .await?;
         }
-        if node != self.node {
-            node.save(&mut self.database).await?;
-            self.node = node;
+        if row != self.hard_state_row {
+            row.save(&mut self.database).await?;
+            self.hard_state_row = row;
         }
         if let Some(index) = truncate_after {
             self.truncate(index).await?;
@@ -55,7 +55,7 @@ impl CommitLog {
     }
 
     async fn truncate(&mut self, index: LogIndex) -> Result<(), LogError> {
-        let (position, chain) = self.link_at(index).await?;
+        let (position, chain) = self.position_and_hash_at(index).await?;
         let query = sqlx::query(r#"DELETE FROM commits WHERE "index" > ?"#);
         self.database
             .execute(query.bind(index.0.cast_signed()))
@@ -69,7 +69,7 @@ impl CommitLog {
         let mut query = sqlx::query(self.insert_entries.for_count(entries.len()));
         for entry in entries {
             let (kind, payload) = encoding::encode(&entry.payload);
-            self.follow(entry, kind, &payload);
+            self.advance_to(entry, kind, &payload);
             query = query
                 .bind(entry.position.index.0.cast_signed())
                 .bind(entry.position.term.0.cast_signed())
@@ -82,7 +82,7 @@ impl CommitLog {
     }
 
     /// Moves the end of the log to `entry`, which must follow it.
-    fn follow(&mut self, entry: &Entry, kind: u8, payload: &[u8]) {
+    fn advance_to(&mut self, entry: &Entry, kind: u8, payload: &[u8]) {
         let position = entry.position;
         assert_eq!(position.index, self.last.index.next(), "no gap in the log");
         assert!(position.term >= self.last.term, "terms never run backwards");

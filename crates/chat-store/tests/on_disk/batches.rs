@@ -1,7 +1,7 @@
 //! R16: the same commands give the same tables and answers, however they are cut into batches.
 
 use bytes::Bytes;
-use chat_store::{AppliedEntry, ChatState, LogIndex, Term};
+use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
 use futures::executor::block_on;
 
 use crate::history::{USERS, create_user, random_command};
@@ -45,12 +45,12 @@ fn run(batch_max: usize, restarts: bool) -> (Vec<Bytes>, String) {
     (outcomes, dump(directory.path()))
 }
 
-fn history() -> Vec<AppliedEntry> {
+fn history() -> Vec<CommittedEntry> {
     let mut random = fastrand::Rng::with_seed(7);
     let mut commands = vec![None];
     commands.extend((1..=USERS).map(|number| Some(create_user(number))));
     commands.extend((0..1500).map(|serial| Some(random_command(&mut random, serial))));
-    let entry = |(command, index)| AppliedEntry {
+    let entry = |(command, index)| CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
         command,

@@ -12,8 +12,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chat_store::{
-    AppliedEntry, ChatState, ClusterId, CommitLog, Entry, HardState, LogIndex, Membership, NodeId,
-    Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
+    ChatState, ClusterId, CommitLog, CommittedEntry, Entry, HardState, LogIndex, Membership,
+    NodeId, Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
 };
 
 use crate::history::{USERS, create_user, random_command};
@@ -249,8 +249,8 @@ fn check_state(directory: &Path, script: &Script, committed: usize) {
     assert!(dump(directory) == dump(other.path()));
 }
 
-fn applied_entries(entries: &[Entry]) -> Vec<AppliedEntry> {
-    let applied = |entry: &Entry| AppliedEntry {
+fn applied_entries(entries: &[Entry]) -> Vec<CommittedEntry> {
+    let applied = |entry: &Entry| CommittedEntry {
         index: entry.position.index,
         term: entry.position.term,
         command: match &entry.payload {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use chat_store::{
-    AppliedEntry, ChatState, CommitLog, Entry, LogIndex, Payload, Position, ReadLimits,
+    ChatState, CommitLog, CommittedEntry, Entry, LogIndex, Payload, Position, ReadLimits,
 };
 use expect_test::expect_file;
 use futures::executor::block_on;
@@ -102,7 +102,7 @@ fn copy(names: &[&str]) -> TempDir {
     directory
 }
 
-fn entries(directory: &Path) -> Vec<AppliedEntry> {
+fn entries(directory: &Path) -> Vec<CommittedEntry> {
     let (mut log, stored) = CommitLog::open(directory).unwrap();
     let last = stored.last.index;
     let entries = block_on(log.read(LogIndex::ZERO, last, ReadLimits::NONE)).unwrap();
@@ -112,8 +112,8 @@ fn entries(directory: &Path) -> Vec<AppliedEntry> {
     entries.into_iter().map(applied).collect()
 }
 
-fn applied(entry: Entry) -> AppliedEntry {
-    AppliedEntry {
+fn applied(entry: Entry) -> CommittedEntry {
+    CommittedEntry {
         index: entry.position.index,
         term: entry.position.term,
         command: match entry.payload {
@@ -124,7 +124,7 @@ fn applied(entry: Entry) -> AppliedEntry {
 }
 
 /// The beginning of the outcome's SHA-256 is enough to see a difference, and short.
-fn line(entry: &AppliedEntry, outcome: &Bytes) -> String {
+fn line(entry: &CommittedEntry, outcome: &Bytes) -> String {
     let mut line = format!("{}@{} ", entry.index, entry.term);
     for byte in &Sha256::digest(outcome)[..8] {
         write!(line, "{byte:02x}").unwrap();

@@ -38,7 +38,7 @@ async fn a_rehashed_password_replaces_the_hash_and_nothing_else() {
 async fn the_price_of_most_passwords_is_known() {
     let mut chat = Chat::with_ann_and_bob();
     chat.state.commit().await.unwrap();
-    let price = chat.reader.common_password_price(10).await.unwrap();
+    let price = chat.reader.common_argon2_params(10).await.unwrap();
     assert_eq!(price, None, "theirs are no hashes");
     let create = |username: &str, number: u8, price: &str| {
         let user = proto::CreateUser {
@@ -56,9 +56,9 @@ async fn the_price_of_most_passwords_is_known() {
         create("emil", 5, new),
     ]);
     chat.state.commit().await.unwrap();
-    let price = chat.reader.common_password_price(10).await.unwrap();
+    let price = chat.reader.common_argon2_params(10).await.unwrap();
     assert_eq!(price.as_deref(), Some(new));
-    let first_three = chat.reader.common_password_price(3).await.unwrap();
+    let first_three = chat.reader.common_argon2_params(3).await.unwrap();
     assert_eq!(first_three.as_deref(), Some(old));
 }
 
@@ -264,7 +264,7 @@ fn time_never_runs_backwards() {
 #[test]
 fn an_entry_without_a_command_only_moves_on() {
     let mut chat = Chat::new();
-    let empty = |index| AppliedEntry {
+    let empty = |index| CommittedEntry {
         index: LogIndex(index),
         term: Term(4),
         command: None,
@@ -281,7 +281,7 @@ fn what_is_no_command_stops_the_node() {
     let user = create_user("ann", 1);
     let check = |bytes: Vec<u8>, expected: Expect| {
         let mut chat = Chat::new();
-        let entry = |index, command: &[u8]| AppliedEntry {
+        let entry = |index, command: &[u8]| CommittedEntry {
             index: LogIndex(index),
             term: Term(1),
             command: Some(Bytes::copy_from_slice(command)),
@@ -370,7 +370,7 @@ fn what_was_not_committed_is_applied_again() {
 #[test]
 fn a_long_transaction_is_committed_by_itself() {
     let mut chat = Chat::new();
-    let empty = |index| AppliedEntry {
+    let empty = |index| CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
         command: None,

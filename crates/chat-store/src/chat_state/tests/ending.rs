@@ -2,7 +2,7 @@
 
 use super::reading::plan;
 use super::*;
-use crate::chat_state::inbox_changes::{ERASE, delete_sql, read_sql};
+use crate::chat_state::inbox_changes::{DELETE_OLDEST, delete_sql, read_sql};
 use crate::chat_state::retention::{EXPIRE_SESSIONS, OLD_TOMBSTONES, REMOVE_TOMBSTONES, Retention};
 use futures::executor::block_on;
 
@@ -147,7 +147,7 @@ fn a_tombstone_is_kept_until_both_terms_are_over() {
 fn advance(chat: &mut Chat, index: u64) {
     let first = chat.state.applied_index().0 + 1;
     let entries: Vec<_> = (first..=index)
-        .map(|index| AppliedEntry {
+        .map(|index| CommittedEntry {
             index: LogIndex(index),
             term: Term(1),
             command: None,
@@ -160,9 +160,9 @@ fn advance(chat: &mut Chat, index: u64) {
 fn a_large_inbox_is_erased_in_parts_and_never_seen_again() {
     let directory = tempfile::tempdir().unwrap();
     let few = Retention {
-        erased_at_once_max: 4,
+        deleted_at_once_max: 4,
         rows_max: 3,
-        ..Retention::PROMISED
+        ..Retention::DEFAULT
     };
     let (state, reader) = ChatState::open_with(directory.path(), few).unwrap();
     let mut chat = Chat {
@@ -218,7 +218,7 @@ fn changes_follow_an_index() {
     check(read_sql(2), by_id);
     check(delete_sql(2), by_id);
     check(
-        ERASE.to_owned(),
+        DELETE_OLDEST.to_owned(),
         "USING COVERING INDEX inbox (recipient=? AND read=? AND rowid<?)",
     );
     check(

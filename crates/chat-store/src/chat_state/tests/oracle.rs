@@ -273,10 +273,10 @@ impl Oracle {
     }
 
     fn end(&mut self, token: &Bytes, request: &Bytes) {
-        let kept_until = self.now() + self.retention.seconds;
+        let retain_until = self.now() + self.retention.seconds;
         let held = self.sessions.get_mut(token).unwrap();
         held.ended_by = Some(request.clone());
-        held.expires = kept_until;
+        held.expires = retain_until;
     }
 
     fn logout(&mut self, session: &proto::Session, request: &Bytes) -> (String, Option<Change>) {
@@ -304,8 +304,8 @@ impl Oracle {
                 self.former
                     .push((username.clone(), user.created_by, index, now));
                 self.end(&session.token_hash, request);
-                let limit = self.retention.erased_at_once_max;
-                if self.erase(&username, (index, now), limit) == limit {
+                let limit = self.retention.deleted_at_once_max;
+                if self.delete_oldest(&username, (index, now), limit) == limit {
                     self.erasures.push((index, now, username.clone()));
                 }
                 let change = Change::AccountDeleted {
@@ -319,7 +319,7 @@ impl Oracle {
         }
     }
 
-    fn erase(&mut self, username: &str, deleted: (u64, i64), limit: u32) -> u32 {
+    fn delete_oldest(&mut self, username: &str, deleted: (u64, i64), limit: u32) -> u32 {
         let theirs = self
             .messages
             .range_mut(..deleted.0)
@@ -379,7 +379,7 @@ impl Oracle {
         }
         if let Some((index, at, username)) = self.erasures.first().cloned() {
             let limit = self.retention.rows_max;
-            if self.erase(&username, (index, at), limit) < limit {
+            if self.delete_oldest(&username, (index, at), limit) < limit {
                 self.erasures.remove(0);
             }
         }

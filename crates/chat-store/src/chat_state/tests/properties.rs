@@ -12,7 +12,7 @@ use crate::chat_state::retention::Retention;
 const SHORT: Retention = Retention {
     entries_between: 7,
     rows_max: 3,
-    erased_at_once_max: 2,
+    deleted_at_once_max: 2,
     commits: 30,
     seconds: 60,
 };
@@ -124,7 +124,7 @@ fn message_id(number: u8) -> String {
 /// Commands in the order in which they reach the log, what the oracle says to each, and its tables
 /// in the end.
 struct History {
-    entries: Vec<AppliedEntry>,
+    entries: Vec<CommittedEntry>,
     outcomes: Vec<String>,
     events: Vec<Event>,
     tables: Vec<String>,
@@ -192,7 +192,7 @@ struct Replica {
     events: Vec<Event>,
 }
 
-fn replay(entries: &[AppliedEntry], seed: u64) -> Replica {
+fn replay(entries: &[CommittedEntry], seed: u64) -> Replica {
     let directory = tempfile::tempdir().unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut state, _) = ChatState::open_with(directory.path(), SHORT).unwrap();

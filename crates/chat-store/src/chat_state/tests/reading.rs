@@ -15,7 +15,7 @@ async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
     let mut chat = on_own_thread(move || {
         assert_eq!(chat.state.visible_index(), LogIndex(0));
         assert_eq!(
-            block_on(chat.state.commit_through(LogIndex(9))).unwrap(),
+            block_on(chat.state.commit_if_behind(LogIndex(9))).unwrap(),
             LogIndex(2)
         );
         chat
@@ -25,11 +25,11 @@ async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
     let chat = on_own_thread(move || {
         chat.apply(&[ann_sends("m1", "bob", "hello")]);
         assert_eq!(
-            block_on(chat.state.commit_through(LogIndex(2))).unwrap(),
+            block_on(chat.state.commit_if_behind(LogIndex(2))).unwrap(),
             LogIndex(2)
         );
         assert_eq!(
-            block_on(chat.state.commit_through(LogIndex(3))).unwrap(),
+            block_on(chat.state.commit_if_behind(LogIndex(3))).unwrap(),
             LogIndex(3)
         );
         chat

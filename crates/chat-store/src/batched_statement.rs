@@ -14,12 +14,12 @@ pub(crate) const ROWS_MAX: usize = 512;
 
 /// One statement in its shapes.
 #[derive(Debug)]
-pub(crate) struct StatementPerCount {
+pub(crate) struct BatchedStatement {
     /// For 1, 2, 4, … [`ROWS_MAX`] rows.
     shapes: Vec<SqlStr>,
 }
 
-impl StatementPerCount {
+impl BatchedStatement {
     /// The statement that `sql` writes for a number of rows. Its last places are the rows'.
     pub(crate) fn new(sql: impl Fn(usize) -> String) -> Self {
         let shapes = (0..=ROWS_MAX.ilog2())

@@ -6,19 +6,19 @@ use bytes::Bytes;
 use chat_consensus::{LogIndex, Position, Term};
 use sqlx::Row;
 
-use super::command::{Authority, Outgoing};
-use super::entry::EntryFacts;
-use super::events::{Change, Effects};
+use super::apply_context::ApplyContext;
+use super::command::{NewMessage, SessionClaim};
+use super::events::{BatchResult, Change};
 use super::inbox_counts::CountChanges;
 use super::{Message, StateError, outcome};
+use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
-use crate::multi_row::{ROWS_MAX, StatementPerCount};
 
 /// A message that an authenticated sender has sent.
 #[derive(Debug)]
 pub(super) struct SentMessage {
     /// Where its outcome belongs.
-    pub(super) slot: usize,
+    pub(super) batch_index: usize,
     /// As it enters the inbox.
     pub(super) message: Message,
 }
@@ -31,19 +31,19 @@ struct PendingMessage {
 }
 
 impl SentMessage {
-    /// The message as it enters the inbox, from the account of `authority`.
-    pub(super) fn new(message: Outgoing, authority: &Authority, entry: &EntryFacts) -> Self {
+    /// The message as it enters the inbox, from the account of `claim`.
+    pub(super) fn new(message: NewMessage, claim: &SessionClaim, context: &ApplyContext) -> Self {
         Self {
-            slot: entry.slot,
+            batch_index: context.batch_index,
             message: Message {
                 id: message.id,
-                sender: authority.username.clone(),
-                sender_since: authority.credential.incarnation,
+                sender: claim.username.clone(),
+                sender_since: claim.credential.incarnation,
                 recipient: message.recipient,
                 body: message.body,
-                timestamp: entry.timestamp,
+                timestamp: context.timestamp,
                 read: false,
-                commit: entry.commit,
+                commit: context.commit,
             },
         }
     }
@@ -52,7 +52,7 @@ impl SentMessage {
 /// Messages that are not in the table yet; empty between two batches.
 #[derive(Debug)]
 pub(super) struct PendingMessages {
-    insert: StatementPerCount,
+    insert: BatchedStatement,
     /// In the order of their commits, every id once.
     messages: Vec<PendingMessage>,
     ids: HashSet<String>,
@@ -63,7 +63,7 @@ impl PendingMessages {
         let target = "messages (commit_index, commit_term, id, sender, sender_since, recipient, \
                       body, timestamp)";
         Self {
-            insert: StatementPerCount::insert(target, 8, "ON CONFLICT (id) DO NOTHING"),
+            insert: BatchedStatement::insert(target, 8, "ON CONFLICT (id) DO NOTHING"),
             messages: Vec::new(),
             ids: HashSet::new(),
         }
@@ -79,19 +79,19 @@ impl PendingMessages {
         database: &mut Database,
         counts: &mut CountChanges,
         (sent, recipient): (SentMessage, Option<LogIndex>),
-        effects: &mut Effects,
+        results: &mut BatchResult,
     ) -> Result<(), StateError> {
         if self.ids.contains(&sent.message.id) || self.messages.len() == ROWS_MAX {
-            self.flush(database, counts, effects).await?;
+            self.flush(database, counts, results).await?;
         }
         if let Some(recipient) = recipient {
             // It may have been sent before: `flush` finds out.
             self.ids.insert(sent.message.id.clone());
             self.messages.push(PendingMessage { sent, recipient });
         } else {
-            let answer = first_sending(database, &sent).await?;
-            effects.answer(
-                sent.slot,
+            let answer = original_outcome(database, &sent).await?;
+            results.set_outcome(
+                sent.batch_index,
                 answer.unwrap_or_else(outcome::recipient_not_found),
             );
         }
@@ -103,7 +103,7 @@ impl PendingMessages {
         &mut self,
         database: &mut Database,
         counts: &mut CountChanges,
-        effects: &mut Effects,
+        results: &mut BatchResult,
     ) -> Result<(), StateError> {
         let (Some(first), Some(last)) = (self.messages.first(), self.messages.last()) else {
             return Ok(());
@@ -116,24 +116,27 @@ impl PendingMessages {
         let stored = if inserted == self.messages.len() {
             None
         } else {
-            Some(stored_in(database, range).await?)
+            Some(stored_commits_in(database, range).await?)
         };
         self.ids.clear();
         for PendingMessage { sent, recipient } in self.messages.drain(..) {
-            let SentMessage { slot, message } = &sent;
+            let SentMessage {
+                batch_index,
+                message,
+            } = &sent;
             let is_stored = stored
                 .as_ref()
                 .is_none_or(|stored| stored.contains(&message.commit.index));
             if is_stored {
                 let outcome = outcome::sent(&message.id, message.timestamp, message.commit);
-                effects.answer(*slot, outcome);
+                results.set_outcome(*batch_index, outcome);
                 counts.stored(recipient);
-                let (slot, commit) = (*slot, message.commit);
-                effects.report(slot, commit, Change::MessageStored(sent.message));
+                let (batch_index, commit) = (*batch_index, message.commit);
+                results.set_change(batch_index, commit, Change::MessageStored(sent.message));
             } else {
-                let answer = first_sending(database, &sent).await?;
+                let answer = original_outcome(database, &sent).await?;
                 let answer = answer.ok_or(StateError::Damaged { table: "messages" })?;
-                effects.answer(*slot, answer);
+                results.set_outcome(*batch_index, answer);
             }
         }
         Ok(())
@@ -160,7 +163,7 @@ impl PendingMessages {
 }
 
 /// The commits between `first` and `last` that are in the table.
-async fn stored_in(
+async fn stored_commits_in(
     database: &mut Database,
     (first, last): (LogIndex, LogIndex),
 ) -> Result<HashSet<LogIndex>, StateError> {
@@ -169,7 +172,7 @@ async fn stored_in(
         .bind(last.0.cast_signed());
     let mut stored = HashSet::new();
     database
-        .visit::<StateError>(query, |row| {
+        .for_each_row::<StateError>(query, |row| {
             stored.insert(LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()));
             Ok(std::ops::ControlFlow::Continue(()))
         })
@@ -179,7 +182,7 @@ async fn stored_in(
 
 /// What a message of this id was answered when it was first sent: that answer again to the same
 /// message, and a refusal to another one. `None` if the id is new.
-async fn first_sending(
+async fn original_outcome(
     database: &mut Database,
     sent: &SentMessage,
 ) -> Result<Option<Bytes>, StateError> {

@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::chain::first_half;
-use super::{LogError, NodeRow};
+use super::chain::truncate_to_128_bits;
+use super::{HardStateRow, LogError};
 use crate::database::Database;
 
-impl NodeRow {
+impl HardStateRow {
     pub(super) async fn load(database: &mut Database) -> Result<Self, LogError> {
         let query = sqlx::query(
             "SELECT storage, cluster, start_counter, term, vote_node, vote_storage, digest, \
@@ -24,17 +24,17 @@ impl NodeRow {
         let row = database
             .fetch_optional(query)
             .await?
-            .ok_or(LogError::NodeRowDamaged)?;
+            .ok_or(LogError::HardStateDamaged)?;
         let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
         let vote = match row.try_get::<Option<i64>, _>(4)? {
             Some(node) => Some(Voter {
                 node: NodeId(node.cast_unsigned()),
-                storage: StorageId(identifier(&row, 5)?.ok_or(LogError::NodeRowDamaged)?),
+                storage: StorageId(identifier(&row, 5)?.ok_or(LogError::HardStateDamaged)?),
             }),
             None => None,
         };
-        let node = Self {
-            storage: StorageId(identifier(&row, 0)?.ok_or(LogError::NodeRowDamaged)?),
+        let found = Self {
+            storage: StorageId(identifier(&row, 0)?.ok_or(LogError::HardStateDamaged)?),
             cluster: identifier(&row, 1)?.map(ClusterId),
             boot_count: number(2)?,
             hard_state: HardState {
@@ -47,17 +47,17 @@ impl NodeRow {
             return Err(LogError::Fault { fault });
         }
         let intact = match row.try_get::<Option<&[u8]>, _>(6)? {
-            Some(digest) => digest == node.digest(),
+            Some(digest) => digest == found.digest(),
             // As the schema made it: there is nothing yet that a digest could protect.
-            None => node == Self::new(node.storage),
+            None => found == Self::new(found.storage),
         };
-        let bounded = node.boot_count <= BOOT_COUNT_MAX
-            && node.hard_state.term <= TERM_MAX
-            && node.hard_state.repair_through <= LOG_INDEX_MAX;
+        let bounded = found.boot_count <= BOOT_COUNT_MAX
+            && found.hard_state.term <= TERM_MAX
+            && found.hard_state.repair_through <= LOG_INDEX_MAX;
         if intact && bounded {
-            Ok(node)
+            Ok(found)
         } else {
-            Err(LogError::NodeRowDamaged)
+            Err(LogError::HardStateDamaged)
         }
     }
 
@@ -107,7 +107,7 @@ impl NodeRow {
         if repair_through != LogIndex::ZERO {
             hash.update(repair_through.0.to_be_bytes());
         }
-        first_half(&hash.finalize().into())
+        truncate_to_128_bits(&hash.finalize().into())
     }
 }
 
@@ -118,6 +118,6 @@ fn identifier(row: &SqliteRow, column: usize) -> Result<Option<u128>, LogError> 
     };
     match bytes.try_into() {
         Ok(bytes) => Ok(Some(u128::from_be_bytes(bytes))),
-        Err(_) => Err(LogError::NodeRowDamaged),
+        Err(_) => Err(LogError::HardStateDamaged),
     }
 }

@@ -6,9 +6,9 @@ use super::command::RequestId;
 
 /// The entry that is being applied.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EntryFacts {
+pub(super) struct ApplyContext {
     /// Its place in its batch.
-    pub(super) slot: usize,
+    pub(super) batch_index: usize,
     pub(super) commit: Position,
     /// The client's id of the request that it came from.
     pub(super) request: RequestId,
@@ -17,5 +17,5 @@ pub(super) struct EntryFacts {
     /// `timestamp` in whole seconds, which can be added without rounding (R16).
     pub(super) now: i64,
     /// Until when, by the same clock, what this entry ends is kept for late retries.
-    pub(super) kept_until: i64,
+    pub(super) retain_until: i64,
 }
