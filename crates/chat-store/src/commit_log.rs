@@ -19,7 +19,7 @@ use std::path::Path;
 
 use futures::executor::block_on;
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteLockingMode, SqliteSynchronous};
 
 use chat_consensus::{ClusterId, HardState, LogIndex, NodeId, Position, StorageId, Stored, Writes};
 
@@ -28,7 +28,7 @@ pub use error::LogError;
 pub use read::ReadLimits;
 
 use crate::batched_statement::BatchedStatement;
-use crate::database::{Database, DatabaseFile, Upgrade};
+use crate::database::{Database, DatabaseFile, Upgrade, connect_options};
 use crate::directory;
 
 /// SQLite's `user_version` of `log.db`.
@@ -131,12 +131,9 @@ impl CommitLog {
         };
         // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process
         // can disturb it. It must be set before the journal mode.
-        let options = SqliteConnectOptions::new()
+        let options = connect_options()
             .locking_mode(SqliteLockingMode::Exclusive)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("mmap_size", "0")
-            .pragma("cell_size_check", "ON")
-            .pragma("trusted_schema", "OFF")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("journal_size_limit", WAL_BYTES_KEPT)
             .row_buffer_size(ROW_BUFFER)

@@ -128,8 +128,7 @@ impl DatabaseFile {
 
         let options = options
             .filename(&self.path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .disable_statement_logging();
+            .journal_mode(SqliteJournalMode::Wal);
         let connection = block_on(options.connect()).map_err(sqlite)?;
         let mut database = Database {
             connection: Some(connection),
@@ -174,6 +173,16 @@ impl DatabaseFile {
             source,
         }
     }
+}
+
+/// The options that all connections to both databases have in common: what a damaged or forged file
+/// contains must not reach memory unchecked, and statements are not logged.
+pub(crate) fn connect_options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .pragma("mmap_size", "0")
+        .pragma("cell_size_check", "ON")
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging()
 }
 
 fn prepare(path: &Path, result: std::io::Result<()>) -> Result<(), OpenError> {

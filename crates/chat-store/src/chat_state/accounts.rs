@@ -3,22 +3,19 @@
 //! The memory only mirrors rows, so that it changes how fast an answer is found and never which.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use bytes::Bytes;
 use sqlx::Row;
 
 use super::apply_context::ApplyContext;
+use super::cache::cache_insert;
 use super::command::{CreateSession, CreateUser, NewPassword, RequestId, SessionClaim};
+use super::credential::{Credential, credential_at};
+use super::error::StateError;
 use super::inbox_counts::CountChanges;
-use super::queries::credential_at;
+use super::outcome;
 use super::sessions::{SessionCheck, Sessions};
-use super::{Credential, StateError, outcome};
 use crate::database::Database;
-
-/// How many accounts, and how many sessions, are kept in memory: some ten MB of each. When one more
-/// is needed all are forgotten, which costs less than keeping their order of use.
-const CACHED_ROWS_MAX: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
@@ -242,11 +239,4 @@ async fn was_deleted(
             .bind(username)
             .bind(request.as_slice());
     Ok(database.fetch_optional(query).await?.is_some())
-}
-
-pub(super) fn cache_insert<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
-    if cache.len() >= CACHED_ROWS_MAX {
-        cache.clear();
-    }
-    cache.insert(key, value);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 
-use super::StateError;
+use super::error::StateError;
 use crate::database::Database;
 use crate::directory;
 

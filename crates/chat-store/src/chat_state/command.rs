@@ -7,7 +7,7 @@ use chat_consensus::LogIndex;
 use chat_proto::storage::v1 as proto;
 use prost::Message as _;
 
-use super::Credential;
+use super::credential::Credential;
 use super::error::InvalidCommand;
 
 pub(super) type RequestId = [u8; 16];

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
 
-use super::{Credential, Message};
+use super::credential::Credential;
+use super::message::Message;
 
 /// What came of a batch of entries.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use chat_consensus::LogIndex;
 use sqlx::Row;
 
-use super::StateError;
 use super::apply_context::ApplyContext;
 use super::command::SessionClaim;
+use super::error::StateError;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::{BoundQuery, Database};
 

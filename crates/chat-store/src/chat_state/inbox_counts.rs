@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chat_consensus::LogIndex;
 use sqlx::Row;
 
-use super::StateError;
+use super::error::StateError;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
 

@@ -14,7 +14,8 @@ use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::{FORMAT, StateError};
+use super::error::StateError;
+use super::schema::FORMAT;
 use crate::database::OpenError;
 use crate::directory;
 

@@ -5,7 +5,7 @@ use chat_consensus::Position;
 use chat_proto::storage::v1 as proto;
 use prost::Message as _;
 
-use super::Credential;
+use super::credential::Credential;
 
 pub(super) fn created(credential: Credential) -> Bytes {
     let credential = proto::Credential {

@@ -8,9 +8,11 @@ use sqlx::Row;
 
 use super::apply_context::ApplyContext;
 use super::command::{NewMessage, SessionClaim};
+use super::error::StateError;
 use super::events::{BatchResult, Change};
 use super::inbox_counts::CountChanges;
-use super::{Message, StateError, outcome};
+use super::message::Message;
+use super::outcome;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
 

@@ -3,7 +3,7 @@
 use chat_consensus::{LogIndex, Position, Term};
 use sqlx::Row;
 
-use super::StateError;
+use super::error::StateError;
 use crate::database::Database;
 
 /// The only row of the table `progress`.

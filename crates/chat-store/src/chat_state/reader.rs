@@ -10,13 +10,14 @@ use std::time::Duration;
 use chat_consensus::{LogIndex, Position};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use super::StateError;
+use super::error::StateError;
 use super::inbox_counts::InboxCounts;
 use super::queries::{
     self, Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage,
 };
+use crate::database::connect_options;
 
 /// How many reads run at once. Each is a thread, and there are no more cores than a few.
 const CONNECTIONS_MAX: u32 = 4;
@@ -71,14 +72,10 @@ pub struct ReadTransaction {
 
 impl ChatReader {
     pub(super) fn new(path: &Path) -> Self {
-        let options = SqliteConnectOptions::new()
+        let options = connect_options()
             .filename(path)
             .read_only(true)
-            .pragma("mmap_size", "0")
-            .pragma("cell_size_check", "ON")
-            .pragma("trusted_schema", "OFF")
-            .thread_name(|number| format!("state.db reader {number}"))
-            .disable_statement_logging();
+            .thread_name(|number| format!("state.db reader {number}"));
         let pool = |connections_max| LazyPool {
             options: options.clone(),
             connections_max,

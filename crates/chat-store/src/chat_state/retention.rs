@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use chat_consensus::LogIndex;
 use sqlx::Row;
 
-use super::StateError;
 use super::accounts::Accounts;
 use super::command::TokenHash;
+use super::error::StateError;
 use super::inbox_changes::delete_oldest;
 use crate::database::Database;
 

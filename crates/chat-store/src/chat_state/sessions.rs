@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 
-use super::accounts::cache_insert;
+use super::cache::cache_insert;
 use super::command::{Lifetime, RequestId, SessionClaim, TokenHash};
-use super::queries::credential_at;
-use super::{Credential, StateError};
+use super::credential::{Credential, credential_at};
+use super::error::StateError;
 use crate::database::Database;
 
 /// Using a session writes its row only after this part of its idle time, so that messages do not

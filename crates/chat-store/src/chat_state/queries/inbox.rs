@@ -1,0 +1,160 @@
+//! Pages of an inbox, and how many messages it contains.
+
+use std::pin::pin;
+
+use chat_consensus::{LogIndex, Position, Term};
+use futures::TryStreamExt;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::page_size::one_more;
+use super::sessions::Session;
+use crate::chat_state::error::StateError;
+use crate::chat_state::inbox_counts::{InboxCounts, UNREAD};
+use crate::chat_state::message::Message;
+
+/// The most messages of one page.
+const PAGE_MESSAGES_MAX: usize = 500;
+/// A page that has reached this many bytes of text ends, so that its reply stays well below what a
+/// gRPC message may carry.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Which messages of an inbox are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxQuery {
+    /// The most messages to give; more than 500 are never given at once.
+    pub limit: usize,
+    /// Goes on behind this commit, in the order of the page: [`MessagePage::next`] of the last one.
+    pub after: Option<LogIndex>,
+    /// Leaves out what was read.
+    pub unread_only: bool,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+}
+
+/// Some messages of an inbox, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessagePage {
+    /// As many as were asked for, or 1 MiB of text, or all that are left.
+    pub messages: Vec<Message>,
+    /// Where the next page goes on; `None` on the last one.
+    pub next: Option<LogIndex>,
+}
+
+/// What was sent before the account existed was sent to an earlier one of that name: pages begin, or
+/// end, there.
+pub(crate) async fn inbox(
+    connection: &mut SqliteConnection,
+    owner: &Session,
+    inbox: InboxQuery,
+) -> Result<MessagePage, StateError> {
+    let limit = inbox.limit.min(PAGE_MESSAGES_MAX);
+    let floor = owner.credential.incarnation;
+    let end = LogIndex(i64::MAX.cast_unsigned());
+    let (above, below) = match inbox.after {
+        Some(after) if inbox.oldest_first => (after.max(floor), end),
+        Some(after) => (floor, after),
+        None => (floor, end),
+    };
+    let query = sqlx::query(inbox_sql(inbox))
+        .bind(&owner.username)
+        .bind(above.0.cast_signed())
+        .bind(below.0.cast_signed())
+        .bind(one_more(limit));
+    let mut page = MessagePage::default();
+    let mut bytes = 0;
+    let mut rows = pin!(query.fetch(&mut *connection));
+    while let Some(row) = rows.try_next().await? {
+        if page.messages.len() == limit || bytes >= PAGE_BYTES_MAX {
+            page.next = page.messages.last().map(|message| message.commit.index);
+            break;
+        }
+        let message = message(&row)?;
+        bytes += message.size();
+        page.messages.push(message);
+    }
+    Ok(page)
+}
+
+/// The read and the unread messages are two stretches of the index, each in the order of the log,
+/// which SQLite merges as it reads.
+pub(crate) fn inbox_sql(inbox: InboxQuery) -> &'static str {
+    macro_rules! stretch {
+        ($read:literal) => {
+            concat!(
+                "SELECT id, sender, sender_since, recipient, body, timestamp, read, commit_index, ",
+                "commit_term FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
+                $read,
+                " AND commit_index > ?2 AND commit_index < ?3 "
+            )
+        };
+    }
+    macro_rules! both {
+        () => {
+            concat!(stretch!("0"), "UNION ALL ", stretch!("1"))
+        };
+    }
+    match (inbox.unread_only, inbox.oldest_first) {
+        (true, true) => concat!(stretch!("0"), "ORDER BY commit_index LIMIT ?4"),
+        (true, false) => concat!(stretch!("0"), "ORDER BY commit_index DESC LIMIT ?4"),
+        (false, true) => concat!(both!(), "ORDER BY commit_index LIMIT ?4"),
+        (false, false) => concat!(both!(), "ORDER BY commit_index DESC LIMIT ?4"),
+    }
+}
+
+fn message(row: &SqliteRow) -> Result<Message, StateError> {
+    Ok(Message {
+        id: row.try_get(0)?,
+        sender: row.try_get(1)?,
+        sender_since: LogIndex(row.try_get::<i64, _>(2)?.cast_unsigned()),
+        recipient: row.try_get(3)?,
+        body: row.try_get(4)?,
+        timestamp: row.try_get(5)?,
+        read: row.try_get::<i64, _>(6)? != 0,
+        commit: Position {
+            index: LogIndex(row.try_get::<i64, _>(7)?.cast_unsigned()),
+            term: Term(row.try_get::<i64, _>(8)?.cast_unsigned()),
+        },
+    })
+}
+
+impl Message {
+    /// About what it adds to a reply, in bytes.
+    fn size(&self) -> usize {
+        /// Field names, numbers and punctuation.
+        const REST: usize = 160;
+        REST + self.id.len() + self.sender.len() + self.recipient.len() + self.body.len()
+    }
+}
+
+pub(crate) async fn unread_count(
+    connection: &mut SqliteConnection,
+    owner: &Session,
+) -> Result<u64, StateError> {
+    let row = sqlx::query(UNREAD)
+        .bind(owner.credential.incarnation.0.cast_signed())
+        .fetch_optional(&mut *connection)
+        .await?;
+    // An account that is gone has none.
+    row.map_or(Ok(0), |row| Ok(row.try_get::<i64, _>(0)?.cast_unsigned()))
+}
+
+pub(crate) async fn inbox_counts(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<Option<InboxCounts>, StateError> {
+    let row = sqlx::query(INBOX_COUNTS)
+        .bind(username)
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| {
+        Ok(InboxCounts {
+            messages: row.try_get::<i64, _>(0)?.cast_unsigned(),
+            unread: row.try_get::<i64, _>(1)?.cast_unsigned(),
+        })
+    })
+    .transpose()
+}
+
+pub(crate) const INBOX_COUNTS: &str = "SELECT messages, unread \
+     FROM users CROSS JOIN inboxes ON account = incarnation WHERE username = ?";

@@ -1,0 +1,108 @@
+//! The file `state.db`: its format, its tables, and how SQLite is to treat it.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+
+use super::checkpoints::BUSY_TIMEOUT;
+use crate::database::{DatabaseFile, connect_options};
+
+/// SQLite's `user_version` of `state.db`.
+pub(super) const FORMAT: i64 = 3;
+
+/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file.
+///
+/// Nobody waits for these syncs but readers, and the same index pages come again and again, so it
+/// is larger than the log's: about 16 MiB.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// How much of the tables the writer keeps in memory, in KiB (negative, as SQLite wants it). What
+/// an open transaction has changed beyond it goes into the write-ahead log early and twice.
+const CACHE_KIB: &str = "-65536";
+
+/// `deleted` names the commit that deleted a message of which only what a late retry needs is left
+/// (R15), or 0. The index `inbox` leaves those out; within one recipient and one `read` it is in the
+/// order of the log, because the row's own key is its commit's index. Times other than a message's
+/// are whole seconds. The indexes on what has ended are for the clean-up; see `retention`.
+const SCHEMA: &str = "
+    CREATE TABLE progress (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        applied_index INTEGER NOT NULL,
+        applied_term INTEGER NOT NULL,
+        last_timestamp REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE inboxes (
+        account INTEGER PRIMARY KEY,
+        messages INTEGER NOT NULL,
+        unread INTEGER NOT NULL CHECK (unread BETWEEN 0 AND messages)
+    ) STRICT;
+    CREATE TABLE users (
+        username TEXT PRIMARY KEY,
+        password TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        credential_version INTEGER NOT NULL,
+        created_by_request BLOB NOT NULL,
+        password_request BLOB
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE former_accounts (
+        deleted INTEGER PRIMARY KEY,
+        deleted_at INTEGER NOT NULL,
+        username TEXT NOT NULL,
+        created_by_request BLOB NOT NULL,
+        UNIQUE (username, created_by_request)
+    ) STRICT;
+    CREATE TABLE erasures (
+        deleted INTEGER PRIMARY KEY,
+        deleted_at INTEGER NOT NULL,
+        username TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE sessions (
+        token_hash BLOB PRIMARY KEY,
+        username TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        credential_version INTEGER NOT NULL,
+        idle_seconds INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        last_used INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        ended_by BLOB
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX session_ends ON sessions (expires);
+    CREATE TABLE messages (
+        commit_index INTEGER PRIMARY KEY,
+        commit_term INTEGER NOT NULL,
+        id TEXT NOT NULL UNIQUE,
+        sender TEXT NOT NULL,
+        sender_since INTEGER NOT NULL,
+        recipient TEXT NOT NULL,
+        body TEXT NOT NULL,
+        timestamp REAL NOT NULL,
+        read INTEGER NOT NULL DEFAULT 0,
+        deleted INTEGER NOT NULL DEFAULT 0,
+        deleted_at INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX inbox ON messages (recipient, read) WHERE deleted = 0;
+    CREATE INDEX tombstones ON messages (deleted) WHERE deleted > 0;
+    INSERT INTO progress VALUES (1, 0, 0, 0.0)
+";
+
+/// The tables in `directory`.
+pub(super) fn database_file(directory: &Path) -> DatabaseFile {
+    DatabaseFile {
+        path: directory.join("state.db"),
+        lock: directory.join("state.lock"),
+        format: FORMAT,
+        schema: SCHEMA,
+        upgrades: &[],
+    }
+}
+
+/// How the writer opens them.
+pub(super) fn writer_options() -> SqliteConnectOptions {
+    connect_options()
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", CACHE_KIB)
+        .thread_name(|_| "state.db".to_owned())
+}
