@@ -1,118 +1,54 @@
-//! The commit log, `log.db`: what is in it survives a power cut, or is found to be damaged.
+//! The commit log, `log.db`: its contents survive a power cut, or opening reports the damage.
 //!
-//! One connection, one transaction and one sync for each batch of [`Writes`], in the order in which
-//! they were decided (R1). Every entry carries a [`ChainValue`]; all of them are checked when the
-//! log is opened, and again by every read. Decides nothing: neither what is appended nor what is
-//! cut off.
+//! Each batch of [`Writes`] is one transaction and one sync, on one connection, in the order in
+//! which the node decided them (R1). Every entry has a [`ChainValue`]; all of them are checked when
+//! the log is opened, and again by every read. The log decides neither what is appended nor what is
+//! truncated.
 
 mod chain;
 mod encoding;
+mod entry_table;
 mod error;
 mod hard_state_row;
-mod read;
-mod write;
+mod schema;
+mod verification;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
+use chat_consensus::{ClusterId, Entry, LogIndex, NodeId, Position, Stored, Writes};
 use futures::executor::block_on;
 use sqlx::Row;
-use sqlx::sqlite::{SqliteLockingMode, SqliteSynchronous};
-
-use chat_consensus::{ClusterId, HardState, LogIndex, NodeId, Position, StorageId, Stored, Writes};
 
 pub use chain::ChainValue;
+pub use entry_table::ReadLimits;
 pub use error::LogError;
-pub use read::ReadLimits;
 
-use crate::batched_statement::BatchedStatement;
-use crate::database::{Database, DatabaseFile, Upgrade, connect_options};
+use entry_table::EntryTable;
+use hard_state_row::HardStateRow;
+
+use crate::batched_statement::ROWS_MAX;
+use crate::database::Database;
 use crate::directory;
 
-/// SQLite's `user_version` of `log.db`.
-const FORMAT: i64 = 3;
-
-/// Format 1 lacked what R11 and R18 make a disk remember, format 2 whose disk it is. Rows stay as they
-/// are: what is new in them is empty, and the digest of a row without it is the same in all formats.
-const UPGRADES: &[Upgrade] = &[
-    Upgrade {
-        from: 1,
-        script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
-                 ALTER TABLE node ADD COLUMN fault TEXT;
-                 ALTER TABLE node ADD COLUMN node_id INTEGER",
-    },
-    Upgrade {
-        from: 2,
-        script: "ALTER TABLE node ADD COLUMN node_id INTEGER",
-    },
-];
-
-/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
-/// the end of a commit.
+/// The log of one node: its entries, its vote, and the ids of its disk and cluster.
 ///
-/// It bounds the file (about 8 MiB and one batch) and what a start has to replay. More would be
-/// cheaper in total, because the last page of the log is copied once however often it was written,
-/// but the commit that does the copying makes its batch wait: docs/storage.md has the figures.
-const CHECKPOINT_PAGES: &str = "2000";
-
-/// A write-ahead log that one great batch has made larger than this is cut back, in bytes.
-const WAL_BYTES_KEPT: &str = "33554432";
-
-const SCHEMA: &str = r#"
-    CREATE TABLE node (
-        only INTEGER PRIMARY KEY CHECK (only = 1),
-        storage BLOB NOT NULL,
-        cluster BLOB,
-        start_counter INTEGER NOT NULL,
-        term INTEGER NOT NULL,
-        vote_node INTEGER,
-        vote_storage BLOB,
-        digest BLOB,
-        repair_through INTEGER NOT NULL DEFAULT 0,
-        fault TEXT,
-        node_id INTEGER
-    ) STRICT;
-    CREATE TABLE commits (
-        "index" INTEGER PRIMARY KEY,
-        term INTEGER NOT NULL,
-        kind INTEGER NOT NULL,
-        payload BLOB NOT NULL,
-        chain BLOB NOT NULL
-    ) STRICT;
-    INSERT INTO node (only, storage, start_counter, term) VALUES (1, randomblob(16), 0, 0)
-"#;
-
-/// The log of one node: its entries, its vote, and the names of its disk and cluster.
-///
-/// Opening and closing block; everything else waits for SQLite's own thread. A write that is dropped
-/// before it has ended leaves the log poisoned.
+/// Opening and closing block the thread; everything else is `async` and waits for SQLite's own
+/// thread. Dropping the future of a write before it has completed leaves the log poisoned.
 #[derive(Debug)]
 pub struct CommitLog {
     database: Database,
-    insert_entries: BatchedStatement,
     hard_state_row: HardStateRow,
-    last: Position,
-    /// The chain value of the last entry.
-    last_chain: ChainValue,
-    /// Set while a write is under way, so that nothing but its success takes it back.
+    entries: EntryTable,
+    /// Set while a write is in progress; only its success resets it.
     poisoned: bool,
 }
 
-/// The only row of the table `node`, but for the fault, which ends a log's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct HardStateRow {
-    storage: StorageId,
-    /// Fixed by the membership, for good (R12).
-    cluster: Option<ClusterId>,
-    boot_count: u64,
-    hard_state: HardState,
-}
-
 impl CommitLog {
-    /// Opens the log in `directory`, or makes an empty one with a new random storage id, and checks
-    /// the chain values of all its entries.
+    /// Opens the log in `directory`, or creates an empty one with a new random storage id, and
+    /// checks the chain values of all its entries.
     ///
     /// Reads the whole log: a few microseconds an entry.
     ///
@@ -122,25 +58,10 @@ impl CommitLog {
     /// [`LogError::Fault`] when [`Self::record_fault`] has ended its use;
     /// an error with [`LogError::is_damage`] when the log is not what was written.
     pub fn open(directory: &Path) -> Result<(Self, Stored), LogError> {
-        let file = DatabaseFile {
-            path: directory.join("log.db"),
-            lock: directory.join("log.lock"),
-            format: FORMAT,
-            schema: SCHEMA,
-            upgrades: UPGRADES,
-        };
-        // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process
-        // can disturb it. It must be set before the journal mode.
-        let options = connect_options()
-            .locking_mode(SqliteLockingMode::Exclusive)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-            .pragma("journal_size_limit", WAL_BYTES_KEPT)
-            .row_buffer_size(ROW_BUFFER)
-            .thread_name(|_| "log.db".to_owned());
-        let mut database = file.open(options)?;
+        let file = schema::database_file(directory);
+        let mut database = file.open(schema::connection_options())?;
         let row = block_on(HardStateRow::load(&mut database))?;
-        let verified = block_on(read::verify(&mut database))?;
+        let verified = block_on(verification::verify(&mut database))?;
         if let Some(membership) = &verified.membership
             && row.cluster != Some(membership.cluster)
         {
@@ -148,10 +69,8 @@ impl CommitLog {
         }
         let log = Self {
             database,
-            insert_entries: BatchedStatement::insert("commits", 5, ""),
             hard_state_row: row,
-            last: verified.last,
-            last_chain: verified.last_chain,
+            entries: EntryTable::new(&verified),
             poisoned: false,
         };
         let stored = Stored {
@@ -165,11 +84,12 @@ impl CommitLog {
         Ok((log, stored))
     }
 
-    /// Binds this log to `node`, for good; a log that no node had yet takes the first one.
+    /// Binds this log to `node` permanently. A log that is not bound yet accepts any node.
     ///
     /// # Errors
     ///
-    /// [`LogError::OtherNode`] when it is another node's; otherwise as [`Self::write_and_sync`].
+    /// [`LogError::OtherNode`] when it belongs to another node; otherwise as
+    /// [`Self::write_and_sync`].
     pub async fn claim(&mut self, node: NodeId) -> Result<(), LogError> {
         if self.poisoned {
             return Err(LogError::Poisoned);
@@ -192,18 +112,18 @@ impl CommitLog {
         }
     }
 
-    /// Writes all of `writes` in one transaction and returns when it is on the disk to stay.
+    /// Writes all of `writes` in one transaction and returns when it is durable.
     ///
     /// # Errors
     ///
-    /// Any error leaves open what is on the disk. The log is poisoned then: every later write
-    /// returns [`LogError::Poisoned`], because a failed sync must never be tried again. Stop.
+    /// After an error it is unknown what is on the disk. The log is poisoned then: every later write
+    /// returns [`LogError::Poisoned`], because a failed sync must never be retried. Stop the node.
     ///
     /// # Panics
     ///
-    /// If the entries do not follow the end of the log without a gap, in terms that never run
-    /// backwards, or if a membership is not the first entry or not the first membership of this disk:
-    /// the node's own invariants are broken then.
+    /// If an invariant of the node is broken: the entries do not follow the end of the log without a
+    /// gap, their terms decrease, or a bootstrap entry is not the first entry or names another
+    /// cluster than this disk's.
     pub async fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         if self.poisoned {
             return Err(LogError::Poisoned);
@@ -214,10 +134,11 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Ends the use of this log for good: it does not open any more, and says why (R11).
+    /// Ends the use of this log permanently: opening it fails from now on and reports `fault` (R11).
     ///
-    /// For a node that found that a promise of the protocol is broken. Started again it might go on
-    /// with less than it knows now, and remove the last copy of what was acknowledged.
+    /// For a node that found that a protocol invariant is violated. If it were started again it
+    /// could continue with less knowledge than it has now, and remove the last copy of what was
+    /// acknowledged.
     ///
     /// # Errors
     ///
@@ -232,12 +153,30 @@ impl CommitLog {
         Ok(())
     }
 
-    /// The last entry's position; [`Position::ZERO`] for an empty log.
-    pub fn last(&self) -> Position {
-        self.last
+    /// The entries after `after` up to and including `last`, or up to the log's end.
+    ///
+    /// Returns at least one entry if there is one, then no more than `limits` allow in all.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite cannot read, or an entry is not what was written.
+    pub async fn read(
+        &mut self,
+        after: LogIndex,
+        last: LogIndex,
+        limits: ReadLimits,
+    ) -> Result<Vec<Entry>, LogError> {
+        self.entries
+            .read(&mut self.database, after, last, limits)
+            .await
     }
 
-    /// The cluster that this disk belongs to, once it has accepted a membership.
+    /// The last entry's position; [`Position::ZERO`] for an empty log.
+    pub fn last(&self) -> Position {
+        self.entries.last()
+    }
+
+    /// The cluster that this disk belongs to, once it has accepted a bootstrap entry.
     pub fn cluster(&self) -> Option<ClusterId> {
         self.hard_state_row.cluster
     }
@@ -248,17 +187,19 @@ impl CommitLog {
     ///
     /// When SQLite cannot read it, or an entry before the log's end is missing.
     pub async fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, LogError> {
-        if index > self.last.index {
+        if index > self.last().index {
             return Ok(None);
         }
-        Ok(Some(self.position_and_hash_at(index).await?.1))
+        let entry = self.entries.position_and_hash_at(&mut self.database, index);
+        let (_, chain) = entry.await?;
+        Ok(Some(chain))
     }
 
     /// How many bytes `log.db` and its write-ahead log take on the disk.
     ///
     /// # Errors
     ///
-    /// When the file system does not say.
+    /// When the file system cannot report it.
     pub fn size_on_disk(&self) -> Result<u64, LogError> {
         directory::size_with_wal(self.database.path()).map_err(|source| LogError::Size { source })
     }
@@ -267,12 +208,43 @@ impl CommitLog {
     ///
     /// # Errors
     ///
-    /// When SQLite cannot close; nothing that was acknowledged is lost by it.
+    /// When SQLite cannot close; everything that was acknowledged is durable all the same.
     pub fn close(self) -> Result<(), LogError> {
         Ok(self.database.close()?)
     }
-}
 
-/// How many rows SQLite's thread may read ahead of whoever takes them. An entry is at most some
-/// tens of KiB, so this bounds what a read holds beyond its answer.
-const ROW_BUFFER: usize = 64;
+    /// Writes one batch as one transaction, in as few statements as possible, in the order that R1
+    /// requires: boot count, term and vote, truncation, entries.
+    async fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
+        let row = self.hard_state_row.updated_by(writes);
+        let last = self.last().index;
+        let truncate_after = writes.truncate_after.filter(|&index| {
+            assert!(index <= last, "truncation is within the log");
+            index < last
+        });
+
+        let statements = usize::from(row != self.hard_state_row)
+            + usize::from(truncate_after.is_some())
+            + writes.entries.len().div_ceil(ROWS_MAX);
+        // A single statement is a transaction by itself, which saves two round trips.
+        if statements > 1 {
+            self.database
+                .execute(sqlx::query("BEGIN IMMEDIATE"))
+                .await?;
+        }
+        if row != self.hard_state_row {
+            row.save(&mut self.database).await?;
+            self.hard_state_row = row;
+        }
+        if let Some(index) = truncate_after {
+            self.entries.truncate(&mut self.database, index).await?;
+        }
+        for entries in writes.entries.chunks(ROWS_MAX) {
+            self.entries.append(&mut self.database, entries).await?;
+        }
+        if statements > 1 {
+            self.database.execute(sqlx::query("COMMIT")).await?;
+        }
+        Ok(())
+    }
+}

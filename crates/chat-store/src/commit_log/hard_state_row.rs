@@ -1,19 +1,30 @@
-//! The one row that holds the names of disk and cluster, the start counter, the term and the vote,
-//! and what the disk must get back (R18).
+//! The row that holds the names of disk and cluster, the boot count, the term and the vote, and
+//! what the disk must fetch again (R18).
 //!
-//! A flipped bit here could make a node vote twice, so the row carries a digest of itself.
+//! A flipped bit here could make a node vote twice, so the row contains a digest of itself.
 
 use chat_consensus::{
-    BOOT_COUNT_MAX, ClusterId, HardState, LOG_INDEX_MAX, LogIndex, NodeId, StorageId, TERM_MAX,
-    Term, Voter,
+    BOOT_COUNT_MAX, ClusterId, HardState, LOG_INDEX_MAX, LogIndex, NodeId, Payload, StorageId,
+    TERM_MAX, Term, Voter, Writes,
 };
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::chain::truncate_to_128_bits;
-use super::{HardStateRow, LogError};
+use super::error::LogError;
 use crate::database::Database;
+
+/// The only row of the table `node`, without the column `fault`: a log that has a fault is not used
+/// any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HardStateRow {
+    pub(super) storage: StorageId,
+    /// Set by the bootstrap entry, once (R12).
+    pub(super) cluster: Option<ClusterId>,
+    pub(super) boot_count: u64,
+    pub(super) hard_state: HardState,
+}
 
 impl HardStateRow {
     pub(super) async fn load(database: &mut Database) -> Result<Self, LogError> {
@@ -48,7 +59,7 @@ impl HardStateRow {
         }
         let intact = match row.try_get::<Option<&[u8]>, _>(6)? {
             Some(digest) => digest == found.digest(),
-            // As the schema made it: there is nothing yet that a digest could protect.
+            // As the schema created it: nothing was written yet that a digest could protect.
             None => found == Self::new(found.storage),
         };
         let bounded = found.boot_count <= BOOT_COUNT_MAX
@@ -59,6 +70,23 @@ impl HardStateRow {
         } else {
             Err(LogError::HardStateDamaged)
         }
+    }
+
+    /// The row as `writes` change it.
+    pub(super) fn updated_by(mut self, writes: &Writes) -> Self {
+        self.boot_count = writes.boot_count.unwrap_or(self.boot_count);
+        self.hard_state = writes.hard_state.unwrap_or(self.hard_state);
+        if let Some(first) = writes.entries.first()
+            && let Payload::Membership(membership) = &first.payload
+        {
+            assert!(
+                self.cluster
+                    .is_none_or(|cluster| cluster == membership.cluster),
+                "a disk accepts one bootstrap only"
+            );
+            self.cluster = Some(membership.cluster);
+        }
+        self
     }
 
     pub(super) async fn save(&self, database: &mut Database) -> Result<(), LogError> {
@@ -75,7 +103,7 @@ impl HardStateRow {
         .bind(self.digest().to_vec())
         .bind(self.hard_state.repair_through.0.cast_signed());
         let changed = database.execute(query).await?;
-        assert_eq!(changed, 1, "the schema made the row");
+        assert_eq!(changed, 1, "the schema creates the row");
         Ok(())
     }
 
@@ -103,7 +131,7 @@ impl HardStateRow {
         hash.update([u8::from(vote.is_some())]);
         hash.update(vote.map_or(0, |vote| vote.node.0).to_be_bytes());
         hash.update(vote.map_or(0, |vote| vote.storage.0).to_be_bytes());
-        // Format 1 had no such field: a row without it has the digest that it had then.
+        // Format 1 had no such field: a row without it keeps the digest that it had then.
         if repair_through != LogIndex::ZERO {
             hash.update(repair_through.0.to_be_bytes());
         }

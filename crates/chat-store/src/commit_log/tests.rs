@@ -495,7 +495,7 @@ fn a_gap_is_a_broken_invariant() {
 }
 
 #[test]
-#[should_panic(expected = "one membership, ever")]
+#[should_panic(expected = "one bootstrap only")]
 fn a_second_formation_is_a_broken_invariant() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();

@@ -1,0 +1,88 @@
+//! The file `log.db`: its format, its tables, and how SQLite is to treat it.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
+
+use crate::database::{DatabaseFile, Upgrade, connect_options};
+
+/// SQLite's `user_version` of `log.db`.
+const FORMAT: i64 = 3;
+
+/// Format 1 lacked what R11 and R18 make a disk remember, format 2 whose disk it is. Rows stay as they
+/// are: what is new in them is empty, and the digest of a row without it is the same in all formats.
+const UPGRADES: &[Upgrade] = &[
+    Upgrade {
+        from: 1,
+        script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
+                 ALTER TABLE node ADD COLUMN fault TEXT;
+                 ALTER TABLE node ADD COLUMN node_id INTEGER",
+    },
+    Upgrade {
+        from: 2,
+        script: "ALTER TABLE node ADD COLUMN node_id INTEGER",
+    },
+];
+
+/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
+/// the end of a commit.
+///
+/// It bounds the file (about 8 MiB and one batch) and what a start has to replay. More would be
+/// cheaper in total, because the last page of the log is copied once however often it was written,
+/// but the commit that does the copying makes its batch wait: docs/storage.md has the figures.
+const CHECKPOINT_PAGES: &str = "2000";
+
+/// A write-ahead log that one great batch has made larger than this is cut back, in bytes.
+const WAL_BYTES_KEPT: &str = "33554432";
+
+const SCHEMA: &str = r#"
+    CREATE TABLE node (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        storage BLOB NOT NULL,
+        cluster BLOB,
+        start_counter INTEGER NOT NULL,
+        term INTEGER NOT NULL,
+        vote_node INTEGER,
+        vote_storage BLOB,
+        digest BLOB,
+        repair_through INTEGER NOT NULL DEFAULT 0,
+        fault TEXT,
+        node_id INTEGER
+    ) STRICT;
+    CREATE TABLE commits (
+        "index" INTEGER PRIMARY KEY,
+        term INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        chain BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO node (only, storage, start_counter, term) VALUES (1, randomblob(16), 0, 0)
+"#;
+
+/// How many rows SQLite's thread may read ahead of whoever takes them. An entry is at most some
+/// tens of KiB, so this bounds what a read holds beyond its answer.
+const ROW_BUFFER: usize = 64;
+
+/// The log in `directory`.
+pub(super) fn database_file(directory: &Path) -> DatabaseFile {
+    DatabaseFile {
+        path: directory.join("log.db"),
+        lock: directory.join("log.lock"),
+        format: FORMAT,
+        schema: SCHEMA,
+        upgrades: UPGRADES,
+    }
+}
+
+/// How its only connection is opened.
+pub(super) fn connection_options() -> SqliteConnectOptions {
+    // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process can
+    // modify it. SQLite must receive it before the journal mode, which sqlx ensures.
+    connect_options()
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", WAL_BYTES_KEPT)
+        .row_buffer_size(ROW_BUFFER)
+        .thread_name(|_| "log.db".to_owned())
+}
