@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sqlite_with_the_wal_reset_bug_is_refused() {
+    fn sqlite_with_the_wal_reset_bug_is_refused() {
         let accepted = [
             "3.51.2", "3.51.3", "3.51.10", "3.52.0", "4.0.0", "3.9.99", "", "3.51.x",
         ]

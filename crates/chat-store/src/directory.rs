@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_ends_although_a_starting_process_holds_a_copy_of_its_file() {
+    fn lock_is_released_although_a_copy_of_its_file_is_open() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let lock = DirectoryLock::take(&path).unwrap().unwrap();

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn every_payload_comes_back() {
+    fn every_payload_is_decoded_as_it_was_encoded() {
         for payload in [
             Payload::Empty,
             Payload::Membership(membership(&[1])),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_of_a_formation_is_fixed() {
+    fn layout_of_a_membership_is_fixed() {
         let payload = Payload::Membership(membership(&[3]));
         let (kind, bytes) = encode(&payload);
         let mut expected = vec![0; 14];
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_written_is_not_understood() {
+    fn invalid_payload_is_not_decoded() {
         let good = encode_membership(&membership(&[1, 2]));
         let unordered = encode_membership(&membership(&[2, 1]));
         let cases: [(u8, &[u8]); 7] = [

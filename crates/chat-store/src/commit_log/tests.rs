@@ -83,7 +83,7 @@ fn tamper(directory: &Path, sql: &'static str) {
 }
 
 #[test]
-fn a_new_log_is_empty_and_keeps_its_random_name() {
+fn new_log_is_empty_and_keeps_its_storage_id() {
     let directory = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let (log, stored) = CommitLog::open(directory.path()).unwrap();
@@ -98,7 +98,7 @@ fn a_new_log_is_empty_and_keeps_its_random_name() {
 }
 
 #[test]
-fn everything_written_is_there_after_a_reopening() {
+fn reopened_log_contains_everything_written() {
     let directory = tempfile::tempdir().unwrap();
     let stored = sample(directory.path());
     assert_eq!(stored.membership, Some(membership(77)));
@@ -120,7 +120,7 @@ fn everything_written_is_there_after_a_reopening() {
 }
 
 #[test]
-fn term_vote_and_start_counter_come_back_together_with_entries() {
+fn term_vote_and_boot_count_are_stored_together_with_entries() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     let vote = Voter {
@@ -154,7 +154,7 @@ fn term_vote_and_start_counter_come_back_together_with_entries() {
 }
 
 #[test]
-fn a_batch_larger_than_a_statement_is_one_transaction() {
+fn batch_larger_than_a_statement_is_stored_whole() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     for count in [1, 2, 3, 511, 512, 513, 1100] {
@@ -175,7 +175,7 @@ fn a_batch_larger_than_a_statement_is_one_transaction() {
 }
 
 #[test]
-fn a_cut_log_goes_on_from_where_it_was_cut() {
+fn truncated_log_continues_after_its_new_end() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
@@ -204,7 +204,7 @@ fn a_cut_log_goes_on_from_where_it_was_cut() {
 }
 
 #[test]
-fn equal_logs_have_equal_chain_values_and_others_have_not() {
+fn equal_logs_have_equal_chain_values_and_different_logs_do_not() {
     let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [mut left, mut right] = directories.each_ref().map(|directory| {
         sample(directory.path());
@@ -227,7 +227,7 @@ fn equal_logs_have_equal_chain_values_and_others_have_not() {
 }
 
 #[test]
-fn a_read_gives_what_fits_and_at_least_one_entry() {
+fn read_returns_what_fits_and_at_least_one_entry() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
@@ -264,7 +264,7 @@ fn a_read_gives_what_fits_and_at_least_one_entry() {
 }
 
 #[test]
-fn what_was_changed_behind_its_back_is_found_and_named() {
+fn changed_row_is_detected_and_named() {
     check_damage(
         "UPDATE commits SET payload = CAST('fouR' AS BLOB) WHERE \"index\" = 4",
         expect!["entry 4 has a wrong chain value"],
@@ -317,7 +317,7 @@ fn check_damage(sql: &'static str, expected: Expect) {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_damage() {
+fn file_that_is_not_a_database_is_damage() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     std::fs::write(directory.path().join("log.db"), [7; 8192]).unwrap();
@@ -326,7 +326,7 @@ fn a_file_that_is_no_database_is_damage() {
 }
 
 #[test]
-fn a_newer_format_is_refused_but_is_no_damage() {
+fn newer_format_is_refused_and_is_not_damage() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     tamper(directory.path(), "PRAGMA user_version = 9");
@@ -339,7 +339,7 @@ fn a_newer_format_is_refused_but_is_no_damage() {
 }
 
 #[test]
-fn a_directory_in_use_is_refused_until_it_is_free() {
+fn directory_in_use_is_refused_until_it_is_free() {
     let directory = tempfile::tempdir().unwrap();
     let (log, _) = CommitLog::open(directory.path()).unwrap();
     let error = CommitLog::open(directory.path()).unwrap_err();
@@ -352,7 +352,7 @@ fn a_directory_in_use_is_refused_until_it_is_free() {
 }
 
 #[test]
-fn nobody_else_can_read_the_files() {
+fn files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
 
     let parent = tempfile::tempdir().unwrap();
@@ -374,7 +374,7 @@ fn nobody_else_can_read_the_files() {
 }
 
 #[test]
-fn nothing_is_written_after_a_write_that_failed() {
+fn failed_write_prevents_all_later_writes() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     // A trigger stands for a disk that fails in the middle of a batch.
@@ -449,7 +449,7 @@ fn log_belongs_to_the_node_that_claimed_it_first() {
 }
 
 #[test]
-fn log_of_an_older_format_is_upgraded_with_everything_in_it() {
+fn log_of_an_older_format_is_upgraded_without_loss() {
     let older = [
         "ALTER TABLE node DROP COLUMN node_id; ALTER TABLE node DROP COLUMN repair_through; \
          ALTER TABLE node DROP COLUMN fault; PRAGMA user_version = 1",
@@ -488,7 +488,7 @@ fn check_upgrade(older: &'static str) {
 
 #[test]
 #[should_panic(expected = "no gap in the log")]
-fn a_gap_is_a_broken_invariant() {
+fn gap_in_the_log_panics() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     append(&mut log, &[birth(), entry(3, 1, "three")]);
@@ -496,7 +496,7 @@ fn a_gap_is_a_broken_invariant() {
 
 #[test]
 #[should_panic(expected = "one bootstrap only")]
-fn a_second_formation_is_a_broken_invariant() {
+fn second_bootstrap_of_a_disk_panics() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
     append(&mut log, &[birth()]);

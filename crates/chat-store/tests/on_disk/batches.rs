@@ -8,7 +8,7 @@ use crate::history::{USERS, create_user, random_command};
 use crate::tables::dump;
 
 #[test]
-fn tables_and_answers_do_not_depend_on_the_batches() {
+fn tables_and_outcomes_do_not_depend_on_batch_sizes() {
     let expected = run(1, false);
     assert!(expected.1.len() > 10_000);
     assert!(run(2000, false) == expected, "one batch");

@@ -128,17 +128,17 @@ fn membership() -> Membership {
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_of_seed_1() {
+fn acknowledged_writes_survive_kills_with_seed_1() {
     check_kills(1);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_of_seed_2() {
+fn acknowledged_writes_survive_kills_with_seed_2() {
     check_kills(2);
 }
 
 #[test]
-fn what_was_acknowledged_survives_kills_of_seed_3() {
+fn acknowledged_writes_survive_kills_with_seed_3() {
     check_kills(3);
 }
 

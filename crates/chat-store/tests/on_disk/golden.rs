@@ -66,7 +66,7 @@ fn log_of_the_first_release_replays_to_the_same_outcomes() {
 /// They are made again from the log. Until they have come as far, the old ones are kept and it is
 /// known what the log must hold.
 #[test]
-fn tables_of_the_first_release_are_made_again() {
+fn tables_of_the_first_release_are_rebuilt() {
     let directory = copy(&["log.db", "state.db", "identity.toml"]);
     let entries = entries(directory.path());
     let aside = directory.path().join("state.db.older");

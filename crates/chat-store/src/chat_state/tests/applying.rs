@@ -4,7 +4,7 @@ use super::*;
 use futures::executor::block_on;
 
 #[tokio::test]
-async fn a_rehashed_password_replaces_the_hash_and_nothing_else() {
+async fn rehashed_password_replaces_only_the_hash() {
     let mut chat = Chat::with_ann_and_bob();
     let session = proto::CreateSession {
         username: "ann".to_owned(),
@@ -35,7 +35,7 @@ async fn a_rehashed_password_replaces_the_hash_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_price_of_most_passwords_is_known() {
+async fn most_common_argon2_parameters_are_found() {
     let mut chat = Chat::with_ann_and_bob();
     chat.state.commit().await.unwrap();
     let price = chat.reader.common_argon2_params(10).await.unwrap();
@@ -63,7 +63,7 @@ async fn the_price_of_most_passwords_is_known() {
 }
 
 #[test]
-fn a_name_belongs_to_the_request_that_created_it() {
+fn username_belongs_to_the_request_that_created_it() {
     let mut chat = Chat::with_ann_and_bob();
     chat.run(
         &[
@@ -88,7 +88,7 @@ fn a_name_belongs_to_the_request_that_created_it() {
 }
 
 #[test]
-fn a_session_begins_only_for_the_account_that_was_checked() {
+fn session_begins_only_for_the_credential_that_was_checked() {
     let mut chat = Chat::with_ann_and_bob();
     chat.run(
         &[
@@ -109,7 +109,7 @@ fn a_session_begins_only_for_the_account_that_was_checked() {
 }
 
 #[test]
-fn a_new_session_counts_the_messages_sent_before_it_in_its_batch() {
+fn new_session_counts_messages_sent_before_it_in_its_batch() {
     let mut chat = Chat::with_ann_and_bob();
     chat.run(
         &[
@@ -126,7 +126,7 @@ fn a_new_session_counts_the_messages_sent_before_it_in_its_batch() {
 }
 
 #[test]
-fn only_the_sessions_own_account_sends() {
+fn session_sends_only_for_its_own_account() {
     let mut chat = Chat::with_ann_and_bob();
     chat.run(
         &[
@@ -145,7 +145,7 @@ fn only_the_sessions_own_account_sends() {
 }
 
 #[test]
-fn a_retried_send_gets_the_first_answer_and_another_message_a_refusal() {
+fn retried_send_gets_the_original_outcome_and_a_different_message_is_rejected() {
     let retries = [
         ann_sends("m1", "bob", "hello"),
         ann_sends("m1", "bob", "other words"),
@@ -199,7 +199,7 @@ fn a_retried_send_gets_the_first_answer_and_another_message_a_refusal() {
 }
 
 #[test]
-fn a_retry_is_answered_even_when_the_recipient_or_the_text_is_gone() {
+fn retry_gets_the_original_outcome_after_recipient_or_text_is_deleted() {
     let mut chat = Chat::with_ann_and_bob();
     chat.apply(&[
         ann_sends("m1", "bob", "hello"),
@@ -227,7 +227,7 @@ fn a_retry_is_answered_even_when_the_recipient_or_the_text_is_gone() {
 }
 
 #[test]
-fn a_recipient_may_have_been_created_just_before() {
+fn recipient_created_in_the_same_batch_gets_the_message() {
     let mut chat = Chat::with_ann_and_bob();
     chat.run(
         &[
@@ -244,7 +244,7 @@ fn a_recipient_may_have_been_created_just_before() {
 }
 
 #[test]
-fn time_never_runs_backwards() {
+fn timestamps_never_decrease() {
     let mut chat = Chat::with_ann_and_bob();
     let at = |time, id| proto::Command {
         time,
@@ -262,7 +262,7 @@ fn time_never_runs_backwards() {
 }
 
 #[test]
-fn an_entry_without_a_command_only_moves_on() {
+fn entry_without_a_command_only_advances_the_applied_index() {
     let mut chat = Chat::new();
     let empty = |index| CommittedEntry {
         index: LogIndex(index),
@@ -277,7 +277,7 @@ fn an_entry_without_a_command_only_moves_on() {
 }
 
 #[test]
-fn what_is_no_command_stops_the_node() {
+fn invalid_command_is_an_error_and_poisons_the_tables() {
     let user = create_user("ann", 1);
     let check = |bytes: Vec<u8>, expected: Expect| {
         let mut chat = Chat::new();
@@ -327,13 +327,13 @@ fn what_is_no_command_stops_the_node() {
 
 #[test]
 #[should_panic(expected = "entries are applied in order")]
-fn a_skipped_entry_is_a_broken_invariant() {
+fn skipped_entry_panics() {
     let mut chat = Chat::new();
     block_on(chat.state.apply(&[entry(2, &create_user("ann", 1))])).ok();
 }
 
 #[test]
-fn a_full_statement_with_retries_in_it_is_settled_row_by_row() {
+fn full_statement_with_retries_sets_each_outcome() {
     let mut chat = Chat::with_ann_and_bob();
     let sends: Vec<_> = (0..1100)
         .map(|number| ann_sends(&format!("m{number}"), "bob", "x"))
@@ -349,7 +349,7 @@ fn a_full_statement_with_retries_in_it_is_settled_row_by_row() {
 }
 
 #[test]
-fn what_was_not_committed_is_applied_again() {
+fn uncommitted_entries_are_applied_again_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let entries = [
         entry(1, &create_user("ann", 1)),
@@ -368,7 +368,7 @@ fn what_was_not_committed_is_applied_again() {
 }
 
 #[test]
-fn a_long_transaction_is_committed_by_itself() {
+fn long_transaction_is_committed_automatically() {
     let mut chat = Chat::new();
     let empty = |index| CommittedEntry {
         index: LogIndex(index),
@@ -383,7 +383,7 @@ fn a_long_transaction_is_committed_by_itself() {
 }
 
 #[test]
-fn what_was_stored_is_reported_once() {
+fn stored_message_is_reported_once() {
     let mut chat = Chat::with_ann_and_bob();
     let commands = [
         ann_sends("m1", "bob", "hello"),

@@ -51,7 +51,7 @@ fn bob_with(messages: usize) -> Chat {
 }
 
 #[test]
-fn page_and_login_cost_the_same_however_many_messages_are_unread() {
+fn page_and_login_cost_does_not_depend_on_the_unread_count() {
     let [few, many] = [20, 5000].map(|messages| {
         let mut chat = bob_with(messages);
         let page = block_on(steps_of_a_page(chat.directory.path()));
@@ -95,7 +95,7 @@ async fn steps_of_a_page(directory: &Path) -> u64 {
 }
 
 #[test]
-fn counts_are_found_by_their_keys() {
+fn counts_are_found_by_primary_key() {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
     for sql in [UNREAD, queries::INBOX_COUNTS, &update_sql(64)] {
@@ -106,7 +106,7 @@ fn counts_are_found_by_their_keys() {
 }
 
 #[tokio::test]
-async fn an_inbox_is_counted_for_its_account_alone() {
+async fn inbox_counts_belong_to_one_account() {
     let check = async |chat: Chat, expected: Option<(u64, u64)>| {
         let counts = chat.reader.inbox_counts("bob").await.unwrap();
         let expected = expected.map(|(messages, unread)| InboxCounts { messages, unread });

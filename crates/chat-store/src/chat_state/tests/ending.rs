@@ -49,7 +49,7 @@ fn delete_ann(time: f64) -> proto::Command {
 }
 
 #[test]
-fn a_session_ends_when_it_is_not_used() {
+fn unused_session_expires() {
     let mut chat = Chat::with_ann_and_bob();
     // Used at 1002: 100,000 seconds from there. The last use counts that was worth a row.
     chat.run(
@@ -71,7 +71,7 @@ fn a_session_ends_when_it_is_not_used() {
 }
 
 #[test]
-fn a_session_ends_however_much_it_is_used() {
+fn session_in_use_expires_at_its_maximum_age() {
     let mut chat = Chat::with_ann_and_bob();
     let uses: Vec<_> = (1..=11)
         .map(|step| renew(90_000.0 * f64::from(step), anns()))
@@ -88,7 +88,7 @@ fn a_session_ends_however_much_it_is_used() {
 }
 
 #[test]
-fn a_logout_ends_one_session() {
+fn logout_ends_one_session() {
     let mut chat = Chat::with_ann_and_bob();
     chat.apply(&[create_session("ann", 1, 10)]);
     let logout = |session| at(1020.0, Operation::Logout(proto::Logout { session }));
@@ -115,7 +115,7 @@ fn a_logout_ends_one_session() {
 
 /// R15: kept for a day and 100,000 commits, whichever takes longer.
 #[test]
-fn a_tombstone_is_kept_until_both_terms_are_over() {
+fn tombstone_is_kept_for_a_day_and_100_000_commits() {
     let day = 86_400.0;
     let deleted = |chat: &mut Chat| {
         chat.apply(&[ann_sends("m1", "ann", "x"), delete(2000.0, &["m1"])]);
@@ -157,7 +157,7 @@ fn advance(chat: &mut Chat, index: u64) {
 }
 
 #[test]
-fn a_large_inbox_is_erased_in_parts_and_never_seen_again() {
+fn large_inbox_is_deleted_in_parts_and_never_shown_again() {
     let directory = tempfile::tempdir().unwrap();
     let few = Retention {
         deleted_at_once_max: 4,
@@ -205,7 +205,7 @@ fn texts_left(chat: &mut Chat) -> i64 {
 
 /// Nothing that changes rows walks through a table, or through more of an inbox than it changes.
 #[test]
-fn changes_follow_an_index() {
+fn changes_use_an_index() {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
     let check = |sql: String, index: &str| {
@@ -237,7 +237,7 @@ fn changes_follow_an_index() {
 
 /// Of what changed, not of how it was asked for; and only the first time.
 #[test]
-fn reading_and_deleting_are_reported_in_the_order_of_the_log() {
+fn reads_and_deletions_are_reported_in_log_order() {
     let mut chat = Chat::with_ann_and_bob();
     let ids = ["m1", "m2", "m3", "missing", "m1"];
     let read = proto::ReadMessages {

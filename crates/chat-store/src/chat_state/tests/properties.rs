@@ -218,7 +218,7 @@ fn replay(entries: &[CommittedEntry], seed: u64) -> Replica {
 }
 
 #[test]
-fn replicas_do_what_the_oracle_says() {
+fn replicas_agree_with_the_oracle() {
     let mut seen = BTreeMap::new();
     for seed in 0..5 {
         let history = history(seed);

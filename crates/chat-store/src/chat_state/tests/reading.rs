@@ -8,7 +8,7 @@ use crate::chat_state::queries;
 use futures::executor::block_on;
 
 #[tokio::test]
-async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
+async fn readers_see_only_committed_entries_in_one_snapshot() {
     let mut chat = on_own_thread(Chat::with_ann_and_bob).await;
     let reader = chat.reader.clone();
     assert_eq!(reader.applied_index().await.unwrap(), LogIndex(0));
@@ -52,7 +52,7 @@ async fn readers_see_what_is_committed_and_one_moment_at_a_time() {
 }
 
 #[tokio::test]
-async fn accounts_and_sessions_are_found() {
+async fn accounts_and_sessions_are_found_by_name_and_token() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         block_on(chat.state.commit()).unwrap();
@@ -95,7 +95,7 @@ async fn accounts_and_sessions_are_found() {
 }
 
 #[tokio::test]
-async fn an_inbox_is_paged_in_the_order_of_the_log() {
+async fn inbox_pages_are_in_log_order() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         let sends: Vec<_> = (3..=12)
@@ -159,7 +159,7 @@ async fn all_pages(reader: &ChatReader, mut query: InboxQuery) -> String {
 }
 
 #[tokio::test]
-async fn a_page_ends_at_500_messages_or_a_mebibyte() {
+async fn page_ends_at_500_messages_or_one_mebibyte() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         let long = "x".repeat(16_384);
@@ -188,7 +188,7 @@ async fn a_page_ends_at_500_messages_or_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn names_are_found_by_pattern_in_order() {
+async fn usernames_are_found_by_pattern_in_order() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         chat.apply(&[
@@ -226,7 +226,7 @@ async fn names_are_found_by_pattern_in_order() {
 
 // S-A8: a pattern that matches nothing must not make one page look at all names.
 #[tokio::test]
-async fn a_page_of_names_looks_at_ten_thousand_at_most() {
+async fn page_of_usernames_scans_ten_thousand_at_most() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         block_on(chat.state.commit()).unwrap();
@@ -267,7 +267,7 @@ async fn a_page_of_names_looks_at_ten_thousand_at_most() {
 
 // S-A8: what a node may refuse without asking another one.
 #[tokio::test]
-async fn a_session_is_found_with_how_far_the_tables_are() {
+async fn session_is_found_together_with_the_applied_index() {
     let chat = on_own_thread(|| {
         let mut chat = Chat::with_ann_and_bob();
         block_on(chat.state.commit()).unwrap();
@@ -306,7 +306,7 @@ async fn a_session_is_found_with_how_far_the_tables_are() {
 
 // C6: there is always a read under way, and the write-ahead log stays short all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_who_never_pause_do_not_make_the_write_ahead_log_grow() {
+async fn continuous_readers_do_not_make_the_write_ahead_log_grow() {
     let chat = on_own_thread(Chat::with_ann_and_bob).await;
     let reader = chat.reader.clone();
     let mut reading = tokio::task::JoinSet::new();
@@ -343,7 +343,7 @@ async fn readers_who_never_pause_do_not_make_the_write_ahead_log_grow() {
 
 /// Every inbox query reads only its page: no sorting, and no table from its beginning.
 #[test]
-fn inbox_queries_follow_the_index() {
+fn inbox_queries_use_the_index() {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
     for flags in 0..4 {
@@ -378,7 +378,7 @@ pub(super) fn plan(directory: &Path, sql: &str) -> String {
 }
 
 #[test]
-fn a_directory_in_use_is_refused() {
+fn directory_in_use_is_refused() {
     let chat = Chat::new();
     assert!(matches!(
         ChatState::open(chat.directory.path()),
