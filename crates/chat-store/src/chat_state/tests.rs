@@ -57,6 +57,21 @@ impl Chat {
         chat
     }
 
+    /// As [`Self::with_ann_and_bob`], then what `setup` applies, then a commit, on another thread.
+    async fn committed(setup: impl FnOnce(&mut Self) + Send + 'static) -> Self {
+        on_own_thread(|| {
+            let mut chat = Self::with_ann_and_bob();
+            setup(&mut chat);
+            block_on(chat.state.commit()).unwrap();
+            chat
+        })
+        .await
+    }
+
+    async fn drop_on_own_thread(self) {
+        on_own_thread(move || drop(self)).await;
+    }
+
     fn run(&mut self, operations: &[proto::Command], expected: Expect) {
         let first = self.state.applied_index().0 + 1;
         let outcomes = self.apply(operations);
@@ -148,6 +163,30 @@ fn ann_sends(id: &str, recipient: &str, body: &str) -> proto::Command {
     send(1, "ann", id, recipient, body)
 }
 
+fn bob_reads(ids: &[&str]) -> proto::Command {
+    let read = proto::ReadMessages {
+        session: bobs(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    command(50, Operation::ReadMessages(read))
+}
+
+fn bob_deletes(ids: &[&str]) -> proto::Command {
+    let delete = proto::DeleteMessages {
+        session: bobs(),
+        message_ids: ids.iter().map(ToString::to_string).collect(),
+    };
+    command(51, Operation::DeleteMessages(delete))
+}
+
+fn bobs() -> Option<proto::Session> {
+    Some(proto::Session {
+        token_hash: vec![2; 32].into(),
+        username: "bob".to_owned(),
+        credential: credential(2),
+    })
+}
+
 fn credential(commit: u64) -> Option<proto::Credential> {
     Some(proto::Credential {
         incarnation: commit,
@@ -199,4 +238,26 @@ fn tamper(directory: &Path, sql: &'static str) {
         connection.execute(sql).await.unwrap();
         connection.close().await.unwrap();
     });
+}
+
+/// How SQLite would run `sql`.
+fn plan(directory: &Path, sql: &str) -> String {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let mut connection = options.connect().await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = sqlx::raw_sql(explain)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        rows.iter()
+            .map(|row| row.get::<String, _>(3) + "\n")
+            .collect()
+    })
+}
+
+/// Runs `work` where blocking is allowed: opening, closing and these tests block, a task must not.
+async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
 }

@@ -3,40 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::reading::plan;
 use super::*;
 use crate::InboxCounts;
 use crate::chat_state::inbox_counts::{UNREAD, update_sql};
 use crate::chat_state::queries;
 use futures::executor::block_on;
 
-pub(super) fn bob_reads(ids: &[&str]) -> proto::Command {
-    let read = proto::ReadMessages {
-        session: bobs(),
-        message_ids: ids.iter().map(ToString::to_string).collect(),
-    };
-    command(50, Operation::ReadMessages(read))
-}
-
-pub(super) fn bob_deletes(ids: &[&str]) -> proto::Command {
-    let delete = proto::DeleteMessages {
-        session: bobs(),
-        message_ids: ids.iter().map(ToString::to_string).collect(),
-    };
-    command(51, Operation::DeleteMessages(delete))
-}
-
 fn bob_goes() -> proto::Command {
     let end = proto::DeleteUser { session: bobs() };
     command(52, Operation::DeleteUser(end))
-}
-
-fn bobs() -> Option<proto::Session> {
-    Some(proto::Session {
-        token_hash: vec![2; 32].into(),
-        username: "bob".to_owned(),
-        credential: credential(2),
-    })
 }
 
 /// Bob, with so many unread messages, as readers see them.
@@ -114,14 +89,14 @@ async fn inbox_counts_belong_to_one_account() {
         chat
     };
     let apply = async |mut chat: Chat, commands: Vec<proto::Command>| {
-        let applying = tokio::task::spawn_blocking(move || {
+        on_own_thread(move || {
             chat.apply(&commands);
             block_on(chat.state.commit()).unwrap();
             chat
-        });
-        applying.await.unwrap()
+        })
+        .await
     };
-    let chat = tokio::task::spawn_blocking(|| bob_with(5)).await.unwrap();
+    let chat = on_own_thread(|| bob_with(5)).await;
     let chat = check(chat, Some((5, 5))).await;
     // Once, however often it is read; and none for what is sent again, or is not there.
     let reads = vec![
@@ -149,7 +124,5 @@ async fn inbox_counts_belong_to_one_account() {
     )
     .await;
     assert_eq!(chat.reader.inbox_counts("nobody").await.unwrap(), None);
-    tokio::task::spawn_blocking(move || drop(chat))
-        .await
-        .unwrap();
+    chat.drop_on_own_thread().await;
 }

@@ -1,6 +1,5 @@
 //! How sessions, messages and accounts end, and how long what is left of them is kept.
 
-use super::reading::plan;
 use super::*;
 use crate::chat_state::inbox_changes::{DELETE_OLDEST, delete_sql, read_sql};
 use crate::chat_state::retention::{EXPIRE_SESSIONS, OLD_TOMBSTONES, REMOVE_TOMBSTONES, Retention};

@@ -169,9 +169,9 @@ fn history(seed: u64) -> History {
         } else {
             under_way.swap_remove(next)
         };
-        let before = oracle.kept().1;
+        let before = oracle.message_and_tombstone_counts().1;
         let (outcome, change) = oracle.apply(&command);
-        forgotten += usize::from(oracle.kept().1 < before);
+        forgotten += usize::from(oracle.message_and_tombstone_counts().1 < before);
         entries.push(entry(oracle.index, &command));
         outcomes.push(outcome);
         let commit = Position::new(oracle.index, 1);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::counting::{bob_deletes, bob_reads};
 use super::*;
 use crate::chat_state::queries;
 use futures::executor::block_on;
@@ -48,17 +47,12 @@ async fn readers_see_only_committed_entries_in_one_snapshot() {
         1
     );
     drop(after);
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 #[tokio::test]
 async fn accounts_and_sessions_are_found_by_name_and_token() {
-    let chat = on_own_thread(|| {
-        let mut chat = Chat::with_ann_and_bob();
-        block_on(chat.state.commit()).unwrap();
-        chat
-    })
-    .await;
+    let chat = Chat::committed(|_| ()).await;
     let reader = chat.reader.clone();
     let account = reader.account("bob").await.unwrap().unwrap();
     let credential = Credential {
@@ -91,13 +85,12 @@ async fn accounts_and_sessions_are_found_by_name_and_token() {
         None,
         "the password is another one"
     );
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 #[tokio::test]
 async fn inbox_pages_are_in_log_order() {
-    let chat = on_own_thread(|| {
-        let mut chat = Chat::with_ann_and_bob();
+    let chat = Chat::committed(|chat| {
         let sends: Vec<_> = (3..=12)
             .map(|number| ann_sends(&format!("m{number}"), "bob", "x"))
             .collect();
@@ -107,8 +100,6 @@ async fn inbox_pages_are_in_log_order() {
             bob_reads(&["m4", "m7", "m8", "m11"]),
             bob_deletes(&["m5", "m8", "m12"]),
         ]);
-        block_on(chat.state.commit()).unwrap();
-        chat
     })
     .await;
     let reader = chat.reader.clone();
@@ -132,7 +123,7 @@ async fn inbox_pages_are_in_log_order() {
         reader.unread_count(&first_session("bob", 2)).await.unwrap(),
         4
     );
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 async fn all_pages(reader: &ChatReader, mut query: InboxQuery) -> String {
@@ -160,8 +151,7 @@ async fn all_pages(reader: &ChatReader, mut query: InboxQuery) -> String {
 
 #[tokio::test]
 async fn page_ends_at_500_messages_or_one_mebibyte() {
-    let chat = on_own_thread(|| {
-        let mut chat = Chat::with_ann_and_bob();
+    let chat = Chat::committed(|chat| {
         let long = "x".repeat(16_384);
         let small: Vec<_> = (0..501)
             .map(|number| ann_sends(&format!("s{number}"), "bob", "x"))
@@ -171,8 +161,6 @@ async fn page_ends_at_500_messages_or_one_mebibyte() {
             .collect();
         chat.apply(&small);
         chat.apply(&large);
-        block_on(chat.state.commit()).unwrap();
-        chat
     })
     .await;
     let reader = chat.reader.clone();
@@ -184,21 +172,18 @@ async fn page_ends_at_500_messages_or_one_mebibyte() {
     assert_eq!((page.messages.len(), page.next), (500, Some(LogIndex(4))));
     let page = reader.inbox(&first_session("ann", 1), query).await.unwrap();
     assert_eq!((page.messages.len(), page.next), (64, Some(LogIndex(540))));
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 #[tokio::test]
 async fn usernames_are_found_by_pattern_in_order() {
-    let chat = on_own_thread(|| {
-        let mut chat = Chat::with_ann_and_bob();
+    let chat = Chat::committed(|chat| {
         chat.apply(&[
             create_user("anna", 3),
             create_user("Zoe", 4),
             create_user("ängström", 5),
             create_user(&format!("~{}x", "a".repeat(62)), 6),
         ]);
-        block_on(chat.state.commit()).unwrap();
-        chat
     })
     .await;
     let reader = chat.reader.clone();
@@ -221,7 +206,7 @@ async fn usernames_are_found_by_pattern_in_order() {
     // As costly as 64 bytes can be made: it must not take for ever.
     let stars = "*a".repeat(32);
     check(&stars, 10, None, "", None).await;
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 // S-A8: a pattern that matches nothing must not make one page look at all names.
@@ -262,18 +247,13 @@ async fn page_of_usernames_scans_ten_thousand_at_most() {
         "user10000 user20000 | user09998 user19998"
     );
     assert_eq!(pages("b*").await, "bob | ");
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 // S-A8: what a node may refuse without asking another one.
 #[tokio::test]
 async fn session_is_found_together_with_the_applied_index() {
-    let chat = on_own_thread(|| {
-        let mut chat = Chat::with_ann_and_bob();
-        block_on(chat.state.commit()).unwrap();
-        chat
-    })
-    .await;
+    let chat = Chat::committed(|_| ()).await;
     let reader = chat.reader.clone();
     let find = async |hash: u8| {
         let found = reader.find_session(&[hash; 32]).await.unwrap();
@@ -301,7 +281,7 @@ async fn session_is_found_together_with_the_applied_index() {
     })
     .await;
     assert_eq!(find(2).await, (None, LogIndex(2)), "another password");
-    on_own_thread(move || drop(chat)).await;
+    chat.drop_on_own_thread().await;
 }
 
 // C6: there is always a read under way, and the write-ahead log stays short all the same.
@@ -361,22 +341,6 @@ fn inbox_queries_use_the_index() {
     }
 }
 
-pub(super) fn plan(directory: &Path, sql: &str) -> String {
-    block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
-        let mut connection = options.connect().await.unwrap();
-        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-        let rows = sqlx::raw_sql(explain)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
-        rows.iter()
-            .map(|row| row.get::<String, _>(3) + "\n")
-            .collect()
-    })
-}
-
 #[test]
 fn directory_in_use_is_refused() {
     let chat = Chat::new();
@@ -384,9 +348,4 @@ fn directory_in_use_is_refused() {
         ChatState::open(chat.directory.path()),
         Err(StateError::Open(_))
     ));
-}
-
-/// The writer blocks, which a task must not.
-async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
 }
