@@ -1,4 +1,4 @@
-//! Prints what a row costs in the log and in the chat's tables, in the directory that is named.
+//! Measures the cost of a row in the log and in the chat's tables, in the given directory.
 //!
 //! `cargo run --release -p chat-store --example measure -- some/empty/directory`
 
@@ -15,13 +15,13 @@ use chat_store::{
 };
 use prost::Message as _;
 
-/// Longer than anything here takes.
+/// Longer than the measurements take.
 const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
     idle_seconds: u32::MAX,
     absolute_seconds: u32::MAX,
 };
 
-/// About what one chat message takes as a command.
+/// About the size of one chat message as a command.
 const COMMAND_BYTES: usize = 256;
 const ROWS: u64 = 65_536;
 const USERS: u64 = 1_000;
@@ -37,7 +37,7 @@ fn main() {
     }
     apply(&directory.join("state-committed"), 64, true);
     change_old(&directory.join("state-old"));
-    look_into_inboxes(&directory.join("state-inboxes"));
+    read_inboxes(&directory.join("state-inboxes"));
 }
 
 fn append(directory: &Path, batch: u64) {
@@ -106,10 +106,10 @@ fn apply(directory: &Path, batch: u64, commit_each: bool) {
     );
 }
 
-/// How many messages wait for one user, while as many go to others.
+/// How many messages one user has, while other users have as many together.
 const INBOX: usize = 32_768;
 
-/// What reading and deleting cost in a large inbox among others, and what its account's end costs.
+/// The cost of reading and deleting in a large inbox among others, and of deleting its account.
 fn change_old(directory: &Path) {
     let (mut state, _reader) = ChatState::open(directory).expect("the tables open");
     let mut random = fastrand::Rng::with_seed(2);
@@ -152,7 +152,11 @@ fn change_old(directory: &Path) {
         block_on(state.apply(&entries)).expect("the messages are applied");
         took.push(start.elapsed());
     }
-    report("apply in batches of 64 while it is erased", 64 * 64, took);
+    report(
+        "apply in batches of 64 while its inbox is deleted",
+        64 * 64,
+        took,
+    );
 }
 
 /// Sends every other message to the first user. Returns their ids, shuffled, and the next index.
@@ -181,13 +185,13 @@ fn fill_inbox(state: &mut ChatState, random: &mut fastrand::Rng) -> (Vec<String>
     (ids, next)
 }
 
-/// How many messages wait unread in a large inbox, and in a small one.
+/// How many unread messages a large inbox has, and a small one.
 const UNREAD: [u64; 2] = [300_000, 20];
-/// How often each is looked into, one after the other.
+/// How often each is read, one after the other.
 const LOOKS: u64 = 500;
 
-/// What a page of 20 messages and what a login cost, by how many messages are unread.
-fn look_into_inboxes(directory: &Path) {
+/// The cost of a page of 20 messages and of a login, by the number of unread messages.
+fn read_inboxes(directory: &Path) {
     let (mut state, reader) = ChatState::open(directory).expect("the tables open");
     let mut random = fastrand::Rng::with_seed(3);
     let users: Vec<_> = (1..=USERS).map(create_user).collect();
@@ -299,7 +303,7 @@ fn send_message(index: u64, random: &mut fastrand::Rng) -> CommittedEntry {
     send(index, random, id, recipient)
 }
 
-/// From anybody but the first user.
+/// From any user but the first.
 fn send(index: u64, random: &mut fastrand::Rng, id: String, recipient: u64) -> CommittedEntry {
     let session = session(random.u64(2..=USERS));
     let message = proto::SendMessage {

@@ -1,31 +1,31 @@
-//! Statements about many rows at once, of which only a few shapes are ever prepared.
+//! Statements for many rows at once, of which only a few sizes are ever prepared.
 //!
-//! Every statement costs a round trip to SQLite's thread, and every new text of one a compilation.
-//! So a statement exists for 1, 2, 4, … rows; one that is not filled leaves its last places unbound,
-//! which SQLite reads as NULL and the statement's condition skips.
+//! Every statement costs a round trip to SQLite's thread, and every new statement text a
+//! compilation. So a statement exists for 1, 2, 4, … rows. If there are fewer rows, its last
+//! parameters stay unbound: SQLite reads them as NULL, and the statement's condition skips them.
 
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// The most rows of one statement: few enough for SQLite's 32,766 values, and so many that the
-/// round trip no longer matters (measured: docs/storage.md).
+/// The most rows of one statement: few enough for SQLite's limit of 32,766 parameters, and so many
+/// that the round trip no longer matters (measured: docs/storage.md).
 pub(crate) const ROWS_MAX: usize = 512;
 
-/// One statement in its shapes.
+/// One statement in all its sizes.
 #[derive(Debug)]
 pub(crate) struct BatchedStatement {
     /// For 1, 2, 4, … [`ROWS_MAX`] rows.
-    shapes: Vec<SqlStr>,
+    sizes: Vec<SqlStr>,
 }
 
 impl BatchedStatement {
-    /// The statement that `sql` writes for a number of rows. Its last places are the rows'.
+    /// `sql` returns the statement for a number of rows. Its last parameters are those of the rows.
     pub(crate) fn new(sql: impl Fn(usize) -> String) -> Self {
-        let shapes = (0..=ROWS_MAX.ilog2())
+        let sizes = (0..=ROWS_MAX.ilog2())
             .map(|power| AssertSqlSafe(Arc::<str>::from(sql(1 << power))).into_sql_str())
             .collect();
-        Self { shapes }
+        Self { sizes }
     }
 
     /// `INSERT INTO {target} … {on_conflict}`, where `target` names `columns` columns whose first
@@ -49,6 +49,6 @@ impl BatchedStatement {
     pub(crate) fn for_count(&self, count: usize) -> SqlStr {
         assert!(0 < count);
         assert!(count <= ROWS_MAX);
-        self.shapes[count.next_power_of_two().ilog2() as usize].clone()
+        self.sizes[count.next_power_of_two().ilog2() as usize].clone()
     }
 }

@@ -1,9 +1,9 @@
 //! The chat's tables, `state.db`: the result of all commands in the log, for readers to query.
 //!
 //! [`ChatState`] is the only writer. It applies committed entries in order and stores its progress
-//! in the same transaction as their effects. No acknowledgement depends on it: the log applies again
-//! what a power cut removes from it, so it syncs only when SQLite copies its write-ahead log into
-//! the main file. [`ChatReader`] reads what is committed, on its own connections.
+//! in the same transaction as their effects. No acknowledgement depends on it: the log applies
+//! again what a power cut removes from it, so it syncs only when SQLite copies its write-ahead log
+//! into the main file. [`ChatReader`] reads what is committed, on its own connections.
 
 mod accounts;
 mod applier;
@@ -155,8 +155,8 @@ impl ChatState {
     /// The last entry that tables of an older format had applied; [`Position::ZERO`] if there are
     /// none.
     ///
-    /// They were set aside by this opening or an earlier one, and are being rebuilt from the log. The
-    /// log of the same disk must contain this entry, and the entry is committed.
+    /// They were set aside by this opening or an earlier one, and are being rebuilt from the log.
+    /// The log of the same disk must contain this entry, and the entry is committed.
     pub fn set_aside(&self) -> Position {
         self.set_aside
     }

@@ -1,4 +1,5 @@
-//! The commit log, `log.db`: its contents survive a power cut, or opening reports the damage.
+//! The commit log, `log.db`: its contents survive a power failure, or opening reports
+//! the damage.
 //!
 //! Each batch of [`Writes`] is one transaction and one sync, on one connection, in the order in
 //! which the node decided them (R1). Every entry has a [`ChainValue`]; all of them are checked when
@@ -116,13 +117,14 @@ impl CommitLog {
     ///
     /// # Errors
     ///
-    /// After an error it is unknown what is on the disk. The log is poisoned then: every later write
-    /// returns [`LogError::Poisoned`], because a failed sync must never be retried. Stop the node.
+    /// After an error it is unknown what is on the disk. The log is poisoned then: every later
+    /// write returns [`LogError::Poisoned`], because a failed sync must never be retried. Stop the
+    /// node.
     ///
     /// # Panics
     ///
-    /// If an invariant of the node is broken: the entries do not follow the end of the log without a
-    /// gap, their terms decrease, or a bootstrap entry is not the first entry or names another
+    /// If an invariant of the node is broken: the entries do not follow the end of the log without
+    /// a gap, their terms decrease, or a bootstrap entry is not the first entry or names another
     /// cluster than this disk's.
     pub async fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         if self.poisoned {
@@ -134,7 +136,8 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Ends the use of this log permanently: opening it fails from now on and reports `fault` (R11).
+    /// Ends the use of this log permanently: opening it fails from now on and reports `fault`
+    /// (R11).
     ///
     /// For a node that found that a protocol invariant is violated. If it were started again it
     /// could continue with less knowledge than it has now, and remove the last copy of what was

@@ -1,7 +1,7 @@
 //! One SQLite file and one connection to it.
 //!
-//! What both databases share: the version that is required, and how a file is made, opened and
-//! closed, which blocks. Knows no tables.
+//! What both databases share: the required version of SQLite, the options of connections, and how a
+//! file is created, opened and closed, which blocks. It does not depend on the tables.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ use sqlx::{ConnectOptions, Connection, Executor, Row, Sqlite};
 
 use crate::directory::{self, DirectoryLock};
 
-/// Older ones can corrupt a database when its write-ahead log is reset under a second connection.
+/// Older versions can corrupt a database when its write-ahead log is reset while a second
+/// connection is open.
 const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
 
 /// A prepared statement and its values.
@@ -25,12 +26,12 @@ pub(crate) type BoundQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory or a file in it could not be made, read or synced.
+    /// The directory or a file in it could not be created, read or synced.
     #[error("cannot prepare {path}")]
     Prepare {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Another process, or another part of this one, has the database open.
@@ -45,8 +46,8 @@ pub enum OpenError {
         /// The version of the one that was built in.
         found: String,
     },
-    /// The file was written by a newer program, or by an altogether different one.
-    #[error("{path} has format {found}, and only format {known} is understood")]
+    /// The file was written by a newer version of this program, or by another program.
+    #[error("{path} has format {found}, but this program supports only format {known}")]
     UnknownFormat {
         /// The database.
         path: PathBuf,
@@ -55,39 +56,39 @@ pub enum OpenError {
         /// The only one that this program reads and writes.
         known: i64,
     },
-    /// SQLite refused.
+    /// SQLite could not open it.
     #[error("cannot open {path}")]
     Sqlite {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: sqlx::Error,
     },
 }
 
-/// How one of the databases is made and opened.
+/// How one of the databases is created and opened.
 pub(crate) struct DatabaseFile {
     pub(crate) path: PathBuf,
-    /// Beside the database, because SQLite's own locks on it come and go.
+    /// A file beside the database, because SQLite takes and releases its own locks on the database.
     pub(crate) lock: PathBuf,
-    /// SQLite's `user_version`; 0 is a new file's.
+    /// SQLite's `user_version`. A new file has 0.
     pub(crate) format: i64,
-    /// Makes the tables, in one transaction with setting the format.
+    /// Creates the tables, in one transaction with setting the format.
     pub(crate) schema: &'static str,
-    /// Each brings one older format forward, in one transaction with setting the format.
+    /// Each upgrades one older format, in one transaction with setting the format.
     pub(crate) upgrades: &'static [Upgrade],
 }
 
-/// The way from an older format to the present one.
+/// The upgrade from an older format to the current one.
 #[derive(Clone, Copy)]
 pub(crate) struct Upgrade {
     /// The older format's number.
     pub(crate) from: i64,
-    /// Statements that make the present tables of it.
+    /// Statements that turn its tables into the current ones.
     pub(crate) script: &'static str,
 }
 
-/// A connection with one owner. Closed when dropped; only then is the lock released.
+/// A connection with one owner. Dropping closes it, and releases the lock only afterwards.
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Option<SqliteConnection>,
@@ -96,12 +97,12 @@ pub(crate) struct Database {
 }
 
 impl DatabaseFile {
-    /// Opens the database with `options`, making directory, file and tables when they are missing.
+    /// Opens the database with `options`. Creates directory, file and tables if they are missing.
     pub(crate) fn open(&self, options: SqliteConnectOptions) -> Result<Database, OpenError> {
         self.open_locked(self.take_lock()?, options)
     }
 
-    /// Makes the directory when it is missing, and keeps everybody else away from the database.
+    /// Creates the directory if it is missing, and locks the database against other processes.
     pub(crate) fn take_lock(&self) -> Result<DirectoryLock, OpenError> {
         let directory = self.directory();
         prepare(directory, directory::create_directory(directory))?;
@@ -117,7 +118,7 @@ impl DatabaseFile {
         Ok(lock)
     }
 
-    /// As [`Self::open`], by whoever has the lock.
+    /// As [`Self::open`], with the lock from [`Self::take_lock`].
     pub(crate) fn open_locked(
         &self,
         lock: DirectoryLock,
@@ -139,16 +140,16 @@ impl DatabaseFile {
             .fetch_integer("PRAGMA user_version")
             .map_err(sqlite)?;
         if found == 0 {
-            // The names first: a file that has tables is never a reason to sync them again. SQLite
-            // itself syncs the name of each write-ahead log that it makes.
+            // The names are synced first, because they are not synced again once the file has
+            // tables. SQLite itself syncs the name of each write-ahead log that it creates.
             let directory = self.directory();
             prepare(directory, directory::sync_names(directory))?;
             database
-                .make_tables(self.schema, self.format)
+                .create_tables(self.schema, self.format)
                 .map_err(sqlite)?;
         } else if let Some(upgrade) = self.upgrades.iter().find(|upgrade| upgrade.from == found) {
             database
-                .make_tables(upgrade.script, self.format)
+                .create_tables(upgrade.script, self.format)
                 .map_err(sqlite)?;
             tracing::info!(path = %self.path.display(), from = found, to = self.format, "upgraded");
         } else if found != self.format {
@@ -212,7 +213,7 @@ impl Database {
         query.fetch_optional(self.connection()).await
     }
 
-    /// Shows each row to `handle` until it breaks off; few rows are in memory at a time.
+    /// Calls `handle` with each row until it returns `Break`. Few rows are in memory at a time.
     pub(crate) async fn for_each_row<E: From<sqlx::Error>>(
         &mut self,
         query: BoundQuery<'_>,
@@ -227,12 +228,12 @@ impl Database {
         Ok(())
     }
 
-    /// The only value of a statement that always gives one.
+    /// The only value of a statement that always returns one.
     pub(crate) fn fetch_integer(&mut self, sql: &'static str) -> sqlx::Result<i64> {
         block_on(sqlx::query(sql).fetch_one(self.connection()))?.try_get(0)
     }
 
-    /// Closes the file, so that an error is seen that dropping would only log.
+    /// Closes the file and returns the error that dropping would only log.
     pub(crate) fn close(mut self) -> sqlx::Result<()> {
         match self.connection.take() {
             Some(connection) => block_on(connection.close()),
@@ -240,7 +241,7 @@ impl Database {
         }
     }
 
-    /// Adds every step of SQLite's from now on to `steps`.
+    /// Adds every further step of SQLite's virtual machine to `steps`.
     #[cfg(test)]
     pub(crate) async fn count_steps(
         &mut self,
@@ -254,7 +255,7 @@ impl Database {
         Ok(())
     }
 
-    fn make_tables(&mut self, schema: &'static str, format: i64) -> sqlx::Result<()> {
+    fn create_tables(&mut self, schema: &'static str, format: i64) -> sqlx::Result<()> {
         let script = format!("BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {format}; COMMIT");
         let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
         block_on(self.connection().execute(script)).map(drop)
@@ -272,14 +273,14 @@ impl Drop for Database {
         let Some(connection) = self.connection.take() else {
             return;
         };
-        // Waiting for it keeps the lock until the file is really closed.
+        // Waiting keeps the lock until the file is closed.
         if let Err(error) = block_on(connection.close()) {
-            tracing::warn!(path = %self.path.display(), %error, "closing a database failed");
+            tracing::warn!(path = %self.path.display(), %error, "cannot close a database");
         }
     }
 }
 
-/// Asked of a database in memory, so that too old a SQLite never touches the file.
+/// Queried on a database in memory, so that a SQLite that is too old never touches the file.
 async fn sqlite_version() -> sqlx::Result<String> {
     let mut connection = SqliteConnectOptions::new().connect().await?;
     let row = sqlx::query("SELECT sqlite_version()")

@@ -1,12 +1,12 @@
-//! The data directory: readable by its owner alone, used by one process at a time, and with names
-//! that survive a power cut. Knows nothing of what the files hold.
+//! The data directory: readable only by its owner, used by one process at a time, and with names
+//! that survive a power failure. It does not depend on the contents of the files.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Keeps other processes (and a second opening in this one) away until it is dropped.
+/// Locks out other processes, and a second opening in this one, until it is dropped.
 ///
 /// The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Takes the lock at `path`; `None` when somebody else has it.
+    /// Takes the lock at `path`; `None` if it is taken already.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
         let file = private_file_options()
             .create(true)
@@ -30,16 +30,16 @@ impl DirectoryLock {
 }
 
 impl Drop for DirectoryLock {
-    /// Closing the file is not enough: a process that this one is just starting holds a copy of it
-    /// until it runs its own program, and with the copy the lock.
+    /// Closing the file is not enough: a child process has a copy of the file descriptor between
+    /// its fork and its exec, and the copy keeps the lock.
     fn drop(&mut self) {
         if let Err(error) = self.file.unlock() {
-            tracing::warn!(%error, "a directory's lock is released only with its file");
+            tracing::warn!(%error, "cannot unlock a directory");
         }
     }
 }
 
-/// Makes `directory` and what is missing above it, so that the names outlive a power cut.
+/// Creates `directory` and its missing parents, and makes their names durable.
 pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = directory
         .ancestors()
@@ -54,10 +54,10 @@ pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes an empty file that only its owner may read, unless there is a file already.
+/// Creates an empty file that only its owner may read, unless the file exists.
 ///
-/// SQLite gives its side files the permissions of the main one, but would make that one readable
-/// by everybody.
+/// SQLite gives its side files the permissions of the main file, but would create the main file
+/// readable by all users.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
     private_file_options()
         .create(true)
@@ -66,7 +66,7 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Makes the names in `directory`, and its own, durable.
+/// Makes the names in `directory`, and its own name, durable.
 pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
     sync_directory(directory)?;
     sync_directory(parent_of(directory))

@@ -1,18 +1,29 @@
 //! What a replica keeps on its disk: the commit log, and the chat's tables.
 //!
-//! [`CommitLog`] (`log.db`) carries every promise: what it has accepted survives a power cut.
-//! `ChatState` (`state.db`, feature `chat`) is what the log's commands add up to. It may forget its
-//! newest part in a power cut, and is then brought forward again from the log.
-//! Files, tables and encodings are described in `docs/storage.md`. Nothing here decides anything
-//! about replication, knows a clock, or opens a socket.
+//! [`CommitLog`] (`log.db`) provides all durability: what it has accepted survives a power failure.
+//! `ChatState` (`state.db`, feature `chat`) is the result of the log's commands. A power failure
+//! may remove its newest part, which is then applied again from the log. `docs/storage.md`
+//! describes files, tables and encodings. This crate makes no decision about replication, reads no
+//! clock, and opens no socket.
 //!
 //! # The caller's duties
 //!
-//! 1. [`CommitLog`] and `ChatState` block the thread that calls them: give each its own, outside of
-//!    any `async` task. Only `ChatReader` is `async`.
-//! 2. After any error of a write or an apply, stop the node. Both refuse everything after it.
-//! 3. At a start, apply the entries after `ChatState::applied()`, once the log is known to
-//!    hold that position and `ChatState::set_aside()`; otherwise delete `state.db*` and apply all.
+//! 1. Open, close and drop [`CommitLog`] and `ChatState` outside of `async` tasks: these block the
+//!    thread, and opening the log reads all of it. The other methods that use the disk are `async`,
+//!    need no particular runtime, and wait for SQLite's own thread. Await each write and each apply
+//!    to its end: dropping its future poisons the log or the tables. `ChatReader` is `async`
+//!    throughout and needs tokio.
+//! 2. After any error of a write or an apply, stop the node. All later calls are refused.
+//! 3. At a start, check that the log contains the positions `ChatState::applied()` and
+//!    `ChatState::set_aside()`, then apply the entries after the former. If it does not, do not
+//!    start: `docs/storage.md` explains under "Applying" what an operator can do then.
+//!
+//! # `fdatasync`
+//!
+//! SQLite calls `fsync` unless it is compiled with `HAVE_FDATASYNC`. Both are equally safe, and
+//! `fdatasync` writes less. A crate cannot set this for its dependents: this workspace sets
+//! `LIBSQLITE3_FLAGS` in its `.cargo/config.toml`, and so must the workspace that embeds this
+//! crate.
 
 mod batched_statement;
 mod commit_log;

@@ -72,7 +72,7 @@ async fn a_directory_of_another_node_is_refused() {
     };
     assert_eq!(
         cause.to_string(),
-        "this log is that of node 1, and this is node 2"
+        "this log belongs to node 1, but this is node 2"
     );
 }
 

@@ -1,6 +1,4 @@
-//! Accounts as applying sees them, with the recently used ones in memory.
-//!
-//! The memory only mirrors rows, so that it changes how fast an answer is found and never which.
+//! Accounts while applying, with the recently used ones in memory (see `cache`).
 
 use std::collections::HashMap;
 
@@ -19,7 +17,7 @@ use crate::database::Database;
 
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    /// Accounts that exist. That one does not exist is never remembered.
+    /// Accounts that exist. That an account does not exist is never cached.
     credentials: HashMap<String, Credential>,
     sessions: Sessions,
 }
@@ -62,8 +60,8 @@ impl Accounts {
         database.execute(query).await?;
         CountChanges::create(database, credential.incarnation).await?;
         cache_insert(&mut self.credentials, user.username.clone(), credential);
-        // A token that exists already can only be the same 32 random bytes, drawn twice; it stays
-        // the first one's.
+        // A token can only exist already if the same 32 random bytes were drawn twice. It then
+        // remains the token of the first session.
         self.sessions
             .open(
                 database,
@@ -75,7 +73,7 @@ impl Accounts {
         Ok(outcome::created(credential))
     }
 
-    /// Adds a session to an account that still is what the leader checked.
+    /// Adds a session to an account that still has the credential that the leader checked.
     pub(super) async fn create_session(
         &mut self,
         database: &mut Database,
@@ -108,7 +106,7 @@ impl Accounts {
         Ok(outcome::session_created(unread))
     }
 
-    /// Whether the entry may do something in the name of that session. If it may, it uses it.
+    /// Whether the session is valid for this entry. If it is, this counts as a use of it.
     pub(super) async fn check_session(
         &mut self,
         database: &mut Database,
@@ -149,7 +147,7 @@ impl Accounts {
             .await
     }
 
-    /// Sets another password, which voids all sessions, and opens the one that goes on.
+    /// Sets another password, which invalidates all sessions, and opens a new one for the client.
     pub(super) async fn change_password(
         &mut self,
         database: &mut Database,
@@ -183,7 +181,7 @@ impl Accounts {
         Ok(credential)
     }
 
-    /// Removes an account, which voids all its sessions; its inbox is for the caller to erase.
+    /// Removes an account, which invalidates all its sessions. The caller must delete its inbox.
     pub(super) async fn delete_user(
         &mut self,
         database: &mut Database,
@@ -204,7 +202,7 @@ impl Accounts {
         self.logout(database, claim, context).await
     }
 
-    /// What the account is now; `None` when there is none.
+    /// The current credential of the account; `None` if it does not exist.
     pub(super) async fn credential(
         &mut self,
         database: &mut Database,

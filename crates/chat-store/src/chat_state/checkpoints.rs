@@ -1,9 +1,9 @@
 //! Keeps the write-ahead log of `state.db` short while others read.
 //!
-//! SQLite copies pages into the main file by itself, but begins its write-ahead log anew only at an
-//! instant at which nobody reads in it. With many readers there may be no such instant, and the file
-//! would grow for as long as that lasts. So once it is too large the writer waits for one: it copies
-//! everything, and from then on readers that begin read in the main file.
+//! SQLite copies pages into the main file automatically, but restarts its write-ahead log only at a
+//! moment when no reader uses it. With many readers there may be no such moment, and the file would
+//! grow for as long as that lasts. So once the file is too large the writer waits for such a moment
+//! and copies everything; readers that begin afterwards read the main file.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,18 +14,18 @@ use super::error::StateError;
 use crate::database::Database;
 use crate::directory;
 
-/// How large the write-ahead log may become, in bytes: twice what SQLite leaves by itself when nobody
-/// reads. Beyond it comes what was written in one transaction.
+/// How large the write-ahead log may become, in bytes: twice what SQLite leaves by itself without
+/// readers. It may exceed this by what one transaction writes.
 const WAL_BYTES_MAX: u64 = 32 << 20;
 
-/// How long the writer waits for the reads under way. Nothing else makes it wait in SQLite.
+/// How long the writer waits for reads in progress. It waits for nothing else in SQLite.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// When to make the write-ahead log short.
+/// When to truncate the write-ahead log.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     wal: PathBuf,
-    /// The next one is made beyond this many bytes.
+    /// The next checkpoint is due beyond this many bytes.
     due_above: u64,
 }
 
@@ -37,9 +37,9 @@ impl Checkpoints {
         }
     }
 
-    /// For after a commit.
+    /// To be called after each commit.
     pub(super) async fn shorten_wal(&mut self, database: &mut Database) -> Result<(), StateError> {
-        // It is missing while nothing was written.
+        // The file does not exist before the first write.
         let bytes = std::fs::metadata(&self.wal).map_or(0, |metadata| metadata.len());
         if bytes <= self.due_above {
             return Ok(());
@@ -50,7 +50,7 @@ impl Checkpoints {
             Some(row) => row.try_get::<i64, _>(0)? != 0,
             None => false,
         };
-        // A read took too long: later, then.
+        // A read took too long: the next attempt is made later.
         self.due_above = if busy {
             bytes.saturating_add(WAL_BYTES_MAX)
         } else {

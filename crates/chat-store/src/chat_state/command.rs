@@ -1,7 +1,8 @@
-//! A command, once its bytes are known to be one.
+//! Decoded commands.
 //!
-//! Only what applying depends on is checked: a command that is refused here stops every node for
-//! good, so what a name or a message may look like is checked before proposing, and nowhere else.
+//! Only what applying depends on is checked here: a command that fails these checks stops every
+//! node permanently. The format of names and messages is checked before proposing, and nowhere
+//! else.
 
 use chat_consensus::LogIndex;
 use chat_proto::storage::v1 as proto;
@@ -23,8 +24,8 @@ pub(super) struct Command {
 pub(super) enum Operation {
     CreateUser(CreateUser),
     CreateSession(CreateSession),
-    /// Everything else is asked in the name of a session, and nothing of it is looked at before
-    /// that session has been checked.
+    /// All other operations are requested in a session. Nothing else about them is checked before
+    /// the session is.
     InSession(SessionClaim, SessionOperation),
 }
 
@@ -50,11 +51,11 @@ pub(super) struct CreateSession {
     pub(super) credential: Credential,
     pub(super) token_hash: TokenHash,
     pub(super) lifetime: Lifetime,
-    /// The account's password again, hashed at another price.
+    /// The same password, hashed with other Argon2 parameters.
     pub(super) rehashed: Option<String>,
 }
 
-/// The session in whose name something is asked, and what the leader took it for.
+/// The session in which an operation is requested, with the account that the leader found for it.
 pub(super) struct SessionClaim {
     pub(super) token_hash: TokenHash,
     pub(super) username: String,

@@ -1,15 +1,15 @@
-//! What the log hands to the tables.
+//! The input of applying.
 
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Term};
 
-/// A committed entry of the log, as the chat sees it.
+/// A committed entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedEntry {
-    /// Its place in the log.
+    /// Its index in the log.
     pub index: LogIndex,
     /// The term in which it was appended.
     pub term: Term,
-    /// An encoded `storage.v1.Command`; `None` for an entry that is not the chat's.
+    /// An encoded `storage.v1.Command`; `None` for an entry that is not a command.
     pub command: Option<Bytes>,
 }

@@ -14,18 +14,18 @@ pub enum StateError {
     #[error("state.db failed")]
     Sqlite(#[from] sqlx::Error),
     /// An earlier change failed; what the tables hold is unknown until they are opened again.
-    #[error("state.db takes no more changes after one that failed")]
+    #[error("state.db refuses changes after a failed change")]
     Poisoned,
-    /// An entry of the log is no command that this program knows. It must not be skipped: the other
-    /// nodes may know it.
+    /// An entry of the log is not a command that this program supports. It must not be skipped: the
+    /// other nodes may support it.
     #[error("the command of entry {index} cannot be applied")]
     InvalidCommand {
-        /// Where it stands in the log.
+        /// The index of the entry.
         index: LogIndex,
         /// What is wrong with it.
         source: InvalidCommand,
     },
-    /// A row holds what no command can have put there.
+    /// A row contains what no command can have written.
     #[error("table {table} is damaged")]
     Damaged {
         /// The table.
@@ -34,7 +34,7 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// Whether nothing is wrong but that no reader became free in time.
+    /// Whether the only problem is that no reader connection became free in time.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Sqlite(sqlx::Error::PoolTimedOut))
     }
@@ -46,19 +46,19 @@ pub enum InvalidCommand {
     /// It is not the protobuf message that it should be.
     #[error("it cannot be decoded")]
     Undecodable(#[from] prost::DecodeError),
-    /// It holds no operation, or one that a newer program has introduced.
+    /// It contains no operation, or one that a newer program introduced.
     #[error("its operation is unknown")]
     UnknownOperation,
-    /// It does not say what the account was when the leader checked it.
+    /// It lacks the credential of the account that the leader checked.
     #[error("it has no credential")]
     MissingCredential,
-    /// It does not say in whose name it is asked.
+    /// It lacks the session in which it is requested.
     #[error("it has no session")]
     MissingSession,
-    /// It opens a session and does not say for how long.
+    /// It opens a session without a lifetime.
     #[error("it has no lifetime")]
     MissingLifetime,
-    /// A field has a fixed length, and another one here.
+    /// A field of fixed length has another length.
     #[error("{field} has {found} bytes")]
     WrongLength {
         /// The field.
@@ -66,7 +66,7 @@ pub enum InvalidCommand {
         /// Its length.
         found: usize,
     },
-    /// Its time is no number.
+    /// Its time is not a finite number.
     #[error("its time is not finite")]
     TimeNotFinite,
 }

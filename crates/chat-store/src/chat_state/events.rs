@@ -1,7 +1,7 @@
-//! What applying changed, told in the terms of those whom it concerns.
+//! The result of applying: outcomes, and the changes that clients may want to be notified of.
 //!
-//! Says nothing of who is told, or when: what is applied may not be visible to readers yet, and is
-//! applied again after a restart that lost it.
+//! Who is notified, and when, is decided elsewhere: what is applied may not be visible to readers
+//! yet, and is applied again after a restart that lost it.
 
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
@@ -9,13 +9,13 @@ use chat_consensus::{LogIndex, Position};
 use super::credential::Credential;
 use super::message::Message;
 
-/// What came of a batch of entries.
+/// The result of a batch of entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApplyResult {
     /// For each entry its encoded `storage.v1.Outcome`; empty for one without a command.
     pub outcomes: Vec<Bytes>,
-    /// In the order of the log, at most one an entry; so a commit's index says how far somebody has
-    /// been told. An entry that changed nothing, such as a retry, has none.
+    /// In the order of the log, at most one for each entry, so a commit's index is enough to resume
+    /// after it. An entry that changed nothing, such as a retry, has none.
     pub events: Vec<Event>,
 }
 
@@ -33,32 +33,32 @@ pub struct Event {
 pub enum Change {
     /// A message is in its recipient's inbox.
     MessageStored(Message),
-    /// An account has read messages of its own that it had not read before.
+    /// An account has read messages in its inbox that were unread before.
     MessagesRead {
         /// The account.
         username: String,
         /// Those that changed, in the order of their commits.
         message_ids: Vec<String>,
     },
-    /// An account has deleted messages of its own.
+    /// An account has deleted messages in its inbox.
     MessagesDeleted {
         /// The account.
         username: String,
         /// Those that changed, in the order of their commits.
         message_ids: Vec<String>,
     },
-    /// An account is gone, with its inbox and its sessions.
+    /// An account is deleted, with its inbox and its sessions.
     AccountDeleted {
-        /// The name, which may be somebody else's from now on.
+        /// Its name, which another account may have from now on.
         username: String,
-        /// Which of the accounts that had this name, one after the other.
+        /// Identifies it among the accounts that had this name one after the other.
         incarnation: LogIndex,
     },
     /// Every session of the account that was not opened with this credential has ended.
     PasswordChanged {
         /// The account.
         username: String,
-        /// What it is now.
+        /// Its new credential.
         credential: Credential,
     },
     /// One session has ended.
@@ -68,8 +68,8 @@ pub enum Change {
     },
 }
 
-/// What a batch has come to so far: each entry has its slot, because messages wait to be stored
-/// together and are settled later than what follows them.
+/// The results of a batch so far, by index in the batch: messages are stored together, so their
+/// outcomes may be set after those of later entries.
 #[derive(Debug)]
 pub(super) struct BatchResult {
     outcomes: Vec<Bytes>,
@@ -84,12 +84,12 @@ impl BatchResult {
         }
     }
 
-    /// The entry in `batch_index` is answered `outcome`.
+    /// Sets the outcome of the entry at `batch_index`.
     pub(super) fn set_outcome(&mut self, batch_index: usize, outcome: Bytes) {
         self.outcomes[batch_index] = outcome;
     }
 
-    /// The entry in `batch_index`, which is `commit`, has changed something.
+    /// Sets the change that the entry at `batch_index`, committed as `commit`, made.
     pub(super) fn set_change(&mut self, batch_index: usize, commit: Position, change: Change) {
         self.events[batch_index] = Some(Event { commit, change });
     }

@@ -1,7 +1,7 @@
-//! What a recipient does with an inbox: reading and deleting, which only ever go forward (R15).
+//! Marking messages of an inbox as read, and deleting them. Neither can be undone (R15).
 //!
-//! A deleted message stays as a tombstone: its row without its text, so that a late retry of its
-//! sending finds that it was sent (`retention` removes it much later).
+//! A deleted message becomes a tombstone: its row without its text, so that a late retry of SEND
+//! finds that it was sent. `retention` removes the tombstone much later.
 
 use std::ops::ControlFlow;
 
@@ -14,16 +14,16 @@ use super::error::StateError;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::{BoundQuery, Database};
 
-/// Messages are found by their ids. The plus signs keep SQLite from walking through the whole inbox
-/// instead. What was sent before the account existed was sent to an earlier one of that name.
+/// Messages are found by their ids; the plus signs keep SQLite from scanning the whole inbox
+/// instead. Messages sent before the account existed were sent to an earlier account of that name.
 const READ: &str = "UPDATE messages SET read = 1 \
      WHERE +recipient = ? AND +commit_index > ? AND +read = 0 AND +deleted = 0 AND id IN ";
 const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '' \
      WHERE +recipient = ? AND +commit_index > ? AND +deleted = 0 AND id IN ";
 const RETURNING: &str = " RETURNING commit_index, id, read";
 
-/// The oldest first: which they are must not be SQLite's choice (R16). Merges the unread and the read
-/// stretch of one inbox as it walks through its index.
+/// The oldest messages first, so that all nodes delete the same ones (R16). Merges the unread and
+/// the read messages of one inbox while it scans the index.
 pub(super) const DELETE_OLDEST: &str = "UPDATE messages SET deleted = ?1, deleted_at = ?2, body = '' \
      WHERE commit_index IN ( \
      SELECT commit_index FROM messages \
@@ -32,7 +32,7 @@ pub(super) const DELETE_OLDEST: &str = "UPDATE messages SET deleted = ?1, delete
      WHERE recipient = ?3 AND deleted = 0 AND read = 1 AND commit_index < ?1 \
      ORDER BY commit_index LIMIT ?4)";
 
-/// What deleting has changed.
+/// The messages that were deleted.
 #[derive(Debug)]
 pub(super) struct Deleted {
     /// In the order of their commits.
@@ -64,7 +64,8 @@ impl InboxChanges {
         }
     }
 
-    /// Marks those of `ids` as read that are in the inbox and unread; returns them.
+    /// Marks the messages with these ids that are in the inbox and unread as read, and returns
+    /// their ids.
     pub(super) async fn read(
         &self,
         database: &mut Database,
@@ -80,7 +81,7 @@ impl InboxChanges {
         Ok(ids_of(changed.await?))
     }
 
-    /// Deletes those of `ids` that are in the inbox.
+    /// Deletes the messages with these ids that are in the inbox.
     pub(super) async fn delete(
         &self,
         database: &mut Database,
@@ -104,8 +105,8 @@ impl InboxChanges {
     }
 }
 
-/// Deletes up to `limit` messages of the inbox of the account that ended with the commit `deleted`.
-/// Returns how many those were.
+/// Deletes up to `limit` messages of the inbox of the account that the commit `deleted` deleted.
+/// Returns how many were deleted.
 pub(super) async fn delete_oldest(
     database: &mut Database,
     username: &str,
@@ -136,8 +137,8 @@ fn ids_of(changed: Vec<Changed>) -> Vec<String> {
     changed.into_iter().map(|message| message.id).collect()
 }
 
-/// Runs the statement for all of `ids` and returns those that it changed, in the order of their
-/// commits: SQLite returns them in any.
+/// Runs the statement for all of `ids` and returns the messages that it changed, in the order of
+/// their commits; SQLite returns them in no particular order.
 async fn change<'q>(
     database: &mut Database,
     ids: &'q [String],

@@ -1,8 +1,8 @@
-//! How many messages each inbox holds, and how many of them are unread: counted along while
-//! applying, so that nothing ever counts an inbox's rows.
+//! How many messages each inbox contains, and how many of them are unread: updated while applying,
+//! so that no query ever counts the rows of an inbox.
 //!
-//! What a transaction changes is gathered and written before it is committed, one row an account
-//! however many messages it got. Knows nothing of why a number changes.
+//! The changes of a transaction are collected and written before it is committed, one row for each
+//! account however many messages it received. Why a number changes is decided elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use super::error::StateError;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
 
-/// How full an inbox is.
+/// The size of an inbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxCounts {
-    /// How many messages it holds, read or not; deleted ones are not counted.
+    /// How many messages it contains, read or not. Deleted ones are not counted.
     pub messages: u64,
     /// How many of them are unread.
     pub unread: u64,
 }
 
-/// What the open transaction changes. An account is named by the commit that created it, so that a
-/// later one of the same name begins with an empty inbox.
+/// The changes of the open transaction. The commit that created an account identifies it, so a
+/// later account of the same name begins with an empty inbox.
 #[derive(Debug)]
 pub(super) struct CountChanges {
     update: BatchedStatement,
@@ -44,7 +44,7 @@ impl CountChanges {
         }
     }
 
-    /// The inbox of an account that has just been created.
+    /// Adds the empty inbox of an account that was just created.
     pub(super) async fn create(
         database: &mut Database,
         account: LogIndex,
@@ -56,7 +56,8 @@ impl CountChanges {
         Ok(())
     }
 
-    /// The account is gone, and what its inbox still holds is counted nowhere.
+    /// Removes the counts of a deleted account. Messages that are still in its inbox are not
+    /// counted.
     pub(super) async fn remove(
         &mut self,
         database: &mut Database,
@@ -70,26 +71,26 @@ impl CountChanges {
         Ok(())
     }
 
-    /// An unread message has come.
+    /// Counts a new, unread message.
     pub(super) fn stored(&mut self, account: LogIndex) {
         let change = self.by_account.entry(account).or_default();
         change.messages += 1;
         change.unread += 1;
     }
 
-    /// So many messages that were unread have been read.
+    /// Counts `count` unread messages as read.
     pub(super) fn read(&mut self, account: LogIndex, count: usize) {
         self.by_account.entry(account).or_default().unread -= signed(count);
     }
 
-    /// So many messages have been deleted, of which some were unread.
+    /// Counts `count` messages as deleted, of which `unread` were unread.
     pub(super) fn deleted(&mut self, account: LogIndex, count: usize, unread: usize) {
         let change = self.by_account.entry(account).or_default();
         change.messages -= signed(count);
         change.unread -= signed(unread);
     }
 
-    /// How many messages of an account that exists are unread now.
+    /// How many messages of an existing account are unread now.
     pub(super) async fn unread(
         &self,
         database: &mut Database,

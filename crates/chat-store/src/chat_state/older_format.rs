@@ -1,9 +1,8 @@
-//! Tables of an older format: set aside, and made again from the log, which has everything that
-//! they were made of.
+//! Tables of an older format: set aside, and rebuilt from the log, which contains all commands.
 //!
-//! What they lack cannot be added in place: which of several accounts of one name has sent a message
-//! stands in the log alone. The old file stays beside the new one until that has come as far,
-//! because it shows what this disk's log must hold. Nothing here reads the log.
+//! What they lack cannot be added in place: only the log contains which of several accounts of one
+//! name sent a message. The old file is kept until the new one has applied as many entries, because
+//! it shows which entry this disk's log must contain. Nothing here reads the log.
 
 use std::fs;
 use std::io;
@@ -19,15 +18,15 @@ use super::schema::FORMAT;
 use crate::database::OpenError;
 use crate::directory;
 
-/// How far the tables had come that were set aside, while they are still there.
+/// Tables that were set aside and still exist, and their last applied entry.
 #[derive(Debug)]
 pub(super) struct SetAside {
     path: PathBuf,
     pub(super) applied: Position,
 }
 
-/// Moves the tables at `path` away if their format is older than today's, and says what was moved
-/// away now or before. For whoever has the lock.
+/// Moves the tables at `path` away if their format is older than the current one. Returns the
+/// tables that were moved away now or before. The caller must have the lock.
 pub(super) fn set_aside(path: &Path) -> Result<Option<SetAside>, StateError> {
     let aside = path.with_extension("db.older");
     let failed = |source| {
@@ -37,7 +36,7 @@ pub(super) fn set_aside(path: &Path) -> Result<Option<SetAside>, StateError> {
         })
     };
     if has_older_format(path)? {
-        tracing::info!(path = %path.display(), "tables of an older format are made again");
+        tracing::info!(path = %path.display(), "rebuilding tables of an older format");
         fs::rename(path, &aside).map_err(failed)?;
         let folder = path.parent().expect("the path names a file in a directory");
         directory::sync_names(folder).map_err(failed)?;
@@ -56,7 +55,7 @@ pub(super) fn set_aside(path: &Path) -> Result<Option<SetAside>, StateError> {
 }
 
 impl SetAside {
-    /// The new tables have come as far.
+    /// Deletes them, once the new tables have applied as many entries.
     pub(super) fn remove(self) -> Result<(), StateError> {
         let Self { path, .. } = self;
         fs::remove_file(&path)
@@ -64,7 +63,7 @@ impl SetAside {
     }
 }
 
-/// Leaves an older file without side files, so that it can be moved.
+/// If it is older, the file has no side files afterwards, so that it can be moved.
 fn has_older_format(path: &Path) -> Result<bool, StateError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => {}
@@ -81,7 +80,7 @@ fn has_older_format(path: &Path) -> Result<bool, StateError> {
         let is_older = (1..FORMAT).contains(&format);
         connection.close().await?;
         if is_older {
-            // Copies the write-ahead log into the file, and fails while somebody else uses it.
+            // Copies the write-ahead log into the file, and fails while another process uses it.
             let options = SqliteConnectOptions::new().filename(path);
             let options = options.journal_mode(SqliteJournalMode::Delete);
             options.connect().await?.close().await?;
@@ -94,7 +93,7 @@ fn has_older_format(path: &Path) -> Result<bool, StateError> {
     })
 }
 
-/// What the tables at `path` had applied; every format says so in the same place.
+/// The last entry that the tables at `path` applied. All formats store it in the same place.
 async fn applied(path: &Path) -> sqlx::Result<Position> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await?;

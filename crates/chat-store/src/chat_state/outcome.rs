@@ -1,4 +1,4 @@
-//! Outcomes as the bytes that whoever proposed the command gets.
+//! Encoded outcomes, which the proposer of a command receives.
 
 use bytes::Bytes;
 use chat_consensus::Position;

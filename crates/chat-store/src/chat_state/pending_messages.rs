@@ -1,4 +1,4 @@
-//! Messages on their way into the inboxes: many rows a statement, then the exceptions one by one.
+//! Stores messages in inboxes: many rows a statement, then retries and rejections one by one.
 
 use std::collections::HashSet;
 
@@ -16,16 +16,16 @@ use super::outcome;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
 
-/// A message that an authenticated sender has sent.
+/// A message from an authenticated sender.
 #[derive(Debug)]
 pub(super) struct SentMessage {
-    /// Where its outcome belongs.
+    /// The index of its entry in the batch.
     pub(super) batch_index: usize,
-    /// As it enters the inbox.
+    /// As it will be in the inbox.
     pub(super) message: Message,
 }
 
-/// A message that waits, and whose inbox it enters: the commit that created that account.
+/// A message that is not stored yet, and the commit that created its recipient's account.
 #[derive(Debug)]
 struct PendingMessage {
     sent: SentMessage,
@@ -33,7 +33,7 @@ struct PendingMessage {
 }
 
 impl SentMessage {
-    /// The message as it enters the inbox, from the account of `claim`.
+    /// The message as it will be in the inbox, sent by the account of `claim`.
     pub(super) fn new(message: NewMessage, claim: &SessionClaim, context: &ApplyContext) -> Self {
         Self {
             batch_index: context.batch_index,
@@ -51,11 +51,11 @@ impl SentMessage {
     }
 }
 
-/// Messages that are not in the table yet; empty between two batches.
+/// Messages that are not in the table yet. Empty between two batches.
 #[derive(Debug)]
 pub(super) struct PendingMessages {
     insert: BatchedStatement,
-    /// In the order of their commits, every id once.
+    /// In the order of their commits, each id once.
     messages: Vec<PendingMessage>,
     ids: HashSet<String>,
 }
@@ -71,11 +71,11 @@ impl PendingMessages {
         }
     }
 
-    /// Takes in the message, or settles its outcome at once. `recipient` is the commit that created
-    /// the account that it is for, if there is one.
+    /// Adds the message, or sets its outcome at once. `recipient` is the commit that created the
+    /// recipient's account, if it exists.
     ///
-    /// A retry gets the first answer even when its recipient is gone since, so whether the id was
-    /// used comes before whether the recipient is known.
+    /// A retry gets the original outcome even if its recipient was deleted since, so the id is
+    /// checked before the recipient.
     pub(super) async fn send(
         &mut self,
         database: &mut Database,
@@ -87,7 +87,7 @@ impl PendingMessages {
             self.flush(database, counts, results).await?;
         }
         if let Some(recipient) = recipient {
-            // It may have been sent before: `flush` finds out.
+            // Whether it was sent before is checked by `flush`.
             self.ids.insert(sent.message.id.clone());
             self.messages.push(PendingMessage { sent, recipient });
         } else {
@@ -100,7 +100,7 @@ impl PendingMessages {
         Ok(())
     }
 
-    /// Puts the messages into the table and settles their outcomes.
+    /// Writes the messages into the table and sets their outcomes.
     pub(super) async fn flush(
         &mut self,
         database: &mut Database,
@@ -144,7 +144,7 @@ impl PendingMessages {
         Ok(())
     }
 
-    /// Inserts all of them whose ids are new and returns how many those were.
+    /// Inserts the messages whose ids are new. Returns how many it inserted.
     async fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
         let mut query = sqlx::query(self.insert.for_count(self.messages.len()));
         for PendingMessage { sent, .. } in &self.messages {
@@ -164,7 +164,7 @@ impl PendingMessages {
     }
 }
 
-/// The commits between `first` and `last` that are in the table.
+/// The commits from `first` to `last` whose messages are in the table.
 async fn stored_commits_in(
     database: &mut Database,
     (first, last): (LogIndex, LogIndex),
@@ -182,8 +182,8 @@ async fn stored_commits_in(
     Ok(stored)
 }
 
-/// What a message of this id was answered when it was first sent: that answer again to the same
-/// message, and a refusal to another one. `None` if the id is new.
+/// The original outcome if the same message was sent before, and a rejection if another message has
+/// this id. `None` if the id is new.
 async fn original_outcome(
     database: &mut Database,
     sent: &SentMessage,
@@ -200,8 +200,8 @@ async fn original_outcome(
         index: LogIndex(row.try_get::<i64, _>(5)?.cast_unsigned()),
         term: Term(row.try_get::<i64, _>(6)?.cast_unsigned()),
     };
-    // An earlier account may have had the sender's name. A deleted message has kept no text that
-    // could be compared.
+    // An earlier account may have had the sender's name. The text of a deleted message is gone and
+    // cannot be compared.
     let is_same = message.sender_since < commit.index
         && row.try_get::<&str, _>(0)? == message.sender
         && row.try_get::<&str, _>(1)? == message.recipient

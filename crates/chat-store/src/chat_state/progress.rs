@@ -1,4 +1,4 @@
-//! How far the log has been applied: one row, written in the transaction that did it.
+//! The last applied entry: one row, written in the transaction that applied it.
 
 use chat_consensus::{LogIndex, Position, Term};
 use sqlx::Row;
@@ -10,7 +10,7 @@ use crate::database::Database;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     pub(super) applied: Position,
-    /// Seconds since 1970; the greatest that any command has brought.
+    /// Seconds since 1970; the greatest time of any command.
     last_timestamp: f64,
 }
 
@@ -30,24 +30,21 @@ impl Progress {
         })
     }
 
-    /// Moves on to the entry at `position`, which must be the next one.
+    /// Advances to the entry at `position`, which must be the next one.
     pub(super) fn advance(&mut self, position: Position) {
         assert_eq!(
             position.index,
             self.applied.index.next(),
             "entries are applied in order"
         );
-        assert!(
-            position.term >= self.applied.term,
-            "terms never run backwards"
-        );
+        assert!(position.term >= self.applied.term, "terms never decrease");
         self.applied = position;
     }
 
-    /// The time of a command that was proposed at `time`: a later leader's clock may be behind, but
-    /// the log's time never runs backwards.
+    /// The time of a command that was proposed at `time`. A later leader's clock may be behind, but
+    /// the log's time never decreases.
     pub(super) fn timestamp(&mut self, time: f64) -> f64 {
-        // Not `f64::max`, which may choose between the two zeros as it likes.
+        // Not `f64::max`, which may return either of the two zeros.
         if time > self.last_timestamp {
             self.last_timestamp = time;
         }
@@ -61,11 +58,11 @@ impl Progress {
 
     /// The log's time in whole seconds.
     pub(super) fn now(&self) -> i64 {
-        // Cuts the fraction off, and ends at the ends of the range.
+        // Drops the fraction, and saturates at both ends of the range.
         self.last_timestamp as i64
     }
 
-    /// Ends the open transaction, with this in it.
+    /// Commits the open transaction, after writing this row in it.
     pub(super) async fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
         // Two statements in one text are one round trip.
         let query = sqlx::query(

@@ -1,4 +1,4 @@
-//! The queries that readers run, one file a subject. Each sees one snapshot: see `reader`.
+//! The queries of readers, one file for each subject. Each runs in one snapshot: see `reader`.
 
 mod accounts;
 mod inbox;

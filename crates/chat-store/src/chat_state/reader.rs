@@ -1,7 +1,7 @@
-//! Reading the tables while they are written: own connections, own snapshots, `async`.
+//! Reads the tables while they are written: own connections, own snapshots, `async`.
 //!
-//! Sees what is committed and nothing else; whether that is recent enough (R14) is for the caller to
-//! know before it begins.
+//! Readers see only what is committed. The caller must ensure that this is recent enough (R14)
+//! before it begins to read.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -19,12 +19,12 @@ use super::queries::{
 };
 use crate::database::connect_options;
 
-/// How many reads run at once. Each is a thread, and there are no more cores than a few.
+/// How many reads run at once. Each is a thread, and machines have few cores.
 const CONNECTIONS_MAX: u32 = 4;
-/// How many sessions are looked up at once without a transaction. Apart from the other reads, since
-/// whoever invents tokens causes these.
+/// How many sessions are looked up at once without a transaction. Separate from the other reads,
+/// because clients with invented tokens cause these.
 const LOOKUPS_MAX: u32 = 1;
-/// How many pages of names are made at once. Apart from the other reads, since one of them looks at
+/// How many pages of names are read at once. Separate from the other reads, because each scans
 /// thousands of rows.
 const LISTINGS_MAX: u32 = 2;
 /// How long a read waits for one of the connections before it fails.
@@ -43,7 +43,7 @@ struct Shared {
     listings: LazyPool,
 }
 
-/// Made by the first read, because making it needs tokio and opening the tables must not.
+/// Created by the first read, because creating a pool needs tokio, and opening the tables must not.
 #[derive(Debug)]
 struct LazyPool {
     options: SqliteConnectOptions,
@@ -51,17 +51,17 @@ struct LazyPool {
     pool: OnceLock<SqlitePool>,
 }
 
-/// What a node finds of a session by itself.
+/// A session as one node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundSession {
-    /// The session, as [`ReadTransaction::session`] gives it.
+    /// The session, as [`ReadTransaction::session`] returns it.
     pub session: Option<Session>,
-    /// The last entry of the log that was visible then: a session that an earlier one opened, and
-    /// that is not found, is none any more.
+    /// The last visible entry at that moment. A session that an earlier entry opened, and that is
+    /// not found, has ended.
     pub applied: LogIndex,
 }
 
-/// Several reads of one moment. Ends when dropped.
+/// Several reads in one snapshot. Ends when dropped.
 ///
 /// A long one keeps SQLite from reusing its write-ahead log: end it before waiting for anything but
 /// these reads.
@@ -90,13 +90,13 @@ impl ChatReader {
         }
     }
 
-    /// Begins to read; everything until the end of the transaction is what was committed now.
+    /// Begins a transaction, which reads what is committed now.
     ///
     /// # Errors
     ///
-    /// SQLite's, or that no connection became free in five seconds.
+    /// SQLite's, or if no connection became free in five seconds.
     pub async fn begin(&self) -> Result<ReadTransaction, StateError> {
-        // A transaction alone fixes no snapshot; the first read in it does.
+        // Beginning a transaction does not take the snapshot; the first read in it does.
         let begin = "BEGIN; SELECT applied_index FROM progress";
         Ok(ReadTransaction {
             transaction: self.shared.reads.get().begin_with(begin).await?,
@@ -121,7 +121,7 @@ impl ChatReader {
         queries::account(&mut *self.connection().await?, username).await
     }
 
-    /// When this very message was stored, and by which commit; `None` if it was not.
+    /// When exactly this message was stored, and by which commit; `None` if it was not.
     ///
     /// # Errors
     ///
@@ -133,8 +133,8 @@ impl ChatReader {
         queries::stored_message(&mut *self.connection().await?, message).await
     }
 
-    /// The price of most stored passwords: what stands before the salt in their PHC strings. Looks at
-    /// no more than `accounts_max` accounts; `None` if there is none.
+    /// The Argon2 parameters of most stored passwords: the part before the salt in their PHC
+    /// strings. Reads no more than `accounts_max` accounts; `None` if there is none.
     ///
     /// # Errors
     ///
@@ -146,9 +146,9 @@ impl ChatReader {
         queries::common_argon2_params(&mut *self.connection().await?, accounts_max).await
     }
 
-    /// The session whose token has this SHA-256, and how far the tables are.
+    /// The session whose token has this SHA-256, and the last entry that was visible.
     ///
-    /// Waits for none of the other reads, so these cannot keep sessions from being found.
+    /// Waits for no other kind of read, so these cannot delay it.
     ///
     /// # Errors
     ///
@@ -204,12 +204,12 @@ impl ChatReader {
         queries::unread_count(&mut *self.connection().await?, owner).await
     }
 
-    /// How full the inbox of the account of that name is; `None` if there is no account.
+    /// The size of the inbox of the account with this name; `None` if the account does not exist.
     ///
-    /// Two rows are looked at, however full it is. What is proposed and not applied yet is not in
-    /// it. A leader that bounds inboxes need not ask for each message: after a count it may let in
-    /// as many messages as there is room for before it asks again, since only it appends. Waits as
-    /// [`Self::find_session`] does.
+    /// Reads two rows, however full the inbox is. Messages that are proposed and not applied yet
+    /// are not counted. A leader that bounds inboxes need not query this for each message: after a
+    /// count it may accept as many messages as there is room for before it queries again, because
+    /// only it appends. Waits as [`Self::find_session`] does.
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl ChatReader {
 impl LazyPool {
     fn get(&self) -> &SqlitePool {
         self.pool.get_or_init(|| {
-            // A connection to a local file does not go bad by itself: none is tested or replaced.
+            // A connection to a local file does not break by itself, so none is tested or replaced.
             SqlitePoolOptions::new()
                 .max_connections(self.connections_max)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -264,7 +264,7 @@ impl ReadTransaction {
         queries::applied_index(self.connection()).await
     }
 
-    /// The account of that name.
+    /// The account with this name.
     ///
     /// # Errors
     ///
@@ -273,8 +273,8 @@ impl ReadTransaction {
         queries::account(self.connection(), username).await
     }
 
-    /// The session whose token has this SHA-256; `None` also when it has expired or was ended, or
-    /// its account has since been deleted or got another password.
+    /// The session whose token has this SHA-256; `None` also if it has expired or was ended, or if
+    /// its account was deleted or got another password since.
     ///
     /// # Errors
     ///
@@ -283,8 +283,8 @@ impl ReadTransaction {
         queries::session(self.connection(), token_hash).await
     }
 
-    /// The session whose token has this SHA-256, if it is the request of this id that has ended it:
-    /// the request may come again (R15), and nothing else may be done with the session.
+    /// The session whose token has this SHA-256, if the request with this id ended it: that request
+    /// may be retried (R15), and nothing else may use the session.
     ///
     /// # Errors
     ///
@@ -297,8 +297,8 @@ impl ReadTransaction {
         queries::session_ended_by(self.connection(), token_hash, request).await
     }
 
-    /// A page of the messages to the account of `owner`. It never shifts while others arrive: it is found by
-    /// the log's order.
+    /// A page of the messages to the account of `owner`. Arriving messages do not shift pages,
+    /// because pages are found by log order.
     ///
     /// # Errors
     ///
@@ -323,9 +323,9 @@ impl ReadTransaction {
     /// Up to `limit` names, and 1,000 at most, that match the SQLite pattern `glob` and come after
     /// `after` in the order of their bytes.
     ///
-    /// Looks at no more than 10,000 names that begin as the pattern does, whatever it matches: a page
-    /// may have fewer names than there are, or none, and still name where the next one goes on. The
-    /// caller bounds the length of the pattern.
+    /// Scans no more than 10,000 names that begin as the pattern does, whatever it matches: a page
+    /// may have fewer names than there are, or none, and still contain where the next page
+    /// continues. The caller must bound the length of the pattern.
     ///
     /// # Errors
     ///

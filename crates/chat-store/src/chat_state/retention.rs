@@ -1,8 +1,7 @@
-//! What is kept for late retries, and its removal.
+//! Which rows are kept for late retries, and when they are removed.
 //!
-//! Removing is a part of applying: at every so many entries, some rows, by the log's own time. So
-//! every node removes the same rows at the same entry (R16), and none ever removes so many that
-//! messages wait for it.
+//! Removing is a part of applying: at every n-th entry, some rows, by the log's time. So all nodes
+//! remove the same rows at the same entry (R16), and never so many that messages are delayed.
 
 use std::ops::ControlFlow;
 
@@ -15,24 +14,25 @@ use super::error::StateError;
 use super::inbox_changes::delete_oldest;
 use crate::database::Database;
 
-/// How long what has ended is kept, and how fast it goes then. The same on every node, for ever: a
-/// node that applies an old log must remove what the others have removed.
+/// How long ended things are kept, and how fast they are removed then. The same on all nodes, and
+/// never changed: a node that applies an old log must remove what the others have removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retention {
-    /// Rows are removed at every so many entries.
+    /// Rows are removed each time this many entries were applied.
     pub(super) entries_between: u64,
-    /// The most rows of each kind that are removed at once: some ten milliseconds.
+    /// The most rows of each kind that are removed at once: about ten milliseconds.
     pub(super) rows_max: u32,
-    /// The most messages that go with their account at once; the others follow with the clean-up.
+    /// The most messages that are deleted at once with their account; the clean-up deletes the
+    /// others.
     pub(super) deleted_at_once_max: u32,
-    /// Kept for at least so many commits …
+    /// Rows are kept for at least this many commits …
     pub(super) commits: u64,
-    /// … and so many seconds: the longest that a client tries again.
+    /// … and this many seconds: the longest time for which a client retries.
     pub(super) seconds: i64,
 }
 
 impl Retention {
-    /// What R15 promises.
+    /// The values that R15 guarantees.
     pub(super) const DEFAULT: Self = Self {
         entries_between: 256,
         rows_max: 1024,
@@ -41,12 +41,12 @@ impl Retention {
         seconds: 24 * 60 * 60,
     };
 
-    /// Whether it is time, at the entry at `index`.
+    /// Whether the clean-up runs at the entry at `index`.
     pub(super) fn is_due(&self, index: LogIndex) -> bool {
         index.0.is_multiple_of(self.entries_between)
     }
 
-    /// Removes what has been kept for long enough at the entry at `index`, at `now` seconds.
+    /// Removes rows that have been kept for long enough at the entry at `index`, at `now` seconds.
     pub(super) async fn clean_up(
         &self,
         database: &mut Database,
@@ -68,7 +68,7 @@ impl Retention {
         Ok(())
     }
 
-    /// Begins to erase the inbox of the account that has ended with the commit `deleted`.
+    /// Begins to delete the inbox of the account that the commit `deleted` deleted.
     pub(super) async fn begin_inbox_deletion(
         &self,
         database: &mut Database,
@@ -97,14 +97,14 @@ impl Retention {
         };
         let deleted = LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned());
         let username: &str = row.try_get(2)?;
-        let erased = delete_oldest(
+        let deleted_now = delete_oldest(
             database,
             username,
             (deleted, row.try_get(1)?),
             self.rows_max,
         )
         .await?;
-        if erased < u64::from(self.rows_max) {
+        if deleted_now < u64::from(self.rows_max) {
             let query = sqlx::query("DELETE FROM erasures WHERE deleted = ?");
             database
                 .execute(query.bind(deleted.0.cast_signed()))
@@ -132,8 +132,9 @@ impl Retention {
             .await
     }
 
-    /// Of the oldest rows that `old` lists with the commit and the time that ended them, the last
-    /// commit that is long enough ago. Both grow together, so the first that is too young ends it.
+    /// `old` lists the oldest rows, with the commit and the time that ended them. Returns the last
+    /// of these commits that is old enough. Both columns grow together, so the scan ends at the
+    /// first row that is too young.
     async fn last_old(
         &self,
         database: &mut Database,

@@ -1,4 +1,4 @@
-//! The file `state.db`: its format, its tables, and how SQLite is to treat it.
+//! The file `state.db`: its format, its tables, and the options of its writer.
 
 use std::path::Path;
 
@@ -10,20 +10,22 @@ use crate::database::{DatabaseFile, connect_options};
 /// SQLite's `user_version` of `state.db`.
 pub(super) const FORMAT: i64 = 3;
 
-/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file.
+/// The number of pages of 4 KiB in the write-ahead log after which SQLite copies them into the main
+/// file.
 ///
-/// Nobody waits for these syncs but readers, and the same index pages come again and again, so it
+/// Only readers wait for these syncs, and the same index pages are written again and again, so it
 /// is larger than the log's: about 16 MiB.
 const CHECKPOINT_PAGES: &str = "4000";
 
-/// How much of the tables the writer keeps in memory, in KiB (negative, as SQLite wants it). What
-/// an open transaction has changed beyond it goes into the write-ahead log early and twice.
+/// How much of the tables the writer keeps in memory, in KiB (SQLite expects a negative number).
+/// What an open transaction changes beyond it is written to the write-ahead log early, and twice.
 const CACHE_KIB: &str = "-65536";
 
-/// `deleted` names the commit that deleted a message of which only what a late retry needs is left
-/// (R15), or 0. The index `inbox` leaves those out; within one recipient and one `read` it is in the
-/// order of the log, because the row's own key is its commit's index. Times other than a message's
-/// are whole seconds. The indexes on what has ended are for the clean-up; see `retention`.
+/// `deleted` is the commit that deleted a message, of which the row keeps only what a late retry
+/// needs (R15), or 0. The index `inbox` leaves deleted rows out. Within one recipient and one value
+/// of `read` it is in log order, because the row's key is its commit's index. Times other than a
+/// message's are whole seconds. The other indexes are for the clean-up; see `retention`.
+/// `former_accounts` are the deleted accounts, and `erasures` the pending deletions of inboxes.
 const SCHEMA: &str = "
     CREATE TABLE progress (
         only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -86,7 +88,7 @@ const SCHEMA: &str = "
     INSERT INTO progress VALUES (1, 0, 0, 0.0)
 ";
 
-/// The tables in `directory`.
+/// The database in `directory`.
 pub(super) fn database_file(directory: &Path) -> DatabaseFile {
     DatabaseFile {
         path: directory.join("state.db"),
@@ -97,7 +99,7 @@ pub(super) fn database_file(directory: &Path) -> DatabaseFile {
     }
 }
 
-/// How the writer opens them.
+/// The options of the writer's connection.
 pub(super) fn writer_options() -> SqliteConnectOptions {
     connect_options()
         .synchronous(SqliteSynchronous::Normal)

@@ -1,8 +1,8 @@
-//! Sessions as applying sees them: how long they last, and what ends them.
+//! Sessions while applying: how long they last, and what ends them.
 //!
-//! Everything is by the log's own time in whole seconds, so that every node ends a session at the
-//! same entry. A session that has ended by being used up is kept for a while with the request that
-//! ended it, because that request may come again (R15).
+//! All times are the log's, in whole seconds, so that all nodes end a session at the same entry. A
+//! session that a request ended is kept for a while with the id of that request, because the
+//! request may be retried (R15).
 
 use std::collections::HashMap;
 
@@ -14,21 +14,21 @@ use super::credential::{Credential, credential_at};
 use super::error::StateError;
 use crate::database::Database;
 
-/// Using a session writes its row only after this part of its idle time, so that messages do not
-/// cost a row more each. It may end that much earlier than it should.
+/// A use of a session writes its row only after this fraction of its idle time, so that a message
+/// does not cost one more row. The session may expire that much too early.
 pub(super) const RENEWALS_PER_IDLE_TIME: i64 = 16;
 
-/// The sessions that were used recently, as their rows are.
+/// The rows of recently used sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     cached: HashMap<TokenHash, SessionRow>,
 }
 
-/// Whether something may be done in the name of a session.
+/// Whether a request may use a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionCheck {
     Valid,
-    /// It was, until this very request ended it.
+    /// It was valid until this same request ended it.
     EndedByThisRequest,
     Invalid,
 }
@@ -38,16 +38,19 @@ struct SessionRow {
     username: String,
     credential: Credential,
     idle_seconds: i64,
-    /// When it ends however much it is used.
+    /// When it expires even if it is used. The column is `ends`.
     max_expires_at: i64,
     last_used: i64,
-    /// When it ends if it is not used again; once ended, until when the row is kept.
+    /// When it expires if it is not used again; once ended, until when the row is kept. The column
+    /// is `expires`.
     idle_expires_at: i64,
+    /// The column is `ended_by`.
     ended_by_request: Option<RequestId>,
 }
 
 impl Sessions {
-    /// Adds a session, unless its token exists: then whether it is the same one, proposed twice.
+    /// Adds a session and returns true. If its token exists, returns whether that is the same
+    /// session, proposed twice.
     pub(super) async fn open(
         &mut self,
         database: &mut Database,
@@ -83,7 +86,7 @@ impl Sessions {
         Ok(true)
     }
 
-    /// What the session is worth to `request`, as far as the session itself goes.
+    /// Whether `request` may use the session, without checking its account.
     pub(super) async fn check(
         &mut self,
         database: &mut Database,
@@ -104,7 +107,7 @@ impl Sessions {
         })
     }
 
-    /// A valid session is used.
+    /// Records a use of a valid session.
     pub(super) async fn renew(
         &mut self,
         database: &mut Database,
@@ -127,7 +130,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// `request` ends a valid session; its row is kept until `retain_until`.
+    /// Ends a valid session by `request`. Its row is kept until `retain_until`.
     pub(super) async fn end(
         &mut self,
         database: &mut Database,
@@ -145,7 +148,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The row is gone.
+    /// Removes a session whose row was removed from the cache.
     pub(super) fn cache_remove(&mut self, token_hash: &TokenHash) {
         self.cached.remove(token_hash);
     }
@@ -186,7 +189,7 @@ impl Sessions {
     }
 }
 
-/// From when on the use of a session is worth a row.
+/// From when on a use of the session is recorded in its row.
 pub(super) fn renewal_due(last_used: i64, idle_seconds: i64) -> i64 {
     last_used.saturating_add(idle_seconds / RENEWALS_PER_IDLE_TIME)
 }

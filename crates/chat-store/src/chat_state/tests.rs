@@ -1,4 +1,4 @@
-//! Commands on real tables. Here is what both kinds of tests use.
+//! Commands on real tables. Here is what the tests share.
 
 mod applying;
 mod counting;
@@ -26,7 +26,7 @@ use super::{
     MessagePage, Session, StateError,
 };
 
-/// Tables in a directory of their own, and the log's end.
+/// Tables in their own directory, with a reader.
 struct Chat {
     directory: TempDir,
     state: ChatState,
@@ -93,7 +93,7 @@ impl Chat {
     }
 
     fn reopen(&mut self) {
-        // Both have to go before the file is free.
+        // Both must be dropped to release the file.
         let placeholder = tempfile::tempdir().unwrap();
         let (state, reader) = ChatState::open(placeholder.path()).unwrap();
         std::mem::replace(&mut self.state, state).close().unwrap();
@@ -102,7 +102,7 @@ impl Chat {
     }
 }
 
-/// Far longer than anything here takes by the log's time.
+/// Far longer than any test takes by the log's time.
 const LIFETIME: proto::SessionLifetime = proto::SessionLifetime {
     idle_seconds: 100_000,
     absolute_seconds: 1_000_000,
@@ -146,7 +146,7 @@ fn create_session(username: &str, commit: u64, token: u8) -> proto::Command {
     command(token, Operation::CreateSession(session))
 }
 
-/// Sends in the name of `sender`, whose account commit `token` created, with that request's token.
+/// SEND from `sender`, whose account commit `token` created, with the token of that commit.
 fn send(token: u8, sender: &str, id: &str, recipient: &str, body: &str) -> proto::Command {
     let message = proto::SendMessage {
         token_hash: vec![token; 32].into(),
@@ -194,7 +194,7 @@ fn credential(commit: u64) -> Option<proto::Credential> {
     })
 }
 
-/// The session that commit `commit` opened with the account.
+/// The session that commit `commit` opened when it created the account.
 fn first_session(username: &str, commit: u64) -> Session {
     Session {
         username: username.to_owned(),

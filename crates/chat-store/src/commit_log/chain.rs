@@ -1,4 +1,4 @@
-//! The value that each entry carries and that vouches for it and for everything before it.
+//! The hash of each entry, which covers the entry and all entries before it.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 
 /// The first 16 bytes of SHA-256 over the previous entry's value, term, index, kind and payload.
 ///
-/// A checksum of the entry, and the name of the whole log up to it: two nodes whose values at one
-/// index are equal hold the same entries before it.
+/// A checksum of the entry, and an id of the whole log up to it: two nodes with equal values at one
+/// index have the same entries up to that index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChainValue(pub [u8; 16]);
 
 impl ChainValue {
-    /// Before the first entry.
+    /// The value before the first entry.
     pub const START: Self = Self([0; 16]);
 
     /// The value of the entry that follows the one with this value.
@@ -28,7 +28,8 @@ impl ChainValue {
     }
 }
 
-/// What is kept of a SHA-256: enough against accidents, which is all that a checksum is for.
+/// The first half of a SHA-256: enough to detect accidental changes, which is what a checksum is
+/// for.
 pub(super) fn truncate_to_128_bits(digest: &[u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&digest[..16]);

@@ -1,9 +1,9 @@
-//! What an entry's payload looks like in the table: a kind, and bytes that are fixed for good.
+//! How an entry's payload is encoded in the table: a kind, and bytes. This encoding never changes.
 //!
 //! | kind | payload |
 //! | --- | --- |
 //! | 0, empty | none |
-//! | 1, membership | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
+//! | 1, membership (the bootstrap entry) | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
 //! | 2, command | the command |
 //!
 //! Numbers are big-endian.
@@ -26,7 +26,7 @@ pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
     }
 }
 
-/// The payload of a kind and bytes; `None` when [`encode`] makes no such ones.
+/// The payload of a kind and bytes; `None` if [`encode`] never returns them.
 pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
     match kind {
         EMPTY => bytes.is_empty().then_some(Payload::Empty),
@@ -86,14 +86,14 @@ mod tests {
             Payload::Membership(membership(&[1])),
             Payload::Membership(membership(&[1, 2, u64::MAX])),
             Payload::Command(Bytes::new()),
-            Payload::Command(Bytes::from_static(b"say")),
+            Payload::Command(Bytes::from_static(b"command")),
         ] {
             let (kind, bytes) = encode(&payload);
             assert_eq!(decode(kind, &bytes), Some(payload.clone()), "{payload:?}");
         }
     }
 
-    /// What is understood is what was written.
+    /// Whatever is decoded is encoded to the same bytes again.
     #[test]
     fn fuzz_log_row() {
         chat_fuzz::fuzz("log_row", |row| {

@@ -14,51 +14,51 @@ pub enum LogError {
     /// SQLite, or the disk under it, failed.
     #[error("log.db failed")]
     Sqlite(#[from] sqlx::Error),
-    /// Its size could not be found out.
-    #[error("cannot tell the size of log.db")]
+    /// The file system did not report its size.
+    #[error("cannot read the size of log.db")]
     Size {
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// An earlier write failed; what is on the disk is unknown until the log is opened again.
-    #[error("log.db takes no more writes after one that failed")]
+    #[error("log.db refuses writes after a failed write")]
     Poisoned,
-    /// The node that used it found that a promise of the protocol is broken, and recorded it here.
+    /// The node that used it found that a protocol invariant is violated, and recorded that here.
     #[error(
-        "this log is evidence and is not used any more: its node stopped because {fault}; \
+        "this log is kept as evidence and is not used any more: its node stopped because {fault}; \
          see \"A log that ended with a fault\" in docs/storage.md"
     )]
     Fault {
         /// What the node found.
         fault: String,
     },
-    /// The directory is another node's: two of them were exchanged, or an id was.
-    #[error("this log is that of node {found}, and this is node {node}")]
+    /// The directory belongs to another node: two directories or two ids were exchanged.
+    #[error("this log belongs to node {found}, but this is node {node}")]
     OtherNode {
-        /// Whose it is.
+        /// The node that it belongs to.
         found: NodeId,
-        /// Who opened it.
+        /// The node that opened it.
         node: NodeId,
     },
     /// An entry, or one before it, is not what was written.
     #[error("entry {index} has a wrong chain value")]
     ChainMismatch {
-        /// The first entry that does not fit what precedes it.
+        /// The first entry whose value does not match the entries before it.
         index: LogIndex,
     },
-    /// There is an entry after it, but not this one.
+    /// A later entry exists, but this one does not.
     #[error("entry {index} is missing")]
     MissingEntry {
         /// Its index.
         index: LogIndex,
     },
-    /// An entry is what was written, but not anything that is known: a newer program wrote it.
-    #[error("entry {index} is of an unknown kind or form")]
+    /// An entry is what was written, but its kind or encoding is unknown: a newer program wrote it.
+    #[error("entry {index} has an unknown kind or encoding")]
     UndecodableEntry {
         /// Its index.
         index: LogIndex,
     },
-    /// Term, vote and names are not what was written, or do not fit the entries.
+    /// Term, vote and ids are not what was written, or contradict the entries.
     #[error("the stored term and vote are damaged")]
     HardStateDamaged,
 }
@@ -68,8 +68,10 @@ const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_NOTADB: i32 = 26;
 
 impl LogError {
-    /// Whether the disk holds something else than what was written: this node can no longer prove
-    /// its log, and must not vote until its peers have repaired it.
+    /// Whether the disk contains something else than what was written.
+    ///
+    /// The node cannot use this log, and must not vote with it. Nothing repairs the log: the node
+    /// can return with an empty disk, under a new storage id and as a learner (R12).
     pub fn is_damage(&self) -> bool {
         match self {
             Self::ChainMismatch { .. } | Self::MissingEntry { .. } | Self::HardStateDamaged => true,

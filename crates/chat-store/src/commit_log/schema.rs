@@ -1,4 +1,4 @@
-//! The file `log.db`: its format, its tables, and how SQLite is to treat it.
+//! The file `log.db`: its format, its tables, and the options of its connection.
 
 use std::path::Path;
 
@@ -9,8 +9,9 @@ use crate::database::{DatabaseFile, Upgrade, connect_options};
 /// SQLite's `user_version` of `log.db`.
 const FORMAT: i64 = 3;
 
-/// Format 1 lacked what R11 and R18 make a disk remember, format 2 whose disk it is. Rows stay as they
-/// are: what is new in them is empty, and the digest of a row without it is the same in all formats.
+/// Format 1 lacked the columns that R11 and R18 need, format 2 the id of the node. Rows stay as
+/// they are: new columns are empty, and the digest of a row with empty new columns is the same in
+/// all formats.
 const UPGRADES: &[Upgrade] = &[
     Upgrade {
         from: 1,
@@ -24,15 +25,16 @@ const UPGRADES: &[Upgrade] = &[
     },
 ];
 
-/// After how many pages of 4 KiB in the write-ahead log SQLite copies them into the main file, at
-/// the end of a commit.
+/// The number of pages of 4 KiB in the write-ahead log after which SQLite copies them into the main
+/// file, at the end of a commit.
 ///
-/// It bounds the file (about 8 MiB and one batch) and what a start has to replay. More would be
-/// cheaper in total, because the last page of the log is copied once however often it was written,
-/// but the commit that does the copying makes its batch wait: docs/storage.md has the figures.
+/// It bounds the size of the file (about 8 MiB and one batch) and what a start has to replay. A
+/// larger number would be cheaper in total, because the last page of the log is copied once however
+/// often it was written. But the commit that copies delays its batch: docs/storage.md has the
+/// figures.
 const CHECKPOINT_PAGES: &str = "2000";
 
-/// A write-ahead log that one great batch has made larger than this is cut back, in bytes.
+/// A write-ahead log that one large batch made longer than this is truncated to it, in bytes.
 const WAL_BYTES_KEPT: &str = "33554432";
 
 const SCHEMA: &str = r#"
@@ -59,11 +61,11 @@ const SCHEMA: &str = r#"
     INSERT INTO node (only, storage, start_counter, term) VALUES (1, randomblob(16), 0, 0)
 "#;
 
-/// How many rows SQLite's thread may read ahead of whoever takes them. An entry is at most some
-/// tens of KiB, so this bounds what a read holds beyond its answer.
+/// How many rows SQLite's thread may read ahead of the reader. An entry is at most some tens of
+/// KiB, so this bounds the memory of a read beyond its result.
 const ROW_BUFFER: usize = 64;
 
-/// The log in `directory`.
+/// The database in `directory`.
 pub(super) fn database_file(directory: &Path) -> DatabaseFile {
     DatabaseFile {
         path: directory.join("log.db"),
@@ -74,7 +76,7 @@ pub(super) fn database_file(directory: &Path) -> DatabaseFile {
     }
 }
 
-/// How its only connection is opened.
+/// The options of its only connection.
 pub(super) fn connection_options() -> SqliteConnectOptions {
     // EXCLUSIVE keeps SQLite's index of the write-ahead log in memory, where no other process can
     // modify it. SQLite must receive it before the journal mode, which sqlx ensures.

@@ -63,8 +63,8 @@ fn read_all(log: &mut CommitLog) -> Vec<Entry> {
     block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), ReadLimits::NONE)).unwrap()
 }
 
-/// A closed log: the bootstrap entry, an empty entry, three commands, and a command of another term.
-/// Returns what opening it reports.
+/// A closed log: the bootstrap entry, an empty entry, three commands, and a command of another
+/// term. Returns what opening it reports.
 fn sample(directory: &Path) -> Stored {
     let (mut log, _) = CommitLog::open(directory).unwrap();
     let empty = Entry {

@@ -1,4 +1,4 @@
-//! R16: the same commands give the same tables and answers, however they are cut into batches.
+//! R16: the same commands give the same tables and outcomes, however they are split into batches.
 
 use bytes::Bytes;
 use chat_store::{ChatState, CommittedEntry, LogIndex, Term};

@@ -1,8 +1,8 @@
-//! A process that writes is killed again and again; what it had acknowledged is always there.
+//! A process that writes is killed again and again; everything that it had acknowledged survives.
 //!
-//! The child is this very program, started anew. What it writes follows from the seed and from how
-//! many batches were written before, so the parent knows what must be on the disk. A kill is not a
-//! power cut: what was written and not synced survives it. The simulated disk loses that.
+//! The child is this program, started again. The seed and the number of batches written before
+//! determine what it writes, so the parent knows what must be on the disk. A kill is not a power
+//! failure: what was written and not synced survives it. The simulated disk loses that.
 
 use futures::executor::block_on;
 use std::io::{BufRead, BufReader};
@@ -20,19 +20,19 @@ use crate::history::{USERS, create_user, random_command};
 use crate::tables::dump;
 
 const KILLS: u64 = 12;
-/// The child's instructions: directory, seed, and how many batches were written before.
+/// The child's parameters: directory, seed, and how many batches were written before.
 const DIRECTORY: &str = "CHAT_STORE_CRASH_DIRECTORY";
 const SEED: &str = "CHAT_STORE_CRASH_SEED";
 const WRITTEN: &str = "CHAT_STORE_CRASH_WRITTEN";
 
-/// The batches that one seed gives, and what the disk holds after those that were taken.
+/// The batches that follow from one seed, and what the disk contains after those generated so far.
 #[derive(Clone)]
 struct Script {
     random: fastrand::Rng,
     batches: u64,
     hard_state: HardState,
     entries: Vec<Entry>,
-    /// Never cut off.
+    /// Never truncated.
     committed: usize,
 }
 
@@ -78,7 +78,7 @@ impl Script {
                 ..HardState::default()
             };
             writes.hard_state = Some(self.hard_state);
-            // Only another leader's entries replace any, so position and content stay one.
+            // Entries are replaced only in a new term, so a position always has the same content.
             if self.random.bool() {
                 let kept = self.random.usize(self.committed..=self.entries.len());
                 self.entries.truncate(kept);
@@ -149,14 +149,14 @@ fn check_kills(seed: u64) {
     for kill in 1..=KILLS {
         let acknowledged = run_and_kill(directory.path(), seed, script.batches, &mut random);
         script = Script::after(seed, script.batches + acknowledged);
-        // Applied is only what was acknowledged before.
+        // Only entries that were acknowledged before are applied.
         let committed = script.committed;
         script = check_log(directory.path(), script, kill);
         check_state(directory.path(), &script, committed);
     }
 }
 
-/// Starts the child, kills it at some moment, and returns how many batches it acknowledged.
+/// Starts the child, kills it at a random moment, and returns how many batches it acknowledged.
 fn run_and_kill(directory: &Path, seed: u64, written: u64, random: &mut fastrand::Rng) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -181,7 +181,7 @@ fn run_and_kill(directory: &Path, seed: u64, written: u64, random: &mut fastrand
         std::hint::spin_loop();
     }
     kill(&mut child);
-    // What it still said before it died was acknowledged too.
+    // Lines that are still in the pipe are acknowledgements too.
     acknowledged + std::iter::from_fn(|| next_acknowledgement(&mut output)).sum::<u64>()
 }
 
@@ -191,27 +191,27 @@ fn kill(child: &mut Child) {
     assert_eq!(
         child.wait().unwrap().signal(),
         Some(SIGKILL),
-        "it did not end by itself"
+        "it ends by the signal"
     );
 }
 
-/// 1 for a line that acknowledges, 0 for one of the test framework's; `None` at the end.
+/// 1 for an acknowledgement, 0 for a line of the test framework; `None` at the end.
 fn next_acknowledgement(output: &mut BufReader<ChildStdout>) -> Option<u64> {
     let mut line = String::new();
     let length = output.read_line(&mut line).unwrap();
     (length > 0).then(|| u64::from(line == "acknowledged\n"))
 }
 
-/// The log must hold what was acknowledged, or that and the one batch that was under way. Returns
-/// the script of what it holds.
+/// The log must contain what was acknowledged, or that and the one batch that was in progress.
+/// Returns the script of what it contains.
 fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
     let (mut log, stored) = CommitLog::open(directory).unwrap();
     assert_eq!(stored.boot_count, starts);
     assert_eq!(stored.membership, Some(membership()));
-    let mut under_way = acknowledged.clone();
-    under_way.next_batch();
-    let script = if under_way.describes(&stored) {
-        under_way
+    let mut in_progress = acknowledged.clone();
+    in_progress.next_batch();
+    let script = if in_progress.describes(&stored) {
+        in_progress
     } else {
         acknowledged
     };
@@ -234,7 +234,7 @@ fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
     script
 }
 
-/// Brought forward from the log, the tables must be those that the log alone gives.
+/// After the rest of the log is applied, the tables must equal tables rebuilt from the whole log.
 fn check_state(directory: &Path, script: &Script, committed: usize) {
     let (mut state, _) = ChatState::open(directory).unwrap();
     let applied = usize::try_from(state.applied_index().0).unwrap();
@@ -261,7 +261,7 @@ fn applied_entries(entries: &[Entry]) -> Vec<CommittedEntry> {
     entries.iter().map(applied).collect()
 }
 
-/// The child; does nothing when it is run as a test like any other.
+/// The child. Does nothing when it runs as an ordinary test.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(directory) = std::env::var(DIRECTORY).map(PathBuf::from) else {

@@ -1,13 +1,13 @@
-//! The data directory of one node of the first release: today's program opens its log, applies it to
-//! the outcomes that were answered then, and opens its tables.
+//! The data directory of one node of the first release: the current program opens its log, applies
+//! it with the same outcomes as then, and opens its tables.
 //!
-//! `tests/golden/first_release` was written by the programs of commit beb46d4 and is never written
-//! again, and neither are the two lists beside it: whoever must change one of them has changed what
-//! an old entry means. In its log are five starts of one node; 340 entries drawn at random, with
-//! times of several days, so that sessions expire and the clean-up takes them; and what a server was
-//! asked by clients: accounts created, deleted and created again, sessions, logouts, passwords
-//! changed, messages sent, sent again, read and deleted. `tokens.txt` has tokens that are valid
-//! until 2036; the passwords of alice, bob and carol are the digits a, e and d, 64 times.
+//! The programs of commit beb46d4 wrote `tests/golden/first_release`. Neither the directory nor the
+//! two lists in it are ever written again: a change that requires new lists changes the meaning of
+//! old entries. The log contains five starts of one node; 340 random entries, with times of several
+//! days, so that sessions expire and the clean-up removes them; and the requests of clients to a
+//! server: accounts created, deleted and created again, sessions, logouts, changed passwords,
+//! messages sent, retried, read and deleted. `tokens.txt` contains tokens that are valid until 2036;
+//! the passwords of alice, bob and carol are the digits a, e and d, 64 times.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
-/// What the tables say, a row a line, in words that no change of the tables may change.
+/// The contents of the tables, one line a row, in a format that does not depend on the tables'
+/// format.
 const CONTENTS: [&str; 6] = [
     "SELECT 'progress ' || applied_index || '@' || applied_term || ' ' || quote(last_timestamp) \
      FROM progress",
@@ -63,8 +64,8 @@ fn log_of_the_first_release_replays_to_the_same_outcomes() {
     }
 }
 
-/// They are made again from the log. Until they have come as far, the old ones are kept and it is
-/// known what the log must hold.
+/// They are rebuilt from the log. Until the new ones have applied as many entries, the old ones are
+/// kept, and `set_aside` returns what the log must contain.
 #[test]
 fn tables_of_the_first_release_are_rebuilt() {
     let directory = copy(&["log.db", "state.db", "identity.toml"]);
@@ -123,7 +124,7 @@ fn applied(entry: Entry) -> CommittedEntry {
     }
 }
 
-/// The beginning of the outcome's SHA-256 is enough to see a difference, and short.
+/// The beginning of the outcome's SHA-256 is short, and enough to detect a difference.
 fn line(entry: &CommittedEntry, outcome: &Bytes) -> String {
     let mut line = format!("{}@{} ", entry.index, entry.term);
     for byte in &Sha256::digest(outcome)[..8] {

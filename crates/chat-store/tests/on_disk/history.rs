@@ -1,11 +1,11 @@
-//! Commands drawn at random: messages, retries, logins and refusals among a few accounts.
+//! Random commands: messages, retries, logins and rejected requests of a few accounts.
 
 use bytes::Bytes;
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use prost::Message as _;
 
-/// How many accounts there are. The one with number `n` is to be created by the commit `n + 1`.
+/// How many accounts there are. Commit `n + 1` must create account `n`.
 pub(crate) const USERS: u8 = 20;
 
 /// Longer than the histories last.
@@ -25,9 +25,9 @@ pub(crate) fn create_user(number: u8) -> Bytes {
     encode(number, Operation::CreateUser(user))
 }
 
-/// One of the things that clients do; `serial` makes its message's id a new one, mostly.
+/// A random request of a client. `serial` makes its message's id a new one, usually.
 pub(crate) fn random_command(random: &mut fastrand::Rng, serial: usize) -> Bytes {
-    // Two more than there are: their tokens and names are unknown.
+    // Two more than exist: their tokens and names are unknown.
     let number = random.u8(1..=USERS + 2);
     let recipient = random.u8(1..=USERS + 1);
     let credential = proto::Credential {

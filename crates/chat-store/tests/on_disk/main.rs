@@ -1,4 +1,4 @@
-//! Log and tables on real files, over whole histories: in batches of any size, and across crashes.
+//! Log and tables on real files, with long histories: in batches of any size, and across crashes.
 
 #[cfg(test)]
 mod batches;

@@ -18,11 +18,11 @@ pub struct Account {
     pub username: String,
     /// The password's salted hash, a PHC string. Kept out of `Debug`.
     pub password_hash: String,
-    /// What it is now.
+    /// Its current credential.
     pub credential: Credential,
-    /// The id of the request that created it: whoever repeats it may prove the password again.
+    /// The id of the request that created it: a retry of that request verifies the password again.
     pub created_by_request: [u8; 16],
-    /// The id of the request that last changed its password, if one did: the same holds for it.
+    /// The id of the request that last changed its password, if any: the same applies to it.
     pub password_request: Option<[u8; 16]>,
 }
 
@@ -60,15 +60,15 @@ pub(crate) async fn account(
     }))
 }
 
-/// What stands before the salt in most of the first `accounts_max` stored hashes; `None` if there is
-/// none.
+/// The most common prefix before the salt among the first `accounts_max` stored hashes; `None` if
+/// there are no hashes.
 pub(crate) async fn common_argon2_params(
     connection: &mut SqliteConnection,
     accounts_max: usize,
 ) -> Result<Option<String>, StateError> {
     let accounts_max = i64::try_from(accounts_max).unwrap_or(i64::MAX);
     let query = sqlx::query("SELECT password FROM users LIMIT ?").bind(accounts_max);
-    let mut prices: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut rows = pin!(query.fetch(&mut *connection));
     while let Some(row) = rows.try_next().await? {
         let password: &str = row.try_get(0)?;
@@ -76,16 +76,16 @@ pub(crate) async fn common_argon2_params(
         let Some((salt, _)) = password.match_indices('$').nth(3) else {
             continue;
         };
-        let price = &password[..salt];
-        match prices.get_mut(price) {
+        let params = &password[..salt];
+        match counts.get_mut(params) {
             Some(count) => *count += 1,
             None => {
-                prices.insert(price.to_owned(), 1);
+                counts.insert(params.to_owned(), 1);
             }
         }
     }
-    let common = prices.into_iter().max_by_key(|(_, count)| *count);
-    Ok(common.map(|(price, _)| price))
+    let common = counts.into_iter().max_by_key(|(_, count)| *count);
+    Ok(common.map(|(params, _)| params))
 }
 
 fn request_id(bytes: &[u8]) -> Result<[u8; 16], StateError> {

@@ -15,18 +15,19 @@ use crate::chat_state::message::Message;
 
 /// The most messages of one page.
 const PAGE_MESSAGES_MAX: usize = 500;
-/// A page that has reached this many bytes of text ends, so that its reply stays well below what a
-/// gRPC message may carry.
+/// A page ends when its text reaches this many bytes, so that the reply stays well below the limit
+/// of a gRPC message.
 const PAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Which messages of an inbox are asked for.
+/// Which messages of an inbox to return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxQuery {
-    /// The most messages to give; more than 500 are never given at once.
+    /// The most messages to return; never more than 500.
     pub limit: usize,
-    /// Goes on behind this commit, in the order of the page: [`MessagePage::next`] of the last one.
+    /// Continues after this commit, in the order of the page: [`MessagePage::next`] of the last
+    /// page.
     pub after: Option<LogIndex>,
-    /// Leaves out what was read.
+    /// Leaves out messages that were read.
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
@@ -35,14 +36,14 @@ pub struct InboxQuery {
 /// Some messages of an inbox, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessagePage {
-    /// As many as were asked for, or 1 MiB of text, or all that are left.
+    /// As many as the limit, or 1 MiB of text, or all that are left.
     pub messages: Vec<Message>,
-    /// Where the next page goes on; `None` on the last one.
+    /// Where the next page continues; `None` on the last page.
     pub next: Option<LogIndex>,
 }
 
-/// What was sent before the account existed was sent to an earlier one of that name: pages begin, or
-/// end, there.
+/// Messages sent before the account existed were sent to an earlier account of that name, so pages
+/// begin or end at the commit that created it.
 pub(crate) async fn inbox(
     connection: &mut SqliteConnection,
     owner: &Session,
@@ -76,10 +77,10 @@ pub(crate) async fn inbox(
     Ok(page)
 }
 
-/// The read and the unread messages are two stretches of the index, each in the order of the log,
-/// which SQLite merges as it reads.
+/// The read and the unread messages are two ranges of the index, each in log order. SQLite merges
+/// them while it reads.
 pub(crate) fn inbox_sql(inbox: InboxQuery) -> &'static str {
-    macro_rules! stretch {
+    macro_rules! range {
         ($read:literal) => {
             concat!(
                 "SELECT id, sender, sender_since, recipient, body, timestamp, read, commit_index, ",
@@ -91,12 +92,12 @@ pub(crate) fn inbox_sql(inbox: InboxQuery) -> &'static str {
     }
     macro_rules! both {
         () => {
-            concat!(stretch!("0"), "UNION ALL ", stretch!("1"))
+            concat!(range!("0"), "UNION ALL ", range!("1"))
         };
     }
     match (inbox.unread_only, inbox.oldest_first) {
-        (true, true) => concat!(stretch!("0"), "ORDER BY commit_index LIMIT ?4"),
-        (true, false) => concat!(stretch!("0"), "ORDER BY commit_index DESC LIMIT ?4"),
+        (true, true) => concat!(range!("0"), "ORDER BY commit_index LIMIT ?4"),
+        (true, false) => concat!(range!("0"), "ORDER BY commit_index DESC LIMIT ?4"),
         (false, true) => concat!(both!(), "ORDER BY commit_index LIMIT ?4"),
         (false, false) => concat!(both!(), "ORDER BY commit_index DESC LIMIT ?4"),
     }
@@ -119,7 +120,7 @@ fn message(row: &SqliteRow) -> Result<Message, StateError> {
 }
 
 impl Message {
-    /// About what it adds to a reply, in bytes.
+    /// About how many bytes it adds to a reply.
     fn size(&self) -> usize {
         /// Field names, numbers and punctuation.
         const REST: usize = 160;
@@ -135,7 +136,7 @@ pub(crate) async fn unread_count(
         .bind(owner.credential.incarnation.0.cast_signed())
         .fetch_optional(&mut *connection)
         .await?;
-    // An account that is gone has none.
+    // A deleted account has none.
     row.map_or(Ok(0), |row| Ok(row.try_get::<i64, _>(0)?.cast_unsigned()))
 }
 

@@ -6,23 +6,23 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::chat_state::error::StateError;
 
-/// A message as its sender describes it.
+/// A message as its sender's request describes it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredMessage<'a> {
-    /// The UUID that its sender's client made.
+    /// The UUID that the sender's client generated.
     pub id: &'a str,
-    /// Who sent it.
+    /// The sender's username.
     pub sender: &'a str,
     /// The commit that created the sender's account.
     pub sender_since: LogIndex,
-    /// Whose it is.
+    /// The recipient's username.
     pub recipient: &'a str,
-    /// What it says.
+    /// The text.
     pub body: &'a str,
 }
 
-/// When this very message was stored, and by which commit; `None` if it was not, or another one was
-/// under its id. `sender_since` is the commit that created the sender's account.
+/// When exactly this message was stored, and by which commit; `None` if it was not stored, or if
+/// another message has its id. `sender_since` is the commit that created the sender's account.
 pub(crate) async fn stored_message(
     connection: &mut SqliteConnection,
     message: StoredMessage<'_>,

@@ -1,4 +1,4 @@
-//! Sessions by their tokens, as applying would decide about them: by the log's own time.
+//! Sessions by their tokens. The log's time decides which are valid, as it does while applying.
 
 use chat_consensus::LogIndex;
 use sqlx::Row;
@@ -8,21 +8,21 @@ use crate::chat_state::credential::{Credential, credential_at};
 use crate::chat_state::error::StateError;
 use crate::chat_state::sessions::renewal_due;
 
-/// A session of an account that still is what it was when the session began.
+/// A session whose account still has the credential that it had when the session began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Whose it is.
+    /// The account's name.
     pub username: String,
-    /// What that account is.
+    /// The account's credential.
     pub credential: Credential,
-    /// From this second since 1970 on, by whatever clock, the session may be about to end: a use
-    /// that leaves no trace in the log, such as reading, first has to be told to the log.
+    /// From this second since 1970 on, by any clock, the session may be about to expire: a use that
+    /// is not an entry of the log, such as reading, must first be recorded in the log.
     pub renew_from: i64,
     /// How long it lasts without being used, in seconds.
     pub idle_seconds: i64,
 }
 
-/// By the log's own time, as applying would decide.
+/// The session, if it is valid by the log's time.
 pub(crate) async fn session(
     connection: &mut SqliteConnection,
     token_hash: &[u8; 32],
@@ -30,7 +30,7 @@ pub(crate) async fn session(
     Ok(find_session(connection, token_hash).await?.0)
 }
 
-/// The session, and the last entry that is visible, in one snapshot.
+/// The session, and the last visible entry, in one snapshot.
 pub(crate) async fn find_session(
     connection: &mut SqliteConnection,
     token_hash: &[u8; 32],
@@ -45,7 +45,7 @@ pub(crate) async fn find_session(
     Ok((session, applied))
 }
 
-/// One row, also when there is no such session.
+/// Returns one row even if there is no such session.
 const FIND_SESSION: &str = "SELECT users.username, users.incarnation, users.credential_version, \
      last_used, idle_seconds, expires, applied_index FROM progress \
      LEFT JOIN sessions ON token_hash = ? AND ended_by IS NULL \

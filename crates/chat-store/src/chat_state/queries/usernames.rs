@@ -9,8 +9,8 @@ use crate::database::BoundQuery;
 
 /// The most names of one page: 256 KB at most, with 64 characters of four bytes.
 const PAGE_USERNAMES_MAX: usize = 1000;
-/// The most names that are looked at for one page: some milliseconds, and a tenth of a second with the
-/// worst pattern of 64 characters.
+/// The most names that are scanned for one page: some milliseconds, and a tenth of a second with
+/// the worst pattern of 64 characters.
 const NAMES_SCANNED_MAX: i64 = 10_000;
 
 /// Some usernames, in the order of their bytes.
@@ -18,11 +18,11 @@ const NAMES_SCANNED_MAX: i64 = 10_000;
 pub struct UsernamePage {
     /// The names.
     pub usernames: Vec<String>,
-    /// Where the next page goes on; `None` on the last one.
+    /// Where the next page continues; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// Needs a transaction, in which both statements see the same names.
+/// Must run in a transaction, so that both statements see the same names.
 pub(crate) async fn usernames(
     connection: &mut SqliteConnection,
     glob: &str,
@@ -31,7 +31,7 @@ pub(crate) async fn usernames(
 ) -> Result<UsernamePage, StateError> {
     let limit = limit.min(PAGE_USERNAMES_MAX);
     let bounds = NameBounds {
-        // The empty name is before every other one, and nobody's.
+        // The empty name sorts before all names, and no account has it.
         after: after.unwrap_or(""),
         prefix: literal_prefix(glob),
     };
@@ -55,13 +55,13 @@ pub(crate) async fn usernames(
     Ok(page)
 }
 
-/// Those of the first names within the bounds that match.
+/// The names that match, among the first names within the bounds.
 const MATCHING_NAMES: &str = "SELECT username FROM ( \
      SELECT username FROM users WHERE username > ?2 AND username >= ?3 AND username < ?4 \
      ORDER BY username LIMIT ?5 \
      ) WHERE username GLOB ?1 LIMIT ?6";
 
-/// The last of the first names within the bounds, if there are as many as may be looked at.
+/// The last of the first names within the bounds, if there are as many as may be scanned.
 const LAST_SCANNED_NAME: &str = "SELECT username FROM users \
      WHERE username > ?2 AND username >= ?3 AND username < ?4 AND ?1 IS NOT NULL \
      ORDER BY username LIMIT 1 OFFSET ?5 - 1";
@@ -69,10 +69,10 @@ const LAST_SCANNED_NAME: &str = "SELECT username FROM users \
 /// In SQLite's order, a blob comes after every text.
 const AFTER_EVERY_TEXT: &[u8] = &[];
 
-/// Where names are looked for.
+/// The range of names to scan.
 struct NameBounds<'q> {
     after: &'q str,
-    /// What each of them begins with.
+    /// All names in the range begin with this.
     prefix: &'q str,
 }
 
@@ -87,13 +87,13 @@ impl<'q> NameBounds<'q> {
     }
 }
 
-/// What every name that matches begins with.
+/// The prefix of all names that match.
 fn literal_prefix(glob: &str) -> &str {
     let end = glob.find(['*', '?', '[']).unwrap_or(glob.len());
     &glob[..end]
 }
 
-/// The first text, in the order of bytes, that is behind all which begin with `prefix`; `None` if
+/// The first text, in the order of bytes, that sorts after all texts with this `prefix`; `None` if
 /// there is none.
 fn end_of_prefix(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();

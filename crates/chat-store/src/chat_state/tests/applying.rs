@@ -1,4 +1,4 @@
-//! What comes of commands, and of repeating them.
+//! The outcomes of commands, and of their retries.
 
 use super::*;
 use futures::executor::block_on;
@@ -15,7 +15,7 @@ async fn rehashed_password_replaces_only_the_hash() {
     };
     let of_bob = proto::CreateSession {
         username: "bob".to_owned(),
-        // Of an earlier account or password: void, and so is the hash.
+        // Of another account or password: the command is invalid, and so is its hash.
         credential: credential(1),
         token_hash: vec![8; 32].into(),
         ..session.clone()
@@ -39,7 +39,7 @@ async fn most_common_argon2_parameters_are_found() {
     let mut chat = Chat::with_ann_and_bob();
     chat.state.commit().await.unwrap();
     let price = chat.reader.common_argon2_params(10).await.unwrap();
-    assert_eq!(price, None, "theirs are no hashes");
+    assert_eq!(price, None, "their passwords are not hashes");
     let create = |username: &str, number: u8, price: &str| {
         let user = proto::CreateUser {
             username: username.to_owned(),
@@ -148,13 +148,13 @@ fn session_sends_only_for_its_own_account() {
 fn retried_send_gets_the_original_outcome_and_a_different_message_is_rejected() {
     let retries = [
         ann_sends("m1", "bob", "hello"),
-        ann_sends("m1", "bob", "other words"),
+        ann_sends("m1", "bob", "another text"),
         ann_sends("m1", "ann", "hello"),
         send(2, "bob", "m1", "bob", "hello"),
-        ann_sends("m1", "nobody", "hello"),
+        ann_sends("m1", "unknown", "hello"),
     ];
     let mut chat = Chat::with_ann_and_bob();
-    // Within the batch of the first sending.
+    // In the batch of the original.
     let mut batch = vec![ann_sends("m1", "bob", "hello")];
     batch.extend(retries.clone());
     chat.run(
@@ -168,7 +168,7 @@ fn retried_send_gets_the_original_outcome_and_a_different_message_is_rejected() 
         8: DuplicateMessage
     "#]],
     );
-    // Between new ones, in another batch.
+    // In a later batch, between new messages.
     let mut batch = vec![ann_sends("m2", "bob", "new")];
     batch.extend(retries.clone());
     batch.push(ann_sends("m3", "bob", "new"));
@@ -389,7 +389,7 @@ fn stored_message_is_reported_once() {
         ann_sends("m1", "bob", "hello"),
         ann_sends("m1", "bob", "hello"),
         create_session("bob", 2, 10),
-        ann_sends("m2", "nobody", "hello"),
+        ann_sends("m2", "unknown", "hello"),
         ann_sends("m3", "ann", "to myself"),
     ];
     let entries: Vec<_> = commands.iter().zip(3..).map(|(c, i)| entry(i, c)).collect();

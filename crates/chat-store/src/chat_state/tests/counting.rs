@@ -1,4 +1,4 @@
-//! S-A1: how many messages are unread is known without counting them.
+//! S-A1: the number of unread messages is found without counting them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use crate::chat_state::inbox_counts::{UNREAD, update_sql};
 use crate::chat_state::queries;
 use futures::executor::block_on;
 
-fn bob_goes() -> proto::Command {
+fn bob_is_deleted() -> proto::Command {
     let end = proto::DeleteUser { session: bobs() };
     command(52, Operation::DeleteUser(end))
 }
 
-/// Bob, with so many unread messages, as readers see them.
+/// Bob has this many unread messages, and readers see them.
 fn bob_with(messages: usize) -> Chat {
     let mut chat = Chat::with_ann_and_bob();
     let sends: Vec<_> = (0..messages)
@@ -42,7 +42,7 @@ fn page_and_login_cost_does_not_depend_on_the_unread_count() {
     }
 }
 
-/// How many steps SQLite takes for a page of 20 and the number of all unread messages.
+/// How many steps SQLite takes to read a page of 20 and the number of all unread messages.
 async fn steps_of_a_page(directory: &Path) -> u64 {
     let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
     let mut connection = options.connect().await.unwrap();
@@ -98,31 +98,32 @@ async fn inbox_counts_belong_to_one_account() {
     };
     let chat = on_own_thread(|| bob_with(5)).await;
     let chat = check(chat, Some((5, 5))).await;
-    // Once, however often it is read; and none for what is sent again, or is not there.
+    // A message counts as read once, and retries and unknown ids do not count.
     let reads = vec![
         bob_reads(&["m0", "m1", "m1", "none"]),
         bob_reads(&["m1"]),
         ann_sends("m0", "bob", "hello"),
         ann_sends("m1", "bob", "another text"),
-        ann_sends("x", "nobody", "hello"),
+        ann_sends("x", "unknown", "hello"),
     ];
     let chat = check(apply(chat, reads).await, Some((5, 3))).await;
     let deletes = vec![bob_deletes(&["m1", "m2", "m2"]), bob_deletes(&["m2"])];
     let chat = check(apply(chat, deletes).await, Some((3, 2))).await;
-    // In one transaction the account ends, another one of its name begins and gets a message.
-    let heir = vec![
+    // In one transaction the account is deleted, another one of its name is created and gets a
+    // message.
+    let recreated = vec![
         ann_sends("m5", "bob", "hello"),
-        bob_goes(),
+        bob_is_deleted(),
         create_user("bob", 70),
         ann_sends("m6", "bob", "hello"),
         ann_sends("m0", "bob", "hello"),
     ];
-    let chat = check(apply(chat, heir).await, Some((1, 1))).await;
+    let chat = check(apply(chat, recreated).await, Some((1, 1))).await;
     let chat = check(
         apply(chat, vec![ann_sends("m7", "bob", "hello")]).await,
         Some((2, 2)),
     )
     .await;
-    assert_eq!(chat.reader.inbox_counts("nobody").await.unwrap(), None);
+    assert_eq!(chat.reader.inbox_counts("unknown").await.unwrap(), None);
     chat.drop_on_own_thread().await;
 }

@@ -1,4 +1,4 @@
-//! How sessions, messages and accounts end, and how long what is left of them is kept.
+//! How sessions, messages and accounts end, and how long their remains are kept.
 
 use super::*;
 use crate::chat_state::inbox_changes::{DELETE_OLDEST, delete_sql, read_sql};
@@ -50,7 +50,8 @@ fn delete_ann(time: f64) -> proto::Command {
 #[test]
 fn unused_session_expires() {
     let mut chat = Chat::with_ann_and_bob();
-    // Used at 1002: 100,000 seconds from there. The last use counts that was worth a row.
+    // Last used at 1002, so it lasts for 100,000 seconds from there. Only uses that wrote the row
+    // count.
     chat.run(
         &[
             renew(50_000.0, anns()),
@@ -202,7 +203,7 @@ fn texts_left(chat: &mut Chat) -> i64 {
     })
 }
 
-/// Nothing that changes rows walks through a table, or through more of an inbox than it changes.
+/// Statements that change rows scan no table, and no more of an inbox than they change.
 #[test]
 fn changes_use_an_index() {
     let mut chat = Chat::with_ann_and_bob();
@@ -234,7 +235,7 @@ fn changes_use_an_index() {
     );
 }
 
-/// Of what changed, not of how it was asked for; and only the first time.
+/// In the order of the messages, not of the ids in the request; and only the first time.
 #[test]
 fn reads_and_deletions_are_reported_in_log_order() {
     let mut chat = Chat::with_ann_and_bob();

@@ -1,4 +1,4 @@
-//! What the tables should hold and answer, in the plainest words: no SQL, no batches, no cache.
+//! What the tables should contain and return, in the simplest form: no SQL, no batches, no cache.
 
 mod accounts;
 mod dump;
@@ -58,7 +58,7 @@ impl Oracle {
         }
     }
 
-    /// The outcome as [`show`] shows it, and what it changed.
+    /// The outcome in the format of [`show`], and the change.
     pub(super) fn apply(&mut self, command: &proto::Command) -> (String, Option<Change>) {
         self.index += 1;
         if self.index.is_multiple_of(self.retention.entries_between) {

@@ -1,5 +1,5 @@
-//! R15, R16: whatever commands come, repeated, doubled and out of order, two replicas that cut them
-//! into different batches hold the same rows, and answer and report what the oracle does.
+//! R15, R16: random commands, with retries, duplicates and reordering: two replicas that split them
+//! into different batches contain the same rows, and return the outcomes and events of the oracle.
 
 use futures::executor::block_on;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use super::oracle::Oracle;
 use super::*;
 use crate::chat_state::retention::Retention;
 
-/// So short that everything is forgotten many times over in one run.
+/// So short that all kinds of rows are removed many times in one run.
 const SHORT: Retention = Retention {
     entries_between: 7,
     rows_max: 3,
@@ -19,10 +19,10 @@ const SHORT: Retention = Retention {
 
 const NAMES: [&str; 4] = ["ann", "bob", "cat", "dan"];
 const COMMANDS: usize = 1500;
-/// How many commands may overtake one another.
-const UNDER_WAY_MAX: usize = 8;
+/// Among how many commands the order may change.
+const IN_FLIGHT_MAX: usize = 8;
 
-/// What a client asks for; the same on every retry, while what the leader makes of it is not.
+/// A client's request. It is the same on each retry, while the leader prepares another command.
 #[derive(Clone)]
 struct Request {
     id: u8,
@@ -35,7 +35,7 @@ struct Request {
 
 impl Request {
     fn random(random: &mut fastrand::Rng, oracle: &Oracle) -> Self {
-        // Messages that are read and deleted are mostly those that were sent just before.
+        // Reads and deletions are mostly of recent messages.
         let recent = u8::try_from(oracle.index / 8 % 240).unwrap();
         Self {
             id: random.u8(..),
@@ -47,7 +47,7 @@ impl Request {
         }
     }
 
-    /// As a leader would propose it now. Tokens are new every time, as a leader draws them.
+    /// The command that a leader would propose now. Tokens are new each time.
     fn prepare(&self, oracle: &Oracle, token: u8, time: f64) -> Option<proto::Command> {
         let token_hash = Bytes::from(vec![token; 32]);
         let lifetime = Some(proto::SessionLifetime {
@@ -121,8 +121,7 @@ fn message_id(number: u8) -> String {
     format!("m{number}")
 }
 
-/// Commands in the order in which they reach the log, what the oracle says to each, and its tables
-/// in the end.
+/// Commands in log order, the oracle's outcomes and events, and its final tables.
 struct History {
     entries: Vec<CommittedEntry>,
     outcomes: Vec<String>,
@@ -133,51 +132,51 @@ struct History {
 fn history(seed: u64) -> History {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut oracle = Oracle::new(SHORT);
-    let mut asked: Vec<Request> = Vec::new();
-    let mut under_way: Vec<proto::Command> = Vec::new();
+    let mut requests: Vec<Request> = Vec::new();
+    let mut in_flight: Vec<proto::Command> = Vec::new();
     let (mut entries, mut outcomes, mut events) = (Vec::new(), Vec::new(), Vec::new());
     let mut time = 1000.0;
-    let mut forgotten = 0;
+    let mut tombstones_removed = 0;
     while entries.len() < COMMANDS {
         time += random.f64() * 2.0;
-        // Mostly what was asked a short time ago is asked again.
+        // Retries are mostly of recent requests.
         let reach = if random.u8(0..8) == 0 { 400 } else { 10 };
         let old = random.usize(0..reach);
-        let again = asked
+        let retried = requests
             .len()
             .checked_sub(old + 1)
             .filter(|_| random.u8(0..4) == 0);
-        let request = match again {
-            Some(place) => asked[place].clone(),
+        let request = match retried {
+            Some(place) => requests[place].clone(),
             None => Request::random(&mut random, &oracle),
         };
-        // A leader's clock may be behind the last one's.
+        // A leader's clock may be behind that of the leader before it.
         let clock = if random.u8(0..20) == 0 {
             time - 30.0
         } else {
             time
         };
-        under_way.extend(request.prepare(&oracle, random.u8(..), clock));
-        asked.push(request);
-        let few = under_way.len() < UNDER_WAY_MAX;
-        if under_way.is_empty() || (few && random.u8(0..4) == 0) {
+        in_flight.extend(request.prepare(&oracle, random.u8(..), clock));
+        requests.push(request);
+        let few = in_flight.len() < IN_FLIGHT_MAX;
+        if in_flight.is_empty() || (few && random.u8(0..4) == 0) {
             continue;
         }
-        let next = random.usize(..under_way.len());
+        let next = random.usize(..in_flight.len());
         let command = if few && random.u8(0..8) == 0 {
-            under_way[next].clone()
+            in_flight[next].clone()
         } else {
-            under_way.swap_remove(next)
+            in_flight.swap_remove(next)
         };
         let before = oracle.message_and_tombstone_counts().1;
         let (outcome, change) = oracle.apply(&command);
-        forgotten += usize::from(oracle.message_and_tombstone_counts().1 < before);
+        tombstones_removed += usize::from(oracle.message_and_tombstone_counts().1 < before);
         entries.push(entry(oracle.index, &command));
         outcomes.push(outcome);
         let commit = Position::new(oracle.index, 1);
         events.extend(change.map(|change| Event { commit, change }));
     }
-    assert!(forgotten > 5, "tombstones are forgotten");
+    assert!(tombstones_removed > 5, "{tombstones_removed}");
     History {
         entries,
         outcomes,
@@ -222,13 +221,13 @@ fn replicas_agree_with_the_oracle() {
     let mut seen = BTreeMap::new();
     for seed in 0..5 {
         let history = history(seed);
-        let words = history
+        let outcomes = history
             .outcomes
             .iter()
             .map(|outcome| outcome.split(' ').next());
         let events = history.events.iter().map(|event| name(&event.change));
-        for word in words.flatten().chain(events) {
-            *seen.entry(word.to_owned()).or_insert(0) += 1;
+        for kind in outcomes.flatten().chain(events) {
+            *seen.entry(kind.to_owned()).or_insert(0) += 1;
         }
         let one = replay(&history.entries, seed);
         for (place, (found, expected)) in one.outcomes.iter().zip(&history.outcomes).enumerate() {
@@ -245,7 +244,7 @@ fn replicas_agree_with_the_oracle() {
         let all = |replica: &Replica| rows_of_all_tables(replica.directory.path());
         assert!(all(&one) == all(&other), "seed {seed}");
     }
-    // All that can happen did.
+    // Each kind of outcome and event occurred.
     assert_eq!(seen.len(), 16, "{seen:?}");
     assert!(seen.values().all(|times| *times >= 20), "{seen:?}");
 }
@@ -261,7 +260,7 @@ fn name(change: &Change) -> &'static str {
     }
 }
 
-/// What the oracle knows, a line a row.
+/// The contents of the oracle, one line a row.
 pub(super) const DUMP: [&str; 6] = [
     "SELECT 'user ' || username || ' ' || incarnation || ' ' || credential_version \
      FROM users ORDER BY username",

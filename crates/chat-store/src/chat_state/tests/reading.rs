@@ -83,7 +83,7 @@ async fn accounts_and_sessions_are_found_by_name_and_token() {
     assert_eq!(
         reader.session(&[2; 32]).await.unwrap(),
         None,
-        "the password is another one"
+        "the password was changed"
     );
     chat.drop_on_own_thread().await;
 }
@@ -203,13 +203,13 @@ async fn usernames_are_found_by_pattern_in_order() {
     check("*", 2, Some("bob"), "LONG ängström", None).await;
     check("ann*", 1, None, "ann", Some("ann")).await;
     check("[^a]*", 10, None, "Zoe bob LONG ängström", None).await;
-    // As costly as 64 bytes can be made: it must not take for ever.
+    // The most expensive pattern of 64 bytes must end in reasonable time.
     let stars = "*a".repeat(32);
     check(&stars, 10, None, "", None).await;
     chat.drop_on_own_thread().await;
 }
 
-// S-A8: a pattern that matches nothing must not make one page look at all names.
+// S-A8: one page must not scan all names if the pattern matches none.
 #[tokio::test]
 async fn page_of_usernames_scans_ten_thousand_at_most() {
     let chat = on_own_thread(|| {
@@ -236,7 +236,7 @@ async fn page_of_usernames_scans_ten_thousand_at_most() {
             after = scanned_to.last().cloned();
         }
     };
-    // Two names are before them.
+    // "ann" and "bob" sort before them.
     assert_eq!(pages("*x*").await, " | user09998 user19998");
     assert_eq!(pages("*24999").await, "user24999 | user09998 user19998");
     assert_eq!(pages("user2500*").await, "user25000 | ");
@@ -250,7 +250,7 @@ async fn page_of_usernames_scans_ten_thousand_at_most() {
     chat.drop_on_own_thread().await;
 }
 
-// S-A8: what a node may refuse without asking another one.
+// S-A8: with this a node may reject a request without contacting another node.
 #[tokio::test]
 async fn session_is_found_together_with_the_applied_index() {
     let chat = Chat::committed(|_| ()).await;
@@ -263,7 +263,7 @@ async fn session_is_found_together_with_the_applied_index() {
     assert_eq!(find(2).await, (bob.clone(), LogIndex(2)));
     assert_eq!(find(3).await, (None, LogIndex(2)));
     let all: Vec<_> = {
-        // Whoever has all other connections keeps nobody's session from being found.
+        // Using all other connections must not delay lookups of sessions.
         let mut all = Vec::new();
         for _ in 0..4 {
             all.push(reader.begin().await.unwrap());
@@ -280,11 +280,15 @@ async fn session_is_found_together_with_the_applied_index() {
         chat
     })
     .await;
-    assert_eq!(find(2).await, (None, LogIndex(2)), "another password");
+    assert_eq!(
+        find(2).await,
+        (None, LogIndex(2)),
+        "the password was changed"
+    );
     chat.drop_on_own_thread().await;
 }
 
-// C6: there is always a read under way, and the write-ahead log stays short all the same.
+// C6: the write-ahead log stays short although a read is always in progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn continuous_readers_do_not_make_the_write_ahead_log_grow() {
     let chat = on_own_thread(Chat::with_ann_and_bob).await;
@@ -317,11 +321,11 @@ async fn continuous_readers_do_not_make_the_write_ahead_log_grow() {
     })
     .await;
     reading.shutdown().await;
-    // 24 times more than 4 MiB were written. It is looked at after each.
+    // 24 times more than 4 MiB were written, and the size was checked after each time.
     assert!(largest < 40 << 20, "{largest}");
 }
 
-/// Every inbox query reads only its page: no sorting, and no table from its beginning.
+/// Each inbox query reads only its page: no sorting, and no scan of a table.
 #[test]
 fn inbox_queries_use_the_index() {
     let mut chat = Chat::with_ann_and_bob();

@@ -92,7 +92,7 @@ fn log_with_a_recorded_fault_does_not_open() {
     let directory = tempfile::tempdir().unwrap();
     sample(directory.path());
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
-    block_on(log.record_fault("its leader asked for too much")).unwrap();
+    block_on(log.record_fault("its leader requested too much")).unwrap();
     let more = Writes {
         boot_count: Some(9),
         ..Writes::default()
@@ -114,7 +114,7 @@ fn log_belongs_to_the_node_that_claimed_it_first() {
         let (mut log, _) = CommitLog::open(directory.path()).unwrap();
         block_on(log.claim(NodeId(u64::MAX))).unwrap();
         let refused = block_on(log.claim(NodeId(2))).unwrap_err();
-        expect!["this log is that of node 18446744073709551615, and this is node 2"]
+        expect!["this log belongs to node 18446744073709551615, but this is node 2"]
             .assert_eq(&refused.to_string());
         log.close().unwrap();
     }

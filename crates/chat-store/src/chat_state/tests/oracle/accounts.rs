@@ -67,8 +67,8 @@ impl Oracle {
         true
     }
 
-    /// The commit that created the session's account, if the session may be used; it is, then.
-    /// Otherwise whether this request has ended it.
+    /// Uses the session if it is valid, and returns the commit that created its account. Otherwise
+    /// returns whether this request ended it.
     pub(super) fn check_session(
         &mut self,
         session: Option<proto::Session>,

@@ -45,7 +45,8 @@ impl Oracle {
         (sent(&message), Some(Change::MessageStored(message)))
     }
 
-    /// The ids, of those given, of the messages that are there and that `work` has changed.
+    /// Calls `work` with the messages of these ids that are in the inbox. Returns the ids of those
+    /// that it changed.
     pub(super) fn each_own(
         &mut self,
         owner: &str,
@@ -78,7 +79,7 @@ impl Oracle {
         erased
     }
 
-    /// How many messages the account has, and how many of them are unread, counted anew.
+    /// How many messages the account has, and how many of them are unread. Counts them each time.
     pub(super) fn inbox(&self, username: &str) -> (usize, usize) {
         let since = self.users[username].credential.incarnation;
         let inbox = self
