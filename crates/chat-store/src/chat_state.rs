@@ -2,8 +2,8 @@
 //!
 //! [`ChatState`] is the only writer. It applies committed entries in order and stores its progress
 //! in the same transaction as their effects. No acknowledgement depends on it: the log applies
-//! again what a power cut removes from it, so it syncs only when SQLite copies its write-ahead log
-//! into the main file. [`ChatReader`] reads what is committed, on its own connections.
+//! again what a power failure removes from it, so it syncs only when SQLite copies its write-ahead
+//! log into the main file. [`ChatReader`] reads what is committed, on its own connections.
 
 mod accounts;
 mod applier;

@@ -1,4 +1,4 @@
-//! Decoded commands.
+//! Commands, decoded from the payload of an entry.
 //!
 //! Only what applying depends on is checked here: a command that fails these checks stops every
 //! node permanently. The format of names and messages is checked before proposing, and nowhere

@@ -91,10 +91,10 @@ impl PendingMessages {
             self.ids.insert(sent.message.id.clone());
             self.messages.push(PendingMessage { sent, recipient });
         } else {
-            let answer = original_outcome(database, &sent).await?;
+            let original = original_outcome(database, &sent).await?;
             results.set_outcome(
                 sent.batch_index,
-                answer.unwrap_or_else(outcome::recipient_not_found),
+                original.unwrap_or_else(outcome::recipient_not_found),
             );
         }
         Ok(())
@@ -136,9 +136,9 @@ impl PendingMessages {
                 let (batch_index, commit) = (*batch_index, message.commit);
                 results.set_change(batch_index, commit, Change::MessageStored(sent.message));
             } else {
-                let answer = original_outcome(database, &sent).await?;
-                let answer = answer.ok_or(StateError::Damaged { table: "messages" })?;
-                results.set_outcome(*batch_index, answer);
+                let original = original_outcome(database, &sent).await?;
+                let outcome = original.ok_or(StateError::Damaged { table: "messages" })?;
+                results.set_outcome(*batch_index, outcome);
             }
         }
         Ok(())

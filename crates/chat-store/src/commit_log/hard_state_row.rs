@@ -1,4 +1,4 @@
-//! The row that holds the names of disk and cluster, the boot count, the term and the vote, and
+//! The row that holds the ids of disk and cluster, the boot count, the term and the vote, and
 //! what the disk must fetch again (R18).
 //!
 //! A flipped bit here could make a node vote twice, so the row contains a digest of itself.

@@ -6,8 +6,8 @@
 //! old entries. The log contains five starts of one node; 340 random entries, with times of several
 //! days, so that sessions expire and the clean-up removes them; and the requests of clients to a
 //! server: accounts created, deleted and created again, sessions, logouts, changed passwords,
-//! messages sent, retried, read and deleted. `tokens.txt` contains tokens that are valid until 2036;
-//! the passwords of alice, bob and carol are the digits a, e and d, 64 times.
+//! messages sent, retried, read and deleted. `tokens.txt` contains tokens that are valid until
+//! 2036; the passwords of alice, bob and carol are the digits a, e and d, 64 times.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
