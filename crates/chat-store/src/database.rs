@@ -176,8 +176,9 @@ impl DatabaseFile {
     }
 }
 
-/// The options that all connections to both databases have in common: what a damaged or forged file
-/// contains must not reach memory unchecked, and statements are not logged.
+/// The options of all connections to both databases. A damaged file must lead to an error: pages are
+/// read instead of mapped into memory, and checked, and functions in the schema are not trusted.
+/// Statements are not logged.
 pub(crate) fn connect_options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .pragma("mmap_size", "0")

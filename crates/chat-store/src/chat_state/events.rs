@@ -14,8 +14,8 @@ use super::message::Message;
 pub struct ApplyResult {
     /// For each entry its encoded `storage.v1.Outcome`; empty for one without a command.
     pub outcomes: Vec<Bytes>,
-    /// In the order of the log, at most one for each entry, so a commit's index is enough to resume
-    /// after it. An entry that changed nothing, such as a retry, has none.
+    /// In log order, at most one for each entry, so the index of the last event that a client has
+    /// received is enough to resume after it. An entry that changed nothing, such as a retry, has none.
     pub events: Vec<Event>,
 }
 

@@ -18,7 +18,7 @@ use crate::database::Database;
 /// never changed: a node that applies an old log must remove what the others have removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retention {
-    /// Rows are removed each time this many entries were applied.
+    /// Rows are removed at each entry whose index is a multiple of this.
     pub(super) entries_between: u64,
     /// The most rows of each kind that are removed at once: about ten milliseconds.
     pub(super) rows_max: u32,

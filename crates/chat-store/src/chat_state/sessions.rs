@@ -148,7 +148,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Removes a session whose row was removed from the cache.
+    /// Removes a session from the cache, because its row is removed.
     pub(super) fn cache_remove(&mut self, token_hash: &TokenHash) {
         self.cached.remove(token_hash);
     }

@@ -38,12 +38,12 @@ async fn rehashed_password_replaces_only_the_hash() {
 async fn most_common_argon2_parameters_are_found() {
     let mut chat = Chat::with_ann_and_bob();
     chat.state.commit().await.unwrap();
-    let price = chat.reader.common_argon2_params(10).await.unwrap();
-    assert_eq!(price, None, "their passwords are not hashes");
-    let create = |username: &str, number: u8, price: &str| {
+    let params = chat.reader.common_argon2_params(10).await.unwrap();
+    assert_eq!(params, None, "their passwords are not hashes");
+    let create = |username: &str, number: u8, params: &str| {
         let user = proto::CreateUser {
             username: username.to_owned(),
-            password_hash: format!("{price}$salt$hash"),
+            password_hash: format!("{params}$salt$hash"),
             token_hash: vec![number; 32].into(),
             lifetime: Some(LIFETIME),
         };
@@ -56,8 +56,8 @@ async fn most_common_argon2_parameters_are_found() {
         create("emil", 5, new),
     ]);
     chat.state.commit().await.unwrap();
-    let price = chat.reader.common_argon2_params(10).await.unwrap();
-    assert_eq!(price.as_deref(), Some(new));
+    let params = chat.reader.common_argon2_params(10).await.unwrap();
+    assert_eq!(params.as_deref(), Some(new));
     let first_three = chat.reader.common_argon2_params(3).await.unwrap();
     assert_eq!(first_three.as_deref(), Some(old));
 }
