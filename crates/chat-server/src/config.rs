@@ -3,13 +3,13 @@
 
 mod addresses;
 mod check;
-mod keys;
+mod diagnostics;
 mod layers;
 mod log_filter;
 mod reference;
-mod sentence;
+mod schema;
+mod sections;
 mod show;
-mod tables;
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use layers::Layers;
 
-pub(crate) use keys::UNIX;
 pub use log_filter::log_filter;
 pub use reference::reference;
-pub use tables::{
+pub(crate) use schema::UNIX;
+pub use sections::{
     Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
 };
 
@@ -196,7 +196,7 @@ pub fn load(id: Option<u64>, file: &Path, overrides: &Overrides) -> Result<Loade
     let mut config: Config = layers
         .figment
         .extract()
-        .map_err(|error| ConfigError::Malformed(sentence::describe(&error, &layers)))?;
+        .map_err(|error| ConfigError::Malformed(diagnostics::describe(&error, &layers)))?;
     check::check(&config, id, &layers)?;
     config.storage.directory =
         layers.absolute(&["storage", "directory"], &config.storage.directory);

@@ -1,5 +1,11 @@
 //! A node's life: take the addresses, open the data, start the replica, serve, and leave in order.
 
+mod file_limit;
+mod housekeeping;
+mod identity;
+mod private_directory;
+mod reset;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,26 +17,25 @@ use tokio::task::{JoinError, JoinHandle};
 use tonic::service::Routes;
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
-use crate::admission::Budgets;
-use crate::chat_service::ChatService;
-use crate::cluster_service::{self, ClusterService};
+use crate::api::chat_service::ChatService;
+use crate::api::cluster_service::{self, ClusterService};
+use crate::api::execute::Executor;
+use crate::api::health::{self, Presence};
+use crate::api::watch::{Ring, Watches};
+use crate::app::log_clock::LogClock;
+use crate::app::preparation::Preparation;
+use crate::app::state_machine::ChatMachine;
+use crate::auth::passwords::{PasswordError, Passwords};
+use crate::auth::session_lookup::SessionLookup;
 use crate::config::{self, Config};
-use crate::connection_limit::{ConnectionLimits, Writing};
-use crate::execute::Executor;
-use crate::file_limit;
-use crate::health::{self, Presence};
-use crate::housekeeping::{self, Chores};
-use crate::identity::{Identity, IdentityError};
-use crate::listener::{HttpLimits, ListenError, Listener, Manner};
-use crate::log_clock::LogClock;
-use crate::passwords::{PasswordError, Passwords};
-use crate::preparation::Preparation;
-use crate::private_directory::{OpenDirectory, close_to_others};
-use crate::quotas::Quotas;
-use crate::reset::{ResetError, finish_interrupted, reset};
-use crate::session_lookup::SessionLookup;
-use crate::state_machine::ChatMachine;
-use crate::watch::{Ring, Watches};
+use crate::limits::quotas::Quotas;
+use crate::net::admission::Budgets;
+use crate::net::connection_limit::{ConnectionLimits, Writing};
+use crate::net::listener::{HttpLimits, ListenError, Listener, Manner};
+use housekeeping::Chores;
+use identity::{Identity, IdentityError};
+use private_directory::{OpenDirectory, close_to_others};
+use reset::{ResetError, finish_interrupted, reset};
 
 /// How long what is under way may take once the node is told to stop. Connections that stay open
 /// beyond it are cut by the end of the process.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::keys::{SOCKET_PATH_BYTES_MAX, UNIX};
+use super::schema::{SOCKET_PATH_BYTES_MAX, UNIX};
 
 /// A host, however it was written.
 #[derive(PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use figment::value::Value;
 
 use super::addresses::{are_same, is_address, is_everywhere, is_reached_from_outside, is_socket};
-use super::keys::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
 use super::layers::Layers;
-use super::tables::{Node, TABLES};
+use super::schema::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
+use super::sections::{Node, TABLES};
 use super::{Config, ConfigError};
 
 /// A cluster of more has no use here: every write waits for a majority.

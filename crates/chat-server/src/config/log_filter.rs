@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::ConfigError;
-use super::sentence::nearest;
+use super::diagnostics::nearest;
 
 /// The variable; the same for every program of this kind.
 const VARIABLE: &str = "RUST_LOG";

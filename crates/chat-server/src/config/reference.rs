@@ -5,10 +5,10 @@ use figment::value::Value;
 
 use super::Config;
 use super::check::{NODES_MAX, bounds};
-use super::keys::{Form, Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
 use super::layers::{FLAGS, variable};
+use super::schema::{Form, Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
+use super::sections::{Node, TABLES};
 use super::show::written;
-use super::tables::{Node, TABLES};
 
 const OPENING: &str = "\
 # Configuration

@@ -4,7 +4,7 @@ use figment::value::Value;
 
 use super::Loaded;
 use super::layers::Origin;
-use super::tables::{Node, TABLES};
+use super::sections::{Node, TABLES};
 
 impl Loaded {
     /// Every value with its origin, in TOML: read as a file, it gives the same configuration.

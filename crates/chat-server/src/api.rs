@@ -1,0 +1,10 @@
+//! What clients call: the services of both listeners, and a request's way from JSON to reply.
+
+pub(crate) mod chat_service;
+pub(crate) mod cluster_service;
+mod deadline;
+pub(crate) mod execute;
+pub(crate) mod health;
+pub mod reply;
+pub mod request;
+pub(crate) mod watch;

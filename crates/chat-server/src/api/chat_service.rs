@@ -1,0 +1,222 @@
+//! `chat.v1.Chat`: metadata and text in, text or a status out.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
+use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
+use chat_replication::Handle;
+use futures::{Stream, StreamExt};
+use tokio::time::timeout_at;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Request, Response, Status};
+use tracing::Instrument;
+
+use crate::api::deadline;
+use crate::api::execute::Executor;
+use crate::api::request::ChatRequest;
+use crate::api::watch::{NotBegun, WatchCall, Watches};
+use crate::auth::token::PresentedToken;
+use crate::config::Node;
+use crate::error::{LeaderHint, Refusal};
+use crate::limits::read_turns::{ReadTurn, SessionTurns};
+use crate::net::admission::REQUEST_MESSAGE_BYTES_MAX;
+use crate::net::connection_limit::{Connection, Source};
+use crate::net::origin::Origin;
+
+/// The longest that is written: a page of 1 MiB of text, of which JSON may make six times as much.
+const REPLY_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Names the leader's client address in replies of other nodes, so that the next request can save
+/// a hop.
+const LEADER_METADATA: &str = "chat-leader";
+
+/// Answers clients.
+#[derive(Clone, Debug)]
+pub(crate) struct ChatService {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    executor: Executor,
+    watches: Watches,
+    reading: SessionTurns,
+    replica: Handle,
+    leaders: BTreeMap<u64, KnownLeader>,
+    stopping: AtomicBool,
+}
+
+#[derive(Debug)]
+struct KnownLeader {
+    hint: LeaderHint,
+    metadata: Option<AsciiMetadataValue>,
+}
+
+impl ChatService {
+    pub(crate) fn new(
+        executor: Executor,
+        watches: Watches,
+        replica: Handle,
+        nodes: &[Node],
+    ) -> Self {
+        let known = |node: &Node| {
+            let leader = KnownLeader {
+                hint: LeaderHint {
+                    id: node.id,
+                    address: node.client_address.clone(),
+                },
+                metadata: node.client_address.parse().ok(),
+            };
+            (node.id, leader)
+        };
+        Self {
+            shared: Arc::new(Shared {
+                executor,
+                watches,
+                reading: SessionTurns::new(),
+                replica,
+                leaders: nodes.iter().map(known).collect(),
+                stopping: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Ends every watch with its cursor, so that clients go on elsewhere.
+    pub(crate) fn end_watches(&self) {
+        self.shared.watches.end_all();
+    }
+
+    /// From now on requests are refused; those under way go on.
+    pub(crate) fn refuse_new(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn into_server(self) -> ChatServer<Self> {
+        ChatServer::new(self)
+            .max_decoding_message_size(REQUEST_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(REPLY_MESSAGE_BYTES_MAX)
+    }
+
+    /// The reply's text; with that of a page the turn to read it, which ends when the connection has
+    /// taken it.
+    async fn answer(
+        &self,
+        metadata: &MetadataMap,
+        connection: Option<&Arc<Connection>>,
+        origin: &Origin,
+        text: &str,
+    ) -> Result<(String, Option<ReadTurn>), Refusal> {
+        if self.shared.stopping.load(Ordering::Relaxed) {
+            return Err(Refusal::Stopping);
+        }
+        let started = Instant::now();
+        let deadline = deadline::of(metadata, started);
+        let request = ChatRequest::parse(text)?;
+        let token = bearer(metadata);
+        let turn = match connection.filter(|_| request.only_reads()) {
+            Some(connection) => {
+                let hash = token.map(|token| token.hash);
+                let turn = self.shared.reading.turn(connection, hash);
+                let turn = timeout_at(deadline.into(), turn).await;
+                Some(turn.map_err(|_late| Refusal::Overloaded)?)
+            }
+            None => None,
+        };
+        // The client and the leader log the same id.
+        let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
+        let executing = async {
+            let executor = &self.shared.executor;
+            let result = executor.execute(request, token, origin, deadline).await;
+            let took = started.elapsed();
+            match &result {
+                Ok(_) => tracing::debug!(?took, "answered"),
+                Err(refusal) => tracing::debug!(?took, %refusal, "refused"),
+            }
+            result
+        };
+        let reply = executing.instrument(span).await?;
+        Ok((reply.to_json(), turn))
+    }
+}
+
+impl Shared {
+    /// Who leads, unless that is this node.
+    fn other_leader(&self) -> Option<&KnownLeader> {
+        let leadership = self.replica.leadership();
+        let leader_id = leadership.leader_id.filter(|_| !leadership.leads)?;
+        self.leaders.get(&leader_id)
+    }
+
+    /// Who leads, this node too: it may have become the leader after it passed the request on to
+    /// another one.
+    fn hint(&self) -> Option<LeaderHint> {
+        let leader_id = self.replica.leadership().leader_id?;
+        Some(self.leaders.get(&leader_id)?.hint.clone())
+    }
+}
+
+#[tonic::async_trait]
+impl Chat for ChatService {
+    async fn execute(
+        &self,
+        request: Request<ExecuteRequest>,
+    ) -> Result<Response<ExecuteResponse>, Status> {
+        let origin = Origin::of(request.remote_addr());
+        let (metadata, extensions, request) = request.into_parts();
+        let connection = extensions.get::<Arc<Connection>>();
+        let text = &request.request;
+        match self.answer(&metadata, connection, &origin, text).await {
+            Ok((response, turn)) => {
+                let mut response = Response::new(ExecuteResponse { response });
+                if let Some(turn) = turn {
+                    response.extensions_mut().insert(Arc::new(turn));
+                }
+                let leader = self.shared.other_leader();
+                if let Some(address) = leader.and_then(|leader| leader.metadata.clone()) {
+                    response.metadata_mut().insert(LEADER_METADATA, address);
+                }
+                Ok(response)
+            }
+            Err(refusal) => Err(refusal.into_status(self.shared.hint())),
+        }
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (metadata, extensions, request) = request.into_parts();
+        let connection = extensions.get::<Arc<Connection>>();
+        let now = Instant::now();
+        let call = WatchCall {
+            cursor: &request.cursor,
+            token: bearer(&metadata),
+            source: connection.map_or(Source::Local, |connection| connection.source()),
+            begun_by: deadline::of(&metadata, now),
+            until: deadline::asked(&metadata).map(|timeout| now + timeout),
+        };
+        let begun = if self.shared.stopping.load(Ordering::Relaxed) {
+            Err(NotBegun::Refused(Refusal::Stopping))
+        } else {
+            self.shared.watches.begin(call).await
+        };
+        let events = begun.map_err(|not_begun| {
+            tracing::debug!(?not_begun, "a watch is refused");
+            not_begun.into_status(self.shared.hint())
+        })?;
+        let shared = Arc::clone(&self.shared);
+        let events =
+            events.map(move |event| event.map_err(|ended| ended.into_status(shared.hint())));
+        Ok(Response::new(Box::pin(events)))
+    }
+}
+
+fn bearer(metadata: &MetadataMap) -> Option<PresentedToken> {
+    PresentedToken::from_authorization(metadata.get("authorization")?.to_str().ok()?)
+}

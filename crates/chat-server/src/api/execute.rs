@@ -1,0 +1,444 @@
+//! One request from its JSON to its reply, on whichever node the client reached: checked here,
+//! changed by the leader, read from this node's own tables.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
+use chat_replication::Handle;
+use chat_store::{ChatReader, ReadTransaction, Session, StateError};
+use prost::Message as _;
+use tokio::time::timeout_at;
+
+use crate::api::reply::{ApplicationError, Reply};
+use crate::api::request::{
+    ChatRequest, Credentials, InboxRequest, Listing, MessageId, Outgoing, PasswordChange, RequestId,
+};
+use crate::auth::authorize::{Actor, Claim, authorize};
+use crate::auth::session_lookup::{Admission, SessionLookup};
+use crate::auth::sessions::Renewals;
+use crate::auth::token::{PresentedToken, TokenHash};
+use crate::config;
+use crate::error::Refusal;
+use crate::limits::listings::Listings;
+use crate::limits::password_places::PasswordPlaces;
+use crate::net::origin::Origin;
+use forwarded::Refusal as Refused;
+use forwarded::answer::Result as Answer;
+use forwarded::request::Operation;
+
+/// Where a request comes from, and until when it is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    origin: &'a Origin,
+    deadline: Instant,
+}
+
+/// Carries out requests.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    replica: Handle,
+    reader: ChatReader,
+    sessions: Arc<SessionLookup>,
+    listings: Listings,
+    renewals: Renewals,
+    password_places: PasswordPlaces,
+}
+
+impl Executor {
+    pub(crate) fn new(
+        replica: Handle,
+        reader: ChatReader,
+        sessions: Arc<SessionLookup>,
+        limits: config::Limits,
+    ) -> Self {
+        Self {
+            replica,
+            reader,
+            sessions,
+            listings: Listings::default(),
+            renewals: Renewals::new(),
+            password_places: PasswordPlaces::new(limits.connection_passwords_max),
+        }
+    }
+
+    pub(crate) async fn execute(
+        &self,
+        request: ChatRequest,
+        token: Option<PresentedToken>,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        match request {
+            ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
+                let reading = self.read(request, token, deadline);
+                timeout_at(deadline.into(), reading)
+                    .await
+                    .map_err(|_late| Refusal::Timeout)?
+            }
+            _ => self.change(request, token, origin, deadline).await,
+        }
+    }
+
+    /// A page of messages is read in the snapshot in which the session is found (R14).
+    async fn read(
+        &self,
+        request: ChatRequest,
+        token: Option<PresentedToken>,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        let (id, claim) = (request.id(), request.claim());
+        let (mut snapshot, actor) = self.begin_read_as(claim, token, id, deadline).await?;
+        match (request, actor) {
+            (ChatRequest::GetMessages(inbox), Actor::Account(owner)) => {
+                messages(&mut snapshot, &inbox, &owner).await
+            }
+            (ChatRequest::ListUsers(listing), Actor::Account(asker)) => {
+                drop(snapshot);
+                self.list_users(&listing, &asker).await
+            }
+            _ => Err(Refusal::Unauthenticated),
+        }
+    }
+
+    /// Names are looked through on connections of their own, one page of an account at a time. They
+    /// see at least what the snapshot saw in which the session was found.
+    async fn list_users(&self, listing: &Listing, asker: &Session) -> Result<Reply, Refusal> {
+        let _turn = self
+            .listings
+            .begin(&asker.username)
+            .ok_or(Refusal::Overloaded)?;
+        let after = listing.after.as_ref().map(|after| after.0.as_str());
+        let page = self
+            .reader
+            .usernames(&listing.pattern.0, listing.limit, after);
+        Ok(Reply::Users(page.await.map_err(unreadable)?))
+    }
+
+    /// Begins to read in the name of whoever holds `token`. A session that may be about to end is
+    /// used in the log first, so that one that is only read with does not end, and one that has
+    /// ended by the log's time is not read with in a chat where nothing else happens.
+    pub(crate) async fn begin_read_as(
+        &self,
+        claim: Claim<'_>,
+        token: Option<PresentedToken>,
+        id: RequestId,
+        deadline: Instant,
+    ) -> Result<(ReadTransaction, Actor), Refusal> {
+        let token = token.ok_or(Refusal::Unauthenticated)?;
+        let admission = self.sessions.admit(token).await?;
+        let token = token.hash;
+        let mut snapshot = self.begin_read(deadline).await?;
+        let mut session = snapshot.session(&token.0).await.map_err(unreadable)?;
+        let due = |session: &mut Session| {
+            session.renew_from <= seconds_now()
+                && self
+                    .renewals
+                    .begin(token, session.idle_seconds, Instant::now())
+        };
+        if let Some(due) = session.take_if(due) {
+            drop(snapshot);
+            let operation = Operation::RenewSession(storage::RenewSession {
+                session: Some(claimed(&due, token)),
+            });
+            let renewed = match self.propose(id, operation, deadline).await {
+                Ok(answer) => done(answer),
+                Err(refusal) => Err(refusal),
+            };
+            if renewed.is_err() {
+                self.renewals.forget(&token);
+            }
+            renewed?;
+            snapshot = self.begin_read(deadline).await?;
+            session = snapshot.session(&token.0).await.map_err(unreadable)?;
+        }
+        if session.is_none() && matches!(admission, Admission::Known) {
+            self.sessions.forget(&token);
+        }
+        let actor = authorize(claim, session)?;
+        Ok((snapshot, actor))
+    }
+
+    async fn change(
+        &self,
+        request: ChatRequest,
+        token: Option<PresentedToken>,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
+        let session = match (request.claim(), token) {
+            (Claim::Nobody, _) | (_, None) => None,
+            (_, Some(token)) => {
+                let ends = request.ends_its_session().then(|| request.id());
+                self.sessions.find(token, ends, deadline).await?
+            }
+        };
+        let token = token.map(|token| token.hash);
+        let actor = authorize(request.claim(), session)?;
+        let asked = Asked { origin, deadline };
+        let changing = self.change_as(request, actor, token, asked).await;
+        if let (Err(Refusal::Unauthenticated), Some(token)) = (&changing, token) {
+            self.sessions.forget(&token);
+        }
+        changing
+    }
+
+    async fn change_as(
+        &self,
+        request: ChatRequest,
+        actor: Actor,
+        token: Option<TokenHash>,
+        asked: Asked<'_>,
+    ) -> Result<Reply, Refusal> {
+        let id = request.id();
+        let session = match (&actor, token) {
+            (Actor::Account(owner), Some(token)) => Some(claimed(owner, token)),
+            (Actor::Stranger, _) | (_, None) => None,
+        };
+        let operation = match request {
+            ChatRequest::CreateUser(user) => return self.create_user(user, asked).await,
+            ChatRequest::Login(login) => return self.login(login, asked).await,
+            ChatRequest::ChangePassword(change) => {
+                return self.change_password(change, session, asked).await;
+            }
+            ChatRequest::SendMessage(message) => {
+                let session = session.ok_or(Refusal::Unauthenticated)?;
+                Operation::SendMessage(outgoing(message, session))
+            }
+            ChatRequest::Logout(_) => Operation::Logout(storage::Logout { session }),
+            ChatRequest::ReadMessages(read) => Operation::ReadMessages(storage::ReadMessages {
+                session,
+                message_ids: texts(read.message_ids),
+            }),
+            ChatRequest::DeleteMessages(delete) => {
+                Operation::DeleteMessages(storage::DeleteMessages {
+                    session,
+                    message_ids: texts(delete.message_ids),
+                })
+            }
+            ChatRequest::DeleteUser(_) => Operation::DeleteUser(storage::DeleteUser { session }),
+            ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
+                unreachable!("requests that only read are read")
+            }
+        };
+        match self.propose(id, operation, asked.deadline).await? {
+            Answer::Sent(sent) => Ok(Reply::Sent(sent)),
+            other => done(other),
+        }
+    }
+
+    /// A retry of a request that was carried out proves its password again (R15).
+    async fn create_user(&self, user: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
+        let operation = Operation::CreateUser(forwarded::CreateUser {
+            username: user.username.0.clone(),
+            digest: user.digest.0.clone(),
+        });
+        match self.propose_password(user.id, operation, asked).await? {
+            Answer::SessionOpened(session) => Ok(Reply::Created {
+                token: session.token,
+            }),
+            other if is_refused(&other, Refused::AlreadyCreatedByThisRequest) => {
+                match self.login(user, asked).await? {
+                    Reply::LoggedIn { token, .. } => Ok(Reply::Created { token }),
+                    // Somebody repeats the id with another password: not the same request. Or the
+                    // account was deleted since.
+                    Reply::Error(ApplicationError::InvalidCredentials) => {
+                        Ok(Reply::Error(ApplicationError::UsernameTaken))
+                    }
+                    other => Ok(other),
+                }
+            }
+            other => refused_reply(other),
+        }
+    }
+
+    async fn login(&self, login: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
+        let operation = Operation::Login(forwarded::Login {
+            username: login.username.0,
+            digest: login.digest.0,
+        });
+        match self.propose_password(login.id, operation, asked).await? {
+            Answer::SessionOpened(session) => Ok(Reply::LoggedIn {
+                token: session.token,
+                unread: session.unread,
+            }),
+            other => refused_reply(other),
+        }
+    }
+
+    /// A retry of a request that was carried out proves the new password instead (R15). The leader
+    /// tells one from the other, except when both are on their way at once: then it is asked again.
+    async fn change_password(
+        &self,
+        change: PasswordChange,
+        session: Option<storage::Session>,
+        asked: Asked<'_>,
+    ) -> Result<Reply, Refusal> {
+        let operation = Operation::ChangePassword(forwarded::ChangePassword {
+            session,
+            digest: change.digest.0,
+            new_digest: change.new_digest.0,
+        });
+        let first = self.propose_password(change.id, operation.clone(), asked);
+        let mut answer = first.await?;
+        if is_refused(&answer, Refused::AlreadyChangedByThisRequest) {
+            answer = self.propose_password(change.id, operation, asked).await?;
+        }
+        match answer {
+            Answer::SessionOpened(session) => Ok(Reply::PasswordChanged {
+                token: session.token,
+            }),
+            other => refused_reply(other),
+        }
+    }
+
+    async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {
+        self.replica.ensure_linearizable(deadline).await?;
+        self.reader.begin().await.map_err(unreadable)
+    }
+
+    async fn propose(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Result<Answer, Refusal> {
+        self.propose_from(id, operation, None, deadline).await
+    }
+
+    /// Proposes what needs a password, of which one connection has only so many under way.
+    async fn propose_password(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        asked: Asked<'_>,
+    ) -> Result<Answer, Refusal> {
+        let _place = self
+            .password_places
+            .enter(asked.origin)
+            .ok_or(Refusal::Overloaded)?;
+        let origin = asked.origin.to_proto(asked.deadline);
+        self.propose_from(id, operation, Some(origin), asked.deadline)
+            .await
+    }
+
+    async fn propose_from(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        origin: Option<forwarded::Origin>,
+        deadline: Instant,
+    ) -> Result<Answer, Refusal> {
+        let request = forwarded::Request {
+            request_id: id.0.as_bytes().to_vec(),
+            operation: Some(operation),
+            origin,
+        };
+        let request = Bytes::from(request.encode_to_vec());
+        let answer = self.replica.propose(request, deadline).await?;
+        let answer = forwarded::Answer::decode(answer).unwrap_or_default();
+        let after = Duration::from_millis(answer.retry_after_ms.into());
+        match answer.result {
+            Some(result) if is_refused(&result, Refused::TooManyAttempts) => {
+                Err(Refusal::TooManyAttempts { after })
+            }
+            Some(result) if is_refused(&result, Refused::TooManyRequests) => {
+                Err(Refusal::TooManyRequests { after })
+            }
+            Some(result) => Ok(result),
+            None => {
+                tracing::error!("the leader's answer is not understood");
+                Err(Refusal::OutcomeUnknown)
+            }
+        }
+    }
+}
+
+async fn messages(
+    snapshot: &mut ReadTransaction,
+    inbox: &InboxRequest,
+    owner: &Session,
+) -> Result<Reply, Refusal> {
+    let page = snapshot
+        .inbox(owner, inbox.query)
+        .await
+        .map_err(unreadable)?;
+    let unread = snapshot.unread_count(owner).await.map_err(unreadable)?;
+    Ok(Reply::Messages { page, unread })
+}
+
+fn outgoing(message: Outgoing, session: storage::Session) -> forwarded::SendMessage {
+    forwarded::SendMessage {
+        token_hash: session.token_hash.into(),
+        credential: session.credential,
+        message_id: message.message_id.0,
+        sender: message.sender.0,
+        recipient: message.recipient.0,
+        body: message.body.0,
+    }
+}
+
+fn texts(ids: Vec<MessageId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.0).collect()
+}
+
+/// The session as applying checks it again.
+fn claimed(session: &Session, token: TokenHash) -> storage::Session {
+    storage::Session {
+        token_hash: Bytes::copy_from_slice(&token.0),
+        username: session.username.clone(),
+        credential: Some(storage::Credential {
+            incarnation: session.credential.incarnation.0,
+            version: session.credential.version.0,
+        }),
+    }
+}
+
+/// By this node's clock, which decides nothing but when to ask the log.
+fn seconds_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs().cast_signed())
+}
+
+fn is_refused(answer: &Answer, refused: Refused) -> bool {
+    matches!(answer, Answer::Refused(code) if *code == i32::from(refused))
+}
+
+fn done(answer: Answer) -> Result<Reply, Refusal> {
+    match answer {
+        Answer::Done(storage::Done {}) => Ok(Reply::Done),
+        other => refused_reply(other),
+    }
+}
+
+/// What the client is told when the leader refused. An answer that fits another request is a fault.
+fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
+    let Answer::Refused(refused) = answer else {
+        tracing::error!("the leader's answer belongs to another kind of request");
+        return Err(Refusal::OutcomeUnknown);
+    };
+    match Refused::try_from(refused).unwrap_or(Refused::Unspecified) {
+        Refused::UsernameTaken => Ok(Reply::Error(ApplicationError::UsernameTaken)),
+        Refused::InvalidCredentials => Ok(Reply::Error(ApplicationError::InvalidCredentials)),
+        Refused::RecipientNotFound => Ok(Reply::Error(ApplicationError::RecipientNotFound)),
+        Refused::DuplicateMessage => Ok(Reply::Error(ApplicationError::DuplicateMessage)),
+        Refused::Unauthenticated => Err(Refusal::Unauthenticated),
+        Refused::Overloaded => Err(Refusal::Overloaded),
+        Refused::StorageFull => Err(Refusal::StorageFull),
+        Refused::InboxFull => Err(Refusal::InboxFull),
+        Refused::Timeout => Err(Refusal::Timeout),
+        Refused::NoLeader => Err(Refusal::NoLeader),
+        Refused::Unspecified
+        | Refused::AlreadyCreatedByThisRequest
+        | Refused::AlreadyChangedByThisRequest
+        // Come with how long to wait, and have been looked at before.
+        | Refused::TooManyAttempts
+        | Refused::TooManyRequests
+        | Refused::Internal => Err(Refusal::Internal),
+    }
+}
+
+fn unreadable(error: StateError) -> Refusal {
+    Refusal::unreadable(&error)
+}

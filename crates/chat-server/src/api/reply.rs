@@ -1,0 +1,304 @@
+//! The JSON of replies: what was asked for, or what the chat says no to, in the original's words.
+
+use chat_proto::storage::v1::Sent;
+use chat_store::{Message, MessagePage, UsernamePage};
+use serde::Serialize;
+
+use crate::api::request::page_end;
+
+/// What a request that was carried out, or that the chat said no to, is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// An account was created; its first session's token.
+    Created {
+        /// For `authorization`.
+        token: String,
+    },
+    /// A session was opened.
+    LoggedIn {
+        /// For `authorization`.
+        token: String,
+        /// How many messages wait.
+        unread: u64,
+    },
+    /// A message is in its recipient's inbox.
+    Sent(Sent),
+    /// A page of an inbox.
+    Messages {
+        /// The page.
+        page: MessagePage,
+        /// How many messages of the whole inbox wait.
+        unread: u64,
+    },
+    /// A page of names.
+    Users(UsernamePage),
+    /// The password is another one; the token of the session that goes on.
+    PasswordChanged {
+        /// For `authorization`.
+        token: String,
+    },
+    /// What was asked for is so.
+    Done,
+    /// The chat says no.
+    Error(ApplicationError),
+}
+
+/// What the chat says no to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplicationError {
+    /// The name belongs to somebody.
+    UsernameTaken,
+    /// No such account, or not its password.
+    InvalidCredentials,
+    /// Nobody has that name.
+    RecipientNotFound,
+    /// Another message has that id.
+    DuplicateMessage,
+}
+
+#[derive(Serialize)]
+struct TokenJson<'a> {
+    status: &'static str,
+    token: &'a str,
+}
+
+#[derive(Serialize)]
+struct LoggedInJson<'a> {
+    status: &'static str,
+    token: &'a str,
+    unread: u64,
+}
+
+#[derive(Serialize)]
+struct SentJson<'a> {
+    status: &'static str,
+    id: &'a str,
+    timestamp: f64,
+    commit: CommitJson,
+}
+
+#[derive(Serialize)]
+struct MessagesJson<'a> {
+    status: &'static str,
+    messages: Vec<MessageJson<'a>>,
+    unread: u64,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UsersJson<'a> {
+    status: &'static str,
+    usernames: &'a [String],
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct DoneJson {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct MessageJson<'a> {
+    id: &'a str,
+    sender: &'a str,
+    sender_since: u64,
+    recipient: &'a str,
+    body: &'a str,
+    timestamp: f64,
+    read: bool,
+    commit: CommitJson,
+}
+
+#[derive(Serialize)]
+struct CommitJson {
+    index: u64,
+    term: u64,
+}
+
+#[derive(Serialize)]
+struct ErrorJson {
+    status: &'static str,
+    error_code: &'static str,
+    error_message: &'static str,
+}
+
+const OK: &str = "OK";
+
+impl ApplicationError {
+    /// The code that programs compare and the text that people read.
+    fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UsernameTaken => ("username_taken", "Username already exists."),
+            Self::InvalidCredentials => ("invalid_credentials", "Invalid username or password."),
+            Self::RecipientNotFound => ("recipient_not_found", "Recipient does not exist."),
+            Self::DuplicateMessage => ("duplicate_message", "Another message has this id already."),
+        }
+    }
+}
+
+impl Reply {
+    /// The reply's text.
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Created { token } | Self::PasswordChanged { token } => {
+                json(&TokenJson { status: OK, token })
+            }
+            Self::LoggedIn { token, unread } => json(&LoggedInJson {
+                status: OK,
+                token,
+                unread: *unread,
+            }),
+            Self::Sent(sent) => json(&SentJson {
+                status: OK,
+                id: &sent.id,
+                timestamp: sent.timestamp,
+                commit: CommitJson {
+                    index: sent.commit_index,
+                    term: sent.commit_term,
+                },
+            }),
+            Self::Messages { page, unread } => json(&MessagesJson {
+                status: OK,
+                messages: page.messages.iter().map(message_json).collect(),
+                unread: *unread,
+                next: page.next.map(page_end),
+            }),
+            Self::Users(page) => json(&UsersJson {
+                status: OK,
+                usernames: &page.usernames,
+                next: page.next.as_deref(),
+            }),
+            Self::Done => json(&DoneJson { status: OK }),
+            Self::Error(error) => {
+                let (error_code, error_message) = error.texts();
+                json(&ErrorJson {
+                    status: "ERROR",
+                    error_code,
+                    error_message,
+                })
+            }
+        }
+    }
+}
+
+fn message_json(message: &Message) -> MessageJson<'_> {
+    MessageJson {
+        id: &message.id,
+        sender: &message.sender,
+        sender_since: message.sender_since.0,
+        recipient: &message.recipient,
+        body: &message.body,
+        timestamp: message.timestamp,
+        read: message.read,
+        commit: CommitJson {
+            index: message.commit.index.0,
+            term: message.commit.term.0,
+        },
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("replies hold only what JSON can say")
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_proto::storage::v1::Sent;
+    use chat_store::{LogIndex, Message, MessagePage, Position, UsernamePage};
+    use expect_test::{Expect, expect};
+
+    use super::{ApplicationError, Reply};
+
+    fn check(reply: &Reply, expected: Expect) {
+        expected.assert_eq(&reply.to_json());
+    }
+
+    #[test]
+    fn replies_have_the_originals_shape() {
+        let token = "t".to_owned();
+        check(
+            &Reply::Created {
+                token: token.clone(),
+            },
+            expect![[r#"{"status":"OK","token":"t"}"#]],
+        );
+        check(
+            &Reply::LoggedIn { token, unread: 2 },
+            expect![[r#"{"status":"OK","token":"t","unread":2}"#]],
+        );
+        let sent = Sent {
+            id: "m".to_owned(),
+            timestamp: 1_700_000_000.25,
+            commit_index: 7,
+            commit_term: 2,
+        };
+        check(
+            &Reply::Sent(sent),
+            expect![[
+                r#"{"status":"OK","id":"m","timestamp":1700000000.25,"commit":{"index":7,"term":2}}"#
+            ]],
+        );
+        let message = Message {
+            id: "m".to_owned(),
+            sender: "alice".to_owned(),
+            sender_since: LogIndex(3),
+            recipient: "bob".to_owned(),
+            body: "\"hi\"\n".to_owned(),
+            timestamp: 1_700_000_000.25,
+            read: false,
+            commit: Position::new(7, 2),
+        };
+        let page = MessagePage {
+            messages: vec![message],
+            next: Some(LogIndex(7)),
+        };
+        check(
+            &Reply::Messages { page, unread: 3 },
+            expect![[
+                r#"{"status":"OK","messages":[{"id":"m","sender":"alice","sender_since":3,"recipient":"bob","body":"\"hi\"\n","timestamp":1700000000.25,"read":false,"commit":{"index":7,"term":2}}],"unread":3,"next":"7"}"#
+            ]],
+        );
+        let page = UsernamePage {
+            usernames: vec!["alice".to_owned(), "zo\u{eb}".to_owned()],
+            next: Some("zo\u{eb}".to_owned()),
+        };
+        check(
+            &Reply::Users(page),
+            expect![[r#"{"status":"OK","usernames":["alice","zoë"],"next":"zoë"}"#]],
+        );
+        check(&Reply::Done, expect![[r#"{"status":"OK"}"#]]);
+        let page = MessagePage::default();
+        check(
+            &Reply::Messages { page, unread: 0 },
+            expect![[r#"{"status":"OK","messages":[],"unread":0,"next":null}"#]],
+        );
+    }
+
+    #[test]
+    fn errors_have_the_originals_texts() {
+        check(
+            &Reply::Error(ApplicationError::UsernameTaken),
+            expect![[
+                r#"{"status":"ERROR","error_code":"username_taken","error_message":"Username already exists."}"#
+            ]],
+        );
+        check(
+            &Reply::Error(ApplicationError::InvalidCredentials),
+            expect![[
+                r#"{"status":"ERROR","error_code":"invalid_credentials","error_message":"Invalid username or password."}"#
+            ]],
+        );
+        check(
+            &Reply::Error(ApplicationError::RecipientNotFound),
+            expect![[
+                r#"{"status":"ERROR","error_code":"recipient_not_found","error_message":"Recipient does not exist."}"#
+            ]],
+        );
+        check(
+            &Reply::Error(ApplicationError::DuplicateMessage),
+            expect![[
+                r#"{"status":"ERROR","error_code":"duplicate_message","error_message":"Another message has this id already."}"#
+            ]],
+        );
+    }
+}

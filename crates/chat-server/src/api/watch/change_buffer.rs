@@ -1,0 +1,386 @@
+//! The latest changes of all inboxes, kept in memory for those who watch and those who come back.
+//!
+//! Applying fills it and never waits for a reader: whoever is too slow finds that a change is gone.
+//! Nothing here is on a disk; after a restart it begins with what is applied then.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_store::{Change, Event, LogIndex};
+use tokio::sync::watch;
+
+use crate::net::connection_limit::Source;
+
+/// How many changes are kept…
+const CHANGES_MAX: usize = 32_768;
+/// …and how many bytes of them: at most this and one change more.
+const BYTES_MAX: usize = 32 << 20;
+/// How many watches a node serves. Each costs some kilobytes while nothing happens.
+const WATCHES_MAX: usize = 4_096;
+/// How many of them from one source: many people behind one address.
+const WATCHES_OF_SOURCE_MAX: usize = WATCHES_MAX / 4;
+/// How many of them whose session this node has not seen yet: of clients that have just signed up or
+/// come from a node that is ahead, and of whoever invents tokens.
+const WATCHES_UNPROVEN_MAX: usize = 256;
+/// Beyond so many an account gets its first one only.
+const WATCHES_FREE_MAX: usize = WATCHES_MAX / 4 * 3;
+/// How many of one account: some devices, each with some windows.
+const WATCHES_OF_ACCOUNT_MAX: usize = 16;
+/// How many changes a watch takes at once.
+const BATCH: usize = 64;
+
+/// The changes that are kept, and who waits for more.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    changes_max: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Everything up to here was put in.
+    applied: LogIndex,
+    /// Every change after this one is still kept.
+    floor: LogIndex,
+    bytes: usize,
+    /// Whose each kept change is, the oldest first.
+    order: VecDeque<Arc<str>>,
+    accounts: HashMap<Arc<str>, Account>,
+    /// Of the watches that are served, by the hash of their token: whether they have ended.
+    sessions: HashMap<[u8; 32], watch::Sender<bool>>,
+    watches: usize,
+    /// Of `watches`.
+    unproven: usize,
+    /// Of `watches`.
+    sources: HashMap<Source, usize>,
+}
+
+/// There is one as long as a change is kept or a watch is served.
+#[derive(Debug)]
+struct Account {
+    /// Those after it are in `changes`, all of them.
+    lost_through: LogIndex,
+    changes: VecDeque<Arc<Event>>,
+    /// Each watch has a receiver.
+    changed: watch::Sender<()>,
+}
+
+/// A watch's place, from before its session is checked until it ends: what ends the session in
+/// between is not missed.
+#[derive(Debug)]
+pub(crate) struct Place {
+    ring: Arc<Ring>,
+    source: Source,
+    proven: bool,
+    token_hash: [u8; 32],
+    ended: watch::Receiver<bool>,
+}
+
+/// A watch's ear for the changes of its account.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    place: Place,
+    username: Arc<str>,
+    changed: watch::Receiver<()>,
+}
+
+/// Too many watches are served already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowded;
+
+/// What an account's changes are after some entry.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// In the order of the log. Nothing is between the last one and `through`.
+    Changes {
+        changes: VecDeque<Arc<Event>>,
+        through: LogIndex,
+    },
+    /// Some are not kept any more.
+    Lost,
+}
+
+impl Ring {
+    /// An empty one, behind the last entry that is applied already.
+    pub(crate) fn new(applied: LogIndex) -> Self {
+        Self::with_room(applied, CHANGES_MAX)
+    }
+
+    fn with_room(applied: LogIndex, changes_max: usize) -> Self {
+        Self {
+            changes_max,
+            inner: Mutex::new(Inner {
+                applied,
+                floor: applied,
+                bytes: 0,
+                order: VecDeque::new(),
+                accounts: HashMap::new(),
+                sessions: HashMap::new(),
+                watches: 0,
+                unproven: 0,
+                sources: HashMap::new(),
+            }),
+        }
+    }
+
+    /// Everything up to `applied` is applied, and this is what it changed, in order.
+    pub(crate) fn put(&self, events: Vec<Event>, applied: LogIndex) {
+        let mut inner = self.lock();
+        for event in events {
+            inner.put(event);
+        }
+        inner.applied = applied;
+        while inner.order.len() > self.changes_max || inner.bytes > BYTES_MAX {
+            inner.forget_oldest();
+        }
+    }
+
+    /// Takes a place for a watch of the session that has this token, and is known here.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+    ) -> Result<Place, Crowded> {
+        self.enter_as(token_hash, source, true)
+    }
+
+    /// Takes a place for a watch of a session that may exist elsewhere. There are fewer of these,
+    /// until [`Place::listen`].
+    pub(crate) fn enter_unproven(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+    ) -> Result<Place, Crowded> {
+        self.enter_as(token_hash, source, false)
+    }
+
+    fn enter_as(
+        self: &Arc<Self>,
+        token_hash: [u8; 32],
+        source: Source,
+        proven: bool,
+    ) -> Result<Place, Crowded> {
+        let mut inner = self.lock();
+        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
+        if inner.watches >= WATCHES_MAX
+            || of_source >= WATCHES_OF_SOURCE_MAX
+            || (!proven && inner.unproven >= WATCHES_UNPROVEN_MAX)
+        {
+            return Err(Crowded);
+        }
+        inner.watches += 1;
+        inner.unproven += usize::from(!proven);
+        *inner.sources.entry(source).or_default() += 1;
+        let session = inner.sessions.entry(token_hash);
+        let ended = session
+            .or_insert_with(|| watch::Sender::new(false))
+            .subscribe();
+        drop(inner);
+        Ok(Place {
+            ring: Arc::clone(self),
+            source,
+            proven,
+            token_hash,
+            ended,
+        })
+    }
+
+    /// Every change after it is still kept.
+    pub(crate) fn floor(&self) -> LogIndex {
+        self.lock().floor
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Only a broken invariant panics while it is held, and the replica stops then.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn put(&mut self, event: Event) {
+        let Some(username) = account_of(&event.change) else {
+            if let Change::SessionEnded { token_hash } = &event.change
+                && let Some(session) = self.sessions.get(token_hash)
+            {
+                session.send_replace(true);
+            }
+            return;
+        };
+        let name = match self.accounts.get_key_value(username) {
+            Some((name, _)) => Arc::clone(name),
+            None => self.add_account(username),
+        };
+        let account = self
+            .accounts
+            .get_mut(&name)
+            .expect("it was there or was added");
+        self.bytes += size(&event);
+        account.changes.push_back(Arc::new(event));
+        if account.changed.receiver_count() > 0 {
+            account.changed.send_replace(());
+        }
+        self.order.push_back(name);
+    }
+
+    fn add_account(&mut self, username: &str) -> Arc<str> {
+        let name: Arc<str> = username.into();
+        let account = Account {
+            lost_through: self.floor,
+            changes: VecDeque::new(),
+            changed: watch::Sender::new(()),
+        };
+        self.accounts.insert(Arc::clone(&name), account);
+        name
+    }
+
+    fn forget_oldest(&mut self) {
+        let name = self.order.pop_front().expect("there is one too many");
+        let account = self.accounts.get_mut(&name);
+        let account = account.expect("an account stays while a change of it is kept");
+        let forgotten = account.changes.pop_front();
+        let forgotten = forgotten.expect("the order names each change once");
+        account.lost_through = forgotten.commit.index;
+        self.floor = forgotten.commit.index;
+        self.bytes -= size(&forgotten);
+        self.drop_if_idle(&name);
+    }
+
+    fn drop_if_idle(&mut self, name: &str) {
+        let idle = self.accounts.get(name).is_some_and(|account| {
+            account.changes.is_empty() && account.changed.receiver_count() == 0
+        });
+        if idle {
+            self.accounts.remove(name);
+        }
+    }
+}
+
+impl Place {
+    /// The session is this account's: listens to what changes for it.
+    pub(crate) fn listen(mut self, username: &str) -> Result<Ear, Crowded> {
+        let mut inner = self.ring.lock();
+        if !std::mem::replace(&mut self.proven, true) {
+            inner.unproven -= 1;
+        }
+        let free = inner.watches <= WATCHES_FREE_MAX;
+        let name = match inner.accounts.get_key_value(username) {
+            Some((name, _)) => Arc::clone(name),
+            None => inner.add_account(username),
+        };
+        let account = &inner.accounts[&name];
+        let max = if free { WATCHES_OF_ACCOUNT_MAX } else { 1 };
+        if account.changed.receiver_count() >= max {
+            return Err(Crowded);
+        }
+        let changed = account.changed.subscribe();
+        drop(inner);
+        Ok(Ear {
+            place: self,
+            username: name,
+            changed,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inner = self.ring.lock();
+        inner.watches -= 1;
+        inner.unproven -= usize::from(!self.proven);
+        if let Some(count) = inner.sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                inner.sources.remove(&self.source);
+            }
+        }
+        // Ours is still counted.
+        let last = inner
+            .sessions
+            .get(&self.token_hash)
+            .is_some_and(|session| session.receiver_count() == 1);
+        if last {
+            inner.sessions.remove(&self.token_hash);
+        }
+    }
+}
+
+impl Ear {
+    /// The account's changes after `position`, some of them if there are many.
+    pub(crate) fn news(&mut self, position: LogIndex) -> News {
+        self.changed.mark_unchanged();
+        let inner = self.place.ring.lock();
+        let account = &inner.accounts[&self.username];
+        if account.lost_through > position {
+            return News::Lost;
+        }
+        let begin = account
+            .changes
+            .partition_point(|event| event.commit.index <= position);
+        let rest = account.changes.len() - begin;
+        let changes: VecDeque<_> = account
+            .changes
+            .range(begin..)
+            .take(BATCH)
+            .cloned()
+            .collect();
+        let through = match changes.back() {
+            Some(last) if changes.len() < rest => last.commit.index,
+            // Readers may see an entry a moment before it is put in here.
+            _ => inner.applied.max(position),
+        };
+        News::Changes { changes, through }
+    }
+
+    /// Completes when there may be more than the last [`Self::news`] told, or the session ends.
+    pub(crate) async fn stirred(&mut self) {
+        // The senders stay as long as we do.
+        tokio::select! {
+            _ = self.changed.changed() => {}
+            _ = self.place.ended.wait_for(|ended| *ended) => {}
+        }
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn session_has_ended(&self) -> bool {
+        *self.place.ended.borrow()
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        // Ours would still be counted: another one takes its place.
+        self.changed = watch::Sender::new(()).subscribe();
+        self.place.ring.lock().drop_if_idle(&self.username);
+    }
+}
+
+fn account_of(change: &Change) -> Option<&str> {
+    match change {
+        Change::MessageStored(message) => Some(&message.recipient),
+        Change::MessagesRead { username, .. }
+        | Change::MessagesDeleted { username, .. }
+        | Change::AccountDeleted { username, .. }
+        | Change::PasswordChanged { username, .. } => Some(username),
+        Change::SessionEnded { .. } => None,
+    }
+}
+
+/// About what a change takes in memory.
+fn size(event: &Event) -> usize {
+    /// The structures around the text.
+    const REST: usize = 256;
+    /// An id, and where it is.
+    const ID: usize = 64;
+    REST + match &event.change {
+        Change::MessageStored(message) => message.body.len(),
+        Change::MessagesRead { message_ids, .. } | Change::MessagesDeleted { message_ids, .. } => {
+            ID * message_ids.len()
+        }
+        Change::AccountDeleted { .. }
+        | Change::PasswordChanged { .. }
+        | Change::SessionEnded { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

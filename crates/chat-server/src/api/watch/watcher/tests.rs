@@ -1,0 +1,258 @@
+//! One watch and the ring that it follows, without a node around them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_proto::chat::v1::WatchEvent;
+use chat_proto::chat::v1::watch_event::Event as Told;
+use chat_replication::Leadership;
+use chat_store::{Change, Credential, Event, LogIndex, Message, Position};
+use tokio::sync::watch;
+
+use super::{Start, Surroundings, Watcher};
+use crate::api::watch::{ClusterMark, Cursor, Ending, Ring};
+use crate::net::connection_limit::Source;
+
+const TOKEN: [u8; 32] = [7; 32];
+const CLUSTER: ClusterMark = ClusterMark::of(0xabcd_ef01 << 96);
+const OLD: Credential = credential(2, 2);
+
+struct Stage {
+    ring: Arc<Ring>,
+    leadership: watch::Sender<Leadership>,
+    stopping: watch::Sender<bool>,
+}
+
+const fn credential(incarnation: u64, version: u64) -> Credential {
+    Credential {
+        incarnation: LogIndex(incarnation),
+        version: LogIndex(version),
+    }
+}
+
+fn cursor(index: u64) -> Option<Cursor> {
+    Some(Cursor {
+        cluster: CLUSTER,
+        index: LogIndex(index),
+    })
+}
+
+impl Stage {
+    /// Everything up to entry 10 was applied before the node started.
+    fn set() -> Self {
+        let leadership = Leadership {
+            term: 1,
+            leader_id: Some(1),
+            leads: true,
+        };
+        Self {
+            ring: Arc::new(Ring::new(LogIndex(10))),
+            leadership: watch::Sender::new(leadership),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    fn apply(&self, index: u64, change: Change) {
+        let commit = Position::new(index, 1);
+        self.ring
+            .put(vec![Event { commit, change }], LogIndex(index));
+    }
+
+    fn watch(&self, cursor: Option<Cursor>, validated: u64) -> Watcher {
+        self.watch_while(cursor, validated, true)
+    }
+
+    fn watch_while(&self, cursor: Option<Cursor>, validated: u64, still_valid: bool) -> Watcher {
+        let floor = self.ring.floor();
+        let start = Start::new(cursor, CLUSTER, LogIndex(validated), LogIndex(2), floor);
+        let surroundings = Surroundings {
+            still_valid: Box::new(move || Box::pin(std::future::ready(still_valid))),
+            leadership: self.leadership.subscribe(),
+            stopping: self.stopping.subscribe(),
+            until: None,
+        };
+        let ear = self
+            .ring
+            .enter(TOKEN, Source::Local)
+            .unwrap()
+            .listen("alice")
+            .unwrap();
+        Watcher::new(ear, OLD, CLUSTER, start, surroundings)
+    }
+}
+
+fn stored(index: u64, recipient: &str) -> Change {
+    Change::MessageStored(Message {
+        id: format!("m{index}"),
+        sender: "bob".to_owned(),
+        sender_since: LogIndex(3),
+        recipient: recipient.to_owned(),
+        body: "hi".to_owned(),
+        timestamp: 1.0,
+        read: false,
+        commit: Position::new(index, 1),
+    })
+}
+
+fn read(ids: &[&str]) -> Change {
+    Change::MessagesRead {
+        username: "alice".to_owned(),
+        message_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    }
+}
+
+fn password_changed(now: Credential) -> Change {
+    Change::PasswordChanged {
+        username: "alice".to_owned(),
+        credential: now,
+    }
+}
+
+/// `message m11 @11`.
+fn line(event: &WatchEvent) -> String {
+    let what = match event.event.as_ref().unwrap() {
+        Told::Message(message) => format!("message {}", message.id),
+        Told::Read(read) => format!("read {}", read.ids.join(" ")),
+        Told::Deleted(deleted) => format!("deleted {}", deleted.ids.join(" ")),
+        Told::CaughtUp(_) => "caught up".to_owned(),
+        Told::Resync(_) => "resync".to_owned(),
+    };
+    let index = event.cursor.strip_prefix("abcdef01.").unwrap();
+    format!("{what} @{index}")
+}
+
+async fn check(watcher: &mut Watcher, expected: &[&str]) {
+    for expected in expected {
+        assert_eq!(line(&watcher.next().await.unwrap()), *expected);
+    }
+}
+
+#[tokio::test]
+async fn it_tells_what_is_new_in_the_order_of_the_log() {
+    let stage = Stage::set();
+    stage.apply(11, stored(11, "alice"));
+    let mut watcher = stage.watch(None, 11);
+    check(&mut watcher, &["caught up @11"]).await;
+    stage.apply(12, stored(12, "alice"));
+    stage.apply(13, stored(13, "carol"));
+    stage.apply(14, read(&["m11", "m12"]));
+    check(&mut watcher, &["message m12 @12", "read m11 m12 @14"]).await;
+}
+
+#[tokio::test]
+async fn it_goes_on_without_gap_or_repetition() {
+    let stage = Stage::set();
+    for index in 11..=15 {
+        stage.apply(index, stored(index, "alice"));
+    }
+    let mut watcher = stage.watch(cursor(13), 15);
+    let rest = ["message m14 @14", "message m15 @15", "caught up @15"];
+    check(&mut watcher, &rest).await;
+    // Its node was at entry 10 when it started, and so are all cursors that it still understands.
+    let all = ["message m11 @11", "message m12 @12"];
+    check(&mut stage.watch(cursor(10), 15), &all).await;
+}
+
+#[tokio::test]
+async fn what_is_not_kept_must_be_fetched() {
+    let stage = Stage::set();
+    stage.apply(11, stored(11, "alice"));
+    let foreign = Cursor {
+        cluster: ClusterMark::of(1 << 96),
+        index: LogIndex(11),
+    };
+    for unknown in [cursor(9), cursor(12), Some(foreign)] {
+        let mut watcher = stage.watch(unknown, 11);
+        check(&mut watcher, &["resync @11", "caught up @11"]).await;
+    }
+}
+
+#[test]
+fn an_account_is_not_told_what_was_before_it() {
+    let start = |cursor: u64, incarnation: u64| {
+        let (validated, floor) = (LogIndex(50), LogIndex(10));
+        let incarnation = LogIndex(incarnation);
+        Start::new(self::cursor(cursor), CLUSTER, validated, incarnation, floor)
+    };
+    assert_eq!(
+        (start(20, 30).from, start(20, 30).resync),
+        (LogIndex(30), false)
+    );
+    assert_eq!(
+        (start(5, 30).from, start(5, 30).resync),
+        (LogIndex(30), false)
+    );
+    assert_eq!((start(5, 7).from, start(5, 7).resync), (LogIndex(50), true));
+}
+
+#[tokio::test]
+async fn it_ends_with_the_session() {
+    let stage = Stage::set();
+    let endings = [
+        Change::SessionEnded { token_hash: TOKEN },
+        password_changed(credential(2, 11)),
+        Change::AccountDeleted {
+            username: "alice".to_owned(),
+            incarnation: LogIndex(2),
+        },
+    ];
+    for (change, index) in endings.into_iter().zip(11..) {
+        let mut watcher = stage.watch(None, index - 1);
+        let caught_up = format!("caught up @{}", index - 1);
+        check(&mut watcher, &[&caught_up]).await;
+        stage.apply(index, change);
+        assert_eq!(watcher.next().await, Err(Ending::SessionEnded));
+    }
+    // What ended other sessions before this one was checked is history.
+    let mut watcher = stage.watch(cursor(10), 13);
+    check(&mut watcher, &["caught up @13"]).await;
+    stage.apply(14, password_changed(OLD));
+    stage.apply(15, stored(15, "alice"));
+    check(&mut watcher, &["message m15 @15"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_the_session_has_lived_too_long() {
+    let stage = Stage::set();
+    let mut watcher = stage.watch_while(None, 10, false);
+    check(&mut watcher, &["caught up @10"]).await;
+    assert_eq!(watcher.next().await, Err(Ending::SessionEnded));
+}
+
+#[tokio::test]
+async fn a_node_that_stops_ends_it() {
+    let stage = Stage::set();
+    let mut watcher = stage.watch(None, 10);
+    check(&mut watcher, &["caught up @10"]).await;
+    let stopped = async {
+        stage.stopping.send_replace(true);
+    };
+    assert_eq!(
+        tokio::join!(watcher.next(), stopped).0,
+        Err(Ending::Stopping)
+    );
+    assert_eq!(watcher.cursor(), "abcdef01.10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_ends_it() {
+    let stage = Stage::set();
+    let mut watcher = stage.watch(None, 10);
+    check(&mut watcher, &["caught up @10"]).await;
+    stage.leadership.send_replace(Leadership::default());
+    assert_eq!(watcher.next().await, Err(Ending::NoLeader));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_client_gets_a_young_cursor() {
+    let stage = Stage::set();
+    let mut watcher = stage.watch(None, 10);
+    check(&mut watcher, &["caught up @10"]).await;
+    stage.apply(11, stored(11, "carol"));
+    check(&mut watcher, &["caught up @11"]).await;
+    let nothing = tokio::time::timeout(Duration::from_secs(60), watcher.next()).await;
+    assert!(
+        nothing.is_err(),
+        "a cursor that is the same is not sent again"
+    );
+}

@@ -1,0 +1,323 @@
+//! The time that a leader gives to its proposals: its clock's, as long as that is plausible.
+//!
+//! Applying takes the greatest time that any leader has brought, so one that is a year ahead for a
+//! second would end all sessions and stand still for a year, on every node and for good. Therefore a
+//! leader follows its clock only so far:
+//!
+//! 1. At a start the node's clock is believed, or the log's time if that is later: after a long stop
+//!    of the whole cluster nothing else says what time it is.
+//! 2. From then on time is expected to pass as it does for the machine since it was switched on,
+//!    suspended or not. What is proposed is at most `lead_max` ahead of what is expected.
+//! 3. What is expected follows the clock, and as fast as time passes, no faster: a clock that stays an
+//!    hour further ahead is believed an hour later.
+//! 4. While another node leads, and commands with times come in as steadily as time passes for a
+//!    minute, its time is expected instead of one's own: so a node whose clock was wrong at its start
+//!    is noticed as soon as it has followed anybody. What is caught up comes in faster than that.
+//!
+//! The limits of this: a clock that is wrong at the start of a node that leads before it has followed
+//! for a minute is believed; so is one that is wrong by less than `lead_max`; and a clock that jumps
+//! because it was wrong before (a paused virtual machine) is followed late, not at once, unless the
+//! node is started again. Nothing is refused because of a clock, and a clock that is behind costs only
+//! what applying does anyway: the log's time stands still.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::limits::log_throttle::Rarely;
+
+/// How long commands of another leader must come in steadily, in seconds.
+const STEADY_SECONDS: f64 = 60.0;
+/// How steadily, in seconds: above what sending and applying takes in a bad moment.
+const STEADY_WITHIN: f64 = 10.0;
+
+/// What the machine's clocks show, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reading {
+    /// Since 1970. May jump.
+    pub(crate) wall: f64,
+    /// Since the machine was switched on, suspended or not. Never jumps.
+    pub(crate) running: f64,
+}
+
+/// Gives times to proposals.
+pub(crate) struct LogClock {
+    clocks: Box<dyn Fn() -> Reading + Send + Sync>,
+    lead_max: f64,
+    state: Mutex<State>,
+    lines: Rarely,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    /// The expected time, as a distance from [`Reading::running`].
+    offset: f64,
+    /// When that was last moved.
+    moved: f64,
+    /// When this node last proposed: what is applied soon after may be its own.
+    proposed: Option<f64>,
+    /// A time of another leader, as such a distance, and since when others have agreed with it.
+    steady: Option<(f64, f64)>,
+}
+
+impl std::fmt::Debug for LogClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogClock")
+            .field("lead_max", &self.lead_max)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LogClock {
+    /// The machine's clocks; `log_time` is that of the newest applied command.
+    pub(crate) fn of_the_machine(lead_max: Duration, log_time: f64) -> Self {
+        Self::new(read_clocks, lead_max, log_time)
+    }
+
+    /// These clocks.
+    pub(crate) fn new(
+        clocks: impl Fn() -> Reading + Send + Sync + 'static,
+        lead_max: Duration,
+        log_time: f64,
+    ) -> Self {
+        let now = clocks();
+        let lead_max = lead_max.as_secs_f64();
+        if now.wall + lead_max < log_time {
+            let behind = log_time - now.wall;
+            tracing::warn!(
+                behind,
+                "this node's clock is behind the log's time, which stands still until then"
+            );
+        }
+        Self {
+            clocks: Box::new(clocks),
+            lead_max,
+            state: Mutex::new(State {
+                offset: now.wall.max(log_time) - now.running,
+                moved: now.running,
+                proposed: None,
+                steady: None,
+            }),
+            lines: Rarely::default(),
+        }
+    }
+
+    /// The time of what is proposed now, in seconds since 1970.
+    pub(crate) fn propose(&self) -> f64 {
+        let now = (self.clocks)();
+        let (time, expected) = {
+            let mut state = self.state();
+            let expected = state.offset + now.running;
+            let time = now.wall.min(expected + self.lead_max);
+            let passed = (now.running - state.moved).max(0.0);
+            state.offset += (time - expected).clamp(-passed, passed);
+            state.moved = now.running;
+            state.proposed = Some(now.running);
+            (time, expected)
+        };
+        let ahead = now.wall - expected;
+        if ahead.abs() > self.lead_max
+            && let Some(times) = self.lines.happened(Instant::now())
+        {
+            tracing::warn!(
+                ahead,
+                time,
+                times,
+                "this node's clock differs from the time that is expected; if the clock is right, \
+                 start this node again"
+            );
+        }
+        time
+    }
+
+    /// The log's time, after something was applied that may be another leader's.
+    pub(crate) fn observe(&self, log_time: f64) {
+        let now = (self.clocks)();
+        let mut state = self.state();
+        let recently = |at: f64| now.running - at < STEADY_SECONDS;
+        if state.proposed.is_some_and(recently) {
+            state.steady = None;
+            return;
+        }
+        let offset = log_time - now.running;
+        match state.steady {
+            Some((steady, since)) if (offset - steady).abs() <= STEADY_WITHIN => {
+                if !recently(since) {
+                    state.offset = offset;
+                    state.moved = now.running;
+                }
+            }
+            _ => state.steady = Some((offset, now.running)),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held, and every state of it is a good one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_clocks() -> Reading {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+    let running = clock_gettime(ClockId::CLOCK_BOOTTIME);
+    let running = running.expect("Linux has had this clock since 2.6.39");
+    Reading {
+        // A clock before 1970 is as wrong as one that runs backwards, which applying corrects.
+        wall: wall.map_or(0.0, |since| since.as_secs_f64()),
+        running: running.tv_sec() as f64 + running.tv_nsec() as f64 / 1e9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::{LogClock, Reading};
+
+    const HOUR: f64 = 3600.0;
+    const DAY: f64 = 24.0 * HOUR;
+    const YEAR: f64 = 365.0 * DAY;
+    /// When the machine was switched on.
+    const START: f64 = 1_790_000_000.0;
+
+    /// A machine whose clocks the test sets.
+    #[derive(Clone)]
+    struct Machine(Arc<Mutex<Reading>>);
+
+    impl Machine {
+        /// It has been on for a day, and its clock is wrong by `wrong`.
+        fn new(wrong: f64) -> Self {
+            Self(Arc::new(Mutex::new(Reading {
+                wall: START + DAY + wrong,
+                running: DAY,
+            })))
+        }
+
+        /// A node that starts here and has applied up to `log_time`.
+        fn node(&self, log_time: f64) -> LogClock {
+            let clocks = Arc::clone(&self.0);
+            let lead_max = Duration::from_secs(3600);
+            LogClock::new(move || *clocks.lock().unwrap(), lead_max, log_time)
+        }
+
+        fn pass(&self, seconds: f64) {
+            let mut now = self.0.lock().unwrap();
+            now.wall += seconds;
+            now.running += seconds;
+        }
+
+        fn set(&self, seconds: f64) {
+            self.0.lock().unwrap().wall += seconds;
+        }
+
+        /// The time that is right on every machine here.
+        fn true_time(&self) -> f64 {
+            START + self.0.lock().unwrap().running
+        }
+    }
+
+    #[track_caller]
+    fn check(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-3, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn a_clock_that_is_right_is_followed_whatever_the_log_has_seen() {
+        for stopped_for in [0.0, DAY, YEAR] {
+            let machine = Machine::new(0.0);
+            let node = machine.node(machine.true_time() - stopped_for);
+            for _ in 0..100 {
+                check(node.propose(), machine.true_time());
+                machine.pass(HOUR);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jump_moves_the_log_no_further_than_the_bound() {
+        let machine = Machine::new(0.0);
+        let node = machine.node(machine.true_time());
+        machine.pass(HOUR);
+        check(node.propose(), machine.true_time());
+        machine.set(YEAR);
+        for _ in 0..1_000 {
+            let ahead = node.propose() - machine.true_time();
+            assert!(ahead <= HOUR + 2.0, "{ahead}");
+            machine.pass(0.001);
+        }
+        machine.set(-YEAR);
+        machine.pass(10.0);
+        check(node.propose(), machine.true_time());
+    }
+
+    #[test]
+    fn a_jump_to_the_right_time_is_followed_in_the_end() {
+        let machine = Machine::new(-8.0 * HOUR);
+        let node = machine.node(0.0);
+        machine.set(8.0 * HOUR);
+        check(node.propose(), machine.true_time() - 7.0 * HOUR);
+        for _ in 0..8 * 60 {
+            machine.pass(60.0);
+            node.propose();
+        }
+        check(node.propose(), machine.true_time());
+        // At once when the node is started again.
+        let machine = Machine::new(0.0);
+        check(machine.node(0.0).propose(), machine.true_time());
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_at_the_start_is_noticed_by_following() {
+        let machine = Machine::new(YEAR);
+        let node = machine.node(machine.true_time());
+        for _ in 0..100 {
+            node.observe(machine.true_time());
+            machine.pass(1.0);
+        }
+        check(node.propose(), machine.true_time() + HOUR);
+    }
+
+    #[test]
+    fn what_is_caught_up_says_nothing_about_the_time() {
+        let machine = Machine::new(0.0);
+        let node = machine.node(machine.true_time() - YEAR);
+        // A year of entries in two minutes.
+        for passed in 0..120 {
+            let left = f64::from(120 - passed) / 120.0;
+            node.observe(machine.true_time() - YEAR * left);
+            machine.pass(1.0);
+        }
+        check(node.propose(), machine.true_time());
+    }
+
+    #[test]
+    fn a_leader_does_not_take_its_own_times_for_anothers() {
+        let machine = Machine::new(0.0);
+        let node = machine.node(machine.true_time());
+        machine.set(YEAR);
+        for _ in 0..600 {
+            node.observe(node.propose());
+            machine.pass(1.0);
+        }
+        let ahead = node.propose() - machine.true_time();
+        assert!(ahead <= HOUR + 601.0, "{ahead}");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_the_log_is_proposed_as_it_is() {
+        let machine = Machine::new(-YEAR);
+        let node = machine.node(machine.true_time());
+        check(node.propose(), machine.true_time() - YEAR);
+    }
+
+    #[test]
+    fn a_suspended_machine_is_no_jump() {
+        let machine = Machine::new(0.0);
+        let node = machine.node(machine.true_time());
+        machine.pass(3.0 * DAY);
+        check(node.propose(), machine.true_time());
+    }
+}

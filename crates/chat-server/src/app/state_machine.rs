@@ -1,0 +1,63 @@
+//! The chat's tables as the replica's state machine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat_replication::{Applied, BoxError, Committed, StateMachine};
+use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
+
+use crate::api::watch::Ring;
+use crate::app::log_clock::LogClock;
+
+/// Applies the log to the chat's tables, and tells those who watch.
+#[derive(Debug)]
+pub struct ChatMachine {
+    state: ChatState,
+    ring: Arc<Ring>,
+    clock: Arc<LogClock>,
+}
+
+impl ChatMachine {
+    /// Takes over the tables; `ring` must begin with what they have applied.
+    pub(crate) fn new(state: ChatState, ring: Arc<Ring>, clock: Arc<LogClock>) -> Self {
+        Self { state, ring, clock }
+    }
+}
+
+impl StateMachine for ChatMachine {
+    fn applied(&self) -> Applied {
+        let applied = self.state.applied();
+        Applied {
+            index: applied.index.0,
+            term: applied.term.0,
+        }
+    }
+
+    fn last_ever_applied(&self) -> Applied {
+        let applied = self.state.set_aside().max(self.state.applied());
+        Applied {
+            index: applied.index.0,
+            term: applied.term.0,
+        }
+    }
+
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+        let entries: Vec<CommittedEntry> = batch
+            .iter()
+            .map(|entry| CommittedEntry {
+                index: LogIndex(entry.index),
+                term: Term(entry.term),
+                command: entry.command.clone(),
+            })
+            .collect();
+        let applied = self.state.apply(&entries).await?;
+        // A batch without a command says nothing; one more look at the same time does no harm.
+        self.clock.observe(self.state.log_time());
+        self.ring.put(applied.events, self.state.applied_index());
+        Ok(applied.outcomes)
+    }
+
+    async fn publish(&mut self) -> Result<(), BoxError> {
+        Ok(self.state.commit().await?)
+    }
+}

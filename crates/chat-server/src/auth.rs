@@ -1,0 +1,7 @@
+//! Who a client is and what it may do: passwords, tokens, sessions, and the check of each request.
+
+pub(crate) mod authorize;
+pub mod passwords;
+pub(crate) mod session_lookup;
+pub(crate) mod sessions;
+pub mod token;

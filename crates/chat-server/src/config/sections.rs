@@ -1,0 +1,280 @@
+//! The tables of the file: every key with its meaning, its type, its bounds and its default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::schema::{Form, Key, Table, table};
+
+/// Anything shorter signs people out while they write.
+const SESSION_SECONDS_MIN: u64 = 5 * 60;
+/// Ten years; anything longer is a mistake.
+const SESSION_SECONDS_MAX: u64 = 10 * 365 * 24 * 60 * 60;
+
+/// The tables in the order of the file, except `[[nodes]]`.
+pub(super) const TABLES: [Table; 9] = [
+    Cluster::TABLE,
+    Storage::TABLE,
+    Listen::TABLE,
+    Timing::TABLE,
+    Passwords::TABLE,
+    Sessions::TABLE,
+    Connections::TABLE,
+    Limits::TABLE,
+    Runtime::TABLE,
+];
+
+table! {
+    /// Which cluster the node belongs to.
+    pub struct Cluster in "cluster" {
+        /// A data directory keeps the name under which it was made, and is refused under another.
+        pub name: String = Form::Name,
+    }
+}
+
+table! {
+    /// Where the node keeps its data.
+    pub struct Storage in "storage" {
+        /// The node's own directory if it ends in `node-N`, N being its id, else the folder of such
+        /// directories. It is made when it is missing.
+        pub directory: PathBuf = Form::Path,
+    }
+}
+
+table! {
+    /// Where this node listens, if not at its own addresses in `[[nodes]]`.
+    #[derive(Default)]
+    pub struct Listen in "listen" {
+        /// For clients.
+        pub client: Option<String> = Form::Address,
+        /// For the other nodes. Whoever reaches it is trusted.
+        pub peer: Option<String> = Form::PeerAddress,
+        /// Allows a listener that other machines reach, although nothing there is encrypted: whoever
+        /// reads the network between can take over accounts, and whoever reaches the peer listener
+        /// the cluster. Each start warns of it.
+        pub insecure: bool = Form::Switch,
+    }
+}
+
+table! {
+    /// How patient the node is. The same for all nodes of a cluster.
+    #[derive(Copy)]
+    pub struct Timing in "timing" {
+        /// A leader lets everybody hear from it this often.
+        pub heartbeat_ms: u64 = Form::number("milliseconds", 10, 10_000),
+        /// The shortest time without a leader before a node stands; the longest is twice that.
+        pub election_timeout_ms: u64 = Form::related(
+            "milliseconds", 30, 60_000, "at least three times `heartbeat_ms`"
+        ),
+    }
+}
+
+table! {
+    /// What a password costs: the parameters of Argon2id, not below OWASP's minimum.
+    #[derive(Copy)]
+    pub struct Passwords in "passwords" {
+        /// Memory for one hash.
+        pub memory_kib: u32 = Form::number(
+            "KiB", Passwords::MINIMUM.memory_kib as u64, Passwords::MAXIMUM.memory_kib as u64
+        ),
+        /// Passes over that memory.
+        pub iterations: u32 = Form::number(
+            "passes", Passwords::MINIMUM.iterations as u64, Passwords::MAXIMUM.iterations as u64
+        ),
+        /// Lanes that memory is divided into.
+        pub parallelism: u32 = Form::number(
+            "lanes", Passwords::MINIMUM.parallelism as u64, Passwords::MAXIMUM.parallelism as u64
+        ),
+    }
+}
+
+table! {
+    /// How long somebody stays signed in. A session keeps what the leader's configuration said when
+    /// it began, on every node.
+    #[derive(Copy)]
+    pub struct Sessions in "sessions" {
+        /// A session that is not used for so long ends; up to a sixteenth earlier.
+        pub idle_seconds: u32 = Form::number(
+            "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX
+        ),
+        /// A session ends so long after it began.
+        pub absolute_seconds: u32 = Form::related(
+            "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX, "at least `idle_seconds`"
+        ),
+    }
+}
+
+table! {
+    /// How many connections the node holds. Together they leave files for everything else: fewer
+    /// clients are served where the limit of open files, which is raised at the start, is low.
+    #[derive(Copy)]
+    pub struct Connections in "connections" {
+        /// Of clients, from everywhere. When there are as many, a newcomer gets the place of one that
+        /// does nothing, and is refused only if there is none.
+        pub clients_max: usize = Form::number("connections", 16, 16_384),
+        /// Of clients, from one address; all IPv6 addresses of a /64 network are one.
+        pub clients_per_source_max: usize = Form::number("connections", 1, 16_384),
+        /// Of the other nodes and of operators.
+        pub peers_max: usize = Form::number("connections", 16, 1_024),
+        /// A client's connection is closed after so long without a request.
+        pub idle_seconds: u32 = Form::number("seconds", 10, 86_400),
+    }
+}
+
+table! {
+    /// What one account, one source of requests or all together may use. The leader's hold, so they
+    /// are the same for all nodes of a cluster.
+    #[derive(Copy)]
+    pub struct Limits in "limits" {
+        /// What one account may change in a second, on the average. A request counts once, and once
+        /// more for each KiB of a message and for each ten ids to read or delete; reading, signing in
+        /// and out, and deleting the account do not count.
+        pub account_requests_per_second: u32 = Form::number("requests", 1, 1_000_000),
+        /// What one account may change at once.
+        pub account_requests_burst: u32 = Form::number("requests", 256, 10_000_000),
+        /// What one inbox holds, read or not; more is refused to its senders. What is on its way when
+        /// an inbox is counted may exceed it.
+        pub inbox_messages_max: u64 = Form::number("messages", 1, 1 << 40),
+        /// While the leader's disk has less free space than this, only signing out and deleting are
+        /// taken, and below a quarter of it nothing.
+        pub free_bytes_min: u64 = Form::number("bytes", 0, 1 << 50),
+        /// How far ahead of the time that it expects the leader's clock may take the time of the log.
+        pub clock_lead_seconds_max: u32 = Form::number("seconds", 60, 30 * 24 * 60 * 60),
+        /// Logins that wait for a hasher; as many sign-ups and as many changes of a password wait
+        /// beside them. When there is one too many, whoever has the most waiting loses the newest.
+        pub passwords_waiting_max: usize = Form::number("requests", 1, 65_536),
+        /// Passwords that wait or are hashed for one connection; more are refused by the node that it
+        /// leads to.
+        pub connection_passwords_max: usize = Form::number("requests", 1, 4096),
+        /// Wrong passwords a minute from one source, an address or the /64 of an IPv6 address, once
+        /// it has given 60: whatever else it asks for with a password waits for its turn.
+        pub source_failures_per_minute: u32 = Form::number("wrong passwords", 1, 60_000),
+    }
+}
+
+table! {
+    /// The threads that serve.
+    #[derive(Copy)]
+    pub struct Runtime in "runtime" {
+        /// For network and requests; disks and passwords have threads of their own. One serves tens
+        /// of thousands of requests a second; more help only where a node has cores to itself.
+        pub worker_threads: usize = Form::number("threads", 1, 64),
+    }
+}
+
+table! {
+    /// A node of the cluster, as the others and the clients find it.
+    pub struct Node in "nodes" {
+        /// What `--id` names; different for every node and never changed.
+        pub id: u64 = Form::number("", 1, u64::MAX),
+        /// Where clients dial it.
+        pub client_address: String = Form::Address,
+        /// Where the other nodes dial it.
+        pub peer_address: String = Form::PeerAddress,
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            name: "chat".to_owned(),
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("data"),
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 100,
+            election_timeout_ms: 400,
+        }
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::MINIMUM
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle_seconds: 30 * 24 * 60 * 60,
+            absolute_seconds: 180 * 24 * 60 * 60,
+        }
+    }
+}
+
+impl Default for Connections {
+    /// An idle connection takes some 20 KiB. `chat bench` opens 8 connections and the window 1 or 2,
+    /// so that many people fit behind one address; a node has two connections with each other one.
+    fn default() -> Self {
+        Self {
+            clients_max: 1_000,
+            clients_per_source_max: 64,
+            peers_max: 64,
+            idle_seconds: 600,
+        }
+    }
+}
+
+impl Default for Limits {
+    /// The 8 accounts of `chat bench --clients 256` make 1,300 requests a second each. 256 MiB are
+    /// more than what is under way and what SQLite and the log write before they are asked again.
+    fn default() -> Self {
+        Self {
+            account_requests_per_second: 5_000,
+            account_requests_burst: 10_000,
+            inbox_messages_max: 2_000_000,
+            free_bytes_min: 256 << 20,
+            clock_lead_seconds_max: 3600,
+            passwords_waiting_max: 512,
+            connection_passwords_max: 32,
+            source_failures_per_minute: 120,
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { worker_threads: 1 }
+    }
+}
+
+impl Timing {
+    /// How often a leader is heard.
+    pub fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms)
+    }
+
+    /// How long nothing is heard before a node stands.
+    pub fn election_timeout(&self) -> Duration {
+        Duration::from_millis(self.election_timeout_ms)
+    }
+}
+
+impl Passwords {
+    /// OWASP's minimum for Argon2id.
+    pub const MINIMUM: Self = Self {
+        memory_kib: 19_456,
+        iterations: 2,
+        parallelism: 1,
+    };
+
+    /// Beyond this a mistyped number would take the machine down with the first login.
+    const MAXIMUM: Self = Self {
+        memory_kib: 1_048_576,
+        iterations: 16,
+        parallelism: 16,
+    };
+}

@@ -1,0 +1,307 @@
+//! Why a request was not carried out, and the one table from that to a gRPC status.
+//!
+//! What the chat itself says no to (a name that is taken, a recipient who does not exist) is a
+//! reply, not a refusal: see `reply`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chat_replication::{ProposeError, ReadError};
+use chat_store::StateError;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::api::request::InvalidRequest;
+
+/// Names us in `ErrorInfo`.
+pub(crate) const DOMAIN: &str = "chat.v1";
+
+/// What an overloaded node asks for. Clients add their own jitter.
+pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// How long a full disk or inbox stays full at least: somebody has to delete something.
+const STORAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No server would carry it out.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    /// There is no token, or none that is valid.
+    #[error("a valid session token is needed")]
+    Unauthenticated,
+    /// The session belongs to somebody else than the request speaks for.
+    #[error("{field}: must be the account of the session")]
+    PermissionDenied {
+        /// Where somebody else is named.
+        field: &'static str,
+    },
+    /// Too much is waiting.
+    #[error("the node is overloaded, nothing was changed")]
+    Overloaded,
+    /// The password was guessed too often.
+    #[error("too many wrong passwords, nothing is tried for {} seconds", after.as_secs_f64().ceil())]
+    TooManyAttempts {
+        /// How long.
+        after: Duration,
+    },
+    /// It was not answered in time, for another reason than a missing leader.
+    #[error("the deadline has passed, nothing was changed")]
+    Timeout,
+    /// The account asks for more than its rate.
+    #[error("the account asks for too much at once, this attempt changed nothing")]
+    TooManyRequests {
+        /// When there is room.
+        after: Duration,
+    },
+    /// The recipient has to delete messages first.
+    #[error("the recipient's inbox is full, this attempt changed nothing")]
+    InboxFull,
+    /// The leader's disk is nearly full.
+    #[error("the servers have no room left, this attempt changed nothing; deleting is possible")]
+    StorageFull,
+    /// No leader could be found in time.
+    #[error("no leader was found in time, nothing was changed")]
+    NoLeader,
+    /// The leader did not take it.
+    #[error("the leader did not accept the request in time, nothing was changed")]
+    NotAppended,
+    /// It may have been carried out. The same request may be repeated.
+    #[error("the outcome is unknown; repeat the same request to learn it")]
+    OutcomeUnknown,
+    /// This node is going away.
+    #[error("the node is stopping, nothing was changed")]
+    Stopping,
+    /// A fault of ours, of which the log says more.
+    #[error("the node failed, its log says how")]
+    Internal,
+}
+
+/// Who leads, for a client that asks elsewhere the next time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderHint {
+    /// The node.
+    pub id: u64,
+    /// Where clients find it.
+    pub address: String,
+}
+
+impl Refusal {
+    /// The code, and the `reason` of `ErrorInfo`.
+    fn row(&self) -> (Code, &'static str) {
+        match self {
+            Self::Invalid(_) => (Code::InvalidArgument, "INVALID_REQUEST"),
+            Self::Unauthenticated => (Code::Unauthenticated, "UNAUTHENTICATED"),
+            Self::PermissionDenied { .. } => (Code::PermissionDenied, "NOT_YOURS"),
+            Self::Overloaded => (Code::ResourceExhausted, "OVERLOADED"),
+            Self::TooManyAttempts { .. } => (Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
+            Self::TooManyRequests { .. } => (Code::ResourceExhausted, "TOO_MANY_REQUESTS"),
+            Self::StorageFull => (Code::ResourceExhausted, "STORAGE_FULL"),
+            Self::InboxFull => (Code::ResourceExhausted, "INBOX_FULL"),
+            Self::Timeout => (Code::DeadlineExceeded, "TIMEOUT"),
+            Self::NoLeader => (Code::Unavailable, "NO_LEADER"),
+            Self::NotAppended => (Code::Unavailable, "NOT_APPENDED"),
+            Self::OutcomeUnknown => (Code::Unavailable, "OUTCOME_UNKNOWN"),
+            Self::Stopping => (Code::Unavailable, "STOPPING"),
+            Self::Internal => (Code::Internal, "INTERNAL"),
+        }
+    }
+
+    /// What it means that the tables cannot be read: that all who read them are busy, or a fault.
+    /// Only the fault is logged.
+    pub(crate) fn unreadable(error: &StateError) -> Self {
+        if error.is_busy() {
+            return Self::Overloaded;
+        }
+        let source = std::error::Error::source(error);
+        tracing::error!(%error, ?source, "the state cannot be read");
+        Self::Internal
+    }
+
+    /// The status that the client sees.
+    pub fn into_status(self, leader: Option<LeaderHint>) -> Status {
+        let (code, reason) = self.row();
+        let mut metadata = HashMap::new();
+        if let (Code::Unavailable, Some(leader)) = (code, leader) {
+            metadata.insert("leader_id".to_owned(), leader.id.to_string());
+            metadata.insert("leader_address".to_owned(), leader.address);
+        }
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+        match &self {
+            Self::Invalid(invalid) => {
+                details.add_bad_request_violation(&invalid.field, &invalid.problem);
+            }
+            Self::Overloaded => {
+                details.set_retry_info(Some(RETRY_DELAY));
+            }
+            Self::StorageFull | Self::InboxFull => {
+                details.set_retry_info(Some(STORAGE_RETRY_DELAY));
+            }
+            Self::TooManyAttempts { after } | Self::TooManyRequests { after } => {
+                details.set_retry_info(Some(*after));
+            }
+            _ => {}
+        }
+        Status::with_error_details(code, self.to_string(), details)
+    }
+}
+
+impl From<ProposeError> for Refusal {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NoLeader => Self::NoLeader,
+            ProposeError::NotAppended { .. } => Self::NotAppended,
+            ProposeError::Overloaded => Self::Overloaded,
+            ProposeError::Stopped => Self::Stopping,
+            // The edge's limits are below the log's.
+            ProposeError::TooLarge { .. } => Self::Internal,
+            // What is new and not understood must not be called harmless.
+            _ => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Overloaded => Self::Overloaded,
+            ReadError::Stopped => Self::Stopping,
+            // A leader is there; the tables are behind.
+            ReadError::NotApplied => Self::Timeout,
+            _ => Self::NoLeader,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chat_replication::{ProposeError, ReadError};
+    use chat_store::{ChatState, StateError};
+    use expect_test::expect;
+    use tonic_types::StatusExt;
+
+    use super::{LeaderHint, Refusal};
+    use crate::api::request::ChatRequest;
+
+    fn leader() -> Option<LeaderHint> {
+        Some(LeaderHint {
+            id: 2,
+            address: "127.0.0.1:7402".to_owned(),
+        })
+    }
+
+    #[test]
+    fn every_refusal_has_a_status() {
+        let refusals = [
+            Refusal::Invalid(ChatRequest::parse("{}").unwrap_err()),
+            Refusal::Unauthenticated,
+            Refusal::PermissionDenied { field: "username" },
+            Refusal::Overloaded,
+            Refusal::TooManyAttempts {
+                after: Duration::from_millis(1_500),
+            },
+            Refusal::TooManyRequests {
+                after: Duration::from_millis(15),
+            },
+            Refusal::StorageFull,
+            Refusal::InboxFull,
+            Refusal::Timeout,
+            Refusal::NoLeader,
+            Refusal::NotAppended,
+            Refusal::OutcomeUnknown,
+            Refusal::Stopping,
+            Refusal::Internal,
+        ];
+        let rows: Vec<String> = refusals
+            .into_iter()
+            .map(|refusal| {
+                let status = refusal.into_status(leader());
+                let info = status.get_details_error_info().unwrap();
+                let named = info
+                    .metadata
+                    .get("leader_address")
+                    .map_or("-", String::as_str);
+                format!(
+                    "{:?} {} {named}: {}",
+                    status.code(),
+                    info.reason,
+                    status.message()
+                )
+            })
+            .collect();
+        expect![[r#"
+            InvalidArgument INVALID_REQUEST -: request: missing field `request_type` at line 1 column 2
+            Unauthenticated UNAUTHENTICATED -: a valid session token is needed
+            PermissionDenied NOT_YOURS -: username: must be the account of the session
+            ResourceExhausted OVERLOADED -: the node is overloaded, nothing was changed
+            ResourceExhausted TOO_MANY_ATTEMPTS -: too many wrong passwords, nothing is tried for 2 seconds
+            ResourceExhausted TOO_MANY_REQUESTS -: the account asks for too much at once, this attempt changed nothing
+            ResourceExhausted STORAGE_FULL -: the servers have no room left, this attempt changed nothing; deleting is possible
+            ResourceExhausted INBOX_FULL -: the recipient's inbox is full, this attempt changed nothing
+            DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
+            Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
+            Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed
+            Unavailable OUTCOME_UNKNOWN 127.0.0.1:7402: the outcome is unknown; repeat the same request to learn it
+            Unavailable STOPPING 127.0.0.1:7402: the node is stopping, nothing was changed
+            Internal INTERNAL -: the node failed, its log says how"#]].assert_eq(&rows.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn busy_readers_are_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let opening = tokio::task::spawn_blocking(move || ChatState::open(&path));
+        let (_state, reader) = opening.await.unwrap().unwrap();
+        let mut reading = Vec::new();
+        let error = loop {
+            match reader.begin().await {
+                Ok(transaction) => reading.push(transaction),
+                Err(error) => break error,
+            }
+            assert!(reading.len() < 1_000, "readers have a limit");
+        };
+        assert_eq!(Refusal::unreadable(&error), Refusal::Overloaded);
+        let damaged = StateError::Damaged { table: "messages" };
+        assert_eq!(Refusal::unreadable(&damaged), Refusal::Internal);
+    }
+
+    #[test]
+    fn details_say_where_and_when() {
+        let invalid = Refusal::Invalid(ChatRequest::parse("{}").unwrap_err()).into_status(None);
+        let violations = invalid.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations.len(), 1);
+        let overloaded = Refusal::Overloaded.into_status(None);
+        assert!(
+            overloaded
+                .get_details_retry_info()
+                .unwrap()
+                .retry_delay
+                .is_some()
+        );
+    }
+
+    // E-11: a slow state machine is no missing leader.
+    #[test]
+    fn what_is_not_applied_in_time_is_late() {
+        assert_eq!(Refusal::from(ReadError::NotApplied), Refusal::Timeout);
+        assert_eq!(Refusal::from(ReadError::NoLeader), Refusal::NoLeader);
+        assert_eq!(Refusal::from(ReadError::Overloaded), Refusal::Overloaded);
+        assert_eq!(Refusal::from(ReadError::Stopped), Refusal::Stopping);
+    }
+
+    #[test]
+    fn only_unknown_is_unknown() {
+        let refusal = |error| Refusal::from(error);
+        assert_eq!(refusal(ProposeError::Unknown), Refusal::OutcomeUnknown);
+        assert_eq!(refusal(ProposeError::NoLeader), Refusal::NoLeader);
+        assert_eq!(
+            refusal(ProposeError::NotAppended { leader_id: Some(1) }),
+            Refusal::NotAppended
+        );
+        assert_eq!(refusal(ProposeError::Overloaded), Refusal::Overloaded);
+        assert_eq!(refusal(ProposeError::Stopped), Refusal::Stopping);
+    }
+}

@@ -1,0 +1,10 @@
+//! How much one account, source or connection may use, and the small structures that count it.
+
+pub(crate) mod inbox_room;
+pub(crate) mod listings;
+pub(crate) mod log_throttle;
+pub(crate) mod password_places;
+pub(crate) mod quotas;
+pub(crate) mod read_turns;
+pub(crate) mod recent;
+pub(crate) mod token_bucket;

@@ -1,0 +1,128 @@
+//! What every request passes before anything of it is decoded, and its reply on the way out.
+//!
+//! Memory that strangers can make a node hold is counted in bytes, for all connections together: the
+//! heads and bodies of requests until they are answered ([`arriving`]), and replies until the
+//! connection has taken them ([`leaving`]). Whoever lets others wait goes first: a body that does
+//! not arrive makes room for another one, and a connection that does not take its replies is cut.
+
+mod arriving;
+mod budgets;
+mod leaving;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tonic::body::Body;
+use tonic::codegen::http::{HeaderMap, Request, Response};
+use tonic::transport::server::TcpConnectInfo;
+use tower::{Layer, Service};
+
+use crate::error::Refusal;
+use crate::limits::read_turns::ReadTurn;
+use crate::net::connection_limit::Connection;
+
+use arriving::Arriving;
+pub(crate) use arriving::REQUEST_MESSAGE_BYTES_MAX;
+pub(crate) use budgets::Budgets;
+use leaving::Leaving;
+
+/// Wraps the routes of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct AdmissionLayer {
+    budgets: Option<Arc<Budgets>>,
+}
+
+/// Lets requests in.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission<S> {
+    inner: S,
+    budgets: Option<Arc<Budgets>>,
+}
+
+impl AdmissionLayer {
+    /// Without budgets requests are only counted as their connection's.
+    pub(crate) fn new(budgets: Option<Arc<Budgets>>) -> Self {
+        Self { budgets }
+    }
+}
+
+impl<S> Layer<S> for AdmissionLayer {
+    type Service = Admission<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Admission {
+            inner,
+            budgets: self.budgets.clone(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Admission<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        let connection = connection.expect("every listener's streams say what they are");
+        // Where tonic looks for the address.
+        request.extensions_mut().insert(TcpConnectInfo {
+            local_addr: None,
+            remote_addr: connection.peer(),
+        });
+        let under_way = connection.begin_request();
+        let Some(budgets) = &self.budgets else {
+            let responding = self.inner.call(request);
+            return Box::pin(async move {
+                let response = responding.await?;
+                Ok(response.map(|body| Body::new(Leaving::tracked(body, under_way))))
+            });
+        };
+        let heads = header_bytes(request.headers());
+        let Some(admitted) = budgets.admit(&connection, heads) else {
+            let refused = Refusal::Overloaded.into_status(None).into_http();
+            return Box::pin(std::future::ready(Ok(refused)));
+        };
+        let budgets = Arc::clone(budgets);
+        // The one that is ready; its clone need not be.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let mut body = Arriving::new(body, Arc::clone(&admitted));
+            // What never arrives whole costs no more than its head and its place.
+            // A stream of requests, which only reflection takes, begins with its first one.
+            if let Err(status) = body.gather().await {
+                return Ok(status.into_http());
+            }
+            let request = Request::from_parts(head, Body::new(body));
+            let mut response = inner.call(request).await?;
+            drop(admitted);
+            let turn = response.extensions_mut().remove::<Arc<ReadTurn>>();
+            let leaving = |body| Leaving::counted(body, under_way, budgets, connection, turn);
+            Ok(response.map(|body| Body::new(leaving(body))))
+        })
+    }
+}
+
+/// As HTTP/2 counts them for its limit.
+fn header_bytes(headers: &HeaderMap) -> usize {
+    const OVERHEAD: usize = 32;
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The body of a request, on its way in.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Sleep;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::budgets::{Admitted, Stalled};
+use crate::error::Refusal;
+
+/// The longest message that is read: the longest request, escaped and wrapped.
+pub(crate) const REQUEST_MESSAGE_BYTES_MAX: usize = 160 * 1024;
+/// What stands before a message in gRPC.
+const PREFIX_BYTES: usize = 5;
+/// How long a body may take. The longest request over less than 200 kilobits per second.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Gathers a body until its first message is whole: what takes it apart further in makes room for all
+/// of a message as soon as it is announced. Counts what arrives, and ends what arrives too slowly or
+/// is too much.
+pub(super) struct Arriving {
+    body: Body,
+    admitted: Arc<Admitted>,
+    received: usize,
+    /// The first message's announcement.
+    head: Vec<u8>,
+    gathered: VecDeque<Frame<Bytes>>,
+    /// The first message is there, or the end.
+    is_whole: bool,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    number: u64,
+    stalled: Arc<Stalled>,
+    admitted: Arc<Admitted>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Arriving {
+    pub(super) fn new(body: Body, admitted: Arc<Admitted>) -> Self {
+        Self {
+            body,
+            admitted,
+            received: 0,
+            head: Vec::new(),
+            gathered: VecDeque::new(),
+            is_whole: false,
+            waiting: None,
+        }
+    }
+
+    /// Waits until the first message is whole, or the body is over.
+    pub(super) async fn gather(&mut self) -> Result<(), Status> {
+        poll_fn(|context| self.poll_whole(context)).await
+    }
+
+    fn poll_whole(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        while !self.is_whole {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(frame)) => self.receive(frame?)?,
+                Poll::Ready(None) => self.is_whole = true,
+                Poll::Pending => {
+                    self.wait(context)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn receive(&mut self, frame: Frame<Bytes>) -> Result<(), Status> {
+        if let Some(data) = frame.data_ref() {
+            self.received += data.len();
+            let missing = PREFIX_BYTES - self.head.len();
+            self.head.extend(data.iter().take(missing));
+            let announced = match *self.head {
+                [_, a, b, c, d] => u32::from_be_bytes([a, b, c, d]) as usize,
+                _ => 0,
+            };
+            let longest = announced.max(self.received.saturating_sub(PREFIX_BYTES));
+            if longest > REQUEST_MESSAGE_BYTES_MAX {
+                let problem =
+                    format!("a request is at most {REQUEST_MESSAGE_BYTES_MAX} bytes long");
+                return Err(Status::out_of_range(problem));
+            }
+            if !self.admitted.grow(data.len()) {
+                return Err(overloaded());
+            }
+            self.is_whole |=
+                self.head.len() == PREFIX_BYTES && self.received >= PREFIX_BYTES + announced;
+        }
+        self.gathered.push_back(frame);
+        Ok(())
+    }
+
+    fn wait(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            none => {
+                let (number, stalled) = self.admitted.stall();
+                none.insert(Waiting {
+                    number,
+                    stalled,
+                    admitted: Arc::clone(&self.admitted),
+                    deadline: Box::pin(tokio::time::sleep(ARRIVAL_TIMEOUT)),
+                })
+            }
+        };
+        if waiting.stalled.is_gone(context.waker()) {
+            return Err(overloaded());
+        }
+        if waiting.deadline.as_mut().poll(context).is_ready() {
+            return Err(Status::deadline_exceeded(
+                "the request did not arrive in time",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn overloaded() -> Status {
+    Refusal::Overloaded.into_status(None)
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.admitted.end_stall(self.number);
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        ready!(this.poll_whole(context))?;
+        if let Some(frame) = this.gathered.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.receive(frame)?;
+                Poll::Ready(this.gathered.pop_front().map(Ok))
+            }
+            Poll::Ready(None) => {
+                this.waiting = None;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Pending => match this.wait(context) {
+                Ok(()) => Poll::Pending,
+                Err(status) => Poll::Ready(Some(Err(status))),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.gathered.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

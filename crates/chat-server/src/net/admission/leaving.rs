@@ -1,0 +1,152 @@
+//! The body of a reply, on its way out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::HeaderMap;
+
+use super::budgets::{Budgets, ReplyHold};
+use crate::error::Refusal;
+use crate::limits::read_turns::ReadTurn;
+use crate::net::connection_limit::{Connection, RequestUnderWay};
+
+/// What is shorter is not counted: there are at most some for each of the connections' requests.
+const SMALL_BYTES: usize = 1_024;
+
+/// Counts what leaves until the connection has taken it, not only until it was handed over: HTTP/2
+/// takes a whole message at once, and keeps it for as long as the client leaves it no room.
+pub(super) struct Leaving {
+    /// None once it was refused.
+    body: Option<Body>,
+    counting: Option<Counting>,
+    _under_way: RequestUnderWay,
+}
+
+struct Counting {
+    budgets: Arc<Budgets>,
+    connection: Arc<Connection>,
+    turn: Option<Arc<ReadTurn>>,
+}
+
+/// Bytes that take their count with them.
+struct Held {
+    bytes: Bytes,
+    _hold: ReplyHold,
+    _turn: Option<Arc<ReadTurn>>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Leaving {
+    pub(super) fn tracked(body: Body, under_way: RequestUnderWay) -> Self {
+        Self {
+            body: Some(body),
+            counting: None,
+            _under_way: under_way,
+        }
+    }
+
+    pub(super) fn counted(
+        body: Body,
+        under_way: RequestUnderWay,
+        budgets: Arc<Budgets>,
+        connection: Arc<Connection>,
+        turn: Option<Arc<ReadTurn>>,
+    ) -> Self {
+        Self {
+            body: Some(body),
+            counting: Some(Counting {
+                budgets,
+                connection,
+                turn,
+            }),
+            _under_way: under_way,
+        }
+    }
+
+    /// `frame`, counted; if there is no room for it, the end of the reply, which says so. Only what
+    /// was read is that long, so nothing was changed.
+    fn count(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let Some(counting) = &self.counting else {
+            return frame;
+        };
+        let turn = counting.turn.as_ref();
+        match frame.into_data() {
+            Ok(bytes) if bytes.len() > SMALL_BYTES => {
+                let hold = counting
+                    .budgets
+                    .hold_reply(&counting.connection, bytes.len());
+                match hold {
+                    Some(hold) => {
+                        if let Some(turn) = turn {
+                            turn.holds(bytes.len());
+                        }
+                        Frame::data(Bytes::from_owner(Held {
+                            bytes,
+                            _hold: hold,
+                            _turn: turn.cloned(),
+                        }))
+                    }
+                    None => {
+                        if let Some(turn) = turn {
+                            turn.finds_no_room();
+                        }
+                        self.body = None;
+                        Frame::trailers(overloaded())
+                    }
+                }
+            }
+            Ok(bytes) => {
+                if let Some(turn) = turn {
+                    turn.holds(bytes.len());
+                }
+                Frame::data(bytes)
+            }
+            Err(trailers) => trailers,
+        }
+    }
+}
+
+fn overloaded() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    let added = Refusal::Overloaded
+        .into_status(None)
+        .add_header(&mut trailers);
+    added.expect("what we say of ourselves fits into headers");
+    trailers
+}
+
+impl HttpBody for Leaving {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        Pin::new(body)
+            .poll_frame(context)
+            .map(|frame| frame.map(|frame| frame.map(|frame| self.count(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Not that of the body: it may be refused in the middle.
+        SizeHint::default()
+    }
+}

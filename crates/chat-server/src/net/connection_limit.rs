@@ -1,0 +1,356 @@
+//! Who gets a place at a listener. There are so many in all, and so many for one source address.
+//!
+//! Without a limit a flood of connections takes every file that the process may open, and then
+//! neither the other nodes nor the disk find one. With nothing but a limit, whoever comes first
+//! keeps the others out. So when there is no place left, a newcomer gets that of a connection which
+//! does nothing: the oldest that has not begun to speak HTTP/2, else the one that has been without a
+//! request for longest. Only if all of them are at work is the newcomer closed, and its client asks
+//! another node.
+//!
+//! A connection counts as its source's once it has begun. Until then it is one of half of all places,
+//! which are more than are ever accepted at once: so one that speaks is heard before it has to go for
+//! a flood of others that do not.
+
+mod connection;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limits::log_throttle::Rarely;
+
+pub(crate) use connection::{Connection, RequestUnderWay};
+pub(crate) use stream::{Counted, Writing};
+
+/// A connection that has just been used is not taken for one that does nothing: its client may be
+/// about to ask.
+const IDLE_MIN: Duration = Duration::from_secs(1);
+
+/// How many connections a listener holds, and for how long without a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionLimits {
+    /// In all.
+    pub(crate) total: usize,
+    /// From one source.
+    pub(crate) per_source: usize,
+    /// A connection is closed after so long without a request; `None` for never.
+    pub(crate) idle: Option<Duration>,
+}
+
+/// Where connections come from, as far as one person can have many of them: an address, or a whole
+/// IPv6 network of 64 bits, which is what one customer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    Address(IpAddr),
+    /// A socket of this machine without an address.
+    Local,
+}
+
+/// The connections of one listener.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    /// For the log.
+    listener: &'static str,
+    limits: ConnectionLimits,
+    inner: Mutex<Inner>,
+    full: Rarely,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    /// By number, so the oldest first.
+    open: BTreeMap<u64, Arc<Connection>>,
+    /// Of `open`, those that have not begun.
+    silent: BTreeSet<u64>,
+    /// How many of each source have begun.
+    sources: HashMap<Source, usize>,
+}
+
+impl From<Option<SocketAddr>> for Source {
+    fn from(peer: Option<SocketAddr>) -> Self {
+        match peer.map(|peer| peer.ip().to_canonical()) {
+            None => Self::Local,
+            Some(IpAddr::V4(address)) => Self::Address(address.into()),
+            Some(IpAddr::V6(address)) => {
+                let network = address.to_bits() >> 64 << 64;
+                Self::Address(Ipv6Addr::from_bits(network).into())
+            }
+        }
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(listener: &'static str, limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self {
+            listener,
+            limits,
+            inner: Mutex::default(),
+            full: Rarely::default(),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for a connection from `peer`; `None` if there is none, and nobody who can go for it.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Option<SocketAddr>) -> Option<Arc<Connection>> {
+        let source = Source::from(peer);
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let full = inner.open.len() >= self.limits.total
+            || inner.silent.len() >= (self.limits.total / 2).max(1);
+        if full && !self.make_room(&mut inner, source, now, |_| true) {
+            return None;
+        }
+        let number = inner.next;
+        inner.next += 1;
+        let connection = Arc::new(Connection::new(number, source, peer, now));
+        inner.open.insert(number, Arc::clone(&connection));
+        inner.silent.insert(number);
+        Some(connection)
+    }
+
+    /// It speaks HTTP/2, and counts as its source's from now on. It is cut if that has too many.
+    fn begin(&self, connection: &Connection) {
+        let source = connection.source();
+        let mut inner = self.lock();
+        if !inner.silent.contains(&connection.number()) {
+            return;
+        }
+        let of_source = inner.sources.get(&source).copied().unwrap_or(0);
+        let now = Instant::now();
+        let others = |other: &Connection| other.has_begun() && other.source() == source;
+        if of_source >= self.limits.per_source && !self.make_room(&mut inner, source, now, others) {
+            inner.remove(connection.number());
+            connection.cut();
+            return;
+        }
+        inner.silent.remove(&connection.number());
+        *inner.sources.entry(source).or_default() += 1;
+        connection.begins();
+    }
+
+    /// Cuts the idlest of those that `may_go`; false if there is none.
+    fn make_room(
+        &self,
+        inner: &mut Inner,
+        source: Source,
+        now: Instant,
+        may_go: impl Fn(&Connection) -> bool,
+    ) -> bool {
+        let idle = inner.idlest(now, may_go);
+        if idle.is_none() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        self.log_full(inner, source, now);
+        idle.is_some_and(|idle| {
+            inner.remove(idle.number());
+            idle.cut();
+            true
+        })
+    }
+
+    /// The oldest connection that does nothing makes room for something else that needs a file.
+    pub(crate) fn cut_idlest(&self) {
+        let mut inner = self.lock();
+        if let Some(idle) = inner.idlest(Instant::now(), |_| true) {
+            inner.remove(idle.number());
+            idle.cut();
+        }
+    }
+
+    /// Closes those that have been without a request for too long.
+    pub(crate) fn cut_idle(&self, now: Instant) {
+        let Some(idle) = self.limits.idle else {
+            return;
+        };
+        let mut inner = self.lock();
+        let idle: Vec<Arc<Connection>> = inner
+            .open
+            .values()
+            .filter(|connection| connection.quiet_for(now).is_some_and(|quiet| quiet >= idle))
+            .cloned()
+            .collect();
+        for connection in idle {
+            inner.remove(connection.number());
+            connection.cut();
+        }
+    }
+
+    /// It is closed. One that was cut has given its place away before.
+    fn release(&self, connection: &Connection) {
+        self.lock().remove(connection.number());
+    }
+
+    fn log_full(&self, inner: &Inner, source: Source, now: Instant) {
+        if let Some(times) = self.full.happened(now) {
+            let refused = self.refused.swap(0, Ordering::Relaxed);
+            tracing::warn!(
+                listener = self.listener,
+                connections = inner.open.len(),
+                connections_max = self.limits.total,
+                per_source_max = self.limits.per_source,
+                ?source,
+                times,
+                refused,
+                "connections are at their limit: idle ones were closed, others refused"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Of those that `may_go`: the oldest that has said nothing, else the one that has been without
+    /// a request for longest.
+    fn idlest(
+        &self,
+        now: Instant,
+        may_go: impl Fn(&Connection) -> bool,
+    ) -> Option<Arc<Connection>> {
+        let candidates = || self.open.values().filter(|connection| may_go(connection));
+        let silent = self
+            .silent
+            .iter()
+            .filter_map(|number| self.open.get(number));
+        let silent = silent.into_iter().find(|connection| may_go(connection));
+        let quiet = |connection: &&Arc<Connection>| connection.quiet_for(now);
+        silent
+            .or_else(|| {
+                candidates()
+                    .filter(|connection| quiet(connection).is_some_and(|quiet| quiet >= IDLE_MIN))
+                    .max_by_key(quiet)
+            })
+            .cloned()
+    }
+
+    fn remove(&mut self, number: u64) {
+        let Some(connection) = self.open.remove(&number) else {
+            return;
+        };
+        if self.silent.remove(&number) {
+            return;
+        }
+        if let Some(count) = self.sources.get_mut(&connection.source()) {
+            *count -= 1;
+            if *count == 0 {
+                self.sources.remove(&connection.source());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::{Connection, ConnectionLimits, Connections, IDLE_MIN, Source};
+
+    const LIMITS: ConnectionLimits = ConnectionLimits {
+        total: 3,
+        per_source: 2,
+        idle: Some(Duration::from_secs(60)),
+    };
+
+    fn address(text: &str) -> Option<SocketAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    /// A connection that has sent its preface.
+    fn begun(connections: &Arc<Connections>, peer: &str) -> Arc<Connection> {
+        let connection = connections.admit(address(peer)).unwrap();
+        connections.begin(&connection);
+        connection
+    }
+
+    #[test]
+    fn one_source_does_not_take_all_places() {
+        let connections = Connections::new("test", LIMITS);
+        let first = begun(&connections, "192.0.2.1:1");
+        let _second = begun(&connections, "192.0.2.1:2");
+        assert!(begun(&connections, "192.0.2.1:3").is_cut());
+        let _other = begun(&connections, "192.0.2.2:1");
+        assert!(connections.admit(address("192.0.2.3:1")).is_none(), "full");
+        connections.release(&first);
+        assert!(connections.admit(address("192.0.2.3:1")).is_some());
+    }
+
+    #[test]
+    fn the_oldest_silent_one_goes_for_a_newcomer() {
+        let connections = Connections::new("test", LIMITS);
+        let speaking = begun(&connections, "192.0.2.1:1");
+        let silent = connections.admit(address("192.0.2.1:2")).unwrap();
+        let newcomer = begun(&connections, "192.0.2.1:3");
+        assert!(silent.is_cut());
+        assert!(!speaking.is_cut() && !newcomer.is_cut());
+        // Its end, a moment later, frees no second place.
+        connections.release(&silent);
+        let _other = begun(&connections, "192.0.2.2:4");
+        assert!(connections.admit(address("192.0.2.2:5")).is_none());
+    }
+
+    #[test]
+    fn silent_ones_are_no_sources() {
+        let connections = Connections::new("test", ConnectionLimits { total: 8, ..LIMITS });
+        let silent: Vec<_> = (0..4)
+            .map(|_| connections.admit(address("192.0.2.1:1")).unwrap())
+            .collect();
+        let _speaking = begun(&connections, "192.0.2.1:2");
+        let cut: Vec<bool> = silent.iter().map(|silent| silent.is_cut()).collect();
+        assert_eq!(cut, [true, false, false, false], "half of the places");
+    }
+
+    #[test]
+    fn who_is_at_work_keeps_its_place() {
+        let connections = Connections::new("test", LIMITS);
+        let working = begun(&connections, "192.0.2.1:1");
+        let quiet = begun(&connections, "192.0.2.1:2");
+        let request = working.begin_request();
+        let later = Instant::now() + IDLE_MIN;
+        let idlest = |may_go: Source| {
+            let inner = connections.lock();
+            inner.idlest(later, |other| other.source() == may_go)
+        };
+        let source = working.source();
+        assert_eq!(
+            idlest(source).map(|idle| idle.number()),
+            Some(quiet.number())
+        );
+        connections.release(&quiet);
+        assert!(idlest(source).is_none());
+        drop(request);
+        assert!(idlest(source).is_some());
+    }
+
+    #[test]
+    fn idle_connections_are_closed() {
+        let connections = Connections::new("test", LIMITS);
+        let working = begun(&connections, "192.0.2.1:1");
+        let quiet = begun(&connections, "192.0.2.1:2");
+        let _request = working.begin_request();
+        let now = Instant::now();
+        connections.cut_idle(now + Duration::from_secs(59));
+        assert!(!quiet.is_cut());
+        connections.cut_idle(now + Duration::from_secs(61));
+        assert!(quiet.is_cut() && !working.is_cut());
+    }
+
+    #[test]
+    fn a_network_of_one_customer_is_one_source() {
+        let same =
+            |left: &str, right: &str| Source::from(address(left)) == Source::from(address(right));
+        assert!(same("[2001:db8:1:2::3]:1", "[2001:db8:1:2:ffff::]:2"));
+        assert!(!same("[2001:db8:1:2::3]:1", "[2001:db8:1:3::3]:1"));
+        assert!(same("192.0.2.1:1", "[::ffff:192.0.2.1]:2"));
+        assert!(!same("127.0.0.1:1", "127.0.0.2:1"));
+    }
+}

@@ -1,0 +1,268 @@
+//! A listening address, and serving on it until told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::config::UNIX;
+use crate::limits::log_throttle::Rarely;
+use crate::net::admission::{AdmissionLayer, Budgets};
+use crate::net::connection_limit::{ConnectionLimits, Connections, Counted, Writing};
+use crate::net::peer_socket::PeerSocket;
+
+/// A connection that says nothing is asked whether it is there after this long…
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// …and closed when it does not answer for this long.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Above every deadline that requests have themselves: the last resort.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+/// How often idle connections and slow readers are looked for.
+const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
+/// When the process or the system has no file left, another try after this long: by then something
+/// may be closed, and a try costs little.
+const NO_FILE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener allows its connections.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    /// For the log.
+    pub(crate) name: &'static str,
+    pub(crate) writing: Writing,
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) http: HttpLimits,
+    /// For requests and replies of all connections together; peers are trusted with theirs.
+    pub(crate) budgets: Option<Arc<Budgets>>,
+}
+
+/// What HTTP/2 lets one connection do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HttpLimits {
+    /// Requests under way at once; a client that wants more waits on its side.
+    streams: u32,
+    header_bytes: u32,
+    /// What may have arrived without being read: of one request, and of all; `None` for the
+    /// library's 1 MiB.
+    windows: Option<(u32, u32)>,
+}
+
+impl HttpLimits {
+    /// 100 streams are what HTTP/2 itself recommends at least. A token and trace ids fit into the
+    /// headers many times over. The windows are those of HTTP/2 for a request, which nothing waits
+    /// for: most requests fit; and four of them for the connection.
+    pub(crate) const CLIENTS: Self = Self {
+        streams: 100,
+        header_bytes: 8 * 1024,
+        windows: Some((64 * 1024, 256 * 1024)),
+    };
+    /// A node forwards the requests of all its clients over one connection.
+    pub(crate) const PEERS: Self = Self {
+        streams: 512,
+        header_bytes: 16 * 1024,
+        windows: None,
+    };
+}
+
+/// An address that nobody else can take any more.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Port(TcpListener),
+    /// In the file system.
+    Path(PeerSocket),
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("{address} is taken by another process")]
+    Taken { address: String },
+    #[error("{address} cannot be listened on: {source}")]
+    Refused { address: String, source: io::Error },
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
+        let address = address.to_owned();
+        let bound = match address.strip_prefix(UNIX) {
+            Some(path) => PeerSocket::bind(path.as_ref()).map(Socket::Path),
+            None => TcpListener::bind(&address).await.map(Socket::Port),
+        };
+        match bound {
+            Ok(socket) => Ok(Self { socket }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(ListenError::Taken { address })
+            }
+            Err(source) => Err(ListenError::Refused { address, source }),
+        }
+    }
+
+    /// Serves until `stop` turns true; then finishes what is under way.
+    pub(crate) async fn serve(
+        self,
+        routes: Routes,
+        manner: Manner,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), tonic::transport::Error> {
+        match self.socket {
+            Socket::Port(socket) => serve_accepted(socket, routes, manner, stop).await,
+            Socket::Path(PeerSocket { listener, name }) => {
+                let served = serve_accepted(listener, routes, manner, stop).await;
+                drop(name);
+                served
+            }
+        }
+    }
+}
+
+async fn serve_accepted<A: Accept>(
+    socket: A,
+    routes: Routes,
+    manner: Manner,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let http = manner.http;
+    let admission = AdmissionLayer::new(manner.budgets.clone());
+    let incoming = accepted(socket, manner);
+    let stopped = async move {
+        // Whoever could say so is gone: that means stop too.
+        drop(stop.wait_for(|stop| *stop).await);
+    };
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(http.streams)
+        .http2_max_header_list_size(http.header_bytes)
+        .initial_stream_window_size(http.windows.map(|(stream, _)| stream))
+        .initial_connection_window_size(http.windows.map(|(_, connection)| connection))
+        .timeout(REQUEST_TIMEOUT)
+        .layer(admission)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stopped)
+        .await
+}
+
+/// A socket that connections come from.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one, and the address it comes from if it has one.
+    fn accept(&self)
+    -> impl Future<Output = io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+        let (stream, peer) = Self::accept(self).await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, Some(peer)))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Option<SocketAddr>)> {
+        let (stream, _unnamed) = Self::accept(self).await?;
+        Ok((stream, None))
+    }
+}
+
+/// What accepting needs from one connection to the next.
+struct Accepting<A> {
+    socket: A,
+    writing: Writing,
+    connections: Arc<Connections>,
+    budgets: Option<Arc<Budgets>>,
+    sweep: Interval,
+    no_file: Rarely,
+}
+
+/// The connections that get a place. Failures are dealt with here: it goes on until it is dropped.
+fn accepted<A: Accept>(
+    socket: A,
+    manner: Manner,
+) -> impl Stream<Item = io::Result<Counted<A::Stream>>> {
+    let mut sweep = interval(DROPPED_CALLER_GC_INTERVAL);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let accepting = Accepting {
+        socket,
+        writing: manner.writing,
+        connections: Connections::new(manner.name, manner.connections),
+        budgets: manner.budgets,
+        sweep,
+        no_file: Rarely::default(),
+    };
+    futures::stream::unfold(accepting, |mut accepting| async {
+        let stream = accepting.next().await;
+        Some((Ok(stream), accepting))
+    })
+}
+
+impl<A: Accept> Accepting<A> {
+    async fn next(&mut self) -> Counted<A::Stream> {
+        loop {
+            tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let Some(connection) = self.connections.admit(peer) else {
+                            continue;
+                        };
+                        let connections = Arc::clone(&self.connections);
+                        return Counted::new(stream, self.writing, connections, connection);
+                    }
+                    Err(error) => self.recover(&error).await,
+                },
+                _ = self.sweep.tick() => self.sweep_up(),
+            }
+        }
+    }
+
+    /// What is wrong with one connection concerns nobody else; without files accepting fails at
+    /// once, again and again.
+    async fn recover(&self, error: &io::Error) {
+        if !is_out_of_resources(error) {
+            tracing::debug!(%error, "a connection is not accepted");
+            return;
+        }
+        if let Some(times) = self.no_file.happened(Instant::now()) {
+            tracing::warn!(%error, times, "no connection can be accepted; trying again");
+        }
+        self.connections.cut_idlest();
+        sleep(NO_FILE_PAUSE).await;
+    }
+
+    fn sweep_up(&self) {
+        let now = Instant::now();
+        self.connections.cut_idle(now);
+        if let Some(budgets) = &self.budgets {
+            budgets.cut_slow_readers(now);
+        }
+    }
+}
+
+fn is_out_of_resources(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        code,
+        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Real sockets, and clients that do not behave.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::service::Routes;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::{HttpLimits, Listener, Manner, Socket, is_out_of_resources};
+use crate::net::admission::Budgets;
+use crate::net::connection_limit::{ConnectionLimits, Writing};
+
+/// Far above what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What every HTTP/2 client sends first: the preface and an empty SETTINGS frame.
+const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A listener with the health service, which needs no cluster.
+struct Served {
+    address: SocketAddr,
+    _stop: watch::Sender<bool>,
+    _serving: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+async fn serve(per_source: usize) -> Served {
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = port(&listener);
+    let (stop, stopped) = watch::channel(false);
+    let (_, health) = tonic_health::server::health_reporter();
+    let manner = Manner {
+        name: "test",
+        writing: Writing::Gathered,
+        connections: ConnectionLimits {
+            total: 100,
+            per_source,
+            idle: None,
+        },
+        http: HttpLimits::CLIENTS,
+        budgets: Some(Budgets::new()),
+    };
+    let serving = tokio::spawn(listener.serve(Routes::new(health), manner, stopped));
+    Served {
+        address,
+        _stop: stop,
+        _serving: serving,
+    }
+}
+
+fn port(listener: &Listener) -> SocketAddr {
+    let Socket::Port(socket) = &listener.socket else {
+        panic!("it is a port");
+    };
+    socket.local_addr().unwrap()
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Asks over a connection of its own.
+    async fn ask(&self) {
+        let asking = async {
+            let address = format!("http://{}", self.address);
+            let channel = Endpoint::from_shared(address)
+                .unwrap()
+                .connect()
+                .await
+                .unwrap();
+            let mut health = HealthClient::new(channel);
+            health.check(HealthCheckRequest::default()).await.unwrap();
+        };
+        timeout(PATIENCE, asking).await.unwrap();
+    }
+}
+
+/// Waits until the other side has closed; what it says before is not looked at.
+async fn closed(mut stream: TcpStream) {
+    let mut said = [0; 1024];
+    let closing = async { while !matches!(stream.read(&mut said).await, Ok(0) | Err(_)) {} };
+    timeout(PATIENCE, closing).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_taken_path_is_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}/peer.sock", folder.path().display());
+    let _listener = Listener::bind(&address).await.unwrap();
+    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    assert_eq!(error, format!("{address} is taken by another process"));
+}
+
+#[tokio::test]
+async fn taken_address_is_one_sentence() {
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = port(&listener).to_string();
+    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    assert_eq!(error, format!("{address} is taken by another process"));
+    let error = Listener::bind("127.0.0.1:no")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("127.0.0.1:no cannot be listened on: "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn silent_connection_is_closed() {
+    let served = serve(8).await;
+    let silent = served.connect().await;
+    let mut half = served.connect().await;
+    half.write_all(&GREETING[..10]).await.unwrap();
+    let mut greeted = served.connect().await;
+    greeted.write_all(GREETING).await.unwrap();
+    tokio::join!(closed(silent), closed(half));
+    // The one that began is still there.
+    let mut said = [0; 9];
+    timeout(PATIENCE, greeted.read_exact(&mut said))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(said[3], 4, "SETTINGS");
+}
+
+#[tokio::test]
+async fn silent_connections_make_room_for_one_that_speaks() {
+    let served = serve(8).await;
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(served.connect().await);
+    }
+    served.ask().await;
+    // Those beyond the limit, and the first that had to go, are closed before their time.
+    closed(silent.remove(0)).await;
+}
+
+#[test]
+fn missing_files_are_waited_for() {
+    let too_many_open_files = io::Error::from_raw_os_error(24);
+    let too_many_in_the_system = io::Error::from_raw_os_error(23);
+    assert!(is_out_of_resources(&too_many_open_files));
+    assert!(is_out_of_resources(&too_many_in_the_system));
+    assert!(!is_out_of_resources(&ErrorKind::ConnectionAborted.into()));
+}
