@@ -24,7 +24,7 @@ const STORAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RequestError {
     /// No server would carry it out.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
@@ -87,7 +87,7 @@ pub struct LeaderHint {
     pub address: String,
 }
 
-impl Refusal {
+impl RequestError {
     /// The code, and the `reason` of `ErrorInfo`.
     fn row(&self) -> (Code, &'static str) {
         match self {
@@ -110,7 +110,7 @@ impl Refusal {
 
     /// What it means that the tables cannot be read: that all who read them are busy, or a fault.
     /// Only the fault is logged.
-    pub(crate) fn unreadable(error: &StateError) -> Self {
+    pub(crate) fn log_read_error(error: &StateError) -> Self {
         if error.is_busy() {
             return Self::Overloaded;
         }
@@ -147,7 +147,7 @@ impl Refusal {
     }
 }
 
-impl From<ProposeError> for Refusal {
+impl From<ProposeError> for RequestError {
     fn from(error: ProposeError) -> Self {
         match error {
             ProposeError::NoLeader => Self::NoLeader,
@@ -162,7 +162,7 @@ impl From<ProposeError> for Refusal {
     }
 }
 
-impl From<ReadError> for Refusal {
+impl From<ReadError> for RequestError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Overloaded => Self::Overloaded,
@@ -183,7 +183,7 @@ mod tests {
     use expect_test::expect;
     use tonic_types::StatusExt;
 
-    use super::{LeaderHint, Refusal};
+    use super::{LeaderHint, RequestError};
     use crate::api::request::ChatRequest;
 
     fn leader() -> Option<LeaderHint> {
@@ -196,24 +196,24 @@ mod tests {
     #[test]
     fn every_refusal_has_a_status() {
         let refusals = [
-            Refusal::Invalid(ChatRequest::parse("{}").unwrap_err()),
-            Refusal::Unauthenticated,
-            Refusal::PermissionDenied { field: "username" },
-            Refusal::Overloaded,
-            Refusal::TooManyAttempts {
+            RequestError::Invalid(ChatRequest::parse("{}").unwrap_err()),
+            RequestError::Unauthenticated,
+            RequestError::PermissionDenied { field: "username" },
+            RequestError::Overloaded,
+            RequestError::TooManyAttempts {
                 after: Duration::from_millis(1_500),
             },
-            Refusal::TooManyRequests {
+            RequestError::TooManyRequests {
                 after: Duration::from_millis(15),
             },
-            Refusal::StorageFull,
-            Refusal::InboxFull,
-            Refusal::Timeout,
-            Refusal::NoLeader,
-            Refusal::NotAppended,
-            Refusal::OutcomeUnknown,
-            Refusal::Stopping,
-            Refusal::Internal,
+            RequestError::StorageFull,
+            RequestError::InboxFull,
+            RequestError::Timeout,
+            RequestError::NoLeader,
+            RequestError::NotAppended,
+            RequestError::OutcomeUnknown,
+            RequestError::Stopping,
+            RequestError::Internal,
         ];
         let rows: Vec<String> = refusals
             .into_iter()
@@ -263,17 +263,24 @@ mod tests {
             }
             assert!(reading.len() < 1_000, "readers have a limit");
         };
-        assert_eq!(Refusal::unreadable(&error), Refusal::Overloaded);
+        assert_eq!(
+            RequestError::log_read_error(&error),
+            RequestError::Overloaded
+        );
         let damaged = StateError::Damaged { table: "messages" };
-        assert_eq!(Refusal::unreadable(&damaged), Refusal::Internal);
+        assert_eq!(
+            RequestError::log_read_error(&damaged),
+            RequestError::Internal
+        );
     }
 
     #[test]
     fn details_say_where_and_when() {
-        let invalid = Refusal::Invalid(ChatRequest::parse("{}").unwrap_err()).into_status(None);
+        let invalid =
+            RequestError::Invalid(ChatRequest::parse("{}").unwrap_err()).into_status(None);
         let violations = invalid.get_details_bad_request().unwrap().field_violations;
         assert_eq!(violations.len(), 1);
-        let overloaded = Refusal::Overloaded.into_status(None);
+        let overloaded = RequestError::Overloaded.into_status(None);
         assert!(
             overloaded
                 .get_details_retry_info()
@@ -286,22 +293,34 @@ mod tests {
     // E-11: a slow state machine is no missing leader.
     #[test]
     fn what_is_not_applied_in_time_is_late() {
-        assert_eq!(Refusal::from(ReadError::NotApplied), Refusal::Timeout);
-        assert_eq!(Refusal::from(ReadError::NoLeader), Refusal::NoLeader);
-        assert_eq!(Refusal::from(ReadError::Overloaded), Refusal::Overloaded);
-        assert_eq!(Refusal::from(ReadError::Stopped), Refusal::Stopping);
+        assert_eq!(
+            RequestError::from(ReadError::NotApplied),
+            RequestError::Timeout
+        );
+        assert_eq!(
+            RequestError::from(ReadError::NoLeader),
+            RequestError::NoLeader
+        );
+        assert_eq!(
+            RequestError::from(ReadError::Overloaded),
+            RequestError::Overloaded
+        );
+        assert_eq!(
+            RequestError::from(ReadError::Stopped),
+            RequestError::Stopping
+        );
     }
 
     #[test]
     fn only_unknown_is_unknown() {
-        let refusal = |error| Refusal::from(error);
-        assert_eq!(refusal(ProposeError::Unknown), Refusal::OutcomeUnknown);
-        assert_eq!(refusal(ProposeError::NoLeader), Refusal::NoLeader);
+        let refusal = |error| RequestError::from(error);
+        assert_eq!(refusal(ProposeError::Unknown), RequestError::OutcomeUnknown);
+        assert_eq!(refusal(ProposeError::NoLeader), RequestError::NoLeader);
         assert_eq!(
             refusal(ProposeError::NotAppended { leader_id: Some(1) }),
-            Refusal::NotAppended
+            RequestError::NotAppended
         );
-        assert_eq!(refusal(ProposeError::Overloaded), Refusal::Overloaded);
-        assert_eq!(refusal(ProposeError::Stopped), Refusal::Stopping);
+        assert_eq!(refusal(ProposeError::Overloaded), RequestError::Overloaded);
+        assert_eq!(refusal(ProposeError::Stopped), RequestError::Stopping);
     }
 }

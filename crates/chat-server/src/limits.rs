@@ -3,8 +3,8 @@
 pub(crate) mod inbox_room;
 pub(crate) mod listings;
 pub(crate) mod log_throttle;
-pub(crate) mod password_places;
+pub(crate) mod password_slots;
 pub(crate) mod quotas;
-pub(crate) mod read_turns;
+pub(crate) mod read_permits;
 pub(crate) mod recent;
 pub(crate) mod token_bucket;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use chat_server::config::{self, Config, Overrides};
-use chat_server::node::{self, Data};
+use chat_server::node::{self, DataPolicy};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,16 +80,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match (arguments.command, arguments.settings.id) {
-        (Some(_), _) if arguments.reset => misused("--reset goes with running a node only"),
-        (Some(Command::Config(command)), _) => tell(command, &arguments.settings),
-        (None, Some(id)) if arguments.reset => run(id, &arguments.settings, Data::Reset),
-        (None, Some(id)) => run(id, &arguments.settings, Data::Keep),
-        (None, None) => misused("--id <N> says which node to run"),
+        (Some(_), _) if arguments.reset => usage_error("--reset goes with running a node only"),
+        (Some(Command::Config(command)), _) => run_config_command(command, &arguments.settings),
+        (None, Some(id)) if arguments.reset => run(id, &arguments.settings, DataPolicy::Reset),
+        (None, Some(id)) => run(id, &arguments.settings, DataPolicy::Keep),
+        (None, None) => usage_error("--id <N> says which node to run"),
     }
 }
 
 /// Answers as clap does.
-fn misused(what: &str) -> ExitCode {
+fn usage_error(what: &str) -> ExitCode {
     let error = Arguments::command().error(ErrorKind::MissingRequiredArgument, what);
     // There is nobody else to tell.
     error.print().ok();
@@ -97,12 +97,12 @@ fn misused(what: &str) -> ExitCode {
 }
 
 /// One sentence on standard error.
-fn failed(code: u8, sentence: &str) -> ExitCode {
+fn exit_with_error(code: u8, sentence: &str) -> ExitCode {
     eprintln!("chat-server: {sentence}");
     ExitCode::from(code)
 }
 
-fn tell(command: ConfigCommand, settings: &Settings) -> ExitCode {
+fn run_config_command(command: ConfigCommand, settings: &Settings) -> ExitCode {
     let loaded = || config::load(settings.id, &settings.config, &settings.overrides());
     let text = match command {
         ConfigCommand::Reference => Ok(config::reference()),
@@ -119,15 +119,15 @@ fn tell(command: ConfigCommand, settings: &Settings) -> ExitCode {
     };
     match text.map(|text| std::io::stdout().write_all(text.as_bytes())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => failed(1, &format!("the result cannot be written: {error}")),
-        Err(error) => failed(USAGE, &error.to_string()),
+        Ok(Err(error)) => exit_with_error(1, &format!("the result cannot be written: {error}")),
+        Err(error) => exit_with_error(USAGE, &error.to_string()),
     }
 }
 
-fn run(id: u64, settings: &Settings, data: Data) -> ExitCode {
+fn run(id: u64, settings: &Settings, data: DataPolicy) -> ExitCode {
     let filter = match config::log_filter() {
         Ok(filter) => filter,
-        Err(error) => return failed(USAGE, &error.to_string()),
+        Err(error) => return exit_with_error(USAGE, &error.to_string()),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -136,15 +136,15 @@ fn run(id: u64, settings: &Settings, data: Data) -> ExitCode {
         .init();
     let config = match config::load(Some(id), &settings.config, &settings.overrides()) {
         Ok(loaded) => loaded.config,
-        Err(error) => return failed(USAGE, &error.to_string()),
+        Err(error) => return exit_with_error(USAGE, &error.to_string()),
     };
     match serve(id, &config, data) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(1, &format!("{error:#}")),
+        Err(error) => exit_with_error(1, &format!("{error:#}")),
     }
 }
 
-fn serve(id: u64, config: &Config, data: Data) -> anyhow::Result<()> {
+fn serve(id: u64, config: &Config, data: DataPolicy) -> anyhow::Result<()> {
     let runtime = match config.runtime.worker_threads {
         // Without threads that hand work to each other: on a machine that nodes share this halves
         // what a send costs.

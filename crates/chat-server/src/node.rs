@@ -20,25 +20,25 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use crate::api::chat_service::ChatService;
 use crate::api::cluster_service::{self, ClusterService};
 use crate::api::execute::Executor;
-use crate::api::health::{self, Presence};
-use crate::api::watch::{Ring, Watches};
+use crate::api::health::{self, Lifecycle};
+use crate::api::watch::{ChangeBuffer, Watches};
 use crate::app::log_clock::LogClock;
-use crate::app::preparation::Preparation;
+use crate::app::preparation::LeaderPreparation;
 use crate::app::state_machine::ChatMachine;
 use crate::auth::passwords::{PasswordError, Passwords};
 use crate::auth::session_lookup::SessionLookup;
 use crate::config::{self, Config};
 use crate::limits::quotas::Quotas;
 use crate::net::admission::Budgets;
-use crate::net::connection_limit::{ConnectionLimits, Writing};
-use crate::net::listener::{HttpLimits, ListenError, Listener, Manner};
-use housekeeping::Chores;
+use crate::net::connection_limit::{ConnectionLimits, WriteStrategy};
+use crate::net::listener::{HttpLimits, ListenError, Listener, ListenerOptions};
+use housekeeping::PeriodicChecks;
 use identity::{Identity, IdentityError};
 use private_directory::{OpenDirectory, close_to_others};
 use reset::{ResetError, finish_interrupted, reset};
 
 /// How long what is under way may take once the node is told to stop. Connections that stay open
-/// beyond it are cut by the end of the process.
+/// beyond it are closed by the end of the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The longest question about the services.
@@ -46,7 +46,7 @@ const REFLECTION_BYTES_MAX: usize = 64 * 1024;
 
 /// Whether the node starts with what it has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Data {
+pub enum DataPolicy {
     /// With what is there.
     Keep,
     /// With an empty disk: what is there is deleted.
@@ -61,7 +61,7 @@ pub struct NodeError {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum NodeFailure {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -87,12 +87,12 @@ enum Failure {
     #[error("a listener failed")]
     Serve(#[source] tonic::transport::Error),
     #[error("a listener ended by itself")]
-    Ended,
+    WatchEnd,
 }
 
-impl From<Failure> for NodeError {
+impl From<NodeFailure> for NodeError {
     /// The whole chain of causes, in one line.
-    fn from(failure: Failure) -> Self {
+    fn from(failure: NodeFailure) -> Self {
         let mut sentence = failure.to_string();
         let mut cause = std::error::Error::source(&failure);
         while let Some(error) = cause {
@@ -119,7 +119,7 @@ impl From<Failure> for NodeError {
 pub async fn run(
     id: u64,
     config: &Config,
-    data: Data,
+    data: DataPolicy,
     stop: impl Future<Output = ()>,
 ) -> Result<(), NodeError> {
     let mut node = start(id, config, data).await?;
@@ -127,13 +127,13 @@ pub async fn run(
     tokio::select! {
         () = stop => {
             tracing::info!("the node stops");
-            node.leave().await;
+            node.shut_down().await;
             Ok(())
         }
         reason = node.replica.stopped() => {
             // Until the log is closed, or hangs.
             node.replica.shutdown().await;
-            Err(Failure::Stopped(reason).into())
+            Err(NodeFailure::Stopped(reason).into())
         }
         ended = &mut node.clients => Err(listener_ended(ended).into()),
         ended = &mut node.peers => Err(listener_ended(ended).into()),
@@ -144,7 +144,7 @@ pub async fn run(
 struct Running {
     replica: Handle,
     chat: ChatService,
-    presence: watch::Sender<Presence>,
+    lifecycle: watch::Sender<Lifecycle>,
     stop_clients: watch::Sender<bool>,
     stop_peers: watch::Sender<bool>,
     clients: Serving,
@@ -153,7 +153,7 @@ struct Running {
 
 type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
 
-async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure> {
+async fn start(id: u64, config: &Config, data: DataPolicy) -> Result<Running, NodeFailure> {
     let started = Instant::now();
     let own = config
         .node(id)
@@ -174,34 +174,39 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
     identity.check(&directory)?;
     close_to_others(&directory)?;
     match data {
-        Data::Reset => reset(&directory)?,
-        Data::Keep => finish_interrupted(&directory)?,
+        DataPolicy::Reset => reset(&directory)?,
+        DataPolicy::Keep => finish_interrupted(&directory)?,
     }
     let StartedReplica {
         replica,
         reader,
-        ring,
+        change_buffer,
     } = start_replica(identity, config, directory).await?;
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
     let sessions = Arc::new(SessionLookup::new(replica.clone(), reader.clone()));
-    let watches = Watches::new(replica.clone(), reader.clone(), Arc::clone(&sessions), ring);
+    let watches = Watches::new(
+        replica.clone(),
+        reader.clone(),
+        Arc::clone(&sessions),
+        change_buffer,
+    );
     let executor = Executor::new(replica.clone(), reader, sessions, config.limits);
     let chat = ChatService::new(executor, watches, replica.clone(), &config.nodes);
-    let (presence, watched) = watch::channel(Presence::Stays);
+    let (lifecycle, watched) = watch::channel(Lifecycle::Serving);
     let client_routes = Routes::new(chat.clone().into_server())
         .add_service(cluster(cluster_service::Listener::Client))
         .add_service(health::start(replica.clone(), watched).await)
         .add_service(reflection());
     let peer_routes =
         Routes::new(replica.service()).add_service(cluster(cluster_service::Listener::Peer));
-    let (clients, peers) = manners(config.connections);
+    let (clients, peers) = listener_options(config.connections);
     let (stop_clients, clients_stopped) = watch::channel(false);
     let (stop_peers, peers_stopped) = watch::channel(false);
     Ok(Running {
         chat,
-        presence,
+        lifecycle,
         stop_clients,
         stop_peers,
         clients: tokio::spawn(client_listener.serve(client_routes, clients, clients_stopped)),
@@ -211,7 +216,7 @@ async fn start(id: u64, config: &Config, data: Data) -> Result<Running, Failure>
 }
 
 /// How the two listeners treat their connections.
-fn manners(connections: config::Connections) -> (Manner, Manner) {
+fn listener_options(connections: config::Connections) -> (ListenerOptions, ListenerOptions) {
     let files = file_limit::raise();
     let (wanted, peers) = (connections.clients_max, connections.peers_max);
     let clients = file_limit::client_connections(files, peers, wanted);
@@ -225,9 +230,9 @@ fn manners(connections: config::Connections) -> (Manner, Manner) {
     }
     // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers fetch
     // while little is sent is between.
-    let clients = Manner {
+    let clients = ListenerOptions {
         name: "clients",
-        writing: Writing::Gathered,
+        write_strategy: WriteStrategy::Vectored,
         connections: ConnectionLimits {
             total: clients,
             per_source: connections.clients_per_source_max,
@@ -236,9 +241,9 @@ fn manners(connections: config::Connections) -> (Manner, Manner) {
         http: HttpLimits::CLIENTS,
         budgets: Some(Budgets::new()),
     };
-    let peers = Manner {
+    let peers = ListenerOptions {
         name: "peers",
-        writing: Writing::Copied,
+        write_strategy: WriteStrategy::Coalesced,
         connections: ConnectionLimits {
             total: peers,
             // All nodes may be on one machine.
@@ -255,32 +260,32 @@ fn manners(connections: config::Connections) -> (Manner, Manner) {
 struct StartedReplica {
     replica: Handle,
     reader: ChatReader,
-    ring: Arc<Ring>,
+    change_buffer: Arc<ChangeBuffer>,
 }
 
 async fn start_replica(
     identity: Identity,
     config: &Config,
     directory: PathBuf,
-) -> Result<StartedReplica, Failure> {
+) -> Result<StartedReplica, NodeFailure> {
     let id = identity.node;
     let passwords = Passwords::new(config.passwords, config.limits)?;
     let opening = directory.clone();
     let own_directory = directory.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let opened = ChatState::open(&opening).map_err(|source| Failure::State {
+        let opened = ChatState::open(&opening).map_err(|source| NodeFailure::State {
             directory: opening.clone(),
             source,
         })?;
         // With the directory locked, and before the log of this node is made in it.
         identity.claim(&opening)?;
-        Ok::<_, Failure>(opened)
+        Ok::<_, NodeFailure>(opened)
     });
     let (state, reader) = opened.await.expect("opening the state does not panic")?;
     let lead_max = Duration::from_secs(config.limits.clock_lead_seconds_max.into());
     let clock = Arc::new(LogClock::of_the_machine(lead_max, state.log_time()));
     let quotas = Arc::new(Quotas::new(config.limits));
-    let preparation = Preparation::new(
+    let preparation = LeaderPreparation::new(
         reader.clone(),
         passwords.clone(),
         config.sessions,
@@ -288,7 +293,7 @@ async fn start_replica(
         Arc::clone(&quotas),
         config.limits.inbox_messages_max,
     );
-    let ring = Arc::new(Ring::new(state.applied_index()));
+    let change_buffer = Arc::new(ChangeBuffer::new(state.applied_index()));
     let address = |node: &config::Node| NodeAddress {
         id: node.id,
         address: node.peer_address.clone(),
@@ -303,14 +308,14 @@ async fn start_replica(
         },
         limits: chat_replication::Limits::default(),
     };
-    let machine = ChatMachine::new(state, Arc::clone(&ring), clock);
+    let machine = ChatMachine::new(state, Arc::clone(&change_buffer), clock);
     let replica = chat_replication::start(options, machine, preparation.clone())
         .await
-        .map_err(|source| Failure::Start { directory, source })?;
+        .map_err(|source| NodeFailure::Start { directory, source })?;
     preparation.attach(replica.clone());
     housekeeping::start(
         replica.clone(),
-        Chores {
+        PeriodicChecks {
             reader: reader.clone(),
             passwords,
             quotas,
@@ -320,7 +325,7 @@ async fn start_replica(
     Ok(StartedReplica {
         replica,
         reader,
-        ring,
+        change_buffer,
     })
 }
 
@@ -337,23 +342,23 @@ fn reflection() -> ServerReflectionServer<impl ServerReflection> {
 }
 
 /// Nobody told it to end: a node that cannot be reached must not go on leading.
-fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>) -> Failure {
+fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>) -> NodeFailure {
     match ended {
-        Ok(Err(error)) => Failure::Serve(error),
-        Ok(Ok(())) | Err(_) => Failure::Ended,
+        Ok(Err(error)) => NodeFailure::Serve(error),
+        Ok(Ok(())) | Err(_) => NodeFailure::WatchEnd,
     }
 }
 
 impl Running {
     /// Refuses what is new, hands leadership over, ends the watches, finishes what is under way, and
     /// stops.
-    async fn leave(self) {
-        self.presence.send_replace(Presence::Leaves);
+    async fn shut_down(self) {
+        self.lifecycle.send_replace(Lifecycle::Draining);
         self.chat.refuse_new();
         // A replica that has stopped has nothing to hand over.
         drop(self.replica.transfer_leadership().await);
         self.chat.end_watches();
-        self.presence.send_replace(Presence::Gone);
+        self.lifecycle.send_replace(Lifecycle::Stopped);
         self.stop_clients.send_replace(true);
         finish("clients", self.clients).await;
         self.replica.shutdown().await;
@@ -364,6 +369,6 @@ impl Running {
 
 async fn finish(whose: &str, serving: Serving) {
     if tokio::time::timeout(FINISH_TIMEOUT, serving).await.is_err() {
-        tracing::warn!("connections of {whose} are still open, and are cut");
+        tracing::warn!("connections of {whose} are still open, and are closed");
     }
 }

@@ -11,7 +11,7 @@ use chat_proto::chat::v1::chat_client::ChatClient;
 use chat_proto::chat::v1::watch_event::Event;
 use chat_proto::chat::v1::{ExecuteRequest, WatchEvent, WatchRequest};
 use chat_server::config::{Config, Node, Storage};
-use chat_server::node::{self, Data};
+use chat_server::node::{self, DataPolicy};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
@@ -27,7 +27,7 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 /// Far above what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 struct OneNode {
     clients: Channel,
@@ -54,7 +54,7 @@ impl OneNode {
             let told = async {
                 drop(stopped.await);
             };
-            node::run(id, &config, Data::Keep, told).await
+            node::run(id, &config, DataPolicy::Keep, told).await
         });
         Self {
             clients: connect(&client_address).await,
@@ -102,7 +102,7 @@ impl OneNode {
 
     async fn stop(self) {
         self.stop.send(()).unwrap();
-        let stopped = tokio::time::timeout(PATIENCE, self.running).await;
+        let stopped = tokio::time::timeout(TEST_TIMEOUT, self.running).await;
         stopped.expect("a node stops in time").unwrap().unwrap();
     }
 }
@@ -128,7 +128,7 @@ async fn connect(address: &str) -> Channel {
     loop {
         match endpoint.connect().await {
             Ok(channel) => return channel,
-            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+            Err(error) => assert!(started.elapsed() < TEST_TIMEOUT, "{error}"),
         }
     }
 }
@@ -145,7 +145,7 @@ fn authorized<T>(mut request: Request<T>, token: Option<&str>) -> Request<T> {
 
 /// The next event, in a word, and its cursor.
 async fn next(events: &mut Streaming<WatchEvent>) -> (String, String) {
-    let arriving = tokio::time::timeout(PATIENCE, events.message());
+    let arriving = tokio::time::timeout(TEST_TIMEOUT, events.message());
     let event = arriving.await.unwrap().unwrap().unwrap();
     let word = match event.event.unwrap() {
         Event::Message(message) => message.body,
@@ -266,7 +266,7 @@ async fn a_watch_ends_with_its_session() {
         assert_eq!(next(&mut events).await.0, "caught up");
         request["id"] = json!(Uuid::new_v4());
         assert_eq!(node.ask(request, Some(&token)).await["status"], "OK");
-        let ended = tokio::time::timeout(PATIENCE, events.message())
+        let ended = tokio::time::timeout(TEST_TIMEOUT, events.message())
             .await
             .unwrap();
         check_status(&ended.unwrap_err(), Code::Unauthenticated, "SESSION_ENDED");
@@ -343,7 +343,9 @@ async fn health_says_whether_the_node_serves() {
         let until_serving = async {
             while changes.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
         };
-        tokio::time::timeout(PATIENCE, until_serving).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, until_serving)
+            .await
+            .unwrap();
         serving.push(changes);
     }
     let stopped = serving[0].message();

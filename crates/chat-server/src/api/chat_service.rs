@@ -18,11 +18,11 @@ use tracing::Instrument;
 use crate::api::deadline;
 use crate::api::execute::Executor;
 use crate::api::request::ChatRequest;
-use crate::api::watch::{NotBegun, WatchCall, Watches};
+use crate::api::watch::{WatchCall, WatchRejected, Watches};
 use crate::auth::token::PresentedToken;
 use crate::config::Node;
-use crate::error::{LeaderHint, Refusal};
-use crate::limits::read_turns::{ReadTurn, SessionTurns};
+use crate::error::{LeaderHint, RequestError};
+use crate::limits::read_permits::{ReadPermit, SessionReadPermits};
 use crate::net::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::net::connection_limit::{Connection, Source};
 use crate::net::origin::Origin;
@@ -44,7 +44,7 @@ pub(crate) struct ChatService {
 struct Shared {
     executor: Executor,
     watches: Watches,
-    reading: SessionTurns,
+    reading: SessionReadPermits,
     replica: Handle,
     leaders: BTreeMap<u64, KnownLeader>,
     stopping: AtomicBool,
@@ -77,7 +77,7 @@ impl ChatService {
             shared: Arc::new(Shared {
                 executor,
                 watches,
-                reading: SessionTurns::new(),
+                reading: SessionReadPermits::new(),
                 replica,
                 leaders: nodes.iter().map(known).collect(),
                 stopping: AtomicBool::new(false),
@@ -109,20 +109,20 @@ impl ChatService {
         connection: Option<&Arc<Connection>>,
         origin: &Origin,
         text: &str,
-    ) -> Result<(String, Option<ReadTurn>), Refusal> {
+    ) -> Result<(String, Option<ReadPermit>), RequestError> {
         if self.shared.stopping.load(Ordering::Relaxed) {
-            return Err(Refusal::Stopping);
+            return Err(RequestError::Stopping);
         }
         let started = Instant::now();
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
-        let token = bearer(metadata);
+        let token = bearer_token(metadata);
         let turn = match connection.filter(|_| request.only_reads()) {
             Some(connection) => {
                 let hash = token.map(|token| token.hash);
                 let turn = self.shared.reading.turn(connection, hash);
                 let turn = timeout_at(deadline.into(), turn).await;
-                Some(turn.map_err(|_late| Refusal::Overloaded)?)
+                Some(turn.map_err(|_late| RequestError::Overloaded)?)
             }
             None => None,
         };
@@ -196,19 +196,19 @@ impl Chat for ChatService {
         let now = Instant::now();
         let call = WatchCall {
             cursor: &request.cursor,
-            token: bearer(&metadata),
+            token: bearer_token(&metadata),
             source: connection.map_or(Source::Local, |connection| connection.source()),
             begun_by: deadline::of(&metadata, now),
-            until: deadline::asked(&metadata).map(|timeout| now + timeout),
+            until: deadline::requested_timeout(&metadata).map(|timeout| now + timeout),
         };
         let begun = if self.shared.stopping.load(Ordering::Relaxed) {
-            Err(NotBegun::Refused(Refusal::Stopping))
+            Err(WatchRejected::Refused(RequestError::Stopping))
         } else {
             self.shared.watches.begin(call).await
         };
-        let events = begun.map_err(|not_begun| {
-            tracing::debug!(?not_begun, "a watch is refused");
-            not_begun.into_status(self.shared.hint())
+        let events = begun.map_err(|rejected| {
+            tracing::debug!(?rejected, "a watch is refused");
+            rejected.into_status(self.shared.hint())
         })?;
         let shared = Arc::clone(&self.shared);
         let events =
@@ -217,6 +217,6 @@ impl Chat for ChatService {
     }
 }
 
-fn bearer(metadata: &MetadataMap) -> Option<PresentedToken> {
+fn bearer_token(metadata: &MetadataMap) -> Option<PresentedToken> {
     PresentedToken::from_authorization(metadata.get("authorization")?.to_str().ok()?)
 }

@@ -13,12 +13,14 @@ const ANSWER_MARGIN_MAX: Duration = Duration::from_millis(50);
 
 /// The moment by which the request that came with `metadata` must be answered.
 pub(crate) fn of(metadata: &MetadataMap, now: Instant) -> Instant {
-    let timeout = asked(metadata).unwrap_or(TIMEOUT_DEFAULT).min(TIMEOUT_MAX);
+    let timeout = requested_timeout(metadata)
+        .unwrap_or(TIMEOUT_DEFAULT)
+        .min(TIMEOUT_MAX);
     now + timeout - ANSWER_MARGIN_MAX.min(timeout / 4)
 }
 
 /// For how long the client wants an answer, or a whole stream; `None` when it does not say.
-pub(crate) fn asked(metadata: &MetadataMap) -> Option<Duration> {
+pub(crate) fn requested_timeout(metadata: &MetadataMap) -> Option<Duration> {
     let value = metadata.get("grpc-timeout")?;
     parse(value.to_str().ok()?)
 }

@@ -13,24 +13,25 @@ use tokio::time::timeout_at;
 
 use crate::api::reply::{ApplicationError, Reply};
 use crate::api::request::{
-    ChatRequest, Credentials, InboxRequest, Listing, MessageId, Outgoing, PasswordChange, RequestId,
+    ChangePasswordRequest, ChatRequest, Credentials, GetMessagesRequest, ListUsersRequest,
+    MessageId, RequestId, SendMessageRequest,
 };
-use crate::auth::authorize::{Actor, Claim, authorize};
-use crate::auth::session_lookup::{Admission, SessionLookup};
+use crate::auth::authorize::{AuthScope, Principal, authorize};
+use crate::auth::session_lookup::{ReadAdmission, SessionLookup};
 use crate::auth::sessions::Renewals;
 use crate::auth::token::{PresentedToken, TokenHash};
 use crate::config;
-use crate::error::Refusal;
+use crate::error::RequestError;
 use crate::limits::listings::Listings;
-use crate::limits::password_places::PasswordPlaces;
+use crate::limits::password_slots::PasswordSlots;
 use crate::net::origin::Origin;
-use forwarded::Refusal as Refused;
+use forwarded::Refusal as LeaderError;
 use forwarded::answer::Result as Answer;
 use forwarded::request::Operation;
 
 /// Where a request comes from, and until when it is waited for.
 #[derive(Clone, Copy, Debug)]
-struct Asked<'a> {
+struct CallContext<'a> {
     origin: &'a Origin,
     deadline: Instant,
 }
@@ -43,7 +44,7 @@ pub(crate) struct Executor {
     sessions: Arc<SessionLookup>,
     listings: Listings,
     renewals: Renewals,
-    password_places: PasswordPlaces,
+    password_slots: PasswordSlots,
 }
 
 impl Executor {
@@ -59,7 +60,7 @@ impl Executor {
             sessions,
             listings: Listings::default(),
             renewals: Renewals::new(),
-            password_places: PasswordPlaces::new(limits.connection_passwords_max),
+            password_slots: PasswordSlots::new(limits.connection_passwords_max),
         }
     }
 
@@ -69,13 +70,13 @@ impl Executor {
         token: Option<PresentedToken>,
         origin: &Origin,
         deadline: Instant,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, RequestError> {
         match request {
             ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
                 let reading = self.read(request, token, deadline);
                 timeout_at(deadline.into(), reading)
                     .await
-                    .map_err(|_late| Refusal::Timeout)?
+                    .map_err(|_late| RequestError::Timeout)?
             }
             _ => self.change(request, token, origin, deadline).await,
         }
@@ -87,33 +88,37 @@ impl Executor {
         request: ChatRequest,
         token: Option<PresentedToken>,
         deadline: Instant,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, RequestError> {
         let (id, claim) = (request.id(), request.claim());
         let (mut snapshot, actor) = self.begin_read_as(claim, token, id, deadline).await?;
         match (request, actor) {
-            (ChatRequest::GetMessages(inbox), Actor::Account(owner)) => {
+            (ChatRequest::GetMessages(inbox), Principal::Account(owner)) => {
                 messages(&mut snapshot, &inbox, &owner).await
             }
-            (ChatRequest::ListUsers(listing), Actor::Account(asker)) => {
+            (ChatRequest::ListUsers(listing), Principal::Account(asker)) => {
                 drop(snapshot);
                 self.list_users(&listing, &asker).await
             }
-            _ => Err(Refusal::Unauthenticated),
+            _ => Err(RequestError::Unauthenticated),
         }
     }
 
     /// Names are looked through on connections of their own, one page of an account at a time. They
     /// see at least what the snapshot saw in which the session was found.
-    async fn list_users(&self, listing: &Listing, asker: &Session) -> Result<Reply, Refusal> {
+    async fn list_users(
+        &self,
+        listing: &ListUsersRequest,
+        asker: &Session,
+    ) -> Result<Reply, RequestError> {
         let _turn = self
             .listings
             .begin(&asker.username)
-            .ok_or(Refusal::Overloaded)?;
+            .ok_or(RequestError::Overloaded)?;
         let after = listing.after.as_ref().map(|after| after.0.as_str());
         let page = self
             .reader
             .usernames(&listing.pattern.0, listing.limit, after);
-        Ok(Reply::Users(page.await.map_err(unreadable)?))
+        Ok(Reply::Users(page.await.map_err(read_error)?))
     }
 
     /// Begins to read in the name of whoever holds `token`. A session that may be about to end is
@@ -121,16 +126,16 @@ impl Executor {
     /// ended by the log's time is not read with in a chat where nothing else happens.
     pub(crate) async fn begin_read_as(
         &self,
-        claim: Claim<'_>,
+        claim: AuthScope<'_>,
         token: Option<PresentedToken>,
         id: RequestId,
         deadline: Instant,
-    ) -> Result<(ReadTransaction, Actor), Refusal> {
-        let token = token.ok_or(Refusal::Unauthenticated)?;
+    ) -> Result<(ReadTransaction, Principal), RequestError> {
+        let token = token.ok_or(RequestError::Unauthenticated)?;
         let admission = self.sessions.admit(token).await?;
         let token = token.hash;
         let mut snapshot = self.begin_read(deadline).await?;
-        let mut session = snapshot.session(&token.0).await.map_err(unreadable)?;
+        let mut session = snapshot.session(&token.0).await.map_err(read_error)?;
         let due = |session: &mut Session| {
             session.renew_from <= seconds_now()
                 && self
@@ -140,10 +145,10 @@ impl Executor {
         if let Some(due) = session.take_if(due) {
             drop(snapshot);
             let operation = Operation::RenewSession(storage::RenewSession {
-                session: Some(claimed(&due, token)),
+                session: Some(to_session_claim(&due, token)),
             });
             let renewed = match self.propose(id, operation, deadline).await {
-                Ok(answer) => done(answer),
+                Ok(answer) => ok_reply(answer),
                 Err(refusal) => Err(refusal),
             };
             if renewed.is_err() {
@@ -151,9 +156,9 @@ impl Executor {
             }
             renewed?;
             snapshot = self.begin_read(deadline).await?;
-            session = snapshot.session(&token.0).await.map_err(unreadable)?;
+            session = snapshot.session(&token.0).await.map_err(read_error)?;
         }
-        if session.is_none() && matches!(admission, Admission::Known) {
+        if session.is_none() && matches!(admission, ReadAdmission::Known) {
             self.sessions.forget(&token);
         }
         let actor = authorize(claim, session)?;
@@ -166,9 +171,9 @@ impl Executor {
         token: Option<PresentedToken>,
         origin: &Origin,
         deadline: Instant,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, RequestError> {
         let session = match (request.claim(), token) {
-            (Claim::Nobody, _) | (_, None) => None,
+            (AuthScope::Public, _) | (_, None) => None,
             (_, Some(token)) => {
                 let ends = request.ends_its_session().then(|| request.id());
                 self.sessions.find(token, ends, deadline).await?
@@ -176,9 +181,9 @@ impl Executor {
         };
         let token = token.map(|token| token.hash);
         let actor = authorize(request.claim(), session)?;
-        let asked = Asked { origin, deadline };
-        let changing = self.change_as(request, actor, token, asked).await;
-        if let (Err(Refusal::Unauthenticated), Some(token)) = (&changing, token) {
+        let call = CallContext { origin, deadline };
+        let changing = self.change_as(request, actor, token, call).await;
+        if let (Err(RequestError::Unauthenticated), Some(token)) = (&changing, token) {
             self.sessions.forget(&token);
         }
         changing
@@ -187,23 +192,23 @@ impl Executor {
     async fn change_as(
         &self,
         request: ChatRequest,
-        actor: Actor,
+        actor: Principal,
         token: Option<TokenHash>,
-        asked: Asked<'_>,
-    ) -> Result<Reply, Refusal> {
+        call: CallContext<'_>,
+    ) -> Result<Reply, RequestError> {
         let id = request.id();
         let session = match (&actor, token) {
-            (Actor::Account(owner), Some(token)) => Some(claimed(owner, token)),
-            (Actor::Stranger, _) | (_, None) => None,
+            (Principal::Account(owner), Some(token)) => Some(to_session_claim(owner, token)),
+            (Principal::Anonymous, _) | (_, None) => None,
         };
         let operation = match request {
-            ChatRequest::CreateUser(user) => return self.create_user(user, asked).await,
-            ChatRequest::Login(login) => return self.login(login, asked).await,
+            ChatRequest::CreateUser(user) => return self.create_user(user, call).await,
+            ChatRequest::Login(login) => return self.login(login, call).await,
             ChatRequest::ChangePassword(change) => {
-                return self.change_password(change, session, asked).await;
+                return self.change_password(change, session, call).await;
             }
             ChatRequest::SendMessage(message) => {
-                let session = session.ok_or(Refusal::Unauthenticated)?;
+                let session = session.ok_or(RequestError::Unauthenticated)?;
                 Operation::SendMessage(outgoing(message, session))
             }
             ChatRequest::Logout(_) => Operation::Logout(storage::Logout { session }),
@@ -222,24 +227,28 @@ impl Executor {
                 unreachable!("requests that only read are read")
             }
         };
-        match self.propose(id, operation, asked.deadline).await? {
+        match self.propose(id, operation, call.deadline).await? {
             Answer::Sent(sent) => Ok(Reply::Sent(sent)),
-            other => done(other),
+            other => ok_reply(other),
         }
     }
 
     /// A retry of a request that was carried out proves its password again (R15).
-    async fn create_user(&self, user: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
+    async fn create_user(
+        &self,
+        user: Credentials,
+        call: CallContext<'_>,
+    ) -> Result<Reply, RequestError> {
         let operation = Operation::CreateUser(forwarded::CreateUser {
             username: user.username.0.clone(),
             digest: user.digest.0.clone(),
         });
-        match self.propose_password(user.id, operation, asked).await? {
+        match self.propose_password(user.id, operation, call).await? {
             Answer::SessionOpened(session) => Ok(Reply::Created {
                 token: session.token,
             }),
-            other if is_refused(&other, Refused::AlreadyCreatedByThisRequest) => {
-                match self.login(user, asked).await? {
+            other if is_refused(&other, LeaderError::AlreadyCreatedByThisRequest) => {
+                match self.login(user, call).await? {
                     Reply::LoggedIn { token, .. } => Ok(Reply::Created { token }),
                     // Somebody repeats the id with another password: not the same request. Or the
                     // account was deleted since.
@@ -249,53 +258,57 @@ impl Executor {
                     other => Ok(other),
                 }
             }
-            other => refused_reply(other),
+            other => error_reply(other),
         }
     }
 
-    async fn login(&self, login: Credentials, asked: Asked<'_>) -> Result<Reply, Refusal> {
+    async fn login(
+        &self,
+        login: Credentials,
+        call: CallContext<'_>,
+    ) -> Result<Reply, RequestError> {
         let operation = Operation::Login(forwarded::Login {
             username: login.username.0,
             digest: login.digest.0,
         });
-        match self.propose_password(login.id, operation, asked).await? {
+        match self.propose_password(login.id, operation, call).await? {
             Answer::SessionOpened(session) => Ok(Reply::LoggedIn {
                 token: session.token,
                 unread: session.unread,
             }),
-            other => refused_reply(other),
+            other => error_reply(other),
         }
     }
 
     /// A retry of a request that was carried out proves the new password instead (R15). The leader
-    /// tells one from the other, except when both are on their way at once: then it is asked again.
+    /// tells one from the other, except when both are on their way at once: then it asks again.
     async fn change_password(
         &self,
-        change: PasswordChange,
+        change: ChangePasswordRequest,
         session: Option<storage::Session>,
-        asked: Asked<'_>,
-    ) -> Result<Reply, Refusal> {
+        call: CallContext<'_>,
+    ) -> Result<Reply, RequestError> {
         let operation = Operation::ChangePassword(forwarded::ChangePassword {
             session,
             digest: change.digest.0,
             new_digest: change.new_digest.0,
         });
-        let first = self.propose_password(change.id, operation.clone(), asked);
+        let first = self.propose_password(change.id, operation.clone(), call);
         let mut answer = first.await?;
-        if is_refused(&answer, Refused::AlreadyChangedByThisRequest) {
-            answer = self.propose_password(change.id, operation, asked).await?;
+        if is_refused(&answer, LeaderError::AlreadyChangedByThisRequest) {
+            answer = self.propose_password(change.id, operation, call).await?;
         }
         match answer {
             Answer::SessionOpened(session) => Ok(Reply::PasswordChanged {
                 token: session.token,
             }),
-            other => refused_reply(other),
+            other => error_reply(other),
         }
     }
 
-    async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, Refusal> {
+    async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, RequestError> {
         self.replica.ensure_linearizable(deadline).await?;
-        self.reader.begin().await.map_err(unreadable)
+        self.reader.begin().await.map_err(read_error)
     }
 
     async fn propose(
@@ -303,7 +316,7 @@ impl Executor {
         id: RequestId,
         operation: Operation,
         deadline: Instant,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, RequestError> {
         self.propose_from(id, operation, None, deadline).await
     }
 
@@ -312,14 +325,14 @@ impl Executor {
         &self,
         id: RequestId,
         operation: Operation,
-        asked: Asked<'_>,
-    ) -> Result<Answer, Refusal> {
+        call: CallContext<'_>,
+    ) -> Result<Answer, RequestError> {
         let _place = self
-            .password_places
-            .enter(asked.origin)
-            .ok_or(Refusal::Overloaded)?;
-        let origin = asked.origin.to_proto(asked.deadline);
-        self.propose_from(id, operation, Some(origin), asked.deadline)
+            .password_slots
+            .acquire(call.origin)
+            .ok_or(RequestError::Overloaded)?;
+        let origin = call.origin.to_proto(call.deadline);
+        self.propose_from(id, operation, Some(origin), call.deadline)
             .await
     }
 
@@ -329,7 +342,7 @@ impl Executor {
         operation: Operation,
         origin: Option<forwarded::Origin>,
         deadline: Instant,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, RequestError> {
         let request = forwarded::Request {
             request_id: id.0.as_bytes().to_vec(),
             operation: Some(operation),
@@ -340,16 +353,16 @@ impl Executor {
         let answer = forwarded::Answer::decode(answer).unwrap_or_default();
         let after = Duration::from_millis(answer.retry_after_ms.into());
         match answer.result {
-            Some(result) if is_refused(&result, Refused::TooManyAttempts) => {
-                Err(Refusal::TooManyAttempts { after })
+            Some(result) if is_refused(&result, LeaderError::TooManyAttempts) => {
+                Err(RequestError::TooManyAttempts { after })
             }
-            Some(result) if is_refused(&result, Refused::TooManyRequests) => {
-                Err(Refusal::TooManyRequests { after })
+            Some(result) if is_refused(&result, LeaderError::TooManyRequests) => {
+                Err(RequestError::TooManyRequests { after })
             }
             Some(result) => Ok(result),
             None => {
                 tracing::error!("the leader's answer is not understood");
-                Err(Refusal::OutcomeUnknown)
+                Err(RequestError::OutcomeUnknown)
             }
         }
     }
@@ -357,18 +370,18 @@ impl Executor {
 
 async fn messages(
     snapshot: &mut ReadTransaction,
-    inbox: &InboxRequest,
+    inbox: &GetMessagesRequest,
     owner: &Session,
-) -> Result<Reply, Refusal> {
+) -> Result<Reply, RequestError> {
     let page = snapshot
         .inbox(owner, inbox.query)
         .await
-        .map_err(unreadable)?;
-    let unread = snapshot.unread_count(owner).await.map_err(unreadable)?;
+        .map_err(read_error)?;
+    let unread = snapshot.unread_count(owner).await.map_err(read_error)?;
     Ok(Reply::Messages { page, unread })
 }
 
-fn outgoing(message: Outgoing, session: storage::Session) -> forwarded::SendMessage {
+fn outgoing(message: SendMessageRequest, session: storage::Session) -> forwarded::SendMessage {
     forwarded::SendMessage {
         token_hash: session.token_hash.into(),
         credential: session.credential,
@@ -384,7 +397,7 @@ fn texts(ids: Vec<MessageId>) -> Vec<String> {
 }
 
 /// The session as applying checks it again.
-fn claimed(session: &Session, token: TokenHash) -> storage::Session {
+fn to_session_claim(session: &Session, token: TokenHash) -> storage::Session {
     storage::Session {
         token_hash: Bytes::copy_from_slice(&token.0),
         username: session.username.clone(),
@@ -401,44 +414,44 @@ fn seconds_now() -> i64 {
     now.map_or(0, |since| since.as_secs().cast_signed())
 }
 
-fn is_refused(answer: &Answer, refused: Refused) -> bool {
+fn is_refused(answer: &Answer, refused: LeaderError) -> bool {
     matches!(answer, Answer::Refused(code) if *code == i32::from(refused))
 }
 
-fn done(answer: Answer) -> Result<Reply, Refusal> {
+fn ok_reply(answer: Answer) -> Result<Reply, RequestError> {
     match answer {
         Answer::Done(storage::Done {}) => Ok(Reply::Done),
-        other => refused_reply(other),
+        other => error_reply(other),
     }
 }
 
 /// What the client is told when the leader refused. An answer that fits another request is a fault.
-fn refused_reply(answer: Answer) -> Result<Reply, Refusal> {
+fn error_reply(answer: Answer) -> Result<Reply, RequestError> {
     let Answer::Refused(refused) = answer else {
         tracing::error!("the leader's answer belongs to another kind of request");
-        return Err(Refusal::OutcomeUnknown);
+        return Err(RequestError::OutcomeUnknown);
     };
-    match Refused::try_from(refused).unwrap_or(Refused::Unspecified) {
-        Refused::UsernameTaken => Ok(Reply::Error(ApplicationError::UsernameTaken)),
-        Refused::InvalidCredentials => Ok(Reply::Error(ApplicationError::InvalidCredentials)),
-        Refused::RecipientNotFound => Ok(Reply::Error(ApplicationError::RecipientNotFound)),
-        Refused::DuplicateMessage => Ok(Reply::Error(ApplicationError::DuplicateMessage)),
-        Refused::Unauthenticated => Err(Refusal::Unauthenticated),
-        Refused::Overloaded => Err(Refusal::Overloaded),
-        Refused::StorageFull => Err(Refusal::StorageFull),
-        Refused::InboxFull => Err(Refusal::InboxFull),
-        Refused::Timeout => Err(Refusal::Timeout),
-        Refused::NoLeader => Err(Refusal::NoLeader),
-        Refused::Unspecified
-        | Refused::AlreadyCreatedByThisRequest
-        | Refused::AlreadyChangedByThisRequest
+    match LeaderError::try_from(refused).unwrap_or(LeaderError::Unspecified) {
+        LeaderError::UsernameTaken => Ok(Reply::Error(ApplicationError::UsernameTaken)),
+        LeaderError::InvalidCredentials => Ok(Reply::Error(ApplicationError::InvalidCredentials)),
+        LeaderError::RecipientNotFound => Ok(Reply::Error(ApplicationError::RecipientNotFound)),
+        LeaderError::DuplicateMessage => Ok(Reply::Error(ApplicationError::DuplicateMessage)),
+        LeaderError::Unauthenticated => Err(RequestError::Unauthenticated),
+        LeaderError::Overloaded => Err(RequestError::Overloaded),
+        LeaderError::StorageFull => Err(RequestError::StorageFull),
+        LeaderError::InboxFull => Err(RequestError::InboxFull),
+        LeaderError::Timeout => Err(RequestError::Timeout),
+        LeaderError::NoLeader => Err(RequestError::NoLeader),
+        LeaderError::Unspecified
+        | LeaderError::AlreadyCreatedByThisRequest
+        | LeaderError::AlreadyChangedByThisRequest
         // Come with how long to wait, and have been looked at before.
-        | Refused::TooManyAttempts
-        | Refused::TooManyRequests
-        | Refused::Internal => Err(Refusal::Internal),
+        | LeaderError::TooManyAttempts
+        | LeaderError::TooManyRequests
+        | LeaderError::Internal => Err(RequestError::Internal),
     }
 }
 
-fn unreadable(error: StateError) -> Refusal {
-    Refusal::unreadable(&error)
+fn read_error(error: StateError) -> RequestError {
+    RequestError::log_read_error(&error)
 }

@@ -22,29 +22,29 @@ const WHOLE: &str = "";
 
 /// How much longer a node is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Presence {
+pub(crate) enum Lifecycle {
     /// It serves, or will.
-    Stays,
+    Serving,
     /// It refuses what is new.
-    Leaves,
+    Draining,
     /// Its listener closes; whoever follows its health would hold that up.
-    Gone,
+    Stopped,
 }
 
 /// Tells whoever asks; until the first probe the node does not serve.
 pub(crate) async fn start(
     replica: Handle,
-    presence: watch::Receiver<Presence>,
+    lifecycle: watch::Receiver<Lifecycle>,
 ) -> HealthServer<impl Health> {
     let (reporter, server) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
-    tokio::spawn(follow(replica, presence, reporter));
+    tokio::spawn(follow(replica, lifecycle, reporter));
     server.max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 async fn follow(
     replica: Handle,
-    mut presence: watch::Receiver<Presence>,
+    mut lifecycle: watch::Receiver<Lifecycle>,
     mut reporter: HealthReporter,
 ) {
     let mut leadership = replica.watch_leadership();
@@ -56,7 +56,7 @@ async fn follow(
                 Err(_unconfirmed) => ServingStatus::NotServing,
             },
             // Whoever could say so is gone: that means leave too.
-            _ = presence.wait_for(|presence| *presence >= Presence::Leaves) => break,
+            _ = lifecycle.wait_for(|lifecycle| *lifecycle >= Lifecycle::Draining) => break,
         };
         if now != reported {
             tracing::info!(health = %now, "the node's health has changed");
@@ -66,14 +66,14 @@ async fn follow(
         tokio::select! {
             changed = leadership.changed() => if changed.is_err() { break },
             () = tokio::time::sleep(PROBE_INTERVAL) => {}
-            _ = presence.wait_for(|presence| *presence >= Presence::Leaves) => break,
+            _ = lifecycle.wait_for(|lifecycle| *lifecycle >= Lifecycle::Draining) => break,
         }
     }
     report(&reporter, ServingStatus::NotServing).await;
     // Whoever could say so is gone: that means us too.
     drop(
-        presence
-            .wait_for(|presence| *presence == Presence::Gone)
+        lifecycle
+            .wait_for(|lifecycle| *lifecycle == Lifecycle::Stopped)
             .await,
     );
     for service in [WHOLE, SERVICE_NAME] {

@@ -4,7 +4,7 @@ use chat_proto::storage::v1::Sent;
 use chat_store::{Message, MessagePage, UsernamePage};
 use serde::Serialize;
 
-use crate::api::request::page_end;
+use crate::api::request::encode_page_token;
 
 /// What a request that was carried out, or that the chat said no to, is answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,7 +161,7 @@ impl Reply {
                 status: OK,
                 messages: page.messages.iter().map(message_json).collect(),
                 unread: *unread,
-                next: page.next.map(page_end),
+                next: page.next.map(encode_page_token),
             }),
             Self::Users(page) => json(&UsersJson {
                 status: OK,

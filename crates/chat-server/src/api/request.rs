@@ -12,7 +12,7 @@ use chat_store::{InboxQuery, LogIndex};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::auth::authorize::Claim;
+use crate::auth::authorize::AuthScope;
 
 pub use fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
 
@@ -40,19 +40,19 @@ pub enum ChatRequest {
     /// The end of the session.
     Logout(RequestId),
     /// A page of one's own inbox.
-    GetMessages(InboxRequest),
+    GetMessages(GetMessagesRequest),
     /// A page of the names of all accounts.
-    ListUsers(Listing),
+    ListUsers(ListUsersRequest),
     /// A message to somebody.
-    SendMessage(Outgoing),
+    SendMessage(SendMessageRequest),
     /// Messages of one's own that have been read.
-    ReadMessages(OwnMessages),
+    ReadMessages(MessageIdsRequest),
     /// Messages of one's own that are to go.
-    DeleteMessages(OwnMessages),
+    DeleteMessages(MessageIdsRequest),
     /// The end of one's own account.
-    DeleteUser(Removal),
+    DeleteUser(DeleteUserRequest),
     /// Another password for one's own account.
-    ChangePassword(PasswordChange),
+    ChangePassword(ChangePasswordRequest),
 }
 
 /// Who somebody claims to be.
@@ -68,7 +68,7 @@ pub struct Credentials {
 
 /// A message that wants to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct SendMessageRequest {
     /// The same on every retry.
     pub id: RequestId,
     /// Made by the client; what makes a retry harmless (R15).
@@ -83,7 +83,7 @@ pub struct Outgoing {
 
 /// Which page of which inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxRequest {
+pub struct GetMessagesRequest {
     /// The same on every retry.
     pub id: RequestId,
     /// Must be the session's account.
@@ -94,7 +94,7 @@ pub struct InboxRequest {
 
 /// Which names are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
+pub struct ListUsersRequest {
     /// The same on every retry.
     pub id: RequestId,
     /// What they must look like.
@@ -107,7 +107,7 @@ pub struct Listing {
 
 /// Some messages of one's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnMessages {
+pub struct MessageIdsRequest {
     /// The same on every retry.
     pub id: RequestId,
     /// Those that are somebody else's behave as if they were not there.
@@ -116,7 +116,7 @@ pub struct OwnMessages {
 
 /// The account that is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removal {
+pub struct DeleteUserRequest {
     /// The same on every retry.
     pub id: RequestId,
     /// Must be the session's account.
@@ -125,7 +125,7 @@ pub struct Removal {
 
 /// Another password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordChange {
+pub struct ChangePasswordRequest {
     /// The same on every retry; what makes a retry harmless (R15).
     pub id: RequestId,
     /// Proof.
@@ -358,20 +358,20 @@ impl ChatRequest {
     }
 
     /// In whose name it is asked.
-    pub(crate) fn claim(&self) -> Claim<'_> {
+    pub(crate) fn claim(&self) -> AuthScope<'_> {
         match self {
-            Self::CreateUser(_) | Self::Login(_) => Claim::Nobody,
+            Self::CreateUser(_) | Self::Login(_) => AuthScope::Public,
             Self::Logout(_)
             | Self::ListUsers(_)
             | Self::ReadMessages(_)
             | Self::DeleteMessages(_)
-            | Self::ChangePassword(_) => Claim::OwnAccount,
-            Self::GetMessages(InboxRequest { username, .. })
-            | Self::DeleteUser(Removal { username, .. }) => Claim::Account {
+            | Self::ChangePassword(_) => AuthScope::OwnAccount,
+            Self::GetMessages(GetMessagesRequest { username, .. })
+            | Self::DeleteUser(DeleteUserRequest { username, .. }) => AuthScope::NamedAccount {
                 field: "username",
                 username,
             },
-            Self::SendMessage(message) => Claim::Account {
+            Self::SendMessage(message) => AuthScope::NamedAccount {
                 field: "message.sender",
                 username: &message.sender,
             },
@@ -403,9 +403,9 @@ impl CredentialsJson<'_> {
 }
 
 impl SendMessageJson<'_> {
-    fn check(self) -> Result<Outgoing, InvalidRequest> {
+    fn check(self) -> Result<SendMessageRequest, InvalidRequest> {
         let json::Object(message) = self.message;
-        Ok(Outgoing {
+        Ok(SendMessageRequest {
             id: RequestId::parse("id", &self.id)?,
             message_id: MessageId::parse("message.id", &message.id)?,
             sender: Username::parse("message.sender", message.sender)?,
@@ -416,10 +416,13 @@ impl SendMessageJson<'_> {
 }
 
 impl GetMessagesJson<'_> {
-    fn check(self) -> Result<InboxRequest, InvalidRequest> {
+    fn check(self) -> Result<GetMessagesRequest, InvalidRequest> {
         let limit = page_limit(self.limit)?;
-        let after = self.after.map(|after| page_start(&after)).transpose()?;
-        Ok(InboxRequest {
+        let after = self
+            .after
+            .map(|after| decode_page_token(&after))
+            .transpose()?;
+        Ok(GetMessagesRequest {
             id: RequestId::parse("id", &self.id)?,
             username: Username::parse("username", self.username)?,
             query: InboxQuery {
@@ -439,11 +442,11 @@ impl LogoutJson<'_> {
 }
 
 impl ListUsersJson<'_> {
-    fn check(self) -> Result<Listing, InvalidRequest> {
+    fn check(self) -> Result<ListUsersRequest, InvalidRequest> {
         let after = self
             .after
-            .map(|after| Username::parse("after", after).map_err(|_no_name| not_a_page_end()));
-        Ok(Listing {
+            .map(|after| Username::parse("after", after).map_err(|_no_name| invalid_page_token()));
+        Ok(ListUsersRequest {
             id: RequestId::parse("id", &self.id)?,
             pattern: Pattern::parse("pattern", self.pattern)?,
             limit: page_limit(self.limit)?,
@@ -453,7 +456,7 @@ impl ListUsersJson<'_> {
 }
 
 impl OwnMessagesJson<'_> {
-    fn check(self) -> Result<OwnMessages, InvalidRequest> {
+    fn check(self) -> Result<MessageIdsRequest, InvalidRequest> {
         if self.message_ids.len() > MESSAGE_IDS_MAX {
             let problem = format!("must be at most {MESSAGE_IDS_MAX} ids");
             return Err(InvalidRequest::new("message_ids", problem));
@@ -465,7 +468,7 @@ impl OwnMessagesJson<'_> {
                 invalid
             })
         });
-        Ok(OwnMessages {
+        Ok(MessageIdsRequest {
             id: RequestId::parse("id", &self.id)?,
             message_ids: message_ids.collect::<Result<_, _>>()?,
         })
@@ -473,8 +476,8 @@ impl OwnMessagesJson<'_> {
 }
 
 impl DeleteUserJson<'_> {
-    fn check(self) -> Result<Removal, InvalidRequest> {
-        Ok(Removal {
+    fn check(self) -> Result<DeleteUserRequest, InvalidRequest> {
+        Ok(DeleteUserRequest {
             id: RequestId::parse("id", &self.id)?,
             username: Username::parse("username", self.username)?,
         })
@@ -482,8 +485,8 @@ impl DeleteUserJson<'_> {
 }
 
 impl ChangePasswordJson<'_> {
-    fn check(self) -> Result<PasswordChange, InvalidRequest> {
-        Ok(PasswordChange {
+    fn check(self) -> Result<ChangePasswordRequest, InvalidRequest> {
+        Ok(ChangePasswordRequest {
             id: RequestId::parse("id", &self.id)?,
             digest: Digest::parse("password", self.password)?,
             new_digest: Digest::parse("new_password", self.new_password)?,
@@ -500,16 +503,16 @@ fn page_limit(limit: Option<u64>) -> Result<usize, InvalidRequest> {
     Ok(usize::try_from(limit).expect("a page's limit fits every machine"))
 }
 
-fn not_a_page_end() -> InvalidRequest {
+fn invalid_page_token() -> InvalidRequest {
     InvalidRequest::new("after", "must be the `next` of an earlier reply")
 }
 
 /// The text of `next` in a reply; opaque to clients, an index of the log to us.
-pub fn page_end(index: LogIndex) -> String {
+pub fn encode_page_token(index: LogIndex) -> String {
     index.0.to_string()
 }
 
-fn page_start(text: &str) -> Result<LogIndex, InvalidRequest> {
+fn decode_page_token(text: &str) -> Result<LogIndex, InvalidRequest> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // SQLite's integers end there.
     let index = text
@@ -518,7 +521,7 @@ fn page_start(text: &str) -> Result<LogIndex, InvalidRequest> {
         .filter(|index| *index <= i64::MAX.cast_unsigned());
     match index {
         Some(index) if digits => Ok(LogIndex(index)),
-        _ => Err(not_a_page_end()),
+        _ => Err(invalid_page_token()),
     }
 }
 

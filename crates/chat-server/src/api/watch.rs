@@ -2,7 +2,7 @@
 //! any other node.
 //!
 //! A watch begins as a linearizable read: everything acknowledged before it, and every entry that a
-//! cursor from another node names, is applied here first. From then on it follows the ring that
+//! cursor from another node names, is applied here first. From then on it follows the change buffer that
 //! applying fills; it holds nothing itself but its position and one batch, and is asked for the
 //! next event only when the client has room for it.
 
@@ -21,15 +21,15 @@ use futures::Stream;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use crate::auth::session_lookup::{Known, SessionLookup};
+use crate::auth::session_lookup::{SessionLookup, TokenLookup};
 use crate::auth::token::{PresentedToken, TokenHash};
-use crate::error::Refusal;
+use crate::error::RequestError;
 use crate::net::connection_limit::Source;
 
-pub(crate) use change_buffer::Ring;
+pub(crate) use change_buffer::ChangeBuffer;
 pub(crate) use cursor::{ClusterMark, Cursor};
-pub(crate) use end_reason::{Ended, Ending, NotBegun};
-use watcher::{Start, Surroundings, Watcher};
+pub(crate) use end_reason::{EndReason, WatchEnd, WatchRejected};
+use watcher::{Start, WatchContext, Watcher};
 
 /// Begins watches on this node.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Watches {
     replica: Handle,
     reader: ChatReader,
     sessions: Arc<SessionLookup>,
-    ring: Arc<Ring>,
+    change_buffer: Arc<ChangeBuffer>,
     /// True ends every watch.
     stopping: watch::Sender<bool>,
     cluster: OnceLock<ClusterMark>,
@@ -61,13 +61,13 @@ impl Watches {
         replica: Handle,
         reader: ChatReader,
         sessions: Arc<SessionLookup>,
-        ring: Arc<Ring>,
+        change_buffer: Arc<ChangeBuffer>,
     ) -> Self {
         Self {
             replica,
             reader,
             sessions,
-            ring,
+            change_buffer,
             stopping: watch::Sender::new(false),
             cluster: OnceLock::new(),
         }
@@ -82,40 +82,45 @@ impl Watches {
     pub(crate) async fn begin(
         &self,
         call: WatchCall<'_>,
-    ) -> Result<impl Stream<Item = Result<WatchEvent, Ended>> + Send + use<>, NotBegun> {
+    ) -> Result<impl Stream<Item = Result<WatchEvent, WatchEnd>> + Send + use<>, WatchRejected>
+    {
         let beginning = self.watcher(&call);
         let watcher = timeout_at(call.begun_by.into(), beginning)
             .await
-            .map_err(|_late| Refusal::Timeout)??;
+            .map_err(|_late| RequestError::Timeout)??;
         tracing::debug!(from = watcher.cursor(), "a watch begins");
         Ok(futures::stream::unfold(Some(watcher), |watcher| async {
             let mut watcher = watcher?;
             match watcher.next().await {
                 Ok(event) => Some((Ok(event), Some(watcher))),
-                Err(ending) => {
+                Err(end_reason) => {
                     let cursor = watcher.cursor();
-                    tracing::debug!(cursor, ?ending, "a watch ends");
-                    Some((Err(Ended { ending, cursor }), None))
+                    tracing::debug!(cursor, ?end_reason, "a watch ends");
+                    Some((Err(WatchEnd { end_reason, cursor }), None))
                 }
             }
         }))
     }
 
-    async fn watcher(&self, call: &WatchCall<'_>) -> Result<Watcher, NotBegun> {
-        let token = call.token.ok_or(Refusal::Unauthenticated)?;
-        let cursor = Cursor::parse(call.cursor).map_err(Refusal::Invalid)?;
-        // A place is for a session that is known; of the others there may be some, as long as it
+    async fn watcher(&self, call: &WatchCall<'_>) -> Result<Watcher, WatchRejected> {
+        let token = call.token.ok_or(RequestError::Unauthenticated)?;
+        let cursor = Cursor::parse(call.cursor).map_err(RequestError::Invalid)?;
+        // A slot is for a session that is known; of the others there may be some, as long as it
         // takes to find out.
-        let place = match self.sessions.known(token).await? {
-            Known::Session(_) => self.ring.enter(token.hash.0, call.source)?,
-            Known::Nothing => return Err(Refusal::Unauthenticated.into()),
-            Known::Undecided => self.ring.enter_unproven(token.hash.0, call.source)?,
+        let slot = match self.sessions.known(token).await? {
+            TokenLookup::Session(_) => {
+                self.change_buffer.acquire_slot(token.hash.0, call.source)?
+            }
+            TokenLookup::Invalid => return Err(RequestError::Unauthenticated.into()),
+            TokenLookup::Undecided => self
+                .change_buffer
+                .acquire_unproven_slot(token.hash.0, call.source)?,
         };
         let token = token.hash;
         self.replica
             .ensure_linearizable(call.begun_by)
             .await
-            .map_err(Refusal::from)?;
+            .map_err(RequestError::from)?;
         let (session, validated) = self.session(token).await?;
         let cluster = self.cluster().await?;
         let start = Start::new(
@@ -123,30 +128,30 @@ impl Watches {
             cluster,
             validated,
             session.credential.incarnation,
-            self.ring.floor(),
+            self.change_buffer.floor(),
         );
-        let ear = place.listen(&session.username)?;
+        let subscription = slot.subscribe(&session.username)?;
         let reader = self.reader.clone();
-        let surroundings = Surroundings {
-            still_valid: Box::new(move || {
+        let context = WatchContext {
+            session_is_valid: Box::new(move || {
                 let reader = reader.clone();
-                Box::pin(async move { still_valid(&reader, token).await })
+                Box::pin(async move { session_is_valid(&reader, token).await })
             }),
             leadership: self.replica.watch_leadership(),
             stopping: self.stopping.subscribe(),
             until: call.until,
         };
         Ok(Watcher::new(
-            ear,
+            subscription,
             session.credential,
             cluster,
             start,
-            surroundings,
+            context,
         ))
     }
 
     /// Whose token that is, and the entry behind which that was so.
-    async fn session(&self, token: TokenHash) -> Result<(Session, LogIndex), Refusal> {
+    async fn session(&self, token: TokenHash) -> Result<(Session, LogIndex), RequestError> {
         let reading = async {
             let mut snapshot = self.reader.begin().await?;
             let session = snapshot.session(&token.0).await?;
@@ -156,36 +161,36 @@ impl Watches {
             Ok((Some(session), applied)) => Ok((session, applied)),
             Ok((None, _)) => {
                 self.sessions.forget(&token);
-                Err(Refusal::Unauthenticated)
+                Err(RequestError::Unauthenticated)
             }
-            Err(error) => Err(unreadable(&error)),
+            Err(error) => Err(read_error(&error)),
         }
     }
 
-    async fn cluster(&self) -> Result<ClusterMark, Refusal> {
+    async fn cluster(&self) -> Result<ClusterMark, RequestError> {
         if let Some(cluster) = self.cluster.get() {
             return Ok(*cluster);
         }
         let status = self.replica.status().await;
-        let status = status.map_err(|_stopped| Refusal::Stopping)?;
+        let status = status.map_err(|_stopped| RequestError::Stopping)?;
         // A leader has just been confirmed, and it leads a formed cluster.
-        let id = status.cluster_id.ok_or(Refusal::NoLeader)?;
+        let id = status.cluster_id.ok_or(RequestError::NoLeader)?;
         Ok(*self.cluster.get_or_init(|| ClusterMark::of(id)))
     }
 }
 
 /// What is not valid here is not valid anywhere; the other way round a node may be behind.
-async fn still_valid(reader: &ChatReader, token: TokenHash) -> bool {
+async fn session_is_valid(reader: &ChatReader, token: TokenHash) -> bool {
     match reader.session(&token.0).await {
         Ok(session) => session.is_some(),
         // Nobody is signed out because a table cannot be read; it is looked up again.
         Err(error) => {
-            drop(unreadable(&error));
+            drop(read_error(&error));
             true
         }
     }
 }
 
-fn unreadable(error: &StateError) -> Refusal {
-    Refusal::unreadable(error)
+fn read_error(error: &StateError) -> RequestError {
+    RequestError::log_read_error(error)
 }

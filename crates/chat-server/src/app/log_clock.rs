@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 
 /// How long commands of another leader must come in steadily, in seconds.
 const STEADY_SECONDS: f64 = 60.0;
@@ -46,7 +46,7 @@ pub(crate) struct LogClock {
     clocks: Box<dyn Fn() -> Reading + Send + Sync>,
     lead_max: f64,
     state: Mutex<State>,
-    lines: Rarely,
+    lines: LogThrottle,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ impl LogClock {
                 proposed: None,
                 steady: None,
             }),
-            lines: Rarely::default(),
+            lines: LogThrottle::default(),
         }
     }
 
@@ -119,7 +119,7 @@ impl LogClock {
         };
         let ahead = now.wall - expected;
         if ahead.abs() > self.lead_max
-            && let Some(times) = self.lines.happened(Instant::now())
+            && let Some(times) = self.lines.record(Instant::now())
         {
             tracing::warn!(
                 ahead,

@@ -20,11 +20,11 @@ use uuid::Uuid;
 
 use crate::api::request::Digest;
 use crate::app::log_clock::LogClock;
-use crate::auth::passwords::{Asker, PasswordError, Passwords, Verified};
+use crate::auth::passwords::{PasswordError, Passwords, Requester, Verified};
 use crate::auth::token::Token;
 use crate::config;
 use crate::limits::inbox_room::{Entry, InboxRoom};
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::{Exceeded, Quotas};
 use crate::net::origin::Origin;
 use forwarded::Refusal;
@@ -45,7 +45,7 @@ const PASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// The leader's part of every change.
 #[derive(Clone, Debug)]
-pub struct Preparation {
+pub struct LeaderPreparation {
     reader: ChatReader,
     passwords: Passwords,
     sessions: config::Sessions,
@@ -54,7 +54,7 @@ pub struct Preparation {
     inboxes: Arc<InboxRoom>,
     /// Lookups of messages whose repetition a limit refuses.
     lookups: Arc<Semaphore>,
-    refusals: Arc<Rarely>,
+    refusals: Arc<LogThrottle>,
     /// Set once the replica has started, which needs the preparation first.
     replica: Arc<OnceLock<Handle>>,
 }
@@ -76,7 +76,7 @@ enum PreparationError {
     Randomness(#[from] getrandom::Error),
 }
 
-impl Preparation {
+impl LeaderPreparation {
     /// Prepares requests against what `reader` sees; sessions that it opens last as long as
     /// `sessions` says.
     pub(crate) fn new(
@@ -116,7 +116,7 @@ impl Preparation {
         };
         // The node that the client reached logs the same id.
         tracing::debug!(request = %logged_id, "the leader prepares");
-        let asked = |username: &str| asker(request.origin.clone(), username);
+        let asked = |username: &str| requester(request.origin.clone(), username);
         let operation = request.operation.ok_or(PreparationError::Malformed)?;
         let admitted = match self.quotas.admit(&operation, Instant::now()) {
             Ok(()) => self.room_in_inbox(&operation).await?,
@@ -128,37 +128,37 @@ impl Preparation {
         match operation {
             Operation::SendMessage(message) => self.send_message(id, message),
             Operation::CreateUser(user) => {
-                let asker = asked(&user.username);
-                self.create_user(id, user, &asker).await
+                let requester = asked(&user.username);
+                self.create_user(id, user, &requester).await
             }
             Operation::Login(login) => {
-                let asker = asked(&login.username);
-                self.login(id, login, &asker).await
+                let requester = asked(&login.username);
+                self.login(id, login, &requester).await
             }
             Operation::ChangePassword(change) => {
                 let session = change.session.as_ref();
-                let asker = asked(session.map_or("", |session| &session.username));
-                self.change_password(id, change, &asker).await
+                let requester = asked(session.map_or("", |session| &session.username));
+                self.change_password(id, change, &requester).await
             }
             Operation::Logout(logout) => {
-                check(logout.session.as_ref())?;
-                Ok(self.append(id, Command::Logout(logout), finish(done)))
+                require_session(logout.session.as_ref())?;
+                Ok(self.append(id, Command::Logout(logout), make_reply(ok_reply)))
             }
             Operation::ReadMessages(read) => {
-                check(read.session.as_ref())?;
-                Ok(self.append(id, Command::ReadMessages(read), finish(done)))
+                require_session(read.session.as_ref())?;
+                Ok(self.append(id, Command::ReadMessages(read), make_reply(ok_reply)))
             }
             Operation::DeleteMessages(delete) => {
-                check(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteMessages(delete), finish(done)))
+                require_session(delete.session.as_ref())?;
+                Ok(self.append(id, Command::DeleteMessages(delete), make_reply(ok_reply)))
             }
             Operation::DeleteUser(delete) => {
-                check(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteUser(delete), finish(done)))
+                require_session(delete.session.as_ref())?;
+                Ok(self.append(id, Command::DeleteUser(delete), make_reply(ok_reply)))
             }
             Operation::RenewSession(renew) => {
-                check(renew.session.as_ref())?;
-                Ok(self.append(id, Command::RenewSession(renew), finish(done)))
+                require_session(renew.session.as_ref())?;
+                Ok(self.append(id, Command::RenewSession(renew), make_reply(ok_reply)))
             }
         }
     }
@@ -192,7 +192,7 @@ impl Preparation {
         operation: &Operation,
         exceeded: Exceeded,
     ) -> Result<Prepared, PreparationError> {
-        if let Some(times) = self.refusals.happened(Instant::now()) {
+        if let Some(times) = self.refusals.record(Instant::now()) {
             tracing::warn!(%exceeded, times, "a request is refused");
         }
         let Operation::SendMessage(message) = operation else {
@@ -231,9 +231,11 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         user: forwarded::CreateUser,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Prepared, PreparationError> {
-        let hashing = self.passwords.hash_for_account(asker, Digest(user.digest));
+        let hashing = self
+            .passwords
+            .hash_for_account(requester, Digest(user.digest));
         let password_hash = hashing.await?;
         let token = Token::draw()?;
         let operation = Command::CreateUser(storage::CreateUser {
@@ -245,7 +247,9 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|index, outcome| opened((index, outcome), token, Refusal::InvalidCredentials)),
+            Box::new(|index, outcome| {
+                session_reply((index, outcome), token, Refusal::InvalidCredentials)
+            }),
         ))
     }
 
@@ -254,10 +258,10 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         login: forwarded::Login,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Prepared, PreparationError> {
         let account = self.account(&login.username).await?;
-        let proof = (asker, login.digest);
+        let proof = (requester, login.digest);
         self.open_session(id, account, proof, Refusal::InvalidCredentials)
             .await
     }
@@ -267,14 +271,14 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         account: Option<Account>,
-        (asker, digest): (&Asker, String),
+        (requester, digest): (&Requester, String),
         changed_meanwhile: Refusal,
     ) -> Result<Prepared, PreparationError> {
         let verifying =
             self.passwords
-                .verify_for_login(asker, Digest(digest), stored(account.as_ref()));
+                .verify_for_login(requester, Digest(digest), stored(account.as_ref()));
         let (Verified::Right { rehashed }, Some(account)) = (verifying.await?, account) else {
-            return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
+            return Ok(Prepared::Answer(error_reply(Refusal::InvalidCredentials)));
         };
         let token = Token::draw()?;
         let operation = Command::CreateSession(storage::CreateSession {
@@ -290,7 +294,9 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(move |index, outcome| opened((index, outcome), token, changed_meanwhile)),
+            Box::new(move |index, outcome| {
+                session_reply((index, outcome), token, changed_meanwhile)
+            }),
         ))
     }
 
@@ -300,38 +306,38 @@ impl Preparation {
         &self,
         id: Vec<u8>,
         change: forwarded::ChangePassword,
-        asker: &Asker,
+        requester: &Requester,
     ) -> Result<Prepared, PreparationError> {
         let session = change.session.as_ref();
-        let (session, checked) = well_formed(session).ok_or(PreparationError::Malformed)?;
+        let (session, checked) = validate_session(session).ok_or(PreparationError::Malformed)?;
         let account = self.account(&session.username).await?;
         let account =
             account.filter(|account| account.credential.incarnation.0 == checked.incarnation);
         let Some(account) = account else {
-            return Ok(Prepared::Answer(refused(Refusal::Unauthenticated)));
+            return Ok(Prepared::Answer(error_reply(Refusal::Unauthenticated)));
         };
         if account
             .password_request
             .is_some_and(|request| request == *id)
         {
-            let proof = (asker, change.new_digest);
+            let proof = (requester, change.new_digest);
             return self
                 .open_session(id, Some(account), proof, Refusal::Unauthenticated)
                 .await;
         }
         if account.credential.version.0 != checked.version {
-            return Ok(Prepared::Answer(refused(Refusal::Unauthenticated)));
+            return Ok(Prepared::Answer(error_reply(Refusal::Unauthenticated)));
         }
         let stored = stored(Some(&account));
         let verifying = self
             .passwords
-            .verify_for_change(asker, Digest(change.digest), stored);
+            .verify_for_change(requester, Digest(change.digest), stored);
         if !verifying.await? {
-            return Ok(Prepared::Answer(refused(Refusal::InvalidCredentials)));
+            return Ok(Prepared::Answer(error_reply(Refusal::InvalidCredentials)));
         }
         let hashing = self
             .passwords
-            .hash_for_change(asker, Digest(change.new_digest));
+            .hash_for_change(requester, Digest(change.new_digest));
         let password_hash = hashing.await?;
         let token = Token::draw()?;
         let operation = Command::ChangePassword(storage::ChangePassword {
@@ -343,7 +349,9 @@ impl Preparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|index, outcome| opened((index, outcome), token, Refusal::Unauthenticated)),
+            Box::new(|index, outcome| {
+                session_reply((index, outcome), token, Refusal::Unauthenticated)
+            }),
         ))
     }
 
@@ -378,10 +386,10 @@ impl Preparation {
             recipient: message.recipient,
             body: message.body,
         });
-        Ok(self.append(id, operation, finish(sent)))
+        Ok(self.append(id, operation, make_reply(sent_reply)))
     }
 
-    fn append(&self, id: Vec<u8>, operation: Command, finish: Finish) -> Prepared {
+    fn append(&self, id: Vec<u8>, operation: Command, make_reply: Finish) -> Prepared {
         let command = storage::Command {
             request_id: id.into(),
             time: self.clock.propose(),
@@ -389,7 +397,7 @@ impl Preparation {
         };
         Prepared::Append {
             command: command.encode_to_vec().into(),
-            finish,
+            finish: make_reply,
         }
     }
 
@@ -401,7 +409,7 @@ impl Preparation {
     }
 }
 
-impl Prepare for Preparation {
+impl Prepare for LeaderPreparation {
     fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
         Box::pin(async {
             self.prepare_request(request).await.unwrap_or_else(|error| {
@@ -410,7 +418,7 @@ impl Prepare for Preparation {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(source, "{error}");
                 }
-                Prepared::Answer(refused_for(refusal, error.retry_after()))
+                Prepared::Answer(error_reply_after(refusal, error.retry_after()))
             })
         })
     }
@@ -445,13 +453,13 @@ impl PreparationError {
 }
 
 /// Whose password it is, who asks, and until when.
-fn asker(origin: Option<forwarded::Origin>, username: &str) -> Asker {
-    let (origin, patience) = Origin::from_proto(origin);
-    let patience = patience.unwrap_or(PASSWORD_TIMEOUT);
-    Asker {
+fn requester(origin: Option<forwarded::Origin>, username: &str) -> Requester {
+    let (origin, timeout) = Origin::from_proto(origin);
+    let timeout = timeout.unwrap_or(PASSWORD_TIMEOUT);
+    Requester {
         origin,
         username: username.to_owned(),
-        until: Instant::now() + patience.min(PASSWORD_TIMEOUT_MAX),
+        until: Instant::now() + timeout.min(PASSWORD_TIMEOUT_MAX),
     }
 }
 
@@ -460,15 +468,15 @@ fn stored(account: Option<&Account>) -> Option<String> {
 }
 
 /// What applying needs of a session: what the leader knows of it may not be true any more.
-fn well_formed(
+fn validate_session(
     session: Option<&storage::Session>,
 ) -> Option<(&storage::Session, storage::Credential)> {
     let session = session.filter(|session| session.token_hash.len() == 32)?;
     Some((session, session.credential?))
 }
 
-fn check(session: Option<&storage::Session>) -> Result<(), PreparationError> {
-    match well_formed(session) {
+fn require_session(session: Option<&storage::Session>) -> Result<(), PreparationError> {
+    match validate_session(session) {
         Some(_) => Ok(()),
         None => Err(PreparationError::Malformed),
     }
@@ -479,16 +487,16 @@ fn token_hash(token: &Token) -> Bytes {
 }
 
 /// What needs no index to make its reply.
-fn finish(reply: fn(Bytes) -> Bytes) -> Finish {
+fn make_reply(reply: fn(Bytes) -> Bytes) -> Finish {
     Box::new(move |_index, outcome| reply(outcome))
 }
 
 /// `index` is that of the entry, which has opened the session if the outcome says so.
-fn opened((index, outcome): (u64, Bytes), token: Token, unauthenticated: Refusal) -> Bytes {
+fn session_reply((index, outcome): (u64, Bytes), token: Token, unauthenticated: Refusal) -> Bytes {
     let unread = match result(outcome) {
         Some(storage::outcome::Result::Created(_) | storage::outcome::Result::Done(_)) => 0,
         Some(storage::outcome::Result::SessionCreated(session)) => session.unread,
-        other => return refused(refusal(other, unauthenticated)),
+        other => return error_reply(refusal(other, unauthenticated)),
     };
     answer(AnswerResult::SessionOpened(forwarded::SessionOpened {
         token: token.into_text(LogIndex(index)),
@@ -496,17 +504,17 @@ fn opened((index, outcome): (u64, Bytes), token: Token, unauthenticated: Refusal
     }))
 }
 
-fn sent(outcome: Bytes) -> Bytes {
+fn sent_reply(outcome: Bytes) -> Bytes {
     match result(outcome) {
-        Some(storage::outcome::Result::Sent(sent)) => answer(AnswerResult::Sent(sent)),
-        other => refused(refusal(other, Refusal::Unauthenticated)),
+        Some(storage::outcome::Result::Sent(sent_reply)) => answer(AnswerResult::Sent(sent_reply)),
+        other => error_reply(refusal(other, Refusal::Unauthenticated)),
     }
 }
 
-fn done(outcome: Bytes) -> Bytes {
+fn ok_reply(outcome: Bytes) -> Bytes {
     match result(outcome) {
-        Some(storage::outcome::Result::Done(done)) => answer(AnswerResult::Done(done)),
-        other => refused(refusal(other, Refusal::Unauthenticated)),
+        Some(storage::outcome::Result::Done(ok_reply)) => answer(AnswerResult::Done(ok_reply)),
+        other => error_reply(refusal(other, Refusal::Unauthenticated)),
     }
 }
 
@@ -530,11 +538,11 @@ fn refusal(outcome: Option<storage::outcome::Result>, unauthenticated: Refusal) 
     }
 }
 
-fn refused(refusal: Refusal) -> Bytes {
-    refused_for(refusal, Duration::ZERO)
+fn error_reply(refusal: Refusal) -> Bytes {
+    error_reply_after(refusal, Duration::ZERO)
 }
 
-fn refused_for(refusal: Refusal, retry_after: Duration) -> Bytes {
+fn error_reply_after(refusal: Refusal, retry_after: Duration) -> Bytes {
     let answer = forwarded::Answer {
         result: Some(AnswerResult::Refused(refusal.into())),
         // Rounded up: whoever comes back at that moment is not too early.

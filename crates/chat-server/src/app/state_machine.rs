@@ -6,21 +6,29 @@ use bytes::Bytes;
 use chat_replication::{Applied, BoxError, Committed, StateMachine};
 use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
 
-use crate::api::watch::Ring;
+use crate::api::watch::ChangeBuffer;
 use crate::app::log_clock::LogClock;
 
 /// Applies the log to the chat's tables, and tells those who watch.
 #[derive(Debug)]
 pub struct ChatMachine {
     state: ChatState,
-    ring: Arc<Ring>,
+    change_buffer: Arc<ChangeBuffer>,
     clock: Arc<LogClock>,
 }
 
 impl ChatMachine {
-    /// Takes over the tables; `ring` must begin with what they have applied.
-    pub(crate) fn new(state: ChatState, ring: Arc<Ring>, clock: Arc<LogClock>) -> Self {
-        Self { state, ring, clock }
+    /// Takes over the tables; `change_buffer` must begin with what they have applied.
+    pub(crate) fn new(
+        state: ChatState,
+        change_buffer: Arc<ChangeBuffer>,
+        clock: Arc<LogClock>,
+    ) -> Self {
+        Self {
+            state,
+            change_buffer,
+            clock,
+        }
     }
 }
 
@@ -53,7 +61,8 @@ impl StateMachine for ChatMachine {
         let applied = self.state.apply(&entries).await?;
         // A batch without a command says nothing; one more look at the same time does no harm.
         self.clock.observe(self.state.log_time());
-        self.ring.put(applied.events, self.state.applied_index());
+        self.change_buffer
+            .put(applied.events, self.state.applied_index());
         Ok(applied.outcomes)
     }
 

@@ -6,17 +6,17 @@
 use chat_store::Session;
 
 use crate::api::request::Username;
-use crate::error::Refusal;
+use crate::error::RequestError;
 
 /// In whose name something is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claim<'a> {
+pub(crate) enum AuthScope<'a> {
     /// In nobody's: whoever asks has no session yet.
-    Nobody,
+    Public,
     /// In the name of whichever account the session belongs to.
     OwnAccount,
     /// In the name of an account that the request names, which must be the session's.
-    Account {
+    NamedAccount {
         /// Where it is named.
         field: &'static str,
         username: &'a Username,
@@ -25,24 +25,29 @@ pub(crate) enum Claim<'a> {
 
 /// Who asks, once it is known that they may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Actor {
+pub(crate) enum Principal {
     /// Somebody without an account, or who need not say.
-    Stranger,
+    Anonymous,
     /// The owner of this session.
     Account(Session),
 }
 
 /// Whether whoever holds `session` may ask for what claims `claim`.
-pub(crate) fn authorize(claim: Claim<'_>, session: Option<Session>) -> Result<Actor, Refusal> {
+pub(crate) fn authorize(
+    claim: AuthScope<'_>,
+    session: Option<Session>,
+) -> Result<Principal, RequestError> {
     match (claim, session) {
-        (Claim::Nobody, _) => Ok(Actor::Stranger),
-        (Claim::OwnAccount | Claim::Account { .. }, None) => Err(Refusal::Unauthenticated),
-        (Claim::OwnAccount, Some(session)) => Ok(Actor::Account(session)),
-        (Claim::Account { field, username }, Some(session)) => {
+        (AuthScope::Public, _) => Ok(Principal::Anonymous),
+        (AuthScope::OwnAccount | AuthScope::NamedAccount { .. }, None) => {
+            Err(RequestError::Unauthenticated)
+        }
+        (AuthScope::OwnAccount, Some(session)) => Ok(Principal::Account(session)),
+        (AuthScope::NamedAccount { field, username }, Some(session)) => {
             if session.username == username.0 {
-                Ok(Actor::Account(session))
+                Ok(Principal::Account(session))
             } else {
-                Err(Refusal::PermissionDenied { field })
+                Err(RequestError::PermissionDenied { field })
             }
         }
     }
@@ -52,9 +57,9 @@ pub(crate) fn authorize(claim: Claim<'_>, session: Option<Session>) -> Result<Ac
 mod tests {
     use chat_store::{Credential, LogIndex, Session};
 
-    use super::{Actor, Claim, authorize};
+    use super::{AuthScope, Principal, authorize};
     use crate::api::request::Username;
-    use crate::error::Refusal;
+    use crate::error::RequestError;
 
     #[test]
     fn a_session_speaks_for_its_own_account_alone() {
@@ -68,17 +73,25 @@ mod tests {
             idle_seconds: 0,
         };
         let (alice, bob) = (Username("alice".to_owned()), Username("bob".to_owned()));
-        let named = |username| Claim::Account {
+        let named = |username| AuthScope::NamedAccount {
             field: "sender",
             username,
         };
-        let account = || Ok(Actor::Account(alices.clone()));
-        let denied = Err(Refusal::PermissionDenied { field: "sender" });
+        let account = || Ok(Principal::Account(alices.clone()));
+        let denied = Err(RequestError::PermissionDenied { field: "sender" });
         for (claim, with_session, without) in [
-            (Claim::Nobody, Ok(Actor::Stranger), Ok(Actor::Stranger)),
-            (Claim::OwnAccount, account(), Err(Refusal::Unauthenticated)),
-            (named(&alice), account(), Err(Refusal::Unauthenticated)),
-            (named(&bob), denied, Err(Refusal::Unauthenticated)),
+            (
+                AuthScope::Public,
+                Ok(Principal::Anonymous),
+                Ok(Principal::Anonymous),
+            ),
+            (
+                AuthScope::OwnAccount,
+                account(),
+                Err(RequestError::Unauthenticated),
+            ),
+            (named(&alice), account(), Err(RequestError::Unauthenticated)),
+            (named(&bob), denied, Err(RequestError::Unauthenticated)),
         ] {
             assert_eq!(
                 authorize(claim, Some(alices.clone())),

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::api::request::Digest;
 use crate::config;
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 use crate::net::origin::Origin;
 use attempts::Attempts;
 use fair_queue::Place;
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Passwords {
 
 /// Who wants a password hashed or checked, and for how long.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct Requester {
     /// Where the request came from.
     pub origin: Origin,
     /// Whose password it is; there may be no such account.
@@ -53,13 +53,13 @@ pub struct Asker {
 
 struct Shared {
     argon2: Argon2<'static>,
-    /// The price of [`Self::argon2`] as a PHC string begins with it.
-    price: String,
+    /// The parameters of [`Self::argon2`] as a PHC string begins with them.
+    argon2_params: String,
     /// The hash of nobody's password, checked when there is no account: an unknown name takes as
-    /// long as a wrong password that is stored at the most common price.
+    /// long as a wrong password that is stored with the most common parameters.
     nobody: Mutex<String>,
     attempts: Mutex<Attempts>,
-    failures: Rarely,
+    failures: LogThrottle,
     /// Makes numbers of names and sources, which nobody outside can foresee.
     keys: RandomState,
 }
@@ -71,7 +71,7 @@ pub enum Verified {
     Wrong,
     /// It is the password.
     Right {
-        /// Its hash at the present price, if it is stored at another one.
+        /// Its hash with the configured parameters, if it is stored with others.
         rehashed: Option<String>,
     },
 }
@@ -97,24 +97,32 @@ pub enum PasswordError {
 }
 
 impl Passwords {
-    /// Prepares hashing at this price and within these limits.
+    /// Prepares hashing with these parameters and within these limits.
     ///
     /// # Errors
     ///
     /// The parameters are not Argon2's, which a checked configuration does not have; or no thread can
     /// be started.
-    pub fn new(price: config::Passwords, limits: config::Limits) -> Result<Self, PasswordError> {
-        let params = Params::new(price.memory_kib, price.iterations, price.parallelism, None)
-            .map_err(argon2::password_hash::Error::from)?;
+    pub fn new(
+        argon2_params: config::Passwords,
+        limits: config::Limits,
+    ) -> Result<Self, PasswordError> {
+        let params = Params::new(
+            argon2_params.memory_kib,
+            argon2_params.iterations,
+            argon2_params.parallelism,
+            None,
+        )
+        .map_err(argon2::password_hash::Error::from)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = argon2.hash_password(b"nobody's")?.to_string();
-        let (price, _) = split_price(&nobody).expect("the hash was made here");
+        let (argon2_params, _) = split_argon2_params(&nobody).expect("the hash was made here");
         let shared = Arc::new(Shared {
             argon2,
-            price: price.to_owned(),
+            argon2_params: argon2_params.to_owned(),
             nobody: Mutex::new(nobody),
             attempts: Mutex::new(Attempts::new(limits.source_failures_per_minute)),
-            failures: Rarely::default(),
+            failures: LogThrottle::default(),
             keys: RandomState::new(),
         });
         let pacing = Arc::clone(&shared);
@@ -137,10 +145,10 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn hash_for_account(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         digest: Digest,
     ) -> Result<String, PasswordError> {
-        self.hash(Kind::CreateUser, asker, digest).await
+        self.hash(Kind::CreateUser, requester, digest).await
     }
 
     /// The salted hash of an account's new password.
@@ -150,10 +158,10 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn hash_for_change(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         digest: Digest,
     ) -> Result<String, PasswordError> {
-        self.hash(Kind::ChangePassword, asker, digest).await
+        self.hash(Kind::ChangePassword, requester, digest).await
     }
 
     /// Whether `digest` is what `stored` is the hash of; never for `None`, with the same work.
@@ -163,18 +171,18 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn verify_for_login(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         digest: Digest,
         stored: Option<String>,
     ) -> Result<Verified, PasswordError> {
-        let guess = asker.clone();
-        self.in_turn(Kind::Login, asker, move |shared| {
+        let guess = requester.clone();
+        self.in_turn(Kind::Login, requester, move |shared| {
             if !shared.guess(&guess, &digest, stored.as_deref())? {
                 return Ok(Verified::Wrong);
             }
             // Only whoever has the password makes this work, and sees how long it takes.
-            let rehashed = match stored.as_deref().and_then(split_price) {
-                Some((price, _)) if price == shared.price => None,
+            let rehashed = match stored.as_deref().and_then(split_argon2_params) {
+                Some((argon2_params, _)) if argon2_params == shared.argon2_params => None,
                 _ => Some(shared.hash(&digest)?),
             };
             Ok(Verified::Right { rehashed })
@@ -189,56 +197,56 @@ impl Passwords {
     /// See [`PasswordError`].
     pub async fn verify_for_change(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         digest: Digest,
         stored: Option<String>,
     ) -> Result<bool, PasswordError> {
-        let guess = asker.clone();
-        self.in_turn(Kind::ChangePassword, asker, move |shared| {
+        let guess = requester.clone();
+        self.in_turn(Kind::ChangePassword, requester, move |shared| {
             shared.guess(&guess, &digest, stored.as_deref())
         })
         .await
     }
 
-    /// From now on an unknown name takes as long as a password that is stored at `price`, which is
-    /// what stands before the salt of such a PHC string. What is no price changes nothing.
-    pub fn set_price_of_unknown_names(&self, price: &str) {
+    /// From now on an unknown name takes as long as a password that is stored with `argon2_params`, which is
+    /// what stands before the salt of such a PHC string. A text that is not such parameters changes nothing.
+    pub fn set_params_of_unknown_names(&self, argon2_params: &str) {
         let mut nobody = lock(&self.shared.nobody);
-        let Some((_, salt_and_hash)) = split_price(&nobody) else {
+        let Some((_, salt_and_hash)) = split_argon2_params(&nobody) else {
             return;
         };
-        let at_price = format!("{price}{salt_and_hash}");
-        let good = PasswordHash::new(&at_price).is_ok_and(|phc| Params::try_from(&phc).is_ok());
+        let with_params = format!("{argon2_params}{salt_and_hash}");
+        let good = PasswordHash::new(&with_params).is_ok_and(|phc| Params::try_from(&phc).is_ok());
         if good {
-            *nobody = at_price;
+            *nobody = with_params;
         }
     }
 
     async fn hash(
         &self,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
         digest: Digest,
     ) -> Result<String, PasswordError> {
-        self.in_turn(kind, asker, move |shared| shared.hash(&digest))
+        self.in_turn(kind, requester, move |shared| shared.hash(&digest))
             .await
     }
 
     async fn in_turn<T: Send + 'static>(
         &self,
         kind: Kind,
-        asker: &Asker,
+        requester: &Requester,
         work: impl FnOnce(&Shared) -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let (answer, answered) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let place = Place {
-            source: self.shared.key(&asker.origin.source),
-            connection: asker.origin.connection,
-            account: self.shared.key(&asker.username),
+            source: self.shared.key(&requester.origin.source),
+            connection: requester.origin.connection,
+            account: self.shared.key(&requester.username),
         };
         let job = Job {
-            until: asker.until,
+            until: requester.until,
             work: Box::new(move || {
                 if !answer.is_closed() {
                     // Whoever waits may go away meanwhile.
@@ -256,12 +264,12 @@ impl Shared {
     /// One guess at a password, which counts.
     fn guess(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         digest: &Digest,
         stored: Option<&str>,
     ) -> Result<bool, PasswordError> {
-        let account = self.key(&asker.username);
-        let source = self.key(&asker.origin.source);
+        let account = self.key(&requester.username);
+        let source = self.key(&requester.origin.source);
         if let Some(after) = self.attempts().delay(account, source, Instant::now()) {
             return Err(PasswordError::TooManyAttempts { after });
         }
@@ -270,7 +278,7 @@ impl Shared {
             self.attempts().succeeded(account, source);
         } else {
             self.attempts().failed(account, source, Instant::now());
-            self.log_failure(asker, stored.is_some());
+            self.log_failure(requester, stored.is_some());
         }
         Ok(fits)
     }
@@ -280,7 +288,7 @@ impl Shared {
         Ok(hash.to_string())
     }
 
-    /// A hash is checked at the price at which it was made.
+    /// A hash is checked with the parameters with which it was made.
     fn verify(&self, digest: &Digest, stored: Option<&str>) -> Result<bool, PasswordError> {
         let nobody = lock(&self.nobody).clone();
         let phc = PasswordHash::new(stored.unwrap_or(&nobody))
@@ -293,10 +301,10 @@ impl Shared {
     }
 
     /// Without a name that is nobody's: people type their password there.
-    fn log_failure(&self, asker: &Asker, exists: bool) {
-        if let Some(times) = self.failures.happened(Instant::now()) {
-            let username = exists.then_some(asker.username.as_str());
-            let source = &asker.origin.source;
+    fn log_failure(&self, requester: &Requester, exists: bool) {
+        if let Some(times) = self.failures.record(Instant::now()) {
+            let username = exists.then_some(requester.username.as_str());
+            let source = &requester.origin.source;
             tracing::warn!(%source, username, times, "a wrong password was given");
         }
     }
@@ -316,7 +324,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What stands before the salt of a PHC string, and the rest: `$argon2id$v=19$m=19456,t=2,p=1`.
-fn split_price(phc: &str) -> Option<(&str, &str)> {
+fn split_argon2_params(phc: &str) -> Option<(&str, &str)> {
     let (salt, _) = phc.match_indices('$').nth(3)?;
     Some(phc.split_at(salt))
 }
@@ -330,15 +338,15 @@ mod tests {
     use tokio::task::JoinSet;
     use tokio::time::timeout;
 
-    use super::{Asker, PasswordError, Passwords, Verified};
+    use super::{PasswordError, Passwords, Requester, Verified};
     use crate::api::request::Digest;
     use crate::config;
     use crate::net::origin::Origin;
 
     /// Far above what anything here takes.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Right, and stored at the present price.
+    /// Right, and stored with the configured parameters.
     const RIGHT: Verified = Verified::Right { rehashed: None };
 
     fn passwords() -> Passwords {
@@ -349,18 +357,18 @@ mod tests {
         Digest(text.repeat(64))
     }
 
-    fn asker(peer: &str, username: &str) -> Asker {
-        Asker {
+    fn requester(peer: &str, username: &str) -> Requester {
+        Requester {
             origin: Origin::of(Some(peer.parse().unwrap())),
             username: username.to_owned(),
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + TEST_TIMEOUT,
         }
     }
 
     #[tokio::test]
     async fn only_the_right_password_fits() {
         let passwords = passwords();
-        let alice = asker("192.0.2.1:1", "alice");
+        let alice = requester("192.0.2.1:1", "alice");
         let hash = || passwords.hash_for_account(&alice, digest("a"));
         let stored = hash().await.unwrap();
         assert!(
@@ -382,7 +390,7 @@ mod tests {
     async fn a_flood_of_logins_keeps_nobody_out() {
         let passwords = passwords();
         let stored = passwords
-            .hash_for_account(&asker("192.0.2.1:1", "alice"), digest("a"))
+            .hash_for_account(&requester("192.0.2.1:1", "alice"), digest("a"))
             .await
             .unwrap();
         for honest in ["192.0.2.1:2", "192.0.2.9:1"] {
@@ -391,7 +399,7 @@ mod tests {
             for number in 0..120 {
                 let (passwords, answered) = (passwords.clone(), Arc::clone(&answered));
                 flood.spawn(async move {
-                    let bogus = asker("192.0.2.1:1", &format!("nobody {number}"));
+                    let bogus = requester("192.0.2.1:1", &format!("nobody {number}"));
                     let verified = passwords.verify_for_login(&bogus, digest("b"), None).await;
                     answered.fetch_add(1, Ordering::Relaxed);
                     verified
@@ -400,9 +408,9 @@ mod tests {
             // They run until they wait.
             tokio::task::yield_now().await;
             let before = answered.load(Ordering::Relaxed);
-            let alice = asker(honest, "alice");
+            let alice = requester(honest, "alice");
             let login = passwords.verify_for_login(&alice, digest("a"), Some(stored.clone()));
-            assert_eq!(timeout(PATIENCE, login).await.unwrap().unwrap(), RIGHT);
+            assert_eq!(timeout(TEST_TIMEOUT, login).await.unwrap().unwrap(), RIGHT);
             let meanwhile = answered.load(Ordering::Relaxed) - before;
             let hashers = std::thread::available_parallelism().unwrap().get();
             assert!(
@@ -426,7 +434,7 @@ mod tests {
         for number in 0..60 {
             let passwords = passwords.clone();
             flood.spawn(async move {
-                let bogus = asker("192.0.2.1:1", &format!("nobody {number}"));
+                let bogus = requester("192.0.2.1:1", &format!("nobody {number}"));
                 passwords.verify_for_login(&bogus, digest("b"), None).await
             });
         }
@@ -441,17 +449,20 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_not_guessed_for_ever() {
         let passwords = passwords();
-        let (thief, alice) = (asker("192.0.2.1:1", "alice"), asker("192.0.2.9:1", "alice"));
+        let (thief, alice) = (
+            requester("192.0.2.1:1", "alice"),
+            requester("192.0.2.9:1", "alice"),
+        );
         let stored = passwords
             .hash_for_account(&alice, digest("a"))
             .await
             .unwrap();
-        let verify = |asker: &Asker, text: &str| {
-            let (passwords, asker) = (passwords.clone(), asker.clone());
+        let verify = |requester: &Requester, text: &str| {
+            let (passwords, requester) = (passwords.clone(), requester.clone());
             let (digest, stored) = (digest(text), stored.clone());
             async move {
                 passwords
-                    .verify_for_login(&asker, digest, Some(stored))
+                    .verify_for_login(&requester, digest, Some(stored))
                     .await
             }
         };
@@ -480,7 +491,7 @@ mod tests {
             ..config::Passwords::MINIMUM
         };
         let new = Passwords::new(dearer, config::Limits::default()).unwrap();
-        let alice = asker("192.0.2.1:1", "alice");
+        let alice = requester("192.0.2.1:1", "alice");
         let stored = old.hash_for_account(&alice, digest("a")).await.unwrap();
         let login = |text| new.verify_for_login(&alice, digest(text), Some(stored.clone()));
         assert_eq!(login("b").await.unwrap(), Verified::Wrong);
@@ -488,7 +499,7 @@ mod tests {
             rehashed: Some(rehashed),
         } = login("a").await.unwrap()
         else {
-            panic!("the price has changed");
+            panic!("the parameters have changed");
         };
         assert!(rehashed.contains("$m=19456,t=3,p=1$"), "{rehashed}");
         let again = new.verify_for_login(&alice, digest("a"), Some(rehashed));
@@ -499,18 +510,20 @@ mod tests {
     async fn an_unknown_name_costs_what_most_names_cost() {
         let passwords = passwords();
         let nobody = || super::lock(&passwords.shared.nobody).clone();
-        passwords.set_price_of_unknown_names("$argon2id$v=19$m=19456,t=3,p=1");
-        let at_price = nobody();
+        passwords.set_params_of_unknown_names("$argon2id$v=19$m=19456,t=3,p=1");
+        let with_params = nobody();
         assert!(
-            at_price.starts_with("$argon2id$v=19$m=19456,t=3,p=1$"),
-            "{at_price}"
+            with_params.starts_with("$argon2id$v=19$m=19456,t=3,p=1$"),
+            "{with_params}"
         );
         for wrong in ["", "garbage", "$argon2id$v=19$m=1,t=3,p=1"] {
-            passwords.set_price_of_unknown_names(wrong);
-            assert_eq!(nobody(), at_price, "{wrong}");
+            passwords.set_params_of_unknown_names(wrong);
+            assert_eq!(nobody(), with_params, "{wrong}");
         }
-        let asker = asker("192.0.2.1:1", "nobody");
-        let verified = passwords.verify_for_login(&asker, digest("a"), None).await;
+        let requester = requester("192.0.2.1:1", "nobody");
+        let verified = passwords
+            .verify_for_login(&requester, digest("a"), None)
+            .await;
         assert_eq!(verified.unwrap(), Verified::Wrong);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::timeout_at;
 use crate::api::request::RequestId;
 use crate::auth::sessions::Sessions;
 use crate::auth::token::{PresentedToken, TokenHash};
-use crate::error::Refusal;
+use crate::error::RequestError;
 
 /// How many tokens that this node cannot judge are looked into at once; the others wait. A round to
 /// the leader takes a millisecond or two and serves all that wait for it.
@@ -35,18 +35,18 @@ pub(crate) struct SessionLookup {
 
 /// What this node knows of a token by itself.
 #[derive(Debug)]
-pub(crate) enum Known {
+pub(crate) enum TokenLookup {
     /// It opens this session, or did lately.
     Session(Session),
     /// It opens none, nowhere and never.
-    Nothing,
+    Invalid,
     /// The node may be behind.
     Undecided,
 }
 
 /// What is needed to read with a token.
 #[derive(Debug)]
-pub(crate) enum Admission<'a> {
+pub(crate) enum ReadAdmission<'a> {
     /// This node knows its session.
     Known,
     /// Held until the session is looked up where it must be known.
@@ -64,19 +64,19 @@ impl SessionLookup {
     }
 
     /// What is known of `token` without asking another node.
-    pub(crate) async fn known(&self, token: PresentedToken) -> Result<Known, Refusal> {
+    pub(crate) async fn known(&self, token: PresentedToken) -> Result<TokenLookup, RequestError> {
         if let Some(session) = self.known.find(&token.hash) {
-            return Ok(Known::Session(session));
+            return Ok(TokenLookup::Session(session));
         }
         let found = self.reader.find_session(&token.hash.0).await;
-        let found = found.map_err(|error| Refusal::unreadable(&error))?;
+        let found = found.map_err(|error| RequestError::log_read_error(&error))?;
         Ok(match (found.session, token.opened) {
             (Some(session), _) => {
                 self.known.remember(token.hash, session.clone());
-                Known::Session(session)
+                TokenLookup::Session(session)
             }
-            (None, Some(opened)) if opened <= found.applied => Known::Nothing,
-            (None, _) => Known::Undecided,
+            (None, Some(opened)) if opened <= found.applied => TokenLookup::Invalid,
+            (None, _) => TokenLookup::Undecided,
         })
     }
 
@@ -84,12 +84,15 @@ impl SessionLookup {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unauthenticated`] when there is no such session.
-    pub(crate) async fn admit(&self, token: PresentedToken) -> Result<Admission<'_>, Refusal> {
+    /// [`RequestError::Unauthenticated`] when there is no such session.
+    pub(crate) async fn admit(
+        &self,
+        token: PresentedToken,
+    ) -> Result<ReadAdmission<'_>, RequestError> {
         match self.known(token).await? {
-            Known::Session(_) => Ok(Admission::Known),
-            Known::Nothing => Err(Refusal::Unauthenticated),
-            Known::Undecided => Ok(Admission::Undecided {
+            TokenLookup::Session(_) => Ok(ReadAdmission::Known),
+            TokenLookup::Invalid => Err(RequestError::Unauthenticated),
+            TokenLookup::Undecided => Ok(ReadAdmission::Undecided {
                 _place: self.place().await,
             }),
         }
@@ -102,16 +105,16 @@ impl SessionLookup {
         token: PresentedToken,
         ends: Option<RequestId>,
         deadline: Instant,
-    ) -> Result<Option<Session>, Refusal> {
+    ) -> Result<Option<Session>, RequestError> {
         let finding = async {
             let _place = match self.known(token).await? {
-                Known::Session(session) => return Ok(Some(session)),
-                Known::Nothing => return self.ended_by(token.hash, ends).await,
-                Known::Undecided => self.place().await,
+                TokenLookup::Session(session) => return Ok(Some(session)),
+                TokenLookup::Invalid => return self.ended_by(token.hash, ends).await,
+                TokenLookup::Undecided => self.place().await,
             };
             self.replica.ensure_linearizable(deadline).await?;
             let found = self.reader.find_session(&token.hash.0).await;
-            let found = found.map_err(|error| Refusal::unreadable(&error))?;
+            let found = found.map_err(|error| RequestError::log_read_error(&error))?;
             match found.session {
                 Some(session) => {
                     self.known.remember(token.hash, session.clone());
@@ -122,7 +125,7 @@ impl SessionLookup {
         };
         timeout_at(deadline.into(), finding)
             .await
-            .map_err(|_late| Refusal::Timeout)?
+            .map_err(|_late| RequestError::Timeout)?
     }
 
     /// It is not valid any more.
@@ -134,12 +137,14 @@ impl SessionLookup {
         &self,
         token: TokenHash,
         request: Option<RequestId>,
-    ) -> Result<Option<Session>, Refusal> {
+    ) -> Result<Option<Session>, RequestError> {
         let Some(request) = request else {
             return Ok(None);
         };
         let ended = self.reader.session_ended_by(&token.0, request.0.as_bytes());
-        ended.await.map_err(|error| Refusal::unreadable(&error))
+        ended
+            .await
+            .map_err(|error| RequestError::log_read_error(&error))
     }
 
     async fn place(&self) -> SemaphorePermit<'_> {

@@ -8,7 +8,7 @@ use figment::value::Value;
 
 use super::addresses::{are_same, is_address, is_everywhere, is_reached_from_outside, is_socket};
 use super::layers::Layers;
-use super::schema::{Form, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
+use super::schema::{NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, ValueType};
 use super::sections::{Node, TABLES};
 use super::{Config, ConfigError};
 
@@ -35,7 +35,7 @@ pub(super) fn check(config: &Config, id: Option<u64>, layers: &Layers) -> Result
     check_reach(config, id, layers)
 }
 
-/// Every value of a table by the form of its key. `path` leads to the table; `named` gives the name
+/// Every value of a table by the type of its key. `path` leads to the table; `named` gives the name
 /// of a key in sentences.
 fn check_table(
     table: &Table,
@@ -48,7 +48,7 @@ fn check_table(
         let Some(value) = values.and_then(|values| values.find_ref(key.name)) else {
             continue;
         };
-        let Some((value, allowed)) = refused(key.form, value) else {
+        let Some((value, allowed)) = refused(key.value_type, value) else {
             continue;
         };
         let path: Vec<&str> = path.iter().copied().chain([key.name]).collect();
@@ -63,31 +63,31 @@ fn check_table(
 }
 
 /// What was found and what is allowed, if that is not the same.
-fn refused(form: Form, value: &Value) -> Option<(String, String)> {
-    if let Form::Number { least, most, .. } = form {
+fn refused(value_type: ValueType, value: &Value) -> Option<(String, String)> {
+    if let ValueType::Number { least, most, .. } = value_type {
         let number = value.to_u128()?;
         let good = (u128::from(least)..=u128::from(most)).contains(&number);
         return (!good).then(|| (number.to_string(), bounds(least, most)));
     }
     let text = value.as_str()?;
-    let (good, allowed) = match form {
-        Form::Address => (
+    let (good, allowed) = match value_type {
+        ValueType::Address => (
             is_address(text),
             "a host and a port, such as \"127.0.0.1:7401\"".to_owned(),
         ),
-        Form::PeerAddress => (
+        ValueType::PeerAddress => (
             is_address(text) || is_socket(text),
             format!(
                 "a host and a port, such as \"127.0.0.1:7501\", or \"unix:\" and an absolute path of \
                  at most {SOCKET_PATH_BYTES_MAX} bytes"
             ),
         ),
-        Form::Name => (
+        ValueType::Name => (
             is_name(text),
             format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
         ),
-        Form::Path => (!text.is_empty(), "a path".to_owned()),
-        Form::Number { .. } | Form::Switch => unreachable!("these are no texts"),
+        ValueType::Path => (!text.is_empty(), "a path".to_owned()),
+        ValueType::Number { .. } | ValueType::Switch => unreachable!("these are no texts"),
     };
     (!good).then(|| (format!("{text:?}"), allowed))
 }

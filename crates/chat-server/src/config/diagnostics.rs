@@ -5,7 +5,7 @@ use figment::error::{Actual, Kind};
 
 use super::check::bounds;
 use super::layers::{self, Layers, Origin};
-use super::schema::Form;
+use super::schema::ValueType;
 use super::sections::{Node, TABLES};
 
 /// Names that are less alike than this are not suggested. On the Jaro-Winkler scale, where 1 is the
@@ -125,7 +125,7 @@ fn shown(found: &Actual) -> String {
     }
 }
 
-/// What the form of the key at `path` wants, if there is such a key.
+/// What the type of the key at `path` wants, if there is such a key.
 fn expected_at(path: &[&str]) -> Option<String> {
     let (table, name) = match path {
         [list, _, name] if *list == Node::TABLE.name => (Node::TABLE, name),
@@ -133,10 +133,10 @@ fn expected_at(path: &[&str]) -> Option<String> {
         _ => return None,
     };
     let key = table.keys.iter().find(|key| key.name == *name)?;
-    Some(match key.form {
-        Form::Number { least, most, .. } => format!("a whole number, {}", bounds(least, most)),
-        Form::Switch => "true or false".to_owned(),
-        Form::Address | Form::PeerAddress | Form::Path | Form::Name => {
+    Some(match key.value_type {
+        ValueType::Number { least, most, .. } => format!("a whole number, {}", bounds(least, most)),
+        ValueType::Switch => "true or false".to_owned(),
+        ValueType::Address | ValueType::PeerAddress | ValueType::Path | ValueType::Name => {
             "a text in quotes".to_owned()
         }
     })

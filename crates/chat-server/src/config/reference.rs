@@ -6,7 +6,7 @@ use figment::value::Value;
 use super::Config;
 use super::check::{NODES_MAX, bounds};
 use super::layers::{FLAGS, variable};
-use super::schema::{Form, Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table};
+use super::schema::{Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, ValueType};
 use super::sections::{Node, TABLES};
 use super::show::written;
 
@@ -129,8 +129,8 @@ fn push_table(page: &mut String, table: &Table, defaults: Option<&Value>) {
 }
 
 fn kind_and_limits(key: &Key) -> (String, String) {
-    match key.form {
-        Form::Number {
+    match key.value_type {
+        ValueType::Number {
             unit,
             least,
             most,
@@ -146,17 +146,17 @@ fn kind_and_limits(key: &Key) -> (String, String) {
             };
             (kind, limits)
         }
-        Form::Address => ("text, `host:port`".to_owned(), "port 1 to 65535".to_owned()),
-        Form::PeerAddress => (
+        ValueType::Address => ("text, `host:port`".to_owned(), "port 1 to 65535".to_owned()),
+        ValueType::PeerAddress => (
             "text, `host:port` or `unix:/path`".to_owned(),
             format!("port 1 to 65535; an absolute path of at most {SOCKET_PATH_BYTES_MAX} bytes"),
         ),
-        Form::Switch => ("`true` or `false`".to_owned(), String::new()),
-        Form::Name => (
+        ValueType::Switch => ("`true` or `false`".to_owned(), String::new()),
+        ValueType::Name => (
             "text".to_owned(),
             format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
         ),
-        Form::Path => (
+        ValueType::Path => (
             "text, a path".to_owned(),
             "not empty; a relative one begins in the folder of the file, and in the environment or as a flag where the process starts".to_owned(),
         ),

@@ -16,12 +16,12 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// As for a [`Table`].
     pub(super) meaning: &'static [&'static str],
-    pub(super) form: Form,
+    pub(super) value_type: ValueType,
 }
 
 /// What may stand behind a key.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
+pub(super) enum ValueType {
     /// A whole number, both bounds included.
     Number {
         /// What it counts.
@@ -52,7 +52,7 @@ pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The longest name of a cluster.
 pub(super) const NAME_LENGTH_MAX: usize = 40;
 
-impl Form {
+impl ValueType {
     pub(super) const fn number(unit: &'static str, least: u64, most: u64) -> Self {
         Self::Number {
             unit,
@@ -86,7 +86,7 @@ macro_rules! table {
         pub struct $table:ident in $table_name:literal {
             $(
                 $(#[doc = $doc:literal])+
-                pub $field:ident: $type:ty = $form:expr,
+                pub $field:ident: $type:ty = $value_type:expr,
             )+
         }
     ) => {
@@ -108,7 +108,7 @@ macro_rules! table {
                     $(Key {
                         name: stringify!($field),
                         meaning: &[$($doc),+],
-                        form: $form,
+                        value_type: $value_type,
                     }),+
                 ],
             };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Form, Key, Table, table};
+use super::schema::{Key, Table, ValueType, table};
 
 /// Anything shorter signs people out while they write.
 const SESSION_SECONDS_MIN: u64 = 5 * 60;
@@ -29,7 +29,7 @@ table! {
     /// Which cluster the node belongs to.
     pub struct Cluster in "cluster" {
         /// A data directory keeps the name under which it was made, and is refused under another.
-        pub name: String = Form::Name,
+        pub name: String = ValueType::Name,
     }
 }
 
@@ -38,7 +38,7 @@ table! {
     pub struct Storage in "storage" {
         /// The node's own directory if it ends in `node-N`, N being its id, else the folder of such
         /// directories. It is made when it is missing.
-        pub directory: PathBuf = Form::Path,
+        pub directory: PathBuf = ValueType::Path,
     }
 }
 
@@ -47,13 +47,13 @@ table! {
     #[derive(Default)]
     pub struct Listen in "listen" {
         /// For clients.
-        pub client: Option<String> = Form::Address,
+        pub client: Option<String> = ValueType::Address,
         /// For the other nodes. Whoever reaches it is trusted.
-        pub peer: Option<String> = Form::PeerAddress,
+        pub peer: Option<String> = ValueType::PeerAddress,
         /// Allows a listener that other machines reach, although nothing there is encrypted: whoever
         /// reads the network between can take over accounts, and whoever reaches the peer listener
         /// the cluster. Each start warns of it.
-        pub insecure: bool = Form::Switch,
+        pub insecure: bool = ValueType::Switch,
     }
 }
 
@@ -62,9 +62,9 @@ table! {
     #[derive(Copy)]
     pub struct Timing in "timing" {
         /// A leader lets everybody hear from it this often.
-        pub heartbeat_ms: u64 = Form::number("milliseconds", 10, 10_000),
+        pub heartbeat_ms: u64 = ValueType::number("milliseconds", 10, 10_000),
         /// The shortest time without a leader before a node stands; the longest is twice that.
-        pub election_timeout_ms: u64 = Form::related(
+        pub election_timeout_ms: u64 = ValueType::related(
             "milliseconds", 30, 60_000, "at least three times `heartbeat_ms`"
         ),
     }
@@ -75,15 +75,15 @@ table! {
     #[derive(Copy)]
     pub struct Passwords in "passwords" {
         /// Memory for one hash.
-        pub memory_kib: u32 = Form::number(
+        pub memory_kib: u32 = ValueType::number(
             "KiB", Passwords::MINIMUM.memory_kib as u64, Passwords::MAXIMUM.memory_kib as u64
         ),
         /// Passes over that memory.
-        pub iterations: u32 = Form::number(
+        pub iterations: u32 = ValueType::number(
             "passes", Passwords::MINIMUM.iterations as u64, Passwords::MAXIMUM.iterations as u64
         ),
         /// Lanes that memory is divided into.
-        pub parallelism: u32 = Form::number(
+        pub parallelism: u32 = ValueType::number(
             "lanes", Passwords::MINIMUM.parallelism as u64, Passwords::MAXIMUM.parallelism as u64
         ),
     }
@@ -95,11 +95,11 @@ table! {
     #[derive(Copy)]
     pub struct Sessions in "sessions" {
         /// A session that is not used for so long ends; up to a sixteenth earlier.
-        pub idle_seconds: u32 = Form::number(
+        pub idle_seconds: u32 = ValueType::number(
             "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX
         ),
         /// A session ends so long after it began.
-        pub absolute_seconds: u32 = Form::related(
+        pub absolute_seconds: u32 = ValueType::related(
             "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX, "at least `idle_seconds`"
         ),
     }
@@ -112,13 +112,13 @@ table! {
     pub struct Connections in "connections" {
         /// Of clients, from everywhere. When there are as many, a newcomer gets the place of one that
         /// does nothing, and is refused only if there is none.
-        pub clients_max: usize = Form::number("connections", 16, 16_384),
+        pub clients_max: usize = ValueType::number("connections", 16, 16_384),
         /// Of clients, from one address; all IPv6 addresses of a /64 network are one.
-        pub clients_per_source_max: usize = Form::number("connections", 1, 16_384),
+        pub clients_per_source_max: usize = ValueType::number("connections", 1, 16_384),
         /// Of the other nodes and of operators.
-        pub peers_max: usize = Form::number("connections", 16, 1_024),
+        pub peers_max: usize = ValueType::number("connections", 16, 1_024),
         /// A client's connection is closed after so long without a request.
-        pub idle_seconds: u32 = Form::number("seconds", 10, 86_400),
+        pub idle_seconds: u32 = ValueType::number("seconds", 10, 86_400),
     }
 }
 
@@ -130,26 +130,26 @@ table! {
         /// What one account may change in a second, on the average. A request counts once, and once
         /// more for each KiB of a message and for each ten ids to read or delete; reading, signing in
         /// and out, and deleting the account do not count.
-        pub account_requests_per_second: u32 = Form::number("requests", 1, 1_000_000),
+        pub account_requests_per_second: u32 = ValueType::number("requests", 1, 1_000_000),
         /// What one account may change at once.
-        pub account_requests_burst: u32 = Form::number("requests", 256, 10_000_000),
+        pub account_requests_burst: u32 = ValueType::number("requests", 256, 10_000_000),
         /// What one inbox holds, read or not; more is refused to its senders. What is on its way when
         /// an inbox is counted may exceed it.
-        pub inbox_messages_max: u64 = Form::number("messages", 1, 1 << 40),
+        pub inbox_messages_max: u64 = ValueType::number("messages", 1, 1 << 40),
         /// While the leader's disk has less free space than this, only signing out and deleting are
         /// taken, and below a quarter of it nothing.
-        pub free_bytes_min: u64 = Form::number("bytes", 0, 1 << 50),
+        pub free_bytes_min: u64 = ValueType::number("bytes", 0, 1 << 50),
         /// How far ahead of the time that it expects the leader's clock may take the time of the log.
-        pub clock_lead_seconds_max: u32 = Form::number("seconds", 60, 30 * 24 * 60 * 60),
+        pub clock_lead_seconds_max: u32 = ValueType::number("seconds", 60, 30 * 24 * 60 * 60),
         /// Logins that wait for a hasher; as many sign-ups and as many changes of a password wait
         /// beside them. When there is one too many, whoever has the most waiting loses the newest.
-        pub passwords_waiting_max: usize = Form::number("requests", 1, 65_536),
+        pub passwords_waiting_max: usize = ValueType::number("requests", 1, 65_536),
         /// Passwords that wait or are hashed for one connection; more are refused by the node that it
         /// leads to.
-        pub connection_passwords_max: usize = Form::number("requests", 1, 4096),
+        pub connection_passwords_max: usize = ValueType::number("requests", 1, 4096),
         /// Wrong passwords a minute from one source, an address or the /64 of an IPv6 address, once
         /// it has given 60: whatever else it asks for with a password waits for its turn.
-        pub source_failures_per_minute: u32 = Form::number("wrong passwords", 1, 60_000),
+        pub source_failures_per_minute: u32 = ValueType::number("wrong passwords", 1, 60_000),
     }
 }
 
@@ -159,7 +159,7 @@ table! {
     pub struct Runtime in "runtime" {
         /// For network and requests; disks and passwords have threads of their own. One serves tens
         /// of thousands of requests a second; more help only where a node has cores to itself.
-        pub worker_threads: usize = Form::number("threads", 1, 64),
+        pub worker_threads: usize = ValueType::number("threads", 1, 64),
     }
 }
 
@@ -167,11 +167,11 @@ table! {
     /// A node of the cluster, as the others and the clients find it.
     pub struct Node in "nodes" {
         /// What `--id` names; different for every node and never changed.
-        pub id: u64 = Form::number("", 1, u64::MAX),
+        pub id: u64 = ValueType::number("", 1, u64::MAX),
         /// Where clients dial it.
-        pub client_address: String = Form::Address,
+        pub client_address: String = ValueType::Address,
         /// Where the other nodes dial it.
-        pub peer_address: String = Form::PeerAddress,
+        pub peer_address: String = ValueType::PeerAddress,
     }
 }
 

@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts something that is logged at most once in an interval.
 #[derive(Debug, Default)]
-pub(crate) struct Rarely {
+pub(crate) struct LogThrottle {
     state: Mutex<State>,
 }
 
@@ -19,10 +19,10 @@ struct State {
     since: u64,
 }
 
-impl Rarely {
+impl LogThrottle {
     /// It has happened at `now`. `Some` if it is to be logged: how often it has happened since the
     /// last line.
-    pub(crate) fn happened(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn record(&self, now: Instant) -> Option<u64> {
         // Nothing panics while it is held.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.since += 1;
@@ -38,16 +38,16 @@ impl Rarely {
 mod tests {
     use std::time::Instant;
 
-    use super::{INTERVAL, Rarely};
+    use super::{INTERVAL, LogThrottle};
 
     #[test]
     fn a_flood_is_one_line_in_an_interval() {
-        let rarely = Rarely::default();
+        let throttle = LogThrottle::default();
         let begin = Instant::now();
-        assert_eq!(rarely.happened(begin), Some(1));
+        assert_eq!(throttle.record(begin), Some(1));
         for _ in 0..1_000 {
-            assert_eq!(rarely.happened(begin + INTERVAL / 2), None);
+            assert_eq!(throttle.record(begin + INTERVAL / 2), None);
         }
-        assert_eq!(rarely.happened(begin + INTERVAL), Some(1_001));
+        assert_eq!(throttle.record(begin + INTERVAL), Some(1_001));
     }
 }

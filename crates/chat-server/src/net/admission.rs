@@ -1,13 +1,13 @@
 //! What every request passes before anything of it is decoded, and its reply on the way out.
 //!
 //! Memory that strangers can make a node hold is counted in bytes, for all connections together: the
-//! heads and bodies of requests until they are answered ([`arriving`]), and replies until the
-//! connection has taken them ([`leaving`]). Whoever lets others wait goes first: a body that does
-//! not arrive makes room for another one, and a connection that does not take its replies is cut.
+//! heads and bodies of requests until they are answered ([`request_body`]), and replies until the
+//! connection has taken them ([`reply_body`]). Whoever lets others wait goes first: a body that does
+//! not arrive makes room for another one, and a connection that does not take its replies is closed.
 
-mod arriving;
 mod budgets;
-mod leaving;
+mod reply_body;
+mod request_body;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::error::Refusal;
-use crate::limits::read_turns::ReadTurn;
+use crate::error::RequestError;
+use crate::limits::read_permits::ReadPermit;
 use crate::net::connection_limit::Connection;
 
-use arriving::Arriving;
-pub(crate) use arriving::REQUEST_MESSAGE_BYTES_MAX;
 pub(crate) use budgets::Budgets;
-use leaving::Leaving;
+use reply_body::ReplyBody;
+pub(crate) use request_body::REQUEST_MESSAGE_BYTES_MAX;
+use request_body::RequestBody;
 
 /// Wraps the routes of a listener.
 #[derive(Clone, Debug)]
@@ -85,12 +85,12 @@ where
             let responding = self.inner.call(request);
             return Box::pin(async move {
                 let response = responding.await?;
-                Ok(response.map(|body| Body::new(Leaving::tracked(body, under_way))))
+                Ok(response.map(|body| Body::new(ReplyBody::tracked(body, under_way))))
             });
         };
         let heads = header_bytes(request.headers());
         let Some(admitted) = budgets.admit(&connection, heads) else {
-            let refused = Refusal::Overloaded.into_status(None).into_http();
+            let refused = RequestError::Overloaded.into_status(None).into_http();
             return Box::pin(std::future::ready(Ok(refused)));
         };
         let budgets = Arc::clone(budgets);
@@ -99,7 +99,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let mut body = Arriving::new(body, Arc::clone(&admitted));
+            let mut body = RequestBody::new(body, Arc::clone(&admitted));
             // What never arrives whole costs no more than its head and its place.
             // A stream of requests, which only reflection takes, begins with its first one.
             if let Err(status) = body.gather().await {
@@ -108,9 +108,9 @@ where
             let request = Request::from_parts(head, Body::new(body));
             let mut response = inner.call(request).await?;
             drop(admitted);
-            let turn = response.extensions_mut().remove::<Arc<ReadTurn>>();
-            let leaving = |body| Leaving::counted(body, under_way, budgets, connection, turn);
-            Ok(response.map(|body| Body::new(leaving(body))))
+            let turn = response.extensions_mut().remove::<Arc<ReadPermit>>();
+            let reply_body = |body| ReplyBody::counted(body, under_way, budgets, connection, turn);
+            Ok(response.map(|body| Body::new(reply_body(body))))
         })
     }
 }

@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 
 pub(crate) use connection::{Connection, RequestUnderWay};
-pub(crate) use stream::{Counted, Writing};
+pub(crate) use stream::{Counted, WriteStrategy};
 
 /// A connection that has just been used is not taken for one that does nothing: its client may be
 /// about to ask.
@@ -56,7 +56,7 @@ pub(crate) struct Connections {
     listener: &'static str,
     limits: ConnectionLimits,
     inner: Mutex<Inner>,
-    full: Rarely,
+    full: LogThrottle,
     refused: AtomicU64,
 }
 
@@ -90,7 +90,7 @@ impl Connections {
             listener,
             limits,
             inner: Mutex::default(),
-            full: Rarely::default(),
+            full: LogThrottle::default(),
             refused: AtomicU64::new(0),
         })
     }
@@ -113,7 +113,7 @@ impl Connections {
         Some(connection)
     }
 
-    /// It speaks HTTP/2, and counts as its source's from now on. It is cut if that has too many.
+    /// It speaks HTTP/2, and counts as its source's from now on. It is closed if that has too many.
     fn begin(&self, connection: &Connection) {
         let source = connection.source();
         let mut inner = self.lock();
@@ -125,7 +125,7 @@ impl Connections {
         let others = |other: &Connection| other.has_begun() && other.source() == source;
         if of_source >= self.limits.per_source && !self.make_room(&mut inner, source, now, others) {
             inner.remove(connection.number());
-            connection.cut();
+            connection.close();
             return;
         }
         inner.silent.remove(&connection.number());
@@ -148,22 +148,22 @@ impl Connections {
         self.log_full(inner, source, now);
         idle.is_some_and(|idle| {
             inner.remove(idle.number());
-            idle.cut();
+            idle.close();
             true
         })
     }
 
     /// The oldest connection that does nothing makes room for something else that needs a file.
-    pub(crate) fn cut_idlest(&self) {
+    pub(crate) fn close_idlest(&self) {
         let mut inner = self.lock();
         if let Some(idle) = inner.idlest(Instant::now(), |_| true) {
             inner.remove(idle.number());
-            idle.cut();
+            idle.close();
         }
     }
 
     /// Closes those that have been without a request for too long.
-    pub(crate) fn cut_idle(&self, now: Instant) {
+    pub(crate) fn close_idle(&self, now: Instant) {
         let Some(idle) = self.limits.idle else {
             return;
         };
@@ -176,17 +176,17 @@ impl Connections {
             .collect();
         for connection in idle {
             inner.remove(connection.number());
-            connection.cut();
+            connection.close();
         }
     }
 
-    /// It is closed. One that was cut has given its place away before.
+    /// It is closed. One that was closed has given its place away before.
     fn release(&self, connection: &Connection) {
         self.lock().remove(connection.number());
     }
 
     fn log_full(&self, inner: &Inner, source: Source, now: Instant) {
-        if let Some(times) = self.full.happened(now) {
+        if let Some(times) = self.full.record(now) {
             let refused = self.refused.swap(0, Ordering::Relaxed);
             tracing::warn!(
                 listener = self.listener,
@@ -277,7 +277,7 @@ mod tests {
         let connections = Connections::new("test", LIMITS);
         let first = begun(&connections, "192.0.2.1:1");
         let _second = begun(&connections, "192.0.2.1:2");
-        assert!(begun(&connections, "192.0.2.1:3").is_cut());
+        assert!(begun(&connections, "192.0.2.1:3").is_closed());
         let _other = begun(&connections, "192.0.2.2:1");
         assert!(connections.admit(address("192.0.2.3:1")).is_none(), "full");
         connections.release(&first);
@@ -290,8 +290,8 @@ mod tests {
         let speaking = begun(&connections, "192.0.2.1:1");
         let silent = connections.admit(address("192.0.2.1:2")).unwrap();
         let newcomer = begun(&connections, "192.0.2.1:3");
-        assert!(silent.is_cut());
-        assert!(!speaking.is_cut() && !newcomer.is_cut());
+        assert!(silent.is_closed());
+        assert!(!speaking.is_closed() && !newcomer.is_closed());
         // Its end, a moment later, frees no second place.
         connections.release(&silent);
         let _other = begun(&connections, "192.0.2.2:4");
@@ -305,8 +305,8 @@ mod tests {
             .map(|_| connections.admit(address("192.0.2.1:1")).unwrap())
             .collect();
         let _speaking = begun(&connections, "192.0.2.1:2");
-        let cut: Vec<bool> = silent.iter().map(|silent| silent.is_cut()).collect();
-        assert_eq!(cut, [true, false, false, false], "half of the places");
+        let closed: Vec<bool> = silent.iter().map(|silent| silent.is_closed()).collect();
+        assert_eq!(closed, [true, false, false, false], "half of the places");
     }
 
     #[test]
@@ -338,10 +338,10 @@ mod tests {
         let quiet = begun(&connections, "192.0.2.1:2");
         let _request = working.begin_request();
         let now = Instant::now();
-        connections.cut_idle(now + Duration::from_secs(59));
-        assert!(!quiet.is_cut());
-        connections.cut_idle(now + Duration::from_secs(61));
-        assert!(quiet.is_cut() && !working.is_cut());
+        connections.close_idle(now + Duration::from_secs(59));
+        assert!(!quiet.is_closed());
+        connections.close_idle(now + Duration::from_secs(61));
+        assert!(quiet.is_closed() && !working.is_closed());
     }
 
     #[test]

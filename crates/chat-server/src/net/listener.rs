@@ -14,9 +14,9 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::config::UNIX;
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 use crate::net::admission::{AdmissionLayer, Budgets};
-use crate::net::connection_limit::{ConnectionLimits, Connections, Counted, Writing};
+use crate::net::connection_limit::{ConnectionLimits, Connections, Counted, WriteStrategy};
 use crate::net::peer_socket::PeerSocket;
 
 /// A connection that says nothing is asked whether it is there after this long…
@@ -33,10 +33,10 @@ const NO_FILE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener allows its connections.
 #[derive(Debug)]
-pub(crate) struct Manner {
+pub(crate) struct ListenerOptions {
     /// For the log.
     pub(crate) name: &'static str,
-    pub(crate) writing: Writing,
+    pub(crate) write_strategy: WriteStrategy,
     pub(crate) connections: ConnectionLimits,
     pub(crate) http: HttpLimits,
     /// For requests and replies of all connections together; peers are trusted with theirs.
@@ -113,13 +113,13 @@ impl Listener {
     pub(crate) async fn serve(
         self,
         routes: Routes,
-        manner: Manner,
+        options: ListenerOptions,
         stop: watch::Receiver<bool>,
     ) -> Result<(), tonic::transport::Error> {
         match self.socket {
-            Socket::Port(socket) => serve_accepted(socket, routes, manner, stop).await,
+            Socket::Port(socket) => serve_accepted(socket, routes, options, stop).await,
             Socket::Path(PeerSocket { listener, name }) => {
-                let served = serve_accepted(listener, routes, manner, stop).await;
+                let served = serve_accepted(listener, routes, options, stop).await;
                 drop(name);
                 served
             }
@@ -130,12 +130,12 @@ impl Listener {
 async fn serve_accepted<A: Accept>(
     socket: A,
     routes: Routes,
-    manner: Manner,
+    options: ListenerOptions,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
-    let http = manner.http;
-    let admission = AdmissionLayer::new(manner.budgets.clone());
-    let incoming = accepted(socket, manner);
+    let http = options.http;
+    let admission = AdmissionLayer::new(options.budgets.clone());
+    let incoming = accepted(socket, options);
     let stopped = async move {
         // Whoever could say so is gone: that means stop too.
         drop(stop.wait_for(|stop| *stop).await);
@@ -185,27 +185,27 @@ impl Accept for UnixListener {
 /// What accepting needs from one connection to the next.
 struct Accepting<A> {
     socket: A,
-    writing: Writing,
+    write_strategy: WriteStrategy,
     connections: Arc<Connections>,
     budgets: Option<Arc<Budgets>>,
     sweep: Interval,
-    no_file: Rarely,
+    no_file: LogThrottle,
 }
 
 /// The connections that get a place. Failures are dealt with here: it goes on until it is dropped.
 fn accepted<A: Accept>(
     socket: A,
-    manner: Manner,
+    options: ListenerOptions,
 ) -> impl Stream<Item = io::Result<Counted<A::Stream>>> {
     let mut sweep = interval(DROPPED_CALLER_GC_INTERVAL);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let accepting = Accepting {
         socket,
-        writing: manner.writing,
-        connections: Connections::new(manner.name, manner.connections),
-        budgets: manner.budgets,
+        write_strategy: options.write_strategy,
+        connections: Connections::new(options.name, options.connections),
+        budgets: options.budgets,
         sweep,
-        no_file: Rarely::default(),
+        no_file: LogThrottle::default(),
     };
     futures::stream::unfold(accepting, |mut accepting| async {
         let stream = accepting.next().await;
@@ -223,7 +223,7 @@ impl<A: Accept> Accepting<A> {
                             continue;
                         };
                         let connections = Arc::clone(&self.connections);
-                        return Counted::new(stream, self.writing, connections, connection);
+                        return Counted::new(stream, self.write_strategy, connections, connection);
                     }
                     Err(error) => self.recover(&error).await,
                 },
@@ -239,18 +239,18 @@ impl<A: Accept> Accepting<A> {
             tracing::debug!(%error, "a connection is not accepted");
             return;
         }
-        if let Some(times) = self.no_file.happened(Instant::now()) {
+        if let Some(times) = self.no_file.record(Instant::now()) {
             tracing::warn!(%error, times, "no connection can be accepted; trying again");
         }
-        self.connections.cut_idlest();
+        self.connections.close_idlest();
         sleep(NO_FILE_PAUSE).await;
     }
 
     fn sweep_up(&self) {
         let now = Instant::now();
-        self.connections.cut_idle(now);
+        self.connections.close_idle(now);
         if let Some(budgets) = &self.budgets {
-            budgets.cut_slow_readers(now);
+            budgets.close_slow_readers(now);
         }
     }
 }

@@ -49,12 +49,12 @@ impl Origin {
 
     /// As it travels, with how long the client waits yet.
     pub(crate) fn to_proto(&self, deadline: Instant) -> forwarded::Origin {
-        let patience = deadline.saturating_duration_since(Instant::now());
+        let timeout = deadline.saturating_duration_since(Instant::now());
         forwarded::Origin {
             source: self.source.0.as_deref().unwrap_or_default().to_owned(),
             connection: self.connection,
             // Deadlines are at most half a minute away.
-            patience_ms: u32::try_from(patience.as_millis()).unwrap_or(u32::MAX),
+            patience_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
         }
     }
 
@@ -68,8 +68,8 @@ impl Origin {
             source: Source(usable.then(|| origin.source.into())),
             connection: origin.connection,
         };
-        let patience = Duration::from_millis(origin.patience_ms.into());
-        (known, Some(patience))
+        let timeout = Duration::from_millis(origin.patience_ms.into());
+        (known, Some(timeout))
     }
 }
 
@@ -128,9 +128,9 @@ mod tests {
         let origin = origin("192.0.2.7:1000");
         let deadline = Instant::now() + Duration::from_secs(2);
         let sent = origin.to_proto(deadline);
-        let (received, patience) = Origin::from_proto(Some(sent.clone()));
+        let (received, timeout) = Origin::from_proto(Some(sent.clone()));
         assert_eq!(received, origin);
-        assert!(patience.unwrap() <= Duration::from_secs(2));
+        assert!(timeout.unwrap() <= Duration::from_secs(2));
         assert_eq!(Origin::from_proto(None), (Origin::UNKNOWN, None));
         for source in [String::new(), "x".repeat(SOURCE_BYTES_MAX + 1)] {
             let malformed = chat_proto::forwarded::v1::Origin {

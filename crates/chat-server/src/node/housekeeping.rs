@@ -10,20 +10,20 @@ use nix::sys::statvfs::statvfs;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::passwords::Passwords;
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::Quotas;
 
 /// How often the price of most passwords is looked up. It changes as people log in after the
 /// configuration has changed.
-const PRICE_INTERVAL: Duration = Duration::from_secs(600);
+const PARAMS_INTERVAL: Duration = Duration::from_secs(600);
 /// How many accounts are looked at for it: a few milliseconds.
-const PRICE_ACCOUNTS_MAX: usize = 10_000;
+const PARAMS_ACCOUNTS_MAX: usize = 10_000;
 /// How often free space is looked up. In the meantime a node writes some hundred MB at most.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is looked up, and for whom.
 #[derive(Debug)]
-pub(crate) struct Chores {
+pub(crate) struct PeriodicChecks {
     pub(crate) reader: ChatReader,
     pub(crate) passwords: Passwords,
     pub(crate) quotas: Arc<Quotas>,
@@ -32,33 +32,33 @@ pub(crate) struct Chores {
 }
 
 /// Looks things up until the replica stops; free space once before this returns.
-pub(crate) fn start(replica: Handle, chores: Chores) {
-    let unknown = Rarely::default();
-    look_at_space(&chores, free_bytes(&chores.directory), &unknown);
+pub(crate) fn start(replica: Handle, checks: PeriodicChecks) {
+    let unknown = LogThrottle::default();
+    record_free_space(&checks, free_bytes(&checks.directory), &unknown);
     tokio::spawn(async move {
         tokio::select! {
             _ = replica.stopped() => {}
-            () = chores.follow_prices() => {}
-            () = chores.follow_space(&unknown) => {}
+            () = checks.refresh_argon2_params() => {}
+            () = checks.refresh_free_space(&unknown) => {}
         }
     });
 }
 
-impl Chores {
-    async fn follow_prices(&self) {
-        let mut ticks = interval(PRICE_INTERVAL);
+impl PeriodicChecks {
+    async fn refresh_argon2_params(&self) {
+        let mut ticks = interval(PARAMS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.reader.common_argon2_params(PRICE_ACCOUNTS_MAX).await {
-                Ok(Some(price)) => self.passwords.set_price_of_unknown_names(&price),
+            match self.reader.common_argon2_params(PARAMS_ACCOUNTS_MAX).await {
+                Ok(Some(price)) => self.passwords.set_params_of_unknown_names(&price),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "the price of passwords cannot be looked up"),
             }
         }
     }
 
-    async fn follow_space(&self, unknown: &Rarely) {
+    async fn refresh_free_space(&self, unknown: &LogThrottle) {
         let mut ticks = interval(SPACE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -67,23 +67,23 @@ impl Chores {
             // It may wait for a disk.
             let looking = tokio::task::spawn_blocking(move || free_bytes(&directory));
             if let Ok(free) = looking.await {
-                look_at_space(self, free, unknown);
+                record_free_space(self, free, unknown);
             }
         }
     }
 }
 
-fn look_at_space(chores: &Chores, free: nix::Result<u64>, unknown: &Rarely) {
+fn record_free_space(checks: &PeriodicChecks, free: nix::Result<u64>, unknown: &LogThrottle) {
     let free = match free {
         Ok(free) => free,
         Err(error) => {
-            if let Some(times) = unknown.happened(std::time::Instant::now()) {
+            if let Some(times) = unknown.record(std::time::Instant::now()) {
                 tracing::warn!(%error, times, "free space cannot be looked up");
             }
             return;
         }
     };
-    match chores.quotas.set_free_bytes(free) {
+    match checks.quotas.set_free_bytes(free) {
         Some(true) => tracing::warn!(
             free,
             "the disk is nearly full: while this node leads, only deleting is possible"

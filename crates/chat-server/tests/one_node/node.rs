@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient;
 use chat_server::config::{Config, Node, Sessions, Storage};
-use chat_server::node::{self, Data};
+use chat_server::node::{self, DataPolicy};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{sign_up, text};
 
 /// Far above what anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct OneNode {
     pub(crate) clients: Channel,
@@ -61,7 +61,7 @@ impl OneNode {
             let told = async {
                 drop(stopped.await);
             };
-            node::run(1, &config, Data::Keep, told).await
+            node::run(1, &config, DataPolicy::Keep, told).await
         });
         Self {
             clients: connect(&client_address).await,
@@ -75,8 +75,8 @@ impl OneNode {
     /// Why a node does not start with what is in `directory`.
     pub(crate) async fn refused_in(directory: &tempfile::TempDir) -> String {
         let config = config_in(directory, Sessions::default());
-        let running = node::run(1, &config, Data::Keep, std::future::pending());
-        let ended = tokio::time::timeout(PATIENCE, running).await;
+        let running = node::run(1, &config, DataPolicy::Keep, std::future::pending());
+        let ended = tokio::time::timeout(TEST_TIMEOUT, running).await;
         ended.expect("it does not run").unwrap_err().to_string()
     }
 
@@ -112,7 +112,7 @@ impl OneNode {
     /// Stops, and returns the directory with everything in it.
     pub(crate) async fn stop_and_keep(self) -> tempfile::TempDir {
         self.stop.send(()).unwrap();
-        let stopped = tokio::time::timeout(PATIENCE, self.running).await;
+        let stopped = tokio::time::timeout(TEST_TIMEOUT, self.running).await;
         stopped.expect("a node stops in time").unwrap().unwrap();
         self.directory
     }
@@ -145,7 +145,7 @@ async fn connect(address: &str) -> Channel {
     loop {
         match endpoint.connect().await {
             Ok(channel) => return channel,
-            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+            Err(error) => assert!(started.elapsed() < TEST_TIMEOUT, "{error}"),
         }
     }
 }

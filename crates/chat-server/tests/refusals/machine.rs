@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Far above what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A folder with `cluster.toml`, which lists the nodes 1 and 2, and with their data in `data`.
 pub(crate) struct Machine {
@@ -140,7 +140,7 @@ pub(crate) fn run(mut command: Command) -> Ended {
         // The test is over if nobody waits.
         sender.send((out, err)).ok();
     });
-    let Ok((output, errors)) = receiver.recv_timeout(PATIENCE) else {
+    let Ok((output, errors)) = receiver.recv_timeout(TEST_TIMEOUT) else {
         child.kill().unwrap();
         panic!("{command:?} runs on");
     };
@@ -162,7 +162,7 @@ pub(crate) fn wait_until_it_serves(node: &mut Child) -> String {
     });
     let mut said = String::new();
     while !said.contains("the node serves") {
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(TEST_TIMEOUT) {
             Ok(line) => said += &line,
             Err(error) => {
                 node.kill().unwrap();

@@ -27,11 +27,11 @@ const WATCHES_FREE_MAX: usize = WATCHES_MAX / 4 * 3;
 /// How many of one account: some devices, each with some windows.
 const WATCHES_OF_ACCOUNT_MAX: usize = 16;
 /// How many changes a watch takes at once.
-const BATCH: usize = 64;
+const BATCH_CHANGES_MAX: usize = 64;
 
 /// The changes that are kept, and who waits for more.
 #[derive(Debug)]
-pub(crate) struct Ring {
+pub(crate) struct ChangeBuffer {
     changes_max: usize,
     inner: Mutex<Inner>,
 }
@@ -65,32 +65,32 @@ struct Account {
     changed: watch::Sender<()>,
 }
 
-/// A watch's place, from before its session is checked until it ends: what ends the session in
+/// A watch's slot, from before its session is checked until it ends: what ends the session in
 /// between is not missed.
 #[derive(Debug)]
-pub(crate) struct Place {
-    ring: Arc<Ring>,
+pub(crate) struct WatchSlot {
+    change_buffer: Arc<ChangeBuffer>,
     source: Source,
     proven: bool,
     token_hash: [u8; 32],
     ended: watch::Receiver<bool>,
 }
 
-/// A watch's ear for the changes of its account.
+/// A watch's subscription for the changes of its account.
 #[derive(Debug)]
-pub(crate) struct Ear {
-    place: Place,
+pub(crate) struct Subscription {
+    slot: WatchSlot,
     username: Arc<str>,
     changed: watch::Receiver<()>,
 }
 
 /// Too many watches are served already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Crowded;
+pub(crate) struct TooManyWatches;
 
 /// What an account's changes are after some entry.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum Batch {
     /// In the order of the log. Nothing is between the last one and `through`.
     Changes {
         changes: VecDeque<Arc<Event>>,
@@ -100,7 +100,7 @@ pub(crate) enum News {
     Lost,
 }
 
-impl Ring {
+impl ChangeBuffer {
     /// An empty one, behind the last entry that is applied already.
     pub(crate) fn new(applied: LogIndex) -> Self {
         Self::with_room(applied, CHANGES_MAX)
@@ -135,38 +135,38 @@ impl Ring {
         }
     }
 
-    /// Takes a place for a watch of the session that has this token, and is known here.
-    pub(crate) fn enter(
+    /// Takes a slot for a watch of the session that has this token, and is known here.
+    pub(crate) fn acquire_slot(
         self: &Arc<Self>,
         token_hash: [u8; 32],
         source: Source,
-    ) -> Result<Place, Crowded> {
-        self.enter_as(token_hash, source, true)
+    ) -> Result<WatchSlot, TooManyWatches> {
+        self.acquire(token_hash, source, true)
     }
 
-    /// Takes a place for a watch of a session that may exist elsewhere. There are fewer of these,
-    /// until [`Place::listen`].
-    pub(crate) fn enter_unproven(
+    /// Takes a slot for a watch of a session that may exist elsewhere. There are fewer of these,
+    /// until [`WatchSlot::subscribe`].
+    pub(crate) fn acquire_unproven_slot(
         self: &Arc<Self>,
         token_hash: [u8; 32],
         source: Source,
-    ) -> Result<Place, Crowded> {
-        self.enter_as(token_hash, source, false)
+    ) -> Result<WatchSlot, TooManyWatches> {
+        self.acquire(token_hash, source, false)
     }
 
-    fn enter_as(
+    fn acquire(
         self: &Arc<Self>,
         token_hash: [u8; 32],
         source: Source,
         proven: bool,
-    ) -> Result<Place, Crowded> {
+    ) -> Result<WatchSlot, TooManyWatches> {
         let mut inner = self.lock();
         let of_source = inner.sources.get(&source).copied().unwrap_or(0);
         if inner.watches >= WATCHES_MAX
             || of_source >= WATCHES_OF_SOURCE_MAX
             || (!proven && inner.unproven >= WATCHES_UNPROVEN_MAX)
         {
-            return Err(Crowded);
+            return Err(TooManyWatches);
         }
         inner.watches += 1;
         inner.unproven += usize::from(!proven);
@@ -176,8 +176,8 @@ impl Ring {
             .or_insert_with(|| watch::Sender::new(false))
             .subscribe();
         drop(inner);
-        Ok(Place {
-            ring: Arc::clone(self),
+        Ok(WatchSlot {
+            change_buffer: Arc::clone(self),
             source,
             proven,
             token_hash,
@@ -255,10 +255,10 @@ impl Inner {
     }
 }
 
-impl Place {
+impl WatchSlot {
     /// The session is this account's: listens to what changes for it.
-    pub(crate) fn listen(mut self, username: &str) -> Result<Ear, Crowded> {
-        let mut inner = self.ring.lock();
+    pub(crate) fn subscribe(mut self, username: &str) -> Result<Subscription, TooManyWatches> {
+        let mut inner = self.change_buffer.lock();
         if !std::mem::replace(&mut self.proven, true) {
             inner.unproven -= 1;
         }
@@ -270,21 +270,21 @@ impl Place {
         let account = &inner.accounts[&name];
         let max = if free { WATCHES_OF_ACCOUNT_MAX } else { 1 };
         if account.changed.receiver_count() >= max {
-            return Err(Crowded);
+            return Err(TooManyWatches);
         }
         let changed = account.changed.subscribe();
         drop(inner);
-        Ok(Ear {
-            place: self,
+        Ok(Subscription {
+            slot: self,
             username: name,
             changed,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for WatchSlot {
     fn drop(&mut self) {
-        let mut inner = self.ring.lock();
+        let mut inner = self.change_buffer.lock();
         inner.watches -= 1;
         inner.unproven -= usize::from(!self.proven);
         if let Some(count) = inner.sources.get_mut(&self.source) {
@@ -304,14 +304,14 @@ impl Drop for Place {
     }
 }
 
-impl Ear {
+impl Subscription {
     /// The account's changes after `position`, some of them if there are many.
-    pub(crate) fn news(&mut self, position: LogIndex) -> News {
+    pub(crate) fn next_batch(&mut self, position: LogIndex) -> Batch {
         self.changed.mark_unchanged();
-        let inner = self.place.ring.lock();
+        let inner = self.slot.change_buffer.lock();
         let account = &inner.accounts[&self.username];
         if account.lost_through > position {
-            return News::Lost;
+            return Batch::Lost;
         }
         let begin = account
             .changes
@@ -320,7 +320,7 @@ impl Ear {
         let changes: VecDeque<_> = account
             .changes
             .range(begin..)
-            .take(BATCH)
+            .take(BATCH_CHANGES_MAX)
             .cloned()
             .collect();
         let through = match changes.back() {
@@ -328,29 +328,29 @@ impl Ear {
             // Readers may see an entry a moment before it is put in here.
             _ => inner.applied.max(position),
         };
-        News::Changes { changes, through }
+        Batch::Changes { changes, through }
     }
 
-    /// Completes when there may be more than the last [`Self::news`] told, or the session ends.
-    pub(crate) async fn stirred(&mut self) {
+    /// Completes when there may be more than the last [`Self::next_batch`] returned, or the session ends.
+    pub(crate) async fn changed(&mut self) {
         // The senders stay as long as we do.
         tokio::select! {
             _ = self.changed.changed() => {}
-            _ = self.place.ended.wait_for(|ended| *ended) => {}
+            _ = self.slot.ended.wait_for(|ended| *ended) => {}
         }
     }
 
     /// Whether the session has ended.
     pub(crate) fn session_has_ended(&self) -> bool {
-        *self.place.ended.borrow()
+        *self.slot.ended.borrow()
     }
 }
 
-impl Drop for Ear {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        // Ours would still be counted: another one takes its place.
+        // Ours would still be counted: another one takes its slot.
         self.changed = watch::Sender::new(()).subscribe();
-        self.place.ring.lock().drop_if_idle(&self.username);
+        self.slot.change_buffer.lock().drop_if_idle(&self.username);
     }
 }
 

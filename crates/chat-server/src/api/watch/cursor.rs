@@ -1,4 +1,4 @@
-//! The place in the log from which a watch goes on, as the text that clients carry from node to
+//! The position in the log from which a watch goes on, as the text that clients carry from node to
 //! node.
 
 use chat_store::LogIndex;

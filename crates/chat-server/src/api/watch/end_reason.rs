@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::change_buffer::Crowded;
-use crate::error::{DOMAIN, LeaderHint, RETRY_DELAY, Refusal};
+use super::change_buffer::TooManyWatches;
+use crate::error::{DOMAIN, LeaderHint, RETRY_DELAY, RequestError};
 
 /// Why a watch did not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NotBegun {
+pub(crate) enum WatchRejected {
     /// As any other request.
-    Refused(Refusal),
+    Refused(RequestError),
     /// The node, or the account, has as many as it may.
-    Crowded,
+    TooManyWatches,
 }
 
 /// Why a watch has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum EndReason {
     /// Logged out, another password, or no account any more.
     SessionEnded,
     /// Changes were forgotten before the client took them.
@@ -34,30 +34,30 @@ pub(crate) enum Ending {
 
 /// The end of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) ending: Ending,
+pub(crate) struct WatchEnd {
+    pub(crate) end_reason: EndReason,
     /// Everything before was told.
     pub(crate) cursor: String,
 }
 
-impl From<Refusal> for NotBegun {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for WatchRejected {
+    fn from(refusal: RequestError) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<Crowded> for NotBegun {
-    fn from(Crowded: Crowded) -> Self {
-        Self::Crowded
+impl From<TooManyWatches> for WatchRejected {
+    fn from(TooManyWatches: TooManyWatches) -> Self {
+        Self::TooManyWatches
     }
 }
 
-impl NotBegun {
+impl WatchRejected {
     /// The status that the client sees.
     pub(crate) fn into_status(self, leader: Option<LeaderHint>) -> Status {
         match self {
             Self::Refused(refusal) => refusal.into_status(leader),
-            Self::Crowded => {
+            Self::TooManyWatches => {
                 let mut details =
                     ErrorDetails::with_error_info("TOO_MANY_WATCHES", DOMAIN, HashMap::new());
                 details.set_retry_info(Some(RETRY_DELAY));
@@ -68,31 +68,31 @@ impl NotBegun {
     }
 }
 
-impl Ended {
+impl WatchEnd {
     /// The status that ends the stream.
     pub(crate) fn into_status(self, leader: Option<LeaderHint>) -> Status {
-        let (code, reason, message) = match self.ending {
-            Ending::SessionEnded => (
+        let (code, reason, message) = match self.end_reason {
+            EndReason::SessionEnded => (
                 Code::Unauthenticated,
                 "SESSION_ENDED",
                 "the session has ended",
             ),
-            Ending::TooSlow => (
+            EndReason::TooSlow => (
                 Code::ResourceExhausted,
                 "TOO_SLOW",
                 "the client was too slow; go on from the cursor",
             ),
-            Ending::Stopping => (
+            EndReason::Stopping => (
                 Code::Unavailable,
                 "STOPPING",
                 "the node is stopping; go on from the cursor on another one",
             ),
-            Ending::NoLeader => (
+            EndReason::NoLeader => (
                 Code::Unavailable,
                 "NO_LEADER",
                 "the node knows no leader; go on from the cursor on another one",
             ),
-            Ending::Late => (
+            EndReason::Late => (
                 Code::DeadlineExceeded,
                 "DEADLINE",
                 "the deadline of the watch has passed",

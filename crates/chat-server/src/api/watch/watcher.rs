@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_proto::chat::v1::watch_event::Event as Told;
+use chat_proto::chat::v1::watch_event::Event as SentEvent;
 use chat_proto::chat::v1::{
     CaughtUp, MessagesDeleted, MessagesRead, NewMessage, Resync, WatchEvent,
 };
@@ -15,28 +15,28 @@ use chat_store::{Change, Credential, Event, LogIndex, Message};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::change_buffer::{Ear, News};
-use super::{ClusterMark, Cursor, Ending};
+use super::change_buffer::{Batch, Subscription};
+use super::{ClusterMark, Cursor, EndReason};
 
-/// How long a quiet client keeps an old cursor: much less time than the ring reaches back, so that
-/// whoever comes back from a fail-over is rarely told to fetch everything.
-const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a quiet client keeps an old cursor: much less time than the change buffer reaches back, so that
+/// whoever comes back from a fail-over is rarely sent to fetch everything.
+const CURSOR_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a node without a leader keeps its watches: longer than an election, shorter than
 /// somebody's patience.
 const LEADERLESS_MAX: Duration = Duration::from_secs(3);
 
-/// How often it is looked up whether the session still is valid. What ends one by a request is told
+/// How often it is looked up whether the session still is valid. What ends one by a request is sent
 /// at once; this finds those that have lived too long, of which the shortest live for five minutes.
-const LOOK_UP_INTERVAL: Duration = Duration::from_secs(60);
+const SESSION_RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Looks up whether the session still is valid, as far as this node knows.
-pub(super) type StillValid =
+pub(super) type SessionIsValid =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
-    /// What is after this entry is told.
+    /// What is after this entry is sent.
     from: LogIndex,
     /// Behind this entry the session was valid.
     validated: LogIndex,
@@ -45,8 +45,8 @@ pub(super) struct Start {
 }
 
 /// What ends a watch from outside.
-pub(super) struct Surroundings {
-    pub(super) still_valid: StillValid,
+pub(super) struct WatchContext {
+    pub(super) session_is_valid: SessionIsValid,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) until: Option<std::time::Instant>,
@@ -55,28 +55,28 @@ pub(super) struct Surroundings {
 /// One watch.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    ear: Ear,
+    subscription: Subscription,
     credential: Credential,
     cluster: ClusterMark,
     validated: LogIndex,
-    /// Everything up to here has been told, or does not concern this watch.
-    told: LogIndex,
-    /// What is told next, and how far everything has been told then.
+    /// Everything up to here has been sent, or does not concern this watch.
+    last_sent: LogIndex,
+    /// What is sent next, and how far everything has been sent then.
     batch: VecDeque<Arc<Event>>,
     batch_through: LogIndex,
     /// What the client does not know yet.
-    owes_resync: bool,
-    owes_caught_up: bool,
+    resync_pending: bool,
+    caught_up_pending: bool,
     /// The cursor that the client has.
-    noted: LogIndex,
-    next_note: Instant,
-    next_look_up: Instant,
-    surroundings: Surroundings,
+    cursor_sent: LogIndex,
+    next_cursor_refresh: Instant,
+    next_session_recheck: Instant,
+    context: WatchContext,
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for WatchContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Surroundings").finish_non_exhaustive()
+        f.debug_struct("WatchContext").finish_non_exhaustive()
     }
 }
 
@@ -112,76 +112,76 @@ impl Start {
 
 impl Watcher {
     pub(super) fn new(
-        ear: Ear,
+        subscription: Subscription,
         credential: Credential,
         cluster: ClusterMark,
         start: Start,
-        surroundings: Surroundings,
+        context: WatchContext,
     ) -> Self {
         Self {
-            ear,
+            subscription,
             credential,
             cluster,
             validated: start.validated,
-            told: start.from,
+            last_sent: start.from,
             batch: VecDeque::new(),
             batch_through: start.from,
-            owes_resync: start.resync,
-            owes_caught_up: true,
-            noted: start.from,
-            next_note: Instant::now() + NOTE_INTERVAL,
-            next_look_up: Instant::now() + LOOK_UP_INTERVAL,
-            surroundings,
+            resync_pending: start.resync,
+            caught_up_pending: true,
+            cursor_sent: start.from,
+            next_cursor_refresh: Instant::now() + CURSOR_REFRESH_INTERVAL,
+            next_session_recheck: Instant::now() + SESSION_RECHECK_INTERVAL,
+            context,
         }
     }
 
-    /// Where to go on after everything that was told.
+    /// Where to go on after everything that was sent.
     pub(super) fn cursor(&self) -> String {
         let cursor = Cursor {
             cluster: self.cluster,
-            index: self.told,
+            index: self.last_sent,
         };
         cursor.text()
     }
 
     /// The next event, as soon as there is one. Dropping this future loses nothing.
-    pub(super) async fn next(&mut self) -> Result<WatchEvent, Ending> {
+    pub(super) async fn next(&mut self) -> Result<WatchEvent, EndReason> {
         loop {
             self.check().await?;
-            if std::mem::take(&mut self.owes_resync) {
-                return Ok(self.event(Told::Resync(Resync {})));
+            if std::mem::take(&mut self.resync_pending) {
+                return Ok(self.event(SentEvent::Resync(Resync {})));
             }
             if let Some(event) = self.batch.pop_front() {
-                self.told = event.commit.index;
-                if let Some(told) = self.concerns(&event)? {
-                    return Ok(self.event(told));
+                self.last_sent = event.commit.index;
+                if let Some(sent) = self.concerns(&event)? {
+                    return Ok(self.event(sent));
                 }
                 continue;
             }
-            self.told = self.told.max(self.batch_through);
-            if self.owes_caught_up && self.told >= self.validated {
-                self.owes_caught_up = false;
-                return Ok(self.event(Told::CaughtUp(CaughtUp {})));
+            self.last_sent = self.last_sent.max(self.batch_through);
+            if self.caught_up_pending && self.last_sent >= self.validated {
+                self.caught_up_pending = false;
+                return Ok(self.event(SentEvent::CaughtUp(CaughtUp {})));
             }
-            match self.ear.news(self.told) {
-                News::Lost => return Err(Ending::TooSlow),
-                News::Changes { changes, through } if changes.is_empty() => {
-                    self.told = through;
+            match self.subscription.next_batch(self.last_sent) {
+                Batch::Lost => return Err(EndReason::TooSlow),
+                Batch::Changes { changes, through } if changes.is_empty() => {
+                    self.last_sent = through;
                     self.batch_through = through;
-                    if self.owes_caught_up {
-                        // Readers saw an entry a moment before applying told of it.
+                    if self.caught_up_pending {
+                        // Readers saw an entry a moment before applying reported it.
                         tokio::task::yield_now().await;
                         continue;
                     }
-                    if Instant::now() >= self.next_note {
-                        self.next_note += NOTE_INTERVAL;
-                        if self.told > self.noted {
-                            return Ok(self.event(Told::CaughtUp(CaughtUp {})));
+                    if Instant::now() >= self.next_cursor_refresh {
+                        self.next_cursor_refresh += CURSOR_REFRESH_INTERVAL;
+                        if self.last_sent > self.cursor_sent {
+                            return Ok(self.event(SentEvent::CaughtUp(CaughtUp {})));
                         }
                     }
                     self.wait().await?;
                 }
-                News::Changes { changes, through } => {
+                Batch::Changes { changes, through } => {
                     self.batch = changes;
                     self.batch_through = through;
                 }
@@ -189,24 +189,26 @@ impl Watcher {
         }
     }
 
-    /// What the client is told of a change; `None` if nothing.
-    fn concerns(&self, event: &Event) -> Result<Option<Told>, Ending> {
+    /// What the client gets of a change; `None` if nothing.
+    fn concerns(&self, event: &Event) -> Result<Option<SentEvent>, EndReason> {
         // What ended sessions before ours was checked did not end ours.
         let since_checked = event.commit.index > self.validated;
         Ok(match &event.change {
-            Change::MessageStored(message) => Some(Told::Message(new_message(message))),
-            Change::MessagesRead { message_ids, .. } => Some(Told::Read(MessagesRead {
+            Change::MessageStored(message) => Some(SentEvent::Message(new_message(message))),
+            Change::MessagesRead { message_ids, .. } => Some(SentEvent::Read(MessagesRead {
                 ids: message_ids.clone(),
             })),
-            Change::MessagesDeleted { message_ids, .. } => Some(Told::Deleted(MessagesDeleted {
-                ids: message_ids.clone(),
-            })),
+            Change::MessagesDeleted { message_ids, .. } => {
+                Some(SentEvent::Deleted(MessagesDeleted {
+                    ids: message_ids.clone(),
+                }))
+            }
             Change::PasswordChanged { credential, .. }
                 if since_checked && *credential != self.credential =>
             {
-                return Err(Ending::SessionEnded);
+                return Err(EndReason::SessionEnded);
             }
-            Change::AccountDeleted { .. } if since_checked => return Err(Ending::SessionEnded),
+            Change::AccountDeleted { .. } if since_checked => return Err(EndReason::SessionEnded),
             Change::PasswordChanged { .. }
             | Change::AccountDeleted { .. }
             | Change::SessionEnded { .. } => None,
@@ -214,48 +216,48 @@ impl Watcher {
     }
 
     /// What ends the watch even if there is more to tell.
-    async fn check(&mut self) -> Result<(), Ending> {
-        let until = self.surroundings.until;
+    async fn check(&mut self) -> Result<(), EndReason> {
+        let until = self.context.until;
         let now = Instant::now();
-        if now >= self.next_look_up {
-            self.next_look_up = now + LOOK_UP_INTERVAL;
-            if !(self.surroundings.still_valid)().await {
-                return Err(Ending::SessionEnded);
+        if now >= self.next_session_recheck {
+            self.next_session_recheck = now + SESSION_RECHECK_INTERVAL;
+            if !(self.context.session_is_valid)().await {
+                return Err(EndReason::SessionEnded);
             }
         }
-        if self.ear.session_has_ended() {
-            Err(Ending::SessionEnded)
-        } else if *self.surroundings.stopping.borrow() {
-            Err(Ending::Stopping)
+        if self.subscription.session_has_ended() {
+            Err(EndReason::SessionEnded)
+        } else if *self.context.stopping.borrow() {
+            Err(EndReason::Stopping)
         } else if until.is_some_and(|until| std::time::Instant::now() >= until) {
-            Err(Ending::Late)
+            Err(EndReason::Late)
         } else {
             Ok(())
         }
     }
 
     /// Waits until there may be something to do.
-    async fn wait(&mut self) -> Result<(), Ending> {
-        let Surroundings {
+    async fn wait(&mut self) -> Result<(), EndReason> {
+        let WatchContext {
             leadership,
             stopping,
             until,
             ..
-        } = &mut self.surroundings;
-        let wake = self.next_note.min(self.next_look_up);
+        } = &mut self.context;
+        let wake = self.next_cursor_refresh.min(self.next_session_recheck);
         let wake = until.map_or(wake, |until| wake.min(until.into()));
         tokio::select! {
-            () = self.ear.stirred() => Ok(()),
+            () = self.subscription.changed() => Ok(()),
             () = sleep_until(wake) => Ok(()),
             // Whoever could say so is gone: that means stop too.
-            _ = stopping.wait_for(|stopping| *stopping) => Err(Ending::Stopping),
-            ending = leaderless(leadership) => Err(ending),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(EndReason::Stopping),
+            end_reason = leaderless(leadership) => Err(end_reason),
         }
     }
 
-    fn event(&mut self, event: Told) -> WatchEvent {
-        self.noted = self.told;
-        self.next_note = Instant::now() + NOTE_INTERVAL;
+    fn event(&mut self, event: SentEvent) -> WatchEvent {
+        self.cursor_sent = self.last_sent;
+        self.next_cursor_refresh = Instant::now() + CURSOR_REFRESH_INTERVAL;
         WatchEvent {
             cursor: self.cursor(),
             event: Some(event),
@@ -264,15 +266,15 @@ impl Watcher {
 }
 
 /// Completes when nobody has led for too long.
-async fn leaderless(leadership: &mut watch::Receiver<Leadership>) -> Ending {
+async fn leaderless(leadership: &mut watch::Receiver<Leadership>) -> EndReason {
     loop {
         let lost = leadership.wait_for(|leadership| leadership.leader_id.is_none());
         if lost.await.is_err() {
-            return Ending::Stopping;
+            return EndReason::Stopping;
         }
         let found = leadership.wait_for(|leadership| leadership.leader_id.is_some());
         if timeout(LEADERLESS_MAX, found).await.is_err() {
-            return Ending::NoLeader;
+            return EndReason::NoLeader;
         }
     }
 }

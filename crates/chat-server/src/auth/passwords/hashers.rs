@@ -174,7 +174,7 @@ mod tests {
     use crate::auth::passwords::fair_queue::{Next, Place};
 
     /// Far above what anything here takes.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
     const PLACE: Place = Place {
         source: 1,
@@ -184,7 +184,7 @@ mod tests {
 
     fn job(work: impl FnOnce() + Send + 'static) -> Job {
         Job {
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + TEST_TIMEOUT,
             work: Box::new(work),
         }
     }
@@ -203,7 +203,7 @@ mod tests {
             PLACE,
             job(move || sender.send(niceness()).unwrap()),
         );
-        let found = receiver.recv_timeout(PATIENCE).unwrap();
+        let found = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
         assert_eq!(found, (niceness() + super::NICENESS).min(19));
     }
 
@@ -245,7 +245,7 @@ mod tests {
         }
         let (sender, receiver) = mpsc::channel();
         hashers.push(Kind::Login, PLACE, job(move || sender.send(()).unwrap()));
-        receiver.recv_timeout(PATIENCE).unwrap();
+        receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
             PLACE,
             job(move || sender.send("in time").unwrap()),
         );
-        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), "in time");
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), "in time");
     }
 
     #[test]
@@ -279,6 +279,6 @@ mod tests {
             PLACE,
             job(move || sender.send(Instant::now()).unwrap()),
         );
-        assert!(receiver.recv_timeout(PATIENCE).unwrap() >= at);
+        assert!(receiver.recv_timeout(TEST_TIMEOUT).unwrap() >= at);
     }
 }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
-use crate::limits::log_throttle::Rarely;
+use crate::limits::log_throttle::LogThrottle;
 use crate::net::connection_limit::{Connection, Source};
 
 /// How long a reply may take to be read. A page of 1 MiB over half a megabit per second.
 const READING_TIMEOUT: Duration = Duration::from_secs(20);
-/// When there is no room for another reply, whoever takes longer than this is cut.
+/// When there is no room for another reply, whoever takes longer than this is closed.
 const READING_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// A page of ordinary messages is shorter.
@@ -53,7 +53,7 @@ pub(crate) struct Budgets {
     amounts: Amounts,
     requests: Mutex<Requests>,
     replies: Mutex<Replies>,
-    no_room: Rarely,
+    no_room: LogThrottle,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ pub(super) struct Stalled {
     source: Source,
     /// Of its request.
     bytes: Arc<AtomicUsize>,
-    gone: AtomicBool,
+    evicted: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -125,7 +125,7 @@ impl Budgets {
             amounts,
             requests: Mutex::default(),
             replies: Mutex::default(),
-            no_room: Rarely::default(),
+            no_room: LogThrottle::default(),
         })
     }
 
@@ -171,7 +171,7 @@ impl Budgets {
             let Some(oldest) = oldest.map(|(number, _)| *number) else {
                 return false;
             };
-            requests.send_away(oldest);
+            requests.evict(oldest);
         }
     }
 
@@ -195,7 +195,7 @@ impl Budgets {
             self.amounts.reply_bytes
         };
         if fits && replies.bytes + bytes > max {
-            replies.cut_older_than(READING_TIMEOUT_WHEN_FULL, now);
+            replies.close_older_than(READING_TIMEOUT_WHEN_FULL, now);
         }
         if !fits || replies.bytes + bytes > max {
             drop(replies);
@@ -219,12 +219,12 @@ impl Budgets {
     }
 
     /// Cuts connections that have not taken a reply for too long.
-    pub(crate) fn cut_slow_readers(&self, now: Instant) {
-        self.lock_replies().cut_older_than(READING_TIMEOUT, now);
+    pub(crate) fn close_slow_readers(&self, now: Instant) {
+        self.lock_replies().close_older_than(READING_TIMEOUT, now);
     }
 
     fn log_no_room(&self, whose: &str) {
-        if let Some(times) = self.no_room.happened(Instant::now()) {
+        if let Some(times) = self.no_room.record(Instant::now()) {
             tracing::warn!(
                 whose,
                 times,
@@ -257,11 +257,11 @@ impl Requests {
     }
 
     /// What it has counts no more: it is dropped as soon as its task has its turn.
-    fn send_away(&mut self, number: u64) {
+    fn evict(&mut self, number: u64) {
         if let Some(stalled) = self.stalled.remove(&number) {
             let bytes = stalled.bytes.swap(0, Ordering::Relaxed);
             self.subtract(stalled.source, bytes);
-            stalled.gone.store(true, Ordering::Release);
+            stalled.evicted.store(true, Ordering::Release);
             stalled.reader.wake();
         }
     }
@@ -289,14 +289,14 @@ impl Admitted {
                 break;
             };
             let oldest = *oldest.0;
-            requests.send_away(oldest);
+            requests.evict(oldest);
         }
         let number = requests.next;
         requests.next += 1;
         let stalled = Arc::new(Stalled {
             source: self.source,
             bytes: Arc::clone(&self.bytes),
-            gone: AtomicBool::new(false),
+            evicted: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         });
         requests.stalled.insert(number, Arc::clone(&stalled));
@@ -326,23 +326,23 @@ impl Drop for Admitted {
 
 impl Stalled {
     /// Whether it has to make room for others. The task of `waker` is woken when it has to later.
-    pub(super) fn is_gone(&self, waker: &Waker) -> bool {
+    pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
         self.reader.register(waker);
-        self.gone.load(Ordering::Acquire)
+        self.evicted.load(Ordering::Acquire)
     }
 }
 
 impl Replies {
-    fn cut_older_than(&mut self, timeout: Duration, now: Instant) {
+    fn close_older_than(&mut self, timeout: Duration, now: Instant) {
         while let Some((number, oldest)) = self.held.first_key_value() {
             if now.saturating_duration_since(oldest.since) < timeout {
                 return;
             }
             let (number, connection) = (*number, Arc::clone(&oldest.connection));
             self.release(number);
-            if !connection.is_cut() {
-                tracing::debug!(peer = ?connection.peer(), "a client that does not read is cut");
-                connection.cut();
+            if !connection.is_closed() {
+                tracing::debug!(peer = ?connection.peer(), "a client that does not read is closed");
+                connection.close();
             }
         }
     }

@@ -15,9 +15,9 @@ use tonic::{Code, Status};
 use tower::{Layer as _, Service as _};
 
 use super::AdmissionLayer;
-use super::arriving::{Arriving, REQUEST_MESSAGE_BYTES_MAX};
 use super::budgets::Budgets;
-use super::leaving::Leaving;
+use super::reply_body::ReplyBody;
+use super::request_body::{REQUEST_MESSAGE_BYTES_MAX, RequestBody};
 use crate::net::connection_limit::{Connection, ConnectionLimits, Connections};
 
 /// Pieces, and then no end.
@@ -59,7 +59,7 @@ async fn next(
 async fn request_must_arrive_in_time() {
     let budgets = Budgets::new();
     let admitted = budgets.admit(&connection(), 0).unwrap();
-    let mut body = Arriving::new(Body::new(Endless(vec![100])), admitted);
+    let mut body = RequestBody::new(Body::new(Endless(vec![100])), admitted);
     // A message of no bytes, and more.
     assert!(next(&mut body).await.is_ok());
     assert!(next(&mut body).now_or_never().is_none());
@@ -98,7 +98,7 @@ async fn request_has_a_length() {
     let budgets = Budgets::new();
     let admitted = budgets.admit(&connection(), 0).unwrap();
     let half = REQUEST_MESSAGE_BYTES_MAX / 2;
-    let mut body = Arriving::new(Body::new(Endless(vec![half; 3])), admitted);
+    let mut body = RequestBody::new(Body::new(Endless(vec![half; 3])), admitted);
     assert!(next(&mut body).await.is_ok());
     assert!(next(&mut body).await.is_ok());
     let long = next(&mut body).await.unwrap_err();
@@ -113,11 +113,11 @@ fn reply_counts_until_it_is_sent() {
         let body = Body::new(Endless(vec![length]));
         let under_way = connection.begin_request();
         let (budgets, connection) = (Arc::clone(&budgets), Arc::clone(&connection));
-        Leaving::counted(body, under_way, budgets, connection, None)
+        ReplyBody::counted(body, under_way, budgets, connection, None)
     };
-    let frame = |mut leaving: Leaving| {
+    let frame = |mut reply_body: ReplyBody| {
         let context = &mut Context::from_waker(Waker::noop());
-        match Pin::new(&mut leaving).poll_frame(context) {
+        match Pin::new(&mut reply_body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => frame,
             other => panic!("{other:?}"),
         }

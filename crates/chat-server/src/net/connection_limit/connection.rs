@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::task::AtomicWaker;
 
 use super::Source;
-use crate::limits::read_turns::ReadTurns;
+use crate::limits::read_permits::ReadPermits;
 
 /// One connection. Requests find it among their extensions.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub(crate) struct Connection {
     /// It has sent what every HTTP/2 client sends first.
     begun: AtomicBool,
     requests: AtomicUsize,
-    read_turns: Arc<ReadTurns>,
+    read_permits: Arc<ReadPermits>,
     /// Bytes that were written and that no page was made up of yet.
     written: AtomicUsize,
     /// When the last request was over, in milliseconds after `opened`.
     quiet_since_ms: AtomicU64,
-    cut: AtomicBool,
+    closed: AtomicBool,
     /// Of the task that carries the connection.
-    carrier: AtomicWaker,
+    task_waker: AtomicWaker,
 }
 
 /// A request of a connection, from its head until its reply is sent or dropped.
@@ -51,11 +51,11 @@ impl Connection {
             opened,
             begun: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
-            read_turns: ReadTurns::of_connection(),
+            read_permits: ReadPermits::of_connection(),
             written: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
-            cut: AtomicBool::new(false),
-            carrier: AtomicWaker::new(),
+            closed: AtomicBool::new(false),
+            task_waker: AtomicWaker::new(),
         }
     }
 
@@ -89,8 +89,8 @@ impl Connection {
     }
 
     /// How many pages are read for it at once.
-    pub(crate) fn read_turns(&self) -> &Arc<ReadTurns> {
-        &self.read_turns
+    pub(crate) fn read_permits(&self) -> &Arc<ReadPermits> {
+        &self.read_permits
     }
 
     /// The system has taken so many bytes to send.
@@ -115,18 +115,18 @@ impl Connection {
     }
 
     /// Closes the connection: its next read or write fails.
-    pub(crate) fn cut(&self) {
-        self.cut.store(true, Ordering::Release);
-        self.carrier.wake();
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.task_waker.wake();
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Acquire)
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
-    /// Whom to wake when it is cut.
-    pub(super) fn carried_by(&self, waker: &Waker) {
-        self.carrier.register(waker);
+    /// Whom to wake when it is closed.
+    pub(super) fn register_task(&self, waker: &Waker) {
+        self.task_waker.register(waker);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The stream of an accepted connection: holds its place until it is dropped, ends when it is cut or
+//! The stream of an accepted connection: holds its place until it is dropped, ends when it is closed or
 //! does not begin in time, and says how it wants to be written to, since this is the one place that
 //! stands around all of them.
 
@@ -24,7 +24,7 @@ const PREFACE_BYTES: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Counted<S> {
     stream: S,
-    writing: Writing,
+    write_strategy: WriteStrategy,
     beginning: Option<Beginning>,
     place: Place,
 }
@@ -46,26 +46,26 @@ struct Beginning {
 /// How answers are put into calls of the operating system: `h2` decides by whether a connection can
 /// write several pieces of memory at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
+pub(crate) enum WriteStrategy {
     /// Pieces at once. A message of 256 bytes or more is not copied, and what ends its answer is a
     /// call of its own.
-    Gathered,
+    Vectored,
     /// One piece at a time. A message of less than 1,024 bytes is copied, and its whole answer is one
     /// call; a longer one needs one call more.
-    Copied,
+    Coalesced,
 }
 
 impl<S> Counted<S> {
     /// `connection` has its place in `connections`.
     pub(crate) fn new(
         stream: S,
-        writing: Writing,
+        write_strategy: WriteStrategy,
         connections: Arc<Connections>,
         connection: Arc<Connection>,
     ) -> Self {
         Self {
             stream,
-            writing,
+            write_strategy,
             beginning: Some(Beginning {
                 bytes: 0,
                 deadline: Box::pin(tokio::time::sleep(PREFACE_TIMEOUT)),
@@ -84,11 +84,11 @@ impl<S> Counted<S> {
         written
     }
 
-    fn check_cut(&self) -> io::Result<()> {
-        if self.place.connection.is_cut() {
+    fn check_closed(&self) -> io::Result<()> {
+        if self.place.connection.is_closed() {
             Err(io::Error::new(
                 ErrorKind::ConnectionAborted,
-                "the connection is cut",
+                "the connection is closed",
             ))
         } else {
             Ok(())
@@ -116,8 +116,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.place.connection.carried_by(context.waker());
-        self.check_cut()?;
+        self.place.connection.register_task(context.waker());
+        self.check_closed()?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let Self {
@@ -143,7 +143,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check_cut()?;
+        self.check_closed()?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.count(written)
     }
@@ -153,13 +153,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check_cut()?;
+        self.check_closed()?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
         self.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.writing == Writing::Gathered && self.stream.is_write_vectored()
+        self.write_strategy == WriteStrategy::Vectored && self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

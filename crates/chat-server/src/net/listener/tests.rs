@@ -14,15 +14,15 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{HttpLimits, Listener, Manner, Socket, is_out_of_resources};
+use super::{HttpLimits, Listener, ListenerOptions, Socket, is_out_of_resources};
 use crate::net::admission::Budgets;
-use crate::net::connection_limit::{ConnectionLimits, Writing};
+use crate::net::connection_limit::{ConnectionLimits, WriteStrategy};
 
 /// Far above what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What every HTTP/2 client sends first: the preface and an empty SETTINGS frame.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A listener with the health service, which needs no cluster.
 struct Served {
@@ -36,9 +36,9 @@ async fn serve(per_source: usize) -> Served {
     let address = port(&listener);
     let (stop, stopped) = watch::channel(false);
     let (_, health) = tonic_health::server::health_reporter();
-    let manner = Manner {
+    let options = ListenerOptions {
         name: "test",
-        writing: Writing::Gathered,
+        write_strategy: WriteStrategy::Vectored,
         connections: ConnectionLimits {
             total: 100,
             per_source,
@@ -47,7 +47,7 @@ async fn serve(per_source: usize) -> Served {
         http: HttpLimits::CLIENTS,
         budgets: Some(Budgets::new()),
     };
-    let serving = tokio::spawn(listener.serve(Routes::new(health), manner, stopped));
+    let serving = tokio::spawn(listener.serve(Routes::new(health), options, stopped));
     Served {
         address,
         _stop: stop,
@@ -79,7 +79,7 @@ impl Served {
             let mut health = HealthClient::new(channel);
             health.check(HealthCheckRequest::default()).await.unwrap();
         };
-        timeout(PATIENCE, asking).await.unwrap();
+        timeout(TEST_TIMEOUT, asking).await.unwrap();
     }
 }
 
@@ -87,7 +87,7 @@ impl Served {
 async fn closed(mut stream: TcpStream) {
     let mut said = [0; 1024];
     let closing = async { while !matches!(stream.read(&mut said).await, Ok(0) | Err(_)) {} };
-    timeout(PATIENCE, closing).await.unwrap();
+    timeout(TEST_TIMEOUT, closing).await.unwrap();
 }
 
 #[tokio::test]
@@ -120,13 +120,13 @@ async fn silent_connection_is_closed() {
     let served = serve(8).await;
     let silent = served.connect().await;
     let mut half = served.connect().await;
-    half.write_all(&GREETING[..10]).await.unwrap();
-    let mut greeted = served.connect().await;
-    greeted.write_all(GREETING).await.unwrap();
+    half.write_all(&HTTP2_PREFACE[..10]).await.unwrap();
+    let mut spoken = served.connect().await;
+    spoken.write_all(HTTP2_PREFACE).await.unwrap();
     tokio::join!(closed(silent), closed(half));
     // The one that began is still there.
     let mut said = [0; 9];
-    timeout(PATIENCE, greeted.read_exact(&mut said))
+    timeout(TEST_TIMEOUT, spoken.read_exact(&mut said))
         .await
         .unwrap()
         .unwrap();

@@ -1,11 +1,12 @@
-//! The ring with little room.
+//! The change buffer with little room.
 
 use std::sync::Arc;
 
 use chat_store::{Change, Event, LogIndex, Position};
 
 use super::{
-    Crowded, Ear, News, Ring, WATCHES_OF_ACCOUNT_MAX, WATCHES_OF_SOURCE_MAX, WATCHES_UNPROVEN_MAX,
+    Batch, ChangeBuffer, Subscription, TooManyWatches, WATCHES_OF_ACCOUNT_MAX,
+    WATCHES_OF_SOURCE_MAX, WATCHES_UNPROVEN_MAX,
 };
 use crate::net::connection_limit::Source;
 
@@ -21,23 +22,24 @@ fn read(index: u64, username: &str) -> Event {
     }
 }
 
-fn ring(changes_max: usize) -> Arc<Ring> {
-    Arc::new(Ring::with_room(LogIndex(10), changes_max))
+fn change_buffer(changes_max: usize) -> Arc<ChangeBuffer> {
+    Arc::new(ChangeBuffer::with_room(LogIndex(10), changes_max))
 }
 
-fn ear(ring: &Arc<Ring>, username: &str) -> Ear {
-    ring.enter(TOKEN, Source::Local)
+fn subscription(change_buffer: &Arc<ChangeBuffer>, username: &str) -> Subscription {
+    change_buffer
+        .acquire_slot(TOKEN, Source::Local)
         .unwrap()
-        .listen(username)
+        .subscribe(username)
         .unwrap()
 }
 
 /// `11 12 to 13`, or `lost`.
 #[track_caller]
-fn check(ear: &mut Ear, position: u64, expected: &str) {
-    let told = match ear.news(LogIndex(position)) {
-        News::Lost => "lost".to_owned(),
-        News::Changes { changes, through } => {
+fn check(subscription: &mut Subscription, position: u64, expected: &str) {
+    let told = match subscription.next_batch(LogIndex(position)) {
+        Batch::Lost => "lost".to_owned(),
+        Batch::Changes { changes, through } => {
             let changes = changes
                 .iter()
                 .map(|event| format!("{} ", event.commit.index.0));
@@ -49,10 +51,10 @@ fn check(ear: &mut Ear, position: u64, expected: &str) {
 
 #[test]
 fn an_account_hears_of_its_own_changes() {
-    let ring = ring(8);
-    let mut alice = ear(&ring, "alice");
+    let change_buffer = change_buffer(8);
+    let mut alice = subscription(&change_buffer, "alice");
     check(&mut alice, 10, "to 10");
-    ring.put(
+    change_buffer.put(
         vec![read(11, "alice"), read(12, "bob"), read(13, "alice")],
         LogIndex(14),
     );
@@ -60,35 +62,35 @@ fn an_account_hears_of_its_own_changes() {
     check(&mut alice, 11, "13 to 14");
     check(&mut alice, 14, "to 14");
     check(&mut alice, 20, "to 20");
-    check(&mut ear(&ring, "bob"), 10, "12 to 14");
-    check(&mut ear(&ring, "carol"), 10, "to 14");
+    check(&mut subscription(&change_buffer, "bob"), 10, "12 to 14");
+    check(&mut subscription(&change_buffer, "carol"), 10, "to 14");
 }
 
 #[test]
 fn whoever_is_too_slow_learns_that_something_is_lost() {
-    let ring = ring(2);
-    let mut alice = ear(&ring, "alice");
-    let mut bob = ear(&ring, "bob");
+    let change_buffer = change_buffer(2);
+    let mut alice = subscription(&change_buffer, "alice");
+    let mut bob = subscription(&change_buffer, "bob");
     let events = [11, 12, 13, 14].map(|index| read(index, "alice"));
-    ring.put(events.to_vec(), LogIndex(14));
-    assert_eq!(ring.floor(), LogIndex(12));
+    change_buffer.put(events.to_vec(), LogIndex(14));
+    assert_eq!(change_buffer.floor(), LogIndex(12));
     check(&mut alice, 11, "lost");
     check(&mut alice, 12, "13 14 to 14");
     check(&mut bob, 10, "to 14");
-    check(&mut ear(&ring, "new"), 11, "lost");
+    check(&mut subscription(&change_buffer, "new"), 11, "lost");
 }
 
 #[test]
 fn long_news_come_in_parts() {
-    let ring = ring(1000);
-    let mut alice = ear(&ring, "alice");
+    let change_buffer = change_buffer(1000);
+    let mut alice = subscription(&change_buffer, "alice");
     let events = (11..=110).map(|index| read(index, "alice")).collect();
-    ring.put(events, LogIndex(200));
-    let News::Changes { changes, through } = alice.news(LogIndex(10)) else {
+    change_buffer.put(events, LogIndex(200));
+    let Batch::Changes { changes, through } = alice.next_batch(LogIndex(10)) else {
         panic!("nothing is lost");
     };
     assert_eq!((changes.len(), through), (64, LogIndex(74)));
-    let News::Changes { changes, through } = alice.news(through) else {
+    let Batch::Changes { changes, through } = alice.next_batch(through) else {
         panic!("nothing is lost");
     };
     assert_eq!((changes.len(), through), (36, LogIndex(200)));
@@ -96,24 +98,27 @@ fn long_news_come_in_parts() {
 
 #[tokio::test]
 async fn a_session_ends_even_before_it_is_checked() {
-    let ring = ring(8);
-    let place = ring.enter(TOKEN, Source::Local).unwrap();
+    let change_buffer = change_buffer(8);
+    let slot = change_buffer.acquire_slot(TOKEN, Source::Local).unwrap();
     let ended = Event {
         commit: Position::new(11, 1),
         change: Change::SessionEnded { token_hash: TOKEN },
     };
-    ring.put(vec![ended], LogIndex(11));
-    let mut ear = place.listen("alice").unwrap();
-    assert!(ear.session_has_ended());
-    ear.stirred().await;
+    change_buffer.put(vec![ended], LogIndex(11));
+    let mut subscription = slot.subscribe("alice").unwrap();
+    assert!(subscription.session_has_ended());
+    subscription.changed().await;
 }
 
 #[tokio::test]
 async fn a_change_wakes_only_whom_it_concerns() {
-    let ring = ring(8);
-    let (mut alice, bob) = (ear(&ring, "alice"), ear(&ring, "bob"));
-    ring.put(vec![read(11, "alice")], LogIndex(11));
-    alice.stirred().await;
+    let change_buffer = change_buffer(8);
+    let (mut alice, bob) = (
+        subscription(&change_buffer, "alice"),
+        subscription(&change_buffer, "bob"),
+    );
+    change_buffer.put(vec![read(11, "alice")], LogIndex(11));
+    alice.changed().await;
     assert!(!bob.changed.has_changed().unwrap());
     check(&mut alice, 10, "11 to 11");
     assert!(!alice.changed.has_changed().unwrap());
@@ -121,19 +126,19 @@ async fn a_change_wakes_only_whom_it_concerns() {
 
 #[test]
 fn nothing_stays_of_those_who_left() {
-    let ring = ring(1);
-    let ears: Vec<Ear> = (0..WATCHES_OF_ACCOUNT_MAX)
-        .map(|_| ear(&ring, "alice"))
+    let change_buffer = change_buffer(1);
+    let subscriptions: Vec<Subscription> = (0..WATCHES_OF_ACCOUNT_MAX)
+        .map(|_| subscription(&change_buffer, "alice"))
         .collect();
-    let one_more = ring.enter(TOKEN, Source::Local).unwrap();
+    let one_more = change_buffer.acquire_slot(TOKEN, Source::Local).unwrap();
     assert!(
-        one_more.listen("alice").is_err(),
+        one_more.subscribe("alice").is_err(),
         "there is a limit for each account"
     );
-    drop(ears);
-    ring.put(vec![read(11, "alice"), read(12, "bob")], LogIndex(12));
-    drop(ear(&ring, "carol"));
-    let inner = ring.lock();
+    drop(subscriptions);
+    change_buffer.put(vec![read(11, "alice"), read(12, "bob")], LogIndex(12));
+    drop(subscription(&change_buffer, "carol"));
+    let inner = change_buffer.lock();
     assert_eq!(
         inner
             .accounts
@@ -148,18 +153,24 @@ fn nothing_stays_of_those_who_left() {
 /// S-A11: invented tokens take some of the places, and leave the others to known sessions.
 #[test]
 fn unknown_sessions_have_a_share_of_their_own() {
-    let ring = ring(1);
+    let change_buffer = change_buffer(1);
     let source = Source::from(Some("192.0.2.1:1".parse().unwrap()));
     let unproven: Vec<_> = (0..WATCHES_UNPROVEN_MAX)
-        .map(|_| ring.enter_unproven(TOKEN, source).unwrap())
+        .map(|_| change_buffer.acquire_unproven_slot(TOKEN, source).unwrap())
         .collect();
-    assert!(ring.enter_unproven(TOKEN, Source::Local).is_err());
-    let known = ring.enter(TOKEN, Source::Local).unwrap();
+    assert!(
+        change_buffer
+            .acquire_unproven_slot(TOKEN, Source::Local)
+            .is_err()
+    );
+    let known = change_buffer.acquire_slot(TOKEN, Source::Local).unwrap();
     let mut unproven = unproven.into_iter();
-    let proven = unproven.next().unwrap().listen("alice").unwrap();
-    let next = ring.enter_unproven(TOKEN, Source::Local).unwrap();
+    let proven = unproven.next().unwrap().subscribe("alice").unwrap();
+    let next = change_buffer
+        .acquire_unproven_slot(TOKEN, Source::Local)
+        .unwrap();
     drop((known, unproven, proven, next));
-    let inner = ring.lock();
+    let inner = change_buffer.lock();
     assert_eq!(
         (inner.watches, inner.unproven, inner.sources.len()),
         (0, 0, 0)
@@ -169,22 +180,24 @@ fn unknown_sessions_have_a_share_of_their_own() {
 /// S-A11: places for each source, and the last quarter for accounts without a watch.
 #[test]
 fn nobody_takes_all_places() {
-    let ring = ring(1);
-    let mut ears = Vec::new();
+    let change_buffer = change_buffer(1);
+    let mut subscriptions = Vec::new();
     let mut begin = |account: usize, host: u8| {
         let source = Source::from(Some(([192, 0, 2, host], 1).into()));
-        let ear = ring.enter(TOKEN, source)?.listen(&account.to_string())?;
-        ears.push(ear);
-        Ok::<_, Crowded>(())
+        let subscription = change_buffer
+            .acquire_slot(TOKEN, source)?
+            .subscribe(&account.to_string())?;
+        subscriptions.push(subscription);
+        Ok::<_, TooManyWatches>(())
     };
     for account in 0..WATCHES_OF_SOURCE_MAX {
         begin(account, 1).unwrap();
     }
-    assert_eq!(begin(0, 1), Err(Crowded), "one source has a quarter");
+    assert_eq!(begin(0, 1), Err(TooManyWatches), "one source has a quarter");
     for account in 0..WATCHES_OF_SOURCE_MAX {
         begin(account, 2).unwrap();
         begin(account, 3).unwrap();
     }
-    assert_eq!(begin(0, 4), Err(Crowded), "an account with watches");
+    assert_eq!(begin(0, 4), Err(TooManyWatches), "an account with watches");
     begin(WATCHES_OF_SOURCE_MAX, 4).unwrap();
 }

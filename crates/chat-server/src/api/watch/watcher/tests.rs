@@ -1,16 +1,16 @@
-//! One watch and the ring that it follows, without a node around them.
+//! One watch and the change buffer that it follows, without a node around them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::chat::v1::WatchEvent;
-use chat_proto::chat::v1::watch_event::Event as Told;
+use chat_proto::chat::v1::watch_event::Event as SentEvent;
 use chat_replication::Leadership;
 use chat_store::{Change, Credential, Event, LogIndex, Message, Position};
 use tokio::sync::watch;
 
-use super::{Start, Surroundings, Watcher};
-use crate::api::watch::{ClusterMark, Cursor, Ending, Ring};
+use super::{Start, WatchContext, Watcher};
+use crate::api::watch::{ChangeBuffer, ClusterMark, Cursor, EndReason};
 use crate::net::connection_limit::Source;
 
 const TOKEN: [u8; 32] = [7; 32];
@@ -18,7 +18,7 @@ const CLUSTER: ClusterMark = ClusterMark::of(0xabcd_ef01 << 96);
 const OLD: Credential = credential(2, 2);
 
 struct Stage {
-    ring: Arc<Ring>,
+    change_buffer: Arc<ChangeBuffer>,
     leadership: watch::Sender<Leadership>,
     stopping: watch::Sender<bool>,
 }
@@ -46,7 +46,7 @@ impl Stage {
             leads: true,
         };
         Self {
-            ring: Arc::new(Ring::new(LogIndex(10))),
+            change_buffer: Arc::new(ChangeBuffer::new(LogIndex(10))),
             leadership: watch::Sender::new(leadership),
             stopping: watch::Sender::new(false),
         }
@@ -54,7 +54,7 @@ impl Stage {
 
     fn apply(&self, index: u64, change: Change) {
         let commit = Position::new(index, 1);
-        self.ring
+        self.change_buffer
             .put(vec![Event { commit, change }], LogIndex(index));
     }
 
@@ -62,22 +62,27 @@ impl Stage {
         self.watch_while(cursor, validated, true)
     }
 
-    fn watch_while(&self, cursor: Option<Cursor>, validated: u64, still_valid: bool) -> Watcher {
-        let floor = self.ring.floor();
+    fn watch_while(
+        &self,
+        cursor: Option<Cursor>,
+        validated: u64,
+        session_is_valid: bool,
+    ) -> Watcher {
+        let floor = self.change_buffer.floor();
         let start = Start::new(cursor, CLUSTER, LogIndex(validated), LogIndex(2), floor);
-        let surroundings = Surroundings {
-            still_valid: Box::new(move || Box::pin(std::future::ready(still_valid))),
+        let context = WatchContext {
+            session_is_valid: Box::new(move || Box::pin(std::future::ready(session_is_valid))),
             leadership: self.leadership.subscribe(),
             stopping: self.stopping.subscribe(),
             until: None,
         };
-        let ear = self
-            .ring
-            .enter(TOKEN, Source::Local)
+        let subscription = self
+            .change_buffer
+            .acquire_slot(TOKEN, Source::Local)
             .unwrap()
-            .listen("alice")
+            .subscribe("alice")
             .unwrap();
-        Watcher::new(ear, OLD, CLUSTER, start, surroundings)
+        Watcher::new(subscription, OLD, CLUSTER, start, context)
     }
 }
 
@@ -111,11 +116,11 @@ fn password_changed(now: Credential) -> Change {
 /// `message m11 @11`.
 fn line(event: &WatchEvent) -> String {
     let what = match event.event.as_ref().unwrap() {
-        Told::Message(message) => format!("message {}", message.id),
-        Told::Read(read) => format!("read {}", read.ids.join(" ")),
-        Told::Deleted(deleted) => format!("deleted {}", deleted.ids.join(" ")),
-        Told::CaughtUp(_) => "caught up".to_owned(),
-        Told::Resync(_) => "resync".to_owned(),
+        SentEvent::Message(message) => format!("message {}", message.id),
+        SentEvent::Read(read) => format!("read {}", read.ids.join(" ")),
+        SentEvent::Deleted(deleted) => format!("deleted {}", deleted.ids.join(" ")),
+        SentEvent::CaughtUp(_) => "caught up".to_owned(),
+        SentEvent::Resync(_) => "resync".to_owned(),
     };
     let index = event.cursor.strip_prefix("abcdef01.").unwrap();
     format!("{what} @{index}")
@@ -201,7 +206,7 @@ async fn it_ends_with_the_session() {
         let caught_up = format!("caught up @{}", index - 1);
         check(&mut watcher, &[&caught_up]).await;
         stage.apply(index, change);
-        assert_eq!(watcher.next().await, Err(Ending::SessionEnded));
+        assert_eq!(watcher.next().await, Err(EndReason::SessionEnded));
     }
     // What ended other sessions before this one was checked is history.
     let mut watcher = stage.watch(cursor(10), 13);
@@ -216,7 +221,7 @@ async fn it_ends_when_the_session_has_lived_too_long() {
     let stage = Stage::set();
     let mut watcher = stage.watch_while(None, 10, false);
     check(&mut watcher, &["caught up @10"]).await;
-    assert_eq!(watcher.next().await, Err(Ending::SessionEnded));
+    assert_eq!(watcher.next().await, Err(EndReason::SessionEnded));
 }
 
 #[tokio::test]
@@ -229,7 +234,7 @@ async fn a_node_that_stops_ends_it() {
     };
     assert_eq!(
         tokio::join!(watcher.next(), stopped).0,
-        Err(Ending::Stopping)
+        Err(EndReason::Stopping)
     );
     assert_eq!(watcher.cursor(), "abcdef01.10");
 }
@@ -240,7 +245,7 @@ async fn a_node_that_is_cut_off_ends_it() {
     let mut watcher = stage.watch(None, 10);
     check(&mut watcher, &["caught up @10"]).await;
     stage.leadership.send_replace(Leadership::default());
-    assert_eq!(watcher.next().await, Err(Ending::NoLeader));
+    assert_eq!(watcher.next().await, Err(EndReason::NoLeader));
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,23 +59,25 @@ fn oldest_unfinished_body_goes_first() {
         (admitted, stalled)
     };
     let bodies: Vec<_> = [1, 1, 1, 1, 2, 2, 2, 2].map(stall).into();
-    let gone = || {
-        let gone = bodies.iter().map(|(_, body)| body.is_gone(Waker::noop()));
-        gone.collect::<Vec<bool>>()
+    let evicted = || {
+        let evicted = bodies
+            .iter()
+            .map(|(_, body)| body.is_evicted(Waker::noop()));
+        evicted.collect::<Vec<bool>>()
     };
-    assert_eq!(gone(), [false; 8]);
+    assert_eq!(evicted(), [false; 8]);
     let _fifth_of_second = stall(2);
     let mut expected = [false; 8];
     expected[4] = true;
-    assert_eq!(gone(), expected, "its own source's oldest");
+    assert_eq!(evicted(), expected, "its own source's oldest");
     let _of_third = stall(3);
     expected[0] = true;
-    assert_eq!(gone(), expected, "the oldest of all");
+    assert_eq!(evicted(), expected, "the oldest of all");
     // What arrives at once needs no place among those, but bytes.
     let admitted = budgets.admit(&from(4), 10).unwrap();
     assert!(admitted.grow(1_000));
     expected[1] = true;
-    assert_eq!(gone(), expected);
+    assert_eq!(evicted(), expected);
     // And there are only so many, however short.
     let short: Vec<_> = (0..8)
         .map(|_| {
@@ -85,7 +87,7 @@ fn oldest_unfinished_body_goes_first() {
         })
         .collect();
     expected[2..].fill(true);
-    assert_eq!(gone(), expected);
+    assert_eq!(evicted(), expected);
     drop(short);
     drop((bodies, _fifth_of_second, _of_third, admitted));
 }
@@ -127,10 +129,10 @@ fn slow_reader_is_cut() {
     let budgets = Budgets::with(AMOUNTS);
     let slow = from(1);
     let unread = budgets.hold_reply(&slow, 900).unwrap();
-    budgets.cut_slow_readers(Instant::now());
-    assert!(!slow.is_cut());
-    budgets.cut_slow_readers(Instant::now() + READING_TIMEOUT);
-    assert!(slow.is_cut());
+    budgets.close_slow_readers(Instant::now());
+    assert!(!slow.is_closed());
+    budgets.close_slow_readers(Instant::now() + READING_TIMEOUT);
+    assert!(slow.is_closed());
     assert_eq!(budgets.lock_replies().bytes, 0);
     drop(unread);
     assert_eq!(budgets.lock_replies().bytes, 0, "once");
@@ -140,6 +142,6 @@ fn slow_reader_is_cut() {
     let later = Instant::now() + Duration::from_secs(1);
     budgets
         .lock_replies()
-        .cut_older_than(super::READING_TIMEOUT_WHEN_FULL, later);
-    assert!(slow.is_cut());
+        .close_older_than(super::READING_TIMEOUT_WHEN_FULL, later);
+    assert!(slow.is_closed());
 }

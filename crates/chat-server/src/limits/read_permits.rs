@@ -20,19 +20,19 @@ use crate::net::connection_limit::Connection;
 
 /// Turns of a new connection, and how many it may have in the end: with a few connections more than
 /// the disk serves at once.
-const CONNECTION_TURNS: (usize, usize) = (2, 32);
+const CONNECTION_PERMITS: (usize, usize) = (2, 32);
 /// The same for a session: at first more than a person needs, and enough when a lost connection still
 /// holds some; in the end as many as make one session of a program as fast as many.
-const SESSION_TURNS: (usize, usize) = (4, 256);
+const SESSION_PERMITS: (usize, usize) = (4, 256);
 /// Sessions whose turns are remembered. One that is forgotten begins anew.
 const SESSIONS_MAX: usize = 32_768;
 /// How long a turn rests whose page found no room: else the next page would be read at once, again
-/// and again for nothing. By then whoever holds the room has taken what it holds, or is cut.
+/// and again for nothing. By then whoever holds the room has taken what it holds, or is closed.
 const REST_WITHOUT_ROOM: Duration = Duration::from_secs(1);
 
 /// The turns of one connection or session.
 #[derive(Debug)]
-pub(crate) struct ReadTurns {
+pub(crate) struct ReadPermits {
     free: Arc<Semaphore>,
     /// Free or not.
     count: AtomicUsize,
@@ -42,13 +42,13 @@ pub(crate) struct ReadTurns {
 
 /// The turns of the sessions that have read lately.
 #[derive(Debug)]
-pub(crate) struct SessionTurns {
-    sessions: Mutex<Recent<TokenHash, Arc<ReadTurns>>>,
+pub(crate) struct SessionReadPermits {
+    sessions: Mutex<Recent<TokenHash, Arc<ReadPermits>>>,
 }
 
 /// Read one page.
 #[derive(Debug)]
-pub(crate) struct ReadTurn {
+pub(crate) struct ReadPermit {
     connection: Arc<Connection>,
     /// Of the page; 0 while nobody counts them.
     bytes: AtomicUsize,
@@ -59,13 +59,13 @@ pub(crate) struct ReadTurn {
 
 #[derive(Debug)]
 struct Held {
-    turns: Arc<ReadTurns>,
+    turns: Arc<ReadPermits>,
     permit: OwnedSemaphorePermit,
 }
 
-impl ReadTurns {
+impl ReadPermits {
     pub(crate) fn of_connection() -> Arc<Self> {
-        Self::new(CONNECTION_TURNS)
+        Self::new(CONNECTION_PERMITS)
     }
 
     fn new((first, max): (usize, usize)) -> Arc<Self> {
@@ -105,7 +105,7 @@ impl Held {
     }
 }
 
-impl SessionTurns {
+impl SessionReadPermits {
     pub(crate) fn new() -> Self {
         Self {
             sessions: Mutex::new(Recent::new(SESSIONS_MAX)),
@@ -117,12 +117,12 @@ impl SessionTurns {
         &self,
         connection: &Arc<Connection>,
         token: Option<TokenHash>,
-    ) -> ReadTurn {
-        let mut held = vec![connection.read_turns().turn().await];
+    ) -> ReadPermit {
+        let mut held = vec![connection.read_permits().turn().await];
         if let Some(token) = token {
             held.push(self.of(token).turn().await);
         }
-        ReadTurn {
+        ReadPermit {
             connection: Arc::clone(connection),
             bytes: AtomicUsize::new(0),
             without_room: AtomicBool::new(false),
@@ -130,15 +130,15 @@ impl SessionTurns {
         }
     }
 
-    fn of(&self, token: TokenHash) -> Arc<ReadTurns> {
+    fn of(&self, token: TokenHash) -> Arc<ReadPermits> {
         // Nothing panics while it is held.
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = sessions.entry(token, || ReadTurns::new(SESSION_TURNS));
+        let turns = sessions.entry(token, || ReadPermits::new(SESSION_PERMITS));
         Arc::clone(turns)
     }
 }
 
-impl ReadTurn {
+impl ReadPermit {
     /// So many bytes of the page wait for the connection.
     pub(crate) fn holds(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl ReadTurn {
     }
 }
 
-impl Drop for ReadTurn {
+impl Drop for ReadPermit {
     fn drop(&mut self) {
         let held = std::mem::take(&mut self.held);
         if self.without_room.load(Ordering::Relaxed) {
@@ -183,7 +183,9 @@ mod tests {
     use futures::FutureExt as _;
     use tokio::time::Instant;
 
-    use super::{CONNECTION_TURNS, REST_WITHOUT_ROOM, ReadTurn, SESSION_TURNS, SessionTurns};
+    use super::{
+        CONNECTION_PERMITS, REST_WITHOUT_ROOM, ReadPermit, SESSION_PERMITS, SessionReadPermits,
+    };
     use crate::auth::token::TokenHash;
     use crate::net::connection_limit::{Connection, ConnectionLimits, Connections};
 
@@ -202,10 +204,10 @@ mod tests {
 
     /// A turn that is there without waiting, for a page that waits for the connection.
     fn turn(
-        sessions: &SessionTurns,
+        sessions: &SessionReadPermits,
         connection: &Arc<Connection>,
         token: Option<TokenHash>,
-    ) -> Option<ReadTurn> {
+    ) -> Option<ReadPermit> {
         let turn = sessions.turn(connection, token).now_or_never()?;
         turn.holds(PAGE_BYTES);
         Some(turn)
@@ -213,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_session_that_takes_nothing_has_few_pages_on_all_its_connections() {
-        let (sessions, connect) = (SessionTurns::new(), connections());
+        let (sessions, connect) = (SessionReadPermits::new(), connections());
         let connections: Vec<_> = (0..20).map(|_| connect()).collect();
         let all = || {
             let turns = connections
@@ -223,7 +225,7 @@ mod tests {
         };
         for _ in 0..3 {
             let turns = all();
-            assert_eq!(turns.len(), SESSION_TURNS.0);
+            assert_eq!(turns.len(), SESSION_PERMITS.0);
         }
         // Another session does not wait for that one's.
         let _turns = all();
@@ -233,26 +235,27 @@ mod tests {
 
     #[test]
     fn turns_grow_with_what_is_taken_and_shrink_with_what_is_not() {
-        let (sessions, connection) = (SessionTurns::new(), connections()());
+        let (sessions, connection) = (SessionReadPermits::new(), connections()());
         // How many there are; of the pages so many are taken, the others not.
         let count = |taken: usize| {
-            let turns = (0..=CONNECTION_TURNS.1).map_while(|_| turn(&sessions, &connection, None));
+            let turns =
+                (0..=CONNECTION_PERMITS.1).map_while(|_| turn(&sessions, &connection, None));
             let turns: Vec<_> = turns.collect();
             connection.has_written(taken * PAGE_BYTES);
             turns.len()
         };
         let counts = [2, 3, 6, 0, 0].map(count);
         assert_eq!(counts, [2, 4, 6, 12, 2]);
-        for _ in 0..2 * CONNECTION_TURNS.1 {
+        for _ in 0..2 * CONNECTION_PERMITS.1 {
             connection.has_written(PAGE_BYTES);
             drop(turn(&sessions, &connection, None));
         }
-        assert_eq!(count(0), CONNECTION_TURNS.1);
+        assert_eq!(count(0), CONNECTION_PERMITS.1);
     }
 
     #[test]
     fn a_refusal_changes_no_turns() {
-        let (sessions, connection) = (SessionTurns::new(), connections()());
+        let (sessions, connection) = (SessionReadPermits::new(), connections()());
         for _ in 0..8 {
             drop(sessions.turn(&connection, TOKEN).now_or_never().unwrap());
         }
@@ -266,8 +269,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_without_room_rests() {
-        let (sessions, connection) = (SessionTurns::new(), connections()());
-        for _ in 0..CONNECTION_TURNS.0 {
+        let (sessions, connection) = (SessionReadPermits::new(), connections()());
+        for _ in 0..CONNECTION_PERMITS.0 {
             turn(&sessions, &connection, None).unwrap().finds_no_room();
         }
         assert!(turn(&sessions, &connection, None).is_none());

@@ -8,7 +8,7 @@ use crate::net::origin::{Origin, Source};
 
 /// Counts them.
 #[derive(Debug)]
-pub(crate) struct PasswordPlaces {
+pub(crate) struct PasswordSlots {
     connection_max: usize,
     taken: Arc<Taken>,
 }
@@ -18,13 +18,13 @@ type Taken = Mutex<HashMap<(Source, u64), usize>>;
 
 /// Counts until it is dropped.
 #[derive(Debug)]
-pub(crate) struct PasswordPlace {
+pub(crate) struct PasswordSlot {
     taken: Arc<Taken>,
     /// `None` if it is not known whose it is.
     key: Option<(Source, u64)>,
 }
 
-impl PasswordPlaces {
+impl PasswordSlots {
     pub(crate) fn new(connection_max: usize) -> Self {
         Self {
             connection_max,
@@ -33,9 +33,9 @@ impl PasswordPlaces {
     }
 
     /// A place, unless the connection has all of its own already. What is not known is not counted.
-    pub(crate) fn enter(&self, origin: &Origin) -> Option<PasswordPlace> {
+    pub(crate) fn acquire(&self, origin: &Origin) -> Option<PasswordSlot> {
         if !origin.source.is_known() {
-            return Some(PasswordPlace {
+            return Some(PasswordSlot {
                 taken: Arc::clone(&self.taken),
                 key: None,
             });
@@ -48,14 +48,14 @@ impl PasswordPlaces {
         }
         *count += 1;
         drop(taken);
-        Some(PasswordPlace {
+        Some(PasswordSlot {
             taken: Arc::clone(&self.taken),
             key: Some(key),
         })
     }
 }
 
-impl Drop for PasswordPlace {
+impl Drop for PasswordSlot {
     fn drop(&mut self) {
         let Some(key) = &self.key else {
             return;
@@ -72,20 +72,20 @@ impl Drop for PasswordPlace {
 
 #[cfg(test)]
 mod tests {
-    use super::PasswordPlaces;
+    use super::PasswordSlots;
     use crate::net::origin::Origin;
 
     #[test]
     fn a_connection_has_so_many_places_and_gives_them_back() {
-        let places = PasswordPlaces::new(2);
+        let slots = PasswordSlots::new(2);
         let [one, other] =
             ["192.0.2.1:1", "192.0.2.1:2"].map(|peer| Origin::of(Some(peer.parse().unwrap())));
-        let taken = [places.enter(&one), places.enter(&one)];
+        let taken = [slots.acquire(&one), slots.acquire(&one)];
         assert!(taken.iter().all(Option::is_some));
-        assert!(places.enter(&one).is_none());
-        assert!(places.enter(&other).is_some());
+        assert!(slots.acquire(&one).is_none());
+        assert!(slots.acquire(&other).is_some());
         drop(taken);
-        assert!(places.enter(&one).is_some());
-        assert!(places.taken.lock().unwrap().is_empty(), "nothing is kept");
+        assert!(slots.acquire(&one).is_some());
+        assert!(slots.taken.lock().unwrap().is_empty(), "nothing is kept");
     }
 }

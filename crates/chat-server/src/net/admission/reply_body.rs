@@ -11,8 +11,8 @@ use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::budgets::{Budgets, ReplyHold};
-use crate::error::Refusal;
-use crate::limits::read_turns::ReadTurn;
+use crate::error::RequestError;
+use crate::limits::read_permits::ReadPermit;
 use crate::net::connection_limit::{Connection, RequestUnderWay};
 
 /// What is shorter is not counted: there are at most some for each of the connections' requests.
@@ -20,7 +20,7 @@ const SMALL_BYTES: usize = 1_024;
 
 /// Counts what leaves until the connection has taken it, not only until it was handed over: HTTP/2
 /// takes a whole message at once, and keeps it for as long as the client leaves it no room.
-pub(super) struct Leaving {
+pub(super) struct ReplyBody {
     /// None once it was refused.
     body: Option<Body>,
     counting: Option<Counting>,
@@ -30,14 +30,14 @@ pub(super) struct Leaving {
 struct Counting {
     budgets: Arc<Budgets>,
     connection: Arc<Connection>,
-    turn: Option<Arc<ReadTurn>>,
+    turn: Option<Arc<ReadPermit>>,
 }
 
 /// Bytes that take their count with them.
 struct Held {
     bytes: Bytes,
     _hold: ReplyHold,
-    _turn: Option<Arc<ReadTurn>>,
+    _turn: Option<Arc<ReadPermit>>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -46,7 +46,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-impl Leaving {
+impl ReplyBody {
     pub(super) fn tracked(body: Body, under_way: RequestUnderWay) -> Self {
         Self {
             body: Some(body),
@@ -60,7 +60,7 @@ impl Leaving {
         under_way: RequestUnderWay,
         budgets: Arc<Budgets>,
         connection: Arc<Connection>,
-        turn: Option<Arc<ReadTurn>>,
+        turn: Option<Arc<ReadPermit>>,
     ) -> Self {
         Self {
             body: Some(body),
@@ -118,14 +118,14 @@ impl Leaving {
 
 fn overloaded() -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    let added = Refusal::Overloaded
+    let added = RequestError::Overloaded
         .into_status(None)
         .add_header(&mut trailers);
     added.expect("what we say of ourselves fits into headers");
     trailers
 }
 
-impl HttpBody for Leaving {
+impl HttpBody for ReplyBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::budgets::{Admitted, Stalled};
-use crate::error::Refusal;
+use crate::error::RequestError;
 
 /// The longest message that is read: the longest request, escaped and wrapped.
 pub(crate) const REQUEST_MESSAGE_BYTES_MAX: usize = 160 * 1024;
@@ -26,7 +26,7 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Gathers a body until its first message is whole: what takes it apart further in makes room for all
 /// of a message as soon as it is announced. Counts what arrives, and ends what arrives too slowly or
 /// is too much.
-pub(super) struct Arriving {
+pub(super) struct RequestBody {
     body: Body,
     admitted: Arc<Admitted>,
     received: usize,
@@ -45,7 +45,7 @@ struct Waiting {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Arriving {
+impl RequestBody {
     pub(super) fn new(body: Body, admitted: Arc<Admitted>) -> Self {
         Self {
             body,
@@ -115,7 +115,7 @@ impl Arriving {
                 })
             }
         };
-        if waiting.stalled.is_gone(context.waker()) {
+        if waiting.stalled.is_evicted(context.waker()) {
             return Err(overloaded());
         }
         if waiting.deadline.as_mut().poll(context).is_ready() {
@@ -128,7 +128,7 @@ impl Arriving {
 }
 
 fn overloaded() -> Status {
-    Refusal::Overloaded.into_status(None)
+    RequestError::Overloaded.into_status(None)
 }
 
 impl Drop for Waiting {
@@ -137,7 +137,7 @@ impl Drop for Waiting {
     }
 }
 
-impl HttpBody for Arriving {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = Status;
 
