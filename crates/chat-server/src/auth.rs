@@ -2,6 +2,7 @@
 
 pub(crate) mod authorize;
 pub mod passwords;
+pub(crate) mod scope;
 pub(crate) mod session_lookup;
 pub(crate) mod sessions;
 pub mod token;

@@ -16,7 +16,8 @@ use crate::api::request::{
     ChangePasswordRequest, ChatRequest, Credentials, GetMessagesRequest, ListUsersRequest,
     MessageId, RequestId, SendMessageRequest,
 };
-use crate::auth::authorize::{AuthScope, Principal, authorize};
+use crate::auth::authorize::{Principal, authorize};
+use crate::auth::scope::AuthScope;
 use crate::auth::session_lookup::{ReadAdmission, SessionLookup};
 use crate::auth::sessions::Renewals;
 use crate::auth::token::{PresentedToken, TokenHash};
@@ -89,8 +90,8 @@ impl Executor {
         token: Option<PresentedToken>,
         deadline: Instant,
     ) -> Result<Reply, RequestError> {
-        let (id, claim) = (request.id(), request.claim());
-        let (mut snapshot, actor) = self.begin_read_as(claim, token, id, deadline).await?;
+        let (id, scope) = (request.id(), AuthScope::from(&request));
+        let (mut snapshot, actor) = self.begin_read_as(scope, token, id, deadline).await?;
         match (request, actor) {
             (ChatRequest::GetMessages(inbox), Principal::Account(owner)) => {
                 messages(&mut snapshot, &inbox, &owner).await
@@ -126,7 +127,7 @@ impl Executor {
     /// ended by the log's time is not read with in a chat where nothing else happens.
     pub(crate) async fn begin_read_as(
         &self,
-        claim: AuthScope<'_>,
+        scope: AuthScope<'_>,
         token: Option<PresentedToken>,
         id: RequestId,
         deadline: Instant,
@@ -161,7 +162,7 @@ impl Executor {
         if session.is_none() && matches!(admission, ReadAdmission::Known) {
             self.sessions.forget(&token);
         }
-        let actor = authorize(claim, session)?;
+        let actor = authorize(scope, session)?;
         Ok((snapshot, actor))
     }
 
@@ -172,7 +173,7 @@ impl Executor {
         origin: &Origin,
         deadline: Instant,
     ) -> Result<Reply, RequestError> {
-        let session = match (request.claim(), token) {
+        let session = match (AuthScope::from(&request), token) {
             (AuthScope::Public, _) | (_, None) => None,
             (_, Some(token)) => {
                 let ends = request.ends_its_session().then(|| request.id());
@@ -180,7 +181,7 @@ impl Executor {
             }
         };
         let token = token.map(|token| token.hash);
-        let actor = authorize(request.claim(), session)?;
+        let actor = authorize(AuthScope::from(&request), session)?;
         let call = CallContext { origin, deadline };
         let changing = self.change_as(request, actor, token, call).await;
         if let (Err(RequestError::Unauthenticated), Some(token)) = (&changing, token) {

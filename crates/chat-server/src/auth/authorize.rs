@@ -1,43 +1,28 @@
-//! Who may do what: the one place that decides it, for every request.
+//! Which session may make which request: the one place that decides it, for every request.
 //!
-//! Whether a session is valid is not decided here: reads find it in their own snapshot (R14), and
+//! Whether a session is valid is not decided here: reads look it up in their own snapshot (R14), and
 //! applying checks it again (R16).
 
 use chat_store::Session;
 
-use crate::api::request::Username;
+use crate::auth::scope::AuthScope;
 use crate::error::RequestError;
 
-/// In whose name something is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthScope<'a> {
-    /// In nobody's: whoever asks has no session yet.
-    Public,
-    /// In the name of whichever account the session belongs to.
-    OwnAccount,
-    /// In the name of an account that the request names, which must be the session's.
-    NamedAccount {
-        /// Where it is named.
-        field: &'static str,
-        username: &'a Username,
-    },
-}
-
-/// Who asks, once it is known that they may.
+/// Who makes a request, once it is authorized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
-    /// Somebody without an account, or who need not say.
+    /// A client without an account, or whose account does not matter.
     Anonymous,
     /// The owner of this session.
     Account(Session),
 }
 
-/// Whether whoever holds `session` may ask for what claims `claim`.
+/// Checks that the owner of `session` may make a request with this `scope`.
 pub(crate) fn authorize(
-    claim: AuthScope<'_>,
+    scope: AuthScope<'_>,
     session: Option<Session>,
 ) -> Result<Principal, RequestError> {
-    match (claim, session) {
+    match (scope, session) {
         (AuthScope::Public, _) => Ok(Principal::Anonymous),
         (AuthScope::OwnAccount | AuthScope::NamedAccount { .. }, None) => {
             Err(RequestError::Unauthenticated)
@@ -57,13 +42,14 @@ pub(crate) fn authorize(
 mod tests {
     use chat_store::{Credential, LogIndex, Session};
 
-    use super::{AuthScope, Principal, authorize};
+    use super::{Principal, authorize};
     use crate::api::request::Username;
+    use crate::auth::scope::AuthScope;
     use crate::error::RequestError;
 
     #[test]
-    fn a_session_speaks_for_its_own_account_alone() {
-        let alices = Session {
+    fn session_is_authorized_for_its_own_account_only() {
+        let session = Session {
             username: "alice".to_owned(),
             credential: Credential {
                 incarnation: LogIndex(2),
@@ -77,28 +63,19 @@ mod tests {
             field: "sender",
             username,
         };
-        let account = || Ok(Principal::Account(alices.clone()));
+        let anonymous = || Ok(Principal::Anonymous);
+        let account = || Ok(Principal::Account(session.clone()));
         let denied = Err(RequestError::PermissionDenied { field: "sender" });
-        for (claim, with_session, without) in [
-            (
-                AuthScope::Public,
-                Ok(Principal::Anonymous),
-                Ok(Principal::Anonymous),
-            ),
-            (
-                AuthScope::OwnAccount,
-                account(),
-                Err(RequestError::Unauthenticated),
-            ),
-            (named(&alice), account(), Err(RequestError::Unauthenticated)),
-            (named(&bob), denied, Err(RequestError::Unauthenticated)),
+        let unauthenticated = || Err(RequestError::Unauthenticated);
+        for (scope, with_session, without) in [
+            (AuthScope::Public, anonymous(), anonymous()),
+            (AuthScope::OwnAccount, account(), unauthenticated()),
+            (named(&alice), account(), unauthenticated()),
+            (named(&bob), denied, unauthenticated()),
         ] {
-            assert_eq!(
-                authorize(claim, Some(alices.clone())),
-                with_session,
-                "{claim:?}"
-            );
-            assert_eq!(authorize(claim, None), without, "{claim:?}");
+            let found = authorize(scope, Some(session.clone()));
+            assert_eq!(found, with_session, "{scope:?}");
+            assert_eq!(authorize(scope, None), without, "{scope:?}");
         }
     }
 }

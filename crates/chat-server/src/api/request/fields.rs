@@ -6,7 +6,7 @@ use std::fmt;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use uuid::Uuid;
 
-use super::InvalidRequest;
+use super::invalid_request::InvalidRequest;
 
 /// The longest username, in characters after normalisation.
 const USERNAME_CHARACTERS_MAX: usize = 64;

@@ -9,7 +9,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path, Segment};
 
-use super::InvalidRequest;
+use super::invalid_request::InvalidRequest;
 
 /// The most of a parser's complaint that is passed on, in characters.
 const PROBLEM_CHARACTERS_MAX: usize = 200;

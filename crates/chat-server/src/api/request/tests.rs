@@ -3,7 +3,8 @@
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use super::{ChatRequest, KNOWN_TYPES, REQUEST_BYTES_MAX};
+use super::parse::KNOWN_TYPES;
+use super::{ChatRequest, REQUEST_BYTES_MAX};
 
 const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
 
@@ -83,9 +84,9 @@ fn fuzz_request_json() {
 fn fuzz_page_token() {
     chat_fuzz::fuzz("page_token", |bytes| {
         let text = String::from_utf8_lossy(bytes);
-        if let Ok(index) = super::decode_page_token(&text) {
+        if let Ok(index) = super::paging::decode_page_token(&text) {
             assert_eq!(
-                super::decode_page_token(&super::encode_page_token(index)),
+                super::paging::decode_page_token(&super::encode_page_token(index)),
                 Ok(index)
             );
         }
