@@ -2,6 +2,8 @@
 
 pub(crate) mod admission;
 pub(crate) mod connection_limit;
+mod counted_stream;
 pub(crate) mod listener;
 pub mod origin;
 mod peer_socket;
+pub(crate) mod write_strategy;

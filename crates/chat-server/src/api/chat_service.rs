@@ -44,7 +44,7 @@ pub(crate) struct ChatService {
 struct Shared {
     executor: Executor,
     watches: Watches,
-    reading: SessionReadPermits,
+    read_permits: SessionReadPermits,
     replica: Handle,
     leaders: BTreeMap<u64, KnownLeader>,
     stopping: AtomicBool,
@@ -77,7 +77,7 @@ impl ChatService {
             shared: Arc::new(Shared {
                 executor,
                 watches,
-                reading: SessionReadPermits::new(),
+                read_permits: SessionReadPermits::new(),
                 replica,
                 leaders: nodes.iter().map(known).collect(),
                 stopping: AtomicBool::new(false),
@@ -117,12 +117,12 @@ impl ChatService {
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
         let token = bearer_token(metadata);
-        let turn = match connection.filter(|_| request.only_reads()) {
+        let permit = match connection.filter(|_| request.only_reads()) {
             Some(connection) => {
                 let hash = token.map(|token| token.hash);
-                let turn = self.shared.reading.turn(connection, hash);
-                let turn = timeout_at(deadline.into(), turn).await;
-                Some(turn.map_err(|_late| RequestError::Overloaded)?)
+                let permit = self.shared.read_permits.acquire(connection, hash);
+                let permit = timeout_at(deadline.into(), permit).await;
+                Some(permit.map_err(|_late| RequestError::Overloaded)?)
             }
             None => None,
         };
@@ -139,7 +139,7 @@ impl ChatService {
             result
         };
         let reply = executing.instrument(span).await?;
-        Ok((reply.to_json(), turn))
+        Ok((reply.to_json(), permit))
     }
 }
 
@@ -170,10 +170,10 @@ impl Chat for ChatService {
         let connection = extensions.get::<Arc<Connection>>();
         let text = &request.request;
         match self.answer(&metadata, connection, &origin, text).await {
-            Ok((response, turn)) => {
+            Ok((response, permit)) => {
                 let mut response = Response::new(ExecuteResponse { response });
-                if let Some(turn) = turn {
-                    response.extensions_mut().insert(Arc::new(turn));
+                if let Some(permit) = permit {
+                    response.extensions_mut().insert(Arc::new(permit));
                 }
                 let leader = self.shared.other_leader();
                 if let Some(address) = leader.and_then(|leader| leader.metadata.clone()) {

@@ -28,7 +28,7 @@ use crate::net::connection_limit::Source;
 
 pub(crate) use change_buffer::ChangeBuffer;
 pub(crate) use cursor::{ClusterMark, Cursor};
-pub(crate) use end_reason::{EndReason, WatchEnd, WatchRejected};
+pub(crate) use end_reason::{WatchEnd, WatchRejected};
 use watcher::{Start, WatchContext, Watcher};
 
 /// Begins watches on this node.

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use figment::value::Value;
 
 use super::addresses::{are_same, is_address, is_everywhere, is_reached_from_outside, is_socket};
+use super::error::ConfigError;
 use super::layers::Layers;
 use super::schema::{NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, ValueType};
 use super::sections::{Node, TABLES};
-use super::{Config, ConfigError};
+use super::values::Config;
 
 /// A cluster of more has no use here: every write waits for a majority.
 pub(super) const NODES_MAX: usize = 7;

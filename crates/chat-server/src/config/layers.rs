@@ -10,7 +10,8 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::{ImDocument, TableLike};
 
-use super::{Config, ConfigError, Overrides};
+use super::error::ConfigError;
+use super::values::{Config, Overrides};
 
 /// `CHAT_SERVER_TIMING__HEARTBEAT_MS` is `heartbeat_ms` of `[timing]`.
 pub(super) const ENVIRONMENT_PREFIX: &str = "CHAT_SERVER_";

@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::ConfigError;
 use super::diagnostics::nearest;
+use super::error::ConfigError;
 
 /// The variable; the same for every program of this kind.
 const VARIABLE: &str = "RUST_LOG";

@@ -3,12 +3,12 @@
 
 use figment::value::Value;
 
-use super::Config;
 use super::check::{NODES_MAX, bounds};
 use super::layers::{FLAGS, variable};
 use super::schema::{Key, NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, ValueType};
 use super::sections::{Node, TABLES};
 use super::show::written;
+use super::values::Config;
 
 const OPENING: &str = "\
 # Configuration

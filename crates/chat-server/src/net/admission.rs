@@ -108,8 +108,9 @@ where
             let request = Request::from_parts(head, Body::new(body));
             let mut response = inner.call(request).await?;
             drop(admitted);
-            let turn = response.extensions_mut().remove::<Arc<ReadPermit>>();
-            let reply_body = |body| ReplyBody::counted(body, under_way, budgets, connection, turn);
+            let permit = response.extensions_mut().remove::<Arc<ReadPermit>>();
+            let reply_body =
+                |body| ReplyBody::counted(body, under_way, budgets, connection, permit);
             Ok(response.map(|body| Body::new(reply_body(body))))
         })
     }

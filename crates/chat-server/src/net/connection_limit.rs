@@ -12,10 +12,10 @@
 //! a flood of others that do not.
 
 mod connection;
-mod stream;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::limits::log_throttle::LogThrottle;
 
 pub(crate) use connection::{Connection, RequestUnderWay};
-pub(crate) use stream::{Counted, WriteStrategy};
+pub(crate) use source::Source;
 
 /// A connection that has just been used is not taken for one that does nothing: its client may be
 /// about to ask.
@@ -38,15 +38,6 @@ pub(crate) struct ConnectionLimits {
     pub(crate) per_source: usize,
     /// A connection is closed after so long without a request; `None` for never.
     pub(crate) idle: Option<Duration>,
-}
-
-/// Where connections come from, as far as one person can have many of them: an address, or a whole
-/// IPv6 network of 64 bits, which is what one customer gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Source {
-    Address(IpAddr),
-    /// A socket of this machine without an address.
-    Local,
 }
 
 /// The connections of one listener.
@@ -69,19 +60,6 @@ struct Inner {
     silent: BTreeSet<u64>,
     /// How many of each source have begun.
     sources: HashMap<Source, usize>,
-}
-
-impl From<Option<SocketAddr>> for Source {
-    fn from(peer: Option<SocketAddr>) -> Self {
-        match peer.map(|peer| peer.ip().to_canonical()) {
-            None => Self::Local,
-            Some(IpAddr::V4(address)) => Self::Address(address.into()),
-            Some(IpAddr::V6(address)) => {
-                let network = address.to_bits() >> 64 << 64;
-                Self::Address(Ipv6Addr::from_bits(network).into())
-            }
-        }
-    }
 }
 
 impl Connections {
@@ -114,7 +92,7 @@ impl Connections {
     }
 
     /// It speaks HTTP/2, and counts as its source's from now on. It is closed if that has too many.
-    fn begin(&self, connection: &Connection) {
+    pub(super) fn begin(&self, connection: &Connection) {
         let source = connection.source();
         let mut inner = self.lock();
         if !inner.silent.contains(&connection.number()) {
@@ -181,7 +159,7 @@ impl Connections {
     }
 
     /// It is closed. One that was closed has given its place away before.
-    fn release(&self, connection: &Connection) {
+    pub(super) fn release(&self, connection: &Connection) {
         self.lock().remove(connection.number());
     }
 
@@ -342,15 +320,5 @@ mod tests {
         assert!(!quiet.is_closed());
         connections.close_idle(now + Duration::from_secs(61));
         assert!(quiet.is_closed() && !working.is_closed());
-    }
-
-    #[test]
-    fn a_network_of_one_customer_is_one_source() {
-        let same =
-            |left: &str, right: &str| Source::from(address(left)) == Source::from(address(right));
-        assert!(same("[2001:db8:1:2::3]:1", "[2001:db8:1:2:ffff::]:2"));
-        assert!(!same("[2001:db8:1:2::3]:1", "[2001:db8:1:3::3]:1"));
-        assert!(same("192.0.2.1:1", "[::ffff:192.0.2.1]:2"));
-        assert!(!same("127.0.0.1:1", "127.0.0.2:1"));
     }
 }

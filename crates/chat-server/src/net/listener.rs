@@ -16,8 +16,10 @@ use tonic::transport::Server;
 use crate::config::UNIX;
 use crate::limits::log_throttle::LogThrottle;
 use crate::net::admission::{AdmissionLayer, Budgets};
-use crate::net::connection_limit::{ConnectionLimits, Connections, Counted, WriteStrategy};
+use crate::net::connection_limit::{ConnectionLimits, Connections};
+use crate::net::counted_stream::CountedStream;
 use crate::net::peer_socket::PeerSocket;
+use crate::net::write_strategy::WriteStrategy;
 
 /// A connection that says nothing is asked whether it is there after this long…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -196,7 +198,7 @@ struct Accepting<A> {
 fn accepted<A: Accept>(
     socket: A,
     options: ListenerOptions,
-) -> impl Stream<Item = io::Result<Counted<A::Stream>>> {
+) -> impl Stream<Item = io::Result<CountedStream<A::Stream>>> {
     let mut sweep = interval(DROPPED_CALLER_GC_INTERVAL);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let accepting = Accepting {
@@ -214,7 +216,7 @@ fn accepted<A: Accept>(
 }
 
 impl<A: Accept> Accepting<A> {
-    async fn next(&mut self) -> Counted<A::Stream> {
+    async fn next(&mut self) -> CountedStream<A::Stream> {
         loop {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
@@ -223,7 +225,7 @@ impl<A: Accept> Accepting<A> {
                             continue;
                         };
                         let connections = Arc::clone(&self.connections);
-                        return Counted::new(stream, self.write_strategy, connections, connection);
+                        return CountedStream::new(stream, self.write_strategy, connections, connection);
                     }
                     Err(error) => self.recover(&error).await,
                 },

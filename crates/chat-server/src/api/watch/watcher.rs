@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::change_buffer::{Batch, Subscription};
-use super::{ClusterMark, Cursor, EndReason};
+use super::cursor::{ClusterMark, Cursor};
+use super::end_reason::EndReason;
 
 /// How long a quiet client keeps an old cursor: much less time than the change buffer reaches back, so that
 /// whoever comes back from a fail-over is rarely sent to fetch everything.

@@ -30,14 +30,14 @@ pub(super) struct ReplyBody {
 struct Counting {
     budgets: Arc<Budgets>,
     connection: Arc<Connection>,
-    turn: Option<Arc<ReadPermit>>,
+    permit: Option<Arc<ReadPermit>>,
 }
 
 /// Bytes that take their count with them.
 struct Held {
     bytes: Bytes,
     _hold: ReplyHold,
-    _turn: Option<Arc<ReadPermit>>,
+    _permit: Option<Arc<ReadPermit>>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -60,14 +60,14 @@ impl ReplyBody {
         under_way: RequestUnderWay,
         budgets: Arc<Budgets>,
         connection: Arc<Connection>,
-        turn: Option<Arc<ReadPermit>>,
+        permit: Option<Arc<ReadPermit>>,
     ) -> Self {
         Self {
             body: Some(body),
             counting: Some(Counting {
                 budgets,
                 connection,
-                turn,
+                permit,
             }),
             _under_way: under_way,
         }
@@ -79,7 +79,7 @@ impl ReplyBody {
         let Some(counting) = &self.counting else {
             return frame;
         };
-        let turn = counting.turn.as_ref();
+        let permit = counting.permit.as_ref();
         match frame.into_data() {
             Ok(bytes) if bytes.len() > SMALL_BYTES => {
                 let hold = counting
@@ -87,18 +87,18 @@ impl ReplyBody {
                     .hold_reply(&counting.connection, bytes.len());
                 match hold {
                     Some(hold) => {
-                        if let Some(turn) = turn {
-                            turn.holds(bytes.len());
+                        if let Some(permit) = permit {
+                            permit.add_bytes(bytes.len());
                         }
                         Frame::data(Bytes::from_owner(Held {
                             bytes,
                             _hold: hold,
-                            _turn: turn.cloned(),
+                            _permit: permit.cloned(),
                         }))
                     }
                     None => {
-                        if let Some(turn) = turn {
-                            turn.finds_no_room();
+                        if let Some(permit) = permit {
+                            permit.set_without_room();
                         }
                         self.body = None;
                         Frame::trailers(overloaded())
@@ -106,8 +106,8 @@ impl ReplyBody {
                 }
             }
             Ok(bytes) => {
-                if let Some(turn) = turn {
-                    turn.holds(bytes.len());
+                if let Some(permit) = permit {
+                    permit.add_bytes(bytes.len());
                 }
                 Frame::data(bytes)
             }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 
-use super::Source;
-use crate::limits::read_permits::ReadPermits;
+use super::source::Source;
+use crate::limits::permit_pool::PermitPool;
 
 /// One connection. Requests find it among their extensions.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     /// It has sent what every HTTP/2 client sends first.
     begun: AtomicBool,
     requests: AtomicUsize,
-    read_permits: Arc<ReadPermits>,
+    read_permits: Arc<PermitPool>,
     /// Bytes that were written and that no page was made up of yet.
     written: AtomicUsize,
     /// When the last request was over, in milliseconds after `opened`.
@@ -51,7 +51,7 @@ impl Connection {
             opened,
             begun: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
-            read_permits: ReadPermits::of_connection(),
+            read_permits: PermitPool::of_connection(),
             written: AtomicUsize::new(0),
             quiet_since_ms: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -89,7 +89,7 @@ impl Connection {
     }
 
     /// How many pages are read for it at once.
-    pub(crate) fn read_permits(&self) -> &Arc<ReadPermits> {
+    pub(crate) fn read_permits(&self) -> &Arc<PermitPool> {
         &self.read_permits
     }
 
@@ -125,7 +125,7 @@ impl Connection {
     }
 
     /// Whom to wake when it is closed.
-    pub(super) fn register_task(&self, waker: &Waker) {
+    pub(crate) fn register_task(&self, waker: &Waker) {
         self.task_waker.register(waker);
     }
 }

@@ -16,7 +16,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::{HttpLimits, Listener, ListenerOptions, Socket, is_out_of_resources};
 use crate::net::admission::Budgets;
-use crate::net::connection_limit::{ConnectionLimits, WriteStrategy};
+use crate::net::connection_limit::ConnectionLimits;
+use crate::net::write_strategy::WriteStrategy;
 
 /// Far above what anything here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);

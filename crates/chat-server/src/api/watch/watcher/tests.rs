@@ -10,7 +10,8 @@ use chat_store::{Change, Credential, Event, LogIndex, Message, Position};
 use tokio::sync::watch;
 
 use super::{Start, WatchContext, Watcher};
-use crate::api::watch::{ChangeBuffer, ClusterMark, Cursor, EndReason};
+use crate::api::watch::end_reason::EndReason;
+use crate::api::watch::{ChangeBuffer, ClusterMark, Cursor};
 use crate::net::connection_limit::Source;
 
 const TOKEN: [u8; 32] = [7; 32];

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
-use super::{Connection, Connections};
+use crate::net::connection_limit::{Connection, Connections};
+use crate::net::write_strategy::WriteStrategy;
 
 /// How long a connection may take to send the HTTP/2 preface: many round trips on the slowest
 /// network. Keepalive begins only after it.
@@ -22,7 +23,7 @@ const PREFACE_BYTES: usize = 24;
 
 /// A connection that counts until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted<S> {
+pub(crate) struct CountedStream<S> {
     stream: S,
     write_strategy: WriteStrategy,
     beginning: Option<Beginning>,
@@ -43,19 +44,7 @@ struct Beginning {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// How answers are put into calls of the operating system: `h2` decides by whether a connection can
-/// write several pieces of memory at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WriteStrategy {
-    /// Pieces at once. A message of 256 bytes or more is not copied, and what ends its answer is a
-    /// call of its own.
-    Vectored,
-    /// One piece at a time. A message of less than 1,024 bytes is copied, and its whole answer is one
-    /// call; a longer one needs one call more.
-    Coalesced,
-}
-
-impl<S> Counted<S> {
+impl<S> CountedStream<S> {
     /// `connection` has its place in `connections`.
     pub(crate) fn new(
         stream: S,
@@ -102,7 +91,7 @@ impl Drop for Place {
     }
 }
 
-impl<S> Connected for Counted<S> {
+impl<S> Connected for CountedStream<S> {
     type ConnectInfo = Arc<Connection>;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -110,7 +99,7 @@ impl<S> Connected for Counted<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -137,7 +126,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
