@@ -459,7 +459,7 @@ fn requester(origin: Option<forwarded::Origin>, username: &str) -> Requester {
     Requester {
         origin,
         username: username.to_owned(),
-        until: Instant::now() + timeout.min(PASSWORD_TIMEOUT_MAX),
+        deadline: Instant::now() + timeout.min(PASSWORD_TIMEOUT_MAX),
     }
 }
 

@@ -1,10 +1,10 @@
 //! How often a password may be guessed. The rule is in `docs/api.md`, section "Passwords".
 //!
 //! Failures are counted for each pair of account and source, for each account, and for each source.
-//! An account's count alone never refuses a source that has hardly failed for it: whoever guesses
-//! somebody's password from elsewhere does not lock that person out. Names count whether or not
-//! there is an account of that name. Nothing here looks at a clock, and what is remembered is
-//! bounded; it is the leader's memory and starts empty with another leader.
+//! An account's count alone never rejects a source that has hardly failed for it: guessing a password
+//! from elsewhere does not lock the owner of the account out. Failures for a name count whether or
+//! not there is such an account. Nothing here reads a clock, and the memory is bounded; it is the
+//! leader's memory, and another leader starts with an empty one.
 
 use std::time::{Duration, Instant};
 
@@ -17,18 +17,18 @@ const PAIR_FAILURES_FREE: u32 = 5;
 const PAIR_DELAY: Duration = Duration::from_secs(1);
 /// …and at most this long, which leaves 1,440 guesses a day.
 const PAIR_DELAY_MAX: Duration = Duration::from_secs(60);
-/// A pair that has not failed for so long begins anew.
+/// After so long without a failure a pair begins anew.
 const PAIR_MEMORY: Duration = Duration::from_secs(60 * 60);
 
 /// How many failures of an account, from everywhere, have no consequence.
 const ACCOUNT_FAILURES_FREE: u32 = 100;
 /// How often one more is allowed afterwards: 8,640 a day, by however many sources.
 const ACCOUNT_REFILL: Duration = Duration::from_secs(10);
-/// A source that has failed for an account fewer times than this is not held up by what others do.
+/// A source that has failed for an account fewer times than this is not delayed by what others do.
 const ACCOUNT_INNOCENT_FAILURES: u32 = 3;
 
-/// How many failures of a source, for whichever accounts, have no consequence: an office behind one
-/// address comes to work.
+/// How many failures of a source, for all accounts together, have no consequence: a whole office
+/// behind one address logs in in the morning.
 const SOURCE_FAILURES_FREE: u32 = 60;
 
 /// How much of each kind is remembered: some MiB in all.
@@ -61,7 +61,7 @@ impl Attempts {
         }
     }
 
-    /// How long `source` must leave `account` alone, if it must.
+    /// For how long attempts of `source` for `account` are rejected, if they are.
     pub(super) fn delay(&self, account: u64, source: u64, now: Instant) -> Option<Duration> {
         let pair = self.pairs.get(&(account, source));
         let pair = pair.filter(|pair| now.saturating_duration_since(pair.last) < PAIR_MEMORY);
@@ -75,14 +75,14 @@ impl Attempts {
         pair.max(account)
     }
 
-    /// When a hasher may work for `source` again, if not now.
+    /// When a hasher may serve `source` again, if not now.
     pub(super) fn paced(&self, source: u64, now: Instant) -> Option<Instant> {
         let bucket = self.sources.get(&source)?;
         let wait = bucket.wait(1, SOURCE_FAILURES_FREE, self.source_refill, now)?;
         Some(now + wait)
     }
 
-    /// A wrong password, or a name that is nobody's.
+    /// A wrong password, or a name without an account.
     pub(super) fn failed(&mut self, account: u64, source: u64, now: Instant) {
         let full = || TokenBucket::new(now);
         let pair = self.pairs.entry((account, source), || Pair {
@@ -100,7 +100,7 @@ impl Attempts {
         bucket.take(1, self.source_refill, now);
     }
 
-    /// The right password: whoever has it may have mistyped before.
+    /// The right password: earlier failures were mistakes in typing.
     pub(super) fn succeeded(&mut self, account: u64, source: u64) {
         self.pairs.remove(&(account, source));
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_grow_and_end() {
+    fn delay_doubles_up_to_its_limit() {
         let mut attempts = Attempts::new(120);
         let mut now = Instant::now();
         let mut delays = Vec::new();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_password_ends_the_delay() {
+    fn right_password_ends_the_delay() {
         let mut attempts = Attempts::new(120);
         let now = Instant::now();
         for _ in 0..5 {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn guessing_from_elsewhere_locks_nobody_out() {
+    fn guessing_from_elsewhere_does_not_lock_the_owner_out() {
         let mut attempts = Attempts::new(120);
         let now = Instant::now();
         for guess in 0..1_000 {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn many_sources_share_the_guesses_of_an_account() {
+    fn sources_share_the_guesses_of_an_account() {
         let mut attempts = Attempts::new(120);
         let start = Instant::now();
         let (mut guesses, mut now) = (0, start);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_is_slowed_down_and_others_are_not() {
+    fn failing_source_is_slowed_down_and_others_are_not() {
         let mut attempts = Attempts::new(120);
         let start = Instant::now();
         let (mut guesses, mut now) = (0, start);

@@ -1,16 +1,17 @@
-//! What waits for a hasher, in turns: of sources, in each of its connections, in each of accounts.
+//! What is queued for a hasher, in fair order: sources take turns, in each its connections, in each
+//! its accounts.
 //!
-//! However much one connection asks for, another one of the same address waits for one piece of its
-//! work, and another address for one piece of that address's. However many connections of an address
-//! always ask for something, one that had nothing waiting comes before them. A full queue loses the newest of whoever
-//! has the most in it, which is only the newcomer if nobody has more.
+//! However much one connection requests, another one of the same address waits for one of its items
+//! only, and another address for one item of that address. However many connections of an address
+//! request all the time, one that had nothing queued comes before them. A full queue drops the newest
+//! item of the lane that has the most in it, which is only the new item if no lane has more.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-/// Which turn something waits for.
+/// The lane of an item at each level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Lanes {
     pub(super) source: u64,
     pub(super) connection: u64,
     pub(super) account: u64,
@@ -23,20 +24,20 @@ pub(super) struct FairQueue<T> {
     sources: Lane<T>,
 }
 
-/// What a hasher finds.
+/// What a hasher gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<T> {
     Item(T),
-    /// Nothing before this moment: whoever waits has to.
+    /// Nothing before this moment: all sources with items are paced.
     At(Instant),
     Empty,
 }
 
-/// How many newcomers are served in a row while others wait: who only ever sends newcomers must not
-/// keep the others out either.
+/// How many newcomers are served in a row while others wait: a flood of newcomers must not keep the
+/// others out either.
 const NEWCOMERS_IN_A_ROW: usize = 2;
 
-/// What the lanes of a lane are for.
+/// What the lanes in a lane separate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Sources,
@@ -45,18 +46,18 @@ enum Level {
     Items,
 }
 
-/// What waits under one key, in lanes of the next level; items at the last.
+/// What is queued under one key: lanes of the next level, or items at the last level.
 #[derive(Debug)]
 struct Lane<T> {
     level: Level,
     waiting: usize,
     items: VecDeque<T>,
     lanes: HashMap<u64, Self>,
-    /// The keys of `lanes`, whose turn it is first.
+    /// The keys of `lanes`, the next one to be served first.
     turns: VecDeque<u64>,
-    /// How many of `turns`, from the first on, have not had one since they had nothing waiting.
+    /// How many of `turns`, from the first on, were not served since they had nothing queued.
     newcomers: usize,
-    /// How many of them were served since one that was none.
+    /// How many of them were served since the last lane that was not a newcomer.
     newcomers_served: usize,
 }
 
@@ -78,9 +79,9 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// Takes `item` in; returns what has to go if that is one too many.
-    pub(super) fn push(&mut self, place: Place, item: T) -> Option<T> {
-        let path = [place.source, place.connection, place.account];
+    /// Adds `item`; returns the item that is dropped if that is one too many.
+    pub(super) fn push(&mut self, lanes: Lanes, item: T) -> Option<T> {
+        let path = [lanes.source, lanes.connection, lanes.account];
         self.sources.push(&path, item);
         if self.sources.waiting > self.items_max {
             self.sources.shed()
@@ -89,7 +90,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// The next item of a source that may go on; `paced` says when one may if it may not yet.
+    /// The next item of a source that is not paced; `paced` returns until when a source is.
     pub(super) fn pop(&mut self, paced: impl Fn(u64) -> Option<Instant>) -> Next<T> {
         let mut earliest: Option<Instant> = None;
         for turn in 0..self.sources.turns.len() {
@@ -135,7 +136,7 @@ impl<T> Lane<T> {
         lane.push(rest, item);
     }
 
-    /// The first item of the lane in that place of the turns, which then comes last.
+    /// The first item of the lane at position `turn`, which then comes last.
     fn pop(&mut self, turn: usize) -> Option<T> {
         let item = if self.turns.is_empty() {
             self.items.pop_front()
@@ -160,7 +161,7 @@ impl<T> Lane<T> {
         Some(item)
     }
 
-    /// The place in the turns of whoever is served next.
+    /// The position in `turns` of the lane that is served next.
     fn next_turn(&self) -> usize {
         let others = self.newcomers < self.turns.len();
         if others && self.newcomers_served >= NEWCOMERS_IN_A_ROW {
@@ -173,7 +174,7 @@ impl<T> Lane<T> {
     /// The newest item of the longest lane.
     fn shed(&mut self) -> Option<T> {
         let waiting = |key: &u64| self.lanes.get(key).map_or(0, |lane| lane.waiting);
-        // The last of those that are as long: whoever came first keeps what it has.
+        // The last of those that are as long: the lane that came first keeps its items.
         let longest = (0..self.turns.len()).max_by_key(|&turn| waiting(&self.turns[turn]));
         let item = match longest {
             None => self.items.pop_back(),
@@ -198,10 +199,10 @@ impl<T> Lane<T> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{FairQueue, Next, Place};
+    use super::{FairQueue, Lanes, Next};
 
-    fn place(source: u64, connection: u64, account: u64) -> Place {
-        Place {
+    fn lanes(source: u64, connection: u64, account: u64) -> Lanes {
+        Lanes {
             source,
             connection,
             account,
@@ -216,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn one_who_asks_much_does_not_keep_others_out() {
+    fn flood_of_one_connection_does_not_keep_others_out() {
         let mut queue = FairQueue::new(200);
         for account in 0..120 {
-            assert_eq!(queue.push(place(1, 1, account), "bogus"), None);
+            assert_eq!(queue.push(lanes(1, 1, account), "bogus"), None);
         }
-        queue.push(place(1, 2, 7), "same source");
-        queue.push(place(2, 3, 7), "other source");
+        queue.push(lanes(1, 2, 7), "same source");
+        queue.push(lanes(2, 3, 7), "other source");
         let served = [(); 5].map(|()| pop(&mut queue));
         assert_eq!(
             served,
@@ -235,17 +236,17 @@ mod tests {
         let mut queue = FairQueue::new(1_000);
         for connection in 1..=6 {
             for account in 0..20 {
-                queue.push(place(1, connection, account), "bogus");
+                queue.push(lanes(1, connection, account), "bogus");
             }
         }
         for _ in 0..30 {
             pop(&mut queue);
         }
-        queue.push(place(1, 7, 7), "honest");
+        queue.push(lanes(1, 7, 7), "honest");
         assert_eq!([pop(&mut queue), pop(&mut queue)], ["honest", "bogus"]);
         // New connections for each login keep the others out no more than the other way round.
         for connection in 8..100 {
-            queue.push(place(1, connection, 0), "new");
+            queue.push(lanes(1, connection, 0), "new");
         }
         let served = [(); 9].map(|()| pop(&mut queue));
         let expected = ["new", "new", "bogus"];
@@ -258,20 +259,20 @@ mod tests {
     fn accounts_of_one_connection_take_turns() {
         let mut queue = FairQueue::new(200);
         for _ in 0..10 {
-            queue.push(place(1, 1, 1), "alice");
+            queue.push(lanes(1, 1, 1), "alice");
         }
-        queue.push(place(1, 1, 2), "bob");
+        queue.push(lanes(1, 1, 2), "bob");
         assert_eq!([pop(&mut queue), pop(&mut queue)], ["alice", "bob"]);
     }
 
     #[test]
-    fn a_full_queue_sheds_whoever_has_the_most() {
+    fn full_queue_sheds_from_the_longest_lane() {
         let mut queue = FairQueue::new(3);
-        assert_eq!(queue.push(place(1, 1, 1), "first"), None);
-        assert_eq!(queue.push(place(1, 1, 2), "second"), None);
-        assert_eq!(queue.push(place(1, 2, 3), "third"), None);
-        assert_eq!(queue.push(place(2, 9, 9), "honest"), Some("second"));
-        assert_eq!(queue.push(place(1, 1, 4), "more"), Some("more"));
+        assert_eq!(queue.push(lanes(1, 1, 1), "first"), None);
+        assert_eq!(queue.push(lanes(1, 1, 2), "second"), None);
+        assert_eq!(queue.push(lanes(1, 2, 3), "third"), None);
+        assert_eq!(queue.push(lanes(2, 9, 9), "honest"), Some("second"));
+        assert_eq!(queue.push(lanes(1, 1, 4), "more"), Some("more"));
         let mut left = [(); 3].map(|()| pop(&mut queue));
         left.sort_unstable();
         assert_eq!(left, ["first", "honest", "third"]);
@@ -279,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_has_to_wait_lets_others_pass() {
+    fn paced_source_does_not_block_others() {
         let mut queue = FairQueue::new(8);
         let later = Instant::now() + Duration::from_secs(1);
-        queue.push(place(1, 1, 1), "slow");
-        queue.push(place(2, 2, 2), "quick");
+        queue.push(lanes(1, 1, 1), "slow");
+        queue.push(lanes(2, 2, 2), "quick");
         let paced = |source| (source == 1).then_some(later);
         assert_eq!(queue.pop(paced), Next::Item("quick"));
         assert_eq!(queue.pop(paced), Next::At(later));

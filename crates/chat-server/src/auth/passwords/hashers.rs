@@ -1,8 +1,8 @@
 //! The threads that hash: fewer than there are cores, at a lower priority than everything else, and
-//! fed in turns.
+//! fed from a queue for each kind of request in turn.
 //!
-//! A core is left for the thread that sends heartbeats, and where there is only one the priority
-//! leaves it: neither an election nor a message waits for somebody's password.
+//! One core stays free for the thread that sends heartbeats; where there is only one core, the lower
+//! priority has the same effect. So neither an election nor a message waits for a password.
 
 use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
@@ -10,14 +10,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::fair_queue::{FairQueue, Next, Place};
+use super::fair_queue::{FairQueue, Lanes, Next};
 
-/// How much nicer than the rest of the process the threads are. Beside threads that take all they can
-/// get this leaves a quarter of a core, so that a login still takes no more than a second there.
+/// By how much the niceness of the threads is above that of the process. Beside threads that use all
+/// the time they can get, this gives the hashers a quarter of a core, so that a login still takes no
+/// more than a second.
 const NICENESS: i32 = 5;
 
-/// What passwords are needed for. Each has a queue of its own, and hashers take from them in turns:
-/// who floods one leaves the others alone.
+/// What a password is needed for. Each kind has a separate queue, and hashers take from the queues in
+/// turn: a flood of one kind does not delay the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Login,
@@ -27,17 +28,17 @@ pub(super) enum Kind {
 
 const KINDS: usize = 3;
 
-/// A piece of work. Dropping it undone is a refusal, which whoever waits for it notices.
+/// A piece of work. If it is dropped without being done, its caller gets an error.
 pub(super) struct Job {
-    /// Nobody waits for it any longer than this.
-    pub(super) until: Instant,
+    /// When its caller no longer waits for it.
+    pub(super) deadline: Instant,
     pub(super) work: Box<dyn FnOnce() + Send>,
 }
 
-/// When a source may be worked for again, if not now.
+/// When a source may be served again, if not now.
 type Paced = dyn Fn(u64, Instant) -> Option<Instant> + Send + Sync;
 
-/// Threads and what waits for them. They end when this is dropped and nothing waits.
+/// The threads and their queues. The threads end when this is dropped and the queues are empty.
 pub(super) struct Hashers {
     shared: Arc<Shared>,
 }
@@ -50,13 +51,13 @@ struct Shared {
 
 struct Queues {
     kinds: [FairQueue<Job>; KINDS],
-    /// Whose turn it is.
+    /// The queue that is served next.
     turn: usize,
     closed: bool,
 }
 
 impl Hashers {
-    /// Starts the threads; each queue holds at most `waiting_max`.
+    /// Starts the threads; each queue holds at most `waiting_max` jobs.
     pub(super) fn start(
         waiting_max: usize,
         paced: impl Fn(u64, Instant) -> Option<Instant> + Send + Sync + 'static,
@@ -78,9 +79,9 @@ impl Hashers {
         Ok(hashers)
     }
 
-    /// Adds a job; drops the one that is too much.
-    pub(super) fn push(&self, kind: Kind, place: Place, job: Job) {
-        let shed = self.shared.lock().kinds[kind as usize].push(place, job);
+    /// Adds a job; drops one if that is one too many.
+    pub(super) fn push(&self, kind: Kind, lanes: Lanes, job: Job) {
+        let shed = self.shared.lock().kinds[kind as usize].push(lanes, job);
         drop(shed);
         self.shared.changed.notify_one();
     }
@@ -96,22 +97,22 @@ impl Drop for Hashers {
 impl Shared {
     /// What one thread does.
     fn work(&self) {
-        // On Linux niceness belongs to the thread. Where it cannot be set all is as urgent.
+        // On Linux niceness belongs to the thread. If it cannot be set, all threads have one priority.
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::warn!(%error, "the priority of password hashing cannot be lowered");
         }
         while let Some(job) = self.next() {
-            if Instant::now() >= job.until {
+            if Instant::now() >= job.deadline {
                 continue;
             }
-            // Whoever waits for it is refused, since the work is dropped; the others need the thread.
+            // The caller gets an error, since the work is dropped; other jobs still need the thread.
             if panic::catch_unwind(AssertUnwindSafe(job.work)).is_err() {
                 tracing::error!("hashing a password has panicked");
             }
         }
     }
 
-    /// The next job, once there is one; `None` when there will be none.
+    /// The next job, once there is one; `None` when there will be no more.
     fn next(&self) -> Option<Job> {
         let mut queues = self.lock();
         loop {
@@ -147,7 +148,7 @@ impl Queues {
         }
     }
 
-    /// From the queue whose turn it is, or the next one that has something.
+    /// From the queue that is next, or the first one after it that has something.
     fn pop(&mut self, paced: impl Fn(u64) -> Option<Instant>) -> Next<Job> {
         let mut earliest: Option<Instant> = None;
         for _ in 0..KINDS {
@@ -171,12 +172,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{Hashers, Job, Kind, Queues};
-    use crate::auth::passwords::fair_queue::{Next, Place};
+    use crate::auth::passwords::fair_queue::{Lanes, Next};
 
-    /// Far above what anything here takes.
+    /// Far above what any test here takes.
     const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-    const PLACE: Place = Place {
+    const LANES: Lanes = Lanes {
         source: 1,
         connection: 1,
         account: 1,
@@ -184,7 +185,7 @@ mod tests {
 
     fn job(work: impl FnOnce() + Send + 'static) -> Job {
         Job {
-            until: Instant::now() + TEST_TIMEOUT,
+            deadline: Instant::now() + TEST_TIMEOUT,
             work: Box::new(work),
         }
     }
@@ -200,7 +201,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         hashers.push(
             Kind::Login,
-            PLACE,
+            LANES,
             job(move || sender.send(niceness()).unwrap()),
         );
         let found = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
@@ -208,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_one_kind_leaves_the_others_alone() {
+    fn flood_of_one_kind_does_not_delay_the_others() {
         let mut queues = Queues::new(200);
         let (sender, receiver) = mpsc::channel();
         let mut push = |kind: Kind| {
             let sender = sender.clone();
-            let said = job(move || sender.send(kind).unwrap());
-            assert!(queues.kinds[kind as usize].push(PLACE, said).is_none());
+            let job = job(move || sender.send(kind).unwrap());
+            assert!(queues.kinds[kind as usize].push(LANES, job).is_none());
         };
         for _ in 0..120 {
             push(Kind::Login);
@@ -238,45 +239,49 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_panics_takes_no_hasher_with_it() {
+    fn panicking_job_ends_no_hasher() {
         let hashers = Hashers::start(8, |_, _| None).unwrap();
         for _ in 0..std::thread::available_parallelism().unwrap().get() {
-            hashers.push(Kind::Login, PLACE, job(|| panic!("a test's own panic")));
+            hashers.push(
+                Kind::Login,
+                LANES,
+                job(|| panic!("a panic that the test expects")),
+            );
         }
         let (sender, receiver) = mpsc::channel();
-        hashers.push(Kind::Login, PLACE, job(move || sender.send(()).unwrap()));
+        hashers.push(Kind::Login, LANES, job(move || sender.send(()).unwrap()));
         receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     }
 
     #[test]
-    fn what_nobody_waits_for_is_not_done() {
+    fn job_past_its_deadline_is_not_done() {
         let hashers = Hashers::start(8, |_, _| None).unwrap();
         let (sender, receiver) = mpsc::channel();
         let late = sender.clone();
         hashers.push(
             Kind::Login,
-            PLACE,
+            LANES,
             Job {
-                until: Instant::now(),
+                deadline: Instant::now(),
                 work: Box::new(move || late.send("late").unwrap()),
             },
         );
         hashers.push(
             Kind::Login,
-            PLACE,
+            LANES,
             job(move || sender.send("in time").unwrap()),
         );
         assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), "in time");
     }
 
     #[test]
-    fn a_paced_source_is_worked_for_when_its_time_has_come() {
+    fn paced_source_is_served_when_its_pause_is_over() {
         let at = Instant::now() + Duration::from_millis(50);
         let hashers = Hashers::start(8, move |_, now| (now < at).then_some(at)).unwrap();
         let (sender, receiver) = mpsc::channel();
         hashers.push(
             Kind::Login,
-            PLACE,
+            LANES,
             job(move || sender.send(Instant::now()).unwrap()),
         );
         assert!(receiver.recv_timeout(TEST_TIMEOUT).unwrap() >= at);
