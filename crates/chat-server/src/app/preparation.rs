@@ -1,9 +1,12 @@
 //! What only the leader does, before anything is appended: the clock, the random numbers and the
 //! passwords (R16).
 //!
-//! A request arrives as `forwarded.v1.Request`, from this node's own edge or from another's, and
-//! leaves as a `storage.v1.Command`. A command that applying would not understand stops every node
-//! for good, so what it depends on is checked here once more.
+//! The leader receives a `forwarded.v1.Request`, from its own API or from another node's, and makes a
+//! `storage.v1.Command` of it. A command that the state machine cannot decode would stop every node
+//! permanently, so everything that applying depends on is checked here once more.
+
+mod error;
+mod replies;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,34 +16,36 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
 use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
-use chat_store::{Account, ChatReader, LogIndex, StateError, StoredMessage};
+use chat_store::{Account, ChatReader, LogIndex, StoredMessage};
 use prost::Message as _;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::api::request::Digest;
 use crate::app::log_clock::LogClock;
-use crate::auth::passwords::{PasswordError, Passwords, Requester, Verified};
+use crate::auth::passwords::{Passwords, Requester, Verified};
 use crate::auth::token::Token;
 use crate::config;
 use crate::limits::inbox_room::{Entry, InboxRoom};
 use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::{Exceeded, Quotas};
 use crate::net::origin::Origin;
+use error::PreparationError;
 use forwarded::Refusal;
 use forwarded::answer::Result as AnswerResult;
 use forwarded::request::Operation;
+use replies::{answer, error_reply, error_reply_after, ok_reply, sent_reply, session_reply};
 use storage::command::Operation as Command;
 
 /// How long a login waits for the leader to confirm that it leads.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a password waits for its turn if the node that forwards it does not say how long its
-/// client waits.
+/// How long a password may be queued if the node that forwards it does not send how long its client
+/// waits.
 const PASSWORD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many lookups of repeated messages run at once; more are refused without one. Readers are few,
-/// and whoever exceeds a limit must not have them all.
+/// How many lookups of repeated messages run at once; further requests are rejected without one. There
+/// are few readers, and accounts that exceed a limit must not occupy all of them.
 const LOOKUPS_MAX: usize = 1;
-/// The longest that a password waits, whatever is said.
+/// The longest that a password is queued, whatever the other node sends.
 const PASSWORD_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// The leader's part of every change.
@@ -52,33 +57,16 @@ pub struct LeaderPreparation {
     clock: Arc<LogClock>,
     quotas: Arc<Quotas>,
     inboxes: Arc<InboxRoom>,
-    /// Lookups of messages whose repetition a limit refuses.
+    /// Lookups of messages that a limit rejects, and that may be repetitions.
     lookups: Arc<Semaphore>,
-    refusals: Arc<LogThrottle>,
+    exceeded_log: Arc<LogThrottle>,
     /// Set once the replica has started, which needs the preparation first.
     replica: Arc<OnceLock<Handle>>,
 }
 
-/// Why a request cannot be prepared.
-#[derive(Debug, thiserror::Error)]
-enum PreparationError {
-    #[error("the forwarded request cannot be understood")]
-    Malformed,
-    #[error("leadership cannot be confirmed")]
-    Read(#[from] ReadError),
-    #[error("an account cannot be read")]
-    State(#[from] StateError),
-    #[error("a password cannot be checked")]
-    Password(#[from] PasswordError),
-    #[error(transparent)]
-    Exceeded(#[from] Exceeded),
-    #[error("the operating system has no randomness")]
-    Randomness(#[from] getrandom::Error),
-}
-
 impl LeaderPreparation {
-    /// Prepares requests against what `reader` sees; sessions that it opens last as long as
-    /// `sessions` says.
+    /// Prepares requests against what `reader` sees. Sessions that it opens have the lifetime in
+    /// `sessions`.
     pub(crate) fn new(
         reader: ChatReader,
         passwords: Passwords,
@@ -95,14 +83,14 @@ impl LeaderPreparation {
             quotas,
             inboxes: Arc::new(InboxRoom::new(inbox_messages_max)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
-            refusals: Arc::default(),
+            exceeded_log: Arc::default(),
             replica: Arc::default(),
         }
     }
 
-    /// Checking a password needs the replica to confirm that it leads.
+    /// Gives the replica, which confirms leadership before a password is checked.
     pub fn attach(&self, replica: Handle) {
-        // Who attaches twice attaches the same.
+        // A second call gives the same replica.
         drop(self.replica.set(replica));
     }
 
@@ -116,7 +104,7 @@ impl LeaderPreparation {
         };
         // The node that the client reached logs the same id.
         tracing::debug!(request = %logged_id, "the leader prepares");
-        let asked = |username: &str| requester(request.origin.clone(), username);
+        let requester_of = |username: &str| requester(request.origin.clone(), username);
         let operation = request.operation.ok_or(PreparationError::Malformed)?;
         let admitted = match self.quotas.admit(&operation, Instant::now()) {
             Ok(()) => self.room_in_inbox(&operation).await?,
@@ -128,16 +116,16 @@ impl LeaderPreparation {
         match operation {
             Operation::SendMessage(message) => self.send_message(id, message),
             Operation::CreateUser(user) => {
-                let requester = asked(&user.username);
+                let requester = requester_of(&user.username);
                 self.create_user(id, user, &requester).await
             }
             Operation::Login(login) => {
-                let requester = asked(&login.username);
+                let requester = requester_of(&login.username);
                 self.login(id, login, &requester).await
             }
             Operation::ChangePassword(change) => {
                 let session = change.session.as_ref();
-                let requester = asked(session.map_or("", |session| &session.username));
+                let requester = requester_of(session.map_or("", |session| &session.username));
                 self.change_password(id, change, &requester).await
             }
             Operation::Logout(logout) => {
@@ -163,7 +151,7 @@ impl LeaderPreparation {
         }
     }
 
-    /// Counts the inbox that a message is for, if the room that is known of is used up.
+    /// Counts the recipient's inbox if the room that is known to be left is used up.
     async fn room_in_inbox(
         &self,
         operation: &Operation,
@@ -185,25 +173,26 @@ impl LeaderPreparation {
         })
     }
 
-    /// What a limit refuses was perhaps done before: then this is a retry, which gets its answer. If it
-    /// was not applied yet it may be, so the refusal says nothing about an earlier attempt (R15).
+    /// A request that a limit rejects may be the retry of one that was done: then it gets its answer. An
+    /// earlier attempt may also be in the log and not yet applied, so the error is about this attempt
+    /// only (R15).
     async fn exceeded(
         &self,
         operation: &Operation,
         exceeded: Exceeded,
     ) -> Result<Prepared, PreparationError> {
-        if let Some(times) = self.refusals.record(Instant::now()) {
+        if let Some(times) = self.exceeded_log.record(Instant::now()) {
             tracing::warn!(%exceeded, times, "a request is refused");
         }
         let Operation::SendMessage(message) = operation else {
-            // The others change nothing the second time, and need not be answered now.
+            // The others change nothing the second time, so their retries need no answer now.
             return Err(exceeded.into());
         };
         let (Ok(_lookup), Some(credential)) = (self.lookups.try_acquire(), message.credential)
         else {
             return Err(exceeded.into());
         };
-        // What was acknowledged before is in what this reads.
+        // Everything acknowledged before this is visible to the read below.
         if self.confirm().await.is_err() {
             return Err(exceeded.into());
         }
@@ -253,7 +242,7 @@ impl LeaderPreparation {
         ))
     }
 
-    /// An account that was created an instant ago is found: the read is linearizable (R14).
+    /// The read is linearizable (R14): it finds an account that was created a moment ago.
     async fn login(
         &self,
         id: Vec<u8>,
@@ -266,7 +255,7 @@ impl LeaderPreparation {
             .await
     }
 
-    /// Opens a session if the digest is the account's; with the same work if there is no account.
+    /// Opens a session if the digest is that of the account; does the same work if there is no account.
     async fn open_session(
         &self,
         id: Vec<u8>,
@@ -300,8 +289,8 @@ impl LeaderPreparation {
         ))
     }
 
-    /// A request that has changed the password before comes without a valid session and, since the
-    /// old password is gone, proves the new one (R15).
+    /// The retry of a request that has changed the password comes without a valid session. Since the
+    /// old password is replaced, it is checked against the new one (R15).
     async fn change_password(
         &self,
         id: Vec<u8>,
@@ -355,13 +344,13 @@ impl LeaderPreparation {
         ))
     }
 
-    /// What the account is now, with certainty (R14).
+    /// The account as it is now, by a linearizable read (R14).
     async fn account(&self, username: &str) -> Result<Option<Account>, PreparationError> {
         self.confirm().await?;
         Ok(self.reader.account(username).await?)
     }
 
-    /// From here on the tables show all that was acknowledged before (R14).
+    /// After this the tables show everything that was acknowledged before (R14).
     async fn confirm(&self) -> Result<(), ReadError> {
         let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
         replica
@@ -369,7 +358,7 @@ impl LeaderPreparation {
             .await
     }
 
-    /// The hot path: no query, no wait, but for the inbox's room.
+    /// The hot path: no query and no wait, except for the room in the inbox.
     fn send_message(
         &self,
         id: Vec<u8>,
@@ -424,35 +413,7 @@ impl Prepare for LeaderPreparation {
     }
 }
 
-impl PreparationError {
-    fn refusal(&self) -> Refusal {
-        match self {
-            Self::Password(PasswordError::Overloaded) | Self::Read(ReadError::Overloaded) => {
-                Refusal::Overloaded
-            }
-            Self::Password(PasswordError::TooManyAttempts { .. }) => Refusal::TooManyAttempts,
-            Self::Exceeded(Exceeded::Rate { .. }) => Refusal::TooManyRequests,
-            Self::Exceeded(Exceeded::Storage) => Refusal::StorageFull,
-            Self::Exceeded(Exceeded::Inbox) => Refusal::InboxFull,
-            Self::Read(ReadError::NotApplied) => Refusal::Timeout,
-            Self::Read(_) => Refusal::NoLeader,
-            Self::Malformed | Self::State(_) | Self::Password(_) | Self::Randomness(_) => {
-                Refusal::Internal
-            }
-        }
-    }
-
-    /// After how long another try makes sense, if that is known.
-    fn retry_after(&self) -> Duration {
-        match self {
-            Self::Password(PasswordError::TooManyAttempts { after })
-            | Self::Exceeded(Exceeded::Rate { after }) => *after,
-            _ => Duration::ZERO,
-        }
-    }
-}
-
-/// Whose password it is, who asks, and until when.
+/// The requester of password work, from what the other node sent.
 fn requester(origin: Option<forwarded::Origin>, username: &str) -> Requester {
     let (origin, timeout) = Origin::from_proto(origin);
     let timeout = timeout.unwrap_or(PASSWORD_TIMEOUT);
@@ -467,7 +428,8 @@ fn stored(account: Option<&Account>) -> Option<String> {
     account.map(|account| account.password_hash.clone())
 }
 
-/// What applying needs of a session: what the leader knows of it may not be true any more.
+/// The parts of a session that applying needs; it checks them again, since the session may have ended
+/// meanwhile.
 fn validate_session(
     session: Option<&storage::Session>,
 ) -> Option<(&storage::Session, storage::Credential)> {
@@ -486,75 +448,7 @@ fn token_hash(token: &Token) -> Bytes {
     Bytes::copy_from_slice(&token.hash().0)
 }
 
-/// What needs no index to make its reply.
+/// For replies that do not depend on the index of the entry.
 fn make_reply(reply: fn(Bytes) -> Bytes) -> Finish {
     Box::new(move |_index, outcome| reply(outcome))
-}
-
-/// `index` is that of the entry, which has opened the session if the outcome says so.
-fn session_reply((index, outcome): (u64, Bytes), token: Token, unauthenticated: Refusal) -> Bytes {
-    let unread = match result(outcome) {
-        Some(storage::outcome::Result::Created(_) | storage::outcome::Result::Done(_)) => 0,
-        Some(storage::outcome::Result::SessionCreated(session)) => session.unread,
-        other => return error_reply(refusal(other, unauthenticated)),
-    };
-    answer(AnswerResult::SessionOpened(forwarded::SessionOpened {
-        token: token.into_text(LogIndex(index)),
-        unread,
-    }))
-}
-
-fn sent_reply(outcome: Bytes) -> Bytes {
-    match result(outcome) {
-        Some(storage::outcome::Result::Sent(sent_reply)) => answer(AnswerResult::Sent(sent_reply)),
-        other => error_reply(refusal(other, Refusal::Unauthenticated)),
-    }
-}
-
-fn ok_reply(outcome: Bytes) -> Bytes {
-    match result(outcome) {
-        Some(storage::outcome::Result::Done(ok_reply)) => answer(AnswerResult::Done(ok_reply)),
-        other => error_reply(refusal(other, Refusal::Unauthenticated)),
-    }
-}
-
-fn result(outcome: Bytes) -> Option<storage::outcome::Result> {
-    storage::Outcome::decode(outcome).ok()?.result
-}
-
-/// `unauthenticated` is what it means here that an account is no longer what the leader checked.
-fn refusal(outcome: Option<storage::outcome::Result>, unauthenticated: Refusal) -> Refusal {
-    let Some(storage::outcome::Result::Error(error)) = outcome else {
-        return Refusal::Internal;
-    };
-    match error.code() {
-        storage::ErrorCode::UsernameTaken => Refusal::UsernameTaken,
-        storage::ErrorCode::AlreadyCreatedByThisRequest => Refusal::AlreadyCreatedByThisRequest,
-        storage::ErrorCode::AlreadyChangedByThisRequest => Refusal::AlreadyChangedByThisRequest,
-        storage::ErrorCode::RecipientNotFound => Refusal::RecipientNotFound,
-        storage::ErrorCode::DuplicateMessage => Refusal::DuplicateMessage,
-        storage::ErrorCode::Unauthenticated => unauthenticated,
-        storage::ErrorCode::Unspecified => Refusal::Internal,
-    }
-}
-
-fn error_reply(refusal: Refusal) -> Bytes {
-    error_reply_after(refusal, Duration::ZERO)
-}
-
-fn error_reply_after(refusal: Refusal, retry_after: Duration) -> Bytes {
-    let answer = forwarded::Answer {
-        result: Some(AnswerResult::Refused(refusal.into())),
-        // Rounded up: whoever comes back at that moment is not too early.
-        retry_after_ms: u32::try_from(retry_after.as_micros().div_ceil(1_000)).unwrap_or(u32::MAX),
-    };
-    answer.encode_to_vec().into()
-}
-
-fn answer(result: AnswerResult) -> Bytes {
-    let answer = forwarded::Answer {
-        result: Some(result),
-        retry_after_ms: 0,
-    };
-    answer.encode_to_vec().into()
 }
