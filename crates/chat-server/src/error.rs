@@ -1,7 +1,7 @@
 //! Why a request was not carried out, and the one table from that to a gRPC status.
 //!
-//! What the chat itself says no to (a name that is taken, a recipient who does not exist) is a
-//! reply, not a refusal: see `reply`.
+//! The errors of the chat itself (a name that is taken, a recipient who does not exist) are replies
+//! and are not here: see `api::reply`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,37 +13,37 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::api::request::InvalidRequest;
 
-/// Names us in `ErrorInfo`.
+/// The `domain` of `ErrorInfo`.
 pub(crate) const DOMAIN: &str = "chat.v1";
 
-/// What an overloaded node asks for. Clients add their own jitter.
+/// The delay that an overloaded node asks for. Clients add their own jitter.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// How long a full disk or inbox stays full at least: somebody has to delete something.
+/// How long a full disk or inbox stays full at least: something has to be deleted first.
 const STORAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No server would carry it out.
+    /// It is malformed; every node would reject it.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
-    /// There is no token, or none that is valid.
+    /// There is no token, or it is not valid.
     #[error("a valid session token is needed")]
     Unauthenticated,
-    /// The session belongs to somebody else than the request speaks for.
+    /// The request names another account than that of the session.
     #[error("{field}: must be the account of the session")]
     PermissionDenied {
-        /// Where somebody else is named.
+        /// The field that names it.
         field: &'static str,
     },
-    /// Too much is waiting.
+    /// Too many requests are queued.
     #[error("the node is overloaded, nothing was changed")]
     Overloaded,
-    /// The password was guessed too often.
+    /// There were too many wrong passwords.
     #[error("too many wrong passwords, nothing is tried for {} seconds", after.as_secs_f64().ceil())]
     TooManyAttempts {
-        /// How long.
+        /// For how long attempts are rejected.
         after: Duration,
     },
     /// It was not answered in time, for another reason than a missing leader.
@@ -64,26 +64,26 @@ pub enum RequestError {
     /// No leader could be found in time.
     #[error("no leader was found in time, nothing was changed")]
     NoLeader,
-    /// The leader did not take it.
+    /// The leader did not append it.
     #[error("the leader did not accept the request in time, nothing was changed")]
     NotAppended,
     /// It may have been carried out. The same request may be repeated.
     #[error("the outcome is unknown; repeat the same request to learn it")]
     OutcomeUnknown,
-    /// This node is going away.
+    /// This node is shutting down.
     #[error("the node is stopping, nothing was changed")]
     Stopping,
-    /// A fault of ours, of which the log says more.
-    #[error("the node failed, its log says how")]
+    /// An internal error; the node's log has the details.
+    #[error("internal error, see the node's log")]
     Internal,
 }
 
-/// Who leads, for a client that asks elsewhere the next time.
+/// The current leader, so that the client can send the next request there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderHint {
     /// The node.
     pub id: u64,
-    /// Where clients find it.
+    /// Where clients connect to it.
     pub address: String,
 }
 
@@ -108,8 +108,8 @@ impl RequestError {
         }
     }
 
-    /// What it means that the tables cannot be read: that all who read them are busy, or a fault.
-    /// Only the fault is logged.
+    /// The error for tables that cannot be read: all readers are busy, or reading failed. Only a failure
+    /// is logged.
     pub(crate) fn log_read_error(error: &StateError) -> Self {
         if error.is_busy() {
             return Self::Overloaded;
@@ -156,7 +156,7 @@ impl From<ProposeError> for RequestError {
             ProposeError::Stopped => Self::Stopping,
             // The edge's limits are below the log's.
             ProposeError::TooLarge { .. } => Self::Internal,
-            // What is new and not understood must not be called harmless.
+            // A variant that is unknown here must not be reported as harmless.
             _ => Self::OutcomeUnknown,
         }
     }
@@ -194,8 +194,8 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_has_a_status() {
-        let refusals = [
+    fn every_error_has_a_status() {
+        let errors = [
             RequestError::Invalid(ChatRequest::parse("{}").unwrap_err()),
             RequestError::Unauthenticated,
             RequestError::PermissionDenied { field: "username" },
@@ -215,10 +215,10 @@ mod tests {
             RequestError::Stopping,
             RequestError::Internal,
         ];
-        let rows: Vec<String> = refusals
+        let rows: Vec<String> = errors
             .into_iter()
-            .map(|refusal| {
-                let status = refusal.into_status(leader());
+            .map(|error| {
+                let status = error.into_status(leader());
                 let info = status.get_details_error_info().unwrap();
                 let named = info
                     .metadata
@@ -246,11 +246,11 @@ mod tests {
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed
             Unavailable OUTCOME_UNKNOWN 127.0.0.1:7402: the outcome is unknown; repeat the same request to learn it
             Unavailable STOPPING 127.0.0.1:7402: the node is stopping, nothing was changed
-            Internal INTERNAL -: the node failed, its log says how"#]].assert_eq(&rows.join("\n"));
+            Internal INTERNAL -: internal error, see the node's log"#]].assert_eq(&rows.join("\n"));
     }
 
     #[tokio::test]
-    async fn busy_readers_are_no_fault() {
+    async fn busy_readers_are_reported_as_overload() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let opening = tokio::task::spawn_blocking(move || ChatState::open(&path));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn details_say_where_and_when() {
+    fn status_has_field_violations_and_retry_delay() {
         let invalid =
             RequestError::Invalid(ChatRequest::parse("{}").unwrap_err()).into_status(None);
         let violations = invalid.get_details_bad_request().unwrap().field_violations;
@@ -290,9 +290,9 @@ mod tests {
         );
     }
 
-    // E-11: a slow state machine is no missing leader.
+    // E-11: a slow state machine is not reported as a missing leader.
     #[test]
-    fn what_is_not_applied_in_time_is_late() {
+    fn read_that_is_not_applied_in_time_is_a_timeout() {
         assert_eq!(
             RequestError::from(ReadError::NotApplied),
             RequestError::Timeout
@@ -312,15 +312,24 @@ mod tests {
     }
 
     #[test]
-    fn only_unknown_is_unknown() {
-        let refusal = |error| RequestError::from(error);
-        assert_eq!(refusal(ProposeError::Unknown), RequestError::OutcomeUnknown);
-        assert_eq!(refusal(ProposeError::NoLeader), RequestError::NoLeader);
+    fn only_an_unknown_outcome_is_reported_as_unknown() {
+        let request_error = |error| RequestError::from(error);
         assert_eq!(
-            refusal(ProposeError::NotAppended { leader_id: Some(1) }),
+            request_error(ProposeError::Unknown),
+            RequestError::OutcomeUnknown
+        );
+        assert_eq!(
+            request_error(ProposeError::NoLeader),
+            RequestError::NoLeader
+        );
+        assert_eq!(
+            request_error(ProposeError::NotAppended { leader_id: Some(1) }),
             RequestError::NotAppended
         );
-        assert_eq!(refusal(ProposeError::Overloaded), RequestError::Overloaded);
-        assert_eq!(refusal(ProposeError::Stopped), RequestError::Stopping);
+        assert_eq!(
+            request_error(ProposeError::Overloaded),
+            RequestError::Overloaded
+        );
+        assert_eq!(request_error(ProposeError::Stopped), RequestError::Stopping);
     }
 }

@@ -1,5 +1,5 @@
-//! One request from its JSON to its reply, on whichever node the client reached: checked here,
-//! changed by the leader, read from this node's own tables.
+//! One request, from its values to its reply, on the node that the client reached: changes are
+//! proposed to the leader, and reads come from this node's tables.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ use forwarded::Refusal as LeaderError;
 use forwarded::answer::Result as Answer;
 use forwarded::request::Operation;
 
-/// Where a request comes from, and until when it is waited for.
+/// Where a request comes from, and until when the client waits.
 #[derive(Clone, Copy, Debug)]
 struct CallContext<'a> {
     origin: &'a Origin,
@@ -96,24 +96,24 @@ impl Executor {
             (ChatRequest::GetMessages(inbox), Principal::Account(owner)) => {
                 messages(&mut snapshot, &inbox, &owner).await
             }
-            (ChatRequest::ListUsers(listing), Principal::Account(asker)) => {
+            (ChatRequest::ListUsers(listing), Principal::Account(owner)) => {
                 drop(snapshot);
-                self.list_users(&listing, &asker).await
+                self.list_users(&listing, &owner).await
             }
             _ => Err(RequestError::Unauthenticated),
         }
     }
 
-    /// Names are looked through on connections of their own, one page of an account at a time. They
-    /// see at least what the snapshot saw in which the session was found.
+    /// Names are read on separate connections, one page of an account at a time. They come from a state
+    /// that is at least as new as the snapshot in which the session was found.
     async fn list_users(
         &self,
         listing: &ListUsersRequest,
-        asker: &Session,
+        owner: &Session,
     ) -> Result<Reply, RequestError> {
-        let _turn = self
+        let _guard = self
             .listings
-            .begin(&asker.username)
+            .begin(&owner.username)
             .ok_or(RequestError::Overloaded)?;
         let after = listing.after.as_ref().map(|after| after.0.as_str());
         let page = self
@@ -122,9 +122,9 @@ impl Executor {
         Ok(Reply::Users(page.await.map_err(read_error)?))
     }
 
-    /// Begins to read in the name of whoever holds `token`. A session that may be about to end is
-    /// used in the log first, so that one that is only read with does not end, and one that has
-    /// ended by the log's time is not read with in a chat where nothing else happens.
+    /// Begins a read for the session of `token`. A session that may expire soon is renewed in the log
+    /// first. So a session that only reads does not expire; and a session that has expired by the
+    /// log's time is rejected even in a chat where nothing else happens.
     pub(crate) async fn begin_read_as(
         &self,
         scope: AuthScope<'_>,
@@ -210,7 +210,7 @@ impl Executor {
             }
             ChatRequest::SendMessage(message) => {
                 let session = session.ok_or(RequestError::Unauthenticated)?;
-                Operation::SendMessage(outgoing(message, session))
+                Operation::SendMessage(to_send_message(message, session))
             }
             ChatRequest::Logout(_) => Operation::Logout(storage::Logout { session }),
             ChatRequest::ReadMessages(read) => Operation::ReadMessages(storage::ReadMessages {
@@ -225,7 +225,7 @@ impl Executor {
             }
             ChatRequest::DeleteUser(_) => Operation::DeleteUser(storage::DeleteUser { session }),
             ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
-                unreachable!("requests that only read are read")
+                unreachable!("requests that only read do not change anything")
             }
         };
         match self.propose(id, operation, call.deadline).await? {
@@ -234,7 +234,7 @@ impl Executor {
         }
     }
 
-    /// A retry of a request that was carried out proves its password again (R15).
+    /// For the retry of a request that was carried out, the password is checked again (R15).
     async fn create_user(
         &self,
         user: Credentials,
@@ -248,10 +248,10 @@ impl Executor {
             Answer::SessionOpened(session) => Ok(Reply::Created {
                 token: session.token,
             }),
-            other if is_refused(&other, LeaderError::AlreadyCreatedByThisRequest) => {
+            other if is_leader_error(&other, LeaderError::AlreadyCreatedByThisRequest) => {
                 match self.login(user, call).await? {
                     Reply::LoggedIn { token, .. } => Ok(Reply::Created { token }),
-                    // Somebody repeats the id with another password: not the same request. Or the
+                    // The id was repeated with another password, so it is not the same request. Or the
                     // account was deleted since.
                     Reply::Error(ApplicationError::InvalidCredentials) => {
                         Ok(Reply::Error(ApplicationError::UsernameTaken))
@@ -281,8 +281,9 @@ impl Executor {
         }
     }
 
-    /// A retry of a request that was carried out proves the new password instead (R15). The leader
-    /// tells one from the other, except when both are on their way at once: then it asks again.
+    /// For the retry of a request that was carried out, the new password is checked instead (R15). The
+    /// leader distinguishes the two, except when both are in flight at once: then this node proposes
+    /// the request again.
     async fn change_password(
         &self,
         change: ChangePasswordRequest,
@@ -296,7 +297,7 @@ impl Executor {
         });
         let first = self.propose_password(change.id, operation.clone(), call);
         let mut answer = first.await?;
-        if is_refused(&answer, LeaderError::AlreadyChangedByThisRequest) {
+        if is_leader_error(&answer, LeaderError::AlreadyChangedByThisRequest) {
             answer = self.propose_password(change.id, operation, call).await?;
         }
         match answer {
@@ -321,14 +322,15 @@ impl Executor {
         self.propose_from(id, operation, None, deadline).await
     }
 
-    /// Proposes what needs a password, of which one connection has only so many under way.
+    /// Proposes a request that needs a password; each connection has a limited number of these in
+    /// progress.
     async fn propose_password(
         &self,
         id: RequestId,
         operation: Operation,
         call: CallContext<'_>,
     ) -> Result<Answer, RequestError> {
-        let _place = self
+        let _slot = self
             .password_slots
             .acquire(call.origin)
             .ok_or(RequestError::Overloaded)?;
@@ -354,15 +356,15 @@ impl Executor {
         let answer = forwarded::Answer::decode(answer).unwrap_or_default();
         let after = Duration::from_millis(answer.retry_after_ms.into());
         match answer.result {
-            Some(result) if is_refused(&result, LeaderError::TooManyAttempts) => {
+            Some(result) if is_leader_error(&result, LeaderError::TooManyAttempts) => {
                 Err(RequestError::TooManyAttempts { after })
             }
-            Some(result) if is_refused(&result, LeaderError::TooManyRequests) => {
+            Some(result) if is_leader_error(&result, LeaderError::TooManyRequests) => {
                 Err(RequestError::TooManyRequests { after })
             }
             Some(result) => Ok(result),
             None => {
-                tracing::error!("the leader's answer is not understood");
+                tracing::error!("cannot decode the leader's response");
                 Err(RequestError::OutcomeUnknown)
             }
         }
@@ -382,7 +384,10 @@ async fn messages(
     Ok(Reply::Messages { page, unread })
 }
 
-fn outgoing(message: SendMessageRequest, session: storage::Session) -> forwarded::SendMessage {
+fn to_send_message(
+    message: SendMessageRequest,
+    session: storage::Session,
+) -> forwarded::SendMessage {
     forwarded::SendMessage {
         token_hash: session.token_hash.into(),
         credential: session.credential,
@@ -397,7 +402,7 @@ fn texts(ids: Vec<MessageId>) -> Vec<String> {
     ids.into_iter().map(|id| id.0).collect()
 }
 
-/// The session as applying checks it again.
+/// The session in the form that applying checks again.
 fn to_session_claim(session: &Session, token: TokenHash) -> storage::Session {
     storage::Session {
         token_hash: Bytes::copy_from_slice(&token.0),
@@ -409,13 +414,13 @@ fn to_session_claim(session: &Session, token: TokenHash) -> storage::Session {
     }
 }
 
-/// By this node's clock, which decides nothing but when to ask the log.
+/// By this node's clock, which decides only when a session is renewed.
 fn seconds_now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |since| since.as_secs().cast_signed())
 }
 
-fn is_refused(answer: &Answer, refused: LeaderError) -> bool {
+fn is_leader_error(answer: &Answer, refused: LeaderError) -> bool {
     matches!(answer, Answer::Refused(code) if *code == i32::from(refused))
 }
 
@@ -426,10 +431,11 @@ fn ok_reply(answer: Answer) -> Result<Reply, RequestError> {
     }
 }
 
-/// What the client is told when the leader refused. An answer that fits another request is a fault.
+/// The reply to the client when the leader rejected the request. An answer that belongs to another
+/// type of request is an internal error.
 fn error_reply(answer: Answer) -> Result<Reply, RequestError> {
     let Answer::Refused(refused) = answer else {
-        tracing::error!("the leader's answer belongs to another kind of request");
+        tracing::error!("the leader's response belongs to another type of request");
         return Err(RequestError::OutcomeUnknown);
     };
     match LeaderError::try_from(refused).unwrap_or(LeaderError::Unspecified) {
@@ -446,7 +452,7 @@ fn error_reply(answer: Answer) -> Result<Reply, RequestError> {
         LeaderError::Unspecified
         | LeaderError::AlreadyCreatedByThisRequest
         | LeaderError::AlreadyChangedByThisRequest
-        // Come with how long to wait, and have been looked at before.
+        // These carry a time to wait, and were handled before.
         | LeaderError::TooManyAttempts
         | LeaderError::TooManyRequests
         | LeaderError::Internal => Err(RequestError::Internal),

@@ -4,7 +4,7 @@ use chat_store::InboxQuery;
 
 use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChatRequest {
     /// A new account, and its first session.
@@ -13,34 +13,34 @@ pub enum ChatRequest {
     Login(Credentials),
     /// The end of the session.
     Logout(RequestId),
-    /// A page of one's own inbox.
+    /// A page of the account's inbox.
     GetMessages(GetMessagesRequest),
     /// A page of the names of all accounts.
     ListUsers(ListUsersRequest),
-    /// A message to somebody.
+    /// A message to another account, or to the same one.
     SendMessage(SendMessageRequest),
-    /// Messages of one's own that have been read.
+    /// Messages in the account's inbox that were read.
     ReadMessages(MessageIdsRequest),
-    /// Messages of one's own that are to go.
+    /// Messages in the account's inbox to delete.
     DeleteMessages(MessageIdsRequest),
-    /// The end of one's own account.
+    /// The end of the account.
     DeleteUser(DeleteUserRequest),
-    /// Another password for one's own account.
+    /// A new password for the account.
     ChangePassword(ChangePasswordRequest),
 }
 
-/// Who somebody claims to be.
+/// The name and the password of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// The same on every retry.
     pub id: RequestId,
     /// The account.
     pub username: Username,
-    /// Proof.
+    /// Of the password.
     pub digest: Digest,
 }
 
-/// A message that wants to be sent.
+/// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendMessageRequest {
     /// The same on every retry.
@@ -49,9 +49,9 @@ pub struct SendMessageRequest {
     pub message_id: MessageId,
     /// Must be the session's account.
     pub sender: Username,
-    /// Whose inbox it goes to.
+    /// The account whose inbox it goes to.
     pub recipient: Username,
-    /// What it says.
+    /// Its text.
     pub body: MessageBody,
 }
 
@@ -66,29 +66,29 @@ pub struct GetMessagesRequest {
     pub query: InboxQuery,
 }
 
-/// Which names are asked for.
+/// Which names to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListUsersRequest {
     /// The same on every retry.
     pub id: RequestId,
-    /// What they must look like.
+    /// The pattern that they match.
     pub pattern: Pattern,
-    /// The most to give.
+    /// The most names of the page.
     pub limit: usize,
-    /// Goes on behind this name.
+    /// The page begins after this name.
     pub after: Option<Username>,
 }
 
-/// Some messages of one's own.
+/// Some messages in the account's inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageIdsRequest {
     /// The same on every retry.
     pub id: RequestId,
-    /// Those that are somebody else's behave as if they were not there.
+    /// Ids of messages in other inboxes are ignored.
     pub message_ids: Vec<MessageId>,
 }
 
-/// The account that is to go.
+/// An account to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteUserRequest {
     /// The same on every retry.
@@ -97,14 +97,14 @@ pub struct DeleteUserRequest {
     pub username: Username,
 }
 
-/// Another password.
+/// A new password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangePasswordRequest {
     /// The same on every retry; what makes a retry harmless (R15).
     pub id: RequestId,
-    /// Proof.
+    /// Of the password.
     pub digest: Digest,
-    /// What will be proof from then on.
+    /// Of the new password.
     pub new_digest: Digest,
 }
 
@@ -144,7 +144,7 @@ impl ChatRequest {
         matches!(self, Self::GetMessages(_) | Self::ListUsers(_))
     }
 
-    /// Whether it ends the session in whose name it is asked, so that its retry comes without one.
+    /// Whether it ends the session with which it is made, so that its retry comes without a session.
     pub(crate) fn ends_its_session(&self) -> bool {
         matches!(
             self,

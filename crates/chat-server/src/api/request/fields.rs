@@ -35,7 +35,7 @@ pub struct Username(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
 
-/// What a message says. Kept out of `Debug`.
+/// A message's text. Kept out of `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageBody(pub String);
 
@@ -119,8 +119,8 @@ impl MessageBody {
             let problem = format!("must be 1 to {BODY_BYTES_MAX} bytes of UTF-8");
             return Err(InvalidRequest::new(field, problem));
         }
-        // Those of ASCII, which JSON writes as six characters each. A carriage return is two, and
-        // comes with text from Windows.
+        // The ASCII ones, which JSON writes as six characters each. A carriage return takes two, and
+        // occurs in text from Windows.
         let unwanted = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
         if text.bytes().any(unwanted) {
             let problem = "must not contain control characters but tabs and line ends";
@@ -159,7 +159,7 @@ fn parse_uuid(field: &str, text: &str) -> Result<Uuid, InvalidRequest> {
     })
 }
 
-/// Characters that are not seen, or change how others are seen: one name could look like another.
+/// Characters that are invisible, or change how others look: one name could look like another.
 fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(

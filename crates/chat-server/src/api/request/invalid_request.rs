@@ -1,12 +1,12 @@
 //! Why a request is invalid: which field, and what it must be.
 
-/// A request that no server would carry out.
+/// A request that every node would reject.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct InvalidRequest {
-    /// Where, in the request's own names: `message.body`.
+    /// The field, by its name in the request: `message.body`.
     pub field: String,
-    /// What it must be. Never what it was: it may be a secret.
+    /// What it must be. Never what it was: that may be a secret.
     pub problem: String,
 }
 

@@ -1,5 +1,5 @@
-//! Reading JSON, and saying where it is wrong, without repeating what was there: it may be a secret
-//! in the wrong place.
+//! Reads JSON and reports where it is wrong, without repeating what was there: it may be a secret in
+//! the wrong place.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use serde_path_to_error::{Path, Segment};
 
 use super::invalid_request::InvalidRequest;
 
-/// The most of a parser's complaint that is passed on, in characters.
+/// The longest part of a parser's message that is passed on, in characters.
 const PROBLEM_CHARACTERS_MAX: usize = 200;
 
 /// The fields of all requests.
@@ -57,8 +57,8 @@ impl<'a, T: Deserialize<'a>> Visitor<'a> for ObjectVisitor<T> {
     }
 }
 
-/// Reads `text` as a `T`. Only a text that is wrong is read again, by a slower parser that knows
-/// which field it is at.
+/// Reads `text` as a `T`. Only a text that is wrong is read again, by a slower parser that tracks the
+/// field.
 pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRequest> {
     let read: Result<Object<T>, _> = serde_json::from_str(text);
     read.or_else(|_| explain(text)).map(|Object(value)| value)
@@ -67,13 +67,13 @@ pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRe
 fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidRequest> {
     let mut parser = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut parser)
-        .map_err(|error| refusal(&known_path(error.path()), error.inner()))?;
-    parser.end().map_err(|error| refusal("request", &error))?;
+        .map_err(|error| invalid(&known_path(error.path()), error.inner()))?;
+    parser.end().map_err(|error| invalid("request", &error))?;
     Ok(value)
 }
 
-/// The way to where it is wrong, as far as it has our names: a key may be anything, and as long as the
-/// request.
+/// The path to the mistake, as far as its keys are known fields: an unknown key may be anything, and as
+/// long as the request.
 fn known_path(path: &Path) -> String {
     let mut known = String::new();
     for segment in path.iter() {
@@ -96,21 +96,21 @@ fn known_path(path: &Path) -> String {
     known
 }
 
-fn refusal(field: &str, error: &serde_json::Error) -> InvalidRequest {
-    let said = error.to_string();
-    if said.starts_with("unknown field ") {
-        let known = said
+fn invalid(field: &str, error: &serde_json::Error) -> InvalidRequest {
+    let message = error.to_string();
+    if message.starts_with("unknown field ") {
+        let known = message
             .rsplit_once(", expected ")
             .map_or("", |(_, known)| known);
         let known = known.trim_start_matches("one of ");
         let known = known.split(" at line ").next().unwrap_or_default();
         return InvalidRequest::new(field, format!("has an unknown field; known are {known}"));
     }
-    let problem = match said.rsplit_once(", expected ") {
+    let problem = match message.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("invalid ") => {
             format!("must be {}", expected.replace("u64", "a whole number"))
         }
-        _ => said,
+        _ => message,
     };
     InvalidRequest::new(
         field,

@@ -21,7 +21,7 @@ pub(super) fn invalid_page_token() -> InvalidRequest {
     InvalidRequest::new("after", "must be the `next` of an earlier reply")
 }
 
-/// The text of `next` in a reply; opaque to clients, an index of the log to us.
+/// The text of `next` in a reply: opaque to clients, an index of the log here.
 pub fn encode_page_token(index: LogIndex) -> String {
     index.0.to_string()
 }

@@ -53,7 +53,7 @@ pub(super) struct MessageJson<'a> {
     recipient: Cow<'a, str>,
     #[serde(borrow)]
     body: Cow<'a, str>,
-    /// The original's clients send theirs; the leader's clock decides.
+    /// The exercise's clients send one; the leader's clock decides.
     #[serde(default, rename = "timestamp")]
     _timestamp: IgnoredAny,
 }
@@ -187,9 +187,9 @@ impl LogoutJson<'_> {
 
 impl ListUsersJson<'_> {
     pub(super) fn check(self) -> Result<ListUsersRequest, InvalidRequest> {
-        let after = self
-            .after
-            .map(|after| Username::parse("after", after).map_err(|_no_name| invalid_page_token()));
+        let after = self.after.map(|after| {
+            Username::parse("after", after).map_err(|_not_a_name| invalid_page_token())
+        });
         Ok(ListUsersRequest {
             id: RequestId::parse("id", &self.id)?,
             pattern: Pattern::parse("pattern", self.pattern)?,
