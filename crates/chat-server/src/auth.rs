@@ -2,7 +2,8 @@
 
 pub(crate) mod authorize;
 pub mod passwords;
+pub(crate) mod renewals;
 pub(crate) mod scope;
+pub(crate) mod session_cache;
 pub(crate) mod session_lookup;
-pub(crate) mod sessions;
 pub mod token;

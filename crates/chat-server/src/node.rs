@@ -355,7 +355,7 @@ impl Running {
     /// stops.
     async fn shut_down(self) {
         self.lifecycle.send_replace(Lifecycle::Draining);
-        self.chat.refuse_new();
+        self.chat.reject_new();
         // A replica that has stopped has nothing to hand over.
         drop(self.replica.transfer_leadership().await);
         self.chat.end_watches();

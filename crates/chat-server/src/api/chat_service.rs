@@ -27,11 +27,11 @@ use crate::net::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::net::connection_limit::{Connection, Source};
 use crate::net::origin::Origin;
 
-/// The longest that is written: a page of 1 MiB of text, of which JSON may make six times as much.
+/// The longest reply: a page of 1 MiB of text, which JSON may make six times as long.
 const REPLY_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Names the leader's client address in replies of other nodes, so that the next request can save
-/// a hop.
+/// The leader's client address, in replies of other nodes: the client can send the next request there
+/// and save a hop.
 const LEADER_METADATA: &str = "chat-leader";
 
 /// Answers clients.
@@ -85,13 +85,13 @@ impl ChatService {
         }
     }
 
-    /// Ends every watch with its cursor, so that clients go on elsewhere.
+    /// Ends every watch with its cursor, so that clients continue on another node.
     pub(crate) fn end_watches(&self) {
         self.shared.watches.end_all();
     }
 
-    /// From now on requests are refused; those under way go on.
-    pub(crate) fn refuse_new(&self) {
+    /// From now on new requests are rejected; those in progress continue.
+    pub(crate) fn reject_new(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
     }
 
@@ -101,8 +101,8 @@ impl ChatService {
             .max_encoding_message_size(REPLY_MESSAGE_BYTES_MAX)
     }
 
-    /// The reply's text; with that of a page the turn to read it, which ends when the connection has
-    /// taken it.
+    /// The reply's text; with a page also the permit to read it, which is held until the connection has
+    /// taken the page.
     async fn answer(
         &self,
         metadata: &MetadataMap,
@@ -134,7 +134,7 @@ impl ChatService {
             let took = started.elapsed();
             match &result {
                 Ok(_) => tracing::debug!(?took, "answered"),
-                Err(refusal) => tracing::debug!(?took, %refusal, "refused"),
+                Err(error) => tracing::debug!(?took, %error, "rejected"),
             }
             result
         };
@@ -144,15 +144,15 @@ impl ChatService {
 }
 
 impl Shared {
-    /// Who leads, unless that is this node.
+    /// The leader, unless that is this node.
     fn other_leader(&self) -> Option<&KnownLeader> {
         let leadership = self.replica.leadership();
         let leader_id = leadership.leader_id.filter(|_| !leadership.leads)?;
         self.leaders.get(&leader_id)
     }
 
-    /// Who leads, this node too: it may have become the leader after it passed the request on to
-    /// another one.
+    /// The leader, even if that is this node: it may have become the leader after it forwarded the
+    /// request to another one.
     fn hint(&self) -> Option<LeaderHint> {
         let leader_id = self.replica.leadership().leader_id?;
         Some(self.leaders.get(&leader_id)?.hint.clone())
@@ -181,7 +181,7 @@ impl Chat for ChatService {
                 }
                 Ok(response)
             }
-            Err(refusal) => Err(refusal.into_status(self.shared.hint())),
+            Err(error) => Err(error.into_status(self.shared.hint())),
         }
     }
 
@@ -207,7 +207,7 @@ impl Chat for ChatService {
             self.shared.watches.begin(call).await
         };
         let events = begun.map_err(|rejected| {
-            tracing::debug!(?rejected, "a watch is refused");
+            tracing::debug!(?rejected, "a watch is rejected");
             rejected.into_status(self.shared.hint())
         })?;
         let shared = Arc::clone(&self.shared);

@@ -1,4 +1,4 @@
-//! `cluster.v1.Cluster`: how this node sees itself, and on the peer listener the operator's calls.
+//! `cluster.v1.Cluster`: the status of this node, and on the peer listener the operator's calls.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,34 +12,34 @@ use chat_replication::Handle;
 use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
-/// How long a hand-over waits to learn who leads next.
+/// How long a leadership transfer waits for the next leader to be known.
 const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// For how long clients get the same status, unless leadership changes: each one that is made costs
-/// the replica a turn, and anybody may ask.
+/// For how long clients get the same status, unless leadership changes: making one takes time of the
+/// event loop, and every client may request it.
 const STATUS_LIFETIME: Duration = Duration::from_millis(200);
 
-/// Requests hold next to nothing.
+/// Requests are nearly empty.
 const REQUEST_BYTES_MAX: usize = 4 * 1024;
 
-/// Answers operators; what it lets them do depends on the listener.
+/// Serves operators; which calls it allows depends on the listener.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterService {
     replica: Handle,
     node_id: u64,
     started: Instant,
     listener: Listener,
-    /// What clients were told last. Held while a new one is made, so that one is made for all who
-    /// wait.
-    told: Arc<Mutex<Option<(Instant, StatusResponse)>>>,
+    /// The last status sent to clients. Locked while a new one is made, so that one serves all the
+    /// calls that wait.
+    cached: Arc<Mutex<Option<(Instant, StatusResponse)>>>,
 }
 
-/// Who can reach a service.
+/// Which listener a service is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// Anybody: they may look.
+    /// For everyone: reading only.
     Client,
-    /// Peers and operators: they may change.
+    /// For peers and operators: they may change something.
     Peer,
 }
 
@@ -50,28 +50,28 @@ impl ClusterService {
             node_id,
             started,
             listener,
-            told: Arc::default(),
+            cached: Arc::default(),
         }
     }
 
     async fn status_for_clients(&self) -> Result<StatusResponse, Status> {
-        let mut told = self.told.lock().await;
+        let mut cached = self.cached.lock().await;
         let leadership = self.replica.leadership();
         let fresh = |(at, status): &&(Instant, StatusResponse)| {
             at.elapsed() < STATUS_LIFETIME
                 && status.term == leadership.term
                 && status.leader_id == leadership.leader_id.unwrap_or(0)
         };
-        if let Some((_, status)) = told.as_ref().filter(fresh) {
+        if let Some((_, status)) = cached.as_ref().filter(fresh) {
             return Ok(status.clone());
         }
         let status = self.replica.status().await.map_err(stopped)?;
         let status = StatusResponse {
-            // It is nobody's business but the peers': their messages name it.
+            // Only peers need it: their messages carry it.
             storage_id: String::new(),
             ..self.response(status)
         };
-        *told = Some((Instant::now(), status.clone()));
+        *cached = Some((Instant::now(), status.clone()));
         Ok(status)
     }
 
@@ -114,8 +114,8 @@ impl ClusterService {
     }
 }
 
-/// What is wrong with a node's storage although it runs. One that cannot write does not answer: it
-/// has stopped.
+/// The problem of a node's storage while it runs. A node that cannot write sends no status: it has
+/// stopped.
 fn storage_state(repair_through_index: u64) -> String {
     match repair_through_index {
         0 => "ok".to_owned(),
@@ -164,7 +164,7 @@ impl Cluster for ClusterService {
         let next = watched.wait_for(|now| now.term > leadership.term && now.leader_id.is_some());
         let leader_id = match tokio::time::timeout(NEXT_LEADER_TIMEOUT, next).await {
             Ok(Ok(now)) => now.leader_id.unwrap_or(0),
-            // Nobody yet, or the replica stopped meanwhile.
+            // There is none yet, or the replica stopped meanwhile.
             Ok(Err(_)) | Err(_) => 0,
         };
         Ok(Response::new(TransferLeadershipResponse { leader_id }))
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_forgot_is_named_until_it_is_whole() {
+    fn disk_that_lost_entries_is_reported_until_it_is_repaired() {
         assert_eq!(storage_state(0), "ok");
         let state = storage_state(7);
         assert!(state.contains("lost entries"), "{state}");

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use tonic::metadata::MetadataMap;
 
-/// For a client that does not say.
+/// For a client that sends none.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-/// The longest that is held on to; every layer further in has a limit above it.
+/// The longest that a request is served; every layer further in has a higher limit.
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
-/// We answer this much before the client gives up, so that it learns what happened.
+/// A reply is sent this much before the client gives up, so that the client gets the reason.
 const ANSWER_MARGIN_MAX: Duration = Duration::from_millis(50);
 
 /// The moment by which the request that came with `metadata` must be answered.
@@ -19,7 +19,7 @@ pub(crate) fn of(metadata: &MetadataMap, now: Instant) -> Instant {
     now + timeout - ANSWER_MARGIN_MAX.min(timeout / 4)
 }
 
-/// For how long the client wants an answer, or a whole stream; `None` when it does not say.
+/// For how long the client wants a reply, or a whole stream; `None` if it does not send that.
 pub(crate) fn requested_timeout(metadata: &MetadataMap) -> Option<Duration> {
     let value = metadata.get("grpc-timeout")?;
     parse(value.to_str().ok()?)
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_has_bounds() {
+    fn deadline_is_bounded() {
         check(None, Duration::from_millis(4_950));
         check(Some("100m"), Duration::from_millis(75));
         check(Some("2S"), Duration::from_millis(1_950));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_timeout_is_ignored() {
+    fn unparsable_timeout_is_ignored() {
         for wrong in ["", "S", "1", "-1S", "1s", "123456789S", "1.5S", "é"] {
             assert_eq!(super::parse(wrong), None, "{wrong}");
         }

@@ -17,9 +17,9 @@ use crate::api::request::{
     MessageId, RequestId, SendMessageRequest,
 };
 use crate::auth::authorize::{Principal, authorize};
+use crate::auth::renewals::Renewals;
 use crate::auth::scope::AuthScope;
 use crate::auth::session_lookup::{ReadAdmission, SessionLookup};
-use crate::auth::sessions::Renewals;
 use crate::auth::token::{PresentedToken, TokenHash};
 use crate::config;
 use crate::error::RequestError;

@@ -1,5 +1,5 @@
 //! `grpc.health.v1`: a node serves while a leader is confirmed and this node has applied what that
-//! leader had committed; which is what a linearizable read asks for, so that is what is tried.
+//! leader had committed. A linearizable read requires the same, so the probe is such a read.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 
-/// How long a confirmation may take: a fail-over that is shorter is no reason to send clients away.
+/// How long a confirmation may take: clients need not leave for a fail-over that is shorter.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often it is tried, besides at every change of leadership.
+/// How often the probe runs, besides at every change of leadership.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// A request names one service.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -20,29 +20,29 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// The node as a whole.
 const WHOLE: &str = "";
 
-/// How much longer a node is there.
+/// Whether a node accepts requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lifecycle {
-    /// It serves, or will.
+    /// It serves, or will serve soon.
     Serving,
-    /// It refuses what is new.
+    /// It rejects new requests.
     Draining,
-    /// Its listener closes; whoever follows its health would hold that up.
+    /// Its listener closes. Open health streams would delay that, so they end.
     Stopped,
 }
 
-/// Tells whoever asks; until the first probe the node does not serve.
+/// Starts the health service; until the first probe the node is not serving.
 pub(crate) async fn start(
     replica: Handle,
     lifecycle: watch::Receiver<Lifecycle>,
 ) -> HealthServer<impl Health> {
     let (reporter, server) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
-    tokio::spawn(follow(replica, lifecycle, reporter));
+    tokio::spawn(probe(replica, lifecycle, reporter));
     server.max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-async fn follow(
+async fn probe(
     replica: Handle,
     mut lifecycle: watch::Receiver<Lifecycle>,
     mut reporter: HealthReporter,
@@ -55,7 +55,7 @@ async fn follow(
                 Ok(()) => ServingStatus::Serving,
                 Err(_unconfirmed) => ServingStatus::NotServing,
             },
-            // Whoever could say so is gone: that means leave too.
+            // A dropped sender also means that the node shuts down.
             _ = lifecycle.wait_for(|lifecycle| *lifecycle >= Lifecycle::Draining) => break,
         };
         if now != reported {
@@ -70,7 +70,7 @@ async fn follow(
         }
     }
     report(&reporter, ServingStatus::NotServing).await;
-    // Whoever could say so is gone: that means us too.
+    // A dropped sender also means that the node has stopped.
     drop(
         lifecycle
             .wait_for(|lifecycle| *lifecycle == Lifecycle::Stopped)

@@ -1,4 +1,4 @@
-//! The JSON of replies: what was asked for, or what the chat says no to, in the original's words.
+//! The JSON of replies: results, and the chat's errors with the exercise's texts.
 
 use chat_proto::storage::v1::Sent;
 use chat_store::{Message, MessagePage, UsernamePage};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::api::request::encode_page_token;
 
-/// What a request that was carried out, or that the chat said no to, is answered.
+/// The reply to a request that was carried out, or that the chat rejected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// An account was created; its first session's token.
@@ -18,7 +18,7 @@ pub enum Reply {
     LoggedIn {
         /// For `authorization`.
         token: String,
-        /// How many messages wait.
+        /// How many messages are unread.
         unread: u64,
     },
     /// A message is in its recipient's inbox.
@@ -27,30 +27,30 @@ pub enum Reply {
     Messages {
         /// The page.
         page: MessagePage,
-        /// How many messages of the whole inbox wait.
+        /// How many messages of the whole inbox are unread.
         unread: u64,
     },
     /// A page of names.
     Users(UsernamePage),
-    /// The password is another one; the token of the session that goes on.
+    /// The password was changed; the token of the new session.
     PasswordChanged {
         /// For `authorization`.
         token: String,
     },
-    /// What was asked for is so.
+    /// The request was carried out.
     Done,
-    /// The chat says no.
+    /// The chat rejected the request.
     Error(ApplicationError),
 }
 
-/// What the chat says no to.
+/// Why the chat rejected a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplicationError {
-    /// The name belongs to somebody.
+    /// Another account has that name.
     UsernameTaken,
     /// No such account, or not its password.
     InvalidCredentials,
-    /// Nobody has that name.
+    /// No account has that name.
     RecipientNotFound,
     /// Another message has that id.
     DuplicateMessage,
@@ -198,7 +198,7 @@ fn message_json(message: &Message) -> MessageJson<'_> {
 }
 
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("replies hold only what JSON can say")
+    serde_json::to_string(value).expect("replies have only values that JSON can represent")
 }
 
 #[cfg(test)]
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_have_the_originals_shape() {
+    fn replies_have_the_exercises_shape() {
         let token = "t".to_owned();
         check(
             &Reply::Created {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_originals_texts() {
+    fn errors_have_the_exercises_texts() {
         check(
             &Reply::Error(ApplicationError::UsernameTaken),
             expect![[

@@ -226,7 +226,7 @@ impl LeaderPreparation {
             .passwords
             .hash_for_account(requester, Digest(user.digest));
         let password_hash = hashing.await?;
-        let token = Token::draw()?;
+        let token = Token::generate()?;
         let operation = Command::CreateUser(storage::CreateUser {
             username: user.username,
             password_hash,
@@ -269,7 +269,7 @@ impl LeaderPreparation {
         let (Verified::Right { rehashed }, Some(account)) = (verifying.await?, account) else {
             return Ok(Prepared::Answer(error_reply(Refusal::InvalidCredentials)));
         };
-        let token = Token::draw()?;
+        let token = Token::generate()?;
         let operation = Command::CreateSession(storage::CreateSession {
             username: account.username,
             credential: Some(storage::Credential {
@@ -328,7 +328,7 @@ impl LeaderPreparation {
             .passwords
             .hash_for_change(requester, Digest(change.new_digest));
         let password_hash = hashing.await?;
-        let token = Token::draw()?;
+        let token = Token::generate()?;
         let operation = Command::ChangePassword(storage::ChangePassword {
             session: change.session,
             password_hash,

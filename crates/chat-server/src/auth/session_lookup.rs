@@ -1,9 +1,10 @@
-//! Whose session a token is, found on this node as far as it knows.
+//! Which session a token opens, looked up on this node where that is possible.
 //!
-//! Applying the entry that opened a session makes it known here, until it ends for good. So for most
-//! tokens, invented ones too, no other node is asked. What is left are sessions whose opening is not
-//! applied here yet, tokens of the first release, and whatever has an invented index: how far the log
-//! is must then be asked of the leader, and only some of these do so at once.
+//! A session is known here from when the entry that opened it is applied until the session ends; an
+//! ended session never comes back. So most tokens, invented ones too, need no call to another node.
+//! The exceptions are sessions whose opening is not applied here yet, tokens of the first release, and
+//! tokens with an invented index: for these the node must first learn from the leader how far the log
+//! is, and only a limited number of them do so at once.
 //!
 //! Whether a known session is still valid is not decided here: reads look it up in their own snapshot
 //! (R14), and applying checks it again (R16).
@@ -16,12 +17,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout_at;
 
 use crate::api::request::RequestId;
-use crate::auth::sessions::Sessions;
+use crate::auth::session_cache::SessionCache;
 use crate::auth::token::{PresentedToken, TokenHash};
 use crate::error::RequestError;
 
-/// How many tokens that this node cannot judge are looked into at once; the others wait. A round to
-/// the leader takes a millisecond or two and serves all that wait for it.
+/// How many tokens that this node cannot decide on are looked up at once; the others wait. A read
+/// round of the leader takes a millisecond or two and serves all of them.
 const UNDECIDED_MAX: usize = 64;
 
 /// Finds sessions.
@@ -29,28 +30,29 @@ const UNDECIDED_MAX: usize = 64;
 pub(crate) struct SessionLookup {
     replica: Handle,
     reader: ChatReader,
-    known: Sessions,
+    cache: SessionCache,
     undecided: Semaphore,
 }
 
-/// What this node knows of a token by itself.
+/// What this node knows of a token without another node.
 #[derive(Debug)]
 pub(crate) enum TokenLookup {
-    /// It opens this session, or did lately.
+    /// It opens this session, or did recently.
     Session(Session),
-    /// It opens none, nowhere and never.
+    /// It opens no session on any node, now or later.
     Invalid,
-    /// The node may be behind.
+    /// This node may be behind.
     Undecided,
 }
 
-/// What is needed to read with a token.
+/// Permission to begin a read with a token.
 #[derive(Debug)]
 pub(crate) enum ReadAdmission<'a> {
     /// This node knows its session.
     Known,
-    /// Held until the session is looked up where it must be known.
-    Undecided { _place: SemaphorePermit<'a> },
+    /// Its session is not known here. The permit is held until the session is looked up in a state
+    /// that must have it.
+    Undecided { _permit: SemaphorePermit<'a> },
 }
 
 impl SessionLookup {
@@ -58,21 +60,21 @@ impl SessionLookup {
         Self {
             replica,
             reader,
-            known: Sessions::default(),
+            cache: SessionCache::default(),
             undecided: Semaphore::new(UNDECIDED_MAX),
         }
     }
 
-    /// What is known of `token` without asking another node.
+    /// What is known of `token` without a call to another node.
     pub(crate) async fn known(&self, token: PresentedToken) -> Result<TokenLookup, RequestError> {
-        if let Some(session) = self.known.find(&token.hash) {
+        if let Some(session) = self.cache.find(&token.hash) {
             return Ok(TokenLookup::Session(session));
         }
         let found = self.reader.find_session(&token.hash.0).await;
         let found = found.map_err(|error| RequestError::log_read_error(&error))?;
         Ok(match (found.session, token.opened) {
             (Some(session), _) => {
-                self.known.remember(token.hash, session.clone());
+                self.cache.insert(token.hash, session.clone());
                 TokenLookup::Session(session)
             }
             (None, Some(opened)) if opened <= found.applied => TokenLookup::Invalid,
@@ -80,7 +82,7 @@ impl SessionLookup {
         })
     }
 
-    /// Lets a read with `token` begin, which finds the session in its own snapshot.
+    /// Allows a read with `token` to begin, which looks the session up in its own snapshot.
     ///
     /// # Errors
     ///
@@ -93,13 +95,13 @@ impl SessionLookup {
             TokenLookup::Session(_) => Ok(ReadAdmission::Known),
             TokenLookup::Invalid => Err(RequestError::Unauthenticated),
             TokenLookup::Undecided => Ok(ReadAdmission::Undecided {
-                _place: self.place().await,
+                _permit: self.permit().await,
             }),
         }
     }
 
-    /// Whose session `token` is. `None` when it is none, unless it was the request `ends` that has
-    /// ended it.
+    /// The session of `token`. `None` if it opens none, except that a session that the request `ends`
+    /// has ended is returned.
     pub(crate) async fn find(
         &self,
         token: PresentedToken,
@@ -107,17 +109,17 @@ impl SessionLookup {
         deadline: Instant,
     ) -> Result<Option<Session>, RequestError> {
         let finding = async {
-            let _place = match self.known(token).await? {
+            let _permit = match self.known(token).await? {
                 TokenLookup::Session(session) => return Ok(Some(session)),
                 TokenLookup::Invalid => return self.ended_by(token.hash, ends).await,
-                TokenLookup::Undecided => self.place().await,
+                TokenLookup::Undecided => self.permit().await,
             };
             self.replica.ensure_linearizable(deadline).await?;
             let found = self.reader.find_session(&token.hash.0).await;
             let found = found.map_err(|error| RequestError::log_read_error(&error))?;
             match found.session {
                 Some(session) => {
-                    self.known.remember(token.hash, session.clone());
+                    self.cache.insert(token.hash, session.clone());
                     Ok(Some(session))
                 }
                 None => self.ended_by(token.hash, ends).await,
@@ -128,9 +130,9 @@ impl SessionLookup {
             .map_err(|_late| RequestError::Timeout)?
     }
 
-    /// It is not valid any more.
+    /// Removes a session that is no longer valid from the cache.
     pub(crate) fn forget(&self, token: &TokenHash) {
-        self.known.forget(token);
+        self.cache.remove(token);
     }
 
     async fn ended_by(
@@ -147,8 +149,8 @@ impl SessionLookup {
             .map_err(|error| RequestError::log_read_error(&error))
     }
 
-    async fn place(&self) -> SemaphorePermit<'_> {
-        let place = self.undecided.acquire().await;
-        place.expect("the semaphore is never closed")
+    async fn permit(&self) -> SemaphorePermit<'_> {
+        let permit = self.undecided.acquire().await;
+        permit.expect("the semaphore is never closed")
     }
 }

@@ -1,10 +1,10 @@
-//! Session tokens: 256 random bits that only their owner ever sees again, and the index of the entry
-//! that opened the session.
+//! Session tokens: 256 random bits that only the owner keeps, and the index of the entry that opened
+//! the session.
 //!
-//! What is kept, replicated and compared is the SHA-256 of the random part. The token itself travels
-//! once, in the reply that opens the session. The index proves nothing and is secret from nobody: a
-//! node that has applied that entry and knows no such session need ask no other node, because there
-//! will never be one. Tokens of the first release have no index.
+//! The SHA-256 of the random part is what is stored, replicated and compared. The token itself is sent
+//! once, in the reply that opens the session. The index is not secret and proves nothing: a node that
+//! has applied that entry and has no such session needs no call to another node, because there will
+//! never be one. Tokens of the first release have no index.
 
 use std::fmt;
 
@@ -16,38 +16,38 @@ const TOKEN_BYTES: usize = 32;
 /// Between the random part and the index.
 const SEPARATOR: char = '.';
 
-/// Whose case does not matter in HTTP.
+/// HTTP ignores its case.
 const SCHEME: &str = "Bearer ";
 
-/// A token on its way to its owner, still without its index. Kept out of `Debug`.
+/// The random part of a new token, still without its index. Kept out of `Debug`.
 pub struct Token(String);
 
 /// A token as a client sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresentedToken {
-    /// By which its session is found.
+    /// The key of its session.
     pub hash: TokenHash,
-    /// The entry that opened the session, as the client says; `None` if the token has no index.
+    /// The entry that opened the session, as the token claims; `None` if the token has no index.
     pub opened: Option<LogIndex>,
 }
 
-/// What is known of a token.
+/// What the servers keep of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
 impl Token {
-    /// Draws a new one.
+    /// Generates a new one.
     ///
     /// # Errors
     ///
     /// The operating system has no randomness to give.
-    pub fn draw() -> Result<Self, getrandom::Error> {
+    pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes)?;
         Ok(Self(hexadecimal(&bytes)))
     }
 
-    /// What is kept of it.
+    /// What the servers keep of it.
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
@@ -66,7 +66,7 @@ impl fmt::Debug for Token {
 }
 
 impl PresentedToken {
-    /// Reads the value of `authorization`; `None` for what cannot be a token of ours.
+    /// Parses the value of `authorization`; `None` for text that cannot be a token of this chat.
     pub fn from_authorization(value: &str) -> Option<Self> {
         let (scheme, token) = value.split_at_checked(SCHEME.len())?;
         if !scheme.eq_ignore_ascii_case(SCHEME) {
@@ -83,7 +83,7 @@ impl PresentedToken {
     }
 }
 
-/// As [`Token::into_text`] writes it, and in no other way.
+/// Accepts only what [`Token::into_text`] writes.
 fn index_of(text: &str) -> Option<LogIndex> {
     let digits = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits).map(LogIndex)
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_is_recognised() {
-        let token = Token::draw().unwrap();
+    fn token_is_found_by_its_hash_and_index() {
+        let token = Token::generate().unwrap();
         let hash = token.hash();
         let text = token.into_text(LogIndex(1_234));
         let (secret, index) = text.split_once('.').unwrap();
@@ -142,14 +142,14 @@ mod tests {
         assert_eq!(presented(&format!("bearer {text}")), of(opened));
         // A token of the first release.
         assert_eq!(presented(&format!("Bearer {secret}")), of(None));
-        let other = Token::draw().unwrap().into_text(LogIndex(1_234));
+        let other = Token::generate().unwrap().into_text(LogIndex(1_234));
         let other = presented(&format!("Bearer {other}")).unwrap();
         assert_ne!(other.hash, hash);
     }
 
     #[test]
-    fn what_cannot_be_a_token_is_none() {
-        let text = Token::draw().unwrap().into_text(LogIndex(7));
+    fn malformed_token_is_rejected() {
+        let text = Token::generate().unwrap().into_text(LogIndex(7));
         let secret = &text[..2 * TOKEN_BYTES];
         let authorization = format!("Bearer {secret}");
         for wrong in [
@@ -171,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_not_shown() {
-        let token = Token::draw().unwrap();
+    fn debug_output_has_no_token() {
+        let token = Token::generate().unwrap();
         assert_eq!(
             format!("{token:?}{:?}", token.hash()),
             "Token(..)TokenHash(..)"
