@@ -202,7 +202,7 @@ impl Chat for ChatService {
             until: deadline::requested_timeout(&metadata).map(|timeout| now + timeout),
         };
         let begun = if self.shared.stopping.load(Ordering::Relaxed) {
-            Err(WatchRejected::Refused(RequestError::Stopping))
+            Err(WatchRejected::Request(RequestError::Stopping))
         } else {
             self.shared.watches.begin(call).await
         };

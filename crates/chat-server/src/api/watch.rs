@@ -1,10 +1,10 @@
-//! `Watch`: what happens to an account's inbox, told as it is applied here, to be gone on with on
-//! any other node.
+//! `Watch`: sends the changes of an account's inbox as they are applied here. The client can continue
+//! on any other node.
 //!
 //! A watch begins as a linearizable read: everything acknowledged before it, and every entry that a
-//! cursor from another node names, is applied here first. From then on it follows the change buffer that
-//! applying fills; it holds nothing itself but its position and one batch, and is asked for the
-//! next event only when the client has room for it.
+//! cursor from another node names, is applied here first. From then on it reads the change buffer,
+//! which applying fills. The watch itself keeps only its position and one batch, and makes the next
+//! event only when the client has room for it.
 
 mod change_buffer;
 mod cursor;
@@ -43,16 +43,16 @@ pub(crate) struct Watches {
     cluster: OnceLock<ClusterMark>,
 }
 
-/// What a client asks for.
+/// A client's call.
 #[derive(Debug)]
 pub(crate) struct WatchCall<'a> {
     pub(crate) cursor: &'a str,
     pub(crate) token: Option<PresentedToken>,
     /// Where it comes from.
     pub(crate) source: Source,
-    /// When it must have begun.
+    /// Until when the watch must begin.
     pub(crate) begun_by: Instant,
-    /// When the client wants no more, if it said so.
+    /// When the watch ends, if the client sent a deadline.
     pub(crate) until: Option<Instant>,
 }
 
@@ -73,12 +73,12 @@ impl Watches {
         }
     }
 
-    /// Ends every watch, each with its cursor.
+    /// Ends every watch; each end has a cursor.
     pub(crate) fn end_all(&self) {
         self.stopping.send_replace(true);
     }
 
-    /// The events from the call's cursor on; the last item says why there are no more.
+    /// The events from the call's cursor on; the last item is the reason for the end.
     pub(crate) async fn begin(
         &self,
         call: WatchCall<'_>,
@@ -105,8 +105,8 @@ impl Watches {
     async fn watcher(&self, call: &WatchCall<'_>) -> Result<Watcher, WatchRejected> {
         let token = call.token.ok_or(RequestError::Unauthenticated)?;
         let cursor = Cursor::parse(call.cursor).map_err(RequestError::Invalid)?;
-        // A slot is for a session that is known; of the others there may be some, as long as it
-        // takes to find out.
+        // Sessions that are known here get a slot. Unproven ones have fewer slots, which they hold
+        // until they are looked up.
         let slot = match self.sessions.known(token).await? {
             TokenLookup::Session(_) => {
                 self.change_buffer.acquire_slot(token.hash.0, call.source)?
@@ -150,7 +150,7 @@ impl Watches {
         ))
     }
 
-    /// Whose token that is, and the entry behind which that was so.
+    /// The session of the token, and the applied index at which it was read.
     async fn session(&self, token: TokenHash) -> Result<(Session, LogIndex), RequestError> {
         let reading = async {
             let mut snapshot = self.reader.begin().await?;
@@ -173,17 +173,18 @@ impl Watches {
         }
         let status = self.replica.status().await;
         let status = status.map_err(|_stopped| RequestError::Stopping)?;
-        // A leader has just been confirmed, and it leads a formed cluster.
+        // A leader has just been confirmed, and it leads a bootstrapped cluster.
         let id = status.cluster_id.ok_or(RequestError::NoLeader)?;
         Ok(*self.cluster.get_or_init(|| ClusterMark::of(id)))
     }
 }
 
-/// What is not valid here is not valid anywhere; the other way round a node may be behind.
+/// A session that has ended here has ended everywhere. The opposite does not hold: this node may be
+/// behind.
 async fn session_is_valid(reader: &ChatReader, token: TokenHash) -> bool {
     match reader.session(&token.0).await {
         Ok(session) => session.is_some(),
-        // Nobody is signed out because a table cannot be read; it is looked up again.
+        // A table that cannot be read ends no watch; the session is checked again later.
         Err(error) => {
             drop(read_error(&error));
             true

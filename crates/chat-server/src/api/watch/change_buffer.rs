@@ -1,7 +1,7 @@
-//! The latest changes of all inboxes, kept in memory for those who watch and those who come back.
+//! The latest changes of all inboxes, kept in memory for open watches and for clients that reconnect.
 //!
-//! Applying fills it and never waits for a reader: whoever is too slow finds that a change is gone.
-//! Nothing here is on a disk; after a restart it begins with what is applied then.
+//! Applying fills it and never waits for a reader: a watch that is too slow finds that changes were
+//! dropped. Nothing here is on a disk; after a restart it begins with what is applied then.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +20,16 @@ const WATCHES_MAX: usize = 4_096;
 /// How many of them from one source: many people behind one address.
 const WATCHES_OF_SOURCE_MAX: usize = WATCHES_MAX / 4;
 /// How many of them whose session this node has not seen yet: of clients that have just signed up or
-/// come from a node that is ahead, and of whoever invents tokens.
+/// come from a node that is ahead, and of clients that invent tokens.
 const WATCHES_UNPROVEN_MAX: usize = 256;
-/// Beyond so many an account gets its first one only.
+/// Beyond so many, an account gets only its first watch.
 const WATCHES_FREE_MAX: usize = WATCHES_MAX / 4 * 3;
 /// How many of one account: some devices, each with some windows.
 const WATCHES_OF_ACCOUNT_MAX: usize = 16;
 /// How many changes a watch takes at once.
 const BATCH_CHANGES_MAX: usize = 64;
 
-/// The changes that are kept, and who waits for more.
+/// The changes that are kept, and the watches that wait for more.
 #[derive(Debug)]
 pub(crate) struct ChangeBuffer {
     changes_max: usize,
@@ -38,15 +38,15 @@ pub(crate) struct ChangeBuffer {
 
 #[derive(Debug)]
 struct Inner {
-    /// Everything up to here was put in.
+    /// Every change up to this entry was added.
     applied: LogIndex,
-    /// Every change after this one is still kept.
+    /// Every change after this entry is still kept.
     floor: LogIndex,
     bytes: usize,
-    /// Whose each kept change is, the oldest first.
+    /// The account of each kept change, the oldest first.
     order: VecDeque<Arc<str>>,
     accounts: HashMap<Arc<str>, Account>,
-    /// Of the watches that are served, by the hash of their token: whether they have ended.
+    /// Whether the session of each open watch has ended, by the hash of its token.
     sessions: HashMap<[u8; 32], watch::Sender<bool>>,
     watches: usize,
     /// Of `watches`.
@@ -55,18 +55,18 @@ struct Inner {
     sources: HashMap<Source, usize>,
 }
 
-/// There is one as long as a change is kept or a watch is served.
+/// Exists as long as a change of the account is kept or a watch of it is open.
 #[derive(Debug)]
 struct Account {
-    /// Those after it are in `changes`, all of them.
+    /// `changes` has every change after this entry.
     lost_through: LogIndex,
     changes: VecDeque<Arc<Event>>,
     /// Each watch has a receiver.
     changed: watch::Sender<()>,
 }
 
-/// A watch's slot, from before its session is checked until it ends: what ends the session in
-/// between is not missed.
+/// A watch's slot, held from before its session is checked until the watch ends, so that the end of the
+/// session is never missed.
 #[derive(Debug)]
 pub(crate) struct WatchSlot {
     change_buffer: Arc<ChangeBuffer>,
@@ -76,7 +76,7 @@ pub(crate) struct WatchSlot {
     ended: watch::Receiver<bool>,
 }
 
-/// A watch's subscription for the changes of its account.
+/// A watch's subscription to the changes of its account.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     slot: WatchSlot,
@@ -84,24 +84,24 @@ pub(crate) struct Subscription {
     changed: watch::Receiver<()>,
 }
 
-/// Too many watches are served already.
+/// Too many watches are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManyWatches;
 
-/// What an account's changes are after some entry.
+/// The changes of an account after some entry.
 #[derive(Debug)]
 pub(crate) enum Batch {
-    /// In the order of the log. Nothing is between the last one and `through`.
+    /// In the order of the log. There is none between the last one and `through`.
     Changes {
         changes: VecDeque<Arc<Event>>,
         through: LogIndex,
     },
-    /// Some are not kept any more.
+    /// Some were dropped from the buffer.
     Lost,
 }
 
 impl ChangeBuffer {
-    /// An empty one, behind the last entry that is applied already.
+    /// An empty buffer, which begins after the last entry that is applied already.
     pub(crate) fn new(applied: LogIndex) -> Self {
         Self::with_room(applied, CHANGES_MAX)
     }
@@ -123,7 +123,7 @@ impl ChangeBuffer {
         }
     }
 
-    /// Everything up to `applied` is applied, and this is what it changed, in order.
+    /// Adds changes in the order of the log; everything up to `applied` is applied.
     pub(crate) fn put(&self, events: Vec<Event>, applied: LogIndex) {
         let mut inner = self.lock();
         for event in events {
@@ -131,11 +131,11 @@ impl ChangeBuffer {
         }
         inner.applied = applied;
         while inner.order.len() > self.changes_max || inner.bytes > BYTES_MAX {
-            inner.forget_oldest();
+            inner.drop_oldest();
         }
     }
 
-    /// Takes a slot for a watch of the session that has this token, and is known here.
+    /// Takes a slot for a watch of the session with this token, which is known here.
     pub(crate) fn acquire_slot(
         self: &Arc<Self>,
         token_hash: [u8; 32],
@@ -144,8 +144,8 @@ impl ChangeBuffer {
         self.acquire(token_hash, source, true)
     }
 
-    /// Takes a slot for a watch of a session that may exist elsewhere. There are fewer of these,
-    /// until [`WatchSlot::subscribe`].
+    /// Takes a slot for a watch of a session that may exist on other nodes. Until
+    /// [`WatchSlot::subscribe`] it counts against a lower limit.
     pub(crate) fn acquire_unproven_slot(
         self: &Arc<Self>,
         token_hash: [u8; 32],
@@ -213,7 +213,7 @@ impl Inner {
         let account = self
             .accounts
             .get_mut(&name)
-            .expect("it was there or was added");
+            .expect("the account existed or was added");
         self.bytes += size(&event);
         account.changes.push_back(Arc::new(event));
         if account.changed.receiver_count() > 0 {
@@ -233,15 +233,15 @@ impl Inner {
         name
     }
 
-    fn forget_oldest(&mut self) {
+    fn drop_oldest(&mut self) {
         let name = self.order.pop_front().expect("there is one too many");
         let account = self.accounts.get_mut(&name);
-        let account = account.expect("an account stays while a change of it is kept");
-        let forgotten = account.changes.pop_front();
-        let forgotten = forgotten.expect("the order names each change once");
-        account.lost_through = forgotten.commit.index;
-        self.floor = forgotten.commit.index;
-        self.bytes -= size(&forgotten);
+        let account = account.expect("an account exists while a change of it is kept");
+        let dropped = account.changes.pop_front();
+        let dropped = dropped.expect("the order names each change once");
+        account.lost_through = dropped.commit.index;
+        self.floor = dropped.commit.index;
+        self.bytes -= size(&dropped);
         self.drop_if_idle(&name);
     }
 
@@ -256,7 +256,7 @@ impl Inner {
 }
 
 impl WatchSlot {
-    /// The session is this account's: listens to what changes for it.
+    /// The session belongs to this account: subscribes to its changes.
     pub(crate) fn subscribe(mut self, username: &str) -> Result<Subscription, TooManyWatches> {
         let mut inner = self.change_buffer.lock();
         if !std::mem::replace(&mut self.proven, true) {
@@ -293,7 +293,7 @@ impl Drop for WatchSlot {
                 inner.sources.remove(&self.source);
             }
         }
-        // Ours is still counted.
+        // The receiver of this slot is still counted.
         let last = inner
             .sessions
             .get(&self.token_hash)
@@ -331,9 +331,9 @@ impl Subscription {
         Batch::Changes { changes, through }
     }
 
-    /// Completes when there may be more than the last [`Self::next_batch`] returned, or the session ends.
+    /// Completes when there may be more than [`Self::next_batch`] returned last, or the session ends.
     pub(crate) async fn changed(&mut self) {
-        // The senders stay as long as we do.
+        // The senders exist as long as this subscription.
         tokio::select! {
             _ = self.changed.changed() => {}
             _ = self.slot.ended.wait_for(|ended| *ended) => {}
@@ -348,7 +348,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // Ours would still be counted: another one takes its slot.
+        // Otherwise the receiver of this subscription would still be counted.
         self.changed = watch::Sender::new(()).subscribe();
         self.slot.change_buffer.lock().drop_if_idle(&self.username);
     }
@@ -365,7 +365,7 @@ fn account_of(change: &Change) -> Option<&str> {
     }
 }
 
-/// About what a change takes in memory.
+/// About how much memory a change needs.
 fn size(event: &Event) -> usize {
     /// The structures around the text.
     const REST: usize = 256;

@@ -1,16 +1,16 @@
-//! The position in the log from which a watch goes on, as the text that clients carry from node to
+//! The position in the log from which a watch continues, as the text that clients carry from node to
 //! node.
 
 use chat_store::LogIndex;
 
 use crate::api::request::InvalidRequest;
 
-/// Tells cursors of another cluster apart: the first digits of the cluster's id, which every node
-/// has from the log.
+/// The first digits of the cluster's id, which every node has from the log. A cursor of another
+/// cluster has other ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClusterMark(u32);
 
-/// Everything up to this entry has been told.
+/// The client has received everything up to this entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) cluster: ClusterMark,
@@ -25,17 +25,19 @@ impl ClusterMark {
 }
 
 impl Cursor {
-    /// Reads what a client brings; `None` begins now.
+    /// Parses a client's cursor; with `None` the watch begins now.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, InvalidRequest> {
         if text.is_empty() {
             return Ok(None);
         }
         let (cluster, index) = text.split_once('.').ok_or_else(invalid)?;
         let cursor = Self {
-            cluster: ClusterMark(u32::from_str_radix(cluster, 16).map_err(|_no_number| invalid())?),
-            index: LogIndex(index.parse().map_err(|_no_number| invalid())?),
+            cluster: ClusterMark(
+                u32::from_str_radix(cluster, 16).map_err(|_not_a_number| invalid())?,
+            ),
+            index: LogIndex(index.parse().map_err(|_not_a_number| invalid())?),
         };
-        // Only what we write: no signs, no other number of digits.
+        // Only what `text` writes: no signs, no other number of digits.
         if cursor.text() == text {
             Ok(Some(cursor))
         } else {
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives_the_journey() {
+    fn cursor_reads_back_from_its_text() {
         let cursor = Cursor {
             cluster: ClusterMark::of(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
             index: LogIndex(1204),

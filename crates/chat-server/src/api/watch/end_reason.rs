@@ -1,4 +1,4 @@
-//! Why a watch does not begin, or ends, as a gRPC status that says where to go on.
+//! Why a watch does not begin, or ends, as a gRPC status with the cursor to continue from.
 
 use std::collections::HashMap;
 
@@ -11,38 +11,38 @@ use crate::error::{DOMAIN, LeaderHint, RETRY_DELAY, RequestError};
 /// Why a watch did not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchRejected {
-    /// As any other request.
-    Refused(RequestError),
-    /// The node, or the account, has as many as it may.
+    /// For a reason that other requests can have, too.
+    Request(RequestError),
+    /// The node, or the account, has as many watches as allowed.
     TooManyWatches,
 }
 
 /// Why a watch has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndReason {
-    /// Logged out, another password, or no account any more.
+    /// The session was logged out, or the password was changed, or the account was deleted.
     SessionEnded,
-    /// Changes were forgotten before the client took them.
+    /// Changes were dropped from the buffer before the client took them.
     TooSlow,
-    /// This node is going away.
+    /// This node is shutting down.
     Stopping,
-    /// This node may be cut off, and would not notice what happens elsewhere.
+    /// This node may be isolated, and would then miss what happens on other nodes.
     NoLeader,
-    /// The client wanted it to end now.
-    Late,
+    /// The client's deadline for the watch has passed.
+    DeadlinePassed,
 }
 
 /// The end of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WatchEnd {
     pub(crate) end_reason: EndReason,
-    /// Everything before was told.
+    /// The client has received everything before it.
     pub(crate) cursor: String,
 }
 
 impl From<RequestError> for WatchRejected {
-    fn from(refusal: RequestError) -> Self {
-        Self::Refused(refusal)
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
     }
 }
 
@@ -56,7 +56,7 @@ impl WatchRejected {
     /// The status that the client sees.
     pub(crate) fn into_status(self, leader: Option<LeaderHint>) -> Status {
         match self {
-            Self::Refused(refusal) => refusal.into_status(leader),
+            Self::Request(error) => error.into_status(leader),
             Self::TooManyWatches => {
                 let mut details =
                     ErrorDetails::with_error_info("TOO_MANY_WATCHES", DOMAIN, HashMap::new());
@@ -92,7 +92,7 @@ impl WatchEnd {
                 "NO_LEADER",
                 "the node knows no leader; go on from the cursor on another one",
             ),
-            EndReason::Late => (
+            EndReason::DeadlinePassed => (
                 Code::DeadlineExceeded,
                 "DEADLINE",
                 "the deadline of the watch has passed",

@@ -1,4 +1,4 @@
-//! One watch: its position, and what comes next.
+//! One watch: its position, and its next event.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,33 +19,33 @@ use super::change_buffer::{Batch, Subscription};
 use super::cursor::{ClusterMark, Cursor};
 use super::end_reason::EndReason;
 
-/// How long a quiet client keeps an old cursor: much less time than the change buffer reaches back, so that
-/// whoever comes back from a fail-over is rarely sent to fetch everything.
+/// How long a client without events keeps an old cursor: much less time than the change buffer reaches
+/// back, so that after a fail-over a client rarely has to fetch everything.
 const CURSOR_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a node without a leader keeps its watches: longer than an election, shorter than
-/// somebody's patience.
+/// How long a node without a leader keeps its watches: longer than an election, shorter than people
+/// are willing to wait.
 const LEADERLESS_MAX: Duration = Duration::from_secs(3);
 
-/// How often it is looked up whether the session still is valid. What ends one by a request is sent
-/// at once; this finds those that have lived too long, of which the shortest live for five minutes.
+/// How often a watch checks that its session is still valid. A session that a request ends is noticed
+/// at once; this check finds expired ones, whose lifetime is at least five minutes.
 const SESSION_RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks up whether the session still is valid, as far as this node knows.
+/// Checks whether the session is still valid, as far as this node knows.
 pub(super) type SessionIsValid =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
-    /// What is after this entry is sent.
+    /// Changes after this entry are sent.
     from: LogIndex,
-    /// Behind this entry the session was valid.
+    /// The applied index at which the session was found valid.
     validated: LogIndex,
-    /// The client must fetch what was before.
+    /// The client must fetch everything before.
     resync: bool,
 }
 
-/// What ends a watch from outside.
+/// The outside conditions that end a watch.
 pub(super) struct WatchContext {
     pub(super) session_is_valid: SessionIsValid,
     pub(super) leadership: watch::Receiver<Leadership>,
@@ -60,15 +60,15 @@ pub(super) struct Watcher {
     credential: Credential,
     cluster: ClusterMark,
     validated: LogIndex,
-    /// Everything up to here has been sent, or does not concern this watch.
+    /// Every change up to this entry has been sent, or does not concern this watch.
     last_sent: LogIndex,
-    /// What is sent next, and how far everything has been sent then.
+    /// The changes to send next, and the entry up to which everything is sent after them.
     batch: VecDeque<Arc<Event>>,
     batch_through: LogIndex,
-    /// What the client does not know yet.
+    /// Events that are due, but not sent yet.
     resync_pending: bool,
     caught_up_pending: bool,
-    /// The cursor that the client has.
+    /// The last cursor that was sent to the client.
     cursor_sent: LogIndex,
     next_cursor_refresh: Instant,
     next_session_recheck: Instant,
@@ -82,8 +82,8 @@ impl fmt::Debug for WatchContext {
 }
 
 impl Start {
-    /// `incarnation` is the commit of the account: what was before it is not its business, even if
-    /// somebody else had its name. From `floor` on changes are kept.
+    /// `incarnation` is the entry that created the account: changes before it belong to an earlier
+    /// account of the same name. Changes after `floor` are kept.
     pub(super) fn new(
         cursor: Option<Cursor>,
         cluster: ClusterMark,
@@ -136,7 +136,7 @@ impl Watcher {
         }
     }
 
-    /// Where to go on after everything that was sent.
+    /// The cursor after everything that was sent.
     pub(super) fn cursor(&self) -> String {
         let cursor = Cursor {
             cluster: self.cluster,
@@ -145,7 +145,7 @@ impl Watcher {
         cursor.text()
     }
 
-    /// The next event, as soon as there is one. Dropping this future loses nothing.
+    /// The next event, as soon as there is one. Dropping this future loses no event.
     pub(super) async fn next(&mut self) -> Result<WatchEvent, EndReason> {
         loop {
             self.check().await?;
@@ -154,7 +154,7 @@ impl Watcher {
             }
             if let Some(event) = self.batch.pop_front() {
                 self.last_sent = event.commit.index;
-                if let Some(sent) = self.concerns(&event)? {
+                if let Some(sent) = self.event_for(&event)? {
                     return Ok(self.event(sent));
                 }
                 continue;
@@ -170,7 +170,7 @@ impl Watcher {
                     self.last_sent = through;
                     self.batch_through = through;
                     if self.caught_up_pending {
-                        // Readers saw an entry a moment before applying reported it.
+                        // Readers can see an entry a moment before applying adds its changes here.
                         tokio::task::yield_now().await;
                         continue;
                     }
@@ -190,9 +190,9 @@ impl Watcher {
         }
     }
 
-    /// What the client gets of a change; `None` if nothing.
-    fn concerns(&self, event: &Event) -> Result<Option<SentEvent>, EndReason> {
-        // What ended sessions before ours was checked did not end ours.
+    /// The event for a change; `None` if the client gets none.
+    fn event_for(&self, event: &Event) -> Result<Option<SentEvent>, EndReason> {
+        // A change from before the session was checked did not end it.
         let since_checked = event.commit.index > self.validated;
         Ok(match &event.change {
             Change::MessageStored(message) => Some(SentEvent::Message(new_message(message))),
@@ -216,7 +216,7 @@ impl Watcher {
         })
     }
 
-    /// What ends the watch even if there is more to tell.
+    /// Whether something ends the watch, even if there is more to send.
     async fn check(&mut self) -> Result<(), EndReason> {
         let until = self.context.until;
         let now = Instant::now();
@@ -231,7 +231,7 @@ impl Watcher {
         } else if *self.context.stopping.borrow() {
             Err(EndReason::Stopping)
         } else if until.is_some_and(|until| std::time::Instant::now() >= until) {
-            Err(EndReason::Late)
+            Err(EndReason::DeadlinePassed)
         } else {
             Ok(())
         }
@@ -250,7 +250,7 @@ impl Watcher {
         tokio::select! {
             () = self.subscription.changed() => Ok(()),
             () = sleep_until(wake) => Ok(()),
-            // Whoever could say so is gone: that means stop too.
+            // A dropped sender also means that the node shuts down.
             _ = stopping.wait_for(|stopping| *stopping) => Err(EndReason::Stopping),
             end_reason = leaderless(leadership) => Err(end_reason),
         }
@@ -266,7 +266,7 @@ impl Watcher {
     }
 }
 
-/// Completes when nobody has led for too long.
+/// Completes when there was no leader for too long.
 async fn leaderless(leadership: &mut watch::Receiver<Leadership>) -> EndReason {
     loop {
         let lost = leadership.wait_for(|leadership| leadership.leader_id.is_none());

@@ -37,7 +37,7 @@ fn subscription(change_buffer: &Arc<ChangeBuffer>, username: &str) -> Subscripti
 /// `11 12 to 13`, or `lost`.
 #[track_caller]
 fn check(subscription: &mut Subscription, position: u64, expected: &str) {
-    let told = match subscription.next_batch(LogIndex(position)) {
+    let found = match subscription.next_batch(LogIndex(position)) {
         Batch::Lost => "lost".to_owned(),
         Batch::Changes { changes, through } => {
             let changes = changes
@@ -46,11 +46,11 @@ fn check(subscription: &mut Subscription, position: u64, expected: &str) {
             changes.collect::<String>() + &format!("to {}", through.0)
         }
     };
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn an_account_hears_of_its_own_changes() {
+fn account_gets_its_own_changes_only() {
     let change_buffer = change_buffer(8);
     let mut alice = subscription(&change_buffer, "alice");
     check(&mut alice, 10, "to 10");
@@ -67,7 +67,7 @@ fn an_account_hears_of_its_own_changes() {
 }
 
 #[test]
-fn whoever_is_too_slow_learns_that_something_is_lost() {
+fn slow_reader_is_informed_of_lost_changes() {
     let change_buffer = change_buffer(2);
     let mut alice = subscription(&change_buffer, "alice");
     let mut bob = subscription(&change_buffer, "bob");
@@ -81,7 +81,7 @@ fn whoever_is_too_slow_learns_that_something_is_lost() {
 }
 
 #[test]
-fn long_news_come_in_parts() {
+fn many_changes_come_in_batches() {
     let change_buffer = change_buffer(1000);
     let mut alice = subscription(&change_buffer, "alice");
     let events = (11..=110).map(|index| read(index, "alice")).collect();
@@ -97,7 +97,7 @@ fn long_news_come_in_parts() {
 }
 
 #[tokio::test]
-async fn a_session_ends_even_before_it_is_checked() {
+async fn session_that_ends_before_it_is_checked_is_noticed() {
     let change_buffer = change_buffer(8);
     let slot = change_buffer.acquire_slot(TOKEN, Source::Local).unwrap();
     let ended = Event {
@@ -111,7 +111,7 @@ async fn a_session_ends_even_before_it_is_checked() {
 }
 
 #[tokio::test]
-async fn a_change_wakes_only_whom_it_concerns() {
+async fn change_wakes_only_watches_of_its_account() {
     let change_buffer = change_buffer(8);
     let (mut alice, bob) = (
         subscription(&change_buffer, "alice"),
@@ -125,7 +125,7 @@ async fn a_change_wakes_only_whom_it_concerns() {
 }
 
 #[test]
-fn nothing_stays_of_those_who_left() {
+fn closed_watches_leave_no_state_behind() {
     let change_buffer = change_buffer(1);
     let subscriptions: Vec<Subscription> = (0..WATCHES_OF_ACCOUNT_MAX)
         .map(|_| subscription(&change_buffer, "alice"))
@@ -150,9 +150,9 @@ fn nothing_stays_of_those_who_left() {
     assert_eq!((inner.sessions.len(), inner.watches), (0, 0));
 }
 
-/// S-A11: invented tokens take some of the places, and leave the others to known sessions.
+/// S-A11: invented tokens take some of the slots, and leave the others to known sessions.
 #[test]
-fn unknown_sessions_have_a_share_of_their_own() {
+fn unproven_sessions_have_a_lower_limit() {
     let change_buffer = change_buffer(1);
     let source = Source::from(Some("192.0.2.1:1".parse().unwrap()));
     let unproven: Vec<_> = (0..WATCHES_UNPROVEN_MAX)
@@ -177,9 +177,9 @@ fn unknown_sessions_have_a_share_of_their_own() {
     );
 }
 
-/// S-A11: places for each source, and the last quarter for accounts without a watch.
+/// S-A11: each source has a limit, and the last quarter is for accounts without a watch.
 #[test]
-fn nobody_takes_all_places() {
+fn no_source_and_no_account_takes_all_slots() {
     let change_buffer = change_buffer(1);
     let mut subscriptions = Vec::new();
     let mut begin = |account: usize, host: u8| {

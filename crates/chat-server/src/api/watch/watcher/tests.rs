@@ -18,7 +18,7 @@ const TOKEN: [u8; 32] = [7; 32];
 const CLUSTER: ClusterMark = ClusterMark::of(0xabcd_ef01 << 96);
 const OLD: Credential = credential(2, 2);
 
-struct Stage {
+struct Fixture {
     change_buffer: Arc<ChangeBuffer>,
     leadership: watch::Sender<Leadership>,
     stopping: watch::Sender<bool>,
@@ -38,9 +38,9 @@ fn cursor(index: u64) -> Option<Cursor> {
     })
 }
 
-impl Stage {
+impl Fixture {
     /// Everything up to entry 10 was applied before the node started.
-    fn set() -> Self {
+    fn new() -> Self {
         let leadership = Leadership {
             term: 1,
             leader_id: Some(1),
@@ -134,47 +134,47 @@ async fn check(watcher: &mut Watcher, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn it_tells_what_is_new_in_the_order_of_the_log() {
-    let stage = Stage::set();
-    stage.apply(11, stored(11, "alice"));
-    let mut watcher = stage.watch(None, 11);
+async fn watch_sends_changes_in_the_order_of_the_log() {
+    let fixture = Fixture::new();
+    fixture.apply(11, stored(11, "alice"));
+    let mut watcher = fixture.watch(None, 11);
     check(&mut watcher, &["caught up @11"]).await;
-    stage.apply(12, stored(12, "alice"));
-    stage.apply(13, stored(13, "carol"));
-    stage.apply(14, read(&["m11", "m12"]));
+    fixture.apply(12, stored(12, "alice"));
+    fixture.apply(13, stored(13, "carol"));
+    fixture.apply(14, read(&["m11", "m12"]));
     check(&mut watcher, &["message m12 @12", "read m11 m12 @14"]).await;
 }
 
 #[tokio::test]
-async fn it_goes_on_without_gap_or_repetition() {
-    let stage = Stage::set();
+async fn watch_continues_from_a_cursor_without_gap_or_repetition() {
+    let fixture = Fixture::new();
     for index in 11..=15 {
-        stage.apply(index, stored(index, "alice"));
+        fixture.apply(index, stored(index, "alice"));
     }
-    let mut watcher = stage.watch(cursor(13), 15);
+    let mut watcher = fixture.watch(cursor(13), 15);
     let rest = ["message m14 @14", "message m15 @15", "caught up @15"];
     check(&mut watcher, &rest).await;
-    // Its node was at entry 10 when it started, and so are all cursors that it still understands.
+    // The node had applied entry 10 when it started; older cursors are unusable there.
     let all = ["message m11 @11", "message m12 @12"];
-    check(&mut stage.watch(cursor(10), 15), &all).await;
+    check(&mut fixture.watch(cursor(10), 15), &all).await;
 }
 
 #[tokio::test]
-async fn what_is_not_kept_must_be_fetched() {
-    let stage = Stage::set();
-    stage.apply(11, stored(11, "alice"));
+async fn unusable_cursor_leads_to_a_resync() {
+    let fixture = Fixture::new();
+    fixture.apply(11, stored(11, "alice"));
     let foreign = Cursor {
         cluster: ClusterMark::of(1 << 96),
         index: LogIndex(11),
     };
     for unknown in [cursor(9), cursor(12), Some(foreign)] {
-        let mut watcher = stage.watch(unknown, 11);
+        let mut watcher = fixture.watch(unknown, 11);
         check(&mut watcher, &["resync @11", "caught up @11"]).await;
     }
 }
 
 #[test]
-fn an_account_is_not_told_what_was_before_it() {
+fn account_gets_no_changes_from_before_its_creation() {
     let start = |cursor: u64, incarnation: u64| {
         let (validated, floor) = (LogIndex(50), LogIndex(10));
         let incarnation = LogIndex(incarnation);
@@ -192,9 +192,9 @@ fn an_account_is_not_told_what_was_before_it() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_session() {
-    let stage = Stage::set();
-    let endings = [
+async fn watch_ends_with_its_session() {
+    let fixture = Fixture::new();
+    let changes = [
         Change::SessionEnded { token_hash: TOKEN },
         password_changed(credential(2, 11)),
         Change::AccountDeleted {
@@ -202,36 +202,36 @@ async fn it_ends_with_the_session() {
             incarnation: LogIndex(2),
         },
     ];
-    for (change, index) in endings.into_iter().zip(11..) {
-        let mut watcher = stage.watch(None, index - 1);
+    for (change, index) in changes.into_iter().zip(11..) {
+        let mut watcher = fixture.watch(None, index - 1);
         let caught_up = format!("caught up @{}", index - 1);
         check(&mut watcher, &[&caught_up]).await;
-        stage.apply(index, change);
+        fixture.apply(index, change);
         assert_eq!(watcher.next().await, Err(EndReason::SessionEnded));
     }
-    // What ended other sessions before this one was checked is history.
-    let mut watcher = stage.watch(cursor(10), 13);
+    // Changes that ended other sessions before this one was checked are ignored.
+    let mut watcher = fixture.watch(cursor(10), 13);
     check(&mut watcher, &["caught up @13"]).await;
-    stage.apply(14, password_changed(OLD));
-    stage.apply(15, stored(15, "alice"));
+    fixture.apply(14, password_changed(OLD));
+    fixture.apply(15, stored(15, "alice"));
     check(&mut watcher, &["message m15 @15"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_when_the_session_has_lived_too_long() {
-    let stage = Stage::set();
-    let mut watcher = stage.watch_while(None, 10, false);
+async fn watch_ends_when_its_session_expires() {
+    let fixture = Fixture::new();
+    let mut watcher = fixture.watch_while(None, 10, false);
     check(&mut watcher, &["caught up @10"]).await;
     assert_eq!(watcher.next().await, Err(EndReason::SessionEnded));
 }
 
 #[tokio::test]
-async fn a_node_that_stops_ends_it() {
-    let stage = Stage::set();
-    let mut watcher = stage.watch(None, 10);
+async fn watch_ends_when_its_node_shuts_down() {
+    let fixture = Fixture::new();
+    let mut watcher = fixture.watch(None, 10);
     check(&mut watcher, &["caught up @10"]).await;
     let stopped = async {
-        stage.stopping.send_replace(true);
+        fixture.stopping.send_replace(true);
     };
     assert_eq!(
         tokio::join!(watcher.next(), stopped).0,
@@ -241,20 +241,20 @@ async fn a_node_that_stops_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_cut_off_ends_it() {
-    let stage = Stage::set();
-    let mut watcher = stage.watch(None, 10);
+async fn watch_ends_when_its_node_has_no_leader() {
+    let fixture = Fixture::new();
+    let mut watcher = fixture.watch(None, 10);
     check(&mut watcher, &["caught up @10"]).await;
-    stage.leadership.send_replace(Leadership::default());
+    fixture.leadership.send_replace(Leadership::default());
     assert_eq!(watcher.next().await, Err(EndReason::NoLeader));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_client_gets_a_young_cursor() {
-    let stage = Stage::set();
-    let mut watcher = stage.watch(None, 10);
+async fn client_without_events_gets_a_recent_cursor() {
+    let fixture = Fixture::new();
+    let mut watcher = fixture.watch(None, 10);
     check(&mut watcher, &["caught up @10"]).await;
-    stage.apply(11, stored(11, "carol"));
+    fixture.apply(11, stored(11, "carol"));
     check(&mut watcher, &["caught up @11"]).await;
     let nothing = tokio::time::timeout(Duration::from_secs(60), watcher.next()).await;
     assert!(
