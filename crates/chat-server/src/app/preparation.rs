@@ -159,7 +159,7 @@ impl LeaderPreparation {
         let Operation::SendMessage(message) = operation else {
             return Ok(Ok(()));
         };
-        let mut entry = self.inboxes.take(&message.recipient, Instant::now());
+        let mut entry = self.inboxes.reserve(&message.recipient, Instant::now());
         if entry == Entry::Uncounted {
             let counts = self.reader.inbox_counts(&message.recipient).await?;
             let messages = counts.unwrap_or_default().messages;

@@ -1,9 +1,9 @@
-//! How many more messages the leader lets into each inbox.
+//! How many more messages the leader accepts for each inbox.
 //!
-//! Inboxes are counted in the tables, which are behind what is on its way. So the leader counts an
-//! inbox once, lets in as many messages as there was room for, up to a fixed number, and then counts
-//! again: a message costs no query, and what is on its way when an inbox is counted may exceed its
-//! limit. Applying knows no limit (R16).
+//! Inboxes are counted in the tables, which lag behind the messages in flight. So the leader counts an
+//! inbox once, accepts as many messages as there was room for, up to a fixed number, and then counts
+//! again: a message costs no query, and messages in flight when an inbox is counted may exceed its
+//! limit. Applying enforces no limit (R16).
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,17 +13,17 @@ use crate::limits::recent::Recent;
 
 /// For how many inboxes the room is remembered: some MiB. One that is forgotten is counted again.
 const INBOXES_MAX: usize = 65_536;
-/// How many messages are let in between two counts.
+/// How many messages are accepted between two counts.
 const MESSAGES_PER_COUNT: u64 = 10_000;
 /// After how long a full inbox is counted again: its owner may have deleted something.
 const FULL_FOR: Duration = Duration::from_secs(1);
 
-/// What is left of each inbox's room.
+/// The room that is left in each inbox.
 #[derive(Debug)]
 pub(crate) struct InboxRoom {
     messages_max: u64,
     inboxes: Mutex<Recent<u64, Room>>,
-    /// Makes numbers of names that nobody outside can foresee.
+    /// Makes numbers of names, which clients cannot predict.
     keys: RandomState,
 }
 
@@ -33,12 +33,12 @@ struct Room {
     counted_at: Option<Instant>,
 }
 
-/// Whether one more message may enter an inbox.
+/// Whether an inbox accepts one more message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// Yes, and it is counted.
     Free,
-    /// Not before somebody counts the inbox: see [`InboxRoom::counted`].
+    /// Not known until the inbox is counted: see [`InboxRoom::counted`].
     Uncounted,
     /// No.
     Full,
@@ -53,8 +53,8 @@ impl InboxRoom {
         }
     }
 
-    /// Takes the room of one message in the inbox of `recipient`.
-    pub(crate) fn take(&self, recipient: &str, now: Instant) -> Entry {
+    /// Reserves the room of one message in the inbox of `recipient`.
+    pub(crate) fn reserve(&self, recipient: &str, now: Instant) -> Entry {
         let mut inboxes = self.lock();
         let room = inboxes.entry(self.keys.hash_one(recipient), Room::default);
         if room.messages > 0 {
@@ -67,7 +67,8 @@ impl InboxRoom {
         }
     }
 
-    /// The inbox of `recipient` holds so many messages now, if there is one. Takes the room of one.
+    /// The inbox of `recipient` has so many messages now. Reserves the room of one more, if there is
+    /// room.
     pub(crate) fn counted(&self, recipient: &str, messages: u64, now: Instant) -> Entry {
         let room = self.messages_max.saturating_sub(messages);
         let mut inboxes = self.lock();
@@ -92,30 +93,34 @@ mod tests {
     use super::{Entry, InboxRoom, MESSAGES_PER_COUNT};
 
     #[test]
-    fn a_full_inbox_is_counted_once_a_second() {
+    fn full_inbox_is_counted_once_a_second() {
         let room = InboxRoom::new(100);
         let start = Instant::now();
-        assert_eq!(room.take("bob", start), Entry::Uncounted);
+        assert_eq!(room.reserve("bob", start), Entry::Uncounted);
         assert_eq!(room.counted("bob", 97, start), Entry::Free);
         for _ in 0..2 {
-            assert_eq!(room.take("bob", start), Entry::Free);
+            assert_eq!(room.reserve("bob", start), Entry::Free);
         }
-        assert_eq!(room.take("bob", start), Entry::Full);
-        assert_eq!(room.take("ann", start), Entry::Uncounted, "another inbox");
+        assert_eq!(room.reserve("bob", start), Entry::Full);
+        assert_eq!(
+            room.reserve("ann", start),
+            Entry::Uncounted,
+            "another inbox"
+        );
         let later = start + Duration::from_secs(1);
-        assert_eq!(room.take("bob", later), Entry::Uncounted);
+        assert_eq!(room.reserve("bob", later), Entry::Uncounted);
         assert_eq!(room.counted("bob", 100, later), Entry::Full);
-        assert_eq!(room.take("bob", later), Entry::Full);
+        assert_eq!(room.reserve("bob", later), Entry::Full);
         assert_eq!(room.counted("bob", 1_000, later), Entry::Full, "in flight");
     }
 
     #[test]
-    fn an_inbox_with_room_is_counted_rarely() {
+    fn inbox_with_room_is_counted_rarely() {
         let room = InboxRoom::new(2_000_000);
         let now = Instant::now();
         let mut counts = 0;
         for sent in 0..3 * MESSAGES_PER_COUNT {
-            if room.take("bob", now) == Entry::Uncounted {
+            if room.reserve("bob", now) == Entry::Uncounted {
                 counts += 1;
                 assert_eq!(room.counted("bob", sent, now), Entry::Free);
             }

@@ -1,28 +1,28 @@
-//! Who looks through the names: each account one page at a time, so that nobody has all the
-//! connections that do so.
+//! Lists of names are read one page at a time for each account, so that one account does not occupy
+//! all the connections that read them.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The accounts that are being answered.
+/// The accounts that read a page now.
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
     accounts: Mutex<HashSet<String>>,
 }
 
-/// An account's turn, which ends when this is dropped.
+/// Counts the page of an account until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct ListingGuard<'a> {
     listings: &'a Listings,
     account: String,
 }
 
 impl Listings {
-    /// `None` while another page of the account is being looked for.
-    pub(crate) fn begin(&self, account: &str) -> Option<Turn<'_>> {
+    /// `None` while another page of the account is read.
+    pub(crate) fn begin(&self, account: &str) -> Option<ListingGuard<'_>> {
         let account = account.to_owned();
         let new = self.lock().insert(account.clone());
-        new.then(|| Turn {
+        new.then(|| ListingGuard {
             listings: self,
             account,
         })
@@ -34,7 +34,7 @@ impl Listings {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ListingGuard<'_> {
     fn drop(&mut self) {
         self.listings.lock().remove(&self.account);
     }
@@ -45,13 +45,13 @@ mod tests {
     use super::Listings;
 
     #[test]
-    fn an_account_has_one_turn_at_a_time() {
+    fn account_reads_one_page_at_a_time() {
         let listings = Listings::default();
-        let turn = listings.begin("alice");
-        assert!(turn.is_some());
+        let guard = listings.begin("alice");
+        assert!(guard.is_some());
         assert!(listings.begin("alice").is_none());
-        assert!(listings.begin("bob").is_some(), "others have theirs");
-        drop(turn);
+        assert!(listings.begin("bob").is_some(), "another account");
+        drop(guard);
         assert!(listings.begin("alice").is_some());
     }
 }

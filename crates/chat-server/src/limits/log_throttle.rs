@@ -1,4 +1,5 @@
-//! What happens a thousand times a second under attack is logged a few times a minute, with its count.
+//! Events that occur a thousand times a second under attack are logged a few times a minute, with a
+//! count.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 /// little to fill a disk.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Counts something that is logged at most once in an interval.
+/// Counts events that are logged at most once in an interval.
 #[derive(Debug, Default)]
 pub(crate) struct LogThrottle {
     state: Mutex<State>,
@@ -20,8 +21,8 @@ struct State {
 }
 
 impl LogThrottle {
-    /// It has happened at `now`. `Some` if it is to be logged: how often it has happened since the
-    /// last line.
+    /// Records one event at `now`. Returns `Some` if it should be logged, with how many events there
+    /// were since the last line.
     pub(crate) fn record(&self, now: Instant) -> Option<u64> {
         // Nothing panics while it is held.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +42,7 @@ mod tests {
     use super::{INTERVAL, LogThrottle};
 
     #[test]
-    fn a_flood_is_one_line_in_an_interval() {
+    fn flood_is_logged_once_in_an_interval() {
         let throttle = LogThrottle::default();
         let begin = Instant::now();
         assert_eq!(throttle.record(begin), Some(1));

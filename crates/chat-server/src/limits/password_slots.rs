@@ -1,26 +1,26 @@
-//! How many passwords are under way for each connection of this node. More are refused here: who asks
-//! for everything at once neither fills the way to the leader nor the leader's queue.
+//! How many requests with passwords are in progress for each connection of this node. Further ones are
+//! rejected here, so that one client fills neither the path to the leader nor the leader's queue.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::net::origin::{Origin, Source};
 
-/// Counts them.
+/// Counts these requests.
 #[derive(Debug)]
 pub(crate) struct PasswordSlots {
     connection_max: usize,
     taken: Arc<Taken>,
 }
 
-/// Bounded by what is under way in all.
+/// Bounded by the number of all requests in progress.
 type Taken = Mutex<HashMap<(Source, u64), usize>>;
 
 /// Counts until it is dropped.
 #[derive(Debug)]
 pub(crate) struct PasswordSlot {
     taken: Arc<Taken>,
-    /// `None` if it is not known whose it is.
+    /// `None` if the source is not known.
     key: Option<(Source, u64)>,
 }
 
@@ -32,7 +32,7 @@ impl PasswordSlots {
         }
     }
 
-    /// A place, unless the connection has all of its own already. What is not known is not counted.
+    /// A slot, unless the connection uses all of its slots. Unknown sources are not counted.
     pub(crate) fn acquire(&self, origin: &Origin) -> Option<PasswordSlot> {
         if !origin.source.is_known() {
             return Some(PasswordSlot {
@@ -76,7 +76,7 @@ mod tests {
     use crate::net::origin::Origin;
 
     #[test]
-    fn a_connection_has_so_many_places_and_gives_them_back() {
+    fn connection_has_a_limit_of_slots_and_gives_them_back() {
         let slots = PasswordSlots::new(2);
         let [one, other] =
             ["192.0.2.1:1", "192.0.2.1:2"].map(|peer| Origin::of(Some(peer.parse().unwrap())));

@@ -1,14 +1,14 @@
-//! What the leader refuses before it appends anything: requests of an account beyond its rate, and
+//! What the leader rejects before it appends anything: requests of an account beyond its rate, and
 //! growth while its disk is nearly full.
 //!
-//! Only what the leader knows by itself is looked at; applying knows none of it (R16). The rate is
-//! counted in the leader's memory and starts anew with another leader. Free space is that of this
-//! leader's own disk; the followers' is not known here.
+//! The decision uses only what the leader knows without other nodes; applying enforces none of it
+//! (R16). The rate is counted in the leader's memory and starts anew with another leader. Free space is
+//! that of the leader's disk; the followers' is not known here.
 //!
-//! Requests that come to nothing when they are applied (a message to nobody, a name that is taken)
-//! are appended all the same, and only the rate bounds them. Answering them from the tables would be
-//! wrong for a retry: its first attempt may be in the log already, not yet applied, and may succeed
-//! there, after the retry was told that it failed. Only an entry behind the first attempt knows.
+//! Requests that change nothing when they are applied (a message to an unknown name, a name that is
+//! taken) are appended all the same, and only the rate bounds them. Answering them from the tables
+//! would be wrong for a retry: its first attempt may be in the log, not yet applied, and may succeed
+//! there after the retry got an error. Only an entry after the first attempt can decide it.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,17 +21,17 @@ use crate::config;
 use crate::limits::recent::Recent;
 use crate::limits::token_bucket::TokenBucket;
 
-/// For how many accounts the rate is remembered: some MiB. One that is forgotten has a full bucket.
+/// For how many accounts the rate is remembered: some MiB. One that is dropped gets a full bucket.
 const ACCOUNTS_MAX: usize = 65_536;
 /// A message counts once more for each of so many bytes: about what an entry costs besides its text.
 const BYTES_PER_COUNT: usize = 1024;
 /// A list of ids counts once more for each of so many.
 const IDS_PER_COUNT: usize = 10;
-/// Below this part of the watermark nothing at all is appended: what is deleted needs entries too, and
-/// a node whose disk is full cannot start again.
+/// Below this part of the watermark nothing at all is appended: deleting needs entries too, and a node
+/// whose disk is full cannot start again.
 const RESERVE: u64 = 4;
 
-/// The limits, and what is used of them.
+/// The limits, and how much of them is used.
 #[derive(Debug)]
 pub(crate) struct Quotas {
     /// How long an account waits for one more request…
@@ -39,18 +39,18 @@ pub(crate) struct Quotas {
     /// …after so many at once.
     burst: u32,
     accounts: Mutex<Recent<u64, TokenBucket>>,
-    /// Makes numbers of names that nobody outside can foresee.
+    /// Makes numbers of names, which clients cannot predict.
     keys: RandomState,
     free_bytes_min: u64,
     free_bytes: AtomicU64,
 }
 
-/// Why something is not appended.
+/// Why a request is not appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
     #[error("the account asks for too much at once")]
     Rate {
-        /// When there is room for this.
+        /// When there is room for this request.
         after: Duration,
     },
     #[error("the leader's disk is nearly full")]
@@ -60,7 +60,7 @@ pub(crate) enum Exceeded {
 }
 
 impl Quotas {
-    /// A disk counts as empty until [`Self::set_free_bytes`] says otherwise.
+    /// The disk counts as empty until the first [`Self::set_free_bytes`].
     pub(crate) fn new(limits: config::Limits) -> Self {
         Self {
             refill: Duration::from_secs(1) / limits.account_requests_per_second.max(1),
@@ -72,14 +72,15 @@ impl Quotas {
         }
     }
 
-    /// How much room the disk has now. Returns whether growth is refused from now on, if that changes.
+    /// Sets how much free space the disk has. If that changes whether growth is rejected, returns whether
+    /// it is from now on.
     pub(crate) fn set_free_bytes(&self, free: u64) -> Option<bool> {
         let before = self.free_bytes.swap(free, Ordering::Relaxed);
         let [was_full, is_full] = [before, free].map(|free| free < self.free_bytes_min);
         (was_full != is_full).then_some(is_full)
     }
 
-    /// Takes what `operation` needs, unless there is not enough.
+    /// Uses what `operation` needs, unless there is not enough.
     pub(crate) fn admit(&self, operation: &Operation, now: Instant) -> Result<(), Exceeded> {
         let free = self.free_bytes.load(Ordering::Relaxed);
         let least = if grows(operation) {
@@ -105,8 +106,8 @@ impl Quotas {
     }
 }
 
-/// Whether the tables are larger after it. Renewing a session changes a row, and without it people
-/// whose disk is nearly full could not read what they might delete.
+/// Whether the tables are larger after it. Renewing a session only changes a row, and without it users
+/// could not read the messages that they might delete while the disk is nearly full.
 fn grows(operation: &Operation) -> bool {
     match operation {
         Operation::CreateUser(_)
@@ -121,8 +122,8 @@ fn grows(operation: &Operation) -> bool {
     }
 }
 
-/// Whose request it is, and for how many it counts; `None` for one that is limited otherwise (by what
-/// its password costs, or because it can be done only once).
+/// The account of a request, and for how many requests it counts; `None` for one that is limited
+/// otherwise (by the cost of its password, or because it can be done only once).
 fn count(operation: &Operation) -> Option<(&str, u32)> {
     let (account, more) = match operation {
         Operation::SendMessage(message) => (&message.sender, message.body.len() / BYTES_PER_COUNT),
@@ -198,22 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_a_rate_and_others_have_theirs() {
+    fn each_account_has_its_rate() {
         let quotas = quotas();
         let now = Instant::now();
         for _ in 0..300 {
             assert_eq!(quotas.admit(&send("alice", 5), now), Ok(()));
         }
         let after = Duration::from_millis(100);
-        let refused = quotas.admit(&send("alice", 5), now);
-        assert_eq!(refused, Err(Exceeded::Rate { after }));
+        let rejected = quotas.admit(&send("alice", 5), now);
+        assert_eq!(rejected, Err(Exceeded::Rate { after }));
         assert_eq!(quotas.admit(&send("bob", 5), now), Ok(()));
         assert_eq!(quotas.admit(&logout(), now), Ok(()), "always");
         assert_eq!(quotas.admit(&send("alice", 5), now + after), Ok(()));
     }
 
     #[test]
-    fn what_costs_more_counts_more() {
+    fn larger_request_counts_for_several() {
         let now = Instant::now();
         for (operation, times) in [
             (send("alice", 1_023), 300),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_nearly_full_takes_only_what_shrinks() {
+    fn nearly_full_disk_accepts_only_requests_that_do_not_grow() {
         let quotas = quotas();
         let now = Instant::now();
         assert_eq!(quotas.set_free_bytes(4_000), None);
@@ -249,7 +250,7 @@ mod tests {
 
     // `chat bench --clients 256` and its 8 accounts, at three times today's rate.
     #[test]
-    fn a_benchmark_is_not_limited() {
+    fn benchmark_is_not_limited() {
         let quotas = Quotas::new(Limits::default());
         let start = Instant::now();
         for number in 0..120_000 {

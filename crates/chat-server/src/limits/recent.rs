@@ -1,7 +1,7 @@
-//! A map that remembers what was put into it lately, and never more than a fixed number.
+//! A map that keeps the entries that were used recently, and never more than a fixed number.
 //!
-//! Two generations: when the newer one is full it becomes the older one, and what was in that is
-//! forgotten. What is used again moves into the newer one.
+//! Two generations: when the newer one is full it becomes the older one, and the entries of the old
+//! one are dropped. An entry that is used again moves into the newer generation.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,7 +15,7 @@ pub(crate) struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    /// Remembers at most `entries_max`, and at least half as many.
+    /// Keeps at most `entries_max` entries, and at least half as many.
     pub(crate) fn new(entries_max: usize) -> Self {
         Self {
             half: entries_max.div_ceil(2),
@@ -24,12 +24,12 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         }
     }
 
-    /// What is remembered under `key`.
+    /// The value of `key`.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.newer.get(key).or_else(|| self.older.get(key))
     }
 
-    /// What is remembered under `key`, or else what `make` makes; it counts as put in now.
+    /// The value of `key`, or else a new one from `make`; it counts as used now.
     pub(crate) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let old = self.older.remove(&key);
         if !self.newer.contains_key(&key) && self.newer.len() >= self.half {
@@ -40,7 +40,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
             .or_insert_with(|| old.unwrap_or_else(make))
     }
 
-    /// Forgets `key`.
+    /// Removes `key`.
     pub(crate) fn remove(&mut self, key: &K) {
         self.newer.remove(key);
         self.older.remove(key);
@@ -57,7 +57,7 @@ mod tests {
     use super::Recent;
 
     #[test]
-    fn memory_is_bounded_and_what_is_used_stays() {
+    fn memory_is_bounded_and_used_entries_stay() {
         let mut recent = Recent::new(8);
         for number in 0..1_000 {
             *recent.entry(-1, || 0) += 1;

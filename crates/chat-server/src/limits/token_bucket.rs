@@ -1,8 +1,8 @@
-//! A bucket of tokens that fills at an even rate; no clock of its own.
+//! A bucket of tokens that fills at an even rate; it reads no clock.
 
 use std::time::{Duration, Instant};
 
-/// How full a bucket is. Its size and how long a token takes to come are its user's to remember.
+/// How full a bucket is. Its size and the time to refill one token are arguments of its methods.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenBucket {
     /// When it is full again.
@@ -10,13 +10,13 @@ pub(crate) struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full one.
+    /// A full bucket.
     pub(crate) fn new(now: Instant) -> Self {
         Self { full: now }
     }
 
-    /// How long it takes until there are `tokens`, if they are not there now. More than `size` are
-    /// never there; a full bucket gives them all the same.
+    /// How long it takes until there are `tokens`, if they are not available now. A bucket never has
+    /// more than `size`; a full bucket gives more all the same.
     pub(crate) fn wait(
         &self,
         tokens: u32,
@@ -24,14 +24,14 @@ impl TokenBucket {
         refill: Duration,
         now: Instant,
     ) -> Option<Duration> {
-        // They are there from the moment that only the others are missing.
+        // They are available from the moment when only the others are missing.
         let others = refill * size.saturating_sub(tokens);
         let missing = self.full.saturating_duration_since(now);
         let wait = missing.saturating_sub(others);
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Takes tokens, whether or not they are there.
+    /// Takes tokens, whether or not they are available.
     pub(crate) fn take(&mut self, tokens: u32, refill: Duration, now: Instant) {
         self.full = self.full.max(now) + refill * tokens;
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::TokenBucket;
 
     #[test]
-    fn a_burst_is_followed_by_an_even_rate() {
+    fn burst_is_followed_by_an_even_rate() {
         let (size, refill) = (10, Duration::from_millis(100));
         let start = Instant::now();
         let mut bucket = TokenBucket::new(start);

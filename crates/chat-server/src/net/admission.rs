@@ -1,9 +1,10 @@
-//! What every request passes before anything of it is decoded, and its reply on the way out.
+//! Admission of every request before any of it is decoded, and the accounting of its reply.
 //!
-//! Memory that strangers can make a node hold is counted in bytes, for all connections together: the
-//! heads and bodies of requests until they are answered ([`request_body`]), and replies until the
-//! connection has taken them ([`reply_body`]). Whoever lets others wait goes first: a body that does
-//! not arrive makes room for another one, and a connection that does not take its replies is closed.
+//! Memory that unauthenticated clients can make a node hold is counted in bytes, for all connections
+//! together: the heads and bodies of requests until the reply ([`request_body`]), and replies until
+//! the connection has taken them ([`reply_body`]). When there is no room, slow clients lose theirs
+//! first: a body that does not arrive is dropped for another one, and a connection that does not take
+//! its replies is closed.
 
 mod budgets;
 mod reply_body;
@@ -33,7 +34,7 @@ pub(crate) struct AdmissionLayer {
     budgets: Option<Arc<Budgets>>,
 }
 
-/// Lets requests in.
+/// Admits requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Admission<S> {
     inner: S,
@@ -41,7 +42,7 @@ pub(crate) struct Admission<S> {
 }
 
 impl AdmissionLayer {
-    /// Without budgets requests are only counted as their connection's.
+    /// Without budgets, requests are only counted for their connection.
     pub(crate) fn new(budgets: Option<Arc<Budgets>>) -> Self {
         Self { budgets }
     }
@@ -74,8 +75,8 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
-        let connection = connection.expect("every listener's streams say what they are");
-        // Where tonic looks for the address.
+        let connection = connection.expect("every listener's streams attach their connection");
+        // Tonic reads the client's address there.
         request.extensions_mut().insert(TcpConnectInfo {
             local_addr: None,
             remote_addr: connection.peer(),
@@ -90,19 +91,19 @@ where
         };
         let heads = header_bytes(request.headers());
         let Some(admitted) = budgets.admit(&connection, heads) else {
-            let refused = RequestError::Overloaded.into_status(None).into_http();
-            return Box::pin(std::future::ready(Ok(refused)));
+            let rejected = RequestError::Overloaded.into_status(None).into_http();
+            return Box::pin(std::future::ready(Ok(rejected)));
         };
         let budgets = Arc::clone(budgets);
-        // The one that is ready; its clone need not be.
+        // `self.inner` is ready; a clone of it may not be.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let mut body = RequestBody::new(body, Arc::clone(&admitted));
-            // What never arrives whole costs no more than its head and its place.
-            // A stream of requests, which only reflection takes, begins with its first one.
-            if let Err(status) = body.gather().await {
+            // A request that never arrives completely costs no more than its head and its slot.
+            // A stream of requests, which only reflection accepts, begins with its first one.
+            if let Err(status) = body.buffer_message().await {
                 return Ok(status.into_http());
             }
             let request = Request::from_parts(head, Body::new(body));
@@ -116,7 +117,7 @@ where
     }
 }
 
-/// As HTTP/2 counts them for its limit.
+/// The size of headers as HTTP/2 counts it for its limit.
 fn header_bytes(headers: &HeaderMap) -> usize {
     const OVERHEAD: usize = 32;
     headers

@@ -1,15 +1,14 @@
-//! Who gets a place at a listener. There are so many in all, and so many for one source address.
+//! The limit on connections of a listener: a number in all, and a number for one source address.
 //!
-//! Without a limit a flood of connections takes every file that the process may open, and then
-//! neither the other nodes nor the disk find one. With nothing but a limit, whoever comes first
-//! keeps the others out. So when there is no place left, a newcomer gets that of a connection which
-//! does nothing: the oldest that has not begun to speak HTTP/2, else the one that has been without a
-//! request for longest. Only if all of them are at work is the newcomer closed, and its client asks
-//! another node.
+//! Without a limit, a flood of connections uses up every file that the process may open, and then none
+//! is left for the other nodes and the disk. With only a limit, the first connections keep the others
+//! out. So when there is no slot left, a new connection replaces an idle one: the oldest that has not
+//! sent its HTTP/2 preface, otherwise the one that has been without a request for longest. Only if all
+//! of them are in use is the new connection closed, and its client tries another node.
 //!
-//! A connection counts as its source's once it has begun. Until then it is one of half of all places,
-//! which are more than are ever accepted at once: so one that speaks is heard before it has to go for
-//! a flood of others that do not.
+//! A connection counts for its source once it has sent its preface. Connections without a preface
+//! share half of all slots, which is more than are ever accepted at once: so a client that sends its
+//! preface at once is served before a flood of silent connections could replace it.
 
 mod connection;
 mod source;
@@ -25,11 +24,11 @@ use crate::limits::log_throttle::LogThrottle;
 pub(crate) use connection::{Connection, RequestUnderWay};
 pub(crate) use source::Source;
 
-/// A connection that has just been used is not taken for one that does nothing: its client may be
-/// about to ask.
+/// A connection that was used within this time is not idle: its client may be about to send another
+/// request.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 
-/// How many connections a listener holds, and for how long without a request.
+/// How many connections a listener holds, and how long a connection may be without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionLimits {
     /// In all.
@@ -54,11 +53,11 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Inner {
     next: u64,
-    /// By number, so the oldest first.
+    /// By number, so the oldest is first.
     open: BTreeMap<u64, Arc<Connection>>,
-    /// Of `open`, those that have not begun.
+    /// Of `open`, the connections that have not sent their preface.
     silent: BTreeSet<u64>,
-    /// How many of each source have begun.
+    /// How many connections of each source have sent their preface.
     sources: HashMap<Source, usize>,
 }
 
@@ -73,7 +72,8 @@ impl Connections {
         })
     }
 
-    /// A place for a connection from `peer`; `None` if there is none, and nobody who can go for it.
+    /// A slot for a connection from `peer`; `None` if all slots are used by connections that are not
+    /// idle.
     pub(crate) fn admit(self: &Arc<Self>, peer: Option<SocketAddr>) -> Option<Arc<Connection>> {
         let source = Source::from(peer);
         let now = Instant::now();
@@ -91,7 +91,8 @@ impl Connections {
         Some(connection)
     }
 
-    /// It speaks HTTP/2, and counts as its source's from now on. It is closed if that has too many.
+    /// The connection has sent its preface and counts for its source from now on. It is closed if the
+    /// source has too many.
     pub(super) fn begin(&self, connection: &Connection) {
         let source = connection.source();
         let mut inner = self.lock();
@@ -111,7 +112,7 @@ impl Connections {
         connection.begins();
     }
 
-    /// Cuts the idlest of those that `may_go`; false if there is none.
+    /// Closes the idlest connection for which `may_go` is true; false if there is none.
     fn make_room(
         &self,
         inner: &mut Inner,
@@ -131,7 +132,7 @@ impl Connections {
         })
     }
 
-    /// The oldest connection that does nothing makes room for something else that needs a file.
+    /// Closes the idlest connection, so that its file can be used otherwise.
     pub(crate) fn close_idlest(&self) {
         let mut inner = self.lock();
         if let Some(idle) = inner.idlest(Instant::now(), |_| true) {
@@ -140,7 +141,7 @@ impl Connections {
         }
     }
 
-    /// Closes those that have been without a request for too long.
+    /// Closes connections that have been without a request for too long.
     pub(crate) fn close_idle(&self, now: Instant) {
         let Some(idle) = self.limits.idle else {
             return;
@@ -158,7 +159,8 @@ impl Connections {
         }
     }
 
-    /// It is closed. One that was closed has given its place away before.
+    /// Frees the slot of a connection that has ended. If this module closed it, its slot was freed
+    /// before.
     pub(super) fn release(&self, connection: &Connection) {
         self.lock().remove(connection.number());
     }
@@ -186,8 +188,8 @@ impl Connections {
 }
 
 impl Inner {
-    /// Of those that `may_go`: the oldest that has said nothing, else the one that has been without
-    /// a request for longest.
+    /// Of the connections for which `may_go` is true: the oldest without a preface, otherwise the one
+    /// that has been without a request for longest.
     fn idlest(
         &self,
         now: Instant,
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn one_source_does_not_take_all_places() {
+    fn source_does_not_take_all_slots() {
         let connections = Connections::new("test", LIMITS);
         let first = begun(&connections, "192.0.2.1:1");
         let _second = begun(&connections, "192.0.2.1:2");
@@ -263,32 +265,32 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_silent_one_goes_for_a_newcomer() {
+    fn oldest_silent_connection_is_replaced_first() {
         let connections = Connections::new("test", LIMITS);
         let speaking = begun(&connections, "192.0.2.1:1");
         let silent = connections.admit(address("192.0.2.1:2")).unwrap();
         let newcomer = begun(&connections, "192.0.2.1:3");
         assert!(silent.is_closed());
         assert!(!speaking.is_closed() && !newcomer.is_closed());
-        // Its end, a moment later, frees no second place.
+        // Its end, a moment later, frees no second slot.
         connections.release(&silent);
         let _other = begun(&connections, "192.0.2.2:4");
         assert!(connections.admit(address("192.0.2.2:5")).is_none());
     }
 
     #[test]
-    fn silent_ones_are_no_sources() {
+    fn silent_connections_do_not_count_for_their_source() {
         let connections = Connections::new("test", ConnectionLimits { total: 8, ..LIMITS });
         let silent: Vec<_> = (0..4)
             .map(|_| connections.admit(address("192.0.2.1:1")).unwrap())
             .collect();
         let _speaking = begun(&connections, "192.0.2.1:2");
         let closed: Vec<bool> = silent.iter().map(|silent| silent.is_closed()).collect();
-        assert_eq!(closed, [true, false, false, false], "half of the places");
+        assert_eq!(closed, [true, false, false, false], "half of the slots");
     }
 
     #[test]
-    fn who_is_at_work_keeps_its_place() {
+    fn connection_with_a_request_is_not_replaced() {
         let connections = Connections::new("test", LIMITS);
         let working = begun(&connections, "192.0.2.1:1");
         let quiet = begun(&connections, "192.0.2.1:2");
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_are_closed() {
+    fn idle_connection_is_closed() {
         let connections = Connections::new("test", LIMITS);
         let working = begun(&connections, "192.0.2.1:1");
         let quiet = begun(&connections, "192.0.2.1:2");

@@ -1,6 +1,5 @@
-//! The stream of an accepted connection: holds its place until it is dropped, ends when it is closed or
-//! does not begin in time, and says how it wants to be written to, since this is the one place that
-//! stands around all of them.
+//! The stream of an accepted connection: holds its slot until it is dropped, and fails when the
+//! connection is closed or does not send its HTTP/2 preface in time.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -18,7 +17,7 @@ use crate::net::write_strategy::WriteStrategy;
 /// How long a connection may take to send the HTTP/2 preface: many round trips on the slowest
 /// network. Keepalive begins only after it.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(5);
-/// `PRI * HTTP/2.0` and so on, whose content HTTP/2 checks.
+/// The length of `PRI * HTTP/2.0` and so on; HTTP/2 checks its content.
 const PREFACE_BYTES: usize = 24;
 
 /// A connection that counts until it is dropped.
@@ -26,26 +25,26 @@ const PREFACE_BYTES: usize = 24;
 pub(crate) struct CountedStream<S> {
     stream: S,
     write_strategy: WriteStrategy,
-    beginning: Option<Beginning>,
-    place: Place,
+    preface: Option<Preface>,
+    slot: Slot,
 }
 
-/// Gives the place back, even if the stream is dropped in the middle of something.
+/// Frees the slot when the stream is dropped, whatever state it is in.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     connections: Arc<Connections>,
     connection: Arc<Connection>,
 }
 
-/// Until the preface is there.
+/// The state until the preface has arrived.
 #[derive(Debug)]
-struct Beginning {
+struct Preface {
     bytes: usize,
     deadline: Pin<Box<Sleep>>,
 }
 
 impl<S> CountedStream<S> {
-    /// `connection` has its place in `connections`.
+    /// `connection` has its slot in `connections`.
     pub(crate) fn new(
         stream: S,
         write_strategy: WriteStrategy,
@@ -55,11 +54,11 @@ impl<S> CountedStream<S> {
         Self {
             stream,
             write_strategy,
-            beginning: Some(Beginning {
+            preface: Some(Preface {
                 bytes: 0,
                 deadline: Box::pin(tokio::time::sleep(PREFACE_TIMEOUT)),
             }),
-            place: Place {
+            slot: Slot {
                 connections,
                 connection,
             },
@@ -68,16 +67,16 @@ impl<S> CountedStream<S> {
 
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
-            self.place.connection.has_written(bytes);
+            self.slot.connection.has_written(bytes);
         }
         written
     }
 
     fn check_closed(&self) -> io::Result<()> {
-        if self.place.connection.is_closed() {
+        if self.slot.connection.is_closed() {
             Err(io::Error::new(
                 ErrorKind::ConnectionAborted,
-                "the connection is closed",
+                "the connection was closed",
             ))
         } else {
             Ok(())
@@ -85,7 +84,7 @@ impl<S> CountedStream<S> {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.release(&self.connection);
     }
@@ -95,7 +94,7 @@ impl<S> Connected for CountedStream<S> {
     type ConnectInfo = Arc<Connection>;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        Arc::clone(&self.place.connection)
+        Arc::clone(&self.slot.connection)
     }
 }
 
@@ -105,20 +104,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.place.connection.register_task(context.waker());
+        self.slot.connection.register_task(context.waker());
         self.check_closed()?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let Self {
-            beginning, place, ..
-        } = &mut *self;
-        if let Some(begun) = beginning {
-            begun.bytes += buffer.filled().len() - before;
-            if begun.bytes >= PREFACE_BYTES {
-                place.connections.begin(&place.connection);
-                *beginning = None;
-            } else if begun.deadline.as_mut().poll(context).is_ready() {
-                tracing::debug!(peer = ?place.connection.peer(), "a connection does not begin");
+        let Self { preface, slot, .. } = &mut *self;
+        if let Some(state) = preface {
+            state.bytes += buffer.filled().len() - before;
+            if state.bytes >= PREFACE_BYTES {
+                slot.connections.begin(&slot.connection);
+                *preface = None;
+            } else if state.deadline.as_mut().poll(context).is_ready() {
+                tracing::debug!(peer = ?slot.connection.peer(), "a connection has not sent its preface in time");
                 return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }
         }

@@ -1,4 +1,4 @@
-//! A listening address, and serving on it until told to stop.
+//! A listening address, and serving on it until the node stops it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ use crate::net::counted_stream::CountedStream;
 use crate::net::peer_socket::PeerSocket;
 use crate::net::write_strategy::WriteStrategy;
 
-/// A connection that says nothing is asked whether it is there after this long…
+/// A connection without traffic gets a ping after this time…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// …and closed when it does not answer for this long.
+/// …and is closed when it does not answer for this long.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Above every deadline that requests have themselves: the last resort.
+/// Above every deadline of the requests themselves: a last resort.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
-/// How often idle connections and slow readers are looked for.
+/// How often idle connections and slow readers are closed.
 const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
-/// When the process or the system has no file left, another try after this long: by then something
-/// may be closed, and a try costs little.
+/// When the process or the system has no file left, accepting is retried after this time: something may
+/// be closed by then, and an attempt is cheap.
 const NO_FILE_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a listener allows its connections.
+/// How a listener treats its connections.
 #[derive(Debug)]
 pub(crate) struct ListenerOptions {
     /// For the log.
@@ -41,25 +41,25 @@ pub(crate) struct ListenerOptions {
     pub(crate) write_strategy: WriteStrategy,
     pub(crate) connections: ConnectionLimits,
     pub(crate) http: HttpLimits,
-    /// For requests and replies of all connections together; peers are trusted with theirs.
+    /// For requests and replies of all connections together. Peers are trusted, so they have none.
     pub(crate) budgets: Option<Arc<Budgets>>,
 }
 
 /// What HTTP/2 lets one connection do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HttpLimits {
-    /// Requests under way at once; a client that wants more waits on its side.
+    /// Requests in progress at once; the client queues further ones.
     streams: u32,
     header_bytes: u32,
-    /// What may have arrived without being read: of one request, and of all; `None` for the
-    /// library's 1 MiB.
+    /// How many bytes a client may send before they are read: of one request, and of all; `None` for
+    /// the library's 1 MiB.
     windows: Option<(u32, u32)>,
 }
 
 impl HttpLimits {
-    /// 100 streams are what HTTP/2 itself recommends at least. A token and trace ids fit into the
-    /// headers many times over. The windows are those of HTTP/2 for a request, which nothing waits
-    /// for: most requests fit; and four of them for the connection.
+    /// 100 streams are the minimum that HTTP/2 recommends. A token and trace ids fit into the headers
+    /// many times over. The window of a request is the default of HTTP/2, into which most requests
+    /// fit, so that they never wait for it; the window of the connection is four of them.
     pub(crate) const CLIENTS: Self = Self {
         streams: 100,
         header_bytes: 8 * 1024,
@@ -73,7 +73,7 @@ impl HttpLimits {
     };
 }
 
-/// An address that nobody else can take any more.
+/// An address that is bound: no other process can take it.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
@@ -139,7 +139,7 @@ async fn serve_accepted<A: Accept>(
     let admission = AdmissionLayer::new(options.budgets.clone());
     let incoming = accepted(socket, options);
     let stopped = async move {
-        // Whoever could say so is gone: that means stop too.
+        // A dropped sender also means stop.
         drop(stop.wait_for(|stop| *stop).await);
     };
     Server::builder()
@@ -156,7 +156,7 @@ async fn serve_accepted<A: Accept>(
         .await
 }
 
-/// A socket that connections come from.
+/// A socket that accepts connections.
 trait Accept {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
@@ -184,7 +184,7 @@ impl Accept for UnixListener {
     }
 }
 
-/// What accepting needs from one connection to the next.
+/// The state of accepting, between two connections.
 struct Accepting<A> {
     socket: A,
     write_strategy: WriteStrategy,
@@ -194,7 +194,7 @@ struct Accepting<A> {
     no_file: LogThrottle,
 }
 
-/// The connections that get a place. Failures are dealt with here: it goes on until it is dropped.
+/// The connections that get a slot. Failures are handled here: the stream has no end.
 fn accepted<A: Accept>(
     socket: A,
     options: ListenerOptions,
@@ -229,26 +229,26 @@ impl<A: Accept> Accepting<A> {
                     }
                     Err(error) => self.recover(&error).await,
                 },
-                _ = self.sweep.tick() => self.sweep_up(),
+                _ = self.sweep.tick() => self.sweep(),
             }
         }
     }
 
-    /// What is wrong with one connection concerns nobody else; without files accepting fails at
-    /// once, again and again.
+    /// A failure of one connection does not affect the others. Without files, accepting fails at once
+    /// again and again, so it pauses.
     async fn recover(&self, error: &io::Error) {
         if !is_out_of_resources(error) {
             tracing::debug!(%error, "a connection is not accepted");
             return;
         }
         if let Some(times) = self.no_file.record(Instant::now()) {
-            tracing::warn!(%error, times, "no connection can be accepted; trying again");
+            tracing::warn!(%error, times, "no connection can be accepted; retrying");
         }
         self.connections.close_idlest();
         sleep(NO_FILE_PAUSE).await;
     }
 
-    fn sweep_up(&self) {
+    fn sweep(&self) {
         let now = Instant::now();
         self.connections.close_idle(now);
         if let Some(budgets) = &self.budgets {

@@ -1,7 +1,7 @@
-//! Where a request comes from, for what is limited by source: an address, and a connection of it.
+//! Where a request comes from, for limits by source: an address, and one of its connections.
 //!
-//! Known to the node that took the request; it travels to the leader with what is limited there. A
-//! node is trusted for its own clients. Nothing is authorized by it.
+//! The node that received the request knows it, and sends it to the leader with requests that are
+//! limited there. A node is trusted to report its clients. Nothing is authorized by it.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -19,11 +19,11 @@ const SOURCE_BYTES_MAX: usize = 64;
 pub struct Origin {
     /// The address.
     pub source: Source,
-    /// Tells the connections of a source apart.
+    /// Different for each connection of a source.
     pub connection: u64,
 }
 
-/// An IPv4 address, or the /64 of an IPv6 address: whoever has one address of that has all of them.
+/// An IPv4 address, or the /64 of an IPv6 address: one customer of a provider has all of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Source(Option<Arc<str>>);
 
@@ -34,7 +34,7 @@ impl Origin {
         connection: 0,
     };
 
-    /// The origin of what came over a connection from `peer`.
+    /// The origin of requests over a connection from `peer`.
     pub(crate) fn of(peer: Option<SocketAddr>) -> Self {
         let Some(peer) = peer else {
             return Self::UNKNOWN;
@@ -47,7 +47,7 @@ impl Origin {
         }
     }
 
-    /// As it travels, with how long the client waits yet.
+    /// The message for the leader, with how long the client still waits.
     pub(crate) fn to_proto(&self, deadline: Instant) -> forwarded::Origin {
         let timeout = deadline.saturating_duration_since(Instant::now());
         forwarded::Origin {
@@ -58,7 +58,7 @@ impl Origin {
         }
     }
 
-    /// As it came from another node, and how long the client waits yet if that is said.
+    /// From the message of another node, and how long the client still waits if the node sent that.
     pub(crate) fn from_proto(origin: Option<forwarded::Origin>) -> (Self, Option<Duration>) {
         let Some(origin) = origin else {
             return (Self::UNKNOWN, None);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_an_address_or_a_network() {
+    fn source_is_an_address_or_a_network() {
         for (peer, source) in [
             ("192.0.2.7:1000", "192.0.2.7"),
             ("[::ffff:192.0.2.7]:1000", "192.0.2.7"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_travels() {
+    fn origin_reads_back_from_its_message() {
         let origin = origin("192.0.2.7:1000");
         let deadline = Instant::now() + Duration::from_secs(2);
         let sent = origin.to_proto(deadline);

@@ -1,7 +1,7 @@
 //! A listener in the file system: only the user of this process can connect to it.
 //!
-//! Whoever reaches the listener for peers is trusted, and a port of the loopback address is open to
-//! every user of the machine.
+//! Every process that reaches the listener for peers is trusted, and a port of the loopback address is
+//! open to every user of the machine.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket};
 
-/// Connections that wait to be accepted; as many as tokio lets wait at a port.
+/// Connections that wait to be accepted; as many as tokio allows for a port.
 const BACKLOG: u32 = 1024;
 
 /// Read and write for the owner, and connecting is writing.
 const PRIVATE: u32 = 0o600;
 
-/// Who but its owner may write to a folder.
+/// The mode bits with which others than its owner may write to a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// A socket that is gone from the file system when this is dropped.
+/// A socket that is removed from the file system when this is dropped.
 #[derive(Debug)]
 pub(crate) struct PeerSocket {
     pub(crate) listener: UnixListener,
     pub(crate) name: SocketName,
 }
 
-/// The socket's place in the file system, which is ours for as long as its lock is.
+/// The socket's path, which belongs to this process as long as it holds the lock.
 #[derive(Debug)]
 pub(crate) struct SocketName {
     path: PathBuf,
-    /// The system takes the lock back however this process ends; what it leaves then is a socket that
-    /// refuses, and the next process replaces it.
+    /// The system releases the lock however this process ends. A process that was killed leaves a
+    /// socket that refuses connections, and the next process replaces it.
     lock: File,
 }
 
@@ -41,12 +41,12 @@ impl PeerSocket {
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         let folder = path
             .parent()
-            .ok_or_else(|| io::Error::other("it has no folder"))?;
+            .ok_or_else(|| io::Error::other("the path has no folder"))?;
         let lock = lock(path)?;
         check_folder(folder, &lock)?;
-        remove_left(path)?;
+        remove_stale(path)?;
         let socket = UnixSocket::new_stream()?;
-        // Before it has a name: from its first moment nobody else can connect to it.
+        // Before it has a path, so that other users can never connect to it.
         File::from(socket.as_fd().try_clone_to_owned()?)
             .set_permissions(Permissions::from_mode(PRIVATE))?;
         socket.bind(path)?;
@@ -63,15 +63,16 @@ impl Drop for SocketName {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
             let path = self.path.display();
-            tracing::debug!(%path, %error, "the socket stays");
+            tracing::debug!(%path, %error, "the socket cannot be removed");
         }
-        // A process that this one is just starting would keep the lock with its copy of the file.
+        // Otherwise a process that this one is just starting would keep the lock with its copy of the
+        // file.
         self.lock.unlock().ok();
     }
 }
 
-/// Two processes that start together would otherwise each take the other's socket for one that was
-/// left behind.
+/// Without the lock, two processes that start together would each take the other's socket for one that
+/// was left behind.
 fn lock(path: &Path) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -89,9 +90,9 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whoever can write to the folder can put a socket of their own in our socket's place.
-fn check_folder(folder: &Path, ours: &File) -> io::Result<()> {
-    let (metadata, own) = (fs::metadata(folder)?, ours.metadata()?.uid());
+/// A user who can write to the folder could replace the socket.
+fn check_folder(folder: &Path, lock: &File) -> io::Result<()> {
+    let (metadata, own) = (fs::metadata(folder)?, lock.metadata()?.uid());
     let folder = folder.display();
     if metadata.uid() != own && metadata.uid() != 0 {
         return Err(io::Error::other(format!(
@@ -106,11 +107,11 @@ fn check_folder(folder: &Path, ours: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away what a process left that was killed.
-fn remove_left(path: &Path) -> io::Result<()> {
+/// Removes the socket of a process that was killed.
+fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(left) if left.file_type().is_socket() => fs::remove_file(path),
-        Ok(_other) => Err(io::Error::other("there is a file that is no socket")),
+        Ok(_other) => Err(io::Error::other("there is a file that is not a socket")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -127,7 +128,7 @@ mod tests {
     use super::PeerSocket;
 
     #[tokio::test]
-    async fn a_socket_is_its_owners_and_goes_with_its_listener() {
+    async fn socket_is_private_and_removed_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peer.sock");
         let socket = PeerSocket::bind(&path).unwrap();
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_killed_process_left_is_replaced_and_nothing_else_is() {
+    async fn stale_socket_is_replaced_and_another_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peer.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_others_can_write_to_is_refused() {
+    async fn folder_that_others_can_write_to_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peer.sock");
         for mode in [0o770, 0o707, 0o1777] {

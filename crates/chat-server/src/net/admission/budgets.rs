@@ -1,5 +1,5 @@
-//! How many bytes of requests and of replies a node holds for its clients, and who goes first when
-//! that is not enough.
+//! How many bytes of requests and of replies a node holds for its clients, and which client loses its
+//! room first when that is not enough.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,24 +12,24 @@ use futures::task::AtomicWaker;
 use crate::limits::log_throttle::LogThrottle;
 use crate::net::connection_limit::{Connection, Source};
 
-/// How long a reply may take to be read. A page of 1 MiB over half a megabit per second.
+/// How long a client may take to read a reply. A page of 1 MiB at half a megabit per second.
 const READING_TIMEOUT: Duration = Duration::from_secs(20);
-/// When there is no room for another reply, whoever takes longer than this is closed.
+/// When there is no room for another reply, connections that take longer than this are closed.
 const READING_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// A page of ordinary messages is shorter.
 const LARGE_REPLY_BYTES: usize = 64 << 10;
 
-/// How much there is.
+/// The size of each budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Amounts {
-    /// Requests between their head and their answer.
+    /// Requests between their head and their reply.
     requests: usize,
-    /// Of them, those whose body is waited for. Each takes some KiB beside its bytes.
+    /// Of these, requests whose body has not arrived. Each takes some KiB besides its bytes.
     stalled: usize,
-    /// Their bytes, as they arrive. Carrying one out takes a few times as much.
+    /// Bytes of requests, as they arrive. Handling one takes a few times as much.
     request_bytes: usize,
-    /// Of replies that were not read yet.
+    /// Bytes of replies that the client has not read yet.
     reply_bytes: usize,
     /// Of `reply_bytes`, for one connection.
     reply_bytes_of_connection: usize,
@@ -47,7 +47,7 @@ impl Amounts {
     };
 }
 
-/// What is held for all clients of a node.
+/// The memory that is held for all clients of a node.
 #[derive(Debug)]
 pub(crate) struct Budgets {
     amounts: Amounts,
@@ -62,18 +62,18 @@ struct Requests {
     bytes: usize,
     sources: HashMap<Source, Share>,
     next: u64,
-    /// Bodies that are waited for, the oldest first.
+    /// Bodies that have not arrived, the oldest first.
     stalled: BTreeMap<u64, Arc<Stalled>>,
 }
 
-/// What one source has of [`Requests`].
+/// The part of [`Requests`] of one source.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     count: usize,
     bytes: usize,
 }
 
-/// A request that was let in; counts until it is dropped.
+/// A request that was admitted; it counts until it is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted {
     budgets: Arc<Budgets>,
@@ -82,7 +82,7 @@ pub(super) struct Admitted {
     bytes: Arc<AtomicUsize>,
 }
 
-/// A body that is waited for.
+/// A body that has not arrived.
 #[derive(Debug)]
 pub(super) struct Stalled {
     source: Source,
@@ -108,7 +108,7 @@ struct HeldReply {
     connection: Arc<Connection>,
 }
 
-/// Bytes of a reply; counts until it is dropped.
+/// Bytes of a reply, which count until this is dropped.
 #[derive(Debug)]
 pub(super) struct ReplyHold {
     budgets: Arc<Budgets>,
@@ -129,7 +129,7 @@ impl Budgets {
         })
     }
 
-    /// Lets a request in whose head has so many bytes; `None` if there is no room for it.
+    /// Admits a request whose head has so many bytes; `None` if there is no room for it.
     pub(super) fn admit(
         self: &Arc<Self>,
         connection: &Connection,
@@ -138,7 +138,7 @@ impl Budgets {
         let source = connection.source();
         let mut requests = self.lock_requests();
         let share = requests.sources.get(&source).copied().unwrap_or_default();
-        // One source leaves half of it to the others.
+        // One source may use half of it.
         let full = requests.count >= self.amounts.requests
             || share.count >= self.amounts.requests / 2
             || !self.make_room(&mut requests, source, head_bytes);
@@ -156,8 +156,8 @@ impl Budgets {
         }))
     }
 
-    /// True when `bytes` more of `source` fit. Bodies that are waited for go for them, the oldest
-    /// first: those of the same source if that has too much, else whosever.
+    /// True when `bytes` more of `source` fit. To make room it evicts bodies that have not arrived, the
+    /// oldest first: those of the same source if that has too much, otherwise those of all sources.
     fn make_room(&self, requests: &mut Requests, source: Source, bytes: usize) -> bool {
         let max = self.amounts.request_bytes;
         loop {
@@ -175,8 +175,8 @@ impl Budgets {
         }
     }
 
-    /// Room for the bytes of a reply on `connection`; `None` if there is none. Large ones leave a
-    /// quarter to the others.
+    /// Reserves room for the bytes of a reply on `connection`; `None` if there is none. Large replies
+    /// may use three quarters of the budget.
     pub(super) fn hold_reply(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
@@ -186,7 +186,7 @@ impl Budgets {
         let mut replies = self.lock_replies();
         let of_connection = replies.connections.get(&connection.number());
         let of_connection = of_connection.copied().unwrap_or(0);
-        // A connection may always be sent one reply, if there is room at all.
+        // Each connection may have one reply, if there is room at all.
         let share = self.amounts.reply_bytes_of_connection;
         let fits = of_connection == 0 || of_connection + bytes <= share;
         let max = if bytes > LARGE_REPLY_BYTES {
@@ -218,7 +218,7 @@ impl Budgets {
         })
     }
 
-    /// Cuts connections that have not taken a reply for too long.
+    /// Closes connections that have not taken a reply for too long.
     pub(crate) fn close_slow_readers(&self, now: Instant) {
         self.lock_replies().close_older_than(READING_TIMEOUT, now);
     }
@@ -228,7 +228,7 @@ impl Budgets {
             tracing::warn!(
                 whose,
                 times,
-                "there is no room for what clients send or read"
+                "no memory left in the budget for what clients send or read"
             );
         }
     }
@@ -256,7 +256,7 @@ impl Requests {
         }
     }
 
-    /// What it has counts no more: it is dropped as soon as its task has its turn.
+    /// Its bytes no longer count: the body is dropped as soon as its task runs.
     fn evict(&mut self, number: u64) {
         if let Some(stalled) = self.stalled.remove(&number) {
             let bytes = stalled.bytes.swap(0, Ordering::Relaxed);
@@ -268,7 +268,7 @@ impl Requests {
 }
 
 impl Admitted {
-    /// So many bytes of the body have arrived; false if there is no room for them.
+    /// Counts bytes of the body that have arrived; false if there is no room for them.
     pub(super) fn grow(&self, bytes: usize) -> bool {
         let mut requests = self.budgets.lock_requests();
         let fits = self.budgets.make_room(&mut requests, self.source, bytes);
@@ -281,7 +281,7 @@ impl Admitted {
         fits
     }
 
-    /// The body is waited for. If too many are, the oldest is not any more.
+    /// Registers the body as not arrived. If there are too many, the oldest is evicted.
     pub(super) fn stall(&self) -> (u64, Arc<Stalled>) {
         let mut requests = self.budgets.lock_requests();
         while requests.stalled.len() >= self.budgets.amounts.stalled {
@@ -303,7 +303,7 @@ impl Admitted {
         (number, stalled)
     }
 
-    /// It is not waited for any more.
+    /// The body has arrived or is dropped.
     pub(super) fn end_stall(&self, number: u64) {
         self.budgets.lock_requests().stalled.remove(&number);
     }
@@ -325,7 +325,7 @@ impl Drop for Admitted {
 }
 
 impl Stalled {
-    /// Whether it has to make room for others. The task of `waker` is woken when it has to later.
+    /// Whether it was evicted. The task of `waker` is woken if that happens later.
     pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
         self.reader.register(waker);
         self.evicted.load(Ordering::Acquire)
@@ -341,7 +341,7 @@ impl Replies {
             let (number, connection) = (*number, Arc::clone(&oldest.connection));
             self.release(number);
             if !connection.is_closed() {
-                tracing::debug!(peer = ?connection.peer(), "a client that does not read is closed");
+                tracing::debug!(peer = ?connection.peer(), "the connection of a client that does not read is closed");
                 connection.close();
             }
         }

@@ -1,4 +1,4 @@
-//! The body of a reply, on its way out.
+//! The body of a reply, until the connection has taken it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::error::RequestError;
 use crate::limits::read_permits::ReadPermit;
 use crate::net::connection_limit::{Connection, RequestUnderWay};
 
-/// What is shorter is not counted: there are at most some for each of the connections' requests.
+/// Shorter frames are not counted: there are only a few for each request of a connection.
 const SMALL_BYTES: usize = 1_024;
 
-/// Counts what leaves until the connection has taken it, not only until it was handed over: HTTP/2
-/// takes a whole message at once, and keeps it for as long as the client leaves it no room.
+/// Counts the bytes of a reply until the connection has taken them, not only until HTTP/2 has: HTTP/2
+/// takes a whole message at once, and keeps it until the client's window has room.
 pub(super) struct ReplyBody {
-    /// None once it was refused.
+    /// `None` once it was rejected.
     body: Option<Body>,
     counting: Option<Counting>,
     _under_way: RequestUnderWay,
@@ -33,7 +33,7 @@ struct Counting {
     permit: Option<Arc<ReadPermit>>,
 }
 
-/// Bytes that take their count with them.
+/// Bytes that are counted until they are dropped.
 struct Held {
     bytes: Bytes,
     _hold: ReplyHold,
@@ -73,8 +73,8 @@ impl ReplyBody {
         }
     }
 
-    /// `frame`, counted; if there is no room for it, the end of the reply, which says so. Only what
-    /// was read is that long, so nothing was changed.
+    /// `frame`, counted; if there is no room for it, the end of the reply with an error. Only pages that
+    /// were read are that long, so nothing was changed.
     fn count(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         let Some(counting) = &self.counting else {
             return frame;
@@ -121,7 +121,7 @@ fn overloaded() -> HeaderMap {
     let added = RequestError::Overloaded
         .into_status(None)
         .add_header(&mut trailers);
-    added.expect("what we say of ourselves fits into headers");
+    added.expect("our error fits into headers");
     trailers
 }
 
@@ -146,7 +146,7 @@ impl HttpBody for ReplyBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // Not that of the body: it may be refused in the middle.
+        // Not that of the body: it may be rejected in the middle.
         SizeHint::default()
     }
 }

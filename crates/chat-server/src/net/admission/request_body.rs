@@ -1,4 +1,4 @@
-//! The body of a request, on its way in.
+//! The body of a request, as it arrives.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,25 +16,25 @@ use tonic::body::Body;
 use super::budgets::{Admitted, Stalled};
 use crate::error::RequestError;
 
-/// The longest message that is read: the longest request, escaped and wrapped.
+/// The longest message that is accepted: the longest request, escaped and wrapped.
 pub(crate) const REQUEST_MESSAGE_BYTES_MAX: usize = 160 * 1024;
-/// What stands before a message in gRPC.
+/// The prefix of a message in gRPC.
 const PREFIX_BYTES: usize = 5;
 /// How long a body may take. The longest request over less than 200 kilobits per second.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Gathers a body until its first message is whole: what takes it apart further in makes room for all
-/// of a message as soon as it is announced. Counts what arrives, and ends what arrives too slowly or
-/// is too much.
+/// Buffers a body until its first message is complete: the decoder allocates the whole message as soon
+/// as its length is known. Counts the bytes that arrive, and rejects a body that is too slow or too
+/// long.
 pub(super) struct RequestBody {
     body: Body,
     admitted: Arc<Admitted>,
     received: usize,
-    /// The first message's announcement.
+    /// The prefix of the first message, with its length.
     head: Vec<u8>,
-    gathered: VecDeque<Frame<Bytes>>,
-    /// The first message is there, or the end.
-    is_whole: bool,
+    buffered: VecDeque<Frame<Bytes>>,
+    /// The first message or the end of the body has arrived.
+    is_complete: bool,
     waiting: Option<Waiting>,
 }
 
@@ -52,22 +52,22 @@ impl RequestBody {
             admitted,
             received: 0,
             head: Vec::new(),
-            gathered: VecDeque::new(),
-            is_whole: false,
+            buffered: VecDeque::new(),
+            is_complete: false,
             waiting: None,
         }
     }
 
-    /// Waits until the first message is whole, or the body is over.
-    pub(super) async fn gather(&mut self) -> Result<(), Status> {
-        poll_fn(|context| self.poll_whole(context)).await
+    /// Waits until the first message is complete, or the body has ended.
+    pub(super) async fn buffer_message(&mut self) -> Result<(), Status> {
+        poll_fn(|context| self.poll_complete(context)).await
     }
 
-    fn poll_whole(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        while !self.is_whole {
+    fn poll_complete(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        while !self.is_complete {
             match Pin::new(&mut self.body).poll_frame(context) {
                 Poll::Ready(Some(frame)) => self.receive(frame?)?,
-                Poll::Ready(None) => self.is_whole = true,
+                Poll::Ready(None) => self.is_complete = true,
                 Poll::Pending => {
                     self.wait(context)?;
                     return Poll::Pending;
@@ -95,10 +95,10 @@ impl RequestBody {
             if !self.admitted.grow(data.len()) {
                 return Err(overloaded());
             }
-            self.is_whole |=
+            self.is_complete |=
                 self.head.len() == PREFIX_BYTES && self.received >= PREFIX_BYTES + announced;
         }
-        self.gathered.push_back(frame);
+        self.buffered.push_back(frame);
         Ok(())
     }
 
@@ -146,14 +146,14 @@ impl HttpBody for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        ready!(this.poll_whole(context))?;
-        if let Some(frame) = this.gathered.pop_front() {
+        ready!(this.poll_complete(context))?;
+        if let Some(frame) = this.buffered.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.receive(frame)?;
-                Poll::Ready(this.gathered.pop_front().map(Ok))
+                Poll::Ready(this.buffered.pop_front().map(Ok))
             }
             Poll::Ready(None) => {
                 this.waiting = None;
@@ -168,7 +168,7 @@ impl HttpBody for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.gathered.is_empty() && self.body.is_end_stream()
+        self.buffered.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

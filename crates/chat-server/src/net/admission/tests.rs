@@ -1,4 +1,4 @@
-//! Bodies that do not arrive, and bodies that nobody reads.
+//! Requests that do not arrive, and replies that are not read.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::reply_body::ReplyBody;
 use super::request_body::{REQUEST_MESSAGE_BYTES_MAX, RequestBody};
 use crate::net::connection_limit::{Connection, ConnectionLimits, Connections};
 
-/// Pieces, and then no end.
+/// Frames of these lengths, and then no end.
 struct Endless(Vec<usize>);
 
 impl HttpBody for Endless {
@@ -71,7 +71,7 @@ async fn request_must_arrive_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_is_handled_once_its_message_is_whole() {
+async fn request_is_handled_once_its_message_is_complete() {
     let handled = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&handled);
     let handler = tower::service_fn(move |_request: Request<Body>| {
@@ -88,13 +88,13 @@ async fn request_is_handled_once_its_message_is_whole() {
     assert!((&mut half).now_or_never().is_none());
     assert!(call(5).await.is_ok(), "a message of no bytes");
     assert_eq!(handled.load(Ordering::Relaxed), 1);
-    let refused = half.await.unwrap();
-    assert_eq!(refused.headers()["grpc-status"], "4", "too late");
+    let rejected = half.await.unwrap();
+    assert_eq!(rejected.headers()["grpc-status"], "4", "too late");
     assert_eq!(handled.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
-async fn request_has_a_length() {
+async fn request_longer_than_the_limit_is_rejected() {
     let budgets = Budgets::new();
     let admitted = budgets.admit(&connection(), 0).unwrap();
     let half = REQUEST_MESSAGE_BYTES_MAX / 2;
@@ -109,7 +109,7 @@ async fn request_has_a_length() {
 fn reply_counts_until_it_is_sent() {
     let budgets = Budgets::new();
     let connection = connection();
-    let leave = |length: usize| {
+    let reply = |length: usize| {
         let body = Body::new(Endless(vec![length]));
         let under_way = connection.begin_request();
         let (budgets, connection) = (Arc::clone(&budgets), Arc::clone(&connection));
@@ -123,12 +123,12 @@ fn reply_counts_until_it_is_sent() {
         }
     };
     let long = 6 << 20;
-    let unsent = frame(leave(long)).into_data().unwrap();
+    let unsent = frame(reply(long)).into_data().unwrap();
     assert_eq!(unsent.len(), long);
-    // The reply was handed over, and its bytes are still there.
-    let refused = frame(leave(long)).into_trailers().unwrap();
-    assert_eq!(refused["grpc-status"], "8");
-    assert!(refused.contains_key("grpc-status-details-bin"));
+    // HTTP/2 has taken the reply, and its bytes are still in memory.
+    let rejected = frame(reply(long)).into_trailers().unwrap();
+    assert_eq!(rejected["grpc-status"], "8");
+    assert!(rejected.contains_key("grpc-status-details-bin"));
     drop(unsent);
-    assert!(frame(leave(long)).is_data());
+    assert!(frame(reply(long)).is_data());
 }

@@ -1,4 +1,4 @@
-//! What is known of one accepted connection, shared by its stream and its requests.
+//! The state of one accepted connection, shared by its stream and its requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ pub(crate) struct Connection {
     source: Source,
     peer: Option<SocketAddr>,
     opened: Instant,
-    /// It has sent what every HTTP/2 client sends first.
+    /// It has sent the HTTP/2 preface.
     begun: AtomicBool,
     requests: AtomicUsize,
     read_permits: Arc<PermitPool>,
-    /// Bytes that were written and that no page was made up of yet.
+    /// Bytes that were written and not yet counted for a page.
     written: AtomicUsize,
-    /// When the last request was over, in milliseconds after `opened`.
+    /// When the last request ended, in milliseconds after `opened`.
     quiet_since_ms: AtomicU64,
     closed: AtomicBool,
-    /// Of the task that carries the connection.
+    /// Wakes the task that serves the connection.
     task_waker: AtomicWaker,
 }
 
@@ -80,7 +80,7 @@ impl Connection {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Counts a request as long as the result is held.
+    /// Counts a request until the result is dropped.
     pub(crate) fn begin_request(self: &Arc<Self>) -> RequestUnderWay {
         self.requests.fetch_add(1, Ordering::Relaxed);
         RequestUnderWay {
@@ -88,17 +88,17 @@ impl Connection {
         }
     }
 
-    /// How many pages are read for it at once.
+    /// The permits to read pages for it.
     pub(crate) fn read_permits(&self) -> &Arc<PermitPool> {
         &self.read_permits
     }
 
-    /// The system has taken so many bytes to send.
+    /// The operating system has accepted so many bytes.
     pub(crate) fn has_written(&self, bytes: usize) {
         self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Whether a page of so many bytes is among what was written. No byte counts for two pages.
+    /// Whether a page of so many bytes was written. No byte counts for two pages.
     pub(crate) fn has_taken(&self, bytes: usize) -> bool {
         let rest = |written: usize| written.checked_sub(bytes);
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -124,7 +124,7 @@ impl Connection {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whom to wake when it is closed.
+    /// Sets the task to wake when the connection is closed.
     pub(crate) fn register_task(&self, waker: &Waker) {
         self.task_waker.register(waker);
     }

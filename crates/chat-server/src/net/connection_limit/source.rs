@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Where connections come from, as far as one person can have many of them: an address, or a whole
-/// IPv6 network of 64 bits, which is what one customer gets.
+/// Where connections come from: an address, or a whole IPv6 network of 64 bits, which is what one
+/// customer of a provider gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     Address(IpAddr),
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_one_customer_is_one_source() {
+    fn addresses_of_one_ipv6_network_are_one_source() {
         let same = |left: &str, right: &str| source(left) == source(right);
         assert!(same("[2001:db8:1:2::3]:1", "[2001:db8:1:2:ffff::]:2"));
         assert!(!same("[2001:db8:1:2::3]:1", "[2001:db8:1:3::3]:1"));

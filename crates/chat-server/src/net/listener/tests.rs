@@ -1,4 +1,4 @@
-//! Real sockets, and clients that do not behave.
+//! Real sockets, and clients that break the rules.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -19,10 +19,10 @@ use crate::net::admission::Budgets;
 use crate::net::connection_limit::ConnectionLimits;
 use crate::net::write_strategy::WriteStrategy;
 
-/// Far above what anything here takes.
+/// Far above what any test here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What every HTTP/2 client sends first: the preface and an empty SETTINGS frame.
+/// The first bytes of every HTTP/2 client: the preface and an empty SETTINGS frame.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A listener with the health service, which needs no cluster.
@@ -68,9 +68,9 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Asks over a connection of its own.
-    async fn ask(&self) {
-        let asking = async {
+    /// Makes a request over a new connection.
+    async fn request(&self) {
+        let requesting = async {
             let address = format!("http://{}", self.address);
             let channel = Endpoint::from_shared(address)
                 .unwrap()
@@ -80,19 +80,19 @@ impl Served {
             let mut health = HealthClient::new(channel);
             health.check(HealthCheckRequest::default()).await.unwrap();
         };
-        timeout(TEST_TIMEOUT, asking).await.unwrap();
+        timeout(TEST_TIMEOUT, requesting).await.unwrap();
     }
 }
 
-/// Waits until the other side has closed; what it says before is not looked at.
+/// Waits until the other side has closed; what it sends before is ignored.
 async fn closed(mut stream: TcpStream) {
-    let mut said = [0; 1024];
-    let closing = async { while !matches!(stream.read(&mut said).await, Ok(0) | Err(_)) {} };
+    let mut received = [0; 1024];
+    let closing = async { while !matches!(stream.read(&mut received).await, Ok(0) | Err(_)) {} };
     timeout(TEST_TIMEOUT, closing).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_taken_path_is_one_sentence() {
+async fn taken_path_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix:{}/peer.sock", folder.path().display());
     let _listener = Listener::bind(&address).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_taken_path_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn taken_address_is_one_sentence() {
+async fn taken_address_is_reported() {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let address = port(&listener).to_string();
     let error = Listener::bind(&address).await.unwrap_err().to_string();
@@ -125,29 +125,29 @@ async fn silent_connection_is_closed() {
     let mut spoken = served.connect().await;
     spoken.write_all(HTTP2_PREFACE).await.unwrap();
     tokio::join!(closed(silent), closed(half));
-    // The one that began is still there.
-    let mut said = [0; 9];
-    timeout(TEST_TIMEOUT, spoken.read_exact(&mut said))
+    // The connection that sent its preface is still open.
+    let mut received = [0; 9];
+    timeout(TEST_TIMEOUT, spoken.read_exact(&mut received))
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(said[3], 4, "SETTINGS");
+    assert_eq!(received[3], 4, "SETTINGS");
 }
 
 #[tokio::test]
-async fn silent_connections_make_room_for_one_that_speaks() {
+async fn silent_connection_is_replaced_by_one_that_sends_a_preface() {
     let served = serve(8).await;
     let mut silent = Vec::new();
     for _ in 0..40 {
         silent.push(served.connect().await);
     }
-    served.ask().await;
-    // Those beyond the limit, and the first that had to go, are closed before their time.
+    served.request().await;
+    // Connections beyond the limit, and the first one that was replaced, are closed before the timeout.
     closed(silent.remove(0)).await;
 }
 
 #[test]
-fn missing_files_are_waited_for() {
+fn shortage_of_files_is_recognised() {
     let too_many_open_files = io::Error::from_raw_os_error(24);
     let too_many_in_the_system = io::Error::from_raw_os_error(23);
     assert!(is_out_of_resources(&too_many_open_files));

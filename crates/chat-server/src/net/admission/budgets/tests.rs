@@ -1,4 +1,4 @@
-//! Who goes first when there is no room.
+//! Which request or reply loses its room first.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn connections() -> impl Fn(u8) -> Arc<Connection> {
 }
 
 #[test]
-fn requests_are_counted_until_they_are_answered() {
+fn request_counts_until_its_reply() {
     let from = connections();
     let budgets = Budgets::with(AMOUNTS);
     let admit = |host| budgets.admit(&from(host), 10);
@@ -46,7 +46,7 @@ fn requests_are_counted_until_they_are_answered() {
 }
 
 #[test]
-fn oldest_unfinished_body_goes_first() {
+fn oldest_unfinished_body_is_evicted_first() {
     let from = connections();
     let budgets = Budgets::with(Amounts {
         requests: 100,
@@ -73,12 +73,12 @@ fn oldest_unfinished_body_goes_first() {
     let _of_third = stall(3);
     expected[0] = true;
     assert_eq!(evicted(), expected, "the oldest of all");
-    // What arrives at once needs no place among those, but bytes.
+    // A body that arrives at once needs bytes, but is not among the unfinished ones.
     let admitted = budgets.admit(&from(4), 10).unwrap();
     assert!(admitted.grow(1_000));
     expected[1] = true;
     assert_eq!(evicted(), expected);
-    // And there are only so many, however short.
+    // The number of unfinished bodies is limited, too, however short they are.
     let short: Vec<_> = (0..8)
         .map(|_| {
             let admitted = budgets.admit(&from(5), 0).unwrap();
@@ -93,7 +93,7 @@ fn oldest_unfinished_body_goes_first() {
 }
 
 #[test]
-fn replies_are_counted_until_they_are_read() {
+fn reply_counts_until_it_is_read() {
     let from = connections();
     let budgets = Budgets::with(AMOUNTS);
     let (first, second) = (from(1), from(2));
@@ -124,7 +124,7 @@ fn large_replies_leave_room_for_small_ones() {
 }
 
 #[test]
-fn slow_reader_is_cut() {
+fn connection_of_slow_reader_is_closed() {
     let from = connections();
     let budgets = Budgets::with(AMOUNTS);
     let slow = from(1);
