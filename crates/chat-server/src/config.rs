@@ -29,7 +29,7 @@ pub use sections::{
 };
 pub use values::{Config, Overrides};
 
-/// A configuration that was read and checked, and where its values come from.
+/// A configuration that was read and checked, with the origins of its values.
 #[derive(Debug)]
 pub struct Loaded {
     /// The values.
@@ -37,8 +37,8 @@ pub struct Loaded {
     layers: Layers,
 }
 
-/// Reads and checks a configuration: for node `id`, or for whichever node if there is none. Its
-/// directory is a path from the root on.
+/// Reads and checks a configuration: for node `id`, or for all nodes if there is none. The directory in
+/// the result is an absolute path.
 ///
 /// # Errors
 ///

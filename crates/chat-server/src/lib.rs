@@ -1,10 +1,10 @@
 //! One node of the chat: configuration, two listeners, and requests from JSON to reply.
 //!
-//! Thin on purpose: what is replicated and in which order is `chat-replication`'s business, what the
-//! tables hold is `chat-store`'s. A request is checked on the node that the client reached
-//! ([`api::request`]), prepared on the leader ([`app::preparation`]: clock, random numbers, passwords), applied
-//! everywhere ([`app::state_machine`]), and answered where it came in (`api::execute`). What is applied is told to
-//! those who watch (`api::watch`).
+//! Thin on purpose: `chat-replication` decides what is replicated and in which order, `chat-store` has
+//! the tables. A request is checked on the node that the client reached ([`api::request`]), prepared
+//! on the leader ([`app::preparation`]: clock, random numbers, passwords), applied on every node
+//! ([`app::state_machine`]), and answered by the node that the client reached (`api::execute`).
+//! Applied changes are sent to open watches (`api::watch`).
 //! The program is [`config::load`], then [`node::run`].
 
 pub mod api;

@@ -1,4 +1,4 @@
-//! `chat-server`: runs one node until it is told to stop, or says what its configuration is.
+//! `chat-server`: runs one node until a signal stops it, or prints its configuration.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says what the configuration is, and starts nothing.
+    /// Checks or prints the configuration, and starts nothing.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -72,8 +72,8 @@ enum ConfigCommand {
     Reference,
 }
 
-/// Requests allocate and free much that is small, on one thread and then another: with the system's
-/// allocator that took a quarter of the processor time of a loaded node.
+/// Requests allocate and free many small objects, on different threads: with the system's allocator
+/// that took a quarter of the processor time of a loaded node.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -88,15 +88,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers as clap does.
+/// Prints the error as clap does.
 fn usage_error(what: &str) -> ExitCode {
     let error = Arguments::command().error(ErrorKind::MissingRequiredArgument, what);
-    // There is nobody else to tell.
+    // If standard error is closed, there is no other place to print it.
     error.print().ok();
     ExitCode::from(USAGE)
 }
 
-/// One sentence on standard error.
+/// Prints one sentence on standard error.
 fn exit_with_error(code: u8, sentence: &str) -> ExitCode {
     eprintln!("chat-server: {sentence}");
     ExitCode::from(code)
@@ -124,7 +124,7 @@ fn run_config_command(command: ConfigCommand, settings: &Settings) -> ExitCode {
     }
 }
 
-fn run(id: u64, settings: &Settings, data: DataPolicy) -> ExitCode {
+fn run(id: u64, settings: &Settings, data_policy: DataPolicy) -> ExitCode {
     let filter = match config::log_filter() {
         Ok(filter) => filter,
         Err(error) => return exit_with_error(USAGE, &error.to_string()),
@@ -138,16 +138,16 @@ fn run(id: u64, settings: &Settings, data: DataPolicy) -> ExitCode {
         Ok(loaded) => loaded.config,
         Err(error) => return exit_with_error(USAGE, &error.to_string()),
     };
-    match serve(id, &config, data) {
+    match serve(id, &config, data_policy) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit_with_error(1, &format!("{error:#}")),
     }
 }
 
-fn serve(id: u64, config: &Config, data: DataPolicy) -> anyhow::Result<()> {
+fn serve(id: u64, config: &Config, data_policy: DataPolicy) -> anyhow::Result<()> {
     let runtime = match config.runtime.worker_threads {
-        // Without threads that hand work to each other: on a machine that nodes share this halves
-        // what a send costs.
+        // Without threads that pass work to each other: on a machine that nodes share, this halves
+        // the cost of a send.
         1 => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build(),
@@ -160,16 +160,16 @@ fn serve(id: u64, config: &Config, data: DataPolicy) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-        let told = async {
+        let stopped = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        Ok(node::run(id, config, data, told).await?)
+        Ok(node::run(id, config, data_policy, stopped).await?)
     });
-    // Connections that are still open, and threads that wait for a disk, end with the process. To
-    // drop the runtime would be to wait for a disk that hangs.
+    // Connections that are still open, and threads that wait for a disk, end with the process.
+    // Dropping the runtime would wait for a disk that hangs.
     std::mem::forget(runtime);
     result
 }

@@ -1,4 +1,5 @@
-//! A node's life: take the addresses, open the data, start the replica, serve, and leave in order.
+//! The lifecycle of a node: bind the addresses, open the data, start the replica, serve, and shut down
+//! in order.
 
 mod file_limit;
 mod housekeeping;
@@ -38,23 +39,23 @@ use identity::{Identity, IdentityError};
 use private_directory::{OpenDirectory, close_to_others};
 use reset::{ResetError, finish_interrupted, reset};
 
-/// How long what is under way may take once the node is told to stop. Connections that stay open
-/// beyond it are closed by the end of the process.
+/// How long requests in progress may take once the shutdown begins. Connections that are open after
+/// that are closed by the end of the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The longest question about the services.
+/// The longest request to the reflection service.
 const REFLECTION_BYTES_MAX: usize = 64 * 1024;
 
-/// Whether the node starts with what it has stored.
+/// Whether the node starts with its stored data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataPolicy {
-    /// With what is there.
+    /// With its stored data.
     Keep,
-    /// With an empty disk: what is there is deleted.
+    /// With an empty disk: stored data is deleted first.
     Reset,
 }
 
-/// Why a node did not start, or stopped by itself.
+/// Why a node did not start, or stopped because of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{sentence}")]
 pub struct NodeError {
@@ -73,12 +74,12 @@ enum NodeFailure {
     Reset(#[from] ResetError),
     #[error("passwords cannot be hashed")]
     Passwords(#[from] PasswordError),
-    #[error("the data in {directory} cannot be used")]
+    #[error("cannot open data directory {directory}")]
     State {
         directory: PathBuf,
         source: StateError,
     },
-    #[error("the data in {directory} cannot be used")]
+    #[error("cannot open data directory {directory}")]
     Start {
         directory: PathBuf,
         source: StartError,
@@ -87,12 +88,12 @@ enum NodeFailure {
     Stopped(StopReason),
     #[error("a listener failed")]
     Serve(#[source] tonic::transport::Error),
-    #[error("a listener ended by itself")]
+    #[error("a listener ended unexpectedly")]
     WatchEnd,
 }
 
 impl From<NodeFailure> for NodeError {
-    /// The whole chain of causes, in one line.
+    /// The whole chain of causes on one line.
     fn from(failure: NodeFailure) -> Self {
         let mut sentence = failure.to_string();
         let mut cause = std::error::Error::source(&failure);
@@ -111,19 +112,19 @@ impl From<NodeFailure> for NodeError {
     }
 }
 
-/// Runs node `id` until `stop` completes, or until it cannot go on.
+/// Runs node `id` until `stop` completes, or until it cannot continue.
 ///
 /// # Errors
 ///
-/// Why it did not start or stopped by itself, in one sentence. Before it listens on both addresses
-/// nothing is changed.
+/// Why it did not start or could not continue, in one sentence. Nothing is changed before the node
+/// listens on both addresses.
 pub async fn run(
     id: u64,
     config: &Config,
-    data: DataPolicy,
+    data_policy: DataPolicy,
     stop: impl Future<Output = ()>,
 ) -> Result<(), NodeError> {
-    let mut node = start(id, config, data).await?;
+    let mut node = start(id, config, data_policy).await?;
     tracing::info!(id, version = env!("CARGO_PKG_VERSION"), "the node serves");
     tokio::select! {
         () = stop => {
@@ -132,7 +133,7 @@ pub async fn run(
             Ok(())
         }
         reason = node.replica.stopped() => {
-            // Until the log is closed, or hangs.
+            // Waits until the log is closed, or hangs.
             node.replica.shutdown().await;
             Err(NodeFailure::Stopped(reason).into())
         }
@@ -154,7 +155,7 @@ struct Running {
 
 type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
 
-async fn start(id: u64, config: &Config, data: DataPolicy) -> Result<Running, NodeFailure> {
+async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Running, NodeFailure> {
     let started = Instant::now();
     let own = config
         .node(id)
@@ -174,7 +175,7 @@ async fn start(id: u64, config: &Config, data: DataPolicy) -> Result<Running, No
     };
     identity.check(&directory)?;
     close_to_others(&directory)?;
-    match data {
+    match data_policy {
         DataPolicy::Reset => reset(&directory)?,
         DataPolicy::Keep => finish_interrupted(&directory)?,
     }
@@ -216,7 +217,7 @@ async fn start(id: u64, config: &Config, data: DataPolicy) -> Result<Running, No
     })
 }
 
-/// How the two listeners treat their connections.
+/// The options of the two listeners: for clients, and for peers.
 fn listener_options(connections: config::Connections) -> (ListenerOptions, ListenerOptions) {
     let files = file_limit::raise();
     let (wanted, peers) = (connections.clients_max, connections.peers_max);
@@ -229,8 +230,8 @@ fn listener_options(connections: config::Connections) -> (ListenerOptions, Liste
             "fewer clients fit into the limit of open files"
         );
     }
-    // Most answers to clients are below 256 bytes, or pages far above 1,024. What followers fetch
-    // while little is sent is between.
+    // Most replies to clients are below 256 bytes, or pages far above 1,024. The replies to followers'
+    // fetches under light load are between.
     let clients = ListenerOptions {
         name: "clients",
         write_strategy: WriteStrategy::Vectored,
@@ -257,7 +258,7 @@ fn listener_options(connections: config::Connections) -> (ListenerOptions, Liste
     (clients, peers)
 }
 
-/// A replica that runs, and what serving needs of its state machine.
+/// A running replica, and the parts of its state machine that serving needs.
 struct StartedReplica {
     replica: Handle,
     reader: ChatReader,
@@ -278,7 +279,7 @@ async fn start_replica(
             directory: opening.clone(),
             source,
         })?;
-        // With the directory locked, and before the log of this node is made in it.
+        // The directory is locked now, and this node's log is not made in it yet.
         identity.claim(&opening)?;
         Ok::<_, NodeFailure>(opened)
     });
@@ -330,7 +331,7 @@ async fn start_replica(
     })
 }
 
-/// What clients may call, for tools that ask the server.
+/// The reflection service: tools read from it which calls there are.
 fn reflection() -> ServerReflectionServer<impl ServerReflection> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(chat_proto::CLIENT_DESCRIPTORS)
@@ -342,7 +343,8 @@ fn reflection() -> ServerReflectionServer<impl ServerReflection> {
         .max_decoding_message_size(REFLECTION_BYTES_MAX)
 }
 
-/// Nobody told it to end: a node that cannot be reached must not go on leading.
+/// A listener ended although the node does not shut down: a node that cannot be reached must not go on
+/// leading.
 fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>) -> NodeFailure {
     match ended {
         Ok(Err(error)) => NodeFailure::Serve(error),
@@ -351,12 +353,12 @@ fn listener_ended(ended: Result<Result<(), tonic::transport::Error>, JoinError>)
 }
 
 impl Running {
-    /// Refuses what is new, hands leadership over, ends the watches, finishes what is under way, and
-    /// stops.
+    /// Rejects new requests, transfers leadership, ends the watches, finishes requests in progress,
+    /// and stops.
     async fn shut_down(self) {
         self.lifecycle.send_replace(Lifecycle::Draining);
         self.chat.reject_new();
-        // A replica that has stopped has nothing to hand over.
+        // A replica that has stopped has no leadership to transfer.
         drop(self.replica.transfer_leadership().await);
         self.chat.end_watches();
         self.lifecycle.send_replace(Lifecycle::Stopped);
@@ -370,6 +372,6 @@ impl Running {
 
 async fn finish(whose: &str, serving: Serving) {
     if tokio::time::timeout(FINISH_TIMEOUT, serving).await.is_err() {
-        tracing::warn!("connections of {whose} are still open, and are closed");
+        tracing::warn!("connections of {whose} are still open after the shutdown timeout");
     }
 }

@@ -1,24 +1,25 @@
-//! The time that a leader gives to its proposals: its clock's, as long as that is plausible.
+//! The time that a leader gives to its proposals: that of its clock, as long as it is plausible.
 //!
-//! Applying takes the greatest time that any leader has brought, so one that is a year ahead for a
-//! second would end all sessions and stand still for a year, on every node and for good. Therefore a
-//! leader follows its clock only so far:
+//! Applying uses the greatest time of any leader so far. A leader whose clock is a year ahead for a
+//! second would end all sessions, and the log's time would then stop for a year, on every node, without
+//! a remedy. Therefore a leader follows its clock within limits:
 //!
-//! 1. At a start the node's clock is believed, or the log's time if that is later: after a long stop
-//!    of the whole cluster nothing else says what time it is.
-//! 2. From then on time is expected to pass as it does for the machine since it was switched on,
-//!    suspended or not. What is proposed is at most `lead_max` ahead of what is expected.
-//! 3. What is expected follows the clock, and as fast as time passes, no faster: a clock that stays an
-//!    hour further ahead is believed an hour later.
-//! 4. While another node leads, and commands with times come in as steadily as time passes for a
-//!    minute, its time is expected instead of one's own: so a node whose clock was wrong at its start
-//!    is noticed as soon as it has followed anybody. What is caught up comes in faster than that.
+//! 1. At its start a node trusts its clock, or the log's time if that is later: after a long stop of
+//!    the whole cluster there is no other source of the time.
+//! 2. From then on the expected time advances like the machine's clock since boot, which includes
+//!    suspension. A proposed time is at most `lead_max` ahead of the expected time.
+//! 3. The expected time follows the clock, but no faster than time passes: a clock that remains an hour
+//!    further ahead is trusted an hour later.
+//! 4. While another node leads, and for a minute its commands carry times that advance as steadily as
+//!    time passes, the expected time is taken from them: so a wrong clock at a node's start is noticed
+//!    once the node has followed any leader. Entries that a node catches up on arrive faster than
+//!    that, so they do not count.
 //!
 //! The limits of this: a clock that is wrong at the start of a node that leads before it has followed
-//! for a minute is believed; so is one that is wrong by less than `lead_max`; and a clock that jumps
+//! for a minute is trusted; so is one that is wrong by less than `lead_max`; and a clock that jumps
 //! because it was wrong before (a paused virtual machine) is followed late, not at once, unless the
-//! node is started again. Nothing is refused because of a clock, and a clock that is behind costs only
-//! what applying does anyway: the log's time stands still.
+//! node is restarted. No request is rejected because of a clock. A clock that is behind has no other
+//! effect than what applying does anyway: the log's time stops until the clock catches up.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,7 +30,7 @@ use crate::limits::log_throttle::LogThrottle;
 
 /// How long commands of another leader must come in steadily, in seconds.
 const STEADY_SECONDS: f64 = 60.0;
-/// How steadily, in seconds: above what sending and applying takes in a bad moment.
+/// How steadily, in seconds: more than sending and applying takes in a bad moment.
 const STEADY_WITHIN: f64 = 10.0;
 
 /// What the machine's clocks show, in seconds.
@@ -53,11 +54,11 @@ pub(crate) struct LogClock {
 struct State {
     /// The expected time, as a distance from [`Reading::running`].
     offset: f64,
-    /// When that was last moved.
+    /// When `offset` was last changed.
     moved: f64,
-    /// When this node last proposed: what is applied soon after may be its own.
+    /// When this node last proposed: entries that are applied soon after may be its proposals.
     proposed: Option<f64>,
-    /// A time of another leader, as such a distance, and since when others have agreed with it.
+    /// A time of another leader, as such a distance, and since when later ones agree with it.
     steady: Option<(f64, f64)>,
 }
 
@@ -71,12 +72,12 @@ impl std::fmt::Debug for LogClock {
 }
 
 impl LogClock {
-    /// The machine's clocks; `log_time` is that of the newest applied command.
+    /// With the machine's clocks; `log_time` is that of the newest applied command.
     pub(crate) fn of_the_machine(lead_max: Duration, log_time: f64) -> Self {
         Self::new(read_clocks, lead_max, log_time)
     }
 
-    /// These clocks.
+    /// With the given clocks.
     pub(crate) fn new(
         clocks: impl Fn() -> Reading + Send + Sync + 'static,
         lead_max: Duration,
@@ -88,7 +89,7 @@ impl LogClock {
             let behind = log_time - now.wall;
             tracing::warn!(
                 behind,
-                "this node's clock is behind the log's time, which stands still until then"
+                "this node's clock is behind the log's time, which stops until the clock catches up"
             );
         }
         Self {
@@ -104,7 +105,7 @@ impl LogClock {
         }
     }
 
-    /// The time of what is proposed now, in seconds since 1970.
+    /// The time for a proposal made now, in seconds since 1970.
     pub(crate) fn propose(&self) -> f64 {
         let now = (self.clocks)();
         let (time, expected) = {
@@ -126,13 +127,13 @@ impl LogClock {
                 time,
                 times,
                 "this node's clock differs from the time that is expected; if the clock is right, \
-                 start this node again"
+                 restart this node"
             );
         }
         time
     }
 
-    /// The log's time, after something was applied that may be another leader's.
+    /// Observes the log's time after entries were applied, which may be another leader's.
     pub(crate) fn observe(&self, log_time: f64) {
         let now = (self.clocks)();
         let mut state = self.state();
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_right_is_followed_whatever_the_log_has_seen() {
+    fn correct_clock_is_followed_whatever_the_time_of_the_log() {
         for stopped_for in [0.0, DAY, YEAR] {
             let machine = Machine::new(0.0);
             let node = machine.node(machine.true_time() - stopped_for);
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_moves_the_log_no_further_than_the_bound() {
+    fn clock_jump_moves_the_log_at_most_by_the_limit() {
         let machine = Machine::new(0.0);
         let node = machine.node(machine.true_time());
         machine.pass(HOUR);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_to_the_right_time_is_followed_in_the_end() {
+    fn clock_jump_to_the_correct_time_is_followed_eventually() {
         let machine = Machine::new(-8.0 * HOUR);
         let node = machine.node(0.0);
         machine.set(8.0 * HOUR);
@@ -264,13 +265,13 @@ mod tests {
             node.propose();
         }
         check(node.propose(), machine.true_time());
-        // At once when the node is started again.
+        // At once when the node is restarted.
         let machine = Machine::new(0.0);
         check(machine.node(0.0).propose(), machine.true_time());
     }
 
     #[test]
-    fn a_clock_that_is_wrong_at_the_start_is_noticed_by_following() {
+    fn clock_that_is_wrong_at_the_start_is_noticed_by_following() {
         let machine = Machine::new(YEAR);
         let node = machine.node(machine.true_time());
         for _ in 0..100 {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_caught_up_says_nothing_about_the_time() {
+    fn times_of_entries_caught_up_on_are_ignored() {
         let machine = Machine::new(0.0);
         let node = machine.node(machine.true_time() - YEAR);
         // A year of entries in two minutes.
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_does_not_take_its_own_times_for_anothers() {
+    fn leader_does_not_take_its_times_for_those_of_another() {
         let machine = Machine::new(0.0);
         let node = machine.node(machine.true_time());
         machine.set(YEAR);
@@ -307,14 +308,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_the_log_is_proposed_as_it_is() {
+    fn clock_that_is_behind_the_log_is_proposed_unchanged() {
         let machine = Machine::new(-YEAR);
         let node = machine.node(machine.true_time());
         check(node.propose(), machine.true_time() - YEAR);
     }
 
     #[test]
-    fn a_suspended_machine_is_no_jump() {
+    fn suspension_of_the_machine_is_not_a_clock_jump() {
         let machine = Machine::new(0.0);
         let node = machine.node(machine.true_time());
         machine.pass(3.0 * DAY);

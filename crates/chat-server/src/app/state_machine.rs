@@ -9,7 +9,7 @@ use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
 use crate::api::watch::ChangeBuffer;
 use crate::app::log_clock::LogClock;
 
-/// Applies the log to the chat's tables, and tells those who watch.
+/// Applies the log to the chat's tables, and adds the changes to the change buffer.
 #[derive(Debug)]
 pub struct ChatMachine {
     state: ChatState,
@@ -18,7 +18,7 @@ pub struct ChatMachine {
 }
 
 impl ChatMachine {
-    /// Takes over the tables; `change_buffer` must begin with what they have applied.
+    /// Becomes the owner of the tables; `change_buffer` must begin at their applied index.
     pub(crate) fn new(
         state: ChatState,
         change_buffer: Arc<ChangeBuffer>,
@@ -59,7 +59,7 @@ impl StateMachine for ChatMachine {
             })
             .collect();
         let applied = self.state.apply(&entries).await?;
-        // A batch without a command says nothing; one more look at the same time does no harm.
+        // A batch without a command brings no new time; observing the same time again does no harm.
         self.clock.observe(self.state.log_time());
         self.change_buffer
             .put(applied.events, self.state.applied_index());

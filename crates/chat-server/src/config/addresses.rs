@@ -1,13 +1,13 @@
-//! What can be seen of an address without asking anybody: its form, whether it can be dialled, who
-//! may reach it, and whether another one is the same.
+//! What the text of an address shows: its form, whether it can be dialled, whether other
+//! machines may reach it, and whether another one is the same.
 //!
-//! Deliberately absent: looking names up; what they lead to may differ from machine to machine.
+//! Deliberately absent: resolving names, whose addresses may differ from machine to machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::schema::{SOCKET_PATH_BYTES_MAX, UNIX};
 
-/// A host, however it was written.
+/// A host, in one form for all its spellings.
 #[derive(PartialEq, Eq)]
 enum Host {
     Address(IpAddr),
@@ -53,8 +53,9 @@ pub(super) fn is_reached_from_outside(address: &str) -> bool {
     }
 }
 
-/// Whether this stands for every address of a machine: one can listen there, and nobody can dial it.
-pub(super) fn is_everywhere(address: &str) -> bool {
+/// Whether this is the unspecified address, for every address of a machine: a node can listen on it,
+/// and no client can dial it.
+pub(super) fn is_unspecified(address: &str) -> bool {
     !address.starts_with(UNIX)
         && matches!(host(address), Host::Address(address) if address.is_unspecified())
 }
@@ -93,10 +94,10 @@ fn port(address: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{are_same, is_everywhere};
+    use super::{are_same, is_unspecified};
 
     #[test]
-    fn one_address_is_recognised_however_it_is_written() {
+    fn same_address_is_recognised_in_other_spellings() {
         for (one, other, same) in [
             ("127.0.0.1:7401", "127.0.0.1:7401", true),
             ("127.0.0.1:7401", "127.0.0.1:7402", false),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_dials_everywhere() {
+    fn unspecified_address_is_recognised() {
         for (address, expected) in [
             ("0.0.0.0:7401", true),
             ("[::]:7401", true),
@@ -129,7 +130,7 @@ mod tests {
             ("node-1:7401", false),
             ("unix:/0.0.0.0:7401", false),
         ] {
-            assert_eq!(is_everywhere(address), expected, "{address}");
+            assert_eq!(is_unspecified(address), expected, "{address}");
         }
     }
 }

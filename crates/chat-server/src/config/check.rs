@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use figment::value::Value;
 
-use super::addresses::{are_same, is_address, is_everywhere, is_reached_from_outside, is_socket};
+use super::addresses::{are_same, is_address, is_reached_from_outside, is_socket, is_unspecified};
 use super::error::ConfigError;
 use super::layers::Layers;
 use super::schema::{NAME_LENGTH_MAX, SOCKET_PATH_BYTES_MAX, Table, ValueType};
@@ -49,7 +49,7 @@ fn check_table(
         let Some(value) = values.and_then(|values| values.find_ref(key.name)) else {
             continue;
         };
-        let Some((value, allowed)) = refused(key.value_type, value) else {
+        let Some((value, allowed)) = mistake(key.value_type, value) else {
             continue;
         };
         let path: Vec<&str> = path.iter().copied().chain([key.name]).collect();
@@ -63,8 +63,8 @@ fn check_table(
     Ok(())
 }
 
-/// What was found and what is allowed, if that is not the same.
-fn refused(value_type: ValueType, value: &Value) -> Option<(String, String)> {
+/// The value and what is allowed, if the value is not allowed.
+fn mistake(value_type: ValueType, value: &Value) -> Option<(String, String)> {
     if let ValueType::Number { least, most, .. } = value_type {
         let number = value.to_u128()?;
         let good = (u128::from(least)..=u128::from(most)).contains(&number);
@@ -88,7 +88,7 @@ fn refused(value_type: ValueType, value: &Value) -> Option<(String, String)> {
             format!("1 to {NAME_LENGTH_MAX} lower-case letters, digits and hyphens"),
         ),
         ValueType::Path => (!text.is_empty(), "a path".to_owned()),
-        ValueType::Number { .. } | ValueType::Switch => unreachable!("these are no texts"),
+        ValueType::Number { .. } | ValueType::Switch => unreachable!("these values are not texts"),
     };
     (!good).then(|| (format!("{text:?}"), allowed))
 }
@@ -142,7 +142,7 @@ fn check_nodes(config: &Config, values: &Value, layers: &Layers) -> Result<(), C
             ("peer_address", "listen.peer", &node.peer_address),
         ] {
             let origin = || layers.origin(&["nodes", &index, key]).to_string();
-            if is_everywhere(address) {
+            if is_unspecified(address) {
                 return Err(ConfigError::NotAllowed {
                     key: named(key),
                     value: format!("{address:?}"),
@@ -223,8 +223,8 @@ fn check_id(config: &Config, id: u64, layers: &Layers) -> Result<(), ConfigError
     Ok(())
 }
 
-/// Without TLS a listener that other machines reach is open to everybody on the way; so it must be
-/// wanted. Of all nodes if there is no `id`.
+/// Without TLS, a listener that other machines reach is open to everyone on the network between, so the
+/// configuration must allow it. Checks all nodes if there is no `id`.
 fn check_reach(config: &Config, id: Option<u64>, layers: &Layers) -> Result<(), ConfigError> {
     if config.listen.insecure {
         return Ok(());

@@ -1,4 +1,4 @@
-//! One sentence about what figment could not read: which key, where it came from, what is wrong.
+//! One sentence about a value that figment could not read: its key, its origin, and what is wrong.
 
 use figment::Error;
 use figment::error::{Actual, Kind};
@@ -12,7 +12,7 @@ use super::sections::{Node, TABLES};
 /// same name and `time` is as near as 0.82 to `timing`.
 const SIMILARITY_MIN: f64 = 0.8;
 
-/// Says what is wrong with the first thing that is.
+/// Describes the first mistake.
 pub(super) fn describe(error: &Error, layers: &Layers) -> String {
     let mut path: Vec<&str> = error.path.iter().map(String::as_str).collect();
     if let Kind::UnknownField(field, _) = &error.kind
@@ -35,7 +35,7 @@ pub(super) fn describe(error: &Error, layers: &Layers) -> String {
             shown(found),
             expected_at(&path).unwrap_or_else(|| named(expected))
         ),
-        other => format!("{origin} is not understood: {}", one_line(other)),
+        other => format!("{origin} cannot be parsed: {}", one_line(other)),
     }
 }
 
@@ -111,7 +111,7 @@ fn key(path: &[&str]) -> String {
     }
 }
 
-/// A value as it was written, as far as figment tells.
+/// A value as it was written, as far as figment reports it.
 fn shown(found: &Actual) -> String {
     match found {
         Actual::Bool(value) => value.to_string(),
@@ -142,7 +142,7 @@ fn expected_at(path: &[&str]) -> Option<String> {
     })
 }
 
-/// Rust's names of types mean nothing to an operator.
+/// Operators do not know Rust's names of types.
 fn named(expected: &str) -> String {
     match expected {
         "a sequence" | "sequence" => "a list of tables".to_owned(),
@@ -160,7 +160,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn only_what_is_alike_is_suggested() {
+    fn only_similar_name_is_suggested() {
         let known = ["heartbeat_ms", "election_timeout_ms"];
         for (written, suggested) in [
             ("heartbeat", Some("heartbeat_ms")),

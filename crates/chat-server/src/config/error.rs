@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a configuration cannot be used. `origin` says where the value comes from.
+/// Why a configuration cannot be used. `origin` is where the value comes from.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -11,10 +11,10 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         reason: String,
     },
-    /// A key or a value that is not understood.
+    /// A key or a value that cannot be parsed.
     #[error("{0}")]
     Malformed(String),
     /// A value that is not among those allowed.
@@ -64,12 +64,12 @@ pub enum ConfigError {
     /// `RUST_LOG` is mistyped.
     #[error("the environment variable RUST_LOG is {value:?}, and {what}")]
     LogFilter {
-        /// What it says.
+        /// Its value.
         value: String,
         /// What is wrong with it, and what to write.
         what: String,
     },
-    /// A listener that other machines may reach, and nobody said that this is wanted.
+    /// Other machines may reach a listener, and the configuration does not allow that.
     #[error(
         "{key} is {address:?} ({origin}), which other machines may reach, and nothing there is \
          encrypted; listen.insecure = true allows it"
@@ -93,11 +93,11 @@ pub enum ConfigError {
     /// `--id` names a node that is not listed.
     #[error("node {id} is not listed in [[nodes]] ({origin}); the listed ids are {listed}")]
     UnknownNode {
-        /// What was asked for.
+        /// The id of `--id`.
         id: u64,
         /// Where the list is.
         origin: String,
-        /// What there is.
+        /// The ids that are listed.
         listed: String,
     },
 }

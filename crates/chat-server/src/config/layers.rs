@@ -46,7 +46,7 @@ pub(super) enum Origin {
     Flag(&'static str),
 }
 
-/// What was read, not yet understood.
+/// The values that were read, not yet checked.
 #[derive(Debug)]
 pub(super) struct Layers {
     pub(super) figment: Figment,
@@ -100,19 +100,19 @@ impl Layers {
         self.origin_in(self.figment.find_metadata(&known), key)
     }
 
-    /// The path of a key from the root on. What the file says, or nobody, begins in the folder of the
-    /// file, wherever the process is started; what was typed begins where it was typed.
+    /// The absolute path of a key. A path of the file, or the default, is relative to the folder of the
+    /// file, wherever the process is started; one of a flag or variable to the working directory.
     pub(super) fn absolute(&self, key: &[&str], value: &Path) -> PathBuf {
         let begin = match self.origin(key) {
             Origin::Default | Origin::File { .. } => self.path.parent(),
             Origin::Environment(_) | Origin::Flag(_) => None,
         };
         let path = begin.map_or_else(|| value.to_owned(), |begin| begin.join(value));
-        // Only if the working directory is gone is there nothing better.
+        // This fails only if the working directory is gone; then the path stays relative.
         std::path::absolute(&path).unwrap_or(path)
     }
 
-    /// As [`Self::origin`], for whoever knows the layer already.
+    /// As [`Self::origin`], when the layer is known already.
     pub(super) fn origin_in(&self, layer: Option<&Metadata>, key: &[&str]) -> Origin {
         match layer.map_or(DEFAULT, |layer| &layer.name) {
             FILE => Origin::File {
@@ -156,7 +156,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A provider under a name of ours.
+/// A provider under another name.
 struct Layer<P>(&'static str, P);
 
 impl<P: Provider> Provider for Layer<P> {
@@ -169,7 +169,7 @@ impl<P: Provider> Provider for Layer<P> {
     }
 }
 
-/// Figment passes over variables whose name has an empty part, and replaces what is not UTF-8.
+/// Figment ignores variables whose name has an empty part, and replaces text that is not UTF-8.
 fn check_environment(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(), ConfigError> {
@@ -198,7 +198,7 @@ fn not_toml(file: &Path, text: &str, error: &toml_edit::TomlError) -> ConfigErro
         line: error.span().map(|span| line_at(text, span.start)),
     };
     let reason: Vec<&str> = error.message().lines().map(str::trim).collect();
-    ConfigError::Malformed(format!("{origin} is not understood: {}", reason.join(": ")))
+    ConfigError::Malformed(format!("{origin} cannot be parsed: {}", reason.join(": ")))
 }
 
 /// The line of a key, or of the last table on the way to it.
@@ -253,7 +253,7 @@ mod tests {
     use super::{check_environment, line_of};
 
     #[test]
-    fn a_key_has_a_line_however_it_is_written() {
+    fn key_has_a_line_in_every_notation() {
         let text =
             "a = 1\n\n[t]\nk = 2\n[[nodes]]\nid = 1\n[[nodes]]\nid = 2\n[i]\nn = {\"x\" = 1}";
         let document = ImDocument::parse(text.to_owned()).unwrap();
@@ -274,21 +274,21 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_would_be_passed_over_are_refused() {
+    fn variable_that_figment_ignores_is_rejected() {
         let check = |name: &str, value: &[u8]| {
             let pair = (name.into(), OsString::from_vec(value.to_vec()));
             check_environment([pair].into_iter()).map_err(|error| error.to_string())
         };
         assert_eq!(check("CHAT_SERVER_TIMING__HEARTBEAT_MS", b"1"), Ok(()));
         assert_eq!(check("CHAT_SERVERS", b"\xff"), Ok(()));
-        let refused = |sentence: &str| Err(sentence.to_owned());
+        let rejected = |sentence: &str| Err(sentence.to_owned());
         assert_eq!(
             check("CHAT_SERVER_TIMING__", b"1"),
-            refused("the environment variable CHAT_SERVER_TIMING__ names no key")
+            rejected("the environment variable CHAT_SERVER_TIMING__ names no key")
         );
         assert_eq!(
             check("CHAT_SERVER_LISTEN__PEER", b"\xff"),
-            refused("the environment variable CHAT_SERVER_LISTEN__PEER is not UTF-8")
+            rejected("the environment variable CHAT_SERVER_LISTEN__PEER is not UTF-8")
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What is logged: `RUST_LOG`, understood or refused. Left to itself, a mistyped level would be the
-//! name of a module, and everything else would fall silent.
+//! What is logged: parses `RUST_LOG`, and rejects mistakes. Without this check a mistyped level would
+//! be taken for the name of a module, and nothing else would be logged.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,11 +12,11 @@ use super::error::ConfigError;
 
 /// The variable; the same for every program of this kind.
 const VARIABLE: &str = "RUST_LOG";
-/// Unless it says otherwise.
+/// The value when it is not set.
 const DEFAULT: &str = "info";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What `RUST_LOG` says; `info` if it is not set or empty.
+/// The filter in `RUST_LOG`; `info` if it is not set or empty.
 ///
 /// # Errors
 ///
@@ -44,15 +44,15 @@ fn parse(value: &OsStr) -> Result<EnvFilter, ConfigError> {
         };
         let levels = LEVELS.join(", ");
         return Err(refused(format!(
-            "{word:?} in it is no level ({levels}); {advice}"
+            "{word:?} in it is not a level ({levels}); {advice}"
         )));
     }
-    // With a space in front a module's name would be another one.
+    // With a space in front, a module's name would be a different one.
     EnvFilter::try_new(parts.join(",")).map_err(|_described_below| {
         let wrong = parts.iter().find(|part| EnvFilter::try_new(part).is_err());
         let wrong = wrong.copied().unwrap_or(text);
         refused(format!(
-            "{wrong:?} in it is not understood; write a level, or module and level, as in \
+            "{wrong:?} in it cannot be parsed; write a level, or module and level, as in \
              \"info,chat_server=debug\""
         ))
     })
@@ -74,7 +74,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn what_is_understood_says_the_same() {
+    fn valid_filter_keeps_its_meaning() {
         for (value, understood) in [
             ("", "info"),
             (" ", "info"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mistyped_is_named() {
+    fn mistyped_part_is_named() {
         let check = |value: &[u8], expected: Expect| {
             let refused = parse(OsStr::from_bytes(value)).unwrap_err();
             expected.assert_eq(&refused.to_string());
@@ -99,31 +99,31 @@ mod tests {
         check(
             b"inof",
             expect![[
-                r#"the environment variable RUST_LOG is "inof", and "inof" in it is no level (off, error, warn, info, debug, trace); did you mean "info"?"#
+                r#"the environment variable RUST_LOG is "inof", and "inof" in it is not a level (off, error, warn, info, debug, trace); did you mean "info"?"#
             ]],
         );
         check(
             b"info, Warning",
             expect![[
-                r#"the environment variable RUST_LOG is "info, Warning", and "Warning" in it is no level (off, error, warn, info, debug, trace); did you mean "warn"?"#
+                r#"the environment variable RUST_LOG is "info, Warning", and "Warning" in it is not a level (off, error, warn, info, debug, trace); did you mean "warn"?"#
             ]],
         );
         check(
             b"everything",
             expect![[
-                r#"the environment variable RUST_LOG is "everything", and "everything" in it is no level (off, error, warn, info, debug, trace); of a module it would be "everything=trace""#
+                r#"the environment variable RUST_LOG is "everything", and "everything" in it is not a level (off, error, warn, info, debug, trace); of a module it would be "everything=trace""#
             ]],
         );
         check(
             b"info,chat_server=dbug",
             expect![[
-                r#"the environment variable RUST_LOG is "info,chat_server=dbug", and "chat_server=dbug" in it is not understood; write a level, or module and level, as in "info,chat_server=debug""#
+                r#"the environment variable RUST_LOG is "info,chat_server=dbug", and "chat_server=dbug" in it cannot be parsed; write a level, or module and level, as in "info,chat_server=debug""#
             ]],
         );
         check(
             b"info;debug",
             expect![[
-                r#"the environment variable RUST_LOG is "info;debug", and "info;debug" in it is no level (off, error, warn, info, debug, trace); did you mean "info"?"#
+                r#"the environment variable RUST_LOG is "info;debug", and "info;debug" in it is not a level (off, error, warn, info, debug, trace); did you mean "info"?"#
             ]],
         );
         check(

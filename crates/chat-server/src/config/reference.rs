@@ -15,11 +15,11 @@ const OPENING: &str = "\
 
 Every key of a server: what it means, its type, unit, default and limits, and its name in the environment.
 This page is what `chat-server config reference` writes, made from the types of the code, and a test compares them.
-`UPDATE_EXPECT=1 cargo test -p chat-server --lib config` writes it anew.
+`UPDATE_EXPECT=1 cargo test -p chat-server --lib config` regenerates it.
 
 ## Where values come from
 
-Defaults, then the file, then the environment, then flags: each wins over those before it.
+Defaults, then the file, then the environment, then flags: each overrides those before it.
 The file is `config/cluster.toml` unless `--config` names another.
 It is one file for every server, and has every server's addresses: for several machines edit the addresses in it, and give each machine a copy.
 `chat-server --id N` says which of the nodes in it this one is.
@@ -27,17 +27,17 @@ It is one file for every server, and has every server's addresses: for several m
 In the environment a key is `CHAT_SERVER_`, its table, two underscores and its name, in upper case.
 `[[nodes]]` as a whole is `CHAT_SERVER_NODES`, as in `[{id=1,client_address=\"127.0.0.1:7401\",peer_address=\"127.0.0.1:7501\"}]`.
 Every variable whose name begins with `CHAT_SERVER_` must be a known key.
-A text that looks like a number or like `true` needs quotes of its own, as in `\"7\"`.
+A text that looks like a number or like `true` needs additional quotes, as in `\"7\"`.
 ";
 
 const REACH: &str = "\
 ## Who reaches a listener
 
-Nothing is encrypted yet, so a listener that other machines may reach is refused, by `config check` too, unless `insecure = true` under `[listen]` says that it is wanted; then each start warns of it.
-Only loopback addresses, `localhost` and sockets in the file system need no such word.
+Nothing is encrypted yet, so a listener that other machines may reach is rejected, by `config check` too, unless `insecure = true` under `[listen]` allows it; then each start logs a warning.
+Only loopback addresses, `localhost` and sockets in the file system do not need that setting.
 
 A port of the loopback address is open to every user of the machine.
-For the peer listener `unix:/path` is a socket in the file system instead: only the node's own user can connect to it, and its folder must belong to that user or to root and be writable by nobody else.
+For the peer listener `unix:/path` is a socket in the file system instead: only the node's own user can connect to it, and its folder must belong to that user or to root, and no other user may be able to write to it.
 Beside it the node keeps a file with `.lock` at the end of its name; a socket that an earlier process left is replaced.
 All nodes must then be on this machine; `cargo xtask cluster up` does that.
 ";
@@ -53,30 +53,30 @@ const COMMANDS: &str = "\
 | `chat-server config show` | writes every value and its origin: the default, the file and line, the variable, or the flag; in TOML that gives the same configuration |
 | `chat-server config reference` | writes this page |
 
-`--config` and the flags that override a key go with every command.
+Every command accepts `--config` and the flags that override a key.
 What is logged is set by `RUST_LOG` and is not part of the configuration: a level, or modules with levels, as in `info,chat_server=debug`.
-One that is mistyped is refused at the start and by `config check`.
+A mistyped one is rejected at the start and by `config check`.
 ";
 
 const ENDING: &str = "\
 ## When something is wrong
 
-Whatever is wrong is said in one sentence on standard error, and nothing is changed on the disk.
-An unknown key is refused, with the nearest known one.
-So is an address in `[[nodes]]` that nobody can dial, such as `0.0.0.0:7401`, and one that two nodes have, however it is written: `localhost` and `127.0.0.1` are the same.
-A node takes its two addresses before it touches its data; one that is taken is named.
+Every mistake is reported in one sentence on standard error, and nothing is changed on the disk.
+An unknown key is rejected, and the message names the nearest known one.
+So is an address in `[[nodes]]` that other nodes cannot dial, such as `0.0.0.0:7401`, and one that two nodes have, in any spelling: `localhost` and `127.0.0.1` are the same.
+A node binds its two addresses before it touches its data; the message names an address that is taken.
 
 | exit code | meaning |
 | --- | --- |
-| 0 | told to stop and stopped; or the configuration is good |
-| 1 | the node cannot start or go on: an address is taken, its data cannot be used or is somebody else's, the disk failed |
+| 0 | stopped after SIGTERM or SIGINT; or the configuration is good |
+| 1 | the node cannot start or continue: an address is taken, its data cannot be opened or belongs to another node, the disk failed |
 | 2 | the command line or the configuration is wrong |
 
 A data directory has a file `identity.toml` with the id of its node and the name of its cluster, written with the first start.
-Under another id or another name the directory is refused, by `--reset` too: what is in it may be the only copy of somebody else's data.
-Whoever knows that it is not deletes the directory.
-Nodes do not tell each other the name.
-A directory that is in use by a running process is refused.
+Under another id or another name the directory is rejected, by `--reset` too: it may have the only copy of another node's data.
+If you know that it does not, delete the directory.
+Nodes do not send each other the name.
+A directory that is in use by a running process is rejected.
 ";
 
 /// Everything that can be configured, as a page of Markdown.
@@ -174,7 +174,7 @@ mod tests {
     use expect_test::expect_file;
 
     #[test]
-    fn the_page_says_what_the_types_say() {
+    fn page_agrees_with_the_types() {
         expect_file!["../../../../docs/configuration.md"].assert_eq(&super::reference());
     }
 }

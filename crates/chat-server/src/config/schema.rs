@@ -1,5 +1,5 @@
-//! What is known of each key, made from the same text as its type: the checks, the suggestions and
-//! `docs/configuration.md` cannot say anything else than the code does.
+//! The description of each key, made from the same text as its type: so the checks, the suggestions and
+//! `docs/configuration.md` agree with the code.
 
 /// A table of the file.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Key {
     pub(super) value_type: ValueType,
 }
 
-/// What may stand behind a key.
+/// The type of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ValueType {
     /// A whole number, both bounds included.
@@ -37,8 +37,8 @@ pub(super) enum ValueType {
     PeerAddress,
     /// `true` or `false`.
     Switch,
-    /// A path; what is relative begins in the folder of the file, or where a flag or variable was
-    /// typed.
+    /// A path; a relative one begins in the folder of the file, or for a flag or variable in the
+    /// working directory.
     Path,
     /// Lower-case letters, digits and hyphens.
     Name,

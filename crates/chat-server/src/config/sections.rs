@@ -48,22 +48,22 @@ table! {
     pub struct Listen in "listen" {
         /// For clients.
         pub client: Option<String> = ValueType::Address,
-        /// For the other nodes. Whoever reaches it is trusted.
+        /// For the other nodes. Every process that reaches it is trusted.
         pub peer: Option<String> = ValueType::PeerAddress,
-        /// Allows a listener that other machines reach, although nothing there is encrypted: whoever
-        /// reads the network between can take over accounts, and whoever reaches the peer listener
-        /// the cluster. Each start warns of it.
+        /// Allows a listener that other machines reach, although nothing there is encrypted: an
+        /// attacker who reads the network between can take over accounts, and one who reaches the
+        /// peer listener can take over the cluster. Each start logs a warning.
         pub insecure: bool = ValueType::Switch,
     }
 }
 
 table! {
-    /// How patient the node is. The same for all nodes of a cluster.
+    /// Intervals and timeouts between the nodes. The same for all nodes of a cluster.
     #[derive(Copy)]
     pub struct Timing in "timing" {
-        /// A leader lets everybody hear from it this often.
+        /// How often a leader sends heartbeats.
         pub heartbeat_ms: u64 = ValueType::number("milliseconds", 10, 10_000),
-        /// The shortest time without a leader before a node stands; the longest is twice that.
+        /// The shortest time without a leader before a node campaigns; the longest is twice that.
         pub election_timeout_ms: u64 = ValueType::related(
             "milliseconds", 30, 60_000, "at least three times `heartbeat_ms`"
         ),
@@ -90,15 +90,15 @@ table! {
 }
 
 table! {
-    /// How long somebody stays signed in. A session keeps what the leader's configuration said when
+    /// How long a user stays signed in. A session keeps the lifetime that the leader had configured when
     /// it began, on every node.
     #[derive(Copy)]
     pub struct Sessions in "sessions" {
-        /// A session that is not used for so long ends; up to a sixteenth earlier.
+        /// A session that is not used for so long expires; up to a sixteenth earlier.
         pub idle_seconds: u32 = ValueType::number(
             "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX
         ),
-        /// A session ends so long after it began.
+        /// A session expires so long after it began.
         pub absolute_seconds: u32 = ValueType::related(
             "seconds", SESSION_SECONDS_MIN, SESSION_SECONDS_MAX, "at least `idle_seconds`"
         ),
@@ -110,8 +110,8 @@ table! {
     /// clients are served where the limit of open files, which is raised at the start, is low.
     #[derive(Copy)]
     pub struct Connections in "connections" {
-        /// Of clients, from everywhere. When there are as many, a newcomer gets the place of one that
-        /// does nothing, and is refused only if there is none.
+        /// Of clients, from everywhere. At the limit a new connection replaces an idle one, and is
+        /// rejected only if none is idle.
         pub clients_max: usize = ValueType::number("connections", 16, 16_384),
         /// Of clients, from one address; all IPv6 addresses of a /64 network are one.
         pub clients_per_source_max: usize = ValueType::number("connections", 1, 16_384),
@@ -123,8 +123,8 @@ table! {
 }
 
 table! {
-    /// What one account, one source of requests or all together may use. The leader's hold, so they
-    /// are the same for all nodes of a cluster.
+    /// What one account, one source of requests or all together may use. Those of the leader apply, so
+    /// they should be the same for all nodes of a cluster.
     #[derive(Copy)]
     pub struct Limits in "limits" {
         /// What one account may change in a second, on the average. A request counts once, and once
@@ -133,22 +133,24 @@ table! {
         pub account_requests_per_second: u32 = ValueType::number("requests", 1, 1_000_000),
         /// What one account may change at once.
         pub account_requests_burst: u32 = ValueType::number("requests", 256, 10_000_000),
-        /// What one inbox holds, read or not; more is refused to its senders. What is on its way when
+        /// What one inbox holds, read or not; further messages are rejected. Messages in flight when
         /// an inbox is counted may exceed it.
         pub inbox_messages_max: u64 = ValueType::number("messages", 1, 1 << 40),
         /// While the leader's disk has less free space than this, only signing out and deleting are
-        /// taken, and below a quarter of it nothing.
+        /// accepted, and below a quarter of it no change at all.
         pub free_bytes_min: u64 = ValueType::number("bytes", 0, 1 << 50),
-        /// How far ahead of the time that it expects the leader's clock may take the time of the log.
+        /// How far the leader's clock may advance the log's time beyond the time that the leader
+        /// expects.
         pub clock_lead_seconds_max: u32 = ValueType::number("seconds", 60, 30 * 24 * 60 * 60),
-        /// Logins that wait for a hasher; as many sign-ups and as many changes of a password wait
-        /// beside them. When there is one too many, whoever has the most waiting loses the newest.
+        /// Logins that are queued for a hasher; sign-ups and changes of a password have queues of the
+        /// same length. A full queue drops the newest request of the source that has the most in it.
         pub passwords_waiting_max: usize = ValueType::number("requests", 1, 65_536),
-        /// Passwords that wait or are hashed for one connection; more are refused by the node that it
-        /// leads to.
+        /// Passwords that are queued or hashed for one connection; the node of that connection rejects
+        /// further ones.
         pub connection_passwords_max: usize = ValueType::number("requests", 1, 4096),
         /// Wrong passwords a minute from one source, an address or the /64 of an IPv6 address, once
-        /// it has given 60: whatever else it asks for with a password waits for its turn.
+        /// it has sent 60: further requests of the source that need a password are delayed to this
+        /// rate.
         pub source_failures_per_minute: u32 = ValueType::number("wrong passwords", 1, 60_000),
     }
 }
@@ -230,7 +232,7 @@ impl Default for Connections {
 
 impl Default for Limits {
     /// The 8 accounts of `chat bench --clients 256` make 1,300 requests a second each. 256 MiB are
-    /// more than what is under way and what SQLite and the log write before they are asked again.
+    /// more than the requests in progress, SQLite and the log write between two checks.
     fn default() -> Self {
         Self {
             account_requests_per_second: 5_000,
@@ -252,12 +254,12 @@ impl Default for Runtime {
 }
 
 impl Timing {
-    /// How often a leader is heard.
+    /// How often a leader sends heartbeats.
     pub fn heartbeat_interval(&self) -> Duration {
         Duration::from_millis(self.heartbeat_ms)
     }
 
-    /// How long nothing is heard before a node stands.
+    /// The shortest time without a leader before a node campaigns.
     pub fn election_timeout(&self) -> Duration {
         Duration::from_millis(self.election_timeout_ms)
     }

@@ -19,11 +19,11 @@ pub struct Config {
     pub storage: Storage,
     /// Where this node listens, if not at its own addresses in `nodes`.
     pub listen: Listen,
-    /// How patient the node is.
+    /// Intervals and timeouts between the nodes.
     pub timing: Timing,
     /// What a password costs.
     pub passwords: Passwords,
-    /// How long somebody stays signed in.
+    /// How long a user stays signed in.
     pub sessions: Sessions,
     /// How many connections the node holds.
     pub connections: Connections,
@@ -35,7 +35,7 @@ pub struct Config {
     pub nodes: Vec<Node>,
 }
 
-/// What flags say; each one replaces what file and environment say.
+/// Values of flags; each replaces the value of file and environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `storage.directory`.
@@ -46,21 +46,21 @@ pub struct Overrides {
     pub listen_peer: Option<String>,
 }
 
-/// An address that a node listens on, and where it stands.
+/// An address that a node listens on, and the key that it comes from.
 pub(super) struct Listener<'a> {
     pub(super) address: &'a str,
     /// Its key in `[listen]`.
     pub(super) side: &'static str,
     /// Its key in `[[nodes]]`.
     pub(super) key: &'static str,
-    /// Whether it stands in `[listen]`.
+    /// Whether it comes from `[listen]`.
     pub(super) overridden: bool,
     /// The node's place in `[[nodes]]`.
     pub(super) place: usize,
 }
 
 impl Config {
-    /// The entry of node `id`; `None` for one that [`load`] has not been asked about.
+    /// The entry of node `id`; `None` for one that [`super::load`] was not called for.
     pub fn node(&self, id: u64) -> Option<&Node> {
         self.nodes.iter().find(|node| node.id == id)
     }

@@ -1,16 +1,16 @@
-//! How many files the process may have open: raised at the start, and divided between connections
-//! and everything else.
+//! The limit on open files of the process: raised at the start, and divided between connections and
+//! everything else.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// More than any limit of connections that can be configured; a larger number only makes the
 /// kernel's tables larger.
 const FILES_WANTED: u64 = 65_536;
-/// For what is not an accepted connection: the two databases with their logs and readers (about 30),
-/// connections to six peers, dials under way, the runtime; twice over.
+/// For everything but accepted connections: the two databases with their logs and readers (about 30),
+/// connections to six peers, dials in progress, the runtime; twice over.
 pub(crate) const FILES_KEPT: usize = 160;
 
-/// Raises the soft limit of open files as far as the hard one allows, and says what holds now.
+/// Raises the soft limit of open files as far as the hard one allows, and returns the limit now.
 pub(crate) fn raise() -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         // What POSIX systems have always allowed.
@@ -30,8 +30,8 @@ pub(crate) fn raise() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// How many connections of clients fit, of the `wanted` ones, when the process may open `files` files
-/// and peers may take `peers` of them. Never less than a few: a node without any could as well stop.
+/// How many of the `wanted` client connections fit, when the process may open `files` files and peers
+/// may use `peers` of them. Never less than a few: a node without any is useless.
 pub(crate) fn client_connections(files: usize, peers: usize, wanted: usize) -> usize {
     const AT_LEAST: usize = 16;
     files
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_known_and_stays_raised() {
+    fn raised_limit_is_kept() {
         let raised = raise();
         assert!(raised >= 64, "{raised}");
         assert_eq!(raise(), raised);

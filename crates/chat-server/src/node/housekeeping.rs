@@ -1,4 +1,4 @@
-//! What a node looks up from time to time, so that no request has to.
+//! Periodic checks of a node, so that no request has to make them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::auth::passwords::Passwords;
 use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::Quotas;
 
-/// How often the price of most passwords is looked up. It changes as people log in after the
+/// How often the parameters of most passwords are looked up. They change as users log in after the
 /// configuration has changed.
 const PARAMS_INTERVAL: Duration = Duration::from_secs(600);
-/// How many accounts are looked at for it: a few milliseconds.
+/// How many accounts are read for that: a few milliseconds.
 const PARAMS_ACCOUNTS_MAX: usize = 10_000;
-/// How often free space is looked up. In the meantime a node writes some hundred MB at most.
+/// How often free space is checked. Between two checks a node writes some hundred MB at most.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is looked up, and for whom.
+/// What the checks read and update.
 #[derive(Debug)]
 pub(crate) struct PeriodicChecks {
     pub(crate) reader: ChatReader,
     pub(crate) passwords: Passwords,
     pub(crate) quotas: Arc<Quotas>,
-    /// Where the node keeps its data.
+    /// The data directory of the node.
     pub(crate) directory: PathBuf,
 }
 
-/// Looks things up until the replica stops; free space once before this returns.
+/// Starts the checks, which run until the replica stops. Checks free space once before it returns.
 pub(crate) fn start(replica: Handle, checks: PeriodicChecks) {
     let unknown = LogThrottle::default();
     record_free_space(&checks, free_bytes(&checks.directory), &unknown);
@@ -51,9 +51,11 @@ impl PeriodicChecks {
         loop {
             ticks.tick().await;
             match self.reader.common_argon2_params(PARAMS_ACCOUNTS_MAX).await {
-                Ok(Some(price)) => self.passwords.set_params_of_unknown_names(&price),
+                Ok(Some(params)) => self.passwords.set_params_of_unknown_names(&params),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the price of passwords cannot be looked up"),
+                Err(error) => {
+                    tracing::warn!(%error, "the parameters of most passwords cannot be looked up")
+                }
             }
         }
     }
@@ -64,7 +66,7 @@ impl PeriodicChecks {
         loop {
             ticks.tick().await;
             let directory = self.directory.clone();
-            // It may wait for a disk.
+            // The call may wait for a disk.
             let looking = tokio::task::spawn_blocking(move || free_bytes(&directory));
             if let Ok(free) = looking.await {
                 record_free_space(self, free, unknown);
@@ -93,7 +95,7 @@ fn record_free_space(checks: &PeriodicChecks, free: nix::Result<u64>, unknown: &
     }
 }
 
-/// What an ordinary process may use on the file system of `directory`.
+/// The space that an unprivileged process may use on the file system of `directory`.
 fn free_bytes(directory: &Path) -> nix::Result<u64> {
     let space = statvfs(directory)?;
     Ok(space

@@ -1,7 +1,8 @@
-//! Whose data a directory holds: which node's, and of which cluster. Written with the first start
-//! and compared with every other, so that nobody's data is taken for somebody else's.
+//! Which node and which cluster the data in a directory belongs to. Written with the first start and
+//! compared at every later one, so that a node never uses the data of another one.
 //!
-//! Names what operators say. What quorums count, the random ids of disk and cluster, is in `log.db`.
+//! Has the names that operators use. The random ids of disk and cluster, which quorums use, are in
+//! `log.db`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -26,7 +27,7 @@ pub(crate) struct Identity {
     pub(crate) node: u64,
 }
 
-/// Why a directory cannot be this node's.
+/// Why this node cannot use a directory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
     #[error("{directory} belongs to node {found}, and this is node {expected}")]
@@ -41,8 +42,8 @@ pub(crate) enum IdentityError {
         found: String,
         expected: String,
     },
-    #[error("{path} does not say whose data is beside it: {reason}")]
-    NotUnderstood { path: PathBuf, reason: String },
+    #[error("cannot tell which node the data in {directory} belongs to: {FILE_NAME}: {reason}")]
+    Malformed { directory: PathBuf, reason: String },
     #[error("{path} cannot be read: {source}")]
     Read { path: PathBuf, source: io::Error },
     #[error("{path} cannot be written: {source}")]
@@ -50,17 +51,17 @@ pub(crate) enum IdentityError {
 }
 
 impl Identity {
-    /// Changes nothing. A directory that is missing, or that does not say whose it is, will do.
+    /// Compares, and changes nothing. A directory that is missing or has no identity is accepted.
     pub(crate) fn check(&self, directory: &Path) -> Result<(), IdentityError> {
-        let found = read(&directory.join(FILE_NAME))?;
+        let found = read(directory)?;
         found.map_or(Ok(()), |found| self.compare(&found, directory))
     }
 
-    /// As [`Self::check`], and writes down whose it is if that is not said yet. For whoever has the
-    /// directory's lock.
+    /// As [`Self::check`], and writes the identity if there is none. The caller has the directory's
+    /// lock.
     pub(crate) fn claim(&self, directory: &Path) -> Result<(), IdentityError> {
         let path = directory.join(FILE_NAME);
-        match read(&path)? {
+        match read(directory)? {
             Some(found) => self.compare(&found, directory),
             None => self
                 .write(directory)
@@ -87,7 +88,7 @@ impl Identity {
         Ok(())
     }
 
-    /// The name appears only when the content is on the disk.
+    /// The file gets its name only when its content is durable.
     fn write(&self, directory: &Path) -> io::Result<()> {
         let new = directory.join(NEW_FILE_NAME);
         let mut file = OpenOptions::new()
@@ -109,22 +110,20 @@ impl Identity {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Identity>, IdentityError> {
-    let text = match fs::read_to_string(path) {
+fn read(directory: &Path) -> Result<Option<Identity>, IdentityError> {
+    let path = directory.join(FILE_NAME);
+    let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
-            return Err(IdentityError::Read {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(IdentityError::Read { path, source });
         }
     };
     let identity = Figment::from(Toml::string(&text)).extract();
     identity
         .map(Some)
-        .map_err(|error| IdentityError::NotUnderstood {
-            path: path.to_owned(),
+        .map_err(|error| IdentityError::Malformed {
+            directory: directory.to_owned(),
             reason: error
                 .kind
                 .to_string()
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_claimed_once() {
+    fn directory_is_claimed_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let file = path.join("identity.toml");
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_nobodys() {
+    fn malformed_identity_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("identity.toml");
         for text in [
@@ -178,7 +177,10 @@ mod tests {
             fs::write(&file, text).unwrap();
             let error = identity("chat", 1).check(directory.path()).unwrap_err();
             let error = error.to_string();
-            assert!(error.contains("does not say whose data"), "{error}");
+            assert!(
+                error.starts_with("cannot tell which node the data in "),
+                "{error}"
+            );
             assert!(!error.contains('\n'), "{error}");
         }
     }

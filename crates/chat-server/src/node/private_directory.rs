@@ -1,15 +1,15 @@
-//! A data directory that other users can enter is closed before it is used: one that was copied or
-//! restored has lost its mode, and what is in it proves who somebody is.
+//! Closes a data directory that other users can enter before it is used: a directory that was copied or
+//! restored has lost its mode, and the data in it authenticates users.
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A directory that its owner alone enters; what is in it is out of reach of others, too.
+/// Only the owner can enter the directory, so its content is out of reach of others, too.
 const PRIVATE: u32 = 0o700;
 
-/// Why a directory stays open.
+/// Why a directory could not be closed to others.
 #[derive(Debug, thiserror::Error)]
 #[error("other users can enter {directory}, and it cannot be closed: {source}")]
 pub(crate) struct OpenDirectory {
@@ -17,7 +17,7 @@ pub(crate) struct OpenDirectory {
     source: io::Error,
 }
 
-/// Closes `directory` to other users and says so; nothing is there, or it is closed, is fine too.
+/// Closes `directory` to other users and logs that; does nothing if it is missing or closed already.
 pub(crate) fn close_to_others(directory: &Path) -> Result<(), OpenDirectory> {
     let closed = match fs::metadata(directory) {
         Ok(metadata) if metadata.permissions().mode() & 0o077 == 0 => return Ok(()),
@@ -30,6 +30,6 @@ pub(crate) fn close_to_others(directory: &Path) -> Result<(), OpenDirectory> {
         source,
     })?;
     let directory = directory.display();
-    tracing::warn!(%directory, "the data were open to other users, and are closed now");
+    tracing::warn!(%directory, "the data was open to other users, and is closed now");
     Ok(())
 }

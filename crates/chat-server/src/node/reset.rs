@@ -1,20 +1,20 @@
-//! `--reset`: the node's data is deleted before it starts. It comes back as an empty disk does, as
-//! a learner if there is a cluster.
+//! `--reset`: deletes the node's data before it starts. The node comes back like one with an empty
+//! disk, as a learner if there is a cluster.
 //!
 //! Deletes the files that a node makes and nothing else, and none while another process uses them.
-//! What it does has an order: the log is out of the way, durably, before anything else goes. A log
-//! without the newest entries in `log.db-wal` would have voted and acknowledged what it does not know
-//! of any more, under the same storage id.
+//! The order matters: the log is renamed, durably, before anything else is deleted. A log without the
+//! newest entries in `log.db-wal` would have lost votes and acknowledged entries under the same storage
+//! id.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a node's processes lock, and the files that they guard: these names and longer ones.
+/// The lock files of a node, and the files that each guards: those whose names begin with this.
 const GUARDED: [(&str, &str); 2] = [("log.lock", "log.db"), ("state.lock", "state.db")];
 
 const LOG: &str = "log.db";
-/// The log from the beginning of a reset to its end.
+/// The name of the log from the beginning of a reset to its end.
 const LOG_GONE: &str = "log.db.gone";
 
 /// Why nothing, or not everything, was deleted.
@@ -31,15 +31,15 @@ pub(crate) enum ResetError {
     Ambiguous { directory: PathBuf },
 }
 
-/// What is called before each step that changes the disk; tests end there.
+/// Called before each step that changes the disk; tests interrupt the reset there.
 type Before<'a> = &'a mut dyn FnMut() -> Result<(), ResetError>;
 
-/// Deletes what a node has stored in `directory`; nothing is there to delete is fine too.
+/// Deletes the node's data in `directory`, if there is any.
 pub(crate) fn reset(directory: &Path) -> Result<(), ResetError> {
     reset_stepwise(directory, &mut || Ok(()))
 }
 
-/// Goes on with a reset that was interrupted, if one was.
+/// Finishes a reset that was interrupted, if there was one.
 pub(crate) fn finish_interrupted(directory: &Path) -> Result<(), ResetError> {
     if !directory.join(LOG_GONE).exists() {
         return Ok(());
@@ -87,7 +87,7 @@ fn reset_stepwise(directory: &Path, before: Before<'_>) -> Result<(), ResetError
     Ok(())
 }
 
-/// Keeps every process of the node away until it is dropped.
+/// Takes the locks of the node, so that no other process uses its files until they are dropped.
 fn lock(directory: &Path) -> Result<Vec<File>, ResetError> {
     let mut locks = Vec::new();
     for (lock, _) in GUARDED {
@@ -135,10 +135,10 @@ mod tests {
         "state.db-wal",
     ];
 
-    /// A5: wherever a reset is interrupted, the log is whole and nothing is deleted, or the next start
-    /// knows that it is not to be used.
+    /// A5: wherever a reset is interrupted, either the log is complete and nothing is deleted, or the next
+    /// start finds that the log must not be used.
     #[test]
-    fn an_interrupted_reset_leaves_no_older_log() {
+    fn interrupted_reset_leaves_no_older_log() {
         let mut interrupted = 0;
         for end in 0.. {
             let directory = tempfile::tempdir().unwrap();
@@ -158,7 +158,7 @@ mod tests {
             if path.join(LOG).exists() {
                 assert!(
                     DATA.iter().all(is_there),
-                    "the log is whole, after {end} steps"
+                    "the log is complete, after {end} steps"
                 );
             } else if DATA.iter().any(is_there) {
                 assert!(path.join(LOG_GONE).exists(), "after {end} steps");
@@ -183,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn a_log_beside_one_that_is_gone_is_not_touched() {
+    fn log_beside_a_renamed_one_is_not_touched() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         finish_interrupted(path).unwrap();
         for name in [LOG, LOG_GONE] {
             fs::write(path.join(name), name).unwrap();
         }
-        let refused = finish_interrupted(path);
+        let rejected = finish_interrupted(path);
         assert!(
-            matches!(refused, Err(ResetError::Ambiguous { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(ResetError::Ambiguous { .. })),
+            "{rejected:?}"
         );
         assert_eq!(fs::read_to_string(path.join(LOG)).unwrap(), LOG);
         reset(path).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_nodes_files_are_deleted() {
+    fn only_files_of_the_node_are_deleted() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["log.db", "log.db-wal", "state.db", "log.lock", "notes.txt"] {
             fs::write(directory.path().join(name), "x").unwrap();
@@ -217,15 +217,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_is_not_deleted() {
+    fn data_in_use_is_not_deleted() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("state.db"), "x").unwrap();
         let lock = File::create(directory.path().join("state.lock")).unwrap();
         lock.lock().unwrap();
-        let refused = reset(directory.path());
+        let rejected = reset(directory.path());
         assert!(
-            matches!(refused, Err(ResetError::InUse { .. })),
-            "{refused:?}"
+            matches!(rejected, Err(ResetError::InUse { .. })),
+            "{rejected:?}"
         );
         assert!(directory.path().join("state.db").exists());
     }

@@ -8,7 +8,7 @@ use super::{THREE, check_error};
 fn unknown_key_is_named_with_its_line() {
     check_error(
         "[timing",
-        expect![[r#"line 1 of {FILE} is not understood: invalid table header: expected `.`, `]`"#]],
+        expect![[r#"line 1 of {FILE} cannot be parsed: invalid table header: expected `.`, `]`"#]],
     );
     check_error(
         &format!("[timin]\nheartbeat_ms = 1\n{THREE}"),
@@ -37,7 +37,7 @@ fn unknown_key_is_named_with_its_line() {
     check_error(
         &format!("[timing]\nheartbeat_ms = 1\nheartbeat_ms = 2\n{THREE}"),
         expect![[
-            r#"line 3 of {FILE} is not understood: duplicate key `heartbeat_ms` in table `timing`"#
+            r#"line 3 of {FILE} cannot be parsed: duplicate key `heartbeat_ms` in table `timing`"#
         ]],
     );
     check_error(
