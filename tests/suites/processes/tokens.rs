@@ -4,6 +4,9 @@
 //! Expired tokens are left to the table of one node, which is configured without a file: a file's
 //! `[sessions]` must say five minutes at least.
 
+#[path = "../../../crates/chat-server/tests/one_node/authorization_matrix.rs"]
+mod authorization_matrix;
+
 use std::time::Duration;
 
 use chat_client::{OutgoingMessage, Session, WatchEvent};
@@ -16,52 +19,9 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use authorization_matrix::{ForeignToken, MATRIX, Row};
+
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// What somebody else's token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Foreign {
-    /// The request needs no token and looks at none.
-    NotLookedAt,
-    /// The request acts on the token's account, whatever ids it names.
-    OwnAccountOnly,
-    /// The request names an account, and that is somebody else.
-    Denied,
-}
-
-/// Requests that alice might make; `id` is that of a message in her inbox.
-type Row = (&'static str, Foreign, fn(Uuid) -> Value);
-
-const TABLE: [Row; 10] = [
-    ("CREATE_USER", Foreign::NotLookedAt, |_| {
-        ask::create_user("alice", &digest("a"))
-    }),
-    ("LOGIN", Foreign::NotLookedAt, |_| {
-        ask::login("alice", &digest("a"))
-    }),
-    ("LOGOUT", Foreign::OwnAccountOnly, |_| ask::logout()),
-    ("GET_MESSAGES", Foreign::Denied, |_| {
-        ask::get_messages("alice")
-    }),
-    ("LIST_USERS", Foreign::OwnAccountOnly, |_| {
-        ask::list_users("*")
-    }),
-    ("SEND_MESSAGE", Foreign::Denied, |_| {
-        ask::send_message(Uuid::new_v4(), "alice", "alice", "hi")
-    }),
-    ("READ_MESSAGES", Foreign::OwnAccountOnly, |id| {
-        ask::read_messages(&[id])
-    }),
-    ("DELETE_MESSAGES", Foreign::OwnAccountOnly, |id| {
-        ask::delete_messages(&[id])
-    }),
-    ("DELETE_USER", Foreign::Denied, |_| {
-        ask::delete_user("alice")
-    }),
-    ("CHANGE_PASSWORD", Foreign::OwnAccountOnly, |_| {
-        ask::change_password(&digest("a"), &digest("c"))
-    }),
-];
 
 /// A cluster, and a connection to each of its nodes.
 struct Stage {
@@ -105,7 +65,7 @@ async fn somebody_elses_token_leaves_an_account_alone_on_every_node() {
         let inbox = ask::get_messages("alice");
         let before = stage.carry_out(0, &inbox, Some(&alice)).await;
         for place in 0..stage.nodes.len() {
-            for (kind, foreign, request) in TABLE {
+            for (kind, foreign, request) in MATRIX {
                 let node = stage.nodes[place].0;
                 // A new one for each: LOGOUT ends it.
                 let bob = stage.log_in(place, "bob", "b").await;
@@ -124,13 +84,13 @@ async fn somebody_elses_token_leaves_an_account_alone_on_every_node() {
     .await;
 }
 
-fn check_foreign(what: &str, foreign: Foreign, kind: &str, reply: Result<Value, Status>) {
+fn check_foreign(what: &str, foreign: ForeignToken, kind: &str, reply: Result<Value, Status>) {
     match foreign {
-        Foreign::Denied => {
+        ForeignToken::Denied => {
             let refused = reply.expect_err(what);
             check_refused(what, &refused, Code::PermissionDenied, "NOT_YOURS");
         }
-        Foreign::NotLookedAt | Foreign::OwnAccountOnly => {
+        ForeignToken::Ignored | ForeignToken::OwnAccountOnly => {
             let reply = reply.unwrap_or_else(|status| panic!("{what}: {status:?}"));
             let refusal = match kind {
                 "CREATE_USER" => json!("username_taken"),
@@ -172,7 +132,7 @@ impl Stage {
     /// A node refuses a type of request that it does not know with those that it does; each of
     /// them has a row.
     async fn check_rows(&self) {
-        let mut rows = TABLE.map(|(kind, ..)| kind);
+        let mut rows = MATRIX.map(|(kind, ..)| kind);
         rows.sort_unstable();
         for place in 0..self.nodes.len() {
             let unknown = ask::request("?", json!({}));
@@ -194,14 +154,14 @@ impl Stage {
             check_unauthenticated(&watch, &refused);
             let only_looks = |row: &Row| ["GET_MESSAGES", "LIST_USERS"].contains(&row.0);
             let (mut rows, mut changes): (Vec<Row>, Vec<Row>) =
-                TABLE.into_iter().partition(only_looks);
+                MATRIX.into_iter().partition(only_looks);
             let first = self.turn % changes.len();
             changes.rotate_left(first);
             rows.extend(changes);
             for (kind, foreign, request) in rows {
                 let what = format!("{kind} with {what} on {node:?}");
                 let reply = self.ask(place, &request(Uuid::new_v4()), token).await;
-                if foreign == Foreign::NotLookedAt {
+                if foreign == ForeignToken::Ignored {
                     assert!(reply.is_ok(), "{what}: {reply:?}");
                 } else {
                     check_unauthenticated(&what, &reply.expect_err(&what));

@@ -1,8 +1,8 @@
-//! The examples of docs/api.md are carried out, in their order, on one new node.
+//! Executes the examples of docs/api.md, in their order, on one new node.
 //!
-//! A fence `json request` is asked without a token, `json request as=alice` with the last token that
-//! a reply gave to alice. The fence after it is what comes back: `json reply`, or `json status` for
-//! what gRPC carries. What differs from run to run must only be of the same kind.
+//! A fence `json request` is executed without a token, `json request as=alice` with the last token
+//! that alice got in a reply. The next fence is the expected result: `json reply`, or `json status`
+//! for a gRPC status. Values that differ from run to run must only have the same type.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ fn fences(page: &str) -> Vec<Fence> {
     fences
 }
 
-/// With everything that differs from run to run replaced by its kind.
+/// With every value that differs from run to run replaced by one for its type.
 fn normalised(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
@@ -73,14 +73,14 @@ fn normalised(value: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_examples_of_the_page_are_true() {
+async fn examples_of_the_page_give_the_shown_results() {
     let node = OneNode::start().await;
     let mut tokens: BTreeMap<String, String> = BTreeMap::new();
     let mut kinds = Vec::new();
     let fences = fences(PAGE);
     for pair in fences.chunks(2) {
         let [request, reply] = pair else {
-            panic!("line {}: nothing comes back", pair[0].line);
+            panic!("line {}: the request has no result", pair[0].line);
         };
         let parse = |fence: &Fence| -> Value {
             serde_json::from_str(&fence.text)
@@ -95,7 +95,7 @@ async fn the_examples_of_the_page_are_true() {
         let asked = parse(request);
         kinds.extend(asked["request_type"].as_str().map(str::to_owned));
         let token = actor.map(|name| tokens[name].as_str());
-        let found = match node.ask(asked.clone(), token).await {
+        let found = match node.execute(asked.clone(), token).await {
             Ok(found) => {
                 assert_eq!(reply.info, "json reply", "line {}: {found}", reply.line);
                 found

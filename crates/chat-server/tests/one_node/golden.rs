@@ -1,5 +1,5 @@
-//! A node goes on with the data directory of the first release: see
-//! `crates/chat-store/tests/on_disk/golden.rs` for what is in it.
+//! A node starts with a data directory of the first release: see
+//! `crates/chat-store/tests/on_disk/golden.rs` for its content.
 
 use std::path::Path;
 
@@ -18,14 +18,14 @@ const GOLDEN: &str = concat!(
 );
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_passwords_and_messages_of_the_first_release_are_good() {
+async fn data_of_the_first_release_is_usable() {
     for files in [
         &["log.db", "state.db", "identity.toml"][..],
         &["log.db", "identity.toml"],
     ] {
         let node = OneNode::start_in(copy(files), Sessions::default()).await;
         let [alice, bob, carol] = tokens();
-        let page = node.ask(inbox("alice", json!({})), Some(&alice)).await;
+        let page = node.execute(inbox("alice", json!({})), Some(&alice)).await;
         let page = page.unwrap();
         assert_eq!(bodies(&page).len(), 10);
         assert_eq!(bodies(&page)[..2], ["the last one", "another carol"]);
@@ -39,26 +39,28 @@ async fn tokens_passwords_and_messages_of_the_first_release_are_good() {
             "{:?}",
             since.collect::<Vec<_>>()
         );
-        let page = node.ask(inbox("carol", json!({})), Some(&carol)).await;
+        let page = node.execute(inbox("carol", json!({})), Some(&carol)).await;
         assert_eq!(bodies(&page.unwrap()), ["to another carol"]);
         let names = request("LIST_USERS", json!({"pattern": "*"}));
-        let names = node.ask(names, Some(&bob)).await.unwrap();
+        let names = node.execute(names, Some(&bob)).await.unwrap();
         let all = ["Zo\u{eb}", "ada", "alice", "bo", "bob", "carol", "cy"];
         assert_eq!(names["usernames"], json!(all));
 
-        let bob = node.ask(login("bob", "e"), None).await.unwrap();
+        let bob = node.execute(login("bob", "e"), None).await.unwrap();
         assert_eq!(bob["unread"], 9);
         let message = send(Uuid::new_v4(), "bob", "alice", "a new one");
-        node.ask(message, Some(&text(&bob, "token"))).await.unwrap();
-        let alice = node.ask(login("alice", "a"), None).await.unwrap();
+        node.execute(message, Some(&text(&bob, "token")))
+            .await
+            .unwrap();
+        let alice = node.execute(login("alice", "a"), None).await.unwrap();
         assert_eq!(alice["unread"], 9);
         node.stop().await;
     }
 }
 
-/// R18: what the tables had applied is evidence, also while they are made again.
+/// R18: the applied index of the tables is evidence, even while they are rebuilt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_lacks_what_older_tables_had_applied_is_refused() {
+async fn log_that_lacks_entries_applied_by_older_tables_is_rejected() {
     let directory = copy(&["log.db", "state.db", "identity.toml"]);
     let data = directory.path().join("node-1");
     let truncating = tokio::task::spawn_blocking(move || {
@@ -72,8 +74,8 @@ async fn a_log_that_lacks_what_older_tables_had_applied_is_refused() {
     });
     truncating.await.unwrap();
     for _ in 0..2 {
-        let refused = OneNode::refused_in(&directory).await;
-        assert!(refused.contains("lost log entries"), "{refused}");
+        let error = OneNode::start_error_in(&directory).await;
+        assert!(error.contains("lost log entries"), "{error}");
     }
 }
 

@@ -1,22 +1,23 @@
-//! One node in this process, asked through gRPC as clients ask.
+//! Nodes in this process, called through gRPC like clients do.
 
 use std::time::{Duration, Instant};
 
-use chat_proto::chat::v1::ExecuteRequest;
 use chat_proto::chat::v1::chat_client::ChatClient;
+use chat_proto::chat::v1::{ExecuteRequest, WatchEvent, WatchRequest};
 use chat_server::config::{Config, Node, Sessions, Storage};
 use chat_server::node::{self, DataPolicy};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 
 use crate::{sign_up, text};
 
-/// Far above what anything here takes.
+/// Far above what any test here takes.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A running node; most tests have only one, with the id 1.
 pub(crate) struct OneNode {
     pub(crate) clients: Channel,
     pub(crate) peers: Channel,
@@ -30,12 +31,12 @@ impl OneNode {
         Self::start_with(Sessions::default()).await
     }
 
-    /// A node whose sessions last as long as `sessions` says.
+    /// A node with these lifetimes of sessions.
     pub(crate) async fn start_with(sessions: Sessions) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), sessions).await
     }
 
-    /// A node with what is in `directory`.
+    /// A node with the data in `directory`.
     pub(crate) async fn start_in(directory: tempfile::TempDir, sessions: Sessions) -> Self {
         Self::start_changed_in(directory, |config| config.sessions = sessions).await
     }
@@ -45,61 +46,78 @@ impl OneNode {
         Self::start_changed_in(tempfile::tempdir().unwrap(), change).await
     }
 
-    /// A node with what is in `directory`, and with another configuration.
+    /// A node with the data in `directory`, and with another configuration.
     pub(crate) async fn start_changed_in(
         directory: tempfile::TempDir,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let mut config = config_in(&directory, Sessions::default());
+        let mut config = config_in(&directory, addresses(1));
         change(&mut config);
-        let (client_address, peer_address) = (
-            config.nodes[0].client_address.clone(),
-            config.nodes[0].peer_address.clone(),
-        );
+        Self::run(1, config, directory).await
+    }
+
+    /// One of several nodes.
+    pub(crate) async fn start_one_of(nodes: &[Node], id: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config_in(&directory, nodes.to_vec());
+        Self::run(id, config, directory).await
+    }
+
+    async fn run(id: u64, config: Config, directory: tempfile::TempDir) -> Self {
+        let own = config.node(id).unwrap().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
-            let told = async {
+            let stopped = async {
                 drop(stopped.await);
             };
-            node::run(1, &config, DataPolicy::Keep, told).await
+            node::run(id, &config, DataPolicy::Keep, stopped).await
         });
         Self {
-            clients: connect(&client_address).await,
-            peers: connect(&peer_address).await,
+            clients: connect(&own.client_address).await,
+            peers: connect(&own.peer_address).await,
             stop,
             running,
             directory,
         }
     }
 
-    /// Why a node does not start with what is in `directory`.
-    pub(crate) async fn refused_in(directory: &tempfile::TempDir) -> String {
-        let config = config_in(directory, Sessions::default());
+    /// The error of a node that does not start with the data in `directory`.
+    pub(crate) async fn start_error_in(directory: &tempfile::TempDir) -> String {
+        let config = config_in(directory, addresses(1));
         let running = node::run(1, &config, DataPolicy::Keep, std::future::pending());
         let ended = tokio::time::timeout(TEST_TIMEOUT, running).await;
         ended.expect("it does not run").unwrap_err().to_string()
     }
 
-    /// Asks once, with `token` if there is one.
-    pub(crate) async fn ask(&self, request: Value, token: Option<&str>) -> Result<Value, Status> {
-        let mut request = Request::new(ExecuteRequest {
+    /// Makes one request, with `token` if there is one.
+    pub(crate) async fn execute(
+        &self,
+        request: Value,
+        token: Option<&str>,
+    ) -> Result<Value, Status> {
+        let request = Request::new(ExecuteRequest {
             request: request.to_string(),
         });
-        if let Some(token) = token {
-            let authorization = format!("Bearer {token}").parse().unwrap();
-            request
-                .metadata_mut()
-                .insert("authorization", authorization);
-        }
         let mut stub = ChatClient::new(self.clients.clone());
-        let reply = stub.execute(request).await?.into_inner().response;
-        Ok(serde_json::from_str(&reply).unwrap())
+        let reply = stub.execute(authorized(request, token)).await?;
+        Ok(serde_json::from_str(&reply.into_inner().response).unwrap())
+    }
+
+    pub(crate) async fn watch(
+        &self,
+        cursor: &str,
+        token: Option<&str>,
+    ) -> Result<Streaming<WatchEvent>, Status> {
+        let cursor = cursor.to_owned();
+        let request = authorized(Request::new(WatchRequest { cursor }), token);
+        let mut stub = ChatClient::new(self.clients.clone());
+        Ok(stub.watch(request).await?.into_inner())
     }
 
     /// Signs up, and returns the token.
     pub(crate) async fn account(&self, name: &str) -> String {
         let reply = self
-            .ask(sign_up(Uuid::new_v4(), name, "a"), None)
+            .execute(sign_up(Uuid::new_v4(), name, "a"), None)
             .await
             .unwrap();
         text(&reply, "token")
@@ -118,19 +136,34 @@ impl OneNode {
     }
 }
 
-fn config_in(directory: &tempfile::TempDir, sessions: Sessions) -> Config {
+pub(crate) fn authorized<T>(mut request: Request<T>, token: Option<&str>) -> Request<T> {
+    if let Some(token) = token {
+        let authorization = format!("Bearer {token}").parse().unwrap();
+        request
+            .metadata_mut()
+            .insert("authorization", authorization);
+    }
+    request
+}
+
+fn config_in(directory: &tempfile::TempDir, nodes: Vec<Node>) -> Config {
     Config {
         storage: Storage {
             directory: directory.path().to_owned(),
         },
-        nodes: vec![Node {
-            id: 1,
-            client_address: free_address(),
-            peer_address: free_address(),
-        }],
-        sessions,
+        nodes,
         ..Config::default()
     }
+}
+
+/// Free addresses for so many nodes.
+pub(crate) fn addresses(count: u64) -> Vec<Node> {
+    let node = |id| Node {
+        id,
+        client_address: free_address(),
+        peer_address: free_address(),
+    };
+    (1..=count).map(node).collect()
 }
 
 fn free_address() -> String {
@@ -138,7 +171,7 @@ fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// Waits until somebody listens there.
+/// Waits until the node listens on the address.
 async fn connect(address: &str) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! What the leader refuses before it appends, and what it takes all the same.
+//! Requests that the leader rejects by a limit, and those that it accepts all the same.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn read_many() -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_that_asks_too_much_is_refused_and_its_retries_are_answered() {
+async fn account_beyond_its_rate_is_rejected_and_its_retries_are_answered() {
     let node = OneNode::start_changed(|config| {
         config.limits = Limits {
             account_requests_per_second: 1,
@@ -30,46 +30,46 @@ async fn an_account_that_asks_too_much_is_refused_and_its_retries_are_answered()
     .await;
     let (alice, bob) = (node.account("alice").await, node.account("bob").await);
     let message = send(Uuid::new_v4(), "alice", "bob", "hi");
-    let sent = node.ask(message.clone(), Some(&alice)).await.unwrap();
+    let sent = node.execute(message.clone(), Some(&alice)).await.unwrap();
     let mut read = 0;
-    let refused = loop {
-        match node.ask(read_many(), Some(&alice)).await {
+    let rejected = loop {
+        match node.execute(read_many(), Some(&alice)).await {
             Ok(_) => read += 1,
             Err(status) => break status,
         }
-        assert!(read < 10, "nothing is refused");
+        assert!(read < 10, "nothing is rejected");
     };
-    let delay = refused.get_details_retry_info().unwrap().retry_delay;
+    let delay = rejected.get_details_retry_info().unwrap().retry_delay;
     assert!(!delay.unwrap().is_zero());
-    check_status(Err(refused), Code::ResourceExhausted, "TOO_MANY_REQUESTS");
-    // What is left is not enough for a long message.
+    check_status(Err(rejected), Code::ResourceExhausted, "TOO_MANY_REQUESTS");
+    // The rest of the rate is not enough for a long message.
     let long = "x".repeat(16_384);
     for _ in 0..256 {
         let more = send(Uuid::new_v4(), "alice", "bob", &long);
-        if node.ask(more, Some(&alice)).await.is_err() {
+        if node.execute(more, Some(&alice)).await.is_err() {
             break;
         }
     }
     while node
-        .ask(send(Uuid::new_v4(), "alice", "bob", "hi"), Some(&alice))
+        .execute(send(Uuid::new_v4(), "alice", "bob", "hi"), Some(&alice))
         .await
         .is_ok()
     {}
-    let again = node.ask(message, Some(&alice)).await.unwrap();
-    assert_eq!(again, sent, "what was done is answered");
+    let again = node.execute(message, Some(&alice)).await.unwrap();
+    assert_eq!(again, sent, "a retry gets its reply");
     let others = send(Uuid::new_v4(), "bob", "alice", "hi");
-    assert!(node.ask(others, Some(&bob)).await.is_ok());
+    assert!(node.execute(others, Some(&bob)).await.is_ok());
     let logout = request("LOGOUT", json!({}));
-    assert!(node.ask(logout, Some(&alice)).await.is_ok());
+    assert!(node.execute(logout, Some(&alice)).await.is_ok());
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_nearly_full_takes_deletions_only() {
+async fn nearly_full_disk_accepts_deletions_only() {
     let node = OneNode::start().await;
     let alice = node.account("alice").await;
     let message = send(Uuid::new_v4(), "alice", "alice", "hi");
-    let sent = node.ask(message.clone(), Some(&alice)).await.unwrap();
+    let sent = node.execute(message.clone(), Some(&alice)).await.unwrap();
     let directory = node.stop_and_keep().await;
     let space = statvfs(directory.path()).unwrap();
     let free = space.blocks_available() * space.fragment_size();
@@ -83,23 +83,23 @@ async fn a_disk_that_is_nearly_full_takes_deletions_only() {
         read_many(),
         login("alice", "a"),
     ] {
-        let refused = node.ask(growing, Some(&alice)).await;
-        check_status(refused, Code::ResourceExhausted, "STORAGE_FULL");
+        let rejected = node.execute(growing, Some(&alice)).await;
+        check_status(rejected, Code::ResourceExhausted, "STORAGE_FULL");
     }
-    let again = node.ask(message, Some(&alice)).await.unwrap();
-    assert_eq!(again, sent, "what was done is answered");
+    let again = node.execute(message, Some(&alice)).await.unwrap();
+    assert_eq!(again, sent, "a retry gets its reply");
     for shrinking in [
         request("DELETE_MESSAGES", json!({"message_ids": [sent["id"]]})),
         request("DELETE_USER", json!({"username": "alice"})),
     ] {
-        let done = node.ask(shrinking, Some(&alice)).await.unwrap();
+        let done = node.execute(shrinking, Some(&alice)).await.unwrap();
         assert_eq!(done["status"], "OK");
     }
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_inbox_takes_nothing_until_its_owner_deletes() {
+async fn full_inbox_accepts_no_message_until_its_owner_deletes_one() {
     let node = OneNode::start_changed(|config| config.limits.inbox_messages_max = 3).await;
     let (alice, bob) = (node.account("alice").await, node.account("bob").await);
     let messages: Vec<_> = (0..4)
@@ -107,20 +107,30 @@ async fn a_full_inbox_takes_nothing_until_its_owner_deletes() {
         .collect();
     let mut sent = Vec::new();
     for message in &messages[..3] {
-        sent.push(node.ask(message.clone(), Some(&alice)).await.unwrap());
+        sent.push(node.execute(message.clone(), Some(&alice)).await.unwrap());
     }
-    let refused = node.ask(messages[3].clone(), Some(&alice)).await;
-    check_status(refused, Code::ResourceExhausted, "INBOX_FULL");
-    let again = node.ask(messages[0].clone(), Some(&alice)).await.unwrap();
-    assert_eq!(again, sent[0], "what was done is answered");
+    let rejected = node.execute(messages[3].clone(), Some(&alice)).await;
+    check_status(rejected, Code::ResourceExhausted, "INBOX_FULL");
+    let again = node
+        .execute(messages[0].clone(), Some(&alice))
+        .await
+        .unwrap();
+    assert_eq!(again, sent[0], "a retry gets its reply");
     let own = send(Uuid::new_v4(), "alice", "alice", "hi");
-    assert!(node.ask(own, Some(&alice)).await.is_ok(), "another inbox");
+    assert!(
+        node.execute(own, Some(&alice)).await.is_ok(),
+        "another inbox"
+    );
     let deletion = request("DELETE_MESSAGES", json!({"message_ids": [sent[0]["id"]]}));
-    assert!(node.ask(deletion, Some(&bob)).await.is_ok());
+    assert!(node.execute(deletion, Some(&bob)).await.is_ok());
     // It is counted again a second later.
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut attempts = tokio::time::interval(Duration::from_millis(50));
-    while node.ask(messages[3].clone(), Some(&alice)).await.is_err() {
+    while node
+        .execute(messages[3].clone(), Some(&alice))
+        .await
+        .is_err()
+    {
         assert!(Instant::now() < deadline, "there is room again");
         attempts.tick().await;
     }
@@ -128,7 +138,7 @@ async fn a_full_inbox_takes_nothing_until_its_owner_deletes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_moves_a_password_to_the_present_price() {
+async fn login_rehashes_a_password_with_the_configured_parameters() {
     let node = OneNode::start().await;
     let alice = node.account("alice").await;
     let directory = node.stop_and_keep().await;
@@ -139,10 +149,10 @@ async fn a_login_moves_a_password_to_the_present_price() {
         };
     })
     .await;
-    assert!(node.ask(login("alice", "a"), None).await.is_ok());
+    assert!(node.execute(login("alice", "a"), None).await.is_ok());
     let old_session = request("LIST_USERS", json!({"pattern": "*"}));
-    assert!(node.ask(old_session, Some(&alice)).await.is_ok());
-    assert!(node.ask(login("alice", "a"), None).await.is_ok());
+    assert!(node.execute(old_session, Some(&alice)).await.is_ok());
+    assert!(node.execute(login("alice", "a"), None).await.is_ok());
     let directory = node.stop_and_keep().await;
     let (_state, reader) = ChatState::open(&directory.path().join("node-1")).unwrap();
     let stored = reader.account("alice").await.unwrap().unwrap();

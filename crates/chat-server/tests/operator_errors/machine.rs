@@ -1,4 +1,4 @@
-//! A machine with the real program, and what it says and leaves.
+//! A machine with the real program, and the program's output and files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Far above what anything here takes.
+/// Far above what any test here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A folder with `cluster.toml`, which lists the nodes 1 and 2, and with their data in `data`.
 pub(crate) struct Machine {
     folder: TempDir,
-    /// Of node 1, then of node 2: for clients, then for peers.
+    /// Of node 1, then of node 2; of each for clients, then for peers.
     pub(crate) addresses: [String; 4],
 }
 
-/// What a process left when it had ended.
+/// The result of a process.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) output: String,
@@ -31,7 +31,7 @@ pub(crate) struct Ended {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        // All at the same time, so that they are four.
+        // Bound at the same time, so that the four are different.
         let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let addresses = listeners.map(|listener| listener.local_addr().unwrap().to_string());
         let folder = tempfile::tempdir().unwrap();
@@ -57,8 +57,8 @@ impl Machine {
         self.folder.path()
     }
 
-    /// The program in this folder, with these arguments and the file unless they name another, and
-    /// with nothing of ours in its environment.
+    /// The program in this folder, with these arguments, with the file unless they name another, and
+    /// without our variables in its environment.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
         for (name, _) in std::env::vars_os() {
@@ -99,7 +99,7 @@ impl Machine {
         files
     }
 
-    /// Runs what must be refused.
+    /// Runs a command that must fail.
     pub(crate) fn check(&self, arguments: &[&str], code: i32, sentence: &str) {
         self.check_command(self.program(arguments), code, sentence);
     }
@@ -113,18 +113,18 @@ impl Machine {
         assert!(before == self.files(), "files were changed: {sentence}");
     }
 
-    /// Lets node 1 run alone until it serves, and kills it. What it said until then.
+    /// Runs node 1 alone until it serves, and kills it. Returns its log until then.
     pub(crate) fn run_node_1(&self) -> String {
         let [client, peer, ..] = &self.addresses;
         self.write(&format!(
             "[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
         ));
         let mut node = self.program(&["--id", "1"]).spawn().unwrap();
-        let said = wait_until_it_serves(&mut node);
+        let log = wait_until_it_serves(&mut node);
         node.kill().unwrap();
         node.wait().unwrap();
         self.write(&self.nodes());
-        said
+        log
     }
 }
 
@@ -137,12 +137,12 @@ pub(crate) fn run(mut command: Command) -> Ended {
         let (mut out, mut err) = (String::new(), String::new());
         output.read_to_string(&mut out).unwrap();
         errors.read_to_string(&mut err).unwrap();
-        // The test is over if nobody waits.
+        // The receiver is dropped when the test has ended.
         sender.send((out, err)).ok();
     });
     let Ok((output, errors)) = receiver.recv_timeout(TEST_TIMEOUT) else {
         child.kill().unwrap();
-        panic!("{command:?} runs on");
+        panic!("{command:?} does not end");
     };
     Ended {
         status: child.wait().unwrap(),
@@ -155,20 +155,20 @@ pub(crate) fn wait_until_it_serves(node: &mut Child) -> String {
     let errors = BufReader::new(node.stderr.take().unwrap());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        // To the end, so that the node is never held up.
+        // Reads to the end, so that the node never waits for this.
         for line in errors.lines().map_while(Result::ok) {
             sender.send(line).ok();
         }
     });
-    let mut said = String::new();
-    while !said.contains("the node serves") {
+    let mut log = String::new();
+    while !log.contains("the node serves") {
         match receiver.recv_timeout(TEST_TIMEOUT) {
-            Ok(line) => said += &line,
+            Ok(line) => log += &line,
             Err(error) => {
                 node.kill().unwrap();
-                panic!("{error}: {said}");
+                panic!("{error}: {log}");
             }
         }
     }
-    said
+    log
 }

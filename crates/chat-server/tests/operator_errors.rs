@@ -1,12 +1,12 @@
-//! Every mistake of an operator, made with the real program: one sentence, an exit code that is not
-//! zero, and nothing changed on the disk.
+//! Every mistake of an operator, made with the real program: the program prints one sentence, exits with
+//! a code that is not zero, and changes nothing on the disk.
 
 #![expect(
     clippy::unwrap_used,
     reason = "Clippy takes only functions marked as tests for tests"
 )]
 
-#[path = "refusals/machine.rs"]
+#[path = "operator_errors/machine.rs"]
 mod machine;
 
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ use std::process::Command;
 use machine::{Machine, run, wait_until_it_serves};
 
 #[test]
-fn a_file_that_cannot_be_read() {
+fn unreadable_configuration_file_is_reported() {
     let machine = Machine::new();
     machine.check(
         &["--id", "1", "--config", "missing.toml"],
@@ -41,13 +41,13 @@ fn a_file_that_cannot_be_read() {
 }
 
 #[test]
-fn a_file_that_is_not_understood() {
+fn malformed_configuration_file_is_reported() {
     let machine = Machine::new();
     let nodes = machine.nodes();
     for (text, sentence) in [
         (
             "[timing",
-            "line 1 of cluster.toml is not understood: invalid table header: expected `.`, `]`",
+            "line 1 of cluster.toml cannot be parsed: invalid table header: expected `.`, `]`",
         ),
         (
             "[timing]\nheart_beat_ms = 100\n",
@@ -75,7 +75,7 @@ fn a_file_that_is_not_understood() {
 }
 
 #[test]
-fn values_that_are_not_allowed() {
+fn value_that_is_not_allowed_is_reported() {
     let machine = Machine::new();
     let nodes = machine.nodes();
     for (text, sentence) in [
@@ -145,10 +145,10 @@ fn values_that_are_not_allowed() {
 }
 
 #[test]
-fn a_listener_that_other_machines_reach() {
+fn listener_that_other_machines_reach_needs_insecure() {
     let machine = Machine::new();
     let nodes = machine.nodes();
-    // Of a network that no machine has.
+    // The address is in a network that no machine has.
     let listen = "[listen]\npeer = \"192.0.2.1:7501\"\n";
     machine.write(&format!("{listen}{nodes}"));
     let sentence = "listen.peer is \"192.0.2.1:7501\" (line 2 of cluster.toml), which other machines \
@@ -170,9 +170,9 @@ fn a_listener_that_other_machines_reach() {
     );
 }
 
-/// A socket that a killed process left is replaced; one that somebody listens on is not.
+/// A socket that a killed process left is replaced.
 #[test]
-fn a_peer_listener_in_the_file_system() {
+fn peer_listener_can_be_a_socket_path() {
     let machine = Machine::new();
     let [client, ..] = &machine.addresses;
     let socket = machine.path().join("peer.sock");
@@ -202,7 +202,7 @@ fn a_peer_listener_in_the_file_system() {
 }
 
 #[test]
-fn a_variable_that_is_wrong() {
+fn wrong_environment_variable_is_reported() {
     let machine = Machine::new();
     for (name, value, sentence) in [
         (
@@ -245,11 +245,10 @@ fn a_variable_that_is_wrong() {
     }
 }
 
-/// Otherwise it would be as if nothing had been said.
 #[test]
-fn a_log_filter_that_is_mistyped() {
+fn mistyped_log_filter_is_reported() {
     let machine = Machine::new();
-    let sentence = "the environment variable RUST_LOG is \"inof\", and \"inof\" in it is no level \
+    let sentence = "the environment variable RUST_LOG is \"inof\", and \"inof\" in it is not a level \
                     (off, error, warn, info, debug, trace); did you mean \"info\"?";
     for arguments in [
         &["--id", "1"][..],
@@ -265,9 +264,8 @@ fn a_log_filter_that_is_mistyped() {
     assert_eq!(run(command).status.code(), Some(0));
 }
 
-/// A node that is started from another folder finds its data all the same.
 #[test]
-fn data_is_found_from_the_file_wherever_the_process_starts() {
+fn data_directory_is_relative_to_the_file_wherever_the_process_starts() {
     let machine = Machine::new();
     machine.run_node_1();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -279,10 +277,10 @@ fn data_is_found_from_the_file_wherever_the_process_starts() {
         command.args(arguments).current_dir(elsewhere.path());
         command
     };
-    let belongs = |to: &std::path::Path| {
+    let belongs = |data: &std::path::Path| {
         format!(
             "{} belongs to node 1, and this is node 2",
-            to.join("node-2").display()
+            data.join("node-2").display()
         )
     };
     machine.check_command(start(&[]), 1, &belongs(&data));
@@ -295,7 +293,7 @@ fn data_is_found_from_the_file_wherever_the_process_starts() {
 }
 
 #[test]
-fn a_flag_that_is_wrong() {
+fn wrong_flag_is_reported() {
     let machine = Machine::new();
     machine.check(
         &["--id", "1", "--listen-peer", "here"],
@@ -313,7 +311,7 @@ fn a_flag_that_is_wrong() {
             "node 3 is not listed in [[nodes]] (line 1 of cluster.toml); the listed ids are 1, 2",
         );
     }
-    // These are explained in more words.
+    // The messages for these are longer.
     for arguments in [
         &[][..],
         &["--reset"],
@@ -332,7 +330,7 @@ fn a_flag_that_is_wrong() {
 }
 
 #[test]
-fn an_address_that_cannot_be_taken() {
+fn address_that_cannot_be_bound_is_reported() {
     let machine = Machine::new();
     machine.run_node_1();
     for taken in &machine.addresses[..2] {
@@ -349,7 +347,7 @@ fn an_address_that_cannot_be_taken() {
 }
 
 #[test]
-fn data_of_another_node() {
+fn data_of_another_node_is_rejected() {
     let machine = Machine::new();
     machine.run_node_1();
     let data = machine.path().join("data");
@@ -363,7 +361,7 @@ fn data_of_another_node() {
 }
 
 #[test]
-fn data_of_another_cluster() {
+fn data_of_another_cluster_is_rejected() {
     let machine = Machine::new();
     machine.run_node_1();
     machine.write(&format!("[cluster]\nname = \"other\"\n{}", machine.nodes()));
@@ -376,27 +374,27 @@ fn data_of_another_cluster() {
 }
 
 #[test]
-fn data_that_does_not_say_whose_it_is() {
+fn data_with_malformed_identity_is_rejected() {
     let machine = Machine::new();
     machine.run_node_1();
-    let identity = machine.path().join("data/node-1/identity.toml");
-    fs::write(&identity, "cluster = \"chat\"\n").unwrap();
+    let data = machine.path().join("data/node-1");
+    fs::write(data.join("identity.toml"), "cluster = \"chat\"\n").unwrap();
     machine.check(
         &["--id", "1"],
         1,
         &format!(
-            "{} does not say whose data is beside it: missing field `node`",
-            identity.display()
+            "cannot tell which node the data in {} belongs to: identity.toml: missing field `node`",
+            data.display()
         ),
     );
 }
 
 #[test]
-fn data_in_use() {
+fn data_in_use_is_rejected() {
     let machine = Machine::new();
     machine.run_node_1();
     let data = machine.path().join("data/node-1");
-    // As a process does that runs with it; but this one changes nothing meanwhile.
+    // Like a process that runs with this data, but without changes to it.
     let _locks = ["log.lock", "state.lock"].map(|name| {
         let file = File::open(data.join(name)).unwrap();
         file.lock().unwrap();
@@ -406,7 +404,7 @@ fn data_in_use() {
         &["--id", "1"],
         1,
         &format!(
-            "the data in {data} cannot be used: {data}/state.db is in use by another process",
+            "cannot open data directory {data}: {data}/state.db is in use by another process",
             data = data.display()
         ),
     );
@@ -417,34 +415,34 @@ fn data_in_use() {
     );
 }
 
-/// S-C5: what was restored with other modes is closed, and that is said.
+/// S-C5: a directory that was restored with another mode is closed, and that is logged.
 #[test]
-fn data_that_others_can_read() {
+fn data_that_others_can_read_is_closed() {
     let machine = Machine::new();
     machine.run_node_1();
     let data = machine.path().join("data/node-1");
     fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
-    let said = machine.run_node_1();
-    assert!(said.contains("were open to other users"), "{said}");
+    let log = machine.run_node_1();
+    assert!(log.contains("was open to other users"), "{log}");
     let mode = fs::metadata(&data).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
-    assert!(!machine.run_node_1().contains("were open to other users"));
+    assert!(!machine.run_node_1().contains("was open to other users"));
 }
 
-/// A5: a start that finds a log in the middle of its deletion does not use what is left.
+/// A5: a start that finds a log whose deletion was interrupted does not use it.
 #[test]
-fn a_reset_that_was_interrupted() {
+fn interrupted_reset_is_finished() {
     let machine = Machine::new();
     machine.run_node_1();
     let data = machine.path().join("data/node-1");
     let (log, gone) = (data.join("log.db"), data.join("log.db.gone"));
     fs::copy(&log, &gone).unwrap();
-    let refused = run(machine.program(&["--id", "1"]));
-    assert_eq!(refused.status.code(), Some(1), "{}", refused.errors);
+    let rejected = run(machine.program(&["--id", "1"]));
+    assert_eq!(rejected.status.code(), Some(1), "{}", rejected.errors);
     assert!(
-        refused.errors.contains("has both log.db and log.db.gone"),
+        rejected.errors.contains("has both log.db and log.db.gone"),
         "{}",
-        refused.errors
+        rejected.errors
     );
     fs::rename(&log, &gone).unwrap();
     machine.run_node_1();
@@ -452,7 +450,7 @@ fn a_reset_that_was_interrupted() {
 }
 
 #[test]
-fn a_data_directory_that_is_a_file() {
+fn data_directory_that_is_a_file_is_reported() {
     let machine = Machine::new();
     fs::write(machine.path().join("data"), "").unwrap();
     machine.check(
@@ -466,25 +464,25 @@ fn a_data_directory_that_is_a_file() {
 }
 
 #[test]
-fn what_is_configured_is_told() {
+fn configuration_is_checked_and_shown() {
     let machine = Machine::new();
     let before = machine.files();
-    let told = |command: Command| {
+    let output_of = |command: Command| {
         let ended = run(command);
         assert_eq!((ended.status.code(), ended.errors.as_str()), (Some(0), ""));
         ended.output
     };
     assert_eq!(
-        told(machine.program(&["config", "check"])),
+        output_of(machine.program(&["config", "check"])),
         "cluster.toml: the configuration is good\n"
     );
     assert_eq!(
-        told(machine.program(&["--id", "2", "config", "check"])),
+        output_of(machine.program(&["--id", "2", "config", "check"])),
         "cluster.toml: the configuration of node 2 is good\n"
     );
     let mut show = machine.program(&["config", "show", "--data", "elsewhere"]);
     show.env("CHAT_SERVER_TIMING__HEARTBEAT_MS", "50");
-    let shown = told(show);
+    let shown = output_of(show);
     let directory = machine.path().join("elsewhere");
     for line in [
         &*format!("directory = \"{}\"  # --data\n", directory.display()),
@@ -494,6 +492,6 @@ fn what_is_configured_is_told() {
     ] {
         assert!(shown.contains(line), "{line}{shown}");
     }
-    assert!(told(machine.program(&["config", "reference"])).starts_with("# Configuration\n"));
+    assert!(output_of(machine.program(&["config", "reference"])).starts_with("# Configuration\n"));
     assert!(before == machine.files());
 }
