@@ -16,7 +16,7 @@ use crate::api::request::InvalidRequest;
 /// The `domain` of `ErrorInfo`.
 pub(crate) const DOMAIN: &str = "chat.v1";
 
-/// The delay that an overloaded node asks for. Clients add their own jitter.
+/// The retry delay of an overloaded node. Clients add their own jitter.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// How long a full disk or inbox stays full at least: something has to be deleted first.
@@ -49,8 +49,8 @@ pub enum RequestError {
     /// It was not answered in time, for another reason than a missing leader.
     #[error("the deadline has passed, nothing was changed")]
     Timeout,
-    /// The account asks for more than its rate.
-    #[error("the account asks for too much at once, this attempt changed nothing")]
+    /// The account makes requests above its rate.
+    #[error("the account makes too many requests at once, this attempt changed nothing")]
     TooManyRequests {
         /// When there is room.
         after: Duration,
@@ -238,7 +238,7 @@ mod tests {
             PermissionDenied NOT_YOURS -: username: must be the account of the session
             ResourceExhausted OVERLOADED -: the node is overloaded, nothing was changed
             ResourceExhausted TOO_MANY_ATTEMPTS -: too many wrong passwords, nothing is tried for 2 seconds
-            ResourceExhausted TOO_MANY_REQUESTS -: the account asks for too much at once, this attempt changed nothing
+            ResourceExhausted TOO_MANY_REQUESTS -: the account makes too many requests at once, this attempt changed nothing
             ResourceExhausted STORAGE_FULL -: the servers have no room left, this attempt changed nothing; deleting is possible
             ResourceExhausted INBOX_FULL -: the recipient's inbox is full, this attempt changed nothing
             DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         (Some(Command::Config(command)), _) => run_config_command(command, &arguments.settings),
         (None, Some(id)) if arguments.reset => run(id, &arguments.settings, DataPolicy::Reset),
         (None, Some(id)) => run(id, &arguments.settings, DataPolicy::Keep),
-        (None, None) => usage_error("--id <N> says which node to run"),
+        (None, None) => usage_error("--id <N> selects the node to run"),
     }
 }
 

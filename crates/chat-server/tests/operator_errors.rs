@@ -383,7 +383,7 @@ fn data_with_malformed_identity_is_rejected() {
         &["--id", "1"],
         1,
         &format!(
-            "cannot tell which node the data in {} belongs to: identity.toml: missing field `node`",
+            "cannot determine which node the data in {} belongs to: identity.toml: missing field `node`",
             data.display()
         ),
     );

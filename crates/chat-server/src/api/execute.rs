@@ -150,7 +150,7 @@ impl Executor {
             });
             let renewed = match self.propose(id, operation, deadline).await {
                 Ok(answer) => ok_reply(answer),
-                Err(refusal) => Err(refusal),
+                Err(error) => Err(error),
             };
             if renewed.is_err() {
                 self.renewals.forget(&token);
@@ -420,8 +420,8 @@ fn seconds_now() -> i64 {
     now.map_or(0, |since| since.as_secs().cast_signed())
 }
 
-fn is_leader_error(answer: &Answer, refused: LeaderError) -> bool {
-    matches!(answer, Answer::Refused(code) if *code == i32::from(refused))
+fn is_leader_error(answer: &Answer, error: LeaderError) -> bool {
+    matches!(answer, Answer::Refused(code) if *code == i32::from(error))
 }
 
 fn ok_reply(answer: Answer) -> Result<Reply, RequestError> {
@@ -434,11 +434,11 @@ fn ok_reply(answer: Answer) -> Result<Reply, RequestError> {
 /// The reply to the client when the leader rejected the request. An answer that belongs to another
 /// type of request is an internal error.
 fn error_reply(answer: Answer) -> Result<Reply, RequestError> {
-    let Answer::Refused(refused) = answer else {
+    let Answer::Refused(code) = answer else {
         tracing::error!("the leader's response belongs to another type of request");
         return Err(RequestError::OutcomeUnknown);
     };
-    match LeaderError::try_from(refused).unwrap_or(LeaderError::Unspecified) {
+    match LeaderError::try_from(code).unwrap_or(LeaderError::Unspecified) {
         LeaderError::UsernameTaken => Ok(Reply::Error(ApplicationError::UsernameTaken)),
         LeaderError::InvalidCredentials => Ok(Reply::Error(ApplicationError::InvalidCredentials)),
         LeaderError::RecipientNotFound => Ok(Reply::Error(ApplicationError::RecipientNotFound)),

@@ -182,7 +182,7 @@ impl LeaderPreparation {
         exceeded: Exceeded,
     ) -> Result<Prepared, PreparationError> {
         if let Some(times) = self.exceeded_log.record(Instant::now()) {
-            tracing::warn!(%exceeded, times, "a request is refused");
+            tracing::warn!(%exceeded, times, "a request is rejected");
         }
         let Operation::SendMessage(message) = operation else {
             // The others change nothing the second time, so their retries need no answer now.
@@ -402,12 +402,12 @@ impl Prepare for LeaderPreparation {
     fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
         Box::pin(async {
             self.prepare_request(request).await.unwrap_or_else(|error| {
-                let refusal = error.refusal();
-                if refusal == Refusal::Internal {
+                let reply = error.refusal();
+                if reply == Refusal::Internal {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(source, "{error}");
                 }
-                Prepared::Answer(error_reply_after(refusal, error.retry_after()))
+                Prepared::Answer(error_reply_after(reply, error.retry_after()))
             })
         })
     }

@@ -26,13 +26,13 @@ pub fn log_filter() -> Result<EnvFilter, ConfigError> {
 }
 
 fn parse(value: &OsStr) -> Result<EnvFilter, ConfigError> {
-    let refused = |what: String| ConfigError::LogFilter {
+    let invalid = |what: String| ConfigError::LogFilter {
         value: value.to_string_lossy().into_owned(),
         what,
     };
     let text = value
         .to_str()
-        .ok_or_else(|| refused("it must be UTF-8".to_owned()))?;
+        .ok_or_else(|| invalid("it must be UTF-8".to_owned()))?;
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     if parts.iter().all(|part| part.is_empty()) {
         return Ok(EnvFilter::new(DEFAULT));
@@ -43,7 +43,7 @@ fn parse(value: &OsStr) -> Result<EnvFilter, ConfigError> {
             None => format!("of a module it would be \"{word}=trace\""),
         };
         let levels = LEVELS.join(", ");
-        return Err(refused(format!(
+        return Err(invalid(format!(
             "{word:?} in it is not a level ({levels}); {advice}"
         )));
     }
@@ -51,7 +51,7 @@ fn parse(value: &OsStr) -> Result<EnvFilter, ConfigError> {
     EnvFilter::try_new(parts.join(",")).map_err(|_described_below| {
         let wrong = parts.iter().find(|part| EnvFilter::try_new(part).is_err());
         let wrong = wrong.copied().unwrap_or(text);
-        refused(format!(
+        invalid(format!(
             "{wrong:?} in it cannot be parsed; write a level, or module and level, as in \
              \"info,chat_server=debug\""
         ))
@@ -93,8 +93,8 @@ mod tests {
     #[test]
     fn mistyped_part_is_named() {
         let check = |value: &[u8], expected: Expect| {
-            let refused = parse(OsStr::from_bytes(value)).unwrap_err();
-            expected.assert_eq(&refused.to_string());
+            let invalid = parse(OsStr::from_bytes(value)).unwrap_err();
+            expected.assert_eq(&invalid.to_string());
         };
         check(
             b"inof",

@@ -22,7 +22,7 @@ This page is what `chat-server config reference` writes, made from the types of 
 Defaults, then the file, then the environment, then flags: each overrides those before it.
 The file is `config/cluster.toml` unless `--config` names another.
 It is one file for every server, and has every server's addresses: for several machines edit the addresses in it, and give each machine a copy.
-`chat-server --id N` says which of the nodes in it this one is.
+`chat-server --id N` selects which of the nodes in it this one is.
 
 In the environment a key is `CHAT_SERVER_`, its table, two underscores and its name, in upper case.
 `[[nodes]]` as a whole is `CHAT_SERVER_NODES`, as in `[{id=1,client_address=\"127.0.0.1:7401\",peer_address=\"127.0.0.1:7501\"}]`.

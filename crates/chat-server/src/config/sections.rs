@@ -28,7 +28,7 @@ pub(super) const TABLES: [Table; 9] = [
 table! {
     /// Which cluster the node belongs to.
     pub struct Cluster in "cluster" {
-        /// A data directory keeps the name under which it was made, and is refused under another.
+        /// A data directory keeps the name with which it was made, and is rejected under another.
         pub name: String = ValueType::Name,
     }
 }
@@ -159,7 +159,7 @@ table! {
     /// The threads that serve.
     #[derive(Copy)]
     pub struct Runtime in "runtime" {
-        /// For network and requests; disks and passwords have threads of their own. One serves tens
+        /// For network and requests; disks and passwords have separate threads. One serves tens
         /// of thousands of requests a second; more help only where a node has cores to itself.
         pub worker_threads: usize = ValueType::number("threads", 1, 64),
     }

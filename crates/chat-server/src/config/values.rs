@@ -9,7 +9,7 @@ use super::sections::{
     Cluster, Connections, Limits, Listen, Node, Passwords, Runtime, Sessions, Storage, Timing,
 };
 
-/// Everything that can be configured. Every table refuses keys that it does not know.
+/// Everything that can be configured. Every table rejects unknown keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

@@ -48,7 +48,7 @@ pub(crate) struct Quotas {
 /// Why a request is not appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
-    #[error("the account asks for too much at once")]
+    #[error("the account makes too many requests at once")]
     Rate {
         /// When there is room for this request.
         after: Duration,

@@ -1,6 +1,6 @@
 //! How many pages are read at once, for one connection and for one session over all its connections.
 //!
-//! A page is long and expensive, and asking for it is neither. A client that has pages read and does
+//! A page is long and expensive, but the request for it is short and cheap. A client that has pages read and does
 //! not take them gets few: each connection and each session begins with a few permits, gets one more
 //! for each page that it has taken, and one less for each page that it has not. A permit is held until
 //! the connection has taken the page. A page counts as taken when the operating system has accepted

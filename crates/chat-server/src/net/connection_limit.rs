@@ -47,7 +47,7 @@ pub(crate) struct Connections {
     limits: ConnectionLimits,
     inner: Mutex<Inner>,
     full: LogThrottle,
-    refused: AtomicU64,
+    rejected: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Connections {
             limits,
             inner: Mutex::default(),
             full: LogThrottle::default(),
-            refused: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
         })
     }
 
@@ -122,7 +122,7 @@ impl Connections {
     ) -> bool {
         let idle = inner.idlest(now, may_go);
         if idle.is_none() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.rejected.fetch_add(1, Ordering::Relaxed);
         }
         self.log_full(inner, source, now);
         idle.is_some_and(|idle| {
@@ -167,7 +167,7 @@ impl Connections {
 
     fn log_full(&self, inner: &Inner, source: Source, now: Instant) {
         if let Some(times) = self.full.record(now) {
-            let refused = self.refused.swap(0, Ordering::Relaxed);
+            let rejected = self.rejected.swap(0, Ordering::Relaxed);
             tracing::warn!(
                 listener = self.listener,
                 connections = inner.open.len(),
@@ -175,8 +175,8 @@ impl Connections {
                 per_source_max = self.limits.per_source,
                 ?source,
                 times,
-                refused,
-                "connections are at their limit: idle ones were closed, others refused"
+                rejected,
+                "connections are at their limit: idle ones were closed, others rejected"
             );
         }
     }

@@ -54,7 +54,7 @@ impl PeriodicChecks {
                 Ok(Some(params)) => self.passwords.set_params_of_unknown_names(&params),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the parameters of most passwords cannot be looked up")
+                    tracing::warn!(%error, "the parameters of most passwords cannot be read");
                 }
             }
         }

@@ -42,7 +42,9 @@ pub(crate) enum IdentityError {
         found: String,
         expected: String,
     },
-    #[error("cannot tell which node the data in {directory} belongs to: {FILE_NAME}: {reason}")]
+    #[error(
+        "cannot determine which node the data in {directory} belongs to: {FILE_NAME}: {reason}"
+    )]
     Malformed { directory: PathBuf, reason: String },
     #[error("{path} cannot be read: {source}")]
     Read { path: PathBuf, source: io::Error },
@@ -178,7 +180,7 @@ mod tests {
             let error = identity("chat", 1).check(directory.path()).unwrap_err();
             let error = error.to_string();
             assert!(
-                error.starts_with("cannot tell which node the data in "),
+                error.starts_with("cannot determine which node the data in "),
                 "{error}"
             );
             assert!(!error.contains('\n'), "{error}");

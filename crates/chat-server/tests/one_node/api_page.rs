@@ -92,10 +92,10 @@ async fn examples_of_the_page_give_the_shown_results() {
             "line {}",
             request.line
         );
-        let asked = parse(request);
-        kinds.extend(asked["request_type"].as_str().map(str::to_owned));
+        let body = parse(request);
+        kinds.extend(body["request_type"].as_str().map(str::to_owned));
         let token = actor.map(|name| tokens[name].as_str());
-        let found = match node.execute(asked.clone(), token).await {
+        let found = match node.execute(body.clone(), token).await {
             Ok(found) => {
                 assert_eq!(reply.info, "json reply", "line {}: {found}", reply.line);
                 found
@@ -110,7 +110,7 @@ async fn examples_of_the_page_give_the_shown_results() {
         let (expected, shown) = (normalised(&parse(reply)), normalised(&found));
         assert_eq!(shown, expected, "line {}: {found}", reply.line);
         if found.get("token").is_some() {
-            let named = || text(&asked, "username");
+            let named = || text(&body, "username");
             let name = actor.map_or_else(named, str::to_owned);
             tokens.insert(name, text(&found, "token"));
         }
@@ -127,7 +127,7 @@ async fn examples_of_the_page_give_the_shown_results() {
         "DELETE_USER",
         "CHANGE_PASSWORD",
     ] {
-        assert!(kinds.iter().any(|asked| asked == kind), "{kind}");
+        assert!(kinds.iter().any(|found| found == kind), "{kind}");
     }
     node.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Pages: how long one may be, and the token that says where the next one begins.
+//! Pages: how long one may be, and the token with which the next one begins.
 
 use chat_store::LogIndex;
 

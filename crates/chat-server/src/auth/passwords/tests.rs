@@ -108,10 +108,10 @@ async fn queue_of_passwords_is_bounded() {
         });
     }
     let outcomes = flood.join_all().await;
-    let refused = outcomes
+    let rejected = outcomes
         .iter()
         .filter(|outcome| matches!(outcome, Err(PasswordError::Overloaded)));
-    assert!(refused.count() > 0, "{outcomes:?}");
+    assert!(rejected.count() > 0, "{outcomes:?}");
     assert!(outcomes.iter().any(Result::is_ok), "{outcomes:?}");
 }
 
@@ -136,17 +136,17 @@ async fn guesses_are_rejected_after_a_few() {
         }
     };
     let mut guesses = 0;
-    let refused = loop {
+    let rejected = loop {
         match verify(&thief, "b").await {
             Ok(verified) => assert_eq!(verified, Verified::Wrong),
-            Err(refused) => break refused,
+            Err(rejected) => break rejected,
         }
         guesses += 1;
-        assert!(guesses < 20, "a guess is refused at last");
+        assert!(guesses < 20, "a guess is rejected at last");
     };
     assert!(
-        matches!(refused, PasswordError::TooManyAttempts { after } if !after.is_zero()),
-        "{refused:?}"
+        matches!(rejected, PasswordError::TooManyAttempts { after } if !after.is_zero()),
+        "{rejected:?}"
     );
     let from_elsewhere = verify(&alice, "a").await.unwrap();
     assert_eq!(from_elsewhere, RIGHT);
