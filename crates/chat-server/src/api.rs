@@ -1,4 +1,4 @@
-//! What clients call: the services of both listeners, and a request's way from JSON to reply.
+//! What clients call: the services of both listeners, and the path of a request from JSON to reply.
 
 pub(crate) mod chat_service;
 pub(crate) mod cluster_service;

@@ -16,7 +16,7 @@ const USAGE: u8 = 2;
 
 /// One node of the chat.
 ///
-/// Exits with 0 after SIGTERM or SIGINT, with 1 and one sentence when it cannot start or go on, and
+/// Exits with 0 after SIGTERM or SIGINT, with 1 and one sentence when it cannot start or continue, and
 /// with 2 and one sentence when these arguments or the configuration are wrong. What is logged is
 /// set by RUST_LOG and written to standard error.
 #[derive(Debug, Parser)]
@@ -26,7 +26,7 @@ struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     settings: Settings,
-    /// Deletes what this node has stored, then starts.
+    /// Deletes the stored data of this node, then starts.
     #[arg(long, requires = "id")]
     reset: bool,
 }

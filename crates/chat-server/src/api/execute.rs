@@ -91,8 +91,8 @@ impl Executor {
         deadline: Instant,
     ) -> Result<Reply, RequestError> {
         let (id, scope) = (request.id(), AuthScope::from(&request));
-        let (mut snapshot, actor) = self.begin_read_as(scope, token, id, deadline).await?;
-        match (request, actor) {
+        let (mut snapshot, principal) = self.begin_read_as(scope, token, id, deadline).await?;
+        match (request, principal) {
             (ChatRequest::GetMessages(inbox), Principal::Account(owner)) => {
                 messages(&mut snapshot, &inbox, &owner).await
             }
@@ -162,8 +162,8 @@ impl Executor {
         if session.is_none() && matches!(admission, ReadAdmission::Known) {
             self.sessions.forget(&token);
         }
-        let actor = authorize(scope, session)?;
-        Ok((snapshot, actor))
+        let principal = authorize(scope, session)?;
+        Ok((snapshot, principal))
     }
 
     async fn change(
@@ -181,9 +181,9 @@ impl Executor {
             }
         };
         let token = token.map(|token| token.hash);
-        let actor = authorize(AuthScope::from(&request), session)?;
+        let principal = authorize(AuthScope::from(&request), session)?;
         let call = CallContext { origin, deadline };
-        let changing = self.change_as(request, actor, token, call).await;
+        let changing = self.change_as(request, principal, token, call).await;
         if let (Err(RequestError::Unauthenticated), Some(token)) = (&changing, token) {
             self.sessions.forget(&token);
         }
@@ -193,12 +193,12 @@ impl Executor {
     async fn change_as(
         &self,
         request: ChatRequest,
-        actor: Principal,
+        principal: Principal,
         token: Option<TokenHash>,
         call: CallContext<'_>,
     ) -> Result<Reply, RequestError> {
         let id = request.id();
-        let session = match (&actor, token) {
+        let session = match (&principal, token) {
             (Principal::Account(owner), Some(token)) => Some(to_session_claim(owner, token)),
             (Principal::Anonymous, _) | (_, None) => None,
         };

@@ -1,7 +1,7 @@
-//! The JSON edge: a request's text becomes a value whose type excludes mistakes, or an error that
+//! Parsing of requests: a request's text becomes a value whose type excludes mistakes, or an error that
 //! names the field and the limit. Code further in does not check a name or a length again.
 //!
-//! Knows nothing of sessions, accounts or the log.
+//! Does not depend on sessions, accounts or the log.
 
 mod chat_request;
 mod fields;

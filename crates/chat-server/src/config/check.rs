@@ -1,6 +1,5 @@
-//! Whether values that have the right types make a configuration: bounds, addresses, and what must
-//! fit together. Looks at nothing but the values; whether an address is free is seen when it is
-//! taken.
+//! Checks values that have the right types: bounds, addresses, and relations between them. Looks only
+//! at the values; whether an address is free turns out when the node binds it.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! The layers of a configuration, and which of them a value comes from: defaults, the file, the
-//! environment, flags; each wins over those before it.
+//! environment, flags; each overrides those before it.
 
 use std::ffi::OsString;
 use std::fmt;

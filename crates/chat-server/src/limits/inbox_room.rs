@@ -23,7 +23,7 @@ const FULL_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct InboxRoom {
     messages_max: u64,
     inboxes: Mutex<Recent<u64, Room>>,
-    /// Makes numbers of names, which clients cannot predict.
+    /// Hashes names to numbers that clients cannot predict.
     keys: RandomState,
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Quotas {
     /// …after so many at once.
     burst: u32,
     accounts: Mutex<Recent<u64, TokenBucket>>,
-    /// Makes numbers of names, which clients cannot predict.
+    /// Hashes names to numbers that clients cannot predict.
     keys: RandomState,
     free_bytes_min: u64,
     free_bytes: AtomicU64,

@@ -18,7 +18,7 @@ use crate::limits::permit_pool::{PermitPool, PooledPermit};
 use crate::limits::recent::Recent;
 use crate::net::connection_limit::Connection;
 
-/// Sessions whose permits are remembered. One that is forgotten begins anew.
+/// Sessions whose permits are remembered. A session that is dropped starts again.
 const SESSIONS_MAX: usize = 32_768;
 /// How long a permit is withheld whose page found no room in memory: otherwise the next page would be
 /// read at once, again and again for nothing. After this time the client that occupies the room has

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// The last entries that were put in, at least `half` of them and at most twice as many.
+/// The entries that were used last, at least `half` of them and at most twice as many.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     half: usize,

@@ -109,7 +109,7 @@ impl Connections {
         }
         inner.silent.remove(&connection.number());
         *inner.sources.entry(source).or_default() += 1;
-        connection.begins();
+        connection.set_begun();
     }
 
     /// Closes the idlest connection for which `may_go` is true; false if there is none.

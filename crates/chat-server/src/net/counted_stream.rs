@@ -1,5 +1,6 @@
 //! The stream of an accepted connection: holds its slot until it is dropped, and fails when the
-//! connection is closed or does not send its HTTP/2 preface in time.
+//! connection is closed or does not send its HTTP/2 preface in time. It also reports the write strategy
+//! to `h2`, because it is the wrapper of every stream.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

@@ -17,12 +17,12 @@ const PAIR_FAILURES_FREE: u32 = 5;
 const PAIR_DELAY: Duration = Duration::from_secs(1);
 /// …and at most this long, which leaves 1,440 guesses a day.
 const PAIR_DELAY_MAX: Duration = Duration::from_secs(60);
-/// After so long without a failure a pair begins anew.
+/// After so long without a failure, the count of a pair starts again at zero.
 const PAIR_MEMORY: Duration = Duration::from_secs(60 * 60);
 
 /// How many failures of an account, from everywhere, have no consequence.
 const ACCOUNT_FAILURES_FREE: u32 = 100;
-/// How often one more is allowed afterwards: 8,640 a day, by however many sources.
+/// How often one more is allowed afterwards: 8,640 a day, by any number of sources.
 const ACCOUNT_REFILL: Duration = Duration::from_secs(10);
 /// A source that has failed for an account fewer times than this is not delayed by what others do.
 const ACCOUNT_INNOCENT_FAILURES: u32 = 3;
@@ -34,7 +34,7 @@ const SOURCE_FAILURES_FREE: u32 = 60;
 /// How much of each kind is remembered: some MiB in all.
 const REMEMBERED_MAX: usize = 32_768;
 
-/// Failures, and what follows from them.
+/// Failures, and the delays that follow from them.
 #[derive(Debug)]
 pub(super) struct Attempts {
     pairs: Recent<(u64, u64), Pair>,

@@ -1,5 +1,5 @@
-//! What is queued for a hasher, in fair order: sources take turns, in each its connections, in each
-//! its accounts.
+//! The queue of a hasher, in fair order: sources take turns, in each source its connections, in each
+//! connection its accounts.
 //!
 //! However much one connection requests, another one of the same address waits for one of its items
 //! only, and another address for one item of that address. However many connections of an address
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_that_had_nothing_waiting_comes_before_those_of_a_flood() {
+    fn connection_with_nothing_queued_comes_before_a_flood() {
         let mut queue = FairQueue::new(1_000);
         for connection in 1..=6 {
             for account in 0..20 {
@@ -244,7 +244,7 @@ mod tests {
         }
         queue.push(lanes(1, 7, 7), "honest");
         assert_eq!([pop(&mut queue), pop(&mut queue)], ["honest", "bogus"]);
-        // New connections for each login keep the others out no more than the other way round.
+        // A flood that opens a new connection for each login does not keep the others out either.
         for connection in 8..100 {
             queue.push(lanes(1, connection, 0), "new");
         }

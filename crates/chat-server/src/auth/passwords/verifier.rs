@@ -1,4 +1,4 @@
-//! Hashing and checking of one password, and what a wrong one leads to.
+//! Hashes or checks one password, and counts failed attempts.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -68,7 +68,7 @@ pub(super) struct Verifier {
     decoy_hash: Mutex<String>,
     attempts: Mutex<Attempts>,
     failures: LogThrottle,
-    /// Makes numbers of names and sources, which clients cannot predict.
+    /// Hashes names and sources to numbers that clients cannot predict.
     keys: RandomState,
 }
 

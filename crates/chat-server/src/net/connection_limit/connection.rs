@@ -72,7 +72,7 @@ impl Connection {
         self.peer
     }
 
-    pub(super) fn begins(&self) {
+    pub(super) fn set_begun(&self) {
         self.begun.store(true, Ordering::Relaxed);
     }
 
