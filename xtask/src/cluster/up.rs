@@ -158,13 +158,7 @@ fn end_orphans(state: &ClusterState) -> Result<()> {
 fn build(root: &Path, release: bool) -> Result<()> {
     let mut command = workspace::cargo(
         root,
-        [
-            "build",
-            "--package",
-            "chat-server",
-            "--package",
-            "chat-client",
-        ],
+        ["build", "--package", "chat-server", "--package", "chat-cli"],
     );
     if release {
         command.arg("--release");

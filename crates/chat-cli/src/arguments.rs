@@ -234,7 +234,7 @@ mod tests {
     use super::{Arguments, EXIT_CODES};
 
     /// What people read instead of `--help`.
-    const PAGE: &str = include_str!("../../../../../docs/cli.md");
+    const PAGE: &str = include_str!("../../../docs/cli.md");
 
     #[test]
     fn the_arguments_are_consistent() {
