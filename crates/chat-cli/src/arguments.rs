@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Man {
         /// Writes this page and one for each command into a folder instead.
         #[arg(long, value_name = "FOLDER")]
-        into: Option<PathBuf>,
+        output_dir: Option<PathBuf>,
     },
 }
 
@@ -305,7 +305,7 @@ mod tests {
             "chat password --password-stdin",
             "chat delete-account --yes",
             "chat completions bash",
-            "chat man --into pages",
+            "chat man --output-dir pages",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

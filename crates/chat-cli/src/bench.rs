@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::arguments::Bench;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 use crate::progress::waiting;
 
 use cpu_time::CpuTime;
@@ -34,13 +34,13 @@ struct Stage {
     sessions: Vec<Session>,
 }
 
-pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(context: &Context, bench: &Bench) -> Result<ExitCode, Failure> {
     if bench.failover_probe {
-        let stage = Stage::set(invocation, 1, 1).await?;
+        let stage = Stage::set(context, 1, 1).await?;
         return failover_probe::run(&stage, bench).await;
     }
     let clients = bench.clients as usize;
-    let stage = Stage::set(invocation, CONNECTIONS.min(clients), ACCOUNTS).await?;
+    let stage = Stage::set(context, CONNECTIONS.min(clients), ACCOUNTS).await?;
     let load = if bench.reads {
         stage.reads().await?
     } else {
@@ -48,7 +48,7 @@ pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCo
     };
     // Every connection finds the leader before anything is measured.
     run_for(&load, clients.min(CONNECTIONS), Duration::from_millis(200)).await;
-    let nodes = &invocation.nodes.list;
+    let nodes = &context.nodes.list;
     let pids: Vec<u32> = nodes.iter().filter_map(|node| node.pid).collect();
     let servers_before = CpuTime::of(&pids);
     let own_before = CpuTime::own();
@@ -62,7 +62,7 @@ pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCo
         CpuTime::between(servers_before, CpuTime::of(&pids)),
         CpuTime::between(own_before, CpuTime::own()),
     );
-    invocation.printer.print(|| report.describe(), &report)?;
+    context.printer.print(|| report.describe(), &report)?;
     if tally.done == 0 {
         return Err(Failure::Unavailable(tally.first_error.unwrap_or_default()));
     }
@@ -71,13 +71,9 @@ pub(crate) async fn run(invocation: &Invocation, bench: &Bench) -> Result<ExitCo
 
 impl Stage {
     /// Signs up accounts of random names, which stay behind.
-    async fn set(
-        invocation: &Invocation,
-        connections: usize,
-        accounts: usize,
-    ) -> Result<Self, Failure> {
+    async fn set(context: &Context, connections: usize, accounts: usize) -> Result<Self, Failure> {
         let connections: Vec<ChatClient> = (0..connections)
-            .map(|_| invocation.client())
+            .map(|_| context.client())
             .collect::<Result<_, _>>()?;
         let run = Uuid::new_v4().simple().to_string();
         let mut sessions = Vec::new();

@@ -7,18 +7,18 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 
 use view::View;
 
 /// How long a node may take to answer; all are asked at once.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
-    let view = look(invocation).await?;
+pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
+    let view = look(context).await?;
     let describe = || format!("{}\n{}", table::draw(&view), summary(&view));
-    invocation.printer.print(describe, &view)?;
+    context.printer.print(describe, &view)?;
     Ok(ExitCode::from(view.health.exit_code()))
 }
 
@@ -31,14 +31,14 @@ fn summary(view: &View) -> String {
 }
 
 /// The view of the cluster right now.
-async fn look(invocation: &Invocation) -> Result<View, Failure> {
-    let reports = invocation.client()?.status(PATIENCE).await;
-    Ok(View::new(&invocation.nodes.list, &reports))
+async fn look(context: &Context) -> Result<View, Failure> {
+    let reports = context.client()?.status(PATIENCE).await;
+    Ok(View::new(&context.nodes.list, &reports))
 }
 
 /// The node that leads now.
-pub(crate) async fn leader(invocation: &Invocation) -> Result<u64, Failure> {
-    let view = look(invocation).await?;
+pub(crate) async fn leader(context: &Context) -> Result<u64, Failure> {
+    let view = look(context).await?;
     let problem = || Failure::Unavailable(format!("no node leads now: {}", view.summary));
     view.leader.ok_or_else(problem)
 }

@@ -69,10 +69,10 @@ impl Failure {
     fn number(&self) -> u8 {
         match self {
             Self::ReaderGone => 0,
-            Self::Client(ClientError::Refused { .. } | ClientError::Rejected { .. }) => REFUSED,
-            Self::Client(ClientError::Unusable(_) | ClientError::OtherCluster { .. })
+            Self::Client(ClientError::Application { .. } | ClientError::Status { .. }) => REFUSED,
+            Self::Client(ClientError::InvalidInput(_) | ClientError::OtherCluster { .. })
             | Self::Usage(_) => USAGE,
-            Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::NotUnderstood(_)) => {
+            Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::Decode(_)) => {
                 OUTCOME_UNKNOWN
             }
             Self::Client(_) | Self::Unavailable(_) => UNAVAILABLE,
@@ -83,8 +83,8 @@ impl Failure {
     /// For programs: the server's own, or what the exit code means.
     fn code(&self) -> &str {
         match self {
-            Self::Client(ClientError::Refused { code, .. }) => code,
-            Self::Client(ClientError::Rejected { code, .. }) => match code {
+            Self::Client(ClientError::Application { code, .. }) => code,
+            Self::Client(ClientError::Status { code, .. }) => match code {
                 Code::Unauthenticated => "unauthenticated",
                 Code::PermissionDenied => "permission_denied",
                 Code::InvalidArgument => "invalid_argument",
@@ -102,7 +102,7 @@ impl Failure {
 
     fn advice(&self) -> &'static str {
         match self {
-            Self::Client(ClientError::Rejected {
+            Self::Client(ClientError::Status {
                 code: Code::Unauthenticated,
                 ..
             }) => "; `chat login NAME` opens a new session",
@@ -132,17 +132,17 @@ mod tests {
     #[test]
     fn exit_codes_are_as_documented() {
         let text = || "x".to_owned();
-        let refused = ClientError::Refused {
+        let refused = ClientError::Application {
             code: "username_taken".to_owned(),
             message: text(),
         };
         check(refused, "username_taken", 1);
-        let rejected = ClientError::Rejected {
+        let rejected = ClientError::Status {
             code: tonic::Code::Unauthenticated,
             message: text(),
         };
         check(rejected, "unauthenticated", 1);
-        check(ClientError::Unusable(text()), "usage", 2);
+        check(ClientError::InvalidInput(text()), "usage", 2);
         let other = ClientError::OtherCluster {
             address: text(),
             expected: text(),
@@ -158,7 +158,7 @@ mod tests {
         check(Failure::Unavailable(text()), "unavailable", 3);
         let unknown = ClientError::OutcomeUnknown { last: text() };
         check(unknown, "outcome_unknown", 4);
-        check(ClientError::NotUnderstood(text()), "outcome_unknown", 4);
+        check(ClientError::Decode(text()), "outcome_unknown", 4);
         let full = io::Error::from(io::ErrorKind::StorageFull);
         check(Failure::from_write(full), "unwritable", 5);
         let gone = Failure::from_write(io::Error::from(io::ErrorKind::BrokenPipe));

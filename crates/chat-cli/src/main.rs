@@ -4,17 +4,17 @@ mod accounts;
 mod arguments;
 mod bench;
 mod cluster_status;
+mod context;
 mod failure;
-mod invocation;
 mod manual;
 mod messages;
 mod nodes;
 mod output;
 mod password;
-mod people;
 mod printer;
 mod progress;
 mod transfer;
+mod users;
 mod watch;
 
 use std::io::{self, IsTerminal};
@@ -24,8 +24,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use arguments::{Arguments, ClusterCommand, Command};
+use context::Context;
 use failure::Failure;
-use invocation::Invocation;
 use nodes::{Nodes, Origin};
 use printer::{Printer, remark};
 
@@ -61,7 +61,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let printer = Printer::new(arguments.output);
     match &arguments.command {
         Command::Completions { shell } => return manual::completions(printer, *shell),
-        Command::Man { into } => return manual::man(printer, into.as_deref()),
+        Command::Man { output_dir } => return manual::man(printer, output_dir.as_deref()),
         _ => {}
     }
     let nodes = Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?;
@@ -71,28 +71,28 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         // Nobody has named it, so it is said; a program that reads us knows what it does.
         remark(&format!("(cluster: {})", file.display()));
     }
-    let invocation = Invocation {
+    let context = Context {
         nodes,
         account: arguments.account,
         patience: Duration::from_secs(arguments.timeout),
         printer,
     };
-    let invocation = &invocation;
+    let context = &context;
     match &arguments.command {
-        Command::SignUp(person) => people::sign_up(invocation, person).await,
-        Command::Login(person) => people::login(invocation, person).await,
-        Command::Logout => people::logout(invocation).await,
-        Command::List(list) => people::list(invocation, list).await,
-        Command::Password(password) => people::password(invocation, password).await,
-        Command::DeleteAccount(deletion) => people::delete_account(invocation, deletion).await,
-        Command::Send(send) => messages::send(invocation, send).await,
-        Command::Inbox(inbox) => messages::inbox(invocation, inbox).await,
-        Command::Read(read) => messages::read(invocation, read).await,
-        Command::Delete(delete) => messages::delete(invocation, delete).await,
-        Command::Watch(watch) => watch::run(invocation, watch).await,
-        Command::Cluster(ClusterCommand::Status) => cluster_status::run(invocation).await,
-        Command::Cluster(ClusterCommand::Transfer) => transfer::run(invocation).await,
-        Command::Bench(bench) => bench::run(invocation, bench).await,
+        Command::SignUp(person) => users::sign_up(context, person).await,
+        Command::Login(person) => users::login(context, person).await,
+        Command::Logout => users::logout(context).await,
+        Command::List(list) => users::list(context, list).await,
+        Command::Password(password) => users::password(context, password).await,
+        Command::DeleteAccount(deletion) => users::delete_account(context, deletion).await,
+        Command::Send(send) => messages::send(context, send).await,
+        Command::Inbox(inbox) => messages::inbox(context, inbox).await,
+        Command::Read(read) => messages::read(context, read).await,
+        Command::Delete(delete) => messages::delete(context, delete).await,
+        Command::Watch(watch) => watch::run(context, watch).await,
+        Command::Cluster(ClusterCommand::Status) => cluster_status::run(context).await,
+        Command::Cluster(ClusterCommand::Transfer) => transfer::run(context).await,
+        Command::Bench(bench) => bench::run(context, bench).await,
         Command::Completions { .. } | Command::Man { .. } => {
             unreachable!("these need no cluster and were carried out above")
         }

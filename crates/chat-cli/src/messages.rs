@@ -9,26 +9,26 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::arguments::{Delete, Inbox, ReadMessages, Send};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 use crate::output::{self, count_unread, harmless, shell_quoted};
 use crate::progress::waiting;
 
 /// The longest message, in bytes; what is longer need not be read from standard input.
 const BODY_BYTES_MAX: u64 = 16_384;
 
-pub(crate) async fn send(invocation: &Invocation, send: &Send) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let text = match send.text.as_str() {
         "-" => standard_input()?,
         text => text.to_owned(),
     };
     let mut message = OutgoingMessage::new(&send.to, text);
     message.id = send.id.unwrap_or(message.id);
-    let client = invocation.client()?;
+    let client = context.client()?;
     let sent = waiting("sending", client.send_message(&session, &message)).await;
     let sent = sent.map_err(|error| repeatable(error, message.id))?;
-    invocation.printer.print(
+    context.printer.print(
         || {
             let (to, from) = (harmless(&send.to), harmless(session.username()));
             format!("Sent to {to} as {from}.")
@@ -62,36 +62,33 @@ fn standard_input() -> Result<String, Failure> {
     Ok(end.map(str::to_owned).unwrap_or(text))
 }
 
-pub(crate) async fn inbox(invocation: &Invocation, wanted: &Inbox) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn inbox(context: &Context, wanted: &Inbox) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let query = InboxQuery {
         limit: Some(wanted.page.limit),
         after: wanted.page.after.clone(),
         unread_only: wanted.unread,
         oldest_first: wanted.oldest_first,
     };
-    let client = invocation.client()?;
+    let client = context.client()?;
     let page = waiting("reading the inbox", client.inbox(&session, &query)).await?;
     let describe = || describe(session.username(), &page);
-    invocation.printer.print(describe, &page)?;
+    context.printer.print(describe, &page)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn read(
-    invocation: &Invocation,
-    wanted: &ReadMessages,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn read(context: &Context, wanted: &ReadMessages) -> Result<ExitCode, Failure> {
     match wanted.next {
-        Some(next) => read_next(invocation, next).await,
-        None => mark_read(invocation, &wanted.ids).await,
+        Some(next) => read_next(context, next).await,
+        None => mark_read(context, &wanted.ids).await,
     }
 }
 
-async fn mark_read(invocation: &Invocation, ids: &[Uuid]) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
-    let client = invocation.client()?;
+async fn mark_read(context: &Context, ids: &[Uuid]) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
+    let client = context.client()?;
     waiting("marking as read", client.mark_read(&session, ids)).await?;
-    invocation.printer.print(
+    context.printer.print(
         || format!("{} marked as read.", count(ids.len())),
         &json!({"read": ids}),
     )?;
@@ -99,15 +96,15 @@ async fn mark_read(invocation: &Invocation, ids: &[Uuid]) -> Result<ExitCode, Fa
 }
 
 /// They are marked only after they were shown: what nobody saw stays unread.
-async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+async fn read_next(context: &Context, next: u32) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let query = InboxQuery {
         limit: Some(next),
         unread_only: true,
         oldest_first: true,
         ..InboxQuery::default()
     };
-    let client = invocation.client()?;
+    let client = context.client()?;
     let page = waiting("reading the inbox", client.inbox(&session, &query)).await?;
     let describe = || {
         if page.messages.is_empty() {
@@ -118,7 +115,7 @@ async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failu
     };
     let left = page.unread.saturating_sub(page.messages.len() as u64);
     let value = json!({"messages": page.messages, "unread": left});
-    invocation.printer.print(describe, &value)?;
+    context.printer.print(describe, &value)?;
     let ids: Vec<Uuid> = page.messages.iter().map(|message| message.id).collect();
     if !ids.is_empty() {
         waiting("marking as read", client.mark_read(&session, &ids)).await?;
@@ -126,12 +123,12 @@ async fn read_next(invocation: &Invocation, next: u32) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn delete(invocation: &Invocation, wanted: &Delete) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn delete(context: &Context, wanted: &Delete) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let ids = &wanted.ids;
-    let client = invocation.client()?;
+    let client = context.client()?;
     waiting("deleting", client.delete_messages(&session, ids)).await?;
-    invocation.printer.print(
+    context.printer.print(
         || format!("{} deleted.", count(ids.len())),
         &json!({"deleted": ids}),
     )?;

@@ -10,16 +10,16 @@ use tonic::Request;
 use tonic::transport::Endpoint;
 
 use crate::cluster_status;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 use crate::progress::waiting;
 
 /// How long a hand-over may take. Usually it is some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
-    let leader = cluster_status::leader(invocation).await?;
-    let address = invocation
+pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
+    let leader = cluster_status::leader(context).await?;
+    let address = context
         .nodes
         .list
         .iter()
@@ -54,7 +54,7 @@ pub(crate) async fn run(invocation: &Invocation) -> Result<ExitCode, Failure> {
     if next == 0 || next == leader {
         return Err(failed(format!("no other node leads after {took} ms")));
     }
-    invocation.printer.print(
+    context.printer.print(
         || format!("Node {next} leads now instead of node {leader} ({took} ms)."),
         &json!({"from": leader, "to": next}),
     )?;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::arguments::Watch;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 use crate::messages::{block, count};
 use crate::printer::remark;
 
@@ -24,10 +24,10 @@ struct Line<'a> {
     ids: Option<&'a [Uuid]>,
 }
 
-pub(crate) async fn run(invocation: &Invocation, wanted: &Watch) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn run(context: &Context, wanted: &Watch) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let cursor = wanted.after.clone().map(Cursor::new);
-    let mut watch = invocation.client()?.watch(&session, cursor);
+    let mut watch = context.client()?.watch(&session, cursor);
     let mut messages = 0;
     let mut senders = Senders::default();
     while wanted.limit.is_none_or(|limit| messages < limit) {
@@ -43,7 +43,7 @@ pub(crate) async fn run(invocation: &Invocation, wanted: &Watch) -> Result<ExitC
             messages += 1;
         }
         let line = line(&update);
-        invocation
+        context
             .printer
             .print(|| describe(&update.event, &mut senders), &line)?;
     }

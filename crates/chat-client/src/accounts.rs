@@ -16,7 +16,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] with `username_taken`; see the contract for the others.
+    /// [`ClientError::Application`] with `username_taken`; see the contract for the others.
     pub async fn sign_up(&self, username: &str, password: &str) -> Result<Session, ClientError> {
         self.sign_up_as(Uuid::new_v4(), username, password).await
     }
@@ -46,7 +46,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] with `invalid_credentials`; see the contract for the others.
+    /// [`ClientError::Application`] with `invalid_credentials`; see the contract for the others.
     pub async fn login(&self, username: &str, password: &str) -> Result<LoggedIn, ClientError> {
         let request = Request::Login {
             id: Uuid::new_v4(),
@@ -129,7 +129,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] with `invalid_credentials` when `password` is not the present one;
+    /// [`ClientError::Application`] with `invalid_credentials` when `password` is not the present one;
     /// see the contract for the others. After an unknown outcome, log in to find out which password
     /// is valid.
     pub async fn change_password(

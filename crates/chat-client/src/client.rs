@@ -12,12 +12,12 @@ use tonic::transport::Channel;
 
 use crate::connection;
 use crate::error::ClientError;
-use crate::picker::Picker;
+use crate::node_selector::NodeSelector;
 use crate::requests::{self, Request};
 use crate::retry_budget::RetryBudget;
+use crate::retry_decision::{AttemptFailure, RetryDecision};
 use crate::search::Search;
 use crate::session::Session;
-use crate::verdict::{Failure, Verdict};
 
 /// How long a request is tried unless [`ChatClient::with_deadline`] says otherwise.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub(crate) const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 /// The longest reply that is read; the server's own limit.
 const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Names the leader in replies of nodes that do not lead.
-const LEADER_METADATA: &str = "chat-leader";
+const LEADER_METADATA: &str = "chat-leader-address";
 
 /// A client of the chat. Clones share its connections, what it knows of the nodes, and its budget of
 /// retries.
@@ -39,7 +39,7 @@ pub struct ChatClient {
 #[derive(Debug)]
 struct Shared {
     nodes: Vec<Node>,
-    picker: Mutex<Picker>,
+    selector: Mutex<NodeSelector>,
     budget: Mutex<RetryBudget>,
 }
 
@@ -59,7 +59,7 @@ impl Node {
 
 /// A request as it is sent to one node after the other.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct EncodedRequest<'a> {
     text: &'a str,
     session: Option<&'a Session>,
 }
@@ -70,7 +70,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Unusable`] when there is no address, or one that is none.
+    /// [`ClientError::InvalidInput`] when there is no address, or one that is none.
     pub fn new<A: Into<String>>(
         addresses: impl IntoIterator<Item = A>,
     ) -> Result<Self, ClientError> {
@@ -85,13 +85,15 @@ impl ChatClient {
         });
         let nodes: Vec<Node> = nodes.collect::<Result<_, ClientError>>()?;
         if nodes.is_empty() {
-            return Err(ClientError::Unusable("there is no node to ask".to_owned()));
+            return Err(ClientError::InvalidInput(
+                "there is no node to ask".to_owned(),
+            ));
         }
         let addresses = nodes.iter().map(|node| node.address.clone()).collect();
         Ok(Self {
             shared: Arc::new(Shared {
                 nodes,
-                picker: Mutex::new(Picker::new(addresses)),
+                selector: Mutex::new(NodeSelector::new(addresses)),
                 budget: Mutex::new(RetryBudget::default()),
             }),
             deadline: DEADLINE,
@@ -120,35 +122,40 @@ impl ChatClient {
         session: Option<&Session>,
     ) -> Result<String, ClientError> {
         let text = request.to_json();
-        let asked = Asked {
+        let encoded = EncodedRequest {
             text: &text,
             session,
         };
-        self.budget().earn();
-        let (node, tries) = self.picker().begin();
-        Search::new(self, request, asked, tries).run(node).await
+        self.budget().refill();
+        let (node, attempts) = self.selector().begin();
+        Search::new(self, request, encoded, attempts)
+            .run(node)
+            .await
     }
 
     /// Finds out whether the node may have the token, and sends the request.
     pub(crate) async fn attempt(
         &self,
         node: usize,
-        asked: Asked<'_>,
-        patience: Duration,
-    ) -> Result<String, Verdict> {
+        encoded: EncodedRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<String, RetryDecision> {
         let begun = Instant::now();
-        if let Some(session) = asked.session {
-            match timeout(patience, self.confirm(node, session)).await {
+        if let Some(session) = encoded.session {
+            match timeout(time_limit, self.confirm(node, session)).await {
                 Ok(confirmed) => confirmed?,
-                Err(_late) => return Err(Verdict::Again(Failure::late(patience)).unsent()),
+                Err(_late) => {
+                    return Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))
+                        .without_side_effect());
+                }
             }
         }
-        let left = patience.saturating_sub(begun.elapsed());
-        let outcome = match timeout(left, self.send_request(node, asked, left)).await {
+        let left = time_limit.saturating_sub(begun.elapsed());
+        let outcome = match timeout(left, self.send_request(node, encoded, left)).await {
             Ok(outcome) => outcome,
-            Err(_late) => Err(Verdict::Again(Failure::late(patience))),
+            Err(_late) => Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
         };
-        if let Err(Verdict::Again(failure)) = &outcome
+        if let Err(RetryDecision::Retry(failure)) = &outcome
             && !failure.answered
         {
             // The connection may have broken, and what comes to this address next be another one.
@@ -160,14 +167,14 @@ impl ChatClient {
     async fn send_request(
         &self,
         node: usize,
-        asked: Asked<'_>,
-        patience: Duration,
-    ) -> Result<String, Verdict> {
+        encoded: EncodedRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<String, RetryDecision> {
         let mut request = GrpcRequest::new(ExecuteRequest {
-            request: asked.text.to_owned(),
+            request: encoded.text.to_owned(),
         });
-        request.set_timeout(patience);
-        if let Some(session) = asked.session {
+        request.set_timeout(time_limit);
+        if let Some(session) = encoded.session {
             request
                 .metadata_mut()
                 .insert("authorization", session.authorization());
@@ -177,13 +184,13 @@ impl ChatClient {
         let reply = stub
             .execute(request)
             .await
-            .map_err(|status| Verdict::from(&status))?;
+            .map_err(|status| RetryDecision::from(&status))?;
         let leader = reply
             .metadata()
             .get(LEADER_METADATA)
             .and_then(|value| value.to_str().ok());
         let now = Instant::now().into_std();
-        self.picker().succeeded(node, leader, now);
+        self.selector().succeeded(node, leader, now);
         Ok(reply.into_inner().response)
     }
 
@@ -195,8 +202,8 @@ impl ChatClient {
         &self.shared.nodes
     }
 
-    pub(crate) fn picker(&self) -> MutexGuard<'_, Picker> {
-        lock(&self.shared.picker)
+    pub(crate) fn selector(&self) -> MutexGuard<'_, NodeSelector> {
+        lock(&self.shared.selector)
     }
 
     pub(crate) fn budget(&self) -> MutexGuard<'_, RetryBudget> {

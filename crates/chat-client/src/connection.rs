@@ -31,7 +31,7 @@ pub(crate) fn channel(address: &str) -> Result<Channel, ClientError> {
 }
 
 fn unusable(address: &str) -> ClientError {
-    ClientError::Unusable(format!(
+    ClientError::InvalidInput(format!(
         "{address:?} is no address: a host and a port are needed"
     ))
 }

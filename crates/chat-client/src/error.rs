@@ -6,7 +6,7 @@
 pub enum ClientError {
     /// The chat said no: the name is taken, the recipient does not exist. Nothing was changed.
     #[error("{message}")]
-    Refused {
+    Application {
         /// For programs, such as `username_taken`.
         code: String,
         /// For people.
@@ -15,7 +15,7 @@ pub enum ClientError {
     /// The server would not even try: the request is malformed, or the session not valid (any
     /// more). Nothing was changed.
     #[error("{message}")]
-    Rejected {
+    Status {
         /// Why, in gRPC's terms.
         code: tonic::Code,
         /// For people.
@@ -36,9 +36,9 @@ pub enum ClientError {
         /// What the last node that was tried said, or what happened to the connection.
         last: String,
     },
-    /// A node answered what this version does not understand.
+    /// A node answered what this version cannot decode.
     #[error("the reply is not understood: {0}")]
-    NotUnderstood(String),
+    Decode(String),
     /// A node is of another cluster than the session, whose token it was not sent.
     #[error(
         "the node at {address} is of another cluster ({found}) than this session ({expected}); it \
@@ -54,5 +54,5 @@ pub enum ClientError {
     },
     /// An address or a token cannot be used.
     #[error("{0}")]
-    Unusable(String),
+    InvalidInput(String),
 }

@@ -19,7 +19,7 @@
 //! 2. A request is tried on one node after the other, under one request id, until a node answers or
 //!    the deadline passes. Every request is idempotent by its ids, so a try that was carried out and
 //!    whose answer was lost changes nothing when it is repeated.
-//! 3. `Ok` means durable on a majority. [`ClientError::Refused`] and [`ClientError::Rejected`] are
+//! 3. `Ok` means durable on a majority. [`ClientError::Application`] and [`ClientError::Status`] are
 //!    final: repeating the same changes nothing. After [`ClientError::Unavailable`] nothing was
 //!    changed. After [`ClientError::OutcomeUnknown`] the request may have been carried out or may
 //!    still be: repeat it with the same ids to learn which, for a message with
@@ -41,14 +41,14 @@ mod cluster_file;
 mod connection;
 mod error;
 mod messages;
+mod node_selector;
 mod password;
-mod picker;
 mod requests;
 mod retry_budget;
+mod retry_decision;
 mod search;
 mod session;
 mod status;
-mod verdict;
 mod watch;
 
 pub use client::ChatClient;

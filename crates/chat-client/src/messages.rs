@@ -38,7 +38,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] with `recipient_not_found`; see the contract for the others.
+    /// [`ClientError::Application`] with `recipient_not_found`; see the contract for the others.
     pub async fn send(
         &self,
         session: &Session,
@@ -53,7 +53,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] with `recipient_not_found` or, when the id was used for another
+    /// [`ClientError::Application`] with `recipient_not_found` or, when the id was used for another
     /// message, `duplicate_message`; see the contract for the others.
     pub async fn send_message(
         &self,
@@ -94,7 +94,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// See the contract. [`ClientError::Rejected`] also for more than 1,000 ids.
+    /// See the contract. [`ClientError::Status`] also for more than 1,000 ids.
     pub async fn mark_read(
         &self,
         session: &Session,
@@ -112,7 +112,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// See the contract. [`ClientError::Rejected`] also for more than 1,000 ids.
+    /// See the contract. [`ClientError::Status`] also for more than 1,000 ids.
     pub async fn delete_messages(
         &self,
         session: &Session,

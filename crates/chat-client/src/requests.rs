@@ -199,7 +199,7 @@ impl Request<'_> {
 
     /// Whether it is certain that nothing that matters was changed, answered or not. A session that
     /// nobody has the token of does not matter.
-    pub(crate) fn only_looks(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         matches!(
             self,
             Self::Login { .. } | Self::GetMessages { .. } | Self::ListUsers { .. }
@@ -222,11 +222,11 @@ impl Request<'_> {
 
     /// Whether a refusal says that what was asked for is so already: a session that is not valid
     /// has ended, by an earlier try or before.
-    pub(crate) fn is_done_by(&self, error: &ClientError) -> bool {
+    pub(crate) fn error_means_done(&self, error: &ClientError) -> bool {
         matches!(self, Self::Logout { .. })
             && matches!(
                 error,
-                ClientError::Rejected {
+                ClientError::Status {
                     code: tonic::Code::Unauthenticated,
                     ..
                 }
@@ -257,11 +257,11 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(reply: &str) -> Result<T, ClientE
         Ok(Reply::Refused {
             error_code,
             error_message,
-        }) => Err(ClientError::Refused {
+        }) => Err(ClientError::Application {
             code: error_code,
             message: error_message,
         }),
-        Err(error) => Err(ClientError::NotUnderstood(error.to_string())),
+        Err(error) => Err(ClientError::Decode(error.to_string())),
     }
 }
 

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 /// So many requests at once may each be retried at once, as after a fail-over.
-const RETRIES_MAX: f64 = 100.0;
+const TOKENS_MAX: f64 = 100.0;
 /// What each new request adds: in the long run one quick retry for five requests.
-const EARNED: f64 = 0.2;
+const TOKENS_PER_REQUEST: f64 = 0.2;
 /// The shortest pause before a retry that the budget does not have.
 const PAUSE_WITHOUT: Duration = Duration::from_millis(100);
 
@@ -21,23 +21,23 @@ pub(crate) struct RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { left: RETRIES_MAX }
+        Self { left: TOKENS_MAX }
     }
 }
 
 impl RetryBudget {
     /// A new request begins.
-    pub(crate) fn earn(&mut self) {
-        self.left = (self.left + EARNED).min(RETRIES_MAX);
+    pub(crate) fn refill(&mut self) {
+        self.left = (self.left + TOKENS_PER_REQUEST).min(TOKENS_MAX);
     }
 
     /// Whether a quick retry is left, or a second node may be asked while the first still has it.
-    pub(crate) fn has_one(&self) -> bool {
+    pub(crate) fn has_token(&self) -> bool {
         self.left >= 1.0
     }
 
     /// Takes one that is left.
-    pub(crate) fn take(&mut self) {
+    pub(crate) fn take_token(&mut self) {
         self.left = (self.left - 1.0).max(0.0);
     }
 
@@ -46,10 +46,10 @@ impl RetryBudget {
         if !wanted.is_zero() {
             return wanted;
         }
-        if !self.has_one() {
+        if !self.has_token() {
             return PAUSE_WITHOUT;
         }
-        self.take();
+        self.take_token();
         wanted
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         let short = PAUSE_WITHOUT / 10;
         assert_eq!(budget.pause(short), short);
         for _ in 0..5 {
-            budget.earn();
+            budget.refill();
         }
         assert_eq!(budget.pause(Duration::ZERO), Duration::ZERO);
         assert_eq!(budget.pause(Duration::ZERO), PAUSE_WITHOUT);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::client::{Asked, ChatClient, FIRST_ATTEMPT};
+use crate::client::{ChatClient, EncodedRequest, FIRST_ATTEMPT};
 use crate::error::ClientError;
-use crate::picker::{Picker, Tries, jittered};
+use crate::node_selector::{Attempts, NodeSelector, jittered};
 use crate::requests::Request;
-use crate::verdict::{CarriedOut, Failure, Verdict};
+use crate::retry_decision::{AttemptFailure, RetryDecision, SideEffect};
 
 /// A node that has not answered by then is not waited for alone: another one is asked as well. Far
 /// above what any request takes while the cluster serves, and below what a fail-over takes.
@@ -26,11 +26,11 @@ const DONE: &str = r#"{"status":"OK"}"#;
 pub(crate) struct Search<'a> {
     client: &'a ChatClient,
     request: &'a Request<'a>,
-    asked: Asked<'a>,
+    encoded: EncodedRequest<'a>,
     deadline: Instant,
-    tries: Tries,
+    attempts: Attempts,
     /// Whether a try that has ended may have taken effect.
-    carried_out: CarriedOut,
+    side_effect: SideEffect,
     /// Whether a node has answered at all.
     answered: bool,
     may_be_hedged: bool,
@@ -44,9 +44,9 @@ struct Attempt<'a> {
     outcome: Outcome<'a>,
 }
 
-type Outcome<'a> = Pin<Box<dyn Future<Output = Result<String, Verdict>> + Send + 'a>>;
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<String, RetryDecision>> + Send + 'a>>;
 
-enum Ended {
+enum Finished {
     Current,
     Older,
 }
@@ -55,16 +55,16 @@ impl<'a> Search<'a> {
     pub(crate) fn new(
         client: &'a ChatClient,
         request: &'a Request<'a>,
-        asked: Asked<'a>,
-        tries: Tries,
+        encoded: EncodedRequest<'a>,
+        attempts: Attempts,
     ) -> Self {
         Self {
             client,
             request,
-            asked,
+            encoded,
             deadline: Instant::now() + client.deadline(),
-            tries,
-            carried_out: CarriedOut::No,
+            attempts,
+            side_effect: SideEffect::None,
             answered: false,
             may_be_hedged: request.may_be_hedged(),
             refused: None,
@@ -80,8 +80,8 @@ impl<'a> Search<'a> {
             let hedges = self.may_be_hedged && older.is_none();
             let (ended, outcome) = tokio::select! {
                 biased;
-                outcome = &mut current.outcome => (Ended::Current, outcome),
-                outcome = outcome_of(&mut older), if older.is_some() => (Ended::Older, outcome),
+                outcome = &mut current.outcome => (Finished::Current, outcome),
+                outcome = outcome_of(&mut older), if older.is_some() => (Finished::Older, outcome),
                 () = sleep_until(hedge_at), if hedges => {
                     if let Some(second) = self.beside(current.node) {
                         let second = self.begin(second, Duration::ZERO);
@@ -93,32 +93,32 @@ impl<'a> Search<'a> {
             };
             match (outcome, ended) {
                 (Ok(reply), _) => return Ok(reply),
-                (Err(Verdict::Final(error)), _) if self.request.is_done_by(&error) => {
+                (Err(RetryDecision::Final(error)), _) if self.request.error_means_done(&error) => {
                     return Ok(DONE.to_owned());
                 }
-                (Err(Verdict::Final(error)), ended) => {
+                (Err(RetryDecision::Final(error)), ended) => {
                     self.refused = Some(error);
                     // Another node may have carried it out, and what that one says is what counts.
                     match (ended, older.take()) {
-                        (Ended::Current, None) => return Err(self.end(String::new())),
-                        (Ended::Current, Some(left)) => current = left,
-                        (Ended::Older, _) => {}
+                        (Finished::Current, None) => return Err(self.end(String::new())),
+                        (Finished::Current, Some(left)) => current = left,
+                        (Finished::Older, _) => {}
                     }
                     self.may_be_hedged = false;
                 }
-                (Err(Verdict::Again(failure)), Ended::Older) => {
+                (Err(RetryDecision::Retry(failure)), Finished::Older) => {
                     self.note(&failure);
                     let failed = older.take().filter(|_| failure.leader.is_some());
                     // It may know who leads by now, and the other one be cut off.
                     if let Some((node, pause)) = failed.and_then(|it| self.next(it.node, &failure))
                         && node != current.node
                     {
-                        let followed = self.begin(node, pause);
-                        older = Some(std::mem::replace(&mut current, followed));
+                        let retried = self.begin(node, pause);
+                        older = Some(std::mem::replace(&mut current, retried));
                         hedge_at = Instant::now() + pause + HEDGE_AFTER;
                     }
                 }
-                (Err(Verdict::Again(failure)), Ended::Current) => {
+                (Err(RetryDecision::Retry(failure)), Finished::Current) => {
                     self.note(&failure);
                     current = match (self.next(current.node, &failure), older.take()) {
                         (None, None) => return Err(self.end(failure.what)),
@@ -137,15 +137,15 @@ impl<'a> Search<'a> {
     }
 
     fn begin(&self, node: usize, pause: Duration) -> Attempt<'a> {
-        let (client, asked) = (self.client, self.asked);
+        let (client, encoded) = (self.client, self.encoded);
         let remaining = self.deadline.saturating_duration_since(Instant::now());
-        let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &self.tries);
-        let patience = patience.min(remaining.saturating_sub(pause));
+        let time_limit = NodeSelector::attempt_timeout(FIRST_ATTEMPT, &self.attempts);
+        let time_limit = time_limit.min(remaining.saturating_sub(pause));
         let outcome = async move {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            client.attempt(node, asked, patience).await
+            client.attempt(node, encoded, time_limit).await
         };
         Attempt {
             node,
@@ -156,22 +156,25 @@ impl<'a> Search<'a> {
     /// A second node to ask, if one is left and the budget of retries has one: when everything is
     /// slow, asking for everything twice would not help.
     fn beside(&mut self, node: usize) -> Option<usize> {
-        if !self.client.budget().has_one() {
+        if !self.client.budget().has_token() {
             return None;
         }
         let now = Instant::now().into_std();
-        let second = self.client.picker().beside(node, &mut self.tries, now)?;
-        self.client.budget().take();
+        let second = self
+            .client
+            .selector()
+            .beside(node, &mut self.attempts, now)?;
+        self.client.budget().take_token();
         let nodes = self.client.nodes();
         let (slow, second_address) = (&nodes[node].address, &nodes[second].address);
         tracing::debug!(request = %self.request.id(), slow, second_address, "asking a second node");
         Some(second)
     }
 
-    fn note(&mut self, failure: &Failure) {
+    fn note(&mut self, failure: &AttemptFailure) {
         self.answered |= failure.answered;
-        if failure.carried_out == CarriedOut::Maybe && !self.request.only_looks() {
-            self.carried_out = CarriedOut::Maybe;
+        if failure.side_effect == SideEffect::Possible && !self.request.is_read_only() {
+            self.side_effect = SideEffect::Possible;
         }
         // A node that asks for a pause has too much to do, and so, soon, would the second one.
         self.may_be_hedged &= failure.delay.is_zero();
@@ -179,7 +182,7 @@ impl<'a> Search<'a> {
 
     /// The next node after one that failed, and how long to wait before; `None` when the time is
     /// over, or nothing more is to be tried.
-    fn next(&mut self, node: usize, failure: &Failure) -> Option<(usize, Duration)> {
+    fn next(&mut self, node: usize, failure: &AttemptFailure) -> Option<(usize, Duration)> {
         if self.refused.is_some() {
             return None;
         }
@@ -189,8 +192,8 @@ impl<'a> Search<'a> {
         let now = Instant::now();
         let next = self
             .client
-            .picker()
-            .failed(node, leader, &mut self.tries, now.into_std());
+            .selector()
+            .failed(node, leader, &mut self.attempts, now.into_std());
         let pause = self.client.budget().pause(next.pause.max(failure.delay));
         let pause = jittered(pause);
         (now + pause + SHORTEST_ATTEMPT < self.deadline).then_some((next.node, pause))
@@ -199,24 +202,24 @@ impl<'a> Search<'a> {
     /// Why it is given up; `last` is what the last node said.
     fn end(self, last: String) -> ClientError {
         let Self {
-            carried_out,
+            side_effect,
             answered,
             refused,
             ..
         } = self;
-        match (refused, carried_out) {
-            (Some(refused), CarriedOut::No) => refused,
+        match (refused, side_effect) {
+            (Some(refused), SideEffect::None) => refused,
             // An earlier try may have done what this one may not do any more.
-            (Some(refused), CarriedOut::Maybe) => ClientError::OutcomeUnknown {
+            (Some(refused), SideEffect::Possible) => ClientError::OutcomeUnknown {
                 last: refused.to_string(),
             },
-            (None, CarriedOut::No) => ClientError::Unavailable { answered, last },
-            (None, CarriedOut::Maybe) => ClientError::OutcomeUnknown { last },
+            (None, SideEffect::None) => ClientError::Unavailable { answered, last },
+            (None, SideEffect::Possible) => ClientError::OutcomeUnknown { last },
         }
     }
 }
 
-async fn outcome_of(attempt: &mut Option<Attempt<'_>>) -> Result<String, Verdict> {
+async fn outcome_of(attempt: &mut Option<Attempt<'_>>) -> Result<String, RetryDecision> {
     match attempt {
         Some(attempt) => attempt.outcome.as_mut().await,
         None => std::future::pending().await,

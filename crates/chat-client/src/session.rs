@@ -29,11 +29,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Unusable`] when that can be no token.
+    /// [`ClientError::InvalidInput`] when that can be no token.
     pub fn new(username: &str, token: &str) -> Result<Self, ClientError> {
         let mut authorization: AsciiMetadataValue = format!("Bearer {token}")
             .parse()
-            .map_err(|_invalid| ClientError::Unusable("this is no session token".to_owned()))?;
+            .map_err(|_invalid| ClientError::InvalidInput("this is no session token".to_owned()))?;
         authorization.set_sensitive(true);
         Ok(Self {
             username: username.to_owned(),

@@ -11,8 +11,8 @@ use tonic::transport::Channel;
 
 use crate::client::{ChatClient, FIRST_ATTEMPT};
 use crate::error::ClientError;
+use crate::retry_decision::{self, AttemptFailure, RetryDecision};
 use crate::session::Session;
-use crate::verdict::{self, Failure, Verdict};
 
 /// What one node says of itself.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl ChatClient {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Unavailable`] when none says it, [`ClientError::Unusable`] when they are of
+    /// [`ClientError::Unavailable`] when none says it, [`ClientError::InvalidInput`] when they are of
     /// different ones.
     pub async fn cluster_id(&self) -> Result<String, ClientError> {
         let deadline = Instant::now() + self.deadline();
@@ -64,7 +64,7 @@ impl ChatClient {
                 _ => {
                     let ids = ids.join(", ");
                     let what = format!("these nodes are of different clusters: {ids}");
-                    return Err(ClientError::Unusable(what));
+                    return Err(ClientError::InvalidInput(what));
                 }
             }
         }
@@ -72,7 +72,11 @@ impl ChatClient {
 
     /// Finds out whether a node may have the token of this session. What it said is remembered
     /// until it fails: a connection that did not break leads to the process that answered.
-    pub(crate) async fn confirm(&self, node: usize, session: &Session) -> Result<(), Verdict> {
+    pub(crate) async fn confirm(
+        &self,
+        node: usize,
+        session: &Session,
+    ) -> Result<(), RetryDecision> {
         let Some(expected) = session.cluster_id() else {
             return Ok(());
         };
@@ -82,14 +86,16 @@ impl ChatClient {
         }
         let mut stub = ClusterClient::new(node.channel.clone());
         let status = stub.status(StatusRequest {}).await;
-        let status = status.map_err(|status| Verdict::from(&status).unsent())?;
+        let status = status.map_err(|status| RetryDecision::from(&status).without_side_effect())?;
         let found = status.into_inner().cluster_id;
         if found.is_empty() {
             let what = "the node belongs to no cluster yet";
-            return Err(Verdict::Again(Failure::harmless(what)));
+            return Err(RetryDecision::Retry(AttemptFailure::without_side_effect(
+                what,
+            )));
         }
         if found != expected {
-            return Err(Verdict::Final(ClientError::OtherCluster {
+            return Err(RetryDecision::Final(ClientError::OtherCluster {
                 address: node.address.clone(),
                 expected: expected.to_owned(),
                 found,
@@ -100,12 +106,12 @@ impl ChatClient {
     }
 
     /// Asks every node how it sees itself and the cluster, all at once, each for at most
-    /// `patience`. In the order of the addresses.
-    pub async fn status(&self, patience: Duration) -> Vec<NodeReport> {
+    /// `time_limit`. In the order of the addresses.
+    pub async fn status(&self, time_limit: Duration) -> Vec<NodeReport> {
         let mut asking = JoinSet::new();
         for (place, node) in self.nodes().iter().enumerate() {
             let (address, channel) = (node.address.clone(), node.channel.clone());
-            asking.spawn(async move { (place, report(address, channel, patience).await) });
+            asking.spawn(async move { (place, report(address, channel, time_limit).await) });
         }
         let mut reports = asking.join_all().await;
         reports.sort_by_key(|(place, _)| *place);
@@ -113,17 +119,17 @@ impl ChatClient {
     }
 }
 
-async fn report(address: String, channel: Channel, patience: Duration) -> NodeReport {
+async fn report(address: String, channel: Channel, time_limit: Duration) -> NodeReport {
     let started = Instant::now();
     let mut stub = ClusterClient::new(channel);
     let mut is_foreign = false;
-    let status = match timeout(patience, stub.status(StatusRequest {})).await {
+    let status = match timeout(time_limit, stub.status(StatusRequest {})).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => {
             is_foreign = status.code() == Code::Unimplemented;
-            Err(verdict::explain(&status))
+            Err(retry_decision::explain(&status))
         }
-        Err(_late) => Err(format!("no answer within {} ms", patience.as_millis())),
+        Err(_late) => Err(format!("no answer within {} ms", time_limit.as_millis())),
     };
     NodeReport {
         address,

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::client::{ChatClient, FIRST_ATTEMPT};
 use crate::error::ClientError;
-use crate::picker::{Picker, Tries, jittered};
+use crate::node_selector::{Attempts, NodeSelector, jittered};
 use crate::requests::{Commit, Message};
+use crate::retry_decision::{AttemptFailure, RetryDecision};
 use crate::session::Session;
-use crate::verdict::{Failure, Verdict};
 
 /// Where to go on, on any node: opaque, and worth keeping.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub struct Watch {
     stream: Option<Streaming<wire::WatchEvent>>,
     /// The node that serves the stream, or is asked next.
     node: usize,
-    tries: Tries,
+    attempts: Attempts,
     /// Since when nothing has arrived that was asked for again; `None` while all is well.
     broken_since: Option<Instant>,
     /// Whether a node has answered since then.
@@ -71,12 +71,12 @@ pub struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchState {
     /// A node is looked for that serves it.
-    Searching {
+    Reconnecting {
         /// Why the last one does not, in its own words or the connection's; empty at first.
         why: String,
     },
     /// A node serves it.
-    Served {
+    Connected {
         /// Where that node is.
         address: String,
     },
@@ -119,17 +119,17 @@ impl ChatClient {
     /// # }
     /// ```
     pub fn watch(&self, session: &Session, cursor: Option<Cursor>) -> Watch {
-        let (node, tries) = self.picker().begin();
+        let (node, attempts) = self.selector().begin();
         Watch {
             client: self.clone(),
             session: session.clone(),
             cursor,
             stream: None,
             node,
-            tries,
+            attempts,
             broken_since: None,
             answered: false,
-            state: sync::watch::Sender::new(WatchState::Searching { why: String::new() }),
+            state: sync::watch::Sender::new(WatchState::Reconnecting { why: String::new() }),
         }
     }
 }
@@ -140,7 +140,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Rejected`] when the session has ended or the cursor is none: another call
+    /// [`ClientError::Status`] when the session has ended or the cursor is none: another call
     /// fails the same. [`ClientError::Unavailable`] when no node served the watch for as long as the
     /// client's deadline: another call goes on where this one stopped. Never
     /// [`ClientError::OutcomeUnknown`].
@@ -152,31 +152,33 @@ impl Watch {
                     Ok(stream) => {
                         self.stream = Some(stream);
                         let address = self.client.nodes()[self.node].address.clone();
-                        self.state.send_replace(WatchState::Served { address });
+                        self.state.send_replace(WatchState::Connected { address });
                         continue;
                     }
-                    Err(verdict) => {
-                        self.go_elsewhere(verdict).await?;
+                    Err(decision) => {
+                        self.select_next_node(decision).await?;
                         continue;
                     }
                 },
             };
-            let verdict = match arrived {
+            let decision = match arrived {
                 Ok(Some(event)) => {
                     self.arrived();
                     let cursor = Cursor(event.cursor);
                     self.cursor = Some(cursor.clone());
-                    match event.event.map(understand).transpose()? {
+                    match event.event.map(decode).transpose()? {
                         Some(event) => return Ok(WatchUpdate { event, cursor }),
                         // From a newer server, and of no importance to this version.
                         None => continue,
                     }
                 }
-                Ok(None) => Verdict::Again(Failure::harmless("the node ended the watch")),
-                Err(status) => Verdict::from(&status),
+                Ok(None) => RetryDecision::Retry(AttemptFailure::without_side_effect(
+                    "the node ended the watch",
+                )),
+                Err(status) => RetryDecision::from(&status),
             };
             self.stream = None;
-            self.go_elsewhere(verdict).await?;
+            self.select_next_node(decision).await?;
         }
     }
 
@@ -191,9 +193,9 @@ impl Watch {
         self.state.subscribe()
     }
 
-    async fn open(&self) -> Result<Streaming<wire::WatchEvent>, Verdict> {
-        let patience = Picker::attempt_timeout(FIRST_ATTEMPT, &self.tries);
-        let patience = patience.min(self.remaining());
+    async fn open(&self) -> Result<Streaming<wire::WatchEvent>, RetryDecision> {
+        let time_limit = NodeSelector::attempt_timeout(FIRST_ATTEMPT, &self.attempts);
+        let time_limit = time_limit.min(self.remaining());
         let cursor = self.cursor.as_ref().map(Cursor::to_string);
         let mut request = tonic::Request::new(wire::WatchRequest {
             cursor: cursor.unwrap_or_default(),
@@ -202,30 +204,30 @@ impl Watch {
         request
             .metadata_mut()
             .insert("authorization", authorization);
-        match timeout(patience, self.client.confirm(self.node, &self.session)).await {
+        match timeout(time_limit, self.client.confirm(self.node, &self.session)).await {
             Ok(confirmed) => confirmed?,
-            Err(_late) => return Err(Verdict::Again(Failure::late(patience))),
+            Err(_late) => return Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
         }
         let node = &self.client.nodes()[self.node];
         let mut stub = Stub::new(node.channel.clone());
         // The deadline is ours alone: a `grpc-timeout` would end the stream too.
-        match timeout(patience, stub.watch(request)).await {
+        match timeout(time_limit, stub.watch(request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(Verdict::from(&status)),
-            Err(_late) => Err(Verdict::Again(Failure::late(patience))),
+            Ok(Err(status)) => Err(RetryDecision::from(&status)),
+            Err(_late) => Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
         }
     }
 
-    /// Chooses the node to ask next, and waits if all have been asked.
-    async fn go_elsewhere(&mut self, verdict: Verdict) -> Result<(), ClientError> {
-        let failure = match verdict {
-            Verdict::Final(error) => return Err(error),
-            Verdict::Again(failure) => failure,
+    /// Chooses the node to ask next, and waits if all have been tried.
+    async fn select_next_node(&mut self, decision: RetryDecision) -> Result<(), ClientError> {
+        let failure = match decision {
+            RetryDecision::Final(error) => return Err(error),
+            RetryDecision::Retry(failure) => failure,
         };
         let now = Instant::now();
         self.broken_since.get_or_insert(now);
         self.answered |= failure.answered;
-        self.state.send_replace(WatchState::Searching {
+        self.state.send_replace(WatchState::Reconnecting {
             why: failure.what.clone(),
         });
         let node = &self.client.nodes()[self.node];
@@ -235,14 +237,14 @@ impl Watch {
         let leader = failure.leader.as_deref();
         let next = self
             .client
-            .picker()
-            .failed(self.node, leader, &mut self.tries, now);
+            .selector()
+            .failed(self.node, leader, &mut self.attempts, now);
         self.node = next.node;
         let pause = self.client.budget().pause(next.pause.max(failure.delay));
         let pause = jittered(pause);
         if pause >= self.remaining() {
             self.broken_since = None;
-            self.tries = self.client.picker().begin_at(self.node);
+            self.attempts = self.client.selector().begin_at(self.node);
             return Err(ClientError::Unavailable {
                 answered: std::mem::take(&mut self.answered),
                 last: failure.what,
@@ -256,7 +258,7 @@ impl Watch {
     fn arrived(&mut self) {
         self.answered = false;
         if self.broken_since.take().is_some() {
-            self.tries = self.client.picker().begin_at(self.node);
+            self.attempts = self.client.selector().begin_at(self.node);
         }
     }
 
@@ -268,7 +270,7 @@ impl Watch {
     }
 }
 
-fn understand(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError> {
+fn decode(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError> {
     use wire::watch_event::Event;
     Ok(match event {
         Event::Message(message) => WatchEvent::Message(Message {
@@ -298,7 +300,7 @@ fn ids(texts: &[String]) -> Result<Vec<Uuid>, ClientError> {
 
 fn id(text: &str) -> Result<Uuid, ClientError> {
     text.parse()
-        .map_err(|error| ClientError::NotUnderstood(format!("a message's id: {error}")))
+        .map_err(|error| ClientError::Decode(format!("a message's id: {error}")))
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Stage {
     fn check_refusal(&self, refusal: &ClientError) {
         let is_no = matches!(
             refusal,
-            ClientError::Refused { .. } | ClientError::Rejected { .. }
+            ClientError::Application { .. } | ClientError::Status { .. }
         );
         assert!(is_no, "{refusal:?}");
         self.check_words(&format!("{refusal:?} {refusal}"));

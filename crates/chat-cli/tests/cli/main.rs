@@ -393,10 +393,10 @@ fn shells_and_man_are_told() {
     let page = person.done(&["man"], "");
     assert!(page.contains("Exit codes"), "{page}");
     let pages = person.home.path().join("pages");
-    let missing = person.run(&["man", "--into", pages.to_str().unwrap()], "");
+    let missing = person.run(&["man", "--output-dir", pages.to_str().unwrap()], "");
     assert_eq!(missing.status.code(), Some(2));
     fs::create_dir(&pages).unwrap();
-    person.done(&["man", "--into", pages.to_str().unwrap()], "");
+    person.done(&["man", "--output-dir", pages.to_str().unwrap()], "");
     assert!(pages.join("chat-inbox.1").exists());
 }
 

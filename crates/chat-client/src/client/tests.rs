@@ -76,7 +76,7 @@ impl Chat for Scripted {
                 let mut response = reply(SENT);
                 response
                     .metadata_mut()
-                    .insert("chat-leader", leader.parse().unwrap());
+                    .insert("chat-leader-address", leader.parse().unwrap());
                 Ok(response)
             }
             Act::Refuse(code, reason, leader) => {
@@ -342,8 +342,8 @@ async fn hedges_are_bounded_by_the_budget_of_retries() {
     for sent in sends.join_all().await {
         sent.unwrap();
     }
-    let asked: usize = servers.iter().map(|server| server.seen().len()).sum();
-    assert_eq!(asked, REQUESTS + 100);
+    let requests: usize = servers.iter().map(|server| server.seen().len()).sum();
+    assert_eq!(requests, REQUESTS + 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,7 +370,7 @@ async fn what_is_final_is_not_repeated() {
     assert!(
         matches!(
             rejected,
-            ClientError::Rejected {
+            ClientError::Status {
                 code: Code::Unauthenticated,
                 ..
             }
@@ -378,7 +378,9 @@ async fn what_is_final_is_not_repeated() {
         "{rejected}"
     );
     let refused = client.send(&alice(), "bob", "hi").await.unwrap_err();
-    assert!(matches!(&refused, ClientError::Refused { code, .. } if code == "recipient_not_found"));
+    assert!(
+        matches!(&refused, ClientError::Application { code, .. } if code == "recipient_not_found")
+    );
     assert_eq!(server.seen().len(), 2);
 }
 
@@ -452,7 +454,7 @@ async fn a_session_that_has_ended_is_logged_out() {
 async fn addresses_are_checked() {
     for wrong in ["", "localhost", "a b:1", "127.0.0.1:x"] {
         assert!(
-            matches!(ChatClient::new([wrong]), Err(ClientError::Unusable(_))),
+            matches!(ChatClient::new([wrong]), Err(ClientError::InvalidInput(_))),
             "{wrong}"
         );
     }

@@ -123,14 +123,14 @@ fn replies_are_read() {
     assert_eq!((page.usernames.len(), page.next.as_deref()), (1, Some("a")));
     assert!(read::<Done>(r#"{"status":"OK"}"#).is_ok());
     let refused = read::<Sent>(r#"{"status":"ERROR","error_code":"c","error_message":"m"}"#);
-    let expected = ClientError::Refused {
+    let expected = ClientError::Application {
         code: "c".to_owned(),
         message: "m".to_owned(),
     };
     assert_eq!(refused, Err(expected));
     for wrong in ["", "{}", r#"{"status":"OK"}"#, r#"{"status":"MAYBE"}"#] {
         assert!(
-            matches!(read::<Sent>(wrong), Err(ClientError::NotUnderstood(_))),
+            matches!(read::<Sent>(wrong), Err(ClientError::Decode(_))),
             "{wrong}"
         );
     }

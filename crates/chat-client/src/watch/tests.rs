@@ -181,11 +181,11 @@ async fn a_node_that_hangs_is_left() {
     let node = Node::start([Act::TellAndWait(vec![caught_up("7")])]).await;
     let mut watch = client(&[&hanging, &node]).watch(&alice(), Some(Cursor::new("5")));
     let state = watch.state();
-    let searching = WatchState::Searching { why: String::new() };
+    let searching = WatchState::Reconnecting { why: String::new() };
     assert_eq!(*state.borrow(), searching);
     assert_eq!(line(&mut watch).await, "caught up @7");
     let address = node.address.clone();
-    assert_eq!(*state.borrow(), WatchState::Served { address });
+    assert_eq!(*state.borrow(), WatchState::Connected { address });
     assert_eq!(
         (hanging.cursors(), node.cursors()),
         (vec!["5".to_owned()], vec!["5".to_owned()])
@@ -222,7 +222,7 @@ async fn the_end_of_the_session_is_the_end() {
     assert_eq!(line(&mut watch).await, "caught up @1");
     for _ in 0..2 {
         let error = watch.next().await.unwrap_err();
-        assert!(matches!(error, ClientError::Rejected { .. }), "{error:?}");
+        assert!(matches!(error, ClientError::Status { .. }), "{error:?}");
     }
 }
 

@@ -191,12 +191,12 @@ impl Delivery {
         let why = translate::failure(&error, &self.means.addresses);
         match error {
             error if translate::is_session_over(&error) => return Next::SessionOver,
-            ClientError::Refused { .. } => {
+            ClientError::Application { .. } => {
                 self.refuse(id, why).await;
                 return Next::GoOn;
             }
             // What the servers call malformed stays so, unless they are of another version.
-            ClientError::Rejected { .. } if !matches!(why, Failure::OtherVersion { .. }) => {
+            ClientError::Status { .. } if !matches!(why, Failure::OtherVersion { .. }) => {
                 self.refuse(id, why).await;
                 return Next::GoOn;
             }

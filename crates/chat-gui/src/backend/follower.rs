@@ -119,14 +119,14 @@ impl Follower {
     async fn tell_link(&mut self, state: &mut watch::Receiver<WatchState>) {
         let state = state.borrow_and_update().clone();
         match state {
-            WatchState::Served { address } if self.told_up.as_ref() != Some(&address) => {
+            WatchState::Connected { address } if self.told_up.as_ref() != Some(&address) => {
                 self.told_up = Some(address.clone());
                 self.means
                     .outlet
                     .tell(BackendEvent::Link(Link::Up { address }))
                     .await;
             }
-            WatchState::Searching { .. } if self.told_up.is_some() => {
+            WatchState::Reconnecting { .. } if self.told_up.is_some() => {
                 self.told_up = None;
                 let why = Failure::Interrupted;
                 self.means
@@ -134,7 +134,7 @@ impl Follower {
                     .tell(BackendEvent::Link(Link::Broken(why)))
                     .await;
             }
-            WatchState::Served { .. } | WatchState::Searching { .. } => {}
+            WatchState::Connected { .. } | WatchState::Reconnecting { .. } => {}
         }
     }
 

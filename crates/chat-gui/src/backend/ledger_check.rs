@@ -52,7 +52,7 @@ async fn check(means: &Means, ids: Vec<MessageId>) -> Result<(), Failure> {
         };
         let commit = match client.send_message(session, &message).await {
             Ok(sent) => Some(translate::commit(sent.commit)),
-            Err(ClientError::Refused { .. }) => None,
+            Err(ClientError::Application { .. }) => None,
             Err(error) => return Err(translate::failure(&error, addresses)),
         };
         outlet.tell(BackendEvent::LedgerEntry { id, commit }).await;

@@ -17,13 +17,13 @@ use crate::model::time::Timestamp;
 /// Why a request failed, as a person is told.
 pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
     match error {
-        ClientError::Refused { code, message } => match code.as_str() {
+        ClientError::Application { code, message } => match code.as_str() {
             "username_taken" => Failure::NameTaken,
             "invalid_credentials" => Failure::WrongCredentials,
             "recipient_not_found" => Failure::RecipientMissing,
             _ => Failure::Refused(message.clone()),
         },
-        ClientError::Rejected { code, message } => match code {
+        ClientError::Status { code, message } => match code {
             Code::Unauthenticated => Failure::SessionEnded,
             Code::Unimplemented => Failure::OtherVersion { theirs: None },
             Code::InvalidArgument if message.contains("username") => {
@@ -36,11 +36,11 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
             addresses: addresses.to_vec(),
         },
         ClientError::OutcomeUnknown { .. } => Failure::OutcomeUnknown,
-        ClientError::NotUnderstood(_) => Failure::OtherVersion { theirs: None },
+        ClientError::Decode(_) => Failure::OtherVersion { theirs: None },
         ClientError::OtherCluster { address, .. } => Failure::OtherCluster {
             address: address.clone(),
         },
-        ClientError::Unusable(what) => Failure::AddressUnusable(what.clone()),
+        ClientError::InvalidInput(what) => Failure::AddressUnusable(what.clone()),
         other => Failure::Refused(other.to_string()),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
 pub(super) fn is_session_over(error: &ClientError) -> bool {
     matches!(
         error,
-        ClientError::Rejected {
+        ClientError::Status {
             code: Code::Unauthenticated,
             ..
         }

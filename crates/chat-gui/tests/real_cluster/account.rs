@@ -89,7 +89,7 @@ async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
         assert_eq!(window.model().screen, Screen::SignIn);
         let refused = cluster.client().login("alice", PASSWORD).await;
         assert!(
-            matches!(&refused, Err(ClientError::Refused { code, .. }) if code == "invalid_credentials"),
+            matches!(&refused, Err(ClientError::Application { code, .. }) if code == "invalid_credentials"),
             "{refused:?}"
         );
         // Somebody else takes the name, on the same device.

@@ -30,9 +30,9 @@ use crate::net::origin::Origin;
 /// The longest reply: a page of 1 MiB of text, which JSON may make six times as long.
 const REPLY_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The leader's client address, in replies of other nodes: the client can send the next request there
-/// and save a hop.
-const LEADER_METADATA: &str = "chat-leader";
+/// Names the leader's client address in replies of other nodes, so that the next request can save
+/// a hop.
+const LEADER_METADATA: &str = "chat-leader-address";
 
 /// Answers clients.
 #[derive(Clone, Debug)]

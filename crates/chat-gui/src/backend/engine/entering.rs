@@ -101,7 +101,7 @@ impl Engine {
         let client = self.client(SIGN_IN_DEADLINE);
         let client = client.ok_or(Failure::OutcomeUnknown)?;
         let cluster_id = client.cluster_id().await.map_err(|error| match error {
-            ClientError::Unusable(what) => Failure::DifferentClusters(what),
+            ClientError::InvalidInput(what) => Failure::DifferentClusters(what),
             _ => Failure::OutcomeUnknown,
         })?;
         Ok(AccountKey {

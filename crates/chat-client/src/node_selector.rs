@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// A node that failed is not preferred again for this long because another one calls it the leader:
 /// it may lead and still be out of our reach.
-const DISTRUST: Duration = Duration::from_secs(2);
+const FAILED_NODE_COOLDOWN: Duration = Duration::from_secs(2);
 
 /// The pause after every node has been tried once; it doubles with each further round…
 const PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -16,35 +16,35 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How often in a round a node that was tried is tried again because it is named as the leader. Two
 /// nodes that name each other must not keep a request from the third.
-const FOLLOWED_MAX: u32 = 2;
+const LEADER_RETRIES_MAX: u32 = 2;
 
 /// What all requests of a client know of its nodes.
 #[derive(Debug)]
-pub(crate) struct Picker {
+pub(crate) struct NodeSelector {
     addresses: Vec<String>,
     failed: Vec<Option<Instant>>,
     preferred: usize,
 }
 
-/// Where one request is with its tries.
+/// Where one request is with its attempts.
 #[derive(Debug)]
-pub(crate) struct Tries {
+pub(crate) struct Attempts {
     tried: Vec<bool>,
     rounds: u32,
-    /// In this round; see [`FOLLOWED_MAX`].
-    followed: u32,
+    /// In this round; see [`LEADER_RETRIES_MAX`].
+    leader_retries: u32,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Next {
+pub(crate) struct NextAttempt {
     /// The node to try.
     pub(crate) node: usize,
     /// To be waited before, chosen at random between half of it and all.
     pub(crate) pause: Duration,
 }
 
-impl Picker {
+impl NodeSelector {
     /// Nodes in the order in which they are tried at first.
     pub(crate) fn new(addresses: Vec<String>) -> Self {
         assert!(!addresses.is_empty(), "there must be a node to pick");
@@ -56,38 +56,43 @@ impl Picker {
     }
 
     /// Begins a request.
-    pub(crate) fn begin(&self) -> (usize, Tries) {
+    pub(crate) fn begin(&self) -> (usize, Attempts) {
         (self.preferred, self.begin_at(self.preferred))
     }
 
     /// Begins a search at that node.
-    pub(crate) fn begin_at(&self, node: usize) -> Tries {
-        let mut tries = Tries {
+    pub(crate) fn begin_at(&self, node: usize) -> Attempts {
+        let mut attempts = Attempts {
             tried: vec![false; self.addresses.len()],
             rounds: 0,
-            followed: 0,
+            leader_retries: 0,
         };
-        tries.tried[node] = true;
-        tries
+        attempts.tried[node] = true;
+        attempts
     }
 
     /// A node answered; it may have named another one as the leader.
     pub(crate) fn succeeded(&mut self, node: usize, leader: Option<&str>, now: Instant) {
         self.failed[node] = None;
-        self.preferred = self.trusted(leader, now).unwrap_or(node);
+        self.preferred = self.reachable_leader(leader, now).unwrap_or(node);
     }
 
     /// A node has not answered for a while: which one to ask beside it, one that is left in this round
     /// or has failed in it before. Other requests begin elsewhere as well until it answers.
-    pub(crate) fn beside(&mut self, node: usize, tries: &mut Tries, now: Instant) -> Option<usize> {
+    pub(crate) fn beside(
+        &mut self,
+        node: usize,
+        attempts: &mut Attempts,
+        now: Instant,
+    ) -> Option<usize> {
         let next = self
-            .untried_after(node, tries)
-            .or_else(|| self.tried_after(node, tries))?;
+            .untried_after(node, attempts)
+            .or_else(|| self.tried_after(node, attempts))?;
         self.failed[node] = Some(now);
         if self.preferred == node {
             self.preferred = next;
         }
-        tries.tried[next] = true;
+        attempts.tried[next] = true;
         Some(next)
     }
 
@@ -96,63 +101,63 @@ impl Picker {
         &mut self,
         node: usize,
         leader: Option<&str>,
-        tries: &mut Tries,
+        attempts: &mut Attempts,
         now: Instant,
-    ) -> Next {
+    ) -> NextAttempt {
         self.failed[node] = Some(now);
         // Even if it failed lately: what this node says of it is newer.
         let named = leader.and_then(|leader| self.position(leader));
-        if let Some(next) = named.filter(|named| tries.tried[*named])
-            && tries.followed < FOLLOWED_MAX
+        if let Some(next) = named.filter(|named| attempts.tried[*named])
+            && attempts.leader_retries < LEADER_RETRIES_MAX
         {
-            tries.followed += 1;
+            attempts.leader_retries += 1;
             if self.preferred == node {
                 self.preferred = next;
             }
-            return Next {
+            return NextAttempt {
                 node: next,
                 pause: PAUSE_MIN,
             };
         }
-        let named = named.filter(|named| !tries.tried[*named]);
-        let next = named.or_else(|| self.untried_after(node, tries));
+        let named = named.filter(|named| !attempts.tried[*named]);
+        let next = named.or_else(|| self.untried_after(node, attempts));
         if let Some(next) = next {
             if self.preferred == node {
                 self.preferred = next;
             }
-            tries.tried[next] = true;
-            return Next {
+            attempts.tried[next] = true;
+            return NextAttempt {
                 node: next,
                 pause: Duration::ZERO,
             };
         }
-        tries.tried.fill(false);
+        attempts.tried.fill(false);
         let next = (node + 1) % self.addresses.len();
-        tries.tried[next] = true;
-        let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow(tries.rounds.min(8)));
-        tries.rounds += 1;
-        tries.followed = 0;
-        Next { node: next, pause }
+        attempts.tried[next] = true;
+        let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow(attempts.rounds.min(8)));
+        attempts.rounds += 1;
+        attempts.leader_retries = 0;
+        NextAttempt { node: next, pause }
     }
 
     /// The next attempt's share of the time: short at first, so that a node that hangs costs
     /// little, and twice as long with each round, so that a slow answer is waited for at last.
-    pub(crate) fn attempt_timeout(first: Duration, tries: &Tries) -> Duration {
-        first * 2_u32.pow(tries.rounds.min(8))
+    pub(crate) fn attempt_timeout(first: Duration, attempts: &Attempts) -> Duration {
+        first * 2_u32.pow(attempts.rounds.min(8))
     }
 
-    fn untried_after(&self, node: usize, tries: &Tries) -> Option<usize> {
+    fn untried_after(&self, node: usize, attempts: &Attempts) -> Option<usize> {
         let count = self.addresses.len();
         (1..count)
             .map(|step| (node + step) % count)
-            .find(|next| !tries.tried[*next])
+            .find(|next| !attempts.tried[*next])
     }
 
     /// What it did not do before it may do by now.
-    fn tried_after(&self, node: usize, tries: &mut Tries) -> Option<usize> {
+    fn tried_after(&self, node: usize, attempts: &mut Attempts) -> Option<usize> {
         let next = (node + 1) % self.addresses.len();
-        let again = next != node && tries.followed < FOLLOWED_MAX;
-        tries.followed += u32::from(again);
+        let again = next != node && attempts.leader_retries < LEADER_RETRIES_MAX;
+        attempts.leader_retries += u32::from(again);
         again.then_some(next)
     }
 
@@ -161,9 +166,10 @@ impl Picker {
     }
 
     /// The node at that address, unless it is unknown or failed lately.
-    fn trusted(&self, leader: Option<&str>, now: Instant) -> Option<usize> {
+    fn reachable_leader(&self, leader: Option<&str>, now: Instant) -> Option<usize> {
         let node = self.position(leader?)?;
-        let distrusted = self.failed[node].is_some_and(|failed| now < failed + DISTRUST);
+        let distrusted =
+            self.failed[node].is_some_and(|failed| now < failed + FAILED_NODE_COOLDOWN);
         (!distrusted).then_some(node)
     }
 }
@@ -177,21 +183,21 @@ pub(crate) fn jittered(pause: Duration) -> Duration {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{DISTRUST, PAUSE_MAX, Picker, jittered};
+    use super::{FAILED_NODE_COOLDOWN, NodeSelector, PAUSE_MAX, jittered};
 
     const NODES: [&str; 3] = ["a:1", "b:1", "c:1"];
 
-    fn picker() -> Picker {
-        Picker::new(NODES.map(str::to_owned).to_vec())
+    fn selector() -> NodeSelector {
+        NodeSelector::new(NODES.map(str::to_owned).to_vec())
     }
 
     /// Fails on every node it is sent to, and tells the way it was sent.
-    fn walk(picker: &mut Picker, leader: Option<&str>, steps: usize) -> String {
+    fn walk(selector: &mut NodeSelector, leader: Option<&str>, steps: usize) -> String {
         let now = Instant::now();
-        let (mut node, mut tries) = picker.begin();
+        let (mut node, mut attempts) = selector.begin();
         let mut way = NODES[node].to_owned();
         for _ in 0..steps {
-            let next = picker.failed(node, leader, &mut tries, now);
+            let next = selector.failed(node, leader, &mut attempts, now);
             let pause = next.pause.as_millis();
             way += &if pause == 0 {
                 " ".to_owned()
@@ -207,32 +213,32 @@ mod tests {
     #[test]
     fn nodes_are_tried_in_turn_with_longer_pauses() {
         assert_eq!(
-            walk(&mut picker(), None, 6),
+            walk(&mut selector(), None, 6),
             "a:1 b:1 c:1 5ms a:1 b:1 c:1 10ms a:1"
         );
     }
 
     #[test]
     fn the_named_leader_is_tried_first() {
-        assert_eq!(walk(&mut picker(), Some("c:1"), 1), "a:1 c:1");
-        assert_eq!(walk(&mut picker(), Some("unknown:1"), 2), "a:1 b:1 c:1");
+        assert_eq!(walk(&mut selector(), Some("c:1"), 1), "a:1 c:1");
+        assert_eq!(walk(&mut selector(), Some("unknown:1"), 2), "a:1 b:1 c:1");
     }
 
     #[test]
     fn node_that_was_tried_is_followed_when_it_is_named_but_not_for_ever() {
         assert_eq!(
-            walk(&mut picker(), Some("b:1"), 9),
+            walk(&mut selector(), Some("b:1"), 9),
             "a:1 b:1 5ms b:1 5ms b:1 c:1 5ms a:1 b:1 5ms b:1 5ms b:1 c:1"
         );
     }
 
     #[test]
     fn one_node_alone_is_tried_again_after_pauses() {
-        let mut picker = Picker::new(vec!["a:1".to_owned()]);
-        let (node, mut tries) = picker.begin();
+        let mut selector = NodeSelector::new(vec!["a:1".to_owned()]);
+        let (node, mut attempts) = selector.begin();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let next = picker.failed(node, None, &mut tries, Instant::now());
+            let next = selector.failed(node, None, &mut attempts, Instant::now());
             assert_eq!(next.node, 0);
             pauses.push(next.pause.as_millis());
         }
@@ -241,36 +247,36 @@ mod tests {
 
     #[test]
     fn what_worked_is_preferred() {
-        let mut picker = picker();
+        let mut selector = selector();
         let now = Instant::now();
-        picker.succeeded(1, None, now);
-        assert_eq!(picker.begin().0, 1);
-        picker.succeeded(1, Some("c:1"), now);
-        assert_eq!(picker.begin().0, 2, "the leader saves a hop");
+        selector.succeeded(1, None, now);
+        assert_eq!(selector.begin().0, 1);
+        selector.succeeded(1, Some("c:1"), now);
+        assert_eq!(selector.begin().0, 2, "the leader saves a hop");
     }
 
     #[test]
     fn a_leader_out_of_reach_is_not_preferred_for_a_while() {
-        let mut picker = picker();
+        let mut selector = selector();
         let now = Instant::now();
-        let (node, mut tries) = picker.begin();
-        let next = picker.failed(node, None, &mut tries, now);
-        picker.succeeded(next.node, Some("a:1"), now);
-        assert_eq!(picker.begin().0, 1, "the leader has just failed us");
-        picker.succeeded(1, Some("a:1"), now + DISTRUST);
-        assert_eq!(picker.begin().0, 0);
+        let (node, mut attempts) = selector.begin();
+        let next = selector.failed(node, None, &mut attempts, now);
+        selector.succeeded(next.node, Some("a:1"), now);
+        assert_eq!(selector.begin().0, 1, "the leader has just failed us");
+        selector.succeeded(1, Some("a:1"), now + FAILED_NODE_COOLDOWN);
+        assert_eq!(selector.begin().0, 0);
     }
 
     // Two fail-overs within two seconds: the first leader leads again, and the second is cut off.
     #[test]
     fn a_node_that_failed_lately_is_tried_when_it_is_said_to_lead() {
-        let mut picker = picker();
+        let mut selector = selector();
         let now = Instant::now();
-        let (node, mut tries) = picker.begin();
-        assert_eq!(picker.failed(node, None, &mut tries, now).node, 1);
-        picker.succeeded(1, None, now);
-        let (node, mut tries) = picker.begin();
-        let next = picker.failed(node, Some("a:1"), &mut tries, now);
+        let (node, mut attempts) = selector.begin();
+        assert_eq!(selector.failed(node, None, &mut attempts, now).node, 1);
+        selector.succeeded(1, None, now);
+        let (node, mut attempts) = selector.begin();
+        let next = selector.failed(node, Some("a:1"), &mut attempts, now);
         assert_eq!((node, next.node), (1, 0));
     }
 

@@ -11,7 +11,7 @@ use crate::printer::Printer;
 
 /// One run of the program.
 #[derive(Debug)]
-pub(crate) struct Invocation {
+pub(crate) struct Context {
     pub(crate) nodes: Nodes,
     /// Whose session is used; the last one that logged in if `None`.
     pub(crate) account: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Invocation {
     pub(crate) printer: Printer,
 }
 
-impl Invocation {
+impl Context {
     pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
         let nodes = self.nodes.list.iter();
         let addresses = nodes.map(|node| node.client_address.as_str());

@@ -7,17 +7,17 @@ use serde_json::json;
 
 use crate::accounts::Accounts;
 use crate::arguments::{DeleteAccount, List, Password, Person};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
 use crate::output::{count_unread, harmless, shell_quoted};
 use crate::password;
 use crate::progress::waiting;
 
-pub(crate) async fn sign_up(invocation: &Invocation, person: &Person) -> Result<ExitCode, Failure> {
+pub(crate) async fn sign_up(context: &Context, person: &Person) -> Result<ExitCode, Failure> {
     let accounts = Accounts::open()?;
     let password = password::Source::new(person.password_stdin)
         .new_one(&format!("Password of {}: ", person.name))?;
-    let client = invocation.client()?;
+    let client = context.client()?;
     let signing_up = async {
         let cluster_id = client.cluster_id().await?;
         let session = client.sign_up(&person.name, &password).await?;
@@ -25,18 +25,18 @@ pub(crate) async fn sign_up(invocation: &Invocation, person: &Person) -> Result<
     };
     let session = waiting("signing up", signing_up).await?;
     accounts.keep(&session)?;
-    invocation.printer.print(
+    context.printer.print(
         || format!("Welcome, {}. You are logged in.", harmless(&person.name)),
         &json!({"username": person.name}),
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<ExitCode, Failure> {
+pub(crate) async fn login(context: &Context, person: &Person) -> Result<ExitCode, Failure> {
     let accounts = Accounts::open()?;
     let source = password::Source::new(person.password_stdin);
     let password = source.present_one(&format!("Password of {}: ", person.name))?;
-    let client = invocation.client()?;
+    let client = context.client()?;
     let logging_in = async {
         let cluster_id = client.cluster_id().await?;
         let LoggedIn { session, unread } = client.login(&person.name, &password).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<Ex
     };
     let (session, unread) = waiting("logging in", logging_in).await?;
     accounts.keep(&session)?;
-    invocation.printer.print(
+    context.printer.print(
         || {
             let name = harmless(&person.name);
             format!("Logged in as {name}: {}.", count_unread(unread))
@@ -54,32 +54,29 @@ pub(crate) async fn login(invocation: &Invocation, person: &Person) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn logout(invocation: &Invocation) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
-    let client = invocation.client()?;
+pub(crate) async fn logout(context: &Context) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
+    let client = context.client()?;
     waiting("logging out", client.logout(&session)).await?;
     Accounts::open()?.forget(session.username())?;
-    invocation.printer.print(
+    context.printer.print(
         || format!("{} is logged out.", harmless(session.username())),
         &json!({"username": session.username()}),
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn password(
-    invocation: &Invocation,
-    password: &Password,
-) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn password(context: &Context, password: &Password) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let source = password::Source::new(password.password_stdin);
     let name = session.username();
     let present = source.present_one(&format!("Present password of {name}: "))?;
     let new = source.new_one("New password: ")?;
-    let client = invocation.client()?;
+    let client = context.client()?;
     let changing = client.change_password(&session, &present, &new);
     let session = waiting("changing the password", changing).await?;
     Accounts::open()?.keep(&session)?;
-    invocation.printer.print(
+    context.printer.print(
         || {
             let name = harmless(session.username());
             format!("{name} has a new password; every other session has ended.")
@@ -90,17 +87,17 @@ pub(crate) async fn password(
 }
 
 pub(crate) async fn delete_account(
-    invocation: &Invocation,
+    context: &Context,
     deletion: &DeleteAccount,
 ) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+    let session = context.session().await?;
     if !deletion.yes {
         password::confirm(session.username())?;
     }
-    let client = invocation.client()?;
+    let client = context.client()?;
     waiting("deleting the account", client.delete_account(&session)).await?;
     Accounts::open()?.forget(session.username())?;
-    invocation.printer.print(
+    context.printer.print(
         || {
             let name = harmless(session.username());
             format!("{name} is deleted, with all messages in the inbox.")
@@ -110,16 +107,16 @@ pub(crate) async fn delete_account(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn list(invocation: &Invocation, list: &List) -> Result<ExitCode, Failure> {
-    let session = invocation.session().await?;
+pub(crate) async fn list(context: &Context, list: &List) -> Result<ExitCode, Failure> {
+    let session = context.session().await?;
     let query = UsersQuery {
         pattern: list.pattern.clone(),
         limit: Some(list.page.limit),
         after: list.page.after.clone(),
     };
-    let client = invocation.client()?;
+    let client = context.client()?;
     let page = waiting("looking for accounts", client.users(&session, &query)).await?;
-    invocation.printer.print(|| describe(&page), &page)?;
+    context.printer.print(|| describe(&page), &page)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,18 +10,18 @@ use crate::error::ClientError;
 
 /// What to make of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RetryDecision {
     /// Another try would end the same.
     Final(ClientError),
     /// Worth another try.
-    Again(Failure),
+    Retry(AttemptFailure),
 }
 
 /// A try that is worth another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct AttemptFailure {
     /// Whether this try may have changed something.
-    pub(crate) carried_out: CarriedOut,
+    pub(crate) side_effect: SideEffect,
     /// Whether a node of ours has said so itself.
     pub(crate) answered: bool,
     /// Where the leader is, if the node knows.
@@ -34,19 +34,19 @@ pub(crate) struct Failure {
 
 /// Whether a try that has no answer took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CarriedOut {
+pub(crate) enum SideEffect {
     /// Certainly not.
-    No,
+    None,
     /// Nobody knows.
-    Maybe,
+    Possible,
 }
 
-impl Verdict {
+impl RetryDecision {
     /// The same of a try that asked for nothing but who is there.
-    pub(crate) fn unsent(self) -> Self {
+    pub(crate) fn without_side_effect(self) -> Self {
         match self {
-            Self::Again(failure) => Self::Again(Failure {
-                carried_out: CarriedOut::No,
+            Self::Retry(failure) => Self::Retry(AttemptFailure {
+                side_effect: SideEffect::None,
                 ..failure
             }),
             last @ Self::Final(_) => last,
@@ -54,22 +54,22 @@ impl Verdict {
     }
 }
 
-impl Failure {
+impl AttemptFailure {
     /// A try whose time was up.
-    pub(crate) fn late(timeout: Duration) -> Self {
+    pub(crate) fn timed_out(time_limit: Duration) -> Self {
         Self {
-            carried_out: CarriedOut::Maybe,
+            side_effect: SideEffect::Possible,
             answered: false,
             leader: None,
             delay: Duration::ZERO,
-            what: format!("no answer within {} ms", timeout.as_millis()),
+            what: format!("no answer within {} ms", time_limit.as_millis()),
         }
     }
 
     /// A try that ended without having changed anything.
-    pub(crate) fn harmless(what: &str) -> Self {
+    pub(crate) fn without_side_effect(what: &str) -> Self {
         Self {
-            carried_out: CarriedOut::No,
+            side_effect: SideEffect::None,
             answered: true,
             leader: None,
             delay: Duration::ZERO,
@@ -78,29 +78,31 @@ impl Failure {
     }
 }
 
-impl From<&Status> for Verdict {
+impl From<&Status> for RetryDecision {
     fn from(status: &Status) -> Self {
         match status.get_details_error_info() {
-            Some(info) => server_said(status, &info.reason, info.metadata.get("leader_address")),
-            None => connection_said(status),
+            Some(info) => {
+                classify_server_status(status, &info.reason, info.metadata.get("leader_address"))
+            }
+            None => classify_transport_status(status),
         }
     }
 }
 
-/// The node answered, and says why it did not do what was asked.
-fn server_said(status: &Status, reason: &str, leader: Option<&String>) -> Verdict {
-    let carried_out = match (status.code(), reason) {
-        (Code::Unavailable, "NO_LEADER" | "NOT_APPENDED" | "STOPPING") => CarriedOut::No,
-        (Code::ResourceExhausted, _) | (Code::DeadlineExceeded, "TIMEOUT") => CarriedOut::No,
+/// The node answered, and says why it did not do what was requested.
+fn classify_server_status(status: &Status, reason: &str, leader: Option<&String>) -> RetryDecision {
+    let side_effect = match (status.code(), reason) {
+        (Code::Unavailable, "NO_LEADER" | "NOT_APPENDED" | "STOPPING") => SideEffect::None,
+        (Code::ResourceExhausted, _) | (Code::DeadlineExceeded, "TIMEOUT") => SideEffect::None,
         // Also what a newer server may say.
-        (Code::Unavailable, _) => CarriedOut::Maybe,
+        (Code::Unavailable, _) => SideEffect::Possible,
         _ => return rejected(status),
     };
     let delay = status
         .get_details_retry_info()
         .and_then(|info| info.retry_delay);
-    Verdict::Again(Failure {
-        carried_out,
+    RetryDecision::Retry(AttemptFailure {
+        side_effect,
         answered: true,
         leader: leader.cloned(),
         delay: delay.unwrap_or_default(),
@@ -109,7 +111,7 @@ fn server_said(status: &Status, reason: &str, leader: Option<&String>) -> Verdic
 }
 
 /// No node of ours wrote this: the connection, or the library on either side, gave up.
-fn connection_said(status: &Status) -> Verdict {
+fn classify_transport_status(status: &Status) -> RetryDecision {
     match status.code() {
         Code::InvalidArgument
         | Code::NotFound
@@ -118,11 +120,11 @@ fn connection_said(status: &Status) -> Verdict {
         | Code::PermissionDenied
         | Code::Unauthenticated
         | Code::Unimplemented => rejected(status),
-        _ => Verdict::Again(Failure {
-            carried_out: if never_connected(status) {
-                CarriedOut::No
+        _ => RetryDecision::Retry(AttemptFailure {
+            side_effect: if is_connect_error(status) {
+                SideEffect::None
             } else {
-                CarriedOut::Maybe
+                SideEffect::Possible
             },
             answered: false,
             leader: None,
@@ -132,14 +134,14 @@ fn connection_said(status: &Status) -> Verdict {
     }
 }
 
-fn rejected(status: &Status) -> Verdict {
-    Verdict::Final(ClientError::Rejected {
+fn rejected(status: &Status) -> RetryDecision {
+    RetryDecision::Final(ClientError::Status {
         code: status.code(),
         message: status.message().to_owned(),
     })
 }
 
-fn never_connected(status: &Status) -> bool {
+fn is_connect_error(status: &Status) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = status.source();
     while let Some(error) = cause {
         if error.is::<ConnectError>() {
@@ -173,55 +175,55 @@ mod tests {
     use tonic::{Code, Status};
     use tonic_types::{ErrorDetails, StatusExt};
 
-    use super::{CarriedOut, Verdict};
+    use super::{RetryDecision, SideEffect};
 
-    fn said(code: Code, reason: &str) -> Verdict {
+    fn said(code: Code, reason: &str) -> RetryDecision {
         let mut details = ErrorDetails::with_error_info(
             reason,
             "chat.v1",
             HashMap::from([("leader_address".to_owned(), "b:1".to_owned())]),
         );
         details.set_retry_info(Some(Duration::from_millis(7)));
-        Verdict::from(&Status::with_error_details(code, "said", details))
+        RetryDecision::from(&Status::with_error_details(code, "said", details))
     }
 
-    fn check(verdict: Verdict, expected: Option<CarriedOut>) {
-        let carried_out = match &verdict {
-            Verdict::Final(_) => None,
-            Verdict::Again(failure) => Some(failure.carried_out),
+    fn check(decision: RetryDecision, expected: Option<SideEffect>) {
+        let side_effect = match &decision {
+            RetryDecision::Final(_) => None,
+            RetryDecision::Retry(failure) => Some(failure.side_effect),
         };
-        assert_eq!(carried_out, expected, "{verdict:?}");
+        assert_eq!(side_effect, expected, "{decision:?}");
     }
 
     #[test]
     fn the_servers_reasons_are_understood() {
-        check(said(Code::Unavailable, "NO_LEADER"), Some(CarriedOut::No));
+        check(said(Code::Unavailable, "NO_LEADER"), Some(SideEffect::None));
         check(
             said(Code::Unavailable, "NOT_APPENDED"),
-            Some(CarriedOut::No),
+            Some(SideEffect::None),
         );
-        check(said(Code::Unavailable, "STOPPING"), Some(CarriedOut::No));
+        check(said(Code::Unavailable, "STOPPING"), Some(SideEffect::None));
         check(
             said(Code::Unavailable, "OUTCOME_UNKNOWN"),
-            Some(CarriedOut::Maybe),
+            Some(SideEffect::Possible),
         );
         check(
             said(Code::Unavailable, "SOMETHING_NEW"),
-            Some(CarriedOut::Maybe),
+            Some(SideEffect::Possible),
         );
         check(
             said(Code::ResourceExhausted, "OVERLOADED"),
-            Some(CarriedOut::No),
+            Some(SideEffect::None),
         );
         check(
             said(Code::DeadlineExceeded, "TIMEOUT"),
-            Some(CarriedOut::No),
+            Some(SideEffect::None),
         );
         check(said(Code::DeadlineExceeded, "DEADLINE"), None);
         check(said(Code::InvalidArgument, "INVALID_REQUEST"), None);
         check(said(Code::Unauthenticated, "UNAUTHENTICATED"), None);
         check(said(Code::Internal, "INTERNAL"), None);
-        let Verdict::Again(failure) = said(Code::Unavailable, "NO_LEADER") else {
+        let RetryDecision::Retry(failure) = said(Code::Unavailable, "NO_LEADER") else {
             panic!("it is worth another try");
         };
         assert_eq!(failure.leader.as_deref(), Some("b:1"));
@@ -230,11 +232,11 @@ mod tests {
 
     #[test]
     fn a_broken_connection_leaves_the_outcome_unknown() {
-        let status = |code| Verdict::from(&Status::new(code, "h2"));
-        check(status(Code::Unavailable), Some(CarriedOut::Maybe));
-        check(status(Code::Unknown), Some(CarriedOut::Maybe));
-        check(status(Code::Cancelled), Some(CarriedOut::Maybe));
-        check(status(Code::Internal), Some(CarriedOut::Maybe));
+        let status = |code| RetryDecision::from(&Status::new(code, "h2"));
+        check(status(Code::Unavailable), Some(SideEffect::Possible));
+        check(status(Code::Unknown), Some(SideEffect::Possible));
+        check(status(Code::Cancelled), Some(SideEffect::Possible));
+        check(status(Code::Internal), Some(SideEffect::Possible));
         check(status(Code::OutOfRange), None);
         check(status(Code::Unimplemented), None);
     }
