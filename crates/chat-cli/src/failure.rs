@@ -8,7 +8,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::arguments::Format;
-use crate::printer::remark;
+use crate::stderr::warn;
 
 /// The server said no.
 const REFUSED: u8 = 1;
@@ -53,11 +53,11 @@ impl Failure {
     pub(crate) fn report(&self, format: Format) {
         match format {
             _ if matches!(self, Self::ReaderGone) => {}
-            Format::Table => remark(&format!("chat: {self}{}", self.advice())),
+            Format::Table => warn(&format!("chat: {self}{}", self.advice())),
             Format::Json => {
                 let (code, exit_code, message) = (self.code(), self.number(), self.to_string());
                 let error = json!({"code": code, "message": message, "exit_code": exit_code});
-                remark(&json!({"error": error}).to_string());
+                warn(&json!({"error": error}).to_string());
             }
         }
     }

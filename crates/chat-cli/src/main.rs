@@ -13,6 +13,7 @@ mod output;
 mod password;
 mod printer;
 mod progress;
+mod stderr;
 mod transfer;
 mod users;
 mod watch;
@@ -27,7 +28,8 @@ use arguments::{Arguments, ClusterCommand, Command};
 use context::Context;
 use failure::Failure;
 use nodes::{Nodes, Origin};
-use printer::{Printer, remark};
+use printer::Printer;
+use stderr::warn;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            remark(&format!("chat: the runtime cannot start: {error}"));
+            warn(&format!("chat: the runtime cannot start: {error}"));
             return ExitCode::from(failure::USAGE);
         }
     };
@@ -69,7 +71,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         && io::stderr().is_terminal()
     {
         // Nobody has named it, so it is said; a program that reads us knows what it does.
-        remark(&format!("(cluster: {})", file.display()));
+        warn(&format!("(cluster: {})", file.display()));
     }
     let context = Context {
         nodes,

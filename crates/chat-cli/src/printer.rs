@@ -52,8 +52,3 @@ impl Printer {
             .map_err(Failure::from_write)
     }
 }
-
-/// Something on the side, such as a remark. It is not a result, so nobody need be there to read it.
-pub(crate) fn remark(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{text}"));
-}

@@ -11,7 +11,7 @@ use crate::arguments::Watch;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::messages::{block, count};
-use crate::printer::remark;
+use crate::stderr::warn;
 
 /// A line of JSON. What is serialised is a stable interface.
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, wanted: &Watch) -> Result<ExitCode, F
         let update = match watch.next().await {
             Ok(update) => update,
             Err(error @ ClientError::Unavailable { .. }) => {
-                remark(&format!("chat: {error}; still trying"));
+                warn(&format!("chat: {error}; still trying"));
                 continue;
             }
             Err(error) => return Err(error.into()),

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Stage;
 use crate::arguments::Bench;
 use crate::failure::Failure;
-use crate::printer::remark;
+use crate::stderr::warn;
 
 pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failure> {
     let (client, session) = (&stage.connections[0], &stage.sessions[0]);
@@ -35,7 +35,7 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
         let mut errors = 0_u32;
         // One message until it is acknowledged: an outage is one long latency.
         while let Err(error) = client.send_message(session, &message).await {
-            remark(&format!("chat: {error}"));
+            warn(&format!("chat: {error}"));
             errors += 1;
             if Instant::now() >= until {
                 return Err(error.into());
