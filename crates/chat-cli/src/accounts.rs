@@ -1,9 +1,8 @@
 //! The sessions of this person on this machine: one file for each account, readable by nobody else,
 //! and the name of the account that logged in last.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chat_client::Session;
@@ -106,31 +105,12 @@ impl Accounts {
         }
     }
 
-    /// Whole or not at all: written beside, then renamed.
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         let path = self.folder.join(name);
-        let beside = self
-            .folder
-            .join(format!("{name}.{}.new", std::process::id()));
-        let written = DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .and_then(|()| write_private(&beside, text))
-            .and_then(|()| fs::rename(&beside, &path));
-        written.map_err(|error| failed(&path, &error))
+        private_file::create_folder(&self.folder)
+            .and_then(|()| private_file::replace(&path, text.as_bytes()))
+            .map_err(|error| failed(&path, &error))
     }
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {

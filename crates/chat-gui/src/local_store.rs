@@ -4,9 +4,8 @@
 //! Deliberately absent: received messages, which the servers keep, and the session's token, which is
 //! in a file of its own.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,7 +135,7 @@ impl LocalStore {
         let lock = claim(folder)?;
         let path = folder.join(FILE);
         // Made by us, so that neither it nor what SQLite makes beside it is readable by others.
-        private_file(&path).map_err(|source| StoreError::Folder {
+        open_private(&path).map_err(|source| StoreError::Folder {
             path: path.clone(),
             source,
         })?;
@@ -378,13 +377,8 @@ fn claim(folder: &Path) -> Result<File, StoreError> {
         path: folder.to_owned(),
         source,
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed)?;
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
-    let lock = private_file(&folder.join(LOCK)).map_err(failed)?;
+    private_file::create_folder(folder).map_err(failed)?;
+    let lock = open_private(&folder.join(LOCK)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
@@ -394,10 +388,9 @@ fn claim(folder: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = private_file::open_options();
+    options.create(true).truncate(false).open(path)
 }
 
 fn name(row: &SqliteRow, column: usize) -> Result<Name, sqlx::Error> {

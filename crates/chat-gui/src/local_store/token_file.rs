@@ -1,9 +1,8 @@
 //! The session's token on this device: a file of its own that only its owner may read, replaced as
 //! a whole. Where the desktop has a better place for secrets, this does not look for it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -56,19 +55,7 @@ impl TokenFile {
     /// When the disk does not take it; the one before is kept then.
     pub fn write(&self, session: &KeptSession) -> io::Result<()> {
         let text = serde_json::to_vec(session).map_err(io::Error::other)?;
-        let draft = self.0.with_extension("new");
-        // One that a crash left behind may have other permissions.
-        remove(&draft)?;
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.0)?;
-        self.sync_folder()
+        private_file::replace(&self.0, &text)
     }
 
     /// Forgets the session.
@@ -113,9 +100,8 @@ mod tests {
             token: "secret".to_owned(),
             cluster_id: "c1".to_owned(),
         };
-        let draft = folder.path().join("session.new");
-        fs::write(&draft, "left behind").unwrap();
-        fs::set_permissions(&draft, Permissions::from_mode(0o644)).unwrap();
+        fs::write(&file.0, "left behind").unwrap();
+        fs::set_permissions(&file.0, Permissions::from_mode(0o644)).unwrap();
         file.write(&session).unwrap();
         file.write(&session).unwrap();
         assert_eq!(file.read(), Some(session.clone()));
