@@ -3,9 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use chat_client::ClientError;
+use chat_client::{ClientError, StatusCode};
 use serde_json::json;
-use tonic::Code;
 
 use crate::arguments::Format;
 use crate::stderr::warn;
@@ -85,9 +84,9 @@ impl Failure {
         match self {
             Self::Client(ClientError::Application { code, .. }) => code,
             Self::Client(ClientError::Status { code, .. }) => match code {
-                Code::Unauthenticated => "unauthenticated",
-                Code::PermissionDenied => "permission_denied",
-                Code::InvalidArgument => "invalid_argument",
+                StatusCode::Unauthenticated => "unauthenticated",
+                StatusCode::PermissionDenied => "permission_denied",
+                StatusCode::InvalidArgument => "invalid_argument",
                 _ => "rejected",
             },
             Self::Client(ClientError::OtherCluster { .. }) => "other_cluster",
@@ -102,10 +101,9 @@ impl Failure {
 
     fn advice(&self) -> &'static str {
         match self {
-            Self::Client(ClientError::Status {
-                code: Code::Unauthenticated,
-                ..
-            }) => "; `chat login NAME` opens a new session",
+            Self::Client(error) if error.is_unauthenticated() => {
+                "; `chat login NAME` opens a new session"
+            }
             Self::Client(ClientError::OtherCluster { .. }) => {
                 "; if that cluster is meant, `chat login NAME` opens a session there"
             }
@@ -119,7 +117,7 @@ mod tests {
     use std::io;
     use std::process::ExitCode;
 
-    use chat_client::ClientError;
+    use chat_client::{ClientError, StatusCode};
 
     use super::Failure;
 
@@ -138,8 +136,9 @@ mod tests {
         };
         check(refused, "username_taken", 1);
         let rejected = ClientError::Status {
-            code: tonic::Code::Unauthenticated,
+            code: StatusCode::Unauthenticated,
             message: text(),
+            violations: Vec::new(),
         };
         check(rejected, "unauthenticated", 1);
         check(ClientError::InvalidInput(text()), "usage", 2);

@@ -1,10 +1,13 @@
-//! Why a request has no answer that its caller wanted.
+//! Why a request failed, and what its caller may assume afterwards.
 
-/// Why a request failed; what may be assumed afterwards differs, see the variants.
+use crate::status_code::{FieldViolation, StatusCode};
+
+/// Why a request failed. What may be assumed afterwards depends on the variant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The chat said no: the name is taken, the recipient does not exist. Nothing was changed.
+    /// The chat rejected the request: the name is taken, the recipient does not exist. Nothing was
+    /// changed.
     #[error("{message}")]
     Application {
         /// For programs, such as `username_taken`.
@@ -12,40 +15,43 @@ pub enum ClientError {
         /// For people.
         message: String,
     },
-    /// The server would not even try: the request is malformed, or the session not valid (any
-    /// more). Nothing was changed.
+    /// The server did not try the request: it is malformed, or the session is not valid (any more).
+    /// Nothing was changed.
     #[error("{message}")]
     Status {
-        /// Why, in gRPC's terms.
-        code: tonic::Code,
+        /// The code of the gRPC status.
+        code: StatusCode,
         /// For people.
         message: String,
+        /// The fields that were not accepted; empty unless the code is
+        /// [`StatusCode::InvalidArgument`].
+        violations: Vec<FieldViolation>,
     },
-    /// Nobody carried it out before the deadline. Nothing was changed.
+    /// No node carried the request out before the deadline. Nothing was changed.
     #[error("no node could serve the request: {last}")]
     Unavailable {
-        /// Whether a node has answered at all, if only to say that it cannot do it now: the cluster
-        /// has no leader then, or too much to do.
+        /// Whether any node answered. If one did, the cluster has no leader, or is overloaded.
         answered: bool,
-        /// What the last node that was tried said, or what happened to the connection.
+        /// What the last node replied, or what happened to its connection.
         last: String,
     },
-    /// It may have been carried out, may still be, or may never: repeat it under the same ids.
+    /// The request may have been carried out, may still be, or may never be: repeat it with the same
+    /// ids.
     #[error("the outcome is unknown: {last}")]
     OutcomeUnknown {
-        /// What the last node that was tried said, or what happened to the connection.
+        /// What the last node replied, or what happened to its connection.
         last: String,
     },
-    /// A node answered what this version cannot decode.
-    #[error("the reply is not understood: {0}")]
+    /// A node sent a reply that this version cannot decode.
+    #[error("cannot decode the reply: {0}")]
     Decode(String),
-    /// A node is of another cluster than the session, whose token it was not sent.
+    /// A node belongs to another cluster than the session. The token was not sent to it.
     #[error(
-        "the node at {address} is of another cluster ({found}) than this session ({expected}); it \
-         was not sent the session"
+        "the node at {address} belongs to another cluster ({found}) than this session ({expected}); \
+         the session was not sent to it"
     )]
     OtherCluster {
-        /// Where the node was asked.
+        /// The node's address.
         address: String,
         /// The cluster of the session.
         expected: String,
@@ -55,4 +61,27 @@ pub enum ClientError {
     /// An address or a token cannot be used.
     #[error("{0}")]
     InvalidInput(String),
+}
+
+impl ClientError {
+    /// Whether the session is not valid, or not valid any more.
+    pub fn is_unauthenticated(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                code: StatusCode::Unauthenticated,
+                ..
+            }
+        )
+    }
+
+    /// What is wrong with this field of the request, if the server rejected it.
+    pub fn violation(&self, field: &str) -> Option<&FieldViolation> {
+        match self {
+            Self::Status { violations, .. } => {
+                violations.iter().find(|violation| violation.field == field)
+            }
+            _ => None,
+        }
+    }
 }

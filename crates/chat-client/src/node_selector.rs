@@ -1,12 +1,13 @@
-//! Which node is tried next: the one that last worked, the one that is named as the leader, also when
-//! it was tried before somebody said so, then the others in turn, and a pause after all of them.
+//! Selects the node for the next attempt: the node that last worked, then the node that another one
+//! names as the leader (even if it was tried before it was named), then the others in turn, and after
+//! all of them a pause.
 //!
-//! Knows no connections; time is handed in.
+//! Deliberately absent: connections and a clock; the caller passes the time.
 
 use std::time::{Duration, Instant};
 
-/// A node that failed is not preferred again for this long because another one calls it the leader:
-/// it may lead and still be out of our reach.
+/// For this long a node that failed is not preferred because another one names it as the leader: it
+/// may lead and still be unreachable for this client.
 const FAILED_NODE_COOLDOWN: Duration = Duration::from_secs(2);
 
 /// The pause after every node has been tried once; it doubles with each further round…
@@ -15,18 +16,18 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How often in a round a node that was tried is tried again because it is named as the leader. Two
-/// nodes that name each other must not keep a request from the third.
+/// nodes that name each other must not keep a request away from the third.
 const LEADER_RETRIES_MAX: u32 = 2;
 
-/// What all requests of a client know of its nodes.
+/// What all requests of a client share about its nodes.
 #[derive(Debug)]
 pub(crate) struct NodeSelector {
     addresses: Vec<String>,
-    failed: Vec<Option<Instant>>,
+    failed_at: Vec<Option<Instant>>,
     preferred: usize,
 }
 
-/// Where one request is with its attempts.
+/// The attempts of one request so far.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     tried: Vec<bool>,
@@ -35,32 +36,32 @@ pub(crate) struct Attempts {
     leader_retries: u32,
 }
 
-/// What to do next.
+/// The next attempt of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NextAttempt {
     /// The node to try.
     pub(crate) node: usize,
-    /// To be waited before, chosen at random between half of it and all.
+    /// The pause before it. The caller shortens it at random, by at most half.
     pub(crate) pause: Duration,
 }
 
 impl NodeSelector {
-    /// Nodes in the order in which they are tried at first.
+    /// The nodes, in the order in which they are tried at first.
     pub(crate) fn new(addresses: Vec<String>) -> Self {
-        assert!(!addresses.is_empty(), "there must be a node to pick");
+        assert!(!addresses.is_empty(), "a client has at least one node");
         Self {
-            failed: vec![None; addresses.len()],
+            failed_at: vec![None; addresses.len()],
             addresses,
             preferred: 0,
         }
     }
 
-    /// Begins a request.
+    /// Starts a request: the node for its first attempt.
     pub(crate) fn begin(&self) -> (usize, Attempts) {
         (self.preferred, self.begin_at(self.preferred))
     }
 
-    /// Begins a search at that node.
+    /// Starts a request or a watch at that node.
     pub(crate) fn begin_at(&self, node: usize) -> Attempts {
         let mut attempts = Attempts {
             tried: vec![false; self.addresses.len()],
@@ -71,15 +72,16 @@ impl NodeSelector {
         attempts
     }
 
-    /// A node answered; it may have named another one as the leader.
-    pub(crate) fn succeeded(&mut self, node: usize, leader: Option<&str>, now: Instant) {
-        self.failed[node] = None;
+    /// A node carried the request out; it may have named another one as the leader.
+    pub(crate) fn on_success(&mut self, node: usize, leader: Option<&str>, now: Instant) {
+        self.failed_at[node] = None;
         self.preferred = self.reachable_leader(leader, now).unwrap_or(node);
     }
 
-    /// A node has not answered for a while: which one to ask beside it, one that is left in this round
-    /// or has failed in it before. Other requests begin elsewhere as well until it answers.
-    pub(crate) fn beside(
+    /// A node has not answered for a while: returns a second node for the request, which is untried in
+    /// this round or has failed in it before. Until the slow node answers, other requests start
+    /// elsewhere, too.
+    pub(crate) fn hedge(
         &mut self,
         node: usize,
         attempts: &mut Attempts,
@@ -88,7 +90,7 @@ impl NodeSelector {
         let next = self
             .untried_after(node, attempts)
             .or_else(|| self.tried_after(node, attempts))?;
-        self.failed[node] = Some(now);
+        self.failed_at[node] = Some(now);
         if self.preferred == node {
             self.preferred = next;
         }
@@ -96,16 +98,16 @@ impl NodeSelector {
         Some(next)
     }
 
-    /// A node did not carry the request out.
-    pub(crate) fn failed(
+    /// A node did not carry the request out: returns the next attempt.
+    pub(crate) fn on_failure(
         &mut self,
         node: usize,
         leader: Option<&str>,
         attempts: &mut Attempts,
         now: Instant,
     ) -> NextAttempt {
-        self.failed[node] = Some(now);
-        // Even if it failed lately: what this node says of it is newer.
+        self.failed_at[node] = Some(now);
+        // Also if it failed recently: what this node reports about it is newer.
         let named = leader.and_then(|leader| self.position(leader));
         if let Some(next) = named.filter(|named| attempts.tried[*named])
             && attempts.leader_retries < LEADER_RETRIES_MAX
@@ -140,8 +142,8 @@ impl NodeSelector {
         NextAttempt { node: next, pause }
     }
 
-    /// The next attempt's share of the time: short at first, so that a node that hangs costs
-    /// little, and twice as long with each round, so that a slow answer is waited for at last.
+    /// The time limit of the next attempt: short at first, so that a node that hangs costs little, and
+    /// twice as long with each round, so that a slow answer arrives in the end.
     pub(crate) fn attempt_timeout(first: Duration, attempts: &Attempts) -> Duration {
         first * 2_u32.pow(attempts.rounds.min(8))
     }
@@ -153,7 +155,7 @@ impl NodeSelector {
             .find(|next| !attempts.tried[*next])
     }
 
-    /// What it did not do before it may do by now.
+    /// A node that failed before may work by now.
     fn tried_after(&self, node: usize, attempts: &mut Attempts) -> Option<usize> {
         let next = (node + 1) % self.addresses.len();
         let again = next != node && attempts.leader_retries < LEADER_RETRIES_MAX;
@@ -165,16 +167,17 @@ impl NodeSelector {
         self.addresses.iter().position(|known| known == address)
     }
 
-    /// The node at that address, unless it is unknown or failed lately.
+    /// The node at that address, unless it is unknown or failed recently.
     fn reachable_leader(&self, leader: Option<&str>, now: Instant) -> Option<usize> {
         let node = self.position(leader?)?;
-        let distrusted =
-            self.failed[node].is_some_and(|failed| now < failed + FAILED_NODE_COOLDOWN);
-        (!distrusted).then_some(node)
+        let is_cooling_down =
+            self.failed_at[node].is_some_and(|failed| now < failed + FAILED_NODE_COOLDOWN);
+        (!is_cooling_down).then_some(node)
     }
 }
 
-/// Spreads clients that failed together: between half of `pause` and all of it.
+/// A random time between half of `pause` and all of it, so that clients that failed together do not
+/// retry together.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
@@ -191,54 +194,54 @@ mod tests {
         NodeSelector::new(NODES.map(str::to_owned).to_vec())
     }
 
-    /// Fails on every node it is sent to, and tells the way it was sent.
-    fn walk(selector: &mut NodeSelector, leader: Option<&str>, steps: usize) -> String {
+    /// Fails every attempt, and returns the nodes and pauses in order.
+    fn route(selector: &mut NodeSelector, leader: Option<&str>, steps: usize) -> String {
         let now = Instant::now();
         let (mut node, mut attempts) = selector.begin();
-        let mut way = NODES[node].to_owned();
+        let mut route = NODES[node].to_owned();
         for _ in 0..steps {
-            let next = selector.failed(node, leader, &mut attempts, now);
+            let next = selector.on_failure(node, leader, &mut attempts, now);
             let pause = next.pause.as_millis();
-            way += &if pause == 0 {
+            route += &if pause == 0 {
                 " ".to_owned()
             } else {
                 format!(" {pause}ms ")
             };
-            way += NODES[next.node];
+            route += NODES[next.node];
             node = next.node;
         }
-        way
+        route
     }
 
     #[test]
     fn nodes_are_tried_in_turn_with_longer_pauses() {
         assert_eq!(
-            walk(&mut selector(), None, 6),
+            route(&mut selector(), None, 6),
             "a:1 b:1 c:1 5ms a:1 b:1 c:1 10ms a:1"
         );
     }
 
     #[test]
-    fn the_named_leader_is_tried_first() {
-        assert_eq!(walk(&mut selector(), Some("c:1"), 1), "a:1 c:1");
-        assert_eq!(walk(&mut selector(), Some("unknown:1"), 2), "a:1 b:1 c:1");
+    fn named_leader_is_tried_next() {
+        assert_eq!(route(&mut selector(), Some("c:1"), 1), "a:1 c:1");
+        assert_eq!(route(&mut selector(), Some("unknown:1"), 2), "a:1 b:1 c:1");
     }
 
     #[test]
-    fn node_that_was_tried_is_followed_when_it_is_named_but_not_for_ever() {
+    fn named_leader_is_tried_again_at_most_twice_a_round() {
         assert_eq!(
-            walk(&mut selector(), Some("b:1"), 9),
+            route(&mut selector(), Some("b:1"), 9),
             "a:1 b:1 5ms b:1 5ms b:1 c:1 5ms a:1 b:1 5ms b:1 5ms b:1 c:1"
         );
     }
 
     #[test]
-    fn one_node_alone_is_tried_again_after_pauses() {
+    fn single_node_is_tried_again_after_pauses() {
         let mut selector = NodeSelector::new(vec!["a:1".to_owned()]);
         let (node, mut attempts) = selector.begin();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let next = selector.failed(node, None, &mut attempts, Instant::now());
+            let next = selector.on_failure(node, None, &mut attempts, Instant::now());
             assert_eq!(next.node, 0);
             pauses.push(next.pause.as_millis());
         }
@@ -246,42 +249,42 @@ mod tests {
     }
 
     #[test]
-    fn what_worked_is_preferred() {
+    fn node_that_worked_is_preferred() {
         let mut selector = selector();
         let now = Instant::now();
-        selector.succeeded(1, None, now);
+        selector.on_success(1, None, now);
         assert_eq!(selector.begin().0, 1);
-        selector.succeeded(1, Some("c:1"), now);
+        selector.on_success(1, Some("c:1"), now);
         assert_eq!(selector.begin().0, 2, "the leader saves a hop");
     }
 
     #[test]
-    fn a_leader_out_of_reach_is_not_preferred_for_a_while() {
+    fn unreachable_leader_is_not_preferred_during_cooldown() {
         let mut selector = selector();
         let now = Instant::now();
         let (node, mut attempts) = selector.begin();
-        let next = selector.failed(node, None, &mut attempts, now);
-        selector.succeeded(next.node, Some("a:1"), now);
-        assert_eq!(selector.begin().0, 1, "the leader has just failed us");
-        selector.succeeded(1, Some("a:1"), now + FAILED_NODE_COOLDOWN);
+        let next = selector.on_failure(node, None, &mut attempts, now);
+        selector.on_success(next.node, Some("a:1"), now);
+        assert_eq!(selector.begin().0, 1, "the leader has just failed");
+        selector.on_success(1, Some("a:1"), now + FAILED_NODE_COOLDOWN);
         assert_eq!(selector.begin().0, 0);
     }
 
-    // Two fail-overs within two seconds: the first leader leads again, and the second is cut off.
+    // Two fail-overs within two seconds: the first leader leads again, and the second is isolated.
     #[test]
-    fn a_node_that_failed_lately_is_tried_when_it_is_said_to_lead() {
+    fn recently_failed_node_is_tried_when_it_is_named() {
         let mut selector = selector();
         let now = Instant::now();
         let (node, mut attempts) = selector.begin();
-        assert_eq!(selector.failed(node, None, &mut attempts, now).node, 1);
-        selector.succeeded(1, None, now);
+        assert_eq!(selector.on_failure(node, None, &mut attempts, now).node, 1);
+        selector.on_success(1, None, now);
         let (node, mut attempts) = selector.begin();
-        let next = selector.failed(node, Some("a:1"), &mut attempts, now);
+        let next = selector.on_failure(node, Some("a:1"), &mut attempts, now);
         assert_eq!((node, next.node), (1, 0));
     }
 
     #[test]
-    fn pauses_are_spread() {
+    fn pauses_are_jittered() {
         for _ in 0..100 {
             let pause = jittered(PAUSE_MAX);
             assert!(pause >= PAUSE_MAX / 2 && pause <= PAUSE_MAX, "{pause:?}");

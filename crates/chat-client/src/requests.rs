@@ -220,17 +220,10 @@ impl Request<'_> {
         )
     }
 
-    /// Whether a refusal says that what was asked for is so already: a session that is not valid
-    /// has ended, by an earlier try or before.
+    /// Whether this error means that the request is done: the session of a logout that is not valid
+    /// has already ended, by an earlier attempt or before.
     pub(crate) fn error_means_done(&self, error: &ClientError) -> bool {
-        matches!(self, Self::Logout { .. })
-            && matches!(
-                error,
-                ClientError::Status {
-                    code: tonic::Code::Unauthenticated,
-                    ..
-                }
-            )
+        matches!(self, Self::Logout { .. }) && error.is_unauthenticated()
     }
 
     /// The same on every retry, and in the logs of all nodes.

@@ -1,4 +1,5 @@
-//! What a failed try means: final, to be repeated, and whether it may have been carried out.
+//! What the outcome of a failed attempt means: whether the request is tried again, and whether the
+//! attempt may have changed something.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,42 +8,43 @@ use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt;
 
 use crate::error::ClientError;
+use crate::status_code::FieldViolation;
 
-/// What to make of a status.
+/// What follows from a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RetryDecision {
-    /// Another try would end the same.
+    /// Another attempt would fail in the same way.
     Final(ClientError),
-    /// Worth another try.
+    /// Another attempt may succeed.
     Retry(AttemptFailure),
 }
 
-/// A try that is worth another one.
+/// An attempt that failed and may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptFailure {
-    /// Whether this try may have changed something.
+    /// Whether this attempt may have changed something.
     pub(crate) side_effect: SideEffect,
-    /// Whether a node of ours has said so itself.
+    /// Whether a node of the chat reported the failure itself.
     pub(crate) answered: bool,
-    /// Where the leader is, if the node knows.
+    /// The leader's address, if the node knows it.
     pub(crate) leader: Option<String>,
-    /// How long the node asks to be left alone.
+    /// How long the node asks the client to wait.
     pub(crate) delay: Duration,
     /// For people.
     pub(crate) what: String,
 }
 
-/// Whether a try that has no answer took effect.
+/// Whether an attempt without a reply took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SideEffect {
     /// Certainly not.
     None,
-    /// Nobody knows.
+    /// This cannot be known.
     Possible,
 }
 
 impl RetryDecision {
-    /// The same of a try that asked for nothing but who is there.
+    /// The same decision about a call that cannot change anything.
     pub(crate) fn without_side_effect(self) -> Self {
         match self {
             Self::Retry(failure) => Self::Retry(AttemptFailure {
@@ -55,7 +57,7 @@ impl RetryDecision {
 }
 
 impl AttemptFailure {
-    /// A try whose time was up.
+    /// An attempt without a reply within its time limit.
     pub(crate) fn timed_out(time_limit: Duration) -> Self {
         Self {
             side_effect: SideEffect::Possible,
@@ -66,7 +68,7 @@ impl AttemptFailure {
         }
     }
 
-    /// A try that ended without having changed anything.
+    /// An attempt that ended without having changed anything.
     pub(crate) fn without_side_effect(what: &str) -> Self {
         Self {
             side_effect: SideEffect::None,
@@ -89,12 +91,12 @@ impl From<&Status> for RetryDecision {
     }
 }
 
-/// The node answered, and says why it did not do what was requested.
+/// A status that the node itself made, with its reason.
 fn classify_server_status(status: &Status, reason: &str, leader: Option<&String>) -> RetryDecision {
     let side_effect = match (status.code(), reason) {
         (Code::Unavailable, "NO_LEADER" | "NOT_APPENDED" | "STOPPING") => SideEffect::None,
         (Code::ResourceExhausted, _) | (Code::DeadlineExceeded, "TIMEOUT") => SideEffect::None,
-        // Also what a newer server may say.
+        // Also a reason that only a newer server knows.
         (Code::Unavailable, _) => SideEffect::Possible,
         _ => return rejected(status),
     };
@@ -110,7 +112,8 @@ fn classify_server_status(status: &Status, reason: &str, leader: Option<&String>
     })
 }
 
-/// No node of ours wrote this: the connection, or the library on either side, gave up.
+/// A status that no node of the chat made: it comes from the connection, or from the gRPC library on
+/// either side.
 fn classify_transport_status(status: &Status) -> RetryDecision {
     match status.code() {
         Code::InvalidArgument
@@ -129,16 +132,28 @@ fn classify_transport_status(status: &Status) -> RetryDecision {
             answered: false,
             leader: None,
             delay: Duration::ZERO,
-            what: explain(status),
+            what: innermost_message(status),
         }),
     }
 }
 
 fn rejected(status: &Status) -> RetryDecision {
     RetryDecision::Final(ClientError::Status {
-        code: status.code(),
+        code: status.code().into(),
         message: status.message().to_owned(),
+        violations: violations(status),
     })
+}
+
+fn violations(status: &Status) -> Vec<FieldViolation> {
+    let details = status.get_details_bad_request();
+    let violations = details.into_iter().flat_map(|it| it.field_violations);
+    violations
+        .map(|violation| FieldViolation {
+            field: violation.field,
+            description: violation.description,
+        })
+        .collect()
 }
 
 fn is_connect_error(status: &Status) -> bool {
@@ -152,18 +167,18 @@ fn is_connect_error(status: &Status) -> bool {
     false
 }
 
-/// The innermost cause says it best: "Connection refused".
-pub(crate) fn explain(status: &Status) -> String {
+/// The message of the innermost cause, which is the clearest: "Connection refused".
+pub(crate) fn innermost_message(status: &Status) -> String {
     let mut cause: Option<&(dyn Error + 'static)> = status.source();
-    let mut said = status.message().to_owned();
+    let mut message = status.message().to_owned();
     while let Some(error) = cause {
-        said = error.to_string();
+        message = error.to_string();
         cause = error.source();
     }
-    if said.is_empty() {
+    if message.is_empty() {
         status.code().description().to_owned()
     } else {
-        said
+        message
     }
 }
 
@@ -177,14 +192,14 @@ mod tests {
 
     use super::{RetryDecision, SideEffect};
 
-    fn said(code: Code, reason: &str) -> RetryDecision {
+    fn server_status(code: Code, reason: &str) -> RetryDecision {
         let mut details = ErrorDetails::with_error_info(
             reason,
             "chat.v1",
             HashMap::from([("leader_address".to_owned(), "b:1".to_owned())]),
         );
         details.set_retry_info(Some(Duration::from_millis(7)));
-        RetryDecision::from(&Status::with_error_details(code, "said", details))
+        RetryDecision::from(&Status::with_error_details(code, "message", details))
     }
 
     fn check(decision: RetryDecision, expected: Option<SideEffect>) {
@@ -196,42 +211,54 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_reasons_are_understood() {
-        check(said(Code::Unavailable, "NO_LEADER"), Some(SideEffect::None));
+    fn server_reason_decides_about_the_retry() {
         check(
-            said(Code::Unavailable, "NOT_APPENDED"),
+            server_status(Code::Unavailable, "NO_LEADER"),
             Some(SideEffect::None),
         );
-        check(said(Code::Unavailable, "STOPPING"), Some(SideEffect::None));
         check(
-            said(Code::Unavailable, "OUTCOME_UNKNOWN"),
+            server_status(Code::Unavailable, "NOT_APPENDED"),
+            Some(SideEffect::None),
+        );
+        check(
+            server_status(Code::Unavailable, "STOPPING"),
+            Some(SideEffect::None),
+        );
+        check(
+            server_status(Code::Unavailable, "OUTCOME_UNKNOWN"),
             Some(SideEffect::Possible),
         );
         check(
-            said(Code::Unavailable, "SOMETHING_NEW"),
+            server_status(Code::Unavailable, "SOMETHING_NEW"),
             Some(SideEffect::Possible),
         );
         check(
-            said(Code::ResourceExhausted, "OVERLOADED"),
+            server_status(Code::ResourceExhausted, "OVERLOADED"),
             Some(SideEffect::None),
         );
         check(
-            said(Code::DeadlineExceeded, "TIMEOUT"),
+            server_status(Code::DeadlineExceeded, "TIMEOUT"),
             Some(SideEffect::None),
         );
-        check(said(Code::DeadlineExceeded, "DEADLINE"), None);
-        check(said(Code::InvalidArgument, "INVALID_REQUEST"), None);
-        check(said(Code::Unauthenticated, "UNAUTHENTICATED"), None);
-        check(said(Code::Internal, "INTERNAL"), None);
-        let RetryDecision::Retry(failure) = said(Code::Unavailable, "NO_LEADER") else {
-            panic!("it is worth another try");
+        check(server_status(Code::DeadlineExceeded, "DEADLINE"), None);
+        check(
+            server_status(Code::InvalidArgument, "INVALID_REQUEST"),
+            None,
+        );
+        check(
+            server_status(Code::Unauthenticated, "UNAUTHENTICATED"),
+            None,
+        );
+        check(server_status(Code::Internal, "INTERNAL"), None);
+        let RetryDecision::Retry(failure) = server_status(Code::Unavailable, "NO_LEADER") else {
+            panic!("it can be repeated");
         };
         assert_eq!(failure.leader.as_deref(), Some("b:1"));
         assert_eq!(failure.delay, Duration::from_millis(7));
     }
 
     #[test]
-    fn a_broken_connection_leaves_the_outcome_unknown() {
+    fn broken_connection_leaves_the_outcome_unknown() {
         let status = |code| RetryDecision::from(&Status::new(code, "h2"));
         check(status(Code::Unavailable), Some(SideEffect::Possible));
         check(status(Code::Unknown), Some(SideEffect::Possible));
@@ -239,5 +266,20 @@ mod tests {
         check(status(Code::Internal), Some(SideEffect::Possible));
         check(status(Code::OutOfRange), None);
         check(status(Code::Unimplemented), None);
+    }
+
+    #[test]
+    fn field_violations_are_kept() {
+        let mut details =
+            ErrorDetails::with_error_info("INVALID_REQUEST", "chat.v1", HashMap::new());
+        details.add_bad_request_violation("username", "must be short");
+        let status = Status::with_error_details(Code::InvalidArgument, "no", details);
+        let RetryDecision::Final(error) = RetryDecision::from(&status) else {
+            panic!("a rejection is final");
+        };
+        let violation = error.violation("username").map(ToString::to_string);
+        assert_eq!(violation.as_deref(), Some("username: must be short"));
+        assert_eq!(error.violation("password"), None);
+        assert!(!error.is_unauthenticated());
     }
 }

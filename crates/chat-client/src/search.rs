@@ -1,44 +1,46 @@
-//! One request's way through the nodes: tried on one after the other, and beside one that takes long
-//! on a second one, until one answers or the time is over.
+//! The search for a node that carries out one request. The request is sent to one node after the
+//! other, and to a second node beside a slow one (hedging), until a node replies or the deadline
+//! passes.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::client::{ChatClient, EncodedRequest, FIRST_ATTEMPT};
 use crate::error::ClientError;
+use crate::node_pool::{EncodedRequest, FIRST_ATTEMPT, NodePool};
 use crate::node_selector::{Attempts, NodeSelector, jittered};
 use crate::requests::Request;
 use crate::retry_decision::{AttemptFailure, RetryDecision, SideEffect};
 
-/// A node that has not answered by then is not waited for alone: another one is asked as well. Far
-/// above what any request takes while the cluster serves, and below what a fail-over takes.
+/// When a node has not answered after this time, the request is also sent to a second node. Far above
+/// what a request takes while the cluster serves, and below what a fail-over takes.
 pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(300);
-/// A try that is shorter than this would only make an unknown outcome of a known one: nodes say that
-/// there is no leader shortly before a try's time is up.
+/// A shorter attempt would only turn a known outcome into an unknown one: nodes report that there is
+/// no leader shortly before the attempt's time limit.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 
-/// A reply that says nothing but that it was done.
+/// The reply to a request that returns no data.
 const DONE: &str = r#"{"status":"OK"}"#;
 
-/// Where a request is.
+/// A request, and what its attempts so far have shown.
 pub(crate) struct Search<'a> {
-    client: &'a ChatClient,
+    pool: &'a NodePool,
     request: &'a Request<'a>,
     encoded: EncodedRequest<'a>,
     deadline: Instant,
+    first_node: usize,
     attempts: Attempts,
-    /// Whether a try that has ended may have taken effect.
+    /// Whether an attempt that has ended may have taken effect.
     side_effect: SideEffect,
-    /// Whether a node has answered at all.
+    /// Whether any node has answered.
     answered: bool,
     may_be_hedged: bool,
-    /// What a node refused for good, while another one may yet carry it out.
-    refused: Option<ClientError>,
+    /// The final error of one node, while the attempt at another node is still under way.
+    rejected: Option<ClientError>,
 }
 
-/// A try that is under way.
+/// An attempt that is under way.
 struct Attempt<'a> {
     node: usize,
     outcome: Outcome<'a>,
@@ -53,37 +55,39 @@ enum Finished {
 
 impl<'a> Search<'a> {
     pub(crate) fn new(
-        client: &'a ChatClient,
+        pool: &'a NodePool,
         request: &'a Request<'a>,
         encoded: EncodedRequest<'a>,
-        attempts: Attempts,
+        time_limit: Duration,
     ) -> Self {
+        let (first_node, attempts) = pool.selector().begin();
         Self {
-            client,
+            pool,
             request,
             encoded,
-            deadline: Instant::now() + client.deadline(),
+            deadline: Instant::now() + time_limit,
+            first_node,
             attempts,
             side_effect: SideEffect::None,
             answered: false,
             may_be_hedged: request.may_be_hedged(),
-            refused: None,
+            rejected: None,
         }
     }
 
-    /// Begins at this node.
-    pub(crate) async fn run(mut self, node: usize) -> Result<String, ClientError> {
-        let mut current = self.begin(node, Duration::ZERO);
+    pub(crate) async fn run(mut self) -> Result<String, ClientError> {
+        self.pool.budget().refill();
+        let mut current = self.begin(self.first_node, Duration::ZERO);
         let mut older: Option<Attempt<'a>> = None;
         let mut hedge_at = Instant::now() + HEDGE_AFTER;
         loop {
             let hedges = self.may_be_hedged && older.is_none();
-            let (ended, outcome) = tokio::select! {
+            let (finished, outcome) = tokio::select! {
                 biased;
                 outcome = &mut current.outcome => (Finished::Current, outcome),
                 outcome = outcome_of(&mut older), if older.is_some() => (Finished::Older, outcome),
                 () = sleep_until(hedge_at), if hedges => {
-                    if let Some(second) = self.beside(current.node) {
+                    if let Some(second) = self.hedge(current.node) {
                         let second = self.begin(second, Duration::ZERO);
                         older = Some(std::mem::replace(&mut current, second));
                     }
@@ -91,25 +95,25 @@ impl<'a> Search<'a> {
                     continue;
                 }
             };
-            match (outcome, ended) {
+            match (outcome, finished) {
                 (Ok(reply), _) => return Ok(reply),
                 (Err(RetryDecision::Final(error)), _) if self.request.error_means_done(&error) => {
                     return Ok(DONE.to_owned());
                 }
-                (Err(RetryDecision::Final(error)), ended) => {
-                    self.refused = Some(error);
-                    // Another node may have carried it out, and what that one says is what counts.
-                    match (ended, older.take()) {
-                        (Finished::Current, None) => return Err(self.end(String::new())),
+                (Err(RetryDecision::Final(error)), finished) => {
+                    self.rejected = Some(error);
+                    // The other node may have carried it out: then its reply is the outcome.
+                    match (finished, older.take()) {
+                        (Finished::Current, None) => return Err(self.into_error(String::new())),
                         (Finished::Current, Some(left)) => current = left,
                         (Finished::Older, _) => {}
                     }
                     self.may_be_hedged = false;
                 }
                 (Err(RetryDecision::Retry(failure)), Finished::Older) => {
-                    self.note(&failure);
+                    self.record(&failure);
                     let failed = older.take().filter(|_| failure.leader.is_some());
-                    // It may know who leads by now, and the other one be cut off.
+                    // The node that replied may know the new leader while the other node is isolated.
                     if let Some((node, pause)) = failed.and_then(|it| self.next(it.node, &failure))
                         && node != current.node
                     {
@@ -119,11 +123,11 @@ impl<'a> Search<'a> {
                     }
                 }
                 (Err(RetryDecision::Retry(failure)), Finished::Current) => {
-                    self.note(&failure);
+                    self.record(&failure);
                     current = match (self.next(current.node, &failure), older.take()) {
-                        (None, None) => return Err(self.end(failure.what)),
+                        (None, None) => return Err(self.into_error(failure.what)),
                         (None, Some(left)) => left,
-                        // It has the request already.
+                        // An attempt at that node is already under way.
                         (Some((node, _)), Some(left)) if left.node == node => left,
                         (Some((node, pause)), left) => {
                             older = left;
@@ -137,7 +141,7 @@ impl<'a> Search<'a> {
     }
 
     fn begin(&self, node: usize, pause: Duration) -> Attempt<'a> {
-        let (client, encoded) = (self.client, self.encoded);
+        let (pool, encoded) = (self.pool, self.encoded);
         let remaining = self.deadline.saturating_duration_since(Instant::now());
         let time_limit = NodeSelector::attempt_timeout(FIRST_ATTEMPT, &self.attempts);
         let time_limit = time_limit.min(remaining.saturating_sub(pause));
@@ -145,7 +149,7 @@ impl<'a> Search<'a> {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            client.attempt(node, encoded, time_limit).await
+            pool.attempt(node, encoded, time_limit).await
         };
         Attempt {
             node,
@@ -153,67 +157,61 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A second node to ask, if one is left and the budget of retries has one: when everything is
-    /// slow, asking for everything twice would not help.
-    fn beside(&mut self, node: usize) -> Option<usize> {
-        if !self.client.budget().has_token() {
+    /// A second node for the request, if one is left and the retry budget has a token: when all nodes
+    /// are slow, sending every request twice would not help.
+    fn hedge(&mut self, node: usize) -> Option<usize> {
+        if !self.pool.budget().has_token() {
             return None;
         }
         let now = Instant::now().into_std();
-        let second = self
-            .client
-            .selector()
-            .beside(node, &mut self.attempts, now)?;
-        self.client.budget().take_token();
-        let nodes = self.client.nodes();
+        let second = self.pool.selector().hedge(node, &mut self.attempts, now)?;
+        self.pool.budget().take_token();
+        let nodes = self.pool.nodes();
         let (slow, second_address) = (&nodes[node].address, &nodes[second].address);
-        tracing::debug!(request = %self.request.id(), slow, second_address, "asking a second node");
+        tracing::debug!(request = %self.request.id(), slow, second_address, "hedging with a second node");
         Some(second)
     }
 
-    fn note(&mut self, failure: &AttemptFailure) {
+    fn record(&mut self, failure: &AttemptFailure) {
         self.answered |= failure.answered;
         if failure.side_effect == SideEffect::Possible && !self.request.is_read_only() {
             self.side_effect = SideEffect::Possible;
         }
-        // A node that asks for a pause has too much to do, and so, soon, would the second one.
+        // A node that asks for a pause is overloaded, and a hedge would soon overload the second one.
         self.may_be_hedged &= failure.delay.is_zero();
     }
 
-    /// The next node after one that failed, and how long to wait before; `None` when the time is
-    /// over, or nothing more is to be tried.
+    /// The next node after one that failed, and the pause before the attempt; `None` when the deadline
+    /// is too close, or a node has rejected the request.
     fn next(&mut self, node: usize, failure: &AttemptFailure) -> Option<(usize, Duration)> {
-        if self.refused.is_some() {
+        if self.rejected.is_some() {
             return None;
         }
-        let (address, what) = (&self.client.nodes()[node].address, &failure.what);
+        let (address, what) = (&self.pool.nodes()[node].address, &failure.what);
         tracing::debug!(request = %self.request.id(), address, what, "trying another node");
         let leader = failure.leader.as_deref();
         let now = Instant::now();
-        let next = self
-            .client
-            .selector()
-            .failed(node, leader, &mut self.attempts, now.into_std());
-        let pause = self.client.budget().pause(next.pause.max(failure.delay));
+        let next =
+            self.pool
+                .selector()
+                .on_failure(node, leader, &mut self.attempts, now.into_std());
+        let pause = self.pool.budget().pause(next.pause.max(failure.delay));
         let pause = jittered(pause);
         (now + pause + SHORTEST_ATTEMPT < self.deadline).then_some((next.node, pause))
     }
 
-    /// Why it is given up; `last` is what the last node said.
-    fn end(self, last: String) -> ClientError {
-        let Self {
-            side_effect,
-            answered,
-            refused,
-            ..
-        } = self;
-        match (refused, side_effect) {
-            (Some(refused), SideEffect::None) => refused,
-            // An earlier try may have done what this one may not do any more.
-            (Some(refused), SideEffect::Possible) => ClientError::OutcomeUnknown {
-                last: refused.to_string(),
+    /// Why the search ends without a reply; `last` is what the last node replied.
+    fn into_error(self, last: String) -> ClientError {
+        match (self.rejected, self.side_effect) {
+            (Some(rejected), SideEffect::None) => rejected,
+            // An earlier attempt may have done what this one was not allowed to do.
+            (Some(rejected), SideEffect::Possible) => ClientError::OutcomeUnknown {
+                last: rejected.to_string(),
             },
-            (None, SideEffect::None) => ClientError::Unavailable { answered, last },
+            (None, SideEffect::None) => ClientError::Unavailable {
+                answered: self.answered,
+                last,
+            },
             (None, SideEffect::Possible) => ClientError::OutcomeUnknown { last },
         }
     }

@@ -1,4 +1,5 @@
-//! Following one's inbox: events as they are committed, from one node after the other.
+//! A watch: the events of an inbox in the order in which they are committed, from one node after the
+//! other.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,42 +12,43 @@ use tokio::time::{sleep, timeout};
 use tonic::Streaming;
 use uuid::Uuid;
 
-use crate::client::{ChatClient, FIRST_ATTEMPT};
+use crate::client::ChatClient;
 use crate::error::ClientError;
+use crate::node_pool::FIRST_ATTEMPT;
 use crate::node_selector::{Attempts, NodeSelector, jittered};
 use crate::requests::{Commit, Message};
 use crate::retry_decision::{AttemptFailure, RetryDecision};
 use crate::session::Session;
 
-/// Where to go on, on any node: opaque, and worth keeping.
+/// A position in the events of an inbox, valid on every node. Opaque; keep it to resume a watch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
 
-/// Something that happened to the inbox.
+/// A change of the inbox, or of the watch itself.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WatchEvent {
     /// A message arrived.
     Message(Message),
-    /// Messages that were unread are read now.
+    /// Unread messages were marked as read.
     Read(Vec<Uuid>),
-    /// Messages are gone.
+    /// Messages were deleted.
     Deleted(Vec<Uuid>),
-    /// Everything that was acknowledged before the watch began, or began again, has been told. Also
-    /// told now and then while nothing happens, with a younger cursor.
+    /// Every event that was acknowledged before the watch started or resumed has been delivered. Also
+    /// delivered from time to time while nothing happens, with a newer cursor.
     CaughtUp,
-    /// The cursor was too old for what the nodes keep: fetch the inbox again, then go on. What is
-    /// told from here on may be in the inbox already: compare the ids.
+    /// The cursor was older than the events that the nodes keep: fetch the inbox again, then continue.
+    /// Later events may already be in the inbox: compare the ids.
     Resync,
 }
 
-/// An event, and where to go on after it.
+/// An event, and the position after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchUpdate {
     /// What happened.
     pub event: WatchEvent,
-    /// Kept by whoever wants to go on here after a restart.
+    /// Resumes a watch after this event, for example after a restart.
     pub cursor: Cursor,
 }
 
@@ -57,38 +59,38 @@ pub struct Watch {
     session: Session,
     cursor: Option<Cursor>,
     stream: Option<Streaming<wire::WatchEvent>>,
-    /// The node that serves the stream, or is asked next.
+    /// The node that serves the stream, or is tried next.
     node: usize,
     attempts: Attempts,
-    /// Since when nothing has arrived that was asked for again; `None` while all is well.
+    /// When the stream broke; `None` once an event has arrived since.
     broken_since: Option<Instant>,
-    /// Whether a node has answered since then.
+    /// Whether any node has answered since then.
     answered: bool,
     state: sync::watch::Sender<WatchState>,
 }
 
-/// How a watch is doing, beside what it tells.
+/// The connection of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchState {
-    /// A node is looked for that serves it.
+    /// The watch looks for a node that serves it.
     Reconnecting {
-        /// Why the last one does not, in its own words or the connection's; empty at first.
+        /// Why the last node does not serve it: its reply, or the connection's error; empty at first.
         why: String,
     },
     /// A node serves it.
     Connected {
-        /// Where that node is.
+        /// The address of the node.
         address: String,
     },
 }
 
 impl Cursor {
-    /// What was kept of an earlier watch.
+    /// The kept text of an earlier cursor.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// What to keep.
+    /// The text to keep.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -101,8 +103,8 @@ impl fmt::Display for Cursor {
 }
 
 impl ChatClient {
-    /// Follows the session's inbox: from now on, or from the cursor of an earlier watch, whichever
-    /// node that was served by. Asks nobody before [`Watch::next`] is called.
+    /// Watches the session's inbox: from now on, or from the cursor of an earlier watch, which any node
+    /// may have served. Nothing is sent before [`Watch::next`] is called.
     ///
     /// ```no_run
     /// # async fn example(client: chat_client::ChatClient, session: chat_client::Session)
@@ -119,7 +121,7 @@ impl ChatClient {
     /// # }
     /// ```
     pub fn watch(&self, session: &Session, cursor: Option<Cursor>) -> Watch {
-        let (node, attempts) = self.selector().begin();
+        let (node, attempts) = self.pool().selector().begin();
         Watch {
             client: self.clone(),
             session: session.clone(),
@@ -135,23 +137,23 @@ impl ChatClient {
 }
 
 impl Watch {
-    /// The next event, without a gap and without a repetition, however often the connection broke
-    /// in between. Waits as long as nothing happens. Dropping the future loses nothing.
+    /// The next event, without a gap and without a repetition, however often the connection breaks
+    /// in between. Waits as long as nothing happens. Dropping the future loses no event.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Status`] when the session has ended or the cursor is none: another call
-    /// fails the same. [`ClientError::Unavailable`] when no node served the watch for as long as the
-    /// client's deadline: another call goes on where this one stopped. Never
+    /// [`ClientError::Status`] when the session has ended or the cursor is invalid: another call fails
+    /// in the same way. [`ClientError::Unavailable`] when no node served the watch within the client's
+    /// deadline: another call continues where this one stopped. Never
     /// [`ClientError::OutcomeUnknown`].
     pub async fn next(&mut self) -> Result<WatchUpdate, ClientError> {
         loop {
-            let arrived = match &mut self.stream {
+            let received = match &mut self.stream {
                 Some(stream) => stream.message().await,
                 None => match self.open().await {
                     Ok(stream) => {
                         self.stream = Some(stream);
-                        let address = self.client.nodes()[self.node].address.clone();
+                        let address = self.client.pool().nodes()[self.node].address.clone();
                         self.state.send_replace(WatchState::Connected { address });
                         continue;
                     }
@@ -161,14 +163,14 @@ impl Watch {
                     }
                 },
             };
-            let decision = match arrived {
+            let decision = match received {
                 Ok(Some(event)) => {
-                    self.arrived();
+                    self.on_event();
                     let cursor = Cursor(event.cursor);
                     self.cursor = Some(cursor.clone());
                     match event.event.map(decode).transpose()? {
                         Some(event) => return Ok(WatchUpdate { event, cursor }),
-                        // From a newer server, and of no importance to this version.
+                        // An event that only newer versions know.
                         None => continue,
                     }
                 }
@@ -182,13 +184,13 @@ impl Watch {
         }
     }
 
-    /// Where another watch would go on; `None` before the first event.
+    /// Where another watch would continue; `None` before the first event.
     pub fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
 
-    /// How it is doing, for whoever wants to tell a person. Changes only while [`Watch::next`] is
-    /// being waited for.
+    /// The state of the connection, to show it to a person. Changes only while [`Watch::next`] is
+    /// awaited.
     pub fn state(&self) -> sync::watch::Receiver<WatchState> {
         self.state.subscribe()
     }
@@ -204,21 +206,24 @@ impl Watch {
         request
             .metadata_mut()
             .insert("authorization", authorization);
-        match timeout(time_limit, self.client.confirm(self.node, &self.session)).await {
+        let pool = self.client.pool();
+        match timeout(time_limit, pool.confirm_cluster(self.node, &self.session)).await {
             Ok(confirmed) => confirmed?,
-            Err(_late) => return Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
+            Err(_elapsed) => {
+                return Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit)));
+            }
         }
-        let node = &self.client.nodes()[self.node];
+        let node = &pool.nodes()[self.node];
         let mut stub = Stub::new(node.channel.clone());
-        // The deadline is ours alone: a `grpc-timeout` would end the stream too.
+        // The time limit is not sent: a `grpc-timeout` would end the stream, too.
         match timeout(time_limit, stub.watch(request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(RetryDecision::from(&status)),
-            Err(_late) => Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
+            Err(_elapsed) => Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit))),
         }
     }
 
-    /// Chooses the node to ask next, and waits if all have been tried.
+    /// Selects the node for the next attempt, and waits if all have been tried.
     async fn select_next_node(&mut self, decision: RetryDecision) -> Result<(), ClientError> {
         let failure = match decision {
             RetryDecision::Final(error) => return Err(error),
@@ -230,21 +235,21 @@ impl Watch {
         self.state.send_replace(WatchState::Reconnecting {
             why: failure.what.clone(),
         });
-        let node = &self.client.nodes()[self.node];
-        *node.cluster_id() = None;
+        let node = &self.client.pool().nodes()[self.node];
+        node.forget_cluster();
         let (address, what) = (&node.address, &failure.what);
-        tracing::debug!(address, what, "watching on another node");
+        tracing::debug!(address, what, "continuing the watch on another node");
         let leader = failure.leader.as_deref();
-        let next = self
-            .client
+        let pool = self.client.pool();
+        let next = pool
             .selector()
-            .failed(self.node, leader, &mut self.attempts, now);
+            .on_failure(self.node, leader, &mut self.attempts, now);
         self.node = next.node;
-        let pause = self.client.budget().pause(next.pause.max(failure.delay));
+        let pause = pool.budget().pause(next.pause.max(failure.delay));
         let pause = jittered(pause);
         if pause >= self.remaining() {
             self.broken_since = None;
-            self.attempts = self.client.selector().begin_at(self.node);
+            self.attempts = self.client.pool().selector().begin_at(self.node);
             return Err(ClientError::Unavailable {
                 answered: std::mem::take(&mut self.answered),
                 last: failure.what,
@@ -254,11 +259,11 @@ impl Watch {
         Ok(())
     }
 
-    /// All is well: the next failure begins a new search.
-    fn arrived(&mut self) {
+    /// The stream works: the next failure starts a new search.
+    fn on_event(&mut self) {
         self.answered = false;
         if self.broken_since.take().is_some() {
-            self.attempts = self.client.selector().begin_at(self.node);
+            self.attempts = self.client.pool().selector().begin_at(self.node);
         }
     }
 
@@ -276,7 +281,7 @@ fn decode(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError> {
         Event::Message(message) => WatchEvent::Message(Message {
             id: id(&message.id)?,
             sender: message.sender,
-            // Older servers do not say.
+            // Older servers do not send it.
             sender_since: (message.sender_since > 0).then_some(message.sender_since),
             recipient: message.recipient,
             body: message.body,
@@ -300,7 +305,7 @@ fn ids(texts: &[String]) -> Result<Vec<Uuid>, ClientError> {
 
 fn id(text: &str) -> Result<Uuid, ClientError> {
     text.parse()
-        .map_err(|error| ClientError::Decode(format!("a message's id: {error}")))
+        .map_err(|error| ClientError::Decode(format!("the id of a message: {error}")))
 }
 
 #[cfg(test)]

@@ -2,51 +2,50 @@
 
 use std::time::Duration;
 
-use chat_client::NodeReport;
-use chat_proto::cluster::v1::{FollowerStatus, StatusResponse};
+use chat_client::{FollowerStatus, NodeReport, NodeStatus};
 use expect_test::{Expect, expect};
 
 use super::table;
 use super::view::{Health, View};
 use crate::nodes::KnownNode;
 
-fn node(id: u64, role: &str, term: u64) -> StatusResponse {
-    StatusResponse {
+fn node(id: u64, role: &str, term: u64) -> NodeStatus {
+    NodeStatus {
         node_id: id,
         role: role.to_owned(),
         term,
-        leader_id: 1,
+        leader_id: Some(1),
         last_index: 1204,
         commit_index: 1204,
         applied_index: 1204,
         storage_state: "ok".to_owned(),
         version: "0.1.0".to_owned(),
-        uptime_ms: 252_000,
+        uptime: Duration::from_millis(252_000),
         storage_bytes: 1_234_567,
         voter_ids: vec![1, 2, 3],
-        quorum: 2,
+        quorum: Some(2),
         bootstrap_awaits: Vec::new(),
-        ..StatusResponse::default()
+        ..NodeStatus::default()
     }
 }
 
-fn leader(term: u64, followers: &[FollowerStatus]) -> StatusResponse {
-    StatusResponse {
+fn leader(term: u64, followers: &[FollowerStatus]) -> NodeStatus {
+    NodeStatus {
         followers: followers.to_vec(),
         ..node(1, "leader", term)
     }
 }
 
-fn follower(id: u64, voter: bool, matched: u64, contact_ms: u64) -> FollowerStatus {
+fn follower(id: u64, is_voter: bool, match_index: u64, contact_ms: u64) -> FollowerStatus {
     FollowerStatus {
         node_id: id,
-        voter,
-        matched_index: matched,
-        last_contact_ms: Some(contact_ms),
+        is_voter,
+        match_index,
+        last_contact: Some(Duration::from_millis(contact_ms)),
     }
 }
 
-fn view(answers: impl IntoIterator<Item = Option<StatusResponse>>) -> View {
+fn view(answers: impl IntoIterator<Item = Option<NodeStatus>>) -> View {
     let reports: Vec<NodeReport> = answers
         .into_iter()
         .enumerate()
@@ -216,7 +215,7 @@ fn a_wiped_node_learns() {
 #[test]
 fn of_two_leaders_the_older_is_stale() {
     let followers = [follower(2, true, 1204, 38), follower(3, true, 1204, 900)];
-    let stale = StatusResponse {
+    let stale = NodeStatus {
         term: 6,
         ..node(3, "leader", 6)
     };
@@ -240,12 +239,12 @@ fn of_two_leaders_the_older_is_stale() {
 
 #[test]
 fn a_cluster_before_its_birth() {
-    let empty = |id| StatusResponse {
+    let empty = |id| NodeStatus {
         voter_ids: Vec::new(),
-        quorum: 0,
-        ..node(id, "uninitialized", 0)
+        quorum: None,
+        ..node(id, "empty", 0)
     };
-    let first = StatusResponse {
+    let first = NodeStatus {
         bootstrap_awaits: vec![3],
         ..empty(1)
     };

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use chat_client::NodeReport;
-use chat_proto::cluster::v1::{FollowerStatus, StatusResponse};
+use chat_client::{FollowerStatus, NodeReport, NodeStatus};
 use serde::Serialize;
 
 use crate::nodes::KnownNode;
@@ -76,7 +75,7 @@ impl Health {
 impl View {
     /// Puts together what the nodes said; `reports` is in the order of `known`.
     pub(crate) fn new(known: &[KnownNode], reports: &[NodeReport]) -> Self {
-        let answers: Vec<&StatusResponse> = reports
+        let answers: Vec<&NodeStatus> = reports
             .iter()
             .filter_map(|report| report.status.as_ref().ok())
             .collect();
@@ -130,11 +129,7 @@ fn ids(known: &[KnownNode], reports: &[NodeReport]) -> Vec<u64> {
     ids.into_iter().flatten().collect()
 }
 
-fn answered(
-    report: &NodeReport,
-    answer: &StatusResponse,
-    leader: Option<&StatusResponse>,
-) -> NodeView {
+fn answered(report: &NodeReport, answer: &NodeStatus, leader: Option<&NodeStatus>) -> NodeView {
     let follower = leader.and_then(|leader| follower(leader, answer.node_id));
     let leads = leader.is_some_and(|leader| leader.node_id == answer.node_id);
     let stale = (answer.role == LEADER && !leads).then(|| {
@@ -146,7 +141,7 @@ fn answered(
     });
     // By the leader's count, if there is one: a node may not know yet what was decided about it.
     let voter = match follower {
-        Some(follower) => follower.voter,
+        Some(follower) => follower.is_voter,
         None => answer.voter_ids.contains(&answer.node_id),
     };
     NodeView {
@@ -159,22 +154,22 @@ fn answered(
         commit: Some(answer.commit_index),
         applied: Some(answer.applied_index),
         trails: leader.map(|leader| leader.last_index.saturating_sub(answer.last_index)),
-        seen_ms: follower.and_then(|follower| follower.last_contact_ms),
+        seen_ms: follower.and_then(seen_ms),
         rtt_us: u64::try_from(report.round_trip.as_micros()).ok(),
         storage: Some(answer.storage_state.clone()),
         storage_bytes: Some(answer.storage_bytes),
-        uptime_ms: Some(answer.uptime_ms),
+        uptime_ms: Some(whole_milliseconds(answer.uptime)),
         version: Some(answer.version.clone()),
         voter: Some(voter && !matches!(answer.role.as_str(), "learner" | "uninitialized")),
         error: stale,
     }
 }
 
-fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&StatusResponse>) -> NodeView {
+fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&NodeStatus>) -> NodeView {
     let follower = leader.and_then(|leader| follower(leader, id));
     // Until it was heard, a new leader knows nothing of it.
-    let heard = follower.filter(|follower| follower.last_contact_ms.is_some());
-    let last = heard.map(|follower| follower.matched_index);
+    let heard = follower.filter(|follower| follower.last_contact.is_some());
+    let last = heard.map(|follower| follower.match_index);
     NodeView {
         id,
         address: report.address.clone(),
@@ -182,40 +177,47 @@ fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&StatusRespo
         trails: leader
             .zip(last)
             .map(|(leader, last)| leader.last_index.saturating_sub(last)),
-        seen_ms: follower.and_then(|follower| follower.last_contact_ms),
-        voter: follower.map(|follower| follower.voter),
+        seen_ms: follower.and_then(seen_ms),
+        voter: follower.map(|follower| follower.is_voter),
         error: Some(error.to_owned()),
         ..NodeView::default()
     }
 }
 
-fn follower(leader: &StatusResponse, id: u64) -> Option<&FollowerStatus> {
+fn follower(leader: &NodeStatus, id: u64) -> Option<&FollowerStatus> {
     leader
         .followers
         .iter()
         .find(|follower| follower.node_id == id)
 }
 
+fn seen_ms(follower: &FollowerStatus) -> Option<u64> {
+    follower.last_contact.map(whole_milliseconds)
+}
+
+fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How many voters must agree: by the leader, else by whoever knows most, else of all that are
 /// configured.
-fn quorum(
-    answers: &[&StatusResponse],
-    leader: Option<&StatusResponse>,
-    configured: usize,
-) -> usize {
+fn quorum(answers: &[&NodeStatus], leader: Option<&NodeStatus>, configured: usize) -> usize {
     let informed = answers
         .iter()
         .copied()
         .max_by_key(|answer| answer.commit_index);
     match leader.or(informed) {
-        Some(answer) if answer.quorum > 0 => answer.quorum as usize,
+        Some(NodeStatus {
+            quorum: Some(quorum),
+            ..
+        }) => *quorum as usize,
         _ => configured / 2 + 1,
     }
 }
 
 fn verdict(
     nodes: &[NodeView],
-    leader: Option<&StatusResponse>,
+    leader: Option<&NodeStatus>,
     quorum: usize,
     awaited: &[String],
 ) -> (Health, String) {
@@ -276,7 +278,7 @@ fn not_formed(awaited: &[String]) -> String {
 fn problem(node: &NodeView) -> Option<String> {
     let id = node.id;
     let storage = node.storage.as_deref().filter(|storage| *storage != "ok");
-    let seen_max = u64::try_from(SEEN_MAX.as_millis()).unwrap_or(u64::MAX);
+    let seen_max = whole_milliseconds(SEEN_MAX);
     if !node.reachable {
         Some(format!("n{id} is down"))
     } else if node.voter != Some(true) {

@@ -291,8 +291,8 @@ async fn another_cluster_gets_no_token() {
     let mut alice = Person::named("alice", &address);
     alice.nodes = other_address.clone();
     let complaint = format!(
-        "chat: the node at {other_address} is of another cluster (other) than this session (fake); it \
-         was not sent the session; if that cluster is meant, `chat login NAME` opens a session there\n"
+        "chat: the node at {other_address} belongs to another cluster (other) than this session (fake); \
+         the session was not sent to it; if that cluster is meant, `chat login NAME` opens a session there\n"
     );
     for arguments in [&["inbox"][..], &["logout"], &["watch", "-n", "1"]] {
         let output = alice.run(arguments, "");

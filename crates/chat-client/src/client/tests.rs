@@ -13,10 +13,11 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{ChatClient, FIRST_ATTEMPT};
+use super::ChatClient;
 use crate::error::ClientError;
+use crate::node_pool::FIRST_ATTEMPT;
 use crate::search::HEDGE_AFTER;
-use crate::{OutgoingMessage, Session};
+use crate::{OutgoingMessage, Session, StatusCode};
 
 /// What a server does with one request.
 #[derive(Clone)]
@@ -371,7 +372,7 @@ async fn what_is_final_is_not_repeated() {
         matches!(
             rejected,
             ClientError::Status {
-                code: Code::Unauthenticated,
+                code: StatusCode::Unauthenticated,
                 ..
             }
         ),

@@ -1,11 +1,10 @@
 //! What the client library says, in the terms of the window.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chat_client::{ClientError, NodeReport as ClientReport};
-use chat_proto::cluster::v1::StatusResponse;
-use tonic::Code;
+use chat_client::{
+    ClientError, NodeReport as ClientReport, NodeStatus as ClientStatus, StatusCode,
+};
 
 use crate::backend::event::NodeReport;
 use crate::model::cluster::{NodeRole, NodeStatus};
@@ -23,12 +22,10 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
             "recipient_not_found" => Failure::RecipientMissing,
             _ => Failure::Refused(message.clone()),
         },
-        ClientError::Status { code, message } => match code {
-            Code::Unauthenticated => Failure::SessionEnded,
-            Code::Unimplemented => Failure::OtherVersion { theirs: None },
-            Code::InvalidArgument if message.contains("username") => {
-                Failure::NameNotAllowed(message.clone())
-            }
+        ClientError::Status { code, message, .. } => match (code, error.violation("username")) {
+            (StatusCode::Unauthenticated, _) => Failure::SessionEnded,
+            (StatusCode::Unimplemented, _) => Failure::OtherVersion { theirs: None },
+            (_, Some(violation)) => Failure::NameNotAllowed(violation.description.clone()),
             _ => Failure::Refused(message.clone()),
         },
         ClientError::Unavailable { answered: true, .. } => Failure::NoMajority,
@@ -47,13 +44,7 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
 
 /// Whether the session has ended, so that nothing can be asked any more.
 pub(super) fn is_session_over(error: &ClientError) -> bool {
-    matches!(
-        error,
-        ClientError::Status {
-            code: Code::Unauthenticated,
-            ..
-        }
-    )
+    error.is_unauthenticated()
 }
 
 pub(super) fn commit(commit: chat_client::Commit) -> Commit {
@@ -83,12 +74,12 @@ pub(super) fn report(report: ClientReport) -> NodeReport {
     }
 }
 
-fn status(status: StatusResponse) -> NodeStatus {
+fn status(status: ClientStatus) -> NodeStatus {
     let role = match status.role.as_str() {
         "leader" => NodeRole::Leader,
         "follower" => NodeRole::Follower,
-        "candidate" | "pre-candidate" => NodeRole::Candidate,
-        "starting" | "uninitialized" | "learner" => NodeRole::Starting,
+        "candidate" | "pre-candidate" | "trial" => NodeRole::Candidate,
+        "starting" | "uninitialized" | "empty" | "learner" => NodeRole::Starting,
         _ => NodeRole::Unknown,
     };
     let followers = status.followers.iter();
@@ -96,18 +87,18 @@ fn status(status: StatusResponse) -> NodeStatus {
         id: NodeId(status.node_id),
         role,
         term: Term(status.term),
-        leader: (status.leader_id != 0).then_some(NodeId(status.leader_id)),
+        leader: status.leader_id.map(NodeId),
         last_index: LogIndex(status.last_index),
         commit_index: LogIndex(status.commit_index),
         applied_index: LogIndex(status.applied_index),
         followers: followers
-            .map(|follower| (NodeId(follower.node_id), LogIndex(follower.matched_index)))
+            .map(|follower| (NodeId(follower.node_id), LogIndex(follower.match_index)))
             .collect(),
         storage: status.storage_state,
         version: status.version,
-        uptime: Duration::from_millis(status.uptime_ms),
-        cluster_id: status.cluster_id,
+        uptime: status.uptime,
+        cluster_id: status.cluster_id.unwrap_or_default(),
         storage_bytes: status.storage_bytes,
-        quorum: status.quorum as usize,
+        quorum: status.quorum.unwrap_or_default() as usize,
     }
 }

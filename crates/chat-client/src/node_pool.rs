@@ -1,0 +1,208 @@
+//! The nodes of a client: a connection to each, what is known about them, and one attempt of one
+//! request at one of them. Which node is tried when is decided in `search` and `watch`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chat_proto::chat::v1::ExecuteRequest;
+use chat_proto::chat::v1::chat_client::ChatClient as Stub;
+use chat_proto::cluster::v1::StatusRequest;
+use chat_proto::cluster::v1::cluster_client::ClusterClient;
+use tokio::time::{Instant, timeout};
+use tonic::Request as GrpcRequest;
+use tonic::transport::Channel;
+
+use crate::connection;
+use crate::error::ClientError;
+use crate::node_selector::NodeSelector;
+use crate::retry_budget::RetryBudget;
+use crate::retry_decision::{AttemptFailure, RetryDecision};
+use crate::session::Session;
+
+/// The time limit of the first attempt. It is well above a fail-over, which nodes wait for
+/// themselves.
+pub(crate) const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+/// The longest reply that is read; the server's own limit.
+const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The metadata in which a node that does not lead names the leader's address.
+const LEADER_METADATA: &str = "chat-leader-address";
+
+/// The nodes of a client and all of its clones.
+#[derive(Debug)]
+pub(crate) struct NodePool {
+    nodes: Vec<Node>,
+    selector: Mutex<NodeSelector>,
+    budget: Mutex<RetryBudget>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) address: String,
+    pub(crate) channel: Channel,
+    cluster_id: Mutex<Option<String>>,
+}
+
+/// A request in the form in which it is sent to one node after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct EncodedRequest<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) session: Option<&'a Session>,
+}
+
+impl Node {
+    fn new(address: String) -> Result<Self, ClientError> {
+        let channel = connection::channel(&address)?;
+        Ok(Self {
+            address,
+            channel,
+            cluster_id: Mutex::new(None),
+        })
+    }
+
+    /// The cluster that it reported since its last failure.
+    fn cluster_id(&self) -> MutexGuard<'_, Option<String>> {
+        lock(&self.cluster_id)
+    }
+
+    /// Asks the node for its cluster again before the next token is sent to it: after a failure,
+    /// another process may listen at its address.
+    pub(crate) fn forget_cluster(&self) {
+        *self.cluster_id() = None;
+    }
+}
+
+impl NodePool {
+    /// Connects to none of the nodes yet.
+    pub(crate) fn new(addresses: Vec<String>) -> Result<Self, ClientError> {
+        if addresses.is_empty() {
+            return Err(ClientError::InvalidInput(
+                "there is no node to connect to".to_owned(),
+            ));
+        }
+        let nodes: Vec<Node> = addresses
+            .iter()
+            .cloned()
+            .map(Node::new)
+            .collect::<Result<_, ClientError>>()?;
+        Ok(Self {
+            nodes,
+            selector: Mutex::new(NodeSelector::new(addresses)),
+            budget: Mutex::new(RetryBudget::default()),
+        })
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn selector(&self) -> MutexGuard<'_, NodeSelector> {
+        lock(&self.selector)
+    }
+
+    pub(crate) fn budget(&self) -> MutexGuard<'_, RetryBudget> {
+        lock(&self.budget)
+    }
+
+    /// Checks that the session's token may be sent to the node, then sends the request.
+    pub(crate) async fn attempt(
+        &self,
+        node: usize,
+        encoded: EncodedRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<String, RetryDecision> {
+        let begun = Instant::now();
+        if let Some(session) = encoded.session {
+            match timeout(time_limit, self.confirm_cluster(node, session)).await {
+                Ok(confirmed) => confirmed?,
+                Err(_elapsed) => {
+                    let failure = AttemptFailure::timed_out(time_limit);
+                    return Err(RetryDecision::Retry(failure).without_side_effect());
+                }
+            }
+        }
+        let left = time_limit.saturating_sub(begun.elapsed());
+        let outcome = match timeout(left, self.send_request(node, encoded, left)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => {
+                let failure = AttemptFailure::timed_out(time_limit);
+                Err(RetryDecision::Retry(failure))
+            }
+        };
+        if let Err(RetryDecision::Retry(failure)) = &outcome
+            && !failure.answered
+        {
+            self.nodes[node].forget_cluster();
+        }
+        outcome
+    }
+
+    async fn send_request(
+        &self,
+        node: usize,
+        encoded: EncodedRequest<'_>,
+        time_limit: Duration,
+    ) -> Result<String, RetryDecision> {
+        let mut request = GrpcRequest::new(ExecuteRequest {
+            request: encoded.text.to_owned(),
+        });
+        request.set_timeout(time_limit);
+        if let Some(session) = encoded.session {
+            request
+                .metadata_mut()
+                .insert("authorization", session.authorization());
+        }
+        let channel = self.nodes[node].channel.clone();
+        let mut stub = Stub::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
+        let reply = stub
+            .execute(request)
+            .await
+            .map_err(|status| RetryDecision::from(&status))?;
+        let leader = reply
+            .metadata()
+            .get(LEADER_METADATA)
+            .and_then(|value| value.to_str().ok());
+        let now = Instant::now().into_std();
+        self.selector().on_success(node, leader, now);
+        Ok(reply.into_inner().response)
+    }
+
+    /// Checks that the node belongs to the session's cluster, so that the token may be sent to it.
+    /// What the node reports is remembered until it fails: a connection that did not break leads to
+    /// the process that answered.
+    pub(crate) async fn confirm_cluster(
+        &self,
+        node: usize,
+        session: &Session,
+    ) -> Result<(), RetryDecision> {
+        let Some(expected) = session.cluster_id() else {
+            return Ok(());
+        };
+        let node = &self.nodes[node];
+        if node.cluster_id().as_deref() == Some(expected) {
+            return Ok(());
+        }
+        let mut stub = ClusterClient::new(node.channel.clone());
+        let status = stub.status(StatusRequest {}).await;
+        let status = status.map_err(|status| RetryDecision::from(&status).without_side_effect())?;
+        let found = status.into_inner().cluster_id;
+        if found.is_empty() {
+            let failure =
+                AttemptFailure::without_side_effect("the node does not belong to a cluster yet");
+            return Err(RetryDecision::Retry(failure));
+        }
+        if found != expected {
+            return Err(RetryDecision::Final(ClientError::OtherCluster {
+                address: node.address.clone(),
+                expected: expected.to_owned(),
+                found,
+            }));
+        }
+        *node.cluster_id() = Some(found);
+        Ok(())
+    }
+}
+
+/// No code panics while it holds one of these locks, and every state of the values is valid.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,91 @@
+//! What a node reports about itself and its cluster, in types of this library.
+
+use std::time::Duration;
+
+use chat_proto::cluster::v1::{FollowerStatus as WireFollowerStatus, StatusResponse as WireStatus};
+
+/// A node's own view of itself and its cluster. What another node reports may differ: each knows only
+/// what it has received so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The node.
+    pub node_id: u64,
+    /// Its role, in the server's words: `leader`, `follower`, and others; a newer server may have
+    /// further ones.
+    pub role: String,
+    /// Its current term.
+    pub term: u64,
+    /// The leader of that term, if the node knows it.
+    pub leader_id: Option<u64>,
+    /// The index of the last entry in its log.
+    pub last_index: u64,
+    /// Its commit index.
+    pub commit_index: u64,
+    /// Its applied index.
+    pub applied_index: u64,
+    /// The other nodes, as the leader knows them; empty on nodes that do not lead.
+    pub followers: Vec<FollowerStatus>,
+    /// `ok`, or what is wrong with its storage.
+    pub storage_state: String,
+    /// The server's version.
+    pub version: String,
+    /// How long the process has been running.
+    pub uptime: Duration,
+    /// The cluster; `None` before the bootstrap.
+    pub cluster_id: Option<String>,
+    /// The size of its commit log and its state on disk.
+    pub storage_bytes: u64,
+    /// The nodes that count in quorums.
+    pub voter_ids: Vec<u64>,
+    /// How many voters must agree; `None` before the bootstrap.
+    pub quorum: Option<u32>,
+    /// The nodes that the bootstrap waits for, as the bootstrap node reports them.
+    pub bootstrap_awaits: Vec<u64>,
+}
+
+/// A follower, as its leader knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// The node.
+    pub node_id: u64,
+    /// Whether it counts in quorums.
+    pub is_voter: bool,
+    /// The highest index up to which its log is known to be equal to the leader's.
+    pub match_index: u64,
+    /// How long ago its last valid fetch was; `None` if there was none.
+    pub last_contact: Option<Duration>,
+}
+
+impl From<WireStatus> for NodeStatus {
+    fn from(wire: WireStatus) -> Self {
+        Self {
+            node_id: wire.node_id,
+            role: wire.role,
+            term: wire.term,
+            leader_id: (wire.leader_id != 0).then_some(wire.leader_id),
+            last_index: wire.last_index,
+            commit_index: wire.commit_index,
+            applied_index: wire.applied_index,
+            followers: wire.followers.into_iter().map(Into::into).collect(),
+            storage_state: wire.storage_state,
+            version: wire.version,
+            uptime: Duration::from_millis(wire.uptime_ms),
+            cluster_id: Some(wire.cluster_id).filter(|id| !id.is_empty()),
+            storage_bytes: wire.storage_bytes,
+            voter_ids: wire.voter_ids,
+            quorum: (wire.quorum != 0).then_some(wire.quorum),
+            bootstrap_awaits: wire.bootstrap_awaits,
+        }
+    }
+}
+
+impl From<WireFollowerStatus> for FollowerStatus {
+    fn from(wire: WireFollowerStatus) -> Self {
+        Self {
+            node_id: wire.node_id,
+            is_voter: wire.voter,
+            match_index: wire.matched_index,
+            last_contact: wire.last_contact_ms.map(Duration::from_millis),
+        }
+    }
+}
