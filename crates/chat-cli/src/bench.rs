@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, bench: &Bench) -> Result<ExitCode, Fa
     };
     // Every connection finds the leader before anything is measured.
     run_for(&load, clients.min(CONNECTIONS), Duration::from_millis(200)).await;
-    let nodes = &context.nodes.list;
+    let nodes = &context.node_list.nodes;
     let pids: Vec<u32> = nodes.iter().filter_map(|node| node.pid).collect();
     let servers_before = CpuTime::of(&pids);
     let own_before = CpuTime::own();

@@ -33,7 +33,7 @@ fn summary(view: &View) -> String {
 /// The view of the cluster right now.
 async fn look(context: &Context) -> Result<View, Failure> {
     let reports = context.client()?.status(PATIENCE).await;
-    Ok(View::new(&context.nodes.list, &reports))
+    Ok(View::new(&context.node_list.nodes, &reports))
 }
 
 /// The node that leads now.

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use chat_client::{ChatClient, Session};
+use chat_client::{ChatClient, NodeList, NodeListOrigin, Session};
 
 use crate::accounts::Accounts;
 use crate::failure::Failure;
-use crate::nodes::{Nodes, Origin};
 use crate::printer::Printer;
 
 /// One run of the program.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) nodes: Nodes,
+    pub(crate) node_list: NodeList,
     /// Whose session is used; the last one that logged in if `None`.
     pub(crate) account: Option<String>,
     /// How long a request is tried.
@@ -22,7 +21,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
-        let nodes = self.nodes.list.iter();
+        let nodes = self.node_list.nodes.iter();
         let addresses = nodes.map(|node| node.client_address.as_str());
         Ok(ChatClient::new(addresses)?.with_deadline(self.patience))
     }
@@ -35,7 +34,7 @@ impl Context {
             return Ok(session);
         }
         // Kept by a version that did not ask. Nodes that nobody named may be anybody's.
-        if self.nodes.origin == Origin::Default {
+        if self.node_list.origin == NodeListOrigin::Default {
             let name = session.username();
             return Err(Failure::Usage(format!(
                 "the session of {name} does not say which cluster it is of; name the nodes once with \

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use chat_client::{ClientError, StatusCode};
+use chat_client::{ClientError, NodeListError, StatusCode};
 use serde_json::json;
 
 use crate::arguments::Format;
@@ -37,6 +37,17 @@ pub(crate) enum Failure {
     /// Standard output does not take the result.
     #[error("the result cannot be written: {0}")]
     Unwritable(io::Error),
+}
+
+impl From<NodeListError> for Failure {
+    fn from(error: NodeListError) -> Self {
+        Self::Usage(match error {
+            NodeListError::Untrusted(file) => {
+                format!("{file} and is not used; name the nodes with --nodes or --config")
+            }
+            error => error.to_string(),
+        })
+    }
 }
 
 impl Failure {

@@ -8,7 +8,6 @@ mod context;
 mod failure;
 mod manual;
 mod messages;
-mod nodes;
 mod output;
 mod password;
 mod printer;
@@ -22,12 +21,12 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chat_client::{NodeList, NodeListOrigin};
 use clap::Parser;
 
 use arguments::{Arguments, ClusterCommand, Command};
 use context::Context;
 use failure::Failure;
-use nodes::{Nodes, Origin};
 use printer::Printer;
 use stderr::warn;
 
@@ -66,15 +65,15 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Man { output_dir } => return manual::man(printer, output_dir.as_deref()),
         _ => {}
     }
-    let nodes = Nodes::find(arguments.nodes.as_deref(), arguments.config.as_deref())?;
-    if let Origin::Found(file) = &nodes.origin
+    let node_list = NodeList::find(arguments.nodes.as_deref(), arguments.config.as_deref())?;
+    if let NodeListOrigin::ClusterFile(file) = &node_list.origin
         && io::stderr().is_terminal()
     {
         // Nobody has named it, so it is said; a program that reads us knows what it does.
         warn(&format!("(cluster: {})", file.display()));
     }
     let context = Context {
-        nodes,
+        node_list,
         account: arguments.account,
         patience: Duration::from_secs(arguments.timeout),
         printer,

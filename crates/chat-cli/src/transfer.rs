@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
     let leader = cluster_status::leader(context).await?;
     let address = context
+        .node_list
         .nodes
-        .list
         .iter()
         .find(|node| node.id == Some(leader))
         .and_then(|node| node.peer_address.as_deref())

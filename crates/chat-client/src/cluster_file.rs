@@ -1,8 +1,9 @@
-//! The file in which a cluster on this machine describes itself, `.cluster/cluster.json`: looked for
-//! in a folder and those above it, and whether it may be believed. Whoever may have put it there
-//! would be sent what a person types, and their session.
+//! The file in which a cluster on this machine describes itself, `.cluster/cluster.json`: the search
+//! for it in a folder and those above, and the check that it can be trusted. A client sends what a
+//! person types, and their session, to the addresses in this file, so the person who wrote it must be
+//! this user or root.
 //!
-//! Deliberately absent: what the file says.
+//! Deliberately absent: the content of the file.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -13,9 +14,9 @@ use nix::unistd::Uid;
 
 /// The folder of a cluster of this machine.
 const CLUSTER_FOLDER: &str = ".cluster";
-/// What describes it, in there.
+/// The file in it that describes the cluster.
 const CLUSTER_FILE: &str = "cluster.json";
-/// Far more than a description of seven nodes has.
+/// Far more than the description of seven nodes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A description that is open for reading.
@@ -25,36 +26,37 @@ pub struct ClusterFile {
     file: File,
 }
 
-/// A description that is there and may be somebody else's: it is not to be used.
+/// A description that another user may have written. It must not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {why}", path.display())]
 pub struct UntrustedClusterFile {
-    /// Where it is.
+    /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub why: Distrust,
+    pub why: TrustProblem,
 }
 
-/// Why a file is not trusted; each goes on where the file's name ends.
+/// Why a file is not trusted. Its text continues a sentence that begins with the file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Distrust {
-    /// It or its folder does, or it cannot be read.
+pub enum TrustProblem {
+    /// Another user owns the file or its folder, or the file cannot be read.
     #[error("belongs to another user")]
-    OthersOwn,
-    /// It or its folder can.
+    OtherOwner,
+    /// Other users can write to the file or its folder.
     #[error("can be written by other users")]
-    OthersWrite,
-    /// Its folder stands where another user or everybody may put folders.
-    #[error("is in a folder of others")]
-    AmongOthers,
-    /// It was there a moment ago.
-    #[error("is gone")]
-    Gone,
+    WritableByOthers,
+    /// Its folder is in a folder that belongs to another user, or in which every user can create
+    /// folders.
+    #[error("is in a folder of other users")]
+    InFolderOfOthers,
+    /// The file was removed during the check.
+    #[error("was removed")]
+    Removed,
 }
 
 impl ClusterFile {
-    /// The one in the nearest `.cluster`, in this folder or above; `None` if there is none. Only
+    /// The file in the nearest `.cluster`, in this folder or above; `None` if there is none. Only
     /// this user or root can have written it, by the owners and modes of the file, of its folder
     /// and of the folder around that.
     ///
@@ -69,8 +71,8 @@ impl ClusterFile {
     ///
     /// # Errors
     ///
-    /// When the nearest one is not trusted. Those above it are not looked for then: the person
-    /// would talk to another cluster than the one that they see in front of them.
+    /// When the nearest one is not trusted. The search does not go on above it: the person would
+    /// connect to another cluster than the one in front of them.
     pub fn nearest(here: &Path) -> Result<Option<Self>, UntrustedClusterFile> {
         for above in here.ancestors() {
             let folder = above.join(CLUSTER_FOLDER);
@@ -78,7 +80,7 @@ impl ClusterFile {
             let file = match File::open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    let why = Distrust::OthersOwn;
+                    let why = TrustProblem::OtherOwner;
                     return Err(UntrustedClusterFile { path, why });
                 }
                 Err(_absent) => continue,
@@ -91,7 +93,7 @@ impl ClusterFile {
         Ok(None)
     }
 
-    /// The one beside a file that a person has named, whoever has written it; `None` if there is
+    /// The file beside one that a person named, without a check of its owner; `None` if there is
     /// none.
     pub fn beside(named: &Path) -> Option<Self> {
         let path = named.with_file_name(CLUSTER_FILE);
@@ -99,16 +101,16 @@ impl ClusterFile {
         Some(Self { path, file })
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All of it, but no more than a description can have.
+    /// Its content, up to the size that a description can have.
     ///
     /// # Errors
     ///
-    /// When the disk does not give it, or it is no text.
+    /// When it cannot be read, or is not UTF-8 text.
     pub fn read(self) -> io::Result<String> {
         let mut text = String::new();
         self.file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
@@ -116,30 +118,30 @@ impl ClusterFile {
     }
 }
 
-/// Whether only this user or root can have put the file where it is.
-fn check(above: &Path, folder: &Path, file: &File) -> Result<(), Distrust> {
-    let metadata = |path: &Path| fs::metadata(path).map_err(|_gone| Distrust::Gone);
-    // Whoever may rename `.cluster` cannot make one that is ours; so above it only the owner counts,
-    // and that not everybody writes there.
+/// Whether only this user or root can have written the file, and moved it to its place.
+fn check(above: &Path, folder: &Path, file: &File) -> Result<(), TrustProblem> {
+    let metadata = |path: &Path| fs::metadata(path).map_err(|_removed| TrustProblem::Removed);
+    // A user who may rename `.cluster` cannot create one that belongs to this user. So for the folder
+    // around it, only the owner matters, and that it is not writable for all users.
     let above = metadata(above)?;
     let is_shared = above.mode() & 0o002 != 0 && above.mode() & 0o1000 == 0;
-    if !is_from_own_cluster(&above) || is_shared {
-        return Err(Distrust::AmongOthers);
+    if !is_own(&above) || is_shared {
+        return Err(TrustProblem::InFolderOfOthers);
     }
-    // Of the file that was opened, whatever has its name by now.
-    let opened_as = file.metadata().map_err(|_gone| Distrust::Gone)?;
+    // The metadata of the file that was opened; another file may have its name by now.
+    let opened_as = file.metadata().map_err(|_removed| TrustProblem::Removed)?;
     for metadata in [metadata(folder)?, opened_as] {
-        if !is_from_own_cluster(&metadata) {
-            return Err(Distrust::OthersOwn);
+        if !is_own(&metadata) {
+            return Err(TrustProblem::OtherOwner);
         }
         if metadata.mode() & 0o022 != 0 {
-            return Err(Distrust::OthersWrite);
+            return Err(TrustProblem::WritableByOthers);
         }
     }
     Ok(())
 }
 
-fn is_from_own_cluster(metadata: &Metadata) -> bool {
+fn is_own(metadata: &Metadata) -> bool {
     [0, Uid::effective().as_raw()].contains(&metadata.uid())
 }
 
@@ -148,11 +150,11 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{ClusterFile, Distrust};
+    use super::{ClusterFile, TrustProblem};
 
-    /// S-C2: in a folder where others write anybody may have put a file.
+    /// S-C2: in a folder where other users can write, any of them may have put a file.
     #[test]
-    fn a_file_that_others_may_have_planted_is_refused() {
+    fn file_that_other_users_may_have_written_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let (folder, below) = (home.path().join(".cluster"), home.path().join("a/b"));
         let file = folder.join("cluster.json");
@@ -160,7 +162,7 @@ mod tests {
         let nearest = || ClusterFile::nearest(&below);
         assert!(nearest().unwrap().is_none());
         fs::create_dir(&folder).unwrap();
-        fs::write(&file, "what it says").unwrap();
+        fs::write(&file, "content").unwrap();
         let modes = |of_above, of_folder, of_file| {
             for (path, mode) in [
                 (home.path(), of_above),
@@ -179,44 +181,44 @@ mod tests {
             modes(above, folder, file);
             let found = nearest().unwrap().expect("it is there");
             assert!(found.path().starts_with(home.path()));
-            assert_eq!(found.read().unwrap(), "what it says");
+            assert_eq!(found.read().unwrap(), "content");
         }
         for (above, folder, file, why) in [
-            (0o777, 0o700, 0o600, Distrust::AmongOthers),
-            (0o700, 0o770, 0o600, Distrust::OthersWrite),
-            (0o700, 0o702, 0o600, Distrust::OthersWrite),
-            (0o700, 0o700, 0o620, Distrust::OthersWrite),
-            (0o700, 0o700, 0o602, Distrust::OthersWrite),
+            (0o777, 0o700, 0o600, TrustProblem::InFolderOfOthers),
+            (0o700, 0o770, 0o600, TrustProblem::WritableByOthers),
+            (0o700, 0o702, 0o600, TrustProblem::WritableByOthers),
+            (0o700, 0o700, 0o620, TrustProblem::WritableByOthers),
+            (0o700, 0o700, 0o602, TrustProblem::WritableByOthers),
         ] {
             modes(above, folder, file);
             let refused = nearest().unwrap_err();
             assert_eq!(refused.why, why, "{above:o} {folder:o} {file:o}");
         }
-        // Only root can give a file or a folder away.
+        // Only root can change the owner of a file or a folder.
         if nix::unistd::Uid::effective().is_root() {
             modes(0o700, 0o700, 0o600);
-            for given_away in [&file, &folder] {
-                std::os::unix::fs::chown(given_away, Some(65_534), None).unwrap();
+            for changed in [&file, &folder] {
+                std::os::unix::fs::chown(changed, Some(65_534), None).unwrap();
                 let refused = nearest().unwrap_err();
-                assert_eq!(refused.why, Distrust::OthersOwn);
+                assert_eq!(refused.why, TrustProblem::OtherOwner);
                 assert_eq!(
                     refused.to_string(),
                     format!("{} belongs to another user", file.display())
                 );
-                std::os::unix::fs::chown(given_away, Some(0), None).unwrap();
+                std::os::unix::fs::chown(changed, Some(0), None).unwrap();
             }
         }
     }
 
     #[test]
-    fn the_file_beside_one_that_was_named_is_taken_as_it_is() {
+    fn file_beside_a_named_file_is_not_checked() {
         let folder = tempfile::tempdir().unwrap();
         let named = folder.path().join("cluster.toml");
         assert!(ClusterFile::beside(&named).is_none());
         let file = folder.path().join("cluster.json");
-        fs::write(&file, "what it says").unwrap();
+        fs::write(&file, "content").unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
         let found = ClusterFile::beside(&named).expect("it is there");
-        assert_eq!(found.read().unwrap(), "what it says");
+        assert_eq!(found.read().unwrap(), "content");
     }
 }

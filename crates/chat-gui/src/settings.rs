@@ -4,15 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use chat_client::NodeList;
 use chat_gui::backend::{ClusterPlace, Options};
 use chat_gui::demo::DemoOptions;
 use clap::Parser;
 use directories::ProjectDirs;
-use figment::Figment;
-use figment::providers::{Format, Toml};
-use serde::Deserialize;
 
-const ENVIRONMENT: &str = "CHAT_NODES";
 const DEFAULT_PROFILE: &str = "default";
 /// Names a folder, so a short one.
 const PROFILE_CHARACTERS_MAX: usize = 64;
@@ -43,57 +40,15 @@ pub(crate) struct Arguments {
     pub(crate) demo: DemoOptions,
 }
 
-#[derive(Deserialize)]
-struct NodesFile {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    client_address: String,
-}
-
 /// What the backend needs to know.
 pub(crate) fn options(arguments: &Arguments) -> Result<Options> {
-    let environment = std::env::var(ENVIRONMENT).ok();
-    let addresses = match (&arguments.servers, &arguments.config, environment) {
-        (Some(list), _, _) => from_list(list)?,
-        (None, Some(config), _) => from_file(config)?,
-        (None, None, Some(list)) => from_list(&list)?,
-        (None, None, None) => Vec::new(),
-    };
+    let named = NodeList::named(arguments.servers.as_deref(), arguments.config.as_deref())?;
+    let servers = named.unwrap_or_default().into_iter();
     Ok(Options {
         folder: Some(folder(arguments)?),
-        addresses,
+        addresses: servers.map(|node| node.client_address).collect(),
         local_cluster: local_cluster(arguments.config.as_deref()),
     })
-}
-
-fn from_list(list: &str) -> Result<Vec<String>> {
-    let addresses: Vec<String> = list
-        .split(',')
-        .map(str::trim)
-        .filter(|address| !address.is_empty())
-        .map(str::to_owned)
-        .collect();
-    if addresses.is_empty() {
-        bail!("the list of servers is empty");
-    }
-    Ok(addresses)
-}
-
-fn from_file(path: &Path) -> Result<Vec<String>> {
-    let unusable = || format!("{} cannot be used", path.display());
-    std::fs::metadata(path).with_context(unusable)?;
-    let file: NodesFile = Figment::from(Toml::file_exact(path))
-        .extract()
-        .with_context(unusable)?;
-    let addresses = file.nodes.into_iter().map(|node| node.client_address);
-    let addresses: Vec<String> = addresses.collect();
-    if addresses.is_empty() {
-        bail!("{} names no servers", path.display());
-    }
-    Ok(addresses)
 }
 
 fn folder(arguments: &Arguments) -> Result<PathBuf> {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use chat_client::{FollowerStatus, NodeReport, NodeStatus};
+use chat_client::{FollowerStatus, KnownNode, NodeReport, NodeStatus};
 use expect_test::{Expect, expect};
 
 use super::table;
 use super::view::{Health, View};
-use crate::nodes::KnownNode;
 
 fn node(id: u64, role: &str, term: u64) -> NodeStatus {
     NodeStatus {

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use chat_client::{FollowerStatus, NodeReport, NodeStatus};
+use chat_client::{FollowerStatus, KnownNode, NodeReport, NodeStatus};
 use serde::Serialize;
-
-use crate::nodes::KnownNode;
 
 /// A follower that is further behind is not catching up with what happens now.
 const TRAILS_MAX: u64 = 5_000;
