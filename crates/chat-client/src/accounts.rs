@@ -8,7 +8,7 @@ use crate::password;
 use crate::requests::{Created, Done, LoggedInJson, Request, UsersPage, UsersQuery};
 use crate::session::{LoggedIn, Session};
 
-/// How many pages without names are gone through for one that has some: a million names.
+/// How many pages without names are skipped to find one with names: these are a million names.
 const EMPTY_PAGES_MAX: usize = 100;
 
 impl ChatClient {
@@ -21,12 +21,12 @@ impl ChatClient {
         self.sign_up_as(Uuid::new_v4(), username, password).await
     }
 
-    /// Creates an account by a request whose id the caller keeps: repeated under the same id with
-    /// the same password, it opens a session of the account that it created, once.
+    /// Creates an account with a request id that the caller keeps. A repetition with the same id and
+    /// the same password creates no second account; it opens a session of the first one.
     ///
     /// # Errors
     ///
-    /// As [`Self::sign_up`].
+    /// The same as of [`Self::sign_up`].
     pub async fn sign_up_as(
         &self,
         request_id: Uuid,
@@ -60,8 +60,8 @@ impl ChatClient {
         })
     }
 
-    /// Ends a session, here and everywhere. One that is not valid any more has ended already: that
-    /// is `Ok` too.
+    /// Ends a session, on every node. `Ok` also for a session that is not valid any more, because it
+    /// has ended already.
     ///
     /// # Errors
     ///
@@ -74,8 +74,8 @@ impl ChatClient {
 
     /// A page of the accounts whose names match a pattern.
     ///
-    /// A server looks at 10,000 names at a time, so a pattern that matches few of very many may give a
-    /// page without names: then the next one is asked for, up to 100 times.
+    /// A server reads 10,000 names at a time, so for a pattern that matches few of very many names a
+    /// page may be empty. Then the next page is requested, up to 100 times.
     ///
     /// ```no_run
     /// # async fn example(client: chat_client::ChatClient, session: chat_client::Session)
@@ -103,16 +103,16 @@ impl ChatClient {
     ) -> Result<UsersPage, ClientError> {
         let mut query = query.clone();
         for _ in 1..EMPTY_PAGES_MAX {
-            let page = self.page_of_users(session, &query).await?;
+            let page = self.users_page(session, &query).await?;
             if !page.usernames.is_empty() || page.next.is_none() {
                 return Ok(page);
             }
             query.after = page.next;
         }
-        self.page_of_users(session, &query).await
+        self.users_page(session, &query).await
     }
 
-    async fn page_of_users(
+    async fn users_page(
         &self,
         session: &Session,
         query: &UsersQuery,
@@ -124,12 +124,12 @@ impl ChatClient {
         self.execute(&request, Some(session)).await
     }
 
-    /// Gives the session's account another password, and ends its other sessions. The session that
-    /// is returned replaces `session`.
+    /// Changes the password of the session's account, and ends its other sessions. The returned session
+    /// replaces `session`.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Application`] with `invalid_credentials` when `password` is not the present one;
+    /// [`ClientError::Application`] with `invalid_credentials` when `password` is not the current one;
     /// see the contract for the others. After an unknown outcome, log in to find out which password
     /// is valid.
     pub async fn change_password(
@@ -143,12 +143,12 @@ impl ChatClient {
             .await
     }
 
-    /// Changes the password by a request whose id the caller keeps: repeated under the same id, it
-    /// changes nothing more and returns a session.
+    /// Changes the password with a request id that the caller keeps. A repetition with the same id
+    /// changes nothing and returns a session.
     ///
     /// # Errors
     ///
-    /// As [`Self::change_password`].
+    /// The same as of [`Self::change_password`].
     pub async fn change_password_as(
         &self,
         request_id: Uuid,
@@ -165,11 +165,12 @@ impl ChatClient {
         session.renewed(&changed.token)
     }
 
-    /// Deletes the session's account with its inbox and its sessions. Its name is free afterwards.
+    /// Deletes the session's account with its inbox and its sessions. Another account may then use its
+    /// name.
     ///
     /// # Errors
     ///
-    /// See the contract. After an unknown outcome, a login that is refused says that it is gone.
+    /// See the contract. After an unknown outcome, a login fails if the account was deleted.
     pub async fn delete_account(&self, session: &Session) -> Result<(), ClientError> {
         let request = Request::DeleteUser {
             id: Uuid::new_v4(),

@@ -57,7 +57,7 @@ impl ChatClient {
             session,
         };
         let search = Search::new(&self.pool, request, encoded, self.deadline);
-        requests::read(&search.run().await?)
+        requests::decode(&search.run().await?)
     }
 
     pub(crate) fn deadline(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! The connection to one node: made when it is first needed, made again when it broke.
+//! The connection to one node: opened when it is first needed, opened again after it broke.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::error::ClientError;
 
-/// A node that is there answers within a few round trips; one that drops our packets must not hold
-/// us up longer than this.
+/// A reachable node accepts a connection within a few round trips; a host that drops the packets must
+/// not delay a request longer than this.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
-/// How often a silent connection is asked whether it still leads anywhere…
+/// After this time without traffic a connection is pinged…
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// …and how long the answer may take.
+/// …and closed if the answer takes longer than this.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A channel to `address`, not connected yet.
 pub(crate) fn channel(address: &str) -> Result<Channel, ClientError> {
-    let endpoint =
-        Endpoint::from_shared(format!("http://{address}")).map_err(|_invalid| unusable(address))?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|_invalid| invalid_address(address))?;
     if endpoint.uri().port().is_none() {
-        return Err(unusable(address));
+        return Err(invalid_address(address));
     }
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
@@ -30,8 +30,8 @@ pub(crate) fn channel(address: &str) -> Result<Channel, ClientError> {
         .connect_lazy())
 }
 
-fn unusable(address: &str) -> ClientError {
+fn invalid_address(address: &str) -> ClientError {
     ClientError::InvalidInput(format!(
-        "{address:?} is no address: a host and a port are needed"
+        "{address:?} is not an address: a host and a port are needed"
     ))
 }

@@ -1,5 +1,5 @@
-//! A client of the chat that finds its way: to the node that leads, past nodes that do not answer,
-//! and through fail-overs, without doing anything twice.
+//! A client of the chat. It finds the leader, skips nodes that do not answer, and retries a request
+//! through a fail-over so that it is carried out at most once.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), chat_client::ClientError> {
@@ -14,26 +14,26 @@
 //!
 //! # The contract of use
 //!
-//! 1. Make one [`ChatClient`] and clone it: clones share one connection to each node, made when it
-//!    is first needed. It must live inside a tokio runtime with time and network enabled.
-//! 2. A request is tried on one node after the other, under one request id, until a node answers or
-//!    the deadline passes. Every request is idempotent by its ids, so a try that was carried out and
-//!    whose answer was lost changes nothing when it is repeated.
+//! 1. Create one [`ChatClient`] and clone it: clones share one connection to each node, which is
+//!    opened when it is first needed. Use it inside a tokio runtime with time and network enabled.
+//! 2. A request is tried on one node after the other, with one request id, until a node replies or
+//!    the deadline passes. Every request is idempotent by its ids: an attempt that was carried out
+//!    and whose reply was lost changes nothing when it is repeated.
 //! 3. `Ok` means durable on a majority. [`ClientError::Application`] and [`ClientError::Status`] are
-//!    final: repeating the same changes nothing. After [`ClientError::Unavailable`] nothing was
+//!    final: a repetition fails in the same way. After [`ClientError::Unavailable`] nothing was
 //!    changed. After [`ClientError::OutcomeUnknown`] the request may have been carried out or may
 //!    still be: repeat it with the same ids to learn which, for a message with
 //!    [`ChatClient::send_message`].
-//! 4. [`ChatClient::watch`] tells what happens to an inbox, in order, without a gap and without a
-//!    repetition, whichever node serves it. Keep its [`Cursor`] to go on after a restart; after
+//! 4. [`ChatClient::watch`] delivers the events of an inbox in order, without a gap and without a
+//!    repetition, whichever node serves it. Keep its [`Cursor`] to resume after a restart; after
 //!    [`WatchEvent::Resync`] fetch the inbox again.
-//! 5. A request can be abandoned by dropping its future; that leaves its outcome unknown.
-//! 6. A [`Session`] that knows its cluster ([`Session::of_cluster`]) is sent only to nodes that say
-//!    they are of it; keep [`ChatClient::cluster_id`] beside the token.
-//! 7. Addresses that nobody named come from a file that only this user can have written:
-//!    [`ClusterFile::nearest`].
-//! 8. Passwords leave this library as their SHA-256 only, which is as good as the password to
-//!    whoever sees it: connect over networks that you trust.
+//! 5. A request is abandoned by dropping its future; its outcome is unknown then.
+//! 6. A [`Session`] that knows its cluster ([`Session::of_cluster`]) is sent only to nodes that report
+//!    this cluster; keep [`ChatClient::cluster_id`] beside the token.
+//! 7. [`NodeList::find`] finds the nodes. Addresses that were not named come from a file that only
+//!    this user or root can have written ([`ClusterFile::nearest`]), or are the default addresses.
+//! 8. A password leaves this library only as its SHA-256. A person who sees the digest can use it
+//!    like the password: connect over networks that you trust.
 
 mod accounts;
 mod client;

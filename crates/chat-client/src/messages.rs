@@ -7,21 +7,21 @@ use crate::error::ClientError;
 use crate::requests::{Done, InboxPage, InboxQuery, MessageJson, Request, Sent};
 use crate::session::Session;
 
-/// A message whose ids its caller keeps, to repeat it when the outcome is unknown.
+/// A message with the ids that its caller keeps, to repeat it when the outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingMessage {
-    /// The message's name for good; sending it again under this id changes nothing.
+    /// The permanent id of the message; sending it again with this id changes nothing.
     pub id: Uuid,
-    /// The request's name, the same however often it is repeated.
+    /// The id of the request, the same for every repetition.
     pub request_id: Uuid,
-    /// Whose inbox it goes to.
+    /// The account that receives it.
     pub recipient: String,
-    /// What it says.
+    /// The text.
     pub body: String,
 }
 
 impl OutgoingMessage {
-    /// A message that was never sent.
+    /// A new message with new ids.
     pub fn new(recipient: impl Into<String>, body: impl Into<String>) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -33,8 +33,8 @@ impl OutgoingMessage {
 }
 
 impl ChatClient {
-    /// Sends a new message. Whoever wants to repeat it after an unknown outcome keeps an
-    /// [`OutgoingMessage`] and uses [`Self::send_message`].
+    /// Sends a new message. To be able to repeat it after an unknown outcome, keep an
+    /// [`OutgoingMessage`] and use [`Self::send_message`] instead.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl ChatClient {
             .await
     }
 
-    /// Sends a message, once however often it is repeated.
+    /// Sends a message. However often it is repeated, it is delivered once.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl ChatClient {
         self.execute(&request, Some(session)).await
     }
 
-    /// A page of the session's inbox, with everything that was acknowledged before the call.
+    /// A page of the session's inbox, with every message that was acknowledged before the call.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl ChatClient {
         self.execute(&request, Some(session)).await
     }
 
-    /// Marks messages of the session's own inbox as read. Ids that are not there change nothing.
+    /// Marks messages of the session's inbox as read. Ids that are not in the inbox change nothing.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl ChatClient {
         Ok(())
     }
 
-    /// Deletes messages of the session's own inbox. Ids that are not there change nothing.
+    /// Deletes messages of the session's inbox. Ids that are not in the inbox change nothing.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::cluster_file::{ClusterFile, UntrustedClusterFile};
 
 /// A list of client addresses, divided by commas.
 const ENVIRONMENT: &str = "CHAT_NODES";
-/// Where the nodes of a cluster listen unless their configuration says otherwise.
+/// The addresses at which the nodes listen by default.
 const DEFAULT: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
 /// The nodes of a cluster.
@@ -36,7 +36,7 @@ pub enum NodeListOrigin {
     Default,
 }
 
-/// What is known of a node before it is asked.
+/// What is known about a node before it is contacted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct KnownNode {
     /// Its id.
@@ -279,7 +279,7 @@ mod tests {
         fs::write(&config, FILE).unwrap();
         fs::write(
             folder.path().join("cluster.json"),
-            r#"{"profile":"debug","nodes":[{"id":2,"client_address":"h:2","pid":77,"cut":false}]}"#,
+            r#"{"profile":"debug","nodes":[{"id":2,"client_address":"h:2","pid":77}]}"#,
         )
         .unwrap();
         let found = NodeList::find(None, Some(&config)).unwrap();

@@ -64,8 +64,8 @@ impl Node {
         lock(&self.cluster_id)
     }
 
-    /// Asks the node for its cluster again before the next token is sent to it: after a failure,
-    /// another process may listen at its address.
+    /// Makes the next attempt confirm the cluster again before it sends a token: after a failure,
+    /// another process may listen at this address.
     pub(crate) fn forget_cluster(&self) {
         *self.cluster_id() = None;
     }

@@ -1,4 +1,4 @@
-//! The digest that stands for a password everywhere outside of this process.
+//! The digest that replaces a password everywhere outside of this process.
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +11,7 @@ pub(crate) fn digest(password: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_digest_is_lower_case_hex() {
+    fn digest_is_lower_case_hex() {
         // FIPS 180-2's example.
         assert_eq!(
             super::digest("abc"),

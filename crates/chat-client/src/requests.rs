@@ -1,4 +1,4 @@
-//! The JSON of requests and replies, and what callers get of it.
+//! The JSON of requests and replies, and the types that callers receive.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -63,30 +63,30 @@ pub(crate) struct MessageJson<'a> {
     pub(crate) body: &'a str,
 }
 
-/// Which messages of an inbox are asked for.
+/// Which messages of an inbox are requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InboxQuery {
-    /// The most messages; the server has a default of 100 and a limit of 500.
+    /// The maximum number of messages; the server has a default of 100 and a limit of 500.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Goes on behind an earlier page: its [`InboxPage::next`].
+    /// Continues after an earlier page: its [`InboxPage::next`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Leaves out what was read.
+    /// Omits messages that were read.
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
 }
 
-/// Which accounts are asked for.
+/// Which accounts are requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UsersQuery {
     /// SQLite's `GLOB`: `*` is any text, `?` any character, `[a-c]` one of these.
     pub pattern: String,
-    /// The most names; the server has a default and a limit.
+    /// The maximum number of names; the server has a default and a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Goes on behind an earlier page: its [`UsersPage::next`].
+    /// Continues after an earlier page: its [`UsersPage::next`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
@@ -107,24 +107,24 @@ impl UsersQuery {
 pub struct UsersPage {
     /// In the order of their bytes.
     pub usernames: Vec<String>,
-    /// Where the next page goes on; `None` on the last one.
+    /// Where the next page continues; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// A message in one's inbox.
+/// A message in an inbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its sender's name for it.
+    /// Its id, which the sender's client generated.
     pub id: Uuid,
-    /// Who sent it.
+    /// The account that sent it.
     pub sender: String,
-    /// The index of the commit that created the sender's account: it tells that account from another
-    /// one that had or has its name. `None` from a server that does not say.
+    /// The index of the commit that created the sender's account. It distinguishes that account from
+    /// another one that had or has its name. `None` from a server that does not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_since: Option<u64>,
-    /// Whose it is.
+    /// The account that received it.
     pub recipient: String,
-    /// What it says.
+    /// The text.
     pub body: String,
     /// Seconds since 1970; grows with the commit.
     pub timestamp: f64,
@@ -146,15 +146,15 @@ pub struct Commit {
 /// A page of an inbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InboxPage {
-    /// In the order that was asked for.
+    /// In the requested order.
     pub messages: Vec<Message>,
     /// How many messages of the whole inbox are unread.
     pub unread: u64,
-    /// Where the next page goes on; `None` on the last one.
+    /// Where the next page continues; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// A message that is in its recipient's inbox for good.
+/// The acknowledgement of a message: it is durable in its recipient's inbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sent {
     /// Its id.
@@ -170,7 +170,7 @@ pub(crate) struct Created {
     pub(crate) token: String,
 }
 
-/// A reply that says nothing but that it was done.
+/// A reply without data.
 #[derive(Deserialize)]
 pub(crate) struct Done {}
 
@@ -184,9 +184,9 @@ pub(crate) struct LoggedInJson {
 #[serde(tag = "status")]
 enum Reply<T> {
     #[serde(rename = "OK")]
-    Carried(T),
+    Ok(T),
     #[serde(rename = "ERROR")]
-    Refused {
+    Error {
         error_code: String,
         error_message: String,
     },
@@ -194,11 +194,11 @@ enum Reply<T> {
 
 impl Request<'_> {
     pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("requests hold only what JSON can say")
+        serde_json::to_string(self).expect("every request can be written as JSON")
     }
 
-    /// Whether it is certain that nothing that matters was changed, answered or not. A session that
-    /// nobody has the token of does not matter.
+    /// Whether the request certainly changes nothing that matters, also if its reply is lost. A session
+    /// whose token was lost with the reply does not matter.
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(
             self,
@@ -206,8 +206,9 @@ impl Request<'_> {
         )
     }
 
-    /// Whether a second node may be asked while the first one still has it: not what hashes a
-    /// password, which costs a node a tenth of a second each time, nor what ends an account.
+    /// Whether the request may be sent to a second node while the first has not answered. Not allowed
+    /// for requests that hash a password, which takes a node a tenth of a second each time, nor for
+    /// the deletion of an account.
     pub(crate) fn may_be_hedged(&self) -> bool {
         matches!(
             self,
@@ -226,7 +227,7 @@ impl Request<'_> {
         matches!(self, Self::Logout { .. }) && error.is_unauthenticated()
     }
 
-    /// The same on every retry, and in the logs of all nodes.
+    /// The id, which is the same on every retry and in the logs of all nodes.
     pub(crate) fn id(&self) -> Uuid {
         match self {
             Self::CreateUser { id, .. }
@@ -243,11 +244,11 @@ impl Request<'_> {
     }
 }
 
-/// Reads a reply to a request whose success looks like `T`.
-pub(crate) fn read<T: for<'a> Deserialize<'a>>(reply: &str) -> Result<T, ClientError> {
+/// Decodes a reply to a request whose success has the data `T`.
+pub(crate) fn decode<T: for<'a> Deserialize<'a>>(reply: &str) -> Result<T, ClientError> {
     match serde_json::from_str(reply) {
-        Ok(Reply::Carried(value)) => Ok(value),
-        Ok(Reply::Refused {
+        Ok(Reply::Ok(value)) => Ok(value),
+        Ok(Reply::Error {
             error_code,
             error_message,
         }) => Err(ClientError::Application {

@@ -1,44 +1,44 @@
-//! How many retries a client may make without a pause: when the cluster is in trouble, those who ask
-//! it again and again must not be the trouble.
+//! How many retries a client may make without a pause, so that retries do not add to the load of a
+//! cluster that is in trouble.
 //!
-//! Retries are never refused, only slowed down; what ends them is the request's deadline. Those that
+//! A retry is never refused, only delayed; the deadline of its request ends the retries. Retries that
 //! pause anyway, longer each time, need no budget.
 
 use std::time::Duration;
 
-/// So many requests at once may each be retried at once, as after a fail-over.
+/// After a fail-over, this many requests can each be retried at once.
 const TOKENS_MAX: f64 = 100.0;
-/// What each new request adds: in the long run one quick retry for five requests.
+/// What each new request adds: in the long run one retry without a pause for five requests.
 const TOKENS_PER_REQUEST: f64 = 0.2;
-/// The shortest pause before a retry that the budget does not have.
+/// The pause before a retry for which the budget has no token.
 const PAUSE_WITHOUT: Duration = Duration::from_millis(100);
 
-/// The quick retries that are left, for all requests of a client together.
+/// The retries without a pause that are left, for all requests of a client together.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
-    left: f64,
+    tokens: f64,
 }
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { left: TOKENS_MAX }
+        Self { tokens: TOKENS_MAX }
     }
 }
 
 impl RetryBudget {
-    /// A new request begins.
+    /// Adds the share of a new request.
     pub(crate) fn refill(&mut self) {
-        self.left = (self.left + TOKENS_PER_REQUEST).min(TOKENS_MAX);
+        self.tokens = (self.tokens + TOKENS_PER_REQUEST).min(TOKENS_MAX);
     }
 
-    /// Whether a quick retry is left, or a second node may be asked while the first still has it.
+    /// Whether a retry without a pause, or a hedge, is left.
     pub(crate) fn has_token(&self) -> bool {
-        self.left >= 1.0
+        self.tokens >= 1.0
     }
 
-    /// Takes one that is left.
+    /// Removes one token.
     pub(crate) fn take_token(&mut self) {
-        self.left = (self.left - 1.0).max(0.0);
+        self.tokens = (self.tokens - 1.0).max(0.0);
     }
 
     /// How long to wait before a retry for which `wanted` was intended.
@@ -61,7 +61,7 @@ mod tests {
     use super::{PAUSE_WITHOUT, RetryBudget};
 
     #[test]
-    fn quick_retries_run_out_and_are_earned_again() {
+    fn budget_runs_out_and_refills() {
         let mut budget = RetryBudget::default();
         for _ in 0..100 {
             assert_eq!(budget.pause(Duration::ZERO), Duration::ZERO);

@@ -28,7 +28,7 @@ pub(crate) struct AttemptFailure {
     pub(crate) answered: bool,
     /// The leader's address, if the node knows it.
     pub(crate) leader: Option<String>,
-    /// How long the node asks the client to wait.
+    /// How long the client has to wait, as the node requests.
     pub(crate) delay: Duration,
     /// For people.
     pub(crate) what: String,

@@ -177,7 +177,7 @@ impl<'a> Search<'a> {
         if failure.side_effect == SideEffect::Possible && !self.request.is_read_only() {
             self.side_effect = SideEffect::Possible;
         }
-        // A node that asks for a pause is overloaded, and a hedge would soon overload the second one.
+        // A node that requests a pause is overloaded, and a hedge would soon overload the second one.
         self.may_be_hedged &= failure.delay.is_zero();
     }
 

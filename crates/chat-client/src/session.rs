@@ -1,4 +1,4 @@
-//! Who asks: what proves it, and where it came from.
+//! A session: the account, its token, and the cluster that opened it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use tonic::metadata::AsciiMetadataValue;
 
 use crate::error::ClientError;
 
-/// Somebody who has proven who they are. Keep [`Session::token`] as safe as a password.
+/// The proof that a person has logged in to an account. Keep [`Session::token`] as safe as a password.
 #[derive(Clone)]
 pub struct Session {
     username: String,
@@ -20,7 +20,7 @@ pub struct Session {
 pub struct LoggedIn {
     /// The session.
     pub session: Session,
-    /// How many messages wait unread.
+    /// How many messages are unread.
     pub unread: u64,
 }
 
@@ -29,11 +29,12 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ClientError::InvalidInput`] when that can be no token.
+    /// [`ClientError::InvalidInput`] when `token` cannot be a token.
     pub fn new(username: &str, token: &str) -> Result<Self, ClientError> {
-        let mut authorization: AsciiMetadataValue = format!("Bearer {token}")
-            .parse()
-            .map_err(|_invalid| ClientError::InvalidInput("this is no session token".to_owned()))?;
+        let mut authorization: AsciiMetadataValue =
+            format!("Bearer {token}").parse().map_err(|_invalid| {
+                ClientError::InvalidInput("this is not a session token".to_owned())
+            })?;
         authorization.set_sensitive(true);
         Ok(Self {
             username: username.to_owned(),
@@ -43,11 +44,11 @@ impl Session {
         })
     }
 
-    /// The same session, whose token is sent only to nodes that say they are of this cluster; see
+    /// The same session, whose token is sent only to nodes that report this cluster; see
     /// [`ChatClient::cluster_id`](crate::ChatClient::cluster_id).
     ///
-    /// That guards against addresses that lead elsewhere than they did. It proves nothing about a
-    /// node that wants to lie: until there is TLS only the network can.
+    /// This protects against addresses at which other servers listen now. It does not protect against
+    /// a server that reports a false cluster: until there is TLS, only the network can.
     #[must_use]
     pub fn of_cluster(self, cluster_id: &str) -> Self {
         Self {
@@ -56,7 +57,7 @@ impl Session {
         }
     }
 
-    /// The cluster whose nodes alone get the token; any that is asked if `None`.
+    /// The cluster whose nodes may receive the token; `None` if every node may.
     pub fn cluster_id(&self) -> Option<&str> {
         self.cluster_id.as_deref()
     }
@@ -68,17 +69,17 @@ impl Session {
         Ok(renewed)
     }
 
-    /// Whose it is.
+    /// The account.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// For `authorization`.
+    /// The value of the metadata `authorization`.
     pub(crate) fn authorization(&self) -> AsciiMetadataValue {
         self.authorization.clone()
     }
 
-    /// What proves it.
+    /// The token.
     pub fn token(&self) -> &str {
         &self.token
     }

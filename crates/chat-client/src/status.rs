@@ -29,7 +29,7 @@ pub struct NodeReport {
     pub round_trip: Duration,
 }
 
-/// The pause before nodes that do not belong to a cluster yet are asked again.
+/// The pause between two polls of nodes that do not belong to a cluster yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ChatClient {

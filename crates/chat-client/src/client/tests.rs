@@ -1,4 +1,4 @@
-//! The client against servers that say what the test has written down.
+//! The client against servers whose replies are scripted by the test.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -23,16 +23,16 @@ use crate::{OutgoingMessage, Session, StatusCode};
 #[derive(Clone)]
 enum Act {
     Reply(&'static str),
-    /// As a follower that knows who leads.
+    /// Replies as a follower that knows the leader.
     ReplyNaming(String),
     Refuse(Code, &'static str, Option<String>),
     /// Never answers.
     Hang,
-    /// Answers so much later.
+    /// Replies after this time.
     Late(Duration),
-    /// Says so much later that there is no leader.
+    /// Reports after this time that there is no leader.
     LateRefusal(Duration),
-    /// Says so much later that it does not know, and who leads now.
+    /// Reports after this time that the outcome is unknown, and the leader.
     LateUnknown(Duration, String),
 }
 
@@ -143,7 +143,7 @@ impl Server {
     }
 }
 
-/// An address that nobody listens on.
+/// An address at which no process listens.
 async fn dead_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap().to_string()
@@ -163,7 +163,7 @@ fn unavailable(reason: &'static str) -> Act {
 }
 
 #[tokio::test]
-async fn a_dead_node_is_passed_over() {
+async fn dead_node_is_skipped() {
     let server = Server::start([]).await;
     let client = client(&[&dead_address().await, &server.address]);
     client.send(&alice(), "bob", "hi").await.unwrap();
@@ -180,7 +180,7 @@ async fn retries_keep_the_request_id() {
     let message = OutgoingMessage::new("bob", "hi");
     client.send_message(&alice(), &message).await.unwrap();
     let seen = [one.seen(), two.seen()].concat();
-    assert_eq!(seen.len(), 7, "every other refusal leads to the other node");
+    assert_eq!(seen.len(), 7, "each refusal leads to the other node");
     assert!(seen.iter().all(|request| *request == seen[0]), "{seen:?}");
     assert!(seen[0].contains(&message.id.to_string()));
     assert!(seen[0].contains(&message.request_id.to_string()));
@@ -191,7 +191,7 @@ async fn retries_keep_the_request_id() {
 }
 
 #[tokio::test]
-async fn a_named_leader_is_followed() {
+async fn named_leader_is_tried_next() {
     let leader = Server::start([]).await;
     let follower = Server::start([Act::ReplyNaming(leader.address.clone())]).await;
     let refuser = Server::start([Act::Refuse(
@@ -210,12 +210,12 @@ async fn a_named_leader_is_followed() {
     assert_eq!(
         (follower.seen().len(), leader.seen().len()),
         (1, 3),
-        "the leader is next, not the next in line"
+        "the leader is next, not the next address"
     );
 }
 
 #[tokio::test]
-async fn a_node_that_hangs_is_left() {
+async fn hanging_node_is_skipped() {
     let hanging = Server::start([Act::Hang]).await;
     let server = Server::start([]).await;
     let client = client(&[&hanging.address, &server.address]);
@@ -226,9 +226,9 @@ async fn a_node_that_hangs_is_left() {
     );
 }
 
-/// A silent node costs what hedging waits, and not what an attempt may take.
+/// A silent node delays a request by the hedging delay, not by the time limit of an attempt.
 #[tokio::test(start_paused = true)]
-async fn a_silent_node_is_hedged() {
+async fn silent_node_is_hedged() {
     let silent = Server::start([Act::Hang]).await;
     let server = Server::start([]).await;
     let client = client(&[&silent.address, &server.address]);
@@ -239,9 +239,9 @@ async fn a_silent_node_is_hedged() {
     assert_eq!(
         silent.seen(),
         server.seen(),
-        "the same request, word for word"
+        "the same request, byte for byte"
     );
-    // Later ones do not begin there.
+    // Later requests do not start at the silent node.
     let begun = Instant::now();
     client.send(&alice(), "bob", "hi").await.unwrap();
     assert!(begun.elapsed() < HEDGE_AFTER);
@@ -249,7 +249,7 @@ async fn a_silent_node_is_hedged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_node_may_still_answer_first() {
+async fn first_node_may_answer_before_the_hedge() {
     let slow = Server::start([Act::Late(Duration::from_millis(500))]).await;
     let silent = Server::start([Act::Hang]).await;
     let begun = Instant::now();
@@ -258,7 +258,7 @@ async fn the_first_node_may_still_answer_first() {
     assert!(begun.elapsed() < FIRST_ATTEMPT);
     assert_eq!((slow.seen().len(), silent.seen().len()), (1, 1));
 
-    // Nor does a second node's trouble end what the first one does.
+    // A failure of the hedge does not end the first attempt.
     let slow = Server::start([Act::Late(Duration::from_millis(500))]).await;
     let refuser = Server::start([unavailable("NO_LEADER")]).await;
     let hedging = client(&[&slow.address, &refuser.address]);
@@ -266,9 +266,9 @@ async fn the_first_node_may_still_answer_first() {
     assert_eq!((slow.seen().len(), refuser.seen().len()), (1, 1));
 }
 
-/// Two are under way at most, but a silent one does not hold up the other.
+/// At most two attempts are under way, but a silent node does not delay the next attempt.
 #[tokio::test(start_paused = true)]
-async fn a_third_node_is_asked_while_the_second_is_silent() {
+async fn third_node_is_tried_while_the_second_is_silent() {
     let refuser = Server::start([Act::LateRefusal(Duration::from_millis(500))]).await;
     let silent = Server::start([Act::Hang]).await;
     let server = Server::start([]).await;
@@ -280,10 +280,10 @@ async fn a_third_node_is_asked_while_the_second_is_silent() {
     assert_eq!((silent.seen().len(), server.seen().len()), (1, 1));
 }
 
-/// A leader is cut off: the followers pass requests on to it until they know the next one, which may be
-/// the node that was asked first.
+/// The leader is isolated: the followers forward requests to it until they know the next leader, which
+/// may be the node that was tried first.
 #[tokio::test(start_paused = true)]
-async fn a_node_that_has_become_the_leader_is_asked_again() {
+async fn node_that_became_the_leader_is_tried_again() {
     for first_leads in [true, false] {
         let servers = [
             Server::start([]).await,
@@ -305,7 +305,7 @@ async fn a_node_that_has_become_the_leader_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_beside_a_silent_node_leaves_the_outcome_unknown() {
+async fn rejection_beside_a_silent_node_leaves_the_outcome_unknown() {
     let silent = Server::start([Act::Hang]).await;
     let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
     let refuser = Server::start([rejected.clone(), rejected]).await;
@@ -318,7 +318,7 @@ async fn a_refusal_beside_a_silent_node_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hashes_a_password_is_not_hedged() {
+async fn request_that_hashes_a_password_is_not_hedged() {
     let silent = Server::start([Act::Hang, Act::Hang]).await;
     let logged_in = r#"{"status":"OK","token":"secret","unread":0}"#;
     let server = Server::start([Act::Reply(logged_in)]).await;
@@ -328,9 +328,9 @@ async fn what_hashes_a_password_is_not_hedged() {
     assert!(begun.elapsed() >= FIRST_ATTEMPT);
 }
 
-/// When everything is slow, a second try of everything would make it slower.
+/// When all nodes are slow, hedging every request would make them slower.
 #[tokio::test(start_paused = true)]
-async fn hedges_are_bounded_by_the_budget_of_retries() {
+async fn hedges_are_limited_by_the_retry_budget() {
     const REQUESTS: usize = 300;
     let late = || vec![Act::Late(Duration::from_millis(600)); 2 * REQUESTS];
     let servers = [Server::start(late()).await, Server::start(late()).await];
@@ -348,7 +348,7 @@ async fn hedges_are_bounded_by_the_budget_of_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_with_too_much_to_do_is_not_hedged_against() {
+async fn overloaded_node_is_not_hedged() {
     let overloaded = || Act::Refuse(Code::ResourceExhausted, "OVERLOADED", None);
     let busy = Server::start([overloaded(), Act::Late(Duration::from_millis(900))]).await;
     let other = Server::start([overloaded()]).await;
@@ -358,7 +358,7 @@ async fn a_node_with_too_much_to_do_is_not_hedged_against() {
 }
 
 #[tokio::test]
-async fn what_is_final_is_not_repeated() {
+async fn final_errors_are_not_retried() {
     let server = Server::start([
         Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None),
         Act::Reply(
@@ -386,7 +386,7 @@ async fn what_is_final_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn nothing_was_changed_when_nobody_was_reached() {
+async fn unreachable_nodes_are_reported_as_unavailable() {
     let client = client(&[&dead_address().await]).with_deadline(Duration::from_millis(200));
     let error = client.send(&alice(), "bob", "hi").await.unwrap_err();
     assert!(
@@ -402,7 +402,7 @@ async fn nothing_was_changed_when_nobody_was_reached() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_said_to_be_unknown() {
+async fn unknown_outcome_is_reported_as_unknown() {
     let acts = [unavailable("OUTCOME_UNKNOWN")]
         .into_iter()
         .chain(vec![unavailable("NO_LEADER"); 1000]);
@@ -430,7 +430,7 @@ async fn an_unknown_outcome_is_said_to_be_unknown() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_hide_an_unknown_outcome() {
+async fn rejection_does_not_hide_an_unknown_outcome() {
     let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
     let server = Server::start([unavailable("OUTCOME_UNKNOWN"), rejected]).await;
     let error = client(&[&server.address])
@@ -444,7 +444,7 @@ async fn a_refusal_does_not_hide_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_is_logged_out() {
+async fn logout_of_an_ended_session_succeeds() {
     let rejected = Act::Refuse(Code::Unauthenticated, "UNAUTHENTICATED", None);
     let server = Server::start([unavailable("OUTCOME_UNKNOWN"), rejected]).await;
     client(&[&server.address]).logout(&alice()).await.unwrap();
@@ -452,7 +452,7 @@ async fn a_session_that_has_ended_is_logged_out() {
 }
 
 #[tokio::test]
-async fn addresses_are_checked() {
+async fn invalid_addresses_are_rejected() {
     for wrong in ["", "localhost", "a b:1", "127.0.0.1:x"] {
         assert!(
             matches!(ChatClient::new([wrong]), Err(ClientError::InvalidInput(_))),

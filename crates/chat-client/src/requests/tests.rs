@@ -1,10 +1,10 @@
-//! The JSON that goes out and comes in.
+//! The JSON of requests and replies.
 
 use expect_test::{Expect, expect};
 use uuid::Uuid;
 
 use super::{
-    Commit, Done, InboxPage, InboxQuery, MessageJson, Request, Sent, UsersPage, UsersQuery, read,
+    Commit, Done, InboxPage, InboxQuery, MessageJson, Request, Sent, UsersPage, UsersQuery, decode,
 };
 use crate::error::ClientError;
 
@@ -13,7 +13,7 @@ fn check(request: &Request<'_>, expected: Expect) {
 }
 
 #[test]
-fn requests_are_written() {
+fn requests_are_encoded() {
     let id = Uuid::nil();
     check(
         &Request::CreateUser {
@@ -65,7 +65,7 @@ fn requests_are_written() {
 }
 
 #[test]
-fn further_requests_are_written() {
+fn further_requests_are_encoded() {
     let id = Uuid::nil();
     check(
         &Request::Logout { id },
@@ -111,26 +111,27 @@ fn further_requests_are_written() {
 }
 
 #[test]
-fn replies_are_read() {
-    let sent: Sent = read(
+fn replies_are_decoded() {
+    let sent: Sent = decode(
         r#"{"status":"OK","id":"00000000-0000-0000-0000-000000000000","timestamp":1.5,"commit":{"index":7,"term":2}}"#,
     )
     .unwrap();
     assert_eq!(sent.commit, Commit { index: 7, term: 2 });
-    let page: InboxPage = read(r#"{"status":"OK","messages":[],"unread":1,"next":null}"#).unwrap();
+    let page: InboxPage =
+        decode(r#"{"status":"OK","messages":[],"unread":1,"next":null}"#).unwrap();
     assert_eq!(page.unread, 1);
-    let page: UsersPage = read(r#"{"status":"OK","usernames":["a"],"next":"a"}"#).unwrap();
+    let page: UsersPage = decode(r#"{"status":"OK","usernames":["a"],"next":"a"}"#).unwrap();
     assert_eq!((page.usernames.len(), page.next.as_deref()), (1, Some("a")));
-    assert!(read::<Done>(r#"{"status":"OK"}"#).is_ok());
-    let refused = read::<Sent>(r#"{"status":"ERROR","error_code":"c","error_message":"m"}"#);
+    assert!(decode::<Done>(r#"{"status":"OK"}"#).is_ok());
+    let rejected = decode::<Sent>(r#"{"status":"ERROR","error_code":"c","error_message":"m"}"#);
     let expected = ClientError::Application {
         code: "c".to_owned(),
         message: "m".to_owned(),
     };
-    assert_eq!(refused, Err(expected));
+    assert_eq!(rejected, Err(expected));
     for wrong in ["", "{}", r#"{"status":"OK"}"#, r#"{"status":"MAYBE"}"#] {
         assert!(
-            matches!(read::<Sent>(wrong), Err(ClientError::Decode(_))),
+            matches!(decode::<Sent>(wrong), Err(ClientError::Decode(_))),
             "{wrong}"
         );
     }

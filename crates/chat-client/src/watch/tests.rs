@@ -1,4 +1,4 @@
-//! A watch over nodes that say what the test has written down.
+//! A watch over nodes whose replies are scripted by the test.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -25,11 +25,11 @@ type Events = Vec<Result<super::wire::WatchEvent, Status>>;
 /// What a node does with one watch.
 enum Act {
     Refuse(Status),
-    /// Then ends the stream.
-    Tell(Events),
-    /// Then is silent.
-    TellAndWait(Events),
-    /// Does not even begin.
+    /// Sends the events, then ends the stream.
+    Send(Events),
+    /// Sends the events, then nothing.
+    SendAndWait(Events),
+    /// Never answers.
     Hang,
 }
 
@@ -63,10 +63,10 @@ impl Chat for Scripted {
         let cursor = request.into_inner().cursor;
         self.cursors.lock().unwrap().push(cursor);
         let act = self.acts.lock().unwrap().pop_front();
-        match act.expect("the script says what to do") {
+        match act.expect("the script has an act for every call") {
             Act::Refuse(status) => Err(status),
-            Act::Tell(events) => Ok(Response::new(Box::pin(tokio_stream::iter(events)))),
-            Act::TellAndWait(events) => {
+            Act::Send(events) => Ok(Response::new(Box::pin(tokio_stream::iter(events)))),
+            Act::SendAndWait(events) => {
                 let events = tokio_stream::iter(events).chain(tokio_stream::pending());
                 Ok(Response::new(Box::pin(events)))
             }
@@ -92,7 +92,7 @@ impl Node {
     }
 }
 
-fn told(cursor: &str, event: Option<Event>) -> Result<super::wire::WatchEvent, Status> {
+fn event(cursor: &str, event: Option<Event>) -> Result<super::wire::WatchEvent, Status> {
     Ok(super::wire::WatchEvent {
         cursor: cursor.to_owned(),
         event,
@@ -100,7 +100,7 @@ fn told(cursor: &str, event: Option<Event>) -> Result<super::wire::WatchEvent, S
 }
 
 fn caught_up(cursor: &str) -> Result<super::wire::WatchEvent, Status> {
-    told(cursor, Some(Event::CaughtUp(CaughtUp {})))
+    event(cursor, Some(Event::CaughtUp(CaughtUp {})))
 }
 
 fn message(cursor: &str, body: &str) -> Result<super::wire::WatchEvent, Status> {
@@ -110,7 +110,7 @@ fn message(cursor: &str, body: &str) -> Result<super::wire::WatchEvent, Status> 
         sender_since: 7,
         ..NewMessage::default()
     };
-    told(cursor, Some(Event::Message(message)))
+    event(cursor, Some(Event::Message(message)))
 }
 
 fn client(nodes: &[&Node]) -> ChatClient {
@@ -140,17 +140,17 @@ async fn line(watch: &mut super::Watch) -> String {
 }
 
 #[tokio::test]
-async fn it_goes_on_elsewhere_from_the_last_cursor() {
+async fn watch_continues_on_another_node_from_the_last_cursor() {
     let stopping = Err(Status::unavailable("stopping"));
     let one = Node::start([
-        Act::Tell(vec![caught_up("1"), message("2", "a"), stopping]),
-        Act::TellAndWait(vec![message("4", "c")]),
+        Act::Send(vec![caught_up("1"), message("2", "a"), stopping]),
+        Act::SendAndWait(vec![message("4", "c")]),
     ])
     .await;
     let two = Node::start([
         Act::Refuse(Status::unavailable("no leader")),
-        // A stream that ends without a word is no reason to miss anything.
-        Act::Tell(vec![message("3", "b")]),
+        // A stream that ends without an error.
+        Act::Send(vec![message("3", "b")]),
     ])
     .await;
     let dead = Node {
@@ -161,7 +161,7 @@ async fn it_goes_on_elsewhere_from_the_last_cursor() {
     for expected in ["caught up @1", "message a @2"] {
         assert_eq!(line(&mut watch).await, expected);
     }
-    // Wherever it is asked next, the cursor is the same.
+    // The cursor is the same on whichever node is tried next.
     one.script
         .acts
         .lock()
@@ -176,13 +176,13 @@ async fn it_goes_on_elsewhere_from_the_last_cursor() {
 }
 
 #[tokio::test]
-async fn a_node_that_hangs_is_left() {
+async fn hanging_node_is_skipped() {
     let hanging = Node::start([Act::Hang]).await;
-    let node = Node::start([Act::TellAndWait(vec![caught_up("7")])]).await;
+    let node = Node::start([Act::SendAndWait(vec![caught_up("7")])]).await;
     let mut watch = client(&[&hanging, &node]).watch(&alice(), Some(Cursor::new("5")));
     let state = watch.state();
-    let searching = WatchState::Reconnecting { why: String::new() };
-    assert_eq!(*state.borrow(), searching);
+    let reconnecting = WatchState::Reconnecting { why: String::new() };
+    assert_eq!(*state.borrow(), reconnecting);
     assert_eq!(line(&mut watch).await, "caught up @7");
     let address = node.address.clone();
     assert_eq!(*state.borrow(), WatchState::Connected { address });
@@ -193,17 +193,17 @@ async fn a_node_that_hangs_is_left() {
 }
 
 #[tokio::test]
-async fn all_events_are_understood_and_newer_ones_skipped() {
+async fn unknown_events_are_skipped() {
     let read = Event::Read(MessagesRead {
         ids: vec![ID.to_owned()],
     });
     let events = vec![
-        told("1", Some(Event::Resync(Resync {}))),
-        told("2", Some(read)),
-        told("3", None),
+        event("1", Some(Event::Resync(Resync {}))),
+        event("2", Some(read)),
+        event("3", None),
         message("4", "x"),
     ];
-    let node = Node::start([Act::TellAndWait(events)]).await;
+    let node = Node::start([Act::SendAndWait(events)]).await;
     let mut watch = client(&[&node]).watch(&alice(), None);
     for expected in ["resync @1", "read 1 @2", "message x @4"] {
         assert_eq!(line(&mut watch).await, expected);
@@ -211,10 +211,10 @@ async fn all_events_are_understood_and_newer_ones_skipped() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_session_is_the_end() {
+async fn ended_session_ends_the_watch() {
     let ended = || Status::unauthenticated("the session has ended");
     let node = Node::start([
-        Act::Tell(vec![caught_up("1"), Err(ended())]),
+        Act::Send(vec![caught_up("1"), Err(ended())]),
         Act::Refuse(ended()),
     ])
     .await;
@@ -227,7 +227,7 @@ async fn the_end_of_the_session_is_the_end() {
 }
 
 #[tokio::test]
-async fn when_nobody_serves_it_that_is_said_and_it_can_go_on() {
+async fn watch_continues_after_it_was_unavailable() {
     let refusals = (0..1000).map(|_| Act::Refuse(Status::unavailable("no leader")));
     let node = Node::start(refusals).await;
     let client = client(&[&node]).with_deadline(Duration::from_millis(200));
@@ -237,17 +237,16 @@ async fn when_nobody_serves_it_that_is_said_and_it_can_go_on() {
         matches!(error, ClientError::Unavailable { .. }),
         "{error:?}"
     );
-    // More than one: a try that was given up at the deadline may still be on its way.
-    let recovered = || Act::TellAndWait(vec![message("6", "x")]);
+    // More than one: an attempt that ended at the deadline may still arrive.
+    let recovered = || Act::SendAndWait(vec![message("6", "x")]);
     *node.script.acts.lock().unwrap() = VecDeque::from([recovered(), recovered()]);
     assert_eq!(line(&mut watch).await, "message x @6");
 }
 
-/// One log on several nodes, each of which breaks off, refuses, hesitates or knows less, as the dice
-/// fall.
+/// One log on several nodes, each of which closes the stream, refuses it, or lags behind, at random.
 #[derive(Clone)]
 struct Unreliable {
-    dice: Arc<Mutex<fastrand::Rng>>,
+    rng: Arc<Mutex<fastrand::Rng>>,
     watches: Arc<Mutex<u64>>,
 }
 
@@ -271,21 +270,21 @@ impl Chat for Unreliable {
     ) -> Result<Response<Self::WatchStream>, Status> {
         *self.watches.lock().unwrap() += 1;
         let from: usize = request.into_inner().cursor.parse().unwrap_or(0);
-        let mut dice = self.dice.lock().unwrap();
-        let told = from..LOG.min(from + dice.usize(0..12));
-        let mut events: Events = told
+        let mut rng = self.rng.lock().unwrap();
+        let sent = from..LOG.min(from + rng.usize(0..12));
+        let mut events: Events = sent
             .map(|place| message(&(place + 1).to_string(), &place.to_string()))
             .collect();
-        match dice.u8(0..5) {
+        match rng.u8(0..5) {
             0 => return Err(Status::unavailable("no leader")),
             1 => return Err(Status::resource_exhausted("too many")),
             2 => events.push(Err(Status::unavailable("stopping"))),
             3 => events.push(Err(Status::unknown("connection reset"))),
-            // The stream just ends.
+            // The stream ends without an error.
             _ => {}
         }
-        if dice.bool() {
-            let at = dice.usize(..=events.len());
+        if rng.bool() {
+            let at = rng.usize(..=events.len());
             let cursor = (from + at.min(LOG - from)).to_string();
             if events.iter().take(at).all(Result::is_ok) {
                 events.insert(at, caught_up(&cursor));
@@ -296,9 +295,9 @@ impl Chat for Unreliable {
 }
 
 #[tokio::test]
-async fn unreliable_nodes_together_tell_everything_once() {
+async fn unreliable_nodes_together_deliver_every_event_once() {
     let service = Unreliable {
-        dice: Arc::new(Mutex::new(fastrand::Rng::with_seed(7))),
+        rng: Arc::new(Mutex::new(fastrand::Rng::with_seed(7))),
         watches: Arc::default(),
     };
     let mut addresses = Vec::new();
