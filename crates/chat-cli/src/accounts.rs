@@ -1,5 +1,5 @@
-//! The sessions of this person on this machine: one file for each account, readable by nobody else,
-//! and the name of the account that logged in last.
+//! The sessions on this machine: one file for each account, which only its owner can read, and the
+//! name of the account of the last login.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 const HOME: &str = "CHAT_HOME";
 const LAST: &str = "last-account";
 
-/// Where sessions are kept.
+/// The folder with the sessions.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     folder: PathBuf,
@@ -23,7 +23,8 @@ pub(crate) struct Accounts {
 struct Stored {
     username: String,
     token: String,
-    /// The cluster that gets the token. Missing in files of before, until their first use.
+    /// The cluster that receives the token. Missing in files of earlier versions, until their first
+    /// use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cluster_id: Option<String>,
 }
@@ -38,34 +39,34 @@ impl Accounts {
         Ok(Self { folder })
     }
 
-    /// Keeps a session, and makes its account the one that is used from now on.
+    /// Keeps a session, and makes its account the default account.
     pub(crate) fn keep(&self, session: &Session) -> Result<(), Failure> {
         self.update(session)?;
         self.write(LAST, session.username())
     }
 
-    /// Keeps a session of an account that was logged in before.
+    /// Keeps a newer session of an account that is logged in.
     pub(crate) fn update(&self, session: &Session) -> Result<(), Failure> {
         let stored = Stored {
             username: session.username().to_owned(),
             token: session.token().to_owned(),
             cluster_id: session.cluster_id().map(str::to_owned),
         };
-        let text = serde_json::to_string(&stored).expect("a session is plain text");
+        let text = serde_json::to_string(&stored).expect("a session is text");
         self.write(&file_name(session.username()), &text)
     }
 
-    /// The session of `username`, or of the account that logged in last.
+    /// The session of `username`, or of the account of the last login.
     pub(crate) fn session(&self, username: Option<&str>) -> Result<Session, Failure> {
         let username = match username {
             Some(username) => username.to_owned(),
             None => self.read(LAST)?.ok_or_else(|| {
-                Failure::Usage("nobody is logged in; `chat login NAME` does that".to_owned())
+                Failure::Usage("no account is logged in; use `chat login NAME`".to_owned())
             })?,
         };
         let text = self.read(&file_name(&username))?.ok_or_else(|| {
             Failure::Usage(format!(
-                "{username} is not logged in; `chat login {username}` does that"
+                "{username} is not logged in; use `chat login {username}`"
             ))
         })?;
         let stored: Stored = serde_json::from_str(&text).map_err(|_damaged| {
@@ -80,7 +81,7 @@ impl Accounts {
         })
     }
 
-    /// Forgets a session that has ended.
+    /// Removes a session that has ended.
     pub(crate) fn forget(&self, username: &str) -> Result<(), Failure> {
         if self.read(LAST)?.as_deref() == Some(username) {
             self.remove(LAST)?;
@@ -114,10 +115,11 @@ impl Accounts {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::Usage(format!("{} cannot be used: {error}", path.display()))
+    Failure::Usage(format!("cannot use {}: {error}", path.display()))
 }
 
-/// Any name becomes a file's: what could mean something to the file system is written in hex.
+/// A file name for any account name: characters with a meaning for the file system are written in
+/// hexadecimal.
 fn file_name(username: &str) -> String {
     let mut name = String::from("session-");
     for byte in username.bytes() {
@@ -137,7 +139,7 @@ fn configuration_folder() -> Result<PathBuf, Failure> {
     let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
     let home = home.ok_or_else(|| {
         Failure::Usage(format!(
-            "there is no home folder to keep sessions in; set {HOME}"
+            "there is no home folder for the sessions; set {HOME}"
         ))
     })?;
     Ok(if cfg!(target_os = "macos") {
@@ -157,7 +159,7 @@ mod tests {
     use super::Accounts;
 
     #[test]
-    fn sessions_are_kept_for_their_owner_alone() {
+    fn sessions_are_readable_by_their_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let accounts = Accounts {
             folder: folder.path().join("chat"),

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line: commands, options and their help texts.
 
 use std::path::PathBuf;
 
@@ -8,37 +8,37 @@ use uuid::Uuid;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  the server said no: the name is taken, the password is wrong, …
+  0  success
+  1  the server rejected the request: the name is taken, the password is wrong, …
   2  the command or its settings are wrong
   3  no node could serve the request; nothing was changed
-  4  the outcome is unknown: it may have been done
-  5  it was done, and the result could not be written
+  4  the outcome is unknown: the request may have been carried out
+  5  the request was carried out, but the result could not be written
 `chat cluster status`: 0 healthy, 1 degraded, 2 wrong usage, 3 without quorum.
 
-The nodes are found in --nodes or in the file --config, else in CHAT_NODES, else in
-.cluster/cluster.json here or in a folder above, else at 127.0.0.1:7401, 7402 and 7403.
-A cluster.json that others may have written is refused.
-Sessions are kept in CHAT_HOME, or in `chat` in the folder for configuration; each is of one
-cluster, and no other one is sent it.";
+The nodes are those of --nodes or of the file --config, else of CHAT_NODES, else of
+.cluster/cluster.json in this folder or a folder above, else 127.0.0.1:7401, 7402 and 7403.
+A cluster.json that other users may have written is refused.
+Sessions are stored in CHAT_HOME, or in `chat` in the folder for configuration. A session is sent
+only to the cluster that opened it.";
 
 /// Chat from the command line.
 #[derive(Debug, Parser)]
 #[command(name = "chat", version, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// Client addresses of the nodes, such as 127.0.0.1:7401,127.0.0.1:7402.
+    /// Client addresses of the nodes, for example 127.0.0.1:7401,127.0.0.1:7402
     #[arg(long, global = true, value_name = "ADDRESSES")]
     pub(crate) nodes: Option<String>,
-    /// A file that names the nodes, such as the servers have.
+    /// A file with [[nodes]], for example the configuration of a server
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "nodes")]
     pub(crate) config: Option<PathBuf>,
-    /// Whose session is used; the last one that logged in if not given.
+    /// The account whose session is used; by default the account of the last login
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) account: Option<String>,
-    /// How results are written.
+    /// The format of results
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub(crate) output: Format,
-    /// For how long a request is tried, on one node after the other.
+    /// How long a request is tried, on one node after the other
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) timeout: u64,
@@ -48,41 +48,41 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Creates an account.
+    /// Create an account and log in
     SignUp(Person),
-    /// Opens a session of an account.
+    /// Log in to an account
     Login(Person),
-    /// Ends the session.
+    /// End the session
     Logout,
-    /// Lists accounts whose names match a pattern.
+    /// List accounts whose names match a pattern
     List(List),
-    /// Sends a message.
+    /// Send a message
     Send(Send),
-    /// Shows received messages, the newest first.
+    /// Show received messages, the newest first
     Inbox(Inbox),
-    /// Marks messages as read; or shows the next unread ones, and marks them.
+    /// Mark messages as read, or show the next unread messages and mark them
     Read(ReadMessages),
-    /// Deletes received messages.
+    /// Delete received messages
     Delete(Delete),
-    /// Shows what happens to the inbox as it happens, until interrupted.
+    /// Show changes of the inbox as they happen, until interrupted
     Watch(Watch),
-    /// Changes the password, and ends the other sessions.
+    /// Change the password, and end all other sessions
     Password(Password),
-    /// Deletes the account with its inbox.
+    /// Delete the account and its inbox
     DeleteAccount(DeleteAccount),
-    /// What an operator wants to know and do.
+    /// Commands for operators
     #[command(subcommand)]
     Cluster(ClusterCommand),
-    /// Measures how fast messages are sent.
+    /// Measure how fast messages are sent
     Bench(Bench),
-    /// Writes the completions for a shell.
+    /// Print completions for a shell
     Completions {
-        /// The shell.
+        /// The shell
         shell: Shell,
     },
-    /// Writes the manual page.
+    /// Print the manual page
     Man {
-        /// Writes this page and one for each command into a folder instead.
+        /// Write this page and one for each command to a folder instead
         #[arg(long, value_name = "FOLDER")]
         output_dir: Option<PathBuf>,
     },
@@ -90,16 +90,16 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Person {
-    /// The account.
+    /// The account
     pub(crate) name: String,
-    /// Reads the password from standard input, one line, even from a terminal.
+    /// Read the password from standard input, one line, even from a terminal
     #[arg(long)]
     pub(crate) password_stdin: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// `*` is any text, `?` any character, `[a-c]` one of these.
+    /// `*` matches any text, `?` any character, `[a-c]` one of these characters
     #[arg(default_value = "*")]
     pub(crate) pattern: String,
     #[command(flatten)]
@@ -108,32 +108,32 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Page {
-    /// How many at most.
+    /// The maximum number of results
     #[arg(short = 'n', long = "limit", value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
-    /// Goes on behind an earlier page: its `next`.
+    /// Continue after an earlier page: its `next`
     #[arg(long, value_name = "NEXT")]
     pub(crate) after: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Whom to.
+    /// The recipient
     pub(crate) to: String,
-    /// What it says; `-` reads it from standard input.
+    /// The text; `-` reads it from standard input
     pub(crate) text: String,
-    /// The message's id, to repeat a send whose outcome is unknown: it is sent once.
+    /// The id of the message, to repeat a send with an unknown outcome: it is sent once
     #[arg(long)]
     pub(crate) id: Option<Uuid>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Inbox {
-    /// Leaves out what was read.
+    /// Show only unread messages
     #[arg(long)]
     pub(crate) unread: bool,
-    /// Shows the oldest first.
+    /// Show the oldest messages first
     #[arg(long)]
     pub(crate) oldest_first: bool,
     #[command(flatten)]
@@ -143,10 +143,10 @@ pub(crate) struct Inbox {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ReadMessages {
-    /// The messages, as `chat inbox` names them.
+    /// The ids of the messages, as `chat inbox` shows them
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<Uuid>,
-    /// The oldest unread ones, this many at most.
+    /// The oldest unread messages, at most this many
     #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) next: Option<u32>,
@@ -154,65 +154,66 @@ pub(crate) struct ReadMessages {
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// The messages, as `chat inbox` names them.
+    /// The ids of the messages, as `chat inbox` shows them
     #[arg(value_name = "ID", required = true)]
     pub(crate) ids: Vec<Uuid>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Goes on behind an earlier event: its `cursor`.
+    /// Continue after an earlier event: its `cursor`
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<String>,
-    /// Ends after this many messages.
+    /// End after this many messages
     #[arg(short = 'n', long = "limit", value_name = "N")]
     pub(crate) limit: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Password {
-    /// Reads the present and the new password from standard input, a line each, even from a
-    /// terminal.
+    /// Read the current and the new password from standard input, one line each, even from a
+    /// terminal
     #[arg(long)]
     pub(crate) password_stdin: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteAccount {
-    /// Does not ask.
+    /// Delete without confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
-    /// Shows every node, as it sees itself.
+    /// Show the report of every node
     Status,
-    /// Lets another node lead.
+    /// Transfer leadership to another node
     Transfer,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Bench {
-    /// How many clients send at the same time, each waiting for its answer.
+    /// How many clients send at the same time, each waiting for its reply
     #[arg(long, value_name = "N", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) clients: u32,
-    /// For how long.
+    /// The duration of the measurement
     #[arg(long, value_name = "S", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: u64,
-    /// How many bytes a message has.
+    /// The size of a message in bytes
     #[arg(long, value_name = "B", default_value_t = 100)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=16_384))]
     pub(crate) body: u64,
-    /// Reads inboxes instead of sending.
+    /// Read inboxes instead of sending messages
     #[arg(long, conflicts_with = "failover_probe")]
     pub(crate) reads: bool,
-    /// One client, which writes a line of JSON for every message that was acknowledged.
+    /// Use one client, and print a line of JSON for every acknowledged message
     #[arg(long)]
     pub(crate) failover_probe: bool,
-    /// How many messages that client sends a second at most; without it one after the other.
+    /// The maximum number of messages a second of that client; by default it sends one after the
+    /// other
     #[arg(long, value_name = "N", requires = "failover_probe")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rate: Option<u32>,
@@ -220,10 +221,10 @@ pub(crate) struct Bench {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// For people
     #[default]
     Table,
-    /// For programs; the same fields in every version.
+    /// For programs; fields keep their meaning in every version
     Json,
 }
 
@@ -233,11 +234,11 @@ mod tests {
 
     use super::{Arguments, EXIT_CODES};
 
-    /// What people read instead of `--help`.
+    /// The reference page.
     const PAGE: &str = include_str!("../../../docs/cli.md");
 
     #[test]
-    fn the_arguments_are_consistent() {
+    fn arguments_are_consistent() {
         Arguments::command().debug_assert();
     }
 
@@ -255,9 +256,9 @@ mod tests {
         let mut below = below
             .filter(|command| command.get_name() != "help")
             .peekable();
-        let known = PAGE.contains(&format!("| `{name}"));
+        let is_listed = PAGE.contains(&format!("| `{name}"));
         assert!(
-            known || below.peek().is_some(),
+            is_listed || below.peek().is_some(),
             "docs/cli.md does not list `{name}`"
         );
         for command in below {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_every_command_option_and_exit_code() {
+    fn page_lists_every_command_option_and_exit_code() {
         check_page(&Arguments::command(), "chat");
         let codes = EXIT_CODES
             .lines()
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_documented_can_be_typed() {
+    fn documented_commands_are_parsed() {
         for line in [
             "chat sign-up alice",
             "chat login alice --password-stdin",

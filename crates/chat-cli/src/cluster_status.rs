@@ -1,4 +1,4 @@
-//! `chat cluster status`: every node asked at once, and what follows from what they say.
+//! `chat cluster status`: the reports of all nodes, and the health that follows from them.
 
 mod table;
 mod view;
@@ -12,11 +12,11 @@ use crate::failure::Failure;
 
 use view::View;
 
-/// How long a node may take to answer; all are asked at once.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The time limit for a report; the nodes report at the same time.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
-    let view = look(context).await?;
+    let view = current_view(context).await?;
     let describe = || format!("{}\n{}", table::draw(&view), summary(&view));
     context.printer.print(describe, &view)?;
     Ok(ExitCode::from(view.health.exit_code()))
@@ -30,15 +30,15 @@ fn summary(view: &View) -> String {
     }
 }
 
-/// The view of the cluster right now.
-async fn look(context: &Context) -> Result<View, Failure> {
-    let reports = context.client()?.status(PATIENCE).await;
+/// The current view of the cluster.
+async fn current_view(context: &Context) -> Result<View, Failure> {
+    let reports = context.client()?.status(REPORT_TIMEOUT).await;
     Ok(View::new(&context.node_list.nodes, &reports))
 }
 
-/// The node that leads now.
+/// The current leader.
 pub(crate) async fn leader(context: &Context) -> Result<u64, Failure> {
-    let view = look(context).await?;
+    let view = current_view(context).await?;
     let problem = || Failure::Unavailable(format!("no node leads now: {}", view.summary));
     view.leader.ok_or_else(problem)
 }

@@ -1,4 +1,4 @@
-//! What every command is given: where the nodes are, who asks, and how to answer.
+//! What every command receives: the nodes, the account, and where results go.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::printer::Printer;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) node_list: NodeList,
-    /// Whose session is used; the last one that logged in if `None`.
+    /// The account whose session is used; that of the last login if `None`.
     pub(crate) account: Option<String>,
     /// How long a request is tried.
-    pub(crate) patience: Duration,
+    pub(crate) deadline: Duration,
     pub(crate) printer: Printer,
 }
 
@@ -23,22 +23,23 @@ impl Context {
     pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
         let nodes = self.node_list.nodes.iter();
         let addresses = nodes.map(|node| node.client_address.as_str());
-        Ok(ChatClient::new(addresses)?.with_deadline(self.patience))
+        Ok(ChatClient::new(addresses)?.with_deadline(self.deadline))
     }
 
-    /// The session that is used, whose token only nodes of its own cluster get.
+    /// The session for the command. Its token is sent only to nodes of its cluster.
     pub(crate) async fn session(&self) -> Result<Session, Failure> {
         let accounts = Accounts::open()?;
         let session = accounts.session(self.account.as_deref())?;
         if session.cluster_id().is_some() {
             return Ok(session);
         }
-        // Kept by a version that did not ask. Nodes that nobody named may be anybody's.
+        // An earlier version kept it without its cluster. At the default addresses, any user of this
+        // machine may listen.
         if self.node_list.origin == NodeListOrigin::Default {
             let name = session.username();
             return Err(Failure::Usage(format!(
-                "the session of {name} does not say which cluster it is of; name the nodes once with \
-                 --nodes, or log in again"
+                "the session of {name} does not name its cluster; name the nodes once with --nodes, or \
+                 log in again"
             )));
         }
         let session = session.of_cluster(&self.client()?.cluster_id().await?);

@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code that says so.
+//! Why a command failed, and its exit code.
 
 use std::io;
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::arguments::Format;
 use crate::stderr::warn;
 
-/// The server said no.
-const REFUSED: u8 = 1;
+/// The server rejected the request.
+const REJECTED: u8 = 1;
 /// The command or its settings are wrong.
 pub(crate) const USAGE: u8 = 2;
 /// No node could serve the request.
@@ -25,17 +25,17 @@ const UNWRITABLE: u8 = 5;
 pub(crate) enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// What somebody typed, or a file says, cannot be used.
+    /// An argument, or the content of a file, cannot be used.
     #[error("{0}")]
     Usage(String),
-    /// An operator's call did not work.
+    /// An operator's command failed.
     #[error("{0}")]
     Unavailable(String),
-    /// Whoever read our output wants no more: nothing is wrong.
-    #[error("nobody reads the output")]
-    ReaderGone,
-    /// Standard output does not take the result.
-    #[error("the result cannot be written: {0}")]
+    /// The reader of standard output has closed it. This is not an error.
+    #[error("output was closed")]
+    OutputClosed,
+    /// Writing to standard output failed.
+    #[error("cannot write the result: {0}")]
     Unwritable(io::Error),
 }
 
@@ -53,16 +53,16 @@ impl From<NodeListError> for Failure {
 impl Failure {
     pub(crate) fn from_write(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::ReaderGone
+            Self::OutputClosed
         } else {
             Self::Unwritable(error)
         }
     }
 
-    /// Says on standard error what happened.
+    /// Writes the failure to standard error.
     pub(crate) fn report(&self, format: Format) {
         match format {
-            _ if matches!(self, Self::ReaderGone) => {}
+            _ if matches!(self, Self::OutputClosed) => {}
             Format::Table => warn(&format!("chat: {self}{}", self.advice())),
             Format::Json => {
                 let (code, exit_code, message) = (self.code(), self.number(), self.to_string());
@@ -78,8 +78,8 @@ impl Failure {
 
     fn number(&self) -> u8 {
         match self {
-            Self::ReaderGone => 0,
-            Self::Client(ClientError::Application { .. } | ClientError::Status { .. }) => REFUSED,
+            Self::OutputClosed => 0,
+            Self::Client(ClientError::Application { .. } | ClientError::Status { .. }) => REJECTED,
             Self::Client(ClientError::InvalidInput(_) | ClientError::OtherCluster { .. })
             | Self::Usage(_) => USAGE,
             Self::Client(ClientError::OutcomeUnknown { .. } | ClientError::Decode(_)) => {
@@ -90,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// For programs: the server's own, or what the exit code means.
+    /// For programs: the server's code, or the meaning of the exit code.
     fn code(&self) -> &str {
         match self {
             Self::Client(ClientError::Application { code, .. }) => code,
@@ -116,7 +116,7 @@ impl Failure {
                 "; `chat login NAME` opens a new session"
             }
             Self::Client(ClientError::OtherCluster { .. }) => {
-                "; if that cluster is meant, `chat login NAME` opens a session there"
+                "; to use that cluster, log in there with `chat login NAME`"
             }
             _ => "",
         }
@@ -141,17 +141,17 @@ mod tests {
     #[test]
     fn exit_codes_are_as_documented() {
         let text = || "x".to_owned();
-        let refused = ClientError::Application {
+        let rejected = ClientError::Application {
             code: "username_taken".to_owned(),
             message: text(),
         };
-        check(refused, "username_taken", 1);
-        let rejected = ClientError::Status {
+        check(rejected, "username_taken", 1);
+        let unauthenticated = ClientError::Status {
             code: StatusCode::Unauthenticated,
             message: text(),
             violations: Vec::new(),
         };
-        check(rejected, "unauthenticated", 1);
+        check(unauthenticated, "unauthenticated", 1);
         check(ClientError::InvalidInput(text()), "usage", 2);
         let other = ClientError::OtherCluster {
             address: text(),

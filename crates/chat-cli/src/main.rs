@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            warn(&format!("chat: the runtime cannot start: {error}"));
+            warn(&format!("chat: cannot start the runtime: {error}"));
             return ExitCode::from(failure::USAGE);
         }
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         failure.report(format);
         failure.exit_code()
     });
-    // A prompt that nobody will answer any more must not hold us up.
+    // A prompt that still waits for an answer must not delay the end of the process.
     runtime.shutdown_background();
     code
 }
@@ -69,13 +69,14 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if let NodeListOrigin::ClusterFile(file) = &node_list.origin
         && io::stderr().is_terminal()
     {
-        // Nobody has named it, so it is said; a program that reads us knows what it does.
+        // The person did not name the cluster, so the command shows which one it uses. A program that
+        // reads standard error does not need it.
         warn(&format!("(cluster: {})", file.display()));
     }
     let context = Context {
         node_list,
         account: arguments.account,
-        patience: Duration::from_secs(arguments.timeout),
+        deadline: Duration::from_secs(arguments.timeout),
         printer,
     };
     let context = &context;
@@ -95,7 +96,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Cluster(ClusterCommand::Transfer) => transfer::run(context).await,
         Command::Bench(bench) => bench::run(context, bench).await,
         Command::Completions { .. } | Command::Man { .. } => {
-            unreachable!("these need no cluster and were carried out above")
+            unreachable!("these need no cluster and are handled above")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What shells and `man` want to know of the command: made from the definition of the arguments.
+//! Shell completions and manual pages, generated from the definition of the arguments.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,8 @@ pub(crate) fn completions(printer: Printer, shell: Shell) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page about the whole command, or into `folder` a page for each subcommand too.
+/// Prints the page of the whole command; with a folder, writes it and a page for each subcommand
+/// there.
 pub(crate) fn man(printer: Printer, folder: Option<&Path>) -> Result<ExitCode, Failure> {
     let command = Arguments::command();
     match folder {
@@ -30,10 +31,7 @@ pub(crate) fn man(printer: Printer, folder: Option<&Path>) -> Result<ExitCode, F
             printer.bytes(&page)?;
         }
         Some(folder) => clap_mangen::generate_to(command, folder).map_err(|error| {
-            Failure::Usage(format!(
-                "{} cannot be written to: {error}",
-                folder.display()
-            ))
+            Failure::Usage(format!("cannot write to {}: {error}", folder.display()))
         })?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! The commands about messages: send, show, read, delete.
+//! The commands for messages: send, inbox, read, delete.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::{self, count_unread, harmless, shell_quoted};
 use crate::progress::waiting;
 
-/// The longest message, in bytes; what is longer need not be read from standard input.
+/// The longest message, in bytes. Not much more is read from standard input.
 const BODY_BYTES_MAX: u64 = 16_384;
 
 pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Failure> {
@@ -27,7 +27,7 @@ pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Fai
     message.id = send.id.unwrap_or(message.id);
     let client = context.client()?;
     let sent = waiting("sending", client.send_message(&session, &message)).await;
-    let sent = sent.map_err(|error| repeatable(error, message.id))?;
+    let sent = sent.map_err(|error| with_repeat_advice(error, message.id))?;
     context.printer.print(
         || {
             let (to, from) = (harmless(&send.to), harmless(session.username()));
@@ -38,24 +38,24 @@ pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says how to find out.
-fn repeatable(error: ClientError, id: Uuid) -> ClientError {
+/// Adds to an unknown outcome how to repeat the message.
+fn with_repeat_advice(error: ClientError, id: Uuid) -> ClientError {
     match error {
         ClientError::OutcomeUnknown { last } => ClientError::OutcomeUnknown {
-            last: format!("{last}; the same with --id {id} sends it once"),
+            last: format!("{last}; repeat it with --id {id}: it is sent once"),
         },
         other => other,
     }
 }
 
-/// All of it but the last line's end.
+/// The whole of standard input, without the end of its last line.
 fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
     let read = io::stdin()
         .lock()
         .take(BODY_BYTES_MAX + 2)
         .read_to_string(&mut text);
-    read.map_err(|error| Failure::Usage(format!("the text cannot be read: {error}")))?;
+    read.map_err(|error| Failure::Usage(format!("cannot read the text: {error}")))?;
     let end = text
         .strip_suffix("\r\n")
         .or_else(|| text.strip_suffix('\n'));
@@ -95,7 +95,7 @@ async fn mark_read(context: &Context, ids: &[Uuid]) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-/// They are marked only after they were shown: what nobody saw stays unread.
+/// Shows the messages before it marks them, so that a message that was not shown stays unread.
 async fn read_next(context: &Context, next: u32) -> Result<ExitCode, Failure> {
     let session = context.session().await?;
     let query = InboxQuery {
@@ -147,7 +147,8 @@ fn describe(username: &str, page: &InboxPage) -> String {
     text
 }
 
-/// What is shown together tells the accounts that have had one name apart: a deleted name is free.
+/// The messages, with earlier accounts of the same name marked: after an account is deleted, another
+/// one may use its name.
 fn blocks(messages: &[Message]) -> String {
     let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
     for message in messages {
@@ -166,13 +167,14 @@ fn blocks(messages: &[Message]) -> String {
     messages.iter().map(block_of).collect()
 }
 
-/// A message as people see it: a line about it, then what it says. `remark` is about its sender.
-pub(crate) fn block(message: &Message, remark: Option<&str>) -> String {
+/// A message for people: a line with its id, time and sender, then its text. `sender_note` follows the
+/// sender's name.
+pub(crate) fn block(message: &Message, sender_note: Option<&str>) -> String {
     let mark = if message.read { ' ' } else { '*' };
     let (id, time) = (message.id, output::time(message.timestamp));
     let mut sender = harmless(&message.sender).into_owned();
-    if let Some(remark) = remark {
-        sender += &format!("  ({remark})");
+    if let Some(note) = sender_note {
+        sender += &format!("  ({note})");
     }
     let body = harmless(&message.body).replace('\n', "\n    ");
     format!("{mark} {id}  {time}  {sender}\n    {body}\n")
@@ -193,7 +195,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_inbox_is_readable() {
+    fn inbox_is_shown_as_text() {
         let message = |body: &str, read: bool| {
             let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
             json!({"id": id, "sender": "alice", "recipient": "bob", "body": body,
@@ -214,9 +216,9 @@ mod tests {
         .assert_eq(&super::describe("bob", &page));
     }
 
-    /// S-A15: who has the name now did not write what its former holder wrote.
+    /// S-A15: the current account of a name did not write the messages of an earlier one.
     #[test]
-    fn a_former_holder_of_a_name_is_told_from_the_present_one() {
+    fn earlier_account_of_a_name_is_marked() {
         let message = |sender: &str, since: Option<u64>, body: &str| {
             json!({"id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "sender": sender,
                    "sender_since": since, "recipient": "bob", "body": body, "read": true,

@@ -1,10 +1,10 @@
-//! Words for people: times, numbers, and text that others wrote.
+//! Text for people: times, numbers, and text that other people wrote.
 
 use std::borrow::Cow;
 
-/// What somebody else wrote must not move the cursor, change colours, or turn around the order of what
-/// stands beside it. The plain marks of direction stay: they belong to how some languages are written
-/// and reach no further than their neighbours.
+/// Replaces control characters in text of other people: it must not move the cursor, change colours,
+/// or reverse the order of the text beside it. Left-to-right and right-to-left marks are kept: some
+/// languages need them, and they affect only their neighbours.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     let harmful = |character: char| match character {
         '\n' | '\t' => false,
@@ -19,7 +19,7 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text as one word of a shell: names are chosen by others.
+/// A text as one word of a shell. Names are chosen by other people.
 pub(crate) fn shell_quoted(text: &str) -> String {
     format!("'{}'", harmless(text).replace('\'', r"'\''"))
 }
@@ -28,7 +28,7 @@ pub(crate) fn shell_quoted(text: &str) -> String {
 pub(crate) fn time(timestamp: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "times of this aeon fit, others saturate"
+        reason = "realistic times fit, others saturate"
     )]
     let seconds = timestamp as i64;
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -108,7 +108,7 @@ mod tests {
     use super::{bytes, duration, harmless, shell_quoted, thousands, time};
 
     #[test]
-    fn times_are_of_the_calendar() {
+    fn times_are_calendar_times() {
         assert_eq!(time(0.0), "1970-01-01 00:00:00 UTC");
         assert_eq!(time(951_782_400.9), "2000-02-29 00:00:00 UTC");
         assert_eq!(time(1_795_363_445.0), "2026-11-22 16:04:05 UTC");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_readable() {
+    fn numbers_have_units_and_separators() {
         assert_eq!(
             [0, 999, 1204, 1_234_567].map(thousands),
             ["0", "999", "1,204", "1,234,567"]
@@ -131,16 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn others_do_not_control_the_terminal() {
+    fn control_characters_are_replaced() {
         assert_eq!(harmless("a\n\tb"), "a\n\tb");
         assert_eq!(harmless("\u{1b}[31mred\u{7}"), "\u{FFFD}[31mred\u{FFFD}");
-        // The override would let the rest of the line be read backwards.
+        // The override would reverse the rest of the line.
         assert_eq!(harmless("a\u{202E}b\u{2066}"), "a\u{FFFD}b\u{FFFD}");
         assert_eq!(harmless("\u{200F}שלום"), "\u{200F}שלום");
     }
 
     #[test]
-    fn what_others_wrote_is_one_word_of_a_shell() {
+    fn quoted_text_is_one_word_of_a_shell() {
         assert_eq!(shell_quoted("bob"), "'bob'");
         assert_eq!(shell_quoted("x'; curl y|sh"), r"'x'\''; curl y|sh'");
     }

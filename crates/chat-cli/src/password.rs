@@ -1,27 +1,27 @@
-//! Asking people: passwords without echo on a terminal, else lines of standard input; and whether
-//! they mean it.
+//! Prompts: passwords, without echo on a terminal, else from lines of standard input; and the
+//! confirmation before a deletion.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::failure::Failure;
 use crate::output::harmless;
 
-/// Where passwords come from.
+/// The source of passwords.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source {
     interactive: bool,
 }
 
 impl Source {
-    /// A terminal, unless there is none or `stdin` is wanted.
+    /// The terminal, unless there is none or `stdin` is set.
     pub(crate) fn new(stdin: bool) -> Self {
         Self {
             interactive: !stdin && io::stdin().is_terminal(),
         }
     }
 
-    /// A password that the account has.
-    pub(crate) fn present_one(self, text: &str) -> Result<String, Failure> {
+    /// The current password of an account.
+    pub(crate) fn current_password(self, text: &str) -> Result<String, Failure> {
         if self.interactive {
             prompt(text)
         } else {
@@ -29,34 +29,34 @@ impl Source {
         }
     }
 
-    /// A password that the account will have. On a terminal it is asked for twice, since a typing
-    /// error would lock its owner out.
-    pub(crate) fn new_one(self, text: &str) -> Result<String, Failure> {
-        let password = self.present_one(text)?;
-        if self.interactive && prompt("The same again: ")? != password {
-            return Err(Failure::Usage(
-                "these were two different passwords".to_owned(),
-            ));
+    /// A new password for an account. On a terminal it must be typed twice, because a typing error
+    /// would lock its owner out.
+    pub(crate) fn new_password(self, text: &str) -> Result<String, Failure> {
+        let password = self.current_password(text)?;
+        if self.interactive && prompt("Repeat the password: ")? != password {
+            return Err(Failure::Usage("the two passwords are different".to_owned()));
         }
         Ok(password)
     }
 }
 
-/// Lets somebody type the name of what is about to be deleted.
+/// Requires the person to type the name of the account that will be deleted.
 pub(crate) fn confirm(name: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("--yes is needed to delete it".to_owned()));
+        return Err(Failure::Usage(
+            "without a terminal, deletion needs --yes".to_owned(),
+        ));
     }
     let name_shown = harmless(name);
     let mut terminal = io::stderr().lock();
-    let asked = write!(
+    let prompted = write!(
         terminal,
-        "This deletes {name_shown} with all messages in the inbox, for good.\n\
-         Type the name to go on: "
+        "This deletes {name_shown} and all messages in the inbox. It cannot be undone.\n\
+         Type the name to continue: "
     );
-    let typed = asked
+    let typed = prompted
         .and_then(|()| terminal.flush())
-        .map_err(|error| unreadable(&error))
+        .map_err(|error| read_failed(&error))
         .and_then(|()| next_line(io::stdin().lock()))?;
     if typed == name {
         Ok(())
@@ -67,27 +67,27 @@ pub(crate) fn confirm(name: &str) -> Result<(), Failure> {
 
 fn prompt(text: &str) -> Result<String, Failure> {
     let text = harmless(text);
-    let password = rpassword::prompt_password(text).map_err(|error| unreadable(&error))?;
-    checked(password)
+    let password = rpassword::prompt_password(text).map_err(|error| read_failed(&error))?;
+    nonempty(password)
 }
 
 fn next_line(mut input: impl BufRead) -> Result<String, Failure> {
     let mut line = String::new();
     input
         .read_line(&mut line)
-        .map_err(|error| unreadable(&error))?;
-    checked(line.trim_end_matches(['\r', '\n']).to_owned())
+        .map_err(|error| read_failed(&error))?;
+    nonempty(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn checked(answer: String) -> Result<String, Failure> {
+fn nonempty(answer: String) -> Result<String, Failure> {
     if answer.is_empty() {
         return Err(Failure::Usage("a password is needed".to_owned()));
     }
     Ok(answer)
 }
 
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::Usage(format!("the answer cannot be read: {error}"))
+fn read_failed(error: &io::Error) -> Failure {
+    Failure::Usage(format!("cannot read the answer: {error}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Standard output: text for people or JSON for programs, and readers that leave early.
+//! Standard output: text for people or JSON for programs, and readers that close it early.
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ impl Printer {
         Self { format }
     }
 
-    /// A result: `text` for people, `value` as one line of JSON for programs.
+    /// Prints a result: `text` for people, `value` as one line of JSON for programs.
     pub(crate) fn print(
         self,
         text: impl FnOnce() -> String,
@@ -27,13 +27,14 @@ impl Printer {
         match self.format {
             Format::Table => self.text(&text()),
             Format::Json => {
-                let json = serde_json::to_string(value).expect("what we print is plain data");
+                let json =
+                    serde_json::to_string(value).expect("every result can be written as JSON");
                 self.text(&json)
             }
         }
     }
 
-    /// Some lines, the last of which need not be ended.
+    /// Prints text, and ends its last line if it has no end.
     pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
         let end = if text.is_empty() || text.ends_with('\n') {
             ""
@@ -43,7 +44,7 @@ impl Printer {
         self.bytes(format!("{text}{end}").as_bytes())
     }
 
-    /// As they are.
+    /// Prints the bytes unchanged.
     pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut output = io::stdout().lock();
         output

@@ -1,4 +1,4 @@
-//! Showing people that something is being waited for.
+//! Progress on a terminal while a command waits.
 
 use std::io::{self, IsTerminal, Write};
 use std::pin::pin;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval_at};
 
-/// Whatever is over sooner needs no explanation.
-const UNREMARKABLE: Duration = Duration::from_secs(1);
+/// Shorter waits are not shown.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// Waits for `work`. On a terminal it says after a second what it waits for, and since when.
+/// Waits for `work`. On a terminal it shows, after a second, what it waits for and for how long.
 pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
     if io::stderr().is_terminal() {
         shown(what, work, |line| {
             let mut terminal = io::stderr().lock();
-            // Nobody need be there to see it.
+            // A closed terminal does not matter.
             drop(write!(terminal, "\r{line}\x1b[K").and_then(|()| terminal.flush()));
         })
         .await
@@ -26,7 +26,7 @@ pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
 async fn shown<T>(what: &str, work: impl Future<Output = T>, mut draw: impl FnMut(&str)) -> T {
     let mut work = pin!(work);
     let started = Instant::now();
-    let mut seconds = interval_at(started + UNREMARKABLE, UNREMARKABLE);
+    let mut seconds = interval_at(started + SHOWN_AFTER, SHOWN_AFTER);
     let mut drawn = false;
     loop {
         tokio::select! {
@@ -53,12 +53,12 @@ mod tests {
         let mut lines = Vec::new();
         let work = tokio::time::timeout(work, std::future::pending::<()>());
         let over = super::shown("sending", work, |line| lines.push(line.to_owned())).await;
-        assert!(over.is_err(), "it takes as long as it should");
+        assert!(over.is_err(), "the work ends by its timeout");
         lines
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_takes_long_is_shown_and_wiped_away() {
+    async fn long_wait_is_shown_and_erased() {
         assert!(lines(Duration::from_millis(900)).await.is_empty());
         let shown = lines(Duration::from_millis(2500)).await;
         assert_eq!(shown, ["sending … 1 s", "sending … 2 s", ""]);

@@ -1,4 +1,5 @@
-//! `chat cluster transfer`: leadership goes to another node, as before the machine is serviced.
+//! `chat cluster transfer`: transfers leadership to another node, for example before the maintenance
+//! of a machine.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::progress::waiting;
 
-/// How long a hand-over may take. Usually it is some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a transfer may take. Usually it takes some milliseconds.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
     let leader = cluster_status::leader(context).await?;
@@ -27,11 +28,12 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         .and_then(|node| node.peer_address.as_deref())
         .ok_or_else(|| {
             Failure::Usage(format!(
-                "the peer address of node {leader} is not known; name a file that has it with --config"
+                "the peer address of node {leader} is not known; name a file that contains it with --config"
             ))
         })?;
-    let failed =
-        |what: String| Failure::Unavailable(format!("node {leader} did not hand over: {what}"));
+    let failed = |what: String| {
+        Failure::Unavailable(format!("node {leader} did not transfer leadership: {what}"))
+    };
     let uri = if address.starts_with("unix:") {
         address.to_owned()
     } else {
@@ -40,22 +42,22 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::from_shared(uri)
         .map_err(|error| Failure::Usage(format!("{address}: {error}")))?;
     let started = Instant::now();
-    let channel = endpoint.connect_timeout(PATIENCE).connect().await;
+    let channel = endpoint.connect_timeout(TRANSFER_TIMEOUT).connect().await;
     let channel = channel.map_err(|error| failed(error.to_string()))?;
     let mut request = Request::new(TransferLeadershipRequest {});
-    request.set_timeout(PATIENCE);
+    request.set_timeout(TRANSFER_TIMEOUT);
     let mut stub = ClusterClient::new(channel);
-    let answer = waiting("handing over", stub.transfer_leadership(request)).await;
+    let answer = waiting("transferring leadership", stub.transfer_leadership(request)).await;
     let next = answer
         .map_err(|status| failed(status.message().to_owned()))?
         .into_inner()
         .leader_id;
     let took = started.elapsed().as_millis();
     if next == 0 || next == leader {
-        return Err(failed(format!("no other node leads after {took} ms")));
+        return Err(failed(format!("there is no other leader after {took} ms")));
     }
     context.printer.print(
-        || format!("Node {next} leads now instead of node {leader} ({took} ms)."),
+        || format!("Node {next} is the leader now, instead of node {leader} ({took} ms)."),
         &json!({"from": leader, "to": next}),
     )?;
     Ok(ExitCode::SUCCESS)

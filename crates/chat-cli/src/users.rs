@@ -16,7 +16,7 @@ use crate::progress::waiting;
 pub(crate) async fn sign_up(context: &Context, person: &Person) -> Result<ExitCode, Failure> {
     let accounts = Accounts::open()?;
     let password = password::Source::new(person.password_stdin)
-        .new_one(&format!("Password of {}: ", person.name))?;
+        .new_password(&format!("Password of {}: ", person.name))?;
     let client = context.client()?;
     let signing_up = async {
         let cluster_id = client.cluster_id().await?;
@@ -35,7 +35,7 @@ pub(crate) async fn sign_up(context: &Context, person: &Person) -> Result<ExitCo
 pub(crate) async fn login(context: &Context, person: &Person) -> Result<ExitCode, Failure> {
     let accounts = Accounts::open()?;
     let source = password::Source::new(person.password_stdin);
-    let password = source.present_one(&format!("Password of {}: ", person.name))?;
+    let password = source.current_password(&format!("Password of {}: ", person.name))?;
     let client = context.client()?;
     let logging_in = async {
         let cluster_id = client.cluster_id().await?;
@@ -70,8 +70,8 @@ pub(crate) async fn password(context: &Context, password: &Password) -> Result<E
     let session = context.session().await?;
     let source = password::Source::new(password.password_stdin);
     let name = session.username();
-    let present = source.present_one(&format!("Present password of {name}: "))?;
-    let new = source.new_one("New password: ")?;
+    let present = source.current_password(&format!("Current password of {name}: "))?;
+    let new = source.new_password("New password: ")?;
     let client = context.client()?;
     let changing = client.change_password(&session, &present, &new);
     let session = waiting("changing the password", changing).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn password(context: &Context, password: &Password) -> Result<E
     context.printer.print(
         || {
             let name = harmless(session.username());
-            format!("{name} has a new password; every other session has ended.")
+            format!("{name} has a new password. All other sessions have ended.")
         },
         &json!({"username": session.username()}),
     )?;
@@ -100,7 +100,7 @@ pub(crate) async fn delete_account(
     context.printer.print(
         || {
             let name = harmless(session.username());
-            format!("{name} is deleted, with all messages in the inbox.")
+            format!("{name} and all messages in the inbox are deleted.")
         },
         &json!({"username": session.username()}),
     )?;
@@ -139,7 +139,7 @@ mod tests {
     use chat_client::UsersPage;
 
     #[test]
-    fn names_are_listed() {
+    fn names_are_listed_without_control_characters() {
         let page = UsersPage {
             usernames: vec!["al".to_owned(), "\u{1b}bo".to_owned()],
             next: Some("b'; rm x".to_owned()),

@@ -1,4 +1,4 @@
-//! `chat watch`: the inbox as it changes, until somebody ends it.
+//! `chat watch`: the events of the inbox as they happen, until the command is interrupted.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,13 +24,13 @@ struct Line<'a> {
     ids: Option<&'a [Uuid]>,
 }
 
-pub(crate) async fn run(context: &Context, wanted: &Watch) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(context: &Context, options: &Watch) -> Result<ExitCode, Failure> {
     let session = context.session().await?;
-    let cursor = wanted.after.clone().map(Cursor::new);
+    let cursor = options.after.clone().map(Cursor::new);
     let mut watch = context.client()?.watch(&session, cursor);
     let mut messages = 0;
     let mut senders = Senders::default();
-    while wanted.limit.is_none_or(|limit| messages < limit) {
+    while options.limit.is_none_or(|limit| messages < limit) {
         let update = match watch.next().await {
             Ok(update) => update,
             Err(error @ ClientError::Unavailable { .. }) => {
@@ -67,13 +67,14 @@ fn line(update: &WatchUpdate) -> Line<'_> {
     }
 }
 
-/// Which account of a name has written last, as far as this watch has seen.
+/// The account of each name that wrote the last message in this watch.
 #[derive(Default)]
 struct Senders(BTreeMap<String, u64>);
 
 impl Senders {
-    /// What is to be said about the sender of the next message.
-    fn remark(&mut self, message: &Message) -> Option<&'static str> {
+    /// A note about the sender of the next message, if another account wrote the last message under the
+    /// same name.
+    fn note(&mut self, message: &Message) -> Option<&'static str> {
         let since = message.sender_since?;
         let before = self.0.insert(message.sender.clone(), since);
         let is_other = before.is_some_and(|before| before != since);
@@ -81,13 +82,15 @@ impl Senders {
     }
 }
 
-/// Nothing for what people need not know.
+/// The event for people; empty if it does not concern them.
 fn describe(event: &WatchEvent, senders: &mut Senders) -> String {
     match event {
-        WatchEvent::Message(message) => block(message, senders.remark(message)),
+        WatchEvent::Message(message) => block(message, senders.note(message)),
         WatchEvent::Read(ids) => format!("({} read)\n", count(ids.len())),
         WatchEvent::Deleted(ids) => format!("({} deleted)\n", count(ids.len())),
-        WatchEvent::Resync => "(some changes were missed; `chat inbox` shows all)\n".to_owned(),
+        WatchEvent::Resync => {
+            "(some changes were missed; `chat inbox` shows all messages)\n".to_owned()
+        }
         _ => String::new(),
     }
 }

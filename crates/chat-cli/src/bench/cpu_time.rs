@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-/// Linux tells the time that a process has used in hundredths of a second, on every machine.
+/// Linux reports the time that a process has used in hundredths of a second, on every machine.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Processor time of some processes together.
@@ -11,7 +11,7 @@ const TICKS_PER_SECOND: u64 = 100;
 pub(super) struct CpuTime(Duration);
 
 impl CpuTime {
-    /// Of all these; `None` when there are none, or one of them cannot be looked at.
+    /// Of all these processes; `None` when the list is empty, or one of them cannot be read.
     pub(super) fn of(pids: &[u32]) -> Option<Self> {
         if pids.is_empty() {
             return None;
@@ -24,7 +24,7 @@ impl CpuTime {
         used("/proc/self/stat").map(Self)
     }
 
-    /// What was used in between; `None` when a process was replaced by another one.
+    /// The time used in between; `None` when a process was replaced by another one.
     pub(super) fn between(before: Option<Self>, after: Option<Self>) -> Option<Duration> {
         after?.0.checked_sub(before?.0)
     }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_has_no_time() {
+    fn ended_process_has_no_time() {
         assert_eq!(CpuTime::of(&[]), None);
         assert_eq!(CpuTime::of(&[u32::MAX]), None);
         assert_eq!(CpuTime::between(None, CpuTime::own()), None);

@@ -1,5 +1,5 @@
-//! One sender that writes down every acknowledgement: the gaps are the outages. It sends one message
-//! after the other, or so many a second.
+//! One sender that prints a line for every acknowledgement: the gaps between them are the outages. It
+//! sends one message after the other, or a fixed number a second.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,13 +9,13 @@ use chat_client::OutgoingMessage;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Stage;
+use super::setup::BenchSetup;
 use crate::arguments::Bench;
 use crate::failure::Failure;
 use crate::stderr::warn;
 
-pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failure> {
-    let (client, session) = (&stage.connections[0], &stage.sessions[0]);
+pub(super) async fn run(setup: &BenchSetup, bench: &Bench) -> Result<ExitCode, Failure> {
+    let (client, session) = (&setup.connections[0], &setup.sessions[0]);
     let body = "x".repeat(usize::try_from(bench.body).expect("bodies are small"));
     let started = Instant::now();
     let until = started + Duration::from_secs(bench.seconds);
@@ -33,7 +33,7 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
         let message = OutgoingMessage::new(session.username(), body.as_str());
         let sent = Instant::now();
         let mut errors = 0_u32;
-        // One message until it is acknowledged: an outage is one long latency.
+        // The same message until it is acknowledged: an outage is one high latency.
         while let Err(error) = client.send_message(session, &message).await {
             warn(&format!("chat: {error}"));
             errors += 1;
@@ -51,7 +51,7 @@ pub(super) async fn run(stage: &Stage, bench: &Bench) -> Result<ExitCode, Failur
         )
         .expect("writing to a vector does not fail");
         let mut output = io::stdout().lock();
-        // Whoever watched is gone: then there is nothing left to do.
+        // The reader has closed the output: the measurement ends.
         if output
             .write_all(&line)
             .and_then(|()| output.flush())

@@ -1,11 +1,11 @@
-//! One client of a measurement: asks, waits, asks again, and keeps count.
+//! One client of a measurement: it sends a request, waits for the reply, and counts.
 
 use std::time::Instant;
 
 use chat_client::{ChatClient, ClientError, InboxQuery, Session};
 use hdrhistogram::Histogram;
 
-/// What is asked.
+/// The requests of a measurement.
 pub(super) enum Load {
     /// Messages to other accounts.
     Send {
@@ -13,7 +13,7 @@ pub(super) enum Load {
         sessions: Vec<Session>,
         body: String,
     },
-    /// One page of one's own inbox.
+    /// One page of the own inbox.
     Read {
         connections: Vec<ChatClient>,
         sessions: Vec<Session>,
@@ -21,15 +21,15 @@ pub(super) enum Load {
     },
 }
 
-/// What came of it.
+/// The results of a measurement.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) done: u64,
     pub(super) failed: u64,
-    /// Failed, and of these it is not known whether they were carried out.
+    /// Those of `failed` whose outcome is unknown.
     pub(super) unknown: u64,
     pub(super) first_error: Option<String>,
-    /// Of those that were done, in microseconds.
+    /// Of those in `done`, in microseconds.
     pub(super) latencies: Histogram<u64>,
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Report {
     p50_us: u64,
     p99_us: u64,
     max_us: u64,
-    /// Over all nodes, for each that was done; null when the servers' processes are not known.
+    /// On all nodes together, for each request in `done`; null when the servers' processes are not
+    /// known.
     server_cpu_us: Option<f64>,
     client_cpu_us: Option<f64>,
     first_error: Option<String>,

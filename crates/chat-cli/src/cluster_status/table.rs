@@ -1,4 +1,4 @@
-//! The cluster as a table, and one line that sums it up.
+//! The cluster as a table, and its summary in colour.
 
 use comfy_table::{Table, presets};
 
@@ -10,7 +10,7 @@ const HEADER: [&str; 15] = [
     "RTT", "DB", "UP", "VERSION", "ERROR",
 ];
 
-/// Without colours, for files and pipes as for terminals.
+/// Without colours, so that files, pipes and terminals get the same table.
 pub(super) fn draw(view: &View) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -28,7 +28,7 @@ pub(super) fn draw(view: &View) -> String {
     lines.join("\n")
 }
 
-/// The summary, in the colour of the health for terminals that want colours.
+/// The summary in the colour of the health.
 pub(super) fn coloured_summary(view: &View) -> String {
     let colour = match view.health {
         Health::Healthy => 32,

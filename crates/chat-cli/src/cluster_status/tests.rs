@@ -1,4 +1,4 @@
-//! What is shown of a cluster in every condition.
+//! The view of a cluster in every condition.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ fn check(view: &View, health: Health, table: Expect) {
 }
 
 #[test]
-fn a_healthy_cluster() {
+fn healthy_cluster_is_healthy() {
     check(
         &healthy(),
         Health::Healthy,
@@ -88,7 +88,7 @@ fn a_healthy_cluster() {
 }
 
 #[test]
-fn json_has_a_stable_form() {
+fn json_fields_are_stable() {
     let mut view = healthy();
     view.nodes.truncate(2);
     expect![[r#"
@@ -141,7 +141,7 @@ fn json_has_a_stable_form() {
 }
 
 #[test]
-fn one_node_down() {
+fn cluster_with_one_node_down_is_degraded() {
     let followers = [follower(2, true, 1204, 38), follower(3, true, 1180, 41_000)];
     let view = view([
         Some(leader(7, &followers)),
@@ -161,23 +161,23 @@ fn one_node_down() {
 }
 
 #[test]
-fn no_quorum() {
+fn cluster_with_one_node_up_has_no_quorum() {
     let view = view([None, Some(node(2, "pre-candidate", 7)), None]);
     assert_eq!(view.leader, None);
     check(
         &view,
         Health::NoQuorum,
         expect![[r#"
-        NODE  ADDRESS         ROLE   HEALTH  TERM  LAST   COMMIT  APPLIED  TRAILS  SEEN  RTT     DB      UP     VERSION  ERROR
-        n1    127.0.0.1:7401  -      down    -     -      -       -        -       -     -       -       -      -        Connection refused
-        n2    127.0.0.1:7402  trial  ok      7     1,204  1,204   1,204    -       -     0.4 ms  1.2 MB  4m12s  0.1.0
-        n3    127.0.0.1:7403  -      down    -     -      -       -        -       -     -       -       -      -        Connection refused
-        cluster unavailable: 1 of 3 nodes up, no quorum"#]],
+            NODE  ADDRESS         ROLE           HEALTH  TERM  LAST   COMMIT  APPLIED  TRAILS  SEEN  RTT     DB      UP     VERSION  ERROR
+            n1    127.0.0.1:7401  -              down    -     -      -       -        -       -     -       -       -      -        Connection refused
+            n2    127.0.0.1:7402  pre-candidate  ok      7     1,204  1,204   1,204    -       -     0.4 ms  1.2 MB  4m12s  0.1.0
+            n3    127.0.0.1:7403  -              down    -     -      -       -        -       -     -       -       -      -        Connection refused
+            cluster unavailable: 1 of 3 nodes up, no quorum"#]],
     );
 }
 
 #[test]
-fn nobody_answers() {
+fn unreachable_cluster_has_no_quorum() {
     check(
         &view([None, None, None]),
         Health::NoQuorum,
@@ -191,7 +191,7 @@ fn nobody_answers() {
 }
 
 #[test]
-fn a_wiped_node_learns() {
+fn wiped_node_does_not_vote() {
     let followers = [follower(2, true, 1204, 38), follower(3, false, 1204, 38)];
     let wiped = node(3, "learner", 7);
     let view = view([
@@ -212,7 +212,7 @@ fn a_wiped_node_learns() {
 }
 
 #[test]
-fn of_two_leaders_the_older_is_stale() {
+fn leader_of_an_older_term_is_stale() {
     let followers = [follower(2, true, 1204, 38), follower(3, true, 1204, 900)];
     let stale = NodeStatus {
         term: 6,
@@ -231,33 +231,35 @@ fn of_two_leaders_the_older_is_stale() {
             NODE  ADDRESS         ROLE      HEALTH  TERM  LAST   COMMIT  APPLIED  TRAILS  SEEN    RTT     DB      UP     VERSION  ERROR
             n1    127.0.0.1:7401  leader    ok      7     1,204  1,204   1,204    0       -       0.4 ms  1.2 MB  4m12s  0.1.0
             n2    127.0.0.1:7402  follower  ok      7     1,204  1,204   1,204    0       38 ms   0.4 ms  1.2 MB  4m12s  0.1.0
-            n3    127.0.0.1:7403  leader    stale   6     1,204  1,204   1,204    0       900 ms  0.4 ms  1.2 MB  4m12s  0.1.0    stale: claims to lead term 6, and term 7 is led
+            n3    127.0.0.1:7403  leader    stale   6     1,204  1,204   1,204    0       900 ms  0.4 ms  1.2 MB  4m12s  0.1.0    stale: claims to lead term 6, but the current term is 7
             cluster degraded: 3 of 3 nodes up, quorum holds, tolerates 1 more failure · leader n1 (term 7) · n3 is stale"#]],
     );
 }
 
 #[test]
-fn a_cluster_before_its_birth() {
-    let empty = |id| NodeStatus {
+fn cluster_before_its_bootstrap_has_no_quorum() {
+    let uninitialized = |id| NodeStatus {
         voter_ids: Vec::new(),
         quorum: None,
-        ..node(id, "empty", 0)
+        ..node(id, "uninitialized", 0)
     };
     let first = NodeStatus {
         bootstrap_awaits: vec![3],
-        ..empty(1)
+        ..uninitialized(1)
     };
-    let waiting = view([Some(first), Some(empty(2)), None]);
+    let waiting = view([Some(first), Some(uninitialized(2)), None]);
     assert_eq!(waiting.health, Health::NoQuorum);
-    expect!["cluster unavailable: 2 of 3 nodes up, the cluster is not formed and waits for n3"]
-        .assert_eq(&waiting.summary);
-    let unknown = view([None, Some(empty(2)), Some(empty(3))]);
-    expect!["cluster unavailable: 2 of 3 nodes up, the cluster is not formed"]
+    expect![
+        "cluster unavailable: 2 of 3 nodes up, the cluster is not bootstrapped and waits for n3"
+    ]
+    .assert_eq(&waiting.summary);
+    let unknown = view([None, Some(uninitialized(2)), Some(uninitialized(3))]);
+    expect!["cluster unavailable: 2 of 3 nodes up, the cluster is not bootstrapped"]
         .assert_eq(&unknown.summary);
 }
 
 #[test]
-fn a_follower_far_behind_is_no_health() {
+fn follower_far_behind_degrades_the_cluster() {
     let followers = [follower(2, true, 1204, 38), follower(3, true, 4, 38)];
     let mut answers = [
         Some(leader(7, &followers)),
@@ -272,7 +274,7 @@ fn a_follower_far_behind_is_no_health() {
 }
 
 #[test]
-fn a_silent_node_has_the_id_that_is_left() {
+fn silent_node_has_the_unused_id() {
     let view = view([None, Some(node(1, "follower", 7)), None]);
     let ids: Vec<u64> = view.nodes.iter().map(|node| node.id).collect();
     assert_eq!(ids, [2, 1, 3]);

@@ -1,17 +1,21 @@
-//! The cluster as its nodes describe it: each one's own words, completed by the leader's about the
-//! others, and a verdict.
+//! The cluster as its nodes report it: the report of each node, completed with the leader's view of
+//! the others, and the health.
 
 use std::time::Duration;
 
 use chat_client::{FollowerStatus, KnownNode, NodeReport, NodeStatus};
 use serde::Serialize;
 
-/// A follower that is further behind is not catching up with what happens now.
+/// A follower that is further behind does not keep up with the leader.
 const TRAILS_MAX: u64 = 5_000;
-/// A follower that has not been heard for longer is cut off, whatever it says to us.
+/// A follower from which the leader has received nothing for longer is isolated, whatever it reports
+/// itself.
 const SEEN_MAX: Duration = Duration::from_secs(2);
 
 const LEADER: &str = "leader";
+const LEARNER: &str = "learner";
+/// The role of a node before the bootstrap, now and in earlier versions.
+const UNINITIALIZED: [&str; 2] = ["uninitialized", "empty"];
 
 /// The whole cluster. What is serialised is a stable interface.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,15 +31,15 @@ pub(crate) struct View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Health {
-    /// Every node is there, counts and follows one leader.
+    /// Every node is up, is a voter and follows one leader.
     Healthy,
-    /// It serves, and something is wrong.
+    /// The cluster serves requests, and something is wrong.
     Degraded,
-    /// It does not serve: too few nodes, or nobody leads.
+    /// The cluster does not serve requests: too few nodes are up, or there is no leader.
     NoQuorum,
 }
 
-/// One node. What is not known is null.
+/// One node. Unknown values are null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct NodeView {
     pub(crate) id: u64,
@@ -46,9 +50,9 @@ pub(crate) struct NodeView {
     pub(crate) last: Option<u64>,
     pub(crate) commit: Option<u64>,
     pub(crate) applied: Option<u64>,
-    /// How many entries it lacks that the leader has.
+    /// How many entries of the leader it does not have.
     pub(crate) trails: Option<u64>,
-    /// How long ago the leader last heard of it.
+    /// How long ago the leader last received a fetch from it.
     pub(crate) seen_ms: Option<u64>,
     pub(crate) rtt_us: Option<u64>,
     pub(crate) storage: Option<String>,
@@ -64,20 +68,21 @@ impl Health {
         match self {
             Self::Healthy => 0,
             Self::Degraded => 1,
-            // 2 is wrong usage, of this command as of all.
+            // 2 means wrong usage, as of every command.
             Self::NoQuorum => 3,
         }
     }
 }
 
 impl View {
-    /// Puts together what the nodes said; `reports` is in the order of `known`.
+    /// Combines the reports; `reports` is in the order of `known`.
     pub(crate) fn new(known: &[KnownNode], reports: &[NodeReport]) -> Self {
         let answers: Vec<&NodeStatus> = reports
             .iter()
             .filter_map(|report| report.status.as_ref().ok())
             .collect();
-        // Two nodes may claim to lead while one of them has not heard yet; the later term is right.
+        // Two nodes may report that they lead while one of them has not received the newer term yet; the
+        // later term is right.
         let leading = answers
             .iter()
             .copied()
@@ -95,7 +100,7 @@ impl View {
         let quorum = quorum(&answers, leader, nodes.len());
         let awaited = answers.iter().flat_map(|answer| &answer.bootstrap_awaits);
         let awaited: Vec<String> = awaited.map(|id| format!("n{id}")).collect();
-        let (health, summary) = verdict(&nodes, leader, quorum, &awaited);
+        let (health, summary) = health(&nodes, leader, quorum, &awaited);
         Self {
             health,
             summary,
@@ -106,8 +111,8 @@ impl View {
     }
 }
 
-/// A node that does not answer does not say its id: files may, else it has the place in the list
-/// that nobody else claims.
+/// The id of a node that does not answer comes from the files. If it is not known there, it is its
+/// place in the list, or the lowest id that no other node has.
 fn ids(known: &[KnownNode], reports: &[NodeReport]) -> Vec<u64> {
     let mut ids: Vec<Option<u64>> = reports
         .iter()
@@ -133,11 +138,11 @@ fn answered(report: &NodeReport, answer: &NodeStatus, leader: Option<&NodeStatus
     let stale = (answer.role == LEADER && !leads).then(|| {
         let term = leader.map_or(0, |leader| leader.term);
         format!(
-            "stale: claims to lead term {}, and term {term} is led",
+            "stale: claims to lead term {}, but the current term is {term}",
             answer.term
         )
     });
-    // By the leader's count, if there is one: a node may not know yet what was decided about it.
+    // The leader knows first whether a node is a voter; without a leader, the node's own view counts.
     let voter = match follower {
         Some(follower) => follower.is_voter,
         None => answer.voter_ids.contains(&answer.node_id),
@@ -158,16 +163,16 @@ fn answered(report: &NodeReport, answer: &NodeStatus, leader: Option<&NodeStatus
         storage_bytes: Some(answer.storage_bytes),
         uptime_ms: Some(whole_milliseconds(answer.uptime)),
         version: Some(answer.version.clone()),
-        voter: Some(voter && !matches!(answer.role.as_str(), "learner" | "uninitialized")),
+        voter: Some(voter && !(answer.role == LEARNER || is_uninitialized(&answer.role))),
         error: stale,
     }
 }
 
 fn silent(report: &NodeReport, id: u64, error: &str, leader: Option<&NodeStatus>) -> NodeView {
     let follower = leader.and_then(|leader| follower(leader, id));
-    // Until it was heard, a new leader knows nothing of it.
-    let heard = follower.filter(|follower| follower.last_contact.is_some());
-    let last = heard.map(|follower| follower.match_index);
+    // A new leader knows the follower's index only after its first fetch.
+    let fetched = follower.filter(|follower| follower.last_contact.is_some());
+    let last = fetched.map(|follower| follower.match_index);
     NodeView {
         id,
         address: report.address.clone(),
@@ -189,6 +194,10 @@ fn follower(leader: &NodeStatus, id: u64) -> Option<&FollowerStatus> {
         .find(|follower| follower.node_id == id)
 }
 
+fn is_uninitialized(role: &str) -> bool {
+    UNINITIALIZED.contains(&role)
+}
+
 fn seen_ms(follower: &FollowerStatus) -> Option<u64> {
     follower.last_contact.map(whole_milliseconds)
 }
@@ -197,8 +206,8 @@ fn whole_milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How many voters must agree: by the leader, else by whoever knows most, else of all that are
-/// configured.
+/// How many voters must agree: as the leader reports it, else the node with the highest commit index,
+/// else a majority of the configured nodes.
 fn quorum(answers: &[&NodeStatus], leader: Option<&NodeStatus>, configured: usize) -> usize {
     let informed = answers
         .iter()
@@ -213,25 +222,25 @@ fn quorum(answers: &[&NodeStatus], leader: Option<&NodeStatus>, configured: usiz
     }
 }
 
-fn verdict(
+fn health(
     nodes: &[NodeView],
     leader: Option<&NodeStatus>,
     quorum: usize,
     awaited: &[String],
 ) -> (Health, String) {
     let reachable = nodes.iter().filter(|node| node.reachable).count();
-    let counting = nodes
+    let voters = nodes
         .iter()
         .filter(|node| node.reachable && node.voter == Some(true))
         .count();
     let up = format!("{reachable} of {} nodes up", nodes.len());
     let Some(leader) = leader else {
-        let is_empty = |node: &&NodeView| node.role.as_deref() == Some("uninitialized");
-        let empty = nodes.iter().filter(is_empty).count();
-        let reason = if counting >= quorum {
+        let has_no_data = |node: &&NodeView| node.role.as_deref().is_some_and(is_uninitialized);
+        let uninitialized = nodes.iter().filter(has_no_data).count();
+        let reason = if voters >= quorum {
             "no leader yet".to_owned()
-        } else if empty > 0 && empty == reachable {
-            not_formed(awaited)
+        } else if uninitialized > 0 && uninitialized == reachable {
+            not_bootstrapped(awaited)
         } else {
             "no quorum".to_owned()
         };
@@ -241,11 +250,11 @@ fn verdict(
         );
     };
     let led = format!("leader n{} (term {})", leader.node_id, leader.term);
-    if counting < quorum {
+    if voters < quorum {
         let summary = format!("cluster unavailable: {up}, no quorum · {led}");
         return (Health::NoQuorum, summary);
     }
-    let spare = match counting - quorum {
+    let spare = match voters - quorum {
         1 => "1 more failure".to_owned(),
         spare => format!("{spare} more failures"),
     };
@@ -263,12 +272,12 @@ fn verdict(
     }
 }
 
-fn not_formed(awaited: &[String]) -> String {
+fn not_bootstrapped(awaited: &[String]) -> String {
     if awaited.is_empty() {
-        return "the cluster is not formed".to_owned();
+        return "the cluster is not bootstrapped".to_owned();
     }
     format!(
-        "the cluster is not formed and waits for {}",
+        "the cluster is not bootstrapped and waits for {}",
         awaited.join(", ")
     )
 }
@@ -286,7 +295,7 @@ fn problem(node: &NodeView) -> Option<String> {
     } else if let Some(storage) = storage {
         Some(format!("n{id} storage: {storage}"))
     } else if node.seen_ms.is_some_and(|seen| seen > seen_max) {
-        Some(format!("n{id} is cut off from the leader"))
+        Some(format!("n{id} is isolated from the leader"))
     } else if node.trails.is_some_and(|trails| trails > TRAILS_MAX) {
         Some(format!("n{id} trails"))
     } else {

@@ -1,5 +1,5 @@
-//! A chat of one node that forgets: enough of the requests' contract for every command to do its
-//! work, and failures on demand. What the servers really do is tested with the servers.
+//! A chat of one node in memory: as much of the requests' contract as the commands need, and failures
+//! on demand. The behaviour of the servers is tested with the servers.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// Everything that was ever told to a watch, of everybody; the cursor counts.
+/// Every event of every account, with the account; a cursor is a position in it.
 type History = Vec<(String, Event)>;
 
 #[derive(Clone, Default)]
@@ -38,19 +38,19 @@ struct State {
     messages: Vec<Value>,
     history: History,
     tokens: u64,
-    /// The cluster that it says it is of.
+    /// The cluster that it reports.
     cluster_id: String,
-    /// How many requests brought a token.
+    /// How many requests had a token.
     tokens_seen: u64,
 }
 
 impl FakeChat {
-    /// Serves at the address that is returned, until the runtime ends.
+    /// Serves at the returned address until the runtime ends.
     pub(crate) async fn start() -> (Self, String) {
         Self::start_as("fake").await
     }
 
-    /// As a node of this cluster.
+    /// Serves as a node of this cluster.
     pub(crate) async fn start_as(cluster_id: &str) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -63,12 +63,12 @@ impl FakeChat {
         (fake, address)
     }
 
-    /// From now on every request fails like this.
+    /// Makes every later request fail with this status.
     pub(crate) fn fail(&self, status: Status) {
         self.state.lock().unwrap().failure = Some(status);
     }
 
-    /// How many requests brought a token.
+    /// How many requests had a token.
     pub(crate) fn tokens_seen(&self) -> u64 {
         self.state.lock().unwrap().tokens_seen
     }
@@ -225,7 +225,7 @@ impl State {
         json!({"status": "OK", "messages": messages, "unread": unread, "next": next})
     }
 
-    /// Understands a star at the end and no other pattern.
+    /// Supports a star at the end, and no other pattern.
     fn list(&mut self, request: &Value) -> Value {
         let pattern = text(request, "pattern");
         let prefix = pattern.trim_end_matches('*');
@@ -238,7 +238,7 @@ impl State {
     }
 }
 
-/// `after` counts what came before.
+/// `after` is the number of items before the page.
 fn page(all: Vec<Value>, request: &Value) -> (Vec<Value>, Value) {
     let limit = usize::try_from(request["limit"].as_u64().unwrap()).unwrap();
     let begin = request["after"]
@@ -279,7 +279,7 @@ impl Chat for FakeChat {
         let account = account(&mut state, &request)
             .ok_or_else(|| Status::unauthenticated("a token is needed"))?;
         let after: usize = request.into_inner().cursor.parse().unwrap_or(0);
-        let told = |(place, (_, event)): (usize, &(String, Event))| {
+        let to_event = |(place, (_, event)): (usize, &(String, Event))| {
             Ok(WatchEvent {
                 cursor: (place + 1).to_string(),
                 event: Some(event.clone()),
@@ -288,11 +288,11 @@ impl Chat for FakeChat {
         let own = state.history.iter().enumerate().skip(after);
         let mut events: Vec<_> = own
             .filter(|(_, (name, _))| *name == account)
-            .map(told)
+            .map(to_event)
             .collect();
         if after == 0 {
             for event in [Event::CaughtUp(CaughtUp {}), Event::Resync(Resync {})] {
-                events.insert(0, told((0, &(account.clone(), event))));
+                events.insert(0, to_event((0, &(account.clone(), event))));
             }
         }
         let events = tokio_stream::iter(events).chain(tokio_stream::pending());

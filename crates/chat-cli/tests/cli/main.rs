@@ -1,5 +1,5 @@
-//! The program `chat` as people and programs use it: every command and every exit code, against a
-//! chat in this process.
+//! The command `chat` as people and programs use it: every command and every exit code, against a
+//! fake chat in this process.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use tonic::Status;
 
 use fake_chat::FakeChat;
 
-/// Somebody at a terminal, in a folder and with sessions of their own.
+/// A person with a folder and sessions for their own use.
 struct Person {
     home: tempfile::TempDir,
     nodes: String,
@@ -33,10 +33,10 @@ impl Person {
         }
     }
 
-    /// Signed up and logged in.
+    /// A person who has signed up and is logged in.
     fn named(name: &str, nodes: &str) -> Self {
         let person = Self::new(nodes);
-        person.done(&["sign-up", name], "secret\n");
+        person.succeeds(&["sign-up", name], "secret\n");
         person
     }
 
@@ -56,44 +56,44 @@ impl Person {
 
     fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self.command(arguments).spawn().unwrap();
-        // A command that asks for nothing may have ended before.
+        // A command that reads no input may have ended before.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     }
 
-    /// What a command that succeeds writes.
+    /// The output of a command that succeeds.
     #[track_caller]
-    fn done(&self, arguments: &[&str], input: &str) -> String {
+    fn succeeds(&self, arguments: &[&str], input: &str) -> String {
         let output = self.run(arguments, input);
-        let complaint = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), complaint.as_str()), (Some(0), ""));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""));
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[track_caller]
     fn json(&self, arguments: &[&str], input: &str) -> Value {
-        let line = self.done(&[arguments, &["-o", "json"]].concat(), input);
+        let line = self.succeeds(&[arguments, &["-o", "json"]].concat(), input);
         assert_eq!(line.lines().count(), 1, "{line}");
         serde_json::from_str(&line).unwrap()
     }
 
     #[track_caller]
-    fn fails(&self, arguments: &[&str], input: &str, code: i32, complaint: &Expect) {
+    fn fails(&self, arguments: &[&str], input: &str, code: i32, stderr: &Expect) {
         let output = self.run(arguments, input);
         assert!(output.stdout.is_empty(), "{output:?}");
-        complaint.assert_eq(&String::from_utf8(output.stderr).unwrap());
+        stderr.assert_eq(&String::from_utf8(output.stderr).unwrap());
         assert_eq!(output.status.code(), Some(code));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_from_the_first_day_to_the_last() {
+async fn account_is_created_changed_and_deleted() {
     let (_fake, address) = FakeChat::start().await;
     let alice = Person::new(&address);
     expect![[r"
         Welcome, alice. You are logged in.
     "]]
-    .assert_eq(&alice.done(&["sign-up", "alice"], "old\n"));
+    .assert_eq(&alice.succeeds(&["sign-up", "alice"], "old\n"));
     assert_eq!(
         alice.json(&["sign-up", "albert"], "x\n"),
         json!({"username": "albert"})
@@ -111,7 +111,7 @@ async fn accounts_from_the_first_day_to_the_last() {
         albert
         alice
     "]]
-    .assert_eq(&alice.done(&["list", "al*"], ""));
+    .assert_eq(&alice.succeeds(&["list", "al*"], ""));
     assert_eq!(
         alice.json(&["list", "-n", "1"], ""),
         json!({"usernames": ["albert"], "next": "1"})
@@ -125,28 +125,28 @@ async fn accounts_from_the_first_day_to_the_last() {
         chat: Invalid username or password.
     "]];
     alice.fails(&["password"], "wrong\nnew\n", 1, &wrong);
-    alice.done(&["password"], "old\nnew\n");
+    alice.succeeds(&["password"], "old\nnew\n");
     alice.fails(&["login", "alice"], "old\n", 1, &wrong);
     assert_eq!(alice.json(&["logout"], ""), json!({"username": "alice"}));
-    let nobody = expect![[r"
-        chat: nobody is logged in; `chat login NAME` does that
+    let logged_out = expect![[r"
+        chat: no account is logged in; use `chat login NAME`
     "]];
-    alice.fails(&["logout"], "", 2, &nobody);
+    alice.fails(&["logout"], "", 2, &logged_out);
     expect![[r"
         Logged in as alice: no unread messages.
     "]]
-    .assert_eq(&alice.done(&["login", "alice"], "new\n"));
+    .assert_eq(&alice.succeeds(&["login", "alice"], "new\n"));
 
-    let sure = expect![[r"
-        chat: --yes is needed to delete it
+    let unconfirmed = expect![[r"
+        chat: without a terminal, deletion needs --yes
     "]];
-    alice.fails(&["delete-account"], "", 2, &sure);
+    alice.fails(&["delete-account"], "", 2, &unconfirmed);
     assert_eq!(
         alice.json(&["delete-account", "--yes"], ""),
         json!({"username": "alice"})
     );
     alice.fails(&["login", "alice"], "new\n", 1, &wrong);
-    assert_eq!(alice.done(&["list", "--as", "albert"], ""), "albert\n");
+    assert_eq!(alice.succeeds(&["list", "--as", "albert"], ""), "albert\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +157,7 @@ async fn messages_are_sent_read_and_deleted() {
     expect![[r"
         Sent to bob as alice.
     "]]
-    .assert_eq(&alice.done(&["send", "bob", "one"], ""));
+    .assert_eq(&alice.succeeds(&["send", "bob", "one"], ""));
     let sent = alice.json(&["send", "bob", "-"], "two\nlines\n");
     assert_eq!(sent["commit"], json!({"index": 2, "term": 1}));
     let id = sent["id"].as_str().unwrap();
@@ -166,7 +166,7 @@ async fn messages_are_sent_read_and_deleted() {
     "]];
     alice.fails(&["send", "carol", "x"], "", 1, &missing);
 
-    let inbox = bob.done(&["inbox"], "");
+    let inbox = bob.succeeds(&["inbox"], "");
     assert!(inbox.starts_with("bob: 2 unread messages\n"), "{inbox}");
     assert!(inbox.contains(&format!(
         "* {id}  2026-11-22 16:04:05 UTC  alice\n    two\n    lines\n"
@@ -194,24 +194,24 @@ async fn messages_are_sent_read_and_deleted() {
     );
     assert_eq!(bob.json(&["read", id], ""), json!({"read": [id]}));
     assert_eq!(
-        bob.done(&["read", "--next", "9"], ""),
+        bob.succeeds(&["read", "--next", "9"], ""),
         "There are no unread messages.\n"
     );
-    assert_eq!(bob.done(&["delete", id], ""), "1 message deleted.\n");
+    assert_eq!(bob.succeeds(&["delete", id], ""), "1 message deleted.\n");
     assert_eq!(bob.json(&["delete", id], ""), json!({"deleted": [id]}));
     let left = bob.json(&["inbox"], "");
     assert_eq!(left["messages"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_inbox_is_watched() {
+async fn watch_prints_events_in_order() {
     let (_fake, address) = FakeChat::start().await;
     let alice = Person::named("alice", &address);
     let bob = Person::named("bob", &address);
     let id = alice.json(&["send", "bob", "one"], "")["id"].clone();
-    bob.done(&["read", id.as_str().unwrap()], "");
-    alice.done(&["send", "bob", "two"], "");
-    let lines = bob.done(&["watch", "-n", "2", "-o", "json"], "");
+    bob.succeeds(&["read", id.as_str().unwrap()], "");
+    alice.succeeds(&["send", "bob", "two"], "");
+    let lines = bob.succeeds(&["watch", "-n", "2", "-o", "json"], "");
     let lines: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -235,7 +235,7 @@ async fn an_inbox_is_watched() {
         lines[3],
         json!({"event": "read", "cursor": "2", "ids": [id]})
     );
-    let text = bob.done(&["watch", "--after", "1", "--limit", "1"], "");
+    let text = bob.succeeds(&["watch", "--after", "1", "--limit", "1"], "");
     assert!(
         text.starts_with("(1 message read)\n* ") && text.ends_with("alice\n    two\n"),
         "{text}"
@@ -243,7 +243,7 @@ async fn an_inbox_is_watched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operators_look_and_act() {
+async fn operator_commands_have_their_exit_codes() {
     let (_fake, address) = FakeChat::start().await;
     let operator = Person::new(&address);
     let status = operator.json(&["cluster", "status"], "");
@@ -252,7 +252,7 @@ async fn operators_look_and_act() {
         (&json!("healthy"), &json!(1))
     );
     let unknown = expect![[r"
-        chat: the peer address of node 1 is not known; name a file that has it with --config
+        chat: the peer address of node 1 is not known; name a file that contains it with --config
     "]];
     operator.fails(&["cluster", "transfer"], "", 2, &unknown);
     let file = operator.home.path().join("cluster.toml");
@@ -276,38 +276,38 @@ async fn operators_look_and_act() {
     );
     assert_eq!(output.status.code(), Some(0));
 
-    let nobody = Person::new("127.0.0.1:1");
-    let output = nobody.run(&["cluster", "status"], "");
+    let unreachable = Person::new("127.0.0.1:1");
+    let output = unreachable.run(&["cluster", "status"], "");
     assert_eq!(output.status.code(), Some(3), "without quorum");
-    let output = nobody.run(&["cluster", "status", "--timeout", "0"], "");
+    let output = unreachable.run(&["cluster", "status", "--timeout", "0"], "");
     assert_eq!(output.status.code(), Some(2), "wrong usage");
 }
 
-/// S-C2: a cluster that somebody put in the way is not sent the token.
+/// S-C2: the token is not sent to another cluster, which may be an attacker's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_cluster_gets_no_token() {
+async fn token_is_not_sent_to_another_cluster() {
     let (_fake, address) = FakeChat::start().await;
     let (other, other_address) = FakeChat::start_as("other").await;
     let mut alice = Person::named("alice", &address);
     alice.nodes = other_address.clone();
-    let complaint = format!(
+    let stderr = format!(
         "chat: the node at {other_address} belongs to another cluster (other) than this session (fake); \
-         the session was not sent to it; if that cluster is meant, `chat login NAME` opens a session there\n"
+         the session was not sent to it; to use that cluster, log in there with `chat login NAME`\n"
     );
     for arguments in [&["inbox"][..], &["logout"], &["watch", "-n", "1"]] {
         let output = alice.run(arguments, "");
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), complaint);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), stderr);
         assert_eq!(output.status.code(), Some(2));
     }
     assert_eq!(other.tokens_seen(), 0);
-    // By login the person says that this cluster is meant.
-    alice.done(&["sign-up", "alice"], "x\n");
-    alice.done(&["inbox"], "");
+    // By logging in, the person chooses this cluster.
+    alice.succeeds(&["sign-up", "alice"], "x\n");
+    alice.succeeds(&["inbox"], "");
     assert!(other.tokens_seen() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_planted_cluster_file_is_not_used() {
+async fn cluster_file_of_another_user_is_not_used() {
     let (fake, address) = FakeChat::start().await;
     let alice = Person::named("alice", &address);
     let folder = alice.home.path().join(".cluster");
@@ -328,22 +328,25 @@ async fn a_planted_cluster_file_is_not_used() {
     };
     let output = run();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(output.stderr, b"", "nothing is said where no terminal is");
+    assert_eq!(
+        output.stderr, b"",
+        "without a terminal, the file is not shown"
+    );
     let sent = fake.tokens_seen();
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
     let output = run();
-    let complaint = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        complaint.contains("can be written by other users and is not used"),
-        "{complaint}"
+        stderr.contains("can be written by other users and is not used"),
+        "{stderr}"
     );
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(fake.tokens_seen(), sent);
 }
 
-/// A session of an earlier version does not say which cluster it is of.
+/// A session of an earlier version does not name its cluster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_session_is_bound_by_its_first_use() {
+async fn old_session_is_bound_to_a_cluster_by_its_first_use() {
     let (_fake, address) = FakeChat::start().await;
     let (other, other_address) = FakeChat::start_as("other").await;
     let mut alice = Person::named("alice", &address);
@@ -357,21 +360,18 @@ async fn an_old_session_is_bound_by_its_first_use() {
     unnamed.arg("inbox").current_dir(alice.home.path());
     unnamed.env("CHAT_HOME", alice.home.path().join("chat"));
     let output = unnamed.env_remove("CHAT_NODES").output().unwrap();
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        complaint.contains("does not say which cluster"),
-        "{complaint}"
-    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("does not name its cluster"), "{stderr}");
     assert_eq!(output.status.code(), Some(2));
 
-    alice.done(&["inbox"], "");
+    alice.succeeds(&["inbox"], "");
     alice.nodes = other_address;
     assert_eq!(alice.run(&["inbox"], "").status.code(), Some(2));
     assert_eq!(other.tokens_seen(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_measurement_has_figures() {
+async fn bench_prints_its_measurements() {
     let (_fake, address) = FakeChat::start().await;
     let person = Person::new(&address);
     let figures = person.json(
@@ -386,32 +386,32 @@ async fn a_measurement_has_figures() {
 }
 
 #[test]
-fn shells_and_man_are_told() {
+fn completions_and_manual_are_printed() {
     let person = Person::new("nowhere:1");
-    let script = person.done(&["completions", "bash"], "");
+    let script = person.succeeds(&["completions", "bash"], "");
     assert!(script.contains("delete-account"), "{script}");
-    let page = person.done(&["man"], "");
+    let page = person.succeeds(&["man"], "");
     assert!(page.contains("Exit codes"), "{page}");
     let pages = person.home.path().join("pages");
     let missing = person.run(&["man", "--output-dir", pages.to_str().unwrap()], "");
     assert_eq!(missing.status.code(), Some(2));
     fs::create_dir(&pages).unwrap();
-    person.done(&["man", "--output-dir", pages.to_str().unwrap()], "");
+    person.succeeds(&["man", "--output-dir", pages.to_str().unwrap()], "");
     assert!(pages.join("chat-inbox.1").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_way_to_fail_has_its_exit_code() {
+async fn every_failure_has_its_exit_code() {
     let (fake, address) = FakeChat::start().await;
     let alice = Person::named("alice", &address);
     let error = |code: &str, message: &str, exit_code: u8| {
         let error = json!({"code": code, "message": message, "exit_code": exit_code});
         format!("{}\n", json!({"error": error}))
     };
-    let check = |person: &Person, arguments: &[&str], code: i32, complaint: String| {
+    let check = |person: &Person, arguments: &[&str], code: i32, stderr: String| {
         let output = person.run(&[arguments, &["-o", "json", "--timeout", "1"]].concat(), "");
         let found = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((found, output.status.code()), (complaint, Some(code)));
+        assert_eq!((found, output.status.code()), (stderr, Some(code)));
         assert!(output.stdout.is_empty());
     };
     let send = &["send", "alice", "hi"];
@@ -425,7 +425,7 @@ async fn every_way_to_fail_has_its_exit_code() {
     assert_eq!(usage.status.code(), Some(2));
     fake.fail(Status::unavailable("gone"));
     let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
-    let advice = format!("the outcome is unknown: gone; the same with --id {id} sends it once");
+    let advice = format!("the outcome is unknown: gone; repeat it with --id {id}: it is sent once");
     let unknown = error("outcome_unknown", &advice, 4);
     check(&alice, &[&send[..], &["--id", id]].concat(), 4, unknown);
     let unavailable = error("unavailable", "no node could serve the request: gone", 3);
@@ -444,7 +444,7 @@ async fn every_way_to_fail_has_its_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_ends_with_the_session() {
+async fn watch_ends_with_the_session() {
     let (fake, address) = FakeChat::start().await;
     let alice = Person::named("alice", &address);
     fake.end_sessions();
@@ -452,15 +452,15 @@ async fn a_watch_ends_with_the_session() {
         chat: a token is needed; `chat login NAME` opens a new session
     "]];
     alice.fails(&["watch"], "", 1, &ended);
-    // What has ended is logged out.
-    alice.done(&["logout"], "");
+    // A session that has ended can be logged out.
+    alice.succeeds(&["logout"], "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_may_leave_and_disks_may_be_full() {
+async fn closed_output_is_success_and_full_disk_is_failure() {
     let (_fake, address) = FakeChat::start().await;
     let alice = Person::named("alice", &address);
-    alice.done(&["send", "alice", "hi"], "");
+    alice.succeeds(&["send", "alice", "hi"], "");
     for arguments in [
         &["inbox"][..],
         &["watch"],
@@ -481,10 +481,10 @@ async fn readers_may_leave_and_disks_may_be_full() {
     let mut full = alice.command(&["inbox"]);
     let full = full.stdout(File::create("/dev/full").unwrap());
     let output = full.spawn().unwrap().wait_with_output().unwrap();
-    let complaint = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        complaint.starts_with("chat: the result cannot be written"),
-        "{complaint}"
+        stderr.starts_with("chat: cannot write the result"),
+        "{stderr}"
     );
     assert_eq!(output.status.code(), Some(5));
 }
