@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Client addresses of the nodes, for example 127.0.0.1:7401,127.0.0.1:7402
     #[arg(long, global = true, value_name = "ADDRESSES")]
     pub(crate) nodes: Option<String>,
-    /// A file with [[nodes]], for example the configuration of a server
+    /// A file that lists the nodes, for example the configuration of a server
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "nodes")]
     pub(crate) config: Option<PathBuf>,
     /// The account whose session is used; by default the account of the last login
