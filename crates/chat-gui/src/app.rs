@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use egui::{Context, UserAttentionType, ViewportCommand};
+use jiff::tz::TimeZone;
+use uuid::Uuid;
 
-use crate::backend::command::Command;
 use crate::backend::{Backend, Options};
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
 use crate::model::names::IdSource;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
 use crate::theme;
@@ -49,7 +51,11 @@ impl ChatApp {
         let backend = Backend::start(options, Arc::new(move || window.request_repaint()))?;
         let opened = Instant::now();
         Ok(Self {
-            model: Model::new(now(opened), Zone::system(), IdSource::random()),
+            model: Model::new(
+                now(opened),
+                Zone::new(TimeZone::system()),
+                IdSource::new(Uuid::now_v7),
+            ),
             state: ViewState::default(),
             backend,
             backlog: VecDeque::new(),

@@ -2,56 +2,35 @@
 //! told what to do by commands and tells what happened by events, both over bounded channels.
 
 mod change_queue;
-pub mod command;
-mod delivery;
 mod engine;
-pub mod event;
-mod follower;
+mod event_sender;
+mod inbox_sync;
 mod ledger_check;
 mod local_cluster;
 mod notification;
+mod options;
+mod outbox_sender;
 mod poller;
 mod session;
 mod translate;
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use command::Command;
-use event::BackendEvent;
+use crate::model::command::Command;
+use crate::model::event::BackendEvent;
+
+use event_sender::EventSender;
+
+pub use event_sender::Wake;
+pub use options::{ClusterPlace, Options};
 
 /// Commands that wait at most; the window keeps what does not fit and tries again.
 const COMMANDS_MAX: usize = 256;
 /// Events that wait for the window at most; behind that the backend waits too.
 const EVENTS_MAX: usize = 1_024;
-
-/// What the backend is told when it starts.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Where this window keeps its data; `None` keeps nothing.
-    pub folder: Option<PathBuf>,
-    /// The servers that were named when the program was started; otherwise those of the last time.
-    pub addresses: Vec<String>,
-    /// Where a local cluster is looked for.
-    pub local_cluster: ClusterPlace,
-}
-
-/// Where a `cluster.json` of a local cluster may be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ClusterPlace {
-    /// Nowhere.
-    #[default]
-    Nowhere,
-    /// Beside this file, which somebody has named.
-    Beside(PathBuf),
-    /// In the nearest `.cluster`, in this folder or above; only if nobody else can have put it
-    /// there.
-    Nearest(PathBuf),
-}
 
 /// The window's end of it.
 #[derive(Debug)]
@@ -59,16 +38,6 @@ pub struct Backend {
     commands: mpsc::Sender<Command>,
     events: mpsc::Receiver<BackendEvent>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Wakes the window after each event.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
-
-/// The backend's own end: tells the window something, and wakes it.
-#[derive(Clone)]
-struct Outlet {
-    events: mpsc::Sender<BackendEvent>,
-    wake: Wake,
 }
 
 impl Backend {
@@ -83,13 +52,13 @@ impl Backend {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let outlet = Outlet {
+        let events_out = EventSender {
             events: events_out,
             wake,
         };
         let thread = thread::Builder::new()
             .name("backend".to_owned())
-            .spawn(move || runtime.block_on(engine::run(options, commands_in, outlet)))?;
+            .spawn(move || runtime.block_on(engine::run(options, commands_in, events_out)))?;
         Ok(Self {
             commands,
             events,
@@ -150,22 +119,5 @@ impl Backend {
 impl Drop for Backend {
     fn drop(&mut self) {
         self.join();
-    }
-}
-
-impl Outlet {
-    /// Tells that this device did not keep something that it should have.
-    async fn tell_trouble<E: std::error::Error>(&self, outcome: Result<(), E>) {
-        if let Err(error) = outcome {
-            let why = session::device_trouble(&error);
-            self.tell(BackendEvent::DeviceTrouble(why)).await;
-        }
-    }
-
-    /// Waits when the window is behind. Once the window is gone nobody needs to know anything.
-    async fn tell(&self, event: BackendEvent) {
-        if self.events.send(event).await.is_ok() {
-            (self.wake)();
-        }
     }
 }

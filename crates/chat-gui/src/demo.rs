@@ -6,35 +6,29 @@
 
 mod chat_pages;
 mod cluster_pages;
-mod content;
+mod demo_world;
 mod entry_pages;
+mod fixtures;
+mod page;
 mod picture;
-mod stage;
+mod sign_in;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::intention::UserAction;
-use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::preferences::ThemeChoice;
 use crate::theme;
 use crate::views::{ViewState, window_ui};
-use stage::Stage;
+
+use demo_world::DemoWorld;
+
+pub use page::DemoPage;
 
 /// Frames that are drawn before a picture is taken: by then sizes have settled, fonts are loaded
 /// and animations are over.
 const FRAMES_BEFORE_PICTURE: u32 = 12;
-
-/// A page of the demo.
-#[derive(Debug, Clone, Copy)]
-pub struct DemoPage {
-    /// What it is asked for by.
-    pub name: &'static str,
-    build: fn() -> Stage,
-    /// What has been typed where only the views know it.
-    typed: fn(&mut ViewState),
-}
 
 /// What the demo was asked for, on the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -83,36 +77,6 @@ fn names() -> Vec<&'static str> {
     pages().iter().map(|page| page.name).collect()
 }
 
-impl DemoPage {
-    /// A page on which nothing has been typed.
-    const fn new(name: &'static str, build: fn() -> Stage) -> Self {
-        Self {
-            name,
-            build,
-            typed: |_| {},
-        }
-    }
-
-    /// The same with something typed.
-    const fn typed(self, typed: fn(&mut ViewState)) -> Self {
-        Self { typed, ..self }
-    }
-
-    /// What the views keep when the page is opened.
-    pub fn state(&self) -> ViewState {
-        let mut state = ViewState::default();
-        (self.typed)(&mut state);
-        state
-    }
-
-    /// What it shows, in the given colours.
-    pub fn model(&self, theme: ThemeChoice) -> Model {
-        let mut stage = (self.build)();
-        stage.act(UserAction::SetTheme(theme));
-        stage.model
-    }
-}
-
 /// Opens the window with a page.
 ///
 /// # Errors
@@ -133,8 +97,8 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
         .into_iter()
         .find(|page| page.name == name)
         .ok_or_else(no_such_page)?;
-    let mut stage = (page.build)();
-    stage.act(UserAction::SetTheme(theme));
+    let mut world = (page.build)();
+    world.act(UserAction::SetTheme(theme));
 
     let [width, height] = options.size.unwrap_or([1280, 800]).map(f32::from);
     let native = eframe::NativeOptions {
@@ -147,7 +111,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
     let taken = Arc::new(AtomicBool::new(false));
     let wants_picture = options.screenshot.is_some();
     let app = DemoApp {
-        stage,
+        world,
         state: page.state(),
         for_picture: wants_picture,
         screenshot: options.screenshot,
@@ -167,7 +131,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
 
 /// The demo's window.
 struct DemoApp {
-    stage: Stage,
+    world: DemoWorld,
     state: ViewState,
     /// Whether a picture is taken, or was.
     for_picture: bool,
@@ -192,11 +156,11 @@ impl eframe::App for DemoApp {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        for action in window_ui(ui, &self.stage.model, &mut self.state) {
+        for action in window_ui(ui, &self.world.model, &mut self.state) {
             if action == UserAction::Quit {
                 ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
             }
-            self.stage.act(action);
+            self.world.act(action);
             ui.ctx().request_repaint();
         }
         if self.screenshot.is_some() {

@@ -17,7 +17,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row};
 use uuid::Uuid;
 
-use crate::backend::event::StoredAccount;
+use crate::model::event::StoredAccount;
 use crate::model::message::{Outgoing, SentCopy};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::preferences::Preferences;

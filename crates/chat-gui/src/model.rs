@@ -1,16 +1,24 @@
 //! Everything the window shows, as values. Knows no toolkit, no files, no sockets and no clock: time
 //! comes in with each input, and what is to be done outside comes out as commands.
 
+pub mod action;
+pub mod chaos;
 pub mod cluster;
+pub mod command;
 pub mod connection;
 pub mod conversation;
+pub mod event;
 pub mod failover;
 pub mod failure;
 pub mod feed;
 pub mod holder;
 pub mod ledger;
+mod ledger_check;
+mod memory;
 pub mod message;
+mod message_index;
 pub mod names;
+pub mod navigation;
 pub mod notice;
 pub mod preferences;
 mod query;
@@ -23,13 +31,15 @@ pub mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::intention::{Dialog, Screen};
 use crate::model::cluster::Cluster;
 use crate::model::connection::{Connection, Recovery};
 use crate::model::conversation::Conversation;
 use crate::model::ledger::Ledger;
+use crate::model::memory::Memory;
+use crate::model::names::NoticeId;
 use crate::model::names::{IdSource, MessageId, Name};
-use crate::model::notice::{Notice, NoticeId};
+use crate::model::navigation::{Dialog, Screen};
+use crate::model::notice::Notice;
 use crate::model::preferences::Preferences;
 use crate::model::search::{MessageSearch, PeopleSearch};
 use crate::model::sign_in::{Account, Servers, SignIn};
@@ -109,7 +119,7 @@ pub struct Model {
     pub now: Now,
     ids: IdSource,
     /// What the reducer remembers and nobody is shown.
-    memory: reduce::Memory,
+    memory: Memory,
 }
 
 /// Which message a conversation is to be scrolled to; carried out once for each number.

@@ -6,8 +6,9 @@
 
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use crate::intention::{Dialog, Screen, Step, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::navigation::{Dialog, Screen, Step};
 use crate::model::preferences::TextSize;
 use crate::model::search::SearchScope;
 use crate::views::state::{Focus, ViewState};

@@ -27,8 +27,9 @@ pub mod welcome;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use crate::intention::{Screen, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::navigation::Screen;
 use crate::model::search::SearchScope;
 use crate::shortcuts;
 use crate::theme::palette;

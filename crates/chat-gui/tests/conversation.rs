@@ -2,11 +2,11 @@
 //!
 //! Deliberately absent: servers. What the model asks of them is seen, and not answered.
 
-use chat_gui::backend::command::Command;
-use chat_gui::backend::event::BackendEvent;
 use chat_gui::demo;
-use chat_gui::intention::UserAction;
 use chat_gui::model::Model;
+use chat_gui::model::action::UserAction;
+use chat_gui::model::command::Command;
+use chat_gui::model::event::BackendEvent;
 use chat_gui::model::message::{MessageState, Received};
 use chat_gui::model::names::{Commit, LogIndex, MessageId, Name, Term};
 use chat_gui::model::preferences::ThemeChoice;

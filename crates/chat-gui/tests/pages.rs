@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use chat_gui::demo::{self, DemoPage};
-use chat_gui::intention::UserAction;
 use chat_gui::model::Model;
+use chat_gui::model::action::UserAction;
 use chat_gui::model::preferences::ThemeChoice;
 use chat_gui::theme;
 use chat_gui::views::{ViewState, window_ui};
@@ -192,7 +192,7 @@ fn all_keys_are_in_the_guide() {
     let mut harness = open(&page, ThemeChoice::Light, SIZES[0]);
     harness.key_press(Key::F1);
     harness.run();
-    let guide = UserAction::OpenDialog(chat_gui::intention::Dialog::Shortcuts);
+    let guide = UserAction::OpenDialog(chat_gui::model::navigation::Dialog::Shortcuts);
     assert!(harness.state().wanted.contains(&guide));
     harness.key_press_modifiers(Modifiers::COMMAND, Key::J);
     harness.run();

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::backend::event::BackendEvent;
-use crate::backend::session::Means;
+use crate::backend::session::context::SessionContext;
 use crate::backend::translate;
+use crate::model::event::BackendEvent;
 use crate::model::names::MessageId;
 
 /// The most ids in one request; the servers' own limit.
@@ -24,7 +24,7 @@ const WAITING_MAX: usize = 1_000;
 
 /// A change of the inbox.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum ChangeRequest {
     /// These were read.
     Read(Vec<MessageId>),
     /// These are to go.
@@ -40,8 +40,8 @@ enum Step {
 }
 
 /// Carries out changes until nobody orders any more.
-pub(super) async fn run(means: Means, mut changes: mpsc::Receiver<Change>) {
-    let (client, session) = (&means.client, &means.session);
+pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<ChangeRequest>) {
+    let (client, session) = (&context.client, &context.session);
     let mut waiting: VecDeque<Step> = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -77,22 +77,22 @@ pub(super) async fn run(means: Means, mut changes: mpsc::Receiver<Change>) {
             // The task that follows the inbox notices too, and says so.
             Err(error) if translate::is_session_over(&error) => return,
             Err(error) => {
-                let why = translate::failure(&error, &means.addresses);
-                means.outlet.tell(BackendEvent::InboxFailed(why)).await;
+                let why = translate::failure(&error, &context.addresses);
+                context.events.send(BackendEvent::InboxFailed(why)).await;
             }
         }
     }
 }
 
-fn add(waiting: &mut VecDeque<Step>, change: Change) {
+fn add(waiting: &mut VecDeque<Step>, change: ChangeRequest) {
     let chunks = |ids: Vec<MessageId>| {
         let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
         let chunks: Vec<Vec<Uuid>> = ids.chunks(IDS_MAX).map(<[Uuid]>::to_vec).collect();
         chunks
     };
     match change {
-        Change::Read(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Read)),
-        Change::Delete(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Delete)),
-        Change::Flush(done) => waiting.push_back(Step::Flush(done)),
+        ChangeRequest::Read(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Read)),
+        ChangeRequest::Delete(ids) => waiting.extend(chunks(ids).into_iter().map(Step::Delete)),
+        ChangeRequest::Flush(done) => waiting.push_back(Step::Flush(done)),
     }
 }

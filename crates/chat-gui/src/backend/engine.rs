@@ -1,7 +1,7 @@
 //! The backend's own loop: carries out commands one after the other, and looks after who is signed
 //! in. What takes long and concerns one account is done by that account's tasks.
 
-mod entering;
+mod auth;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,42 +10,47 @@ use chat_client::ChatClient;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::backend::change_queue::Change;
-use crate::backend::command::Command;
-use crate::backend::delivery::Order;
-use crate::backend::engine::entering::SIGN_IN_DEADLINE;
-use crate::backend::event::{BackendEvent, Started};
-use crate::backend::follower::Wish;
+use crate::backend::change_queue::ChangeRequest;
+use crate::backend::event_sender::EventSender;
+use crate::backend::inbox_sync::SyncRequest;
 use crate::backend::local_cluster::{self, Description};
+use crate::backend::options::{ClusterPlace, Options};
+use crate::backend::outbox_sender::OutboxRequest;
 use crate::backend::poller::Poller;
-use crate::backend::session::{Internal, SharedStore, SignedIn, device_trouble};
-use crate::backend::{ClusterPlace, Options, Outlet, notification, translate};
+use crate::backend::session::SignedIn;
+use crate::backend::session::context::{SharedStore, TaskEvent};
+use crate::backend::translate::local_storage_error;
+use crate::backend::{notification, translate};
 use crate::local_store::token_file::TokenFile;
 use crate::local_store::{AccountKey, LocalStore};
-use crate::model::cluster::ChaosDeed;
+use crate::model::chaos::FaultAction;
+use crate::model::command::Command;
+use crate::model::event::{BackendEvent, Started};
 use crate::model::failure::Failure;
 use crate::model::names::Name;
 
+/// How long a person waits in front of the sign-in page.
+const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long servers that were just named may take to answer.
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a deletion that was ordered before the window was closed is tried.
 const FINISH: Duration = Duration::from_secs(2);
 /// Events of tasks that wait at most; each task has one at most.
-const INTERNAL_MAX: usize = 16;
+const TASK_EVENTS_MAX: usize = 16;
 
 /// The state of the backend.
 struct Engine {
     store: SharedStore,
     token_file: Option<TokenFile>,
     local_cluster: ClusterPlace,
-    outlet: Outlet,
+    events: EventSender,
     servers: Option<Servers>,
     signed_in: Option<SignedIn>,
     /// How often somebody was signed in.
     sessions: u64,
     /// Who was signed in last: what they wrote at the last moment is kept for them.
     last_account: Option<AccountKey>,
-    internal: mpsc::Sender<Internal>,
+    task_events: mpsc::Sender<TaskEvent>,
     watched: watch::Sender<bool>,
     people: Option<JoinHandle<()>>,
 }
@@ -64,16 +69,20 @@ impl Drop for Servers {
 }
 
 /// Runs until it is told to quit, or the window is gone.
-pub(super) async fn run(options: Options, mut commands: mpsc::Receiver<Command>, outlet: Outlet) {
-    let (internal, mut internal_events) = mpsc::channel(INTERNAL_MAX);
-    let mut engine = Engine::open(options, outlet, internal).await;
+pub(super) async fn run(
+    options: Options,
+    mut commands: mpsc::Receiver<Command>,
+    events: EventSender,
+) {
+    let (task_events, mut task_event_queue) = mpsc::channel(TASK_EVENTS_MAX);
+    let mut engine = Engine::open(options, events, task_events).await;
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 None | Some(Command::Quit) => break,
-                Some(command) => engine.carry_out(command).await,
+                Some(command) => engine.handle(command).await,
             },
-            Some(Internal::SessionOver(number)) = internal_events.recv() => {
+            Some(TaskEvent::SessionClosed(number)) = task_event_queue.recv() => {
                 engine.session_over(number).await;
             }
         }
@@ -84,7 +93,11 @@ pub(super) async fn run(options: Options, mut commands: mpsc::Receiver<Command>,
 }
 
 impl Engine {
-    async fn open(options: Options, outlet: Outlet, internal: mpsc::Sender<Internal>) -> Self {
+    async fn open(
+        options: Options,
+        events: EventSender,
+        task_events: mpsc::Sender<TaskEvent>,
+    ) -> Self {
         let opened = match &options.folder {
             Some(folder) => LocalStore::open(folder).await,
             None => LocalStore::in_memory().await,
@@ -93,7 +106,7 @@ impl Engine {
         let mut store = match opened {
             Ok(store) => store,
             Err(error) => {
-                trouble = Some(device_trouble(&error));
+                trouble = Some(local_storage_error(&error));
                 let substitute = LocalStore::in_memory().await;
                 substitute.expect("SQLite can hold a few empty tables in memory")
             }
@@ -114,12 +127,12 @@ impl Engine {
             store: Arc::new(Mutex::new(store)),
             token_file,
             local_cluster: options.local_cluster,
-            outlet,
+            events,
             servers: None,
             signed_in: None,
             sessions: 0,
             last_account: None,
-            internal,
+            task_events,
             watched: watch::Sender::new(false),
             people: None,
         };
@@ -135,12 +148,15 @@ impl Engine {
             remembered: settings.remembered,
             resuming,
         };
-        engine.outlet.tell(BackendEvent::Started(started)).await;
+        engine.events.send(BackendEvent::Started(started)).await;
         if let Some(why) = trouble {
-            engine.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+            engine
+                .events
+                .send(BackendEvent::LocalStorageFailed(why))
+                .await;
         }
         if let Some(why) = unusable {
-            engine.outlet.tell(BackendEvent::ServersRefused(why)).await;
+            engine.events.send(BackendEvent::ServersRefused(why)).await;
         }
         if let Some(kept) = kept.filter(|_| resuming) {
             engine.resume(&kept).await;
@@ -159,7 +175,7 @@ impl Engine {
             client: client.clone(),
             local_cluster: self.local_cluster.clone(),
             addresses: addresses.to_vec(),
-            outlet: self.outlet.clone(),
+            events: self.events.clone(),
             watched: self.watched.subscribe(),
         };
         self.servers = Some(Servers {
@@ -170,11 +186,11 @@ impl Engine {
         Ok(())
     }
 
-    async fn carry_out(&mut self, command: Command) {
+    async fn handle(&mut self, command: Command) {
         match command {
             Command::FindLocalCluster => {
                 let found = local_cluster::find(&self.local_cluster).await;
-                self.outlet.tell(BackendEvent::LocalCluster(found)).await;
+                self.events.send(BackendEvent::LocalCluster(found)).await;
             }
             Command::UseServers(addresses) => self.try_servers(addresses).await,
             Command::SignIn { name, password } => self.sign_in(&name, &password).await,
@@ -195,7 +211,7 @@ impl Engine {
             }
             Command::SavePreferences(preferences) => {
                 let kept = self.store.lock().await.save_preferences(&preferences).await;
-                self.outlet.tell_trouble(kept).await;
+                self.events.report_storage_error(kept).await;
             }
             Command::Notify { title, body } => notification::raise(&title, &body),
             Command::Chaos(deed) => self.chaos(deed),
@@ -203,12 +219,12 @@ impl Engine {
                 self.watched.send_replace(watched);
             }
             Command::Quit => {}
-            of_account => self.carry_out_for_account(of_account).await,
+            of_account => self.handle_for_account(of_account).await,
         }
     }
 
-    async fn carry_out_for_account(&mut self, command: Command) {
-        let Some(command) = self.keep_what_was_written(command).await else {
+    async fn handle_for_account(&mut self, command: Command) {
+        let Some(command) = self.persist_user_input(command).await else {
             return;
         };
         let Some(signed_in) = &mut self.signed_in else {
@@ -221,23 +237,23 @@ impl Engine {
                 let mut store = self.store.lock().await;
                 let kept = store.save_muted(&account, &peer, muted).await;
                 drop(store);
-                self.outlet.tell_trouble(kept).await;
+                self.events.report_storage_error(kept).await;
             }
             Command::ForgetSent(ids) => {
                 let kept = self.store.lock().await.forget_sent(&ids).await;
-                self.outlet.tell_trouble(kept).await;
+                self.events.report_storage_error(kept).await;
             }
-            Command::Requeue(id) => order(signed_in, Order::Requeue(id)).await,
-            Command::Withdraw(id) => order(signed_in, Order::Withdraw(id)).await,
+            Command::Requeue(id) => send_to_outbox(signed_in, OutboxRequest::Requeue(id)).await,
+            Command::Withdraw(id) => send_to_outbox(signed_in, OutboxRequest::Withdraw(id)).await,
             Command::TryNow => {
-                order(signed_in, Order::TryNow).await;
-                wish(signed_in, Wish::TryNow).await;
+                send_to_outbox(signed_in, OutboxRequest::TryNow).await;
+                send_to_sync(signed_in, SyncRequest::TryNow).await;
             }
-            Command::LoadOlder => wish(signed_in, Wish::LoadOlder).await,
-            Command::Refresh => wish(signed_in, Wish::Refresh).await,
-            Command::ReadNext(count) => wish(signed_in, Wish::ReadNext(count)).await,
-            Command::MarkRead(ids) => change(signed_in, Change::Read(ids)).await,
-            Command::Delete(ids) => change(signed_in, Change::Delete(ids)).await,
+            Command::LoadOlder => send_to_sync(signed_in, SyncRequest::LoadOlder).await,
+            Command::Refresh => send_to_sync(signed_in, SyncRequest::Refresh).await,
+            Command::ReadNext(count) => send_to_sync(signed_in, SyncRequest::ReadNext(count)).await,
+            Command::MarkRead(ids) => send_to_changes(signed_in, ChangeRequest::Read(ids)).await,
+            Command::Delete(ids) => send_to_changes(signed_in, ChangeRequest::Delete(ids)).await,
             Command::CheckLedger(ids) => signed_in.check_ledger(ids),
             Command::SearchPeople { pattern, after } => self.search_people(pattern, after),
             _ => {}
@@ -246,30 +262,30 @@ impl Engine {
 
     /// What a person wrote goes to the disk before anything else is done with it, also when the
     /// session has ended in the same moment.
-    async fn keep_what_was_written(&mut self, command: Command) -> Option<Command> {
+    async fn persist_user_input(&mut self, command: Command) -> Option<Command> {
         let account = self.last_account.clone()?;
         let mut store = self.store.lock().await;
         match command {
             Command::SaveDraft { peer, text } => {
                 let kept = store.save_draft(&account, &peer, &text).await;
                 drop(store);
-                self.outlet.tell_trouble(kept).await;
+                self.events.report_storage_error(kept).await;
                 None
             }
             Command::Enqueue(message) => {
                 let kept = store.enqueue(&account, &message).await;
                 drop(store);
-                let order = match kept {
-                    Ok(()) => Order::Deliver(message),
+                let request = match kept {
+                    Ok(()) => OutboxRequest::Deliver(message),
                     Err(error) => {
-                        let (id, why) = (message.id, device_trouble(&error));
+                        let (id, why) = (message.id, local_storage_error(&error));
                         let refused = BackendEvent::SendRefused { id, why };
-                        self.outlet.tell(refused).await;
-                        Order::Park(message)
+                        self.events.send(refused).await;
+                        OutboxRequest::Hold(message)
                     }
                 };
                 if let Some(signed_in) = &self.signed_in {
-                    self::order(signed_in, order).await;
+                    send_to_outbox(signed_in, request).await;
                 }
                 None
             }
@@ -282,7 +298,7 @@ impl Engine {
             Ok(client) => client,
             Err(error) => {
                 let why = translate::failure(&error, &addresses);
-                self.outlet.tell(BackendEvent::ServersRefused(why)).await;
+                self.events.send(BackendEvent::ServersRefused(why)).await;
                 return;
             }
         };
@@ -293,17 +309,17 @@ impl Engine {
             } else {
                 Failure::NoServer { addresses }
             };
-            self.outlet.tell(BackendEvent::ServersRefused(why)).await;
+            self.events.send(BackendEvent::ServersRefused(why)).await;
             return;
         }
         if let Err(why) = self.use_servers(&addresses) {
-            self.outlet.tell(BackendEvent::ServersRefused(why)).await;
+            self.events.send(BackendEvent::ServersRefused(why)).await;
             return;
         }
         let kept = self.store.lock().await.save_addresses(&addresses).await;
-        self.outlet.tell_trouble(kept).await;
+        self.events.report_storage_error(kept).await;
         let chosen = BackendEvent::ServersChosen(addresses);
-        self.outlet.tell(chosen).await;
+        self.events.send(chosen).await;
     }
 
     fn search_people(&mut self, pattern: String, after: Option<String>) {
@@ -315,7 +331,7 @@ impl Engine {
         if let Some(people) = self.people.take() {
             people.abort();
         }
-        let (session, outlet) = (signed_in.session.clone(), self.outlet.clone());
+        let (session, events) = (signed_in.session.clone(), self.events.clone());
         let addresses = self.addresses();
         self.people = Some(tokio::spawn(async move {
             let mut query = chat_client::UsersQuery::new(pattern.clone());
@@ -333,12 +349,12 @@ impl Engine {
                     why: translate::failure(&error, &addresses),
                 },
             };
-            outlet.tell(event).await;
+            events.send(event).await;
         }));
     }
 
-    fn chaos(&self, deed: ChaosDeed) {
-        let (place, outlet) = (self.local_cluster.clone(), self.outlet.clone());
+    fn chaos(&self, deed: FaultAction) {
+        let (place, events) = (self.local_cluster.clone(), self.events.clone());
         tokio::spawn(async move {
             let answer = match Description::read(&place) {
                 Ok(Some(description)) => description.carry_out(deed).await,
@@ -349,7 +365,7 @@ impl Engine {
                 Ok(answer) => BackendEvent::ChaosDone { deed, answer },
                 Err(why) => BackendEvent::ChaosFailed { deed, why },
             };
-            outlet.tell(event).await;
+            events.send(event).await;
         });
     }
 
@@ -364,15 +380,15 @@ impl Engine {
     }
 }
 
-/// A task that has ended needs no orders; what it left is on the disk.
-async fn order(signed_in: &SignedIn, order: Order) {
-    let _ended = signed_in.to_delivery.send(order).await;
+/// A task that has ended needs no requests; what it left is on the disk.
+async fn send_to_outbox(signed_in: &SignedIn, request: OutboxRequest) {
+    let _ended = signed_in.outbox_requests.send(request).await;
 }
 
-async fn wish(signed_in: &SignedIn, wish: Wish) {
-    let _ended = signed_in.to_follower.send(wish).await;
+async fn send_to_sync(signed_in: &SignedIn, request: SyncRequest) {
+    let _ended = signed_in.sync_requests.send(request).await;
 }
 
-async fn change(signed_in: &SignedIn, change: Change) {
-    let _ended = signed_in.to_changes.send(change).await;
+async fn send_to_changes(signed_in: &SignedIn, request: ChangeRequest) {
+    let _ended = signed_in.change_requests.send(request).await;
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_client::{ClientError, InboxQuery, OutgoingMessage};
 
-use crate::backend::event::BackendEvent;
-use crate::backend::session::{Means, device_trouble};
-use crate::backend::translate;
+use crate::backend::session::context::SessionContext;
+use crate::backend::translate::{self, local_storage_error};
 use crate::model::RECEIVED_MAX;
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::message::SentCopy;
 use crate::model::names::MessageId;
@@ -21,27 +21,30 @@ const AGE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 const PAGE: u32 = 500;
 
 /// Runs one check, and tells what comes of it.
-pub(super) async fn run(means: Means, ids: Vec<MessageId>) {
-    let outcome = check(&means, ids).await;
-    means.outlet.tell(BackendEvent::LedgerEnded(outcome)).await;
+pub(super) async fn run(context: SessionContext, ids: Vec<MessageId>) {
+    let outcome = check(&context, ids).await;
+    context
+        .events
+        .send(BackendEvent::LedgerEnded(outcome))
+        .await;
 }
 
-async fn check(means: &Means, ids: Vec<MessageId>) -> Result<(), Failure> {
-    let Means {
+async fn check(context: &SessionContext, ids: Vec<MessageId>) -> Result<(), Failure> {
+    let SessionContext {
         client,
         session,
         addresses,
         store,
-        outlet,
+        events,
         ..
-    } = means;
+    } = context;
     for id in ids {
         let copy = store.lock().await.sent_copy(id).await;
-        let copy = copy.map_err(|error| device_trouble(&error))?;
+        let copy = copy.map_err(|error| local_storage_error(&error))?;
         // Without a copy, as of a note to oneself, or with one that is too old, nothing can be
         // asked: the acknowledgement is left out of the check rather than believed.
         let Some(copy) = copy.filter(is_young) else {
-            outlet.tell(BackendEvent::LedgerSkipped(id)).await;
+            events.send(BackendEvent::LedgerSkipped(id)).await;
             continue;
         };
         let message = OutgoingMessage {
@@ -55,7 +58,7 @@ async fn check(means: &Means, ids: Vec<MessageId>) -> Result<(), Failure> {
             Err(ClientError::Application { .. }) => None,
             Err(error) => return Err(translate::failure(&error, addresses)),
         };
-        outlet.tell(BackendEvent::LedgerEntry { id, commit }).await;
+        events.send(BackendEvent::LedgerEntry { id, commit }).await;
     }
     let mut inbox = Vec::new();
     let mut query = InboxQuery {
@@ -75,7 +78,7 @@ async fn check(means: &Means, ids: Vec<MessageId>) -> Result<(), Failure> {
             break;
         }
     }
-    outlet.tell(BackendEvent::LedgerInbox(inbox)).await;
+    events.send(BackendEvent::LedgerInbox(inbox)).await;
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::backend::ClusterPlace;
-use crate::model::cluster::{ChaosDeed, Process, ProcessCondition};
+use crate::backend::options::ClusterPlace;
+use crate::model::chaos::{FaultAction, Process, ProcessCondition};
 use crate::model::failure::Failure;
 use crate::model::names::NodeId;
 use crate::model::sign_in::LocalCluster;
@@ -96,16 +96,16 @@ impl Description {
     }
 
     /// Does something to the cluster; the answer is the supervisor's sentence.
-    pub(super) async fn carry_out(&self, deed: ChaosDeed) -> Result<String, Failure> {
+    pub(super) async fn carry_out(&self, deed: FaultAction) -> Result<String, Failure> {
         let (command, node) = match deed {
-            ChaosDeed::Kill(node) => ("kill", Some(node)),
-            ChaosDeed::Pause(node) => ("pause", Some(node)),
-            ChaosDeed::Resume(node) => ("resume", Some(node)),
-            ChaosDeed::Restart(node) => ("restart", Some(node)),
-            ChaosDeed::Cut(node) => ("cut", Some(node)),
-            ChaosDeed::Heal(node) => ("heal", Some(node)),
-            ChaosDeed::HealAll => ("heal_all", None),
-            ChaosDeed::StartDead => ("start_dead", None),
+            FaultAction::Kill(node) => ("kill", Some(node)),
+            FaultAction::Pause(node) => ("pause", Some(node)),
+            FaultAction::Resume(node) => ("resume", Some(node)),
+            FaultAction::Restart(node) => ("restart", Some(node)),
+            FaultAction::Cut(node) => ("cut", Some(node)),
+            FaultAction::Heal(node) => ("heal", Some(node)),
+            FaultAction::HealAll => ("heal_all", None),
+            FaultAction::StartDead => ("start_dead", None),
         };
         let request = match node {
             Some(node) => json!({"command": command, "node": node.0}),
@@ -165,8 +165,8 @@ mod tests {
     use tokio::net::UnixListener;
 
     use super::{Description, find};
-    use crate::backend::ClusterPlace;
-    use crate::model::cluster::{ChaosDeed, ProcessCondition};
+    use crate::backend::options::ClusterPlace;
+    use crate::model::chaos::{FaultAction, ProcessCondition};
     use crate::model::failure::Failure;
     use crate::model::names::NodeId;
     use crate::model::sign_in::LocalCluster;
@@ -221,12 +221,12 @@ mod tests {
         ];
         let asking = async {
             assert_eq!(find(&place).await, LocalCluster::Running { addresses });
-            let kill = ChaosDeed::Kill(NodeId(1));
+            let kill = FaultAction::Kill(NodeId(1));
             let answer = description.carry_out(kill).await;
             assert_eq!(answer, Ok("node 1 is dead".to_owned()));
             let refused = Failure::Supervisor("node 1 is down".to_owned());
             assert_eq!(description.carry_out(kill).await, Err(refused));
-            let answer = description.carry_out(ChaosDeed::HealAll).await;
+            let answer = description.carry_out(FaultAction::HealAll).await;
             assert!(matches!(answer, Err(Failure::Supervisor(_))));
         };
         let (asked, ()) = tokio::join!(supervise(listener, &answers), asking);

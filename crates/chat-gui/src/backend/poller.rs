@@ -9,10 +9,13 @@ use chat_client::{ChatClient, NodeReport};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::backend::event::BackendEvent;
+use crate::backend::event_sender::EventSender;
 use crate::backend::local_cluster::Description;
-use crate::backend::{ClusterPlace, Outlet, translate};
-use crate::model::cluster::{NodeRole, Process};
+use crate::backend::options::ClusterPlace;
+use crate::backend::translate;
+use crate::model::chaos::Process;
+use crate::model::cluster::NodeRole;
+use crate::model::event::BackendEvent;
 use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as silent.
@@ -38,7 +41,7 @@ pub(super) struct Poller {
     pub(super) client: ChatClient,
     pub(super) local_cluster: ClusterPlace,
     pub(super) addresses: Vec<String>,
-    pub(super) outlet: Outlet,
+    pub(super) events: EventSender,
     /// Whether somebody looks.
     pub(super) watched: watch::Receiver<bool>,
 }
@@ -68,13 +71,13 @@ impl Poller {
                     nodes,
                     since_previous,
                 };
-                self.outlet.tell(event).await;
+                self.events.send(event).await;
                 told = Some(picture);
             }
             previous = Some(begun);
             let now = self.processes();
             if processes.as_ref() != Some(&now) {
-                self.outlet.tell(BackendEvent::Processes(now.clone())).await;
+                self.events.send(BackendEvent::Processes(now.clone())).await;
                 processes = Some(now);
             }
             let period = match (is_hot, is_watched) {

@@ -6,8 +6,8 @@ use chat_client::{
     ClientError, NodeReport as ClientReport, NodeStatus as ClientStatus, StatusCode,
 };
 
-use crate::backend::event::NodeReport;
 use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::event::NodeReport;
 use crate::model::failure::Failure;
 use crate::model::message::Received;
 use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId, Term};
@@ -40,6 +40,17 @@ pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
         ClientError::InvalidInput(what) => Failure::AddressUnusable(what.clone()),
         other => Failure::Refused(other.to_string()),
     }
+}
+
+/// An error of the local store with its causes, in one line.
+pub(super) fn local_storage_error(error: &dyn std::error::Error) -> Failure {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Failure::LocalStorage(text)
 }
 
 /// Whether the session has ended, so that nothing can be asked any more.

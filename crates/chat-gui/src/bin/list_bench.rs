@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_gui::backend::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
-use chat_gui::intention::UserAction;
 use chat_gui::message_list::{geometry::RowId, message_row};
 use chat_gui::model::Model;
+use chat_gui::model::action::UserAction;
+use chat_gui::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
 use chat_gui::model::message::Received;
 use chat_gui::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use chat_gui::model::time::{Moment, Now, Timestamp, Zone};

@@ -4,14 +4,15 @@
 
 use std::time::Duration;
 
-use crate::backend::event::{BackendEvent, Link};
-use crate::demo::DemoPage;
-use crate::demo::content::{sign_alice_in, sign_newcomer_in};
-use crate::demo::stage::{Stage, addresses};
-use crate::intention::{Dialog, Screen, UserAction};
+use crate::demo::demo_world::{DemoWorld, addresses};
+use crate::demo::page::DemoPage;
+use crate::demo::sign_in::{sign_alice_in, sign_newcomer_in};
+use crate::model::action::UserAction;
+use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
 use crate::model::message::MessageState;
 use crate::model::names::{LogIndex, MessageId, Name};
+use crate::model::navigation::{Dialog, Screen};
 use crate::model::search::SearchScope;
 
 /// All of them.
@@ -53,140 +54,140 @@ fn benjamin() -> Name {
     Name::new("Benjamin")
 }
 
-fn none_open() -> Stage {
-    let mut stage = Stage::with_servers();
-    sign_alice_in(&mut stage, 30.0);
-    stage
+fn none_open() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    sign_alice_in(&mut world, 30.0);
+    world
 }
 
-fn chat() -> Stage {
-    let mut stage = none_open();
-    stage.act(UserAction::OpenConversation(benjamin()));
-    stage.wait(4_000);
-    stage
+fn chat() -> DemoWorld {
+    let mut world = none_open();
+    world.act(UserAction::OpenConversation(benjamin()));
+    world.wait(4_000);
+    world
 }
 
-fn newcomer() -> Stage {
-    let mut stage = Stage::with_servers();
-    sign_newcomer_in(&mut stage);
-    stage
+fn newcomer() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    sign_newcomer_in(&mut world);
+    world
 }
 
-fn first_message() -> Stage {
-    let mut stage = newcomer();
-    stage.act(UserAction::OpenConversation(Name::new("Isabel")));
-    stage
+fn first_message() -> DemoWorld {
+    let mut world = newcomer();
+    world.act(UserAction::OpenConversation(Name::new("Isabel")));
+    world
 }
 
-fn send(stage: &mut Stage, text: &str) {
-    stage.act(UserAction::Send {
+fn send(world: &mut DemoWorld, text: &str) {
+    world.act(UserAction::Send {
         peer: benjamin(),
         text: text.to_owned(),
     });
 }
 
 /// The leader is gone, and two messages wait.
-fn pending() -> Stage {
-    let mut stage = chat();
-    stage.leader = None;
-    stage.up[0] = false;
+fn pending() -> DemoWorld {
+    let mut world = chat();
+    world.leader = None;
+    world.up[0] = false;
     send(
-        &mut stage,
+        &mut world,
         "I have two of the boards here, the third one is with Leonard.",
     );
-    send(&mut stage, "Will ask him today.");
-    stage.tell(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
-    let waiting: Vec<MessageId> = stage.model.outbox.iter().map(|line| line.id).collect();
+    send(&mut world, "Will ask him today.");
+    world.receive(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
+    let waiting: Vec<MessageId> = world.model.outbox.iter().map(|line| line.id).collect();
     for id in waiting {
-        stage.tell(BackendEvent::SendStarted { id, attempt: 1 });
-        stage.tell(BackendEvent::SendDelayed {
+        world.receive(BackendEvent::SendStarted { id, attempt: 1 });
+        world.receive(BackendEvent::SendDelayed {
             id,
             why: Failure::NoMajority,
             next_try: Duration::from_millis(200),
         });
     }
-    stage.wait(640);
-    stage
+    world.wait(640);
+    world
 }
 
-fn offline() -> Stage {
-    let mut stage = pending();
-    stage.tell(BackendEvent::Link(Link::Waiting {
+fn offline() -> DemoWorld {
+    let mut world = pending();
+    world.receive(BackendEvent::Link(Link::Waiting {
         why: Failure::NoServer {
             addresses: addresses(),
         },
         next_try: Duration::from_secs(5),
     }));
-    stage.wait(2_000);
-    stage
+    world.wait(2_000);
+    world
 }
 
-fn recovered() -> Stage {
-    let mut stage = pending();
-    stage.leader = Some((2, 8));
-    let waiting: Vec<MessageId> = stage.model.outbox.iter().map(|line| line.id).collect();
+fn recovered() -> DemoWorld {
+    let mut world = pending();
+    world.leader = Some((2, 8));
+    let waiting: Vec<MessageId> = world.model.outbox.iter().map(|line| line.id).collect();
     for id in waiting {
-        stage.index += 1;
+        world.index += 1;
         let event = BackendEvent::SendAcknowledged {
             id,
-            at: stage.now().wall,
-            commit: stage.commit(stage.index),
+            at: world.now().wall,
+            commit: world.commit(world.index),
         };
-        stage.tell(event);
+        world.receive(event);
     }
-    stage.link_up();
-    stage.poll(500);
-    stage.wait(300);
-    stage
+    world.link_up();
+    world.poll(500);
+    world.wait(300);
+    world
 }
 
-fn not_sent() -> Stage {
-    let mut stage = chat();
-    stage.leader = None;
-    send(&mut stage, "Did you get the invitation for Thursday?");
-    let id = stage.model.outbox.iter().map(|line| line.id).next_back();
+fn not_sent() -> DemoWorld {
+    let mut world = chat();
+    world.leader = None;
+    send(&mut world, "Did you get the invitation for Thursday?");
+    let id = world.model.outbox.iter().map(|line| line.id).next_back();
     if let Some(id) = id {
-        stage.tell(BackendEvent::SendRefused {
+        world.receive(BackendEvent::SendRefused {
             id,
             why: Failure::RecipientMissing,
         });
     }
-    stage.leader = Some((1, 7));
-    stage
+    world.leader = Some((1, 7));
+    world
 }
 
-fn long_text() -> Stage {
-    let mut stage = chat();
+fn long_text() -> DemoWorld {
+    let mut world = chat();
     let text = "This is the beginning of a long letter.\n\nIt has paragraphs, and lines that are too long for any window, so that they have to be broken somewhere.\n".repeat(3);
-    send(&mut stage, &text);
-    stage.act(UserAction::EditDraft {
+    send(&mut world, &text);
+    world.act(UserAction::EditDraft {
         peer: benjamin(),
         text: "One line\nand another\nand a third one that is quite a bit longer than the others\n"
             .repeat(6),
     });
     // A draft that the model changes itself is what an editor takes over.
-    if let Some(conversation) = stage.model.conversations.get_mut(&benjamin()) {
+    if let Some(conversation) = world.model.conversations.get_mut(&benjamin()) {
         conversation.draft.revision += 1;
     }
-    stage
+    world
 }
 
-fn scrolled() -> Stage {
-    let mut stage = none_open();
+fn scrolled() -> DemoWorld {
+    let mut world = none_open();
     for number in 0..240_u32 {
         let text = format!(
             "Line {number} of a long evening. {}",
             "And so on. ".repeat(number as usize % 7)
         );
-        let mut message = stage.received("Benjamin", &text, 0.0, true, 9_000 + u128::from(number));
-        message.commit = stage.commit(1_200 + u64::from(number));
-        message.at = stage.now().wall;
-        stage.tell(BackendEvent::Arrived(message));
-        stage.wait(20_000);
+        let mut message = world.received("Benjamin", &text, 0.0, true, 9_000 + u128::from(number));
+        message.commit = world.commit(1_200 + u64::from(number));
+        message.at = world.now().wall;
+        world.receive(BackendEvent::Arrived(message));
+        world.wait(20_000);
     }
-    stage.link_up();
-    stage.act(UserAction::OpenConversation(benjamin()));
-    let middle = stage
+    world.link_up();
+    world.act(UserAction::OpenConversation(benjamin()));
+    let middle = world
         .model
         .open_conversation()
         .and_then(|open| {
@@ -195,17 +196,17 @@ fn scrolled() -> Stage {
         })
         .map(|message| message.id);
     if let Some(id) = middle {
-        stage.model.scroll.number += 1;
-        stage.model.scroll.target = crate::model::ScrollTarget::Message(id);
+        world.model.scroll.number += 1;
+        world.model.scroll.target = crate::model::ScrollTarget::Message(id);
     }
-    stage
+    world
 }
 
 /// Benjamin has deleted his account, and somebody else has taken the name.
-fn other_account() -> Stage {
-    let mut stage = chat();
-    stage.index += 10;
-    let since = LogIndex(stage.index);
+fn other_account() -> DemoWorld {
+    let mut world = chat();
+    world.index += 10;
+    let since = LogIndex(world.index);
     for (number, text) in [
         "Hi! I am new here, somebody had this name before me.",
         "Who are you?",
@@ -213,43 +214,43 @@ fn other_account() -> Stage {
     .into_iter()
     .enumerate()
     {
-        stage.index += 1;
-        let mut message = stage.received("Benjamin", text, 0.0, true, 8_000 + number as u128);
-        message.commit = stage.commit(stage.index);
-        message.at = stage.now().wall;
+        world.index += 1;
+        let mut message = world.received("Benjamin", text, 0.0, true, 8_000 + number as u128);
+        message.commit = world.commit(world.index);
+        message.at = world.now().wall;
         message.sender_since = Some(since);
-        stage.tell(BackendEvent::Arrived(message));
-        stage.wait(20_000);
+        world.receive(BackendEvent::Arrived(message));
+        world.wait(20_000);
     }
-    stage.link_up();
-    stage
+    world.link_up();
+    world
 }
 
-fn inbox_other_account() -> Stage {
+fn inbox_other_account() -> DemoWorld {
     page(other_account(), Screen::Inbox)
 }
 
-fn search() -> Stage {
-    let mut stage = chat();
-    stage.act(UserAction::SearchMessages {
+fn search() -> DemoWorld {
+    let mut world = chat();
+    world.act(UserAction::SearchMessages {
         scope: SearchScope::Conversation(benjamin()),
         text: "once".to_owned(),
     });
-    stage
+    world
 }
 
-fn search_all() -> Stage {
-    let mut stage = chat();
-    stage.act(UserAction::SearchMessages {
+fn search_all() -> DemoWorld {
+    let mut world = chat();
+    world.act(UserAction::SearchMessages {
         scope: SearchScope::Everywhere,
         text: "the".to_owned(),
     });
-    stage.act(UserAction::ShowHit(1));
-    stage
+    world.act(UserAction::ShowHit(1));
+    world
 }
 
-fn last_messages(stage: &Stage, count: usize) -> Vec<MessageId> {
-    let messages = stage
+fn last_messages(world: &DemoWorld, count: usize) -> Vec<MessageId> {
+    let messages = world
         .model
         .open_conversation()
         .map(|open| open.messages.as_slice())
@@ -258,65 +259,65 @@ fn last_messages(stage: &Stage, count: usize) -> Vec<MessageId> {
     newest.map(|message| message.id).collect()
 }
 
-fn selection() -> Stage {
-    let mut stage = chat();
-    for id in last_messages(&stage, 3) {
-        stage.act(UserAction::ToggleSelected(id));
+fn selection() -> DemoWorld {
+    let mut world = chat();
+    for id in last_messages(&world, 3) {
+        world.act(UserAction::ToggleSelected(id));
     }
-    stage
+    world
 }
 
-fn undo() -> Stage {
-    let mut stage = selection();
-    stage.act(UserAction::DeleteSelected);
-    stage
+fn undo() -> DemoWorld {
+    let mut world = selection();
+    world.act(UserAction::DeleteSelected);
+    world
 }
 
-fn error() -> Stage {
-    let mut stage = chat();
-    stage.tell(BackendEvent::DeviceTrouble(Failure::Device(
+fn error() -> DemoWorld {
+    let mut world = chat();
+    world.receive(BackendEvent::LocalStorageFailed(Failure::LocalStorage(
         "no space left on the disk".to_owned(),
     )));
-    stage
+    world
 }
 
-fn details() -> Stage {
-    let mut stage = chat();
-    let own = stage.model.open_conversation().and_then(|open| {
+fn details() -> DemoWorld {
+    let mut world = chat();
+    let own = world.model.open_conversation().and_then(|open| {
         let mut own = open.messages.iter().rev();
         own.find(|message| matches!(message.state, MessageState::Sent { .. }))
             .map(|message| message.id)
     });
     if let Some(id) = own {
-        stage.act(UserAction::OpenDialog(Dialog::MessageDetails(
+        world.act(UserAction::OpenDialog(Dialog::MessageDetails(
             benjamin(),
             id,
         )));
     }
-    stage
+    world
 }
 
-fn details_pending() -> Stage {
-    let mut stage = pending();
-    if let Some(id) = last_messages(&stage, 1).first() {
+fn details_pending() -> DemoWorld {
+    let mut world = pending();
+    if let Some(id) = last_messages(&world, 1).first() {
         let dialog = Dialog::MessageDetails(benjamin(), *id);
-        stage.act(UserAction::OpenDialog(dialog));
+        world.act(UserAction::OpenDialog(dialog));
     }
-    stage
+    world
 }
 
-fn page(mut stage: Stage, screen: Screen) -> Stage {
-    stage.act(UserAction::Show(screen));
-    stage
+fn page(mut world: DemoWorld, screen: Screen) -> DemoWorld {
+    world.act(UserAction::Show(screen));
+    world
 }
 
-fn inbox() -> Stage {
+fn inbox() -> DemoWorld {
     page(none_open(), Screen::Inbox)
 }
 
-fn inbox_selection() -> Stage {
-    let mut stage = inbox();
-    let ids: Vec<MessageId> = stage
+fn inbox_selection() -> DemoWorld {
+    let mut world = inbox();
+    let ids: Vec<MessageId> = world
         .model
         .inbox()
         .iter()
@@ -325,50 +326,50 @@ fn inbox_selection() -> Stage {
         .map(|message| message.id)
         .collect();
     for id in ids {
-        stage.act(UserAction::ToggleSelected(id));
+        world.act(UserAction::ToggleSelected(id));
     }
-    stage
+    world
 }
 
-fn inbox_empty() -> Stage {
+fn inbox_empty() -> DemoWorld {
     page(newcomer(), Screen::Inbox)
 }
 
-fn people() -> Stage {
+fn people() -> DemoWorld {
     page(none_open(), Screen::People)
 }
 
-fn people_found() -> Stage {
-    let mut stage = people();
-    stage.act(UserAction::SearchPeople("*".to_owned()));
-    stage
+fn people_found() -> DemoWorld {
+    let mut world = people();
+    world.act(UserAction::SearchPeople("*".to_owned()));
+    world
 }
 
-fn people_nobody() -> Stage {
-    let mut stage = people();
-    stage.act(UserAction::SearchPeople("zz*".to_owned()));
-    stage
+fn people_nobody() -> DemoWorld {
+    let mut world = people();
+    world.act(UserAction::SearchPeople("zz*".to_owned()));
+    world
 }
 
-fn settings() -> Stage {
+fn settings() -> DemoWorld {
     page(none_open(), Screen::Settings)
 }
 
-fn delete_account() -> Stage {
-    let mut stage = settings();
-    stage.act(UserAction::OpenDialog(Dialog::DeleteAccount));
-    stage
+fn delete_account() -> DemoWorld {
+    let mut world = settings();
+    world.act(UserAction::OpenDialog(Dialog::DeleteAccount));
+    world
 }
 
-fn change_password() -> Stage {
-    let mut stage = settings();
-    stage.act(UserAction::OpenDialog(Dialog::ChangePassword));
-    stage.tell(BackendEvent::AccountFailed(Failure::WrongCredentials));
-    stage
+fn change_password() -> DemoWorld {
+    let mut world = settings();
+    world.act(UserAction::OpenDialog(Dialog::ChangePassword));
+    world.receive(BackendEvent::AccountFailed(Failure::WrongCredentials));
+    world
 }
 
-fn shortcuts() -> Stage {
-    let mut stage = chat();
-    stage.act(UserAction::OpenDialog(Dialog::Shortcuts));
-    stage
+fn shortcuts() -> DemoWorld {
+    let mut world = chat();
+    world.act(UserAction::OpenDialog(Dialog::Shortcuts));
+    world
 }

@@ -2,15 +2,16 @@
 //!
 //! Deliberately absent: real servers; these ones do what the story says.
 
-use crate::backend::event::{BackendEvent, Link};
-use crate::demo::DemoPage;
-use crate::demo::content::sign_alice_in;
-use crate::demo::stage::Stage;
-use crate::intention::{Dialog, Screen, UserAction};
-use crate::model::cluster::ChaosDeed;
+use crate::demo::demo_world::DemoWorld;
+use crate::demo::page::DemoPage;
+use crate::demo::sign_in::sign_alice_in;
+use crate::model::action::UserAction;
+use crate::model::chaos::FaultAction;
+use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
 use crate::model::ledger::Ledger;
 use crate::model::names::{Name, NodeId};
+use crate::model::navigation::{Dialog, Screen};
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
@@ -25,139 +26,137 @@ pub(super) const PAGES: &[DemoPage] = &[
 /// How often the servers are asked in the story, in milliseconds.
 const POLL: u64 = 250;
 
-fn begin() -> Stage {
-    let mut stage = Stage::with_servers();
-    sign_alice_in(&mut stage, 30.0);
-    stage.act(UserAction::Show(Screen::Cluster));
-    pass(&mut stage, 95_000);
-    stage
+fn begin() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    sign_alice_in(&mut world, 30.0);
+    world.act(UserAction::Show(Screen::Cluster));
+    pass(&mut world, 95_000);
+    world
 }
 
 /// Time passes in which nothing happens.
-fn pass(stage: &mut Stage, milliseconds: u64) {
-    stage.wait(milliseconds - POLL);
-    stage.poll(POLL);
-    stage.wait(POLL);
-    stage.poll(POLL);
+fn pass(world: &mut DemoWorld, milliseconds: u64) {
+    world.wait(milliseconds - POLL);
+    world.poll(POLL);
+    world.wait(POLL);
+    world.poll(POLL);
 }
 
-fn lose_leader(stage: &mut Stage) {
-    let Some((leader, term)) = stage.leader else {
+fn lose_leader(world: &mut DemoWorld) {
+    let Some((leader, term)) = world.leader else {
         return;
     };
-    let deed = ChaosDeed::Kill(NodeId(leader));
-    stage.act(UserAction::Chaos(deed));
-    stage.tell(BackendEvent::ChaosDone {
+    let deed = FaultAction::Kill(NodeId(leader));
+    world.act(UserAction::Chaos(deed));
+    world.receive(BackendEvent::ChaosDone {
         deed,
         answer: format!("node {leader} was killed"),
     });
-    stage.up[usize::try_from(leader - 1).unwrap_or(0)] = false;
-    stage.leader = None;
-    stage.last_term = term;
-    stage.wait(70);
-    stage.tell(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
-    stage.poll(180);
+    world.up[usize::try_from(leader - 1).unwrap_or(0)] = false;
+    world.leader = None;
+    world.last_term = term;
+    world.wait(70);
+    world.receive(BackendEvent::Link(Link::Broken(Failure::NoMajority)));
+    world.poll(180);
 }
 
 /// The next node stands for election.
-fn stand(stage: &mut Stage, candidate: u64, after: u64) {
-    stage.wait(after);
-    stage.candidate = Some((candidate, stage.last_term + 1));
-    stage.poll(after);
+fn stand(world: &mut DemoWorld, candidate: u64, after: u64) {
+    world.wait(after);
+    world.candidate = Some((candidate, world.last_term + 1));
+    world.poll(after);
 }
 
 /// It wins, commits its first entry, and messages can be sent again.
-fn win(stage: &mut Stage, after: u64) {
-    stage.wait(after);
-    stage.leader = stage.candidate.take();
-    stage.poll(after);
-    stage.wait(40);
-    stage.index += 3;
-    stage.poll(40);
-    stage.wait(30);
-    stage.link_up();
-    stage.index += 1;
-    stage.poll(30);
+fn win(world: &mut DemoWorld, after: u64) {
+    world.wait(after);
+    world.leader = world.candidate.take();
+    world.poll(after);
+    world.wait(40);
+    world.index += 3;
+    world.poll(40);
+    world.wait(30);
+    world.link_up();
+    world.index += 1;
+    world.poll(30);
 }
 
-fn quiet() -> Stage {
-    let mut stage = begin();
-    lose_leader(&mut stage);
-    stand(&mut stage, 2, 190);
-    win(&mut stage, 70);
-    pass(&mut stage, 24_000);
-    stage.restarted(0);
-    stage.poll(POLL);
-    pass(&mut stage, 140_000);
-    lose_leader(&mut stage);
-    stand(&mut stage, 3, 260);
-    win(&mut stage, 90);
-    pass(&mut stage, 31_000);
-    stage.restarted(1);
-    stage.poll(POLL);
-    pass(&mut stage, 120_000);
-    stage.model.ledger = ledger(&stage);
-    pass(&mut stage, 9_000);
-    stage
+fn quiet() -> DemoWorld {
+    let mut world = begin();
+    lose_leader(&mut world);
+    stand(&mut world, 2, 190);
+    win(&mut world, 70);
+    pass(&mut world, 24_000);
+    world.restarted(0);
+    world.poll(POLL);
+    pass(&mut world, 140_000);
+    lose_leader(&mut world);
+    stand(&mut world, 3, 260);
+    win(&mut world, 90);
+    pass(&mut world, 31_000);
+    world.restarted(1);
+    world.poll(POLL);
+    pass(&mut world, 120_000);
+    world.model.ledger = ledger(&world);
+    pass(&mut world, 9_000);
+    world
 }
 
-fn ledger(stage: &Stage) -> Ledger {
+fn ledger(world: &DemoWorld) -> Ledger {
     Ledger {
         acknowledged: 214,
         stored: 214,
         shown: 214,
         inbox_stored: 188,
         inbox_shown: 188,
-        checked_at: Some(stage.now().moment),
+        checked_at: Some(world.now().moment),
         ..Ledger::default()
     }
 }
 
-fn failover() -> Stage {
-    let mut stage = quiet();
-    lose_leader(&mut stage);
-    stage.act(UserAction::Send {
+fn failover() -> DemoWorld {
+    let mut world = quiet();
+    lose_leader(&mut world);
+    world.act(UserAction::Send {
         peer: Name::new("Benjamin"),
         text: "Written while nobody leads".to_owned(),
     });
-    stand(&mut stage, 1, 220);
-    stage.wait(260);
-    stage
+    stand(&mut world, 1, 220);
+    world.wait(260);
+    world
 }
 
-fn recovered() -> Stage {
-    let mut stage = failover();
-    win(&mut stage, 30);
-    stage.wait(700);
-    stage.poll(700);
-    stage
+fn recovered() -> DemoWorld {
+    let mut world = failover();
+    win(&mut world, 30);
+    world.wait(700);
+    world.poll(700);
+    world
 }
 
 /// Servers that are not on this machine cannot be killed from here.
-fn remote() -> Stage {
-    let mut stage = begin();
-    stage.tell(BackendEvent::Processes(None));
-    stage
+fn remote() -> DemoWorld {
+    let mut world = begin();
+    world.receive(BackendEvent::Processes(None));
+    world
 }
 
-fn not_asked() -> Stage {
-    let mut stage = Stage::with_servers();
-    stage.tell(BackendEvent::SignedIn(
-        crate::backend::event::StoredAccount {
-            name: Name::new("Alice"),
-            drafts: std::collections::BTreeMap::new(),
-            outbox: Vec::new(),
-            sent: Vec::new(),
-            muted: std::collections::BTreeSet::new(),
-        },
-    ));
-    stage.act(UserAction::Show(Screen::Cluster));
-    stage
+fn not_asked() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    world.receive(BackendEvent::SignedIn(crate::model::event::StoredAccount {
+        name: Name::new("Alice"),
+        drafts: std::collections::BTreeMap::new(),
+        outbox: Vec::new(),
+        sent: Vec::new(),
+        muted: std::collections::BTreeSet::new(),
+    }));
+    world.act(UserAction::Show(Screen::Cluster));
+    world
 }
 
-fn kill() -> Stage {
-    let mut stage = quiet();
-    let deed = ChaosDeed::Kill(NodeId(3));
-    stage.act(UserAction::OpenDialog(Dialog::Chaos(deed)));
-    stage
+fn kill() -> DemoWorld {
+    let mut world = quiet();
+    let deed = FaultAction::Kill(NodeId(3));
+    world.act(UserAction::OpenDialog(Dialog::Chaos(deed)));
+    world
 }

@@ -2,10 +2,10 @@
 //!
 //! Deliberately absent: anything that is shown to somebody who is signed in.
 
-use crate::backend::event::BackendEvent;
-use crate::demo::DemoPage;
-use crate::demo::stage::{Stage, addresses};
-use crate::intention::UserAction;
+use crate::demo::demo_world::{DemoWorld, addresses};
+use crate::demo::page::DemoPage;
+use crate::model::action::UserAction;
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::names::Password;
 use crate::model::sign_in::LocalCluster;
@@ -13,12 +13,12 @@ use crate::views::ViewState;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
-    DemoPage::new("first-run", Stage::new),
+    DemoPage::new("first-run", DemoWorld::new),
     DemoPage::new("first-run-alone", alone),
     DemoPage::new("first-run-stopped", stopped),
     DemoPage::new("first-run-untrusted", untrusted),
     DemoPage::new("first-run-failed", no_server),
-    DemoPage::new("sign-in", Stage::with_servers).typed(sign_in_form),
+    DemoPage::new("sign-in", DemoWorld::with_servers).typed(sign_in_form),
     DemoPage::new("sign-in-failed", wrong_password).typed(sign_in_form),
     DemoPage::new("sign-in-busy", signing_in).typed(sign_in_form),
     DemoPage::new("sign-up-taken", name_taken).typed(sign_up_form),
@@ -36,67 +36,67 @@ fn sign_up_form(state: &mut ViewState) {
     "correct horse".clone_into(&mut state.sign_in.repeated);
 }
 
-fn alone() -> Stage {
-    let mut stage = Stage::new();
-    stage.tell(BackendEvent::LocalCluster(LocalCluster::Absent));
-    stage
+fn alone() -> DemoWorld {
+    let mut world = DemoWorld::new();
+    world.receive(BackendEvent::LocalCluster(LocalCluster::Absent));
+    world
 }
 
-fn stopped() -> Stage {
-    let mut stage = Stage::new();
-    stage.tell(BackendEvent::LocalCluster(LocalCluster::Stopped {
+fn stopped() -> DemoWorld {
+    let mut world = DemoWorld::new();
+    world.receive(BackendEvent::LocalCluster(LocalCluster::Stopped {
         addresses: addresses(),
     }));
-    stage
+    world
 }
 
-fn untrusted() -> Stage {
-    let mut stage = Stage::new();
-    stage.tell(BackendEvent::LocalCluster(LocalCluster::Untrusted {
+fn untrusted() -> DemoWorld {
+    let mut world = DemoWorld::new();
+    world.receive(BackendEvent::LocalCluster(LocalCluster::Untrusted {
         why: "/tmp/.cluster/cluster.json belongs to another user".to_owned(),
     }));
-    stage
+    world
 }
 
-fn no_server() -> Stage {
-    let mut stage = alone();
-    stage.act(UserAction::UseServers("10.0.0.7:7401".to_owned()));
-    stage.tell(BackendEvent::ServersRefused(Failure::NoServer {
+fn no_server() -> DemoWorld {
+    let mut world = alone();
+    world.act(UserAction::UseServers("10.0.0.7:7401".to_owned()));
+    world.receive(BackendEvent::ServersRefused(Failure::NoServer {
         addresses: vec!["10.0.0.7:7401".to_owned()],
     }));
-    stage
+    world
 }
 
-fn signing_in() -> Stage {
-    let mut stage = Stage::with_servers();
-    stage.act(UserAction::SignIn {
+fn signing_in() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    world.act(UserAction::SignIn {
         name: "Alice".to_owned(),
         password: Password::new("correct horse"),
     });
-    stage
+    world
 }
 
-fn wrong_password() -> Stage {
-    let mut stage = signing_in();
-    stage.tell(BackendEvent::SignInFailed(Failure::WrongCredentials));
-    stage
+fn wrong_password() -> DemoWorld {
+    let mut world = signing_in();
+    world.receive(BackendEvent::SignInFailed(Failure::WrongCredentials));
+    world
 }
 
-fn name_taken() -> Stage {
-    let mut stage = Stage::with_servers();
-    stage.act(UserAction::SignUp {
+fn name_taken() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    world.act(UserAction::SignUp {
         name: "Alice".to_owned(),
         password: Password::new("correct horse"),
         repeated: Password::new("correct horse"),
     });
-    stage.tell(BackendEvent::SignInFailed(Failure::NameTaken));
-    stage
+    world.receive(BackendEvent::SignInFailed(Failure::NameTaken));
+    world
 }
 
-fn other_version() -> Stage {
-    let mut stage = signing_in();
-    stage.tell(BackendEvent::SignInFailed(Failure::OtherVersion {
+fn other_version() -> DemoWorld {
+    let mut world = signing_in();
+    world.receive(BackendEvent::SignInFailed(Failure::OtherVersion {
         theirs: Some("0.9.3".to_owned()),
     }));
-    stage
+    world
 }

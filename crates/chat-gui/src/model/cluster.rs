@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::model::chaos::Chaos;
 use crate::model::failover::Failover;
 use crate::model::feed::FeedEntry;
 use crate::model::names::{LogIndex, NodeId, Term};
@@ -132,56 +133,4 @@ pub struct Health {
     pub level: HealthLevel,
     /// For people.
     pub sentence: String,
-}
-
-/// What can be done to a local cluster.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Chaos {
-    /// What its supervisor says of the processes.
-    pub processes: BTreeMap<NodeId, Process>,
-    /// What it was asked to do and has not answered yet.
-    pub busy: Option<ChaosDeed>,
-    /// What it answered last; the sentence is its own.
-    pub answer: Option<String>,
-}
-
-/// What the supervisor says of one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Whether it runs.
-    pub condition: ProcessCondition,
-    /// Whether it is cut off from the others.
-    pub cut: bool,
-}
-
-/// Whether a process runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProcessCondition {
-    /// It does.
-    Running,
-    /// It is frozen.
-    Paused,
-    /// It does not.
-    Down,
-}
-
-/// Something that is done to a local cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChaosDeed {
-    /// End a node at once.
-    Kill(NodeId),
-    /// Freeze a node.
-    Pause(NodeId),
-    /// Let a frozen node go on.
-    Resume(NodeId),
-    /// Start a node, after stopping it if it runs.
-    Restart(NodeId),
-    /// Swallow everything between a node and the others.
-    Cut(NodeId),
-    /// Reconnect a node.
-    Heal(NodeId),
-    /// Reconnect all nodes.
-    HealAll,
-    /// Start every node that is down.
-    StartDead,
 }

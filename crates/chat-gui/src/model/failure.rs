@@ -50,7 +50,7 @@ pub enum Failure {
     /// An address is none.
     AddressUnusable(String),
     /// What this device keeps could not be read or written.
-    Device(String),
+    LocalStorage(String),
     /// The supervisor of the local cluster says no, or does not answer.
     Supervisor(String),
 }
@@ -90,7 +90,7 @@ impl Failure {
             Self::TooOld => "It waited for a day, and may have been sent already.".to_owned(),
             Self::Refused(why) => format!("The servers refused it: {why}"),
             Self::AddressUnusable(what) => format!("This is no address: {what}"),
-            Self::Device(what) => format!("This device could not store it: {what}"),
+            Self::LocalStorage(what) => format!("This device could not store it: {what}"),
             Self::Supervisor(what) => format!("The local cluster did not do it: {what}"),
         }
     }
@@ -125,7 +125,7 @@ impl Failure {
             Self::TooOld => "Ask whether it arrived before you send it again.",
             Self::Refused(_) => "Change it and try again.",
             Self::AddressUnusable(_) => "Write a host and a port, such as 127.0.0.1:7401.",
-            Self::Device(_) => "Make room on the disk or check the folder's permissions.",
+            Self::LocalStorage(_) => "Make room on the disk or check the folder's permissions.",
             Self::Supervisor(_) => "See whether the cluster is up: `cargo xtask cluster status`.",
         };
         text.to_owned()

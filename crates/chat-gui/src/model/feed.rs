@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::cluster::ChaosDeed;
+use crate::model::chaos::FaultAction;
 use crate::model::names::{NodeId, Term};
 use crate::model::time::{Now, duration_words};
 
@@ -37,7 +37,7 @@ pub enum FeedEvent {
     /// Messages can be sent again, after so long.
     SendingAgain(Duration),
     /// Somebody did something to the cluster from this window.
-    Deed(ChaosDeed),
+    Deed(FaultAction),
 }
 
 impl FeedEvent {
@@ -62,22 +62,6 @@ impl FeedEvent {
                 format!("Messages can be sent again, after {outage}.")
             }
             Self::Deed(deed) => format!("You: {}.", deed.sentence()),
-        }
-    }
-}
-
-impl ChaosDeed {
-    /// What is done, as an imperative without a full stop.
-    pub fn sentence(self) -> String {
-        match self {
-            Self::Kill(node) => format!("kill node {}", node.0),
-            Self::Pause(node) => format!("pause node {}", node.0),
-            Self::Resume(node) => format!("resume node {}", node.0),
-            Self::Restart(node) => format!("restart node {}", node.0),
-            Self::Cut(node) => format!("cut off node {}", node.0),
-            Self::Heal(node) => format!("reconnect node {}", node.0),
-            Self::HealAll => "reconnect all nodes".to_owned(),
-            Self::StartDead => "start every node that is down".to_owned(),
         }
     }
 }

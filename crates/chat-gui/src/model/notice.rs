@@ -1,7 +1,8 @@
 //! What the window tells beside its content: confirmations that fade, errors that stay until they
 //! are dismissed, and what can still be undone.
 
-use crate::intention::UserAction;
+use crate::model::action::UserAction;
+use crate::model::names::NoticeId;
 use crate::model::time::Moment;
 
 /// How many errors are kept; an older one gives way. More than three nobody reads.
@@ -23,10 +24,6 @@ pub struct Notice {
     /// When it goes by itself; `None` when it stays until it is dismissed.
     pub until: Option<Moment>,
 }
-
-/// Names a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NoticeId(pub u64);
 
 /// How a notice is shown and told to a screen reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,106 +1,35 @@
 //! What an input changes. The only writer of the model: each input is taken in by one of the parts
 //! in this folder, then what is derived from the rest is brought up to date.
 
-mod auditing;
+mod auth;
 mod chaos;
+mod cluster;
 mod connecting;
 mod deleting;
-mod entering;
+mod ledger;
+mod message_index;
 mod navigating;
-mod noticing;
-mod observing;
+mod notices;
 mod reading;
 mod searching;
-mod shelf;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::backend::command::Command;
-use crate::backend::event::BackendEvent;
-use crate::intention::{Screen, UserAction};
+use crate::model::action::UserAction;
 use crate::model::cluster::Cluster;
+use crate::model::command::Command;
 use crate::model::connection::Connection;
+use crate::model::event::BackendEvent;
 use crate::model::ledger::Ledger;
-use crate::model::message::Message;
-use crate::model::names::{IdSource, LogIndex, MessageId, Name, NodeId, Password, RequestId, Term};
+use crate::model::memory::Memory;
+use crate::model::names::IdSource;
+use crate::model::navigation::Screen;
 use crate::model::preferences::Preferences;
 use crate::model::search::PeopleSearch;
 use crate::model::sign_in::{Servers, SignIn};
 use crate::model::time::{Moment, Now, Zone};
 use crate::model::{Model, ScrollRequest};
-
-use shelf::Shelf;
-
-/// What the reducer remembers and nobody is shown.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Of the account that is signed in.
-    account: AccountMemory,
-    notices: u64,
-    feed: u64,
-    observation: Observation,
-    /// What an account is being created with, until it is known whether it was: it is tried again
-    /// as the same request.
-    sign_up: Option<(Name, Password, RequestId)>,
-    password_change: Option<(Password, Password, RequestId)>,
-}
-
-/// What is remembered about the account that is signed in, and forgotten with it.
-#[derive(Debug, Default)]
-struct AccountMemory {
-    shelf: Shelf,
-    /// Hidden until their deletion is due or undone.
-    hidden: BTreeMap<MessageId, Message>,
-    /// Numbers own messages that are not in the log.
-    sequence: u64,
-    /// The highest index of a message that was told to us.
-    newest_index: u64,
-    /// What was known when the first page came and has not come again yet.
-    unconfirmed: Option<BTreeSet<MessageId>>,
-    /// How many messages were fetched since the first page.
-    fetched: usize,
-    /// Unread messages that are not loaded.
-    unread_beyond: u64,
-    /// Drafts that are not kept yet, and when they will be.
-    unsaved_drafts: BTreeMap<Name, Moment>,
-    /// Messages that go back into the composer once they are out of the outbox.
-    taking_back: BTreeSet<MessageId>,
-    link: LinkMemory,
-    audit: auditing::Audit,
-}
-
-/// What is known of the way to the servers.
-#[derive(Debug, Default)]
-struct LinkMemory {
-    link: Option<crate::backend::event::Link>,
-    /// When the next try is.
-    next_try: Option<Moment>,
-    /// Whether it was ever up since signing in.
-    was_up: bool,
-    /// Since when sending is not possible, as far as we know.
-    blocked_since: Option<Moment>,
-    /// The attempt that is under way, and since when.
-    attempt: Option<(MessageId, Moment)>,
-    /// The last acknowledgement: by the leader of which term, and when.
-    acknowledged: Option<(Term, Moment)>,
-    /// Why the first message that waits was delayed.
-    delayed: Option<crate::model::failure::Failure>,
-}
-
-/// What earlier looks at the cluster showed.
-#[derive(Debug, Default)]
-struct Observation {
-    /// Who led when it was looked last; kept while nobody leads.
-    leader: Option<(NodeId, Term)>,
-    /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
-    /// an entry: once this is committed, something of the new term is.
-    log_end: Option<LogIndex>,
-    /// The last term whose candidate was told.
-    told_candidate: Term,
-    /// Which node was hurt last from this window, and when the supervisor said that it was done.
-    hurt: Option<(NodeId, Moment)>,
-}
 
 impl Model {
     /// An empty window. The backend's first event says what comes next.
@@ -286,18 +215,18 @@ impl Model {
             Event::Processes(processes) => self.take_processes(processes),
             Event::ChaosDone { deed, answer } => self.deed_done(deed, answer),
             Event::ChaosFailed { deed, why } => self.deed_failed(deed, &why),
-            Event::LedgerEntry { id, commit } => self.audit_entry(id, commit),
-            Event::LedgerSkipped(id) => self.audit_skipped(id),
-            Event::LedgerInbox(inbox) => self.audit_inbox(inbox),
-            Event::LedgerEnded(outcome) => self.audit_ended(outcome),
-            Event::DeviceTrouble(why) => self.tell_failure(&why),
+            Event::LedgerEntry { id, commit } => self.ledger_entry(id, commit),
+            Event::LedgerSkipped(id) => self.ledger_skipped(id),
+            Event::LedgerInbox(inbox) => self.ledger_inbox(inbox),
+            Event::LedgerEnded(outcome) => self.ledger_ended(outcome),
+            Event::LocalStorageFailed(why) => self.tell_failure(&why),
         }
     }
 
     /// Brings up to date what is derived from the rest.
     fn after_input(&mut self) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
-        self.unread = loaded as u64 + self.memory.account.unread_beyond;
+        self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
         self.settle_connection();
     }
 }

@@ -42,9 +42,9 @@ impl Moment {
 }
 
 impl Zone {
-    /// As the machine says.
-    pub fn system() -> Self {
-        Self(TimeZone::system())
+    /// A zone that was found outside the model, for example the machine's own.
+    pub fn new(zone: TimeZone) -> Self {
+        Self(zone)
     }
 
     /// For tests and pictures.

@@ -6,8 +6,8 @@
 use egui::accesskit::{Live, Role};
 use egui::{Frame, Margin, Panel, RichText, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::connection::Connection;
 use crate::theme::palette;
 use crate::views::control::row_of;

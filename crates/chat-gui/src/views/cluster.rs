@@ -9,15 +9,15 @@ pub mod feed;
 pub mod ledger;
 pub mod node_card;
 pub mod tape;
+mod term_colour;
 
 use egui::accesskit::{Live, Role};
 use egui::{RichText, ScrollArea, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::cluster::HealthLevel;
-use crate::model::names::Term;
-use crate::theme::{self, Palette, palette, space};
+use crate::theme::{self, palette, space};
 use crate::views::control::{card, page_header};
 use crate::views::state::ViewState;
 
@@ -76,11 +76,4 @@ fn health_ui(ui: &mut Ui, model: &Model) {
             node.set_live(Live::Polite);
         });
     });
-}
-
-/// The colour of a term: the next one has another.
-pub fn term_colour(colours: &Palette, term: Term) -> egui::Color32 {
-    let hues = colours.hues.len();
-    let place = usize::try_from(term.0).unwrap_or(0) % hues;
-    colours.hues[place]
 }

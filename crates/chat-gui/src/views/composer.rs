@@ -8,7 +8,7 @@ use egui::{
     Stroke, TextEdit, Ui, UiBuilder, Vec2,
 };
 
-use crate::intention::UserAction;
+use crate::model::action::UserAction;
 use crate::model::names::{BODY_BYTES_MAX, Name};
 use crate::theme::{CONTROL_HEIGHT, FOCUS_RING, palette, radius, space};
 use crate::views::control::{focus_ring, grouped};

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 
 use egui::{CornerRadius, Frame, Margin, Panel, Rect, RichText, Stroke, Ui, UiBuilder, Vec2};
 
-use crate::intention::{Dialog, UserAction};
 use crate::message_list::{RowKeyPress, Shown};
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::conversation::Conversation;
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::{MessageId, Name};
+use crate::model::navigation::Dialog;
 use crate::model::search::SearchScope;
 use crate::theme::{self, palette, space};
 use crate::views::composer::composer_ui;
@@ -343,6 +344,6 @@ fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         )
     };
     if control::empty_state(ui, Icon::Chat, title, text, Some(offer)) {
-        actions.push(UserAction::Show(crate::intention::Screen::People));
+        actions.push(UserAction::Show(crate::model::navigation::Screen::People));
     }
 }

@@ -7,11 +7,12 @@ use egui::{
     CornerRadius, Frame, Margin, Panel, Rect, ScrollArea, Sense, TextStyle, Ui, Vec2, WidgetInfo,
 };
 
-use crate::intention::{Screen, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::conversation::{ConversationLine, Preview};
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::Name;
+use crate::model::navigation::Screen;
 use crate::model::time::Timestamp;
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{self, avatar, badge, focus_ring, icon_button, one_line, search_field};

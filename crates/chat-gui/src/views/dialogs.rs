@@ -3,6 +3,7 @@
 //! Deliberately absent: more than one at a time; the model holds at most one.
 
 pub mod account;
+mod buttons;
 pub mod chaos;
 pub mod details;
 pub mod guide;
@@ -10,8 +11,9 @@ pub mod guide;
 use egui::accesskit::Role;
 use egui::{Context, Id, Modal, Ui};
 
-use crate::intention::{Dialog, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::navigation::Dialog;
 use crate::theme::{self, palette, space};
 use crate::views::control::{heading, icon_button, row};
 use crate::views::icon::Icon;
@@ -82,12 +84,4 @@ fn title_ui(ui: &mut Ui, title: &str, actions: &mut Vec<UserAction>) {
     ui.painter()
         .hline(ui.max_rect().x_range(), y, egui::Stroke::new(1.0, colour));
     ui.add_space(space::SMALL);
-}
-
-/// The lower edge of a dialog: its buttons, the important one on the right.
-fn buttons_ui(ui: &mut Ui, buttons: impl FnOnce(&mut Ui)) {
-    ui.add_space(space::SMALL);
-    let layout = egui::Layout::right_to_left(egui::Align::Center);
-    let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT + 4.0);
-    ui.allocate_ui_with_layout(size, layout, buttons);
 }

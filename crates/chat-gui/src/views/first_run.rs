@@ -4,8 +4,8 @@
 
 use egui::{Key, RichText, TextStyle, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::sign_in::LocalCluster;
 use crate::theme::{self, palette, space};
 use crate::views::control::{

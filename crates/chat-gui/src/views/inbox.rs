@@ -4,8 +4,8 @@
 
 use egui::{CornerRadius, RichText, ScrollArea, Sense, TextEdit, TextStyle, Ui, UiBuilder, Vec2};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::holder::Holder;
 use crate::model::message::Message;
 use crate::model::names::{Name, READ_NEXT_MAX};

@@ -7,8 +7,9 @@ use egui::{
     CornerRadius, Frame, Key, Margin, Panel, ScrollArea, Sense, TextStyle, Ui, Vec2, WidgetInfo,
 };
 
-use crate::intention::{Step, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::navigation::Step;
 use crate::model::search::{MessageSearch, SearchScope};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{caption, focus_ring, icon_button, one_line, search_field};

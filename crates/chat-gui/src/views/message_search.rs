@@ -4,8 +4,9 @@
 
 use egui::{Key, Modifiers, Ui};
 
-use crate::intention::{Step, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::navigation::Step;
 use crate::model::search::{MessageSearch, SearchScope};
 use crate::theme::space;
 use crate::views::control::{caption, icon_button, icon_button_if, search_field};

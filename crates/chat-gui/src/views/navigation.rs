@@ -5,9 +5,10 @@
 use egui::accesskit::Role;
 use egui::{Align2, CornerRadius, FontId, Rect, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 
-use crate::intention::{Dialog, Screen, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::connection::Connection;
+use crate::model::navigation::{Dialog, Screen};
 use crate::theme::{self, palette, radius};
 use crate::views::control::{badge, focus_ring};
 use crate::views::icon::Icon;

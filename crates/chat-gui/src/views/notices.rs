@@ -6,8 +6,8 @@
 use egui::accesskit::{Live, Role};
 use egui::{Align2, Area, CornerRadius, Frame, Id, Margin, Order, RichText, Stroke, Ui, UiBuilder};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{icon_button, link_button, row, with_code};

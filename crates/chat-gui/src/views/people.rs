@@ -6,8 +6,8 @@
 use egui::accesskit::Role;
 use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::{

@@ -4,9 +4,10 @@
 
 use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
-use crate::intention::{Dialog, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::names::Name;
+use crate::model::navigation::Dialog;
 use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
 use crate::model::sign_in::AccountStep;
 use crate::theme::{self, palette, space};

@@ -5,8 +5,8 @@
 
 use egui::{Key, TextStyle, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::names::Password;
 use crate::model::sign_in::SignInStep;
 use crate::theme::{palette, space};

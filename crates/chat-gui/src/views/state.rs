@@ -6,10 +6,10 @@
 
 use egui::Context;
 
-use crate::intention::{Dialog, Screen};
 use crate::message_list::MessageList;
 use crate::model::Model;
 use crate::model::names::Name;
+use crate::model::navigation::{Dialog, Screen};
 use crate::model::preferences::Preferences;
 use crate::theme;
 

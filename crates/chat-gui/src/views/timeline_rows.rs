@@ -12,13 +12,14 @@ use egui::{
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::intention::{Dialog, UserAction};
 use crate::message_list::{Rows, UNREAD_LINE, geometry::RowId, geometry::RowKey, message_row};
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::conversation::Conversation;
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::message::{Message, MessageState};
 use crate::model::names::Name;
+use crate::model::navigation::Dialog;
 use crate::model::time::day_label;
 use crate::model::timeline::TimelineItem;
 use crate::theme::{self, FOCUS_RING, palette, radius, space};

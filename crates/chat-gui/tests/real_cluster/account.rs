@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chat_client::ClientError;
-use chat_gui::intention::{Screen, UserAction};
+use chat_gui::model::action::UserAction;
 use chat_gui::model::names::Password;
+use chat_gui::model::navigation::Screen;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
 

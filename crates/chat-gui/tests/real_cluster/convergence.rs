@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chat_client::InboxQuery;
-use chat_gui::intention::{Screen, UserAction};
+use chat_gui::model::action::UserAction;
+use chat_gui::model::navigation::Screen;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_client::InboxQuery;
-use chat_gui::intention::UserAction;
+use chat_gui::model::action::UserAction;
 use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Term;
 use chat_tests::processes::cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chat_gui::intention::UserAction;
+use chat_gui::model::action::UserAction;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
 

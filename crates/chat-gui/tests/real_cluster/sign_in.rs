@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chat_gui::intention::UserAction;
+use chat_gui::model::action::UserAction;
 use chat_gui::model::failure::Failure;
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};

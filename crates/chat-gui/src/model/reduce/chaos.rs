@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::command::Command;
 use crate::model::Model;
-use crate::model::cluster::{Chaos, ChaosDeed, Process};
+use crate::model::chaos::{Chaos, FaultAction, Process};
+use crate::model::command::Command;
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
 use crate::model::names::NodeId;
 use crate::model::term_tape::TickKind;
 
 impl Model {
-    pub(super) fn ask_supervisor(&mut self, deed: ChaosDeed, commands: &mut Vec<Command>) {
+    pub(super) fn ask_supervisor(&mut self, deed: FaultAction, commands: &mut Vec<Command>) {
         self.dialog = None;
         let Some(chaos) = &mut self.cluster.chaos else {
             return;
@@ -34,8 +34,8 @@ impl Model {
         }
     }
 
-    pub(super) fn deed_done(&mut self, deed: ChaosDeed, answer: String) {
-        if let ChaosDeed::Kill(node) | ChaosDeed::Pause(node) | ChaosDeed::Cut(node) = deed {
+    pub(super) fn deed_done(&mut self, deed: FaultAction, answer: String) {
+        if let FaultAction::Kill(node) | FaultAction::Pause(node) | FaultAction::Cut(node) = deed {
             self.memory.observation.hurt = Some((node, self.now.moment));
         }
         if let Some(chaos) = &mut self.cluster.chaos {
@@ -44,7 +44,7 @@ impl Model {
         }
     }
 
-    pub(super) fn deed_failed(&mut self, deed: ChaosDeed, why: &Failure) {
+    pub(super) fn deed_failed(&mut self, deed: FaultAction, why: &Failure) {
         if let Some(chaos) = &mut self.cluster.chaos {
             chaos.busy = chaos.busy.filter(|busy| *busy != deed);
         }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::backend::event::Link;
 use crate::model::Model;
 use crate::model::cluster::NodeCard;
 use crate::model::connection::{BANNER_DELAY, Connection, Recovery};
+use crate::model::event::Link;
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
 use crate::model::names::{MessageId, Term};

@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::backend::command::Command;
-use crate::intention::Screen;
+use crate::model::command::Command;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::MessageId;
-use crate::model::notice::NoticeId;
+use crate::model::names::NoticeId;
+use crate::model::navigation::Screen;
 use crate::model::{Deletion, Model};
 
 /// How long a deletion can be undone.
@@ -96,7 +96,7 @@ impl Model {
             let (mut received, mut own) = (Vec::new(), Vec::new());
             for id in deletion.messages {
                 if let Some(message) = self.memory.account.hidden.remove(&id) {
-                    self.memory.account.shelf.forget(id);
+                    self.memory.account.message_index.forget(id);
                     let ids = if message.is_own() {
                         &mut own
                     } else {
@@ -125,7 +125,7 @@ impl Model {
         for id in ids {
             let account = &mut self.memory.account;
             account.hidden.remove(id);
-            account.shelf.forget(*id);
+            account.message_index.forget(*id);
             if let Some(unconfirmed) = &mut account.unconfirmed {
                 unconfirmed.remove(id);
             }

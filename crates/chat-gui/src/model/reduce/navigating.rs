@@ -1,8 +1,8 @@
 //! Which page, which conversation, what lies over it, and the way back.
 
-use crate::backend::command::Command;
-use crate::intention::{Screen, Step};
+use crate::model::command::Command;
 use crate::model::names::Name;
+use crate::model::navigation::{Screen, Step};
 use crate::model::{Model, ScrollRequest, ScrollTarget};
 
 impl Model {

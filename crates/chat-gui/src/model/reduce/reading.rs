@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::backend::command::Command;
-use crate::backend::event::{InboxPage, PagePlace};
+use crate::model::command::Command;
+use crate::model::event::{InboxPage, PagePlace};
 use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
 use crate::model::message::{Message, MessageState, Place, Received};
 use crate::model::names::{MessageId, Name, READ_NEXT_MAX};
@@ -27,11 +27,11 @@ impl Model {
         let oldest = page.messages.last().map(|message| message.commit.index.0);
         self.memory.account.fetched += page.messages.len();
         self.put_received(page.messages);
-        let full = self.memory.account.shelf.len() >= RECEIVED_MAX;
+        let full = self.memory.account.message_index.len() >= RECEIVED_MAX;
         self.more_to_load = page.more && !full;
         self.drop_unconfirmed(oldest, page.more);
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
-        self.memory.account.unread_beyond = if page.more {
+        self.memory.account.unread_not_loaded = if page.more {
             page.unread.saturating_sub(loaded as u64)
         } else {
             0
@@ -93,7 +93,7 @@ impl Model {
                 become_read(hidden, received.read);
                 continue;
             }
-            if account.shelf.is_gone(id) {
+            if account.message_index.is_gone(id) {
                 continue;
             }
             let known = self
@@ -110,7 +110,7 @@ impl Model {
                 }
                 None => {}
             }
-            let read = self.memory.account.shelf.was_read_early(id) || received.read;
+            let read = self.memory.account.message_index.was_read_early(id) || received.read;
             new.push(id);
             put.push(Message {
                 id,
@@ -175,11 +175,11 @@ impl Model {
             if let Some(hidden) = self.memory.account.hidden.get_mut(id) {
                 become_read(hidden, true);
             } else if !self.change(*id, |message| become_read(message, true))
-                && !self.memory.account.shelf.is_gone(*id)
+                && !self.memory.account.message_index.is_gone(*id)
             {
                 let account = &mut self.memory.account;
-                account.shelf.read_early(*id);
-                account.unread_beyond = account.unread_beyond.saturating_sub(1);
+                account.message_index.read_early(*id);
+                account.unread_not_loaded = account.unread_not_loaded.saturating_sub(1);
             }
         }
     }
@@ -229,7 +229,7 @@ impl Model {
             count => format!("{count} messages read."),
         };
         let new = self.put_received(messages);
-        let beyond = &mut self.memory.account.unread_beyond;
+        let beyond = &mut self.memory.account.unread_not_loaded;
         *beyond = beyond.saturating_sub(new.len() as u64);
         self.were_read(&ids);
         self.confirm(text);

@@ -1,11 +1,11 @@
 //! Both searches: messages in what is loaded, accounts by asking.
 
-use crate::backend::command::Command;
-use crate::backend::event::BackendEvent;
-use crate::intention::Step;
+use crate::model::command::Command;
 use crate::model::conversation::Conversation;
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
+use crate::model::navigation::Step;
 use crate::model::search::{
     HITS_MAX, Hit, MessageSearch, PEOPLE_MAX, PeopleSearch, SearchScope, pattern_of,
 };

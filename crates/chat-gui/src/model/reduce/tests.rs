@@ -1,8 +1,8 @@
 //! What inputs make of the model: stories of one window, and a property over servers whose answers
 //! and news come in any order.
 
+mod auth;
 mod cluster;
-mod entering;
 mod holders;
 mod inbox;
 mod property;
@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
+use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
 use crate::model::holder::Holder;
 use crate::model::message::{MessageState, Received};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};

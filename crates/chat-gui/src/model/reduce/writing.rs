@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::command::Command;
+use crate::model::command::Command;
 use crate::model::failure::Failure;
 use crate::model::message::{Message, MessageState, Outgoing, Pending, Place};
 use crate::model::names::{BODY_BYTES_MAX, Commit, MessageId, Name, RequestId};
@@ -96,8 +96,8 @@ impl Model {
             return;
         }
         let outgoing = Outgoing {
-            id: MessageId(self.ids.draw()),
-            request_id: RequestId(self.ids.draw()),
+            id: MessageId(self.ids.next_id()),
+            request_id: RequestId(self.ids.next_id()),
             recipient: peer.clone(),
             body: Arc::from(text),
             written_at: self.now.wall,
@@ -208,7 +208,7 @@ impl Model {
     /// A message is on a majority of disks; told once or again.
     pub(super) fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
         self.drop_from_outbox(id);
-        self.memory.account.taking_back.remove(&id);
+        self.memory.account.restoring_to_draft.remove(&id);
         let Some(message) = self.find(id) else { return };
         if !message.is_own() {
             return;
@@ -221,7 +221,7 @@ impl Model {
             sequence: 0,
         };
         self.put(vec![message]);
-        self.memory.account.audit.acknowledge(id, commit);
+        self.memory.account.ledger_check.acknowledge(id, commit);
         self.sending_works(id, commit.term);
     }
 
@@ -279,11 +279,11 @@ impl Model {
                 self.withdraw_refused(id);
             }
             MessageState::Pending(_) | MessageState::NotSent { .. } => {
-                let taking_back = &mut self.memory.account.taking_back;
+                let restoring_to_draft = &mut self.memory.account.restoring_to_draft;
                 if into_composer {
-                    taking_back.insert(id);
+                    restoring_to_draft.insert(id);
                 } else {
-                    taking_back.remove(&id);
+                    restoring_to_draft.remove(&id);
                 }
                 commands.push(Command::Withdraw(id));
             }
@@ -292,7 +292,7 @@ impl Model {
     }
 
     pub(super) fn withdrawn(&mut self, id: MessageId, commands: &mut Vec<Command>) {
-        let into_composer = self.memory.account.taking_back.remove(&id);
+        let into_composer = self.memory.account.restoring_to_draft.remove(&id);
         self.drop_from_outbox(id);
         for message in self.take_out(&[id]) {
             if into_composer {
@@ -303,7 +303,7 @@ impl Model {
     }
 
     pub(super) fn withdraw_refused(&mut self, id: MessageId) {
-        self.memory.account.taking_back.remove(&id);
+        self.memory.account.restoring_to_draft.remove(&id);
         self.tell_error(
             "This message may have been sent already.".to_owned(),
             "It is delivered as soon as the servers answer, once.".to_owned(),

@@ -4,9 +4,11 @@
 
 use egui::{RichText, Ui};
 
-use crate::intention::{Dialog, UserAction};
 use crate::model::Model;
-use crate::model::cluster::{Chaos, ChaosDeed, NodeCard, Process, ProcessCondition};
+use crate::model::action::UserAction;
+use crate::model::chaos::{Chaos, FaultAction, Process, ProcessCondition};
+use crate::model::cluster::NodeCard;
+use crate::model::navigation::Dialog;
 use crate::theme::{palette, space};
 use crate::views::control::button_if;
 use crate::views::dialogs::chaos::{capitalised, expectation};
@@ -21,21 +23,21 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
         cut: false,
     });
     let link = if process.cut {
-        ("Reconnect", ChaosDeed::Heal(id))
+        ("Reconnect", FaultAction::Heal(id))
     } else {
-        ("Cut off", ChaosDeed::Cut(id))
+        ("Cut off", FaultAction::Cut(id))
     };
     let deeds = match process.condition {
         ProcessCondition::Running => vec![
-            ("Kill", ChaosDeed::Kill(id)),
-            ("Pause", ChaosDeed::Pause(id)),
+            ("Kill", FaultAction::Kill(id)),
+            ("Pause", FaultAction::Pause(id)),
             link,
         ],
         ProcessCondition::Paused => vec![
-            ("Resume", ChaosDeed::Resume(id)),
-            ("Kill", ChaosDeed::Kill(id)),
+            ("Resume", FaultAction::Resume(id)),
+            ("Kill", FaultAction::Kill(id)),
         ],
-        ProcessCondition::Down => vec![("Start", ChaosDeed::Restart(id))],
+        ProcessCondition::Down => vec![("Start", FaultAction::Restart(id))],
     };
     ui.add_space(space::TINY);
     ui.horizontal(|ui| {
@@ -52,7 +54,7 @@ fn deed_button(
     model: &Model,
     chaos: &Chaos,
     word: &str,
-    deed: ChaosDeed,
+    deed: FaultAction,
     actions: &mut Vec<UserAction>,
 ) {
     let free = chaos.busy.is_none();
@@ -67,7 +69,7 @@ fn deed_button(
     // What takes something away is explained first; what gives it back is done at once.
     let takes = matches!(
         deed,
-        ChaosDeed::Kill(_) | ChaosDeed::Pause(_) | ChaosDeed::Cut(_)
+        FaultAction::Kill(_) | FaultAction::Pause(_) | FaultAction::Cut(_)
     );
     actions.push(if takes {
         UserAction::OpenDialog(Dialog::Chaos(deed))
@@ -89,10 +91,10 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     ui.with_layout(layout, |ui| {
         if button_if(ui, "Start what is down", any_down && chaos.busy.is_none()).clicked() {
-            actions.push(UserAction::Chaos(ChaosDeed::StartDead));
+            actions.push(UserAction::Chaos(FaultAction::StartDead));
         }
         if button_if(ui, "Reconnect all", any_cut && chaos.busy.is_none()).clicked() {
-            actions.push(UserAction::Chaos(ChaosDeed::HealAll));
+            actions.push(UserAction::Chaos(FaultAction::HealAll));
         }
         let text = match (&chaos.busy, &chaos.answer) {
             (Some(deed), _) => format!("{}…", capitalised(&deed.sentence())),

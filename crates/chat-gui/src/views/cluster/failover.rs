@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::model::failover::{Failover, Stage};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
-use crate::views::cluster::term_colour;
+use crate::views::cluster::term_colour::term_colour;
 use crate::views::control::{caption, card_title, muted};
 
 /// How many earlier ones are listed.

@@ -4,8 +4,8 @@
 
 use egui::{RichText, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::ledger::{LEDGER_CHECK_MAX, Ledger};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};

@@ -4,12 +4,13 @@
 
 use egui::{CornerRadius, Grid, Rect, RichText, Sense, Stroke, Ui, Vec2};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::cluster::{NodeCard, NodeHealth, NodeRole, NodeStatus};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
-use crate::views::cluster::{chaos::node_buttons_ui, term_colour};
+use crate::views::cluster::chaos::node_buttons_ui;
+use crate::views::cluster::term_colour::term_colour;
 use crate::views::control::{caption, card, chip, grouped, heading, muted};
 
 /// The narrowest that a card gets before the next one goes below.

@@ -10,7 +10,7 @@ use crate::model::names::NodeId;
 use crate::model::term_tape::{TAPE_LENGTH, TermBand, Tick, TickKind};
 use crate::model::time::{Moment, duration_words};
 use crate::theme::{self, Palette, palette, space};
-use crate::views::cluster::term_colour;
+use crate::views::cluster::term_colour::term_colour;
 use crate::views::control::{caption, card_title};
 use crate::views::state::ViewState;
 

@@ -4,12 +4,12 @@
 
 use egui::Ui;
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::names::Password;
 use crate::model::sign_in::AccountStep;
 use crate::views::control::{Field, Tone, button, danger_button, message_box, primary_button};
-use crate::views::dialogs::buttons_ui;
+use crate::views::dialogs::buttons::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 
 /// Says what is lost, and asks for the name to be typed.

@@ -4,20 +4,21 @@
 
 use egui::{RichText, TextStyle, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
-use crate::model::cluster::{ChaosDeed, Cluster};
+use crate::model::action::UserAction;
+use crate::model::chaos::FaultAction;
+use crate::model::cluster::Cluster;
 use crate::model::names::NodeId;
 use crate::theme::{self, palette, space};
 use crate::views::control::{button, danger_button, with_code};
-use crate::views::dialogs::buttons_ui;
+use crate::views::dialogs::buttons::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 
 /// What to expect, and a button that does it.
 pub fn chaos_ui(
     ui: &mut Ui,
     model: &Model,
-    deed: ChaosDeed,
+    deed: FaultAction,
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
@@ -45,23 +46,23 @@ pub fn chaos_ui(
 }
 
 /// What will be seen when this is done, as the cluster stands now.
-pub fn expectation(deed: ChaosDeed, cluster: &Cluster) -> String {
+pub fn expectation(deed: FaultAction, cluster: &Cluster) -> String {
     match deed {
-        ChaosDeed::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
-        ChaosDeed::Pause(node) => loss(node, cluster, "freezes, and knows nothing of it"),
-        ChaosDeed::Cut(node) => loss(node, cluster, "goes on, and hears nobody"),
-        ChaosDeed::Resume(_) => {
+        FaultAction::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
+        FaultAction::Pause(node) => loss(node, cluster, "freezes, and knows nothing of it"),
+        FaultAction::Cut(node) => loss(node, cluster, "goes on, and hears nobody"),
+        FaultAction::Resume(_) => {
             "It goes on where it was, learns that time has passed, and catches up with the leader."
                 .to_owned()
         }
-        ChaosDeed::Restart(node) if leads(node, cluster) => {
+        FaultAction::Restart(node) if leads(node, cluster) => {
             "The leader hands its office over if it can, and is back within seconds.".to_owned()
         }
-        ChaosDeed::Restart(_) | ChaosDeed::StartDead => {
+        FaultAction::Restart(_) | FaultAction::StartDead => {
             "It reads its disk, asks the leader for what it missed, and takes part again."
                 .to_owned()
         }
-        ChaosDeed::Heal(_) | ChaosDeed::HealAll => {
+        FaultAction::Heal(_) | FaultAction::HealAll => {
             "It hears the others again. If it thought that it led, it learns better and follows."
                 .to_owned()
         }

@@ -4,8 +4,8 @@
 
 use egui::{Grid, RichText, Ui};
 
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name};
 use crate::model::time::duration_words;
@@ -13,7 +13,7 @@ use crate::theme::{self, palette, space};
 use crate::views::control::{
     Tone, button, caption, danger_button, grouped, message_box, muted, primary_button,
 };
-use crate::views::dialogs::buttons_ui;
+use crate::views::dialogs::buttons::buttons_ui;
 
 /// The details of a message.
 pub fn details_ui(

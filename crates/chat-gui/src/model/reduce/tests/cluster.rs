@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Window, commit, id, page, received, up, wall};
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, Link, NodeReport};
-use crate::intention::UserAction;
-use crate::model::cluster::{
-    ChaosDeed, HealthLevel, NodeRole, NodeStatus, Process, ProcessCondition,
-};
+use crate::model::action::UserAction;
+use crate::model::chaos::{FaultAction, Process, ProcessCondition};
+use crate::model::cluster::{HealthLevel, NodeRole, NodeStatus};
+use crate::model::command::Command;
 use crate::model::connection::Connection;
+use crate::model::event::{BackendEvent, Link, NodeReport};
 use crate::model::failover::Stage;
 use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
@@ -279,7 +278,7 @@ fn the_banner_follows_the_link() {
 #[test]
 fn one_thing_at_a_time_is_done_to_a_local_cluster() {
     let mut window = Window::of_alice();
-    let kill = UserAction::Chaos(ChaosDeed::Kill(NodeId(1)));
+    let kill = UserAction::Chaos(FaultAction::Kill(NodeId(1)));
     assert_eq!(window.act(kill.clone()), [], "there is none");
     let running = Process {
         condition: ProcessCondition::Running,
@@ -287,7 +286,7 @@ fn one_thing_at_a_time_is_done_to_a_local_cluster() {
     };
     let processes = BTreeMap::from([(NodeId(1), running)]);
     window.tell(BackendEvent::Processes(Some(processes)));
-    let deed = ChaosDeed::Kill(NodeId(1));
+    let deed = FaultAction::Kill(NodeId(1));
     assert_eq!(window.act(kill.clone()), [Command::Chaos(deed)]);
     assert_eq!(window.act(kill), [], "one at a time");
     let answer = "node 1 is dead".to_owned();
@@ -303,7 +302,7 @@ fn a_leader_that_this_window_cut_off_is_lost_since_then() {
     let mut window = Window::of_alice();
     window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.tell(BackendEvent::Processes(Some(BTreeMap::new())));
-    let deed = ChaosDeed::Cut(NodeId(1));
+    let deed = FaultAction::Cut(NodeId(1));
     window.act(UserAction::Chaos(deed));
     let answer = "node 1 is cut off".to_owned();
     window.tell(BackendEvent::ChaosDone { deed, answer });

@@ -2,9 +2,9 @@
 //! former holder wrote.
 
 use super::{Window, commit, id, page, received, stored, up, wall};
-use crate::backend::command::Command;
-use crate::backend::event::BackendEvent;
-use crate::intention::UserAction;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::holder::Holder;
 use crate::model::message::{Received, SentCopy};

@@ -1,11 +1,12 @@
 //! Pages, news, reading, deleting, notifying, searching.
 
 use super::{Window, id, page, received, stored, up};
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, InboxPage, PagePlace};
-use crate::intention::{Screen, Step, UserAction};
+use crate::model::action::UserAction;
+use crate::model::command::Command;
+use crate::model::event::{BackendEvent, InboxPage, PagePlace};
 use crate::model::message::SentCopy;
 use crate::model::names::{Name, RequestId};
+use crate::model::navigation::{Screen, Step};
 use crate::model::preferences::NotificationChoice;
 use crate::model::search::SearchScope;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Window, id, received};
-use crate::backend::event::{BackendEvent, InboxPage, PagePlace};
+use crate::model::event::{BackendEvent, InboxPage, PagePlace};
 use crate::model::message::MessageState;
 use crate::model::names::{LogIndex, MessageId};
 use crate::model::timeline::TimelineItem;
@@ -140,7 +140,7 @@ fn a_window_ends_up_with_what_the_servers_have() {
 /// back from sent.
 #[test]
 fn own_messages_only_go_forward() {
-    use crate::intention::UserAction as Act;
+    use crate::model::action::UserAction as Act;
     use crate::model::failure::Failure;
     for seed in 0..SEEDS {
         let mut dice = fastrand::Rng::with_seed(seed);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Window, commit, id, received, stored, wall};
-use crate::backend::command::Command;
-use crate::backend::event::BackendEvent;
-use crate::intention::UserAction;
 use crate::model::OUTBOX_MAX;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::message::{MessageState, Outgoing};
 use crate::model::names::{BODY_BYTES_MAX, MessageId, Name, RequestId};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::model::cluster::ChaosDeed;
+use crate::model::chaos::FaultAction;
 use crate::model::message::Outgoing;
 use crate::model::names::{MessageId, Name, Password, RequestId};
 use crate::model::preferences::Preferences;
@@ -101,7 +101,7 @@ pub enum Command {
         body: String,
     },
     /// Do something to the local cluster.
-    Chaos(ChaosDeed),
+    Chaos(FaultAction),
     /// Ask how the nodes are more often, or less often, than when nobody looks.
     WatchCluster(bool),
     /// Ask the servers again for each of these acknowledged messages, then for the whole inbox.

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use chat_client::{ClientError, Session};
 
-use crate::backend::engine::{Engine, FINISH, PROBE};
-use crate::backend::event::{BackendEvent, SignedOut, StoredAccount};
-use crate::backend::session::{Means, SignedIn, device_trouble};
-use crate::backend::translate;
+use crate::backend::engine::{Engine, FINISH, PROBE, SIGN_IN_DEADLINE};
+use crate::backend::session::SignedIn;
+use crate::backend::session::context::SessionContext;
+use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
 use crate::local_store::token_file::KeptSession;
+use crate::model::event::{BackendEvent, SignedOut, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::names::{Name, Password, RequestId};
 
-/// How long a person waits in front of the sign-in page.
-pub(super) const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long signing out waits for the servers; this device forgets the session anyway.
 const SIGN_OUT_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -35,7 +34,7 @@ impl Engine {
             }
             Err(error) => {
                 let why = translate::failure(&error, &[]);
-                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+                self.events.send(BackendEvent::SignInFailed(why)).await;
             }
         }
     }
@@ -70,7 +69,7 @@ impl Engine {
         let why = Failure::NoServer {
             addresses: Vec::new(),
         };
-        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+        self.events.send(BackendEvent::SignInFailed(why)).await;
     }
 
     async fn sign_in_failed(&self, error: &ClientError) {
@@ -81,17 +80,17 @@ impl Engine {
             let mut versions = reports.into_iter().filter_map(|report| report.status.ok());
             *theirs = versions.next().map(|status| status.version);
         }
-        self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+        self.events.send(BackendEvent::SignInFailed(why)).await;
     }
 
     /// What is kept under the name of an account that was just created is of one that is gone.
     async fn enter_created(&mut self, session: Session) {
         let account = match self.account_of(&session).await {
             Ok(account) => account,
-            Err(why) => return self.outlet.tell(BackendEvent::SignInFailed(why)).await,
+            Err(why) => return self.events.send(BackendEvent::SignInFailed(why)).await,
         };
         let erased = self.store.lock().await.erase(&account).await;
-        self.outlet.tell_trouble(erased).await;
+        self.events.report_storage_error(erased).await;
         self.enter_of(account, session).await;
     }
 
@@ -113,7 +112,7 @@ impl Engine {
     async fn enter_anew(&mut self, session: Session) {
         match self.account_of(&session).await {
             Ok(account) => self.enter_of(account, session).await,
-            Err(why) => self.outlet.tell(BackendEvent::SignInFailed(why)).await,
+            Err(why) => self.events.send(BackendEvent::SignInFailed(why)).await,
         }
     }
 
@@ -122,10 +121,10 @@ impl Engine {
         self.keep_session(&account, &session).await;
         let name = Some(&account.name);
         let kept = self.store.lock().await.save_remembered(name).await;
-        self.outlet.tell_trouble(kept).await;
+        self.events.report_storage_error(kept).await;
         let addresses = self.addresses();
         let kept = self.store.lock().await.save_addresses(&addresses).await;
-        self.outlet.tell_trouble(kept).await;
+        self.events.report_storage_error(kept).await;
         self.enter(account, session).await;
     }
 
@@ -136,7 +135,7 @@ impl Engine {
             token: session.token().to_owned(),
             cluster_id: account.cluster_id.clone(),
         });
-        self.outlet.tell_trouble(kept).await;
+        self.events.report_storage_error(kept).await;
     }
 
     /// Somebody is signed in from here on.
@@ -145,30 +144,30 @@ impl Engine {
         let stored = match stored {
             Ok(stored) => stored,
             Err(error) => {
-                let why = device_trouble(&error);
-                self.outlet.tell(BackendEvent::SignInFailed(why)).await;
+                let why = local_storage_error(&error);
+                self.events.send(BackendEvent::SignInFailed(why)).await;
                 return;
             }
         };
         let event = BackendEvent::SignedIn(stored.clone());
-        self.outlet.tell(event).await;
+        self.events.send(event).await;
         self.begin(account, session, &stored);
     }
 
     fn begin(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
         let Some(servers) = &self.servers else { return };
-        let means = Means {
+        let context = SessionContext {
             client: servers.client.clone(),
             account: account.clone(),
             session,
             addresses: servers.addresses.clone(),
             store: Arc::clone(&self.store),
-            outlet: self.outlet.clone(),
-            internal: self.internal.clone(),
+            events: self.events.clone(),
+            task_events: self.task_events.clone(),
         };
         self.sessions += 1;
         self.last_account = Some(account);
-        self.signed_in = Some(SignedIn::begin(self.sessions, &means, stored));
+        self.signed_in = Some(SignedIn::begin(self.sessions, &context, stored));
     }
 
     /// A task says that its session is over; one that was replaced is, and nobody minds.
@@ -189,9 +188,9 @@ impl Engine {
         }
         signed_in.end().await;
         if let Some(file) = &self.token_file {
-            self.outlet.tell_trouble(file.clear()).await;
+            self.events.report_storage_error(file.clear()).await;
         }
-        self.outlet.tell(BackendEvent::SignedOut(why)).await;
+        self.events.send(BackendEvent::SignedOut(why)).await;
     }
 
     pub(super) async fn sign_out(&mut self) {
@@ -220,14 +219,14 @@ impl Engine {
             }
             Err(error) => {
                 let why = translate::failure(&error, &self.addresses());
-                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
+                self.events.send(BackendEvent::AccountFailed(why)).await;
                 return;
             }
         }
         let erased = self.store.lock().await.erase(&account).await;
-        self.outlet.tell_trouble(erased).await;
+        self.events.report_storage_error(erased).await;
         let kept = self.store.lock().await.save_remembered(None).await;
-        self.outlet.tell_trouble(kept).await;
+        self.events.report_storage_error(kept).await;
         self.last_account = None;
         self.leave(SignedOut::AccountDeleted).await;
     }
@@ -248,13 +247,13 @@ impl Engine {
             Ok(session) => session,
             Err(error) => {
                 let why = translate::failure(&error, &self.addresses());
-                self.outlet.tell(BackendEvent::AccountFailed(why)).await;
+                self.events.send(BackendEvent::AccountFailed(why)).await;
                 return;
             }
         };
         let account = signed_in.account.clone();
         self.keep_session(&account, &session).await;
-        self.outlet.tell(BackendEvent::PasswordChanged).await;
+        self.events.send(BackendEvent::PasswordChanged).await;
         // The tasks go on with the new session, from what the disk has.
         if let Some(signed_in) = self.signed_in.take() {
             signed_in.finish(FINISH).await;
@@ -262,8 +261,10 @@ impl Engine {
             match stored {
                 Ok(stored) => self.begin(account, session, &stored),
                 Err(error) => {
-                    let why = device_trouble(&error);
-                    self.outlet.tell(BackendEvent::DeviceTrouble(why)).await;
+                    let why = local_storage_error(&error);
+                    self.events
+                        .send(BackendEvent::LocalStorageFailed(why))
+                        .await;
                 }
             }
         }

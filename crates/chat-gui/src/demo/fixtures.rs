@@ -1,23 +1,17 @@
-//! What the people of the demo wrote to one another.
+//! The content of the demo: who its people are, what they wrote to one another, and when.
 //!
 //! Deliberately absent: anything real.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::model::names::{LogIndex, Name};
 
-use uuid::Uuid;
-
-use crate::backend::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
-use crate::demo::stage::{START, Stage, index_at};
-use crate::model::message::{Received, SentCopy};
-use crate::model::names::{Commit, MessageId, Name, RequestId, Term};
-use crate::model::time::Timestamp;
+/// When the demo plays: Sunday, 22 November 2026, ten to three in the afternoon.
+pub(super) const START: f64 = 1_795_359_000.0;
 
 /// With whom, whether Alice wrote it, how many minutes before the start, and what.
-type Line = (&'static str, bool, f64, &'static str);
+pub(super) type Line = (&'static str, bool, f64, &'static str);
 
 /// What was said, in no order.
-const LINES: &[Line] = &[
+pub(super) const LINES: &[Line] = &[
     (
         "Benjamin",
         false,
@@ -63,7 +57,7 @@ const LINES: &[Line] = &[
         "Benjamin",
         false,
         12.0,
-        "By the way, the talk is on Thursday. Could you bring the three small boards? Then we can cut a cable on stage.",
+        "By the way, the talk is on Thursday. Could you bring the three small boards? Then we can cut a cable on world.",
     ),
     ("Benjamin", false, 11.0, "And the long power strip, please."),
     (
@@ -162,65 +156,13 @@ pub(super) fn people(pattern: &str) -> Vec<Name> {
         .collect()
 }
 
-/// Alice's account as this device and the servers have it; `unread_within` minutes are unread.
-pub(super) fn sign_alice_in(stage: &mut Stage, unread_within: f64) {
-    let sent = LINES.iter().enumerate().filter(|(_, line)| line.1);
-    let mut sent: Vec<SentCopy> = sent
-        .map(|(number, (peer, _, minutes, text))| SentCopy {
-            id: MessageId(Uuid::from_u128(5_000 + number as u128)),
-            request_id: RequestId(Uuid::from_u128(6_000 + number as u128)),
-            recipient: Name::new(peer),
-            body: Arc::from(*text),
-            at: Timestamp(START - minutes * 60.0),
-            commit: Commit {
-                index: index_at(*minutes),
-                term: Term(if *minutes > 600.0 { 6 } else { 7 }),
-            },
-        })
-        .collect();
-    sent.sort_by_key(|copy| copy.commit.index);
-    let drafts = [(Name::new("Eleanor"), Arc::from("I would love to, but"))];
-    stage.tell(BackendEvent::SignedIn(StoredAccount {
-        name: Name::new("Alice"),
-        drafts: BTreeMap::from(drafts),
-        outbox: Vec::new(),
-        sent,
-        muted: BTreeSet::from([Name::new("Friedrich")]),
-    }));
-    stage.link_up();
-    stage.poll(1_000);
-    let received = LINES.iter().enumerate().filter(|(_, line)| !line.1);
-    let mut messages: Vec<Received> = received
-        .map(|(number, (peer, _, minutes, text))| {
-            let read = *minutes > unread_within;
-            stage.received(peer, text, *minutes, read, 4_000 + number as u128)
-        })
-        .collect();
-    messages.sort_by_key(|message| std::cmp::Reverse(message.commit.index));
-    let unread = messages.iter().filter(|message| !message.read).count() as u64;
-    stage.tell(BackendEvent::Inbox(InboxPage {
-        messages,
-        unread,
-        place: PagePlace::First,
-        more: false,
-    }));
-}
-
-/// Somebody who has an account and nothing else.
-pub(super) fn sign_newcomer_in(stage: &mut Stage) {
-    stage.tell(BackendEvent::SignedIn(StoredAccount {
-        name: Name::new("Alice"),
-        drafts: BTreeMap::new(),
-        outbox: Vec::new(),
-        sent: Vec::new(),
-        muted: BTreeSet::new(),
-    }));
-    stage.link_up();
-    stage.poll(1_000);
-    stage.tell(BackendEvent::Inbox(InboxPage {
-        messages: Vec::new(),
-        unread: 0,
-        place: PagePlace::First,
-        more: false,
-    }));
+/// The log index of a message that was sent so many minutes before the start.
+pub(super) fn index_at(minutes: f64) -> LogIndex {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "made-up, small and positive"
+    )]
+    let back = (minutes / 3.0) as u64;
+    LogIndex(1_179_u64.saturating_sub(back.min(1_100)))
 }

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, SignedOut, Started, StoredAccount};
-use crate::intention::{Screen, UserAction};
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
 use crate::model::connection::Connection;
+use crate::model::event::{BackendEvent, SignedOut, Started, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::ledger::Ledger;
 use crate::model::message::{Message, MessageState, Place, SentCopy};
 use crate::model::names::{Name, Password, RequestId};
+use crate::model::navigation::Screen;
 use crate::model::search::PeopleSearch;
 use crate::model::sign_in::{Account, AccountStep, LocalCluster, SignIn, SignInStep};
 
@@ -167,7 +168,7 @@ impl Model {
         let again = self.memory.sign_up.take();
         let request_id = match again {
             Some((same, proof, id)) if same == name && proof == password => id,
-            _ => RequestId(self.ids.draw()),
+            _ => RequestId(self.ids.next_id()),
         };
         self.memory.sign_up = Some((name.clone(), password.clone(), request_id));
         self.sign_in.busy = Some(SignInStep::SigningUp);
@@ -216,7 +217,7 @@ impl Model {
         let again = self.memory.password_change.take();
         let request_id = match again {
             Some((old, new, id)) if old == password && new == new_password => id,
-            _ => RequestId(self.ids.draw()),
+            _ => RequestId(self.ids.next_id()),
         };
         let change = (password.clone(), new_password.clone(), request_id);
         self.memory.password_change = Some(change);
@@ -257,8 +258,8 @@ impl Model {
             self.conversations.entry(peer).or_default().muted = true;
         }
         for copy in &stored.sent {
-            let audit = &mut self.memory.account.audit;
-            audit.acknowledge(copy.id, copy.commit);
+            let check = &mut self.memory.account.ledger_check;
+            check.acknowledge(copy.id, copy.commit);
         }
         self.put(stored.sent.into_iter().map(sent_message).collect());
         for outgoing in &stored.outbox {
@@ -313,7 +314,7 @@ impl Model {
         self.notices = VecDeque::new();
         self.recovery = None;
         self.ledger = Ledger::default();
-        self.memory.account = super::AccountMemory::default();
+        self.memory.account = crate::model::memory::AccountMemory::default();
         self.memory.sign_up = None;
         self.memory.password_change = None;
     }

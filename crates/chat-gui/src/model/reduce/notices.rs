@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::backend::command::Command;
-use crate::intention::UserAction;
 use crate::model::Model;
+use crate::model::action::UserAction;
+use crate::model::command::Command;
 use crate::model::failure::Failure;
-use crate::model::notice::{ERRORS_MAX, Notice, NoticeAction, NoticeId, NoticeKind};
+use crate::model::names::NoticeId;
+use crate::model::notice::{ERRORS_MAX, Notice, NoticeAction, NoticeKind};
 
 /// Confirmations are short: this is enough to read one twice.
 const CONFIRMATION_TIME: Duration = Duration::from_secs(4);

@@ -1,55 +1,11 @@
 //! All that a person can want of the window. Views return these and do nothing themselves; the
 //! model carries them out.
 
-use crate::model::cluster::ChaosDeed;
-use crate::model::names::{MessageId, Name, Password};
-use crate::model::notice::NoticeId;
+use crate::model::chaos::FaultAction;
+use crate::model::names::{MessageId, Name, NoticeId, Password};
+use crate::model::navigation::{Dialog, Screen, Step};
 use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
 use crate::model::search::SearchScope;
-
-/// The pages of the window; exactly one is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Screen {
-    /// Which servers? Shown when none are known.
-    #[default]
-    FirstRun,
-    /// Who are you?
-    SignIn,
-    /// Conversations.
-    Chat,
-    /// All received messages in one list, newest first, to select and to delete.
-    Inbox,
-    /// The search of accounts.
-    People,
-    /// The cluster, and what can be done to it.
-    Cluster,
-    /// Preferences and the account.
-    Settings,
-}
-
-/// What lies over the page; at most one does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dialog {
-    /// All keys.
-    Shortcuts,
-    /// Deleting the account: asks for its name and says what is lost.
-    DeleteAccount,
-    /// Another password.
-    ChangePassword,
-    /// All that is known of one message.
-    MessageDetails(Name, MessageId),
-    /// Whether that is really to be done, and what to expect.
-    Chaos(ChaosDeed),
-}
-
-/// One of two ways through a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Towards the top, or the older.
-    Previous,
-    /// Towards the bottom, or the newer.
-    Next,
-}
 
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +154,7 @@ pub enum UserAction {
     /// A notice has been read.
     DismissNotice(NoticeId),
     /// Do something to the local cluster.
-    Chaos(ChaosDeed),
+    Chaos(FaultAction),
     /// Compare what was acknowledged with what the servers have.
     CheckLedger,
 

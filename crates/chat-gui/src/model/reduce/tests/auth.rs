@@ -1,12 +1,13 @@
 //! In and out.
 
 use super::{Window, page, received, stored};
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, SignedOut, Started};
-use crate::intention::{Dialog, Screen, UserAction};
+use crate::model::action::UserAction;
+use crate::model::command::Command;
 use crate::model::connection::Connection;
+use crate::model::event::{BackendEvent, SignedOut, Started};
 use crate::model::failure::Failure;
 use crate::model::names::{Name, Password};
+use crate::model::navigation::{Dialog, Screen};
 use crate::model::sign_in::{LocalCluster, SignInStep};
 
 fn sign_up(name: &str, password: &str) -> UserAction {
@@ -97,7 +98,7 @@ fn nothing_of_an_account_is_left_when_it_is_signed_out() {
     assert_eq!(model.screen, Screen::SignIn);
     assert_eq!(model.sign_in.remembered, Some(Name::new("alice")));
     assert!(model.session_number > number, "editors forget their text");
-    assert!(window.model.memory.account.shelf.len() == 0);
+    assert!(window.model.memory.account.message_index.len() == 0);
     // What was under way for her does not come up with the next one.
     window.tell(page(vec![received(9, "bob", false)], false));
     window.tell(BackendEvent::Arrived(received(10, "bob", false)));

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::backend::event::NodeReport;
 use crate::model::Model;
 use crate::model::cluster::{FAILOVERS_MAX, FEED_MAX, NodeCard, NodeHealth, NodeRole, NodeStatus};
+use crate::model::event::NodeReport;
 use crate::model::failover::Failover;
 use crate::model::feed::{FeedEntry, FeedEvent};
 use crate::model::names::{NodeId, Term};
@@ -181,14 +181,14 @@ impl Model {
     }
 
     fn notice_candidates(&mut self) {
-        let told = self.memory.observation.told_candidate;
+        let told = self.memory.observation.reported_candidate;
         let standing = self
             .reports()
             .filter(|report| report.role == NodeRole::Candidate && report.term > told)
             .map(|report| (report.id, report.term))
             .max_by_key(|(_, term)| *term);
         if let Some((node, term)) = standing {
-            self.memory.observation.told_candidate = term;
+            self.memory.observation.reported_candidate = term;
             self.tell_feed(FeedEvent::Candidate(node, term), Some(TickKind::Election));
         }
         let highest = self.highest_term();

@@ -9,10 +9,10 @@ use chat_client::{ClientError, OutgoingMessage, Sent};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::backend::event::{BackendEvent, StoredAccount};
-use crate::backend::session::{Means, device_trouble};
-use crate::backend::translate;
+use crate::backend::session::context::SessionContext;
+use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
+use crate::model::event::{BackendEvent, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::message::Outgoing;
 use crate::model::names::MessageId;
@@ -30,11 +30,11 @@ const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 
 /// What the delivery is asked for.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum OutboxRequest {
     /// Deliver a message that is on the disk.
     Deliver(Outgoing),
     /// Remember a message that the disk has not taken, until the person tries again.
-    Park(Outgoing),
+    Hold(Outgoing),
     /// Deliver one again that was refused.
     Requeue(MessageId),
     /// Give one up.
@@ -44,10 +44,10 @@ pub(super) enum Order {
 }
 
 /// The delivery of one account.
-pub(super) struct Delivery {
+pub(super) struct OutboxSender {
     account: AccountKey,
     number: u64,
-    means: Means,
+    context: SessionContext,
     waiting: VecDeque<Waiting>,
     /// Refused, and kept for the person to decide; by id. The flag says whether it is on the disk.
     refused: HashMap<MessageId, (Outgoing, bool)>,
@@ -58,7 +58,7 @@ struct Waiting {
     message: Outgoing,
     attempts: u32,
     /// Whether an attempt may have succeeded without our knowing.
-    maybe_sent: bool,
+    outcome_uncertain: bool,
 }
 
 /// What to do after an attempt.
@@ -68,10 +68,10 @@ enum Next {
     SessionOver,
 }
 
-impl Delivery {
+impl OutboxSender {
     /// Takes over what an earlier start has left.
-    pub(super) fn new(number: u64, mut means: Means, stored: &StoredAccount) -> Self {
-        means.client = means.client.with_deadline(ATTEMPT);
+    pub(super) fn new(number: u64, mut context: SessionContext, stored: &StoredAccount) -> Self {
+        context.client = context.client.with_deadline(ATTEMPT);
         let outbox = stored.outbox.iter().cloned();
         let (refused, waiting): (Vec<_>, Vec<_>) =
             outbox.partition(|message| message.refused.is_some());
@@ -79,13 +79,13 @@ impl Delivery {
             message,
             attempts: 0,
             // Nobody knows how far the last start got with it.
-            maybe_sent: true,
+            outcome_uncertain: true,
         });
         let refused = refused.into_iter();
         Self {
-            account: means.account.clone(),
+            account: context.account.clone(),
             number,
-            means,
+            context,
             waiting: waiting.collect(),
             refused: refused
                 .map(|message| (message.id, (message, true)))
@@ -94,24 +94,24 @@ impl Delivery {
     }
 
     /// Delivers until nobody can order anything any more, or the session is over.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<OutboxRequest>) {
         loop {
             if self.waiting.is_empty() {
-                let Some(order) = orders.recv().await else {
+                let Some(request) = requests.recv().await else {
                     return;
                 };
-                self.obey(order, None).await;
+                self.handle(request, None).await;
                 continue;
             }
-            let next = self.attempt(&mut orders).await;
+            let next = self.attempt(&mut requests).await;
             match next {
                 Next::GoOn => {}
                 Next::SessionOver => {
-                    self.means.session_is_over(self.number).await;
+                    self.context.report_session_closed(self.number).await;
                     return;
                 }
                 Next::Pause(pause) => {
-                    if !self.pause(pause, &mut orders).await {
+                    if !self.pause(pause, &mut requests).await {
                         return;
                     }
                 }
@@ -120,15 +120,19 @@ impl Delivery {
     }
 
     /// Waits, and obeys meanwhile. Says whether there is anybody to go on for.
-    async fn pause(&mut self, pause: Duration, orders: &mut mpsc::Receiver<Order>) -> bool {
+    async fn pause(
+        &mut self,
+        pause: Duration,
+        requests: &mut mpsc::Receiver<OutboxRequest>,
+    ) -> bool {
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
-                order = orders.recv() => match order {
+                request = requests.recv() => match request {
                     None => return false,
-                    Some(Order::TryNow) => return true,
-                    Some(order) => {
-                        self.obey(order, None).await;
+                    Some(OutboxRequest::TryNow) => return true,
+                    Some(request) => {
+                        self.handle(request, None).await;
                         if self.waiting.is_empty() {
                             return true;
                         }
@@ -140,12 +144,12 @@ impl Delivery {
     }
 
     /// One attempt with the first message that waits; orders are obeyed meanwhile.
-    async fn attempt(&mut self, orders: &mut mpsc::Receiver<Order>) -> Next {
+    async fn attempt(&mut self, requests: &mut mpsc::Receiver<OutboxRequest>) -> Next {
         let Some(first) = self.waiting.front_mut() else {
             return Next::GoOn;
         };
         let id = first.message.id;
-        if first.maybe_sent && age(first.message.written_at) > RETRY_AGE_MAX {
+        if first.outcome_uncertain && age(first.message.written_at) > RETRY_AGE_MAX {
             self.refuse(id, Failure::TooOld).await;
             return Next::GoOn;
         }
@@ -157,25 +161,25 @@ impl Delivery {
             body: first.message.body.to_string(),
         };
         let started = BackendEvent::SendStarted { id, attempt };
-        self.means.outlet.tell(started).await;
-        let (client, session) = (self.means.client.clone(), self.means.session.clone());
+        self.context.events.send(started).await;
+        let (client, session) = (self.context.client.clone(), self.context.session.clone());
         let sending = async move { client.send_message(&session, &message).await };
         tokio::pin!(sending);
         let mut open = true;
         let outcome = loop {
             tokio::select! {
                 outcome = &mut sending => break outcome,
-                order = orders.recv(), if open => match order {
+                request = requests.recv(), if open => match request {
                     // What has begun is finished; then the loop outside notices.
                     None => open = false,
-                    Some(order) => self.obey(order, Some(id)).await,
+                    Some(request) => self.handle(request, Some(id)).await,
                 },
             }
         };
-        self.judge(id, attempt, outcome).await
+        self.handle_send_result(id, attempt, outcome).await
     }
 
-    async fn judge(
+    async fn handle_send_result(
         &mut self,
         id: MessageId,
         attempt: u32,
@@ -188,7 +192,7 @@ impl Delivery {
             }
             Err(error) => error,
         };
-        let why = translate::failure(&error, &self.means.addresses);
+        let why = translate::failure(&error, &self.context.addresses);
         match error {
             error if translate::is_session_over(&error) => return Next::SessionOver,
             ClientError::Application { .. } => {
@@ -203,7 +207,7 @@ impl Delivery {
             _ => {}
         }
         if let Some(first) = self.waiting.front_mut() {
-            first.maybe_sent |= !matches!(error, ClientError::Unavailable { .. });
+            first.outcome_uncertain |= !matches!(error, ClientError::Unavailable { .. });
             first.attempts = attempt;
         }
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow((attempt - 1).min(8)));
@@ -212,29 +216,29 @@ impl Delivery {
             why,
             next_try: pause,
         };
-        self.means.outlet.tell(delayed).await;
+        self.context.events.send(delayed).await;
         Next::Pause(pause)
     }
 
     async fn acknowledged(&mut self, id: MessageId, sent: &Sent) {
         let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
         let kept = self
-            .means
+            .context
             .store
             .lock()
             .await
             .acknowledge(id, at, commit)
             .await;
         // It is sent again after the next start then, which changes nothing.
-        self.means.outlet.tell_trouble(kept).await;
+        self.context.events.report_storage_error(kept).await;
         self.waiting.retain(|waiting| waiting.message.id != id);
         let event = BackendEvent::SendAcknowledged { id, at, commit };
-        self.means.outlet.tell(event).await;
+        self.context.events.send(event).await;
     }
 
     async fn refuse(&mut self, id: MessageId, why: Failure) {
-        let kept = self.means.store.lock().await.refuse(id, &why).await;
-        self.means.outlet.tell_trouble(kept).await;
+        let kept = self.context.store.lock().await.refuse(id, &why).await;
+        self.context.events.report_storage_error(kept).await;
         let place = self
             .waiting
             .iter()
@@ -242,21 +246,21 @@ impl Delivery {
         if let Some(waiting) = place.and_then(|place| self.waiting.remove(place)) {
             self.refused.insert(id, (waiting.message, true));
         }
-        self.means
-            .outlet
-            .tell(BackendEvent::SendRefused { id, why })
+        self.context
+            .events
+            .send(BackendEvent::SendRefused { id, why })
             .await;
     }
 
     /// Carries out an order while the message `under_way` is being sent.
-    async fn obey(&mut self, order: Order, under_way: Option<MessageId>) {
-        match order {
-            Order::TryNow => {}
-            Order::Deliver(message) => self.wait_for(message),
-            Order::Park(message) => {
+    async fn handle(&mut self, request: OutboxRequest, under_way: Option<MessageId>) {
+        match request {
+            OutboxRequest::TryNow => {}
+            OutboxRequest::Deliver(message) => self.push_back(message),
+            OutboxRequest::Hold(message) => {
                 self.refused.insert(message.id, (message, false));
             }
-            Order::Requeue(id) => {
+            OutboxRequest::Requeue(id) => {
                 let Some((message, is_kept)) = self.refused.remove(&id) else {
                     return;
                 };
@@ -264,11 +268,11 @@ impl Delivery {
                     self.enqueue(message).await;
                     return;
                 }
-                let kept = self.means.store.lock().await.requeue(id).await;
-                self.means.outlet.tell_trouble(kept).await;
-                self.wait_for(message);
+                let kept = self.context.store.lock().await.requeue(id).await;
+                self.context.events.report_storage_error(kept).await;
+                self.push_back(message);
             }
-            Order::Withdraw(id) => self.withdraw(id, under_way).await,
+            OutboxRequest::Withdraw(id) => self.withdraw(id, under_way).await,
         }
     }
 
@@ -276,31 +280,31 @@ impl Delivery {
     /// forget.
     async fn enqueue(&mut self, message: Outgoing) {
         let kept = self
-            .means
+            .context
             .store
             .lock()
             .await
             .enqueue(&self.account, &message)
             .await;
         match kept {
-            Ok(()) => self.wait_for(message),
+            Ok(()) => self.push_back(message),
             Err(error) => {
-                let why = device_trouble(&error);
+                let why = local_storage_error(&error);
                 let id = message.id;
                 self.refused.insert(id, (message, false));
-                self.means
-                    .outlet
-                    .tell(BackendEvent::SendRefused { id, why })
+                self.context
+                    .events
+                    .send(BackendEvent::SendRefused { id, why })
                     .await;
             }
         }
     }
 
-    fn wait_for(&mut self, message: Outgoing) {
+    fn push_back(&mut self, message: Outgoing) {
         self.waiting.push_back(Waiting {
             message,
             attempts: 0,
-            maybe_sent: false,
+            outcome_uncertain: false,
         });
     }
 
@@ -310,24 +314,24 @@ impl Delivery {
             .iter()
             .position(|waiting| waiting.message.id == id);
         let certain = match place {
-            Some(place) => !self.waiting[place].maybe_sent && under_way != Some(id),
+            Some(place) => !self.waiting[place].outcome_uncertain && under_way != Some(id),
             None => self.refused.contains_key(&id),
         };
         if !certain {
-            self.means
-                .outlet
-                .tell(BackendEvent::WithdrawRefused(id))
+            self.context
+                .events
+                .send(BackendEvent::WithdrawRefused(id))
                 .await;
             return;
         }
-        let withdrawn = self.means.store.lock().await.withdraw(id).await;
+        let withdrawn = self.context.store.lock().await.withdraw(id).await;
         if withdrawn.is_err() {
-            self.means.outlet.tell_trouble(withdrawn).await;
+            self.context.events.report_storage_error(withdrawn).await;
             return;
         }
         self.waiting.retain(|waiting| waiting.message.id != id);
         self.refused.remove(&id);
-        self.means.outlet.tell(BackendEvent::Withdrawn(id)).await;
+        self.context.events.send(BackendEvent::Withdrawn(id)).await;
     }
 }
 

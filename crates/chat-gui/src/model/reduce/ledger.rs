@@ -3,34 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::backend::command::Command;
 use crate::model::Model;
+use crate::model::command::Command;
 use crate::model::failure::Failure;
-use crate::model::ledger::LEDGER_CHECK_MAX;
 use crate::model::names::{Commit, MessageId};
 use crate::model::timeline::TimelineItem;
-
-/// What was promised, and what the running check has heard.
-#[derive(Debug, Default)]
-pub(super) struct Audit {
-    /// By position in the log, so that the newest are the last.
-    acknowledged: BTreeMap<Commit, MessageId>,
-    covered: HashMap<MessageId, Commit>,
-    answers: HashMap<MessageId, Option<Commit>>,
-    inbox: Option<Vec<(MessageId, Commit)>>,
-    /// What had been told to us when the check began: later messages may be under way.
-    newest_index: u64,
-}
-
-impl Audit {
-    /// The servers have promised to keep a message. Those that no check would cover are forgotten.
-    pub(super) fn acknowledge(&mut self, id: MessageId, commit: Commit) {
-        self.acknowledged.insert(commit, id);
-        if self.acknowledged.len() > LEDGER_CHECK_MAX {
-            self.acknowledged.pop_first();
-        }
-    }
-}
 
 impl Model {
     pub(super) fn check_ledger(&mut self, commands: &mut Vec<Command>) {
@@ -38,38 +15,38 @@ impl Model {
             return;
         }
         let newest_index = self.memory.account.newest_index;
-        let audit = &mut self.memory.account.audit;
-        audit.answers.clear();
-        audit.inbox = None;
-        audit.newest_index = newest_index;
-        audit.covered = audit
+        let check = &mut self.memory.account.ledger_check;
+        check.answers.clear();
+        check.inbox = None;
+        check.newest_index = newest_index;
+        check.covered = check
             .acknowledged
             .iter()
             .map(|(commit, id)| (*id, *commit))
             .collect();
-        let ids = audit.acknowledged.values().copied().collect();
+        let ids = check.acknowledged.values().copied().collect();
         self.ledger.checking = Some(0);
         self.ledger.failure = None;
         commands.push(Command::CheckLedger(ids));
     }
 
-    pub(super) fn audit_entry(&mut self, id: MessageId, commit: Option<Commit>) {
-        let audit = &mut self.memory.account.audit;
-        audit.answers.insert(id, commit);
+    pub(super) fn ledger_entry(&mut self, id: MessageId, commit: Option<Commit>) {
+        let check = &mut self.memory.account.ledger_check;
+        check.answers.insert(id, commit);
         if let Some(covered) = &mut self.ledger.checking {
-            *covered = audit.answers.len() as u64;
+            *covered = check.answers.len() as u64;
         }
     }
 
-    pub(super) fn audit_skipped(&mut self, id: MessageId) {
-        self.memory.account.audit.covered.remove(&id);
+    pub(super) fn ledger_skipped(&mut self, id: MessageId) {
+        self.memory.account.ledger_check.covered.remove(&id);
     }
 
-    pub(super) fn audit_inbox(&mut self, inbox: Vec<(MessageId, Commit)>) {
-        self.memory.account.audit.inbox = Some(inbox);
+    pub(super) fn ledger_inbox(&mut self, inbox: Vec<(MessageId, Commit)>) {
+        self.memory.account.ledger_check.inbox = Some(inbox);
     }
 
-    pub(super) fn audit_ended(&mut self, outcome: Result<(), Failure>) {
+    pub(super) fn ledger_ended(&mut self, outcome: Result<(), Failure>) {
         if self.ledger.checking.take().is_none() {
             return;
         }
@@ -79,28 +56,28 @@ impl Model {
         }
         let shown = self.lines_by_message();
         let account = &self.memory.account;
-        let audit = &account.audit;
+        let check = &account.ledger_check;
         let ledger = &mut self.ledger;
-        ledger.acknowledged = audit.covered.len() as u64;
+        ledger.acknowledged = check.covered.len() as u64;
         (ledger.stored, ledger.shown, ledger.lost, ledger.doubled) = (0, 0, 0, 0);
         let lines = |id: &MessageId| match shown.get(id) {
             Some(lines) => *lines,
             // Hidden because it is about to be deleted, or deleted from this device.
-            None if account.hidden.contains_key(id) || account.shelf.is_gone(*id) => 1,
+            None if account.hidden.contains_key(id) || account.message_index.is_gone(*id) => 1,
             None => 0,
         };
         #[expect(clippy::iter_over_hash_type, reason = "counting knows no order")]
-        for (id, commit) in &audit.covered {
-            let is_stored = audit.answers.get(id) == Some(&Some(*commit));
+        for (id, commit) in &check.covered {
+            let is_stored = check.answers.get(id) == Some(&Some(*commit));
             ledger.stored += u64::from(is_stored);
             ledger.shown += u64::from(lines(id) == 1);
             ledger.lost += u64::from(!is_stored || lines(id) == 0);
             ledger.doubled += u64::from(lines(id) > 1);
         }
         let mut times: BTreeMap<MessageId, u64> = BTreeMap::new();
-        for (id, commit) in audit.inbox.iter().flatten() {
+        for (id, commit) in check.inbox.iter().flatten() {
             // What the news has not told us yet cannot be on the screen.
-            if commit.index.0 <= audit.newest_index {
+            if commit.index.0 <= check.newest_index {
                 *times.entry(*id).or_default() += 1;
             }
         }

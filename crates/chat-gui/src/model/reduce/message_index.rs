@@ -1,72 +1,22 @@
 //! Where each message is: puts messages into conversations, finds them by id, and takes them out,
 //! so that none is there twice. Decides nothing about what a message becomes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::model::Model;
 use crate::model::message::{Message, Place};
 use crate::model::names::{MessageId, Name};
 
-/// Deleted ids that are remembered, so that an answer that was under way does not bring one back.
-const DELETED_MAX: usize = 100_000;
-/// The same for messages that were read before they were loaded.
-const READ_EARLY_MAX: usize = 100_000;
-
-/// Where each message is.
-#[derive(Debug, Default)]
-pub(super) struct Shelf {
-    places: HashMap<MessageId, (Name, Place)>,
-    deleted: HashSet<MessageId>,
-    deleted_in_order: VecDeque<MessageId>,
-    /// Read before we had them.
-    read_early: HashSet<MessageId>,
-}
-
-impl Shelf {
-    /// Remembers that a message is gone for good.
-    pub(super) fn forget(&mut self, id: MessageId) {
-        if self.deleted.insert(id) {
-            self.deleted_in_order.push_back(id);
-        }
-        if self.deleted_in_order.len() > DELETED_MAX
-            && let Some(oldest) = self.deleted_in_order.pop_front()
-        {
-            self.deleted.remove(&oldest);
-        }
-    }
-
-    /// Whether a message is gone for good.
-    pub(super) fn is_gone(&self, id: MessageId) -> bool {
-        self.deleted.contains(&id)
-    }
-
-    /// Remembers that a message was read that is not here yet.
-    pub(super) fn read_early(&mut self, id: MessageId) {
-        if self.read_early.len() < READ_EARLY_MAX {
-            self.read_early.insert(id);
-        }
-    }
-
-    /// Whether a message was read before it was here.
-    pub(super) fn was_read_early(&mut self, id: MessageId) -> bool {
-        self.read_early.remove(&id)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-}
-
 impl Model {
     /// A message by its id.
     pub(super) fn find(&self, id: MessageId) -> Option<&Message> {
-        let (peer, place) = self.memory.account.shelf.places.get(&id)?;
+        let (peer, place) = self.memory.account.message_index.places.get(&id)?;
         self.conversations.get(peer)?.at(*place, id)
     }
 
     /// Changes a message where it stands. Says whether there is such a message.
     pub(super) fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Message)) -> bool {
-        let Some((peer, place)) = self.memory.account.shelf.places.get(&id) else {
+        let Some((peer, place)) = self.memory.account.message_index.places.get(&id) else {
             return false;
         };
         let conversation = self.conversations.get_mut(peer);
@@ -78,7 +28,7 @@ impl Model {
     pub(super) fn put(&mut self, messages: Vec<Message>) {
         let mut known = Vec::new();
         for message in &messages {
-            if let Some((peer, place)) = self.memory.account.shelf.places.get(&message.id)
+            if let Some((peer, place)) = self.memory.account.message_index.places.get(&message.id)
                 && (*place != message.place || *peer != message.peer)
             {
                 known.push(message.id);
@@ -88,7 +38,11 @@ impl Model {
         let mut by_peer: BTreeMap<Name, Vec<Message>> = BTreeMap::new();
         for message in messages {
             let place = (message.peer.clone(), message.place);
-            self.memory.account.shelf.places.insert(message.id, place);
+            self.memory
+                .account
+                .message_index
+                .places
+                .insert(message.id, place);
             by_peer
                 .entry(message.peer.clone())
                 .or_default()
@@ -106,7 +60,7 @@ impl Model {
     pub(super) fn take_out(&mut self, ids: &[MessageId]) -> Vec<Message> {
         let mut by_peer: BTreeMap<Name, Vec<(Place, MessageId)>> = BTreeMap::new();
         for id in ids {
-            if let Some((peer, place)) = self.memory.account.shelf.places.remove(id) {
+            if let Some((peer, place)) = self.memory.account.message_index.places.remove(id) {
                 by_peer.entry(peer).or_default().push((place, *id));
             }
             self.selection.remove(id);

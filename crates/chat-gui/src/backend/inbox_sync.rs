@@ -9,9 +9,9 @@ use chat_client::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backend::event::{BackendEvent, InboxPage, Link, PagePlace};
-use crate::backend::session::Means;
+use crate::backend::session::context::SessionContext;
 use crate::backend::translate;
+use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace};
 use crate::model::failure::Failure;
 use crate::model::names::MessageId;
 
@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 
 /// What the follower is asked for.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(super) enum SyncRequest {
     /// The next older page.
     LoadOlder,
     /// The newest page again.
@@ -40,38 +40,38 @@ pub(super) enum Wish {
 }
 
 /// Follows one inbox.
-pub(super) struct Follower {
+pub(super) struct InboxSync {
     number: u64,
-    means: Means,
+    context: SessionContext,
     /// Where the next older page goes on; `None` when there is none.
     older: Option<String>,
     /// Whether the first page was told.
     begun: bool,
     /// The node that tells us of changes, if that was told last of the link.
-    told_up: Option<String>,
+    last_reported_node: Option<String>,
 }
 
 /// The session is over, or nobody is left to be told anything.
-struct Over;
+struct SessionClosed;
 
-impl Follower {
-    pub(super) fn new(number: u64, mut means: Means) -> Self {
-        means.client = means.client.with_deadline(SEARCH);
+impl InboxSync {
+    pub(super) fn new(number: u64, mut context: SessionContext) -> Self {
+        context.client = context.client.with_deadline(SEARCH);
         Self {
             number,
-            means,
+            context,
             older: None,
             begun: false,
-            told_up: None,
+            last_reported_node: None,
         }
     }
 
     /// Follows until the session is over or nobody wishes anything any more.
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
-        let mut watch = self.means.client.watch(&self.means.session, None);
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<SyncRequest>) {
+        let mut watch = self.context.client.watch(&self.context.session, None);
         let mut pause = PAUSE_MIN;
         loop {
-            let outcome = match self.next(&mut watch, &mut wishes).await {
+            let outcome = match self.next(&mut watch, &mut requests).await {
                 Ok(Ok(update)) => {
                     pause = PAUSE_MIN;
                     self.take(update.event).await
@@ -79,11 +79,11 @@ impl Follower {
                 Ok(Err(error)) => {
                     let now = pause;
                     pause = PAUSE_MAX.min(pause * 2);
-                    self.wait(&error, now, &mut wishes).await
+                    self.wait(&error, now, &mut requests).await
                 }
                 Err(over) => Err(over),
             };
-            if let Err(Over) = outcome {
+            if let Err(SessionClosed) = outcome {
                 return;
             }
         }
@@ -94,8 +94,8 @@ impl Follower {
     async fn next(
         &mut self,
         watch: &mut Watch,
-        wishes: &mut mpsc::Receiver<Wish>,
-    ) -> Result<Result<WatchUpdate, ClientError>, Over> {
+        requests: &mut mpsc::Receiver<SyncRequest>,
+    ) -> Result<Result<WatchUpdate, ClientError>, SessionClosed> {
         let mut state = watch.state();
         state.mark_changed();
         let next = watch.next();
@@ -103,53 +103,63 @@ impl Follower {
         loop {
             tokio::select! {
                 update = &mut next => {
-                    self.tell_link(&mut state).await;
+                    self.report_link(&mut state).await;
                     return Ok(update);
                 }
                 // The sender lives as long as the watch, which is borrowed here.
-                _ = state.changed() => self.tell_link(&mut state).await,
-                wish = wishes.recv() => match wish {
-                    None => return Err(Over),
-                    Some(wish) => self.fulfil(wish).await?,
+                _ = state.changed() => self.report_link(&mut state).await,
+                request = requests.recv() => match request {
+                    None => return Err(SessionClosed),
+                    Some(request) => self.handle(request).await?,
                 },
             }
         }
     }
 
-    async fn tell_link(&mut self, state: &mut watch::Receiver<WatchState>) {
+    async fn report_link(&mut self, state: &mut watch::Receiver<WatchState>) {
         let state = state.borrow_and_update().clone();
         match state {
-            WatchState::Connected { address } if self.told_up.as_ref() != Some(&address) => {
-                self.told_up = Some(address.clone());
-                self.means
-                    .outlet
-                    .tell(BackendEvent::Link(Link::Up { address }))
+            WatchState::Served { address }
+                if self.last_reported_node.as_ref() != Some(&address) =>
+            {
+                self.last_reported_node = Some(address.clone());
+                self.context
+                    .events
+                    .send(BackendEvent::Link(Link::Up { address }))
                     .await;
             }
-            WatchState::Reconnecting { .. } if self.told_up.is_some() => {
-                self.told_up = None;
+            WatchState::Searching { .. } if self.last_reported_node.is_some() => {
+                self.last_reported_node = None;
                 let why = Failure::Interrupted;
-                self.means
-                    .outlet
-                    .tell(BackendEvent::Link(Link::Broken(why)))
+                self.context
+                    .events
+                    .send(BackendEvent::Link(Link::Broken(why)))
                     .await;
             }
             WatchState::Connected { .. } | WatchState::Reconnecting { .. } => {}
         }
     }
 
-    async fn take(&mut self, event: WatchEvent) -> Result<(), Over> {
+    async fn take(&mut self, event: WatchEvent) -> Result<(), SessionClosed> {
         let ids = |ids: Vec<uuid::Uuid>| ids.into_iter().map(MessageId).collect();
         match event {
             WatchEvent::Message(message) => {
                 let message = translate::received(message);
-                self.means.outlet.tell(BackendEvent::Arrived(message)).await;
+                self.context
+                    .events
+                    .send(BackendEvent::Arrived(message))
+                    .await;
             }
-            WatchEvent::Read(read) => self.means.outlet.tell(BackendEvent::Read(ids(read))).await,
+            WatchEvent::Read(read) => {
+                self.context
+                    .events
+                    .send(BackendEvent::Read(ids(read)))
+                    .await
+            }
             WatchEvent::Deleted(gone) => {
-                self.means
-                    .outlet
-                    .tell(BackendEvent::Deleted(ids(gone)))
+                self.context
+                    .events
+                    .send(BackendEvent::Deleted(ids(gone)))
                     .await;
             }
             // Whatever happens from here on is told, so the inbox can be fetched.
@@ -165,60 +175,64 @@ impl Follower {
         &mut self,
         error: &ClientError,
         pause: Duration,
-        wishes: &mut mpsc::Receiver<Wish>,
-    ) -> Result<(), Over> {
+        requests: &mut mpsc::Receiver<SyncRequest>,
+    ) -> Result<(), SessionClosed> {
         if translate::is_session_over(error) {
             return self.session_over().await;
         }
-        self.told_up = None;
-        let why = translate::failure(error, &self.means.addresses);
+        self.last_reported_node = None;
+        let why = translate::failure(error, &self.context.addresses);
         let waiting = Link::Waiting {
             why: why.clone(),
             next_try: pause,
         };
-        self.means.outlet.tell(BackendEvent::Link(waiting)).await;
+        self.context.events.send(BackendEvent::Link(waiting)).await;
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
                 () = sleep_until(until) => break,
-                wish = wishes.recv() => match wish {
-                    None => return Err(Over),
-                    Some(Wish::TryNow) => break,
-                    Some(wish) => self.fulfil(wish).await?,
+                request = requests.recv() => match request {
+                    None => return Err(SessionClosed),
+                    Some(SyncRequest::TryNow) => break,
+                    Some(request) => self.handle(request).await?,
                 },
             }
         }
-        self.means
-            .outlet
-            .tell(BackendEvent::Link(Link::Broken(why)))
+        self.context
+            .events
+            .send(BackendEvent::Link(Link::Broken(why)))
             .await;
         Ok(())
     }
 
-    async fn session_over(&self) -> Result<(), Over> {
-        self.means.session_is_over(self.number).await;
-        Err(Over)
+    async fn session_over(&self) -> Result<(), SessionClosed> {
+        self.context.report_session_closed(self.number).await;
+        Err(SessionClosed)
     }
 
-    async fn fulfil(&mut self, wish: Wish) -> Result<(), Over> {
-        match wish {
-            Wish::TryNow => Ok(()),
-            Wish::Refresh => self.fetch_first().await,
-            Wish::LoadOlder => match self.older.clone() {
+    async fn handle(&mut self, request: SyncRequest) -> Result<(), SessionClosed> {
+        match request {
+            SyncRequest::TryNow => Ok(()),
+            SyncRequest::Refresh => self.fetch_first().await,
+            SyncRequest::LoadOlder => match self.older.clone() {
                 Some(older) => self.fetch(Some(older), PagePlace::Next).await,
                 None if self.begun => Ok(()),
                 None => self.fetch_first().await,
             },
-            Wish::ReadNext(count) => self.read_next(count).await,
+            SyncRequest::ReadNext(count) => self.read_next(count).await,
         }
     }
 
-    async fn fetch_first(&mut self) -> Result<(), Over> {
+    async fn fetch_first(&mut self) -> Result<(), SessionClosed> {
         self.fetch(None, PagePlace::First).await
     }
 
     /// Asks until there is an answer: the screen waits for it.
-    async fn fetch(&mut self, after: Option<String>, place: PagePlace) -> Result<(), Over> {
+    async fn fetch(
+        &mut self,
+        after: Option<String>,
+        place: PagePlace,
+    ) -> Result<(), SessionClosed> {
         let query = InboxQuery {
             limit: Some(PAGE),
             after,
@@ -233,33 +247,38 @@ impl Follower {
             messages: page.messages.into_iter().map(translate::received).collect(),
         };
         self.older = page.next;
-        self.means
-            .outlet
-            .tell(BackendEvent::Inbox(page_event))
+        self.context
+            .events
+            .send(BackendEvent::Inbox(page_event))
             .await;
         Ok(())
     }
 
-    async fn ask(&mut self, query: &InboxQuery) -> Result<ClientPage, Over> {
+    async fn ask(&mut self, query: &InboxQuery) -> Result<ClientPage, SessionClosed> {
         loop {
-            let error = match self.means.client.inbox(&self.means.session, query).await {
+            let error = match self
+                .context
+                .client
+                .inbox(&self.context.session, query)
+                .await
+            {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
             if translate::is_session_over(&error) {
                 self.session_over().await?;
             }
-            self.told_up = None;
-            let why = translate::failure(&error, &self.means.addresses);
-            self.means
-                .outlet
-                .tell(BackendEvent::Link(Link::Broken(why)))
+            self.last_reported_node = None;
+            let why = translate::failure(&error, &self.context.addresses);
+            self.context
+                .events
+                .send(BackendEvent::Link(Link::Broken(why)))
                 .await;
             sleep(PAGE_PAUSE).await;
         }
     }
 
-    async fn read_next(&mut self, count: u16) -> Result<(), Over> {
+    async fn read_next(&mut self, count: u16) -> Result<(), SessionClosed> {
         let query = InboxQuery {
             limit: Some(u32::from(count)),
             unread_only: true,
@@ -267,12 +286,16 @@ impl Follower {
             ..InboxQuery::default()
         };
         let outcome = async {
-            let page = self.means.client.inbox(&self.means.session, &query).await?;
+            let page = self
+                .context
+                .client
+                .inbox(&self.context.session, &query)
+                .await?;
             let ids: Vec<_> = page.messages.iter().map(|message| message.id).collect();
             if !ids.is_empty() {
-                self.means
+                self.context
                     .client
-                    .mark_read(&self.means.session, &ids)
+                    .mark_read(&self.context.session, &ids)
                     .await?;
             }
             Ok(page.messages)
@@ -285,13 +308,16 @@ impl Follower {
                     message
                 });
                 let event = BackendEvent::ReadNext(read.collect());
-                self.means.outlet.tell(event).await;
+                self.context.events.send(event).await;
                 Ok(())
             }
             Err(error) if translate::is_session_over(&error) => self.session_over().await,
             Err(error) => {
-                let why = translate::failure(&error, &self.means.addresses);
-                self.means.outlet.tell(BackendEvent::InboxFailed(why)).await;
+                let why = translate::failure(&error, &self.context.addresses);
+                self.context
+                    .events
+                    .send(BackendEvent::InboxFailed(why))
+                    .await;
                 Ok(())
             }
         }

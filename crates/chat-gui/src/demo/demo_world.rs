@@ -9,25 +9,24 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::backend::command::Command;
-use crate::backend::event::{BackendEvent, Link, NodeReport, Started};
-use crate::intention::UserAction;
+use crate::demo::fixtures::{START, index_at, people};
 use crate::model::Model;
-use crate::model::cluster::{NodeRole, NodeStatus, Process, ProcessCondition};
+use crate::model::action::UserAction;
+use crate::model::chaos::{Process, ProcessCondition};
+use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::command::Command;
+use crate::model::event::{BackendEvent, Link, NodeReport, Started};
 use crate::model::message::Received;
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, NodeId, Term};
 use crate::model::sign_in::LocalCluster;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
-
-/// When the demo plays: Sunday, 22 November 2026, ten to three in the afternoon.
-pub(super) const START: f64 = 1_795_359_000.0;
 
 /// Where the made-up servers are.
 pub(super) const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
 /// A model and its clock.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct DemoWorld {
     /// What is shown.
     pub(super) model: Model,
     milliseconds: u64,
@@ -45,14 +44,14 @@ pub(super) struct Stage {
     started: [u64; 3],
 }
 
-impl Stage {
+impl DemoWorld {
     /// A window that was just opened; a cluster runs on this machine.
     pub(super) fn new() -> Self {
         let now = Now {
             moment: Moment(0),
             wall: Timestamp(START),
         };
-        let mut stage = Self {
+        let mut world = Self {
             model: Model::new(now, Zone::utc(), IdSource::counting()),
             milliseconds: 0,
             index: 1_180,
@@ -62,18 +61,18 @@ impl Stage {
             last_term: 7,
             started: [15_200, 15_200, 15_199],
         };
-        stage.tell(BackendEvent::Started(Started::default()));
-        stage.tell(BackendEvent::LocalCluster(LocalCluster::Running {
+        world.receive(BackendEvent::Started(Started::default()));
+        world.receive(BackendEvent::LocalCluster(LocalCluster::Running {
             addresses: addresses(),
         }));
-        stage
+        world
     }
 
     /// The same, and these servers are in use.
     pub(super) fn with_servers() -> Self {
-        let mut stage = Self::new();
-        stage.tell(BackendEvent::ServersChosen(addresses()));
-        stage
+        let mut world = Self::new();
+        world.receive(BackendEvent::ServersChosen(addresses()));
+        world
     }
 
     /// What time it is.
@@ -94,7 +93,7 @@ impl Stage {
     }
 
     /// Something happened outside.
-    pub(super) fn tell(&mut self, event: BackendEvent) {
+    pub(super) fn receive(&mut self, event: BackendEvent) {
         let commands = self.model.receive(event, self.now());
         self.answer(commands);
     }
@@ -118,7 +117,7 @@ impl Stage {
                     }
                 }
                 Command::SearchPeople { pattern, .. } => BackendEvent::People {
-                    names: super::content::people(&pattern),
+                    names: people(&pattern),
                     pattern,
                     next: None,
                     continued: false,
@@ -126,7 +125,7 @@ impl Stage {
                 Command::FindLocalCluster => continue,
                 _ => continue,
             };
-            self.tell(event);
+            self.receive(event);
         }
     }
 
@@ -146,7 +145,7 @@ impl Stage {
         let address = usize::try_from(node)
             .ok()
             .and_then(|node| ADDRESSES.get(node));
-        self.tell(BackendEvent::Link(Link::Up {
+        self.receive(BackendEvent::Link(Link::Up {
             address: address.unwrap_or(&ADDRESSES[0]).to_string(),
         }));
     }
@@ -154,7 +153,7 @@ impl Stage {
     /// All nodes are asked how they are.
     pub(super) fn poll(&mut self, since_previous: u64) {
         let nodes = (1..=3).map(|node| self.report(node)).collect();
-        self.tell(BackendEvent::Status {
+        self.receive(BackendEvent::Status {
             nodes,
             since_previous: Some(Duration::from_millis(since_previous)),
         });
@@ -174,7 +173,7 @@ impl Stage {
             )
         });
         let processes: BTreeMap<NodeId, Process> = processes.collect();
-        self.tell(BackendEvent::Processes(Some(processes)));
+        self.receive(BackendEvent::Processes(Some(processes)));
     }
 
     fn is_up(&self, node: u64) -> bool {
@@ -269,17 +268,6 @@ impl Stage {
             },
         }
     }
-}
-
-/// Where in the log a message stands that was sent so many minutes before the start.
-pub(super) fn index_at(minutes: f64) -> LogIndex {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "made-up, small and positive"
-    )]
-    let back = (minutes / 3.0) as u64;
-    LogIndex(1_179_u64.saturating_sub(back.min(1_100)))
 }
 
 /// Where the made-up servers are.

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::cluster::{ChaosDeed, NodeStatus, Process};
+use crate::model::chaos::{FaultAction, Process};
+use crate::model::cluster::NodeStatus;
 use crate::model::failure::Failure;
 use crate::model::message::{Outgoing, Received, SentCopy};
 use crate::model::names::{Commit, MessageId, Name, NodeId};
@@ -120,14 +121,14 @@ pub enum BackendEvent {
     /// The supervisor answered.
     ChaosDone {
         /// To what.
-        deed: ChaosDeed,
+        deed: FaultAction,
         /// Its own sentence.
         answer: String,
     },
     /// The supervisor refused, or did not answer.
     ChaosFailed {
         /// What.
-        deed: ChaosDeed,
+        deed: FaultAction,
         /// Why.
         why: Failure,
     },
@@ -145,7 +146,7 @@ pub enum BackendEvent {
     /// The check of the ledger is over, or could not go on.
     LedgerEnded(Result<(), Failure>),
     /// What should have been kept on this device was not.
-    DeviceTrouble(Failure),
+    LocalStorageFailed(Failure),
 }
 
 /// What is known when the window opens.

@@ -1,0 +1,28 @@
+//! What a check of the ledger compares: the acknowledgements, and the answers of the servers so far.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::ledger::LEDGER_CHECK_MAX;
+use crate::model::names::{Commit, MessageId};
+
+/// What was promised, and what the running check has heard.
+#[derive(Debug, Default)]
+pub(super) struct LedgerCheck {
+    /// By position in the log, so that the newest are the last.
+    pub(super) acknowledged: BTreeMap<Commit, MessageId>,
+    pub(super) covered: HashMap<MessageId, Commit>,
+    pub(super) answers: HashMap<MessageId, Option<Commit>>,
+    pub(super) inbox: Option<Vec<(MessageId, Commit)>>,
+    /// What had been told to us when the check began: later messages may be under way.
+    pub(super) newest_index: u64,
+}
+
+impl LedgerCheck {
+    /// The servers have promised to keep a message. Those that no check would cover are forgotten.
+    pub(super) fn acknowledge(&mut self, id: MessageId, commit: Commit) {
+        self.acknowledged.insert(commit, id);
+        if self.acknowledged.len() > LEDGER_CHECK_MAX {
+            self.acknowledged.pop_first();
+        }
+    }
+}

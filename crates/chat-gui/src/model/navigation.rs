@@ -1,0 +1,49 @@
+//! Where a person is in the window: the page, the dialog over it, and the direction of a step.
+//! Deliberately absent: how a page is left or entered, which is the reducer's.
+
+use crate::model::chaos::FaultAction;
+use crate::model::names::{MessageId, Name};
+
+/// The pages of the window; exactly one is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Screen {
+    /// Which servers? Shown when none are known.
+    #[default]
+    FirstRun,
+    /// Who are you?
+    SignIn,
+    /// Conversations.
+    Chat,
+    /// All received messages in one list, newest first, to select and to delete.
+    Inbox,
+    /// The search of accounts.
+    People,
+    /// The cluster, and what can be done to it.
+    Cluster,
+    /// Preferences and the account.
+    Settings,
+}
+
+/// What lies over the page; at most one does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    /// All keys.
+    Shortcuts,
+    /// Deleting the account: asks for its name and says what is lost.
+    DeleteAccount,
+    /// Another password.
+    ChangePassword,
+    /// All that is known of one message.
+    MessageDetails(Name, MessageId),
+    /// Whether that is really to be done, and what to expect.
+    Chaos(FaultAction),
+}
+
+/// One of two ways through a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Towards the top, or the older.
+    Previous,
+    /// Towards the bottom, or the newer.
+    Next,
+}
