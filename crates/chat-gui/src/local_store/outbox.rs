@@ -3,7 +3,8 @@
 
 use sqlx::Connection;
 
-use crate::local_store::{AccountKey, LocalStore, StoreError, refusal, sent_copy};
+use crate::local_store::rows::sent_copy;
+use crate::local_store::{AccountKey, LocalStore, StoreError, refusal};
 use crate::model::failure::Failure;
 use crate::model::message::{Outgoing, SentCopy};
 use crate::model::names::{Commit, MessageId};

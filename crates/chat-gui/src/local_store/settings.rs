@@ -1,0 +1,84 @@
+//! What is stored about the window and not about an account: preferences, the servers in use, and the
+//! last account.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+
+use crate::local_store::{LocalStore, StoreError};
+use crate::model::names::Name;
+use crate::model::preferences::Preferences;
+
+/// What was chosen about the window and not about an account.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// What the person has chosen.
+    pub preferences: Preferences,
+    /// The servers that were used last.
+    pub addresses: Vec<String>,
+    /// Who was signed in last.
+    pub remembered: Option<Name>,
+}
+
+impl LocalStore {
+    /// What was chosen about the window.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`], as everywhere below.
+    pub async fn settings(&mut self) -> Result<Settings, StoreError> {
+        Ok(Settings {
+            preferences: self.setting("preferences").await?.unwrap_or_default(),
+            addresses: self.setting("addresses").await?.unwrap_or_default(),
+            remembered: self.setting::<String>("remembered").await?.map(Name::new),
+        })
+    }
+
+    /// Keeps what the person has chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn save_preferences(&mut self, preferences: &Preferences) -> Result<(), StoreError> {
+        self.set("preferences", preferences).await
+    }
+
+    /// Keeps the servers that are used.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn save_addresses(&mut self, addresses: &[String]) -> Result<(), StoreError> {
+        self.set("addresses", addresses).await
+    }
+
+    /// Keeps who is signed in; nobody, after the account was deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn save_remembered(&mut self, name: Option<&Name>) -> Result<(), StoreError> {
+        self.set("remembered", &name.map(Name::as_str)).await
+    }
+
+    /// A setting that cannot be understood any more is as good as none.
+    async fn setting<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, StoreError> {
+        let row = sqlx::query("SELECT value FROM settings WHERE key = ?")
+            .bind(key)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let value: String = row.try_get(0)?;
+        Ok(serde_json::from_str(&value).ok())
+    }
+
+    async fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), StoreError> {
+        let value = serde_json::to_string(value).expect("settings hold only what JSON can say");
+        sqlx::query("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)")
+            .bind(key)
+            .bind(value)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+}
