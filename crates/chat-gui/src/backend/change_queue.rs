@@ -78,7 +78,7 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
             Err(error) if translate::is_session_over(&error) => return,
             Err(error) => {
                 let why = translate::failure(&error, &context.addresses);
-                context.events.send(BackendEvent::InboxFailed(why)).await;
+                context.send(BackendEvent::InboxFailed(why)).await;
             }
         }
     }

@@ -124,7 +124,6 @@ impl InboxSync {
             {
                 self.last_reported_node = Some(address.clone());
                 self.context
-                    .events
                     .send(BackendEvent::Link(Link::Up { address }))
                     .await;
             }
@@ -132,7 +131,6 @@ impl InboxSync {
                 self.last_reported_node = None;
                 let why = Failure::Interrupted;
                 self.context
-                    .events
                     .send(BackendEvent::Link(Link::Broken(why)))
                     .await;
             }
@@ -145,22 +143,11 @@ impl InboxSync {
         match event {
             WatchEvent::Message(message) => {
                 let message = translate::received(message);
-                self.context
-                    .events
-                    .send(BackendEvent::Arrived(message))
-                    .await;
+                self.context.send(BackendEvent::Arrived(message)).await;
             }
-            WatchEvent::Read(read) => {
-                self.context
-                    .events
-                    .send(BackendEvent::Read(ids(read)))
-                    .await
-            }
+            WatchEvent::Read(read) => self.context.send(BackendEvent::Read(ids(read))).await,
             WatchEvent::Deleted(gone) => {
-                self.context
-                    .events
-                    .send(BackendEvent::Deleted(ids(gone)))
-                    .await;
+                self.context.send(BackendEvent::Deleted(ids(gone))).await;
             }
             // Whatever happens from here on is told, so the inbox can be fetched.
             WatchEvent::CaughtUp if !self.begun => self.fetch_first().await?,
@@ -186,7 +173,7 @@ impl InboxSync {
             why: why.clone(),
             next_try: pause,
         };
-        self.context.events.send(BackendEvent::Link(waiting)).await;
+        self.context.send(BackendEvent::Link(waiting)).await;
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
@@ -199,7 +186,6 @@ impl InboxSync {
             }
         }
         self.context
-            .events
             .send(BackendEvent::Link(Link::Broken(why)))
             .await;
         Ok(())
@@ -247,10 +233,7 @@ impl InboxSync {
             messages: page.messages.into_iter().map(translate::received).collect(),
         };
         self.older = page.next;
-        self.context
-            .events
-            .send(BackendEvent::Inbox(page_event))
-            .await;
+        self.context.send(BackendEvent::Inbox(page_event)).await;
         Ok(())
     }
 
@@ -271,7 +254,6 @@ impl InboxSync {
             self.last_reported_node = None;
             let why = translate::failure(&error, &self.context.addresses);
             self.context
-                .events
                 .send(BackendEvent::Link(Link::Broken(why)))
                 .await;
             sleep(PAGE_PAUSE).await;
@@ -308,16 +290,13 @@ impl InboxSync {
                     message
                 });
                 let event = BackendEvent::ReadNext(read.collect());
-                self.context.events.send(event).await;
+                self.context.send(event).await;
                 Ok(())
             }
             Err(error) if translate::is_session_over(&error) => self.session_over().await,
             Err(error) => {
                 let why = translate::failure(&error, &self.context.addresses);
-                self.context
-                    .events
-                    .send(BackendEvent::InboxFailed(why))
-                    .await;
+                self.context.send(BackendEvent::InboxFailed(why)).await;
                 Ok(())
             }
         }

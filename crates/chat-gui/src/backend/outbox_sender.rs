@@ -161,7 +161,7 @@ impl OutboxSender {
             body: first.message.body.to_string(),
         };
         let started = BackendEvent::SendStarted { id, attempt };
-        self.context.events.send(started).await;
+        self.context.send(started).await;
         let (client, session) = (self.context.client.clone(), self.context.session.clone());
         let sending = async move { client.send_message(&session, &message).await };
         tokio::pin!(sending);
@@ -216,28 +216,22 @@ impl OutboxSender {
             why,
             next_try: pause,
         };
-        self.context.events.send(delayed).await;
+        self.context.send(delayed).await;
         Next::Pause(pause)
     }
 
     async fn acknowledged(&mut self, id: MessageId, sent: &Sent) {
         let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
-        let kept = self
-            .context
-            .store
-            .lock()
-            .await
-            .acknowledge(id, at, commit)
-            .await;
+        let kept = self.context.store().await.acknowledge(id, at, commit).await;
         // It is sent again after the next start then, which changes nothing.
         self.context.events.report_storage_error(kept).await;
         self.waiting.retain(|waiting| waiting.message.id != id);
         let event = BackendEvent::SendAcknowledged { id, at, commit };
-        self.context.events.send(event).await;
+        self.context.send(event).await;
     }
 
     async fn refuse(&mut self, id: MessageId, why: Failure) {
-        let kept = self.context.store.lock().await.refuse(id, &why).await;
+        let kept = self.context.store().await.refuse(id, &why).await;
         self.context.events.report_storage_error(kept).await;
         let place = self
             .waiting
@@ -247,7 +241,6 @@ impl OutboxSender {
             self.refused.insert(id, (waiting.message, true));
         }
         self.context
-            .events
             .send(BackendEvent::SendRefused { id, why })
             .await;
     }
@@ -268,7 +261,7 @@ impl OutboxSender {
                     self.enqueue(message).await;
                     return;
                 }
-                let kept = self.context.store.lock().await.requeue(id).await;
+                let kept = self.context.store().await.requeue(id).await;
                 self.context.events.report_storage_error(kept).await;
                 self.push_back(message);
             }
@@ -281,8 +274,7 @@ impl OutboxSender {
     async fn enqueue(&mut self, message: Outgoing) {
         let kept = self
             .context
-            .store
-            .lock()
+            .store()
             .await
             .enqueue(&self.account, &message)
             .await;
@@ -293,7 +285,6 @@ impl OutboxSender {
                 let id = message.id;
                 self.refused.insert(id, (message, false));
                 self.context
-                    .events
                     .send(BackendEvent::SendRefused { id, why })
                     .await;
             }
@@ -318,20 +309,17 @@ impl OutboxSender {
             None => self.refused.contains_key(&id),
         };
         if !certain {
-            self.context
-                .events
-                .send(BackendEvent::WithdrawRefused(id))
-                .await;
+            self.context.send(BackendEvent::WithdrawRefused(id)).await;
             return;
         }
-        let withdrawn = self.context.store.lock().await.withdraw(id).await;
+        let withdrawn = self.context.store().await.withdraw(id).await;
         if withdrawn.is_err() {
             self.context.events.report_storage_error(withdrawn).await;
             return;
         }
         self.waiting.retain(|waiting| waiting.message.id != id);
         self.refused.remove(&id);
-        self.context.events.send(BackendEvent::Withdrawn(id)).await;
+        self.context.send(BackendEvent::Withdrawn(id)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::connection::Connection;
 use crate::theme::palette;
-use crate::views::control::row_of;
+use crate::views::control::surfaces::row_of;
 use crate::views::icon::Icon;
 
 /// The height of the button in the banner, which is lower than others: the line is quiet.

@@ -14,7 +14,7 @@ use crate::model::message::{Message, MessageState};
 use crate::model::time::Zone;
 use crate::model::timeline::Series;
 use crate::theme::{self, Palette, palette, radius};
-use crate::views::control::one_line;
+use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 
 /// Room on the left of every row, for the circle that selects.

@@ -18,7 +18,7 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::cluster::HealthLevel;
 use crate::theme::{self, palette, space};
-use crate::views::control::{card, page_header};
+use crate::views::control::surfaces::{card, page_header};
 use crate::views::state::ViewState;
 
 /// A window narrower than this has one column instead of two.
@@ -67,7 +67,7 @@ fn health_ui(ui: &mut Ui, model: &Model) {
         HealthLevel::NoLeader => (colours.bad, colours.bad_soft, "No leader"),
     };
     ui.horizontal_wrapped(|ui| {
-        crate::views::control::chip(ui, word, front, behind);
+        crate::views::control::text::chip(ui, word, front, behind);
         let sentence = RichText::new(&health.sentence).text_style(theme::strong());
         let said = ui.label(sentence);
         ui.ctx().accesskit_node_builder(said.id, |node| {

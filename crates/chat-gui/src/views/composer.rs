@@ -11,7 +11,8 @@ use egui::{
 use crate::model::action::UserAction;
 use crate::model::names::{BODY_BYTES_MAX, Name};
 use crate::theme::{CONTROL_HEIGHT, FOCUS_RING, palette, radius, space};
-use crate::views::control::{focus_ring, grouped};
+use crate::views::control::buttons::focus_ring;
+use crate::views::control::text::grouped;
 use crate::views::icon::Icon;
 use crate::views::state::{Composer, Focus, ViewState};
 

@@ -16,7 +16,13 @@ use crate::model::navigation::Dialog;
 use crate::model::search::SearchScope;
 use crate::theme::{self, palette, space};
 use crate::views::composer::composer_ui;
-use crate::views::control::{self, avatar, button, danger_button, icon_button, one_line};
+use crate::views::control::avatars;
+use crate::views::control::avatars::avatar;
+use crate::views::control::buttons;
+use crate::views::control::buttons::{button, danger_button, icon_button};
+use crate::views::control::surfaces;
+use crate::views::control::text;
+use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::message_search::message_search_ui;
 use crate::views::state::{Focus, ViewState};
@@ -157,7 +163,7 @@ fn selection_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         let text = if count == 1 {
             "1 message selected".to_owned()
         } else {
-            format!("{} messages selected", control::grouped(count as u64))
+            format!("{} messages selected", text::grouped(count as u64))
         };
         ui.label(RichText::new(text).text_style(theme::title()));
         let layout = egui::Layout::right_to_left(egui::Align::Center);
@@ -211,7 +217,7 @@ fn messages_ui(
         let text = format!(
             "Write the first one below. {peer} sees it as soon as two of the servers have stored it."
         );
-        control::empty_state(ui, Icon::Chat, "No messages yet", &text, None);
+        surfaces::empty_state(ui, Icon::Chat, "No messages yet", &text, None);
         return;
     }
     let mut rows = TimelineRows {
@@ -321,9 +327,9 @@ fn jump_button(
     Icon::Newest.paint(ui.painter(), rect, 18.0, colours.text);
     if conversation.unread > 0 {
         let right = egui::pos2(rect.right() + 4.0, rect.top() + 2.0);
-        control::badge(&ui, right, conversation.unread, false);
+        avatars::badge(&ui, right, conversation.unread, false);
     }
-    control::focus_ring(&ui, &response, 20);
+    buttons::focus_ring(&ui, &response, 20);
     if response.on_hover_text(name).clicked() {
         actions.push(UserAction::JumpToNewest);
     }
@@ -343,7 +349,7 @@ fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             "Find people",
         )
     };
-    if control::empty_state(ui, Icon::Chat, title, text, Some(offer)) {
+    if surfaces::empty_state(ui, Icon::Chat, title, text, Some(offer)) {
         actions.push(UserAction::Show(crate::model::navigation::Screen::People));
     }
 }

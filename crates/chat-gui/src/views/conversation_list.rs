@@ -15,7 +15,12 @@ use crate::model::names::Name;
 use crate::model::navigation::Screen;
 use crate::model::time::Timestamp;
 use crate::theme::{self, palette, radius, space};
-use crate::views::control::{self, avatar, badge, focus_ring, icon_button, one_line, search_field};
+use crate::views::control::avatars::{avatar, badge};
+use crate::views::control::buttons;
+use crate::views::control::buttons::{focus_ring, icon_button};
+use crate::views::control::fields::search_field;
+use crate::views::control::text;
+use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 
@@ -84,11 +89,11 @@ fn nobody_ui(ui: &mut Ui, model: &Model, state: &ViewState, actions: &mut Vec<Us
             } else {
                 "Your conversations will be listed here."
             };
-            control::muted(ui, text);
+            text::muted(ui, text);
             return;
         }
-        control::muted(ui, "No conversation with such a name.");
-        if control::button(ui, "Search all people").clicked() {
+        text::muted(ui, "No conversation with such a name.");
+        if buttons::button(ui, "Search all people").clicked() {
             actions.push(UserAction::Show(Screen::People));
             actions.push(UserAction::SearchPeople(format!("*{wanted}*")));
         }

@@ -15,7 +15,9 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::navigation::Dialog;
 use crate::theme::{self, palette, space};
-use crate::views::control::{heading, icon_button, row};
+use crate::views::control::buttons::icon_button;
+use crate::views::control::surfaces::row;
+use crate::views::control::text::heading;
 use crate::views::icon::Icon;
 use crate::views::state::ViewState;
 

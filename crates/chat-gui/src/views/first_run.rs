@@ -8,9 +8,13 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::sign_in::LocalCluster;
 use crate::theme::{self, palette, space};
-use crate::views::control::{
-    self, Field, Tone, button, card, heading, message_box, muted, primary_button,
-};
+use crate::views::control::buttons;
+use crate::views::control::buttons::{button, primary_button};
+use crate::views::control::fields::Field;
+use crate::views::control::surfaces;
+use crate::views::control::surfaces::{Tone, card, message_box};
+use crate::views::control::text;
+use crate::views::control::text::{heading, muted};
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 use crate::views::welcome::welcome_ui;
@@ -40,7 +44,7 @@ pub fn first_run_ui(
 }
 
 fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
-    control::card_title(ui, "On this machine");
+    text::card_title(ui, "On this machine");
     let colours = palette(ui);
     match &model.servers.local {
         LocalCluster::Searching => {
@@ -54,7 +58,7 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
                     addresses.len()
                 ));
             });
-            control::caption(ui, addresses.join("   "));
+            text::caption(ui, addresses.join("   "));
             if primary_button(ui, "Use this cluster", !model.servers.busy).clicked() {
                 actions.push(UserAction::UseLocalCluster);
             }
@@ -87,11 +91,11 @@ fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
         .corner_radius(egui::CornerRadius::same(theme::radius::CONTROL))
         .inner_margin(egui::Margin::symmetric(12, 4))
         .show(ui, |ui| {
-            control::row(ui, |ui| {
+            surfaces::row(ui, |ui| {
                 ui.label(RichText::new(CLUSTER_UP).monospace());
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| {
-                    if control::icon_button(ui, Icon::Copy, "Copy the command").clicked() {
+                    if buttons::icon_button(ui, Icon::Copy, "Copy the command").clicked() {
                         ui.ctx().copy_text(CLUSTER_UP.to_owned());
                     }
                 });

@@ -10,10 +10,11 @@ use crate::model::holder::Holder;
 use crate::model::message::Message;
 use crate::model::names::{Name, READ_NEXT_MAX};
 use crate::theme::{self, palette, radius, space};
-use crate::views::control::{
-    self, avatar, avatar_of_earlier, button, button_if, danger_button, empty_state, grouped,
-    icon_button, one_line, page_header, row,
-};
+use crate::views::control::avatars::{avatar, avatar_of_earlier};
+use crate::views::control::buttons::{button, button_if, danger_button, icon_button};
+use crate::views::control::surfaces::{empty_state, page_header, row};
+use crate::views::control::text;
+use crate::views::control::text::{grouped, one_line};
 use crate::views::icon::Icon;
 use crate::views::state::{InboxState, ViewState};
 
@@ -210,7 +211,7 @@ fn row_ui(
         {
             actions.push(UserAction::OpenConversation(peer.clone()));
         }
-        control::caption(ui, time);
+        text::caption(ui, time);
         texts_ui(ui, &named, message, height);
     });
 }

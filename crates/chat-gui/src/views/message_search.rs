@@ -9,7 +9,9 @@ use crate::model::action::UserAction;
 use crate::model::navigation::Step;
 use crate::model::search::{MessageSearch, SearchScope};
 use crate::theme::space;
-use crate::views::control::{caption, icon_button, icon_button_if, search_field};
+use crate::views::control::buttons::{icon_button, icon_button_if};
+use crate::views::control::fields::search_field;
+use crate::views::control::text::caption;
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 

@@ -10,7 +10,8 @@ use crate::model::action::UserAction;
 use crate::model::connection::Connection;
 use crate::model::navigation::{Dialog, Screen};
 use crate::theme::{self, palette, radius};
-use crate::views::control::{badge, focus_ring};
+use crate::views::control::avatars::badge;
+use crate::views::control::buttons::focus_ring;
 use crate::views::icon::Icon;
 
 /// How wide the rail is.

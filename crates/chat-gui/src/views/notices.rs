@@ -10,7 +10,9 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::theme::{self, palette, radius, space};
-use crate::views::control::{icon_button, link_button, row, with_code};
+use crate::views::control::buttons::{icon_button, link_button};
+use crate::views::control::surfaces::row;
+use crate::views::control::text::with_code;
 use crate::views::icon::Icon;
 
 /// How wide a notice is at most.

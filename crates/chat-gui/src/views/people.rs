@@ -10,10 +10,11 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
 use crate::theme::{self, palette, radius, space};
-use crate::views::control::{
-    Tone, avatar, button, caption, empty_state, focus_ring, message_box, muted, one_line,
-    page_header, row, search_field,
-};
+use crate::views::control::avatars::avatar;
+use crate::views::control::buttons::{button, focus_ring};
+use crate::views::control::fields::search_field;
+use crate::views::control::surfaces::{Tone, empty_state, message_box, page_header, row};
+use crate::views::control::text::{caption, muted, one_line};
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 

@@ -11,10 +11,11 @@ use crate::model::navigation::Dialog;
 use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
 use crate::model::sign_in::AccountStep;
 use crate::theme::{self, palette, space};
-use crate::views::control::{
-    READING_WIDTH, Tone, button, button_if, caption, card, card_title, danger_button, message_box,
-    page_header, row_of,
+use crate::views::control::buttons::{button, button_if, danger_button};
+use crate::views::control::surfaces::{
+    READING_WIDTH, Tone, card, message_box, page_header, row_of,
 };
+use crate::views::control::text::{caption, card_title};
 
 /// The page.
 pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {

@@ -10,9 +10,10 @@ use crate::model::action::UserAction;
 use crate::model::names::Password;
 use crate::model::sign_in::SignInStep;
 use crate::theme::{palette, space};
-use crate::views::control::{
-    Field, Tone, caption, heading, link_button, message_box, muted, primary_button,
-};
+use crate::views::control::buttons::{link_button, primary_button};
+use crate::views::control::fields::Field;
+use crate::views::control::surfaces::{Tone, message_box};
+use crate::views::control::text::{caption, heading, muted};
 use crate::views::state::{Focus, ViewState};
 use crate::views::welcome::welcome_ui;
 

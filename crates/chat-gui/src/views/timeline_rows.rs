@@ -24,7 +24,7 @@ use crate::model::time::day_label;
 use crate::model::timeline::TimelineItem;
 use crate::theme::{self, FOCUS_RING, palette, radius, space};
 use crate::views::bubble::{self, Below, Bubble, GUTTER, Look, RIGHT_EDGE};
-use crate::views::control;
+use crate::views::control::text;
 use crate::views::icon::Icon;
 
 /// The height of a day line or the unread line.
@@ -355,7 +355,7 @@ impl<'a> TimelineRows<'a> {
 fn label_line(ui: &mut Ui, label: &str) -> Id {
     let colours = palette(ui);
     let row = ui.max_rect();
-    let galley = control::one_line(ui, label, theme::small_strong(), colours.muted, row.width());
+    let galley = text::one_line(ui, label, theme::small_strong(), colours.muted, row.width());
     let pill = Rect::from_center_size(row.center(), galley.size() + egui::vec2(24.0, 8.0));
     ui.painter()
         .rect_filled(pill, CornerRadius::same(12), colours.sidebar);

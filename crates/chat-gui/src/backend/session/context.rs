@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use chat_client::{ChatClient, Session};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use crate::backend::event_sender::EventSender;
 use crate::local_store::{AccountKey, LocalStore};
+use crate::model::event::BackendEvent;
 
 /// The local store, shared by the engine and the tasks of an account.
 pub(in crate::backend) type SharedStore = Arc<Mutex<LocalStore>>;
@@ -33,6 +34,16 @@ pub(in crate::backend) struct SessionContext {
 }
 
 impl SessionContext {
+    /// Sends an event to the window.
+    pub(in crate::backend) async fn send(&self, event: BackendEvent) {
+        self.events.send(event).await;
+    }
+
+    /// Takes the lock of the local store.
+    pub(in crate::backend) async fn store(&self) -> MutexGuard<'_, LocalStore> {
+        self.store.lock().await
+    }
+
     /// Reports that the servers no longer accept the session with this number.
     pub(in crate::backend) async fn report_session_closed(&self, number: u64) {
         // The engine is gone once the window is closed; the report is of no use then.

@@ -10,7 +10,7 @@ use crate::model::chaos::{Chaos, FaultAction, Process, ProcessCondition};
 use crate::model::cluster::NodeCard;
 use crate::model::navigation::Dialog;
 use crate::theme::{palette, space};
-use crate::views::control::button_if;
+use crate::views::control::buttons::button_if;
 use crate::views::dialogs::chaos::{capitalised, expectation};
 
 /// The buttons of one node.

@@ -12,7 +12,7 @@ use crate::model::failover::{Failover, Stage};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::term_colour::term_colour;
-use crate::views::control::{caption, card_title, muted};
+use crate::views::control::text::{caption, card_title, muted};
 
 /// How many earlier ones are listed.
 const EARLIER_MAX: usize = 4;
@@ -192,5 +192,5 @@ fn summary_ui(ui: &mut Ui, model: &Model) {
 
 fn milliseconds(duration: Duration) -> String {
     let count = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    format!("{} ms", crate::views::control::grouped(count))
+    format!("{} ms", crate::views::control::text::grouped(count))
 }

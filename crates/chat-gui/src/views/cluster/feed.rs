@@ -8,7 +8,7 @@ use egui::{CornerRadius, RichText, ScrollArea, Ui, UiBuilder};
 use crate::model::Model;
 use crate::model::feed::{FeedEntry, FeedEvent};
 use crate::theme::{Palette, palette};
-use crate::views::control::{card_title, muted};
+use crate::views::control::text::{card_title, muted};
 use crate::views::state::ViewState;
 
 /// How high the list is at most.

@@ -9,7 +9,9 @@ use crate::model::action::UserAction;
 use crate::model::ledger::{LEDGER_CHECK_MAX, Ledger};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
-use crate::views::control::{button_if, caption, card_title, grouped, muted, row};
+use crate::views::control::buttons::button_if;
+use crate::views::control::surfaces::row;
+use crate::views::control::text::{caption, card_title, grouped, muted};
 
 /// The ledger.
 pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {

@@ -11,7 +11,8 @@ use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::chaos::node_buttons_ui;
 use crate::views::cluster::term_colour::term_colour;
-use crate::views::control::{caption, card, chip, grouped, heading, muted};
+use crate::views::control::surfaces::card;
+use crate::views::control::text::{caption, chip, grouped, heading, muted};
 
 /// The narrowest that a card gets before the next one goes below.
 const CARD_WIDTH_MIN: f32 = 290.0;

@@ -11,7 +11,7 @@ use crate::model::term_tape::{TAPE_LENGTH, TermBand, Tick, TickKind};
 use crate::model::time::{Moment, duration_words};
 use crate::theme::{self, Palette, palette, space};
 use crate::views::cluster::term_colour::term_colour;
-use crate::views::control::{caption, card_title};
+use crate::views::control::text::{caption, card_title};
 use crate::views::state::ViewState;
 
 /// How high the tape is.

@@ -8,7 +8,9 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::names::Password;
 use crate::model::sign_in::AccountStep;
-use crate::views::control::{Field, Tone, button, danger_button, message_box, primary_button};
+use crate::views::control::buttons::{button, danger_button, primary_button};
+use crate::views::control::fields::Field;
+use crate::views::control::surfaces::{Tone, message_box};
 use crate::views::dialogs::buttons::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 

@@ -10,7 +10,8 @@ use crate::model::chaos::FaultAction;
 use crate::model::cluster::Cluster;
 use crate::model::names::NodeId;
 use crate::theme::{self, palette, space};
-use crate::views::control::{button, danger_button, with_code};
+use crate::views::control::buttons::{button, danger_button};
+use crate::views::control::text::with_code;
 use crate::views::dialogs::buttons::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 

@@ -10,9 +10,9 @@ use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
-use crate::views::control::{
-    Tone, button, caption, danger_button, grouped, message_box, muted, primary_button,
-};
+use crate::views::control::buttons::{button, danger_button, primary_button};
+use crate::views::control::surfaces::{Tone, message_box};
+use crate::views::control::text::{caption, grouped, muted};
 use crate::views::dialogs::buttons::buttons_ui;
 
 /// The details of a message.

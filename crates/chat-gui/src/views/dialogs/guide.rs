@@ -6,7 +6,7 @@ use egui::{CornerRadius, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use crate::shortcuts::{OF_CONTROLS, Part, SHORTCUTS};
 use crate::theme::{self, palette, space};
-use crate::views::control::heading;
+use crate::views::control::text::heading;
 
 /// All keys, in two columns.
 pub fn guide_ui(ui: &mut Ui) {
