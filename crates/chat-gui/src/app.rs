@@ -73,13 +73,13 @@ impl ChatApp {
     /// Carries out what a person wants, as a view would have returned it.
     pub fn act(&mut self, action: UserAction) {
         let commands = self.model.act(action, now(self.opened));
-        self.ask(commands);
+        self.send_commands(commands);
     }
 
-    fn ask(&mut self, commands: Vec<Command>) {
+    fn send_commands(&mut self, commands: Vec<Command>) {
         self.backlog.extend(commands);
         while let Some(command) = self.backlog.pop_front() {
-            if let Err(command) = self.backend.ask(command) {
+            if let Err(command) = self.backend.send(command) {
                 self.backlog.push_front(command);
                 return;
             }
@@ -87,22 +87,22 @@ impl ChatApp {
     }
 
     /// Takes in what has happened since the last frame. Says whether there is more.
-    fn take_in(&mut self) -> bool {
+    fn process_events(&mut self) -> bool {
         for _ in 0..EVENTS_PER_FRAME {
             let Some(event) = self.backend.next_event() else {
                 return false;
             };
             let commands = self.model.receive(event, now(self.opened));
-            self.ask(commands);
+            self.send_commands(commands);
         }
         true
     }
 
-    fn pass_time(&mut self, context: &Context) {
+    fn run_timers(&mut self, context: &Context) {
         let moment = now(self.opened).moment;
         if self.model.next_deadline().is_some_and(|due| due <= moment) {
-            let commands = self.model.pass_time(now(self.opened));
-            self.ask(commands);
+            let commands = self.model.run_timers(now(self.opened));
+            self.send_commands(commands);
         }
         if let Some(due) = self.model.next_deadline() {
             let rest = due.since(now(self.opened).moment);
@@ -114,7 +114,7 @@ impl ChatApp {
         }
     }
 
-    fn follow_the_window(&mut self, context: &Context) {
+    fn sync_viewport(&mut self, context: &Context) {
         let (focused, closing) = context.input(|input| {
             let viewport = input.viewport();
             (input.focused, viewport.close_requested())
@@ -152,11 +152,11 @@ impl ChatApp {
 
 impl eframe::App for ChatApp {
     fn logic(&mut self, context: &Context, _frame: &mut eframe::Frame) {
-        if self.take_in() {
+        if self.process_events() {
             context.request_repaint();
         }
-        self.follow_the_window(context);
-        self.pass_time(context);
+        self.sync_viewport(context);
+        self.run_timers(context);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -72,7 +72,7 @@ impl Backend {
     ///
     /// The command itself when too many wait already: ask again later. When the backend has ended
     /// the command is dropped, as nobody can carry it out.
-    pub fn ask(&self, command: Command) -> Result<(), Command> {
+    pub fn send(&self, command: Command) -> Result<(), Command> {
         match self.commands.try_send(command) {
             Err(mpsc::error::TrySendError::Full(command)) => Err(command),
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),

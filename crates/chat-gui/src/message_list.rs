@@ -122,7 +122,7 @@ impl MessageList {
         let response = ui.interact(place, list, Sense::focusable_noninteractive());
         response.widget_info(|| WidgetInfo::labeled(Role::Log, true, name));
 
-        self.take_in(ui, rows, place.size());
+        self.measure_rows(ui, rows, place.size());
         let pressed = self.keys(ui, &response, rows);
         self.jump_there(rows);
         self.settle(ui, rows);
@@ -161,7 +161,7 @@ impl MessageList {
     }
 
     /// Takes the rows and the size of the window as they are now.
-    fn take_in(&mut self, ui: &Ui, rows: &impl Rows, size: Vec2) {
+    fn measure_rows(&mut self, ui: &Ui, rows: &impl Rows, size: Vec2) {
         let estimate = |row: usize, width: f32| rows.estimate(row, width);
         let line = ui.text_style_height(&TextStyle::Body);
         if line.to_bits() != self.line.to_bits() {

@@ -25,7 +25,7 @@ mod query;
 mod reduce;
 pub mod search;
 pub mod sign_in;
-pub mod term_tape;
+pub mod term_timeline;
 pub mod time;
 pub mod timeline;
 

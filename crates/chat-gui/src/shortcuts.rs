@@ -15,7 +15,7 @@ use crate::views::state::{Focus, ViewState};
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum KeyAction {
     /// Shows a page.
     Show(Screen),
     /// Goes through the list of conversations.
@@ -73,7 +73,7 @@ pub struct Shortcut {
     /// What is pressed.
     pub keys: KeyboardShortcut,
     /// What that does.
-    pub deed: Deed,
+    pub action: KeyAction,
     /// In which part of the guide it is listed.
     pub part: Part,
     /// What the guide says; empty for keys that are listed with another one.
@@ -88,13 +88,13 @@ const ALT_SHIFT: Modifiers = Modifiers::ALT.plus(Modifiers::SHIFT);
 const fn key(
     modifiers: Modifiers,
     key: Key,
-    deed: Deed,
+    action: KeyAction,
     part: Part,
     text: &'static str,
 ) -> Shortcut {
     Shortcut {
         keys: KeyboardShortcut::new(modifiers, key),
-        deed,
+        action,
         part,
         text,
     }
@@ -105,177 +105,225 @@ pub const SHORTCUTS: &[Shortcut] = &[
     key(
         ALT_SHIFT,
         Key::ArrowDown,
-        Deed::Unread(Step::Next),
+        KeyAction::Unread(Step::Next),
         Part::Conversations,
         "Next unread conversation",
     ),
     key(
         ALT_SHIFT,
         Key::ArrowUp,
-        Deed::Unread(Step::Previous),
+        KeyAction::Unread(Step::Previous),
         Part::Conversations,
         "Previous unread conversation",
     ),
     key(
         CONTROL_SHIFT,
         Key::F,
-        Deed::SearchEverywhere,
+        KeyAction::SearchEverywhere,
         Part::Messages,
         "Search all messages",
     ),
     key(
         ALT,
         Key::ArrowDown,
-        Deed::Conversation(Step::Next),
+        KeyAction::Conversation(Step::Next),
         Part::Conversations,
         "Next conversation",
     ),
     key(
         ALT,
         Key::ArrowUp,
-        Deed::Conversation(Step::Previous),
+        KeyAction::Conversation(Step::Previous),
         Part::Conversations,
         "Previous conversation",
     ),
     key(
         CONTROL,
         Key::K,
-        Deed::FilterConversations,
+        KeyAction::FilterConversations,
         Part::Conversations,
         "Find a chat",
     ),
     key(
         CONTROL,
         Key::N,
-        Deed::NewConversation,
+        KeyAction::NewConversation,
         Part::Conversations,
         "Write to somebody new",
     ),
     key(
         CONTROL,
         Key::Num1,
-        Deed::Nth(0),
+        KeyAction::Nth(0),
         Part::Conversations,
         "First conversation, up to 9",
     ),
-    key(CONTROL, Key::Num2, Deed::Nth(1), Part::Conversations, ""),
-    key(CONTROL, Key::Num3, Deed::Nth(2), Part::Conversations, ""),
-    key(CONTROL, Key::Num4, Deed::Nth(3), Part::Conversations, ""),
-    key(CONTROL, Key::Num5, Deed::Nth(4), Part::Conversations, ""),
-    key(CONTROL, Key::Num6, Deed::Nth(5), Part::Conversations, ""),
-    key(CONTROL, Key::Num7, Deed::Nth(6), Part::Conversations, ""),
-    key(CONTROL, Key::Num8, Deed::Nth(7), Part::Conversations, ""),
-    key(CONTROL, Key::Num9, Deed::Nth(8), Part::Conversations, ""),
+    key(
+        CONTROL,
+        Key::Num2,
+        KeyAction::Nth(1),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num3,
+        KeyAction::Nth(2),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num4,
+        KeyAction::Nth(3),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num5,
+        KeyAction::Nth(4),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num6,
+        KeyAction::Nth(5),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num7,
+        KeyAction::Nth(6),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num8,
+        KeyAction::Nth(7),
+        Part::Conversations,
+        "",
+    ),
+    key(
+        CONTROL,
+        Key::Num9,
+        KeyAction::Nth(8),
+        Part::Conversations,
+        "",
+    ),
     key(
         CONTROL,
         Key::F,
-        Deed::SearchHere,
+        KeyAction::SearchHere,
         Part::Messages,
         "Search in the conversation",
     ),
     key(
         CONTROL,
         Key::L,
-        Deed::WriteHere,
+        KeyAction::WriteHere,
         Part::Messages,
         "Go to where one writes",
     ),
     key(
         CONTROL,
         Key::J,
-        Deed::Newest,
+        KeyAction::Newest,
         Part::Messages,
         "Jump to the newest message",
     ),
     key(
         CONTROL,
         Key::M,
-        Deed::Messages,
+        KeyAction::Messages,
         Part::Messages,
         "Go to the messages",
     ),
     key(
         Modifiers::NONE,
         Key::F1,
-        Deed::Guide,
+        KeyAction::Guide,
         Part::Window,
         "This guide",
     ),
     key(
         Modifiers::NONE,
         Key::F2,
-        Deed::Show(Screen::Chat),
+        KeyAction::Show(Screen::Chat),
         Part::Pages,
         "Chats",
     ),
     key(
         Modifiers::NONE,
         Key::F3,
-        Deed::Show(Screen::Inbox),
+        KeyAction::Show(Screen::Inbox),
         Part::Pages,
         "Inbox",
     ),
     key(
         Modifiers::NONE,
         Key::F4,
-        Deed::Show(Screen::People),
+        KeyAction::Show(Screen::People),
         Part::Pages,
         "People",
     ),
     key(
         Modifiers::NONE,
         Key::F7,
-        Deed::Show(Screen::Cluster),
+        KeyAction::Show(Screen::Cluster),
         Part::Pages,
         "Cluster",
     ),
     key(
         CONTROL,
         Key::Comma,
-        Deed::Show(Screen::Settings),
+        KeyAction::Show(Screen::Settings),
         Part::Pages,
         "Settings",
     ),
     key(
         Modifiers::NONE,
         Key::F5,
-        Deed::Refresh,
+        KeyAction::Refresh,
         Part::Window,
         "Ask the servers again",
     ),
     key(
         CONTROL,
         Key::Plus,
-        Deed::Larger,
+        KeyAction::Larger,
         Part::Window,
         "Larger text",
     ),
-    key(CONTROL, Key::Equals, Deed::Larger, Part::Window, ""),
+    key(CONTROL, Key::Equals, KeyAction::Larger, Part::Window, ""),
     key(
         CONTROL,
         Key::Minus,
-        Deed::Smaller,
+        KeyAction::Smaller,
         Part::Window,
         "Smaller text",
     ),
     key(
         CONTROL,
         Key::Num0,
-        Deed::NormalSize,
+        KeyAction::NormalSize,
         Part::Window,
         "Normal text",
     ),
     key(
         Modifiers::NONE,
         Key::Escape,
-        Deed::Back,
+        KeyAction::Back,
         Part::Window,
         "Leave what is open",
     ),
     key(
         CONTROL,
         Key::Q,
-        Deed::Quit,
+        KeyAction::Quit,
         Part::Window,
         "Close the window",
     ),
@@ -300,72 +348,72 @@ pub fn take(
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
-    let deed = context.input_mut(|input| {
+    let action = context.input_mut(|input| {
         SHORTCUTS
             .iter()
             .find(|shortcut| input.consume_shortcut(&shortcut.keys))
-            .map(|shortcut| shortcut.deed)
+            .map(|shortcut| shortcut.action)
     });
-    let Some(deed) = deed else {
+    let Some(action) = action else {
         return;
     };
     let free = matches!(
-        deed,
-        Deed::Larger | Deed::Smaller | Deed::NormalSize | Deed::Quit
+        action,
+        KeyAction::Larger | KeyAction::Smaller | KeyAction::NormalSize | KeyAction::Quit
     );
     let signed_in = model.account.is_some();
-    if free || (deed == Deed::Back && signed_in) || (signed_in && model.dialog.is_none()) {
-        carry_out(deed, model, state, actions);
+    if free || (action == KeyAction::Back && signed_in) || (signed_in && model.dialog.is_none()) {
+        perform(action, model, state, actions);
     }
 }
 
-fn carry_out(deed: Deed, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let to_chat = |actions: &mut Vec<UserAction>| {
         if model.screen != Screen::Chat {
             actions.push(UserAction::Show(Screen::Chat));
         }
     };
     let size = model.preferences.text_size;
-    match deed {
-        Deed::Show(screen) => actions.push(UserAction::Show(screen)),
-        Deed::Conversation(step) => {
+    match action {
+        KeyAction::Show(screen) => actions.push(UserAction::Show(screen)),
+        KeyAction::Conversation(step) => {
             to_chat(actions);
             actions.push(UserAction::StepConversation(step));
         }
-        Deed::Unread(step) => {
+        KeyAction::Unread(step) => {
             to_chat(actions);
             actions.push(UserAction::StepUnread(step));
         }
-        Deed::Nth(place) => {
+        KeyAction::Nth(place) => {
             to_chat(actions);
             actions.push(UserAction::OpenNth(place));
         }
-        Deed::NewConversation => {
+        KeyAction::NewConversation => {
             actions.push(UserAction::Show(Screen::People));
             state.send_focus(Focus::People);
         }
-        Deed::FilterConversations => {
+        KeyAction::FilterConversations => {
             to_chat(actions);
             state.send_focus(Focus::ConversationFilter);
         }
-        Deed::SearchHere => search(model, state, actions, false),
-        Deed::SearchEverywhere => search(model, state, actions, true),
-        Deed::WriteHere => {
+        KeyAction::SearchHere => search(model, state, actions, false),
+        KeyAction::SearchEverywhere => search(model, state, actions, true),
+        KeyAction::WriteHere => {
             to_chat(actions);
             state.send_focus(Focus::Composer);
         }
-        Deed::Newest => actions.push(UserAction::JumpToNewest),
-        Deed::Messages => {
+        KeyAction::Newest => actions.push(UserAction::JumpToNewest),
+        KeyAction::Messages => {
             to_chat(actions);
             state.send_focus(Focus::Messages);
         }
-        Deed::Refresh => actions.push(UserAction::Refresh),
-        Deed::Larger => actions.push(UserAction::SetTextSize(size.larger())),
-        Deed::Smaller => actions.push(UserAction::SetTextSize(size.smaller())),
-        Deed::NormalSize => actions.push(UserAction::SetTextSize(TextSize::default())),
-        Deed::Guide => actions.push(UserAction::OpenDialog(Dialog::Shortcuts)),
-        Deed::Back => actions.push(UserAction::Back),
-        Deed::Quit => actions.push(UserAction::Quit),
+        KeyAction::Refresh => actions.push(UserAction::Refresh),
+        KeyAction::Larger => actions.push(UserAction::SetTextSize(size.larger())),
+        KeyAction::Smaller => actions.push(UserAction::SetTextSize(size.smaller())),
+        KeyAction::NormalSize => actions.push(UserAction::SetTextSize(TextSize::default())),
+        KeyAction::Guide => actions.push(UserAction::OpenDialog(Dialog::Shortcuts)),
+        KeyAction::Back => actions.push(UserAction::Back),
+        KeyAction::Quit => actions.push(UserAction::Quit),
     }
 }
 
@@ -395,7 +443,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn no_two_deeds_have_the_same_keys() {
+    fn no_two_actions_have_the_same_keys() {
         let mut seen = HashSet::new();
         for shortcut in SHORTCUTS {
             assert!(seen.insert(shortcut.keys), "{:?}", shortcut.keys);

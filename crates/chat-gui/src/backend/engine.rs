@@ -214,7 +214,7 @@ impl Engine {
                 self.events.report_storage_error(kept).await;
             }
             Command::Notify { title, body } => notification::raise(&title, &body),
-            Command::Chaos(deed) => self.chaos(deed),
+            Command::Chaos(action) => self.chaos(action),
             Command::WatchCluster(watched) => {
                 self.watched.send_replace(watched);
             }
@@ -353,17 +353,17 @@ impl Engine {
         }));
     }
 
-    fn chaos(&self, deed: FaultAction) {
+    fn chaos(&self, action: FaultAction) {
         let (place, events) = (self.local_cluster.clone(), self.events.clone());
         tokio::spawn(async move {
             let answer = match Description::read(&place) {
-                Ok(Some(description)) => description.carry_out(deed).await,
+                Ok(Some(description)) => description.perform(action).await,
                 Ok(None) => Err(Failure::Supervisor("there is none any more".to_owned())),
                 Err(untrusted) => Err(Failure::Supervisor(untrusted.to_string())),
             };
             let event = match answer {
-                Ok(answer) => BackendEvent::ChaosDone { deed, answer },
-                Err(why) => BackendEvent::ChaosFailed { deed, why },
+                Ok(answer) => BackendEvent::FaultActionCompleted { action, answer },
+                Err(why) => BackendEvent::FaultActionFailed { action, why },
             };
             events.send(event).await;
         });

@@ -74,7 +74,7 @@ impl InboxSync {
             let outcome = match self.next(&mut watch, &mut requests).await {
                 Ok(Ok(update)) => {
                     pause = PAUSE_MIN;
-                    self.take(update.event).await
+                    self.forward(update.event).await
                 }
                 Ok(Err(error)) => {
                     let now = pause;
@@ -138,7 +138,7 @@ impl InboxSync {
         }
     }
 
-    async fn take(&mut self, event: WatchEvent) -> Result<(), SessionClosed> {
+    async fn forward(&mut self, event: WatchEvent) -> Result<(), SessionClosed> {
         let ids = |ids: Vec<uuid::Uuid>| ids.into_iter().map(MessageId).collect();
         match event {
             WatchEvent::Message(message) => {
@@ -224,7 +224,7 @@ impl InboxSync {
             after,
             ..InboxQuery::default()
         };
-        let page = self.ask(&query).await?;
+        let page = self.fetch_page(&query).await?;
         self.begun = true;
         let page_event = InboxPage {
             unread: page.unread,
@@ -237,7 +237,7 @@ impl InboxSync {
         Ok(())
     }
 
-    async fn ask(&mut self, query: &InboxQuery) -> Result<ClientPage, SessionClosed> {
+    async fn fetch_page(&mut self, query: &InboxQuery) -> Result<ClientPage, SessionClosed> {
         loop {
             let error = match self
                 .context

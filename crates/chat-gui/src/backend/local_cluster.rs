@@ -82,8 +82,14 @@ impl Description {
                 Condition::Paused => ProcessCondition::Paused,
                 Condition::Down => ProcessCondition::Down,
             };
-            let cut = node.cut;
-            (NodeId(node.id), Process { condition, cut })
+            let isolated = node.cut;
+            (
+                NodeId(node.id),
+                Process {
+                    condition,
+                    isolated,
+                },
+            )
         };
         Some(self.nodes.iter().map(process).collect())
     }
@@ -92,30 +98,33 @@ impl Description {
     async fn is_up(&self) -> bool {
         let ping = json!({"command": "ping"}).to_string();
         self.supervisor_pid.is_some()
-            && matches!(timeout(PING_LIMIT, self.ask(&ping)).await, Ok(Ok(_)))
+            && matches!(
+                timeout(PING_LIMIT, self.call_supervisor(&ping)).await,
+                Ok(Ok(_))
+            )
     }
 
     /// Does something to the cluster; the answer is the supervisor's sentence.
-    pub(super) async fn carry_out(&self, deed: FaultAction) -> Result<String, Failure> {
-        let (command, node) = match deed {
+    pub(super) async fn perform(&self, action: FaultAction) -> Result<String, Failure> {
+        let (command, node) = match action {
             FaultAction::Kill(node) => ("kill", Some(node)),
             FaultAction::Pause(node) => ("pause", Some(node)),
             FaultAction::Resume(node) => ("resume", Some(node)),
             FaultAction::Restart(node) => ("restart", Some(node)),
-            FaultAction::Cut(node) => ("cut", Some(node)),
-            FaultAction::Heal(node) => ("heal", Some(node)),
-            FaultAction::HealAll => ("heal_all", None),
+            FaultAction::Isolate(node) => ("cut", Some(node)),
+            FaultAction::Reconnect(node) => ("heal", Some(node)),
+            FaultAction::ReconnectAll => ("reconnect_all", None),
             FaultAction::StartDead => ("start_dead", None),
         };
         let request = match node {
             Some(node) => json!({"command": command, "node": node.0}),
             None => json!({"command": command}),
         };
-        let asked = timeout(ANSWER_LIMIT, self.ask(&request.to_string())).await;
+        let asked = timeout(ANSWER_LIMIT, self.call_supervisor(&request.to_string())).await;
         asked.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
     }
 
-    async fn ask(&self, request: &str) -> Result<String, Failure> {
+    async fn call_supervisor(&self, request: &str) -> Result<String, Failure> {
         let trouble = |error: std::io::Error| Failure::Supervisor(error.to_string());
         let mut stream = UnixStream::connect(&self.control_socket)
             .await
@@ -212,7 +221,7 @@ mod tests {
         let description = Description::read(&place).unwrap().unwrap();
         let process = description.processes().unwrap()[&NodeId(1)];
         assert_eq!(process.condition, ProcessCondition::Running);
-        assert!(process.cut);
+        assert!(process.isolated);
         let answers = [
             "{\"ok\":true,\"message\":\"here\"}\n",
             "{\"ok\":true,\"message\":\"node 1 is dead\"}\n",
@@ -222,11 +231,11 @@ mod tests {
         let asking = async {
             assert_eq!(find(&place).await, LocalCluster::Running { addresses });
             let kill = FaultAction::Kill(NodeId(1));
-            let answer = description.carry_out(kill).await;
+            let answer = description.perform(kill).await;
             assert_eq!(answer, Ok("node 1 is dead".to_owned()));
             let refused = Failure::Supervisor("node 1 is down".to_owned());
-            assert_eq!(description.carry_out(kill).await, Err(refused));
-            let answer = description.carry_out(FaultAction::HealAll).await;
+            assert_eq!(description.perform(kill).await, Err(refused));
+            let answer = description.perform(FaultAction::ReconnectAll).await;
             assert!(matches!(answer, Err(Failure::Supervisor(_))));
         };
         let (asked, ()) = tokio::join!(supervise(listener, &answers), asking);
@@ -234,7 +243,7 @@ mod tests {
             "{\"command\":\"ping\"}\n",
             "{\"command\":\"kill\",\"node\":1}\n",
             "{\"command\":\"kill\",\"node\":1}\n",
-            "{\"command\":\"heal_all\"}\n",
+            "{\"command\":\"reconnect_all\"}\n",
         ];
         assert_eq!(asked, expected);
     }

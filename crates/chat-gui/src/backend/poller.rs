@@ -19,7 +19,7 @@ use crate::model::event::BackendEvent;
 use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as silent.
-const PATIENCE: Duration = Duration::from_millis(400);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(400);
 /// While nobody looks and all is well. An interruption is told that much too long at most.
 const PERIOD: Duration = Duration::from_millis(500);
 /// While somebody looks.
@@ -31,10 +31,10 @@ const HOT: Duration = Duration::from_secs(5);
 
 /// What must be the same for nothing to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Picture(Vec<(String, Option<Said>)>);
+struct Picture(Vec<(String, Option<NodeSummary>)>);
 
 /// Of one node: its number, role, term, and what its storage is like.
-type Said = (NodeId, NodeRole, u64, String);
+type NodeSummary = (NodeId, NodeRole, u64, String);
 
 /// Asks until it is aborted.
 pub(super) struct Poller {
@@ -55,7 +55,7 @@ impl Poller {
         let mut previous: Option<Instant> = None;
         loop {
             let begun = Instant::now();
-            let reports = self.client.status(PATIENCE).await;
+            let reports = self.client.status(STATUS_TIMEOUT).await;
             let picture = picture(&reports);
             let leads = leader_of(&picture);
             if leads != leader && told.is_some() {

@@ -93,7 +93,7 @@ impl Bench {
             state: ViewState::default(),
             time: 0.0,
         };
-        bench.tell(BackendEvent::SignedIn(StoredAccount {
+        bench.receive(BackendEvent::SignedIn(StoredAccount {
             name: Name::new("Alice"),
             drafts: BTreeMap::new(),
             outbox: Vec::new(),
@@ -101,7 +101,7 @@ impl Bench {
             muted: BTreeSet::new(),
         }));
         let newest_first = (0..MESSAGES).map(|back| message(NEWEST - back));
-        bench.tell(BackendEvent::Inbox(InboxPage {
+        bench.receive(BackendEvent::Inbox(InboxPage {
             messages: newest_first.collect(),
             unread: 0,
             place: PagePlace::First,
@@ -120,7 +120,7 @@ impl Bench {
         }
     }
 
-    fn tell(&mut self, event: BackendEvent) {
+    fn receive(&mut self, event: BackendEvent) {
         let now = self.now();
         // What it asks of the servers is of no interest here.
         drop(self.model.receive(event, now));
@@ -197,13 +197,13 @@ impl Bench {
         let mut farthest = 0.0_f64;
         for page in 0..PAGES {
             let newest = NEWEST - MESSAGES - page * PAGE;
-            self.tell(BackendEvent::Inbox(InboxPage {
+            self.receive(BackendEvent::Inbox(InboxPage {
                 messages: (0..PAGE).map(|back| message(newest - back)).collect(),
                 unread: 0,
                 place: PagePlace::Next,
                 more: true,
             }));
-            self.tell(BackendEvent::Arrived(message(NEWEST + 1 + page)));
+            self.receive(BackendEvent::Arrived(message(NEWEST + 1 + page)));
             self.frame(Vec::new());
             let now = self.state.messages.place_of(row);
             let moved = now.map_or(f64::INFINITY, |now| (now - before).abs());

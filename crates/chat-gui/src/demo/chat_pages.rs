@@ -42,7 +42,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("people", people),
     DemoPage::new("people-found", people_found)
         .typed(|state| "*".clone_into(&mut state.people_text)),
-    DemoPage::new("people-nobody", people_nobody)
+    DemoPage::new("people-nobody", people_not_found)
         .typed(|state| "zz*".clone_into(&mut state.people_text)),
     DemoPage::new("settings", settings),
     DemoPage::new("delete-account", delete_account),
@@ -345,7 +345,7 @@ fn people_found() -> DemoWorld {
     world
 }
 
-fn people_nobody() -> DemoWorld {
+fn people_not_found() -> DemoWorld {
     let mut world = people();
     world.act(UserAction::SearchPeople("zz*".to_owned()));
     world

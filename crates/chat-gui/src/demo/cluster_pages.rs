@@ -46,10 +46,10 @@ fn lose_leader(world: &mut DemoWorld) {
     let Some((leader, term)) = world.leader else {
         return;
     };
-    let deed = FaultAction::Kill(NodeId(leader));
-    world.act(UserAction::Chaos(deed));
-    world.receive(BackendEvent::ChaosDone {
-        deed,
+    let action = FaultAction::Kill(NodeId(leader));
+    world.act(UserAction::Chaos(action));
+    world.receive(BackendEvent::FaultActionCompleted {
+        action,
         answer: format!("node {leader} was killed"),
     });
     world.up[usize::try_from(leader - 1).unwrap_or(0)] = false;
@@ -156,7 +156,7 @@ fn not_asked() -> DemoWorld {
 
 fn kill() -> DemoWorld {
     let mut world = quiet();
-    let deed = FaultAction::Kill(NodeId(3));
-    world.act(UserAction::OpenDialog(Dialog::Chaos(deed)));
+    let action = FaultAction::Kill(NodeId(3));
+    world.act(UserAction::OpenDialog(Dialog::Chaos(action)));
     world
 }

@@ -88,7 +88,7 @@ impl DemoWorld {
     pub(super) fn wait(&mut self, milliseconds: u64) {
         self.milliseconds += milliseconds;
         self.index += milliseconds / 700;
-        let commands = self.model.pass_time(self.now());
+        let commands = self.model.run_timers(self.now());
         self.answer(commands);
     }
 
@@ -168,7 +168,7 @@ impl DemoWorld {
                 NodeId(node),
                 Process {
                     condition,
-                    cut: false,
+                    isolated: false,
                 },
             )
         });

@@ -57,7 +57,7 @@ pub(super) const LINES: &[Line] = &[
         "Benjamin",
         false,
         12.0,
-        "By the way, the talk is on Thursday. Could you bring the three small boards? Then we can cut a cable on world.",
+        "By the way, the talk is on Thursday. Could you bring the three small boards? Then we can unplug a cable on stage.",
     ),
     ("Benjamin", false, 11.0, "And the long power strip, please."),
     (

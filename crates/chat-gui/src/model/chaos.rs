@@ -22,7 +22,7 @@ pub struct Process {
     /// Whether it runs.
     pub condition: ProcessCondition,
     /// Whether it is cut off from the others.
-    pub cut: bool,
+    pub isolated: bool,
 }
 
 /// Whether a process runs.
@@ -48,11 +48,11 @@ pub enum FaultAction {
     /// Start a node, after stopping it if it runs.
     Restart(NodeId),
     /// Swallow everything between a node and the others.
-    Cut(NodeId),
+    Isolate(NodeId),
     /// Reconnect a node.
-    Heal(NodeId),
+    Reconnect(NodeId),
     /// Reconnect all nodes.
-    HealAll,
+    ReconnectAll,
     /// Start every node that is down.
     StartDead,
 }
@@ -65,9 +65,9 @@ impl FaultAction {
             Self::Pause(node) => format!("pause node {}", node.0),
             Self::Resume(node) => format!("resume node {}", node.0),
             Self::Restart(node) => format!("restart node {}", node.0),
-            Self::Cut(node) => format!("cut off node {}", node.0),
-            Self::Heal(node) => format!("reconnect node {}", node.0),
-            Self::HealAll => "reconnect all nodes".to_owned(),
+            Self::Isolate(node) => format!("cut off node {}", node.0),
+            Self::Reconnect(node) => format!("reconnect node {}", node.0),
+            Self::ReconnectAll => "reconnect all nodes".to_owned(),
             Self::StartDead => "start every node that is down".to_owned(),
         }
     }

@@ -8,7 +8,7 @@ use crate::model::chaos::Chaos;
 use crate::model::failover::Failover;
 use crate::model::feed::FeedEntry;
 use crate::model::names::{LogIndex, NodeId, Term};
-use crate::model::term_tape::TermTape;
+use crate::model::term_timeline::TermTimeline;
 use crate::model::time::Moment;
 
 /// Entries of the feed that are kept: about an hour of a cluster that is being broken on purpose.
@@ -22,7 +22,7 @@ pub struct Cluster {
     /// By number once it is known, in the order of the addresses until then.
     pub nodes: Vec<NodeCard>,
     /// Who led when.
-    pub tape: TermTape,
+    pub term_timeline: TermTimeline,
     /// Newest first.
     pub failovers: VecDeque<Failover>,
     /// Newest first.
@@ -60,7 +60,7 @@ pub enum NodeHealth {
     /// It answers.
     Up,
     /// It answers, and something is wrong with its storage.
-    Ailing(String),
+    Degraded(String),
     /// It does not answer.
     Down(String),
 }

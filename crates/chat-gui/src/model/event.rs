@@ -119,16 +119,16 @@ pub enum BackendEvent {
     /// What the supervisor of the local cluster says of its processes; `None` when there is none.
     Processes(Option<BTreeMap<NodeId, Process>>),
     /// The supervisor answered.
-    ChaosDone {
+    FaultActionCompleted {
         /// To what.
-        deed: FaultAction,
+        action: FaultAction,
         /// Its own sentence.
         answer: String,
     },
     /// The supervisor refused, or did not answer.
-    ChaosFailed {
+    FaultActionFailed {
         /// What.
-        deed: FaultAction,
+        action: FaultAction,
         /// Why.
         why: Failure,
     },

@@ -9,7 +9,7 @@ use crate::model::time::{Now, duration_words};
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedEntry {
-    /// Counts the entries; ticks of the tape refer to it.
+    /// Counts the entries; ticks of the timeline refer to it.
     pub number: u64,
     /// When it was noticed.
     pub at: Now,
@@ -37,7 +37,7 @@ pub enum FeedEvent {
     /// Messages can be sent again, after so long.
     SendingAgain(Duration),
     /// Somebody did something to the cluster from this window.
-    Deed(FaultAction),
+    FaultAction(FaultAction),
 }
 
 impl FeedEvent {
@@ -61,7 +61,7 @@ impl FeedEvent {
                 let outage = duration_words(*outage);
                 format!("Messages can be sent again, after {outage}.")
             }
-            Self::Deed(deed) => format!("You: {}.", deed.sentence()),
+            Self::FaultAction(action) => format!("You: {}.", action.sentence()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::names::{MessageId, Name};
 /// Deleted ids that are remembered, so that an answer that was under way does not bring one back.
 const DELETED_MAX: usize = 100_000;
 /// The same for messages that were read before they were loaded.
-const READ_EARLY_MAX: usize = 100_000;
+const READ_BEFORE_LOAD_MAX: usize = 100_000;
 
 /// Where each message is.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct MessageIndex {
     deleted: HashSet<MessageId>,
     deleted_in_order: VecDeque<MessageId>,
     /// Read before we had them.
-    read_early: HashSet<MessageId>,
+    read_before_load: HashSet<MessageId>,
 }
 
 impl MessageIndex {
@@ -40,15 +40,15 @@ impl MessageIndex {
     }
 
     /// Remembers that a message was read that is not here yet.
-    pub(super) fn read_early(&mut self, id: MessageId) {
-        if self.read_early.len() < READ_EARLY_MAX {
-            self.read_early.insert(id);
+    pub(super) fn read_before_load(&mut self, id: MessageId) {
+        if self.read_before_load.len() < READ_BEFORE_LOAD_MAX {
+            self.read_before_load.insert(id);
         }
     }
 
     /// Whether a message was read before it was here.
-    pub(super) fn was_read_early(&mut self, id: MessageId) -> bool {
-        self.read_early.remove(&id)
+    pub(super) fn take_read_before_load(&mut self, id: MessageId) -> bool {
+        self.read_before_load.remove(&id)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -160,16 +160,16 @@ impl Cluster {
             1 => "one may fail".to_owned(),
             more => format!("{more} may fail"),
         };
-        let ailing = self
+        let degraded = self
             .nodes
             .iter()
-            .any(|node| matches!(node.health, NodeHealth::Ailing(_)));
-        let level = if following == all && !ailing {
+            .any(|node| matches!(node.health, NodeHealth::Degraded(_)));
+        let level = if following == all && !degraded {
             HealthLevel::Healthy
         } else {
             HealthLevel::Degraded
         };
-        let storage = if ailing {
+        let storage = if degraded {
             " A node has trouble with its storage."
         } else {
             ""
@@ -198,7 +198,7 @@ impl Cluster {
 impl NodeCard {
     /// Whether it answers.
     pub fn is_up(&self) -> bool {
-        matches!(self.health, NodeHealth::Up | NodeHealth::Ailing(_))
+        matches!(self.health, NodeHealth::Up | NodeHealth::Degraded(_))
     }
 
     /// Whether it answers, and leads or follows in `term`: one that is cut off does not, and one

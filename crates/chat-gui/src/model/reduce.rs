@@ -73,7 +73,7 @@ impl Model {
     pub fn act(&mut self, action: UserAction, now: Now) -> Vec<Command> {
         self.now = now;
         let mut commands = Vec::new();
-        self.carry_out(action, &mut commands);
+        self.apply_action(action, &mut commands);
         self.after_input();
         commands
     }
@@ -82,14 +82,14 @@ impl Model {
     pub fn receive(&mut self, event: BackendEvent, now: Now) -> Vec<Command> {
         self.now = now;
         let mut commands = Vec::new();
-        self.take_in(event, &mut commands);
+        self.apply_event(event, &mut commands);
         self.after_input();
         commands
     }
 
     /// Does what time alone brings about: notices fade, deletions become due. To be called when
     /// [`Model::next_deadline`] has passed; more often does no harm.
-    pub fn pass_time(&mut self, now: Now) -> Vec<Command> {
+    pub fn run_timers(&mut self, now: Now) -> Vec<Command> {
         self.now = now;
         let mut commands = Vec::new();
         self.fade_notices();
@@ -100,7 +100,7 @@ impl Model {
         commands
     }
 
-    /// When [`Model::pass_time`] has something to do, or a sentence that counts time changes.
+    /// When [`Model::run_timers`] has something to do, or a sentence that counts time changes.
     pub fn next_deadline(&self) -> Option<Moment> {
         let account = &self.memory.account;
         [
@@ -114,7 +114,7 @@ impl Model {
         .min()
     }
 
-    fn carry_out(&mut self, action: UserAction, commands: &mut Vec<Command>) {
+    fn apply_action(&mut self, action: UserAction, commands: &mut Vec<Command>) {
         use UserAction as Act;
         match action {
             Act::FindLocalCluster
@@ -175,14 +175,14 @@ impl Model {
             }
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
             Act::DismissNotice(id) => self.dismiss(id, commands),
-            Act::Chaos(deed) => self.ask_supervisor(deed, commands),
+            Act::Chaos(action) => self.request_fault_action(action, commands),
             Act::CheckLedger => self.check_ledger(commands),
             Act::Focus(focused) => self.focused = focused,
             Act::Quit => self.quit(commands),
         }
     }
 
-    fn take_in(&mut self, event: BackendEvent, commands: &mut Vec<Command>) {
+    fn apply_event(&mut self, event: BackendEvent, commands: &mut Vec<Command>) {
         use BackendEvent as Event;
         match event {
             Event::Started(started) => self.start(started, commands),
@@ -199,7 +199,7 @@ impl Model {
             Event::Read(ids) => self.were_read(&ids),
             Event::Deleted(ids) => self.were_deleted(&ids),
             Event::ReadNext(messages) => self.take_read_next(messages),
-            Event::InboxFailed(why) => self.tell_failure(&why),
+            Event::InboxFailed(why) => self.show_failure(&why),
             Event::People { .. } | Event::PeopleFailed { .. } => self.take_people(event),
             Event::SendStarted { id, attempt } => self.send_started(id, attempt),
             Event::SendDelayed { id, why, next_try } => self.send_delayed(id, why, next_try),
@@ -213,13 +213,13 @@ impl Model {
                 since_previous,
             } => self.observe(nodes, since_previous),
             Event::Processes(processes) => self.take_processes(processes),
-            Event::ChaosDone { deed, answer } => self.deed_done(deed, answer),
-            Event::ChaosFailed { deed, why } => self.deed_failed(deed, &why),
+            Event::FaultActionCompleted { action, answer } => self.action_completed(action, answer),
+            Event::FaultActionFailed { action, why } => self.action_failed(action, &why),
             Event::LedgerEntry { id, commit } => self.ledger_entry(id, commit),
             Event::LedgerSkipped(id) => self.ledger_skipped(id),
             Event::LedgerInbox(inbox) => self.ledger_inbox(inbox),
             Event::LedgerEnded(outcome) => self.ledger_ended(outcome),
-            Event::LocalStorageFailed(why) => self.tell_failure(&why),
+            Event::LocalStorageFailed(why) => self.show_failure(&why),
         }
     }
 
@@ -227,7 +227,7 @@ impl Model {
     fn after_input(&mut self) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
-        self.settle_connection();
+        self.update_connection_state();
     }
 }
 

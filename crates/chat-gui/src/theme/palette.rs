@@ -68,7 +68,7 @@ pub struct Palette {
     pub found: Color32,
     /// Text on it.
     pub on_found: Color32,
-    /// Terms in turn on the tape, and people's initials.
+    /// Terms in turn on the timeline, and people's initials.
     pub hues: [Color32; 6],
     /// Text on them.
     pub on_hue: Color32,

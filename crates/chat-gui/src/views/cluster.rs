@@ -8,8 +8,8 @@ pub mod failover;
 pub mod feed;
 pub mod ledger;
 pub mod node_card;
-pub mod tape;
 mod term_colour;
+pub mod term_timeline;
 
 use egui::accesskit::{Live, Role};
 use egui::{RichText, ScrollArea, Ui};
@@ -39,7 +39,7 @@ pub fn cluster_ui(
         ui.spacing_mut().item_spacing.y = space::MEDIUM;
         health_ui(ui, model);
         node_card::node_cards_ui(ui, model, actions);
-        card(ui, |ui| tape::tape_ui(ui, model, state));
+        card(ui, |ui| term_timeline::term_timeline_ui(ui, model, state));
         if ui.available_width() >= TWO_COLUMNS_FROM {
             ui.columns_const(|[left, right]: &mut [Ui; 2]| {
                 left.spacing_mut().item_spacing.y = space::MEDIUM;

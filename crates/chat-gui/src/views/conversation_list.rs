@@ -49,7 +49,7 @@ pub fn conversation_list_ui(
         .filter(|line| wanted.is_empty() || line.peer.to_lowercase().contains(&wanted))
         .collect();
     if lines.is_empty() {
-        nobody_ui(ui, model, state, actions);
+        no_one_found_ui(ui, model, state, actions);
         return;
     }
     let height = ROW_HEIGHT * (0.6 + 0.4 * model.preferences.text_size.factor());
@@ -78,7 +78,7 @@ fn header_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) 
     }
 }
 
-fn nobody_ui(ui: &mut Ui, model: &Model, state: &ViewState, actions: &mut Vec<UserAction>) {
+fn no_one_found_ui(ui: &mut Ui, model: &Model, state: &ViewState, actions: &mut Vec<UserAction>) {
     ui.add_space(space::LARGE);
     ui.vertical_centered(|ui| {
         ui.set_max_width(ui.available_width() - 40.0);

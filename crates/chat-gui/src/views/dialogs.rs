@@ -59,7 +59,7 @@ pub fn dialog_ui(
                 Dialog::MessageDetails(peer, id) => {
                     details::details_ui(ui, model, peer, *id, actions);
                 }
-                Dialog::Chaos(deed) => chaos::chaos_ui(ui, model, *deed, state, actions),
+                Dialog::Chaos(action) => chaos::chaos_ui(ui, model, *action, state, actions),
             }
         });
     context.accesskit_node_builder(shown.response.id, |node| {

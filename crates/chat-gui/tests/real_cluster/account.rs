@@ -40,12 +40,12 @@ async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_o
             new_password: password(NEW_PASSWORD),
             repeated: password(NEW_PASSWORD),
         });
-        one.until_told("The password is changed.").await;
+        one.wait_for_text("The password is changed.").await;
         two.until("the other window is signed out", |model| {
             model.account.is_none().then_some(())
         })
         .await;
-        two.until_told("You have been signed out.").await;
+        two.wait_for_text("You have been signed out.").await;
         one.open_conversation("bob");
         one.write("bob", "still here");
         one.until_sent("bob", "still here").await;

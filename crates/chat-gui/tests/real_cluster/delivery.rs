@@ -38,7 +38,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
                 }
             })
             .await;
-        assert_eq!(window.count_told("being sent"), 1);
+        assert_eq!(window.count_text("being sent"), 1);
         cluster.kill(leader.node);
         let commit = window
             .until("the message is sent", |model| {
@@ -50,7 +50,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
             })
             .await;
         assert!(commit.term > Term(leader.term.0), "by another leader");
-        window.until_told("Sending was not possible for").await;
+        window.wait_for_text("Sending was not possible for").await;
         let lasted = window.model().recovery.unwrap().lasted;
         println!("sending was not possible for {lasted:?}");
         assert!(lasted > Duration::from_millis(50), "{lasted:?}");
@@ -61,7 +61,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
             .await;
         assert_eq!(conversation(window.model(), "bob").messages.len(), 2);
         assert!(window.model().outbox.is_empty());
-        assert_eq!(window.count_told("being sent"), 0);
+        assert_eq!(window.count_text("being sent"), 0);
 
         let inbox = cluster
             .client()
@@ -113,7 +113,7 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
             .await;
         // What may have been sent cannot be taken back.
         window.act(UserAction::Discard(id));
-        window.until_told("may have been sent already").await;
+        window.wait_for_text("may have been sent already").await;
         assert!(message(window.model(), "bob", "perhaps").is_some());
         cluster.resume(leader.node);
         cluster.resume(followers[0]);
@@ -146,7 +146,7 @@ async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
         let refused = message(window.model(), "nobody", "hello?").unwrap();
         assert!(matches!(refused.state, MessageState::NotSent { .. }));
         window.open_conversation("nobody");
-        window.until_told("has no account").await;
+        window.wait_for_text("has no account").await;
         // The person it is for signs up, and the writer tries again.
         cluster.client().sign_up("nobody", PASSWORD).await.unwrap();
         window.press("Retry");

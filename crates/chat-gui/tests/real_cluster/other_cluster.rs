@@ -53,7 +53,7 @@ async fn another_cluster_gets_no_token() {
             })
             .await;
         assert_eq!(why, expected);
-        window.until_told(&expected.sentence()).await;
+        window.wait_for_text(&expected.sentence()).await;
         assert!(stranger.asked() > 0, "it was asked which cluster it is of");
         assert_eq!(stranger.tokens(), 0);
         drop(window);

@@ -34,7 +34,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
                 }
             })
             .await;
-        window.until_told("Reconnecting").await;
+        window.wait_for_text("Reconnecting").await;
         let id = message(window.model(), "bob", "unsent").unwrap().id;
         window.fill("Message to bob", "half a sen");
         drop(window);
@@ -78,7 +78,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
             .await;
         drop(window);
         let mut window = Window::open(folder.path(), Vec::new());
-        window.until_told("Sign in").await;
+        window.wait_for_text("Sign in").await;
         assert_eq!(window.model().account, None);
     })
     .await;

@@ -28,8 +28,8 @@ async fn told(window: &mut Window) -> Failure {
             model.sign_in.failure.clone()
         })
         .await;
-    window.until_told(&failure.sentence()).await;
-    window.until_told(words(&failure.next_step())).await;
+    window.wait_for_text(&failure.sentence()).await;
+    window.wait_for_text(words(&failure.next_step())).await;
     failure
 }
 
@@ -71,7 +71,7 @@ async fn servers_that_are_not_there_are_named() {
         window.sign_in("alice", PASSWORD).await;
         let addresses = vec![address.clone()];
         assert_eq!(told(&mut window).await, Failure::NoServer { addresses });
-        assert!(window.count_told(&address) > 0);
+        assert!(window.count_text(&address) > 0);
 
         window.act(UserAction::ChooseServers);
         window.act(UserAction::UseServers("nonsense".to_owned()));
@@ -84,7 +84,7 @@ async fn servers_that_are_not_there_are_named() {
             matches!(failure, Failure::AddressUnusable(_)),
             "{failure:?}"
         );
-        window.until_told(words(&failure.next_step())).await;
+        window.wait_for_text(words(&failure.next_step())).await;
     })
     .await;
 }
@@ -115,7 +115,7 @@ async fn servers_of_another_version_are_told_apart_from_servers_of_something_els
         window.sign_in("alice", PASSWORD).await;
         let theirs = Some("9.0.0".to_owned());
         assert_eq!(told(&mut window).await, Failure::OtherVersion { theirs });
-        assert!(window.count_told("9.0.0") > 0);
+        assert!(window.count_text("9.0.0") > 0);
 
         let other = serve(chat()).await;
         window.act(UserAction::ChooseServers);
@@ -126,7 +126,7 @@ async fn servers_of_another_version_are_told_apart_from_servers_of_something_els
             })
             .await;
         assert_eq!(failure, Failure::OtherVersion { theirs: None });
-        window.until_told(&failure.sentence()).await;
+        window.wait_for_text(&failure.sentence()).await;
     })
     .await;
 }

@@ -76,7 +76,7 @@ impl Window {
     }
 
     /// Draws frame after frame until a screen reader would be told this, somewhere.
-    pub(crate) async fn until_told(&mut self, words: &str) {
+    pub(crate) async fn wait_for_text(&mut self, words: &str) {
         until(words, async || {
             self.harness.step();
             let found = self.harness.query_all_by_label_contains(words).next();
@@ -86,7 +86,7 @@ impl Window {
     }
 
     /// How many elements a screen reader would name so.
-    pub(crate) fn count_told(&self, words: &str) -> usize {
+    pub(crate) fn count_text(&self, words: &str) -> usize {
         self.harness.query_all_by_label_contains(words).count()
     }
 
@@ -140,7 +140,7 @@ impl Window {
 
     /// Creates an account on the page for it.
     pub(crate) async fn sign_up(&mut self, name: &str) {
-        self.until_told("New here?").await;
+        self.wait_for_text("New here?").await;
         self.press("Create an account");
         self.fill("Name", name);
         self.fill("Password", PASSWORD);
@@ -151,7 +151,7 @@ impl Window {
 
     /// Signs in on the page for it.
     pub(crate) async fn sign_in(&mut self, name: &str, password: &str) {
-        self.until_told("New here?").await;
+        self.wait_for_text("New here?").await;
         self.fill("Name", name);
         self.fill("Password", password);
         self.press("Sign in");

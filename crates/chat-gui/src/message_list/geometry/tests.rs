@@ -13,7 +13,7 @@ struct TestRow {
 
 /// Something that happens to a list.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Step {
     /// Older rows appear on top.
     LoadOlder(usize),
     /// Newer rows appear below.
@@ -121,32 +121,32 @@ impl Reader {
             .collect()
     }
 
-    fn carry_out(&mut self, deed: &Deed) {
+    fn apply(&mut self, step: &Step) {
         let place = |share: f64, len: usize| ((share * len as f64) as usize).min(len);
-        match *deed {
-            Deed::LoadOlder(count) => self.load_older(count),
-            Deed::Arrive(count) => self.arrive(count),
-            Deed::Delete(share, count) => {
+        match *step {
+            Step::LoadOlder(count) => self.load_older(count),
+            Step::Arrive(count) => self.arrive(count),
+            Step::Delete(share, count) => {
                 let from = place(share, self.rows.len());
                 let to = (from + count).min(self.rows.len());
                 self.rows.drain(from..to);
             }
-            Deed::Reshape(share) => {
+            Step::Reshape(share) => {
                 let index = place(share, self.rows.len());
                 if let Some(row) = self.rows.get_mut(index) {
                     row.shape += 1;
                 }
             }
-            Deed::Resize(width, height) => {
+            Step::Resize(width, height) => {
                 self.width = width;
                 self.height = height;
             }
-            Deed::Scroll(delta) => self.geometry.scroll_by(delta),
-            Deed::Jump(share) => {
+            Step::Scroll(delta) => self.geometry.scroll_by(delta),
+            Step::Jump(share) => {
                 let row = place(share, self.rows.len());
                 self.geometry.scroll_to_row(row, 0.0);
             }
-            Deed::Bottom => self.geometry.scroll_to_bottom(),
+            Step::Bottom => self.geometry.scroll_to_bottom(),
         }
     }
 
@@ -175,26 +175,26 @@ impl Reader {
     }
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![
-        (1..60_usize).prop_map(Deed::LoadOlder),
-        (1..5_usize).prop_map(Deed::Arrive),
-        (0.0..1.0, 1..30_usize).prop_map(|(share, count)| Deed::Delete(share, count)),
-        (0.0..1.0).prop_map(Deed::Reshape),
-        (200.0_f32..900.0, 50.0_f32..900.0).prop_map(|(w, h)| Deed::Resize(w, h)),
-        (-2000.0..2000.0).prop_map(Deed::Scroll),
-        (0.0..1.0).prop_map(Deed::Jump),
-        Just(Deed::Bottom),
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (1..60_usize).prop_map(Step::LoadOlder),
+        (1..5_usize).prop_map(Step::Arrive),
+        (0.0..1.0, 1..30_usize).prop_map(|(share, count)| Step::Delete(share, count)),
+        (0.0..1.0).prop_map(Step::Reshape),
+        (200.0_f32..900.0, 50.0_f32..900.0).prop_map(|(w, h)| Step::Resize(w, h)),
+        (-2000.0..2000.0).prop_map(Step::Scroll),
+        (0.0..1.0).prop_map(Step::Jump),
+        Just(Step::Bottom),
     ];
-    proptest::collection::vec(deed, 1..40)
+    proptest::collection::vec(step, 1..40)
 }
 
 proptest! {
     #[test]
-    fn the_window_is_filled_with_true_heights_whatever_happens(rows in 0..300_usize, deeds in deeds()) {
+    fn the_window_is_filled_with_true_heights_whatever_happens(rows in 0..300_usize, steps in steps()) {
         let mut reader = Reader::new(rows);
-        for deed in &deeds {
-            reader.carry_out(deed);
+        for step in &steps {
+            reader.apply(step);
             reader.check();
         }
     }
@@ -207,7 +207,7 @@ proptest! {
         newer in 1..80_usize,
     ) {
         let mut reader = Reader::new(rows);
-        reader.carry_out(&Deed::Jump(to));
+        reader.apply(&Step::Jump(to));
         reader.frame();
         prop_assume!(!reader.geometry.is_at_bottom());
         let before = reader.on_screen();
@@ -225,13 +225,13 @@ proptest! {
     }
 
     #[test]
-    fn at_the_bottom_one_stays_there(rows in 0..200_usize, deeds in deeds()) {
+    fn at_the_bottom_one_stays_there(rows in 0..200_usize, steps in steps()) {
         let mut reader = Reader::new(rows);
-        for deed in &deeds {
-            if matches!(deed, Deed::Scroll(_) | Deed::Jump(_)) {
+        for step in &steps {
+            if matches!(step, Step::Scroll(_) | Step::Jump(_)) {
                 continue;
             }
-            reader.carry_out(deed);
+            reader.apply(step);
             reader.check();
             prop_assert!(reader.geometry.is_at_bottom());
         }
@@ -244,7 +244,7 @@ proptest! {
         gone in 1..4_usize,
     ) {
         let mut reader = Reader::new(rows);
-        reader.carry_out(&Deed::Jump(to));
+        reader.apply(&Step::Jump(to));
         reader.frame();
         prop_assume!(!reader.geometry.is_at_bottom());
         let before = reader.on_screen();
@@ -275,7 +275,7 @@ fn another_width_keeps_the_row_at_the_top() {
     let mut reader = Reader::new(200);
     reader.geometry.scroll_to_row(80, 0.0);
     reader.frame();
-    reader.carry_out(&Deed::Resize(300.0, 600.0));
+    reader.apply(&Step::Resize(300.0, 600.0));
     reader.check();
     let Position::Held { row, below_top } = reader.geometry.position() else {
         panic!("the reader was not at the bottom");

@@ -261,10 +261,10 @@ impl Model {
             let check = &mut self.memory.account.ledger_check;
             check.acknowledge(copy.id, copy.commit);
         }
-        self.put(stored.sent.into_iter().map(sent_message).collect());
+        self.insert_messages(stored.sent.into_iter().map(sent_message).collect());
         for outgoing in &stored.outbox {
             // Nobody knows how far an attempt got before the window was closed.
-            self.put_outgoing(outgoing, true);
+            self.insert_outgoing(outgoing, true);
         }
         let all: Vec<Name> = self.conversations.keys().cloned().collect();
         self.reorder(&all);

@@ -8,19 +8,23 @@ use crate::model::command::Command;
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
 use crate::model::names::NodeId;
-use crate::model::term_tape::TickKind;
+use crate::model::term_timeline::TickKind;
 
 impl Model {
-    pub(super) fn ask_supervisor(&mut self, deed: FaultAction, commands: &mut Vec<Command>) {
+    pub(super) fn request_fault_action(
+        &mut self,
+        action: FaultAction,
+        commands: &mut Vec<Command>,
+    ) {
         self.dialog = None;
         let Some(chaos) = &mut self.cluster.chaos else {
             return;
         };
         if chaos.busy.is_none() {
-            chaos.busy = Some(deed);
+            chaos.busy = Some(action);
             chaos.answer = None;
-            commands.push(Command::Chaos(deed));
-            self.tell_feed(FeedEvent::Deed(deed), Some(TickKind::Deed));
+            commands.push(Command::Chaos(action));
+            self.add_to_feed(FeedEvent::FaultAction(action), Some(TickKind::FaultAction));
         }
     }
 
@@ -34,20 +38,22 @@ impl Model {
         }
     }
 
-    pub(super) fn deed_done(&mut self, deed: FaultAction, answer: String) {
-        if let FaultAction::Kill(node) | FaultAction::Pause(node) | FaultAction::Cut(node) = deed {
+    pub(super) fn action_completed(&mut self, action: FaultAction, answer: String) {
+        if let FaultAction::Kill(node) | FaultAction::Pause(node) | FaultAction::Isolate(node) =
+            action
+        {
             self.memory.observation.hurt = Some((node, self.now.moment));
         }
         if let Some(chaos) = &mut self.cluster.chaos {
-            chaos.busy = chaos.busy.filter(|busy| *busy != deed);
+            chaos.busy = chaos.busy.filter(|busy| *busy != action);
             chaos.answer = Some(answer);
         }
     }
 
-    pub(super) fn deed_failed(&mut self, deed: FaultAction, why: &Failure) {
+    pub(super) fn action_failed(&mut self, action: FaultAction, why: &Failure) {
         if let Some(chaos) = &mut self.cluster.chaos {
-            chaos.busy = chaos.busy.filter(|busy| *busy != deed);
+            chaos.busy = chaos.busy.filter(|busy| *busy != action);
         }
-        self.tell_failure(why);
+        self.show_failure(why);
     }
 }

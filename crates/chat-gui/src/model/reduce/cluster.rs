@@ -1,4 +1,4 @@
-//! From what the nodes say of themselves to cards, tape, feed and fail-overs. Everything here is
+//! From what the nodes say of themselves to cards, timeline, feed and fail-overs. Everything here is
 //! noticed no finer than the nodes are asked; what is told is never earlier than it happened.
 
 use std::time::Duration;
@@ -9,7 +9,9 @@ use crate::model::event::NodeReport;
 use crate::model::failover::Failover;
 use crate::model::feed::{FeedEntry, FeedEvent};
 use crate::model::names::{NodeId, Term};
-use crate::model::term_tape::{TAPE_LENGTH, TAPE_MARKS_MAX, TermBand, Tick, TickKind};
+use crate::model::term_timeline::{
+    TERM_TIMELINE_LENGTH, TERM_TIMELINE_MARKS_MAX, TermBand, Tick, TickKind,
+};
 use crate::model::time::Moment;
 
 /// Longer than it takes until a leader that was hurt is found lost.
@@ -33,7 +35,7 @@ impl Model {
         self.cluster.asked_at = Some(now);
         self.measure_lag();
         self.follow_leadership(previously);
-        self.extend_tape();
+        self.extend_term_timeline();
     }
 
     fn take_report(&mut self, report: NodeReport) {
@@ -60,7 +62,7 @@ impl Model {
                 let id = status.id;
                 card.health = match status.storage.as_str() {
                     "ok" => NodeHealth::Up,
-                    trouble => NodeHealth::Ailing(trouble.to_owned()),
+                    trouble => NodeHealth::Degraded(trouble.to_owned()),
                 };
                 if matches!(before, NodeHealth::Down(_)) {
                     news.push((FeedEvent::NodeBack(id), Some(TickKind::NodeBack)));
@@ -69,7 +71,7 @@ impl Model {
                 if ran.is_some_and(|ran| status.uptime < ran) {
                     news.push((FeedEvent::NodeRestarted(id), None));
                 }
-                if let NodeHealth::Ailing(what) = &card.health
+                if let NodeHealth::Degraded(what) = &card.health
                     && before != card.health
                 {
                     news.push((FeedEvent::StorageTrouble(id, what.clone()), None));
@@ -81,14 +83,14 @@ impl Model {
             }
             Err(why) => {
                 card.health = NodeHealth::Down(why);
-                let was_up = matches!(before, NodeHealth::Up | NodeHealth::Ailing(_));
+                let was_up = matches!(before, NodeHealth::Up | NodeHealth::Degraded(_));
                 if let (true, Some(id)) = (was_up, card.id) {
                     news.push((FeedEvent::NodeLost(id), Some(TickKind::NodeLost)));
                 }
             }
         }
         for (event, tick) in news {
-            self.tell_feed(event, tick);
+            self.add_to_feed(event, tick);
         }
     }
 
@@ -120,7 +122,7 @@ impl Model {
             && leader != before
             && self.failover_begun_at().is_none()
         {
-            self.tell_feed(FeedEvent::LeaderLost(old, old_term), None);
+            self.add_to_feed(FeedEvent::LeaderLost(old, old_term), None);
             self.cluster.failovers.push_front(Failover {
                 old_leader: Some(old),
                 old_term,
@@ -140,7 +142,7 @@ impl Model {
             && leader != before
         {
             self.memory.observation.leader = leader;
-            self.tell_feed(FeedEvent::Elected(node, term), Some(TickKind::Elected));
+            self.add_to_feed(FeedEvent::Elected(node, term), Some(TickKind::Elected));
         }
         if let Some(leader) = leader {
             self.follow_new_leader(leader);
@@ -189,7 +191,7 @@ impl Model {
             .max_by_key(|(_, term)| *term);
         if let Some((node, term)) = standing {
             self.memory.observation.reported_candidate = term;
-            self.tell_feed(FeedEvent::Candidate(node, term), Some(TickKind::Election));
+            self.add_to_feed(FeedEvent::Candidate(node, term), Some(TickKind::Election));
         }
         let highest = self.highest_term();
         let now = self.now.moment;
@@ -200,40 +202,40 @@ impl Model {
         }
     }
 
-    fn extend_tape(&mut self) {
+    fn extend_term_timeline(&mut self) {
         let now = self.now.moment;
         let leader = self.cluster.leader().map(|(leader, _)| leader);
         let term = self.highest_term();
-        let tape = &mut self.cluster.tape;
+        let timeline = &mut self.cluster.term_timeline;
         let is_same = |band: &TermBand| band.term == term && band.leader == leader;
-        if !tape.bands.back().is_some_and(is_same) {
-            tape.bands.push_back(TermBand {
+        if !timeline.bands.back().is_some_and(is_same) {
+            timeline.bands.push_back(TermBand {
                 from: now,
                 term,
                 leader,
             });
         }
         // A band ends where the next one begins.
-        while tape.bands.len() > TAPE_MARKS_MAX
-            || tape
+        while timeline.bands.len() > TERM_TIMELINE_MARKS_MAX
+            || timeline
                 .bands
                 .get(1)
-                .is_some_and(|next| now.since(next.from) > TAPE_LENGTH)
+                .is_some_and(|next| now.since(next.from) > TERM_TIMELINE_LENGTH)
         {
-            tape.bands.pop_front();
+            timeline.bands.pop_front();
         }
-        while tape.ticks.len() > TAPE_MARKS_MAX
-            || tape
+        while timeline.ticks.len() > TERM_TIMELINE_MARKS_MAX
+            || timeline
                 .ticks
                 .front()
-                .is_some_and(|tick| now.since(tick.at) > TAPE_LENGTH)
+                .is_some_and(|tick| now.since(tick.at) > TERM_TIMELINE_LENGTH)
         {
-            tape.ticks.pop_front();
+            timeline.ticks.pop_front();
         }
     }
 
-    /// Adds a line to the feed, and a tick to the tape if it is worth one.
-    pub(super) fn tell_feed(&mut self, event: FeedEvent, tick: Option<TickKind>) {
+    /// Adds a line to the feed, and a tick to the timeline if it is worth one.
+    pub(super) fn add_to_feed(&mut self, event: FeedEvent, tick: Option<TickKind>) {
         self.memory.feed += 1;
         let number = self.memory.feed;
         self.cluster.feed.push_front(FeedEntry {
@@ -243,7 +245,7 @@ impl Model {
         });
         self.cluster.feed.truncate(FEED_MAX);
         if let Some(kind) = tick {
-            self.cluster.tape.ticks.push_back(Tick {
+            self.cluster.term_timeline.ticks.push_back(Tick {
                 at: self.now.moment,
                 kind,
                 feed: number,

@@ -38,7 +38,7 @@ impl Model {
     }
 
     /// Brings what is shown of the connection up to date.
-    pub(super) fn settle_connection(&mut self) {
+    pub(super) fn update_connection_state(&mut self) {
         if self.account.is_none() {
             self.connection = Connection::Idle;
             self.recovery = None;
@@ -140,7 +140,7 @@ impl Model {
             waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
             at: now,
         };
-        self.tell_feed(FeedEvent::SendingAgain(recovery.lasted), None);
+        self.add_to_feed(FeedEvent::SendingAgain(recovery.lasted), None);
         self.recovery = Some(recovery);
     }
 

@@ -44,7 +44,7 @@ impl Model {
         if ids.is_empty() {
             return;
         }
-        let messages = self.take_out(&ids);
+        let messages = self.remove_messages(&ids);
         let text = match messages.len() {
             1 => "1 message deleted.".to_owned(),
             count => format!("{count} messages deleted."),
@@ -71,7 +71,7 @@ impl Model {
             .iter()
             .filter_map(|id| hidden.remove(id))
             .collect();
-        self.put(messages);
+        self.insert_messages(messages);
     }
 
     pub(super) fn delete_what_is_due(&mut self, commands: &mut Vec<Command>) {
@@ -121,7 +121,7 @@ impl Model {
             .copied()
             .filter(|id| self.find(*id).is_some_and(|message| !message.is_own()))
             .collect();
-        self.take_out(&known);
+        self.remove_messages(&known);
         for id in ids {
             let account = &mut self.memory.account;
             account.hidden.remove(id);

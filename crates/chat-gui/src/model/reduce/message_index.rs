@@ -25,7 +25,7 @@ impl Model {
 
     /// Puts messages into their conversations, each in its place. Those that are there already
     /// are moved.
-    pub(super) fn put(&mut self, messages: Vec<Message>) {
+    pub(super) fn insert_messages(&mut self, messages: Vec<Message>) {
         let mut known = Vec::new();
         for message in &messages {
             if let Some((peer, place)) = self.memory.account.message_index.places.get(&message.id)
@@ -34,7 +34,7 @@ impl Model {
                 known.push(message.id);
             }
         }
-        self.take_out(&known);
+        self.remove_messages(&known);
         let mut by_peer: BTreeMap<Name, Vec<Message>> = BTreeMap::new();
         for message in messages {
             let place = (message.peer.clone(), message.place);
@@ -57,7 +57,7 @@ impl Model {
     }
 
     /// Takes messages out of their conversations.
-    pub(super) fn take_out(&mut self, ids: &[MessageId]) -> Vec<Message> {
+    pub(super) fn remove_messages(&mut self, ids: &[MessageId]) -> Vec<Message> {
         let mut by_peer: BTreeMap<Name, Vec<(Place, MessageId)>> = BTreeMap::new();
         for id in ids {
             if let Some((peer, place)) = self.memory.account.message_index.places.remove(id) {

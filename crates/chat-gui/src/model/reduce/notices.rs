@@ -22,12 +22,12 @@ impl Model {
     }
 
     /// Something did not work; stays until it is dismissed.
-    pub(super) fn tell_failure(&mut self, why: &Failure) {
-        self.tell_error(why.sentence(), why.next_step());
+    pub(super) fn show_failure(&mut self, why: &Failure) {
+        self.show_error(why.sentence(), why.next_step());
     }
 
     /// The same in words of one's own. A repetition replaces the one before.
-    pub(super) fn tell_error(&mut self, text: String, detail: String) {
+    pub(super) fn show_error(&mut self, text: String, detail: String) {
         self.notices
             .retain(|notice| notice.kind != NoticeKind::Error || notice.text != text);
         let is_error = |notice: &Notice| notice.kind == NoticeKind::Error;

@@ -26,7 +26,7 @@ impl Model {
         }
         let oldest = page.messages.last().map(|message| message.commit.index.0);
         self.memory.account.fetched += page.messages.len();
-        self.put_received(page.messages);
+        self.insert_received(page.messages);
         let full = self.memory.account.message_index.len() >= RECEIVED_MAX;
         self.more_to_load = page.more && !full;
         self.drop_unconfirmed(oldest, page.more);
@@ -79,7 +79,7 @@ impl Model {
     }
 
     /// Puts messages of the inbox where they belong. Says which ones are new.
-    fn put_received(&mut self, messages: Vec<Received>) -> Vec<MessageId> {
+    fn insert_received(&mut self, messages: Vec<Received>) -> Vec<MessageId> {
         let mut put = Vec::with_capacity(messages.len());
         let mut new = Vec::new();
         for received in messages {
@@ -110,7 +110,7 @@ impl Model {
                 }
                 None => {}
             }
-            let read = self.memory.account.message_index.was_read_early(id) || received.read;
+            let read = self.memory.account.message_index.take_read_before_load(id) || received.read;
             new.push(id);
             put.push(Message {
                 id,
@@ -128,7 +128,7 @@ impl Model {
                 },
             });
         }
-        self.put(put);
+        self.insert_messages(put);
         new
     }
 
@@ -140,7 +140,7 @@ impl Model {
         let from_self = account.name == message.sender;
         let (peer, body) = (message.sender.clone(), message.body.clone());
         let title = self.title_of(&message);
-        if self.put_received(vec![message]).is_empty() || from_self {
+        if self.insert_received(vec![message]).is_empty() || from_self {
             return;
         }
         let muted = self.conversations.get(&peer).is_some_and(|one| one.muted);
@@ -178,7 +178,7 @@ impl Model {
                 && !self.memory.account.message_index.is_gone(*id)
             {
                 let account = &mut self.memory.account;
-                account.message_index.read_early(*id);
+                account.message_index.read_before_load(*id);
                 account.unread_not_loaded = account.unread_not_loaded.saturating_sub(1);
             }
         }
@@ -228,7 +228,7 @@ impl Model {
             1 => "1 message read.".to_owned(),
             count => format!("{count} messages read."),
         };
-        let new = self.put_received(messages);
+        let new = self.insert_received(messages);
         let beyond = &mut self.memory.account.unread_not_loaded;
         *beyond = beyond.saturating_sub(new.len() as u64);
         self.were_read(&ids);

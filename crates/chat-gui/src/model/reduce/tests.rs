@@ -45,8 +45,8 @@ impl Window {
     /// Alice is signed in, and the servers tell her of changes.
     fn of_alice() -> Self {
         let mut window = Self::new();
-        window.tell(BackendEvent::SignedIn(stored("alice")));
-        window.tell(BackendEvent::Link(up()));
+        window.receive(BackendEvent::SignedIn(stored("alice")));
+        window.receive(BackendEvent::Link(up()));
         window
     }
 
@@ -61,13 +61,13 @@ impl Window {
         self.model.act(action, self.now())
     }
 
-    fn tell(&mut self, event: BackendEvent) -> Vec<Command> {
+    fn receive(&mut self, event: BackendEvent) -> Vec<Command> {
         self.model.receive(event, self.now())
     }
 
     fn wait(&mut self, milliseconds: u64) -> Vec<Command> {
         self.milliseconds += milliseconds;
-        self.model.pass_time(self.now())
+        self.model.run_timers(self.now())
     }
 
     /// Sends a text to Bob; its id.

@@ -65,7 +65,7 @@ impl Model {
     }
 
     /// Puts a text into the composer, before what is there already.
-    fn give_back(&mut self, peer: &Name, text: &str) {
+    fn restore_draft(&mut self, peer: &Name, text: &str) {
         let conversation = self.conversations.entry(peer.clone()).or_default();
         let draft = &mut conversation.draft;
         draft.text = match draft.text.as_str() {
@@ -85,11 +85,11 @@ impl Model {
             return;
         }
         if text.len() > BODY_BYTES_MAX {
-            self.tell_failure(&Failure::BodyTooLong);
+            self.show_failure(&Failure::BodyTooLong);
             return;
         }
         if self.outbox.len() >= OUTBOX_MAX {
-            self.tell_error(
+            self.show_error(
                 format!("{OUTBOX_MAX} messages wait already."),
                 "Wait until they are sent; the text stays in the composer.".to_owned(),
             );
@@ -109,7 +109,7 @@ impl Model {
         conversation.clear_unread_line(&self.zone);
         // The draft goes in the same write.
         self.memory.account.unsaved_drafts.remove(&peer);
-        self.put_outgoing(&outgoing, false);
+        self.insert_outgoing(&outgoing, false);
         if self.open.as_ref() == Some(&peer) {
             self.scroll_to(ScrollTarget::Newest);
         }
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Shows a message of the outbox, and counts it in.
-    pub(super) fn put_outgoing(&mut self, outgoing: &Outgoing, maybe_sent: bool) {
+    pub(super) fn insert_outgoing(&mut self, outgoing: &Outgoing, maybe_sent: bool) {
         let state = match &outgoing.refused {
             Some(reason) => MessageState::NotSent {
                 reason: reason.clone(),
@@ -131,7 +131,7 @@ impl Model {
             }),
         };
         let place = match outgoing.refused {
-            Some(_) => self.place_behind(&outgoing.recipient),
+            Some(_) => self.sort_key_after(&outgoing.recipient),
             None => self.place_at_the_end(),
         };
         self.outbox.push_back(OutboxLine {
@@ -139,7 +139,7 @@ impl Model {
             peer: outgoing.recipient.clone(),
             waiting: outgoing.refused.is_none(),
         });
-        self.put(vec![Message {
+        self.insert_messages(vec![Message {
             id: outgoing.id,
             peer: outgoing.recipient.clone(),
             body: outgoing.body.clone(),
@@ -158,7 +158,7 @@ impl Model {
     }
 
     /// Behind everything that the log has of this conversation by now.
-    fn place_behind(&mut self, peer: &Name) -> Place {
+    fn sort_key_after(&mut self, peer: &Name) -> Place {
         self.memory.account.sequence += 1;
         let messages = self.conversations.get(peer).map(|one| &*one.messages);
         let newest = messages
@@ -220,7 +220,7 @@ impl Model {
             index: commit.index.0,
             sequence: 0,
         };
-        self.put(vec![message]);
+        self.insert_messages(vec![message]);
         self.memory.account.ledger_check.acknowledge(id, commit);
         self.sending_works(id, commit.term);
     }
@@ -231,9 +231,9 @@ impl Model {
             return;
         }
         let mut message = message.clone();
-        message.place = self.place_behind(&message.peer);
+        message.place = self.sort_key_after(&message.peer);
         message.state = MessageState::NotSent { reason: why };
-        self.put(vec![message]);
+        self.insert_messages(vec![message]);
         if let Some(line) = self.outbox.iter_mut().find(|line| line.id == id) {
             line.waiting = false;
         }
@@ -262,7 +262,7 @@ impl Model {
             peer,
             waiting: true,
         });
-        self.put(vec![message]);
+        self.insert_messages(vec![message]);
         commands.push(Command::Requeue(id));
     }
 
@@ -294,9 +294,9 @@ impl Model {
     pub(super) fn withdrawn(&mut self, id: MessageId, commands: &mut Vec<Command>) {
         let into_composer = self.memory.account.restoring_to_draft.remove(&id);
         self.drop_from_outbox(id);
-        for message in self.take_out(&[id]) {
+        for message in self.remove_messages(&[id]) {
             if into_composer {
-                self.give_back(&message.peer, &message.body);
+                self.restore_draft(&message.peer, &message.body);
                 self.save_draft(&message.peer, commands);
             }
         }
@@ -304,7 +304,7 @@ impl Model {
 
     pub(super) fn withdraw_refused(&mut self, id: MessageId) {
         self.memory.account.restoring_to_draft.remove(&id);
-        self.tell_error(
+        self.show_error(
             "This message may have been sent already.".to_owned(),
             "It is delivered as soon as the servers answer, once.".to_owned(),
         );

@@ -20,14 +20,14 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     };
     let process = chaos.processes.get(&id).copied().unwrap_or(Process {
         condition: ProcessCondition::Running,
-        cut: false,
+        isolated: false,
     });
-    let link = if process.cut {
-        ("Reconnect", FaultAction::Heal(id))
+    let link = if process.isolated {
+        ("Reconnect", FaultAction::Reconnect(id))
     } else {
-        ("Cut off", FaultAction::Cut(id))
+        ("Cut off", FaultAction::Isolate(id))
     };
-    let deeds = match process.condition {
+    let offered = match process.condition {
         ProcessCondition::Running => vec![
             ("Kill", FaultAction::Kill(id)),
             ("Pause", FaultAction::Pause(id)),
@@ -43,38 +43,38 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
-        for (word, deed) in deeds {
-            deed_button(ui, model, chaos, word, deed, actions);
+        for (word, action) in offered {
+            action_button(ui, model, chaos, word, action, actions);
         }
     });
 }
 
-fn deed_button(
+fn action_button(
     ui: &mut Ui,
     model: &Model,
     chaos: &Chaos,
     word: &str,
-    deed: FaultAction,
+    action: FaultAction,
     actions: &mut Vec<UserAction>,
 ) {
     let free = chaos.busy.is_none();
     let response = ui.add_enabled(free, egui::Button::new(word));
     ui.ctx().accesskit_node_builder(response.id, |node| {
-        node.set_label(capitalised(&deed.sentence()));
+        node.set_label(capitalised(&action.sentence()));
     });
-    let response = response.on_hover_text(expectation(deed, &model.cluster));
+    let response = response.on_hover_text(expectation(action, &model.cluster));
     if !response.clicked() {
         return;
     }
     // What takes something away is explained first; what gives it back is done at once.
     let takes = matches!(
-        deed,
-        FaultAction::Kill(_) | FaultAction::Pause(_) | FaultAction::Cut(_)
+        action,
+        FaultAction::Kill(_) | FaultAction::Pause(_) | FaultAction::Isolate(_)
     );
     actions.push(if takes {
-        UserAction::OpenDialog(Dialog::Chaos(deed))
+        UserAction::OpenDialog(Dialog::Chaos(action))
     } else {
-        UserAction::Chaos(deed)
+        UserAction::Chaos(action)
     });
 }
 
@@ -87,17 +87,17 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         .processes
         .values()
         .any(|process| process.condition == ProcessCondition::Down);
-    let any_cut = chaos.processes.values().any(|process| process.cut);
+    let any_isolated = chaos.processes.values().any(|process| process.isolated);
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     ui.with_layout(layout, |ui| {
         if button_if(ui, "Start what is down", any_down && chaos.busy.is_none()).clicked() {
             actions.push(UserAction::Chaos(FaultAction::StartDead));
         }
-        if button_if(ui, "Reconnect all", any_cut && chaos.busy.is_none()).clicked() {
-            actions.push(UserAction::Chaos(FaultAction::HealAll));
+        if button_if(ui, "Reconnect all", any_isolated && chaos.busy.is_none()).clicked() {
+            actions.push(UserAction::Chaos(FaultAction::ReconnectAll));
         }
         let text = match (&chaos.busy, &chaos.answer) {
-            (Some(deed), _) => format!("{}…", capitalised(&deed.sentence())),
+            (Some(action), _) => format!("{}…", capitalised(&action.sentence())),
             (None, Some(answer)) => answer.clone(),
             (None, None) => "This is the local cluster: break it, and watch.".to_owned(),
         };

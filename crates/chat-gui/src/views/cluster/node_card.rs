@@ -50,7 +50,7 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
         title_ui(ui, node);
         let trouble = match &node.health {
             NodeHealth::Down(why) => Some((palette(ui).bad, why.as_str())),
-            NodeHealth::Ailing(why) => Some((palette(ui).warn, why.as_str())),
+            NodeHealth::Degraded(why) => Some((palette(ui).warn, why.as_str())),
             NodeHealth::Up | NodeHealth::Unknown => None,
         };
         match trouble {
@@ -98,7 +98,7 @@ fn title_ui(ui: &mut Ui, node: &NodeCard) {
 fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color32, egui::Color32) {
     match (&node.health, node.report.as_ref().map(|report| report.role)) {
         (NodeHealth::Down(_), _) => ("Not answering", colours.bad, colours.bad_soft),
-        (NodeHealth::Ailing(_), _) => ("Storage trouble", colours.warn, colours.warn_soft),
+        (NodeHealth::Degraded(_), _) => ("Storage trouble", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Leader)) => ("Leader", colours.good, colours.good_soft),
         (_, Some(NodeRole::Candidate)) => ("Candidate", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Follower)) => ("Follower", colours.accent_text, colours.accent_soft),

@@ -19,13 +19,13 @@ use crate::views::state::{Focus, ViewState};
 pub fn chaos_ui(
     ui: &mut Ui,
     model: &Model,
-    deed: FaultAction,
+    action: FaultAction,
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
-    let sentence = capitalised(&deed.sentence());
+    let sentence = capitalised(&action.sentence());
     ui.label(RichText::new(format!("{sentence}?")).text_style(theme::strong()));
-    ui.label(expectation(deed, &model.cluster));
+    ui.label(expectation(action, &model.cluster));
     ui.add_space(space::TINY);
     let text = "This reaches only the cluster of `cargo xtask cluster up` on this machine.";
     let text = with_code(ui, text, &TextStyle::Small, palette(ui).muted);
@@ -38,7 +38,7 @@ pub fn chaos_ui(
         }
         if go.clicked() {
             actions.push(UserAction::Back);
-            actions.push(UserAction::Chaos(deed));
+            actions.push(UserAction::Chaos(action));
         }
         if button(ui, "Better not").clicked() {
             actions.push(UserAction::Back);
@@ -47,11 +47,11 @@ pub fn chaos_ui(
 }
 
 /// What will be seen when this is done, as the cluster stands now.
-pub fn expectation(deed: FaultAction, cluster: &Cluster) -> String {
-    match deed {
+pub fn expectation(action: FaultAction, cluster: &Cluster) -> String {
+    match action {
         FaultAction::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
         FaultAction::Pause(node) => loss(node, cluster, "freezes, and knows nothing of it"),
-        FaultAction::Cut(node) => loss(node, cluster, "goes on, and hears nobody"),
+        FaultAction::Isolate(node) => loss(node, cluster, "goes on, and hears nobody"),
         FaultAction::Resume(_) => {
             "It goes on where it was, learns that time has passed, and catches up with the leader."
                 .to_owned()
@@ -63,7 +63,7 @@ pub fn expectation(deed: FaultAction, cluster: &Cluster) -> String {
             "It reads its disk, asks the leader for what it missed, and takes part again."
                 .to_owned()
         }
-        FaultAction::Heal(_) | FaultAction::HealAll => {
+        FaultAction::Reconnect(_) | FaultAction::ReconnectAll => {
             "It hears the others again. If it thought that it led, it learns better and follows."
                 .to_owned()
         }

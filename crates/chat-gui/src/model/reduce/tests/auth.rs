@@ -21,23 +21,23 @@ fn sign_up(name: &str, password: &str) -> UserAction {
 #[test]
 fn the_first_start_asks_for_servers_and_finds_those_of_this_machine() {
     let mut window = Window::new();
-    let commands = window.tell(BackendEvent::Started(Started::default()));
+    let commands = window.receive(BackendEvent::Started(Started::default()));
     assert_eq!(commands, [Command::FindLocalCluster]);
     assert_eq!(window.model.screen, Screen::FirstRun);
     let addresses = vec!["127.0.0.1:7401".to_owned()];
-    window.tell(BackendEvent::LocalCluster(LocalCluster::Running {
+    window.receive(BackendEvent::LocalCluster(LocalCluster::Running {
         addresses: addresses.clone(),
     }));
     let commands = window.act(UserAction::UseLocalCluster);
     assert_eq!(commands, [Command::UseServers(addresses.clone())]);
-    window.tell(BackendEvent::ServersChosen(addresses));
+    window.receive(BackendEvent::ServersChosen(addresses));
     assert_eq!(window.model.screen, Screen::SignIn);
     window.act(UserAction::ChooseServers);
     let typed = UserAction::UseServers("a:1, b:2\tc:3".to_owned());
     let commands = window.act(typed);
     let expected = ["a:1", "b:2", "c:3"].map(str::to_owned).to_vec();
     assert_eq!(commands, [Command::UseServers(expected)]);
-    window.tell(BackendEvent::ServersRefused(Failure::NoServer {
+    window.receive(BackendEvent::ServersRefused(Failure::NoServer {
         addresses: vec!["a:1".to_owned()],
     }));
     let failure = window.model.servers.failure.clone().unwrap();
@@ -69,18 +69,18 @@ fn an_account_whose_creation_was_not_heard_of_is_asked_for_by_the_same_request()
     let first = request(window.act(sign_up("alice", "p")));
     assert_eq!(window.model.sign_in.busy, Some(SignInStep::SigningUp));
     assert_eq!(window.act(sign_up("alice", "p")), [], "one at a time");
-    window.tell(BackendEvent::SignInFailed(Failure::OutcomeUnknown));
+    window.receive(BackendEvent::SignInFailed(Failure::OutcomeUnknown));
     assert_eq!(request(window.act(sign_up("alice", "p"))), first);
-    window.tell(BackendEvent::SignInFailed(Failure::OutcomeUnknown));
+    window.receive(BackendEvent::SignInFailed(Failure::OutcomeUnknown));
     assert_ne!(request(window.act(sign_up("alice", "q"))), first);
-    window.tell(BackendEvent::SignInFailed(Failure::NameTaken));
+    window.receive(BackendEvent::SignInFailed(Failure::NameTaken));
     assert_eq!(window.model.sign_in.failure, Some(Failure::NameTaken));
 }
 
 #[test]
 fn nothing_of_an_account_is_left_when_it_is_signed_out() {
     let mut window = Window::of_alice();
-    window.tell(page(vec![received(9, "bob", false)], false));
+    window.receive(page(vec![received(9, "bob", false)], false));
     window.act(UserAction::OpenConversation(Name::new("bob")));
     window.act(UserAction::EditDraft {
         peer: Name::new("bob"),
@@ -90,7 +90,7 @@ fn nothing_of_an_account_is_left_when_it_is_signed_out() {
     let number = window.model.session_number;
     let commands = window.act(UserAction::SignOut);
     assert_eq!(commands.last(), Some(&Command::SignOut));
-    window.tell(BackendEvent::SignedOut(SignedOut::Wanted));
+    window.receive(BackendEvent::SignedOut(SignedOut::Wanted));
     let model = &window.model;
     assert!(model.conversations.is_empty() && model.order.is_empty() && model.outbox.is_empty());
     assert_eq!((model.open.clone(), model.unread), (None, 0));
@@ -100,8 +100,8 @@ fn nothing_of_an_account_is_left_when_it_is_signed_out() {
     assert!(model.session_number > number, "editors forget their text");
     assert!(window.model.memory.account.message_index.len() == 0);
     // What was under way for her does not come up with the next one.
-    window.tell(page(vec![received(9, "bob", false)], false));
-    window.tell(BackendEvent::Arrived(received(10, "bob", false)));
+    window.receive(page(vec![received(9, "bob", false)], false));
+    window.receive(BackendEvent::Arrived(received(10, "bob", false)));
     assert!(window.model.conversations.is_empty());
 }
 
@@ -114,30 +114,30 @@ fn an_account_is_deleted_by_its_name_only() {
     };
     assert_eq!(window.act(delete("Alice")), []);
     assert_eq!(window.act(delete("alice")), [Command::DeleteAccount]);
-    window.tell(BackendEvent::AccountFailed(Failure::NoMajority));
+    window.receive(BackendEvent::AccountFailed(Failure::NoMajority));
     let account = window.model.account.clone().unwrap();
     assert_eq!(
         (account.busy, account.failure),
         (None, Some(Failure::NoMajority))
     );
     window.act(delete("alice"));
-    window.tell(BackendEvent::SignedOut(SignedOut::AccountDeleted));
+    window.receive(BackendEvent::SignedOut(SignedOut::AccountDeleted));
     assert_eq!(window.model.sign_in.remembered, None);
 }
 
 #[test]
 fn a_session_that_ended_elsewhere_says_so() {
     let mut window = Window::of_alice();
-    window.tell(BackendEvent::SignedOut(SignedOut::SessionEnded));
+    window.receive(BackendEvent::SignedOut(SignedOut::SessionEnded));
     assert_eq!(window.model.sign_in.failure, Some(Failure::SessionEnded));
-    window.tell(BackendEvent::SignedIn(stored("alice")));
+    window.receive(BackendEvent::SignedIn(stored("alice")));
     assert_eq!(window.model.sign_in.failure, None);
 }
 
 #[test]
 fn the_way_back_leaves_the_topmost_first() {
     let mut window = Window::of_alice();
-    window.tell(page(vec![received(9, "bob", true)], false));
+    window.receive(page(vec![received(9, "bob", true)], false));
     window.act(UserAction::OpenConversation(Name::new("bob")));
     window.act(UserAction::ToggleSelected(super::id(9)));
     window.act(UserAction::OpenDialog(Dialog::Shortcuts));

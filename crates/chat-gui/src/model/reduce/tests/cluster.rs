@@ -1,4 +1,4 @@
-//! From reports of nodes to banner, cards, tape, feed, fail-overs; and the ledger.
+//! From reports of nodes to banner, cards, timeline, feed, fail-overs; and the ledger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn feed(window: &Window) -> Vec<String> {
 #[test]
 fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     let mut told = status(&["1-", "2L6@103", "3F6@102"]);
     if let BackendEvent::Status { nodes, .. } = &mut told
         && let Ok(leading) = &mut nodes[1].status
@@ -75,7 +75,7 @@ fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
         let followers = [(NodeId(1), LogIndex(0)), (NodeId(3), LogIndex(103))];
         leading.followers = followers.into();
     }
-    window.tell(told);
+    window.receive(told);
     let behind = window.model.cluster.nodes.iter().map(|card| card.behind);
     assert_eq!(behind.collect::<Vec<_>>(), [Some(3), Some(0), Some(0)]);
 }
@@ -83,28 +83,28 @@ fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
 #[test]
 fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@99"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@99"]));
     assert_eq!(window.model.cluster.nodes[2].behind, Some(1));
     let online = "Online at node 1, term 5";
     assert_eq!(window.model.online_sentence().as_deref(), Some(online));
     window.wait(1_000);
     let message = window.send("hello");
-    window.tell(BackendEvent::SendStarted {
+    window.receive(BackendEvent::SendStarted {
         id: message,
         attempt: 1,
     });
     window.wait(50);
-    window.tell(status(&["1-", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1-", "2F5@100", "3F5@100"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::NoLeader);
     window.wait(400);
     let sentence = window.model.connection_sentence().unwrap();
     assert!(sentence.contains("no leader"), "{sentence}");
-    window.tell(status(&["1-", "2C6@101", "3F5@100"]));
+    window.receive(status(&["1-", "2C6@101", "3F5@100"]));
     window.wait(100);
-    window.tell(status(&["1-", "2L6@101/100", "3F6@100"]));
+    window.receive(status(&["1-", "2L6@101/100", "3F6@100"]));
     assert!(!window.model.cluster.failovers[0].is_over());
     window.wait(30);
-    window.tell(BackendEvent::SendAcknowledged {
+    window.receive(BackendEvent::SendAcknowledged {
         id: message,
         at: wall(1_580),
         commit: Commit {
@@ -137,7 +137,7 @@ fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
         "Messages can be sent again, after 580 ms.",
     ];
     assert_eq!(feed(&window), expected);
-    let bands = &window.model.cluster.tape.bands;
+    let bands = &window.model.cluster.term_timeline.bands;
     let bands: Vec<_> = bands
         .iter()
         .map(|band| (band.term.0, band.leader))
@@ -157,24 +157,24 @@ fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
 #[test]
 fn without_a_message_the_first_commit_ends_a_fail_over() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
-    window.tell(status(&["1-", "2F5@100", "3F5@102"]));
+    window.receive(status(&["1-", "2F5@100", "3F5@102"]));
     window.wait(200);
-    window.tell(status(&["1-", "2L6@103/102", "3F6@102"]));
+    window.receive(status(&["1-", "2L6@103/102", "3F6@102"]));
     assert!(
         !window.model.cluster.failovers[0].is_over(),
         "nothing new is committed"
     );
     window.wait(50);
-    window.tell(status(&["1-", "2L6@103", "3F6@102"]));
+    window.receive(status(&["1-", "2L6@103", "3F6@102"]));
     let failover = window.model.cluster.failovers[0];
     assert_eq!(failover.duration(), Some(Duration::from_millis(300)));
     assert!(window.model.connection.is_online());
     let health = window.model.cluster.health();
     assert_eq!(health.level, HealthLevel::Degraded);
     assert!(health.sentence.contains("no further node may fail"));
-    window.tell(status(&["1F6@103", "2L6@103", "3F6@103"]));
+    window.receive(status(&["1F6@103", "2L6@103", "3F6@103"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
     assert_eq!(window.model.cluster.failovers.len(), 1);
 }
@@ -182,10 +182,10 @@ fn without_a_message_the_first_commit_ends_a_fail_over() {
 #[test]
 fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
     let message = window.send("hello");
-    window.tell(BackendEvent::SendStarted {
+    window.receive(BackendEvent::SendStarted {
         id: message,
         attempt: 1,
     });
@@ -194,7 +194,7 @@ fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
         index: LogIndex(103),
         term: Term(6),
     };
-    window.tell(BackendEvent::SendAcknowledged {
+    window.receive(BackendEvent::SendAcknowledged {
         id: message,
         at: wall(1_700),
         commit: acknowledged,
@@ -202,7 +202,7 @@ fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
     let recovery = window.model.recovery.unwrap();
     assert_eq!(recovery.lasted, Duration::from_millis(700));
     window.wait(40);
-    window.tell(BackendEvent::Status {
+    window.receive(BackendEvent::Status {
         nodes: match status(&["1-", "2L6@103", "3F6@103"]) {
             BackendEvent::Status { nodes, .. } => nodes,
             other => panic!("{other:?}"),
@@ -217,20 +217,20 @@ fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
 #[test]
 fn a_fail_over_between_two_looks_is_over_when_nothing_is_left_to_commit() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
-    window.tell(status(&["1-", "2L6@101", "3F6@100"]));
+    window.receive(status(&["1-", "2L6@101", "3F6@100"]));
     assert!(window.model.cluster.failovers[0].is_over());
 }
 
 #[test]
 fn a_leader_that_was_only_paused_is_welcome_back() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
-    window.tell(status(&["1-", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1-", "2F5@100", "3F5@100"]));
     window.wait(200);
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     assert!(window.model.cluster.failovers[0].is_over());
     assert!(window.model.connection.is_online());
 }
@@ -241,7 +241,7 @@ fn the_banner_follows_the_link() {
     let refused = || Failure::NoServer {
         addresses: vec!["127.0.0.1:7401".to_owned()],
     };
-    window.tell(BackendEvent::Link(Link::Broken(refused())));
+    window.receive(BackendEvent::Link(Link::Broken(refused())));
     assert!(matches!(
         window.model.connection,
         Connection::Reconnecting { .. }
@@ -259,7 +259,7 @@ fn the_banner_follows_the_link() {
             .unwrap()
             .contains("Reconnecting")
     );
-    window.tell(BackendEvent::Link(Link::Waiting {
+    window.receive(BackendEvent::Link(Link::Waiting {
         why: refused(),
         next_try: Duration::from_secs(4),
     }));
@@ -267,7 +267,7 @@ fn the_banner_follows_the_link() {
     assert!(sentence.contains("Next try in 4.0 s"), "{sentence}");
     assert_eq!(window.act(UserAction::TryNow), [Command::TryNow]);
     window.wait(1_700);
-    window.tell(BackendEvent::Link(up()));
+    window.receive(BackendEvent::Link(up()));
     assert!(window.model.connection.is_online());
     assert_eq!(
         window.model.recovery.unwrap().lasted,
@@ -282,15 +282,15 @@ fn one_thing_at_a_time_is_done_to_a_local_cluster() {
     assert_eq!(window.act(kill.clone()), [], "there is none");
     let running = Process {
         condition: ProcessCondition::Running,
-        cut: false,
+        isolated: false,
     };
     let processes = BTreeMap::from([(NodeId(1), running)]);
-    window.tell(BackendEvent::Processes(Some(processes)));
-    let deed = FaultAction::Kill(NodeId(1));
-    assert_eq!(window.act(kill.clone()), [Command::Chaos(deed)]);
+    window.receive(BackendEvent::Processes(Some(processes)));
+    let action = FaultAction::Kill(NodeId(1));
+    assert_eq!(window.act(kill.clone()), [Command::Chaos(action)]);
     assert_eq!(window.act(kill), [], "one at a time");
     let answer = "node 1 is dead".to_owned();
-    window.tell(BackendEvent::ChaosDone { deed, answer });
+    window.receive(BackendEvent::FaultActionCompleted { action, answer });
     let chaos = window.model.cluster.chaos.as_ref().unwrap();
     assert_eq!(chaos.busy, None);
     assert_eq!(chaos.answer.as_deref(), Some("node 1 is dead"));
@@ -300,16 +300,16 @@ fn one_thing_at_a_time_is_done_to_a_local_cluster() {
 #[test]
 fn a_leader_that_this_window_cut_off_is_lost_since_then() {
     let mut window = Window::of_alice();
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
-    window.tell(BackendEvent::Processes(Some(BTreeMap::new())));
-    let deed = FaultAction::Cut(NodeId(1));
-    window.act(UserAction::Chaos(deed));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(BackendEvent::Processes(Some(BTreeMap::new())));
+    let action = FaultAction::Isolate(NodeId(1));
+    window.act(UserAction::Chaos(action));
     let answer = "node 1 is cut off".to_owned();
-    window.tell(BackendEvent::ChaosDone { deed, answer });
+    window.receive(BackendEvent::FaultActionCompleted { action, answer });
     window.wait(500);
-    window.tell(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(300);
-    window.tell(status(&["1C5@100", "2L6@101", "3F6@101"]));
+    window.receive(status(&["1C5@100", "2L6@101", "3F6@101"]));
     let failover = window.model.cluster.failovers[0];
     assert_eq!(failover.duration(), Some(Duration::from_millis(800)));
     let health = window.model.cluster.health();
@@ -321,7 +321,7 @@ fn a_leader_that_this_window_cut_off_is_lost_since_then() {
 #[test]
 fn the_ledger_counts_answers_and_lines() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received(3, "bob", true), received(1, "bob", true)],
         false,
     ));
@@ -329,7 +329,7 @@ fn the_ledger_counts_answers_and_lines() {
         .map(|number| window.send(&number.to_string()))
         .collect();
     for (place, id) in ids.iter().enumerate() {
-        window.tell(BackendEvent::SendAcknowledged {
+        window.receive(BackendEvent::SendAcknowledged {
             id: *id,
             at: wall(9),
             commit: commit(10 + place as u64),
@@ -342,11 +342,11 @@ fn the_ledger_counts_answers_and_lines() {
     let answer = |id, commit| BackendEvent::LedgerEntry { id, commit };
     let inbox = || BackendEvent::LedgerInbox(vec![(id(3), commit(3)), (id(1), commit(1))]);
     for (place, id) in ids.iter().enumerate() {
-        window.tell(answer(*id, Some(commit(10 + place as u64))));
+        window.receive(answer(*id, Some(commit(10 + place as u64))));
     }
     assert_eq!(window.model.ledger.checking, Some(3));
-    window.tell(inbox());
-    window.tell(BackendEvent::LedgerEnded(Ok(())));
+    window.receive(inbox());
+    window.receive(BackendEvent::LedgerEnded(Ok(())));
     let ledger = window.model.ledger.clone();
     let figures = (ledger.acknowledged, ledger.stored, ledger.shown);
     assert_eq!(figures, (3, 3, 3));
@@ -355,14 +355,14 @@ fn the_ledger_counts_answers_and_lines() {
 
     // A server that has forgotten one message, moved another, and tells one of the inbox twice.
     window.act(UserAction::CheckLedger);
-    window.tell(answer(ids[0], None));
-    window.tell(answer(ids[1], Some(commit(90))));
-    window.tell(answer(ids[2], Some(commit(12))));
+    window.receive(answer(ids[0], None));
+    window.receive(answer(ids[1], Some(commit(90))));
+    window.receive(answer(ids[2], Some(commit(12))));
     let mut doubled = vec![(id(3), commit(3)), (id(3), commit(3)), (id(2), commit(2))];
     // Nobody has told us of this one yet.
     doubled.push((id(50), commit(50)));
-    window.tell(BackendEvent::LedgerInbox(doubled));
-    window.tell(BackendEvent::LedgerEnded(Ok(())));
+    window.receive(BackendEvent::LedgerInbox(doubled));
+    window.receive(BackendEvent::LedgerEnded(Ok(())));
     let ledger = &window.model.ledger;
     assert_eq!((ledger.acknowledged, ledger.stored), (3, 1));
     assert_eq!(
@@ -372,7 +372,7 @@ fn the_ledger_counts_answers_and_lines() {
     );
 
     window.act(UserAction::CheckLedger);
-    window.tell(BackendEvent::LedgerEnded(Err(Failure::NoMajority)));
+    window.receive(BackendEvent::LedgerEnded(Err(Failure::NoMajority)));
     let ledger = &window.model.ledger;
     assert!(ledger.failure.is_some());
     assert_eq!(ledger.lost, 3, "the figures of the last check stay");

@@ -37,7 +37,7 @@ fn holder_of_last(window: &Window) -> Holder {
 #[test]
 fn messages_of_an_earlier_account_look_different_and_join_none_of_the_present_one() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![
             received_of(8, 10, "bob"),
             received_of(8, 9, "bob"),
@@ -65,13 +65,13 @@ fn messages_of_an_earlier_account_look_different_and_join_none_of_the_present_on
 #[test]
 fn the_first_message_of_another_account_marks_what_was_there_before() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received_of(1, 3, "bob"), received_of(1, 2, "bob")],
         false,
     ));
     assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m3 Last"]);
     let revision = window.model.conversations[&Name::new("bob")].revision;
-    window.tell(BackendEvent::Arrived(received_of(5, 6, "bob")));
+    window.receive(BackendEvent::Arrived(received_of(5, 6, "bob")));
     let expected = [
         "< m2 First (earlier account)",
         "< m3 Last (earlier account)",
@@ -87,9 +87,9 @@ fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
     let mut window = Window::new();
     let mut account = stored("alice");
     account.sent = vec![sent(3, "bob"), sent(7, "bob"), sent(2, "carol")];
-    window.tell(BackendEvent::SignedIn(account));
-    window.tell(BackendEvent::Link(up()));
-    window.tell(page(vec![received_of(5, 6, "bob")], false));
+    window.receive(BackendEvent::SignedIn(account));
+    window.receive(BackendEvent::Link(up()));
+    window.receive(page(vec![received_of(5, 6, "bob")], false));
     let waiting = window.send("now");
     let expected = [
         "> ✓3 m3 Single (earlier account)",
@@ -99,7 +99,7 @@ fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
         "> … now Last",
     ];
     assert_eq!(window.lines("bob")[1..], expected);
-    window.tell(BackendEvent::SendRefused {
+    window.receive(BackendEvent::SendRefused {
         id: waiting,
         why: Failure::RecipientMissing,
     });
@@ -111,12 +111,12 @@ fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
 #[test]
 fn an_account_whose_messages_are_gone_has_had_the_name_all_the_same() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received_of(5, 6, "bob"), received_of(1, 2, "bob")],
         false,
     ));
     assert_eq!(holder_of_last(&window), Holder::Present);
-    window.tell(BackendEvent::Deleted(vec![id(6)]));
+    window.receive(BackendEvent::Deleted(vec![id(6)]));
     let expected = ["< m2 Single (earlier account)"];
     assert_eq!(window.lines("bob")[1..], expected);
     assert_eq!(holder_of_last(&window), Holder::Earlier);
@@ -125,13 +125,13 @@ fn an_account_whose_messages_are_gone_has_had_the_name_all_the_same() {
 #[test]
 fn servers_that_do_not_say_who_it_was_change_nothing() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received(6, "bob", true), received(2, "bob", true)],
         false,
     ));
     assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m6 Last"]);
     // By its place in the log it is known all the same, once a newer server has named an account.
-    window.tell(BackendEvent::Arrived(received_of(5, 9, "bob")));
+    window.receive(BackendEvent::Arrived(received_of(5, 9, "bob")));
     let expected = [
         "< m2 Single (earlier account)",
         "— another account, of 5",
@@ -147,7 +147,7 @@ fn a_notification_says_that_another_account_of_the_name_writes() {
     window.act(UserAction::Focus(false));
     let mut title = |since, index| {
         let message = received_of(since, index, "bob");
-        match &window.tell(BackendEvent::Arrived(message))[..] {
+        match &window.receive(BackendEvent::Arrived(message))[..] {
             [Command::Notify { title, .. }] => title.clone(),
             other => panic!("one notification is raised: {other:?}"),
         }

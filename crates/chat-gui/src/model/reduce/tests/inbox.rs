@@ -17,7 +17,7 @@ fn open(window: &mut Window, peer: &str) {
 #[test]
 fn conversations_are_the_latest_first_and_count_what_is_unread() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![
             received(9, "bob", false),
             received(7, "carol", false),
@@ -28,7 +28,7 @@ fn conversations_are_the_latest_first_and_count_what_is_unread() {
     let order: Vec<&str> = window.model.order.iter().map(Name::as_str).collect();
     assert_eq!(order, ["bob", "carol"]);
     assert_eq!(window.model.unread, 2);
-    window.tell(BackendEvent::Arrived(received(11, "carol", false)));
+    window.receive(BackendEvent::Arrived(received(11, "carol", false)));
     let order: Vec<&str> = window.model.order.iter().map(Name::as_str).collect();
     assert_eq!(order, ["carol", "bob"]);
     window.act(UserAction::StepConversation(Step::Next));
@@ -40,7 +40,7 @@ fn conversations_are_the_latest_first_and_count_what_is_unread() {
 #[test]
 fn the_unread_line_stays_until_the_conversation_is_left() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received(9, "bob", false), received(3, "bob", true)],
         false,
     ));
@@ -60,7 +60,7 @@ fn the_unread_line_stays_until_the_conversation_is_left() {
 #[test]
 fn a_deletion_can_be_undone_and_otherwise_happens() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received(9, "bob", false), received(3, "bob", true)],
         false,
     ));
@@ -74,15 +74,15 @@ fn a_deletion_can_be_undone_and_otherwise_happens() {
     assert!(window.model.notices.is_empty());
     window.act(UserAction::Delete(vec![id(9)]));
     // What comes in meanwhile does not bring it back, and is not lost on it either.
-    window.tell(page(
+    window.receive(page(
         vec![received(9, "bob", true), received(3, "bob", true)],
         false,
     ));
     assert_eq!(window.lines("bob").len(), 2);
     assert_eq!(window.wait(5_999), []);
     assert_eq!(window.wait(1), [Command::Delete(vec![id(9)])]);
-    window.tell(BackendEvent::Deleted(vec![id(9)]));
-    window.tell(page(vec![received(9, "bob", true)], false));
+    window.receive(BackendEvent::Deleted(vec![id(9)]));
+    window.receive(page(vec![received(9, "bob", true)], false));
     assert_eq!(window.lines("bob"), Vec::<String>::new(), "gone is gone");
 }
 
@@ -90,7 +90,7 @@ fn a_deletion_can_be_undone_and_otherwise_happens() {
 fn a_deletion_is_not_put_off_when_the_page_is_left_or_the_window_closed() {
     for last in [UserAction::Show(Screen::Inbox), UserAction::Quit] {
         let mut window = Window::of_alice();
-        window.tell(page(vec![received(9, "bob", true)], false));
+        window.receive(page(vec![received(9, "bob", true)], false));
         window.act(UserAction::ToggleSelected(id(9)));
         window.act(UserAction::DeleteSelected);
         let commands = window.act(last);
@@ -102,12 +102,12 @@ fn a_deletion_is_not_put_off_when_the_page_is_left_or_the_window_closed() {
 #[test]
 fn what_another_window_does_is_seen_here() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![received(9, "bob", false), received(8, "bob", false)],
         false,
     ));
-    window.tell(BackendEvent::Read(vec![id(8)]));
-    window.tell(BackendEvent::Deleted(vec![id(9)]));
+    window.receive(BackendEvent::Read(vec![id(8)]));
+    window.receive(BackendEvent::Deleted(vec![id(9)]));
     assert_eq!(window.lines("bob")[1..], ["< m8 Single"]);
     assert_eq!(window.model.unread, 0);
 }
@@ -119,16 +119,16 @@ fn after_a_gap_the_pages_say_what_is_left() {
         .rev()
         .map(|index| received(index, "bob", false))
         .collect();
-    window.tell(page(all, false));
+    window.receive(page(all, false));
     // Between the times 5 and 2 were deleted and 6 was read, and nobody told us.
     let first = vec![received(6, "bob", true), received(4, "bob", false)];
-    window.tell(BackendEvent::Inbox(InboxPage {
+    window.receive(BackendEvent::Inbox(InboxPage {
         messages: first,
         unread: 3,
         place: PagePlace::First,
         more: true,
     }));
-    window.tell(BackendEvent::Inbox(InboxPage {
+    window.receive(BackendEvent::Inbox(InboxPage {
         messages: vec![received(3, "bob", false), received(1, "bob", false)],
         unread: 3,
         place: PagePlace::Next,
@@ -148,7 +148,7 @@ fn after_a_gap_the_pages_say_what_is_left() {
 #[test]
 fn older_pages_are_loaded_up_to_a_limit() {
     let mut window = Window::of_alice();
-    let commands = window.tell(page(vec![received(9, "bob", true)], true));
+    let commands = window.receive(page(vec![received(9, "bob", true)], true));
     assert_eq!(commands, [Command::LoadOlder]);
     assert!(window.model.loading);
     assert_eq!(window.act(UserAction::LoadOlder), [], "once is enough");
@@ -156,7 +156,7 @@ fn older_pages_are_loaded_up_to_a_limit() {
         .rev()
         .map(|index| received(index, "bob", true))
         .collect();
-    let commands = window.tell(BackendEvent::Inbox(InboxPage {
+    let commands = window.receive(BackendEvent::Inbox(InboxPage {
         messages: many,
         unread: 70,
         place: PagePlace::Next,
@@ -184,8 +184,8 @@ fn a_note_to_oneself_is_shown_once() {
         at: arrived.at,
         commit: arrived.commit,
     };
-    window.tell(BackendEvent::Arrived(arrived.clone()));
-    window.tell(acknowledged.clone());
+    window.receive(BackendEvent::Arrived(arrived.clone()));
+    window.receive(acknowledged.clone());
     assert_eq!(window.lines("alice")[1..], ["< new m5 Single"]);
     let mut other = Window::of_alice();
     let commands = other.act(UserAction::Send {
@@ -193,8 +193,8 @@ fn a_note_to_oneself_is_shown_once() {
         text: "milk".to_owned(),
     });
     assert!(matches!(&commands[..], [Command::Enqueue(again)] if again.id == note.id));
-    other.tell(acknowledged);
-    other.tell(BackendEvent::Arrived(arrived));
+    other.receive(acknowledged);
+    other.receive(BackendEvent::Arrived(arrived));
     assert_eq!(other.lines("alice")[1..], ["< new m5 Single"]);
     assert!(window.model.outbox.is_empty() && other.model.outbox.is_empty());
 }
@@ -203,7 +203,7 @@ fn a_note_to_oneself_is_shown_once() {
 fn notifications_respect_what_the_person_chose() {
     let mut window = Window::of_alice();
     let news = |window: &mut Window, index| {
-        let commands = window.tell(BackendEvent::Arrived(received(index, "bob", false)));
+        let commands = window.receive(BackendEvent::Arrived(received(index, "bob", false)));
         let body = |command: &Command| match command {
             Command::Notify { title, body } => format!("{title}: {body}"),
             other => panic!("{other:?}"),
@@ -233,7 +233,7 @@ fn notifications_respect_what_the_person_chose() {
 #[test]
 fn messages_are_found_newest_first() {
     let mut window = Window::of_alice();
-    window.tell(page(
+    window.receive(page(
         vec![
             received(21, "carol", true),
             received(12, "bob", true),
@@ -276,9 +276,9 @@ fn copies_of_sent_messages_stand_among_the_received_ones() {
         at: super::wall(5_000),
         commit: super::commit(5),
     }];
-    window.tell(BackendEvent::SignedIn(account));
-    window.tell(BackendEvent::Link(up()));
-    window.tell(page(
+    window.receive(BackendEvent::SignedIn(account));
+    window.receive(BackendEvent::Link(up()));
+    window.receive(page(
         vec![received(6, "bob", true), received(4, "bob", true)],
         false,
     ));
@@ -301,8 +301,8 @@ fn the_next_unread_ones_are_read() {
         window.act(UserAction::ReadNext(900)),
         [Command::ReadNext(100)]
     );
-    window.tell(page(vec![received(9, "bob", false)], true));
-    window.tell(BackendEvent::ReadNext(vec![
+    window.receive(page(vec![received(9, "bob", false)], true));
+    window.receive(BackendEvent::ReadNext(vec![
         received(2, "bob", true),
         received(9, "bob", true),
     ]));

@@ -115,17 +115,17 @@ fn a_window_ends_up_with_what_the_servers_have() {
                 change(&mut inbox, &mut next, &mut dice);
             }
             for page in pages(&inbox, dice.usize(1..8)) {
-                window.tell(page);
+                window.receive(page);
                 let mut told = Vec::new();
                 for _ in 0..dice.u8(0..4) {
                     told.push(change(&mut inbox, &mut next, &mut dice));
                 }
                 for event in &told {
-                    window.tell(event.clone());
+                    window.receive(event.clone());
                 }
                 if dice.bool() {
                     for event in told {
-                        window.tell(event);
+                        window.receive(event);
                     }
                 }
             }
@@ -153,17 +153,17 @@ fn own_messages_only_go_forward() {
             let id = ids[dice.usize(0..ids.len())];
             match dice.u8(0..6) {
                 0 => {
-                    window.tell(BackendEvent::SendStarted { id, attempt: 1 });
+                    window.receive(BackendEvent::SendStarted { id, attempt: 1 });
                 }
                 1 => {
-                    window.tell(BackendEvent::SendDelayed {
+                    window.receive(BackendEvent::SendDelayed {
                         id,
                         why: Failure::OutcomeUnknown,
                         next_try: std::time::Duration::from_secs(1),
                     });
                 }
                 2 => {
-                    window.tell(BackendEvent::SendRefused {
+                    window.receive(BackendEvent::SendRefused {
                         id,
                         why: Failure::RecipientMissing,
                     });
@@ -173,14 +173,14 @@ fn own_messages_only_go_forward() {
                 }
                 4 => {
                     let index = *sent.entry(id).or_insert(100 + step);
-                    window.tell(BackendEvent::SendAcknowledged {
+                    window.receive(BackendEvent::SendAcknowledged {
                         id,
                         at: super::wall(index),
                         commit: super::commit(index),
                     });
                 }
                 _ => {
-                    window.tell(BackendEvent::Arrived(message(dice.u64(1..50), false)));
+                    window.receive(BackendEvent::Arrived(message(dice.u64(1..50), false)));
                 }
             }
             window.wait(dice.u64(0..100));

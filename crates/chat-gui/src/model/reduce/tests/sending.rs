@@ -48,8 +48,8 @@ fn a_message_is_shown_at_once_and_gets_its_place_when_it_is_acknowledged() {
         window.lines("bob"),
         ["— 2026-03-02", "> … one First", "> … two Last"]
     );
-    window.tell(BackendEvent::Arrived(received(4, "bob", false)));
-    window.tell(acknowledged(first, 5));
+    window.receive(BackendEvent::Arrived(received(4, "bob", false)));
+    window.receive(acknowledged(first, 5));
     let expected = [
         "— 2026-03-02",
         "< new m4 Single",
@@ -57,8 +57,8 @@ fn a_message_is_shown_at_once_and_gets_its_place_when_it_is_acknowledged() {
         "> … two Last",
     ];
     assert_eq!(window.lines("bob"), expected);
-    window.tell(acknowledged(second, 6));
-    window.tell(acknowledged(second, 6));
+    window.receive(acknowledged(second, 6));
+    window.receive(acknowledged(second, 6));
     assert_eq!(window.lines("bob").last().unwrap(), "> ✓6 two Last");
     assert!(window.model.outbox.is_empty());
 }
@@ -74,7 +74,7 @@ fn the_ids_are_drawn_once_and_kept_by_a_retry() {
         panic!("{commands:?}");
     };
     assert_ne!(outgoing.id.0, outgoing.request_id.0);
-    window.tell(refused(outgoing.id));
+    window.receive(refused(outgoing.id));
     assert_eq!(window.lines("bob")[1..], ["> ✗ one Single"]);
     let commands = window.act(UserAction::Retry(outgoing.id));
     assert_eq!(commands, [Command::Requeue(outgoing.id)]);
@@ -85,11 +85,11 @@ fn the_ids_are_drawn_once_and_kept_by_a_retry() {
 #[test]
 fn a_refused_message_lets_the_next_go_and_stays_where_it_was() {
     let mut window = Window::of_alice();
-    window.tell(BackendEvent::Arrived(received(3, "bob", true)));
+    window.receive(BackendEvent::Arrived(received(3, "bob", true)));
     let first = window.send("one");
     let second = window.send("two");
-    window.tell(refused(first));
-    window.tell(acknowledged(second, 5));
+    window.receive(refused(first));
+    window.receive(acknowledged(second, 5));
     let expected = [
         "— 2026-03-02",
         "< m3 Single",
@@ -104,15 +104,15 @@ fn a_refused_message_lets_the_next_go_and_stays_where_it_was() {
 fn what_was_refused_can_be_taken_back_or_discarded() {
     let mut window = Window::of_alice();
     let (first, second) = (window.send("one"), window.send("two"));
-    window.tell(refused(first));
-    window.tell(refused(second));
+    window.receive(refused(first));
+    window.receive(refused(second));
     window.act(UserAction::EditDraft {
         peer: bob(),
         text: "new".to_owned(),
     });
     let commands = window.act(UserAction::TakeBack(first));
     assert_eq!(commands, [Command::Withdraw(first)]);
-    let commands = window.tell(BackendEvent::Withdrawn(first));
+    let commands = window.receive(BackendEvent::Withdrawn(first));
     let kept = Command::SaveDraft {
         peer: bob(),
         text: Arc::from("one\nnew"),
@@ -121,7 +121,7 @@ fn what_was_refused_can_be_taken_back_or_discarded() {
     let draft = &window.model.conversations[&bob()].draft;
     assert_eq!(draft.text, "one\nnew");
     window.act(UserAction::Discard(second));
-    assert_eq!(window.tell(BackendEvent::Withdrawn(second)), []);
+    assert_eq!(window.receive(BackendEvent::Withdrawn(second)), []);
     assert_eq!(window.lines("bob"), Vec::<String>::new());
     assert!(window.model.outbox.is_empty());
 }
@@ -134,15 +134,15 @@ fn what_may_have_been_sent_is_not_given_up() {
         id: message,
         attempt: 1,
     };
-    window.tell(started.clone());
+    window.receive(started.clone());
     assert_eq!(window.act(UserAction::Discard(message)), []);
-    window.tell(delayed(message, Failure::NoMajority));
+    window.receive(delayed(message, Failure::NoMajority));
     let commands = window.act(UserAction::Discard(message));
     assert_eq!(commands, [Command::Withdraw(message)], "nobody has it");
-    window.tell(BackendEvent::WithdrawRefused(message));
-    window.tell(started);
-    window.tell(delayed(message, Failure::OutcomeUnknown));
-    window.tell(delayed(message, Failure::NoMajority));
+    window.receive(BackendEvent::WithdrawRefused(message));
+    window.receive(started);
+    window.receive(delayed(message, Failure::OutcomeUnknown));
+    window.receive(delayed(message, Failure::NoMajority));
     assert_eq!(window.act(UserAction::Discard(message)), []);
     assert_eq!(window.lines("bob").len(), 2, "it is still shown");
     assert!(!window.model.notices.is_empty(), "and it is said why");
@@ -166,7 +166,7 @@ fn an_outbox_of_an_earlier_start_is_shown_in_order() {
         outgoing(3, None),
     ];
     account.drafts.insert(bob(), Arc::from("half a"));
-    window.tell(BackendEvent::SignedIn(account));
+    window.receive(BackendEvent::SignedIn(account));
     let expected = [
         "— 2026-03-02",
         "> ✗ m1 First",

@@ -1,4 +1,4 @@
-//! The last ten minutes as a tape: a band for each term, in its colour, and a tick for each event.
+//! The last ten minutes as a timeline: a band for each term, in its colour, and a tick for each event.
 //!
 //! Deliberately absent: the words; the feed has them, and a tick leads to its entry.
 
@@ -7,26 +7,26 @@ use egui::{Align2, Color32, CornerRadius, Rect, Sense, Stroke, TextStyle, Ui, Ve
 
 use crate::model::Model;
 use crate::model::names::NodeId;
-use crate::model::term_tape::{TAPE_LENGTH, TermBand, Tick, TickKind};
+use crate::model::term_timeline::{TERM_TIMELINE_LENGTH, TermBand, Tick, TickKind};
 use crate::model::time::{Moment, duration_words};
 use crate::theme::{self, Palette, palette, space};
 use crate::views::cluster::term_colour::term_colour;
 use crate::views::control::text::{caption, card_title};
 use crate::views::state::ViewState;
 
-/// How high the tape is.
+/// How high the timeline is.
 const HEIGHT: f32 = 44.0;
 /// Room below it for the scale.
 const SCALE_HEIGHT: f32 = 18.0;
 /// The narrowest that a time without a leader is drawn.
 const LEADERLESS_WIDTH_MIN: f32 = 5.0;
-/// How far a tick reaches into the tape: the words on the bands stay readable.
+/// How far a tick reaches into the timeline: the words on the bands stay readable.
 const TICK_DEPTH: f32 = 9.0;
 /// How near the pointer must be to a tick.
 const NEAR: f32 = 6.0;
 
-/// The tape with its scale and what its colours mean.
-pub fn tape_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
+/// The timeline with its scale and what its colours mean.
+pub fn term_timeline_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     ui.set_width(ui.available_width());
     ui.horizontal(|ui| {
         card_title(ui, "Terms");
@@ -36,62 +36,64 @@ pub fn tape_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     let (whole, response) = ui.allocate_exact_size(size, Sense::hover());
     let said = in_words(model);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &said));
-    let tape = Rect::from_min_size(whole.min, Vec2::new(size.x, HEIGHT));
+    let timeline = Rect::from_min_size(whole.min, Vec2::new(size.x, HEIGHT));
     let colours = palette(ui);
     ui.painter()
-        .rect_filled(tape, CornerRadius::same(6), colours.hover);
+        .rect_filled(timeline, CornerRadius::same(6), colours.hover);
     let scale = Scale {
-        tape,
+        timeline,
         now: model.now.moment,
     };
     bands(ui, model, &scale);
     state.feed_entry = ticks(ui, model, &scale, state.feed_entry);
     for minutes in [10_u16, 8, 6, 4, 2, 0] {
         let share = 1.0 - f32::from(minutes) / 10.0;
-        let x = tape.left() + share * tape.width();
+        let x = timeline.left() + share * timeline.width();
         let (align, text) = match minutes {
             10 => (Align2::LEFT_TOP, "10 min ago".to_owned()),
             0 => (Align2::RIGHT_TOP, "now".to_owned()),
             _ => (Align2::CENTER_TOP, format!("{minutes}")),
         };
         let font = TextStyle::Small.resolve(ui.style());
-        let place = egui::pos2(x, tape.bottom() + 4.0);
+        let place = egui::pos2(x, timeline.bottom() + 4.0);
         ui.painter().text(place, align, text, font, colours.muted);
     }
     legend(ui);
 }
 
-/// From moments to places on the tape.
+/// From moments to places on the timeline.
 struct Scale {
-    tape: Rect,
+    timeline: Rect,
     now: Moment,
 }
 
 impl Scale {
     fn x(&self, at: Moment) -> f32 {
         let ago = self.now.since(at).as_secs_f32();
-        let share = 1.0 - ago / TAPE_LENGTH.as_secs_f32();
-        self.tape.left() + share.clamp(0.0, 1.0) * self.tape.width()
+        let share = 1.0 - ago / TERM_TIMELINE_LENGTH.as_secs_f32();
+        self.timeline.left() + share.clamp(0.0, 1.0) * self.timeline.width()
     }
 
     fn shows(&self, at: Moment) -> bool {
-        self.now.since(at) <= TAPE_LENGTH
+        self.now.since(at) <= TERM_TIMELINE_LENGTH
     }
 }
 
 fn bands(ui: &Ui, model: &Model, scale: &Scale) {
     let colours = palette(ui);
-    let bands = &model.cluster.tape.bands;
+    let bands = &model.cluster.term_timeline.bands;
     for (place, band) in bands.iter().enumerate() {
         let end = bands.get(place + 1).map_or(scale.now, |next| next.from);
         if !scale.shows(end) {
             continue;
         }
         let (from, to) = (scale.x(band.from), scale.x(end));
-        let rect = Rect::from_x_y_ranges(from..=to, scale.tape.y_range());
+        let rect = Rect::from_x_y_ranges(from..=to, scale.timeline.y_range());
         let Some(leader) = band.leader else {
             // A second is less than two points wide, and is what one looks for here.
-            let from = from.min(to - LEADERLESS_WIDTH_MIN).max(scale.tape.left());
+            let from = from
+                .min(to - LEADERLESS_WIDTH_MIN)
+                .max(scale.timeline.left());
             hatch(
                 ui,
                 Rect::from_x_y_ranges(from..=to, rect.y_range()),
@@ -151,11 +153,11 @@ fn ticks(ui: &Ui, model: &Model, scale: &Scale, pointed: Option<u64>) -> Option<
     let colours = palette(ui);
     let pointer = ui
         .input(|input| input.pointer.hover_pos())
-        .filter(|at| scale.tape.expand(4.0).contains(*at));
+        .filter(|at| scale.timeline.expand(4.0).contains(*at));
     let mut nearest: Option<(f32, &Tick)> = None;
     for tick in model
         .cluster
-        .tape
+        .term_timeline
         .ticks
         .iter()
         .filter(|tick| scale.shows(tick.at))
@@ -165,11 +167,16 @@ fn ticks(ui: &Ui, model: &Model, scale: &Scale, pointed: Option<u64>) -> Option<
         let colour = tick_colour(tick.kind, colours);
         let width = if chosen { 3.0 } else { 1.5 };
         let depth = if chosen { HEIGHT } else { TICK_DEPTH };
-        let y = || scale.tape.top() - 3.0..=scale.tape.top() + depth;
+        let y = || scale.timeline.top() - 3.0..=scale.timeline.top() + depth;
         let halo = Stroke::new(width + 2.0, colours.raised);
         ui.painter().vline(x, y(), halo);
         ui.painter().vline(x, y(), Stroke::new(width, colour));
-        mark(ui, egui::pos2(x, scale.tape.top() - 4.0), tick.kind, colour);
+        mark(
+            ui,
+            egui::pos2(x, scale.timeline.top() - 4.0),
+            tick.kind,
+            colour,
+        );
         if let Some(at) = pointer {
             let far = (at.x - x).abs();
             if far <= NEAR && nearest.is_none_or(|(before, _)| far < before) {
@@ -190,7 +197,7 @@ fn mark(ui: &Ui, at: egui::Pos2, kind: TickKind, colour: Color32) {
             let stroke = Stroke::new(1.5, colour);
             ui.painter().circle_stroke(at, 3.5, stroke);
         }
-        TickKind::NodeLost | TickKind::NodeBack | TickKind::Deed => {
+        TickKind::NodeLost | TickKind::NodeBack | TickKind::FaultAction => {
             let rect = Rect::from_center_size(at, Vec2::splat(6.0));
             ui.painter().rect_filled(rect, CornerRadius::ZERO, colour);
         }
@@ -203,13 +210,13 @@ fn tick_colour(kind: TickKind, colours: &Palette) -> Color32 {
         TickKind::Elected => colours.text,
         TickKind::NodeLost => colours.bad,
         TickKind::NodeBack => colours.good,
-        TickKind::Deed => colours.accent_text,
+        TickKind::FaultAction => colours.accent_text,
     }
 }
 
 fn legend(ui: &mut Ui) {
     let kinds = [
-        (TickKind::Deed, "you did something"),
+        (TickKind::FaultAction, "you did something"),
         (TickKind::NodeLost, "node lost"),
         (TickKind::NodeBack, "node back"),
         (TickKind::Election, "stands for election"),
@@ -229,9 +236,9 @@ fn legend(ui: &mut Ui) {
     });
 }
 
-/// The tape for who cannot see it.
+/// The timeline for who cannot see it.
 fn in_words(model: &Model) -> String {
-    let bands = &model.cluster.tape.bands;
+    let bands = &model.cluster.term_timeline.bands;
     let now = model.now.moment;
     let parts: Vec<String> = bands
         .iter()

@@ -1,4 +1,4 @@
-//! The last ten minutes as a tape: a band for each term, a tick for each thing that happened.
+//! The last ten minutes as a timeline: a band for each term, a tick for each thing that happened.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::model::names::{NodeId, Term};
 use crate::model::time::Moment;
 
-/// How much of the past the tape shows.
-pub const TAPE_LENGTH: Duration = Duration::from_secs(600);
+/// How much of the past the timeline shows.
+pub const TERM_TIMELINE_LENGTH: Duration = Duration::from_secs(600);
 /// Bands, and ticks, that are kept at most; a cluster that changes faster is shown for a shorter
 /// time.
-pub const TAPE_MARKS_MAX: usize = 2_000;
+pub const TERM_TIMELINE_MARKS_MAX: usize = 2_000;
 
 /// Who led when; both oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct TermTape {
+pub struct TermTimeline {
     /// Spans of one term and one leader, without gaps.
     pub bands: VecDeque<TermBand>,
     /// What happened.
@@ -55,5 +55,5 @@ pub enum TickKind {
     /// A node answers again.
     NodeBack,
     /// Somebody did something to the cluster from this window.
-    Deed,
+    FaultAction,
 }
