@@ -171,7 +171,7 @@ impl eframe::App for ChatApp {
 }
 
 impl Drop for ChatApp {
-    /// What can still be undone is done, and what was ordered is handed over.
+    /// Deletions that can still be undone are carried out, and the queued commands are sent.
     fn drop(&mut self) {
         self.act(UserAction::Quit);
         self.backend.close(std::mem::take(&mut self.backlog));

@@ -1,5 +1,5 @@
-//! The outside world, on a thread of its own: servers, local cluster, disk. Knows no toolkit; it is
-//! told what to do by commands and tells what happened by events, both over bounded channels.
+//! The outside world, on its own thread: servers, local cluster, disk. Knows no toolkit; it receives
+//! commands and sends events, both over bounded channels.
 
 mod change_queue;
 mod engine;
@@ -27,12 +27,12 @@ use event_sender::EventSender;
 pub use event_sender::Wake;
 pub use options::{ClusterPlace, Options};
 
-/// Commands that wait at most; the window keeps what does not fit and tries again.
+/// Commands in the queue at most; the window keeps what does not fit and tries again.
 const COMMANDS_MAX: usize = 256;
-/// Events that wait for the window at most; behind that the backend waits too.
+/// Events in the queue to the window at most; when it is full the backend waits.
 const EVENTS_MAX: usize = 1_024;
 
-/// The window's end of it.
+/// The window's end of the backend.
 #[derive(Debug)]
 pub struct Backend {
     commands: mpsc::Sender<Command>,
@@ -66,12 +66,12 @@ impl Backend {
         })
     }
 
-    /// Asks for something without waiting.
+    /// Sends a command without waiting.
     ///
     /// # Errors
     ///
-    /// The command itself when too many wait already: ask again later. When the backend has ended
-    /// the command is dropped, as nobody can carry it out.
+    /// The command itself when the queue is full: send it again later. When the backend has ended
+    /// the command is dropped.
     pub fn send(&self, command: Command) -> Result<(), Command> {
         match self.commands.try_send(command) {
             Err(mpsc::error::TrySendError::Full(command)) => Err(command),
@@ -91,9 +91,9 @@ impl Backend {
 }
 
 impl Backend {
-    /// Hands over the last commands, and waits until what was begun is finished.
+    /// Sends the last commands, and waits until what was begun is finished.
     pub fn close(&mut self, commands: impl IntoIterator<Item = Command>) {
-        // Nobody looks at events any more, so none may hold it up.
+        // Events are no longer read, so a full channel must not block the backend.
         self.events.close();
         for command in commands {
             if self.commands.blocking_send(command).is_err() {
@@ -103,7 +103,7 @@ impl Backend {
         self.join();
     }
 
-    /// The backend ends when nobody can ask it any more.
+    /// The backend ends when its channel of commands is closed.
     fn join(&mut self) {
         let (closed, _) = mpsc::channel(1);
         self.commands = closed;

@@ -1,5 +1,5 @@
 //! What this device keeps: drafts, the outbox, copies of sent messages, preferences. One SQLite file
-//! in a folder that nobody else may read; a call that returns has been synced to the disk.
+//! in a folder that only its user may read; a call that returns has been synced to the disk.
 //!
 //! Deliberately absent: received messages, which the servers keep, and the session's token, which is
 //! in a file of its own.
@@ -38,11 +38,11 @@ const FILE: &str = "local.db";
 #[derive(Debug)]
 pub struct LocalStore {
     connection: SqliteConnection,
-    /// Held as long as the store is open; nobody reads it.
+    /// Held as long as the store is open; never read.
     _lock: Option<File>,
 }
 
-/// Whose data: an account of one cluster. The same name on other servers is somebody else, whose
+/// Whose data: an account of one cluster. The same name on other servers is another person, whose
 /// messages must not go out here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountKey {
@@ -53,7 +53,7 @@ pub struct AccountKey {
 }
 
 impl AccountKey {
-    /// As it stands in the file: no cluster's id has a space in it.
+    /// As it is written in the file: no cluster's id has a space in it.
     fn text(&self) -> String {
         format!("{} {}", self.cluster_id, self.name)
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use settings::Arguments;
 
 fn main() -> ExitCode {
-    // Never what somebody wrote: what is logged may be attached to a report.
+    // Never the text of a message: logs may be attached to a report.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| "warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,7 +1,7 @@
 //! The list of messages: long, of rows of different heights, and quiet under the reader's eyes.
 //! Only the rows in sight are laid out and drawn; where they are is [`geometry`]'s business.
 //!
-//! Deliberately absent: what a row looks like and what it means. Whoever shows a list brings
+//! Deliberately absent: what a row looks like and what it means. The caller brings
 //! [`Rows`], and gets the keys back that are about rows.
 
 pub mod geometry;
@@ -51,7 +51,7 @@ pub trait Rows {
     /// Exactly how high it is, in whole points.
     fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32;
 
-    /// Draws it over all of `ui`, and says which widget stands for it to a screen reader.
+    /// Draws it over all of `ui`, and returns the widget that represents it to a screen reader.
     fn show(&mut self, ui: &mut Ui, row: usize, current: bool) -> Id;
 }
 
@@ -60,7 +60,7 @@ pub trait Rows {
 pub enum RowKeyPress {
     /// Select it, or not any more.
     Toggle,
-    /// Tell all about it.
+    /// Show all that is known about it.
     Open,
     /// Delete it.
     Delete,
@@ -212,7 +212,7 @@ impl MessageList {
     ) -> Range<usize> {
         let seen = self.geometry.visible();
         let offset = self.geometry.offset();
-        // A list that does not fill the window stands at its lower end, where one writes.
+        // A list that does not fill the window is placed at its lower end, where one writes.
         let lower = (f64::from(place.height()) - self.geometry.total()).max(0.0);
         let has_focus = ui.memory(|memory| memory.has_focus(list));
         for row in seen.clone() {
@@ -255,7 +255,7 @@ impl MessageList {
             .accesskit_node_builder(list, |node| node.set_live(live));
     }
 
-    /// Moves the current row by the arrow keys, and tells what else was typed for it.
+    /// Moves the current row by the arrow keys, and returns what else was typed for it.
     fn keys(
         &mut self,
         ui: &Ui,

@@ -49,7 +49,7 @@ use crate::model::time::{Moment, Now, Zone};
 pub const RECEIVED_MAX: usize = 200_000;
 /// Received messages that are fetched without being asked for; behind them `LoadOlder` goes on.
 pub const RECEIVED_EAGER: usize = 10_000;
-/// Own messages that may wait in the outbox; more are not taken.
+/// Own messages in the outbox at most; more are rejected.
 pub const OUTBOX_MAX: usize = 1_000;
 
 /// Everything the window shows.
@@ -61,11 +61,11 @@ pub struct Model {
     pub dialog: Option<Dialog>,
     /// Which servers.
     pub servers: Servers,
-    /// Where somebody is who is not signed in.
+    /// The state of the sign-in page.
     pub sign_in: SignIn,
     /// Who is signed in.
     pub account: Option<Account>,
-    /// Grows whenever somebody signs in or out; editors forget all text then.
+    /// Grows with each sign-in and sign-out; editors drop all their text then.
     pub session_number: u64,
 
     /// By the other one's name.
@@ -86,19 +86,19 @@ pub struct Model {
     pub loading: bool,
     /// Deletions that can still be undone: which messages are hidden, and until when.
     pub deletions: VecDeque<Deletion>,
-    /// Own messages that wait or were refused, in the order of writing.
+    /// Own messages that are queued or were rejected, in the order of writing.
     pub outbox: VecDeque<OutboxLine>,
 
     /// The search in messages, while it is open.
     pub message_search: Option<MessageSearch>,
     /// The search of accounts.
     pub people: PeopleSearch,
-    /// What is told beside all that; newest last.
+    /// Notices beside the content; newest last.
     pub notices: VecDeque<Notice>,
 
-    /// How it stands between us and the servers.
+    /// The state of the connection to the servers.
     pub connection: Connection,
-    /// The last interruption, while it is worth telling.
+    /// The last interruption, while it is recent enough to be shown.
     pub recovery: Option<Recovery>,
     /// The cluster.
     pub cluster: Cluster,
@@ -111,14 +111,14 @@ pub struct Model {
     pub focused: bool,
     /// Grows whenever the desktop should point the person to the window.
     pub attention: u64,
-    /// Whether the window is to close: what had to be done first has been handed over.
+    /// Whether the window is to close: the commands that come before have been sent.
     pub closing: bool,
     /// Where the person is, as far as the time of day goes.
     pub zone: Zone,
-    /// The last time that was handed in.
+    /// The last time that was passed in.
     pub now: Now,
     ids: IdSource,
-    /// What the reducer remembers and nobody is shown.
+    /// What the reducer remembers and the views do not show.
     memory: Memory,
 }
 
@@ -154,13 +154,13 @@ pub struct Deletion {
     pub due: Moment,
 }
 
-/// An own message that waits or was refused.
+/// An own message that is queued or was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxLine {
     /// Which.
     pub id: MessageId,
     /// In which conversation it is.
     pub peer: Name,
-    /// Whether it waits; otherwise it was refused.
+    /// Whether it is queued; otherwise it was rejected.
     pub waiting: bool,
 }

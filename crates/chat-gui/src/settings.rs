@@ -17,7 +17,7 @@ const PROFILE_CHARACTERS_MAX: usize = 64;
 const PLACES: &str = "\
 The servers are those of --servers or of the file --config, else those in CHAT_NODES, else those
 that were used last. Without any the window asks, and offers the cluster of `cargo xtask cluster up`
-that is found in .cluster here or in a folder above, if nobody else can have put it there.";
+that is found in .cluster here or in a folder above, if no other user can have put it there.";
 
 /// The window of the chat.
 #[derive(Debug, Parser)]

@@ -149,7 +149,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::N,
         KeyAction::NewConversation,
         Part::Conversations,
-        "Write to somebody new",
+        "Write to a new person",
     ),
     key(
         CONTROL,

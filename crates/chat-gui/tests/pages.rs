@@ -70,7 +70,7 @@ fn walk(beginnings: &[&str]) {
     assert!(walked > 0, "no page begins with {beginnings:?}");
 }
 
-/// Nothing that can be used stands outside the window.
+/// Nothing that can be used is outside the window.
 fn check_size(harness: &Harness<'_, Page>, size: Vec2) {
     let outside: Vec<String> = harness
         .root()
@@ -230,7 +230,7 @@ fn choosing_to_create_an_account_puts_the_keyboard_into_its_first_field() {
     let mut harness = open(&demo_page("sign-in"), ThemeChoice::Light, SIZES[0]);
     harness.run();
     for (link, first) in [("Create an account", "Name"), ("Sign in", "Password")] {
-        // The button that signs in has the same name as the link, and stands before it.
+        // The button that signs in has the same name as the link, and comes before it.
         let links = harness.get_all_by_label(link);
         links.last().expect("it is there").click();
         harness.run();

@@ -39,7 +39,7 @@ enum Step {
     Flush(oneshot::Sender<()>),
 }
 
-/// Carries out changes until nobody orders any more.
+/// Handles requests until the channel is closed.
 pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<ChangeRequest>) {
     let (client, session) = (&context.client, &context.session);
     let mut waiting: VecDeque<Step> = VecDeque::new();

@@ -35,7 +35,7 @@ const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a deletion that was ordered before the window was closed is tried.
 const FINISH: Duration = Duration::from_secs(2);
-/// Events of tasks that wait at most; each task has one at most.
+/// Events of tasks in the queue at most; each task sends one at most.
 const TASK_EVENTS_MAX: usize = 16;
 
 /// The state of the backend.
@@ -46,7 +46,7 @@ struct Engine {
     events: EventSender,
     servers: Option<Servers>,
     signed_in: Option<SignedIn>,
-    /// How often somebody was signed in.
+    /// The number of sessions so far.
     sessions: u64,
     /// Who was signed in last: what they wrote at the last moment is kept for them.
     last_account: Option<AccountKey>,
@@ -68,7 +68,7 @@ impl Drop for Servers {
     }
 }
 
-/// Runs until it is told to quit, or the window is gone.
+/// Runs until it receives [`Command::Quit`], or the window is gone.
 pub(super) async fn run(
     options: Options,
     mut commands: mpsc::Receiver<Command>,
@@ -327,7 +327,7 @@ impl Engine {
         else {
             return;
         };
-        // The person has typed on: nobody waits for the answer before.
+        // The person has typed on: the answer to the earlier search is no longer of use.
         if let Some(people) = self.people.take() {
             people.abort();
         }

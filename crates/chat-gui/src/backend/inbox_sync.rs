@@ -1,5 +1,5 @@
-//! Follows the inbox of one account: the news, and the pages. One task does both, so that a page
-//! never tells less than the news before it did.
+//! Keeps the inbox of one account up to date: the watch, and the pages. One task does both, so that a
+//! page is never older than events that were sent before it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace};
 use crate::model::failure::Failure;
 use crate::model::names::MessageId;
 
-/// How long nodes are searched before the person is told that there is none.
+/// How long the client searches for a node before the window reports that there is none.
 const SEARCH: Duration = Duration::from_secs(3);
 /// The pause then; it doubles with each further search…
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const PAGE_PAUSE: Duration = Duration::from_millis(500);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;
 
-/// What the follower is asked for.
+/// A request to the task that keeps the inbox up to date.
 #[derive(Debug)]
 pub(super) enum SyncRequest {
     /// The next older page.
@@ -39,19 +39,19 @@ pub(super) enum SyncRequest {
     TryNow,
 }
 
-/// Follows one inbox.
+/// Keeps one inbox up to date.
 pub(super) struct InboxSync {
     number: u64,
     context: SessionContext,
     /// Where the next older page goes on; `None` when there is none.
     older: Option<String>,
-    /// Whether the first page was told.
+    /// Whether the first page was sent to the window.
     begun: bool,
-    /// The node that tells us of changes, if that was told last of the link.
+    /// The node that sends us changes, if that was the last report about the link.
     last_reported_node: Option<String>,
 }
 
-/// The session is over, or nobody is left to be told anything.
+/// The session is over, or the window is gone.
 struct SessionClosed;
 
 impl InboxSync {
@@ -66,7 +66,7 @@ impl InboxSync {
         }
     }
 
-    /// Follows until the session is over or nobody wishes anything any more.
+    /// Runs until the session is over or the channel of requests is closed.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<SyncRequest>) {
         let mut watch = self.context.client.watch(&self.context.session, None);
         let mut pause = PAUSE_MIN;
@@ -89,7 +89,7 @@ impl InboxSync {
         }
     }
 
-    /// The next news; wishes are fulfilled meanwhile. The watch goes on searching at its own pace:
+    /// The next event of the watch; requests are handled meanwhile. The watch searches at its own pace:
     /// its future is never dropped before it has an answer.
     async fn next(
         &mut self,
@@ -149,7 +149,7 @@ impl InboxSync {
             WatchEvent::Deleted(gone) => {
                 self.context.send(BackendEvent::Deleted(ids(gone))).await;
             }
-            // Whatever happens from here on is told, so the inbox can be fetched.
+            // The watch reports every change from here on, so the inbox can be fetched.
             WatchEvent::CaughtUp if !self.begun => self.fetch_first().await?,
             WatchEvent::Resync => self.fetch_first().await?,
             _ => {}
@@ -157,7 +157,7 @@ impl InboxSync {
         Ok(())
     }
 
-    /// Nobody could be asked.
+    /// No node could be reached.
     async fn wait(
         &mut self,
         error: &ClientError,
@@ -213,7 +213,7 @@ impl InboxSync {
         self.fetch(None, PagePlace::First).await
     }
 
-    /// Asks until there is an answer: the screen waits for it.
+    /// Retries until there is an answer: the screen waits for it.
     async fn fetch(
         &mut self,
         after: Option<String>,

@@ -20,7 +20,7 @@ const AGE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;
 
-/// Runs one check, and tells what comes of it.
+/// Runs one check, and reports its result.
 pub(super) async fn run(context: SessionContext, ids: Vec<MessageId>) {
     let outcome = check(&context, ids).await;
     context

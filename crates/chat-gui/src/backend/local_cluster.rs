@@ -1,5 +1,5 @@
-//! A cluster of `cargo xtask cluster up` on this machine: found by its `cluster.json`, and asked for
-//! deeds on its supervisor's socket. One line of JSON each way.
+//! A cluster of `cargo xtask cluster up` on this machine: found by its `cluster.json`; actions are
+//! requested on its supervisor's socket. One line of JSON each way.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::model::sign_in::LocalCluster;
 
 /// A supervisor stops nodes one after the other before it answers.
 const ANSWER_LIMIT: Duration = Duration::from_secs(35);
-/// Whether somebody listens is known at once.
+/// Whether a supervisor listens is known at once.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A sentence is shorter.
 const ANSWER_BYTES_MAX: u64 = 65_536;
@@ -57,7 +57,7 @@ struct Answer {
 
 impl Description {
     /// What the file there says. One that is being replaced, or is no description, is as good as
-    /// none; one that somebody else may have put there is an error.
+    /// none; one that another user may have put there is an error.
     pub(super) fn read(place: &ClusterPlace) -> Result<Option<Self>, UntrustedClusterFile> {
         let file = match place {
             ClusterPlace::Nowhere => None,
@@ -216,7 +216,7 @@ mod tests {
         let stopped = LocalCluster::Stopped {
             addresses: addresses.clone(),
         };
-        assert_eq!(find(&place).await, stopped, "nobody listens");
+        assert_eq!(find(&place).await, stopped, "no supervisor listens");
         let listener = UnixListener::bind(folder.path().join("s.sock")).unwrap();
         let description = Description::read(&place).unwrap().unwrap();
         let process = description.processes().unwrap()[&NodeId(1)];
@@ -263,8 +263,8 @@ mod tests {
         assert_eq!(Description::read(&ClusterPlace::Nowhere), Ok(None));
     }
 
-    /// S-C2: a cluster that somebody else may have described is neither offered nor told what to
-    /// do, whoever listens there.
+    /// S-C2: a cluster that another user may have described is neither offered nor controlled,
+    /// whatever listens there.
     #[tokio::test]
     async fn a_planted_description_is_not_offered() {
         let home = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! Notifications of the desktop, raised by the desktop's own program for it, where it is installed.
-//! Deliberately absent: buttons on notifications, and any log of what they say.
+//! Deliberately absent: buttons on notifications, and any log of their text.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -20,6 +20,6 @@ pub(super) fn raise(title: &str, body: &str) {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut child) = child else { return };
-    // Nothing depends on how it ends; somebody has to wait for it.
+    // Nothing depends on its exit status, but a process must be waited for.
     thread::spawn(move || drop(child.wait()));
 }

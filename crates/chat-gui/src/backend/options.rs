@@ -20,9 +20,9 @@ pub enum ClusterPlace {
     /// Nowhere.
     #[default]
     Nowhere,
-    /// Beside this file, which somebody has named.
+    /// Beside this file, which was named when the program was started.
     Beside(PathBuf),
-    /// In the nearest `.cluster`, in this folder or above; only if nobody else can have put it
+    /// In the nearest `.cluster`, in this folder or above; only if no other user can have put it
     /// there.
     Nearest(PathBuf),
 }

@@ -1,5 +1,5 @@
-//! The way of own messages out: one after the other, each under its own ids on every attempt, from
-//! the disk. A message that is refused makes way for the next; everything else is tried again until
+//! Sends the outbox: one message after the other, from the disk, each under the same ids on every
+//! attempt. A permanently rejected message does not block the queue; everything else is retried until
 //! it is acknowledged.
 
 use std::collections::{HashMap, VecDeque};
@@ -18,17 +18,17 @@ use crate::model::message::Outgoing;
 use crate::model::names::MessageId;
 use crate::model::time::Timestamp;
 
-/// How long one attempt searches for a node that takes the message.
+/// How long one attempt searches for a node that accepts the message.
 const ATTEMPT: Duration = Duration::from_secs(4);
 /// The pause after the first attempt that failed; it doubles with each further one…
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// …up to this: a person who starts the servers again does not want to wait.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The servers know for a day what they have deleted since. A message that may have been sent and is
-/// older is not sent again unasked; the rest of the day is for clocks that differ.
+/// The servers remember for a day which messages were deleted. A message that may have been sent and
+/// is older is not sent again by itself; the rest of the day allows for clocks that differ.
 const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 
-/// What the delivery is asked for.
+/// A request to the task that sends the outbox.
 #[derive(Debug)]
 pub(super) enum OutboxRequest {
     /// Deliver a message that is on the disk.
@@ -43,13 +43,13 @@ pub(super) enum OutboxRequest {
     TryNow,
 }
 
-/// The delivery of one account.
+/// Sends the outbox of one account.
 pub(super) struct OutboxSender {
     account: AccountKey,
     number: u64,
     context: SessionContext,
     waiting: VecDeque<Waiting>,
-    /// Refused, and kept for the person to decide; by id. The flag says whether it is on the disk.
+    /// Rejected, and kept for the person to decide; by id. The flag says whether it is on the disk.
     refused: HashMap<MessageId, (Outgoing, bool)>,
 }
 
@@ -69,7 +69,7 @@ enum Next {
 }
 
 impl OutboxSender {
-    /// Takes over what an earlier start has left.
+    /// Starts with what an earlier run has left.
     pub(super) fn new(number: u64, mut context: SessionContext, stored: &StoredAccount) -> Self {
         context.client = context.client.with_deadline(ATTEMPT);
         let outbox = stored.outbox.iter().cloned();
@@ -78,7 +78,7 @@ impl OutboxSender {
         let waiting = waiting.into_iter().map(|message| Waiting {
             message,
             attempts: 0,
-            // Nobody knows how far the last start got with it.
+            // It is not known how far the last run got with it.
             outcome_uncertain: true,
         });
         let refused = refused.into_iter();
@@ -93,7 +93,7 @@ impl OutboxSender {
         }
     }
 
-    /// Delivers until nobody can order anything any more, or the session is over.
+    /// Sends until the channel of requests is closed, or the session is over.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<OutboxRequest>) {
         loop {
             if self.waiting.is_empty() {
@@ -119,7 +119,7 @@ impl OutboxSender {
         }
     }
 
-    /// Waits, and obeys meanwhile. Says whether there is anybody to go on for.
+    /// Waits, and handles requests meanwhile. Returns whether the window is still open.
     async fn pause(
         &mut self,
         pause: Duration,
@@ -143,7 +143,7 @@ impl OutboxSender {
         }
     }
 
-    /// One attempt with the first message that waits; orders are obeyed meanwhile.
+    /// One attempt with the first message in the queue; requests are handled meanwhile.
     async fn attempt(&mut self, requests: &mut mpsc::Receiver<OutboxRequest>) -> Next {
         let Some(first) = self.waiting.front_mut() else {
             return Next::GoOn;
@@ -170,7 +170,7 @@ impl OutboxSender {
             tokio::select! {
                 outcome = &mut sending => break outcome,
                 request = requests.recv(), if open => match request {
-                    // What has begun is finished; then the loop outside notices.
+                    // The attempt is finished; then the outer loop notices.
                     None => open = false,
                     Some(request) => self.handle(request, Some(id)).await,
                 },
@@ -245,7 +245,7 @@ impl OutboxSender {
             .await;
     }
 
-    /// Carries out an order while the message `under_way` is being sent.
+    /// Handles a request while the message `under_way` is being sent.
     async fn handle(&mut self, request: OutboxRequest, under_way: Option<MessageId>) {
         match request {
             OutboxRequest::TryNow => {}

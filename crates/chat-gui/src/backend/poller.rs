@@ -1,6 +1,6 @@
-//! Asks all nodes how they are, and reads what the supervisor of a local cluster says: often while
-//! somebody looks or nobody leads, seldom otherwise. Tells only what has changed, unless somebody
-//! looks.
+//! Polls the status of all nodes, and reads what the supervisor of a local cluster writes: often while
+//! the cluster page is shown or the leadership changes, seldom otherwise. Reports only changes, unless
+//! the cluster page is shown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,37 +18,38 @@ use crate::model::cluster::NodeRole;
 use crate::model::event::BackendEvent;
 use crate::model::names::NodeId;
 
-/// How long a node may take to answer before it counts as silent.
+/// How long a node may take to answer before it counts as unreachable.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(400);
-/// While nobody looks and all is well. An interruption is told that much too long at most.
+/// While the cluster page is not shown and all is well. An interruption is reported too long by this
+/// much at most.
 const PERIOD: Duration = Duration::from_millis(500);
-/// While somebody looks.
+/// While the cluster page is shown.
 const PERIOD_WATCHED: Duration = Duration::from_millis(250);
-/// While the leadership changes: the stages of a fail-over are told this finely.
+/// While the leadership changes: the stages of a fail-over are measured this finely.
 const PERIOD_HOT: Duration = Duration::from_millis(40);
 /// How long after the last change of leadership that goes on: longer than any fail-over.
 const HOT: Duration = Duration::from_secs(5);
 
-/// What must be the same for nothing to be told.
+/// What is compared with the last report; while it is the same, no report is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Picture(Vec<(String, Option<NodeSummary>)>);
 
 /// Of one node: its number, role, term, and what its storage is like.
 type NodeSummary = (NodeId, NodeRole, u64, String);
 
-/// Asks until it is aborted.
+/// Polls until it is aborted.
 pub(super) struct Poller {
     pub(super) client: ChatClient,
     pub(super) local_cluster: ClusterPlace,
     pub(super) addresses: Vec<String>,
     pub(super) events: EventSender,
-    /// Whether somebody looks.
+    /// Whether the cluster page is shown.
     pub(super) watched: watch::Receiver<bool>,
 }
 
 impl Poller {
     pub(super) async fn run(mut self) {
-        let mut told: Option<Picture> = None;
+        let mut reported: Option<Picture> = None;
         let mut processes: Option<Option<BTreeMap<NodeId, Process>>> = None;
         let mut leader = None;
         let mut hot_until = Instant::now();
@@ -58,13 +59,13 @@ impl Poller {
             let reports = self.client.status(STATUS_TIMEOUT).await;
             let picture = picture(&reports);
             let leads = leader_of(&picture);
-            if leads != leader && told.is_some() {
+            if leads != leader && reported.is_some() {
                 hot_until = begun + HOT;
             }
             leader = leads;
             let is_hot = begun < hot_until;
             let is_watched = *self.watched.borrow_and_update();
-            if is_watched || is_hot || told.as_ref() != Some(&picture) {
+            if is_watched || is_hot || reported.as_ref() != Some(&picture) {
                 let nodes = reports.into_iter().map(translate::report).collect();
                 let since_previous = previous.map(|previous| previous.elapsed());
                 let event = BackendEvent::Status {
@@ -72,7 +73,7 @@ impl Poller {
                     since_previous,
                 };
                 self.events.send(event).await;
-                told = Some(picture);
+                reported = Some(picture);
             }
             previous = Some(begun);
             let now = self.processes();
@@ -85,7 +86,7 @@ impl Poller {
                 (false, true) => PERIOD_WATCHED,
                 (false, false) => PERIOD,
             };
-            // Nobody looks any more, or somebody does now: either is worth a look at once.
+            // A change of the page that is shown is a reason to poll at once.
             if timeout(period, self.watched.changed())
                 .await
                 .is_ok_and(|changed| changed.is_err())
@@ -111,22 +112,22 @@ impl Poller {
 
 fn picture(reports: &[NodeReport]) -> Picture {
     let nodes = reports.iter().map(|report| {
-        let said = report.status.as_ref().ok().map(|status| {
-            let said = translate::report(report.clone()).status;
-            let role = said.map_or(NodeRole::Unknown, |said| said.role);
+        let summary = report.status.as_ref().ok().map(|status| {
+            let status_of_model = translate::report(report.clone()).status;
+            let role = status_of_model.map_or(NodeRole::Unknown, |status| status.role);
             let storage = status.storage_state.clone();
             (NodeId(status.node_id), role, status.term, storage)
         });
-        (report.address.clone(), said)
+        (report.address.clone(), summary)
     });
     Picture(nodes.collect())
 }
 
-/// Who leads the highest term that anybody knows.
+/// The leader of the highest term that any node knows.
 fn leader_of(picture: &Picture) -> Option<(NodeId, u64)> {
-    let said = || picture.0.iter().filter_map(|(_, said)| said.as_ref());
-    let term = said().map(|(_, _, term, _)| *term).max()?;
-    said()
+    let summaries = || picture.0.iter().filter_map(|(_, summary)| summary.as_ref());
+    let term = summaries().map(|(_, _, term, _)| *term).max()?;
+    summaries()
         .find(|(_, role, at, _)| *role == NodeRole::Leader && *at == term)
         .map(|(id, _, term, _)| (*id, *term))
 }

@@ -21,7 +21,7 @@ const REQUESTS_MAX: usize = 256;
 /// One account that is signed in. Dropping it ends its tasks.
 pub(super) struct SignedIn {
     pub(super) account: AccountKey,
-    /// Tells what its tasks say from what those of an earlier session said.
+    /// Distinguishes reports of its tasks from those of an earlier session.
     pub(super) number: u64,
     pub(super) session: Session,
     pub(super) tasks: JoinSet<()>,
@@ -60,13 +60,13 @@ impl SignedIn {
             .spawn(ledger_check::run(self.context.clone(), ids));
     }
 
-    /// Ends all tasks, and waits until they have: nothing more is told by them.
+    /// Ends all tasks, and waits until they have: they send no more events.
     pub(super) async fn end(mut self) {
         self.tasks.shutdown().await;
     }
 
-    /// Lets the changes of the inbox that were ordered be finished, for so long.
-    pub(super) async fn finish(mut self, patience: std::time::Duration) {
+    /// Waits for the changes of the inbox that were requested, at most for `limit`.
+    pub(super) async fn finish(mut self, limit: std::time::Duration) {
         let (done, finished) = tokio::sync::oneshot::channel();
         if self
             .change_requests
@@ -75,7 +75,7 @@ impl SignedIn {
             .is_ok()
         {
             // What is not finished by then is tried no longer; the person wants to go.
-            let _late = tokio::time::timeout(patience, finished).await;
+            let _late = tokio::time::timeout(limit, finished).await;
         }
         self.tasks.shutdown().await;
     }

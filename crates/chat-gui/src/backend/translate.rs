@@ -1,4 +1,4 @@
-//! What the client library says, in the terms of the window.
+//! Converts what the client library returns into the types of the model.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::model::message::Received;
 use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId, Term};
 use crate::model::time::Timestamp;
 
-/// Why a request failed, as a person is told.
+/// Why a request failed, as it is shown to a person.
 pub(super) fn failure(error: &ClientError, addresses: &[String]) -> Failure {
     match error {
         ClientError::Application { code, message } => match code.as_str() {
@@ -89,8 +89,8 @@ fn status(status: ClientStatus) -> NodeStatus {
     let role = match status.role.as_str() {
         "leader" => NodeRole::Leader,
         "follower" => NodeRole::Follower,
-        "candidate" | "pre-candidate" | "trial" => NodeRole::Candidate,
-        "starting" | "uninitialized" | "empty" | "learner" => NodeRole::Starting,
+        "candidate" | "pre-candidate" => NodeRole::Candidate,
+        "starting" | "empty" | "uninitialized" | "learner" => NodeRole::Starting,
         _ => NodeRole::Unknown,
     };
     let followers = status.followers.iter();

@@ -152,7 +152,7 @@ impl Bench {
         took
     }
 
-    /// Opens the conversation; how long it takes until it stands still on the screen.
+    /// Opens the conversation; how long it takes until the screen no longer changes.
     fn open(&mut self) -> Duration {
         let now = self.now();
         let begun = Instant::now();

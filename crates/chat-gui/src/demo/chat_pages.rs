@@ -42,7 +42,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("people", people),
     DemoPage::new("people-found", people_found)
         .typed(|state| "*".clone_into(&mut state.people_text)),
-    DemoPage::new("people-nobody", people_not_found)
+    DemoPage::new("people-not-found", people_not_found)
         .typed(|state| "zz*".clone_into(&mut state.people_text)),
     DemoPage::new("settings", settings),
     DemoPage::new("delete-account", delete_account),
@@ -202,13 +202,13 @@ fn scrolled() -> DemoWorld {
     world
 }
 
-/// Benjamin has deleted his account, and somebody else has taken the name.
+/// Benjamin has deleted his account, and another person has taken the name.
 fn other_account() -> DemoWorld {
     let mut world = chat();
     world.index += 10;
     let since = LogIndex(world.index);
     for (number, text) in [
-        "Hi! I am new here, somebody had this name before me.",
+        "Hi! I am new here, another person had this name before me.",
         "Who are you?",
     ]
     .into_iter()

@@ -60,8 +60,8 @@ fn lose_leader(world: &mut DemoWorld) {
     world.poll(180);
 }
 
-/// The next node stands for election.
-fn stand(world: &mut DemoWorld, candidate: u64, after: u64) {
+/// The next node campaigns.
+fn campaign(world: &mut DemoWorld, candidate: u64, after: u64) {
     world.wait(after);
     world.candidate = Some((candidate, world.last_term + 1));
     world.poll(after);
@@ -84,14 +84,14 @@ fn win(world: &mut DemoWorld, after: u64) {
 fn quiet() -> DemoWorld {
     let mut world = begin();
     lose_leader(&mut world);
-    stand(&mut world, 2, 190);
+    campaign(&mut world, 2, 190);
     win(&mut world, 70);
     pass(&mut world, 24_000);
     world.restarted(0);
     world.poll(POLL);
     pass(&mut world, 140_000);
     lose_leader(&mut world);
-    stand(&mut world, 3, 260);
+    campaign(&mut world, 3, 260);
     win(&mut world, 90);
     pass(&mut world, 31_000);
     world.restarted(1);
@@ -119,9 +119,9 @@ fn failover() -> DemoWorld {
     lose_leader(&mut world);
     world.act(UserAction::Send {
         peer: Name::new("Benjamin"),
-        text: "Written while nobody leads".to_owned(),
+        text: "Written while there is no leader".to_owned(),
     });
-    stand(&mut world, 1, 220);
+    campaign(&mut world, 1, 220);
     world.wait(260);
     world
 }

@@ -1,5 +1,5 @@
-//! A window's model with a clock that is turned by hand, and nobody outside: what the model asks of
-//! the servers is answered here, at once and kindly.
+//! A window's model with a clock that is advanced by hand, and without a backend: what the model
+//! requests of the servers is answered here, at once and with success.
 //!
 //! Deliberately absent: what is played on it.
 
@@ -34,7 +34,7 @@ pub(super) struct DemoWorld {
     pub(super) index: u64,
     /// The made-up leader and its term.
     pub(super) leader: Option<(u64, u64)>,
-    /// Who stands for election, and in which term.
+    /// Which node campaigns, and in which term.
     pub(super) candidate: Option<(u64, u64)>,
     /// Which of the three servers answer.
     pub(super) up: [bool; 3],
@@ -104,7 +104,7 @@ impl DemoWorld {
         self.answer(commands);
     }
 
-    /// Servers that do what they are asked at once, as long as somebody leads.
+    /// Answers commands as servers do that succeed at once, as long as there is a leader.
     fn answer(&mut self, commands: Vec<Command>) {
         for command in commands {
             let event = match command {
@@ -137,7 +137,7 @@ impl DemoWorld {
         }
     }
 
-    /// The servers tell us of changes.
+    /// A node sends us changes.
     pub(super) fn link_up(&mut self) {
         let node = self
             .leader

@@ -1,6 +1,6 @@
 //! The pages before the chat.
 //!
-//! Deliberately absent: anything that is shown to somebody who is signed in.
+//! Deliberately absent: anything that is shown to a person who is signed in.
 
 use crate::demo::demo_world::{DemoWorld, addresses};
 use crate::demo::page::DemoPage;

@@ -22,7 +22,7 @@ pub(super) const LINES: &[Line] = &[
         "Benjamin",
         true,
         1_509.0,
-        "It did. Node 3 lost power at four, nobody noticed.",
+        "It did. Node 3 lost power at four, and it went unnoticed.",
     ),
     (
         "Benjamin",
@@ -80,7 +80,12 @@ pub(super) const LINES: &[Line] = &[
         "Lunch tomorrow? There is a new place by the river.",
     ),
     ("David", false, 25.0, "They have dumplings."),
-    ("David", false, 3.0, "Tell me by six, then I book a table."),
+    (
+        "David",
+        false,
+        3.0,
+        "Let me know by six, then I book a table.",
+    ),
     ("Eleanor", true, 2_960.0, "Happy birthday!!"),
     (
         "Eleanor",
@@ -131,7 +136,7 @@ const NAMES: &[&str] = &[
 
 /// Who matches a pattern of letters, stars and both cases of a letter; enough for a demo.
 pub(super) fn people(pattern: &str) -> Vec<Name> {
-    // Every other piece is a class, whose first letter stands for both.
+    // Every other piece is a class, whose first letter means both.
     let pieces = pattern.split(['[', ']']).enumerate();
     let wanted: String = pieces
         .flat_map(|(place, piece)| {

@@ -56,7 +56,7 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
     }));
 }
 
-/// Somebody who has an account and nothing else.
+/// A person who has an account and nothing else.
 pub(super) fn sign_newcomer_in(world: &mut DemoWorld) {
     world.receive(BackendEvent::SignedIn(StoredAccount {
         name: Name::new("Alice"),

@@ -28,7 +28,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Keeps whether somebody is muted.
+    /// Stores whether a person is muted.
     ///
     /// # Errors
     ///

@@ -87,8 +87,8 @@ impl LocalStore {
         Ok(())
     }
 
-    /// A message is acknowledged: out of the outbox, into the copies of what was sent. What somebody
-    /// wrote to themselves is in their inbox and needs no copy.
+    /// A message is acknowledged: out of the outbox, into the copies of what was sent. A message
+    /// to oneself is in the inbox and needs no copy.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Reasons for which a message was refused, as they stand in the file. Knows only those that end
-//! a delivery.
+//! Reasons for which a message was rejected, as they are written in the file. Knows only reasons that
+//! are permanent.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(super) fn write(why: &Failure) -> String {
     value.to_string()
 }
 
-/// What is read; what is not understood was refused for a reason that nobody knows any more.
+/// Reads a reason; one that cannot be parsed becomes a rejection without a known reason.
 pub(super) fn read(text: &str) -> Failure {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     match value["reason"].as_str() {

@@ -52,7 +52,7 @@ impl LocalStore {
         self.set("addresses", addresses).await
     }
 
-    /// Keeps who is signed in; nobody, after the account was deleted.
+    /// Stores who is signed in; no name after the account was deleted.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl LocalStore {
         self.set("remembered", &name.map(Name::as_str)).await
     }
 
-    /// A setting that cannot be understood any more is as good as none.
+    /// A setting that can no longer be parsed counts as not set.
     async fn setting<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, StoreError> {
         let row = sqlx::query("SELECT value FROM settings WHERE key = ?")
             .bind(key)

@@ -127,7 +127,7 @@ async fn what_is_tried_again_goes_to_the_end_and_what_is_erased_is_one_accounts(
     let account = store.account(&alice()).await.unwrap();
     assert!(account.outbox.is_empty() && account.sent.is_empty() && account.drafts.is_empty());
     let mallory = store.account(&key("mallory")).await.unwrap();
-    assert_eq!(mallory.outbox, [other], "somebody else's stays");
+    assert_eq!(mallory.outbox, [other], "another account's message stays");
 }
 
 #[tokio::test]

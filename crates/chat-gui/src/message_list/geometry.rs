@@ -55,7 +55,7 @@ pub struct Geometry {
     rows: Vec<Row>,
     /// `tops[i]` is the sum of the heights before row `i`; one more than there are rows.
     tops: Vec<f64>,
-    /// How many of `tops` are right; those after are computed when somebody asks.
+    /// How many of `tops` are right; those after are computed on demand.
     tops_valid: usize,
     width: f32,
     window_height: f64,

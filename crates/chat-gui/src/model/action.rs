@@ -57,7 +57,7 @@ pub enum UserAction {
     OpenDialog(Dialog),
     /// Leave what is open, the topmost first: dialog, search, selection, conversation.
     Back,
-    /// Show the conversation with somebody, whether there is one or not.
+    /// Show the conversation with a person, whether there is one yet or not.
     OpenConversation(Name),
     /// Show none.
     CloseConversation,
@@ -75,7 +75,7 @@ pub enum UserAction {
         /// All of it.
         text: String,
     },
-    /// Send a text. White space around it is cut off; nothing else is sent than what is left.
+    /// Send a text. White space around it is removed before it is sent.
     Send {
         /// To whom.
         peer: Name,
@@ -143,7 +143,7 @@ pub enum UserAction {
     SetTextSize(TextSize),
     /// Choose when notifications are raised.
     SetNotifications(NotificationChoice),
-    /// Raise no notifications for messages of somebody, or raise them again.
+    /// Raise no notifications for messages of one person, or raise them again.
     SetMuted {
         /// Of whom.
         peer: Name,
@@ -153,7 +153,7 @@ pub enum UserAction {
 
     /// A notice has been read.
     DismissNotice(NoticeId),
-    /// Do something to the local cluster.
+    /// Cause a fault in the local cluster, or undo one.
     Chaos(FaultAction),
     /// Compare what was acknowledged with what the servers have.
     CheckLedger,

@@ -8,20 +8,20 @@ use crate::model::names::NodeId;
 /// What can be done to a local cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chaos {
-    /// What its supervisor says of the processes.
+    /// What its supervisor reports about the processes.
     pub processes: BTreeMap<NodeId, Process>,
-    /// What it was asked to do and has not answered yet.
+    /// The action that was requested and has not been answered yet.
     pub busy: Option<FaultAction>,
-    /// What it answered last; the sentence is its own.
+    /// The supervisor's last answer, in its own words.
     pub answer: Option<String>,
 }
 
-/// What the supervisor says of one node.
+/// What the supervisor reports about one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Whether it runs.
     pub condition: ProcessCondition,
-    /// Whether it is cut off from the others.
+    /// Whether it is isolated from the other nodes.
     pub isolated: bool,
 }
 
@@ -36,7 +36,7 @@ pub enum ProcessCondition {
     Down,
 }
 
-/// Something that is done to a local cluster.
+/// A fault that is caused in a local cluster, or undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultAction {
     /// End a node at once.
@@ -47,7 +47,7 @@ pub enum FaultAction {
     Resume(NodeId),
     /// Start a node, after stopping it if it runs.
     Restart(NodeId),
-    /// Swallow everything between a node and the others.
+    /// Drop all messages between a node and the others.
     Isolate(NodeId),
     /// Reconnect a node.
     Reconnect(NodeId),
@@ -65,7 +65,7 @@ impl FaultAction {
             Self::Pause(node) => format!("pause node {}", node.0),
             Self::Resume(node) => format!("resume node {}", node.0),
             Self::Restart(node) => format!("restart node {}", node.0),
-            Self::Isolate(node) => format!("cut off node {}", node.0),
+            Self::Isolate(node) => format!("isolate node {}", node.0),
             Self::Reconnect(node) => format!("reconnect node {}", node.0),
             Self::ReconnectAll => "reconnect all nodes".to_owned(),
             Self::StartDead => "start every node that is down".to_owned(),

@@ -1,5 +1,5 @@
-//! The cluster as this window sees it: what each node says of itself, what happened when, and what
-//! a local cluster's supervisor would do. Computed from reports; nothing here asks anybody.
+//! The cluster as this window sees it: the status that each node reports, what happened when, and what
+//! a local cluster's supervisor would do. Computed from reports; nothing here sends a request.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -42,13 +42,13 @@ pub struct NodeCard {
     pub address: String,
     /// Whether it answers.
     pub health: NodeHealth,
-    /// What it said last; kept while it does not answer.
+    /// Its last status; kept while it does not answer.
     pub report: Option<NodeStatus>,
-    /// When it said that.
+    /// When that status arrived.
     pub seen_at: Option<Moment>,
     /// How long its last answer took.
     pub round_trip: Option<Duration>,
-    /// Entries of the leader's log that it does not hold yet; `None` when nobody knows.
+    /// Entries of the leader's log that it does not hold yet; `None` when it is not known.
     pub behind: Option<u64>,
 }
 
@@ -65,7 +65,7 @@ pub enum NodeHealth {
     Down(String),
 }
 
-/// What a node says of itself.
+/// The status that a node reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeStatus {
     /// Its number.
@@ -82,7 +82,7 @@ pub struct NodeStatus {
     pub commit_index: LogIndex,
     /// What its tables hold.
     pub applied_index: LogIndex,
-    /// What the leader says about the others: where each is known to be.
+    /// The match index of each other node, as the leader reports it.
     pub followers: BTreeMap<NodeId, LogIndex>,
     /// `ok`, or what is wrong.
     pub storage: String,
@@ -105,7 +105,7 @@ pub enum NodeRole {
     Leader,
     /// It follows.
     Follower,
-    /// It wants to lead, and has asked for votes or for leave to.
+    /// It campaigns: it asks for votes, or for pre-votes.
     Candidate,
     /// It is starting, or not part of the cluster yet.
     Starting,
@@ -116,13 +116,13 @@ pub enum NodeRole {
 /// How the cluster is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthLevel {
-    /// Nobody was asked yet.
+    /// No node was asked yet.
     Unknown,
     /// All nodes answer and follow one leader.
     Healthy,
     /// There is a leader; something is missing.
     Degraded,
-    /// Nobody leads: nothing can be sent.
+    /// There is no leader: nothing can be sent.
     NoLeader,
 }
 

@@ -13,7 +13,7 @@ use crate::model::preferences::Preferences;
 pub enum Command {
     /// Look for a cluster on this machine.
     FindLocalCluster,
-    /// Try these addresses, and use them from now on if somebody answers.
+    /// Try these addresses, and use them from now on if a node answers.
     UseServers(Vec<String>),
     /// Open a session.
     SignIn {
@@ -100,9 +100,9 @@ pub enum Command {
         /// The text below it; may be empty.
         body: String,
     },
-    /// Do something to the local cluster.
+    /// Cause a fault in the local cluster, or undo one.
     Chaos(FaultAction),
-    /// Ask how the nodes are more often, or less often, than when nobody looks.
+    /// Poll the status of the nodes more often while the cluster page is shown, or as usual again.
     WatchCluster(bool),
     /// Ask the servers again for each of these acknowledged messages, then for the whole inbox.
     CheckLedger(Vec<MessageId>),

@@ -1,4 +1,4 @@
-//! How it stands between this window and the cluster, as the banner tells it.
+//! The state of the connection between this window and the cluster, as the banner shows it.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::model::time::Moment;
 /// Interruptions that are shorter than this are not worth a banner that flickers.
 pub const BANNER_DELAY: Duration = Duration::from_millis(300);
 
-/// How it stands between this window and the cluster.
+/// The state of the connection between this window and the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Connection {
-    /// Nobody is signed in, so nothing is connected.
+    /// No account is signed in, so nothing is connected.
     Idle,
     /// The first connection since signing in.
     Connecting {
@@ -21,19 +21,19 @@ pub enum Connection {
     },
     /// All is well.
     Online {
-        /// The node that tells us of changes, if it is known which it is.
+        /// The node that sends us changes, if it is known which it is.
         node: Option<NodeId>,
         /// The term of the leader.
         term: Option<Term>,
     },
-    /// The connection broke, or there is no leader; somebody else is asked now.
+    /// The connection broke, or there is no leader; another node is tried now.
     Reconnecting {
         /// Since when.
         since: Moment,
         /// What happened.
         why: Failure,
     },
-    /// Nobody answers; it is tried again later.
+    /// No node answers; the next attempt comes later.
     Offline {
         /// Since when.
         since: Moment,
@@ -49,7 +49,7 @@ pub enum Connection {
 pub struct Recovery {
     /// How long sending was not possible.
     pub lasted: Duration,
-    /// Messages that still waited when it was over.
+    /// Messages that were still queued when it was over.
     pub waiting: u32,
     /// When it was over.
     pub at: Moment,

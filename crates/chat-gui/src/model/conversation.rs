@@ -16,7 +16,7 @@ pub struct Conversation {
     pub timeline: Vec<TimelineItem>,
     /// How many received messages wait to be read.
     pub unread: usize,
-    /// The oldest message that was unread when the conversation was opened; the line stands above
+    /// The oldest message that was unread when the conversation was opened; the line is drawn above
     /// it until the conversation is left.
     pub unread_line: Option<MessageId>,
     /// The accounts that have had the other one's name.
@@ -25,7 +25,7 @@ pub struct Conversation {
     pub draft: Draft,
     /// Whether new messages of this person raise no notification.
     pub muted: bool,
-    /// Grows whenever `messages` or `timeline` change, so that who caches can tell.
+    /// Grows whenever `messages` or `timeline` change, so that caches can be compared with it.
     pub revision: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the outside world tells the model. In the order in which it happened; bounded, and each one
+//! What the outside world reports to the model. In the order in which it happened; bounded, and each one
 //! wakes the window.
 
 use std::collections::BTreeMap;
@@ -26,9 +26,9 @@ pub enum BackendEvent {
     ServersChosen(Vec<String>),
     /// They are not; the ones before still are.
     ServersRefused(Failure),
-    /// Somebody is signed in. What follows is about their account.
+    /// An account is signed in. What follows is about this account.
     SignedIn(StoredAccount),
-    /// Nobody is.
+    /// Signing in failed.
     SignInFailed(Failure),
     /// The session is over, wanted or not. Nothing more follows about its account.
     SignedOut(SignedOut),
@@ -105,27 +105,27 @@ pub enum BackendEvent {
     /// Something that was wanted of messages of the inbox was refused.
     InboxFailed(Failure),
 
-    /// How it stands between us and the servers.
+    /// The state of the connection to the servers changed.
     Link(Link),
-    /// All nodes were asked how they are. Told when something has changed, and each time while
-    /// somebody looks at the cluster.
+    /// All nodes were asked for their status. Sent when something has changed, and after each poll
+    /// while the cluster page is shown.
     Status {
         /// Every node, in the order of the addresses.
         nodes: Vec<NodeReport>,
-        /// How long ago they were asked before, told or not; what was seen then was what had been
-        /// told last.
+        /// The time since the previous poll, whether that was reported or not; its result was the
+        /// one that was reported last.
         since_previous: Option<Duration>,
     },
-    /// What the supervisor of the local cluster says of its processes; `None` when there is none.
+    /// What the supervisor of the local cluster reports about its processes; `None` without one.
     Processes(Option<BTreeMap<NodeId, Process>>),
-    /// The supervisor answered.
+    /// The supervisor completed an action.
     FaultActionCompleted {
         /// To what.
         action: FaultAction,
-        /// Its own sentence.
+        /// Its answer, in its own words.
         answer: String,
     },
-    /// The supervisor refused, or did not answer.
+    /// The supervisor rejected an action, or did not answer.
     FaultActionFailed {
         /// What.
         action: FaultAction,
@@ -177,7 +177,7 @@ pub struct StoredAccount {
     pub muted: BTreeSet<Name>,
 }
 
-/// Why nobody is signed in any more.
+/// Why the session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignedOut {
     /// The person wanted it.
@@ -195,13 +195,13 @@ pub struct InboxPage {
     pub messages: Vec<Received>,
     /// How many messages of the whole inbox are unread.
     pub unread: u64,
-    /// Where it stands among the pages.
+    /// Its place among the pages.
     pub place: PagePlace,
     /// Whether older ones follow.
     pub more: bool,
 }
 
-/// Where a page of the inbox stands.
+/// The place of a page of the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PagePlace {
     /// The newest messages: what was known before and does not come again is gone.
@@ -210,17 +210,17 @@ pub enum PagePlace {
     Next,
 }
 
-/// How it stands between us and the servers.
+/// The state of the connection to the servers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Link {
-    /// Changes are being told to us.
+    /// A node sends us changes.
     Up {
-        /// By the node at this address.
+        /// The address of that node.
         address: String,
     },
-    /// Nobody tells us of changes at the moment; somebody else is asked.
+    /// No node sends us changes at the moment; another node is tried.
     Broken(Failure),
-    /// Nobody could be asked; the next try is later.
+    /// No node could be reached; the next attempt comes later.
     Waiting {
         /// What happened.
         why: Failure,
@@ -229,12 +229,12 @@ pub enum Link {
     },
 }
 
-/// What one node said, or that it did not.
+/// The status of one node, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeReport {
     /// Where it was asked.
     pub address: String,
-    /// Its words, or why there are none.
+    /// Its status, or why there is none.
     pub status: Result<NodeStatus, String>,
     /// How long that took.
     pub round_trip: Duration,

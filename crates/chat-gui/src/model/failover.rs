@@ -15,7 +15,7 @@ pub struct Failover {
     pub old_term: Term,
     /// When the leader was seen for the last time, or the first send began that it did not answer.
     pub lost_at: Moment,
-    /// When somebody was first seen to stand, or a higher term was.
+    /// When a candidate, or a higher term, was first seen.
     pub candidate_at: Option<Moment>,
     /// When the new leader was first seen.
     pub elected_at: Option<Moment>,
@@ -30,9 +30,9 @@ pub struct Failover {
 /// A stage of a fail-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Somebody stands for election.
+    /// A node campaigns.
     Candidate,
-    /// Somebody leads.
+    /// A node leads.
     Elected,
     /// Something is committed in the new term.
     FirstCommit,

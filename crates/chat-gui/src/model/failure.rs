@@ -8,18 +8,18 @@ use crate::model::names::{BODY_BYTES_MAX, NAME_CHARACTERS_MAX};
 pub enum Failure {
     /// No such account, or another password: the server does not say which.
     WrongCredentials,
-    /// Somebody else has this name.
+    /// Another account has this name.
     NameTaken,
     /// The server does not allow this name; it says why.
     NameNotAllowed(String),
     /// A field was left empty, or something like it; said before anybody was asked.
     Incomplete(&'static str),
-    /// Nobody answers at any of the addresses.
+    /// No server answers at any of the addresses.
     NoServer {
         /// What was tried.
         addresses: Vec<String>,
     },
-    /// Somebody answers, and does not speak our language.
+    /// A server answers in a protocol that this version does not understand.
     OtherVersion {
         /// The version they say they are, if they say one.
         theirs: Option<String>,
@@ -31,11 +31,11 @@ pub enum Failure {
     },
     /// The servers do not belong together.
     DifferentClusters(String),
-    /// The node that told us of changes does not any more.
+    /// The node that sent us changes is no longer connected.
     Interrupted,
     /// Nodes answer, and too few for a majority.
     NoMajority,
-    /// Nobody knows yet whether it was done. Trying again is safe.
+    /// It is not known yet whether it was done. Trying again is safe.
     OutcomeUnknown,
     /// The session has ended: signed out elsewhere, the password changed, or the account deleted.
     SessionEnded,
@@ -60,7 +60,7 @@ impl Failure {
     pub fn sentence(&self) -> String {
         match self {
             Self::WrongCredentials => "The name or the password is wrong.".to_owned(),
-            Self::NameTaken => "Somebody else has this name already.".to_owned(),
+            Self::NameTaken => "Another account has this name already.".to_owned(),
             Self::NameNotAllowed(why) => format!("This name cannot be used: {why}"),
             Self::Incomplete(what) => (*what).to_owned(),
             Self::NoServer { addresses } => {

@@ -28,20 +28,20 @@ pub enum FeedEvent {
     NodeRestarted(NodeId),
     /// A node's storage has trouble.
     StorageTrouble(NodeId, String),
-    /// Nobody leads any more.
+    /// The leader is gone.
     LeaderLost(NodeId, Term),
-    /// A node stands for election.
+    /// A node campaigns.
     Candidate(NodeId, Term),
     /// A node leads.
     Elected(NodeId, Term),
     /// Messages can be sent again, after so long.
     SendingAgain(Duration),
-    /// Somebody did something to the cluster from this window.
+    /// A fault was caused, or undone, from this window.
     FaultAction(FaultAction),
 }
 
 impl FeedEvent {
-    /// The sentence that tells it.
+    /// The sentence that is shown for it.
     pub fn sentence(&self) -> String {
         match self {
             Self::NodeBack(node) => format!("Node {} answers.", node.0),
@@ -54,7 +54,7 @@ impl FeedEvent {
                 format!("Node {}, leader of term {term}, is gone.", node.0)
             }
             Self::Candidate(node, term) => {
-                format!("Node {} stands for election in term {term}.", node.0)
+                format!("Node {} starts an election in term {term}.", node.0)
             }
             Self::Elected(node, term) => format!("Node {} leads, in term {term}.", node.0),
             Self::SendingAgain(outage) => {

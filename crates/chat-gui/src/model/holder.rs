@@ -1,5 +1,5 @@
-//! Who has had a name: a deleted name is free, and whoever takes it next did not write what its
-//! former holder wrote. Tells the accounts of one name apart, as far as their messages show.
+//! Who has had a name: a deleted name is free, and the next account with it did not write what the
+//! former holder wrote. Distinguishes the accounts of one name, as far as their messages show.
 //!
 //! Deliberately absent: asking the servers who has the name now. Until the newest account has written
 //! something, the one before it counts as the present one.
@@ -12,7 +12,7 @@ use crate::model::names::{LogIndex, Name};
 
 /// What is said beside the name of an earlier account; the command line says the same.
 pub const EARLIER_ACCOUNT: &str = "an earlier account of this name";
-/// What is said of the first message of an account whose name somebody else had before.
+/// The note on the first message of an account whose name belonged to another account before.
 pub const OTHER_ACCOUNT: &str = "another account of this name than before";
 
 /// Whose message it is, of all accounts that have had one name.
@@ -57,8 +57,8 @@ impl Holders {
 
     /// The commit that created the account that a message is from or for: what the servers say of
     /// a received message, else the newest account that was there when the message was committed.
-    /// Index 0 stands for one that nothing is known of, and `None` for what is of no account: it was
-    /// refused, or nobody's creation is known.
+    /// Index 0 means an unknown account, and `None` means no account: the message was
+    /// rejected, or the creation of no account is known.
     pub(super) fn account(&self, message: &Message) -> Option<LogIndex> {
         let newest = self.newest()?;
         let commit = match &message.state {
@@ -74,8 +74,8 @@ impl Holders {
         Some(before.copied().unwrap_or_default())
     }
 
-    /// Whether two messages are with one account and look the same. What was refused is with none,
-    /// and stands with any that is the present one's.
+    /// Whether two messages are with one account and look the same. What was rejected is with none,
+    /// and matches any message of the present one.
     pub(super) fn are_same(&self, one: &Message, other: &Message) -> bool {
         let accounts = self.account(one).zip(self.account(other));
         accounts.is_none_or(|(one, other)| one == other) && self.holder(one) == self.holder(other)

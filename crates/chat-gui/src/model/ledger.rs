@@ -1,11 +1,11 @@
-//! The account of what was promised: acknowledged = stored = shown, nothing lost, nothing doubled.
-//! All figures come from what servers answer: an acknowledged message is asked for again, under its
-//! own ids, and must get its first answer.
+//! The ledger of acknowledgements: acknowledged = stored = shown, nothing lost, nothing doubled. All
+//! figures come from answers of the servers: an acknowledged message is sent again under its own ids,
+//! and must get its first answer.
 
 use crate::model::time::Moment;
 
-/// Own messages that are asked for again in one check, newest first. More would be traffic that
-/// nobody ordered.
+/// Own messages that are sent again in one check, newest first. More would be traffic that no one
+/// asked for.
 pub const LEDGER_CHECK_MAX: usize = 500;
 
 /// The account. While a check runs, the figures are those of the last one.

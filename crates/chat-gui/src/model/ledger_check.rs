@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::model::ledger::LEDGER_CHECK_MAX;
 use crate::model::names::{Commit, MessageId};
 
-/// What was promised, and what the running check has heard.
+/// What was acknowledged, and the answers that the running check has received.
 #[derive(Debug, Default)]
 pub(super) struct LedgerCheck {
     /// By position in the log, so that the newest are the last.
@@ -13,7 +13,7 @@ pub(super) struct LedgerCheck {
     pub(super) covered: HashMap<MessageId, Commit>,
     pub(super) answers: HashMap<MessageId, Option<Commit>>,
     pub(super) inbox: Option<Vec<(MessageId, Commit)>>,
-    /// What had been told to us when the check began: later messages may be under way.
+    /// The last index received when the check began: later messages may be under way.
     pub(super) newest_index: u64,
 }
 

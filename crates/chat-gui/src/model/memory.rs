@@ -70,7 +70,7 @@ pub(super) struct LinkMemory {
 /// What earlier looks at the cluster showed.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
-    /// Who led when it was looked last; kept while nobody leads.
+    /// The leader at the last poll; kept while there is none.
     pub(super) leader: Option<(NodeId, Term)>,
     /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
     /// an entry: once this is committed, something of the new term is.

@@ -9,7 +9,7 @@ use crate::model::time::{Moment, Timestamp};
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Its name for good.
+    /// Its permanent id.
     pub id: MessageId,
     /// The other one: who sent it, or whom it is for.
     pub peer: Name,
@@ -19,7 +19,7 @@ pub struct Message {
     pub at: Timestamp,
     /// What it is and what became of it.
     pub state: MessageState,
-    /// Where it stands in its conversation.
+    /// Its place in its conversation.
     pub place: Place,
 }
 
@@ -38,7 +38,7 @@ pub enum MessageState {
     },
     /// We wrote it, and it is in our outbox.
     Pending(Pending),
-    /// It is on a majority of disks for good. We know it from what this device keeps.
+    /// It is durable on a majority of disks. We know it from what this device keeps.
     Sent {
         /// Its place in the log.
         commit: Commit,
@@ -111,14 +111,14 @@ pub struct SentCopy {
     pub commit: Commit,
 }
 
-/// A message of the inbox, as the servers tell it.
+/// A message of the inbox, as the servers return it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
     /// Its sender's name for it.
     pub id: MessageId,
     /// Who sent it.
     pub sender: Name,
-    /// The commit that created the sender's account, which tells it from others that had or have
+    /// The commit that created the sender's account, which distinguishes it from others that had or have
     /// the name; `None` where the servers do not say.
     pub sender_since: Option<LogIndex>,
     /// What it says.

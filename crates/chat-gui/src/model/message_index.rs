@@ -22,7 +22,7 @@ pub(super) struct MessageIndex {
 }
 
 impl MessageIndex {
-    /// Remembers that a message is gone for good.
+    /// Remembers that a message was deleted.
     pub(super) fn forget(&mut self, id: MessageId) {
         if self.deleted.insert(id) {
             self.deleted_in_order.push_back(id);
@@ -34,7 +34,7 @@ impl MessageIndex {
         }
     }
 
-    /// Whether a message is gone for good.
+    /// Whether a message was deleted.
     pub(super) fn is_gone(&self, id: MessageId) -> bool {
         self.deleted.contains(&id)
     }

@@ -44,7 +44,7 @@ pub struct Term(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogIndex(pub u64);
 
-/// Where an acknowledged message stands in the log.
+/// The position of an acknowledged message in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Commit {
     /// Its position.
@@ -62,7 +62,7 @@ pub struct IdSource(Box<dyn FnMut() -> Uuid + Send>);
 pub struct Password(String);
 
 impl Name {
-    /// A name as somebody wrote it; whether it is allowed is for the server to say.
+    /// A name as a person typed it; the server decides whether it is allowed.
     pub fn new(text: impl AsRef<str>) -> Self {
         Self(Arc::from(text.as_ref()))
     }

@@ -1,14 +1,14 @@
-//! What the window tells beside its content: confirmations that fade, errors that stay until they
+//! What the window shows beside its content: confirmations that fade, errors that stay until they
 //! are dismissed, and what can still be undone.
 
 use crate::model::action::UserAction;
 use crate::model::names::NoticeId;
 use crate::model::time::Moment;
 
-/// How many errors are kept; an older one gives way. More than three nobody reads.
+/// How many errors are kept; an older one gives way. A person does not read more than three.
 pub const ERRORS_MAX: usize = 3;
 
-/// Something that is told.
+/// One notice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// Names it in [`UserAction::DismissNotice`].
@@ -25,7 +25,7 @@ pub struct Notice {
     pub until: Option<Moment>,
 }
 
-/// How a notice is shown and told to a screen reader.
+/// How a notice is shown and announced to a screen reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeKind {
     /// It worked.

@@ -27,7 +27,7 @@ impl Model {
         })
     }
 
-    /// The conversation that is shown, if there is one; somebody to whom nothing was written yet
+    /// The conversation that is shown, if there is one; a person to whom nothing was written yet
     /// has none.
     pub fn open_conversation(&self) -> Option<&Conversation> {
         self.conversations.get(self.open.as_ref()?)
@@ -78,7 +78,7 @@ impl Model {
         }
     }
 
-    /// What is told for a while after an interruption.
+    /// What is shown for a while after an interruption.
     fn recovery_sentence(&self) -> Option<String> {
         let recovery = self.recovery?;
         let lasted = duration_words(recovery.lasted);
@@ -201,7 +201,7 @@ impl NodeCard {
         matches!(self.health, NodeHealth::Up | NodeHealth::Degraded(_))
     }
 
-    /// Whether it answers, and leads or follows in `term`: one that is cut off does not, and one
+    /// Whether it answers, and leads or follows in `term`: an isolated node does not, and one
     /// that was wiped does not yet.
     fn is_in(&self, term: Term) -> bool {
         let is_in = |report: &NodeStatus| {

@@ -23,7 +23,7 @@ pub struct PeopleSearch {
     pub failure: Option<Failure>,
 }
 
-/// What the servers are asked for when somebody types `text`: the pattern, if it is one, else the
+/// What the servers are asked for when a person types `text`: the pattern, if it is one, else the
 /// names that begin so, in upper or lower case as far as that fits into a pattern.
 pub fn pattern_of(text: &str) -> String {
     let text = text.trim();

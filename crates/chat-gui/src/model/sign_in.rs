@@ -29,7 +29,7 @@ pub enum LocalCluster {
         /// Its nodes' addresses.
         addresses: Vec<String>,
     },
-    /// There may be one, and somebody else may have described it: it is not used.
+    /// There may be one, and another user may have written its description: it is not used.
     Untrusted {
         /// Which file, and what is wrong with it.
         why: String,
@@ -41,7 +41,7 @@ pub enum LocalCluster {
     },
 }
 
-/// Where somebody is who is not signed in.
+/// The state of the sign-in page.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SignIn {
     /// What is being done; nothing else can be begun meanwhile.

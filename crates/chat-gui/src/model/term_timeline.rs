@@ -1,4 +1,4 @@
-//! The last ten minutes as a timeline: a band for each term, a tick for each thing that happened.
+//! The last ten minutes as a timeline of terms: a band for each term, a tick for each thing that happened.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct TermBand {
     pub from: Moment,
     /// The highest term that anybody knew.
     pub term: Term,
-    /// Who led; `None` while nobody did.
+    /// The leader; `None` while there was none.
     pub leader: Option<NodeId>,
 }
 
@@ -39,14 +39,14 @@ pub struct Tick {
     pub at: Moment,
     /// What it was.
     pub kind: TickKind,
-    /// The entry of the feed that tells it.
+    /// The entry of the feed that describes it.
     pub feed: u64,
 }
 
-/// What a tick stands for.
+/// What a tick means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TickKind {
-    /// A node stood for election.
+    /// A node campaigned.
     Election,
     /// A node won one.
     Elected,
@@ -54,6 +54,6 @@ pub enum TickKind {
     NodeLost,
     /// A node answers again.
     NodeBack,
-    /// Somebody did something to the cluster from this window.
+    /// A fault was caused, or undone, from this window.
     FaultAction,
 }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub u64);
 
-/// Seconds since 1970, by whoever's clock it was.
+/// Seconds since 1970, by the clock of the sender of the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Timestamp(pub f64);
 

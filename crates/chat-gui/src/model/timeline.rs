@@ -26,12 +26,12 @@ pub enum TimelineItem {
     Message {
         /// Its place in `Conversation::messages`.
         index: usize,
-        /// Where it stands among its neighbours.
+        /// Its place among its neighbours.
         series: Series,
     },
 }
 
-/// Where a message stands in a run of messages of one person, of one day, within a few minutes.
+/// The place of a message in a run of messages of one person, of one day, within a few minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Series {
     /// Alone.
@@ -62,7 +62,7 @@ pub(super) struct Drawn<'a> {
     pub(super) zone: &'a Zone,
 }
 
-/// Draws everything anew from message `index` on. What stands above it must be as it was drawn.
+/// Draws everything anew from message `index` on. What is above it must be as it was drawn.
 pub(super) fn rebuild(timeline: &mut Vec<TimelineItem>, drawn: &Drawn<'_>, index: usize) {
     let Drawn {
         messages,

@@ -49,7 +49,7 @@ pub struct Bubble {
     footer: Arc<Galley>,
     /// Above it.
     caption: Option<Arc<Galley>>,
-    /// The time stands on the text's last line.
+    /// The time is on the text's last line.
     footer_beside: bool,
     /// Of the bubble itself.
     pub size: Vec2,
@@ -64,7 +64,7 @@ pub struct Bubble {
 /// What a bubble looks like beside what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// Where it stands among its neighbours.
+    /// Its place among its neighbours.
     pub series: Series,
     /// Which account of the name it is with.
     pub holder: Holder,
@@ -211,7 +211,7 @@ impl Bubble {
         let icon_room = icon.map_or(0.0, |_| STATE_ICON + 4.0);
         let right = bubble.right() - PADDING.x;
         let height = self.footer.size().y;
-        // Beside the text it stands on the text's line; egui's lines are centred on each other.
+        // Beside the text it is on the text's line; egui's lines are centred on each other.
         let top = if self.footer_beside {
             let line = self
                 .body
@@ -281,7 +281,7 @@ impl Bubble {
     }
 }
 
-/// A shape for each state, so that it is not told by colour alone.
+/// A shape for each state, so that colour is not the only difference.
 fn own_icon(state: &MessageState) -> Option<Icon> {
     match state {
         MessageState::Received { .. } => None,

@@ -31,7 +31,7 @@ use crate::views::timeline_rows::TimelineRows;
 /// The height of the bar above the messages; the list beside it has one of the same height.
 pub const HEADER_HEIGHT: f32 = 64.0;
 
-/// The conversation with whoever is open, or what to do when nobody is.
+/// The open conversation, or what to do when none is open.
 pub fn conversation_ui(
     ui: &mut Ui,
     model: &Model,
@@ -338,8 +338,8 @@ fn jump_button(
 fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let (title, text, offer) = if model.order.is_empty() {
         (
-            "Nobody here yet",
-            "Find somebody by name and write the first message. Or wait: what others write to you appears here by itself.",
+            "No conversations yet",
+            "Find a person by name and write the first message. Or wait: what others write to you appears here by itself.",
             "Find people",
         )
     } else {

@@ -73,7 +73,7 @@ fn header_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) 
     if wants_focus {
         field.request_focus();
     }
-    if icon_button(ui, Icon::Plus, "Write to somebody new").clicked() {
+    if icon_button(ui, Icon::Plus, "Write to a new person").clicked() {
         actions.push(UserAction::Show(Screen::People));
     }
 }

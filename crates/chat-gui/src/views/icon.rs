@@ -1,6 +1,6 @@
 //! Small pictures, painted with lines so that they are sharp at every size and need no font.
 //!
-//! Deliberately absent: names for screen readers. Whoever shows an icon without text beside it
+//! Deliberately absent: names for screen readers. A caller that shows an icon without text beside it
 //! names the control that it is on.
 
 use egui::{

@@ -140,7 +140,7 @@ fn read_next_ui(ui: &mut Ui, model: &Model, inbox: &mut InboxState, actions: &mu
     }
 }
 
-/// How many are meant: 1 if nothing was typed; none if it is no number from 1 to the limit, or
+/// How many are meant: 1 if nothing was typed; `None` if it is not a number from 1 to the limit, or
 /// begins with a zero.
 fn read_next_number(text: &str) -> Option<u16> {
     let text = text.trim();

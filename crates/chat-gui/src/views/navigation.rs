@@ -1,4 +1,4 @@
-//! The rail on the left: the pages, and how it stands with the servers.
+//! The rail on the left: the pages, and the state of the connection to the servers.
 //!
 //! Deliberately absent: the pages themselves.
 
@@ -95,7 +95,7 @@ fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> 
     response.clicked()
 }
 
-/// A dot and a word for how it stands with the servers; all of it on hovering.
+/// A dot and a word for the state of the connection; the whole sentence on hovering.
 fn connection_dot(ui: &mut Ui, model: &Model) {
     let colours = palette(ui);
     let (colour, word) = match model.connection {

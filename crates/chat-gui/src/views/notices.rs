@@ -1,4 +1,4 @@
-//! What is told at the lower edge: that something worked, that something did not, and what can
+//! The notices at the lower edge: that something worked, that something did not, and what can
 //! still be undone.
 //!
 //! Deliberately absent: when a notice goes; the model decides that.

@@ -23,7 +23,7 @@ const ROW_HEIGHT: f32 = 52.0;
 
 /// Patterns to try, and what they find.
 const EXAMPLES: [(&str, &str); 4] = [
-    ("*", "everybody"),
+    ("*", "all names"),
     ("al", "names that begin with al, or Al"),
     ("?ob", "any letter, then ob"),
     ("[a-c]*", "names from a to c"),
@@ -31,7 +31,7 @@ const EXAMPLES: [(&str, &str); 4] = [
 
 /// The page.
 pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    let sentence = "Find somebody to write to, by name or by pattern.";
+    let sentence = "Find a person to write to, by name or by pattern.";
     page_header(ui, "People", sentence, |_| {});
     let wants_focus = state.takes_focus(Focus::People);
     let width = ui.available_width().min(520.0);
@@ -55,14 +55,14 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     } else if model.people.names.is_empty() && model.people.busy {
         muted(ui, "Searching…");
     } else if model.people.names.is_empty() {
-        let text = "Nobody's name begins so. In a pattern * stands for any letters, ? for one, and [a-c] for one of several; there a and A are not the same.";
-        empty_state(ui, Icon::People, "Nobody found", text, None);
+        let text = "No name begins with this. In a pattern * means any letters, ? means one letter, and [a-c] one of several; a and A are different there.";
+        empty_state(ui, Icon::People, "No account found", text, None);
     } else {
         found_ui(ui, model, actions);
     }
 }
 
-/// Cuts a pattern to what the servers accept.
+/// Shortens a pattern to what the servers accept.
 fn truncate(text: &mut String) {
     let mut end = text.len().min(PATTERN_BYTES_MAX);
     while !text.is_char_boundary(end) {

@@ -1,5 +1,5 @@
 //! What the views keep between frames and the model does not know: text being edited, where the
-//! lists stand, and where the keyboard is to go next.
+//! lists are scrolled to, and where the keyboard is to go next.
 //!
 //! Deliberately absent: anything that must survive a restart; that is in the model, and a draft is
 //! there after each keystroke.
@@ -96,7 +96,7 @@ pub struct Composer {
     pub text: String,
 }
 
-/// Where the list of received messages stands.
+/// What the page of received messages keeps between frames.
 #[derive(Debug, Default)]
 pub struct InboxState {
     /// How many of the oldest unread messages are to be read next, as typed.

@@ -226,7 +226,7 @@ impl<'a> TimelineRows<'a> {
         }
     }
 
-    /// A ring around the message that the search stands on.
+    /// A ring around the current hit of the search.
     fn mark_found(&self, ui: &Ui, rect: Rect, message: &Message) {
         let found = self.model.message_search.as_ref().and_then(|search| {
             let hit = search.hits.get(search.current?)?;

@@ -13,7 +13,7 @@ use crate::theme::{self, palette, space};
 /// The width of the column where one types.
 const COLUMN_WIDTH: f32 = 380.0;
 
-/// About how high what is typed there is; it stands in the middle.
+/// About how high what is typed there is; it is in the middle.
 const CONTENT_HEIGHT: f32 = 440.0;
 
 /// The widest that the picture gets; it takes two fifths of a smaller window.
@@ -86,7 +86,7 @@ fn picture_ui(ui: &mut Ui) {
     let width = rect.width() - 72.0;
     let title = painter.layout("Chat that keeps its word".to_owned(), heading, FRONT, width);
     let lines = painter.layout(
-        "A tick means: stored on a majority of the servers, for good. When a server dies, your messages wait here and go out by themselves, once.".to_owned(),
+        "A tick means: stored permanently on a majority of the servers. When a server fails, your messages are queued here and sent automatically, exactly once.".to_owned(),
         text,
         FAINT,
         width,

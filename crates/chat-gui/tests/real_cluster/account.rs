@@ -76,8 +76,8 @@ async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
         let mut window = Window::open(folder.path(), addresses(&cluster));
         window.sign_up("alice").await;
         window.open_conversation("bob");
-        window.write("bob", "farewell");
-        window.until_sent("bob", "farewell").await;
+        window.write("bob", "goodbye");
+        window.until_sent("bob", "goodbye").await;
         window.fill("Message to bob", "half a sen");
         window.act(UserAction::DeleteAccount {
             typed_name: "alice".to_owned(),
@@ -93,7 +93,7 @@ async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
             matches!(&refused, Err(ClientError::Application { code, .. }) if code == "invalid_credentials"),
             "{refused:?}"
         );
-        // Somebody else takes the name, on the same device.
+        // Another person takes the name, on the same device.
         window.sign_up("alice").await;
         assert!(window.model().conversations.is_empty());
         window.open_conversation("bob");

@@ -21,7 +21,7 @@ async fn two_windows_agree_on_what_is_read_and_what_is_deleted() {
         let mut one = Window::open(folders[0].path(), addresses(&cluster));
         one.sign_up("alice").await;
         let early = cluster.client().send(&bob, "alice", "early").await.unwrap();
-        // Each window is told by another node.
+        // Each window watches another node.
         let mut others = addresses(&cluster);
         others.rotate_left(1);
         let mut two = Window::open(folders[1].path(), others);
@@ -39,7 +39,7 @@ async fn two_windows_agree_on_what_is_read_and_what_is_deleted() {
                 .await;
         }
 
-        // Whoever sees a message has read it, in both windows.
+        // A message that was seen in one window is read in both.
         one.open_conversation("bob");
         for window in [&mut one, &mut two] {
             window

@@ -25,7 +25,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
         window.write("bob", "before");
         window.until_sent("bob", "before").await;
 
-        // A leader that stands still takes the message and answers nobody; then it dies.
+        // A paused leader accepts the message and does not answer; then it is killed.
         let leader = cluster.settled().await;
         cluster.pause(leader.node);
         window.write("bob", "during");
@@ -34,7 +34,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
                 let pending = message(model, "bob", "during")?;
                 match pending.state {
                     MessageState::Pending(pending) => pending.trying.then_some(()),
-                    other => panic!("nobody leads: {other:?}"),
+                    other => panic!("there is no leader: {other:?}"),
                 }
             })
             .await;
@@ -79,7 +79,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
     .await;
 }
 
-/// Nobody can say whether the message was taken: it stays in the outbox, cannot be taken back, and is
+/// It is not known whether the message was accepted: it stays in the outbox, cannot be taken back, and is
 /// there once when a majority is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
@@ -103,7 +103,7 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
         }
         window.write("bob", "perhaps");
         let id = window
-            .until("nobody knows what became of it", |model| {
+            .until("the outcome is not known", |model| {
                 let pending = message(model, "bob", "perhaps")?;
                 match pending.state {
                     MessageState::Pending(state) => state.maybe_sent.then_some(pending.id),
@@ -138,19 +138,19 @@ async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
         let folder = tempfile::tempdir().unwrap();
         let mut window = Window::open(folder.path(), addresses(&cluster));
         window.sign_up("alice").await;
-        window.open_conversation("nobody");
-        window.write("nobody", "hello?");
+        window.open_conversation("nadia");
+        window.write("nadia", "hello?");
         window.open_conversation("bob");
         window.write("bob", "hello!");
         window.until_sent("bob", "hello!").await;
-        let refused = message(window.model(), "nobody", "hello?").unwrap();
+        let refused = message(window.model(), "nadia", "hello?").unwrap();
         assert!(matches!(refused.state, MessageState::NotSent { .. }));
-        window.open_conversation("nobody");
+        window.open_conversation("nadia");
         window.wait_for_text("has no account").await;
         // The person it is for signs up, and the writer tries again.
-        cluster.client().sign_up("nobody", PASSWORD).await.unwrap();
+        cluster.client().sign_up("nadia", PASSWORD).await.unwrap();
         window.press("Retry");
-        window.until_sent("nobody", "hello?").await;
+        window.until_sent("nadia", "hello?").await;
     })
     .await;
 }

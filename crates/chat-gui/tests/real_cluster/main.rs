@@ -1,7 +1,7 @@
 //! The whole window against real servers: three processes of `chat-server`, killed and paused, and
 //! the window used as a person would, by labels and keys.
 //!
-//! Deliberately absent: pixels. What is read is what a screen reader is told, and the model.
+//! Deliberately absent: pixels. Tests read what a screen reader reads, and the model.
 
 mod account;
 mod convergence;

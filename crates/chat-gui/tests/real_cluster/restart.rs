@@ -1,4 +1,4 @@
-//! The window is closed while nobody leads, and opened again.
+//! The window is closed while there is no leader, and opened again.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
         assert_eq!(draft.text, "half a sen");
         window.act(UserAction::SignOut);
         window
-            .until("nobody is signed in", |model| {
+            .until("no account is signed in", |model| {
                 model.account.is_none().then_some(())
             })
             .await;

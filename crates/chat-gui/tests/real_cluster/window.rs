@@ -75,12 +75,14 @@ impl Window {
         .await
     }
 
-    /// Draws frame after frame until a screen reader would be told this, somewhere.
+    /// Draws frame after frame until a screen reader would read this text somewhere.
     pub(crate) async fn wait_for_text(&mut self, words: &str) {
         until(words, async || {
             self.harness.step();
             let found = self.harness.query_all_by_label_contains(words).next();
-            found.map(|_| ()).ok_or_else(|| "it is not told".to_owned())
+            found
+                .map(|_| ())
+                .ok_or_else(|| "it is not shown".to_owned())
         })
         .await;
     }
@@ -132,7 +134,7 @@ impl Window {
         self.harness.step();
     }
 
-    /// Writes to somebody whose conversation is open, as a person does.
+    /// Writes in the open conversation, as a person does.
     pub(crate) fn write(&mut self, peer: &str, text: &str) {
         self.fill(&format!("Message to {peer}"), text);
         self.key(egui::Key::Enter);
@@ -158,7 +160,7 @@ impl Window {
     }
 
     pub(crate) async fn signed_in(&mut self) {
-        self.until("somebody is signed in and connected", |model| {
+        self.until("an account is signed in and connected", |model| {
             (model.account.is_some() && model.connection.is_online() && !model.loading)
                 .then_some(())
         })
@@ -194,7 +196,7 @@ pub(crate) async fn inbox_texts(cluster: &Cluster, owner: &Session) -> Vec<Strin
         .collect()
 }
 
-/// The conversation with somebody, empty if there is none.
+/// The conversation with a person, empty if there is none.
 pub(crate) fn conversation(model: &Model, peer: &str) -> Conversation {
     let conversation = model.conversations.get(&Name::new(peer));
     conversation.cloned().unwrap_or_default()

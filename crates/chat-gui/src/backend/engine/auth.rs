@@ -1,4 +1,4 @@
-//! The way in and out of an account, on the servers and on this device.
+//! Signing in and out of an account, on the servers and on this device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +138,7 @@ impl Engine {
         self.events.report_storage_error(kept).await;
     }
 
-    /// Somebody is signed in from here on.
+    /// The account is signed in from here on.
     async fn enter(&mut self, account: AccountKey, session: Session) {
         let stored = self.store.lock().await.account(&account).await;
         let stored = match stored {
@@ -170,7 +170,7 @@ impl Engine {
         self.signed_in = Some(SignedIn::begin(self.sessions, &context, stored));
     }
 
-    /// A task says that its session is over; one that was replaced is, and nobody minds.
+    /// A task reports that its session was closed; a report about an earlier session is ignored.
     pub(super) async fn session_over(&mut self, number: u64) {
         let current = self.signed_in.as_ref().map(|signed_in| signed_in.number);
         if current == Some(number) {
@@ -178,7 +178,7 @@ impl Engine {
         }
     }
 
-    /// Nobody is signed in from here on.
+    /// No account is signed in from here on.
     async fn leave(&mut self, why: SignedOut) {
         let Some(signed_in) = self.signed_in.take() else {
             return;
@@ -200,7 +200,7 @@ impl Engine {
         };
         // This device forgets the token either way; without servers it ends by its age.
         if let Err(error) = client.logout(&signed_in.session).await {
-            tracing::info!(%error, "the servers were not told of the sign-out");
+            tracing::info!(%error, "the servers did not receive the sign-out");
         }
         self.leave(SignedOut::Wanted).await;
     }

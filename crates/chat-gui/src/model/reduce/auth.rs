@@ -93,7 +93,7 @@ impl Model {
             }
             BackendEvent::SignedIn(stored) => self.signed_in(stored),
             BackendEvent::SignInFailed(why) => {
-                // Nobody knows whether the account was created: the same request finds out.
+                // It is not known whether the account was created: the same request finds out.
                 if !why.may_pass() {
                     self.memory.sign_up = None;
                 }
@@ -263,7 +263,7 @@ impl Model {
         }
         self.insert_messages(stored.sent.into_iter().map(sent_message).collect());
         for outgoing in &stored.outbox {
-            // Nobody knows how far an attempt got before the window was closed.
+            // It is not known how far an attempt got before the window was closed.
             self.insert_outgoing(outgoing, true);
         }
         let all: Vec<Name> = self.conversations.keys().cloned().collect();
@@ -296,7 +296,7 @@ impl Model {
         self.screen = Screen::SignIn;
     }
 
-    /// Nothing of an account stays in memory when somebody else may sit down.
+    /// Nothing of an account stays in memory: another person may use the window next.
     fn forget_account(&mut self) {
         self.session_number += 1;
         self.account = None;

@@ -1,5 +1,5 @@
-//! From what the nodes say of themselves to cards, timeline, feed and fail-overs. Everything here is
-//! noticed no finer than the nodes are asked; what is told is never earlier than it happened.
+//! From the status reports of the nodes to cards, timeline, feed and fail-overs. Everything here is
+//! noticed no finer than the nodes are asked; what is reported is never earlier than it happened.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl Model {
                 let own = card.report.as_ref().map(|report| report.last_index);
                 let held = match leading.followers.get(&id) {
                     _ if id == leading.id => leading.last_index,
-                    // A new leader has not heard of everybody: then what the node said last counts.
+                    // A new leader does not know every follower yet: then the node's last status counts.
                     Some(matched) if matched.0 > 0 => *matched,
                     _ => own?,
                 };
@@ -147,14 +147,14 @@ impl Model {
         if let Some(leader) = leader {
             self.follow_new_leader(leader);
         }
-        // Nobody is signed in: there is nothing to wait for but the servers.
+        // No account is signed in: there is nothing to wait for but the servers.
         if self.account.is_none() && leader.is_some() {
             self.failover_is_over(None);
         }
     }
 
-    /// When this window hurt `leader`, if that may be why it is lost now: one that is cut off goes on
-    /// saying that it leads for a while.
+    /// When this window hurt `leader`, if that may be why it is lost now: an isolated leader
+    /// reports for a while that it still leads.
     fn hurt_at(&self, leader: NodeId) -> Option<Moment> {
         let (node, at) = self.memory.observation.hurt?;
         (node == leader && self.now.moment.since(at) <= HURT_MAX).then_some(at)
@@ -183,20 +183,20 @@ impl Model {
     }
 
     fn notice_candidates(&mut self) {
-        let told = self.memory.observation.reported_candidate;
-        let standing = self
+        let reported = self.memory.observation.reported_candidate;
+        let candidate = self
             .reports()
-            .filter(|report| report.role == NodeRole::Candidate && report.term > told)
+            .filter(|report| report.role == NodeRole::Candidate && report.term > reported)
             .map(|report| (report.id, report.term))
             .max_by_key(|(_, term)| *term);
-        if let Some((node, term)) = standing {
+        if let Some((node, term)) = candidate {
             self.memory.observation.reported_candidate = term;
             self.add_to_feed(FeedEvent::Candidate(node, term), Some(TickKind::Election));
         }
         let highest = self.highest_term();
         let now = self.now.moment;
         if let Some(failover) = self.current_failover()
-            && (standing.is_some() || highest > failover.old_term)
+            && (candidate.is_some() || highest > failover.old_term)
         {
             failover.candidate_at.get_or_insert(now);
         }
@@ -264,9 +264,8 @@ impl Model {
         (!newest.is_over()).then_some(newest)
     }
 
-    /// This window can send again: by a message that the leader of `term` acknowledged, or as far
-    /// as one can tell without one. If a fail-over is over by that and nobody was told so yet: when
-    /// it began.
+    /// This window can send again: the leader of `term` acknowledged a message, or the reports of the
+    /// nodes show it. Returns when the fail-over began, if it is over now and was not reported so yet.
     pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
         let now = self.now.moment;
         let acknowledged = self.memory.account.link.acknowledged;

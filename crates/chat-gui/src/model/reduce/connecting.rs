@@ -12,7 +12,7 @@ use crate::model::feed::FeedEvent;
 use crate::model::names::{MessageId, Term};
 use crate::model::time::Moment;
 
-/// How long the end of an interruption is told.
+/// How long the end of an interruption is shown.
 const RECOVERY_TIME: Duration = Duration::from_secs(8);
 /// An attempt that took longer was no ordinary one: something was in its way.
 const SLOW: Duration = Duration::from_millis(500);
@@ -125,7 +125,7 @@ impl Model {
         self.recovered(None, lost_at);
     }
 
-    /// Tells of an interruption, if one is known to have ended now: by what was told of the link,
+    /// Reports an interruption, if one is known to have ended now: by an event about the link,
     /// by an attempt that took too long, or by a fail-over.
     fn recovered(&mut self, attempt: Option<Moment>, lost_at: Option<Moment>) {
         let now = self.now.moment;

@@ -76,7 +76,7 @@ impl Model {
         }
         let mut times: BTreeMap<MessageId, u64> = BTreeMap::new();
         for (id, commit) in check.inbox.iter().flatten() {
-            // What the news has not told us yet cannot be on the screen.
+            // What the watch has not delivered yet cannot be on the screen.
             if commit.index.0 <= check.newest_index {
                 *times.entry(*id).or_default() += 1;
             }

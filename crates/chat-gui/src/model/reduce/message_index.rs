@@ -14,7 +14,7 @@ impl Model {
         self.conversations.get(peer)?.at(*place, id)
     }
 
-    /// Changes a message where it stands. Says whether there is such a message.
+    /// Changes a message in place. Returns whether there is such a message.
     pub(super) fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Message)) -> bool {
         let Some((peer, place)) = self.memory.account.message_index.places.get(&id) else {
             return false;

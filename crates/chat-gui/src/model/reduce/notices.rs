@@ -1,4 +1,4 @@
-//! Notices: told, faded, dismissed. What they say comes from who tells them.
+//! Notices: shown, faded, dismissed. Their text comes from the caller.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Model {
         let until = Some(self.now.moment.plus(CONFIRMATION_TIME));
         self.notices
             .retain(|notice| notice.kind != NoticeKind::Confirmation);
-        self.tell(NoticeKind::Confirmation, text.into(), String::new(), until);
+        self.show_notice(NoticeKind::Confirmation, text.into(), String::new(), until);
     }
 
     /// Something did not work; stays until it is dismissed.
@@ -41,13 +41,13 @@ impl Model {
             let oldest = self.notices.iter().position(is_error);
             self.notices.remove(oldest.expect("there are some"));
         }
-        self.tell(NoticeKind::Error, text, detail, None);
+        self.show_notice(NoticeKind::Error, text, detail, None);
     }
 
     /// Offers to undo something for a while.
     pub(super) fn offer_undo(&mut self, text: String, time: Duration) -> NoticeId {
         let until = Some(self.now.moment.plus(time));
-        let id = self.tell(NoticeKind::Undo, text, String::new(), until);
+        let id = self.show_notice(NoticeKind::Undo, text, String::new(), until);
         if let Some(notice) = self.notices.back_mut() {
             notice.action = Some(NoticeAction {
                 label: "Undo",
@@ -57,7 +57,7 @@ impl Model {
         id
     }
 
-    fn tell(
+    fn show_notice(
         &mut self,
         kind: NoticeKind,
         text: String,

@@ -100,9 +100,9 @@ impl Model {
                 .find(id)
                 .map(|message| (message.is_own(), &message.peer));
             match known {
-                // Somebody who writes to themselves sees the message once.
+                // A person who writes to themselves sees the message once.
                 Some((true, peer)) if *peer == received.sender => self.drop_from_outbox(id),
-                // An id of our own under somebody else's name: not ours to believe.
+                // One of our own ids under another sender's name is not trustworthy.
                 Some((true, _)) => continue,
                 Some((false, _)) => {
                     self.change(id, |message| become_read(message, received.read));
@@ -161,12 +161,12 @@ impl Model {
     fn title_of(&self, message: &Received) -> String {
         let known = self.conversations.get(&message.sender);
         let newest = known.and_then(|one| one.holders.newest());
-        let remark = match message.sender_since.zip(newest) {
+        let note = match message.sender_since.zip(newest) {
             Some((since, newest)) if since < newest => EARLIER_ACCOUNT,
             Some((since, newest)) if since > newest => OTHER_ACCOUNT,
             _ => return message.sender.to_string(),
         };
-        format!("{} ({remark})", message.sender)
+        format!("{} ({note})", message.sender)
     }
 
     /// Messages were read, here or in another window.

@@ -42,7 +42,7 @@ impl Window {
         }
     }
 
-    /// Alice is signed in, and the servers tell her of changes.
+    /// Alice is signed in, and a node sends her changes.
     fn of_alice() -> Self {
         let mut window = Self::new();
         window.receive(BackendEvent::SignedIn(stored("alice")));
@@ -82,7 +82,7 @@ impl Window {
         }
     }
 
-    /// `15:00 a` and so on: what the conversation with somebody looks like.
+    /// `15:00 a` and so on: what the conversation with a person looks like.
     fn lines(&self, peer: &str) -> Vec<String> {
         let Some(conversation) = self.model.conversations.get(&Name::new(peer)) else {
             return Vec::new();

@@ -45,7 +45,7 @@ impl Model {
         }
     }
 
-    /// All of them, at once: the window is about to close, or somebody else to sign in.
+    /// All of them, at once: the window is about to close, or another person to sign in.
     pub(super) fn save_all_drafts(&mut self, commands: &mut Vec<Command>) {
         let unsaved: Vec<Name> = self.memory.account.unsaved_drafts.keys().cloned().collect();
         for peer in unsaved {
@@ -205,7 +205,7 @@ impl Model {
         });
     }
 
-    /// A message is on a majority of disks; told once or again.
+    /// A message is on a majority of disks; reported once or again.
     pub(super) fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
         self.drop_from_outbox(id);
         self.memory.account.restoring_to_draft.remove(&id);

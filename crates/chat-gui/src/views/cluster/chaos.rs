@@ -25,7 +25,7 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     let link = if process.isolated {
         ("Reconnect", FaultAction::Reconnect(id))
     } else {
-        ("Cut off", FaultAction::Isolate(id))
+        ("Isolate", FaultAction::Isolate(id))
     };
     let offered = match process.condition {
         ProcessCondition::Running => vec![

@@ -46,7 +46,7 @@ pub fn failovers_ui(ui: &mut Ui, model: &Model) {
 fn headline_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
     let from = leader_words(failover.old_leader.map(|node| node.0));
     let to = failover.new_leader.map_or_else(
-        || "nobody yet".to_owned(),
+        || "no node yet".to_owned(),
         |(node, term)| format!("node {} in term {term}", node.0),
     );
     let ago = duration_words(model.now.moment.since(failover.lost_at));
@@ -130,7 +130,7 @@ fn stage_row(ui: &mut Ui, colour: egui::Color32, words: &str, time: &str) {
 
 fn stage_words(stage: Stage) -> &'static str {
     match stage {
-        Stage::Candidate => "A node stands for election",
+        Stage::Candidate => "A node starts an election",
         Stage::Elected => "A new leader is elected",
         Stage::FirstCommit => "It commits its first entry",
         Stage::Online => "You can send again",
@@ -150,7 +150,7 @@ fn stage_colour(stage: Stage, failover: &Failover, colours: &theme::Palette) -> 
 
 fn earlier_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
     let to = failover.new_leader.map_or_else(
-        || "nobody".to_owned(),
+        || "no node".to_owned(),
         |(node, _)| format!("node {}", node.0),
     );
     let from = leader_words(failover.old_leader.map(|node| node.0));

@@ -110,7 +110,7 @@ fn bands(ui: &Ui, model: &Model, scale: &Scale) {
     }
 }
 
-/// Slanted lines: nobody leads. A pattern, so that it is not told by colour alone.
+/// Slanted lines: there is no leader. A pattern, so that colour is not the only difference.
 fn hatch(ui: &Ui, rect: Rect, colour: Color32) {
     let painter = ui.painter_at(rect);
     let stroke = Stroke::new(1.5, colour);
@@ -219,7 +219,7 @@ fn legend(ui: &mut Ui) {
         (TickKind::FaultAction, "you did something"),
         (TickKind::NodeLost, "node lost"),
         (TickKind::NodeBack, "node back"),
-        (TickKind::Election, "stands for election"),
+        (TickKind::Election, "starts an election"),
         (TickKind::Elected, "elected"),
     ];
     ui.horizontal_wrapped(|ui| {
@@ -232,7 +232,7 @@ fn legend(ui: &mut Ui) {
         }
         let (rect, _) = ui.allocate_exact_size(Vec2::new(18.0, 10.0), Sense::hover());
         hatch(ui, rect, palette(ui).bad);
-        caption(ui, "nobody leads");
+        caption(ui, "no leader");
     });
 }
 
@@ -248,7 +248,7 @@ fn in_words(model: &Model) -> String {
             let ago = duration_words(now.since(band.from));
             match band.leader {
                 Some(leader) => format!("term {}, led by {leader}, since {ago}", band.term),
-                None => format!("term {}, led by nobody, since {ago}", band.term),
+                None => format!("term {}, without a leader, since {ago}", band.term),
             }
         })
         .collect();

@@ -12,7 +12,7 @@ pub fn avatar(ui: &Ui, rect: Rect, name: &str) {
     paint_avatar(ui, rect, name, (colours.on_hue, hue));
 }
 
-/// The same without its colour, for an account that had the name before: it is somebody else.
+/// The same without its colour, for an earlier account of the name: it is another person.
 pub fn avatar_of_earlier(ui: &Ui, rect: Rect, name: &str) {
     let colours = palette(ui);
     paint_avatar(ui, rect, name, (colours.muted, colours.hover));

@@ -42,7 +42,7 @@ pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
         .stroke(Stroke::new(1.0, colours.border))
         .corner_radius(CornerRadius::same(radius::CARD))
         .inner_margin(Margin::same(16))
-        // A card may stand in a column, whose own layout would stretch its lines.
+        // A card may be in a column, whose own layout would stretch its lines.
         .show(ui, |ui| ui.vertical(contents).inner)
         .inner
 }

@@ -13,7 +13,7 @@ use egui::{
 
 use crate::theme::{self, palette};
 
-/// Text in which what stands between backquotes is to be typed, and looks so.
+/// Text in which the parts between backquotes are to be typed, and look so.
 pub fn with_code(ui: &Ui, text: &str, style: &TextStyle, colour: Color32) -> LayoutJob {
     let mut job = LayoutJob::default();
     let font = style.resolve(ui.style());
@@ -65,7 +65,7 @@ pub fn chip(ui: &mut Ui, text: &str, front: Color32, behind: Color32) -> Respons
         .inner
 }
 
-/// Text laid out in one line of at most `width` points, cut with an ellipsis.
+/// Text laid out in one line of at most `width` points, shortened with an ellipsis.
 pub fn one_line(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f32) -> Arc<Galley> {
     let font = FontSelection::Style(style).resolve(ui.style());
     let text: String = text

@@ -46,18 +46,20 @@ pub fn chaos_ui(
     });
 }
 
-/// What will be seen when this is done, as the cluster stands now.
+/// What will be seen when this is done, in the present state of the cluster.
 pub fn expectation(action: FaultAction, cluster: &Cluster) -> String {
     match action {
         FaultAction::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
-        FaultAction::Pause(node) => loss(node, cluster, "freezes, and knows nothing of it"),
-        FaultAction::Isolate(node) => loss(node, cluster, "goes on, and hears nobody"),
+        FaultAction::Pause(node) => loss(node, cluster, "freezes, and does not notice it"),
+        FaultAction::Isolate(node) => {
+            loss(node, cluster, "keeps running, and reaches no other node")
+        }
         FaultAction::Resume(_) => {
             "It goes on where it was, learns that time has passed, and catches up with the leader."
                 .to_owned()
         }
         FaultAction::Restart(node) if leads(node, cluster) => {
-            "The leader hands its office over if it can, and is back within seconds.".to_owned()
+            "The leader transfers its leadership if it can, and is back within seconds.".to_owned()
         }
         FaultAction::Restart(_) | FaultAction::StartDead => {
             "It reads its disk, asks the leader for what it missed, and takes part again."

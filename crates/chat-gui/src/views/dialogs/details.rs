@@ -1,6 +1,6 @@
-//! All that is known of one message, above all where it stands in the log.
+//! All that is known of one message, above all its position in the log.
 //!
-//! Deliberately absent: the rest of its text, which stands behind the dialog.
+//! Deliberately absent: the rest of its text, which is visible behind the dialog.
 
 use egui::{Grid, RichText, Ui};
 
@@ -112,7 +112,7 @@ fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
             ui,
             Tone::Good,
             "Sent.",
-            "It is stored on a majority of the servers, for good, exactly once.",
+            "It is stored permanently on a majority of the servers, exactly once.",
         ),
         MessageState::Pending(pending) => {
             let since = duration_words(model.now.moment.since(pending.since));

@@ -43,7 +43,7 @@ fn part_ui(ui: &mut Ui, title: &str, part: Part) {
         });
 }
 
-/// egui's names of keys in the words that stand on them.
+/// egui's names of keys in the words that are printed on them.
 fn readable(keys: &str) -> String {
     keys.replace("Escape", "Esc")
         .replace("Comma", ",")

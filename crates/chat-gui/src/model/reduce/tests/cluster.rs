@@ -14,7 +14,7 @@ use crate::model::failover::Stage;
 use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
 
-/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F` follows, `C` stands, `-` is silent.
+/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F` follows, `C` campaigns, `-` does not answer.
 fn status(pictures: &[&str]) -> BackendEvent {
     let nodes = pictures.iter().map(|picture| {
         let (id, rest) = picture.split_at(1);
@@ -68,14 +68,14 @@ fn feed(window: &Window) -> Vec<String> {
 fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
-    let mut told = status(&["1-", "2L6@103", "3F6@102"]);
-    if let BackendEvent::Status { nodes, .. } = &mut told
+    let mut reported = status(&["1-", "2L6@103", "3F6@102"]);
+    if let BackendEvent::Status { nodes, .. } = &mut reported
         && let Ok(leading) = &mut nodes[1].status
     {
         let followers = [(NodeId(1), LogIndex(0)), (NodeId(3), LogIndex(103))];
         leading.followers = followers.into();
     }
-    window.receive(told);
+    window.receive(reported);
     let behind = window.model.cluster.nodes.iter().map(|card| card.behind);
     assert_eq!(behind.collect::<Vec<_>>(), [Some(3), Some(0), Some(0)]);
 }
@@ -132,7 +132,7 @@ fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
         "Node 1 leads, in term 5.",
         "Node 1 does not answer any more.",
         "Node 1, leader of term 5, is gone.",
-        "Node 2 stands for election in term 6.",
+        "Node 2 starts an election in term 6.",
         "Node 2 leads, in term 6.",
         "Messages can be sent again, after 580 ms.",
     ];
@@ -211,7 +211,7 @@ fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
     });
     let failover = window.model.cluster.failovers[0];
     assert_eq!(failover.duration(), Some(Duration::from_millis(860)));
-    assert_eq!(window.model.recovery, Some(recovery), "told once");
+    assert_eq!(window.model.recovery, Some(recovery), "shown once");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_leader_that_this_window_cut_off_is_lost_since_then() {
     window.receive(BackendEvent::Processes(Some(BTreeMap::new())));
     let action = FaultAction::Isolate(NodeId(1));
     window.act(UserAction::Chaos(action));
-    let answer = "node 1 is cut off".to_owned();
+    let answer = "node 1 is isolated".to_owned();
     window.receive(BackendEvent::FaultActionCompleted { action, answer });
     window.wait(500);
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
@@ -353,13 +353,13 @@ fn the_ledger_counts_answers_and_lines() {
     assert_eq!((ledger.inbox_stored, ledger.inbox_shown), (2, 2));
     assert_eq!((ledger.lost, ledger.doubled), (0, 0));
 
-    // A server that has forgotten one message, moved another, and tells one of the inbox twice.
+    // A server that has forgotten one message, moved another, and returns one of the inbox twice.
     window.act(UserAction::CheckLedger);
     window.receive(answer(ids[0], None));
     window.receive(answer(ids[1], Some(commit(90))));
     window.receive(answer(ids[2], Some(commit(12))));
     let mut doubled = vec![(id(3), commit(3)), (id(3), commit(3)), (id(2), commit(2))];
-    // Nobody has told us of this one yet.
+    // The watch has not delivered this one yet.
     doubled.push((id(50), commit(50)));
     window.receive(BackendEvent::LedgerInbox(doubled));
     window.receive(BackendEvent::LedgerEnded(Ok(())));

@@ -1,5 +1,5 @@
-//! S-A15: a deleted name may be taken by somebody else, and who has it now did not write what its
-//! former holder wrote.
+//! S-A15: a deleted name may be taken by another person, who did not write what its former holder
+//! wrote.
 
 use super::{Window, commit, id, page, received, stored, up, wall};
 use crate::model::action::UserAction;

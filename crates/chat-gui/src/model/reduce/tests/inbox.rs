@@ -120,7 +120,7 @@ fn after_a_gap_the_pages_say_what_is_left() {
         .map(|index| received(index, "bob", false))
         .collect();
     window.receive(page(all, false));
-    // Between the times 5 and 2 were deleted and 6 was read, and nobody told us.
+    // Between the times 5 and 2 were deleted and 6 was read, and no event reported it.
     let first = vec![received(6, "bob", true), received(4, "bob", false)];
     window.receive(BackendEvent::Inbox(InboxPage {
         messages: first,
@@ -213,7 +213,7 @@ fn notifications_respect_what_the_person_chose() {
     assert!(news(&mut window, 1).is_empty(), "the person is looking");
     window.act(UserAction::Focus(false));
     assert_eq!(news(&mut window, 2), ["bob: New message"]);
-    assert!(news(&mut window, 2).is_empty(), "told once");
+    assert!(news(&mut window, 2).is_empty(), "shown once");
     window.act(UserAction::SetNotifications(NotificationChoice::WithText));
     assert_eq!(news(&mut window, 3), ["bob: m3"]);
     window.act(UserAction::SetMuted {

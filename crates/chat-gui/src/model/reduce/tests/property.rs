@@ -110,21 +110,21 @@ fn a_window_ends_up_with_what_the_servers_have() {
         }
         let mut window = Window::of_alice();
         for _ in 0..dice.usize(1..4) {
-            // The gap: nobody tells us of these.
+            // The gap: these are not reported.
             for _ in 0..dice.u8(0..10) {
                 change(&mut inbox, &mut next, &mut dice);
             }
             for page in pages(&inbox, dice.usize(1..8)) {
                 window.receive(page);
-                let mut told = Vec::new();
+                let mut reported = Vec::new();
                 for _ in 0..dice.u8(0..4) {
-                    told.push(change(&mut inbox, &mut next, &mut dice));
+                    reported.push(change(&mut inbox, &mut next, &mut dice));
                 }
-                for event in &told {
+                for event in &reported {
                     window.receive(event.clone());
                 }
                 if dice.bool() {
-                    for event in told {
+                    for event in reported {
                         window.receive(event);
                     }
                 }

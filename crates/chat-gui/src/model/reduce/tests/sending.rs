@@ -138,7 +138,7 @@ fn what_may_have_been_sent_is_not_given_up() {
     assert_eq!(window.act(UserAction::Discard(message)), []);
     window.receive(delayed(message, Failure::NoMajority));
     let commands = window.act(UserAction::Discard(message));
-    assert_eq!(commands, [Command::Withdraw(message)], "nobody has it");
+    assert_eq!(commands, [Command::Withdraw(message)], "it was not sent");
     window.receive(BackendEvent::WithdrawRefused(message));
     window.receive(started);
     window.receive(delayed(message, Failure::OutcomeUnknown));
@@ -179,7 +179,7 @@ fn an_outbox_of_an_earlier_start_is_shown_in_order() {
     let MessageState::Pending(pending) = &first.state else {
         panic!("{first:?}");
     };
-    assert!(pending.maybe_sent, "nobody knows what the last start did");
+    assert!(pending.maybe_sent, "it is not known what the last run did");
 }
 
 #[test]
@@ -217,5 +217,5 @@ fn nothing_is_sent_that_cannot_be() {
         assert_eq!(send("x".repeat(BODY_BYTES_MAX)).len(), 1);
     }
     assert_eq!(send("one more".to_owned()), []);
-    assert_eq!(window.model.notices.len(), 2, "each is told");
+    assert_eq!(window.model.notices.len(), 2, "each is shown");
 }
