@@ -1,28 +1,25 @@
 //! The account as a whole: another password, and its end.
 
-use std::time::Duration;
-
 use chat_client::ClientError;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::names::Password;
 use chat_gui::model::navigation::Screen;
 use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses, message};
+use crate::fixture::{Device, Fixture, limited};
+use crate::window::{PASSWORD, addresses, message};
 
-const LIMIT: Duration = Duration::from_secs(120);
 const NEW_PASSWORD: &str = "open barley";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_out() {
-    within(LIMIT, async {
+    limited(async {
         let cluster = Cluster::start(3).await;
         let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let mut one = Window::open(folders[0].path(), addresses(&cluster));
+        let devices = [Device::new(), Device::new()];
+        let mut one = devices[0].open(addresses(&cluster));
         one.sign_up("alice").await;
-        let mut two = Window::open(folders[1].path(), addresses(&cluster));
+        let mut two = devices[1].open(addresses(&cluster));
         two.sign_in("alice", PASSWORD).await;
         two.signed_in().await;
         let password = |text: &str| Password::new(text);
@@ -60,7 +57,7 @@ async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_o
         .await;
         drop(one);
         // The new session is the one that is kept.
-        let mut one = Window::open(folders[0].path(), Vec::new());
+        let mut one = devices[0].open(Vec::new());
         one.signed_in().await;
         assert!(message(one.model(), "bob", "still here").is_some());
     })
@@ -69,13 +66,8 @@ async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
-    within(LIMIT, async {
-        let cluster = Cluster::start(3).await;
-        cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
-        window.open_conversation("bob");
+    limited(async {
+        let Fixture { cluster, mut window, .. } = Fixture::start().await;
         window.write("bob", "goodbye");
         window.until_sent("bob", "goodbye").await;
         window.fill("Message to bob", "half a sen");

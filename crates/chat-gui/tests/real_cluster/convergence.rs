@@ -1,30 +1,26 @@
 //! Two windows of one account.
 
-use std::time::Duration;
-
 use chat_client::InboxQuery;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::navigation::Screen;
 use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses, conversation};
-
-const LIMIT: Duration = Duration::from_secs(120);
+use crate::fixture::{Device, limited};
+use crate::window::{PASSWORD, addresses, conversation};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_windows_agree_on_what_is_read_and_what_is_deleted() {
-    within(LIMIT, async {
+    limited(async {
         let cluster = Cluster::start(3).await;
         let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let mut one = Window::open(folders[0].path(), addresses(&cluster));
+        let devices = [Device::new(), Device::new()];
+        let mut one = devices[0].open(addresses(&cluster));
         one.sign_up("alice").await;
         let early = cluster.client().send(&bob, "alice", "early").await.unwrap();
         // Each window watches another node.
         let mut others = addresses(&cluster);
         others.rotate_left(1);
-        let mut two = Window::open(folders[1].path(), others);
+        let mut two = devices[1].open(others);
         two.sign_in("alice", PASSWORD).await;
         two.signed_in().await;
         for text in ["late", "later"] {

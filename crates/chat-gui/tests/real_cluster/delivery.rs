@@ -6,22 +6,19 @@ use chat_client::InboxQuery;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Term;
-use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses, conversation, inbox_texts, message};
-
-const LIMIT: Duration = Duration::from_secs(120);
+use crate::fixture::{Fixture, limited};
+use crate::window::{PASSWORD, conversation, inbox_texts, message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
-    within(LIMIT, async {
-        let mut cluster = Cluster::start(3).await;
-        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
-        window.open_conversation("bob");
+    limited(async {
+        let Fixture {
+            mut cluster,
+            bob,
+            mut window,
+            ..
+        } = Fixture::start().await;
         window.write("bob", "before");
         window.until_sent("bob", "before").await;
 
@@ -83,13 +80,13 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
 /// there once when a majority is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
-    within(LIMIT, async {
-        let mut cluster = Cluster::start(3).await;
-        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
-        window.open_conversation("bob");
+    limited(async {
+        let Fixture {
+            mut cluster,
+            bob,
+            mut window,
+            ..
+        } = Fixture::start().await;
         let leader = cluster.settled().await;
         let followers: Vec<_> = cluster
             .ids()
@@ -132,12 +129,12 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
-    within(LIMIT, async {
-        let cluster = Cluster::start(3).await;
-        cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
+    limited(async {
+        let Fixture {
+            cluster,
+            mut window,
+            ..
+        } = Fixture::start().await;
         window.open_conversation("nadia");
         window.write("nadia", "hello?");
         window.open_conversation("bob");

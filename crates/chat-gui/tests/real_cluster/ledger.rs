@@ -1,25 +1,20 @@
 //! What was acknowledged is there, through a fail-over, by the servers' own answers.
 
-use std::time::Duration;
-
 use chat_gui::model::action::UserAction;
-use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses};
+use crate::fixture::{Fixture, limited};
 
-const LIMIT: Duration = Duration::from_secs(120);
 const MESSAGES: u64 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ledger_is_even_after_a_fail_over() {
-    within(LIMIT, async {
-        let mut cluster = Cluster::start(3).await;
-        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
-        window.open_conversation("bob");
+    limited(async {
+        let Fixture {
+            mut cluster,
+            bob,
+            mut window,
+            ..
+        } = Fixture::start().await;
         for number in 0..MESSAGES {
             if number == MESSAGES / 2 {
                 let leader = cluster.settled().await;

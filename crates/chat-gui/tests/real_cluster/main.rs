@@ -6,6 +6,8 @@
 mod account;
 mod convergence;
 mod delivery;
+mod fake_server;
+mod fixture;
 mod ledger;
 mod other_cluster;
 mod restart;

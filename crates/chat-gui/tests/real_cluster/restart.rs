@@ -1,27 +1,23 @@
 //! The window is closed while there is no leader, and opened again.
 
-use std::time::Duration;
-
 use chat_client::InboxQuery;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Name;
-use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::within;
 
-use crate::window::{PASSWORD, Window, addresses, message};
-
-const LIMIT: Duration = Duration::from_secs(120);
+use crate::fixture::{Fixture, limited};
+use crate::window::message;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_out_once() {
-    within(LIMIT, async {
-        let mut cluster = Cluster::start(3).await;
-        let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut window = Window::open(folder.path(), addresses(&cluster));
-        window.sign_up("alice").await;
-        window.open_conversation("bob");
+    limited(async {
+        let Fixture {
+            mut cluster,
+            bob,
+            device,
+            mut window,
+            ..
+        } = Fixture::start().await;
         let ids = cluster.ids();
         cluster.kill(ids[0]);
         cluster.kill(ids[1]);
@@ -40,7 +36,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
         drop(window);
 
         // The servers are still down: what this device keeps is there all the same.
-        let mut window = Window::open(folder.path(), Vec::new());
+        let mut window = device.open(Vec::new());
         window
             .until("alice is back", |model| model.account.as_ref().map(|_| ()))
             .await;
@@ -61,7 +57,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
         assert_eq!(inbox.messages[0].id, id.0);
         drop(window);
 
-        let mut window = Window::open(folder.path(), Vec::new());
+        let mut window = device.open(Vec::new());
         window.signed_in().await;
         let sent = message(window.model(), "bob", "unsent").unwrap();
         assert!(
@@ -77,7 +73,7 @@ async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_ou
             })
             .await;
         drop(window);
-        let mut window = Window::open(folder.path(), Vec::new());
+        let mut window = device.open(Vec::new());
         window.wait_for_text("Sign in").await;
         assert_eq!(window.model().account, None);
     })

@@ -1,6 +1,6 @@
 //! A window without a screen, its data in a folder of the test's own.
 
-use std::path::Path;
+use std::rc::Rc;
 
 use chat_client::{InboxQuery, Session};
 use chat_gui::app::ChatApp;
@@ -15,11 +15,14 @@ use chat_tests::processes::waiting::until;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use tempfile::TempDir;
 
 pub(crate) const PASSWORD: &str = "open sesame";
 
 pub(crate) struct Window {
     harness: Harness<'static, ChatApp>,
+    /// Kept as long as the window is open.
+    _folder: Rc<TempDir>,
 }
 
 /// Where clients reach all nodes.
@@ -31,9 +34,9 @@ pub(crate) fn addresses(cluster: &Cluster) -> Vec<String> {
 
 impl Window {
     /// Opens the window of a folder, for these servers.
-    pub(crate) fn open(folder: &Path, addresses: Vec<String>) -> Self {
+    pub(crate) fn open(folder: Rc<TempDir>, addresses: Vec<String>) -> Self {
         let options = Options {
-            folder: Some(folder.to_owned()),
+            folder: Some(folder.path().to_owned()),
             addresses,
             local_cluster: ClusterPlace::Nowhere,
         };
@@ -42,7 +45,10 @@ impl Window {
             .build_eframe(|creation| {
                 ChatApp::new(&creation.egui_ctx, options).expect("there is a thread left")
             });
-        Self { harness }
+        Self {
+            harness,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn model(&self) -> &Model {
