@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_named_in_a_list_or_a_file() {
+    fn servers_are_read_from_a_list_or_a_file() {
         let found = options(&parse(&["--servers", "a:1, b:2,", "--data", "/d"])).unwrap();
         assert_eq!(found.addresses, ["a:1", "b:2"]);
         assert_eq!(found.folder.as_deref(), Some(Path::new("/d/default")));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_a_folder_of_its_own_and_no_way_out() {
+    fn profile_name_selects_one_folder_and_no_path() {
         let found = options(&parse(&["--data", "/d", "--profile", "bob"])).unwrap();
         assert_eq!(found.folder.as_deref(), Some(Path::new("/d/bob")));
         for wrong in ["", "..", "a/b", "a b"] {

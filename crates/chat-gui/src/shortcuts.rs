@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_shift_come_before_the_same_without() {
+    fn shortcuts_with_shift_are_matched_first() {
         for (place, shortcut) in SHORTCUTS.iter().enumerate() {
             let shadowed = SHORTCUTS[..place].iter().any(|before| {
                 before.keys.logical_key == shortcut.keys.logical_key

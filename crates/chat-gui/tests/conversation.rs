@@ -75,7 +75,7 @@ fn composer_text(harness: &Harness<'_, Window>) -> String {
 }
 
 #[test]
-fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
+fn enter_sends_and_clears_the_field_and_shift_enter_breaks_the_line() {
     let mut harness = open("chat");
     let place = |harness: &Harness<'_, Window>, label| harness.get_by_label(label).rect();
     let before = ["Message to Benjamin", "Send"].map(|label| place(&harness, label));
@@ -98,7 +98,7 @@ fn enter_sends_shift_enter_breaks_the_line_and_the_field_is_empty_then() {
 }
 
 #[test]
-fn an_enter_of_an_input_method_does_not_send() {
+fn enter_of_an_input_method_does_not_send() {
     let mut harness = open("chat");
     type_text(&mut harness, "konnichi");
     let enter = Event::Key {
@@ -119,7 +119,7 @@ fn an_enter_of_an_input_method_does_not_send() {
 }
 
 #[test]
-fn what_is_typed_becomes_the_draft_of_this_person_and_no_other() {
+fn typed_text_becomes_the_draft_of_the_open_conversation_only() {
     let mut harness = open("chat");
     type_text(&mut harness, "half a sentence");
     let line = harness.get_by_label_contains("Conversation with Charlotte");
@@ -135,7 +135,7 @@ fn what_is_typed_becomes_the_draft_of_this_person_and_no_other() {
 }
 
 #[test]
-fn a_message_that_was_not_sent_can_be_tried_again() {
+fn rejected_message_can_be_retried() {
     let mut harness = open("chat-not-sent");
     harness.get_by_label("Retry").click();
     harness.run();
@@ -146,7 +146,7 @@ fn a_message_that_was_not_sent_can_be_tried_again() {
 }
 
 #[test]
-fn deleting_several_messages_can_be_undone() {
+fn deletion_of_several_messages_can_be_undone() {
     let mut harness = open("chat");
     let count = |harness: &Harness<'_, Window>| {
         let open = harness.state().model.open_conversation();
@@ -174,7 +174,7 @@ fn deleting_several_messages_can_be_undone() {
 }
 
 #[test]
-fn the_account_is_deleted_only_after_its_name_was_typed() {
+fn account_is_deleted_only_after_its_name_was_typed() {
     let mut harness = open("delete-account");
     let button = || "Delete the account";
     let press = |harness: &mut Harness<'_, Window>| {
@@ -206,7 +206,7 @@ fn message(harness: &Harness<'_, Window>, text: &str) -> Option<f32> {
 }
 
 #[test]
-fn nothing_moves_under_the_readers_eyes() {
+fn new_messages_do_not_move_the_scrolled_list() {
     let mut harness = open("chat-scrolled");
     let place = |harness: &Harness<'_, Window>| {
         message(harness, "Line 120 of a long evening").expect("it is in sight")
@@ -234,7 +234,7 @@ fn nothing_moves_under_the_readers_eyes() {
 
 /// S-A15: what the window says and shows of a name that two accounts have had.
 #[test]
-fn an_earlier_account_of_a_name_is_told_from_the_present_one() {
+fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     let mut harness = open("chat-other-account");
     let earlier = "Benjamin (an earlier account of this name)";
     let old = format!("{earlier}, 14:39: And the long power strip, please.");
@@ -268,7 +268,7 @@ fn an_earlier_account_of_a_name_is_told_from_the_present_one() {
 }
 
 #[test]
-fn the_inbox_names_the_earlier_account_of_a_name() {
+fn inbox_marks_the_earlier_account_of_a_name() {
     let harness = open("inbox-other-account");
     let selects: Vec<String> = harness
         .query_all_by_role(Role::CheckBox)
@@ -303,7 +303,7 @@ fn arrive(harness: &mut Harness<'_, Window>, index: u64, text: &str) {
 }
 
 #[test]
-fn what_is_in_front_of_the_eyes_is_read() {
+fn visible_messages_are_marked_as_read() {
     let mut harness = open("chat-none-open");
     assert!(harness.state().model.unread > 0);
     harness
@@ -321,7 +321,7 @@ fn what_is_in_front_of_the_eyes_is_read() {
 }
 
 #[test]
-fn a_hidden_window_reads_nothing() {
+fn unfocused_window_marks_nothing_as_read() {
     let mut harness = open("chat-none-open");
     let now = harness.state().model.now;
     harness.state_mut().model.act(UserAction::Focus(false), now);

@@ -121,17 +121,17 @@ fn describe(node: &egui_kittest::kittest::AccessKitNode<'_>) -> String {
 }
 
 #[test]
-fn the_way_in() {
+fn entry_pages_are_accessible() {
     walk(&["first-run", "sign-"]);
 }
 
 #[test]
-fn conversations() {
+fn conversation_pages_are_accessible() {
     walk(&["chat"]);
 }
 
 #[test]
-fn other_pages() {
+fn other_pages_are_accessible() {
     walk(&[
         "inbox",
         "people",
@@ -143,12 +143,12 @@ fn other_pages() {
 }
 
 #[test]
-fn the_cluster() {
+fn cluster_pages_are_accessible() {
     walk(&["cluster"]);
 }
 
 #[test]
-fn larger_text_fits_too() {
+fn larger_text_fits() {
     for name in [
         "chat",
         "chat-not-sent",
@@ -168,7 +168,7 @@ fn larger_text_fits_too() {
 }
 
 #[test]
-fn the_messages_are_a_log_that_is_read_out() {
+fn message_list_has_the_log_role_for_screen_readers() {
     let page = demo_page("chat");
     let harness = open(&page, ThemeChoice::Dark, SIZES[0]);
     let log = harness.get_by_role_and_label(Role::Log, "Messages with Benjamin");
@@ -187,7 +187,7 @@ fn the_messages_are_a_log_that_is_read_out() {
 }
 
 #[test]
-fn all_keys_are_in_the_guide() {
+fn guide_lists_all_shortcuts() {
     let page = demo_page("chat");
     let mut harness = open(&page, ThemeChoice::Light, SIZES[0]);
     harness.key_press(Key::F1);
@@ -207,7 +207,7 @@ fn demo_page(name: &str) -> DemoPage {
 }
 
 #[test]
-fn a_page_puts_the_keyboard_where_one_begins() {
+fn page_focuses_the_control_to_start_with() {
     let cases = [
         ("first-run", "Or the address of a server"),
         ("sign-in", "Password"),
@@ -226,7 +226,7 @@ fn a_page_puts_the_keyboard_where_one_begins() {
 }
 
 #[test]
-fn choosing_to_create_an_account_puts_the_keyboard_into_its_first_field() {
+fn sign_up_form_focuses_its_first_field() {
     let mut harness = open(&demo_page("sign-in"), ThemeChoice::Light, SIZES[0]);
     harness.run();
     for (link, first) in [("Create an account", "Name"), ("Sign in", "Password")] {

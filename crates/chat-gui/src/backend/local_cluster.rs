@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_supervisor_is_found_and_asked() {
+    async fn supervisor_of_a_local_cluster_is_found_and_called() {
         let folder = tempfile::tempdir().unwrap();
         let place = ClusterPlace::Beside(folder.path().join("cluster.toml"));
         assert_eq!(find(&place).await, LocalCluster::Absent);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_description_is_none() {
+    fn file_without_a_description_counts_as_no_cluster() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cluster.json");
         let read = || Description::read(&ClusterPlace::Beside(folder.path().join("cluster.toml")));

@@ -34,7 +34,7 @@ mod tests {
     use crate::model::failure::Failure;
 
     #[test]
-    fn reasons_survive_the_file() {
+    fn reasons_of_a_rejection_survive_the_file() {
         for why in [
             Failure::RecipientMissing,
             Failure::BodyTooLong,

@@ -39,7 +39,7 @@ fn alice() -> AccountKey {
 }
 
 #[tokio::test]
-async fn everything_is_there_again() {
+async fn stored_data_is_complete_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = LocalStore::open(folder.path()).await.unwrap();
     let preferences = Preferences {
@@ -109,7 +109,7 @@ async fn everything_is_there_again() {
 }
 
 #[tokio::test]
-async fn what_is_tried_again_goes_to_the_end_and_what_is_erased_is_one_accounts() {
+async fn requeued_message_goes_to_the_end_and_erase_affects_one_account() {
     let mut store = LocalStore::in_memory().await.unwrap();
     for number in [1, 3] {
         let message = outgoing(number, "carol");
@@ -131,7 +131,7 @@ async fn what_is_tried_again_goes_to_the_end_and_what_is_erased_is_one_accounts(
 }
 
 #[tokio::test]
-async fn what_one_writes_to_oneself_leaves_no_copy() {
+async fn message_to_oneself_leaves_no_copy() {
     let mut store = LocalStore::in_memory().await.unwrap();
     store
         .enqueue(&alice(), &outgoing(1, "alice"))
@@ -148,7 +148,7 @@ async fn what_one_writes_to_oneself_leaves_no_copy() {
 }
 
 #[tokio::test]
-async fn the_folder_is_private_and_for_one_window() {
+async fn folder_is_private_and_locked_for_one_window() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("chat/default");
     let store = LocalStore::open(&folder).await.unwrap();
@@ -166,7 +166,7 @@ async fn the_folder_is_private_and_for_one_window() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_none_of_ours_is_left_alone() {
+async fn file_of_an_unknown_format_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("local.db");
     fs::write(&path, vec![7; 8192]).unwrap();
@@ -177,7 +177,7 @@ async fn a_file_that_is_none_of_ours_is_left_alone() {
 
 /// The log of SQLite ends in the middle of a write, at any byte of it.
 #[tokio::test]
-async fn a_torn_write_takes_nothing_with_it_that_was_confirmed() {
+async fn torn_write_loses_no_confirmed_data() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = LocalStore::open(folder.path()).await.unwrap();
     for number in 1..=5 {
@@ -229,7 +229,7 @@ async fn write_until_killed() {
 }
 
 #[tokio::test]
-async fn a_killed_window_has_kept_what_it_confirmed() {
+async fn killed_process_keeps_confirmed_writes() {
     let folder = tempfile::tempdir().unwrap();
     for round in 1..=5_u128 {
         let mut victim = Command::new(std::env::current_exe().unwrap())

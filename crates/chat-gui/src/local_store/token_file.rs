@@ -91,7 +91,7 @@ mod tests {
     use super::{KeptSession, TokenFile};
 
     #[test]
-    fn only_the_owner_can_read_it() {
+    fn token_file_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::in_folder(folder.path());
         assert_eq!(file.read(), None);

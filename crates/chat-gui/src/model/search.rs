@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_pattern_asks_for_the_names_that_begin_so() {
+    fn text_without_wildcards_becomes_a_prefix_pattern() {
         let long = "x".repeat(PATTERN_BYTES_MAX);
         let cases = [
             ("bo", "[bB][oO]*"),

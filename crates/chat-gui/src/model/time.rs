@@ -136,7 +136,7 @@ mod tests {
     use super::{Timestamp, Zone, day_label, duration_words};
 
     #[test]
-    fn days_are_named_as_people_do() {
+    fn days_have_relative_labels() {
         let today = date(2026, 3, 2);
         let cases = [
             (date(2026, 3, 2), "Today"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_mad_does_no_harm() {
+    fn timestamp_out_of_range_becomes_1970() {
         let zone = Zone::utc();
         assert_eq!(zone.date_and_time(Timestamp(1.9)), "1970-01-01 00:00:01");
         for wrong in [f64::NAN, f64::INFINITY, -1e300, 1e300] {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_well() {
+    fn durations_have_units_that_fit() {
         let cases = [
             (0, "0 ms"),
             (999, "999 ms"),

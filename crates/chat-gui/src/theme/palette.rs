@@ -185,7 +185,7 @@ mod tests {
     const GRAPHIC: f64 = 3.0;
 
     #[test]
-    fn text_can_be_read_on_whatever_is_behind_it() {
+    fn text_has_enough_contrast_on_every_background() {
         for (theme, palette) in [("light", LIGHT), ("dark", DARK)] {
             for (what, front, behind) in text_pairs(&palette) {
                 check(theme, what, front, behind, TEXT);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn controls_stand_out_from_what_is_around_them() {
+    fn controls_have_enough_contrast_with_their_surroundings() {
         for (theme, palette) in [("light", LIGHT), ("dark", DARK)] {
             for (what, front, behind) in graphic_pairs(&palette) {
                 check(theme, what, front, behind, GRAPHIC);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_measure_knows_black_from_white() {
+    fn contrast_of_black_and_white_is_21() {
         let most = contrast(Color32::BLACK, Color32::WHITE);
         assert!((most - 21.0).abs() < 0.01, "{most}");
         let none = contrast(Color32::GRAY, Color32::GRAY);

@@ -252,7 +252,7 @@ mod tests {
     use super::read_next_number;
 
     #[test]
-    fn one_to_a_hundred_without_leading_zeros() {
+    fn read_next_number_is_1_to_100_without_leading_zeros() {
         let cases = [
             ("", Some(1)),
             (" 7 ", Some(7)),

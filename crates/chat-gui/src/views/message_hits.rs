@@ -145,7 +145,7 @@ mod tests {
     use super::excerpt;
 
     #[test]
-    fn an_excerpt_begins_shortly_before_the_hit() {
+    fn excerpt_begins_shortly_before_the_hit() {
         assert_eq!(excerpt("short Word", "word"), "short Word");
         let long = format!("{}WORD at last", "x".repeat(100));
         assert_eq!(

@@ -173,7 +173,7 @@ mod tests {
     use super::{PATTERN_BYTES_MAX, truncate};
 
     #[test]
-    fn a_pattern_is_cut_between_letters() {
+    fn long_pattern_is_shortened_between_letters() {
         let mut text = "ä".repeat(40);
         truncate(&mut text);
         assert_eq!(text.len(), PATTERN_BYTES_MAX);

@@ -12,7 +12,7 @@ use crate::window::{PASSWORD, addresses, message};
 const NEW_PASSWORD: &str = "open barley";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_out() {
+async fn password_change_keeps_this_window_and_signs_out_others() {
     limited(async {
         let cluster = Cluster::start(3).await;
         let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_window_goes_on_after_its_password_was_changed_and_others_are_signed_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_account_leaves_nothing_on_the_servers_and_on_the_device() {
+async fn deleted_account_leaves_nothing_on_servers_and_device() {
     limited(async {
         let Fixture { cluster, mut window, .. } = Fixture::start().await;
         window.write("bob", "goodbye");

@@ -9,7 +9,7 @@ use crate::fixture::{Device, limited};
 use crate::window::{PASSWORD, addresses, conversation};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_windows_agree_on_what_is_read_and_what_is_deleted() {
+async fn two_windows_agree_on_read_and_deleted_messages() {
     limited(async {
         let cluster = Cluster::start(3).await;
         let bob = cluster.client().sign_up("bob", PASSWORD).await.unwrap();

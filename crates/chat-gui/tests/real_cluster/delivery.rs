@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, limited};
 use crate::window::{PASSWORD, conversation, inbox_texts, message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
+async fn message_in_flight_when_the_leader_dies_arrives_once() {
     limited(async {
         let Fixture {
             mut cluster,
@@ -79,7 +79,7 @@ async fn a_message_that_is_under_way_when_the_leader_dies_arrives_once() {
 /// It is not known whether the message was accepted: it stays in the outbox, cannot be taken back, and is
 /// there once when a majority is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
+async fn message_with_unknown_outcome_is_stored_once() {
     limited(async {
         let Fixture {
             mut cluster,
@@ -128,7 +128,7 @@ async fn a_message_whose_outcome_nobody_knows_is_stored_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_to_nobody_is_refused_and_the_next_one_goes() {
+async fn message_to_a_missing_account_is_rejected_and_the_next_one_is_sent() {
     limited(async {
         let Fixture {
             cluster,

@@ -7,7 +7,7 @@ use crate::fixture::{Fixture, limited};
 const MESSAGES: u64 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_ledger_is_even_after_a_fail_over() {
+async fn ledger_balances_after_a_fail_over() {
     limited(async {
         let Fixture {
             mut cluster,

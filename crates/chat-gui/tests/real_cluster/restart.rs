@@ -9,7 +9,7 @@ use crate::fixture::{Fixture, limited};
 use crate::window::message;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_draft_and_an_unsent_message_survive_a_restart_and_the_message_goes_out_once() {
+async fn draft_and_unsent_message_survive_a_restart_and_the_message_is_sent_once() {
     limited(async {
         let Fixture {
             mut cluster,

@@ -26,7 +26,7 @@ fn words(sentence: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_and_a_taken_name_are_told_apart() {
+async fn wrong_password_and_taken_name_have_different_errors() {
     limited(async {
         let cluster = Cluster::start(3).await;
         cluster.client().sign_up("alice", PASSWORD).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_wrong_password_and_a_taken_name_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_that_are_not_there_are_named() {
+async fn unreachable_servers_are_named() {
     limited(async {
         let device = Device::new();
         let address = unused_address().await;
@@ -83,7 +83,7 @@ async fn servers_that_are_not_there_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_few_servers_are_told_apart_from_none() {
+async fn missing_majority_has_another_error_than_no_server() {
     limited(async {
         let mut cluster = Cluster::start(3).await;
         let ids = cluster.ids();
@@ -99,7 +99,7 @@ async fn too_few_servers_are_told_apart_from_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_of_another_version_are_told_apart_from_servers_of_something_else() {
+async fn newer_servers_are_reported_with_their_version() {
     limited(async {
         let server = newer_server();
         let newer = server.start().await;

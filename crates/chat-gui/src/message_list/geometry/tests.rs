@@ -191,7 +191,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn the_window_is_filled_with_true_heights_whatever_happens(rows in 0..300_usize, steps in steps()) {
+    fn viewport_is_filled_with_measured_heights_after_any_steps(rows in 0..300_usize, steps in steps()) {
         let mut reader = Reader::new(rows);
         for step in &steps {
             reader.apply(step);
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn what_comes_and_goes_elsewhere_moves_nothing(
+    fn rows_changed_out_of_sight_move_nothing(
         rows in 60..300_usize,
         to in 0.1..0.7_f64,
         older in 1..80_usize,
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn at_the_bottom_one_stays_there(rows in 0..200_usize, steps in steps()) {
+    fn list_at_the_bottom_stays_at_the_bottom(rows in 0..200_usize, steps in steps()) {
         let mut reader = Reader::new(rows);
         for step in &steps {
             if matches!(step, Step::Scroll(_) | Step::Jump(_)) {
@@ -238,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn when_the_row_held_goes_the_next_one_keeps_its_place(
+    fn removed_anchor_row_is_replaced_by_the_next_one(
         rows in 100..300_usize,
         to in 0.2..0.6_f64,
         gone in 1..4_usize,
@@ -271,7 +271,7 @@ fn assert_same_places(before: &[(u128, f64)], after: &[(u128, f64)]) {
 }
 
 #[test]
-fn another_width_keeps_the_row_at_the_top() {
+fn changed_width_keeps_the_top_row() {
     let mut reader = Reader::new(200);
     reader.geometry.scroll_to_row(80, 0.0);
     reader.frame();
@@ -284,7 +284,7 @@ fn another_width_keeps_the_row_at_the_top() {
 }
 
 #[test]
-fn revealing_a_row_moves_no_more_than_needed() {
+fn reveal_scrolls_no_more_than_needed() {
     let mut reader = Reader::new(200);
     reader.geometry.scroll_to_row(80, 0.0);
     let seen = reader.frame();
@@ -297,7 +297,7 @@ fn revealing_a_row_moves_no_more_than_needed() {
 }
 
 #[test]
-fn a_hundred_thousand_rows_are_estimated_and_only_those_in_sight_measured() {
+fn only_visible_rows_of_a_long_list_are_measured() {
     let mut geometry = Geometry::default();
     let key = |index: usize| RowKey {
         id: RowId(index as u128),

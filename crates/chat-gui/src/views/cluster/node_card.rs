@@ -200,7 +200,7 @@ mod tests {
     use super::bytes;
 
     #[test]
-    fn sizes_have_units_that_fit() {
+    fn byte_counts_have_units_that_fit() {
         let cases = [(12, "12 B"), (2_048, "2.0 KiB"), (1_258_291, "1.2 MiB")];
         for (count, text) in cases {
             assert_eq!(bytes(count), text);

@@ -104,7 +104,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         let cases = [
             (0, "0"),
             (999, "999"),

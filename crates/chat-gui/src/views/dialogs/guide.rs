@@ -88,7 +88,7 @@ mod tests {
     use super::parts;
 
     #[test]
-    fn a_plus_sign_may_be_a_key() {
+    fn plus_sign_is_parsed_as_a_key() {
         assert_eq!(parts("Ctrl+Shift+F"), ["Ctrl", "Shift", "F"]);
         assert_eq!(parts("Ctrl++"), ["Ctrl", "+"]);
         assert_eq!(parts("Enter"), ["Enter"]);

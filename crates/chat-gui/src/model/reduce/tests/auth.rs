@@ -19,7 +19,7 @@ fn sign_up(name: &str, password: &str) -> UserAction {
 }
 
 #[test]
-fn the_first_start_asks_for_servers_and_finds_those_of_this_machine() {
+fn first_start_shows_the_servers_page_with_the_local_cluster() {
     let mut window = Window::new();
     let commands = window.receive(BackendEvent::Started(Started::default()));
     assert_eq!(commands, [Command::FindLocalCluster]);
@@ -46,7 +46,7 @@ fn the_first_start_asks_for_servers_and_finds_those_of_this_machine() {
 }
 
 #[test]
-fn what_is_missing_is_said_before_anybody_is_asked() {
+fn incomplete_form_is_rejected_without_a_request() {
     let mut window = Window::new();
     for (name, password, repeated) in [("", "p", "p"), ("alice", "", ""), ("alice", "p", "q")] {
         let commands = window.act(UserAction::SignUp {
@@ -60,7 +60,7 @@ fn what_is_missing_is_said_before_anybody_is_asked() {
 }
 
 #[test]
-fn an_account_whose_creation_was_not_heard_of_is_asked_for_by_the_same_request() {
+fn sign_up_with_unknown_outcome_is_retried_with_the_same_request_id() {
     let mut window = Window::new();
     let request = |commands: Vec<Command>| match commands.as_slice() {
         [Command::SignUp { request_id, .. }] => *request_id,
@@ -78,7 +78,7 @@ fn an_account_whose_creation_was_not_heard_of_is_asked_for_by_the_same_request()
 }
 
 #[test]
-fn nothing_of_an_account_is_left_when_it_is_signed_out() {
+fn sign_out_clears_everything_of_the_account() {
     let mut window = Window::of_alice();
     window.receive(page(vec![received(9, "bob", false)], false));
     window.act(UserAction::OpenConversation(Name::new("bob")));
@@ -106,7 +106,7 @@ fn nothing_of_an_account_is_left_when_it_is_signed_out() {
 }
 
 #[test]
-fn an_account_is_deleted_by_its_name_only() {
+fn account_is_deleted_only_after_its_name_was_typed() {
     let mut window = Window::of_alice();
     window.act(UserAction::OpenDialog(Dialog::DeleteAccount));
     let delete = |typed: &str| UserAction::DeleteAccount {
@@ -126,7 +126,7 @@ fn an_account_is_deleted_by_its_name_only() {
 }
 
 #[test]
-fn a_session_that_ended_elsewhere_says_so() {
+fn session_closed_elsewhere_is_reported() {
     let mut window = Window::of_alice();
     window.receive(BackendEvent::SignedOut(SignedOut::SessionEnded));
     assert_eq!(window.model.sign_in.failure, Some(Failure::SessionEnded));
@@ -135,7 +135,7 @@ fn a_session_that_ended_elsewhere_says_so() {
 }
 
 #[test]
-fn the_way_back_leaves_the_topmost_first() {
+fn back_closes_the_topmost_item_first() {
     let mut window = Window::of_alice();
     window.receive(page(vec![received(9, "bob", true)], false));
     window.act(UserAction::OpenConversation(Name::new("bob")));

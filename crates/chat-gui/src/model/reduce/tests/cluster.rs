@@ -65,7 +65,7 @@ fn feed(window: &Window) -> Vec<String> {
 }
 
 #[test]
-fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
+fn node_unknown_to_a_new_leader_keeps_its_last_position() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     let mut reported = status(&["1-", "2L6@103", "3F6@102"]);
@@ -81,7 +81,7 @@ fn a_new_leader_that_has_not_heard_of_a_node_does_not_put_it_at_the_start() {
 }
 
 #[test]
-fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
+fn fail_over_is_timed_from_the_loss_to_the_first_message() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@99"]));
     assert_eq!(window.model.cluster.nodes[2].behind, Some(1));
@@ -155,7 +155,7 @@ fn a_fail_over_is_timed_from_the_loss_to_the_first_message() {
 }
 
 #[test]
-fn without_a_message_the_first_commit_ends_a_fail_over() {
+fn first_commit_ends_a_fail_over_without_messages() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
@@ -180,7 +180,7 @@ fn without_a_message_the_first_commit_ends_a_fail_over() {
 }
 
 #[test]
-fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
+fn fail_over_between_two_polls_is_reported_once_by_a_queued_message() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
@@ -215,7 +215,7 @@ fn a_fail_over_between_two_looks_is_told_once_by_the_message_that_waited() {
 }
 
 #[test]
-fn a_fail_over_between_two_looks_is_over_when_nothing_is_left_to_commit() {
+fn fail_over_between_two_polls_ends_when_all_is_committed() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
@@ -224,7 +224,7 @@ fn a_fail_over_between_two_looks_is_over_when_nothing_is_left_to_commit() {
 }
 
 #[test]
-fn a_leader_that_was_only_paused_is_welcome_back() {
+fn resumed_leader_ends_the_fail_over() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.wait(1_000);
@@ -236,7 +236,7 @@ fn a_leader_that_was_only_paused_is_welcome_back() {
 }
 
 #[test]
-fn the_banner_follows_the_link() {
+fn banner_shows_the_state_of_the_link() {
     let mut window = Window::of_alice();
     let refused = || Failure::NoServer {
         addresses: vec!["127.0.0.1:7401".to_owned()],
@@ -276,7 +276,7 @@ fn the_banner_follows_the_link() {
 }
 
 #[test]
-fn one_thing_at_a_time_is_done_to_a_local_cluster() {
+fn second_fault_action_is_ignored_while_one_is_busy() {
     let mut window = Window::of_alice();
     let kill = UserAction::Chaos(FaultAction::Kill(NodeId(1)));
     assert_eq!(window.act(kill.clone()), [], "there is none");
@@ -298,7 +298,7 @@ fn one_thing_at_a_time_is_done_to_a_local_cluster() {
 }
 
 #[test]
-fn a_leader_that_this_window_cut_off_is_lost_since_then() {
+fn isolated_leader_counts_as_lost_since_its_isolation() {
     let mut window = Window::of_alice();
     window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
     window.receive(BackendEvent::Processes(Some(BTreeMap::new())));
@@ -319,7 +319,7 @@ fn a_leader_that_this_window_cut_off_is_lost_since_then() {
 }
 
 #[test]
-fn the_ledger_counts_answers_and_lines() {
+fn ledger_counts_answers_and_shown_messages() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received(3, "bob", true), received(1, "bob", true)],

@@ -35,7 +35,7 @@ fn holder_of_last(window: &Window) -> Holder {
 }
 
 #[test]
-fn messages_of_an_earlier_account_look_different_and_join_none_of_the_present_one() {
+fn messages_of_an_earlier_account_are_marked_and_start_their_own_series() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![
@@ -63,7 +63,7 @@ fn messages_of_an_earlier_account_look_different_and_join_none_of_the_present_on
 }
 
 #[test]
-fn the_first_message_of_another_account_marks_what_was_there_before() {
+fn first_message_of_a_new_account_marks_earlier_messages() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received_of(1, 3, "bob"), received_of(1, 2, "bob")],
@@ -83,7 +83,7 @@ fn the_first_message_of_another_account_marks_what_was_there_before() {
 }
 
 #[test]
-fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
+fn message_sent_before_an_account_was_created_belongs_to_an_earlier_one() {
     let mut window = Window::new();
     let mut account = stored("alice");
     account.sent = vec![sent(3, "bob"), sent(7, "bob"), sent(2, "carol")];
@@ -109,7 +109,7 @@ fn what_was_sent_before_an_account_was_created_was_for_an_earlier_one() {
 }
 
 #[test]
-fn an_account_whose_messages_are_gone_has_had_the_name_all_the_same() {
+fn account_without_remaining_messages_still_counts_as_a_holder() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received_of(5, 6, "bob"), received_of(1, 2, "bob")],
@@ -123,7 +123,7 @@ fn an_account_whose_messages_are_gone_has_had_the_name_all_the_same() {
 }
 
 #[test]
-fn servers_that_do_not_say_who_it_was_change_nothing() {
+fn message_without_sender_since_changes_no_holder() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received(6, "bob", true), received(2, "bob", true)],
@@ -142,7 +142,7 @@ fn servers_that_do_not_say_who_it_was_change_nothing() {
 }
 
 #[test]
-fn a_notification_says_that_another_account_of_the_name_writes() {
+fn notification_names_a_new_account_of_a_name() {
     let mut window = Window::of_alice();
     window.act(UserAction::Focus(false));
     let mut title = |since, index| {

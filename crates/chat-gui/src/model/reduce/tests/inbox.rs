@@ -15,7 +15,7 @@ fn open(window: &mut Window, peer: &str) {
 }
 
 #[test]
-fn conversations_are_the_latest_first_and_count_what_is_unread() {
+fn conversations_are_sorted_latest_first_with_unread_counts() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![
@@ -38,7 +38,7 @@ fn conversations_are_the_latest_first_and_count_what_is_unread() {
 }
 
 #[test]
-fn the_unread_line_stays_until_the_conversation_is_left() {
+fn unread_line_stays_until_the_conversation_is_left() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received(9, "bob", false), received(3, "bob", true)],
@@ -58,7 +58,7 @@ fn the_unread_line_stays_until_the_conversation_is_left() {
 }
 
 #[test]
-fn a_deletion_can_be_undone_and_otherwise_happens() {
+fn deletion_is_carried_out_unless_undone() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received(9, "bob", false), received(3, "bob", true)],
@@ -87,7 +87,7 @@ fn a_deletion_can_be_undone_and_otherwise_happens() {
 }
 
 #[test]
-fn a_deletion_is_not_put_off_when_the_page_is_left_or_the_window_closed() {
+fn leaving_the_page_or_closing_the_window_completes_a_deletion() {
     for last in [UserAction::Show(Screen::Inbox), UserAction::Quit] {
         let mut window = Window::of_alice();
         window.receive(page(vec![received(9, "bob", true)], false));
@@ -100,7 +100,7 @@ fn a_deletion_is_not_put_off_when_the_page_is_left_or_the_window_closed() {
 }
 
 #[test]
-fn what_another_window_does_is_seen_here() {
+fn changes_of_another_window_are_shown() {
     let mut window = Window::of_alice();
     window.receive(page(
         vec![received(9, "bob", false), received(8, "bob", false)],
@@ -113,7 +113,7 @@ fn what_another_window_does_is_seen_here() {
 }
 
 #[test]
-fn after_a_gap_the_pages_say_what_is_left() {
+fn first_page_after_a_gap_removes_missing_messages() {
     let mut window = Window::of_alice();
     let all: Vec<_> = (1..=6)
         .rev()
@@ -168,7 +168,7 @@ fn older_pages_are_loaded_up_to_a_limit() {
 }
 
 #[test]
-fn a_note_to_oneself_is_shown_once() {
+fn message_to_oneself_is_shown_once() {
     let mut window = Window::of_alice();
     let commands = window.act(UserAction::Send {
         peer: Name::new("alice"),
@@ -200,7 +200,7 @@ fn a_note_to_oneself_is_shown_once() {
 }
 
 #[test]
-fn notifications_respect_what_the_person_chose() {
+fn notifications_follow_the_preferences() {
     let mut window = Window::of_alice();
     let news = |window: &mut Window, index| {
         let commands = window.receive(BackendEvent::Arrived(received(index, "bob", false)));
@@ -265,7 +265,7 @@ fn messages_are_found_newest_first() {
 }
 
 #[test]
-fn copies_of_sent_messages_stand_among_the_received_ones() {
+fn sent_copies_are_sorted_among_received_messages() {
     let mut window = Window::new();
     let mut account = stored("alice");
     account.sent = vec![SentCopy {
@@ -294,7 +294,7 @@ fn copies_of_sent_messages_stand_among_the_received_ones() {
 }
 
 #[test]
-fn the_next_unread_ones_are_read() {
+fn read_next_marks_the_oldest_unread_messages() {
     let mut window = Window::of_alice();
     assert_eq!(window.act(UserAction::ReadNext(0)), [Command::ReadNext(1)]);
     assert_eq!(

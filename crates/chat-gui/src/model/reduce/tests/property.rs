@@ -101,7 +101,7 @@ fn shown(window: &Window) -> Inbox {
 
 /// News is in order but may come twice, and falls between the pages of an older state.
 #[test]
-fn a_window_ends_up_with_what_the_servers_have() {
+fn window_converges_to_the_state_of_the_servers() {
     for seed in 0..SEEDS {
         let mut dice = fastrand::Rng::with_seed(seed);
         let (mut inbox, mut next) = (Inbox::new(), 0);
@@ -139,7 +139,7 @@ fn a_window_ends_up_with_what_the_servers_have() {
 /// Whatever the delivery reports and in whatever order, no message is there twice, lost, or goes
 /// back from sent.
 #[test]
-fn own_messages_only_go_forward() {
+fn state_of_an_own_message_only_moves_forward() {
     use crate::model::action::UserAction as Act;
     use crate::model::failure::Failure;
     for seed in 0..SEEDS {

@@ -40,7 +40,7 @@ fn delayed(id: MessageId, why: Failure) -> BackendEvent {
 }
 
 #[test]
-fn a_message_is_shown_at_once_and_gets_its_place_when_it_is_acknowledged() {
+fn message_is_shown_at_once_and_sorted_when_acknowledged() {
     let mut window = Window::of_alice();
     let first = window.send("  one\n");
     let second = window.send("two");
@@ -64,7 +64,7 @@ fn a_message_is_shown_at_once_and_gets_its_place_when_it_is_acknowledged() {
 }
 
 #[test]
-fn the_ids_are_drawn_once_and_kept_by_a_retry() {
+fn retry_keeps_message_and_request_ids() {
     let mut window = Window::of_alice();
     let commands = window.act(UserAction::Send {
         peer: bob(),
@@ -83,7 +83,7 @@ fn the_ids_are_drawn_once_and_kept_by_a_retry() {
 }
 
 #[test]
-fn a_refused_message_lets_the_next_go_and_stays_where_it_was() {
+fn rejected_message_does_not_block_the_next_and_keeps_its_place() {
     let mut window = Window::of_alice();
     window.receive(BackendEvent::Arrived(received(3, "bob", true)));
     let first = window.send("one");
@@ -101,7 +101,7 @@ fn a_refused_message_lets_the_next_go_and_stays_where_it_was() {
 }
 
 #[test]
-fn what_was_refused_can_be_taken_back_or_discarded() {
+fn rejected_message_can_be_edited_or_discarded() {
     let mut window = Window::of_alice();
     let (first, second) = (window.send("one"), window.send("two"));
     window.receive(refused(first));
@@ -127,7 +127,7 @@ fn what_was_refused_can_be_taken_back_or_discarded() {
 }
 
 #[test]
-fn what_may_have_been_sent_is_not_given_up() {
+fn message_with_unknown_outcome_cannot_be_withdrawn() {
     let mut window = Window::of_alice();
     let message = window.send("one");
     let started = BackendEvent::SendStarted {
@@ -149,7 +149,7 @@ fn what_may_have_been_sent_is_not_given_up() {
 }
 
 #[test]
-fn an_outbox_of_an_earlier_start_is_shown_in_order() {
+fn outbox_of_an_earlier_run_is_shown_in_order() {
     let mut window = Window::new();
     let outgoing = |number: u64, refused| Outgoing {
         id: id(number),
@@ -183,7 +183,7 @@ fn an_outbox_of_an_earlier_start_is_shown_in_order() {
 }
 
 #[test]
-fn drafts_are_kept_soon_and_before_the_window_closes() {
+fn drafts_are_saved_after_a_delay_and_before_closing() {
     let mut window = Window::of_alice();
     let edit = |text: &str| UserAction::EditDraft {
         peer: bob(),
@@ -205,7 +205,7 @@ fn drafts_are_kept_soon_and_before_the_window_closes() {
 }
 
 #[test]
-fn nothing_is_sent_that_cannot_be() {
+fn invalid_text_is_not_sent() {
     let mut window = Window::of_alice();
     let mut send = |text: String| {
         let peer = bob();
