@@ -1,4 +1,4 @@
-//! The window itself: takes in a bounded number of events before each frame, draws, and carries out
+//! The window itself: processes a bounded number of events before each frame, draws, and carries out
 //! what the person wanted afterwards. Repaints only when something has changed or time brings
 //! something about.
 //!
@@ -22,7 +22,7 @@ use crate::model::time::{Moment, Now, Timestamp, Zone};
 use crate::theme;
 use crate::views::{ViewState, window_ui};
 
-/// Events that are taken in before one frame: a page of the inbox is one, so this is never far
+/// Events that are processed before one frame: a page of the inbox is one, so this is never far
 /// behind; and however many there are, the window stays quick.
 const EVENTS_PER_FRAME: usize = 500;
 
@@ -32,7 +32,7 @@ pub struct ChatApp {
     model: Model,
     state: ViewState,
     backend: Backend,
-    /// What the backend had no room for yet, in order.
+    /// Commands for which the backend's queue had no room yet, in order.
     backlog: VecDeque<Command>,
     opened: Instant,
     title: String,
@@ -86,7 +86,7 @@ impl ChatApp {
         }
     }
 
-    /// Takes in what has happened since the last frame. Says whether there is more.
+    /// Processes the events since the last frame. Returns whether there may be more.
     fn process_events(&mut self) -> bool {
         for _ in 0..EVENTS_PER_FRAME {
             let Some(event) = self.backend.next_event() else {
@@ -106,7 +106,7 @@ impl ChatApp {
         }
         if let Some(due) = self.model.next_deadline() {
             let rest = due.since(now(self.opened).moment);
-            // Rounded up: a frame that comes too early would only ask for another one.
+            // Rounded up: a frame that comes too early would only cause another one.
             context.request_repaint_after(rest + Duration::from_millis(1));
         }
         if !self.backlog.is_empty() {
@@ -183,7 +183,7 @@ fn now(opened: Instant) -> Now {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH);
     Now {
         moment: Moment(moment),
-        // Before 1970 the clock is wrong, whatever it says.
+        // A clock that shows a time before 1970 is wrong.
         wall: Timestamp(wall.unwrap_or_default().as_secs_f64()),
     }
 }

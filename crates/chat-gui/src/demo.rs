@@ -1,7 +1,7 @@
 //! `chat-gui --demo`: every page and state of the window with made-up content and without a server,
 //! to look at, to take pictures of, and to test the views with.
 //!
-//! Deliberately absent: anything of its own that draws. What is shown went through the model like
+//! Deliberately absent: drawing code. What is shown went through the model like
 //! the real thing.
 
 mod chat_pages;
@@ -30,7 +30,7 @@ pub use page::DemoPage;
 /// and animations are over.
 const FRAMES_BEFORE_PICTURE: u32 = 12;
 
-/// What the demo was asked for, on the command line.
+/// The options of the demo on the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DemoOptions {
     /// Show a page with made-up content and without a server; with `,dark` behind it in the dark
@@ -56,7 +56,7 @@ pub enum DemoError {
     /// There is no such page.
     #[error("there is no page {wanted:?}; there are: {}", names().join(", "))]
     NoSuchPage {
-        /// What was asked for.
+        /// The name that was requested.
         wanted: String,
     },
     /// The window could not be opened.

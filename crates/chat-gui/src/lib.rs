@@ -1,6 +1,6 @@
 //! The desktop window of the chat, as a library so that tests can drive it.
 //!
-//! State, picture, intention: [`model`] holds everything that is shown and decides what happens;
+//! State, picture, action: [`model`] holds everything that is shown and decides what happens;
 //! views draw it and return what the person wants ([`model::action`]); [`backend`] talks to servers and
 //! disk on a thread of its own. Only commands and events cross between the two.
 //!

@@ -45,7 +45,7 @@ pub trait Rows {
     /// Whether the keyboard can be on this row.
     fn is_message(&self, row: usize) -> bool;
 
-    /// Roughly how high it is; cheap, because it is asked for every row.
+    /// Roughly how high it is; cheap, because it is called for every row.
     fn estimate(&self, row: usize, width: f32) -> f32;
 
     /// Exactly how high it is, in whole points.
@@ -243,7 +243,7 @@ impl MessageList {
         seen
     }
 
-    /// What a screen reader says by itself: what arrives while the newest is in sight, and not
+    /// What a screen reader announces by itself: what arrives while the newest is in sight, and not
     /// what comes into sight by scrolling.
     fn announce(&self, ui: &Ui, list: Id, rows: &impl Rows) {
         let live = if self.geometry.is_at_bottom() && rows.count() > 0 {

@@ -47,7 +47,7 @@ use crate::model::time::{Moment, Now, Zone};
 
 /// Received messages that are kept in memory at most; older ones stay on the servers.
 pub const RECEIVED_MAX: usize = 200_000;
-/// Received messages that are fetched without being asked for; behind them `LoadOlder` goes on.
+/// Received messages that are fetched without a request; `LoadOlder` fetches the older ones.
 pub const RECEIVED_EAGER: usize = 10_000;
 /// Own messages in the outbox at most; more are rejected.
 pub const OUTBOX_MAX: usize = 1_000;

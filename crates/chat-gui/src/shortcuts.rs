@@ -38,7 +38,7 @@ pub enum KeyAction {
     Newest,
     /// Goes to the list of messages.
     Messages,
-    /// Asks the servers for everything again.
+    /// Fetches everything from the servers again.
     Refresh,
     /// Makes text larger.
     Larger,
@@ -76,7 +76,7 @@ pub struct Shortcut {
     pub action: KeyAction,
     /// In which part of the guide it is listed.
     pub part: Part,
-    /// What the guide says; empty for keys that are listed with another one.
+    /// The text in the guide; empty for keys that are listed with another one.
     pub text: &'static str,
 }
 
@@ -289,7 +289,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::F5,
         KeyAction::Refresh,
         Part::Window,
-        "Ask the servers again",
+        "Refresh",
     ),
     key(
         CONTROL,

@@ -110,7 +110,7 @@ pub fn follow(context: &Context, preferences: &Preferences) {
     context.request_repaint();
 }
 
-/// Lays out both themes anew with text larger or smaller by `scale`.
+/// Lays out both themes again with text larger or smaller by `scale`.
 pub fn set_text_scale(context: &Context, scale: f32) {
     context.set_style_of(Theme::Light, style(&palette::LIGHT, false, scale));
     context.set_style_of(Theme::Dark, style(&palette::DARK, true, scale));
@@ -143,7 +143,7 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
     let spacing = &mut style.spacing;
     spacing.item_spacing = Vec2::new(space::SMALL, space::SMALL);
     spacing.button_padding = Vec2::new(space::MEDIUM, 6.0);
-    // Rows of text are as high as text; controls say themselves that they are higher.
+    // Rows of text are as high as text; controls set their greater height themselves.
     spacing.interact_size = Vec2::new(40.0, ROW_HEIGHT);
     spacing.window_margin = Margin::same(20);
     spacing.menu_margin = Margin::same(6);
@@ -159,7 +159,7 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
         ..ScrollStyle::floating()
     };
     style.interaction.tooltip_delay = 0.4;
-    // Labels are for reading; what can be copied (messages, errors) says so itself.
+    // Labels are for reading; what can be copied (messages, errors) enables it itself.
     style.interaction.selectable_labels = false;
     style
 }

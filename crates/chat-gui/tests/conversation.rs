@@ -1,6 +1,6 @@
 //! A conversation used as a person would: by role, by name, and by keys.
 //!
-//! Deliberately absent: servers. What the model asks of them is seen, and not answered.
+//! Deliberately absent: servers. The commands of the model are recorded, and not answered.
 
 use chat_gui::demo;
 use chat_gui::model::Model;
@@ -17,7 +17,7 @@ use egui::{Event, ImeEvent, Key, Modifiers, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-/// The window, whose wishes are carried out.
+/// The window, whose actions are carried out.
 struct Window {
     model: Model,
     state: ViewState,

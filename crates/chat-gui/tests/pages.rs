@@ -1,5 +1,5 @@
 //! Every page of the demo, walked headless in both themes and two sizes: each control has a name
-//! and is reached by Tab, every letter can be drawn, and nothing asks for frames without end.
+//! and is reached by Tab, every letter can be drawn, and no page requests frames without end.
 //!
 //! Deliberately absent: what a page does; and pixels, which are looked at by people.
 

@@ -1,5 +1,5 @@
-//! What is wanted of messages of the inbox: read and deleted, in order, each tried until it is done.
-//! All of it may be done twice without harm.
+//! Changes of the inbox: marks messages as read and deletes them, in order, and retries each request
+//! until it is done. All of it may be done twice without harm.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::model::names::MessageId;
 const IDS_MAX: usize = 1_000;
 /// The pause after an attempt that failed; the client has tried every node by then.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Requests that wait at most. More happens when a person deletes for minutes without a server; the
+/// Steps in the queue at most. More come when a person deletes for minutes without a server; the
 /// channel before this queue fills up then.
 const WAITING_MAX: usize = 1_000;
 
@@ -29,7 +29,7 @@ pub(super) enum ChangeRequest {
     Read(Vec<MessageId>),
     /// These are to go.
     Delete(Vec<MessageId>),
-    /// Say when everything before this is done.
+    /// Signal when everything before this is done.
     Flush(oneshot::Sender<()>),
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
         match outcome {
             Ok(()) => {
                 if let Step::Flush(done) = step {
-                    // Who asked may not wait any more.
+                    // The receiver may have stopped waiting.
                     let _gone = done.send(());
                 }
             }
@@ -74,7 +74,7 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
                 waiting.push_front(step);
                 sleep(PAUSE).await;
             }
-            // The task that follows the inbox notices too, and says so.
+            // The task that watches the inbox notices it too, and reports it.
             Err(error) if translate::is_session_over(&error) => return,
             Err(error) => {
                 let why = translate::failure(&error, &context.addresses);

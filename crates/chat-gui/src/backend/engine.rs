@@ -33,7 +33,7 @@ use crate::model::names::Name;
 const SIGN_IN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long servers that were just named may take to answer.
 const PROBE: Duration = Duration::from_secs(1);
-/// How long a deletion that was ordered before the window was closed is tried.
+/// How long a deletion that was requested before the window was closed is retried.
 const FINISH: Duration = Duration::from_secs(2);
 /// Events of tasks in the queue at most; each task sends one at most.
 const TASK_EVENTS_MAX: usize = 16;
@@ -231,7 +231,7 @@ impl Engine {
             return;
         };
         let account = signed_in.account.clone();
-        // The tasks live as long as the account is signed in; one that has ended has said why.
+        // The tasks live as long as the account is signed in; one that has ended has reported why.
         match command {
             Command::SaveMuted { peer, muted } => {
                 let mut store = self.store.lock().await;
@@ -276,7 +276,7 @@ impl Engine {
                 let kept = store.enqueue(&account, &message).await;
                 drop(store);
                 let request = match kept {
-                    Ok(()) => OutboxRequest::Deliver(message),
+                    Ok(()) => OutboxRequest::Send(message),
                     Err(error) => {
                         let (id, why) = (message.id, local_storage_error(&error));
                         let refused = BackendEvent::SendRefused { id, why };

@@ -21,7 +21,7 @@ const SEARCH: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// …up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The pause before a page is asked for again.
+/// The pause before a page is requested again.
 const PAGE_PAUSE: Duration = Duration::from_millis(500);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;

@@ -1,6 +1,6 @@
-//! Asks the servers again for messages that they have acknowledged, and for the whole inbox. A
-//! message is asked for by sending it again under its own ids: what is there is not stored twice,
-//! and its first answer comes back.
+//! Checks that the servers have the messages that they have acknowledged, and fetches the whole inbox.
+//! A message is checked by sending it again under its own ids: what is there is not stored twice, and
+//! its first answer comes back.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use crate::model::message::SentCopy;
 use crate::model::names::MessageId;
 
 /// The servers know for a day what was deleted since; an older message might be stored a second time
-/// by asking for it. Half of that leaves room for clocks that differ.
+/// by the check. Half of that leaves room for clocks that differ.
 const AGE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;
@@ -42,7 +42,7 @@ async fn check(context: &SessionContext, ids: Vec<MessageId>) -> Result<(), Fail
         let copy = store.lock().await.sent_copy(id).await;
         let copy = copy.map_err(|error| local_storage_error(&error))?;
         // Without a copy, as of a note to oneself, or with one that is too old, nothing can be
-        // asked: the acknowledgement is left out of the check rather than believed.
+        // checked: the acknowledgement is left out of the check rather than believed.
         let Some(copy) = copy.filter(is_young) else {
             events.send(BackendEvent::LedgerSkipped(id)).await;
             continue;

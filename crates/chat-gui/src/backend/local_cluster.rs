@@ -25,7 +25,7 @@ const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A sentence is shorter.
 const ANSWER_BYTES_MAX: u64 = 65_536;
 
-/// What a `cluster.json` says, as far as we need it.
+/// The content of a `cluster.json`, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Description {
     supervisor_pid: Option<u32>,
@@ -56,8 +56,8 @@ struct Answer {
 }
 
 impl Description {
-    /// What the file there says. One that is being replaced, or is no description, is as good as
-    /// none; one that another user may have put there is an error.
+    /// Reads the description. A file that is being replaced, or is no description, counts as no
+    /// cluster; one that another user may have put there is an error.
     pub(super) fn read(place: &ClusterPlace) -> Result<Option<Self>, UntrustedClusterFile> {
         let file = match place {
             ClusterPlace::Nowhere => None,
@@ -73,7 +73,7 @@ impl Description {
         addresses.collect()
     }
 
-    /// What its supervisor says of the processes; `None` when it has ended.
+    /// What its supervisor reports about the processes; `None` when it has ended.
     pub(super) fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
         self.supervisor_pid?;
         let process = |node: &Node| {
@@ -94,7 +94,7 @@ impl Description {
         Some(self.nodes.iter().map(process).collect())
     }
 
-    /// Whether the cluster is up, by asking its supervisor.
+    /// Whether the supervisor of the cluster answers.
     async fn is_up(&self) -> bool {
         let ping = json!({"command": "ping"}).to_string();
         self.supervisor_pid.is_some()
@@ -120,8 +120,8 @@ impl Description {
             Some(node) => json!({"command": command, "node": node.0}),
             None => json!({"command": command}),
         };
-        let asked = timeout(ANSWER_LIMIT, self.call_supervisor(&request.to_string())).await;
-        asked.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
+        let answer = timeout(ANSWER_LIMIT, self.call_supervisor(&request.to_string())).await;
+        answer.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
     }
 
     async fn call_supervisor(&self, request: &str) -> Result<String, Failure> {
@@ -192,7 +192,7 @@ mod tests {
         file
     }
 
-    /// A supervisor that gives these answers, one for each connection; what it was asked.
+    /// A supervisor that gives these answers, one for each connection; returns the requests.
     async fn supervise(listener: UnixListener, answers: &[&str]) -> Vec<String> {
         let mut asked = Vec::new();
         for answer in answers {

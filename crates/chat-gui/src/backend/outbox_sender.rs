@@ -31,13 +31,13 @@ const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 /// A request to the task that sends the outbox.
 #[derive(Debug)]
 pub(super) enum OutboxRequest {
-    /// Deliver a message that is on the disk.
-    Deliver(Outgoing),
+    /// Send a message that is on the disk.
+    Send(Outgoing),
     /// Remember a message that the disk has not taken, until the person tries again.
     Hold(Outgoing),
-    /// Deliver one again that was refused.
+    /// Send a rejected message again.
     Requeue(MessageId),
-    /// Give one up.
+    /// Remove a message that is not sent.
     Withdraw(MessageId),
     /// Do not wait any longer.
     TryNow,
@@ -49,7 +49,7 @@ pub(super) struct OutboxSender {
     number: u64,
     context: SessionContext,
     waiting: VecDeque<Waiting>,
-    /// Rejected, and kept for the person to decide; by id. The flag says whether it is on the disk.
+    /// Rejected, and kept for the person to decide; by id. The flag is whether it is on the disk.
     refused: HashMap<MessageId, (Outgoing, bool)>,
 }
 
@@ -249,7 +249,7 @@ impl OutboxSender {
     async fn handle(&mut self, request: OutboxRequest, under_way: Option<MessageId>) {
         match request {
             OutboxRequest::TryNow => {}
-            OutboxRequest::Deliver(message) => self.push_back(message),
+            OutboxRequest::Send(message) => self.push_back(message),
             OutboxRequest::Hold(message) => {
                 self.refused.insert(message.id, (message, false));
             }

@@ -15,7 +15,7 @@ use crate::local_store::AccountKey;
 use crate::model::event::StoredAccount;
 use crate::model::names::MessageId;
 
-/// Orders of one kind that wait at most; who orders more waits.
+/// Requests of one kind in a queue at most; the engine waits when it is full.
 const REQUESTS_MAX: usize = 256;
 
 /// One account that is signed in. Dropping it ends its tasks.
@@ -32,7 +32,7 @@ pub(super) struct SignedIn {
 }
 
 impl SignedIn {
-    /// Begins to follow the inbox and to deliver what waits.
+    /// Starts the tasks that watch the inbox and send the outbox.
     pub(super) fn begin(number: u64, context: &SessionContext, stored: &StoredAccount) -> Self {
         let mut tasks = JoinSet::new();
         let (outbox_requests, requests) = mpsc::channel(REQUESTS_MAX);

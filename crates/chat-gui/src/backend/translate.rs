@@ -53,7 +53,7 @@ pub(super) fn local_storage_error(error: &dyn std::error::Error) -> Failure {
     Failure::LocalStorage(text)
 }
 
-/// Whether the session has ended, so that nothing can be asked any more.
+/// Whether the session has ended, so that no further request can succeed.
 pub(super) fn is_session_over(error: &ClientError) -> bool {
     error.is_unauthenticated()
 }

@@ -122,7 +122,7 @@ impl Bench {
 
     fn receive(&mut self, event: BackendEvent) {
         let now = self.now();
-        // What it asks of the servers is of no interest here.
+        // Its commands are of no interest here.
         drop(self.model.receive(event, now));
     }
 
@@ -252,7 +252,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// What this process holds in memory, by the kernel's word; 0 where it does not say.
+/// The memory of this process as the kernel reports it; 0 where it does not.
 fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

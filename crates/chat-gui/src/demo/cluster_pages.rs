@@ -1,6 +1,6 @@
 //! The page about the cluster, at quiet times and at others.
 //!
-//! Deliberately absent: real servers; these ones do what the story says.
+//! Deliberately absent: real servers; these follow the script of the page.
 
 use crate::demo::demo_world::DemoWorld;
 use crate::demo::page::DemoPage;
@@ -19,11 +19,11 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("cluster-failover", failover),
     DemoPage::new("cluster-recovered", recovered),
     DemoPage::new("cluster-remote", remote),
-    DemoPage::new("cluster-not-asked", not_asked),
+    DemoPage::new("cluster-not-polled", not_polled),
     DemoPage::new("cluster-kill", kill),
 ];
 
-/// How often the servers are asked in the story, in milliseconds.
+/// How often the servers are polled in the story, in milliseconds.
 const POLL: u64 = 250;
 
 fn begin() -> DemoWorld {
@@ -141,7 +141,7 @@ fn remote() -> DemoWorld {
     world
 }
 
-fn not_asked() -> DemoWorld {
+fn not_polled() -> DemoWorld {
     let mut world = DemoWorld::with_servers();
     world.receive(BackendEvent::SignedIn(crate::model::event::StoredAccount {
         name: Name::new("Alice"),

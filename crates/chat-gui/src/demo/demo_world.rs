@@ -150,7 +150,7 @@ impl DemoWorld {
         }));
     }
 
-    /// All nodes are asked how they are.
+    /// The status of all nodes is polled.
     pub(super) fn poll(&mut self, since_previous: u64) {
         let nodes = (1..=3).map(|node| self.report(node)).collect();
         self.receive(BackendEvent::Status {
@@ -184,7 +184,7 @@ impl DemoWorld {
             .unwrap_or(false)
     }
 
-    /// A node is started anew: it runs since now.
+    /// A node is restarted: it runs since now.
     pub(super) fn restarted(&mut self, node: usize) {
         self.up[node] = true;
         self.started[node] = 0;

@@ -10,7 +10,7 @@ pub(super) const START: f64 = 1_795_359_000.0;
 /// With whom, whether Alice wrote it, how many minutes before the start, and what.
 pub(super) type Line = (&'static str, bool, f64, &'static str);
 
-/// What was said, in no order.
+/// The messages, in no order.
 pub(super) const LINES: &[Line] = &[
     (
         "Benjamin",

@@ -9,7 +9,7 @@ use crate::views::ViewState;
 /// A page of the demo.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoPage {
-    /// What it is asked for by.
+    /// Its name on the command line.
     pub name: &'static str,
     pub(super) build: fn() -> DemoWorld,
     /// What has been typed where only the views know it.

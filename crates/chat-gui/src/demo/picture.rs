@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-/// Writes the picture; says whether it is there.
+/// Writes the picture; returns whether it succeeded.
 pub(super) fn save(image: &ColorImage, path: &Path) -> bool {
     match write(image, path) {
         Ok(()) => true,

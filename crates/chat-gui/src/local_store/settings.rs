@@ -73,7 +73,8 @@ impl LocalStore {
     }
 
     async fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), StoreError> {
-        let value = serde_json::to_string(value).expect("settings hold only what JSON can say");
+        let value =
+            serde_json::to_string(value).expect("settings hold only what JSON can represent");
         sqlx::query("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)")
             .bind(key)
             .bind(value)

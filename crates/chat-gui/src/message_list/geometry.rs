@@ -37,7 +37,7 @@ pub enum Position {
 /// How close to the end counts as being there, in points: less than anyone can see.
 const AT_BOTTOM_WITHIN: f64 = 1.0;
 
-/// How often [`Geometry::settle`] measures anew before it takes what it has. Each round measures
+/// How often [`Geometry::settle`] measures again before it accepts what it has. Each round measures
 /// all rows in sight, and a row is measured once, so two or three rounds are what it takes; the
 /// limit is against a caller whose heights are never above zero.
 const SETTLE_ROUNDS_MAX: usize = 64;
@@ -249,7 +249,7 @@ impl Geometry {
         })
     }
 
-    /// Measures the rows in sight until all have their true heights, and says which they are.
+    /// Measures the rows in sight until all have their true heights, and returns which they are.
     ///
     /// `measure` is called at most once for a row as long as neither shape nor width changes.
     pub fn settle(&mut self, mut measure: impl FnMut(usize, f32) -> f32) -> Range<usize> {

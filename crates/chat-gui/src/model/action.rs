@@ -1,4 +1,4 @@
-//! All that a person can want of the window. Views return these and do nothing themselves; the
+//! All that a person can do in the window. Views return these actions and do nothing themselves; the
 //! model carries them out.
 
 use crate::model::chaos::FaultAction;
@@ -82,13 +82,13 @@ pub enum UserAction {
         /// What.
         text: String,
     },
-    /// Try again to send a message that was refused.
+    /// Try again to send a message that was rejected.
     Retry(MessageId),
-    /// Give up a message that was refused, or that waits.
+    /// Discard a message that was rejected, or that is queued.
     Discard(MessageId),
-    /// Take a message that was refused, or that waits, back into the composer.
+    /// Move a message that was rejected, or that is queued, back into the composer.
     TakeBack(MessageId),
-    /// Connect and deliver now instead of at the next try.
+    /// Connect and send now instead of at the next attempt.
     TryNow,
 
     /// These messages have been in front of the person's eyes.
@@ -113,7 +113,7 @@ pub enum UserAction {
     UndoDelete(NoticeId),
     /// Load older messages.
     LoadOlder,
-    /// Ask the servers for the whole inbox again.
+    /// Fetch the whole inbox again.
     Refresh,
     /// Show the end of the open conversation.
     JumpToNewest,
@@ -151,7 +151,7 @@ pub enum UserAction {
         muted: bool,
     },
 
-    /// A notice has been read.
+    /// Dismiss a notice.
     DismissNotice(NoticeId),
     /// Cause a fault in the local cluster, or undo one.
     Chaos(FaultAction),
@@ -160,6 +160,6 @@ pub enum UserAction {
 
     /// The window has the keyboard now, or not any more.
     Focus(bool),
-    /// Close the window; what waits to be undone is done first.
+    /// Close the window; deletions that can still be undone are carried out first.
     Quit,
 }

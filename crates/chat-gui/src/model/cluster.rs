@@ -29,8 +29,8 @@ pub struct Cluster {
     pub feed: VecDeque<FeedEntry>,
     /// What can be done to a local cluster; `None` where there is none.
     pub chaos: Option<Chaos>,
-    /// When the nodes were asked last.
-    pub asked_at: Option<Moment>,
+    /// When the nodes were polled last.
+    pub polled_at: Option<Moment>,
 }
 
 /// What is known of one node.
@@ -55,7 +55,7 @@ pub struct NodeCard {
 /// Whether a node answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeHealth {
-    /// It was not asked yet.
+    /// It was not polled yet.
     Unknown,
     /// It answers.
     Up,
@@ -101,7 +101,7 @@ pub struct NodeStatus {
 /// What a node is in its term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeRole {
-    /// It orders everything.
+    /// It leads.
     Leader,
     /// It follows.
     Follower,
@@ -116,7 +116,7 @@ pub enum NodeRole {
 /// How the cluster is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthLevel {
-    /// No node was asked yet.
+    /// No node was polled yet.
     Unknown,
     /// All nodes answer and follow one leader.
     Healthy,

@@ -1,5 +1,5 @@
-//! What the model asks of the outside world. Carried out on the backend's thread, in the order in
-//! which it was asked; the answers are `BackendEvent`s.
+//! What the model requests of the backend. Commands are handled on the backend's thread, in the order
+//! in which they were sent; the answers are `BackendEvent`s.
 
 use std::sync::Arc;
 
@@ -53,15 +53,15 @@ pub enum Command {
         /// All of it.
         text: Arc<str>,
     },
-    /// Keep a message in the outbox, then deliver it after those before it. A draft of the same
+    /// Store a message in the outbox, then send it after those before it. A draft of the same
     /// conversation goes in the same write.
     Enqueue(Outgoing),
-    /// Deliver a message again that was refused: behind those that wait.
+    /// Send a rejected message again: after those in the queue.
     Requeue(MessageId),
-    /// Take a message out of the outbox, unless it is being delivered or may have been: `Withdrawn`
-    /// or `WithdrawRefused` says which.
+    /// Remove a message from the outbox, unless it is being sent or may have been: `Withdrawn` or
+    /// `WithdrawRefused` answers it.
     Withdraw(MessageId),
-    /// Try again now whatever waits for its next try.
+    /// Try again now instead of at the next attempt.
     TryNow,
     /// Delete copies of sent messages from this device.
     ForgetSent(Vec<MessageId>),
@@ -70,7 +70,7 @@ pub enum Command {
     MarkRead(Vec<MessageId>),
     /// Delete messages of the inbox; tried until it is done.
     Delete(Vec<MessageId>),
-    /// Read so many of the oldest unread messages of the whole inbox: `ReadNext` says which.
+    /// Read so many of the oldest unread messages of the whole inbox: `ReadNext` returns them.
     ReadNext(u16),
     /// Fetch the next older page of the inbox.
     LoadOlder,
@@ -104,7 +104,7 @@ pub enum Command {
     Chaos(FaultAction),
     /// Poll the status of the nodes more often while the cluster page is shown, or as usual again.
     WatchCluster(bool),
-    /// Ask the servers again for each of these acknowledged messages, then for the whole inbox.
+    /// Check with the servers each of these acknowledged messages, then the whole inbox.
     CheckLedger(Vec<MessageId>),
     /// Finish what was begun, then end.
     Quit,

@@ -83,7 +83,7 @@ impl Conversation {
         self.holders.holder(message)
     }
 
-    /// Changes what a message is without moving it. Says whether it is there.
+    /// Changes what a message is without moving it. Returns whether it is there.
     pub(super) fn change(
         &mut self,
         place: Place,
@@ -192,7 +192,7 @@ impl Conversation {
         }
     }
 
-    /// Draws the timeline anew from this message on; what is above it stays.
+    /// Draws the timeline again from this message on; what is above it stays.
     pub(super) fn rebuild_from(&mut self, index: usize, zone: &Zone) {
         timeline::rebuild(
             &mut self.timeline,

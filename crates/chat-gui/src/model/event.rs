@@ -47,7 +47,7 @@ pub enum BackendEvent {
     Deleted(Vec<MessageId>),
     /// A page of accounts.
     People {
-        /// What was asked for.
+        /// The pattern of the search.
         pattern: String,
         /// Who matches, on this page.
         names: Vec<Name>,
@@ -58,7 +58,7 @@ pub enum BackendEvent {
     },
     /// There is no such page.
     PeopleFailed {
-        /// What was asked for.
+        /// The pattern of the search.
         pattern: String,
         /// Why.
         why: Failure,
@@ -107,7 +107,7 @@ pub enum BackendEvent {
 
     /// The state of the connection to the servers changed.
     Link(Link),
-    /// All nodes were asked for their status. Sent when something has changed, and after each poll
+    /// All nodes were polled. Sent when something has changed, and after each poll
     /// while the cluster page is shown.
     Status {
         /// Every node, in the order of the addresses.
@@ -132,14 +132,14 @@ pub enum BackendEvent {
         /// Why.
         why: Failure,
     },
-    /// A message of the ledger was asked for again.
+    /// A message of the ledger was checked.
     LedgerEntry {
         /// Which.
         id: MessageId,
         /// Where the servers have it; `None` when they do not.
         commit: Option<Commit>,
     },
-    /// A message of the ledger cannot be asked for: the check leaves it out.
+    /// A message of the ledger cannot be checked: the check leaves it out.
     LedgerSkipped(MessageId),
     /// The whole inbox as the servers have it, as far as messages are kept in memory at all.
     LedgerInbox(Vec<(MessageId, Commit)>),
@@ -232,7 +232,7 @@ pub enum Link {
 /// The status of one node, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeReport {
-    /// Where it was asked.
+    /// Its address.
     pub address: String,
     /// Its status, or why there is none.
     pub status: Result<NodeStatus, String>,

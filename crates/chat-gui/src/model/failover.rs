@@ -1,5 +1,5 @@
 //! One fail-over from the loss of the leader to the first message that could be sent again, as this
-//! window saw it. Times are as fine as the nodes are asked: see the backend's polling.
+//! window saw it. Times are as fine as the interval of the backend's poller.
 
 use std::time::Duration;
 

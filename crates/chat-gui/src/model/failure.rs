@@ -1,4 +1,4 @@
-//! What can go wrong as far as a person is concerned: each with a sentence of its own and what to do
+//! What can go wrong as far as a person is concerned: each with one sentence and what to do
 //! next. Where it comes from (gRPC, JSON, a disk) is translated where it arrives.
 
 use crate::model::names::{BODY_BYTES_MAX, NAME_CHARACTERS_MAX};
@@ -6,13 +6,13 @@ use crate::model::names::{BODY_BYTES_MAX, NAME_CHARACTERS_MAX};
 /// Why something did not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No such account, or another password: the server does not say which.
+    /// No such account, or another password: the server does not report which.
     WrongCredentials,
     /// Another account has this name.
     NameTaken,
-    /// The server does not allow this name; it says why.
+    /// The server does not allow this name, for this reason.
     NameNotAllowed(String),
-    /// A field was left empty, or something like it; said before anybody was asked.
+    /// A field was left empty, or something like it; found before any request was sent.
     Incomplete(&'static str),
     /// No server answers at any of the addresses.
     NoServer {
@@ -21,12 +21,12 @@ pub enum Failure {
     },
     /// A server answers in a protocol that this version does not understand.
     OtherVersion {
-        /// The version they say they are, if they say one.
+        /// The version that they report, if they report one.
         theirs: Option<String>,
     },
     /// What answers there is of another cluster than the session, whose token it was not sent.
     OtherCluster {
-        /// Where it was asked.
+        /// Its address.
         address: String,
     },
     /// The servers do not belong together.
@@ -45,13 +45,13 @@ pub enum Failure {
     BodyTooLong,
     /// It waited for so long that the servers may have forgotten whether they have it already.
     TooOld,
-    /// The server says no, and will say it again.
+    /// The server rejects it, and would reject it again.
     Refused(String),
-    /// An address is none.
+    /// A text is not an address.
     AddressUnusable(String),
     /// What this device keeps could not be read or written.
     LocalStorage(String),
-    /// The supervisor of the local cluster says no, or does not answer.
+    /// The supervisor of the local cluster rejects the action, or does not answer.
     Supervisor(String),
 }
 
@@ -114,7 +114,7 @@ impl Failure {
                 "If these servers are meant, sign out and sign in again; else check the addresses."
             }
             Self::DifferentClusters(_) => "Write the addresses of one cluster only.",
-            Self::Interrupted => "Another server is asked.",
+            Self::Interrupted => "Trying another server.",
             Self::NoMajority => {
                 "This goes on by itself; if it does not, start more of the servers."
             }

@@ -1,7 +1,7 @@
 //! Who has had a name: a deleted name is free, and the next account with it did not write what the
 //! former holder wrote. Distinguishes the accounts of one name, as far as their messages show.
 //!
-//! Deliberately absent: asking the servers who has the name now. Until the newest account has written
+//! Deliberately absent: a request to the servers who has the name now. Until the newest account has written
 //! something, the one before it counts as the present one.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{LogIndex, Name};
 
-/// What is said beside the name of an earlier account; the command line says the same.
+/// The note beside the name of an earlier account; the command line prints the same.
 pub const EARLIER_ACCOUNT: &str = "an earlier account of this name";
 /// The note on the first message of an account whose name belonged to another account before.
 pub const OTHER_ACCOUNT: &str = "another account of this name than before";
@@ -32,7 +32,7 @@ pub struct Holders {
 }
 
 impl Holder {
-    /// The name with what has to be said beside it.
+    /// The name with the note beside it.
     pub fn named(self, name: &Name) -> Cow<'_, str> {
         match self {
             Self::Present => Cow::Borrowed(name.as_str()),
@@ -55,7 +55,7 @@ impl Holders {
         self.created_at.last().copied()
     }
 
-    /// The commit that created the account that a message is from or for: what the servers say of
+    /// The commit that created the account that a message is from or for: what the servers report for
     /// a received message, else the newest account that was there when the message was committed.
     /// Index 0 means an unknown account, and `None` means no account: the message was
     /// rejected, or the creation of no account is known.
@@ -81,8 +81,8 @@ impl Holders {
         accounts.is_none_or(|(one, other)| one == other) && self.holder(one) == self.holder(other)
     }
 
-    /// Takes note of who wrote these messages. Says whether an account is among them that was not
-    /// known: then all messages have to be looked at anew.
+    /// Records who wrote these messages. Returns whether an account is among them that was not known:
+    /// then all messages have to be examined again.
     pub(super) fn learn(&mut self, messages: &[Message]) -> bool {
         let mut learned = false;
         for message in messages {

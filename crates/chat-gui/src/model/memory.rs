@@ -77,6 +77,6 @@ pub(super) struct Observation {
     pub(super) log_end: Option<LogIndex>,
     /// The last term whose candidate was reported.
     pub(super) reported_candidate: Term,
-    /// Which node was hurt last from this window, and when the supervisor said that it was done.
+    /// Which node was hurt last from this window, and when the supervisor confirmed it.
     pub(super) hurt: Option<(NodeId, Moment)>,
 }

@@ -13,7 +13,7 @@ pub struct Message {
     pub id: MessageId,
     /// The other one: who sent it, or whom it is for.
     pub peer: Name,
-    /// What it says.
+    /// The text.
     pub body: Arc<str>,
     /// By the leader's clock once it is acknowledged, by ours until then.
     pub at: Timestamp,
@@ -33,7 +33,7 @@ pub enum MessageState {
         commit: Commit,
         /// Whether it was read, here or in another window of this account.
         read: bool,
-        /// The commit that created its sender's account; `None` where the servers do not say.
+        /// The commit that created its sender's account; `None` where the servers do not report it.
         sender_since: Option<LogIndex>,
     },
     /// We wrote it, and it is in our outbox.
@@ -61,7 +61,7 @@ pub struct Pending {
     pub trying: bool,
     /// Whether an earlier attempt may have succeeded without our knowing: then it cannot be taken
     /// back.
-    pub maybe_sent: bool,
+    pub outcome_uncertain: bool,
     /// Why the last attempt did not succeed.
     pub delayed: Option<Failure>,
 }
@@ -85,11 +85,11 @@ pub struct Outgoing {
     pub request_id: RequestId,
     /// Whom it is for.
     pub recipient: Name,
-    /// What it says.
+    /// The text.
     pub body: Arc<str>,
     /// When the person pressed send, by this device's clock.
     pub written_at: Timestamp,
-    /// Why it was refused, if it was; it is not tried again before the person says so.
+    /// Why it was refused, if it was; it is retried only when the person requests it.
     pub refused: Option<Failure>,
 }
 
@@ -99,11 +99,11 @@ pub struct Outgoing {
 pub struct SentCopy {
     /// Its id.
     pub id: MessageId,
-    /// For asking the servers again what became of it.
+    /// For the check of the ledger.
     pub request_id: RequestId,
     /// Whom it was for.
     pub recipient: Name,
-    /// What it says.
+    /// The text.
     pub body: Arc<str>,
     /// By the leader's clock.
     pub at: Timestamp,
@@ -119,9 +119,9 @@ pub struct Received {
     /// Who sent it.
     pub sender: Name,
     /// The commit that created the sender's account, which distinguishes it from others that had or have
-    /// the name; `None` where the servers do not say.
+    /// the name; `None` where the servers do not report it.
     pub sender_since: Option<LogIndex>,
-    /// What it says.
+    /// The text.
     pub body: Arc<str>,
     /// By the leader's clock.
     pub at: Timestamp,

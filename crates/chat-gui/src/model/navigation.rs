@@ -29,7 +29,7 @@ pub enum Screen {
 pub enum Dialog {
     /// All keys.
     Shortcuts,
-    /// Deleting the account: asks for its name and says what is lost.
+    /// Deleting the account: asks for its name and shows what is lost.
     DeleteAccount,
     /// Another password.
     ChangePassword,

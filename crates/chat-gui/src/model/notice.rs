@@ -39,8 +39,8 @@ pub enum NoticeKind {
 /// A button on a notice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoticeAction {
-    /// What it says.
+    /// Its text.
     pub label: &'static str,
-    /// What the person wants who presses it.
+    /// What pressing it does.
     pub action: Box<UserAction>,
 }

@@ -1,4 +1,4 @@
-//! What views ask of the model: lists and sentences that are derived from it and stored nowhere.
+//! What views read from the model: lists and sentences that are derived from it and stored nowhere.
 
 use crate::model::Model;
 use crate::model::cluster::{
@@ -56,7 +56,7 @@ impl Model {
         conversation.map_or(Holder::Present, |one| one.holder(message))
     }
 
-    /// What the banner says; `None` when there is nothing to say.
+    /// The sentence of the banner; `None` when there is nothing to show.
     pub fn connection_sentence(&self) -> Option<String> {
         let now = self.now.moment;
         match &self.connection {
@@ -92,7 +92,7 @@ impl Model {
         ))
     }
 
-    /// What the status line says while all is well: which node, which term.
+    /// The status line while all is well: which node, which term.
     pub fn online_sentence(&self) -> Option<String> {
         match self.connection {
             Connection::Online { node, term } => Some(match (node, term) {
@@ -126,7 +126,7 @@ impl Conversation {
 }
 
 impl Cluster {
-    /// Who leads, in the highest term that anybody knows, by its own word.
+    /// The node that reports itself as the leader of the highest known term.
     pub fn leader(&self) -> Option<(NodeId, Term)> {
         let up = self.nodes.iter().filter(|node| node.is_up());
         let reports = || up.clone().filter_map(|node| node.report.as_ref());
@@ -140,10 +140,10 @@ impl Cluster {
     pub fn health(&self) -> Health {
         let all = self.nodes.len();
         let up = self.nodes.iter().filter(|node| node.is_up()).count();
-        if self.asked_at.is_none() || all == 0 {
+        if self.polled_at.is_none() || all == 0 {
             return Health {
                 level: HealthLevel::Unknown,
-                sentence: "The nodes have not been asked yet.".to_owned(),
+                sentence: "The nodes have not been polled yet.".to_owned(),
             };
         }
         let Some((leader, term)) = self.leader() else {
@@ -187,7 +187,7 @@ impl Cluster {
         }
     }
 
-    /// How many voters must agree, as the node in the newest term says.
+    /// How many voters must agree, as the node in the newest term reports.
     fn quorum(&self) -> Option<usize> {
         let reports = self.nodes.iter().filter_map(|node| node.report.as_ref());
         let newest = reports.max_by_key(|report| report.term)?;

@@ -1,5 +1,5 @@
-//! What an input changes. The only writer of the model: each input is taken in by one of the parts
-//! in this folder, then what is derived from the rest is brought up to date.
+//! What an input changes. The only writer of the model: each input is applied by one of the files in
+//! this folder, then what is derived from the rest is brought up to date.
 
 mod auth;
 mod chaos;
@@ -32,7 +32,7 @@ use crate::model::time::{Moment, Now, Zone};
 use crate::model::{Model, ScrollRequest};
 
 impl Model {
-    /// An empty window. The backend's first event says what comes next.
+    /// An empty window. The backend's first event decides what comes next.
     pub fn new(now: Now, zone: Zone, ids: IdSource) -> Self {
         Self {
             screen: Screen::default(),
@@ -78,7 +78,7 @@ impl Model {
         commands
     }
 
-    /// Takes in what happened outside.
+    /// Applies an event of the backend.
     pub fn receive(&mut self, event: BackendEvent, now: Now) -> Vec<Command> {
         self.now = now;
         let mut commands = Vec::new();
@@ -87,7 +87,7 @@ impl Model {
         commands
     }
 
-    /// Does what time alone brings about: notices fade, deletions become due. To be called when
+    /// Does what is due at a certain time: notices fade, deletions become due. To be called when
     /// [`Model::next_deadline`] has passed; more often does no harm.
     pub fn run_timers(&mut self, now: Now) -> Vec<Command> {
         self.now = now;

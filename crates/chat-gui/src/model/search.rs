@@ -3,7 +3,7 @@
 use crate::model::failure::Failure;
 use crate::model::names::{MessageId, Name, PATTERN_BYTES_MAX};
 
-/// How many accounts are listed at most; more are asked for by a longer pattern.
+/// How many accounts are listed at most; a longer pattern finds the others.
 pub const PEOPLE_MAX: usize = 1_000;
 /// How many messages a search finds at most.
 pub const HITS_MAX: usize = 1_000;
@@ -11,7 +11,7 @@ pub const HITS_MAX: usize = 1_000;
 /// The search of accounts. What is being typed is the view's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeopleSearch {
-    /// What was asked for; empty before the first search.
+    /// The last pattern; empty before the first search.
     pub pattern: String,
     /// Whether an answer is waited for.
     pub busy: bool,
@@ -23,7 +23,7 @@ pub struct PeopleSearch {
     pub failure: Option<Failure>,
 }
 
-/// What the servers are asked for when a person types `text`: the pattern, if it is one, else the
+/// What the servers search for when a person types `text`: the pattern, if it is one, else the
 /// names that begin so, in upper or lower case as far as that fits into a pattern.
 pub fn pattern_of(text: &str) -> String {
     let text = text.trim();

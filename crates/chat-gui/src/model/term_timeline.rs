@@ -26,7 +26,7 @@ pub struct TermTimeline {
 pub struct TermBand {
     /// When it began; it lasts until the next one begins.
     pub from: Moment,
-    /// The highest term that anybody knew.
+    /// The highest known term.
     pub term: Term,
     /// The leader; `None` while there was none.
     pub leader: Option<NodeId>,

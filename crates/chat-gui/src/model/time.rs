@@ -1,4 +1,4 @@
-//! Time as it is handed in: moments since the window opened, and the time on the wall. Nothing here
+//! Time as it is passed in: moments since the window opened, and the time on the wall. Nothing here
 //! reads a clock; which zone the wall is in is a value too.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Moment(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Timestamp(pub f64);
 
-/// When something is handed in, by both clocks.
+/// When something is passed in, by both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Now {
     /// For durations and deadlines.

@@ -62,7 +62,7 @@ pub(super) struct Drawn<'a> {
     pub(super) zone: &'a Zone,
 }
 
-/// Draws everything anew from message `index` on. What is above it must be as it was drawn.
+/// Draws everything again from message `index` on. What is above it must be as it was drawn.
 pub(super) fn rebuild(timeline: &mut Vec<TimelineItem>, drawn: &Drawn<'_>, index: usize) {
     let Drawn {
         messages,

@@ -1,7 +1,7 @@
 //! Every colour of the window, once for light and once for dark.
 //!
-//! Deliberately absent: where a colour is used. Its name says what it is for, and a test holds
-//! each pair that is drawn together to the contrast that WCAG AA asks for.
+//! Deliberately absent: where a colour is used. Its name is what it is for, and a test holds
+//! each pair that is drawn together to the contrast that WCAG AA requires.
 
 use egui::Color32;
 
@@ -50,15 +50,15 @@ pub struct Palette {
     pub theirs_muted: Color32,
     /// All is well.
     pub good: Color32,
-    /// Behind text that says so.
+    /// Behind text about it.
     pub good_soft: Color32,
     /// Something is not as it should be, and passes by itself.
     pub warn: Color32,
-    /// Behind text that says so.
+    /// Behind text about it.
     pub warn_soft: Color32,
     /// Something failed, or is about to be lost.
     pub bad: Color32,
-    /// Behind text that says so.
+    /// Behind text about it.
     pub bad_soft: Color32,
     /// Fill of a button that destroys something.
     pub danger: Color32,
@@ -180,7 +180,7 @@ mod tests {
 
     use egui::Color32;
 
-    /// What WCAG AA asks of text, and of controls and meaningful graphics.
+    /// What WCAG AA requires of text, and of controls and meaningful graphics.
     const TEXT: f64 = 4.5;
     const GRAPHIC: f64 = 3.0;
 

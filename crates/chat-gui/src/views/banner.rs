@@ -16,7 +16,7 @@ use crate::views::icon::Icon;
 /// The height of the button in the banner, which is lower than others: the line is quiet.
 const BUTTON_HEIGHT: f32 = 24.0;
 
-/// The banner, if there is something to say.
+/// The banner, if there is something to show.
 pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let colours = palette(ui);
     let Some(sentence) = model.connection_sentence() else {
@@ -50,10 +50,10 @@ pub fn banner_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
                     let layout = egui::Layout::left_to_right(egui::Align::Center);
                     ui.with_layout(layout, |ui| {
                         let text = RichText::new(&sentence).color(colours.text);
-                        let said = ui.add(egui::Label::new(text).truncate());
-                        ui.ctx().accesskit_node_builder(said.id, |node| {
+                        let shown = ui.add(egui::Label::new(text).truncate());
+                        ui.ctx().accesskit_node_builder(shown.id, |node| {
                             node.set_role(Role::Status);
-                            // What a label says is its value; other roles are named.
+                            // The text of a label is its value; other roles are named.
                             node.set_label(sentence.as_str());
                             node.set_live(Live::Polite);
                         });

@@ -291,7 +291,7 @@ fn own_icon(state: &MessageState) -> Option<Icon> {
     }
 }
 
-/// What a screen reader says for the state of a message.
+/// What a screen reader reads for the state of a message.
 pub fn state_words(state: &MessageState) -> &'static str {
     match state {
         MessageState::Received { read: true, .. } => "received",

@@ -1,6 +1,6 @@
 //! The page about the servers: how they are, what happened, and what can be tried out.
 //!
-//! Deliberately absent: asking them. Every figure is the model's, and the model has it from what
+//! Deliberately absent: requests. Every figure is the model's, and the model has it from what
 //! servers answer.
 
 pub mod chaos;
@@ -69,8 +69,8 @@ fn health_ui(ui: &mut Ui, model: &Model) {
     ui.horizontal_wrapped(|ui| {
         crate::views::control::text::chip(ui, word, front, behind);
         let sentence = RichText::new(&health.sentence).text_style(theme::strong());
-        let said = ui.label(sentence);
-        ui.ctx().accesskit_node_builder(said.id, |node| {
+        let shown = ui.label(sentence);
+        ui.ctx().accesskit_node_builder(shown.id, |node| {
             node.set_role(Role::Status);
             node.set_label(health.sentence.as_str());
             node.set_live(Live::Polite);

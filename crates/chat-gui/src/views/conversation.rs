@@ -1,4 +1,4 @@
-//! The open conversation: who it is with, what was said, and where one writes.
+//! The open conversation: who it is with, its messages, and where one writes.
 //!
 //! Deliberately absent: how a message looks and where it is on the screen.
 
@@ -181,7 +181,7 @@ fn selection_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
 }
 
-/// The selected messages as text: time, name and what was said, one after the other.
+/// The selected messages as text: time, name and text, one after the other.
 fn selected_text(model: &Model) -> String {
     let Some((peer, conversation)) = model.open.as_ref().zip(model.open_conversation()) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! The list of conversations: who, what was said last and when, and how much waits to be read.
+//! The list of conversations: who, the last message and its time, and how many are unread.
 //!
 //! Deliberately absent: the order, which the model decides.
 
@@ -105,8 +105,8 @@ fn line_ui(ui: &mut Ui, model: &Model, line: &ConversationLine<'_>, height: f32)
     let size = Vec2::new(ui.available_width(), height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let chosen = model.open.as_ref() == Some(line.peer);
-    let said = said(model, line);
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &said));
+    let label = line_label(model, line);
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &label));
     if response.gained_focus() {
         response.scroll_to_me(None);
     }
@@ -225,8 +225,8 @@ pub fn when(model: &Model, at: Timestamp) -> String {
     }
 }
 
-/// What a screen reader says for a line.
-fn said(model: &Model, line: &ConversationLine<'_>) -> String {
+/// What a screen reader reads for a line.
+fn line_label(model: &Model, line: &ConversationLine<'_>) -> String {
     let unread = match line.conversation.unread {
         0 => String::new(),
         1 => ", 1 unread message".to_owned(),

@@ -30,7 +30,7 @@ pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
         more => format!("{} messages wait to be read.", grouped(more)),
     };
     page_header(ui, "Inbox", &sentence, |ui| {
-        if icon_button(ui, Icon::Refresh, "Ask the servers again").clicked() {
+        if icon_button(ui, Icon::Refresh, "Refresh").clicked() {
             actions.push(UserAction::Refresh);
         }
     });

@@ -93,8 +93,8 @@ fn hit_ui(
     };
     let chosen = search.current == Some(place);
     let named = model.holder(message).named(&hit.peer);
-    let said = format!("Message with {named}: {}", message.body);
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &said));
+    let label = format!("Message with {named}: {}", message.body);
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &label));
     let colours = palette(ui);
     let inner = rect.shrink2(egui::vec2(8.0, 1.0));
     if chosen || response.hovered() || response.has_focus() {

@@ -50,12 +50,12 @@ pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
 fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> bool {
     let size = Vec2::new(RAIL_WIDTH - 12.0, ENTRY_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let said = if count > 0 {
+    let label = if count > 0 {
         format!("{name}, {count} unread")
     } else {
         name.to_owned()
     };
-    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &said));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &label));
     let colours = palette(ui);
     let (fill, front) = if chosen {
         (Some(colours.accent_soft), colours.accent_text)

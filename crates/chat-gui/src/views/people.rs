@@ -1,6 +1,6 @@
 //! The search of accounts: by the beginning of a name or a pattern, while one types.
 //!
-//! Deliberately absent: asking the servers; each keystroke is an intention, and the model spares
+//! Deliberately absent: requests to the servers; each keystroke is an action, and the model spares
 //! them the ones that are overtaken.
 
 use egui::accesskit::Role;
@@ -125,8 +125,8 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
     let size = Vec2::new(ui.available_width().min(520.0), ROW_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let own = model.account.as_ref().is_some_and(|own| own.name == *name);
-    let said = format!("Write to {name}");
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &said));
+    let label = format!("Write to {name}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     if response.gained_focus() {
         response.scroll_to_me(None);
     }

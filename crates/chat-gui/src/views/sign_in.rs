@@ -1,6 +1,6 @@
 //! The page that asks who you are: signing in, and creating an account.
 //!
-//! Deliberately absent: what a name or a password must be like; the servers say that, and their
+//! Deliberately absent: what a name or a password must be like; the servers check that, and their
 //! answer is shown below the fields.
 
 use egui::{Key, TextStyle, Ui};

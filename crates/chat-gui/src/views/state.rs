@@ -212,7 +212,7 @@ impl ViewState {
         self.focus = Some(to);
     }
 
-    /// Whether the keyboard is to go to `what`, which is being drawn; says so once.
+    /// Whether the keyboard is to go to `what`, which is being drawn; returns it once.
     pub fn takes_focus(&mut self, what: Focus) -> bool {
         let wanted = self.focus == Some(what);
         if wanted {

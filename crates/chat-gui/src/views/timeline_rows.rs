@@ -1,7 +1,7 @@
 //! The rows of a conversation: day lines, the unread line, and messages, as the list shows them.
 //!
 //! Deliberately absent: scrolling, and what a click on a message leads to; that comes back as
-//! intentions.
+//! actions.
 
 use egui::accesskit::Role;
 use egui::{
@@ -163,9 +163,9 @@ impl<'a> TimelineRows<'a> {
 
         // The row's own clicks come first: what is added later lies on top of it.
         let whole = ui.interact(row, ui.unique_id().with("row"), Sense::CLICK);
-        let said = self.said(message, look.holder);
+        let label = self.message_label(message, look.holder);
         whole.widget_info(|| {
-            let mut info = WidgetInfo::labeled(Role::ListItem, true, &said);
+            let mut info = WidgetInfo::labeled(Role::ListItem, true, &label);
             info.selected = selecting.then_some(selected);
             info
         });
@@ -177,7 +177,7 @@ impl<'a> TimelineRows<'a> {
             .selectable(!selecting)
             .sense(Sense::CLICK);
         let text = ui.put(laid_out.text_rect(rect), text);
-        // The row has said it all; a screen reader would read the text twice.
+        // The row has the label already; a screen reader would read the text twice.
         ui.ctx()
             .accesskit_node_builder(text.id, egui::accesskit::Node::set_hidden);
         let hovered = whole.hovered() || text.hovered();
@@ -194,8 +194,8 @@ impl<'a> TimelineRows<'a> {
         whole.id
     }
 
-    /// What a screen reader says: who, when, what, and what became of it.
-    fn said(&self, message: &Message, holder: Holder) -> String {
+    /// What a screen reader reads: who, when, what, and the state of the message.
+    fn message_label(&self, message: &Message, holder: Holder) -> String {
         let who = match (message.is_own(), holder) {
             (true, Holder::Present) => Cow::Borrowed("You"),
             (true, Holder::Earlier) => Cow::Owned(format!("You to {EARLIER_ACCOUNT}")),
@@ -361,7 +361,7 @@ fn label_line(ui: &mut Ui, label: &str) -> Id {
         .rect_filled(pill, CornerRadius::same(12), colours.sidebar);
     ui.painter()
         .galley(pill.center() - galley.size() / 2.0, galley, colours.muted);
-    said(ui, row, label)
+    labelled_row(ui, row, label)
 }
 
 /// The line above what was unread.
@@ -382,11 +382,11 @@ fn unread_line(ui: &mut Ui) -> Id {
     let (left, right) = (row.left() + GUTTER, row.right() - RIGHT_EDGE);
     ui.painter().hline(left..=text.left() - 10.0, y, stroke);
     ui.painter().hline(text.right() + 10.0..=right, y, stroke);
-    said(ui, row, label)
+    labelled_row(ui, row, label)
 }
 
 /// Gives something painted a place in what a screen reader reads.
-fn said(ui: &Ui, rect: Rect, label: &str) -> Id {
+fn labelled_row(ui: &Ui, rect: Rect, label: &str) -> Id {
     let response = ui.interact(rect, ui.unique_id().with("line"), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label));
     response.id

@@ -103,7 +103,7 @@ async fn message_with_unknown_outcome_is_stored_once() {
             .until("the outcome is not known", |model| {
                 let pending = message(model, "bob", "perhaps")?;
                 match pending.state {
-                    MessageState::Pending(state) => state.maybe_sent.then_some(pending.id),
+                    MessageState::Pending(state) => state.outcome_uncertain.then_some(pending.id),
                     other => panic!("there is no majority: {other:?}"),
                 }
             })

@@ -19,8 +19,8 @@ use crate::model::names::{Name, Password, RequestId};
 const SIGN_OUT_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Takes up a session without asking: what this device keeps is there at once, and the servers
-    /// say soon enough when it is over.
+    /// Resumes a session without a request: what this device keeps is there at once, and the servers
+    /// report soon enough when it is over.
     pub(super) async fn resume(&mut self, kept: &KeptSession) {
         match Session::new(&kept.username, &kept.token) {
             Ok(session) => {
@@ -94,8 +94,8 @@ impl Engine {
         self.enter_of(account, session).await;
     }
 
-    /// Whose data the session is for, and which nodes may be sent its token: they are asked which
-    /// cluster they are of before any of them gets it, and must agree.
+    /// Whose data the session is for, and which nodes may be sent its token: their
+    /// cluster ids are fetched before any of them gets it, and must agree.
     async fn account_of(&self, session: &Session) -> Result<AccountKey, Failure> {
         let client = self.client(SIGN_IN_DEADLINE);
         let client = client.ok_or(Failure::OutcomeUnknown)?;

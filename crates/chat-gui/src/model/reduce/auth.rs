@@ -179,7 +179,7 @@ impl Model {
         });
     }
 
-    /// What can be said without asking anybody.
+    /// Checks what can be checked without a request.
     fn check_credentials(&mut self, name: &str, password: &Password) -> Option<Name> {
         if self.sign_in.busy.is_some() || self.account.is_some() {
             return None;

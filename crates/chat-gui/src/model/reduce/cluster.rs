@@ -1,5 +1,5 @@
 //! From the status reports of the nodes to cards, timeline, feed and fail-overs. Everything here is
-//! noticed no finer than the nodes are asked; what is reported is never earlier than it happened.
+//! noticed no finer than the interval of the polls; what is reported is never earlier than it happened.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::model::time::Moment;
 const HURT_MAX: Duration = Duration::from_secs(5);
 
 impl Model {
-    /// All nodes were asked.
+    /// All nodes were polled.
     pub(super) fn observe(&mut self, reports: Vec<NodeReport>, since_previous: Option<Duration>) {
         let now = self.now.moment;
         let previously = since_previous.map_or(now, |ago| {
@@ -32,7 +32,7 @@ impl Model {
         }
         let cards = &mut self.cluster.nodes;
         cards.sort_by_key(|card| card.id.map_or(u64::MAX, |id| id.0));
-        self.cluster.asked_at = Some(now);
+        self.cluster.polled_at = Some(now);
         self.measure_lag();
         self.follow_leadership(previously);
         self.extend_term_timeline();
@@ -271,7 +271,7 @@ impl Model {
         let acknowledged = self.memory.account.link.acknowledged;
         let recovered_at = self.recovery.map(|recovery| recovery.at);
         let failover = self.current_failover()?;
-        // The nodes may be asked only after a message has gone through already.
+        // The next poll may come only after a message was acknowledged already.
         let proof = acknowledged
             .filter(|(term, at)| *term > failover.old_term && *at >= failover.lost_at)
             .map(|(_, at)| at);

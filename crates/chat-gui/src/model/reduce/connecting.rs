@@ -1,5 +1,5 @@
-//! From what is known of the way to the servers to what the banner says: whether changes reach us,
-//! whether anybody leads, whether messages get through, and how long they did not.
+//! From what is known of the connection to the servers to the sentence of the banner: whether changes
+//! arrive, whether there is a leader, whether messages can be sent, and how long they could not.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Model {
             return;
         }
         let now = self.now.moment;
-        let no_leader = self.cluster.asked_at.is_some() && self.cluster.leader().is_none();
+        let no_leader = self.cluster.polled_at.is_some() && self.cluster.leader().is_none();
         let memory = &self.memory.account.link;
         let since = self.connection_since();
         let connection = match (&memory.link, memory.delayed.clone()) {
@@ -151,7 +151,7 @@ impl Model {
             .filter(|recovery| now < recovery.at.plus(RECOVERY_TIME));
     }
 
-    /// When what the banner says changes by itself.
+    /// When the sentence of the banner changes by itself.
     pub(super) fn connection_deadline(&self) -> Option<Moment> {
         let recovery = self.recovery.map(|one| one.at.plus(RECOVERY_TIME));
         let counting = match self.connection {

@@ -1,5 +1,5 @@
 //! Selecting, and deleting with time to change one's mind: what is deleted is hidden at once and
-//! asked of the servers when the time is up.
+//! requested of the servers when the time is up.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Model {
         self.selection.extend(shown);
     }
 
-    /// Hides messages and offers to bring them back. What waits or was refused is not deleted but
+    /// Hides messages and offers to bring them back. What is queued or was rejected is not deleted but
     /// discarded, which is another thing.
     pub(super) fn delete(&mut self, ids: Vec<MessageId>) {
         let ids: Vec<MessageId> = ids

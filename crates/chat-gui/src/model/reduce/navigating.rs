@@ -8,7 +8,7 @@ use crate::model::{Model, ScrollRequest, ScrollTarget};
 impl Model {
     pub(super) fn show(&mut self, screen: Screen, commands: &mut Vec<Command>) {
         let needs_account = !matches!(screen, Screen::FirstRun | Screen::SignIn);
-        // The cluster can be looked at by anybody who knows the servers.
+        // The cluster page needs no account, only servers.
         let allowed = match screen {
             Screen::Cluster | Screen::Settings => true,
             _ => needs_account == self.account.is_some(),

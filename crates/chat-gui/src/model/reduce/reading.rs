@@ -1,5 +1,5 @@
-//! The inbox: pages of it, what arrives, what is read here or elsewhere. In whatever order answers
-//! and news come in, the outcome is the same: what was read stays read, what is gone stays gone.
+//! The inbox: pages of it, what arrives, what is read here or elsewhere. The outcome does not depend
+//! on the order of answers and events: what was read stays read, what is deleted stays deleted.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
 const NOTIFIED_CHARACTERS: usize = 120;
 
 impl Model {
-    /// Takes in a page. What was known before the first page and comes on none of them is gone.
+    /// Applies a page. What was known before the first page and comes on none of them is gone.
     pub(super) fn take_page(&mut self, page: InboxPage, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             return;
@@ -78,7 +78,7 @@ impl Model {
         self.memory.account.unconfirmed = (more && !unconfirmed.is_empty()).then_some(unconfirmed);
     }
 
-    /// Puts messages of the inbox where they belong. Says which ones are new.
+    /// Puts messages of the inbox where they belong. Returns which ones are new.
     fn insert_received(&mut self, messages: Vec<Received>) -> Vec<MessageId> {
         let mut put = Vec::with_capacity(messages.len());
         let mut new = Vec::new();

@@ -1,4 +1,4 @@
-//! Both searches: messages in what is loaded, accounts by asking.
+//! Both searches: messages among those that are loaded, accounts on the servers.
 
 use crate::model::command::Command;
 use crate::model::conversation::Conversation;
@@ -113,7 +113,7 @@ impl Model {
         }
     }
 
-    /// An answer; one to a pattern that is not asked for any more is dropped.
+    /// An answer; one to an earlier pattern is dropped.
     pub(super) fn take_people(&mut self, event: BackendEvent) {
         match event {
             BackendEvent::People {

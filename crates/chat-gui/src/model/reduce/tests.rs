@@ -1,5 +1,5 @@
 //! What inputs make of the model: stories of one window, and a property over servers whose answers
-//! and news come in any order.
+//! and events come in any order.
 
 mod auth;
 mod cluster;

@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Shows a message of the outbox, and counts it in.
-    pub(super) fn insert_outgoing(&mut self, outgoing: &Outgoing, maybe_sent: bool) {
+    pub(super) fn insert_outgoing(&mut self, outgoing: &Outgoing, outcome_uncertain: bool) {
         let state = match &outgoing.refused {
             Some(reason) => MessageState::NotSent {
                 reason: reason.clone(),
@@ -126,7 +126,7 @@ impl Model {
                 since: self.now.moment,
                 attempts: 0,
                 trying: false,
-                maybe_sent,
+                outcome_uncertain,
                 delayed: None,
             }),
         };
@@ -185,7 +185,7 @@ impl Model {
         let mut since = None;
         self.change_pending(id, |pending| {
             pending.trying = false;
-            pending.maybe_sent |= is_unknown;
+            pending.outcome_uncertain |= is_unknown;
             pending.delayed = Some(why.clone());
             since = Some(pending.since);
         });
@@ -252,7 +252,7 @@ impl Model {
             since: self.now.moment,
             attempts: 0,
             trying: false,
-            maybe_sent: false,
+            outcome_uncertain: false,
             delayed: None,
         });
         let peer = message.peer.clone();
@@ -275,7 +275,7 @@ impl Model {
     ) {
         let Some(message) = self.find(id) else { return };
         match &message.state {
-            MessageState::Pending(pending) if pending.maybe_sent || pending.trying => {
+            MessageState::Pending(pending) if pending.outcome_uncertain || pending.trying => {
                 self.withdraw_refused(id);
             }
             MessageState::Pending(_) | MessageState::NotSent { .. } => {

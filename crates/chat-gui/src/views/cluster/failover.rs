@@ -79,12 +79,12 @@ fn stages_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
     let whole = end.as_secs_f32().max(0.001);
     let size = Vec2::new(ui.available_width(), 18.0);
     let (bar, response) = ui.allocate_exact_size(size, Sense::hover());
-    let said = format!(
+    let label = format!(
         "Fail-over in {} stages over {}",
         stages.len(),
         milliseconds(end)
     );
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &said));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &label));
     let colours = palette(ui);
     ui.painter()
         .rect_filled(bar, CornerRadius::same(6), colours.hover);

@@ -1,6 +1,6 @@
 //! What was promised and what was kept: acknowledged, stored, shown, lost, doubled.
 //!
-//! Deliberately absent: any figure that was not asked of the servers.
+//! Deliberately absent: any figure that does not come from the servers.
 
 use egui::{RichText, Ui};
 
@@ -32,10 +32,7 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         });
     });
     if let Some(covered) = ledger.checking {
-        caption(
-            ui,
-            format!("{} messages asked for so far", grouped(covered)),
-        );
+        caption(ui, format!("{} messages checked so far", grouped(covered)));
     } else if let Some(failure) = &ledger.failure {
         let colour = palette(ui).bad;
         ui.label(RichText::new(format!("The last check did not end: {failure}")).color(colour));
@@ -43,7 +40,7 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let Some(checked_at) = ledger.checked_at else {
         muted(
             ui,
-            "Asks the servers again for every message they acknowledged to this device, and compares.",
+            "Checks with the servers every message that they acknowledged to this device.",
         );
         return;
     };

@@ -1,6 +1,6 @@
 //! A card for each node: what it is, how far it is, and what can be done to it.
 //!
-//! Deliberately absent: judging; a node that does not answer shows what it said last.
+//! Deliberately absent: conclusions; a node that does not answer shows its last status.
 
 use egui::{CornerRadius, Grid, Rect, RichText, Sense, Stroke, Ui, Vec2};
 

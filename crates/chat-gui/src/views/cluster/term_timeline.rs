@@ -34,8 +34,8 @@ pub fn term_timeline_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     });
     let size = Vec2::new(ui.available_width(), HEIGHT + SCALE_HEIGHT);
     let (whole, response) = ui.allocate_exact_size(size, Sense::hover());
-    let said = in_words(model);
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &said));
+    let label = in_words(model);
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &label));
     let timeline = Rect::from_min_size(whole.min, Vec2::new(size.x, HEIGHT));
     let colours = palette(ui);
     ui.painter()

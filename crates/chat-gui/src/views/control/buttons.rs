@@ -75,7 +75,7 @@ pub fn link_button(ui: &mut Ui, text: &str) -> Response {
     response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
-/// A square button with an icon; `name` is what a screen reader says and what hovering shows.
+/// A square button with an icon; `name` is what a screen reader reads and what hovering shows.
 pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
     icon_button_if(ui, icon, name, true)
 }

@@ -91,7 +91,7 @@ pub fn message_box(ui: &mut Ui, tone: Tone, sentence: &str, next_step: &str) {
     });
 }
 
-/// A page that has nothing to show yet: says why, and offers what to do next.
+/// A page that has nothing to show yet: shows why, and offers what to do next.
 pub fn empty_state(ui: &mut Ui, icon: Icon, title: &str, text: &str, offer: Option<&str>) -> bool {
     let mut wanted = false;
     let height = 190.0;

@@ -14,7 +14,7 @@ use crate::views::control::surfaces::{Tone, message_box};
 use crate::views::dialogs::buttons::buttons_ui;
 use crate::views::state::{Focus, ViewState};
 
-/// Says what is lost, and asks for the name to be typed.
+/// Shows what is lost, and asks for the name to be typed.
 pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let Some(account) = &model.account else {
         return;

@@ -55,18 +55,18 @@ pub fn expectation(action: FaultAction, cluster: &Cluster) -> String {
             loss(node, cluster, "keeps running, and reaches no other node")
         }
         FaultAction::Resume(_) => {
-            "It goes on where it was, learns that time has passed, and catches up with the leader."
+            "It continues where it was, notices that time has passed, and catches up with the leader."
                 .to_owned()
         }
         FaultAction::Restart(node) if leads(node, cluster) => {
             "The leader transfers its leadership if it can, and is back within seconds.".to_owned()
         }
         FaultAction::Restart(_) | FaultAction::StartDead => {
-            "It reads its disk, asks the leader for what it missed, and takes part again."
+            "It reads its disk, fetches what it missed from the leader, and takes part again."
                 .to_owned()
         }
         FaultAction::Reconnect(_) | FaultAction::ReconnectAll => {
-            "It hears the others again. If it thought that it led, it learns better and follows."
+            "It reaches the others again. If it was an outdated leader, it becomes a follower."
                 .to_owned()
         }
     }

@@ -1,6 +1,6 @@
 //! The guide to the keys.
 //!
-//! Deliberately absent: a list of its own; it shows the table that the keys are taken from.
+//! Deliberately absent: a second list; it shows the table that the keys are taken from.
 
 use egui::{CornerRadius, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 

@@ -179,7 +179,10 @@ fn outbox_of_an_earlier_run_is_shown_in_order() {
     let MessageState::Pending(pending) = &first.state else {
         panic!("{first:?}");
     };
-    assert!(pending.maybe_sent, "it is not known what the last run did");
+    assert!(
+        pending.outcome_uncertain,
+        "it is not known what the last run did"
+    );
 }
 
 #[test]
