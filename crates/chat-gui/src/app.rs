@@ -1,5 +1,5 @@
-//! The window itself: processes a bounded number of events before each frame, draws, and carries out
-//! what the person wanted afterwards. Repaints only when something has changed or time brings
+//! The window itself: processes a bounded number of events before each frame, draws, and carries
+//! out what the person wanted afterwards. Repaints only when something has changed or time brings
 //! something about.
 //!
 //! Deliberately absent: decisions, which are the model's, and drawing, which is the views'.

@@ -1,5 +1,5 @@
-//! The outside world, on its own thread: servers, local cluster, disk. Knows no toolkit; it receives
-//! commands and sends events, both over bounded channels.
+//! The outside world, on its own thread: servers, local cluster, disk. Knows no toolkit; it
+//! receives commands and sends events, both over bounded channels.
 
 mod change_queue;
 mod engine;

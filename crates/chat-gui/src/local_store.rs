@@ -1,8 +1,8 @@
-//! What this device keeps: drafts, the outbox, copies of sent messages, preferences. One SQLite file
-//! in a folder that only its user may read; a call that returns has been synced to the disk.
+//! What this device keeps: drafts, the outbox, copies of sent messages, preferences. One SQLite
+//! file in a folder that only its user may read; a call that returns has been synced to the disk.
 //!
-//! Deliberately absent: received messages, which the servers keep, and the session's token, which is
-//! in a file of its own.
+//! Deliberately absent: received messages, which the servers keep, and the session's token, which
+//! is in a file of its own.
 
 mod conversations;
 mod error;

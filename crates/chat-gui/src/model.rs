@@ -1,5 +1,5 @@
-//! Everything the window shows, as values. Knows no toolkit, no files, no sockets and no clock: time
-//! comes in with each input, and what is to be done outside comes out as commands.
+//! Everything the window shows, as values. Knows no toolkit, no files, no sockets and no clock:
+//! time comes in with each input, and what is to be done outside comes out as commands.
 
 pub mod action;
 pub mod chaos;

@@ -226,7 +226,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::L,
         KeyAction::WriteHere,
         Part::Messages,
-        "Go to where one writes",
+        "Focus the composer",
     ),
     key(
         CONTROL,
@@ -240,7 +240,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::M,
         KeyAction::Messages,
         Part::Messages,
-        "Go to the messages",
+        "Focus the messages",
     ),
     key(
         Modifiers::NONE,
@@ -318,7 +318,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::Escape,
         KeyAction::Back,
         Part::Window,
-        "Leave what is open",
+        "Close what is open",
     ),
     key(
         CONTROL,

@@ -1,5 +1,5 @@
-//! Changes of the inbox: marks messages as read and deletes them, in order, and retries each request
-//! until it is done. All of it may be done twice without harm.
+//! Changes of the inbox: marks messages as read and deletes them, in order, and retries each
+//! request until it is done. All of it may be done twice without harm.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -358,7 +358,7 @@ impl Engine {
         tokio::spawn(async move {
             let answer = match Description::read(&place) {
                 Ok(Some(description)) => description.perform(action).await,
-                Ok(None) => Err(Failure::Supervisor("there is none any more".to_owned())),
+                Ok(None) => Err(Failure::Supervisor("there is no longer one".to_owned())),
                 Err(untrusted) => Err(Failure::Supervisor(untrusted.to_string())),
             };
             let event = match answer {

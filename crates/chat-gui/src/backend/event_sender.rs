@@ -1,5 +1,5 @@
-//! Where the tasks of the backend send their events: the channel to the window, which is woken after
-//! each of them.
+//! Where the tasks of the backend send their events: the channel to the window, which is woken
+//! after each of them.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Keeps the inbox of one account up to date: the watch, and the pages. One task does both, so that a
-//! page is never older than events that were sent before it.
+//! Keeps the inbox of one account up to date: the watch, and the pages. One task does both, so that
+//! a page is never older than events that were sent before it.
 
 use std::time::Duration;
 
@@ -89,8 +89,8 @@ impl InboxSync {
         }
     }
 
-    /// The next event of the watch; requests are handled meanwhile. The watch searches at its own pace:
-    /// its future is never dropped before it has an answer.
+    /// The next event of the watch; requests are handled meanwhile. The watch searches at its own
+    /// pace: its future is never dropped before it has an answer.
     async fn next(
         &mut self,
         watch: &mut Watch,

@@ -1,6 +1,6 @@
-//! Checks that the servers have the messages that they have acknowledged, and fetches the whole inbox.
-//! A message is checked by sending it again under its own ids: what is there is not stored twice, and
-//! its first answer comes back.
+//! Checks that the servers have the messages that they have acknowledged, and fetches the whole
+//! inbox. A message is checked by sending it again under its own ids: what is there is not stored
+//! twice, and its first answer comes back.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,8 +14,8 @@ use crate::model::failure::Failure;
 use crate::model::message::SentCopy;
 use crate::model::names::MessageId;
 
-/// The servers know for a day what was deleted since; an older message might be stored a second time
-/// by the check. Half of that leaves room for clocks that differ.
+/// The servers know for a day what was deleted since; an older message might be stored a second
+/// time by the check. Half of that leaves room for clocks that differ.
 const AGE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;

@@ -4,8 +4,8 @@
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// Raises one, and does not wait for it. Where there is no such program the window's own request for
-/// attention has to do.
+/// Raises one, and does not wait for it. Where there is no such program the window's own request
+/// for attention has to do.
 pub(super) fn raise(title: &str, body: &str) {
     let child = Command::new("notify-send")
         .args([

@@ -1,6 +1,6 @@
 //! Sends the outbox: one message after the other, from the disk, each under the same ids on every
-//! attempt. A permanently rejected message does not block the queue; everything else is retried until
-//! it is acknowledged.
+//! attempt. A permanently rejected message does not block the queue; everything else is retried
+//! until it is acknowledged.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,8 +24,8 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// …up to this: a person who starts the servers again does not want to wait.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The servers remember for a day which messages were deleted. A message that may have been sent and
-/// is older is not sent again by itself; the rest of the day allows for clocks that differ.
+/// The servers remember for a day which messages were deleted. A message that may have been sent
+/// and is older is not sent again by itself; the rest of the day allows for clocks that differ.
 const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 
 /// A request to the task that sends the outbox.

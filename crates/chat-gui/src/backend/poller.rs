@@ -1,6 +1,6 @@
-//! Polls the status of all nodes, and reads what the supervisor of a local cluster writes: often while
-//! the cluster page is shown or the leadership changes, seldom otherwise. Reports only changes, unless
-//! the cluster page is shown.
+//! Polls the status of all nodes, and reads what the supervisor of a local cluster writes: often
+//! while the cluster page is shown or the leadership changes, seldom otherwise. Reports only
+//! changes, unless the cluster page is shown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as unreachable.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(400);
-/// While the cluster page is not shown and all is well. An interruption is reported too long by this
-/// much at most.
+/// While the cluster page is not shown and all is well. An interruption is reported too long by
+/// this much at most.
 const PERIOD: Duration = Duration::from_millis(500);
 /// While the cluster page is shown.
 const PERIOD_WATCHED: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
-//! Reasons for which a message was rejected, as they are written in the file. Knows only reasons that
-//! are permanent.
+//! Reasons for which a message was rejected, as they are written in the file. Knows only reasons
+//! that are permanent.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! What is stored about the window and not about an account: preferences, the servers in use, and the
-//! last account.
+//! What is stored about the window and not about an account: preferences, the servers in use, and
+//! the last account.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -40,7 +40,8 @@ impl TokenFile {
         Self(folder.join(FILE))
     }
 
-    /// The session that was kept. What cannot be read or understood is none: signing in again helps.
+    /// The session that was kept. What cannot be read or understood is none: signing in again
+    /// helps.
     pub fn read(&self) -> Option<KeptSession> {
         if fs::metadata(&self.0).ok()?.len() > BYTES_MAX {
             return None;

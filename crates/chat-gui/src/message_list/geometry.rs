@@ -305,7 +305,8 @@ impl Geometry {
         changed
     }
 
-    /// The rows that are at least partly in the window; after [`Geometry::settle`] all are measured.
+    /// The rows that are at least partly in the window; after [`Geometry::settle`] all are
+    /// measured.
     pub fn visible(&mut self) -> Range<usize> {
         let offset = self.offset();
         let first = self.row_at(offset);

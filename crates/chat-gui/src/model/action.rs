@@ -1,5 +1,5 @@
-//! All that a person can do in the window. Views return these actions and do nothing themselves; the
-//! model carries them out.
+//! All that a person can do in the window. Views return these actions and do nothing themselves;
+//! the model carries them out.
 
 use crate::model::chaos::FaultAction;
 use crate::model::names::{MessageId, Name, NoticeId, Password};

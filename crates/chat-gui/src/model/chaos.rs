@@ -1,5 +1,5 @@
-//! The faults that this window can cause in a local cluster, and what the supervisor of that cluster
-//! reports about its processes. Deliberately absent: how the supervisor is called.
+//! The faults that this window can cause in a local cluster, and what the supervisor of that
+//! cluster reports about its processes. Deliberately absent: how the supervisor is called.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The cluster as this window sees it: the status that each node reports, what happened when, and what
-//! a local cluster's supervisor would do. Computed from reports; nothing here sends a request.
+//! The cluster as this window sees it: the status that each node reports, what happened when, and
+//! what a local cluster's supervisor would do. Computed from reports; nothing here sends a request.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What the model requests of the backend. Commands are handled on the backend's thread, in the order
-//! in which they were sent; the answers are `BackendEvent`s.
+//! What the model requests of the backend. Commands are handled on the backend's thread, in the
+//! order in which they were sent; the answers are `BackendEvent`s.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What the outside world reports to the model. In the order in which it happened; bounded, and each one
-//! wakes the window.
+//! What the outside world reports to the model. In the order in which it happened; bounded, and
+//! each one wakes the window.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

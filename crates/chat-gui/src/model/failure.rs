@@ -67,31 +67,35 @@ impl Failure {
                 format!("No server answers at {}.", addresses.join(", "))
             }
             Self::OtherVersion { theirs: None } => {
-                "What answers there is not a chat server that this app understands.".to_owned()
+                "The server there is not a chat server that this app supports.".to_owned()
             }
             Self::OtherVersion {
                 theirs: Some(theirs),
-            } => format!("The servers are version {theirs}, which this app does not understand."),
+            } => format!("The servers are version {theirs}, which this app does not support."),
             Self::OtherCluster { address } => format!(
-                "The server at {address} is of another cluster than this session, and was not sent it."
+                "The server at {address} belongs to another cluster. Your session was not sent to it."
             ),
-            Self::DifferentClusters(what) => format!("The servers do not belong together: {what}."),
-            Self::Interrupted => "The connection to a server broke.".to_owned(),
+            Self::DifferentClusters(what) => {
+                format!("The servers belong to different clusters: {what}.")
+            }
+            Self::Interrupted => "The connection to a server was lost.".to_owned(),
             Self::NoMajority => {
                 "The servers have no leader: they are electing one, or too few of them run."
                     .to_owned()
             }
             Self::OutcomeUnknown => "The servers did not answer in time.".to_owned(),
             Self::SessionEnded => "You have been signed out.".to_owned(),
-            Self::RecipientMissing => "This person has no account (any more).".to_owned(),
+            Self::RecipientMissing => {
+                "This person has no account (or no longer has one).".to_owned()
+            }
             Self::BodyTooLong => {
                 format!("The text is too long: at most {BODY_BYTES_MAX} bytes fit.")
             }
-            Self::TooOld => "It waited for a day, and may have been sent already.".to_owned(),
-            Self::Refused(why) => format!("The servers refused it: {why}"),
-            Self::AddressUnusable(what) => format!("This is no address: {what}"),
+            Self::TooOld => "It was queued for a day, and may have been sent already.".to_owned(),
+            Self::Refused(why) => format!("The servers rejected it: {why}"),
+            Self::AddressUnusable(what) => format!("This is not an address: {what}"),
             Self::LocalStorage(what) => format!("This device could not store it: {what}"),
-            Self::Supervisor(what) => format!("The local cluster did not do it: {what}"),
+            Self::Supervisor(what) => format!("The local cluster did not do this: {what}"),
         }
     }
 
@@ -111,22 +115,24 @@ impl Failure {
                 "Check the addresses, or install the app that belongs to these servers."
             }
             Self::OtherCluster { .. } => {
-                "If these servers are meant, sign out and sign in again; else check the addresses."
+                "To use these servers, sign out and sign in again. Otherwise check the addresses."
             }
-            Self::DifferentClusters(_) => "Write the addresses of one cluster only.",
+            Self::DifferentClusters(_) => "Enter the addresses of one cluster only.",
             Self::Interrupted => "Trying another server.",
             Self::NoMajority => {
-                "This goes on by itself; if it does not, start more of the servers."
+                "The app keeps trying. If it takes long, start more of the servers."
             }
-            Self::OutcomeUnknown => "Try again: nothing can happen twice.",
+            Self::OutcomeUnknown => "Try again: it cannot be done twice.",
             Self::SessionEnded => "Sign in again. What you wrote is kept on this device.",
             Self::RecipientMissing => "Check the name. The text is kept until you discard it.",
             Self::BodyTooLong => "Shorten it, or send it in parts.",
             Self::TooOld => "Ask whether it arrived before you send it again.",
             Self::Refused(_) => "Change it and try again.",
-            Self::AddressUnusable(_) => "Write a host and a port, such as 127.0.0.1:7401.",
-            Self::LocalStorage(_) => "Make room on the disk or check the folder's permissions.",
-            Self::Supervisor(_) => "See whether the cluster is up: `cargo xtask cluster status`.",
+            Self::AddressUnusable(_) => "Enter a host and a port, such as 127.0.0.1:7401.",
+            Self::LocalStorage(_) => "Free some disk space or check the folder's permissions.",
+            Self::Supervisor(_) => {
+                "Check whether the cluster is running: `cargo xtask cluster status`."
+            }
         };
         text.to_owned()
     }

@@ -45,18 +45,18 @@ impl FeedEvent {
     pub fn sentence(&self) -> String {
         match self {
             Self::NodeBack(node) => format!("Node {} answers.", node.0),
-            Self::NodeLost(node) => format!("Node {} does not answer any more.", node.0),
+            Self::NodeLost(node) => format!("Node {} no longer answers.", node.0),
             Self::NodeRestarted(node) => format!("Node {} has been restarted.", node.0),
             Self::StorageTrouble(node, what) => {
-                format!("Node {} has trouble with its storage: {what}.", node.0)
+                format!("Node {} reports a storage problem: {what}.", node.0)
             }
             Self::LeaderLost(node, term) => {
-                format!("Node {}, leader of term {term}, is gone.", node.0)
+                format!("Node {}, leader of term {term}, is lost.", node.0)
             }
             Self::Candidate(node, term) => {
                 format!("Node {} starts an election in term {term}.", node.0)
             }
-            Self::Elected(node, term) => format!("Node {} leads, in term {term}.", node.0),
+            Self::Elected(node, term) => format!("Node {} leads in term {term}.", node.0),
             Self::SendingAgain(outage) => {
                 let outage = duration_words(*outage);
                 format!("Messages can be sent again, after {outage}.")

@@ -1,8 +1,8 @@
 //! Who has had a name: a deleted name is free, and the next account with it did not write what the
 //! former holder wrote. Distinguishes the accounts of one name, as far as their messages show.
 //!
-//! Deliberately absent: a request to the servers who has the name now. Until the newest account has written
-//! something, the one before it counts as the present one.
+//! Deliberately absent: a request to the servers who has the name now. Until the newest account has
+//! written something, the one before it counts as the present one.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -55,9 +55,9 @@ impl Holders {
         self.created_at.last().copied()
     }
 
-    /// The commit that created the account that a message is from or for: what the servers report for
-    /// a received message, else the newest account that was there when the message was committed.
-    /// Index 0 means an unknown account, and `None` means no account: the message was
+    /// The commit that created the account that a message is from or for: what the servers report
+    /// for a received message, else the newest account that was there when the message was
+    /// committed. Index 0 means an unknown account, and `None` means no account: the message was
     /// rejected, or the creation of no account is known.
     pub(super) fn account(&self, message: &Message) -> Option<LogIndex> {
         let newest = self.newest()?;
@@ -81,8 +81,8 @@ impl Holders {
         accounts.is_none_or(|(one, other)| one == other) && self.holder(one) == self.holder(other)
     }
 
-    /// Records who wrote these messages. Returns whether an account is among them that was not known:
-    /// then all messages have to be examined again.
+    /// Records who wrote these messages. Returns whether an account is among them that was not
+    /// known: then all messages have to be examined again.
     pub(super) fn learn(&mut self, messages: &[Message]) -> bool {
         let mut learned = false;
         for message in messages {

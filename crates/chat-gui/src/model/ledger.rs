@@ -1,6 +1,6 @@
-//! The ledger of acknowledgements: acknowledged = stored = shown, nothing lost, nothing doubled. All
-//! figures come from answers of the servers: an acknowledged message is sent again under its own ids,
-//! and must get its first answer.
+//! The ledger of acknowledgements: acknowledged = stored = shown, nothing lost, nothing doubled.
+//! All figures come from answers of the servers: an acknowledged message is sent again under its
+//! own ids, and must get its first answer.
 
 use crate::model::time::Moment;
 

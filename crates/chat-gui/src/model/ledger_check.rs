@@ -1,4 +1,5 @@
-//! What a check of the ledger compares: the acknowledgements, and the answers of the servers so far.
+//! What a check of the ledger compares: the acknowledgements, and the answers of the servers so
+//! far.
 
 use std::collections::{BTreeMap, HashMap};
 

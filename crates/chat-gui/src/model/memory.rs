@@ -1,5 +1,5 @@
-//! What the reducer remembers between two inputs and no view shows. Deliberately absent: what is done
-//! with it, which is in `reduce`.
+//! What the reducer remembers between two inputs and no view shows. Deliberately absent: what is
+//! done with it, which is in `reduce`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,8 +72,8 @@ pub(super) struct LinkMemory {
 pub(super) struct Observation {
     /// The leader at the last poll; kept while there is none.
     pub(super) leader: Option<(NodeId, Term)>,
-    /// The end of the new leader's log when it was first seen to lead. A leader begins its term with
-    /// an entry: once this is committed, something of the new term is.
+    /// The end of the new leader's log when it was first seen to lead. A leader begins its term
+    /// with an entry: once this is committed, something of the new term is.
     pub(super) log_end: Option<LogIndex>,
     /// The last term whose candidate was reported.
     pub(super) reported_candidate: Term,

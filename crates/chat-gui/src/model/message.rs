@@ -118,8 +118,8 @@ pub struct Received {
     pub id: MessageId,
     /// Who sent it.
     pub sender: Name,
-    /// The commit that created the sender's account, which distinguishes it from others that had or have
-    /// the name; `None` where the servers do not report it.
+    /// The commit that created the sender's account, which distinguishes it from others that had or
+    /// have the name; `None` where the servers do not report it.
     pub sender_since: Option<LogIndex>,
     /// The text.
     pub body: Arc<str>,

@@ -149,7 +149,7 @@ impl Cluster {
         let Some((leader, term)) = self.leader() else {
             return Health {
                 level: HealthLevel::NoLeader,
-                sentence: format!("No leader: {up} of {all} nodes answer. Sending waits."),
+                sentence: format!("No leader: {up} of {all} nodes answer. Messages are queued."),
             };
         };
         let following = self.nodes.iter().filter(|node| node.is_in(term)).count();

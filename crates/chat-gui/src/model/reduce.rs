@@ -1,5 +1,5 @@
-//! What an input changes. The only writer of the model: each input is applied by one of the files in
-//! this folder, then what is derived from the rest is brought up to date.
+//! What an input changes. The only writer of the model: each input is applied by one of the files
+//! in this folder, then what is derived from the rest is brought up to date.
 
 mod auth;
 mod chaos;

@@ -1,4 +1,5 @@
-//! The last ten minutes as a timeline of terms: a band for each term, a tick for each thing that happened.
+//! The last ten minutes as a timeline of terms: a band for each term, a tick for each thing that
+//! happened.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -339,7 +339,7 @@ fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let (title, text, offer) = if model.order.is_empty() {
         (
             "No conversations yet",
-            "Find a person by name and write the first message. Or wait: what others write to you appears here by itself.",
+            "Find a person by name and write the first message. What others write to you appears here automatically.",
             "Find people",
         )
     } else {

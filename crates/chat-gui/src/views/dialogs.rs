@@ -36,7 +36,7 @@ pub fn dialog_ui(
         Dialog::DeleteAccount => ("Delete the account", 440.0),
         Dialog::ChangePassword => ("Change the password", 400.0),
         Dialog::MessageDetails(..) => ("Message", 500.0),
-        Dialog::Chaos(_) => ("Try it out", 460.0),
+        Dialog::Chaos(_) => ("Change the local cluster", 460.0),
     };
     let dark = context.global_style().visuals.dark_mode;
     let backdrop = if dark {

@@ -48,7 +48,7 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let colours = palette(ui);
     match &model.servers.local {
         LocalCluster::Searching => {
-            muted(ui, "Looking for a cluster…");
+            muted(ui, "Searching for a cluster…");
         }
         LocalCluster::Running { addresses } => {
             ui.horizontal(|ui| {
@@ -64,15 +64,15 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             }
         }
         LocalCluster::Stopped { .. } => {
-            ui.label("There is a cluster, and it is not running. Start it with:");
+            ui.label("There is a cluster, but it is not running. Start it with:");
             command_ui(ui, actions);
         }
         LocalCluster::Untrusted { why } => {
             let sentence = format!("The cluster that was found is not used: {why}.");
             let next =
-                "Another user may have put it there. Write the addresses of your servers below.";
+                "Another user may have put it there. Enter the addresses of your servers below.";
             message_box(ui, Tone::Warn, &sentence, next);
-            if button(ui, "Look again").clicked() {
+            if button(ui, "Search again").clicked() {
                 actions.push(UserAction::FindLocalCluster);
             }
         }
@@ -101,7 +101,7 @@ fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
                 });
             });
         });
-    if button(ui, "Look again").clicked() {
+    if button(ui, "Search again").clicked() {
         actions.push(UserAction::FindLocalCluster);
     }
 }

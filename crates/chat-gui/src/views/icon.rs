@@ -1,7 +1,7 @@
 //! Small pictures, painted with lines so that they are sharp at every size and need no font.
 //!
-//! Deliberately absent: names for screen readers. A caller that shows an icon without text beside it
-//! names the control that it is on.
+//! Deliberately absent: names for screen readers. A caller that shows an icon without text beside
+//! it names the control that it is on.
 
 use egui::{
     Color32, Painter, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2, epaint::PathStroke,

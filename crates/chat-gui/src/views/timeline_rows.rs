@@ -290,7 +290,7 @@ impl<'a> TimelineRows<'a> {
                 ui.close();
             }
             if matches!(message.state, MessageState::Pending(_)) {
-                if ui.button("Take back into the composer").clicked() {
+                if ui.button("Move back to the composer").clicked() {
                     self.actions.push(UserAction::TakeBack(message.id));
                     ui.close();
                 }
@@ -320,7 +320,7 @@ impl<'a> TimelineRows<'a> {
         match &message.state {
             MessageState::Pending(pending) => {
                 if let Some(why) = &pending.delayed {
-                    let text = "Waiting for the servers; it is sent by itself.";
+                    let text = "Queued for the servers; it is sent automatically.";
                     let text = RichText::new(text).small().color(colours.muted);
                     ui.add(Label::new(text).truncate()).on_hover_text(format!(
                         "{} {}",

@@ -76,8 +76,8 @@ async fn message_in_flight_when_the_leader_dies_arrives_once() {
     .await;
 }
 
-/// It is not known whether the message was accepted: it stays in the outbox, cannot be taken back, and is
-/// there once when a majority is back.
+/// It is not known whether the message was accepted: it stays in the outbox, cannot be taken back,
+/// and is there once when a majority is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn message_with_unknown_outcome_is_stored_once() {
     limited(async {

@@ -19,8 +19,8 @@ use crate::model::names::{Name, Password, RequestId};
 const SIGN_OUT_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Resumes a session without a request: what this device keeps is there at once, and the servers
-    /// report soon enough when it is over.
+    /// Resumes a session without a request: what this device keeps is there at once, and the
+    /// servers report soon enough when it is over.
     pub(super) async fn resume(&mut self, kept: &KeptSession) {
         match Session::new(&kept.username, &kept.token) {
             Ok(session) => {

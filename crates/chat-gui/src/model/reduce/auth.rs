@@ -130,7 +130,7 @@ impl Model {
             .map(str::to_owned)
             .collect();
         if addresses.is_empty() {
-            self.servers.failure = Some(Failure::Incomplete("No address is written."));
+            self.servers.failure = Some(Failure::Incomplete("Enter an address."));
             return;
         }
         self.try_servers(addresses, commands);

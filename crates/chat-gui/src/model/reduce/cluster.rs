@@ -1,5 +1,6 @@
 //! From the status reports of the nodes to cards, timeline, feed and fail-overs. Everything here is
-//! noticed no finer than the interval of the polls; what is reported is never earlier than it happened.
+//! noticed no finer than the interval of the polls; what is reported is never earlier than it
+//! happened.
 
 use std::time::Duration;
 
@@ -106,7 +107,8 @@ impl Model {
                 let own = card.report.as_ref().map(|report| report.last_index);
                 let held = match leading.followers.get(&id) {
                     _ if id == leading.id => leading.last_index,
-                    // A new leader does not know every follower yet: then the node's last status counts.
+                    // A new leader does not know every follower yet: then the node's last status
+                    // counts.
                     Some(matched) if matched.0 > 0 => *matched,
                     _ => own?,
                 };
@@ -264,8 +266,9 @@ impl Model {
         (!newest.is_over()).then_some(newest)
     }
 
-    /// This window can send again: the leader of `term` acknowledged a message, or the reports of the
-    /// nodes show it. Returns when the fail-over began, if it is over now and was not reported so yet.
+    /// This window can send again: the leader of `term` acknowledged a message, or the reports of
+    /// the nodes show it. Returns when the fail-over began, if it is over now and was not reported
+    /// so yet.
     pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
         let now = self.now.moment;
         let acknowledged = self.memory.account.link.acknowledged;

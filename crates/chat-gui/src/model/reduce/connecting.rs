@@ -1,5 +1,6 @@
-//! From what is known of the connection to the servers to the sentence of the banner: whether changes
-//! arrive, whether there is a leader, whether messages can be sent, and how long they could not.
+//! From what is known of the connection to the servers to the sentence of the banner: whether
+//! changes arrive, whether there is a leader, whether messages can be sent, and how long they could
+//! not.
 
 use std::time::Duration;
 

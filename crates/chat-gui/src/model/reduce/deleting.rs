@@ -34,8 +34,8 @@ impl Model {
         self.selection.extend(shown);
     }
 
-    /// Hides messages and offers to bring them back. What is queued or was rejected is not deleted but
-    /// discarded, which is another thing.
+    /// Hides messages and offers to bring them back. What is queued or was rejected is not deleted
+    /// but discarded, which is another thing.
     pub(super) fn delete(&mut self, ids: Vec<MessageId>) {
         let ids: Vec<MessageId> = ids
             .into_iter()

@@ -1,5 +1,6 @@
-//! The inbox: pages of it, what arrives, what is read here or elsewhere. The outcome does not depend
-//! on the order of answers and events: what was read stays read, what is deleted stays deleted.
+//! The inbox: pages of it, what arrives, what is read here or elsewhere. The outcome does not
+//! depend on the order of answers and events: what was read stays read, what is deleted stays
+//! deleted.
 
 use std::collections::BTreeSet;
 
@@ -224,7 +225,7 @@ impl Model {
         }
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
         let text = match ids.len() {
-            0 => "Nothing is unread.".to_owned(),
+            0 => "There are no unread messages.".to_owned(),
             1 => "1 message read.".to_owned(),
             count => format!("{count} messages read."),
         };

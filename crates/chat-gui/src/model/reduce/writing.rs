@@ -306,7 +306,7 @@ impl Model {
         self.memory.account.restoring_to_draft.remove(&id);
         self.show_error(
             "This message may have been sent already.".to_owned(),
-            "It is delivered as soon as the servers answer, once.".to_owned(),
+            "It is sent as soon as the servers answer, exactly once.".to_owned(),
         );
     }
 

@@ -90,7 +90,7 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let any_isolated = chaos.processes.values().any(|process| process.isolated);
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     ui.with_layout(layout, |ui| {
-        if button_if(ui, "Start what is down", any_down && chaos.busy.is_none()).clicked() {
+        if button_if(ui, "Start stopped nodes", any_down && chaos.busy.is_none()).clicked() {
             actions.push(UserAction::Chaos(FaultAction::StartDead));
         }
         if button_if(ui, "Reconnect all", any_isolated && chaos.busy.is_none()).clicked() {
@@ -99,7 +99,7 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         let text = match (&chaos.busy, &chaos.answer) {
             (Some(action), _) => format!("{}…", capitalised(&action.sentence())),
             (None, Some(answer)) => answer.clone(),
-            (None, None) => "This is the local cluster: break it, and watch.".to_owned(),
+            (None, None) => "This is the local cluster: cause a fault and watch.".to_owned(),
         };
         let colours = palette(ui);
         let colour = if chaos.busy.is_some() {

@@ -56,7 +56,7 @@ fn headline_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
             "{ago} ago. You could not send for {}.",
             milliseconds(lasted)
         ),
-        None => format!("Began {ago} ago. Sending waits, nothing is lost."),
+        None => format!("Began {ago} ago. Messages are queued, nothing is lost."),
     };
     muted(ui, text);
 }

@@ -19,7 +19,7 @@ const ROW_HEIGHT: f32 = 24.0;
 /// The feed.
 pub fn feed_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     ui.set_width(ui.available_width());
-    card_title(ui, "What happened");
+    card_title(ui, "Events");
     let feed = &model.cluster.feed;
     if feed.is_empty() {
         muted(ui, "Nothing yet.");
@@ -27,7 +27,7 @@ pub fn feed_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     }
     let region = UiBuilder::new()
         .accessibility_role(Role::Log)
-        .accessibility_label("What happened to the cluster");
+        .accessibility_label("Events of the cluster");
     ui.scope_builder(region, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         let list = ScrollArea::vertical().id_salt("feed").max_height(HEIGHT);

@@ -98,7 +98,7 @@ fn title_ui(ui: &mut Ui, node: &NodeCard) {
 fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color32, egui::Color32) {
     match (&node.health, node.report.as_ref().map(|report| report.role)) {
         (NodeHealth::Down(_), _) => ("Not answering", colours.bad, colours.bad_soft),
-        (NodeHealth::Degraded(_), _) => ("Storage trouble", colours.warn, colours.warn_soft),
+        (NodeHealth::Degraded(_), _) => ("Storage problem", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Leader)) => ("Leader", colours.good, colours.good_soft),
         (_, Some(NodeRole::Candidate)) => ("Candidate", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Follower)) => ("Follower", colours.accent_text, colours.accent_soft),

@@ -1,4 +1,5 @@
-//! The last ten minutes as a timeline: a band for each term, in its colour, and a tick for each event.
+//! The last ten minutes as a timeline: a band for each term, in its colour, and a tick for each
+//! event.
 //!
 //! Deliberately absent: the words; the feed has them, and a tick leads to its entry.
 

@@ -1,5 +1,5 @@
-//! What other controls are placed on: rows, cards, message boxes, headers, and pages without content.
-//! Deliberately absent: anything that knows the model.
+//! What other controls are placed on: rows, cards, message boxes, headers, and pages without
+//! content. Deliberately absent: anything that knows the model.
 
 use egui::accesskit::Role;
 use egui::{

@@ -1,6 +1,5 @@
-//! Text in the styles of the window: headings, captions, pills, code, one line with an ellipsis, and
-//! numbers.
-//! Deliberately absent: anything that knows the model.
+//! Text in the styles of the window: headings, captions, pills, code, one line with an ellipsis,
+//! and numbers. Deliberately absent: anything that knows the model.
 
 use std::sync::Arc;
 

@@ -50,7 +50,7 @@ pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
                 typed_name: state.forms.typed_name.clone(),
             });
         }
-        if button(ui, "Keep it").clicked() {
+        if button(ui, "Cancel").clicked() {
             actions.push(UserAction::Back);
         }
     });

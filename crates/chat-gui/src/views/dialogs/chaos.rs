@@ -40,7 +40,7 @@ pub fn chaos_ui(
             actions.push(UserAction::Back);
             actions.push(UserAction::Chaos(action));
         }
-        if button(ui, "Better not").clicked() {
+        if button(ui, "Cancel").clicked() {
             actions.push(UserAction::Back);
         }
     });
@@ -85,9 +85,9 @@ fn loss(node: NodeId, cluster: &Cluster, how: &str) -> String {
         cluster.nodes.iter().filter(|card| card.is_up()).count() - usize::from(up(Some(node)));
     let majority = left > all / 2;
     let after = if !majority {
-        "That is no majority: nothing can be sent until a node is back. What you write waits here, and nothing is lost."
+        "That is not a majority: nothing can be sent until a node is back. What you write is queued here, and nothing is lost."
     } else if leads(node, cluster) {
-        "It leads now, so the others elect a new leader, in about a second. What you write meanwhile waits and goes out then, once."
+        "It is the leader, so the others elect a new one in about a second. What you write meanwhile is queued, and then sent exactly once."
     } else {
         "That is a majority: you will notice nothing."
     };

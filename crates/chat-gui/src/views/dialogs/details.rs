@@ -24,7 +24,7 @@ pub fn details_ui(
     actions: &mut Vec<UserAction>,
 ) {
     let Some(message) = model.message(peer, id) else {
-        muted(ui, "This message is gone.");
+        muted(ui, "This message was deleted.");
         return;
     };
     state_ui(ui, model, message);
@@ -46,7 +46,7 @@ pub fn details_ui(
                 }
             }
             MessageState::Pending(_) => {
-                if button(ui, "Take back").clicked() {
+                if button(ui, "Move back to the composer").clicked() {
                     actions.push(UserAction::TakeBack(id));
                     actions.push(UserAction::Back);
                 }
@@ -118,8 +118,16 @@ fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
             let since = duration_words(model.now.moment.since(pending.since));
             let sentence = format!("On its way for {since}, attempt {}.", pending.attempts);
             let why = pending.delayed.as_ref().map_or_else(
-                || "It is sent again under the same name until it is stored; it cannot arrive twice.".to_owned(),
-                |why| format!("{} It is tried again by itself, and cannot arrive twice.", why.sentence()),
+                || {
+                    "It is sent again with the same id until it is stored; it cannot arrive twice."
+                        .to_owned()
+                },
+                |why| {
+                    format!(
+                        "{} It is tried again by itself, and cannot arrive twice.",
+                        why.sentence()
+                    )
+                },
             );
             message_box(ui, Tone::Warn, &sentence, &why);
         }

@@ -14,7 +14,8 @@ use crate::model::failover::Stage;
 use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
 
-/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F` follows, `C` campaigns, `-` does not answer.
+/// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F`
+/// follows, `C` campaigns, `-` does not answer.
 fn status(pictures: &[&str]) -> BackendEvent {
     let nodes = pictures.iter().map(|picture| {
         let (id, rest) = picture.split_at(1);
@@ -129,11 +130,11 @@ fn fail_over_is_timed_from_the_loss_to_the_first_message() {
     let sentence = window.model.connection_sentence().unwrap();
     assert!(sentence.contains("not possible for 580 ms"), "{sentence}");
     let expected = [
-        "Node 1 leads, in term 5.",
-        "Node 1 does not answer any more.",
-        "Node 1, leader of term 5, is gone.",
+        "Node 1 leads in term 5.",
+        "Node 1 no longer answers.",
+        "Node 1, leader of term 5, is lost.",
         "Node 2 starts an election in term 6.",
-        "Node 2 leads, in term 6.",
+        "Node 2 leads in term 6.",
         "Messages can be sent again, after 580 ms.",
     ];
     assert_eq!(feed(&window), expected);
