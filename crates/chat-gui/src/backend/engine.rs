@@ -1,5 +1,5 @@
-//! The backend's own loop: carries out commands one after the other, and looks after who is signed
-//! in. What takes long and concerns one account is done by that account's tasks.
+//! The loop of the backend: handles commands one after the other, and owns the session. What takes
+//! long and concerns one account is done by that account's tasks.
 
 mod auth;
 
@@ -48,7 +48,7 @@ struct Engine {
     signed_in: Option<SignedIn>,
     /// The number of sessions so far.
     sessions: u64,
-    /// Who was signed in last: what they wrote at the last moment is kept for them.
+    /// The last account: what was written at the last moment is stored for it.
     last_account: Option<AccountKey>,
     task_events: mpsc::Sender<TaskEvent>,
     watched: watch::Sender<bool>,

@@ -33,7 +33,7 @@ const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 pub(super) enum OutboxRequest {
     /// Send a message that is on the disk.
     Send(Outgoing),
-    /// Remember a message that the disk has not taken, until the person tries again.
+    /// Hold a message that could not be stored, until the person tries again.
     Hold(Outgoing),
     /// Send a rejected message again.
     Requeue(MessageId),
@@ -57,7 +57,7 @@ pub(super) struct OutboxSender {
 struct Waiting {
     message: Outgoing,
     attempts: u32,
-    /// Whether an attempt may have succeeded without our knowing.
+    /// Whether an earlier attempt may have succeeded: its outcome is unknown.
     outcome_uncertain: bool,
 }
 
@@ -223,7 +223,7 @@ impl OutboxSender {
     async fn acknowledged(&mut self, id: MessageId, sent: &Sent) {
         let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
         let kept = self.context.store().await.acknowledge(id, at, commit).await;
-        // It is sent again after the next start then, which changes nothing.
+        // If this failed, the message is sent again after the next start, which changes nothing.
         self.context.events.report_storage_error(kept).await;
         self.waiting.retain(|waiting| waiting.message.id != id);
         let event = BackendEvent::SendAcknowledged { id, at, commit };
@@ -269,8 +269,7 @@ impl OutboxSender {
         }
     }
 
-    /// Another try for one that the disk has not taken: nothing is sent that a crash would make us
-    /// forget.
+    /// Stores a message that could not be stored before: nothing is sent that a crash would lose.
     async fn enqueue(&mut self, message: Outgoing) {
         let kept = self
             .context

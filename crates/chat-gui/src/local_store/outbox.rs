@@ -43,7 +43,7 @@ impl LocalStore {
         Ok(change.commit().await?)
     }
 
-    /// A message was refused, and is kept for the person to decide.
+    /// Marks a message as rejected; it is kept for the person to decide.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// A message that was refused is to be tried again, behind all others.
+    /// Puts a rejected message at the end of the queue again.
     ///
     /// # Errors
     ///

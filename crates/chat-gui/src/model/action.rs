@@ -99,7 +99,7 @@ pub enum UserAction {
     ReadNext(u16),
     /// Everything of a conversation is read.
     MarkRead(Name),
-    /// Select a message, or not any more.
+    /// Select a message, or remove it from the selection.
     ToggleSelected(MessageId),
     /// Select all messages of the open conversation, or of the inbox page.
     SelectAll,
@@ -158,7 +158,7 @@ pub enum UserAction {
     /// Compare what was acknowledged with what the servers have.
     CheckLedger,
 
-    /// The window has the keyboard now, or not any more.
+    /// The window got or lost the keyboard.
     Focus(bool),
     /// Close the window; deletions that can still be undone are carried out first.
     Quit,

@@ -29,7 +29,7 @@ pub enum Command {
         /// What will prove it.
         password: Password,
         /// The same when it is tried again with the same name and password, so that an account
-        /// that was created without our knowing is ours.
+        /// whose creation was not confirmed is still ours.
         request_id: RequestId,
     },
     /// End the session, here and on the servers.

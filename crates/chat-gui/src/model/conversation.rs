@@ -14,7 +14,7 @@ pub struct Conversation {
     pub messages: Vec<Message>,
     /// What is shown, from top to bottom.
     pub timeline: Vec<TimelineItem>,
-    /// How many received messages wait to be read.
+    /// The number of unread messages.
     pub unread: usize,
     /// The oldest message that was unread when the conversation was opened; the line is drawn above
     /// it until the conversation is left.
@@ -67,7 +67,7 @@ pub enum Preview<'a> {
     Sent(&'a str),
     /// What we wrote last is on its way.
     Pending(&'a str),
-    /// What we wrote last was refused.
+    /// What we wrote last was rejected.
     NotSent(&'a str),
 }
 

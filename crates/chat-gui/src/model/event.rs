@@ -24,15 +24,15 @@ pub enum BackendEvent {
     LocalCluster(LocalCluster),
     /// These addresses are in use from now on.
     ServersChosen(Vec<String>),
-    /// They are not; the ones before still are.
+    /// New addresses were rejected; the earlier ones are still in use.
     ServersRefused(Failure),
     /// An account is signed in. What follows is about this account.
     SignedIn(StoredAccount),
     /// Signing in failed.
     SignInFailed(Failure),
-    /// The session is over, wanted or not. Nothing more follows about its account.
+    /// The session is over, requested or not. Nothing more follows about its account.
     SignedOut(SignedOut),
-    /// What was wanted of the account as a whole was not done.
+    /// A change of the account as a whole failed.
     AccountFailed(Failure),
     /// The password is another one now.
     PasswordChanged,
@@ -89,7 +89,7 @@ pub enum BackendEvent {
         /// Its place in the log.
         commit: Commit,
     },
-    /// A message was refused, and would be again.
+    /// A message was rejected permanently.
     SendRefused {
         /// Which.
         id: MessageId,
@@ -102,7 +102,7 @@ pub enum BackendEvent {
     WithdrawRefused(MessageId),
     /// The oldest unread messages, oldest first; they are read now.
     ReadNext(Vec<Received>),
-    /// Something that was wanted of messages of the inbox was refused.
+    /// A change of the inbox was rejected.
     InboxFailed(Failure),
 
     /// The state of the connection to the servers changed.
@@ -145,7 +145,7 @@ pub enum BackendEvent {
     LedgerInbox(Vec<(MessageId, Commit)>),
     /// The check of the ledger is over, or could not go on.
     LedgerEnded(Result<(), Failure>),
-    /// What should have been kept on this device was not.
+    /// Something could not be stored on this device.
     LocalStorageFailed(Failure),
 }
 
@@ -184,7 +184,7 @@ pub enum SignedOut {
     Wanted,
     /// The account is deleted.
     AccountDeleted,
-    /// The servers do not accept the session any more.
+    /// The servers no longer accept the session.
     SessionEnded,
 }
 
@@ -204,7 +204,7 @@ pub struct InboxPage {
 /// The place of a page of the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PagePlace {
-    /// The newest messages: what was known before and does not come again is gone.
+    /// The newest messages: known messages that do not come again were deleted.
     First,
     /// It goes on behind the page before.
     Next,

@@ -39,11 +39,11 @@ pub enum Failure {
     OutcomeUnknown,
     /// The session has ended: signed out elsewhere, the password changed, or the account deleted.
     SessionEnded,
-    /// Whom it was for does not exist (any more).
+    /// The recipient has no account, or no longer has one.
     RecipientMissing,
     /// The text is too long.
     BodyTooLong,
-    /// It waited for so long that the servers may have forgotten whether they have it already.
+    /// It was queued for so long that the servers may no longer know whether they have it already.
     TooOld,
     /// The server rejects it, and would reject it again.
     Refused(String),
@@ -137,7 +137,7 @@ impl Failure {
         text.to_owned()
     }
 
-    /// Whether waiting may help: what passes is tried again by itself, what does not is for the
+    /// Whether the cause is temporary: then it is retried automatically, otherwise it is for the
     /// person to decide.
     pub fn may_pass(&self) -> bool {
         matches!(

@@ -22,11 +22,11 @@ pub struct FeedEntry {
 pub enum FeedEvent {
     /// A node answers for the first time, or again.
     NodeBack(NodeId),
-    /// A node does not answer any more.
+    /// A node no longer answers.
     NodeLost(NodeId),
     /// A node has been restarted: it runs for a shorter time than before.
     NodeRestarted(NodeId),
-    /// A node's storage has trouble.
+    /// A node reports a storage problem.
     StorageTrouble(NodeId, String),
     /// The leader is gone.
     LeaderLost(NodeId, Term),

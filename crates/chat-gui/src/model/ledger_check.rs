@@ -19,7 +19,7 @@ pub(super) struct LedgerCheck {
 }
 
 impl LedgerCheck {
-    /// The servers have promised to keep a message. Those that no check would cover are forgotten.
+    /// Records that the servers acknowledged a message. The oldest beyond the limit are dropped.
     pub(super) fn acknowledge(&mut self, id: MessageId, commit: Commit) {
         self.acknowledged.insert(commit, id);
         if self.acknowledged.len() > LEDGER_CHECK_MAX {

@@ -49,7 +49,7 @@ pub(super) struct AccountMemory {
     pub(super) ledger_check: LedgerCheck,
 }
 
-/// What is known of the way to the servers.
+/// What is known of the connection to the servers.
 #[derive(Debug, Default)]
 pub(super) struct LinkMemory {
     pub(super) link: Option<Link>,
@@ -63,11 +63,11 @@ pub(super) struct LinkMemory {
     pub(super) attempt: Option<(MessageId, Moment)>,
     /// The last acknowledgement: by the leader of which term, and when.
     pub(super) acknowledged: Option<(Term, Moment)>,
-    /// Why the first message that waits was delayed.
+    /// Why the first queued message was delayed.
     pub(super) delayed: Option<Failure>,
 }
 
-/// What earlier looks at the cluster showed.
+/// What earlier polls of the cluster showed.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
     /// The leader at the last poll; kept while there is none.
@@ -77,6 +77,7 @@ pub(super) struct Observation {
     pub(super) log_end: Option<LogIndex>,
     /// The last term whose candidate was reported.
     pub(super) reported_candidate: Term,
-    /// Which node was hurt last from this window, and when the supervisor confirmed it.
+    /// The last node that a fault was caused in from this window, and when the supervisor confirmed
+    /// it.
     pub(super) hurt: Option<(NodeId, Moment)>,
 }

@@ -1,4 +1,4 @@
-//! One message as the window knows it, received or sent, whatever became of it.
+//! One message as the window knows it, received or sent, in every state.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub enum MessageState {
         /// Its place in the log.
         commit: Commit,
     },
-    /// It was refused for a reason that does not pass.
+    /// It was rejected permanently.
     NotSent {
         /// The reason.
         reason: Failure,
@@ -59,8 +59,8 @@ pub struct Pending {
     pub attempts: u32,
     /// Whether an attempt is under way.
     pub trying: bool,
-    /// Whether an earlier attempt may have succeeded without our knowing: then it cannot be taken
-    /// back.
+    /// Whether an earlier attempt may have succeeded: its outcome is unknown, and the message
+    /// cannot be withdrawn.
     pub outcome_uncertain: bool,
     /// Why the last attempt did not succeed.
     pub delayed: Option<Failure>,
@@ -76,20 +76,20 @@ pub struct Place {
     pub sequence: u64,
 }
 
-/// A message on its way out, as it is kept on the disk until it is acknowledged or discarded.
+/// A message of the outbox, as it is kept on the disk until it is acknowledged or discarded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// The same on every attempt, so that it arrives once.
     pub id: MessageId,
     /// The same on every attempt.
     pub request_id: RequestId,
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: Name,
     /// The text.
     pub body: Arc<str>,
     /// When the person pressed send, by this device's clock.
     pub written_at: Timestamp,
-    /// Why it was refused, if it was; it is retried only when the person requests it.
+    /// Why it was rejected, if it was; it is retried only when the person requests it.
     pub refused: Option<Failure>,
 }
 
@@ -101,7 +101,7 @@ pub struct SentCopy {
     pub id: MessageId,
     /// For the check of the ledger.
     pub request_id: RequestId,
-    /// Whom it was for.
+    /// The recipient.
     pub recipient: Name,
     /// The text.
     pub body: Arc<str>,
@@ -116,7 +116,7 @@ pub struct SentCopy {
 pub struct Received {
     /// Its sender's name for it.
     pub id: MessageId,
-    /// Who sent it.
+    /// The sender.
     pub sender: Name,
     /// The commit that created the sender's account, which distinguishes it from others that had or
     /// have the name; `None` where the servers do not report it.
@@ -137,7 +137,7 @@ impl Message {
         !matches!(self.state, MessageState::Received { .. })
     }
 
-    /// Whether it waits to be read.
+    /// Whether it is unread.
     pub fn is_unread(&self) -> bool {
         matches!(self.state, MessageState::Received { read: false, .. })
     }

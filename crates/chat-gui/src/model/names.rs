@@ -1,5 +1,5 @@
-//! What things are called: people, messages, requests, nodes and places in the log. Nothing here
-//! knows how they are shown or where they come from.
+//! Names and ids: of people, messages, requests, nodes and positions in the log. Deliberately
+//! absent: how they are shown and where they come from.
 
 use std::fmt;
 use std::ops::Deref;
@@ -36,7 +36,7 @@ pub struct NoticeId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
-/// A leader's time in office; each election begins a higher one.
+/// The number of an election; each election begins a higher term.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 

@@ -1,4 +1,5 @@
-//! The way in: which servers, and who. What is being typed is the view's; passwords are never here.
+//! Which servers are used, and who is signed in. What is being typed is the view's; passwords are
+//! never here.
 
 use crate::model::failure::Failure;
 use crate::model::names::Name;

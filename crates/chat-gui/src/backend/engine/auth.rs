@@ -83,7 +83,8 @@ impl Engine {
         self.events.send(BackendEvent::SignInFailed(why)).await;
     }
 
-    /// What is kept under the name of an account that was just created is of one that is gone.
+    /// Data that is stored under the name of a new account belongs to a deleted account, and is
+    /// erased.
     async fn enter_created(&mut self, session: Session) {
         let account = match self.account_of(&session).await {
             Ok(account) => account,
@@ -198,7 +199,7 @@ impl Engine {
         else {
             return;
         };
-        // This device forgets the token either way; without servers it ends by its age.
+        // This device forgets the token in any case; without servers the session ends by its age.
         if let Err(error) = client.logout(&signed_in.session).await {
             tracing::info!(%error, "the servers did not receive the sign-out");
         }

@@ -1,4 +1,4 @@
-//! The way in and out: servers, signing in and up and out, the account as a whole.
+//! Servers, signing in, up and out, and the account as a whole.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -15,7 +15,7 @@ use crate::model::time::Moment;
 
 /// How long the end of an interruption is shown.
 const RECOVERY_TIME: Duration = Duration::from_secs(8);
-/// An attempt that took longer was no ordinary one: something was in its way.
+/// An attempt that took longer counts as an interruption.
 const SLOW: Duration = Duration::from_millis(500);
 /// Sentences that count time change this often.
 const SENTENCE_STEP: u64 = 1_000;

@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// Does not wait any longer: for one notice, or for all.
+    /// Completes deletions before they are due: of one notice, or all.
     pub(super) fn delete_now(&mut self, notice: Option<NoticeId>, commands: &mut Vec<Command>) {
         let is_meant = |deletion: &Deletion| notice.is_none_or(|one| one == deletion.notice);
         let (due, waiting): (VecDeque<Deletion>, _) = std::mem::take(&mut self.deletions)

@@ -1,5 +1,5 @@
 //! The ledger: what was acknowledged is compared with what servers answer and with what is shown.
-//! Nothing in it is assumed: every figure counts answers or lines on the screen.
+//! Every figure counts answers of servers or messages on the screen; none is assumed.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! Which page, which conversation, what lies over it, and the way back.
+//! Which page, which conversation, which dialog over it, and the way back.
 
 use crate::model::command::Command;
 use crate::model::names::Name;

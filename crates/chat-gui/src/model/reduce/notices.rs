@@ -13,7 +13,7 @@ use crate::model::notice::{ERRORS_MAX, Notice, NoticeAction, NoticeKind};
 const CONFIRMATION_TIME: Duration = Duration::from_secs(4);
 
 impl Model {
-    /// Something worked; goes by itself.
+    /// A confirmation; it disappears by itself.
     pub(super) fn confirm(&mut self, text: impl Into<String>) {
         let until = Some(self.now.moment.plus(CONFIRMATION_TIME));
         self.notices

@@ -16,7 +16,8 @@ use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
 const NOTIFIED_CHARACTERS: usize = 120;
 
 impl Model {
-    /// Applies a page. What was known before the first page and comes on none of them is gone.
+    /// Applies a page. Messages that were known before the first page and come on none of them were
+    /// deleted.
     pub(super) fn take_page(&mut self, page: InboxPage, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             return;

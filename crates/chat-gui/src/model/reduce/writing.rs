@@ -240,7 +240,7 @@ impl Model {
         self.memory.account.link.delayed = None;
     }
 
-    /// The person wants a refused message to be tried again.
+    /// The person retries a rejected message.
     pub(super) fn retry(&mut self, id: MessageId, commands: &mut Vec<Command>) {
         let Some(message) = self.find(id) else { return };
         if !matches!(message.state, MessageState::NotSent { .. }) {
