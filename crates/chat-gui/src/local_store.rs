@@ -25,7 +25,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use crate::model::event::StoredAccount;
 use crate::model::names::Name;
 use private_folder::{claim, private_file};
-use rows::{name, outgoing, sent_copy, text};
+use rows::{name, outbox_message, sent_copy, text};
 use schema::{FORMAT, SCHEMA};
 
 pub use error::StoreError;
@@ -151,7 +151,10 @@ impl LocalStore {
                 .iter()
                 .map(draft)
                 .collect::<Result<_, sqlx::Error>>()?,
-            outbox: outbox.iter().map(outgoing).collect::<Result<_, _>>()?,
+            outbox: outbox
+                .iter()
+                .map(outbox_message)
+                .collect::<Result<_, _>>()?,
             sent: sent.iter().map(sent_copy).collect::<Result<_, _>>()?,
             muted: muted
                 .iter()

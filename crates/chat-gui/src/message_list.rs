@@ -58,7 +58,7 @@ pub trait Rows {
 /// What a person wants of the row that the keyboard is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKeyPress {
-    /// Select it, or not any more.
+    /// Select it, or remove it from the selection.
     Toggle,
     /// Show all that is known about it.
     Open,

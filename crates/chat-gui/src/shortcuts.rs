@@ -32,11 +32,11 @@ pub enum KeyAction {
     SearchHere,
     /// Searches in all messages.
     SearchEverywhere,
-    /// Goes to where one writes.
+    /// Focuses the composer.
     WriteHere,
     /// Goes to the newest message.
     Newest,
-    /// Goes to the list of messages.
+    /// Focuses the list of messages.
     Messages,
     /// Fetches everything from the servers again.
     Refresh,

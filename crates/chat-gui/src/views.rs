@@ -1,7 +1,7 @@
 //! What the window looks like. Views borrow the model, draw it, and push what the person wants into
 //! a list; they change nothing but the text that is being edited.
 //!
-//! Deliberately absent: carrying anything out, and fetching anything.
+//! Deliberately absent: carrying out actions, and fetching data.
 
 pub mod banner;
 pub mod bubble;

@@ -83,7 +83,7 @@ pub(super) async fn run(
                 Some(command) => engine.handle(command).await,
             },
             Some(TaskEvent::SessionClosed(number)) = task_event_queue.recv() => {
-                engine.session_over(number).await;
+                engine.session_closed(number).await;
             }
         }
     }

@@ -165,7 +165,7 @@ impl InboxSync {
         requests: &mut mpsc::Receiver<SyncRequest>,
     ) -> Result<(), SessionClosed> {
         if translate::is_session_over(error) {
-            return self.session_over().await;
+            return self.close_session().await;
         }
         self.last_reported_node = None;
         let why = translate::failure(error, &self.context.addresses);
@@ -191,7 +191,7 @@ impl InboxSync {
         Ok(())
     }
 
-    async fn session_over(&self) -> Result<(), SessionClosed> {
+    async fn close_session(&self) -> Result<(), SessionClosed> {
         self.context.report_session_closed(self.number).await;
         Err(SessionClosed)
     }
@@ -249,7 +249,7 @@ impl InboxSync {
                 Err(error) => error,
             };
             if translate::is_session_over(&error) {
-                self.session_over().await?;
+                self.close_session().await?;
             }
             self.last_reported_node = None;
             let why = translate::failure(&error, &self.context.addresses);
@@ -293,7 +293,7 @@ impl InboxSync {
                 self.context.send(event).await;
                 Ok(())
             }
-            Err(error) if translate::is_session_over(&error) => self.session_over().await,
+            Err(error) if translate::is_session_over(&error) => self.close_session().await,
             Err(error) => {
                 let why = translate::failure(&error, &self.context.addresses);
                 self.context.send(BackendEvent::InboxFailed(why)).await;

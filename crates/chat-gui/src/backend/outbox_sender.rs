@@ -14,7 +14,7 @@ use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
 use crate::model::event::{BackendEvent, StoredAccount};
 use crate::model::failure::Failure;
-use crate::model::message::Outgoing;
+use crate::model::message::OutboxMessage;
 use crate::model::names::MessageId;
 use crate::model::time::Timestamp;
 
@@ -32,9 +32,9 @@ const RETRY_AGE_MAX: Duration = Duration::from_secs(20 * 60 * 60);
 #[derive(Debug)]
 pub(super) enum OutboxRequest {
     /// Send a message that is on the disk.
-    Send(Outgoing),
+    Send(OutboxMessage),
     /// Hold a message that could not be stored, until the person tries again.
-    Hold(Outgoing),
+    Hold(OutboxMessage),
     /// Send a rejected message again.
     Requeue(MessageId),
     /// Remove a message that is not sent.
@@ -50,12 +50,12 @@ pub(super) struct OutboxSender {
     context: SessionContext,
     waiting: VecDeque<Waiting>,
     /// Rejected, and kept for the person to decide; by id. The flag is whether it is on the disk.
-    refused: HashMap<MessageId, (Outgoing, bool)>,
+    refused: HashMap<MessageId, (OutboxMessage, bool)>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    message: Outgoing,
+    message: OutboxMessage,
     attempts: u32,
     /// Whether an earlier attempt may have succeeded: its outcome is unknown.
     outcome_uncertain: bool,
@@ -270,7 +270,7 @@ impl OutboxSender {
     }
 
     /// Stores a message that could not be stored before: nothing is sent that a crash would lose.
-    async fn enqueue(&mut self, message: Outgoing) {
+    async fn enqueue(&mut self, message: OutboxMessage) {
         let kept = self
             .context
             .store()
@@ -290,7 +290,7 @@ impl OutboxSender {
         }
     }
 
-    fn push_back(&mut self, message: Outgoing) {
+    fn push_back(&mut self, message: OutboxMessage) {
         self.waiting.push_back(Waiting {
             message,
             attempts: 0,

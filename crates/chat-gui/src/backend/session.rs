@@ -33,7 +33,7 @@ pub(super) struct SignedIn {
 
 impl SignedIn {
     /// Starts the tasks that watch the inbox and send the outbox.
-    pub(super) fn begin(number: u64, context: &SessionContext, stored: &StoredAccount) -> Self {
+    pub(super) fn start(number: u64, context: &SessionContext, stored: &StoredAccount) -> Self {
         let mut tasks = JoinSet::new();
         let (outbox_requests, requests) = mpsc::channel(REQUESTS_MAX);
         let outbox_sender = OutboxSender::new(number, context.clone(), stored);
@@ -61,7 +61,7 @@ impl SignedIn {
     }
 
     /// Ends all tasks, and waits until they have: they send no more events.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
 

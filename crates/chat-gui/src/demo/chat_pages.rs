@@ -86,7 +86,7 @@ fn send(world: &mut DemoWorld, text: &str) {
     });
 }
 
-/// The leader is gone, and two messages wait.
+/// The leader is lost, and two messages are queued.
 fn pending() -> DemoWorld {
     let mut world = chat();
     world.leader = None;

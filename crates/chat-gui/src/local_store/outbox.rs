@@ -6,7 +6,7 @@ use sqlx::Connection;
 use crate::local_store::rows::sent_copy;
 use crate::local_store::{AccountKey, LocalStore, StoreError, refusal};
 use crate::model::failure::Failure;
-use crate::model::message::{Outgoing, SentCopy};
+use crate::model::message::{OutboxMessage, SentCopy};
 use crate::model::names::{Commit, MessageId};
 use crate::model::time::Timestamp;
 
@@ -20,7 +20,7 @@ impl LocalStore {
     pub async fn enqueue(
         &mut self,
         account: &AccountKey,
-        message: &Outgoing,
+        message: &OutboxMessage,
     ) -> Result<(), StoreError> {
         let mut change = self.connection.begin().await?;
         sqlx::query(

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::local_store::refusal;
-use crate::model::message::{Outgoing, SentCopy};
+use crate::model::message::{OutboxMessage, SentCopy};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::time::Timestamp;
 
@@ -24,9 +24,9 @@ pub(super) fn uuid(row: &SqliteRow, column: usize) -> Result<Uuid, sqlx::Error> 
     Uuid::from_slice(bytes).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-pub(super) fn outgoing(row: &SqliteRow) -> Result<Outgoing, sqlx::Error> {
+pub(super) fn outbox_message(row: &SqliteRow) -> Result<OutboxMessage, sqlx::Error> {
     let refused: Option<&str> = row.try_get(5)?;
-    Ok(Outgoing {
+    Ok(OutboxMessage {
         id: MessageId(uuid(row, 0)?),
         request_id: RequestId(uuid(row, 1)?),
         recipient: name(row, 2)?,

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::{AccountKey, LocalStore, StoreError};
 use crate::model::failure::Failure;
-use crate::model::message::Outgoing;
+use crate::model::message::OutboxMessage;
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::preferences::{Preferences, TextSize, ThemeChoice};
 use crate::model::time::Timestamp;
 
-fn outgoing(number: u128, recipient: &str) -> Outgoing {
-    Outgoing {
+fn outgoing(number: u128, recipient: &str) -> OutboxMessage {
+    OutboxMessage {
         id: MessageId(Uuid::from_u128(number)),
         request_id: RequestId(Uuid::from_u128(number + (1 << 64))),
         recipient: Name::new(recipient),

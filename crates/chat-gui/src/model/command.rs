@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::chaos::FaultAction;
-use crate::model::message::Outgoing;
+use crate::model::message::OutboxMessage;
 use crate::model::names::{MessageId, Name, Password, RequestId};
 use crate::model::preferences::Preferences;
 
@@ -55,7 +55,7 @@ pub enum Command {
     },
     /// Store a message in the outbox, then send it after those before it. A draft of the same
     /// conversation goes in the same write.
-    Enqueue(Outgoing),
+    Enqueue(OutboxMessage),
     /// Send a rejected message again: after those in the queue.
     Requeue(MessageId),
     /// Remove a message from the outbox, unless it is being sent or may have been: `Withdrawn` or

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::model::chaos::{FaultAction, Process};
 use crate::model::cluster::NodeStatus;
 use crate::model::failure::Failure;
-use crate::model::message::{Outgoing, Received, SentCopy};
+use crate::model::message::{OutboxMessage, Received, SentCopy};
 use crate::model::names::{Commit, MessageId, Name, NodeId};
 use crate::model::preferences::Preferences;
 use crate::model::sign_in::LocalCluster;
@@ -170,7 +170,7 @@ pub struct StoredAccount {
     /// What is in the composers.
     pub drafts: BTreeMap<Name, Arc<str>>,
     /// What is not acknowledged, in the order of writing.
-    pub outbox: Vec<Outgoing>,
+    pub outbox: Vec<OutboxMessage>,
     /// What is, newest last.
     pub sent: Vec<SentCopy>,
     /// Who is muted.

@@ -29,7 +29,7 @@ pub struct Failover {
 
 /// A stage of a fail-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum FailoverStage {
     /// A node campaigns.
     Candidate,
     /// A node leads.
@@ -42,12 +42,12 @@ pub enum Stage {
 
 impl Failover {
     /// The stages so far with the time since the leader was lost, in order.
-    pub fn stages(&self) -> impl Iterator<Item = (Stage, Duration)> {
+    pub fn stages(&self) -> impl Iterator<Item = (FailoverStage, Duration)> {
         [
-            (Stage::Candidate, self.candidate_at),
-            (Stage::Elected, self.elected_at),
-            (Stage::FirstCommit, self.first_commit_at),
-            (Stage::Online, self.online_at),
+            (FailoverStage::Candidate, self.candidate_at),
+            (FailoverStage::Elected, self.elected_at),
+            (FailoverStage::FirstCommit, self.first_commit_at),
+            (FailoverStage::Online, self.online_at),
         ]
         .into_iter()
         .filter_map(move |(stage, at)| Some((stage, at?.since(self.lost_at))))

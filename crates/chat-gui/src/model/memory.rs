@@ -79,5 +79,5 @@ pub(super) struct Observation {
     pub(super) reported_candidate: Term,
     /// The last node that a fault was caused in from this window, and when the supervisor confirmed
     /// it.
-    pub(super) hurt: Option<(NodeId, Moment)>,
+    pub(super) last_fault: Option<(NodeId, Moment)>,
 }

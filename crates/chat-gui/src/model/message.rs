@@ -78,7 +78,7 @@ pub struct Place {
 
 /// A message of the outbox, as it is kept on the disk until it is acknowledged or discarded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outgoing {
+pub struct OutboxMessage {
     /// The same on every attempt, so that it arrives once.
     pub id: MessageId,
     /// The same on every attempt.

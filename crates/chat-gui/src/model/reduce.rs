@@ -93,7 +93,7 @@ impl Model {
         self.now = now;
         let mut commands = Vec::new();
         self.fade_notices();
-        self.delete_what_is_due(&mut commands);
+        self.run_due_deletions(&mut commands);
         self.save_due_drafts(&mut commands);
         self.end_recovery();
         self.after_input();
@@ -125,7 +125,7 @@ impl Model {
             | Act::SignUp { .. }
             | Act::SignOut
             | Act::DeleteAccount { .. }
-            | Act::ChangePassword { .. } => self.enter_or_leave(action, commands),
+            | Act::ChangePassword { .. } => self.handle_auth_action(action, commands),
             Act::Show(screen) => self.show(screen, commands),
             Act::OpenDialog(dialog) => self.dialog = Some(dialog),
             Act::Back => self.go_back(commands),
@@ -193,7 +193,7 @@ impl Model {
             | Event::SignInFailed(_)
             | Event::SignedOut(_)
             | Event::AccountFailed(_)
-            | Event::PasswordChanged => self.entered_or_left(event),
+            | Event::PasswordChanged => self.handle_auth_event(event),
             Event::Inbox(page) => self.take_page(page, commands),
             Event::Arrived(message) => self.arrived(message, commands),
             Event::Read(ids) => self.were_read(&ids),

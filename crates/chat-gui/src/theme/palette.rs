@@ -52,7 +52,7 @@ pub struct Palette {
     pub good: Color32,
     /// Behind text about it.
     pub good_soft: Color32,
-    /// Something is not as it should be, and passes by itself.
+    /// Something is not as it should be, temporarily.
     pub warn: Color32,
     /// Behind text about it.
     pub warn_soft: Color32,

@@ -38,7 +38,7 @@ const STATE_ICON: f32 = 14.0;
 const CAPTION_HEIGHT: f32 = 20.0;
 /// Below a bubble: why it was not sent, and what to do.
 pub const TROUBLE_HEIGHT: f32 = 40.0;
-/// Below a bubble: why it waits.
+/// Below a bubble: why it is queued.
 pub const DELAY_HEIGHT: f32 = 20.0;
 
 /// A bubble, laid out.
@@ -75,9 +75,9 @@ pub struct Look {
 pub enum Below {
     /// Nothing.
     Nothing,
-    /// Why it waits.
+    /// Why it is queued.
     Delay,
-    /// Why it was refused, and what to do.
+    /// Why it was rejected, and what to do.
     Trouble,
 }
 

@@ -1,6 +1,6 @@
 //! Where one writes: a field that grows, and a button that sends.
 //!
-//! Deliberately absent: what becomes of the text. Each change is an action, so that a draft is
+//! Deliberately absent: what is done with the text. Each change is an action, so that a draft is
 //! never only here.
 
 use egui::{

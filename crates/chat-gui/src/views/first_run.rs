@@ -83,7 +83,7 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     }
 }
 
-/// The command, to be copied, and a way to look again.
+/// The command, to be copied, and a button to search again.
 fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
     let colours = palette(ui);
     egui::Frame::new()

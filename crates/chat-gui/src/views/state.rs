@@ -49,7 +49,7 @@ pub struct ViewState {
     pub feed_entry: Option<u64>,
 }
 
-/// Something that the keyboard can be sent to.
+/// Something that can get the focus of the keyboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
     /// The first field of the page for signing in.
@@ -207,7 +207,7 @@ impl ViewState {
         }
     }
 
-    /// Sends the keyboard to something, as soon as that is drawn.
+    /// Moves the focus of the keyboard to something, as soon as that is drawn.
     pub fn send_focus(&mut self, to: Focus) {
         self.focus = Some(to);
     }

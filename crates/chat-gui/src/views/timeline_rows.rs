@@ -301,7 +301,7 @@ impl<'a> TimelineRows<'a> {
         });
     }
 
-    /// Below a bubble: why it waits, or why it was refused and what can be done.
+    /// Below a bubble: why it is queued, or why it was rejected and what can be done.
     fn below_ui(&mut self, ui: &mut Ui, row: Rect, rect: Rect, message: &Message) {
         let below = bubble::below(message);
         if below == Below::Nothing {
@@ -385,7 +385,7 @@ fn unread_line(ui: &mut Ui) -> Id {
     labelled_row(ui, row, label)
 }
 
-/// Gives something painted a place in what a screen reader reads.
+/// Gives something painted an element that a screen reader reads.
 fn labelled_row(ui: &Ui, rect: Rect, label: &str) -> Id {
     let response = ui.interact(rect, ui.unique_id().with("line"), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label));

@@ -1,4 +1,4 @@
-//! A leader dies while a message is on its way.
+//! A leader is killed while a message is in flight.
 
 use std::time::Duration;
 
@@ -93,8 +93,8 @@ async fn message_with_unknown_outcome_is_stored_once() {
             .into_iter()
             .filter(|id| *id != leader.node)
             .collect();
-        // Every node takes what arrives, and none does anything with it: the leader alone would
-        // soon say that it leads no more, and that is an answer.
+        // A paused node accepts connections and does not answer. All nodes are paused: a leader
+        // alone would soon report that it has stepped down, and that would be an answer.
         for id in cluster.ids() {
             cluster.pause(id);
         }

@@ -1,4 +1,4 @@
-//! What can be in the way of signing in: each has its own sentence and its own next step.
+//! Reasons why signing in fails: each has its own sentence and its own next step.
 
 use crate::fake_server::{FakeServer, unused_address};
 use crate::fixture::{Device, limited};

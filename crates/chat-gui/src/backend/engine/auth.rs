@@ -30,7 +30,7 @@ impl Engine {
                     cluster_id: kept.cluster_id.clone(),
                     name: Name::new(&kept.username),
                 };
-                self.enter(account, session).await;
+                self.open_session(account, session).await;
             }
             Err(error) => {
                 let why = translate::failure(&error, &[]);
@@ -44,7 +44,7 @@ impl Engine {
             return self.no_servers().await;
         };
         match client.login(name, password.reveal()).await {
-            Ok(logged_in) => self.enter_anew(logged_in.session).await,
+            Ok(logged_in) => self.open_new_session(logged_in.session).await,
             Err(error) => self.sign_in_failed(&error).await,
         }
     }
@@ -60,7 +60,7 @@ impl Engine {
         };
         let asked = client.sign_up_as(request_id.0, name, password.reveal());
         match asked.await {
-            Ok(session) => self.enter_created(session).await,
+            Ok(session) => self.open_created_account(session).await,
             Err(error) => self.sign_in_failed(&error).await,
         }
     }
@@ -85,14 +85,14 @@ impl Engine {
 
     /// Data that is stored under the name of a new account belongs to a deleted account, and is
     /// erased.
-    async fn enter_created(&mut self, session: Session) {
+    async fn open_created_account(&mut self, session: Session) {
         let account = match self.account_of(&session).await {
             Ok(account) => account,
             Err(why) => return self.events.send(BackendEvent::SignInFailed(why)).await,
         };
         let erased = self.store.lock().await.erase(&account).await;
         self.events.report_storage_error(erased).await;
-        self.enter_of(account, session).await;
+        self.store_and_open_session(account, session).await;
     }
 
     /// Whose data the session is for, and which nodes may be sent its token: their
@@ -110,14 +110,14 @@ impl Engine {
         })
     }
 
-    async fn enter_anew(&mut self, session: Session) {
+    async fn open_new_session(&mut self, session: Session) {
         match self.account_of(&session).await {
-            Ok(account) => self.enter_of(account, session).await,
+            Ok(account) => self.store_and_open_session(account, session).await,
             Err(why) => self.events.send(BackendEvent::SignInFailed(why)).await,
         }
     }
 
-    async fn enter_of(&mut self, account: AccountKey, session: Session) {
+    async fn store_and_open_session(&mut self, account: AccountKey, session: Session) {
         let session = session.of_cluster(&account.cluster_id);
         self.keep_session(&account, &session).await;
         let name = Some(&account.name);
@@ -126,7 +126,7 @@ impl Engine {
         let addresses = self.addresses();
         let kept = self.store.lock().await.save_addresses(&addresses).await;
         self.events.report_storage_error(kept).await;
-        self.enter(account, session).await;
+        self.open_session(account, session).await;
     }
 
     async fn keep_session(&self, account: &AccountKey, session: &Session) {
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// The account is signed in from here on.
-    async fn enter(&mut self, account: AccountKey, session: Session) {
+    async fn open_session(&mut self, account: AccountKey, session: Session) {
         let stored = self.store.lock().await.account(&account).await;
         let stored = match stored {
             Ok(stored) => stored,
@@ -152,10 +152,10 @@ impl Engine {
         };
         let event = BackendEvent::SignedIn(stored.clone());
         self.events.send(event).await;
-        self.begin(account, session, &stored);
+        self.start_tasks(account, session, &stored);
     }
 
-    fn begin(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
+    fn start_tasks(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
         let Some(servers) = &self.servers else { return };
         let context = SessionContext {
             client: servers.client.clone(),
@@ -168,26 +168,26 @@ impl Engine {
         };
         self.sessions += 1;
         self.last_account = Some(account);
-        self.signed_in = Some(SignedIn::begin(self.sessions, &context, stored));
+        self.signed_in = Some(SignedIn::start(self.sessions, &context, stored));
     }
 
     /// A task reports that its session was closed; a report about an earlier session is ignored.
-    pub(super) async fn session_over(&mut self, number: u64) {
+    pub(super) async fn session_closed(&mut self, number: u64) {
         let current = self.signed_in.as_ref().map(|signed_in| signed_in.number);
         if current == Some(number) {
-            self.leave(SignedOut::SessionEnded).await;
+            self.close_session(SignedOut::SessionEnded).await;
         }
     }
 
     /// No account is signed in from here on.
-    async fn leave(&mut self, why: SignedOut) {
+    async fn close_session(&mut self, why: SignedOut) {
         let Some(signed_in) = self.signed_in.take() else {
             return;
         };
         if let Some(people) = self.people.take() {
             people.abort();
         }
-        signed_in.end().await;
+        signed_in.stop().await;
         if let Some(file) = &self.token_file {
             self.events.report_storage_error(file.clear()).await;
         }
@@ -203,7 +203,7 @@ impl Engine {
         if let Err(error) = client.logout(&signed_in.session).await {
             tracing::info!(%error, "the servers did not receive the sign-out");
         }
-        self.leave(SignedOut::Wanted).await;
+        self.close_session(SignedOut::Wanted).await;
     }
 
     pub(super) async fn delete_account(&mut self) {
@@ -216,7 +216,7 @@ impl Engine {
             Ok(()) => {}
             // Perhaps because an earlier try has deleted the account.
             Err(error) if translate::is_session_over(&error) => {
-                return self.leave(SignedOut::SessionEnded).await;
+                return self.close_session(SignedOut::SessionEnded).await;
             }
             Err(error) => {
                 let why = translate::failure(&error, &self.addresses());
@@ -229,7 +229,7 @@ impl Engine {
         let kept = self.store.lock().await.save_remembered(None).await;
         self.events.report_storage_error(kept).await;
         self.last_account = None;
-        self.leave(SignedOut::AccountDeleted).await;
+        self.close_session(SignedOut::AccountDeleted).await;
     }
 
     pub(super) async fn change_password(
@@ -260,7 +260,7 @@ impl Engine {
             signed_in.finish(FINISH).await;
             let stored = self.store.lock().await.account(&account).await;
             match stored {
-                Ok(stored) => self.begin(account, session, &stored),
+                Ok(stored) => self.start_tasks(account, session, &stored),
                 Err(error) => {
                     let why = local_storage_error(&error);
                     self.events

@@ -1,4 +1,4 @@
-//! The list's geometry, held to its promises over random lives of a list.
+//! Properties of the list's geometry over random sequences of steps.
 
 use super::{Geometry, Position, RowId, RowKey};
 

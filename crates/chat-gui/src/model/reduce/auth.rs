@@ -31,7 +31,7 @@ impl Model {
         commands.push(Command::FindLocalCluster);
     }
 
-    pub(super) fn enter_or_leave(&mut self, action: UserAction, commands: &mut Vec<Command>) {
+    pub(super) fn handle_auth_action(&mut self, action: UserAction, commands: &mut Vec<Command>) {
         match action {
             UserAction::FindLocalCluster => {
                 self.servers.local = LocalCluster::Searching;
@@ -75,7 +75,7 @@ impl Model {
         }
     }
 
-    pub(super) fn entered_or_left(&mut self, event: BackendEvent) {
+    pub(super) fn handle_auth_event(&mut self, event: BackendEvent) {
         match event {
             BackendEvent::LocalCluster(local) => self.servers.local = local,
             BackendEvent::ServersChosen(addresses) => {

@@ -42,7 +42,7 @@ impl Model {
         if let FaultAction::Kill(node) | FaultAction::Pause(node) | FaultAction::Isolate(node) =
             action
         {
-            self.memory.observation.hurt = Some((node, self.now.moment));
+            self.memory.observation.last_fault = Some((node, self.now.moment));
         }
         if let Some(chaos) = &mut self.cluster.chaos {
             chaos.busy = chaos.busy.filter(|busy| *busy != action);

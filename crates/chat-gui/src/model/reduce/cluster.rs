@@ -16,7 +16,7 @@ use crate::model::term_timeline::{
 use crate::model::time::Moment;
 
 /// Longer than it takes until a leader that was hurt is found lost.
-const HURT_MAX: Duration = Duration::from_secs(5);
+const FAULT_TO_LOSS_MAX: Duration = Duration::from_secs(5);
 
 impl Model {
     /// All nodes were polled.
@@ -128,7 +128,10 @@ impl Model {
             self.cluster.failovers.push_front(Failover {
                 old_leader: Some(old),
                 old_term,
-                lost_at: self.hurt_at(old).unwrap_or(previously).min(previously),
+                lost_at: self
+                    .fault_caused_at(old)
+                    .unwrap_or(previously)
+                    .min(previously),
                 candidate_at: None,
                 elected_at: None,
                 new_leader: None,
@@ -137,7 +140,7 @@ impl Model {
             });
             self.cluster.failovers.truncate(FAILOVERS_MAX);
             self.memory.observation.log_end = None;
-            self.memory.observation.hurt = None;
+            self.memory.observation.last_fault = None;
         }
         self.notice_candidates();
         if let Some((node, term)) = leader
@@ -157,9 +160,9 @@ impl Model {
 
     /// When this window hurt `leader`, if that may be why it is lost now: an isolated leader
     /// reports for a while that it still leads.
-    fn hurt_at(&self, leader: NodeId) -> Option<Moment> {
-        let (node, at) = self.memory.observation.hurt?;
-        (node == leader && self.now.moment.since(at) <= HURT_MAX).then_some(at)
+    fn fault_caused_at(&self, leader: NodeId) -> Option<Moment> {
+        let (node, at) = self.memory.observation.last_fault?;
+        (node == leader && self.now.moment.since(at) <= FAULT_TO_LOSS_MAX).then_some(at)
     }
 
     fn follow_new_leader(&mut self, leader: (NodeId, Term)) {

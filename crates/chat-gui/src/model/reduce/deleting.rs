@@ -74,7 +74,7 @@ impl Model {
         self.insert_messages(messages);
     }
 
-    pub(super) fn delete_what_is_due(&mut self, commands: &mut Vec<Command>) {
+    pub(super) fn run_due_deletions(&mut self, commands: &mut Vec<Command>) {
         let now = self.now.moment;
         while let Some(deletion) = self.deletions.front()
             && deletion.due <= now

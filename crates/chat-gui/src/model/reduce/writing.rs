@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::failure::Failure;
-use crate::model::message::{Message, MessageState, Outgoing, Pending, Place};
+use crate::model::message::{Message, MessageState, OutboxMessage, Pending, Place};
 use crate::model::names::{BODY_BYTES_MAX, Commit, MessageId, Name, RequestId};
 use crate::model::time::Timestamp;
 use crate::model::{Model, OUTBOX_MAX, OutboxLine, ScrollTarget};
@@ -95,7 +95,7 @@ impl Model {
             );
             return;
         }
-        let outgoing = Outgoing {
+        let outgoing = OutboxMessage {
             id: MessageId(self.ids.next_id()),
             request_id: RequestId(self.ids.next_id()),
             recipient: peer.clone(),
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Shows a message of the outbox, and counts it in.
-    pub(super) fn insert_outgoing(&mut self, outgoing: &Outgoing, outcome_uncertain: bool) {
+    pub(super) fn insert_outgoing(&mut self, outgoing: &OutboxMessage, outcome_uncertain: bool) {
         let state = match &outgoing.refused {
             Some(reason) => MessageState::NotSent {
                 reason: reason.clone(),

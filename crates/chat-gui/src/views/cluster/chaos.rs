@@ -66,7 +66,7 @@ fn action_button(
     if !response.clicked() {
         return;
     }
-    // What takes something away is explained first; what gives it back is done at once.
+    // An action that causes a fault is explained first; one that undoes a fault is done at once.
     let takes = matches!(
         action,
         FaultAction::Kill(_) | FaultAction::Pause(_) | FaultAction::Isolate(_)

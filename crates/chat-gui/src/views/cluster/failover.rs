@@ -8,7 +8,7 @@ use egui::{CornerRadius, Rect, RichText, Sense, Ui, Vec2, WidgetInfo};
 use std::time::Duration;
 
 use crate::model::Model;
-use crate::model::failover::{Failover, Stage};
+use crate::model::failover::{Failover, FailoverStage};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::term_colour::term_colour;
@@ -70,7 +70,7 @@ fn leader_words(node: Option<u64>) -> String {
 
 /// A bar in which each stage is as long as it took, and the stages in words.
 fn stages_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
-    let stages: Vec<(Stage, Duration)> = failover.stages().collect();
+    let stages: Vec<(FailoverStage, Duration)> = failover.stages().collect();
     let so_far = model.now.moment.since(failover.lost_at);
     let end = stages
         .last()
@@ -128,23 +128,27 @@ fn stage_row(ui: &mut Ui, colour: egui::Color32, words: &str, time: &str) {
     });
 }
 
-fn stage_words(stage: Stage) -> &'static str {
+fn stage_words(stage: FailoverStage) -> &'static str {
     match stage {
-        Stage::Candidate => "A node starts an election",
-        Stage::Elected => "A new leader is elected",
-        Stage::FirstCommit => "It commits its first entry",
-        Stage::Online => "You can send again",
+        FailoverStage::Candidate => "A node starts an election",
+        FailoverStage::Elected => "A new leader is elected",
+        FailoverStage::FirstCommit => "It commits its first entry",
+        FailoverStage::Online => "You can send again",
     }
 }
 
-fn stage_colour(stage: Stage, failover: &Failover, colours: &theme::Palette) -> egui::Color32 {
+fn stage_colour(
+    stage: FailoverStage,
+    failover: &Failover,
+    colours: &theme::Palette,
+) -> egui::Color32 {
     match stage {
-        Stage::Candidate => colours.bad,
-        Stage::Elected => colours.warn,
-        Stage::FirstCommit => failover
+        FailoverStage::Candidate => colours.bad,
+        FailoverStage::Elected => colours.warn,
+        FailoverStage::FirstCommit => failover
             .new_leader
             .map_or(colours.accent, |(_, term)| term_colour(colours, term)),
-        Stage::Online => colours.good,
+        FailoverStage::Online => colours.good,
     }
 }
 

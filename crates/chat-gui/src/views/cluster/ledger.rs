@@ -1,4 +1,4 @@
-//! What was promised and what was kept: acknowledged, stored, shown, lost, doubled.
+//! The figures of the ledger: acknowledged, stored, shown, lost, doubled.
 //!
 //! Deliberately absent: any figure that does not come from the servers.
 

@@ -237,7 +237,7 @@ fn legend(ui: &mut Ui) {
     });
 }
 
-/// The timeline for who cannot see it.
+/// The timeline as text, for screen readers.
 fn in_words(model: &Model) -> String {
     let bands = &model.cluster.term_timeline.bands;
     let now = model.now.moment;

@@ -10,7 +10,7 @@ use crate::model::cluster::{HealthLevel, NodeRole, NodeStatus};
 use crate::model::command::Command;
 use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, Link, NodeReport};
-use crate::model::failover::Stage;
+use crate::model::failover::FailoverStage;
 use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
 
@@ -114,15 +114,15 @@ fn fail_over_is_timed_from_the_loss_to_the_first_message() {
         },
     });
     let failover = window.model.cluster.failovers[0];
-    let stages: Vec<(Stage, u128)> = failover
+    let stages: Vec<(FailoverStage, u128)> = failover
         .stages()
         .map(|(stage, after)| (stage, after.as_millis()))
         .collect();
     let expected = [
-        (Stage::Candidate, 450),
-        (Stage::Elected, 550),
-        (Stage::FirstCommit, 580),
-        (Stage::Online, 580),
+        (FailoverStage::Candidate, 450),
+        (FailoverStage::Elected, 550),
+        (FailoverStage::FirstCommit, 580),
+        (FailoverStage::Online, 580),
     ];
     assert_eq!(stages, expected);
     let recovery = window.model.recovery.unwrap();

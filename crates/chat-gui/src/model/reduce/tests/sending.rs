@@ -9,7 +9,7 @@ use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
-use crate::model::message::{MessageState, Outgoing};
+use crate::model::message::{MessageState, OutboxMessage};
 use crate::model::names::{BODY_BYTES_MAX, MessageId, Name, RequestId};
 
 fn bob() -> Name {
@@ -151,7 +151,7 @@ fn message_with_unknown_outcome_cannot_be_withdrawn() {
 #[test]
 fn outbox_of_an_earlier_run_is_shown_in_order() {
     let mut window = Window::new();
-    let outgoing = |number: u64, refused| Outgoing {
+    let outgoing = |number: u64, refused| OutboxMessage {
         id: id(number),
         request_id: RequestId(id(number + 100).0),
         recipient: bob(),
