@@ -199,8 +199,8 @@ fn account_is_deleted_only_after_its_name_was_typed() {
 fn message(harness: &Harness<'_, Window>, text: &str) -> Option<f32> {
     let all = harness.query_all_by_role(Role::ListItem);
     let mut all = all.filter(|node| {
-        let said = node.accesskit_node().label();
-        said.is_some_and(|said| said.contains(text))
+        let label = node.accesskit_node().label();
+        label.is_some_and(|label| label.contains(text))
     });
     all.next().map(|node| node.rect().top())
 }
@@ -232,7 +232,7 @@ fn new_messages_do_not_move_the_scrolled_list() {
     assert!(message(&harness, "The very newest").is_some());
 }
 
-/// S-A15: what the window says and shows of a name that two accounts have had.
+/// S-A15: what the window shows of a name that two accounts have had.
 #[test]
 fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     let mut harness = open("chat-other-account");
@@ -260,8 +260,8 @@ fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     ] {
         let mut buttons = harness.query_all_by_role(Role::Button);
         let found = buttons.any(|node| {
-            let said = node.accesskit_node().label();
-            said.is_some_and(|said| said.starts_with(&hit))
+            let label = node.accesskit_node().label();
+            label.is_some_and(|label| label.starts_with(&hit))
         });
         assert!(found, "{hit}");
     }

@@ -174,12 +174,12 @@ fn message_list_has_the_log_role_for_screen_readers() {
     let log = harness.get_by_role_and_label(Role::Log, "Messages with Benjamin");
     let live = log.accesskit_node().live();
     assert_eq!(live, egui::accesskit::Live::Polite);
-    let said: Vec<String> = log
+    let labels: Vec<String> = log
         .children_recursive()
         .filter(|node| node.accesskit_node().role() == Role::ListItem)
         .filter_map(|node| node.accesskit_node().label())
         .collect();
-    let newest = said.last().map(String::as_str);
+    let newest = labels.last().map(String::as_str);
     assert_eq!(
         newest,
         Some("Benjamin, 14:39: And the long power strip, please. (received, unread)")

@@ -34,7 +34,7 @@ pub enum Position {
     },
 }
 
-/// How close to the end counts as being there, in points: less than anyone can see.
+/// How close to the end counts as being there, in points: less than a person can see.
 const AT_BOTTOM_WITHIN: f64 = 1.0;
 
 /// How often [`Geometry::settle`] measures again before it accepts what it has. Each round measures

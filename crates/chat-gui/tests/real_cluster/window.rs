@@ -173,7 +173,7 @@ impl Window {
         .await;
     }
 
-    /// Draws frame after frame until a message has its tick, and says where it is in the log.
+    /// Draws frame after frame until a message has its tick, and returns its position in the log.
     pub(crate) async fn until_sent(&mut self, peer: &str, text: &str) -> Commit {
         let what = format!("{text:?} is sent");
         self.until(&what, |model| match message(model, peer, text)?.state {

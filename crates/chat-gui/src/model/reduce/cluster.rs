@@ -57,7 +57,7 @@ impl Model {
         });
         let card = &mut cards[place];
         let before = std::mem::replace(&mut card.health, NodeHealth::Unknown);
-        let mut news = Vec::new();
+        let mut changes = Vec::new();
         match report.status {
             Ok(status) => {
                 let id = status.id;
@@ -66,16 +66,16 @@ impl Model {
                     trouble => NodeHealth::Degraded(trouble.to_owned()),
                 };
                 if matches!(before, NodeHealth::Down(_)) {
-                    news.push((FeedEvent::NodeBack(id), Some(TickKind::NodeBack)));
+                    changes.push((FeedEvent::NodeBack(id), Some(TickKind::NodeBack)));
                 }
                 let ran = card.report.as_ref().map(|last| last.uptime);
                 if ran.is_some_and(|ran| status.uptime < ran) {
-                    news.push((FeedEvent::NodeRestarted(id), None));
+                    changes.push((FeedEvent::NodeRestarted(id), None));
                 }
                 if let NodeHealth::Degraded(what) = &card.health
                     && before != card.health
                 {
-                    news.push((FeedEvent::StorageTrouble(id, what.clone()), None));
+                    changes.push((FeedEvent::StorageTrouble(id, what.clone()), None));
                 }
                 card.id = Some(id);
                 card.report = Some(status);
@@ -86,11 +86,11 @@ impl Model {
                 card.health = NodeHealth::Down(why);
                 let was_up = matches!(before, NodeHealth::Up | NodeHealth::Degraded(_));
                 if let (true, Some(id)) = (was_up, card.id) {
-                    news.push((FeedEvent::NodeLost(id), Some(TickKind::NodeLost)));
+                    changes.push((FeedEvent::NodeLost(id), Some(TickKind::NodeLost)));
                 }
             }
         }
-        for (event, tick) in news {
+        for (event, tick) in changes {
             self.add_to_feed(event, tick);
         }
     }

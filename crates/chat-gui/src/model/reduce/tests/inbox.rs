@@ -1,4 +1,4 @@
-//! Pages, news, reading, deleting, notifying, searching.
+//! Pages, events, reading, deleting, notifying, searching.
 
 use super::{Window, id, page, received, stored, up};
 use crate::model::action::UserAction;
@@ -202,7 +202,7 @@ fn message_to_oneself_is_shown_once() {
 #[test]
 fn notifications_follow_the_preferences() {
     let mut window = Window::of_alice();
-    let news = |window: &mut Window, index| {
+    let notifications = |window: &mut Window, index| {
         let commands = window.receive(BackendEvent::Arrived(received(index, "bob", false)));
         let body = |command: &Command| match command {
             Command::Notify { title, body } => format!("{title}: {body}"),
@@ -210,23 +210,26 @@ fn notifications_follow_the_preferences() {
         };
         commands.iter().map(body).collect::<Vec<_>>()
     };
-    assert!(news(&mut window, 1).is_empty(), "the person is looking");
+    assert!(
+        notifications(&mut window, 1).is_empty(),
+        "the person is looking"
+    );
     window.act(UserAction::Focus(false));
-    assert_eq!(news(&mut window, 2), ["bob: New message"]);
-    assert!(news(&mut window, 2).is_empty(), "shown once");
+    assert_eq!(notifications(&mut window, 2), ["bob: New message"]);
+    assert!(notifications(&mut window, 2).is_empty(), "shown once");
     window.act(UserAction::SetNotifications(NotificationChoice::WithText));
-    assert_eq!(news(&mut window, 3), ["bob: m3"]);
+    assert_eq!(notifications(&mut window, 3), ["bob: m3"]);
     window.act(UserAction::SetMuted {
         peer: Name::new("bob"),
         muted: true,
     });
-    assert!(news(&mut window, 4).is_empty());
+    assert!(notifications(&mut window, 4).is_empty());
     window.act(UserAction::SetMuted {
         peer: Name::new("bob"),
         muted: false,
     });
     window.act(UserAction::SetNotifications(NotificationChoice::Off));
-    assert!(news(&mut window, 5).is_empty());
+    assert!(notifications(&mut window, 5).is_empty());
     assert_eq!(window.model.attention, 2);
 }
 

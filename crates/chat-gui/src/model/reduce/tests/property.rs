@@ -1,5 +1,5 @@
-//! Whatever the order in which answers and news of an inbox come in, and however often each comes,
-//! the window ends up with what the servers have; and messages only ever go forward.
+//! Whatever the order in which answers and events of an inbox arrive, and however often each
+//! arrives, the window ends up with what the servers have; and messages only ever go forward.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn message(index: u64, read: bool) -> crate::model::message::Received {
     message
 }
 
-/// A change, and the news of it.
+/// A change, and the event about it.
 fn change(inbox: &mut Inbox, next: &mut u64, dice: &mut fastrand::Rng) -> BackendEvent {
     let known: Vec<u64> = inbox.keys().copied().collect();
     match dice.choice(&known) {
@@ -99,7 +99,7 @@ fn shown(window: &Window) -> Inbox {
     shown
 }
 
-/// News is in order but may come twice, and falls between the pages of an older state.
+/// Events are in order but may come twice, and arrive between the pages of an older state.
 #[test]
 fn window_converges_to_the_state_of_the_servers() {
     for seed in 0..SEEDS {

@@ -145,7 +145,7 @@ fn message_with_unknown_outcome_cannot_be_withdrawn() {
     window.receive(delayed(message, Failure::NoMajority));
     assert_eq!(window.act(UserAction::Discard(message)), []);
     assert_eq!(window.lines("bob").len(), 2, "it is still shown");
-    assert!(!window.model.notices.is_empty(), "and it is said why");
+    assert!(!window.model.notices.is_empty(), "and the reason is shown");
 }
 
 #[test]
