@@ -217,7 +217,7 @@ fn tick_colour(kind: TickKind, colours: &Palette) -> Color32 {
 
 fn legend(ui: &mut Ui) {
     let kinds = [
-        (TickKind::FaultAction, "you did something"),
+        (TickKind::FaultAction, "your action"),
         (TickKind::NodeLost, "node lost"),
         (TickKind::NodeBack, "node back"),
         (TickKind::Election, "starts an election"),
