@@ -24,7 +24,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 
 use crate::model::event::StoredAccount;
 use crate::model::names::Name;
-use private_folder::{claim, private_file};
+use private_folder::{claim, open_private};
 use rows::{name, outbox_message, sent_copy, text};
 use schema::{FORMAT, SCHEMA};
 

@@ -119,7 +119,7 @@ impl InboxSync {
     async fn report_link(&mut self, state: &mut watch::Receiver<WatchState>) {
         let state = state.borrow_and_update().clone();
         match state {
-            WatchState::Served { address }
+            WatchState::Connected { address }
                 if self.last_reported_node.as_ref() != Some(&address) =>
             {
                 self.last_reported_node = Some(address.clone());
@@ -127,7 +127,7 @@ impl InboxSync {
                     .send(BackendEvent::Link(Link::Up { address }))
                     .await;
             }
-            WatchState::Searching { .. } if self.last_reported_node.is_some() => {
+            WatchState::Reconnecting { .. } if self.last_reported_node.is_some() => {
                 self.last_reported_node = None;
                 let why = Failure::Interrupted;
                 self.context

@@ -1,8 +1,7 @@
 //! The folder of one window: readable by its user only, and locked against other windows.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::local_store::error::StoreError;
@@ -15,13 +14,8 @@ pub(super) fn claim(folder: &Path) -> Result<File, StoreError> {
         path: folder.to_owned(),
         source,
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed)?;
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
-    let lock = private_file(&folder.join(LOCK)).map_err(failed)?;
+    private_file::create_folder(folder).map_err(failed)?;
+    let lock = open_private(&folder.join(LOCK)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
@@ -31,8 +25,8 @@ pub(super) fn claim(folder: &Path) -> Result<File, StoreError> {
     }
 }
 
-pub(super) fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
+/// Opens a file that this user alone may read, and creates it if it is missing.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = private_file::open_options();
+    options.create(true).truncate(false).open(path)
 }
