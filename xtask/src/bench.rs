@@ -19,6 +19,7 @@ mod etcd;
 mod failover;
 mod gui;
 mod probe;
+mod session;
 mod throughput;
 
 #[derive(Debug, Args)]

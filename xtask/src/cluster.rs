@@ -4,7 +4,6 @@
 //! between them; every other command asks that supervisor or the nodes themselves. Everything is
 //! in one folder, `.cluster/` if no other is named.
 
-use std::ffi::OsString;
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -12,33 +11,19 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use control::Request;
-use layout::{Files, NODES_MAX, PortOffset};
-use state::ClusterState;
+use devcluster::down::{self, Found};
+use devcluster::layout::{Files, NODES_MAX, NodeId, PortOffset};
+use devcluster::logs;
+use devcluster::protocol::{self, Request};
+use devcluster::state::{ClusterState, Links};
+use devcluster::up::Options;
+
 use status::Format;
 
-mod control;
-mod down;
-mod layout;
-mod link_proxy;
-mod link_shape;
-mod logs;
-mod node_config;
-mod node_process;
-mod private_files;
-mod process_identity;
-mod session;
-mod socket_folder;
-mod state;
 mod status;
-mod supervisor;
 mod up;
 
-pub(crate) use layout::NodeId;
-pub(crate) use link_shape::LinkShape;
-pub(crate) use process_identity::ProcessIdentity;
-pub(crate) use session::Session;
-pub(crate) use state::Links;
+pub(crate) use up::build;
 
 /// Where a cluster lives when nothing else is said.
 const DEFAULT_FOLDER: &str = ".cluster";
@@ -93,17 +78,6 @@ enum Command {
     },
     /// Delete one node's data and start it empty, or delete the whole cluster.
     Reset { node: Option<Target> },
-    /// The background process itself.
-    #[command(hide = true)]
-    Supervise,
-    /// What a node's process does before it becomes the server.
-    #[command(hide = true)]
-    RunNode {
-        #[arg(long)]
-        parent: u32,
-        #[arg(last = true)]
-        program: Vec<OsString>,
-    },
 }
 
 /// What can be done to one node.
@@ -163,15 +137,15 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
             up::run(
                 root,
                 &files,
-                up::Options {
+                Options {
                     nodes,
-                    release,
                     ports,
                     links,
                 },
+                release,
             )
         }
-        Command::Down => down::run(&files).map(success),
+        Command::Down => down::stop(&files).map(report_stopped),
         Command::Status {
             output,
             watch: true,
@@ -184,12 +158,8 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
             node,
             follow,
             lines,
-        } => logs::run(&files, node, lines, follow).map(success),
-        Command::Reset { node: None } => down::reset(&files).map(success),
-        Command::Supervise => supervisor::run(files).map(success),
-        Command::RunNode { parent, program } => {
-            node_process::become_node(parent, &program).map(success)
-        }
+        } => logs::run(&files, node, lines, follow).map(|()| ExitCode::SUCCESS),
+        Command::Reset { node: None } => down::reset(&files).map(report_deleted),
         Command::Reset { node: Some(node) } => tell(&files, || {
             Ok(Request::Reset {
                 node: node.resolve(&files)?,
@@ -199,7 +169,26 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-fn success((): ()) -> ExitCode {
+fn report_stopped(found: Found) -> ExitCode {
+    println!(
+        "{}",
+        match found {
+            Found::Nothing => "there is no cluster",
+            Found::NotUp => "the cluster was not up",
+            Found::Up => "the cluster is down; its messages stay until `cargo xtask cluster reset`",
+        }
+    );
+    ExitCode::SUCCESS
+}
+
+fn report_deleted(found: Found) -> ExitCode {
+    println!(
+        "{}",
+        match found {
+            Found::Nothing => "there is no cluster",
+            Found::NotUp | Found::Up => "the cluster and its messages are deleted",
+        }
+    );
     ExitCode::SUCCESS
 }
 
@@ -208,7 +197,7 @@ fn tell(files: &Files, request: impl FnOnce() -> Result<Request>) -> Result<Exit
     if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
         bail!("the cluster is not up; `cargo xtask cluster up` starts it");
     }
-    println!("{}", control::ask(&files.control_socket(), request()?)?);
+    println!("{}", protocol::send(&files.control_socket(), request()?)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -245,7 +234,7 @@ impl Target {
     fn resolve(self, files: &Files) -> Result<NodeId> {
         match self {
             Self::Node(node) => Ok(node),
-            Self::Leader => status::leader(files),
+            Self::Leader => devcluster::status::leader(files),
         }
     }
 }

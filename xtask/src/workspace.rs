@@ -35,6 +35,20 @@ pub(crate) fn cargo<Argument: AsRef<OsStr>>(
     command
 }
 
+/// Builds packages and returns the folder that holds their programs.
+pub(crate) fn build(root: &Path, packages: &[&str], release: bool) -> Result<PathBuf> {
+    let mut command = cargo(root, ["build"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    if release {
+        command.arg("--release");
+    }
+    run(&mut command)?;
+    let profile = if release { "release" } else { "debug" };
+    Ok(target_directory(root).join(profile))
+}
+
 /// Runs a command with our own input and output; an unsuccessful end is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;

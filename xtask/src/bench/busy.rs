@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devcluster::state::Links;
 
 use super::print_circumstances;
 use super::probe::Probe;
-use crate::cluster::{Links, Session};
+use super::session::Session;
 use crate::workspace;
 
 /// How often somebody looks who leads; a term that was begun in between shows too.

@@ -5,10 +5,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devcluster::layout::NodeId;
+use devcluster::link_shape::LinkShape;
+use devcluster::state::Links;
 
 use super::print_circumstances;
 use super::probe::Probe;
-use crate::cluster::{LinkShape, Links, NodeId, Session};
+use super::session::Session;
 use crate::workspace;
 
 /// A household's line to a data centre that is not near.

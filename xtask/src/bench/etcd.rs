@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devcluster::process_identity::ProcessIdentity;
 
-use crate::cluster::ProcessIdentity;
 use crate::workspace;
 
 /// Beside etcd's own ports, which somebody may be using.

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use devcluster::layout::NodeId;
+use devcluster::state::Links;
 
 use super::print_circumstances;
 use super::probe::Probe;
-use crate::cluster::{Links, NodeId, Session};
+use super::session::Session;
 use crate::workspace;
 
 /// So many sends in a row are acknowledged when the outage is over, and before the next begins.

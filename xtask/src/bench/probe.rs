@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::cluster::Session;
+use super::session::Session;
 
 /// A cluster that has no leader again by then is broken, not slow.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(20);

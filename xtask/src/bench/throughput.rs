@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use devcluster::state::Links;
 use serde::Deserialize;
 
 use super::etcd::Etcd;
 use super::print_circumstances;
-use crate::cluster::{Links, Session};
+use super::session::Session;
 use crate::workspace;
 
 const CLIENTS: [&str; 4] = ["1", "16", "64", "256"];

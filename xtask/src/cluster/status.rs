@@ -1,15 +1,15 @@
-//! What the cluster says about itself: the program `chat` asks every node, we read its answer.
+//! `cargo xtask cluster status`: prints what the program `chat` reports of the nodes.
 
 use std::io::{IsTerminal, stdout};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use anyhow::Result;
+use devcluster::layout::Files;
+use devcluster::state::ClusterState;
+use devcluster::status;
 
-use super::layout::{Files, NodeId};
-use super::state::ClusterState;
 use crate::workspace;
 
 /// Without a quorum, or not running at all.
@@ -26,56 +26,13 @@ pub(super) enum Format {
     Json,
 }
 
-/// The part of `chat cluster status -o json` that we need.
-#[derive(Debug, Deserialize)]
-pub(super) struct Status {
-    pub(super) health: Health,
-    pub(super) summary: String,
-    pub(super) leader: Option<NodeId>,
-    #[serde(default)]
-    pub(super) term: u64,
-    pub(super) nodes: Vec<NodeStatus>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Health {
-    Healthy,
-    Degraded,
-    NoQuorum,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct NodeStatus {
-    #[serde(default)]
-    pub(super) id: u64,
-    /// How many entries it lacks that the leader has.
-    #[serde(default)]
-    pub(super) trails: Option<u64>,
-    pub(super) reachable: bool,
-    pub(super) role: Option<String>,
-    pub(super) voter: Option<bool>,
-}
-
-impl Status {
-    /// Whether nothing better will come of waiting: a learner of this cluster stays one until the
-    /// log takes it back, and that is decided elsewhere.
-    pub(super) fn is_hard_state_durable(&self) -> bool {
-        let settled = |node: &NodeStatus| {
-            let is_learner = node.role.as_deref() == Some("learner");
-            node.reachable && (node.voter == Some(true) || is_learner)
-        };
-        self.health == Health::Healthy || (self.leader.is_some() && self.nodes.iter().all(settled))
-    }
-}
-
-/// Prints the table once, and returns what it says: 0 healthy, 1 degraded, 3 without quorum.
+/// Prints the status once, and returns the exit code: 0 healthy, 1 degraded, 3 without quorum.
 pub(super) fn print(files: &Files, format: Format) -> Result<ExitCode> {
     if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
         print_absent(format);
         return Ok(ExitCode::from(NO_QUORUM));
     }
-    let mut command = command(files);
+    let mut command = status::command(files);
     if format == Format::Json {
         command.args(["-o", "json"]);
     }
@@ -84,7 +41,7 @@ pub(super) fn print(files: &Files, format: Format) -> Result<ExitCode> {
     Ok(ExitCode::from(code.unwrap_or(NO_QUORUM)))
 }
 
-/// Prints the table every second until the person has seen enough.
+/// Prints the status every second until the person interrupts it.
 pub(super) fn watch(files: &Files, format: Format) -> Result<ExitCode> {
     loop {
         if stdout().is_terminal() {
@@ -93,39 +50,6 @@ pub(super) fn watch(files: &Files, format: Format) -> Result<ExitCode> {
         print(files, format)?;
         thread::sleep(WATCH_INTERVAL);
     }
-}
-
-/// Asks the nodes.
-pub(super) fn ask(files: &Files) -> Result<Status> {
-    let mut command = command(files);
-    let output = command
-        .args(["-o", "json"])
-        .output()
-        .with_context(|| format!("starting `{}`", workspace::describe(&command)))?;
-    serde_json::from_slice(&output.stdout).with_context(|| {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        format!(
-            "understanding the status (the program said: {})",
-            errors.trim()
-        )
-    })
-}
-
-/// The node that leads now.
-pub(super) fn leader(files: &Files) -> Result<NodeId> {
-    let status = ask(files)?;
-    match status.leader {
-        Some(leader) => Ok(leader),
-        None => bail!("no node leads now: {}", status.summary),
-    }
-}
-
-fn command(files: &Files) -> Command {
-    let mut command = Command::new(files.program("chat"));
-    command
-        .args(["cluster", "status", "--config"])
-        .arg(files.client_config());
-    command
 }
 
 fn print_absent(format: Format) {
@@ -143,48 +67,5 @@ fn print_absent(format: Format) {
             });
             println!("{status}");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Health, Status};
-
-    fn status(health: &str, leader: &str, nodes: &[(bool, &str, bool)]) -> Status {
-        let node = |(number, (reachable, role, voter)): (usize, &(bool, &str, bool))| {
-            let id = number + 1;
-            format!(
-                r#"{{"id":{id},"reachable":{reachable},"role":"{role}","voter":{voter},"x":1}}"#
-            )
-        };
-        let nodes: Vec<String> = nodes.iter().enumerate().map(node).collect();
-        let text = format!(
-            r#"{{"health":"{health}","summary":"…","leader":{leader},"term":7,"nodes":[{}]}}"#,
-            nodes.join(",")
-        );
-        serde_json::from_str(&text).unwrap()
-    }
-
-    #[test]
-    fn a_healthy_cluster_is_settled() {
-        let status = status(
-            "healthy",
-            "1",
-            &[(true, "leader", true), (true, "follower", true)],
-        );
-        assert_eq!(status.health, Health::Healthy);
-        assert_eq!(status.leader, Some("1".parse().unwrap()));
-        assert!(status.is_hard_state_durable());
-    }
-
-    #[test]
-    fn a_learner_is_settled_and_a_dead_node_is_not() {
-        let learner = [(true, "leader", true), (true, "learner", false)];
-        assert!(status("degraded", "1", &learner).is_hard_state_durable());
-        assert!(!status("no_quorum", "null", &learner).is_hard_state_durable());
-        let dead = [(true, "leader", true), (false, "", true)];
-        assert!(!status("degraded", "1", &dead).is_hard_state_durable());
-        let empty = [(true, "leader", true), (true, "uninitialized", false)];
-        assert!(!status("degraded", "1", &empty).is_hard_state_durable());
     }
 }

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::link_shape::{InTransit, LinkShape, Wire};
+use crate::link_shape::{InTransit, LinkShape, Wire};
 
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Handle of one link's proxy; it lives until the process ends.
 #[derive(Debug)]
-pub(super) struct LinkProxy {
+pub(crate) struct LinkProxy {
     gate: Arc<Gate>,
 }
 
@@ -52,7 +52,7 @@ struct Connection {
 
 impl LinkProxy {
     /// Carries what comes to this listener to the socket `target`.
-    pub(super) fn start(listener: UnixListener, target: PathBuf) -> Result<Self> {
+    pub(crate) fn start(listener: UnixListener, target: PathBuf) -> Result<Self> {
         let gate = Arc::new(Gate::default());
         let shared = Arc::clone(&gate);
         thread::Builder::new()
@@ -63,12 +63,12 @@ impl LinkProxy {
     }
 
     /// Swallows everything from now on.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.gate.cut.store(true, Ordering::SeqCst);
     }
 
     /// Is so slow from now on, or as fast as the machine again. Connections of before are closed.
-    pub(super) fn shape(&self, shape: Option<LinkShape>) {
+    pub(crate) fn shape(&self, shape: Option<LinkShape>) {
         *self.gate.shape() = shape;
         for connection in self.gate.lock().iter() {
             connection.close();
@@ -76,7 +76,7 @@ impl LinkProxy {
     }
 
     /// Carries again, and closes what was damaged by the cut.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.gate.cut.store(false, Ordering::SeqCst);
         for connection in self.gate.lock().iter() {
             if connection.lossy.load(Ordering::SeqCst) {
@@ -300,7 +300,7 @@ mod tests {
     fn setup() -> Setup {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("xtask-link-{}-{number}", process::id()));
+        let folder = env::temp_dir().join(format!("devcluster-link-{}-{number}", process::id()));
         fs::create_dir(&folder).unwrap();
         let target = UnixListener::bind(folder.join("target")).unwrap();
         let listener = UnixListener::bind(folder.join("link")).unwrap();
@@ -399,7 +399,9 @@ mod tests {
         drop(target);
         assert_closed(&mut dialer);
 
-        let (_dialer, mut target) = setup.connected();
+        let (mut dialer, mut target) = setup.connected();
+        // The target accepts before the proxy lists the connection, and carries after that.
+        assert_carries(&mut dialer, &mut target, b"request");
         setup.proxy.shape(None);
         assert_closed(&mut target);
     }

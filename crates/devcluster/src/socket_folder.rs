@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Link, NODES_MAX, NodeId};
+use crate::layout::{Link, NODES_MAX, NodeId};
 
 /// The system takes 108 bytes for a socket's path, and the last of them ends it.
 const PATH_BYTES_MAX: usize = 107;
@@ -33,19 +33,23 @@ const FALLBACK: &str = "/tmp";
 /// A folder for sockets; none yet if its path is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct SocketFolder {
+pub struct SocketFolder {
     path: PathBuf,
 }
 
 impl SocketFolder {
     /// A folder that may not exist.
     #[cfg(test)]
-    pub(super) fn at(path: &str) -> Self {
+    pub(crate) fn at(path: &str) -> Self {
         Self { path: path.into() }
     }
 
     /// The earlier folder if it is there and still ours alone, else a new one.
-    pub(super) fn prepare(earlier: Option<&Self>) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When no folder is fit, or none can be made.
+    pub fn prepare(earlier: Option<&Self>) -> Result<Self> {
         if let Some(earlier) = earlier
             && earlier.check().is_ok()
         {
@@ -79,8 +83,12 @@ impl SocketFolder {
         bail!("every name for a folder of sockets is taken")
     }
 
-    /// An error unless it is a folder, ours, and closed to everybody else.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks that no other user can reach what is in it.
+    ///
+    /// # Errors
+    ///
+    /// When it is no folder, belongs to another user, or is open to other users.
+    pub fn check(&self) -> Result<()> {
         let path = self.path.display();
         let metadata = fs::symlink_metadata(&self.path)
             .with_context(|| format!("looking at the folder of the sockets, {path}"))?;
@@ -97,18 +105,22 @@ impl SocketFolder {
     }
 
     /// Where a node listens for the others.
-    pub(super) fn node(&self, node: NodeId) -> PathBuf {
+    pub fn node(&self, node: NodeId) -> PathBuf {
         self.path.join(format!("node-{node}.sock"))
     }
 
     /// Where `from` dials in order to reach `to`.
-    pub(super) fn link(&self, link: Link) -> PathBuf {
+    pub fn link(&self, link: Link) -> PathBuf {
         let Link { from, to } = link;
         self.path.join(format!("link-{from}-{to}.sock"))
     }
 
-    /// Removes what is ours of it, and the folder if nothing else is in it.
-    pub(super) fn remove(&self) -> Result<()> {
+    /// Removes the sockets of a cluster, and the folder if nothing else is in it.
+    ///
+    /// # Errors
+    ///
+    /// When a socket cannot be removed.
+    pub fn remove(&self) -> Result<()> {
         // Whatever stands there now that is not ours is not ours to touch.
         if self.check().is_err() {
             return Ok(());
@@ -133,7 +145,7 @@ impl SocketFolder {
 }
 
 /// How a configuration names a socket.
-pub(super) fn address(socket: &Path) -> String {
+pub fn address(socket: &Path) -> String {
     format!("unix:{}", socket.display())
 }
 
@@ -156,7 +168,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::{NODES_MAX, PATH_BYTES_MAX, SocketFolder};
-    use crate::cluster::layout::{Link, NodeId};
+    use crate::layout::{Link, NodeId};
 
     #[test]
     fn a_new_folder_is_private_and_is_used_again() {

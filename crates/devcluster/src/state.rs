@@ -7,49 +7,62 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Files, NodeId, PortOffset};
-use super::private_files;
-use super::process_identity::ProcessIdentity;
-use super::socket_folder::{SocketFolder, address};
+use crate::layout::{Files, NodeId, PortOffset};
+use crate::private_files;
+use crate::process_identity::ProcessIdentity;
+use crate::socket_folder::{SocketFolder, address};
 
+/// The content of `cluster.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ClusterState {
+pub struct ClusterState {
     /// How the programs were built: `debug` or `release`.
-    pub(super) profile: String,
-    pub(super) port_offset: PortOffset,
-    pub(super) links: Links,
+    pub profile: String,
+    /// Where its ports begin.
+    pub port_offset: PortOffset,
+    /// How its nodes reach each other.
+    pub links: Links,
     /// `null` when the cluster is down.
-    pub(super) supervisor_pid: Option<u32>,
+    pub supervisor_pid: Option<u32>,
     /// When that process started, in clock ticks since the machine did.
-    pub(super) supervisor_started: Option<u64>,
-    pub(super) control_socket: PathBuf,
+    pub supervisor_started: Option<u64>,
+    /// Where the supervisor takes requests.
+    pub control_socket: PathBuf,
     /// Where the nodes reach each other; clusters of before had ports for that.
     #[serde(default)]
-    pub(super) socket_folder: SocketFolder,
+    pub socket_folder: SocketFolder,
     /// Addresses of all nodes, for the option `--config` of the programs.
-    pub(super) client_config: PathBuf,
-    pub(super) nodes: Vec<NodeState>,
+    pub client_config: PathBuf,
+    /// Every node.
+    pub nodes: Vec<NodeState>,
 }
 
+/// One node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct NodeState {
-    pub(super) id: NodeId,
-    pub(super) client_address: SocketAddr,
+pub struct NodeState {
+    /// Its number.
+    pub id: NodeId,
+    /// Where it listens for clients.
+    pub client_address: SocketAddr,
     /// Where the node itself listens, as a configuration names it; others reach it through a link.
-    pub(super) peer_address: String,
-    pub(super) condition: Condition,
+    pub peer_address: String,
+    /// What the supervisor knows about its process.
+    pub condition: Condition,
     /// Whether its links are cut.
-    pub(super) cut: bool,
-    pub(super) pid: Option<u32>,
-    pub(super) started: Option<u64>,
-    pub(super) data_directory: PathBuf,
-    pub(super) log: PathBuf,
+    pub cut: bool,
+    /// The number of its process, while it runs.
+    pub pid: Option<u32>,
+    /// When that process started, in clock ticks since the machine did.
+    pub started: Option<u64>,
+    /// Where it stores everything.
+    pub data_directory: PathBuf,
+    /// What it printed.
+    pub log: PathBuf,
 }
 
 /// How one node reaches another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Links {
+pub enum Links {
     /// Through the supervisor, which can cut them.
     #[default]
     Proxied,
@@ -60,15 +73,18 @@ pub(crate) enum Links {
 /// What the supervisor knows about a node's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Condition {
+pub enum Condition {
+    /// It runs.
     Running,
+    /// It is stopped by a signal and can be resumed.
     Paused,
+    /// There is none.
     Down,
 }
 
 impl ClusterState {
     /// A cluster that has not been started.
-    pub(super) fn new(
+    pub fn new(
         files: &Files,
         ports: PortOffset,
         sockets: SocketFolder,
@@ -101,7 +117,11 @@ impl ClusterState {
     }
 
     /// The state on disk; `None` when there is no cluster.
-    pub(super) fn read(files: &Files) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or decoded.
+    pub fn read(files: &Files) -> Result<Option<Self>> {
         let path = files.state();
         if !path.exists() {
             return Ok(None);
@@ -117,7 +137,11 @@ impl ClusterState {
     }
 
     /// Replaces the file as a whole: a reader sees the old or the new one.
-    pub(super) fn write(&self, files: &Files) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn write(&self, files: &Files) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).context("writing the state as JSON")?;
         let path = files.state();
         let draft = path.with_extension("json.new");
@@ -125,12 +149,13 @@ impl ClusterState {
         fs::rename(&draft, &path).with_context(|| format!("replacing {}", path.display()))
     }
 
-    pub(super) fn node_count(&self) -> u8 {
+    /// How many nodes it has.
+    pub fn node_count(&self) -> u8 {
         u8::try_from(self.nodes.len()).unwrap_or(u8::MAX)
     }
 
     /// The supervisor, if it is running.
-    pub(super) fn supervisor(&self) -> Option<ProcessIdentity> {
+    pub fn supervisor(&self) -> Option<ProcessIdentity> {
         let identity = ProcessIdentity {
             pid: self.supervisor_pid?,
             started: self.supervisor_started?,
@@ -139,7 +164,7 @@ impl ClusterState {
     }
 
     /// Processes of nodes that are running.
-    pub(super) fn living_nodes(&self) -> Vec<ProcessIdentity> {
+    pub fn living_nodes(&self) -> Vec<ProcessIdentity> {
         self.nodes
             .iter()
             .filter_map(|node| {
@@ -157,9 +182,9 @@ impl ClusterState {
 mod tests {
     use std::{env, fs, process};
 
-    use super::super::layout::{Files, PortOffset};
-    use super::super::socket_folder::SocketFolder;
     use super::{ClusterState, Condition};
+    use crate::layout::{Files, PortOffset};
+    use crate::socket_folder::SocketFolder;
 
     fn state(files: &Files) -> ClusterState {
         let sockets = SocketFolder::at("/run/x");
@@ -168,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_state_survives_the_disk() {
-        let folder = env::temp_dir().join(format!("xtask-state-{}", process::id()));
+        let folder = env::temp_dir().join(format!("devcluster-state-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let files = Files::new(folder.clone());
         assert_eq!(ClusterState::read(&files).unwrap(), None);

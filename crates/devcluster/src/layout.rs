@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// More nodes only make a majority slower.
-pub(super) const NODES_MAX: u8 = 7;
+pub const NODES_MAX: u8 = 7;
 
 const FIRST_CLIENT_PORT: u16 = 7401;
 
@@ -19,15 +19,16 @@ const PORT_MAX: u16 = 32_767;
 /// The number of a node, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct NodeId(u8);
+pub struct NodeId(u8);
 
 impl NodeId {
     /// All nodes of a cluster of this size.
-    pub(super) fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
+    pub fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
         (1..=count).map(Self)
     }
 
-    pub(super) fn number(self) -> u8 {
+    /// The number itself.
+    pub fn number(self) -> u8 {
         self.0
     }
 }
@@ -51,20 +52,23 @@ impl FromStr for NodeId {
 
 /// The way from one node to another; the opposite way is a link of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Link {
-    pub(super) from: NodeId,
-    pub(super) to: NodeId,
+pub struct Link {
+    /// The node that dials.
+    pub from: NodeId,
+    /// The node that listens.
+    pub to: NodeId,
 }
 
 impl Link {
     /// Every link of a cluster of this size.
-    pub(super) fn all(count: u8) -> impl Iterator<Item = Self> {
+    pub fn all(count: u8) -> impl Iterator<Item = Self> {
         NodeId::all(count)
             .flat_map(move |from| NodeId::all(count).map(move |to| Self { from, to }))
             .filter(|link| link.from != link.to)
     }
 
-    pub(super) fn touches(self, node: NodeId) -> bool {
+    /// Whether the link begins or ends at this node.
+    pub fn touches(self, node: NodeId) -> bool {
         self.from == node || self.to == node
     }
 }
@@ -72,7 +76,7 @@ impl Link {
 /// Added to every port, so that a second cluster can run beside the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct PortOffset(u16);
+pub struct PortOffset(u16);
 
 impl FromStr for PortOffset {
     type Err = anyhow::Error;
@@ -87,7 +91,8 @@ impl FromStr for PortOffset {
 }
 
 impl PortOffset {
-    pub(super) fn client_address(self, node: NodeId) -> SocketAddr {
+    /// Where a node listens for clients.
+    pub fn client_address(self, node: NodeId) -> SocketAddr {
         let port = FIRST_CLIENT_PORT + u16::from(node.0) - 1;
         (Ipv4Addr::LOCALHOST, port + self.0).into()
     }
@@ -95,65 +100,78 @@ impl PortOffset {
 
 /// The files of one cluster, all in one folder.
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub struct Files {
     folder: PathBuf,
 }
 
 impl Files {
     /// The folder must be an absolute path: several processes with different folders use it.
-    pub(super) fn new(folder: PathBuf) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// When it is not.
+    pub fn new(folder: PathBuf) -> Self {
         assert!(folder.is_absolute(), "{} is not absolute", folder.display());
         Self { folder }
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn state(&self) -> PathBuf {
+    /// What the cluster is now, see [`crate::state`].
+    pub fn state(&self) -> PathBuf {
         self.folder.join("cluster.json")
     }
 
     /// The addresses as a client sees them.
-    pub(super) fn client_config(&self) -> PathBuf {
+    pub fn client_config(&self) -> PathBuf {
         self.folder.join("cluster.toml")
     }
 
-    pub(super) fn control_socket(&self) -> PathBuf {
+    /// Where the supervisor takes requests, see [`crate::protocol`].
+    pub fn control_socket(&self) -> PathBuf {
         self.folder.join("supervisor.sock")
     }
 
-    pub(super) fn supervisor_log(&self) -> PathBuf {
+    /// What the supervisor printed.
+    pub fn supervisor_log(&self) -> PathBuf {
         self.folder.join("supervisor.log")
     }
 
     /// Held by a command that starts or removes the cluster.
-    pub(super) fn lock(&self) -> PathBuf {
+    pub fn lock(&self) -> PathBuf {
         self.folder.join("lock")
     }
 
     /// Copies of our programs, so that a build does not change what is running.
-    pub(super) fn programs(&self) -> PathBuf {
+    pub fn programs(&self) -> PathBuf {
         self.folder.join("bin")
     }
 
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    /// The copy of one program.
+    pub fn program(&self, name: &str) -> PathBuf {
         self.programs().join(name)
     }
 
-    pub(super) fn logs(&self) -> PathBuf {
+    /// The folder of the nodes' logs.
+    pub fn logs(&self) -> PathBuf {
         self.folder.join("logs")
     }
 
-    pub(super) fn log(&self, node: NodeId) -> PathBuf {
+    /// What a node printed.
+    pub fn log(&self, node: NodeId) -> PathBuf {
         self.logs().join(format!("node-{node}.log"))
     }
 
-    pub(super) fn node_config(&self, node: NodeId) -> PathBuf {
+    /// The configuration of a node.
+    pub fn node_config(&self, node: NodeId) -> PathBuf {
         self.folder.join(format!("node-{node}.toml"))
     }
 
-    pub(super) fn data(&self, node: NodeId) -> PathBuf {
+    /// Where a node stores everything.
+    pub fn data(&self, node: NodeId) -> PathBuf {
         self.folder.join(format!("node-{node}"))
     }
 }

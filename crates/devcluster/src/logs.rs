@@ -1,4 +1,4 @@
-//! `cluster logs`: what the nodes printed, and what they go on to print.
+//! The logs of the nodes: their last lines, and what is appended to them.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write, stdout};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::layout::{Files, NodeId};
-use super::state::ClusterState;
+use crate::layout::{Files, NodeId};
+use crate::state::ClusterState;
 
 /// A person does not notice a tenth of a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -23,8 +23,12 @@ struct Followed {
     partial: Vec<u8>,
 }
 
-/// Prints the end of one node's log, or of all; goes on with what is added if asked to.
-pub(super) fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: bool) -> Result<()> {
+/// Prints the end of one node's log, or of all; with `follow` it goes on with what is appended.
+///
+/// # Errors
+///
+/// When there is no such cluster or node, or the output is closed.
+pub fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: bool) -> Result<()> {
     let Some(state) = ClusterState::read(files)? else {
         bail!("there is no cluster; `cargo xtask cluster up` starts one")
     };
@@ -79,7 +83,7 @@ fn follow_forever(followed: &mut [Followed]) -> Result<()> {
 }
 
 /// The last lines of a file; empty when it cannot be read.
-pub(super) fn tail(path: &Path, lines: usize) -> String {
+pub fn tail(path: &Path, lines: usize) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();
@@ -125,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_log_is_followed_by_whole_lines() {
-        let path = env::temp_dir().join(format!("xtask-log-{}.txt", process::id()));
+        let path = env::temp_dir().join(format!("devcluster-log-{}.txt", process::id()));
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
         assert_eq!(tail(&path, 2), "two\nthree");
         assert_eq!(tail(&path, 9), "one\ntwo\nthree");

@@ -13,11 +13,11 @@ const QUEUE_BYTES: u64 = 256 * 1024;
 
 /// How slow a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LinkShape {
+pub struct LinkShape {
     /// In each direction.
-    pub(crate) bits_per_second: u64,
+    pub bits_per_second: u64,
     /// In each direction.
-    pub(crate) delay_ms: u64,
+    pub delay_ms: u64,
 }
 
 impl LinkShape {
@@ -38,7 +38,7 @@ impl LinkShape {
 
 /// One direction of a slow link.
 #[derive(Debug, Default)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     /// When the last byte that was accepted has left; connections of a link share its bandwidth.
     free_at: Mutex<Option<Instant>>,
 }
@@ -55,7 +55,7 @@ impl Wire {
 
 /// What is on its way over one connection, in one direction.
 #[derive(Debug)]
-pub(super) struct InTransit {
+pub(crate) struct InTransit {
     shape: LinkShape,
     state: Mutex<State>,
     changed: Condvar,
@@ -69,7 +69,7 @@ struct State {
 }
 
 impl InTransit {
-    pub(super) fn new(shape: LinkShape) -> Self {
+    pub(crate) fn new(shape: LinkShape) -> Self {
         Self {
             shape,
             state: Mutex::default(),
@@ -78,7 +78,7 @@ impl InTransit {
     }
 
     /// Accepts some bytes, as soon as there is room; whether anybody still takes them out.
-    pub(super) fn push(&self, wire: &Wire, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&self, wire: &Wire, bytes: &[u8]) -> bool {
         let most = self.shape.bytes_max();
         let is_full = |state: &mut State| state.bytes >= most && !state.ended;
         let state = self.changed.wait_while(self.lock(), is_full);
@@ -94,7 +94,7 @@ impl InTransit {
     }
 
     /// The next bytes, once they have arrived; `None` at the end.
-    pub(super) fn pop(&self) -> Option<Vec<u8>> {
+    pub(crate) fn pop(&self) -> Option<Vec<u8>> {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
@@ -120,7 +120,7 @@ impl InTransit {
     }
 
     /// No more comes, or nobody takes it any more.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();
     }

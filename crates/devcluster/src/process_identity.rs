@@ -1,9 +1,10 @@
 //! Which process a number means: a number alone may belong to somebody else by now.
 
 use std::fs;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -11,16 +12,24 @@ use serde::{Deserialize, Serialize};
 /// What the kernel counts times in, the same on every kind of processor.
 const TICK: Duration = Duration::from_millis(10);
 
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
 /// A process by its number and the moment it started, in clock ticks since the machine did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProcessIdentity {
-    pub(super) pid: u32,
-    pub(super) started: u64,
+pub struct ProcessIdentity {
+    /// Its number.
+    pub pid: u32,
+    /// When it started, in clock ticks since the machine did.
+    pub started: u64,
 }
 
 impl ProcessIdentity {
     /// The process that has this number now.
-    pub(crate) fn of(pid: u32) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/stat");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let started = start_of(&text).with_context(|| format!("{path} has no start time"))?;
@@ -28,21 +37,61 @@ impl ProcessIdentity {
     }
 
     /// Whether the process still runs. One that ended and was not waited for does not.
-    pub(super) fn is_alive(self) -> bool {
+    pub fn is_alive(self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         start_of(&stat) == Some(self.started) && !matches!(state_of(&stat), Some("Z" | "X"))
     }
 
     /// Processor time that the process has used, in the kernel and outside.
-    pub(crate) fn processor_time(self) -> Result<Duration> {
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone.
+    pub fn processor_time(self) -> Result<Duration> {
         let path = format!("/proc/{}/stat", self.pid);
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let ticks = processor_ticks(&text).with_context(|| format!("{path} has no times"))?;
         Ok(TICK * ticks)
     }
 
+    /// The most memory that the process has had at once, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone.
+    pub fn memory_peak(self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.pid);
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let kib = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse::<u64>().ok());
+        Ok(kib.with_context(|| format!("{path} has no `VmHWM`"))? * 1024)
+    }
+
+    /// Waits until the process is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it still runs after `limit`.
+    pub fn wait_for_end(self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        while self.is_alive() {
+            if Instant::now() > deadline {
+                bail!("process {} did not end within {limit:?}", self.pid);
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(())
+    }
+
     /// Sends a signal unless the process is gone.
-    pub(super) fn signal(self, signal: Signal) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn signal(self, signal: Signal) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::layout::{Files, Link, NodeId};
-use super::socket_folder::address;
-use super::state::{ClusterState, Links};
+use crate::layout::{Files, Link, NodeId};
+use crate::socket_folder::address;
+use crate::state::{ClusterState, Links};
 
 /// The file of one node: it reaches the others through the supervisor's links, or directly.
-pub(super) fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
+pub fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
     let mut text = format!(
         "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n\
          [storage]\ndirectory = {}\n",
@@ -29,7 +29,7 @@ pub(super) fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> Str
 }
 
 /// The file of a client: every node at its own addresses.
-pub(super) fn for_clients(state: &ClusterState) -> String {
+pub fn for_clients(state: &ClusterState) -> String {
     let mut text =
         "# The nodes as a client finds them. Written by `cargo xtask cluster up`.\n".to_owned();
     for node in &state.nodes {
@@ -54,9 +54,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::{Files, NodeId, PortOffset};
-    use super::super::socket_folder::SocketFolder;
-    use super::super::state::{ClusterState, Links};
+    use crate::layout::{Files, NodeId, PortOffset};
+    use crate::socket_folder::SocketFolder;
+    use crate::state::{ClusterState, Links};
 
     fn setup(count: u8, links: Links) -> (Files, ClusterState) {
         let files = Files::new("/state \"x\"".into());

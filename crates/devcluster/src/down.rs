@@ -1,101 +1,97 @@
-//! `cluster down` and `cluster reset`: the end of the processes, and of the data.
+//! The end of a cluster: of its processes, and of its data.
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
-use super::layout::{Files, NODES_MAX, NodeId};
-use super::process_identity::ProcessIdentity;
-use super::state::ClusterState;
-use super::supervisor::STOP_LIMIT;
-use super::up;
-
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+use crate::layout::{Files, NODES_MAX, NodeId};
+use crate::lock;
+use crate::state::ClusterState;
+use crate::supervisor::STOP_LIMIT;
 
 /// The supervisor gives its nodes `STOP_LIMIT`, then kills them; it needs little more itself.
 const SUPERVISOR_LIMIT: Duration = Duration::from_secs(STOP_LIMIT.as_secs() + 3);
 
+/// What there was to stop or to delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No cluster.
+    Nothing,
+    /// A cluster without a running process.
+    NotUp,
+    /// A cluster with running processes.
+    Up,
+}
+
 /// Stops everything; the data stay.
-pub(super) fn run(files: &Files) -> Result<()> {
+///
+/// # Errors
+///
+/// When something cannot be stopped.
+pub fn stop(files: &Files) -> Result<Found> {
     if !files.folder().exists() {
-        println!("there is no cluster");
-        return Ok(());
+        return Ok(Found::Nothing);
     }
-    let _lock = up::lock(files)?;
-    if stop(files)? {
-        println!("the cluster is down; its messages stay until `cargo xtask cluster reset`");
-    } else {
-        println!("the cluster was not up");
-    }
-    Ok(())
+    let _lock = lock::acquire(files)?;
+    stop_processes(files)
 }
 
 /// Stops everything and deletes what belongs to the cluster.
-pub(super) fn reset(files: &Files) -> Result<()> {
+///
+/// # Errors
+///
+/// When something cannot be deleted.
+pub fn reset(files: &Files) -> Result<Found> {
     if !files.folder().exists() {
-        println!("there is no cluster");
-        return Ok(());
+        return Ok(Found::Nothing);
     }
-    let lock = up::lock(files)?;
-    // A damaged state is no reason to keep it, but then nobody knows what still runs.
-    if let Err(error) = stop(files) {
+    let lock = lock::acquire(files)?;
+    // A damaged state is no reason to keep it, but then nothing records what still runs.
+    let found = stop_processes(files).unwrap_or_else(|error| {
         println!("could not stop the cluster: {error:#}");
-    }
+        Found::NotUp
+    });
     remove_files(files)?;
     drop(lock);
     remove(&files.lock())?;
-    // The folder may hold what is not ours; then it stays.
+    // The folder may hold other files; then it stays.
     fs::remove_dir(files.folder()).ok();
-    println!("the cluster and its messages are deleted");
-    Ok(())
+    Ok(found)
 }
 
-/// Whether anything was running.
-fn stop(files: &Files) -> Result<bool> {
+fn stop_processes(files: &Files) -> Result<Found> {
     let Some(mut state) = ClusterState::read(files)? else {
-        return Ok(false);
+        return Ok(Found::NotUp);
     };
     let supervisor = state.supervisor();
     if let Some(supervisor) = supervisor {
         supervisor.signal(Signal::SIGTERM)?;
-        if wait_for_end(supervisor, SUPERVISOR_LIMIT).is_err() {
+        if supervisor.wait_for_end(SUPERVISOR_LIMIT).is_err() {
             println!("the supervisor did not end in time and is killed with its nodes");
             supervisor.signal(Signal::SIGKILL)?;
-            wait_for_end(supervisor, SUPERVISOR_LIMIT)?;
+            supervisor.wait_for_end(SUPERVISOR_LIMIT)?;
         }
     }
     let orphans = state.living_nodes();
     for node in &orphans {
         node.signal(Signal::SIGKILL)?;
-        wait_for_end(*node, SUPERVISOR_LIMIT)?;
+        node.wait_for_end(SUPERVISOR_LIMIT)?;
     }
     if supervisor.is_none() && state.supervisor_pid.is_some() {
-        // It was killed and could not say so itself.
+        // It was killed and could not record its own end.
         state.supervisor_pid = None;
         state.supervisor_started = None;
         state.write(files)?;
     }
     state.socket_folder.remove()?;
-    Ok(supervisor.is_some() || !orphans.is_empty())
+    let was_up = supervisor.is_some() || !orphans.is_empty();
+    Ok(if was_up { Found::Up } else { Found::NotUp })
 }
 
-/// Waits until a process is gone.
-pub(super) fn wait_for_end(process: ProcessIdentity, limit: Duration) -> Result<()> {
-    let deadline = Instant::now() + limit;
-    while process.is_alive() {
-        if Instant::now() > deadline {
-            bail!("process {} did not end within {limit:?}", process.pid);
-        }
-        thread::sleep(POLL_INTERVAL);
-    }
-    Ok(())
-}
-
-/// Removes our files one by one: the folder was named by a person and may hold other things.
+/// Removes the cluster's files one by one: a person named the folder, and it may hold other files.
 fn remove_files(files: &Files) -> Result<()> {
     for node in NodeId::all(NODES_MAX) {
         remove(&files.data(node))?;
@@ -122,14 +118,14 @@ fn remove(path: &Path) -> Result<()> {
 mod tests {
     use std::{env, fs, process};
 
-    use super::reset;
-    use crate::cluster::layout::{Files, NodeId, PortOffset};
-    use crate::cluster::socket_folder::SocketFolder;
-    use crate::cluster::state::ClusterState;
+    use super::{Found, reset};
+    use crate::layout::{Files, NodeId, PortOffset};
+    use crate::socket_folder::SocketFolder;
+    use crate::state::ClusterState;
 
     #[test]
-    fn reset_deletes_what_is_ours_and_nothing_else() {
-        let folder = env::temp_dir().join(format!("xtask-reset-{}", process::id()));
+    fn reset_deletes_files_of_the_cluster_and_no_others() {
+        let folder = env::temp_dir().join(format!("devcluster-reset-{}", process::id()));
         let files = Files::new(folder.clone());
         for node in NodeId::all(2) {
             fs::create_dir_all(files.data(node)).unwrap();
@@ -140,7 +136,7 @@ mod tests {
             .write(&files)
             .unwrap();
         fs::write(folder.join("diary.txt"), "dear").unwrap();
-        reset(&files).unwrap();
+        assert_eq!(reset(&files).unwrap(), Found::NotUp);
         let left: Vec<_> = fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -149,5 +145,6 @@ mod tests {
         fs::remove_file(folder.join("diary.txt")).unwrap();
         reset(&files).unwrap();
         assert!(!folder.exists());
+        assert_eq!(reset(&files).unwrap(), Found::Nothing);
     }
 }

@@ -38,7 +38,7 @@ struct Cluster {
 impl Cluster {
     /// Starts a supervisor of two nodes on ports that no other test has.
     fn start(name: &str, port_offset: u16) -> Self {
-        let folder = env::temp_dir().join(format!("xtask-{name}-{}", process::id()));
+        let folder = env::temp_dir().join(format!("devcluster-{name}-{}", process::id()));
         fs::create_dir_all(folder.join("bin")).unwrap();
         fs::create_dir_all(folder.join("logs")).unwrap();
         let server = folder.join("bin/chat-server");
@@ -74,8 +74,8 @@ impl Cluster {
         // What it makes is private although its parent asks for nothing of the kind.
         let supervisor = Command::new("sh")
             .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
-            .arg(env!("CARGO_BIN_EXE_xtask"))
-            .args(["cluster", "supervise", "--data"])
+            .arg(env!("CARGO_BIN_EXE_devcluster"))
+            .arg("supervise")
             .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -252,8 +252,8 @@ fn an_open_folder_of_sockets_is_refused() {
     cluster.finish(Signal::SIGTERM);
     let sockets = folder.join("sockets");
     fs::set_permissions(&sockets, Permissions::from_mode(0o755)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["cluster", "supervise", "--data"])
+    let output = Command::new(env!("CARGO_BIN_EXE_devcluster"))
+        .arg("supervise")
         .arg(&folder)
         .output()
         .unwrap();

@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::control::{self, Request};
-use super::layout::{Files, NODES_MAX, NodeId, PortOffset};
-use super::link_shape::LinkShape;
-use super::state::Links;
-use super::{down, status, up};
+use devcluster::layout::{Files, NODES_MAX, NodeId, PortOffset};
+use devcluster::link_shape::LinkShape;
+use devcluster::protocol::{self, Request};
+use devcluster::state::Links;
+use devcluster::{down, status, up};
+
+use crate::cluster::build;
 
 /// Beside the ports of a cluster that the person may be running.
 const PORT_OFFSET: &str = "1000";
@@ -30,11 +32,10 @@ impl Session {
         let ports: PortOffset = PORT_OFFSET.parse()?;
         let options = up::Options {
             nodes: Some(nodes),
-            release: true,
             ports,
             links,
         };
-        up::bring_up(root, &session.files, options)?;
+        up::bring_up(&session.files, options, || build(root, true))?;
         up::wait_until_settled(&session.files)?;
         Ok(session)
     }
@@ -56,7 +57,7 @@ impl Session {
 
     /// Who leads, and in which term; a leader that is being elected is nobody.
     pub(crate) fn leadership(&self) -> Result<(Option<NodeId>, u64)> {
-        let status = status::ask(&self.files)?;
+        let status = status::query(&self.files)?;
         Ok((status.leader, status.term))
     }
 
@@ -69,7 +70,7 @@ impl Session {
 
     /// How many entries a node lacks that the leader has; `None` while that is not known.
     pub(crate) fn trails(&self, node: NodeId) -> Result<Option<u64>> {
-        let status = status::ask(&self.files)?;
+        let status = status::query(&self.files)?;
         let id = u64::from(node.number());
         let own = status.nodes.iter().find(|own| own.id == id);
         Ok(own.filter(|own| own.reachable).and_then(|own| own.trails))
@@ -147,7 +148,7 @@ impl Session {
     }
 
     fn ask(&self, request: Request) -> Result<String> {
-        control::ask(&self.files.control_socket(), request)
+        protocol::send(&self.files.control_socket(), request)
     }
 }
 

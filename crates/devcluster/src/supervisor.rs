@@ -17,31 +17,26 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::setsid;
 
-use super::control::{self, Request, Response};
-use super::layout::{Files, Link, NodeId};
-use super::link_proxy::LinkProxy;
-use super::link_shape::LinkShape;
-use super::node_process::NodeProcess;
-use super::private_files;
-use super::process_identity::ProcessIdentity;
-use super::state::{ClusterState, Condition, Links, NodeState};
+use crate::control_socket;
+use crate::event::Event;
+use crate::layout::{Files, Link, NodeId};
+use crate::link_proxy::LinkProxy;
+use crate::link_shape::LinkShape;
+use crate::node_process::NodeProcess;
+use crate::private_files;
+use crate::process_identity::ProcessIdentity;
+use crate::protocol::{Request, Response};
+use crate::state::{ClusterState, Condition, Links, NodeState};
+use crate::supervised_node;
+
+/// The command of the program `devcluster` that calls [`run`].
+pub const COMMAND: &str = "supervise";
 
 /// One request is handled at a time, and a node ends once a start: few can be waiting.
 const EVENTS_MAX: usize = 64;
 
 /// A node that has not ended by then after SIGTERM is killed.
-pub(super) const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// What can happen to a supervisor.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// Somebody asked for something on the control socket.
-    Requested(Request, SyncSender<Response>),
-    /// A node's process has ended and waits to be reaped.
-    Ended(NodeId, ProcessIdentity),
-    /// SIGTERM, SIGINT or SIGHUP.
-    Terminated,
-}
+pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 struct Supervisor {
     files: Files,
@@ -54,8 +49,12 @@ struct Supervisor {
     deferred: VecDeque<Event>,
 }
 
-/// Runs until it is told to end; the state must have been written before.
-pub(super) fn run(files: Files) -> Result<()> {
+/// Runs until SIGTERM; the state must have been written before.
+///
+/// # Errors
+///
+/// When it cannot start, stop its nodes or write its state.
+pub fn run(files: Files) -> Result<()> {
     setsid().context("leaving the terminal")?;
     private_files::from_now_on();
     Supervisor::start(files)?.serve()
@@ -76,11 +75,11 @@ impl Supervisor {
             Links::Proxied => start_links(&state)?,
             Links::Direct => BTreeMap::new(),
         };
-        let listener = control::bind(&files.control_socket())?;
+        let listener = control_socket::bind(&files.control_socket())?;
         let requests = sender.clone();
         thread::Builder::new()
             .name("control socket".to_owned())
-            .spawn(move || control::serve(&listener, &requests))
+            .spawn(move || control_socket::serve(&listener, &requests))
             .context("starting the control socket's thread")?;
         let processes = BTreeMap::new();
         let deferred = VecDeque::new();
@@ -163,8 +162,8 @@ impl Supervisor {
         let Some(process) = self.process(node)? else {
             return Ok(is_down(node));
         };
-        let pid = process.identity.pid;
-        process.signal(Signal::SIGKILL)?;
+        let pid = process.identity().pid;
+        process.kill()?;
         self.wait_for_end(node, STOP_LIMIT)?;
         Ok(format!("node {node} was killed (pid {pid})"))
     }
@@ -181,8 +180,7 @@ impl Supervisor {
         let Some(process) = self.process(node)? else {
             return Ok(is_down(node));
         };
-        process.signal(Signal::SIGSTOP)?;
-        process.paused = true;
+        process.pause()?;
         self.record()?;
         Ok(format!(
             "node {node} is paused; `resume {node}` lets it go on"
@@ -193,8 +191,7 @@ impl Supervisor {
         let Some(process) = self.process(node)? else {
             return Ok(is_down(node));
         };
-        process.signal(Signal::SIGCONT)?;
-        process.paused = false;
+        process.resume()?;
         self.record()?;
         Ok(format!("node {node} goes on"))
     }
@@ -305,18 +302,21 @@ impl Supervisor {
             "--config".into(),
             self.files.node_config(node).into_os_string(),
         ];
-        let process = NodeProcess::start(node, &command, &self.files.log(node), &self.sender)?;
-        say(&format!("node {node} runs as pid {}", process.identity.pid));
+        let process = supervised_node::start(node, &command, &self.files.log(node), &self.sender)?;
+        say(&format!(
+            "node {node} runs as pid {}",
+            process.identity().pid
+        ));
         self.processes.insert(node, process);
         Ok(())
     }
 
     /// Stops these nodes together: asks, waits, and kills what does not go.
     fn stop_all(&mut self, nodes: &[NodeId]) -> Result<()> {
-        for process in nodes.iter().filter_map(|node| self.processes.get(node)) {
-            process.signal(Signal::SIGTERM)?;
-            // A paused process would hear of it only when it goes on.
-            process.signal(Signal::SIGCONT)?;
+        for node in nodes {
+            if let Some(process) = self.processes.get_mut(node) {
+                process.terminate()?;
+            }
         }
         let deadline = Instant::now() + STOP_LIMIT;
         for node in nodes {
@@ -324,8 +324,8 @@ impl Supervisor {
                 say(&format!(
                     "node {node} did not stop in {STOP_LIMIT:?} and is killed"
                 ));
-                if let Some(process) = self.processes.get(node) {
-                    process.signal(Signal::SIGKILL)?;
+                if let Some(process) = self.processes.get_mut(node) {
+                    process.kill()?;
                 }
                 self.wait_for_end(*node, STOP_LIMIT)?;
             }
@@ -354,8 +354,8 @@ impl Supervisor {
         let is_current = self
             .processes
             .get(&node)
-            .is_some_and(|process| process.identity == identity);
-        if is_current && let Some(process) = self.processes.remove(&node) {
+            .is_some_and(|process| process.identity() == identity);
+        if is_current && let Some(mut process) = self.processes.remove(&node) {
             let status = process.reap()?;
             say(&format!(
                 "node {node} (pid {}) has ended: {status}",
@@ -386,11 +386,11 @@ impl Supervisor {
     fn record(&mut self) -> Result<()> {
         for entry in &mut self.state.nodes {
             let process = self.processes.get(&entry.id);
-            entry.pid = process.map(|process| process.identity.pid);
-            entry.started = process.map(|process| process.identity.started);
+            entry.pid = process.map(|process| process.identity().pid);
+            entry.started = process.map(|process| process.identity().started);
             entry.condition = match process {
                 None => Condition::Down,
-                Some(process) if process.paused => Condition::Paused,
+                Some(process) if process.is_paused() => Condition::Paused,
                 Some(_) => Condition::Running,
             };
         }

@@ -9,28 +9,32 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::{Mode, umask};
 
-use super::layout::Files;
+use crate::layout::Files;
 
 /// Of a file that only its owner reads and writes.
-pub(super) const MODE: u32 = 0o600;
+pub const MODE: u32 = 0o600;
 
 /// Of a folder that only its owner enters.
 const FOLDER_MODE: u32 = 0o700;
 
 /// Everything that this process and its children make is private from its first moment.
-pub(super) fn from_now_on() {
+pub fn from_now_on() {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
 /// For a file that is made private if it is missing.
-pub(super) fn options() -> OpenOptions {
+pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(MODE);
     options
 }
 
-/// Writes a file that nobody else can read, whatever it was before.
-pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
+/// Writes a file that no other user can read, whatever it was before.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write(path: &Path, text: &[u8]) -> Result<()> {
     let written = options().truncate(true).open(path).and_then(|mut file| {
         file.set_permissions(Permissions::from_mode(MODE))?;
         file.write_all(text)
@@ -39,8 +43,12 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
 }
 
 /// Makes the cluster's folder, or closes one that an earlier version left open; refuses one that is
-/// open and holds what is not ours, because then somebody else may be meant to enter it.
-pub(super) fn prepare_folder(files: &Files) -> Result<()> {
+/// open and holds other files, because then other users may be meant to enter it.
+///
+/// # Errors
+///
+/// When it is refused, or cannot be made.
+pub fn prepare_folder(files: &Files) -> Result<()> {
     let folder = files.folder();
     let path = folder.display();
     if let Some(parent) = folder.parent() {
@@ -79,7 +87,7 @@ mod tests {
     use std::{env, process};
 
     use super::{prepare_folder, write};
-    use crate::cluster::layout::Files;
+    use crate::layout::Files;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -87,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_folder_of_a_cluster_is_closed_to_others() {
-        let above = env::temp_dir().join(format!("xtask-private-{}", process::id()));
+        let above = env::temp_dir().join(format!("devcluster-private-{}", process::id()));
         let folder = above.join("cluster");
         let files = Files::new(folder.clone());
         prepare_folder(&files).unwrap();
