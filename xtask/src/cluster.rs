@@ -23,7 +23,7 @@ use status::Format;
 mod status;
 mod up;
 
-pub(crate) use up::build;
+pub(crate) use up::PACKAGES;
 
 /// Where a cluster lives when nothing else is said.
 const DEFAULT_FOLDER: &str = ".cluster";

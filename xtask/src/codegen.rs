@@ -4,8 +4,6 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::workspace;
-
 /// Writes the generated code, or only checks it.
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let mut command = workspace::cargo(root, ["run", "--quiet", "--package", "codegen", "--"]);

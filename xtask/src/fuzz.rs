@@ -5,8 +5,6 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::workspace;
-
 /// Those whose tests have targets.
 const PACKAGES: [&str; 3] = ["chat-replication", "chat-server", "chat-store"];
 

@@ -7,8 +7,6 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::workspace;
-
 const PROGRAM: &str = "chat-gui";
 
 #[derive(Debug, Args)]

@@ -15,7 +15,6 @@ mod mutants;
 mod simulate;
 mod test;
 mod tidy;
-mod workspace;
 
 #[derive(Parser)]
 #[command(
@@ -30,8 +29,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure an optimised cluster: throughput, or failover.
-    Bench(bench::Arguments),
+    /// Measure an optimised cluster; `-- --help` lists the measurements.
+    Bench {
+        /// Passed on to the program that measures.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// A cluster of real servers on this machine.
     Cluster(cluster::Arguments),
     /// Write crates/chat-proto/src/generated from proto/.
@@ -56,11 +59,9 @@ enum Command {
     },
     /// Break one rule at a time in a copy; every mutant must be caught.
     Mutants {
-        /// File names in tests/mutants without the ending; all of them if none is named.
-        names: Vec<String>,
-        /// Write what came of them into the table in docs/testing.md.
-        #[arg(long)]
-        record: bool,
+        /// File names in tests/mutants without the ending, and `--record`; passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
 }
 
@@ -79,14 +80,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     let root = workspace::root();
     match command {
-        Command::Bench(arguments) => bench::run(&root, &arguments)?,
+        Command::Bench { arguments } => bench::run(&root, &arguments)?,
         Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,
-        Command::Mutants { names, record } => return mutants::run(&root, &names, record),
+        Command::Mutants { arguments } => return mutants::run(&root, &arguments),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),
     }
     Ok(ExitCode::SUCCESS)

@@ -5,8 +5,6 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::workspace;
-
 /// Builds and runs the simulator and ends as it ends.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     let build = ["build", "--package", "chat-tests", "--bin", "simulate"];

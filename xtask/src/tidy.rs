@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{codegen, workspace};
+use crate::codegen;
 
 mod crate_graph;
 mod manifest;
@@ -149,7 +149,6 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use super::{Finding, Repository, Rule};
-    use crate::workspace;
 
     /// Applies one rule to a repository of these files; the findings as lines without the fix.
     pub(crate) fn findings(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {

@@ -10,8 +10,6 @@ use devcluster::layout::Files;
 use devcluster::state::ClusterState;
 use devcluster::status;
 
-use crate::workspace;
-
 /// Without a quorum, or not running at all.
 const NO_QUORUM: u8 = 3;
 

@@ -11,7 +11,6 @@ use devcluster::status::Health;
 use devcluster::up::{self, Options, Programs};
 
 use super::status::{self, Format};
-use crate::workspace;
 
 /// The packages that have the programs of a cluster.
 pub(crate) const PACKAGES: [&str; 3] = ["chat-server", "chat-client", "devcluster"];
@@ -32,7 +31,7 @@ pub(super) fn run(root: &Path, files: &Files, options: Options, release: bool) -
     })
 }
 
-pub(crate) fn build(root: &Path, release: bool) -> Result<Programs> {
+fn build(root: &Path, release: bool) -> Result<Programs> {
     let folder = workspace::build(root, &PACKAGES, release)?;
     let profile = if release { "release" } else { "debug" }.to_owned();
     Ok(Programs { folder, profile })

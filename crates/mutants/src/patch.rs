@@ -3,19 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+/// Where the mutants are.
+pub(crate) const FOLDER: &str = "tests/mutants";
 
 /// A file of `tests/mutants`: `# rule: R3`, `# what: …`, then a diff.
 #[derive(Debug)]
-pub(super) struct Patch {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) rule: String,
-    pub(super) what: String,
+pub(crate) struct Patch {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) rule: String,
+    pub(crate) what: String,
 }
 
 impl Patch {
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
             .with_context(|| format!("reading the mutant {}", path.display()))?;
         let name = path
@@ -36,6 +39,38 @@ impl Patch {
     }
 }
 
+/// The named mutants, or all of them, in the order of their names.
+pub(crate) fn select(root: &Path, names: &[String]) -> Result<Vec<Patch>> {
+    let mut patches = Vec::new();
+    let folder = root.join(FOLDER);
+    for entry in fs::read_dir(&folder).with_context(|| format!("reading {FOLDER}"))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
+            patches.push(Patch::read(&path)?);
+        }
+    }
+    patches.sort_by(|left, right| left.name.cmp(&right.name));
+    for name in names {
+        if !patches.iter().any(|patch| patch.name == *name) {
+            let known: Vec<&str> = patches.iter().map(|patch| patch.name.as_str()).collect();
+            bail!(
+                "there is no mutant `{name}` in {FOLDER}; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    if !names.is_empty() {
+        patches.retain(|patch| names.contains(&patch.name));
+    }
+    if patches.is_empty() {
+        bail!("there is no mutant in {FOLDER}");
+    }
+    Ok(patches)
+}
+
 /// The value of a `# key: value` line above the diff.
 fn heading(text: &str, key: &str) -> Option<String> {
     text.lines()
@@ -54,7 +89,7 @@ mod tests {
     use super::heading;
 
     #[test]
-    fn headings_stand_above_the_diff() {
+    fn headings_are_read_above_the_diff() {
         let text = "# rule: R3\n# what: counts itself\n--- a/x\n# rule: R4\n";
         assert_eq!(heading(text, "rule").as_deref(), Some("R3"));
         assert_eq!(heading(text, "what").as_deref(), Some("counts itself"));

@@ -1,5 +1,5 @@
-//! Whether the leader stays while other programs take nearly all of the machine: it must, because
-//! nothing is wrong with it.
+//! Whether the leader keeps leading while other programs take nearly all of the machine: it must,
+//! because it works.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,36 +9,34 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use devcluster::state::Links;
 
-use super::print_circumstances;
-use super::probe::Probe;
-use super::session::Session;
-use crate::workspace;
+use crate::circumstances::print_circumstances;
+use crate::probe::Probe;
+use crate::session::Session;
 
-/// How often somebody looks who leads; a term that was begun in between shows too.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the leadership is queried; a term that began in between is visible too.
+const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Of each period a busy process computes for this long, and sleeps for the rest.
 const BUSY: Duration = Duration::from_millis(90);
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// How much longer than the measurement the busy processes may live if we are killed.
+/// How much longer than the measurement the busy processes run if this process is killed.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Watches for so long who leads; an error when that changes.
-pub(super) fn run(root: &Path, minutes: u32) -> Result<()> {
+/// Watches the leadership for so long; an error when it changes.
+pub(crate) fn run(programs: &Path, folder: &Path, minutes: u32) -> Result<()> {
     let time = Duration::from_secs(u64::from(minutes) * 60);
-    let folder = workspace::target_directory(root).join("bench/busy");
-    let session = Session::start(root, folder, 3, Links::Direct)?;
+    let session = Session::start(programs, folder.join("busy"), 3, Links::Direct)?;
     let mut probe = Probe::start(&session)?;
-    probe.watch(LOOK_INTERVAL)?;
+    probe.watch(QUERY_INTERVAL)?;
     let (leader, first_term) = session.leadership()?;
-    let leader = leader.context("nobody leads before it begins")?;
+    let leader = leader.context("no node leads before it begins")?;
     let busy = Busy::start(time + GRACE)?;
     let (mut term, mut changes) = (first_term, 0);
     let begun = Instant::now();
     while begun.elapsed() < time {
-        probe.watch(LOOK_INTERVAL)?;
-        // A status that nobody answers in time says nothing about who leads; the next one does.
+        probe.watch(QUERY_INTERVAL)?;
+        // A status without a reply in time does not show who leads; the next one does.
         let Ok((_, now)) = session.leadership() else {
             continue;
         };
@@ -66,7 +64,7 @@ pub(super) fn run(root: &Path, minutes: u32) -> Result<()> {
     Ok(())
 }
 
-/// As many busy processes as there are processors; they end with this, and by themselves.
+/// As many busy processes as there are processors; they are killed when this is dropped, and end after their time.
 struct Busy {
     processes: Vec<Child>,
 }
@@ -74,13 +72,13 @@ struct Busy {
 impl Busy {
     fn start(time: Duration) -> Result<Self> {
         let processors = thread::available_parallelism().map_or(2, usize::from);
-        let myself = std::env::current_exe().context("finding our own program")?;
+        let own_program = std::env::current_exe().context("finding our own program")?;
         let mut busy = Self {
             processes: Vec::new(),
         };
         for _ in 0..processors {
-            let process = Command::new(&myself)
-                .args(["bench", "spin", "--seconds", &time.as_secs().to_string()])
+            let process = Command::new(&own_program)
+                .args(["spin", "--seconds", &time.as_secs().to_string()])
                 .stdin(Stdio::null())
                 .spawn()
                 .context("starting a busy process")?;
@@ -101,7 +99,7 @@ impl Drop for Busy {
 }
 
 /// Takes nine tenths of a processor for so long.
-pub(super) fn spin(time: Duration) {
+pub(crate) fn spin(time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         let period = Instant::now();

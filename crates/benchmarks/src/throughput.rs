@@ -8,10 +8,9 @@ use anyhow::{Context, Result};
 use devcluster::state::Links;
 use serde::Deserialize;
 
-use super::etcd::Etcd;
-use super::print_circumstances;
-use super::session::Session;
-use crate::workspace;
+use crate::circumstances::print_circumstances;
+use crate::etcd::Etcd;
+use crate::session::Session;
 
 const CLIENTS: [&str; 4] = ["1", "16", "64", "256"];
 const SECONDS: &str = "10";
@@ -29,15 +28,14 @@ struct Figures {
     failed: u64,
 }
 
-pub(super) fn run(root: &Path) -> Result<()> {
+pub(crate) fn run(programs: &Path, folder: &Path) -> Result<()> {
     // `chat` finds the nodes' processes through the folder `.cluster` where it is started.
-    let stage = workspace::target_directory(root).join("bench");
-    let session = Session::start(root, stage.join(".cluster"), 3, Links::Direct)?;
+    let session = Session::start(programs, folder.join(".cluster"), 3, Links::Direct)?;
     println!("\nload           clients       per s     p50 ms     p99 ms   node CPU µs   failed");
     for (load, options) in [("send", &[][..]), ("read", &["--reads"][..])] {
         for clients in CLIENTS {
             let mut bench = Command::new(session.program("chat"));
-            bench.current_dir(&stage).args(["bench", "-o", "json"]);
+            bench.current_dir(folder).args(["bench", "-o", "json"]);
             bench.args([
                 "--clients",
                 clients,
@@ -50,7 +48,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
         }
     }
     drop(session);
-    match Etcd::start(root, &stage.join("etcd"))? {
+    match Etcd::start(programs, &folder.join("etcd"))? {
         Some(etcd) => run_etcd(&etcd)?,
         None => println!("etcd is not installed: nothing to compare with"),
     }
@@ -60,7 +58,7 @@ pub(super) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same on etcd: clients put values of the same size and speak to the leader.
+/// The same on etcd: clients put values of the same size, and call the leader.
 fn run_etcd(etcd: &Etcd) -> Result<()> {
     for clients in CLIENTS {
         let before = etcd.processor_time()?;
@@ -79,12 +77,12 @@ fn run_etcd(etcd: &Etcd) -> Result<()> {
 fn figures(command: &mut Command) -> Result<Figures> {
     let output = command
         .output()
-        .with_context(|| format!("starting `{}`", workspace::describe(command)))?;
+        .with_context(|| format!("starting {}", command.get_program().display()))?;
     serde_json::from_slice(&output.stdout).with_context(|| {
-        let said = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         format!(
-            "`{}` printed no figures: {said}",
-            workspace::describe(command)
+            "{} printed no figures: {errors}",
+            command.get_program().display()
         )
     })
 }

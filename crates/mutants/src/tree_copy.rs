@@ -1,4 +1,4 @@
-//! A copy of the repository's files that can be broken and made whole again.
+//! A copy of the repository's files that can be changed and restored.
 //!
 //! Only files that differ are written, so that cargo builds again only what a mutant touched.
 
@@ -9,19 +9,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::workspace;
-
 #[derive(Debug)]
-pub(super) struct TreeCopy {
-    pub(super) folder: PathBuf,
-    /// What the original held when the copy was made: somebody may be working on it meanwhile,
+pub(crate) struct TreeCopy {
+    pub(crate) folder: PathBuf,
+    /// What the original held when the copy was made: a developer may be changing it meanwhile,
     /// and every mutant must be tried on the same sources.
     snapshot: BTreeMap<String, Vec<u8>>,
 }
 
 impl TreeCopy {
     /// Copies the repository as it is now.
-    pub(super) fn new(original: &Path, folder: PathBuf) -> Result<Self> {
+    pub(crate) fn new(original: &Path, folder: PathBuf) -> Result<Self> {
         let mut snapshot = BTreeMap::new();
         for (name, path) in workspace::source_files(original)? {
             let content = fs::read(&path).with_context(|| format!("reading {name}"))?;
@@ -32,8 +30,8 @@ impl TreeCopy {
         Ok(copy)
     }
 
-    /// Takes back whatever was changed in the copy.
-    pub(super) fn restore(&self) -> Result<()> {
+    /// Undoes every change in the copy.
+    pub(crate) fn restore(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("creating {}", self.folder.display()))?;
         for (name, content) in &self.snapshot {
@@ -54,7 +52,7 @@ impl TreeCopy {
     }
 
     /// Applies a patch to the copy.
-    pub(super) fn apply(&self, patch: &Path) -> Result<()> {
+    pub(crate) fn apply(&self, patch: &Path) -> Result<()> {
         let mut command = Command::new("git");
         command
             .args(["apply", "--whitespace=nowarn"])
@@ -77,8 +75,8 @@ mod tests {
     use super::TreeCopy;
 
     #[test]
-    fn a_broken_copy_is_made_whole_again() {
-        let home = env::temp_dir().join(format!("xtask-tree-copy-{}", process::id()));
+    fn changed_copy_is_restored() {
+        let home = env::temp_dir().join(format!("mutants-tree-copy-{}", process::id()));
         let original = home.join("original");
         fs::create_dir_all(original.join("src")).unwrap();
         fs::create_dir_all(original.join("target")).unwrap();
@@ -104,7 +102,7 @@ mod tests {
         assert!(copy.apply(&patch).is_err(), "a patch applies once");
 
         fs::write(copy.folder.join("src/stray.rs"), "").unwrap();
-        fs::write(original.join("src/a.rs"), "somebody works on it").unwrap();
+        fs::write(original.join("src/a.rs"), "a developer changes it").unwrap();
         copy.restore().unwrap();
         assert_eq!(
             fs::read_to_string(copy.folder.join("src/a.rs")).unwrap(),

@@ -9,18 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use devcluster::process_identity::ProcessIdentity;
 
-use crate::workspace;
-
-/// Beside etcd's own ports, which somebody may be using.
+/// Beside etcd's own ports, which another etcd may be using.
 const CLIENT_PORTS: [u16; 3] = [23_791, 23_792, 23_793];
 const PEER_PORTS: [u16; 3] = [23_801, 23_802, 23_803];
 
 /// How long the nodes may take to elect a leader.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LEADER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Three running nodes; killed and deleted when this is dropped.
 #[derive(Debug)]
-pub(super) struct Etcd {
+pub(crate) struct Etcd {
     nodes: Vec<Child>,
     folder: PathBuf,
     load: PathBuf,
@@ -28,24 +26,15 @@ pub(super) struct Etcd {
 
 impl Etcd {
     /// Starts three nodes in `folder`, which is ours to delete; `None` where etcd is not installed.
-    pub(super) fn start(root: &Path, folder: &Path) -> Result<Option<Self>> {
+    pub(crate) fn start(programs: &Path, folder: &Path) -> Result<Option<Self>> {
         let installed = |program| Command::new(program).arg("--help").output().is_ok();
         if !installed("etcd") || !installed("etcdctl") {
             return Ok(None);
         }
-        let package = [
-            "build",
-            "--release",
-            "--package",
-            "chat-tests",
-            "--bin",
-            "etcd-load",
-        ];
-        workspace::run(&mut workspace::cargo(root, package))?;
         let mut etcd = Self {
             nodes: Vec::new(),
             folder: folder.to_path_buf(),
-            load: workspace::target_directory(root).join("release/etcd-load"),
+            load: programs.join("etcd-load"),
         };
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let members: Vec<String> = (1..)
@@ -66,10 +55,10 @@ impl Etcd {
                 .stderr(Stdio::null());
             etcd.nodes.push(node.spawn().context("starting etcd")?);
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + LEADER_TIMEOUT;
         while etcd.leader().is_err() {
             if Instant::now() >= until {
-                bail!("etcd has no leader after {} s", PATIENCE.as_secs());
+                bail!("etcd has no leader after {} s", LEADER_TIMEOUT.as_secs());
             }
             sleep(Duration::from_millis(100));
         }
@@ -77,12 +66,12 @@ impl Etcd {
     }
 
     /// The program that puts load on it.
-    pub(super) fn load(&self) -> &Path {
+    pub(crate) fn load(&self) -> &Path {
         &self.load
     }
 
     /// Where the leader listens for clients.
-    pub(super) fn leader(&self) -> Result<String> {
+    pub(crate) fn leader(&self) -> Result<String> {
         for port in CLIENT_PORTS {
             let endpoint = format!("http://127.0.0.1:{port}");
             let output = Command::new("etcdctl")
@@ -98,19 +87,19 @@ impl Etcd {
                 return Ok(endpoint);
             }
         }
-        bail!("no node says that it leads")
+        bail!("no node of etcd reports that it leads")
     }
 
     /// Processor time of all nodes since they started.
-    pub(super) fn processor_time(&self) -> Result<Duration> {
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
         let times = self.nodes.iter();
         times
             .map(|node| ProcessIdentity::of(node.id())?.processor_time())
             .sum()
     }
 
-    /// The first line of what it says about itself.
-    pub(super) fn version(&self) -> Result<String> {
+    /// The first line of the version that it prints.
+    pub(crate) fn version(&self) -> Result<String> {
         let output = Command::new("etcd").arg("--version").output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().next().unwrap_or_default().to_owned())

@@ -8,24 +8,27 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-/// The folder of the root manifest.
-pub(crate) fn root() -> PathBuf {
-    // Cargo sets the variable for `cargo xtask`; the compiled-in value serves a copied binary.
-    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+/// The folder of the root manifest: the nearest one above the package that cargo runs, or that was
+/// built, which has a `Cargo.lock`.
+pub fn root() -> PathBuf {
+    // Cargo sets the variable for `cargo run`; the compiled-in value serves a copied program.
+    let package = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest
-        .parent()
-        .map_or_else(|| manifest.clone(), Path::to_path_buf)
+    package
+        .ancestors()
+        .find(|folder| folder.join("Cargo.lock").exists())
+        .unwrap_or(&package)
+        .to_path_buf()
 }
 
 /// Where cargo puts what it builds.
-pub(crate) fn target_directory(root: &Path) -> PathBuf {
+pub fn target_directory(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path))
 }
 
 /// A cargo command in the repository; the same cargo that runs us. What `Cargo.lock` says is built,
 /// and nothing if it does not fit the manifests.
-pub(crate) fn cargo<Argument: AsRef<OsStr>>(
+pub fn cargo<Argument: AsRef<OsStr>>(
     root: &Path,
     arguments: impl IntoIterator<Item = Argument>,
 ) -> Command {
@@ -36,7 +39,11 @@ pub(crate) fn cargo<Argument: AsRef<OsStr>>(
 }
 
 /// Builds packages and returns the folder that holds their programs.
-pub(crate) fn build(root: &Path, packages: &[&str], release: bool) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// When they cannot be built.
+pub fn build(root: &Path, packages: &[&str], release: bool) -> Result<PathBuf> {
     let mut command = cargo(root, ["build"]);
     for package in packages {
         command.args(["--package", package]);
@@ -49,8 +56,12 @@ pub(crate) fn build(root: &Path, packages: &[&str], release: bool) -> Result<Pat
     Ok(target_directory(root).join(profile))
 }
 
-/// Runs a command with our own input and output; an unsuccessful end is an error.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+/// Runs a command with our own input and output.
+///
+/// # Errors
+///
+/// When it cannot be started, or ends without success.
+pub fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     if !status.success() {
         bail!("`{}` ended with {status}", describe(command));
@@ -59,14 +70,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command with our own input and output and returns how it ended.
-pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub fn status(command: &mut Command) -> Result<ExitStatus> {
     command
         .status()
         .with_context(|| format!("starting `{}`", describe(command)))
 }
 
 /// The command as a person would type it, with the program's name only.
-pub(crate) fn describe(command: &Command) -> String {
+pub fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default();
@@ -81,7 +96,11 @@ pub(crate) fn describe(command: &Command) -> String {
 ///
 /// It reads the folder and not git's index, so that a file counts before it is added and a copy
 /// without history can be checked. Only whole folders at the root (`/target/`) may be ignored.
-pub(crate) fn source_files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+///
+/// # Errors
+///
+/// The system's.
+pub fn source_files(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let ignored = ignored_folders(root)?;
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_path_buf()];

@@ -1,11 +1,11 @@
-//! What a run of the simulator says about a mutant.
+//! The verdict on a mutant, from a run of the simulator.
 
 use std::path::Path;
 
-use super::Ended;
+use crate::program_run::Ended;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// A check failed: which, and how long that took (such as `after 18 seeds`).
     Caught { check: String, effort: String },
     /// Every check passed.
@@ -15,11 +15,11 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn is_caught(&self) -> bool {
+    pub(crate) fn is_caught(&self) -> bool {
         matches!(self, Self::Caught { .. })
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Caught { check, effort } => format!("caught by {check} {effort}"),
             Self::Survived => "SURVIVED".to_owned(),
@@ -28,18 +28,18 @@ impl Verdict {
     }
 }
 
-/// What both checks say about a mutant.
+/// The verdicts of both checks on a mutant.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Examined {
-    pub(super) seeds: Verdict,
-    pub(super) transcripts: Verdict,
+pub(crate) struct Examined {
+    pub(crate) seeds: Verdict,
+    pub(crate) transcripts: Verdict,
     /// The names of the transcripts that change.
-    pub(super) changed: Vec<String>,
+    pub(crate) changed: Vec<String>,
 }
 
 impl Examined {
     /// Nothing could be examined.
-    pub(super) fn broken(reason: String) -> Self {
+    pub(crate) fn broken(reason: String) -> Self {
         Self {
             seeds: Verdict::Broken(reason),
             transcripts: Verdict::Survived,
@@ -47,10 +47,10 @@ impl Examined {
         }
     }
 
-    /// The seeds' word first, since they know the stories that nobody has thought of. A check that
-    /// says neither makes the whole an error, unless the seeds have caught the mutant: its
-    /// transcripts may well never end.
-    pub(super) fn verdict(&self) -> Verdict {
+    /// The verdict of the seeds comes first, since they try stories that no person has written
+    /// down. A check that gives neither result makes the whole an error, unless the seeds have
+    /// caught the mutant: its transcripts may well never end.
+    pub(crate) fn verdict(&self) -> Verdict {
         match &self.seeds {
             Verdict::Survived => self.transcripts.clone(),
             seeds => seeds.clone(),
@@ -59,7 +59,7 @@ impl Examined {
 }
 
 /// Judges one run by how it ended and what it printed.
-pub(super) fn of_run(ended: Ended, output: &str, log: &Path) -> Verdict {
+pub(crate) fn of_run(ended: Ended, output: &str, log: &Path) -> Verdict {
     let broken = |what: &str| Verdict::Broken(format!("{what}, see {}", log.display()));
     match (ended, earliest_failure(output)) {
         (Ended::TooLate, _) => broken("it did not end"),
@@ -96,7 +96,7 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
 }
 
 /// The transcripts that differ, by name.
-pub(super) fn failed_transcripts(output: &str) -> Vec<String> {
+pub(crate) fn failed_transcripts(output: &str) -> Vec<String> {
     let failed = output
         .lines()
         .filter_map(|line| line.strip_prefix("FAILED transcript ")?.split_once(": "));
@@ -113,7 +113,8 @@ fn checker(what: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{Ended, of_run};
+    use super::of_run;
+    use crate::program_run::Ended;
 
     #[track_caller]
     fn check(ended: Ended, output: &str, expected: &str) {
@@ -121,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_check_catches() {
+    fn mutant_is_caught_by_a_failed_check() {
         check(
             Ended::Badly,
             "FAILED seed 17: checker durability: entry 3 is lost\n    repeat it with: …\n\
-             FAILED seed 16: checker progress: nobody leads\n",
+             FAILED seed 16: checker progress: no node leads\n",
             "caught by progress after 17 seeds",
         );
         check(
@@ -141,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn passing_is_survival() {
+    fn mutant_survives_when_every_check_passes() {
         check(Ended::Well, "2000 seeds passed\n", "SURVIVED");
     }
 
     #[test]
-    fn what_is_neither_is_an_error() {
+    fn run_without_a_clear_result_is_an_error() {
         let badly = "ERROR: it ended badly without a failed seed or transcript, see log";
         check(Ended::Badly, "", badly);
         check(

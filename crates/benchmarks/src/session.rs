@@ -1,4 +1,4 @@
-//! A cluster that one of our own commands starts, uses and deletes again.
+//! A cluster that a measurement starts, uses and deletes again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,8 @@ use devcluster::layout::{Files, NODES_MAX, NodeId, PortOffset};
 use devcluster::link_shape::LinkShape;
 use devcluster::protocol::{self, Request};
 use devcluster::state::Links;
-use devcluster::{down, status, up};
-
-use crate::cluster::build;
+use devcluster::up::{self, Programs};
+use devcluster::{down, status};
 
 /// Beside the ports of a cluster that the person may be running.
 const PORT_OFFSET: &str = "1000";
@@ -24,8 +23,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Builds and starts a cluster in a folder that is ours to delete.
-    pub(crate) fn start(root: &Path, folder: PathBuf, nodes: u8, links: Links) -> Result<Self> {
+    /// Starts a cluster in a folder whose content may be deleted.
+    pub(crate) fn start(programs: &Path, folder: PathBuf, nodes: u8, links: Links) -> Result<Self> {
         let files = Files::new(folder);
         down::reset(&files)?;
         let session = Self { files };
@@ -35,7 +34,11 @@ impl Session {
             ports,
             links,
         };
-        up::bring_up(&session.files, options, || build(root, true))?;
+        let programs = Programs {
+            folder: programs.to_path_buf(),
+            profile: "release".to_owned(),
+        };
+        up::bring_up(&session.files, options, || Ok(programs))?;
         up::wait_until_settled(&session.files)?;
         Ok(session)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::session::Session;
+use crate::session::Session;
 
 /// A cluster that has no leader again by then is broken, not slow.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(20);
@@ -17,8 +17,8 @@ const OUTAGE_LIMIT: Duration = Duration::from_secs(20);
 /// Longer than any measurement: the probe is ended when that is over.
 const PROBE_SECONDS: &str = "86400";
 
-/// How often somebody looks whether the time is over while nothing is acknowledged.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How often the time is checked while nothing is acknowledged.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One line of the probe: a send that was acknowledged.
 #[derive(Debug, Deserialize)]
@@ -30,21 +30,21 @@ struct Acknowledgement {
 }
 
 /// A client that sends, and when its sends were acknowledged.
-pub(super) struct Probe {
+pub(crate) struct Probe {
     child: Child,
     lines: Receiver<Result<Acknowledgement>>,
     acknowledged: Vec<Duration>,
-    pub(super) errors: u32,
+    pub(crate) errors: u32,
 }
 
 impl Probe {
     /// Sends without pause.
-    pub(super) fn start(session: &Session) -> Result<Self> {
+    pub(crate) fn start(session: &Session) -> Result<Self> {
         Self::start_with(session, &[])
     }
 
     /// Sends so many messages a second.
-    pub(super) fn start_at_rate(session: &Session, rate: u32) -> Result<Self> {
+    pub(crate) fn start_at_rate(session: &Session, rate: u32) -> Result<Self> {
         Self::start_with(session, &["--rate", &rate.to_string()])
     }
 
@@ -83,7 +83,7 @@ impl Probe {
     }
 
     /// Waits until so many more sends are acknowledged from now on.
-    pub(super) fn wait_for_sends(&mut self, count: usize) -> Result<()> {
+    pub(crate) fn wait_for_sends(&mut self, count: usize) -> Result<()> {
         while let Ok(line) = self.lines.try_recv() {
             self.note(&line?);
         }
@@ -99,16 +99,16 @@ impl Probe {
     }
 
     /// Takes what is acknowledged during this time; an error when nothing is for far too long.
-    pub(super) fn watch(&mut self, time: Duration) -> Result<()> {
+    pub(crate) fn watch(&mut self, time: Duration) -> Result<()> {
         let until = Instant::now() + time;
-        let mut heard = Instant::now();
+        let mut last_acknowledged = Instant::now();
         while Instant::now() < until {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(CHECK_INTERVAL) {
                 Ok(line) => {
                     self.note(&line?);
-                    heard = Instant::now();
+                    last_acknowledged = Instant::now();
                 }
-                Err(RecvTimeoutError::Timeout) if heard.elapsed() < OUTAGE_LIMIT => {}
+                Err(RecvTimeoutError::Timeout) if last_acknowledged.elapsed() < OUTAGE_LIMIT => {}
                 Err(RecvTimeoutError::Timeout) => {
                     bail!("no send was acknowledged for {OUTAGE_LIMIT:?}")
                 }
@@ -119,7 +119,7 @@ impl Probe {
     }
 
     /// How many sends were acknowledged since the last were forgotten.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.acknowledged.len()
     }
 
@@ -128,12 +128,12 @@ impl Probe {
         self.errors += line.errors;
     }
 
-    pub(super) fn forget_all_but_the_last(&mut self) {
+    pub(crate) fn forget_all_but_the_last(&mut self) {
         let last = self.acknowledged.len().saturating_sub(1);
         self.acknowledged.drain(..last);
     }
 
-    pub(super) fn longest_gap(&self) -> Duration {
+    pub(crate) fn longest_gap(&self) -> Duration {
         longest_gap(&self.acknowledged)
     }
 }

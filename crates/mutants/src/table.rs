@@ -1,14 +1,14 @@
-//! The table of mutants in `docs/testing.md`: a row of it says what the seeds and the transcripts
-//! saw of one mutant. The page is never judged by it: a seed more or less is chance.
+//! The table of mutants in `docs/testing.md`: a row shows what the seeds and the transcripts
+//! detected of one mutant. No check compares the page with a run: a seed more or less is chance.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::patch::Patch;
-use super::verdict::{Examined, Verdict};
-use super::{FOLDER, SEEDS};
+use crate::laboratory::SEEDS;
+use crate::patch::{FOLDER, Patch};
+use crate::verdict::{Examined, Verdict};
 
 const PAGE: &str = "docs/testing.md";
 const HEADING: &str = "| mutant | rule |";
@@ -17,7 +17,7 @@ const HEADING: &str = "| mutant | rule |";
 const NAMED_MAX: usize = 2;
 
 /// The row of a mutant; `None` if nothing could be examined.
-pub(super) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
+pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
     let (effort, check) = match &examined.seeds {
         Verdict::Caught { check, effort } => {
             let effort = effort.trim_start_matches("after ");
@@ -53,7 +53,7 @@ fn of_transcripts(examined: &Examined) -> String {
 }
 
 /// Puts `row` into the page, in place of the mutant's old one if there is one.
-pub(super) fn record(root: &Path, mutant: &str, row: String) -> Result<()> {
+pub(crate) fn record(root: &Path, mutant: &str, row: String) -> Result<()> {
     let path = root.join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("reading {PAGE}"))?;
     let page = with_row(&page, mutant, row)
@@ -86,9 +86,9 @@ fn with_row(page: &str, mutant: &str, row: String) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::patch::Patch;
-    use super::super::verdict::{Examined, Verdict};
     use super::{row, with_row};
+    use crate::patch::Patch;
+    use crate::verdict::{Examined, Verdict};
 
     fn patch() -> Patch {
         Patch {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_both_checks_saw() {
+    fn row_shows_the_results_of_both_checks() {
         let caught = |effort: &str| Verdict::Caught {
             check: "progress".to_owned(),
             effort: effort.to_owned(),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_stand_in_the_order_of_their_names() {
+    fn rows_are_in_the_order_of_their_names() {
         let page = "text\n\n| mutant | rule |\n| --- | --- |\n\
                     | `tests/mutants/r2-b.patch` | R2 |\n| `tests/mutants/r1-a.patch` | R1 |\n\nmore\n";
         let new = with_row(

@@ -9,17 +9,16 @@ use clap::ValueEnum;
 use devcluster::layout::NodeId;
 use devcluster::state::Links;
 
-use super::print_circumstances;
-use super::probe::Probe;
-use super::session::Session;
-use crate::workspace;
+use crate::circumstances::print_circumstances;
+use crate::probe::Probe;
+use crate::session::Session;
 
 /// So many sends in a row are acknowledged when the outage is over, and before the next begins.
 const STEADY_SENDS: usize = 100;
 
 /// What happens to the leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// SIGKILL: its connections break, so everybody notices at once.
     #[default]
     Kill,
@@ -65,9 +64,8 @@ impl Fault {
 }
 
 /// Does this to the leader again and again under a client that sends without pause.
-pub(super) fn run(root: &Path, fault: Fault, times: u32) -> Result<()> {
-    let folder = workspace::target_directory(root).join("bench/failover");
-    let session = Session::start(root, folder, 3, fault.links())?;
+pub(crate) fn run(programs: &Path, folder: &Path, fault: Fault, times: u32) -> Result<()> {
+    let session = Session::start(programs, folder.join("failover"), 3, fault.links())?;
     let mut probe = Probe::start(&session)?;
     let mut outages = Vec::new();
     for number in 1..=times {

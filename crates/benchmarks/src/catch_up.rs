@@ -1,4 +1,4 @@
-//! Whether a follower that is far behind catches up over a slow link, and the leader stays meanwhile.
+//! Whether a follower that is far behind catches up over a slow link while the leader keeps leading.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,10 +9,9 @@ use devcluster::layout::NodeId;
 use devcluster::link_shape::LinkShape;
 use devcluster::state::Links;
 
-use super::print_circumstances;
-use super::probe::Probe;
-use super::session::Session;
-use crate::workspace;
+use crate::circumstances::print_circumstances;
+use crate::probe::Probe;
+use crate::session::Session;
 
 /// A household's line to a data centre that is not near.
 const SHAPE: LinkShape = LinkShape {
@@ -35,7 +34,7 @@ const FILLING_SECONDS: &str = "2";
 /// A machine that fills this slowly measures nothing.
 const FILLINGS_MAX: u32 = 300;
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A follower that lacks no more than this follows what happens now: at 50 ms it is always some
 /// entries behind.
@@ -43,17 +42,16 @@ const TRAILS_MAX: u64 = 500;
 
 /// Lets a follower fall behind by so many megabytes; an error when it does not catch up, or when the
 /// leader changes.
-pub(super) fn run(root: &Path, megabytes: u64) -> Result<()> {
-    let folder = workspace::target_directory(root).join("bench/catch-up");
-    let session = Session::start(root, folder, 3, Links::Proxied)?;
+pub(crate) fn run(programs: &Path, folder: &Path, megabytes: u64) -> Result<()> {
+    let session = Session::start(programs, folder.join("catch-up"), 3, Links::Proxied)?;
     let follower = session.follower()?;
     session.stop(follower)?;
     fill(&session, megabytes * 1_000_000)?;
     session.shape(follower, SHAPE)?;
     let mut probe = Probe::start_at_rate(&session, SENDS_PER_SECOND)?;
-    probe.watch(LOOK_INTERVAL)?;
+    probe.watch(QUERY_INTERVAL)?;
     let (leader, first_term) = session.leadership()?;
-    let leader = leader.context("nobody leads before it begins")?;
+    let leader = leader.context("no node leads before it begins")?;
     session.start_node(follower)?;
     println!(
         "node {follower} is {megabytes} MB behind, over a link of 10 Mbit/s with 50 ms delay, beside \
@@ -91,7 +89,7 @@ pub(super) fn run(root: &Path, megabytes: u64) -> Result<()> {
 fn watch(session: &Session, probe: &mut Probe, follower: NodeId) -> Result<Option<Duration>> {
     let begun = Instant::now();
     while begun.elapsed() < LIMIT {
-        probe.watch(LOOK_INTERVAL)?;
+        probe.watch(QUERY_INTERVAL)?;
         let Ok(Some(trails)) = session.trails(follower) else {
             continue;
         };
@@ -109,7 +107,7 @@ fn watch(session: &Session, probe: &mut Probe, follower: NodeId) -> Result<Optio
 /// Sends long messages until the leader's log has grown by so much.
 fn fill(session: &Session, bytes: u64) -> Result<()> {
     let (Some(leader), _) = session.leadership()? else {
-        bail!("nobody leads");
+        bail!("no node leads");
     };
     let before = session.log_bytes(leader);
     for _ in 0..FILLINGS_MAX {
@@ -127,7 +125,11 @@ fn fill(session: &Session, bytes: u64) -> Result<()> {
             "--config",
         ]);
         load.arg(session.client_config());
-        workspace::run(load.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        load.stdin(Stdio::null()).stdout(Stdio::null());
+        let status = load.status().context("starting `chat bench`")?;
+        if !status.success() {
+            bail!("`chat bench` ended with {status}");
+        }
     }
     bail!("the log did not grow by {bytes} bytes in time")
 }

@@ -1,0 +1,98 @@
+//! The place where mutants are tried: a copy of the sources, its builds and the output of its runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::patch::Patch;
+use crate::program_run::{Ended, run_into};
+use crate::tree_copy::TreeCopy;
+use crate::verdict::{self, Examined, Verdict};
+
+/// More seeds than a mutant should need, few enough to run for every one of them.
+pub(crate) const SEEDS: &str = "400";
+
+/// The two checks that may catch a mutant.
+const SEEDS_CHECK: &[&str] = &["--seeds", SEEDS, "--stop-at-first-failure"];
+const TRANSCRIPTS_CHECK: &[&str] = &["--transcripts"];
+
+/// A copy of the sources, its builds and the output of its runs.
+#[derive(Debug)]
+pub(crate) struct Laboratory {
+    copy: TreeCopy,
+    build: PathBuf,
+    logs: PathBuf,
+}
+
+impl Laboratory {
+    /// Copies the sources as they are now.
+    pub(crate) fn new(root: &Path) -> Result<Self> {
+        let home = workspace::target_directory(root).join("mutants");
+        let logs = home.join("logs");
+        fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
+        let copy = TreeCopy::new(root, home.join("tree"))?;
+        Ok(Self {
+            copy,
+            build: home.join("build"),
+            logs,
+        })
+    }
+
+    /// Applies the mutant, examines it, and restores the copy in any case.
+    pub(crate) fn try_mutant(&self, patch: &Patch) -> Result<Examined> {
+        let examined = match self.copy.apply(&patch.path) {
+            Ok(()) => self.examine(&patch.name),
+            Err(error) => Ok(Examined::broken(format!(
+                "the patch does not apply: {error:#}"
+            ))),
+        };
+        self.copy.restore()?;
+        examined
+    }
+
+    /// Builds the copy as it is and makes both checks.
+    pub(crate) fn examine(&self, name: &str) -> Result<Examined> {
+        let build_log = self.logs.join(format!("{name}-build.txt"));
+        let mut build = workspace::cargo(
+            &self.copy.folder,
+            [
+                "build",
+                "--package",
+                "chat-tests",
+                "--bin",
+                "simulate",
+                "--no-default-features",
+                "--features",
+                "chat",
+            ],
+        );
+        build.arg("--target-dir").arg(&self.build);
+        if run_into(&mut build, &build_log)? != Ended::Well {
+            return Ok(Examined::broken(format!(
+                "it does not build, see {}",
+                build_log.display()
+            )));
+        }
+        let (seeds, _) = self.check(&format!("{name}-seeds.txt"), SEEDS_CHECK)?;
+        let (transcripts, changed) =
+            self.check(&format!("{name}-transcripts.txt"), TRANSCRIPTS_CHECK)?;
+        Ok(Examined {
+            seeds,
+            transcripts,
+            changed,
+        })
+    }
+
+    /// The verdict of one run of the simulator, and which transcripts differ in it.
+    fn check(&self, log: &str, arguments: &[&str]) -> Result<(Verdict, Vec<String>)> {
+        let log = self.logs.join(log);
+        let mut simulate = Command::new(self.build.join("debug/simulate"));
+        simulate.current_dir(&self.copy.folder).args(arguments);
+        let ended = run_into(&mut simulate, &log)?;
+        let output = fs::read_to_string(&log).unwrap_or_default();
+        let verdict = verdict::of_run(ended, &output, &log);
+        Ok((verdict, verdict::failed_transcripts(&output)))
+    }
+}
