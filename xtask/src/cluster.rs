@@ -1,8 +1,8 @@
 //! `cargo xtask cluster`: a cluster of real servers on this machine, to use and to break.
 //!
 //! `up` leaves a small supervisor in the background, which starts the nodes and carries the links
-//! between them; every other command asks that supervisor or the nodes themselves. Everything is
-//! in one folder, `.cluster/` if no other is named.
+//! between them; every other command calls that supervisor or the nodes themselves. Everything is
+//! in one folder, `.cluster/` if no other is named. The work is done by the crate `devcluster`.
 
 use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ mod up;
 
 pub(crate) use up::PACKAGES;
 
-/// Where a cluster lives when nothing else is said.
+/// The folder of a cluster if no other is named.
 const DEFAULT_FOLDER: &str = ".cluster";
 
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Build and start the cluster, or start what is dead of it.
     Up {
-        /// How many nodes; fixed until `reset`. Three if nothing is said.
+        /// How many nodes; fixed until `reset`; three by default.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
         nodes: Option<u8>,
         /// Optimise the programs, for measurements.
@@ -50,7 +50,7 @@ enum Command {
         /// Added to every port, for a second cluster beside the first.
         #[arg(long, default_value = "0")]
         port_offset: PortOffset,
-        /// Let nodes dial each other themselves: faster, but no link can be cut.
+        /// Let nodes dial each other directly: faster, but no node can be isolated.
         #[arg(long)]
         direct_links: bool,
     },
@@ -65,41 +65,43 @@ enum Command {
         watch: bool,
     },
     #[command(flatten)]
-    Deed(Deed),
+    Action(NodeAction),
     /// Show what the nodes printed.
     Logs {
         node: Option<NodeId>,
-        /// Go on with what is added.
+        /// Continue with what is appended.
         #[arg(short, long)]
         follow: bool,
-        /// How many lines of each node to begin with.
+        /// How many lines of each node are shown first.
         #[arg(short = 'n', long, default_value_t = 100)]
         lines: usize,
     },
-    /// Delete one node's data and start it empty, or delete the whole cluster.
-    Reset { node: Option<Target> },
+    /// Delete the whole cluster with all its messages.
+    Reset,
 }
 
 /// What can be done to one node.
 #[derive(Debug, Subcommand)]
-enum Deed {
+enum NodeAction {
     /// End a node at once (SIGKILL).
     Kill { node: Target },
     /// End a node in order (SIGTERM).
     Stop { node: Target },
-    /// Freeze a node (SIGSTOP).
+    /// Stop a node's process where it is (SIGSTOP).
     Pause { node: Target },
-    /// Let a frozen node go on (SIGCONT).
+    /// Resume a paused node (SIGCONT).
     Resume { node: Target },
     /// Start a node, after stopping it if it runs.
     Restart { node: Target },
-    /// Swallow everything between a node and the others.
-    Cut { node: Target },
-    /// Reconnect a node, or all of them.
-    Heal { node: Option<Target> },
+    /// Lose everything between a node and the others; no connection breaks.
+    Isolate { node: Target },
+    /// Connect a node again, or all of them.
+    Reconnect { node: Option<Target> },
+    /// Delete a node's data and start it empty.
+    Wipe { node: Target },
 }
 
-/// A node by its number, or whichever leads now.
+/// A node by its number, or the one that leads now.
 #[derive(Clone, Copy, Debug)]
 enum Target {
     Node(NodeId),
@@ -159,13 +161,8 @@ pub(crate) fn run(root: &Path, arguments: Arguments) -> Result<ExitCode> {
             follow,
             lines,
         } => logs::run(&files, node, lines, follow).map(|()| ExitCode::SUCCESS),
-        Command::Reset { node: None } => down::reset(&files).map(report_deleted),
-        Command::Reset { node: Some(node) } => tell(&files, || {
-            Ok(Request::Reset {
-                node: node.resolve(&files)?,
-            })
-        }),
-        Command::Deed(deed) => tell(&files, || deed.request(&files)),
+        Command::Reset => down::reset(&files).map(report_deleted),
+        Command::Action(action) => send(&files, action),
     }
 }
 
@@ -192,16 +189,19 @@ fn report_deleted(found: Found) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Asks the supervisor for something; what exactly is found out once there is one.
-fn tell(files: &Files, request: impl FnOnce() -> Result<Request>) -> Result<ExitCode> {
+/// Sends an action to the supervisor, if there is one: only then `leader` can be resolved.
+fn send(files: &Files, action: NodeAction) -> Result<ExitCode> {
     if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
         bail!("the cluster is not up; `cargo xtask cluster up` starts it");
     }
-    println!("{}", protocol::send(&files.control_socket(), request()?)?);
+    println!(
+        "{}",
+        protocol::send(&files.control_socket(), action.request(files)?)?
+    );
     Ok(ExitCode::SUCCESS)
 }
 
-impl Deed {
+impl NodeAction {
     fn request(self, files: &Files) -> Result<Request> {
         Ok(match self {
             Self::Kill { node } => Request::Kill {
@@ -219,13 +219,16 @@ impl Deed {
             Self::Restart { node } => Request::Restart {
                 node: node.resolve(files)?,
             },
-            Self::Cut { node } => Request::Cut {
+            Self::Isolate { node } => Request::Isolate {
                 node: node.resolve(files)?,
             },
-            Self::Heal { node: Some(node) } => Request::Heal {
+            Self::Reconnect { node: Some(node) } => Request::Reconnect {
                 node: node.resolve(files)?,
             },
-            Self::Heal { node: None } => Request::HealAll,
+            Self::Reconnect { node: None } => Request::ReconnectAll,
+            Self::Wipe { node } => Request::Wipe {
+                node: node.resolve(files)?,
+            },
         })
     }
 }
@@ -239,8 +242,8 @@ impl Target {
     }
 }
 
-/// The default is beside the root manifest, wherever we are called; a named folder is where the
-/// person is.
+/// The default is beside the root manifest, in whatever folder the command runs; a named folder is
+/// relative to the current one.
 fn folder(root: &Path, data: &Path) -> Result<PathBuf> {
     if data == Path::new(DEFAULT_FOLDER) {
         return Ok(root.join(data));

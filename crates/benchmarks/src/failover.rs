@@ -19,13 +19,13 @@ const STEADY_SENDS: usize = 100;
 /// What happens to the leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fault {
-    /// SIGKILL: its connections break, so everybody notices at once.
+    /// SIGKILL: its connections break, so every peer notices at once.
     #[default]
     Kill,
-    /// Nothing passes between it and the other nodes any more, and no connection breaks.
-    Cut,
-    /// It is asked to hand leadership over, as before its machine is serviced.
-    HandOver,
+    /// Nothing passes between it and the other nodes, and no connection breaks.
+    Isolate,
+    /// It is requested to transfer leadership, as before its machine is serviced.
+    Transfer,
 }
 
 impl Fault {
@@ -33,32 +33,32 @@ impl Fault {
     fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
-            Self::Cut => "cut",
-            Self::HandOver => "hand-over",
+            Self::Isolate => "isolate",
+            Self::Transfer => "transfer",
         }
     }
 
-    /// Only the supervisor's links can be cut; without that need nothing stands in between.
+    /// A node can be isolated only by the supervisor's links; otherwise nothing is in between.
     fn links(self) -> Links {
         match self {
-            Self::Kill | Self::HandOver => Links::Direct,
-            Self::Cut => Links::Proxied,
+            Self::Kill | Self::Transfer => Links::Direct,
+            Self::Isolate => Links::Proxied,
         }
     }
 
-    fn inflict(self, session: &Session) -> Result<NodeId> {
+    fn inject(self, session: &Session) -> Result<NodeId> {
         match self {
             Self::Kill => session.kill_leader(),
-            Self::Cut => session.cut_leader(),
-            Self::HandOver => session.transfer_leadership(),
+            Self::Isolate => session.isolate_leader(),
+            Self::Transfer => session.transfer_leadership(),
         }
     }
 
     fn repair(self, session: &Session, node: NodeId) -> Result<()> {
         match self {
             Self::Kill => session.restart(node),
-            Self::Cut => session.heal(node),
-            Self::HandOver => session.wait_until_settled(),
+            Self::Isolate => session.reconnect(node),
+            Self::Transfer => session.wait_until_settled(),
         }
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn run(programs: &Path, folder: &Path, fault: Fault, times: u32) -> R
     for number in 1..=times {
         probe.wait_for_sends(STEADY_SENDS)?;
         probe.forget_all_but_the_last();
-        let leader = fault.inflict(&session)?;
+        let leader = fault.inject(&session)?;
         probe.wait_for_sends(STEADY_SENDS)?;
         let outage = probe.longest_gap();
         println!(

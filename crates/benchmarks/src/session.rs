@@ -53,12 +53,12 @@ impl Session {
         self.files.program(name)
     }
 
-    /// Kills the node that leads, and says which it was.
+    /// Kills the leader, and returns which node it was.
     pub(crate) fn kill_leader(&self) -> Result<NodeId> {
-        self.ask_of_leader(|node| Request::Kill { node })
+        self.send_to_leader(|node| Request::Kill { node })
     }
 
-    /// Who leads, and in which term; a leader that is being elected is nobody.
+    /// The leader and the term; no leader while one is being elected.
     pub(crate) fn leadership(&self) -> Result<(Option<NodeId>, u64)> {
         let status = status::query(&self.files)?;
         Ok((status.leader, status.term))
@@ -71,7 +71,7 @@ impl Session {
         others.next().context("a cluster has more than one node")
     }
 
-    /// How many entries a node lacks that the leader has; `None` while that is not known.
+    /// How many entries of the leader a node lacks; `None` while that is unknown.
     pub(crate) fn trails(&self, node: NodeId) -> Result<Option<u64>> {
         let status = status::query(&self.files)?;
         let id = u64::from(node.number());
@@ -90,38 +90,38 @@ impl Session {
 
     /// Ends a node in order.
     pub(crate) fn stop(&self, node: NodeId) -> Result<()> {
-        self.ask(Request::Stop { node }).map(drop)
+        self.send(Request::Stop { node }).map(drop)
     }
 
     /// Starts a node that does not run, and waits for nothing.
     pub(crate) fn start_node(&self, node: NodeId) -> Result<()> {
-        self.ask(Request::Restart { node }).map(drop)
+        self.send(Request::Restart { node }).map(drop)
     }
 
     /// Makes every link of a node so slow.
     pub(crate) fn shape(&self, node: NodeId, shape: LinkShape) -> Result<()> {
         let shape = Some(shape);
-        self.ask(Request::Shape { node, shape }).map(drop)
+        self.send(Request::Shape { node, shape }).map(drop)
     }
 
     /// Starts a node again and waits until it has caught up.
     pub(crate) fn restart(&self, node: NodeId) -> Result<()> {
-        self.ask(Request::Restart { node })?;
+        self.send(Request::Restart { node })?;
         self.wait_until_settled()
     }
 
-    /// Lets nothing pass between the node that leads and the others, and says which it was.
-    pub(crate) fn cut_leader(&self) -> Result<NodeId> {
-        self.ask_of_leader(|node| Request::Cut { node })
+    /// Isolates the leader from the other nodes, and returns which node it was.
+    pub(crate) fn isolate_leader(&self) -> Result<NodeId> {
+        self.send_to_leader(|node| Request::Isolate { node })
     }
 
-    /// Lets everything pass again and waits until the node has caught up.
-    pub(crate) fn heal(&self, node: NodeId) -> Result<()> {
-        self.ask(Request::Heal { node })?;
+    /// Connects a node again and waits until it has caught up.
+    pub(crate) fn reconnect(&self, node: NodeId) -> Result<()> {
+        self.send(Request::Reconnect { node })?;
         self.wait_until_settled()
     }
 
-    /// Has the node that leads hand over, and says which it was.
+    /// Makes the leader transfer its leadership, and returns which node it was.
     pub(crate) fn transfer_leadership(&self) -> Result<NodeId> {
         let node = status::leader(&self.files)?;
         let output = Command::new(self.program("chat"))
@@ -131,8 +131,8 @@ impl Session {
             .output()
             .context("running `chat cluster transfer`")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("node {node} did not hand over: {}", said.trim());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!("node {node} did not transfer leadership: {}", errors.trim());
         }
         Ok(node)
     }
@@ -143,14 +143,14 @@ impl Session {
         Ok(())
     }
 
-    /// Asks for something to be done to the node that leads, and says which it was.
-    fn ask_of_leader(&self, request: impl FnOnce(NodeId) -> Request) -> Result<NodeId> {
+    /// Sends a request about the leader, and returns which node it was.
+    fn send_to_leader(&self, request: impl FnOnce(NodeId) -> Request) -> Result<NodeId> {
         let node = status::leader(&self.files)?;
-        self.ask(request(node))?;
+        self.send(request(node))?;
         Ok(node)
     }
 
-    fn ask(&self, request: Request) -> Result<String> {
+    fn send(&self, request: Request) -> Result<String> {
         protocol::send(&self.files.control_socket(), request)
     }
 }

@@ -113,8 +113,10 @@ mod tests {
         });
         assert_eq!(send(&socket, Request::Ping).unwrap(), "Ping");
         assert_eq!(
-            send(&socket, Request::HealAll).unwrap_err().to_string(),
-            "HealAll"
+            send(&socket, Request::ReconnectAll)
+                .unwrap_err()
+                .to_string(),
+            "ReconnectAll"
         );
         fs::remove_file(&socket).unwrap();
     }

@@ -75,7 +75,7 @@ fn stop_processes(files: &Files) -> Result<Found> {
             supervisor.wait_for_end(SUPERVISOR_LIMIT)?;
         }
     }
-    let orphans = state.living_nodes();
+    let orphans = state.running_nodes();
     for node in &orphans {
         node.signal(Signal::SIGKILL)?;
         node.wait_for_end(SUPERVISOR_LIMIT)?;

@@ -1,9 +1,9 @@
-//! Carries the connections from one node to another, so that a link can be cut and healed without
-//! privileges and without the nodes having any part in it.
+//! Carries the connections from one node to another, so that a link can be
+//! disconnected and reconnected without privileges and without any change in the nodes.
 //!
-//! A cut link behaves as a network that swallows everything: connections stay open, new ones are
-//! accepted and hang, and nobody learns that the other side has closed. Healing closes every
-//! connection that lost something, because the rest of its bytes would make no sense.
+//! A disconnected link behaves as a network that loses everything: connections stay open, new ones
+//! are accepted and hang, and neither side sees that the other one has closed. Reconnecting closes
+//! every connection that lost something, because the rest of its bytes would make no sense.
 //! Blocking threads carry the bytes: two a connection, and a cluster has a few dozen of them.
 
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ pub(crate) struct LinkProxy {
 /// What all connections of a link share.
 #[derive(Debug, Default)]
 struct Gate {
-    cut: AtomicBool,
+    disconnected: AtomicBool,
     connections: Mutex<Vec<Arc<Connection>>>,
     /// How slow it is; as fast as the machine if `None`.
     shape: Mutex<Option<LinkShape>>,
@@ -42,7 +42,7 @@ struct Gate {
 #[derive(Debug)]
 struct Connection {
     dialer: UnixStream,
-    /// Absent when the connection was made while the link was cut.
+    /// Absent when the connection was made while the link was disconnected.
     target: Option<UnixStream>,
     /// Bytes, or a close, did not get through: it can only be closed.
     lossy: AtomicBool,
@@ -62,9 +62,9 @@ impl LinkProxy {
         Ok(Self { gate })
     }
 
-    /// Swallows everything from now on.
-    pub(crate) fn cut(&self) {
-        self.gate.cut.store(true, Ordering::SeqCst);
+    /// Loses everything from now on.
+    pub(crate) fn disconnect(&self) {
+        self.gate.disconnected.store(true, Ordering::SeqCst);
     }
 
     /// Is so slow from now on, or as fast as the machine again. Connections of before are closed.
@@ -75,9 +75,9 @@ impl LinkProxy {
         }
     }
 
-    /// Carries again, and closes what was damaged by the cut.
-    pub(crate) fn heal(&self) {
-        self.gate.cut.store(false, Ordering::SeqCst);
+    /// Carries again, and closes every connection that lost something.
+    pub(crate) fn reconnect(&self) {
+        self.gate.disconnected.store(false, Ordering::SeqCst);
         for connection in self.gate.lock().iter() {
             if connection.lossy.load(Ordering::SeqCst) {
                 connection.close();
@@ -87,8 +87,8 @@ impl LinkProxy {
 }
 
 impl Gate {
-    fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst)
+    fn is_disconnected(&self) -> bool {
+        self.disconnected.load(Ordering::SeqCst)
     }
 
     /// The list is whole after every step, so a panic elsewhere does not spoil it.
@@ -137,15 +137,15 @@ fn accept(listener: &UnixListener, target: &Path, gate: &Arc<Gate>) {
 
 /// Begins to carry an accepted connection; dropping it refuses it.
 fn carry(dialer: UnixStream, target: &Path, gate: &Arc<Gate>) -> Result<()> {
-    let hangs = gate.is_cut();
+    let hangs = gate.is_disconnected();
     let target = if hangs {
         None
     } else {
-        // A listener that takes nobody for now, as of a frozen process, is waited for; so do those who
-        // dial after this one.
+        // A listener that accepts nothing for now, as of a paused process, is waited for; later dialers
+        // wait behind this one.
         match UnixStream::connect(target) {
             Ok(stream) => Some(stream),
-            // Nobody is there: the dialer sees the end before any byte, as good as a refusal.
+            // Nothing listens: the dialer sees the end before any byte, which is equal to a refusal.
             Err(_) => return Ok(()),
         }
     };
@@ -158,8 +158,8 @@ fn carry(dialer: UnixStream, target: &Path, gate: &Arc<Gate>) -> Result<()> {
         ended,
     });
     gate.lock().push(Arc::clone(&connection));
-    if hangs && !gate.is_cut() {
-        // Healed in between, perhaps before the connection was listed.
+    if hangs && !gate.is_disconnected() {
+        // Reconnected in between, perhaps before the connection was listed.
         connection.close();
     }
     for direction in [Direction::ToTarget, Direction::ToDialer]
@@ -209,7 +209,7 @@ fn pump_slowly(connection: &Connection, gate: &Gate, direction: Direction, shape
         Direction::ToDialer => &gate.to_dialer,
     };
     let (_, sink) = connection.ends(direction);
-    let hears_of_it = thread::scope(|scope| {
+    let sees_the_end = thread::scope(|scope| {
         scope.spawn(|| {
             while let Some(bytes) = transit.pop() {
                 if sink.is_none_or(|mut sink| sink.write_all(&bytes).is_err()) {
@@ -220,13 +220,13 @@ fn pump_slowly(connection: &Connection, gate: &Gate, direction: Direction, shape
             }
             transit.end();
         });
-        let hears_of_it = carry_on(connection, gate, direction, |bytes| {
+        let sees_the_end = carry_on(connection, gate, direction, |bytes| {
             transit.push(wire, bytes)
         });
         transit.end();
-        hears_of_it
+        sees_the_end
     });
-    if hears_of_it {
+    if sees_the_end {
         connection.close();
     }
 }
@@ -234,21 +234,21 @@ fn pump_slowly(connection: &Connection, gate: &Gate, direction: Direction, shape
 /// Carries one direction until it ends.
 fn pump(connection: &Connection, gate: &Gate, direction: Direction) {
     let (_, sink) = connection.ends(direction);
-    let hears_of_it = carry_on(connection, gate, direction, |bytes| {
+    let sees_the_end = carry_on(connection, gate, direction, |bytes| {
         sink.is_some_and(|mut sink| sink.write_all(bytes).is_ok())
     });
-    if hears_of_it {
+    if sees_the_end {
         connection.close();
     }
 }
 
-/// Reads one direction and hands on what is to be carried, until it ends or nobody takes it. Whether
-/// the other side may learn of the end: not while the link is cut.
+/// Reads one direction and passes on what is to be carried, until it ends or the sink fails. Returns
+/// whether the other side may see the end: not while the link is disconnected.
 fn carry_on(
     connection: &Connection,
     gate: &Gate,
     direction: Direction,
-    mut hand_on: impl FnMut(&[u8]) -> bool,
+    mut pass_on: impl FnMut(&[u8]) -> bool,
 ) -> bool {
     let (source, _) = connection.ends(direction);
     let Some(mut source) = source else {
@@ -256,12 +256,12 @@ fn carry_on(
     };
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        // An error is the end as well: whoever reset the connection does not want it any more.
+        // An error is the end as well: the side that reset the connection needs it no more.
         let length = source.read(&mut buffer).unwrap_or(0);
-        if gate.is_cut() {
+        if gate.is_disconnected() {
             connection.lossy.store(true, Ordering::SeqCst);
-            // Either this sees that the link was healed in between, or healing sees the loss.
-            if gate.is_cut() {
+            // Either this sees that the link was reconnected in between, or `reconnect` sees the loss.
+            if gate.is_disconnected() {
                 if length == 0 {
                     return false;
                 }
@@ -269,7 +269,7 @@ fn carry_on(
             }
         }
         let carries = length > 0 && !connection.lossy.load(Ordering::SeqCst);
-        if !carries || !hand_on(&buffer[..length]) {
+        if !carries || !pass_on(&buffer[..length]) {
             return true;
         }
     }
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_are_carried() {
+    fn link_carries_both_directions() {
         let setup = setup();
         let (mut dialer, mut target) = setup.connected();
         assert_carries(&mut dialer, &mut target, b"request");
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_link_carries_late_and_whole() {
+    fn slow_link_carries_everything_late() {
         let setup = setup();
         setup.proxy.shape(Some(LinkShape {
             bits_per_second: 80_000_000,
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_reaches_the_other_side_at_once() {
+    fn close_reaches_the_other_side_at_once() {
         let setup = setup();
         let (mut dialer, target) = setup.connected();
         drop(target);
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_target_refuses() {
+    fn dead_target_refuses_connections() {
         let mut setup = setup();
         // As a killed node leaves its socket, and as one that has stopped takes it away.
         setup.target = None;
@@ -428,10 +428,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_link_swallows_and_connections_stay_open() {
+    fn disconnected_link_loses_bytes_and_connections_stay_open() {
         let setup = setup();
         let (mut dialer, mut target) = setup.connected();
-        setup.proxy.cut();
+        setup.proxy.disconnect();
         dialer.write_all(b"lost").unwrap();
         assert_silent(&mut target);
         drop(target);
@@ -439,27 +439,27 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_made_during_a_cut_hangs_until_it_is_healed() {
+    fn connection_to_disconnected_link_hangs_until_reconnect() {
         let setup = setup();
-        setup.proxy.cut();
+        setup.proxy.disconnect();
         let mut dialer = setup.dial();
-        dialer.write_all(b"anybody?").unwrap();
+        dialer.write_all(b"hello?").unwrap();
         assert_silent(&mut dialer);
-        setup.proxy.heal();
+        setup.proxy.reconnect();
         assert_closed(&mut dialer);
         let (mut dialer, mut target) = setup.connected();
         assert_carries(&mut dialer, &mut target, b"again");
     }
 
     #[test]
-    fn healing_closes_what_lost_something_and_keeps_the_rest() {
+    fn reconnect_closes_lossy_connections_and_keeps_the_rest() {
         let setup = setup();
         let (mut damaged, mut damaged_target) = setup.connected();
         let (mut whole, mut whole_target) = setup.connected();
-        setup.proxy.cut();
+        setup.proxy.disconnect();
         damaged.write_all(b"lost").unwrap();
         assert_silent(&mut damaged_target);
-        setup.proxy.heal();
+        setup.proxy.reconnect();
         assert_closed(&mut damaged);
         assert_closed(&mut damaged_target);
         assert_carries(&mut whole, &mut whole_target, b"kept");

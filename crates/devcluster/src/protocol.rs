@@ -49,17 +49,17 @@ pub enum Request {
         node: NodeId,
     },
     /// Swallow everything between this node and the others.
-    Cut {
+    Isolate {
         /// Which node.
         node: NodeId,
     },
     /// Carry the links of this node again.
-    Heal {
+    Reconnect {
         /// Which node.
         node: NodeId,
     },
     /// Carry every link again.
-    HealAll,
+    ReconnectAll,
     /// Slow every link of this node down, or carry them at full speed again.
     Shape {
         /// Which node.
@@ -68,7 +68,7 @@ pub enum Request {
         shape: Option<LinkShape>,
     },
     /// Stop, delete the data, start.
-    Reset {
+    Wipe {
         /// Which node.
         node: NodeId,
     },

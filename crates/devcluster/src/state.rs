@@ -47,8 +47,9 @@ pub struct NodeState {
     pub peer_address: String,
     /// What the supervisor knows about its process.
     pub condition: Condition,
-    /// Whether its links are cut.
-    pub cut: bool,
+    /// Whether its links carry nothing; a file of an earlier version does not have it.
+    #[serde(default)]
+    pub isolated: bool,
     /// The number of its process, while it runs.
     pub pid: Option<u32>,
     /// When that process started, in clock ticks since the machine did.
@@ -63,7 +64,7 @@ pub struct NodeState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Links {
-    /// Through the supervisor, which can cut them.
+    /// Through the supervisor, which can isolate a node.
     #[default]
     Proxied,
     /// As nodes on different machines do; for measurements.
@@ -96,7 +97,7 @@ impl ClusterState {
             client_address: ports.client_address(id),
             peer_address: address(&sockets.node(id)),
             condition: Condition::Down,
-            cut: false,
+            isolated: false,
             pid: None,
             started: None,
             data_directory: files.data(id),
@@ -164,7 +165,7 @@ impl ClusterState {
     }
 
     /// Processes of nodes that are running.
-    pub fn living_nodes(&self) -> Vec<ProcessIdentity> {
+    pub fn running_nodes(&self) -> Vec<ProcessIdentity> {
         self.nodes
             .iter()
             .filter_map(|node| {
@@ -220,7 +221,7 @@ mod tests {
     fn a_cluster_that_was_not_started_is_not_running() {
         let files = Files::new(env::temp_dir());
         let mut state = state(&files);
-        assert!(state.supervisor().is_none() && state.living_nodes().is_empty());
+        assert!(state.supervisor().is_none() && state.running_nodes().is_empty());
         state.supervisor_pid = Some(process::id());
         state.supervisor_started = Some(1);
         assert!(

@@ -115,8 +115,8 @@ impl Supervisor {
                             message: format!("{error:#}"),
                         },
                     };
-                    say(&response.message);
-                    // The asker may have given up; the deed is done all the same.
+                    log_line(&response.message);
+                    // The client may have given up; the action is done all the same.
                     reply.send(response).ok();
                 }
             }
@@ -132,11 +132,11 @@ impl Supervisor {
             Request::Pause { node } => self.pause(node),
             Request::Resume { node } => self.resume(node),
             Request::Restart { node } => self.restart(node),
-            Request::Cut { node } => self.cut(node),
-            Request::Heal { node } => self.heal(node),
-            Request::HealAll => self.heal_all(),
+            Request::Isolate { node } => self.isolate(node),
+            Request::Reconnect { node } => self.reconnect(node),
+            Request::ReconnectAll => self.reconnect_all(),
             Request::Shape { node, shape } => self.shape(node, shape),
-            Request::Reset { node } => self.reset(node),
+            Request::Wipe { node } => self.wipe(node),
         }
     }
 
@@ -205,7 +205,7 @@ impl Supervisor {
         Ok(format!("node {node} was started"))
     }
 
-    fn reset(&mut self, node: NodeId) -> Result<String> {
+    fn wipe(&mut self, node: NodeId) -> Result<String> {
         if self.process(node)?.is_some() {
             self.stop_all(&[node])?;
         }
@@ -218,14 +218,14 @@ impl Supervisor {
         Ok(format!("node {node} lost its data and was started empty"))
     }
 
-    fn cut(&mut self, node: NodeId) -> Result<String> {
+    fn isolate(&mut self, node: NodeId) -> Result<String> {
         if self.state.links == Links::Direct {
-            bail!("the links of this cluster are direct and cannot be cut");
+            bail!("the links of this cluster are direct; none of its nodes can be isolated");
         }
-        self.entry(node)?.cut = true;
-        self.apply_cuts()?;
+        self.entry(node)?.isolated = true;
+        self.apply_isolation()?;
         Ok(format!(
-            "node {node} is cut off from the other nodes; `heal {node}` reconnects it"
+            "node {node} is isolated from the other nodes; `reconnect {node}` connects it again"
         ))
     }
 
@@ -250,32 +250,32 @@ impl Supervisor {
         })
     }
 
-    fn heal(&mut self, node: NodeId) -> Result<String> {
-        self.entry(node)?.cut = false;
-        self.apply_cuts()?;
+    fn reconnect(&mut self, node: NodeId) -> Result<String> {
+        self.entry(node)?.isolated = false;
+        self.apply_isolation()?;
         Ok(format!("node {node} is connected to the other nodes"))
     }
 
-    fn heal_all(&mut self) -> Result<String> {
+    fn reconnect_all(&mut self) -> Result<String> {
         for entry in &mut self.state.nodes {
-            entry.cut = false;
+            entry.isolated = false;
         }
-        self.apply_cuts()?;
+        self.apply_isolation()?;
         Ok("every node is connected to the others".to_owned())
     }
 
-    fn apply_cuts(&mut self) -> Result<()> {
-        let is_cut = |link: &Link| {
+    fn apply_isolation(&mut self) -> Result<()> {
+        let is_down = |link: &Link| {
             self.state
                 .nodes
                 .iter()
-                .any(|node| node.cut && link.touches(node.id))
+                .any(|node| node.isolated && link.touches(node.id))
         };
         for (link, proxy) in &self.links {
-            if is_cut(link) {
-                proxy.cut();
+            if is_down(link) {
+                proxy.disconnect();
             } else {
-                proxy.heal();
+                proxy.reconnect();
             }
         }
         self.record()
@@ -303,7 +303,7 @@ impl Supervisor {
             self.files.node_config(node).into_os_string(),
         ];
         let process = supervised_node::start(node, &command, &self.files.log(node), &self.sender)?;
-        say(&format!(
+        log_line(&format!(
             "node {node} runs as pid {}",
             process.identity().pid
         ));
@@ -321,7 +321,7 @@ impl Supervisor {
         let deadline = Instant::now() + STOP_LIMIT;
         for node in nodes {
             if !self.wait_for_end(*node, deadline.saturating_duration_since(Instant::now()))? {
-                say(&format!(
+                log_line(&format!(
                     "node {node} did not stop in {STOP_LIMIT:?} and is killed"
                 ));
                 if let Some(process) = self.processes.get_mut(node) {
@@ -357,13 +357,13 @@ impl Supervisor {
             .is_some_and(|process| process.identity() == identity);
         if is_current && let Some(mut process) = self.processes.remove(&node) {
             let status = process.reap()?;
-            say(&format!(
+            log_line(&format!(
                 "node {node} (pid {}) has ended: {status}",
                 identity.pid
             ));
             // A full disk has perhaps ended this node; it must not end the others with us.
             if let Err(error) = self.record() {
-                say(&format!("{error:#}"));
+                log_line(&format!("{error:#}"));
             }
         }
         Ok(())
@@ -375,7 +375,7 @@ impl Supervisor {
         self.state.supervisor_pid = None;
         self.state.supervisor_started = None;
         for node in &mut self.state.nodes {
-            node.cut = false;
+            node.isolated = false;
         }
         self.record()?;
         let socket = self.files.control_socket();
@@ -398,8 +398,8 @@ impl Supervisor {
     }
 }
 
-/// Adds a line to the supervisor's log, as long as its disk takes one.
-fn say(line: &str) {
+/// Adds a line to the supervisor's log, as long as its disk accepts one.
+fn log_line(line: &str) {
     writeln!(io::stdout(), "{line}").ok();
 }
 

@@ -95,7 +95,7 @@ fn start(
 ) -> Result<Instant> {
     if let Some(earlier) = earlier {
         refuse_other_shape(earlier, options)?;
-        end_orphans(earlier)?;
+        kill_orphans(earlier)?;
     }
     let ports = earlier.map_or(options.ports, |earlier| earlier.port_offset);
     let earlier_count = earlier.map(ClusterState::node_count);
@@ -138,10 +138,10 @@ fn refuse_other_shape(state: &ClusterState, options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Ends nodes whose supervisor was killed; the system should have done it.
-fn end_orphans(state: &ClusterState) -> Result<()> {
-    for node in state.living_nodes() {
-        println!("ending a node that lost its supervisor (pid {})", node.pid);
+/// Kills nodes whose supervisor was killed; the system should have done it.
+fn kill_orphans(state: &ClusterState) -> Result<()> {
+    for node in state.running_nodes() {
+        println!("killing a node that lost its supervisor (pid {})", node.pid);
         node.signal(Signal::SIGKILL)?;
         node.wait_for_end(SUPERVISOR_LIMIT)?;
     }
@@ -264,16 +264,17 @@ pub fn wait_until_settled(files: &Files) -> Result<Status> {
     }
 }
 
-/// What somebody did to a node and has to undo.
+/// What a person did to a node and has to undo.
 fn held_back(node: &NodeState) -> Option<String> {
     let id = node.id;
     if node.condition == Condition::Paused {
         return Some(format!(
-            "node {id} is paused; `cargo xtask cluster resume {id}`\n"
+            "node {id} is paused; `cargo xtask cluster resume {id}` resumes it\n"
         ));
     }
-    node.cut
-        .then(|| format!("node {id} is cut off; `cargo xtask cluster heal {id}`\n"))
+    node.isolated.then(|| {
+        format!("node {id} is isolated; `cargo xtask cluster reconnect {id}` connects it again\n")
+    })
 }
 
 fn describe_log(log: &Path) -> String {

@@ -1,4 +1,4 @@
-//! The supervisor as a real process, with a stand-in for the server: what it starts, stops, pauses,
+//! The supervisor as a real process, with a fake server: what it starts, stops, pauses,
 //! wipes and leaves behind.
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 /// Long enough for anything that happens at all on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A server that does nothing, says so, and writes where a server would. It starts no process of
-/// its own but for a missing folder: that process would outlive a killed shell.
-const STAND_IN: &str = r#"#!/bin/sh
+/// A server that does nothing, prints its arguments, and writes where a server would. It starts no
+/// other process but for a missing folder: that process would outlive a killed shell.
+const FAKE_SERVER: &str = r#"#!/bin/sh
 echo "started with $*"
 data="${4%/*}/node-$2"
 [ -d "$data" ] || mkdir "$data"
@@ -42,7 +42,7 @@ impl Cluster {
         fs::create_dir_all(folder.join("bin")).unwrap();
         fs::create_dir_all(folder.join("logs")).unwrap();
         let server = folder.join("bin/chat-server");
-        fs::write(&server, STAND_IN).unwrap();
+        fs::write(&server, FAKE_SERVER).unwrap();
         fs::set_permissions(&server, Permissions::from_mode(0o755)).unwrap();
         let sockets = folder.join("sockets");
         DirBuilder::new().mode(0o700).create(&sockets).unwrap();
@@ -52,7 +52,7 @@ impl Cluster {
                 "client_address": format!("127.0.0.1:{}", 7400 + id + port_offset),
                 "peer_address": format!("unix:{}/node-{id}.sock", sockets.display()),
                 "condition": "down",
-                "cut": false,
+                "isolated": false,
                 "pid": null,
                 "started": null,
                 "data_directory": folder.join(format!("node-{id}")),
@@ -71,7 +71,7 @@ impl Cluster {
             "nodes": [node(1), node(2)],
         });
         fs::write(folder.join("cluster.json"), state.to_string()).unwrap();
-        // What it makes is private although its parent asks for nothing of the kind.
+        // Its files are private although its parent's umask is open.
         let supervisor = Command::new("sh")
             .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
             .arg(env!("CARGO_BIN_EXE_devcluster"))
@@ -113,7 +113,7 @@ impl Cluster {
             .unwrap()
     }
 
-    fn ask(&self, command: &str, node: u8) -> Value {
+    fn request(&self, command: &str, node: u8) -> Value {
         let stream = UnixStream::connect(self.folder.join("supervisor.sock")).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let request = json!({"command": command, "node": node});
@@ -126,8 +126,8 @@ impl Cluster {
     }
 
     #[track_caller]
-    fn tell(&self, command: &str, node: u8) {
-        let answer = self.ask(command, node);
+    fn send(&self, command: &str, node: u8) {
+        let answer = self.request(command, node);
         assert_eq!(answer["ok"], true, "{answer}");
     }
 
@@ -156,7 +156,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The state letter of a process, `None` when it is gone or nobody has taken its end yet.
+/// The state letter of a process, `None` when it is gone or not reaped yet.
 fn process_state(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
@@ -177,43 +177,43 @@ fn remove(folder: &Path) {
 }
 
 #[test]
-fn nodes_do_as_they_are_told() {
+fn requests_are_carried_out() {
     let cluster = Cluster::start("commands", 20_000);
     let first = cluster.pid(1);
     let config = cluster.folder.join("node-1.toml");
     let line = format!("started with --id 1 --config {}\n", config.display());
 
-    cluster.tell("pause", 1);
+    cluster.send("pause", 1);
     assert_eq!(cluster.conditions(), ["paused", "running"]);
-    wait_until("the node is frozen", || process_state(first) == Some('T'));
-    cluster.tell("resume", 1);
-    wait_until("the node goes on", || process_state(first) != Some('T'));
+    wait_until("the node is paused", || process_state(first) == Some('T'));
+    cluster.send("resume", 1);
+    wait_until("the node is resumed", || process_state(first) != Some('T'));
 
-    cluster.tell("kill", 1);
+    cluster.send("kill", 1);
     assert_eq!(cluster.conditions(), ["down", "running"]);
     assert_eq!(process_state(first), None);
-    let answer = cluster.ask("kill", 1);
+    let answer = cluster.request("kill", 1);
     assert_eq!(answer["message"], "node 1 is down; `restart 1` starts it");
 
-    cluster.tell("start_dead", 1);
+    cluster.send("start_dead", 1);
     assert_eq!(cluster.conditions(), ["running", "running"]);
     assert_ne!(cluster.pid(1), first);
     wait_until("both starts are in the log", || {
         cluster.log(1) == format!("{line}{line}")
     });
 
-    // A frozen process hears of SIGTERM only when it goes on.
-    cluster.tell("pause", 2);
-    cluster.tell("stop", 2);
+    // A paused process handles SIGTERM only when it is resumed.
+    cluster.send("pause", 2);
+    cluster.send("stop", 2);
     assert_eq!(cluster.conditions(), ["running", "down"]);
-    cluster.tell("restart", 2);
+    cluster.send("restart", 2);
 
-    cluster.tell("cut", 2);
-    assert_eq!(cluster.state()["nodes"][1]["cut"], true);
-    cluster.tell("heal", 2);
-    assert_eq!(cluster.state()["nodes"][1]["cut"], false);
+    cluster.send("isolate", 2);
+    assert_eq!(cluster.state()["nodes"][1]["isolated"], true);
+    cluster.send("reconnect", 2);
+    assert_eq!(cluster.state()["nodes"][1]["isolated"], false);
 
-    let refusal = cluster.ask("kill", 3);
+    let refusal = cluster.request("kill", 3);
     assert_eq!(
         refusal,
         json!({"ok": false, "message": "there is no node 3; the cluster has 2"})
@@ -225,7 +225,7 @@ fn nodes_do_as_they_are_told() {
 
 /// S-C1, S-C4: other users of the machine reach neither the links nor the supervisor nor a log.
 #[test]
-fn what_a_supervisor_makes_is_its_owners() {
+fn files_of_a_supervisor_are_private() {
     let cluster = Cluster::start("private", 20_800);
     let sockets = ["sockets/link-1-2.sock", "sockets/link-2-1.sock"];
     let files = [
@@ -244,9 +244,9 @@ fn what_a_supervisor_makes_is_its_owners() {
     remove(&folder);
 }
 
-/// In a folder that somebody else could enter no link is opened.
+/// No link is opened in a folder that another user could enter.
 #[test]
-fn an_open_folder_of_sockets_is_refused() {
+fn open_folder_of_sockets_is_refused() {
     let cluster = Cluster::start("open-sockets", 21_000);
     let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
@@ -258,17 +258,17 @@ fn an_open_folder_of_sockets_is_refused() {
         .output()
         .unwrap();
     assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("is open to other users"), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("is open to other users"), "{errors}");
     remove(&folder);
 }
 
 #[test]
-fn a_reset_node_starts_empty() {
-    let cluster = Cluster::start("reset", 20_200);
+fn wiped_node_starts_empty() {
+    let cluster = Cluster::start("wipe", 20_200);
     let data = cluster.folder.join("node-2");
     fs::write(data.join("old"), "").unwrap();
-    cluster.tell("reset", 2);
+    cluster.send("wipe", 2);
     assert!(!data.join("old").exists());
     wait_until("the node has written again", || {
         data.join("log.db").exists()
@@ -279,7 +279,7 @@ fn a_reset_node_starts_empty() {
 }
 
 #[test]
-fn a_supervisor_in_order_leaves_nothing_running_and_says_so() {
+fn terminated_supervisor_stops_its_nodes_and_records_it() {
     let cluster = Cluster::start("orderly", 20_400);
     let pids = [cluster.pid(1), cluster.pid(2)];
     let folder = cluster.folder.clone();
@@ -294,7 +294,7 @@ fn a_supervisor_in_order_leaves_nothing_running_and_says_so() {
 }
 
 #[test]
-fn nodes_die_with_a_killed_supervisor() {
+fn killed_supervisor_takes_its_nodes_with_it() {
     let cluster = Cluster::start("killed", 20_600);
     let pids = [cluster.pid(1), cluster.pid(2)];
     let folder = cluster.folder.clone();

@@ -38,7 +38,8 @@ struct Node {
     id: u64,
     client_address: String,
     condition: Condition,
-    cut: bool,
+    #[serde(default)]
+    isolated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -82,14 +83,8 @@ impl Description {
                 Condition::Paused => ProcessCondition::Paused,
                 Condition::Down => ProcessCondition::Down,
             };
-            let isolated = node.cut;
-            (
-                NodeId(node.id),
-                Process {
-                    condition,
-                    isolated,
-                },
-            )
+            let cut = node.isolated;
+            (NodeId(node.id), Process { condition, cut })
         };
         Some(self.nodes.iter().map(process).collect())
     }
@@ -105,16 +100,16 @@ impl Description {
     }
 
     /// Does something to the cluster; the answer is the supervisor's sentence.
-    pub(super) async fn perform(&self, action: FaultAction) -> Result<String, Failure> {
-        let (command, node) = match action {
-            FaultAction::Kill(node) => ("kill", Some(node)),
-            FaultAction::Pause(node) => ("pause", Some(node)),
-            FaultAction::Resume(node) => ("resume", Some(node)),
-            FaultAction::Restart(node) => ("restart", Some(node)),
-            FaultAction::Isolate(node) => ("cut", Some(node)),
-            FaultAction::Reconnect(node) => ("heal", Some(node)),
-            FaultAction::ReconnectAll => ("reconnect_all", None),
-            FaultAction::StartDead => ("start_dead", None),
+    pub(super) async fn carry_out(&self, deed: ChaosDeed) -> Result<String, Failure> {
+        let (command, node) = match deed {
+            ChaosDeed::Kill(node) => ("kill", Some(node)),
+            ChaosDeed::Pause(node) => ("pause", Some(node)),
+            ChaosDeed::Resume(node) => ("resume", Some(node)),
+            ChaosDeed::Restart(node) => ("restart", Some(node)),
+            ChaosDeed::Cut(node) => ("isolate", Some(node)),
+            ChaosDeed::Heal(node) => ("reconnect", Some(node)),
+            ChaosDeed::HealAll => ("reconnect_all", None),
+            ChaosDeed::StartDead => ("start_dead", None),
         };
         let request = match node {
             Some(node) => json!({"command": command, "node": node.0}),
@@ -185,7 +180,7 @@ mod tests {
         let text = format!(
             r#"{{"profile":"debug","supervisor_pid":{pid},"control_socket":{socket:?},
                 "nodes":[{{"id":1,"client_address":"127.0.0.1:7401","condition":"running",
-                           "cut":true,"pid":null,"log":"x"}}]}}"#
+                           "isolated":true,"pid":null,"log":"x"}}]}}"#
         );
         let file = folder.join("cluster.json");
         fs::write(&file, text).unwrap();
