@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod history;
 pub mod hosts;
+pub mod inbox_history;
 pub mod load;
 pub mod namespaces;
 pub mod plain_request;
@@ -14,6 +15,5 @@ pub mod raw_http2;
 pub mod request_json;
 pub mod secrets;
 pub mod server;
-pub mod sightings;
-pub mod told;
 pub mod waiting;
+pub mod watch_history;

@@ -2,15 +2,15 @@
 //!
 //! `cargo test` builds the servers; a test that is run without it says so.
 
-mod canaries;
 mod crashes;
 mod full_disks;
+mod graceful_shutdown;
 mod hostile;
 mod hosts;
-mod minorities;
-mod nine_originals;
-mod stops;
-mod survivors;
+mod minority_failure;
+mod original_exercise;
+mod quorum_loss;
+mod secret_leaks;
 mod tokens;
 mod watchers;
 mod wiped_disks;

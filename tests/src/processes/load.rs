@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::processes::cluster::Cluster;
 use crate::processes::history::{Acknowledged, History, Letter, PAGE_LIMIT};
-use crate::processes::sightings::{InboxView, Sightings};
+use crate::processes::inbox_history::{InboxHistory, InboxView};
 use crate::processes::waiting::{PATIENCE, until};
 
 /// How long a patient sender's client tries before the sender tells it to go on.
@@ -48,7 +48,7 @@ struct Shared {
     stopping: AtomicBool,
     acknowledged: AtomicU64,
     history: Mutex<History>,
-    sightings: Sightings,
+    inbox_history: InboxHistory,
     /// How many reads of each node were checked.
     reads: BTreeMap<NodeId, AtomicU64>,
     failure: Mutex<Option<String>>,
@@ -86,7 +86,7 @@ impl Load {
             stopping: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
             history: Mutex::default(),
-            sightings: Sightings::default(),
+            inbox_history: InboxHistory::default(),
             reads: ids.iter().map(|id| (*id, AtomicU64::new(0))).collect(),
             failure: Mutex::default(),
         });
@@ -182,7 +182,7 @@ impl Load {
         for session in &self.recipients {
             let (client, session) = (cluster.client_of(node), session.clone());
             let view = InboxView::default();
-            let floor = self.shared.sightings.floor(session.username(), &view);
+            let floor = self.shared.inbox_history.floor(session.username(), &view);
             asking.spawn(async move {
                 let page = client.inbox(&session, &InboxQuery::default()).await;
                 let page = page.map_err(|error| format!("{error:?}"))?;
@@ -269,8 +269,8 @@ impl Sender {
                 .await
             {
                 Ok(sent) => {
-                    let sightings = &self.shared.sightings;
-                    sightings.acknowledged(&letter.message.recipient, &sent);
+                    let inbox_history = &self.shared.inbox_history;
+                    inbox_history.acknowledged(&letter.message.recipient, &sent);
                     let mut history = lock(&self.shared.history);
                     history.acknowledged.push(Acknowledged { letter, sent });
                     self.shared.acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -314,7 +314,7 @@ async fn read_in_turn(mut readers: Vec<Reader>) {
 impl Reader {
     async fn read(&mut self) -> Result<(), String> {
         let recipient = self.session.username();
-        let floor = self.shared.sightings.floor(recipient, &self.view);
+        let floor = self.shared.inbox_history.floor(recipient, &self.view);
         let (messages, count) = match self.read_back_to(self.view.newest()).await {
             Ok(read) => read,
             // The node, or the majority, is away.
@@ -322,8 +322,8 @@ impl Reader {
             Err(error) => return Err(format!("{error:?}")),
         };
         self.view.accept(&messages, count, &floor)?;
-        let sightings = &self.shared.sightings;
-        sightings.read(recipient, self.view.newest(), self.view.count());
+        let inbox_history = &self.shared.inbox_history;
+        inbox_history.read(recipient, self.view.newest(), self.view.count());
         self.shared.reads[&self.node].fetch_add(1, Ordering::SeqCst);
         Ok(())
     }

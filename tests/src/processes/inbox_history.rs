@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 /// What all senders and readers together have seen.
 #[derive(Debug, Default)]
-pub struct Sightings {
-    inboxes: Mutex<BTreeMap<String, Sighting>>,
+pub struct InboxHistory {
+    inboxes: Mutex<BTreeMap<String, SeenInbox>>,
 }
 
 #[derive(Debug, Default)]
-struct Sighting {
+struct SeenInbox {
     /// The newest commit that a finished read or an acknowledgement has shown.
     newest: u64,
     /// The most messages that a finished read has shown.
@@ -45,7 +45,7 @@ pub struct InboxView {
     acknowledged: usize,
 }
 
-impl Sightings {
+impl InboxHistory {
     /// A sender was told that its message arrived.
     pub fn acknowledged(&self, recipient: &str, sent: &Sent) {
         let mut inboxes = self.inboxes();
@@ -76,7 +76,7 @@ impl Sightings {
         }
     }
 
-    fn inboxes(&self) -> MutexGuard<'_, BTreeMap<String, Sighting>> {
+    fn inboxes(&self) -> MutexGuard<'_, BTreeMap<String, SeenInbox>> {
         // Whoever panicked has failed the test.
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +167,7 @@ mod tests {
     use chat_client::{Commit, Message, Sent};
     use uuid::Uuid;
 
-    use super::{InboxView, Sightings};
+    use super::{InboxHistory, InboxView};
 
     /// The messages with these commits, which are their ids too.
     fn messages(commits: &[u64]) -> Vec<Message> {
@@ -189,7 +189,7 @@ mod tests {
 
     /// Acknowledges these commits, then reads twice: newest first, and how many there are.
     fn check(acknowledged: &[u64], reads: [(&[u64], u64); 2], expected: Result<(), &str>) {
-        let (sightings, mut view) = (Sightings::default(), InboxView::default());
+        let (inbox_history, mut view) = (InboxHistory::default(), InboxView::default());
         let mut outcome = Ok(());
         for message in messages(acknowledged) {
             let Message {
@@ -203,12 +203,12 @@ mod tests {
                 timestamp,
                 commit,
             };
-            sightings.acknowledged("bob", &sent);
+            inbox_history.acknowledged("bob", &sent);
         }
         for (commits, count) in reads {
-            let floor = sightings.floor("bob", &view);
+            let floor = inbox_history.floor("bob", &view);
             outcome = outcome.and_then(|()| view.accept(&messages(commits), count, &floor));
-            sightings.read("bob", view.newest(), view.count());
+            inbox_history.read("bob", view.newest(), view.count());
         }
         match (outcome, expected) {
             (Ok(()), Ok(())) => {}
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn another_readers_reads_count_too() {
-        let (sightings, view) = (Sightings::default(), InboxView::default());
-        sightings.read("bob", 9, 4);
-        let floor = sightings.floor("bob", &view);
+        let (inbox_history, view) = (InboxHistory::default(), InboxView::default());
+        inbox_history.read("bob", 9, 4);
+        let floor = inbox_history.floor("bob", &view);
         assert_eq!(floor.check(9, 4), Ok(()));
         assert!(floor.check(8, 4).is_err());
         assert!(floor.check(9, 3).is_err());
