@@ -1,7 +1,8 @@
 //! The configuration files of a local cluster's nodes and clients.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::layout::{Files, Link, NodeId};
 use crate::socket_folder::address;
@@ -10,10 +11,9 @@ use crate::state::{ClusterState, Links};
 /// The file of one node: it reaches the others through the supervisor's links, or directly.
 pub fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
     let mut text = format!(
-        "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n\
-         [storage]\ndirectory = {}\n",
-        quoted(&files.data(node).to_string_lossy())
+        "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n"
     );
+    push_storage(&mut text, &files.data(node));
     for other in &state.nodes {
         let link = Link {
             from: node,
@@ -38,7 +38,15 @@ pub fn for_clients(state: &ClusterState) -> String {
     text
 }
 
-fn push_node(text: &mut String, node: NodeId, client: SocketAddr, peer: &str) {
+/// Adds the section that names the folder of a node's data.
+pub fn push_storage(text: &mut String, directory: &Path) {
+    let directory = quoted(&directory.to_string_lossy());
+    writeln!(text, "[storage]\ndirectory = {directory}")
+        .expect("writing to a string does not fail");
+}
+
+/// Adds one node with its addresses.
+pub fn push_node(text: &mut String, node: impl Display, client: SocketAddr, peer: &str) {
     let peer = quoted(peer);
     write!(
         text,

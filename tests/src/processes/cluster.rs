@@ -1,7 +1,11 @@
-//! A cluster of real servers: its files, its processes, and what its nodes say of themselves.
+//! A cluster of real servers: its files, its processes, and the status of its nodes.
+//!
+//! It shares with `cargo xtask cluster` how a configuration is written and a process is handled
+//! (`devcluster`). It does not use the supervisor of that cluster: a test needs ports that no other
+//! test has, a node's exit status, a full disk, and the status of every node each few milliseconds
+//! over gRPC, with term and commit index; the supervisor's is what the program `chat` prints.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +16,7 @@ use chat_client::ChatClient;
 use chat_consensus::{LogIndex, NodeId, Term};
 use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{StatusRequest, StatusResponse};
+use devcluster::node_config;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -316,8 +321,8 @@ impl Cluster {
     }
 
     /// What a node has said, in all its starts.
-    pub fn stderr(&self, id: NodeId) -> PathBuf {
-        self.home.path().join(format!("node-{}.stderr", id.0))
+    pub fn log(&self, id: NodeId) -> PathBuf {
+        self.home.path().join(format!("node-{}.log", id.0))
     }
 
     /// The most memory that any running node has had at once.
@@ -340,7 +345,7 @@ impl Cluster {
             if self.nodes[&id].server.is_some() {
                 self.check_runs(id);
             }
-            let said = fs::read_to_string(self.stderr(id)).unwrap_or_default();
+            let said = fs::read_to_string(self.log(id)).unwrap_or_default();
             assert!(!said.contains("panicked at"), "{id:?} has panicked");
         }
     }
@@ -355,7 +360,7 @@ impl Cluster {
 
     fn launch(&mut self, id: NodeId, program: &Path, arguments: &[String]) {
         assert!(self.node(id).server.is_none(), "{id:?} runs already");
-        let server = Server::start(program, arguments, &self.log_filter, &self.stderr(id));
+        let server = Server::start(program, arguments, &self.log_filter, &self.log(id));
         self.node(id).server = Some(server);
     }
 
@@ -386,8 +391,8 @@ impl Drop for Cluster {
                 self.home.path().display()
             );
             for id in self.ids() {
-                let words = server::last_words(&self.stderr(id));
-                eprintln!("--- node {} said at last:\n{words}", id.0);
+                let tail = server::log_tail(&self.log(id));
+                eprintln!("--- the end of the log of node {}:\n{tail}", id.0);
             }
         }
     }
@@ -405,18 +410,11 @@ pub(crate) fn configuration(
     data: &Path,
     nodes: impl Iterator<Item = (NodeId, SocketAddr, SocketAddr)>,
 ) -> String {
-    let data = data.to_string_lossy();
-    let quoted = data.replace('\\', "\\\\").replace('"', "\\\"");
-    // On hosts of their own the nodes listen where the others reach them.
-    let mut text = format!("[storage]\ndirectory = \"{quoted}\"\n\n[listen]\ninsecure = true\n");
+    // On separate hosts the nodes listen where the others reach them.
+    let mut text = "[listen]\ninsecure = true\n\n".to_owned();
+    node_config::push_storage(&mut text, data);
     for (id, client_address, peer_address) in nodes {
-        let id = id.0;
-        write!(
-            text,
-            "\n[[nodes]]\nid = {id}\nclient_address = \"{client_address}\"\n\
-             peer_address = \"{peer_address}\"\n"
-        )
-        .expect("writing to a string does not fail");
+        node_config::push_node(&mut text, id.0, client_address, &peer_address.to_string());
     }
     text
 }

@@ -1,4 +1,7 @@
 //! A cluster with a host for each node, and people at these hosts, who use the command `chat`.
+//!
+//! The hosts are isolated by their network interface, not by the link proxies of `devcluster`: that
+//! is what a pulled cable is, for clients as well as for peers.
 
 use std::fs;
 use std::io::Write as _;
@@ -67,8 +70,8 @@ impl Hosts {
             let (runner, mut arguments) = hosts.network.on_host(host, &program);
             arguments.push(format!("--id={host}"));
             arguments.push(format!("--config={}", config.display()));
-            let stderr = hosts.stderr(host);
-            let server = Server::start(runner.as_ref(), &arguments, "info", &stderr);
+            let log = hosts.log(host);
+            let server = Server::start(runner.as_ref(), &arguments, "info", &log);
             hosts.servers.push(server);
         }
         hosts
@@ -151,7 +154,7 @@ impl Hosts {
             assert_eq!(server.ended(), None, "node {host} has ended by itself");
         }
         for host in self.all() {
-            let said = fs::read_to_string(self.stderr(host)).unwrap_or_default();
+            let said = fs::read_to_string(self.log(host)).unwrap_or_default();
             assert!(!said.contains("panicked at"), "node {host} has panicked");
         }
     }
@@ -161,8 +164,8 @@ impl Hosts {
         (1..).zip(&self.servers).map(|(host, _)| host).collect()
     }
 
-    fn stderr(&self, host: u8) -> PathBuf {
-        self.home.path().join(format!("node-{host}.stderr"))
+    fn log(&self, host: u8) -> PathBuf {
+        self.home.path().join(format!("node-{host}.log"))
     }
 }
 
@@ -170,8 +173,8 @@ impl Drop for Hosts {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for host in self.all() {
-                let words = server::last_words(&self.stderr(host));
-                eprintln!("--- node {host} said at last:\n{words}");
+                let tail = server::log_tail(&self.log(host));
+                eprintln!("--- the end of the log of node {host}:\n{tail}");
             }
         }
     }

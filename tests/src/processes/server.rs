@@ -1,23 +1,25 @@
-//! One process of `chat-server`: started, signalled, and ended with its owner.
+//! One process of `chat-server`: started, signalled, and killed with its owner.
+//!
+//! It is a process of `devcluster` without a supervisor: the test itself is the parent, and reads
+//! the process's state when it needs it. It does not die with its parent thread, as a supervised
+//! node does, because the threads of a test may end before the test; it dies when this is dropped.
 
-use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
-use nix::sys::signal::{self, Signal};
-use nix::unistd::Pid;
+use devcluster::logs;
+use devcluster::node_process::NodeProcess;
 
-/// How much of what a node said is shown when a test fails.
-const LAST_LINES: usize = 25;
+/// How many lines of a node's log are printed when a test fails.
+const TAIL_LINES: usize = 25;
 
-/// A process that this test started and nobody has waited for yet, so its id is its own.
+/// A process that this test started and has not reaped, so no other process has its id.
 #[derive(Debug)]
 pub struct Server {
-    child: Child,
-    paused: bool,
+    process: NodeProcess,
 }
 
-/// Where a program of ours is.
+/// The path of one of the workspace's programs.
 ///
 /// # Panics
 ///
@@ -35,97 +37,78 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
-/// The last lines that a node wrote to standard error, in all its starts.
-pub fn last_words(stderr: &Path) -> String {
-    let text = fs::read_to_string(stderr).unwrap_or_default();
-    let skipped = text.lines().count().saturating_sub(LAST_LINES);
-    let lines: Vec<&str> = text.lines().skip(skipped).collect();
-    lines.join("\n")
+/// The last lines of a node's log, over all its starts.
+pub fn log_tail(log: &Path) -> String {
+    logs::tail(log, TAIL_LINES)
 }
 
 impl Server {
-    /// Starts the program; what it says, as far as `log_filter` lets it, is appended to `stderr`.
+    /// Starts the program; its output, as far as `log_filter` lets it, is appended to `log`.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn start(program: &Path, arguments: &[String], log_filter: &str, stderr: &Path) -> Self {
-        let stderr = OpenOptions::new().create(true).append(true).open(stderr);
+    pub fn start(program: &Path, arguments: &[String], log_filter: &str, log: &Path) -> Self {
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("RUST_LOG", log_filter)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr.expect("a file in the test's own folder can be written"));
+        command.args(arguments).env("RUST_LOG", log_filter);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CHAT_SERVER_") {
                 command.env_remove(name);
             }
         }
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
-        Self {
-            child,
-            paused: false,
-        }
+        let process = NodeProcess::start(&mut command, log);
+        let process = process.unwrap_or_else(|error| panic!("{error:#}"));
+        Self { process }
     }
 
     /// Whether it was stopped by [`Server::pause`].
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.process.is_paused()
     }
 
     /// The most memory that it has had at once.
     ///
     /// # Panics
     ///
-    /// When the system does not say.
+    /// When it has ended.
     pub fn memory_peak(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(status).expect("the process is our child");
-        let kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB"))
-            .and_then(|number| number.parse::<u64>().ok());
-        kib.expect("Linux says so") * 1024
+        let peak = self.process.identity().memory_peak();
+        peak.expect("Linux reports it for a process that has not been reaped")
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("the process is our child")
+        self.process.try_reap().expect("the process is our child")
     }
 
     /// SIGKILL; returns when the process is gone.
     pub fn kill(&mut self) {
-        // Signalling one that has ended and was waited for is left out by the standard library.
-        self.child.kill().expect("our own process can be killed");
-        self.child.wait().expect("the process is our child");
+        self.process.kill().expect("our own process can be killed");
+        self.process.reap().expect("the process is our child");
     }
 
     /// SIGSTOP: the process does nothing, and its connections stay open.
     pub fn pause(&mut self) {
-        self.signal(Signal::SIGSTOP);
-        self.paused = true;
+        self.check_runs();
+        self.process.pause().expect("our own process can be paused");
     }
 
     /// SIGCONT.
     pub fn resume(&mut self) {
-        self.signal(Signal::SIGCONT);
-        self.paused = false;
+        self.check_runs();
+        let resumed = self.process.resume();
+        resumed.expect("our own process can be resumed");
     }
 
-    /// SIGTERM: asks it to leave in order.
+    /// SIGTERM: requests a shutdown in order.
     pub fn terminate(&mut self) {
-        self.signal(Signal::SIGTERM);
+        self.check_runs();
+        let terminated = self.process.terminate();
+        terminated.expect("our own process can be terminated");
     }
 
-    fn signal(&mut self, signal: Signal) {
-        assert_eq!(self.ended(), None, "{signal} for a process that has ended");
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        signal::kill(pid, signal).expect("our own process can be signalled");
+    fn check_runs(&mut self) {
+        assert_eq!(self.ended(), None, "a signal for a process that has ended");
     }
 }
 

@@ -38,7 +38,7 @@ async fn a_node_whose_disk_is_full_stops_and_comes_back_complete() {
         load.acknowledge(ACKNOWLEDGED).await;
         let ending = cluster.ended(full).await;
         assert_eq!(ending.code(), Some(1), "{ending}");
-        let said = fs::read_to_string(cluster.stderr(full)).unwrap();
+        let said = fs::read_to_string(cluster.log(full)).unwrap();
         let last = said.lines().last().unwrap_or_default();
         assert!(
             last.starts_with("chat-server: the replica stopped: its "),

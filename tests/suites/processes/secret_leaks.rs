@@ -184,7 +184,7 @@ impl Stage {
             assert_eq!(bases.len(), 2, "{id:?} has the message in {bases:?}");
         }
         for (id, said) in self.cluster.ids().into_iter().zip(self.said()) {
-            let file = self.cluster.stderr(id);
+            let file = self.cluster.log(id);
             self.check_bytes(&file, &said);
             assert!(!self.body.is_in(&said), "the text of a message: {file:?}");
         }
@@ -192,7 +192,7 @@ impl Stage {
 
     fn said(&self) -> Vec<Vec<u8>> {
         let files = self.cluster.ids().into_iter();
-        let files = files.map(|id| self.cluster.stderr(id));
+        let files = files.map(|id| self.cluster.log(id));
         files.map(|file| fs::read(file).unwrap()).collect()
     }
 
