@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: hands over to the package `codegen`, which has the heavy dependencies.
+//! `cargo xtask codegen`: runs the package `codegen`, which has the heavy dependencies.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the fuzz targets, each for some time and with a seed of its own. As ordinary
+//! `cargo xtask fuzz`: the fuzz targets, each for some time and with a separate seed. As ordinary
 //! tests they replay their corpus and a little more.
 
 use std::path::Path;

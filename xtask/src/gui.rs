@@ -1,5 +1,5 @@
-//! `cargo xtask gui`: builds the window where one can watch it, and opens it. Which servers it uses
-//! is its own affair: it finds the cluster of `cargo xtask cluster up`.
+//! `cargo xtask gui`: builds the window with visible progress, and opens it. It finds the servers
+//! itself: those of `cargo xtask cluster up`.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -21,19 +21,7 @@ pub(crate) struct Arguments {
 
 /// Builds, opens, and waits until the window is closed.
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<ExitCode> {
-    let mut build = vec!["build", "--package", PROGRAM];
-    if arguments.release {
-        build.push("--release");
-    }
-    workspace::run(&mut workspace::cargo(root, build))?;
-    let profile = if arguments.release {
-        "release"
-    } else {
-        "debug"
-    };
-    let program = workspace::target_directory(root)
-        .join(profile)
-        .join(PROGRAM);
+    let program = workspace::build(root, &[PROGRAM], arguments.release)?.join(PROGRAM);
     let status = workspace::status(Command::new(program).args(&arguments.arguments))?;
     Ok(if status.success() {
         ExitCode::SUCCESS

@@ -43,7 +43,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Feed the decoders with bytes that nobody would send.
+    /// Feed the decoders with bytes that no program would send.
     Fuzz(fuzz::Arguments),
     /// Build and open the window; `-- ARGUMENTS` are for the window itself.
     Gui(gui::Arguments),
@@ -68,7 +68,7 @@ enum Command {
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(code) => code,
-        // Whoever reads our output has seen enough, as in `cluster logs | head`.
+        // The reader of our output has closed it, as in `cluster logs | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

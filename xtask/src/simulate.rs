@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: builds the simulator and runs it; its arguments are its own.
+//! `cargo xtask simulate`: builds the simulator and runs it; the arguments are passed on.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

@@ -54,7 +54,7 @@ const STEPS: [Step; 8] = [
     },
 ];
 
-/// Runs every step until the first that fails, and says how long each took.
+/// Runs every step until the first that fails, and prints how long each took.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let begun = Instant::now();
     let mut finished: Vec<(&str, Duration)> = Vec::new();

@@ -13,7 +13,7 @@ pub const NODES_MAX: u8 = 7;
 
 const FIRST_CLIENT_PORT: u16 = 7401;
 
-/// Above begins what the system hands out to outgoing connections.
+/// The system gives the ports above to outgoing connections.
 const PORT_MAX: u16 = 32_767;
 
 /// The number of a node, counted from 1.
@@ -50,7 +50,7 @@ impl FromStr for NodeId {
     }
 }
 
-/// The way from one node to another; the opposite way is a link of its own.
+/// The way from one node to another; the opposite way is another link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     /// The node that dials.
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_refused() {
+    fn number_out_of_range_is_refused() {
         for text in ["0", "8", "-1", "one", ""] {
             assert!(text.parse::<NodeId>().is_err(), "{text}");
         }

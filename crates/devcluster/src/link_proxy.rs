@@ -22,7 +22,7 @@ use crate::link_shape::{InTransit, LinkShape, Wire};
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Handle of one link's proxy; it lives until the process ends.
+/// Handle of one link's proxy; it exists until the process ends.
 #[derive(Debug)]
 pub(crate) struct LinkProxy {
     gate: Arc<Gate>,

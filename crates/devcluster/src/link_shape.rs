@@ -1,6 +1,6 @@
 //! A slow link: so many bytes a second, each so much later.
 //!
-//! What is on its way is bounded, as in a real network: who sends faster is held up.
+//! What is on its way is bounded, as in a real network: a faster sender has to wait.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What a router keeps for a link before it holds up who sends: beside what is on the wire anyway.
+/// What a router queues for a link before its sender has to wait: besides what is on the wire.
 const QUEUE_BYTES: u64 = 256 * 1024;
 
 /// How slow a link is.
@@ -77,7 +77,7 @@ impl InTransit {
         }
     }
 
-    /// Accepts some bytes, as soon as there is room; whether anybody still takes them out.
+    /// Accepts some bytes, as soon as there is room; returns whether they will still be taken out.
     pub(crate) fn push(&self, wire: &Wire, bytes: &[u8]) -> bool {
         let most = self.shape.bytes_max();
         let is_full = |state: &mut State| state.bytes >= most && !state.ended;
@@ -119,7 +119,7 @@ impl InTransit {
         }
     }
 
-    /// No more comes, or nobody takes it any more.
+    /// No more bytes come, or none are taken out any more.
     pub(crate) fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();
@@ -143,7 +143,7 @@ mod tests {
     };
 
     #[test]
-    fn bytes_arrive_after_the_delay_one_after_the_other() {
+    fn bytes_arrive_in_order_after_the_delay() {
         let (wire, now) = (Wire::default(), Instant::now());
         // 125,000 bytes are a tenth of a second.
         let first = wire.arrival(TEN_MBIT, 125_000, now);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pushed_comes_out_in_order_and_then_the_end() {
+    fn pushed_bytes_are_popped_in_order_until_the_end() {
         let wire = Wire::default();
         let transit = InTransit::new(LinkShape {
             bits_per_second: 1_000_000_000,
@@ -175,6 +175,6 @@ mod tests {
         assert!(begun.elapsed() >= Duration::from_millis(1));
         transit.end();
         assert_eq!(transit.pop(), None);
-        assert!(!transit.push(&wire, &[3]), "nobody takes it");
+        assert!(!transit.push(&wire, &[3]), "nothing takes it out");
     }
 }

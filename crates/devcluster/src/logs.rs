@@ -74,7 +74,7 @@ fn follow_forever(followed: &mut [Followed]) -> Result<()> {
     let mut output = stdout();
     loop {
         for log in followed.iter_mut() {
-            for line in log.read_on()? {
+            for line in log.read_more()? {
                 writeln!(output, "{}{line}", log.prefix).context("printing a log")?;
             }
         }
@@ -92,12 +92,12 @@ pub fn tail(path: &Path, lines: usize) -> String {
 
 impl Followed {
     /// The whole lines that were added since the last call.
-    fn read_on(&mut self) -> Result<Vec<String>> {
+    fn read_more(&mut self) -> Result<Vec<String>> {
         let Ok(mut file) = File::open(&self.path) else {
             return Ok(Vec::new());
         };
         let length = file.metadata().context("measuring a log")?.len();
-        // A shorter file is another one: a reset began it anew.
+        // A shorter file is another one: the cluster was reset.
         if length < self.position {
             self.position = 0;
             self.partial.clear();
@@ -128,7 +128,7 @@ mod tests {
     use super::{Followed, tail};
 
     #[test]
-    fn a_log_is_followed_by_whole_lines() {
+    fn log_is_followed_by_whole_lines() {
         let path = env::temp_dir().join(format!("devcluster-log-{}.txt", process::id()));
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
         assert_eq!(tail(&path, 2), "two\nthree");
@@ -140,16 +140,16 @@ mod tests {
             position: 14,
             partial: Vec::new(),
         };
-        assert!(log.read_on().unwrap().is_empty());
+        assert!(log.read_more().unwrap().is_empty());
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"four\nfi").unwrap();
-        assert_eq!(log.read_on().unwrap(), ["four"]);
+        assert_eq!(log.read_more().unwrap(), ["four"]);
         file.write_all(b"ve\n").unwrap();
-        assert_eq!(log.read_on().unwrap(), ["five"]);
+        assert_eq!(log.read_more().unwrap(), ["five"]);
         fs::write(&path, "anew\n").unwrap();
-        assert_eq!(log.read_on().unwrap(), ["anew"]);
+        assert_eq!(log.read_more().unwrap(), ["anew"]);
         fs::remove_file(&path).unwrap();
-        assert!(log.read_on().unwrap().is_empty());
+        assert!(log.read_more().unwrap().is_empty());
         assert_eq!(tail(&path, 2), "");
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_dials_the_others_through_their_links() {
+    fn node_dials_the_others_through_links() {
         let node: NodeId = "2".parse().unwrap();
         let (files, state) = setup(2, Links::Proxied);
         let text = super::for_node(&files, &state, node);
@@ -97,7 +97,7 @@ peer_address = "unix:/run/x/node-2.sock"
     }
 
     #[test]
-    fn without_proxies_a_node_dials_the_others_themselves() {
+    fn node_without_proxies_dials_the_others_directly() {
         let (files, state) = setup(2, Links::Direct);
         let text = super::for_node(&files, &state, "2".parse().unwrap());
         let first = "peer_address = \"unix:/run/x/node-1.sock\"";
@@ -105,7 +105,7 @@ peer_address = "unix:/run/x/node-2.sock"
     }
 
     #[test]
-    fn a_client_sees_the_nodes_themselves() {
+    fn client_dials_the_nodes_directly() {
         let (_, state) = setup(3, Links::Proxied);
         let text = super::for_clients(&state);
         assert_eq!(text.matches("[[nodes]]").count(), 3);

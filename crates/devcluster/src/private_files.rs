@@ -69,7 +69,7 @@ pub fn prepare_folder(files: &Files) -> Result<()> {
         .is_none();
     if !is_empty && !files.state().exists() {
         bail!(
-            "other users can enter {path}, and it holds what no cluster made; \
+            "other users can enter {path}, and it holds files that no cluster made; \
              name another folder, or close it with `chmod 700`"
         );
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_a_cluster_is_closed_to_others() {
+    fn folder_of_a_cluster_is_closed_to_others() {
         let above = env::temp_dir().join(format!("devcluster-private-{}", process::id()));
         let folder = above.join("cluster");
         let files = Files::new(folder.clone());

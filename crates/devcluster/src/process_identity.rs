@@ -1,4 +1,4 @@
-//! Which process a number means: a number alone may belong to somebody else by now.
+//! Which process a number means: the number alone may belong to another process by now.
 
 use std::fs;
 use std::thread;
@@ -129,7 +129,7 @@ mod tests {
     use super::{ProcessIdentity, processor_ticks, start_of, state_of};
 
     #[test]
-    fn a_name_may_contain_anything() {
+    fn program_name_may_contain_anything() {
         let line = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 1 0 12345 1 1";
         assert_eq!(state_of(line), Some("S"));
         assert_eq!(start_of(line), Some(12345));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn another_start_is_another_process() {
+    fn process_with_another_start_time_is_not_alive() {
         let myself = ProcessIdentity::of(process::id()).unwrap();
         assert!(myself.is_alive());
         let earlier = ProcessIdentity {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_process_is_not_alive() {
+    fn killed_process_is_not_alive() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let identity = ProcessIdentity::of(child.id()).unwrap();
         assert!(identity.is_alive());

@@ -1,9 +1,9 @@
-//! The folder of the sockets over which the nodes reach each other: nobody else can enter it.
+//! The folder of the sockets over which the nodes reach each other: no other user can enter it.
 //!
-//! Whoever reaches a node's peer listener is trusted, and a port of the loopback address is open to
+//! A peer that reaches a node's peer listener is trusted, and a port of the loopback address is open to
 //! every user of the machine. The folder is not in the cluster's own one, because the path of a
-//! socket has to be short; and it is not in `$XDG_RUNTIME_DIR`, which goes with the person's last
-//! login while the cluster runs on.
+//! socket has to be short; and it is not in `$XDG_RUNTIME_DIR`, which is removed with the
+//! person's last session while the cluster continues to run.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -65,7 +65,7 @@ impl SocketFolder {
         };
         for _ in 0..DRAWS_MAX {
             // Different for every call: the keys of the standard library's hashes come from the
-            // system. Nobody can make the folder before us, and if so it is not taken.
+            // system. No other user can predict it, and an existing folder is not taken.
             let number = RandomState::new().hash_one(std::process::id());
             let path = base.join(format!("chat-{number:016x}"));
             match DirBuilder::new().mode(0o700).create(&path) {
@@ -121,7 +121,7 @@ impl SocketFolder {
     ///
     /// When a socket cannot be removed.
     pub fn remove(&self) -> Result<()> {
-        // Whatever stands there now that is not ours is not ours to touch.
+        // A folder that fails the check is not the one that was made, and is left alone.
         if self.check().is_err() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ pub fn address(socket: &Path) -> String {
     format!("unix:{}", socket.display())
 }
 
-/// Whether a folder made in `base` has a short path and nobody else can put one in its place.
+/// Whether a folder made in `base` has a short path and no other user can put one in its place.
 fn is_fit(base: &Path) -> bool {
     let Ok(metadata) = fs::metadata(base) else {
         return false;
@@ -171,7 +171,7 @@ mod tests {
     use crate::layout::{Link, NodeId};
 
     #[test]
-    fn a_new_folder_is_private_and_is_used_again() {
+    fn new_folder_is_private_and_reused() {
         let folder = SocketFolder::prepare(None).unwrap();
         let mode = fs::metadata(&folder.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
@@ -182,14 +182,14 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         folder.remove().unwrap();
-        assert!(folder.path.join("mine").exists(), "the rest is not ours");
+        assert!(folder.path.join("mine").exists(), "the rest is left alone");
         fs::remove_dir_all(&folder.path).unwrap();
         other.remove().unwrap();
         assert!(!other.path.exists());
     }
 
     #[test]
-    fn a_folder_that_others_can_enter_is_not_used_again() {
+    fn folder_open_to_others_is_not_reused() {
         let folder = SocketFolder::prepare(None).unwrap();
         fs::set_permissions(&folder.path, Permissions::from_mode(0o755)).unwrap();
         assert!(folder.check().is_err());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_is_short_enough_and_different() {
+    fn socket_paths_are_short_and_distinct() {
         let folder = SocketFolder::prepare(None).unwrap();
         let nodes = NodeId::all(NODES_MAX).map(|node| folder.node(node));
         let links = Link::all(NODES_MAX).map(|link| folder.link(link));

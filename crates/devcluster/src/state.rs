@@ -1,4 +1,4 @@
-//! `cluster.json`: what anybody may want to know about a local cluster without asking it.
+//! `cluster.json`: what other programs need to know about a local cluster without calling it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_survives_the_disk() {
+    fn state_survives_the_disk() {
         let folder = env::temp_dir().join(format!("devcluster-state-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let files = Files::new(folder.clone());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_was_not_started_is_not_running() {
+    fn cluster_that_was_not_started_is_not_running() {
         let files = Files::new(env::temp_dir());
         let mut state = state(&files);
         assert!(state.supervisor().is_none() && state.running_nodes().is_empty());

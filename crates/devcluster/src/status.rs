@@ -53,8 +53,8 @@ pub struct NodeStatus {
 }
 
 impl Status {
-    /// Whether nothing better will come of waiting: a learner of this cluster stays one until the
-    /// log takes it back, and that is decided elsewhere.
+    /// Whether waiting changes nothing: a learner of this cluster remains one until the log admits it
+    /// again, and that is decided elsewhere.
     pub fn is_settled(&self) -> bool {
         let settled = |node: &NodeStatus| {
             let is_learner = node.role.as_deref() == Some("learner");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_cluster_is_settled() {
+    fn healthy_cluster_is_settled() {
         let status = status(
             "healthy",
             "1",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_learner_is_settled_and_a_dead_node_is_not() {
+    fn learner_is_settled_and_dead_node_is_not() {
         let learner = [(true, "leader", true), (true, "learner", false)];
         assert!(status("degraded", "1", &learner).is_settled());
         assert!(!status("no_quorum", "null", &learner).is_settled());

@@ -22,7 +22,7 @@ pub const COMMAND: &str = "run-node";
 
 /// Starts a program that dies with us, with its output at the end of a log.
 ///
-/// Must be called on a thread that lives as long as the supervisor: the system counts the
+/// Must be called on a thread that runs as long as the supervisor: the system counts the
 /// thread, not the process, as the parent whose death kills the child.
 pub(crate) fn start(
     node: NodeId,
@@ -73,7 +73,7 @@ pub fn become_node(parent: u32, command: &[OsString]) -> Result<()> {
     SigSet::empty()
         .thread_set_mask()
         .context("unblocking signals")?;
-    prctl::set_pdeathsig(Signal::SIGKILL).context("binding our life to the supervisor's")?;
+    prctl::set_pdeathsig(Signal::SIGKILL).context("requesting to be killed with the supervisor")?;
     if parent_id() != parent {
         bail!("the supervisor was gone before its node started");
     }

@@ -1,8 +1,8 @@
 //! The background process of a local cluster: it starts the nodes, carries the links between them,
-//! and does to both what it is asked on its control socket.
+//! and carries out the requests on its control socket.
 //!
 //! One thread decides; every other thread only waits for something and reports it as an event.
-//! A node that ends is not started again on its own: whoever killed it wants to see it dead.
+//! A node that ends is not started again automatically: a person who killed it wants it down.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -99,10 +99,7 @@ impl Supervisor {
         loop {
             let event = match self.deferred.pop_front() {
                 Some(event) => event,
-                None => self
-                    .events
-                    .recv()
-                    .context("every thread of ours has ended")?,
+                None => self.events.recv().context("every other thread has ended")?,
             };
             match event {
                 Event::Ended(node, identity) => self.handle_ended(node, identity)?,
@@ -125,7 +122,7 @@ impl Supervisor {
 
     fn handle_request(&mut self, request: Request) -> Result<String> {
         match request {
-            Request::Ping => Ok("the supervisor is here".to_owned()),
+            Request::Ping => Ok("the supervisor runs".to_owned()),
             Request::StartDead => self.start_dead(),
             Request::Kill { node } => self.kill(node),
             Request::Stop { node } => self.stop(node),
@@ -182,9 +179,7 @@ impl Supervisor {
         };
         process.pause()?;
         self.record()?;
-        Ok(format!(
-            "node {node} is paused; `resume {node}` lets it go on"
-        ))
+        Ok(format!("node {node} is paused; `resume {node}` resumes it"))
     }
 
     fn resume(&mut self, node: NodeId) -> Result<String> {
@@ -193,7 +188,7 @@ impl Supervisor {
         };
         process.resume()?;
         self.record()?;
-        Ok(format!("node {node} goes on"))
+        Ok(format!("node {node} is resumed"))
     }
 
     fn restart(&mut self, node: NodeId) -> Result<String> {
@@ -311,7 +306,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Stops these nodes together: asks, waits, and kills what does not go.
+    /// Stops these nodes together: terminates them, waits, and kills those that do not end.
     fn stop_all(&mut self, nodes: &[NodeId]) -> Result<()> {
         for node in nodes {
             if let Some(process) = self.processes.get_mut(node) {

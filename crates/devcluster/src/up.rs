@@ -29,10 +29,10 @@ const SUPERVISOR_LIMIT: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How much of a log tells why its node is not well.
+/// How many lines of a log are enough to see why its node is not healthy.
 const LOG_LINES: usize = 10;
 
-/// What the person asked for.
+/// What the person requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// As many as there are, or three, when not given.
@@ -295,7 +295,7 @@ mod tests {
     use crate::state::{ClusterState, Links};
 
     #[test]
-    fn a_taken_port_is_named() {
+    fn taken_port_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let error = refuse_taken(address).unwrap_err().to_string();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_nodes_is_refused() {
+    fn different_node_count_is_refused() {
         let files = Files::new("/state".into());
         let sockets = SocketFolder::at("/run/x");
         let state = ClusterState::new(&files, PortOffset::default(), sockets, 3, "debug");

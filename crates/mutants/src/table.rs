@@ -44,12 +44,12 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
 }
 
 fn of_transcripts(examined: &Examined) -> String {
-    let word = if examined.changed.is_empty() {
+    let check = if examined.changed.is_empty() {
         "nothing"
     } else {
         "a transcript"
     };
-    word.to_owned()
+    check.to_owned()
 }
 
 /// Puts `row` into the page, in place of the mutant's old one if there is one.

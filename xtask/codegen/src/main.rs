@@ -1,7 +1,7 @@
 //! Writes the generated half of `chat-proto` from `proto/`, without a system `protoc`.
 //!
 //! `codegen` writes, `codegen --check` only compares and names the command that repairs.
-//! It is a package of its own because the protobuf compiler is far heavier than the rest of xtask.
+//! It is a separate package because the protobuf compiler is far heavier than the rest of xtask.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 /// without being looked at and must not be copied on the way.
 const ZERO_COPY_PACKAGES: [&str; 2] = [".replication.v1", ".storage.v1"];
 
-/// What clients may call, as servers tell them (reflection): a set of descriptors.
+/// What clients may call, as servers report it by reflection: a set of descriptors.
 const CLIENT_DESCRIPTORS: &str = "client.binpb";
 const CLIENT_PROTOS: [&str; 2] = ["chat/v1/chat.proto", "cluster/v1/cluster.proto"];
 

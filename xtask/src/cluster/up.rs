@@ -63,7 +63,7 @@ stop       cargo xtask cluster down{option}       messages stay; `reset` deletes
     );
     if state.port_offset != PortOffset::default() {
         println!(
-            "\nthis cluster has ports of its own: add `--config {}` to every `chat` command",
+            "\nthis cluster has other ports than the default: add `--config {}` to every `chat` command",
             files.client_config().display()
         );
     }
