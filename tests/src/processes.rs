@@ -1,7 +1,8 @@
 //! Clusters of real `chat-server` processes on this machine, and what clients see of them.
 //!
-//! Servers listen on loopback, below the ports that the system gives to whoever dials, or on a
-//! network of the test's own, and end with the test that started them. Times are only ever deadlines: the tests check facts.
+//! Servers listen on loopback, below the ports that the system gives to outgoing connections, or on
+//! a separate network, and are killed with the test that started them. Times are only ever
+//! deadlines: the tests check facts.
 
 pub mod cluster;
 pub mod history;

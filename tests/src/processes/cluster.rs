@@ -26,14 +26,14 @@ use crate::processes::ports::PortBlock;
 use crate::processes::server::{self, Server};
 use crate::processes::waiting::until;
 
-/// A node that runs says how it is within a few milliseconds.
-const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+/// A node that runs reports its status within a few milliseconds.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client goes on trying: longer than any fail-over, and no test waits that long for
 /// something that should not come.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What nodes say unless a test wants more.
+/// What nodes log unless a test wants more.
 const LOG_FILTER: &str = "info";
 
 /// Real nodes, killed when this is dropped.
@@ -53,14 +53,14 @@ struct Node {
     channel: Channel,
 }
 
-/// Who leads, by its own word, in the highest term that anybody knows.
+/// The node that reports to lead the highest term that any node knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leader {
     /// The node.
     pub node: NodeId,
     /// The term it leads.
     pub term: Term,
-    /// What it had committed when it was asked.
+    /// What it had committed when it reported its status.
     pub commit_index: LogIndex,
 }
 
@@ -71,15 +71,15 @@ impl Cluster {
     ///
     /// When they do not become one in time; so do all waiting functions here.
     pub async fn start(count: u64) -> Self {
-        Self::start_saying(count, LOG_FILTER).await
+        Self::start_logging(count, LOG_FILTER).await
     }
 
-    /// [`Self::start`] for nodes that say what `log_filter` lets them, as `RUST_LOG` has it.
+    /// [`Self::start`] for nodes that log what `log_filter` selects, in the syntax of `RUST_LOG`.
     ///
     /// # Panics
     ///
     /// As there.
-    pub async fn start_saying(count: u64, log_filter: &str) -> Self {
+    pub async fn start_logging(count: u64, log_filter: &str) -> Self {
         let ports = PortBlock::claim();
         let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
         let home = home.expect("a temporary folder can be made");
@@ -92,7 +92,7 @@ impl Cluster {
         let node = |id| {
             let address = format!("http://{}", ports.peer_address(id));
             let endpoint = Endpoint::from_shared(address).expect("it is an address");
-            let channel = endpoint.connect_timeout(STATUS_PATIENCE).connect_lazy();
+            let channel = endpoint.connect_timeout(STATUS_TIMEOUT).connect_lazy();
             let server = None;
             (id, Node { server, channel })
         };
@@ -135,7 +135,7 @@ impl Cluster {
         client(self.ids().into_iter().map(|id| self.client_address(id)))
     }
 
-    /// A client of one node alone: what it gets, that node has answered.
+    /// A client of one node alone: every reply that it gets is that node's.
     pub fn client_of(&self, node: NodeId) -> ChatClient {
         client([self.client_address(node)])
     }
@@ -167,8 +167,8 @@ impl Cluster {
     /// # Panics
     ///
     /// When it runs.
-    pub fn start_node_on_a_full_disk(&mut self, id: NodeId, blocks: u32) {
-        // The signal would end a program that has not heard of it; a full disk sends none.
+    pub fn start_node_on_full_disk(&mut self, id: NodeId, blocks: u32) {
+        // The signal would end a program that does not ignore it; a full disk sends none.
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut arguments = vec!["-c".to_owned(), limited];
         arguments.push(self.program.to_string_lossy().into_owned());
@@ -176,7 +176,7 @@ impl Cluster {
         self.launch(id, Path::new("sh"), &arguments);
     }
 
-    /// Waits until a node has ended by itself, and says how.
+    /// Waits until a node has ended by itself, and returns how.
     ///
     /// # Panics
     ///
@@ -238,7 +238,7 @@ impl Cluster {
         fs::remove_dir_all(self.data(id)).expect("a node that ran has a folder");
     }
 
-    /// SIGTERM for some nodes at the same time; says how each ended.
+    /// SIGTERM for some nodes at the same time; returns how each ended.
     pub async fn terminate(&mut self, ids: &[NodeId]) -> Vec<ExitStatus> {
         for id in ids {
             self.check_runs(*id);
@@ -247,7 +247,7 @@ impl Cluster {
         let mut endings = Vec::new();
         for id in ids {
             let server = self.server(*id);
-            let ended = until("a node that was told to stop has", async || {
+            let ended = until("a terminated node has ended", async || {
                 server.ended().ok_or_else(|| format!("{id:?} runs"))
             });
             endings.push(ended.await);
@@ -256,28 +256,28 @@ impl Cluster {
         endings
     }
 
-    /// What a node says of itself.
+    /// The status of a node.
     ///
     /// # Errors
     ///
-    /// Why there is no answer.
+    /// Why there is no reply.
     pub async fn status(&self, id: NodeId) -> Result<StatusResponse, String> {
-        ask(id, self.nodes[&id].channel.clone()).await
+        query_status(id, self.nodes[&id].channel.clone()).await
     }
 
-    /// What every serving node that answers says of itself.
+    /// The status of every serving node that replies.
     pub async fn statuses(&self) -> Vec<StatusResponse> {
-        let mut asking = JoinSet::new();
+        let mut calls = JoinSet::new();
         for id in self.serving() {
-            asking.spawn(ask(id, self.nodes[&id].channel.clone()));
+            calls.spawn(query_status(id, self.nodes[&id].channel.clone()));
         }
         let mut statuses: Vec<StatusResponse> =
-            asking.join_all().await.into_iter().flatten().collect();
+            calls.join_all().await.into_iter().flatten().collect();
         statuses.sort_by_key(|status| status.node_id);
         statuses
     }
 
-    /// Waits until somebody leads the highest term that is known, and it is later than `term`.
+    /// Waits until a node leads the highest known term, which must be later than `term`.
     pub async fn leader_after(&self, term: Term) -> Leader {
         until("a new leader is there", async || {
             let statuses = self.statuses().await;
@@ -289,7 +289,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until somebody leads.
+    /// Waits until a node leads.
     pub async fn leader(&self) -> Leader {
         self.leader_after(Term(0)).await
     }
@@ -320,7 +320,7 @@ impl Cluster {
         self.home.path().join(format!("data/node-{}", id.0))
     }
 
-    /// What a node has said, in all its starts.
+    /// What a node has logged, over all its starts.
     pub fn log(&self, id: NodeId) -> PathBuf {
         self.home.path().join(format!("node-{}.log", id.0))
     }
@@ -329,7 +329,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// When the system does not say.
+    /// When a node has ended.
     pub fn memory_peak(&self) -> u64 {
         let servers = self.nodes.values().filter_map(|node| node.server.as_ref());
         servers.map(Server::memory_peak).max().unwrap_or_default()
@@ -345,8 +345,8 @@ impl Cluster {
             if self.nodes[&id].server.is_some() {
                 self.check_runs(id);
             }
-            let said = fs::read_to_string(self.log(id)).unwrap_or_default();
-            assert!(!said.contains("panicked at"), "{id:?} has panicked");
+            let log = fs::read_to_string(self.log(id)).unwrap_or_default();
+            assert!(!log.contains("panicked at"), "{id:?} has panicked");
         }
     }
 
@@ -419,12 +419,12 @@ pub(crate) fn configuration(
     text
 }
 
-async fn ask(id: NodeId, channel: Channel) -> Result<StatusResponse, String> {
+async fn query_status(id: NodeId, channel: Channel) -> Result<StatusResponse, String> {
     let mut stub = ClusterClient::new(channel);
-    match timeout(STATUS_PATIENCE, stub.status(StatusRequest {})).await {
+    match timeout(STATUS_TIMEOUT, stub.status(StatusRequest {})).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(format!("{id:?}: {}", status.message())),
-        Err(_late) => Err(format!("{id:?}: no answer within {STATUS_PATIENCE:?}")),
+        Err(_late) => Err(format!("{id:?}: no reply within {STATUS_TIMEOUT:?}")),
     }
 }
 

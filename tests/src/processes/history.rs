@@ -1,4 +1,4 @@
-//! What senders were told of their messages, held against what the inboxes hold at the end.
+//! The outcomes that senders received for their messages, compared with the inboxes at the end.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ pub struct Letter {
     pub message: OutgoingMessage,
 }
 
-/// A letter whose sender was told that it arrived.
+/// A letter whose sender received an acknowledgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acknowledged {
     /// The letter.
     pub letter: Letter,
-    /// What the sender was told.
+    /// The reply to the sender.
     pub sent: Sent,
 }
 
@@ -74,7 +74,7 @@ pub async fn read_inbox(
 }
 
 impl History {
-    /// Holds what senders were told against what the inboxes hold.
+    /// Compares the outcomes that senders received with the inboxes.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl History {
             }
         }
         match found.values().flatten().next() {
-            Some(stranger) => Err(format!("nobody has sent this: {stranger:?}")),
+            Some(unexpected) => Err(format!("no sender has sent this: {unexpected:?}")),
             None => Ok(()),
         }
     }
@@ -241,7 +241,7 @@ mod tests {
             let late = arrived(&setup.history.not_sent[0], 20);
             setup.inbox.push(late);
         });
-        check_found("nobody has sent", |setup| {
+        check_found("no sender has sent", |setup| {
             setup.inbox.push(arrived(&letter("f"), 20));
         });
     }

@@ -37,7 +37,7 @@ pub struct TaskHandle {
     pub code: Option<i32>,
     /// Its result; null if there is none.
     pub result: Value,
-    /// What it said of its failure.
+    /// What it printed about its failure.
     pub error: String,
 }
 
@@ -82,15 +82,15 @@ impl Hosts {
         &self.network
     }
 
-    /// Runs the command `chat` on a host; it asks the nodes on the hosts `asked`, and reads `input`.
+    /// Runs the command `chat` on a host; it calls the nodes on the hosts `called`, and reads `input`.
     ///
     /// # Panics
     ///
     /// When it cannot be run.
-    pub fn chat(&self, host: u8, asked: &[u8], arguments: &[&str], input: &str) -> TaskHandle {
+    pub fn chat(&self, host: u8, called: &[u8], arguments: &[&str], input: &str) -> Ended {
         let program = server::program("chat");
         let (runner, before) = self.network.on_host(host, &program);
-        let nodes: Vec<String> = asked
+        let nodes: Vec<String> = called
             .iter()
             .map(|host| client_address(*host).to_string())
             .collect();
@@ -118,7 +118,7 @@ impl Hosts {
     }
 
     /// Waits until the nodes on the hosts `seen` follow one of them, by what a person at the first
-    /// of these hosts sees. Says on which host it is.
+    /// of these hosts sees. Returns the host of the leader.
     ///
     /// # Panics
     ///
@@ -154,8 +154,8 @@ impl Hosts {
             assert_eq!(server.ended(), None, "node {host} has ended by itself");
         }
         for host in self.all() {
-            let said = fs::read_to_string(self.log(host)).unwrap_or_default();
-            assert!(!said.contains("panicked at"), "node {host} has panicked");
+            let log = fs::read_to_string(self.log(host)).unwrap_or_default();
+            assert!(!log.contains("panicked at"), "node {host} has panicked");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What of every inbox somebody has already seen: no later read may show less (R14).
+//! What clients have already seen of every inbox: no later read may show less (R14).
 //!
 //! An inbox only ever grows at its newer end, so a history needs no search: a read that begins
 //! after an acknowledgement, or after another read has finished, must show as much, on any node.
@@ -46,7 +46,7 @@ pub struct InboxView {
 }
 
 impl InboxHistory {
-    /// A sender was told that its message arrived.
+    /// A sender received an acknowledgement.
     pub fn acknowledged(&self, recipient: &str, sent: &Sent) {
         let mut inboxes = self.inboxes();
         let seen = inboxes.entry(recipient.to_owned()).or_default();
@@ -77,7 +77,7 @@ impl InboxHistory {
     }
 
     fn inboxes(&self) -> MutexGuard<'_, BTreeMap<String, SeenInbox>> {
-        // Whoever panicked has failed the test.
+        // The thread that panicked has failed the test.
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_that_grows_passes() {
+    fn growing_inbox_passes() {
         check(&[3, 5], [(&[5, 3], 2), (&[8, 7, 5], 4)], Ok(()));
         check(&[5], [(&[5, 3], 2), (&[5, 3], 2)], Ok(()));
         check(&[], [(&[], 0), (&[2], 1)], Ok(()));
     }
 
     #[test]
-    fn a_read_that_goes_back_is_found() {
+    fn read_that_goes_back_is_found() {
         check(&[], [(&[5, 3], 2), (&[3], 1)], Err("is where"));
         check(&[], [(&[5, 3], 2), (&[5], 1)], Err("2 messages should be"));
         check(&[], [(&[5, 3], 2), (&[], 0)], Err("2 messages should be"));
@@ -233,12 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_acknowledged_message_is_found() {
+    fn missing_acknowledged_message_is_found() {
         check(&[4], [(&[5, 3], 2), (&[], 0)], Err("in commit 4"));
     }
 
     #[test]
-    fn what_appears_in_between_is_found() {
+    fn message_that_appears_in_between_is_found() {
         check(&[], [(&[5, 3], 2), (&[8, 5, 4], 4)], Err("is where"));
         check(
             &[],
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn another_readers_reads_count_too() {
+    fn reads_of_another_reader_raise_the_floor() {
         let (inbox_history, view) = (InboxHistory::default(), InboxView::default());
         inbox_history.read("bob", 9, 4);
         let floor = inbox_history.floor("bob", &view);

@@ -15,16 +15,16 @@ use tokio::task::JoinSet;
 use crate::processes::cluster::Cluster;
 use crate::processes::history::{Acknowledged, History, Letter, PAGE_LIMIT};
 use crate::processes::inbox_history::{InboxHistory, InboxView};
-use crate::processes::waiting::{PATIENCE, until};
+use crate::processes::waiting::{WAIT_TIMEOUT, until};
 
-/// How long a patient sender's client tries before the sender tells it to go on.
+/// How long a patient sender's client tries before the sender calls it again.
 const PATIENT_DEADLINE: Duration = Duration::from_secs(5);
 /// Shorter than the shortest time after which a silent leader is replaced.
 const HASTY_DEADLINE: Duration = Duration::from_millis(250);
 /// A read that a node cannot answer is begun anew after this long, and must then show what others
 /// have seen meanwhile.
 const READ_DEADLINE: Duration = Duration::from_secs(1);
-/// How many of whom.
+/// How many senders and recipients.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadMix {
     /// Senders that repeat a message until it is acknowledged.
@@ -133,7 +133,7 @@ impl Load {
         }
     }
 
-    /// Whom all senders send to.
+    /// The accounts that all senders send to.
     pub fn recipients(&self) -> &[Session] {
         &self.recipients
     }
@@ -159,7 +159,7 @@ impl Load {
             .await;
     }
 
-    /// Waits until a node has answered a read that it was asked from now on.
+    /// Waits until a node has answered a read that was sent from now on.
     ///
     /// # Panics
     ///
@@ -171,19 +171,15 @@ impl Load {
             .await;
     }
 
-    /// Asks a node for every inbox, which it may answer later; each answer must show what has been
-    /// seen until now.
-    pub fn ask_for_every_inbox(
-        &self,
-        cluster: &Cluster,
-        node: NodeId,
-    ) -> JoinSet<Result<(), String>> {
-        let mut asking = JoinSet::new();
+    /// Reads every inbox from a node, which may reply later; each reply must show what has been seen
+    /// until now.
+    pub fn read_every_inbox(&self, cluster: &Cluster, node: NodeId) -> JoinSet<Result<(), String>> {
+        let mut reading = JoinSet::new();
         for session in &self.recipients {
             let (client, session) = (cluster.client_of(node), session.clone());
             let view = InboxView::default();
             let floor = self.shared.inbox_history.floor(session.username(), &view);
-            asking.spawn(async move {
+            reading.spawn(async move {
                 let page = client.inbox(&session, &InboxQuery::default()).await;
                 let page = page.map_err(|error| format!("{error:?}"))?;
                 let newest = page.messages.first();
@@ -193,7 +189,7 @@ impl Load {
                 )
             });
         }
-        asking
+        reading
     }
 
     /// Ends the load; nothing is under way any more.
@@ -234,7 +230,7 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// The first failure is the one that is told; the load ends.
+    /// The first failure is the one that is reported; the load ends.
     fn fail(&self, failure: String) {
         lock(&self.failure).get_or_insert(failure);
         self.stopping.store(true, Ordering::SeqCst);
@@ -252,7 +248,7 @@ impl Sender {
             let recipient = &self.recipients[place % self.recipients.len()];
             let letter = Letter {
                 sender: sender.to_owned(),
-                message: OutgoingMessage::new(recipient, format!("{sender} says {number}")),
+                message: OutgoingMessage::new(recipient, format!("message {number} of {sender}")),
             };
             if let Err(failure) = self.send(letter).await {
                 self.shared.fail(failure);
@@ -289,7 +285,7 @@ impl Sender {
                     return Ok(());
                 }
                 ClientError::OutcomeUnknown { .. } | ClientError::Unavailable { .. }
-                    if begun.elapsed() < PATIENCE => {}
+                    if begun.elapsed() < WAIT_TIMEOUT => {}
                 error => return Err(format!("{letter:?} ended in {error:?}")),
             }
         }
@@ -304,7 +300,7 @@ async fn read_in_turn(mut readers: Vec<Reader>) {
             }
             if let Err(failure) = reader.read().await {
                 let (node, inbox) = (reader.node, reader.session.username());
-                let failure = format!("{node:?} was asked for the inbox of {inbox}: {failure}");
+                let failure = format!("reading the inbox of {inbox} from {node:?}: {failure}");
                 reader.shared.fail(failure);
             }
         }
@@ -357,6 +353,6 @@ async fn account(cluster: &Cluster, name: &str) -> Session {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whoever panicked has failed the test.
+    // The thread that panicked has failed the test.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Hosts on a network of their own: network namespaces of this machine, joined by a switch that is
+//! Hosts on a separate network: network namespaces of this machine, joined by a switch that is
 //! another one. Nothing of it is in the machine's own network.
 //!
 //! Needs root and the program `ip`. Whatever was made is removed when its owner is dropped, also by
@@ -62,7 +62,8 @@ impl Network {
         ("ip", arguments.map(str::to_owned).to_vec())
     }
 
-    /// Pulls a host's plug: nothing reaches it and nothing comes from it, and nobody is told.
+    /// Takes a host off the network: nothing reaches it and nothing comes from it, and no connection
+    /// is closed.
     ///
     /// # Panics
     ///
@@ -117,18 +118,18 @@ impl Drop for Network {
     }
 }
 
-/// Says that a test was left out because there are no networks, past what the test harness keeps to
-/// itself of tests that pass.
+/// Reports that a test was skipped because there are no networks, on the real standard error: the
+/// test harness captures the output of tests that pass.
 ///
 /// # Panics
 ///
 /// When standard error cannot be written.
-pub fn say_skipped(test: &str, reason: &str) {
-    let said = writeln!(
+pub fn report_skipped(test: &str, reason: &str) {
+    let written = writeln!(
         std::io::stderr(),
-        "SKIPPED {test}: networks of its own need root and the program `ip`; {reason}"
+        "SKIPPED {test}: separate networks need root and the program `ip`; {reason}"
     );
-    said.expect("standard error can be written");
+    written.expect("standard error can be written");
 }
 
 /// The switch's end of a host's cable.
@@ -143,12 +144,12 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     let command = arguments.join(" ");
     Err(format!(
         "`ip {command}` ended with {}: {}",
         output.status,
-        said.trim()
+        errors.trim()
     ))
 }
 
@@ -157,7 +158,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::process::Command;
 
-    use super::{Network, say_skipped};
+    use super::{Network, report_skipped};
 
     fn listed() -> String {
         let output = Command::new("ip").args(["netns", "list"]).output().unwrap();
@@ -165,10 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_network_goes_with_a_test_that_fails() {
+    fn network_is_removed_when_its_test_fails() {
         let network = match Network::make(2) {
             Ok(network) => network,
-            Err(reason) => return say_skipped("a_network_goes_with_a_test_that_fails", &reason),
+            Err(reason) => {
+                return report_skipped("network_is_removed_when_its_test_fails", &reason);
+            }
         };
         let prefix = network.prefix.clone();
         assert_eq!(listed().matches(&prefix).count(), 3, "hosts and switch");

@@ -1,5 +1,5 @@
-//! One request to one node: no other node is tried, and nothing is repeated unless that is asked
-//! for.
+//! One request to one node: no other node is tried, and nothing is repeated unless the test requests
+//! it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 
-use crate::processes::waiting::{PATIENCE, until};
+use crate::processes::waiting::{WAIT_TIMEOUT, until};
 
 /// A connection to one node.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ impl PlainClient {
     ///
     /// # Panics
     ///
-    /// When nobody listens there.
+    /// When nothing listens there.
     pub async fn connect(address: SocketAddr) -> Self {
         let stub = ChatClient::connect(format!("http://{address}")).await;
         let stub = stub.unwrap_or_else(|error| panic!("{address} cannot be reached: {error}"));
@@ -51,7 +51,7 @@ impl PlainClient {
         Ok(Self { stub })
     }
 
-    /// Asks once, with `timeout` as the request's deadline on both sides.
+    /// Sends the request once, with `timeout` as the request's deadline on both sides.
     ///
     /// # Errors
     ///
@@ -69,8 +69,8 @@ impl PlainClient {
         self.execute_text(request.to_string(), token, timeout).await
     }
 
-    /// Asks, and as long as the node says that it is unavailable, asks the same again, which is safe
-    /// (R15): for requests that a machine which stood still for a while may have put off.
+    /// Sends the request, and again as long as the node replies that it is unavailable, which is safe
+    /// (R15): for requests that may fail only because the machine was suspended for a while.
     ///
     /// # Errors
     ///
@@ -79,13 +79,13 @@ impl PlainClient {
     /// # Panics
     ///
     /// When the reply is no JSON, and when the node is unavailable for too long.
-    pub async fn execute_patiently(
+    pub async fn execute_until_available(
         &self,
         request: &Value,
         token: Option<&str>,
     ) -> Result<Value, Status> {
         until("the request is answered", async || {
-            match self.execute(request, token, PATIENCE).await {
+            match self.execute(request, token, WAIT_TIMEOUT).await {
                 Err(status) if status.code() == Code::Unavailable => Err(format!("{status:?}")),
                 answered => Ok(answered),
             }

@@ -6,24 +6,24 @@ use chat_consensus::NodeId;
 
 /// Above what a cluster of `cargo xtask cluster` uses.
 const PORTS_START: u16 = 12_000;
-/// Below 32768, from where on the system gives ports to whoever dials: a client that dials a dead
-/// node's port could otherwise be given that very port as its own.
+/// Below 32768, from where on the system gives ports to outgoing connections: a client that dials a dead
+/// node's port could otherwise be given that very port as its source.
 const PORTS_END: u16 = 32_000;
 /// The port that claims the block, and two for each node.
 const BLOCK_PORTS: u16 = 1 + 2 * NODES_MAX;
 /// As many nodes as a configuration may list.
 const NODES_MAX: u16 = 7;
 
-/// Ports that belong to one cluster as long as this lives.
+/// Ports that belong to one cluster as long as this exists.
 #[derive(Debug)]
 pub struct PortBlock {
     first: u16,
-    /// Nobody can listen there a second time, which is what claims the block.
+    /// Nothing can listen there a second time, which is what claims the block.
     _claim: TcpListener,
 }
 
 impl PortBlock {
-    /// Claims a block in which nobody listens.
+    /// Claims a block in which nothing listens.
     ///
     /// # Panics
     ///
@@ -80,7 +80,7 @@ mod tests {
     use super::{NODES_MAX, PORTS_END, PortBlock};
 
     #[test]
-    fn no_port_is_given_twice() {
+    fn ports_of_all_blocks_are_distinct() {
         let blocks: Vec<PortBlock> = (0..10).map(|_| PortBlock::claim()).collect();
         let mut addresses = BTreeSet::new();
         for block in &blocks {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_block_is_not_claimed_again() {
+    fn claimed_block_is_not_claimed_again() {
         let block = PortBlock::claim();
         assert!(PortBlock::claim_at(block.first).is_none());
     }

@@ -1,5 +1,5 @@
-//! HTTP/2 by hand, for clients that do not behave: frames as they are told, and nothing that is read
-//! unless it is asked for.
+//! HTTP/2 by hand, for clients that misbehave: exactly the frames that a test sends, and nothing is
+//! read unless the test reads it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,14 +22,14 @@ const CANCEL: u32 = 8;
 /// The longest piece of a body that every server takes.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024;
 
-/// A connection that says what it is told to.
+/// A connection that sends exactly the frames that a test makes.
 #[derive(Debug)]
 pub struct RawConnection {
     stream: TcpStream,
 }
 
 impl RawConnection {
-    /// Connects from an address of this machine, and says nothing.
+    /// Connects from an address of this machine, and sends nothing.
     ///
     /// # Errors
     ///
@@ -42,25 +42,25 @@ impl RawConnection {
         Ok(Self { stream })
     }
 
-    /// Begins to speak HTTP/2; the server may send so much of each reply before it is let to send
+    /// Starts HTTP/2; the server may send `window` bytes of each reply before it is allowed to send
     /// more.
     ///
     /// # Errors
     ///
     /// The system's; so do all below.
-    pub async fn probe(&mut self, window: u32) -> io::Result<()> {
+    pub async fn send_preface(&mut self, window: u32) -> io::Result<()> {
         let mut settings = INITIAL_WINDOW_SIZE.to_be_bytes().to_vec();
         settings.extend(window.to_be_bytes());
-        let mut greeting = PREFACE.to_vec();
-        greeting.extend(frame(SETTINGS, 0, 0, &settings));
-        self.stream.write_all(&greeting).await
+        let mut preface = PREFACE.to_vec();
+        preface.extend(frame(SETTINGS, 0, 0, &settings));
+        self.stream.write_all(&preface).await
     }
 
     /// The head of a gRPC call to `path`, on the stream of this odd number.
     ///
     /// # Errors
     ///
-    /// See [`Self::probe`].
+    /// See [`Self::send_preface`].
     pub async fn call(&mut self, stream: u32, path: &str, token: Option<&str>) -> io::Result<()> {
         let mut fields = vec![
             (":method", "POST".to_owned()),
@@ -91,7 +91,7 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// See [`Self::probe`].
+    /// See [`Self::send_preface`].
     pub async fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) -> io::Result<()> {
         let flags = if ends { END_STREAM } else { 0 };
         let piece = frame(DATA, flags, stream, bytes);
@@ -102,20 +102,20 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// See [`Self::probe`].
+    /// See [`Self::send_preface`].
     pub async fn reset(&mut self, stream: u32) -> io::Result<()> {
         let reset = frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
         self.stream.write_all(&reset).await
     }
 
-    /// Waits until the server closes; what it says before is read and not looked at.
+    /// Waits until the server closes; what it sends before is read and ignored.
     pub async fn closed(&mut self) {
-        let mut said = [0; 4096];
-        while !matches!(self.stream.read(&mut said).await, Ok(0) | Err(_)) {}
+        let mut received = [0; 4096];
+        while !matches!(self.stream.read(&mut received).await, Ok(0) | Err(_)) {}
     }
 }
 
-/// What stands before a message in gRPC: not compressed, and its length.
+/// The prefix of a message in gRPC: not compressed, and its length.
 pub fn message_head(length: usize) -> [u8; 5] {
     let [a, b, c, d] = u32::try_from(length)
         .expect("gRPC has no longer ones")

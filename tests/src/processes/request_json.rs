@@ -1,11 +1,11 @@
-//! Every type of request as the JSON that goes through `Execute`, each time under an id of its own.
+//! Every type of request as the JSON that goes through `Execute`, each time under a new id.
 //!
 //! For tests that look at what travels; others use `chat-client`.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A new account; `digest` stands for the password.
+/// A new account; `digest` is sent instead of the password.
 pub fn create_user(username: &str, digest: &str) -> Value {
     request(
         "CREATE_USER",
@@ -33,7 +33,7 @@ pub fn list_users(pattern: &str) -> Value {
     request("LIST_USERS", json!({"pattern": pattern}))
 }
 
-/// A message to somebody.
+/// A message to another account.
 pub fn send_message(id: Uuid, sender: &str, recipient: &str, body: &str) -> Value {
     let message = json!({"id": id, "sender": sender, "recipient": recipient, "body": body});
     request("SEND_MESSAGE", json!({"message": message}))

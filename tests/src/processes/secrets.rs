@@ -87,7 +87,7 @@ mod tests {
     use super::{Secret, files};
 
     #[test]
-    fn a_secret_is_found_wherever_it_stands() {
+    fn secret_is_found_at_every_position() {
         let secret = Secret::text("password", "aab");
         for there in ["aab", "aaab", "xaab", "aabx", "aaaab"] {
             assert!(secret.is_in(there.as_bytes()), "{there}");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn files_in_folders_are_found_too() {
+    fn files_in_folders_are_found() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("a/b");
         fs::create_dir_all(&folder).unwrap();

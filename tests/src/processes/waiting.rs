@@ -1,23 +1,23 @@
-//! Waiting for something that can be asked for, until a deadline.
+//! Waiting for a condition that can be probed, until a deadline.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How long a cluster may take for anything that it does by itself. Elections take a second at
+/// How long a cluster may take for anything that it does without a request. Elections take a second at
 /// most; the rest is for machines that do other things too.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often is asked. Short beside an election, long beside an answer.
+/// The time between two probes. Short compared with an election, long compared with a reply.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Asks `probe` again and again until it finds what is waited for.
+/// Calls `probe` again and again until it succeeds.
 ///
 /// # Panics
 ///
-/// After [`PATIENCE`], with what the probe said instead.
+/// After [`WAIT_TIMEOUT`], with the last result of the probe.
 pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -26,7 +26,7 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<T, Stri
             Ok(found) => return found,
             Err(instead) => assert!(
                 Instant::now() < deadline,
-                "waited {PATIENCE:?} until {what}; at last: {instead}"
+                "waited {WAIT_TIMEOUT:?} until {what}; at last: {instead}"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! What a watch has told, held against what was sent, read and deleted: everything once, in order.
+//! The events of a watch, compared with what was sent, read and deleted: everything once, in order.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub enum Change {
     Deleted(Uuid),
 }
 
-/// The changes that an event tells; none for those that tell of the watch itself.
+/// The changes that an event reports; none for events about the watch itself.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn changes(event: WatchEvent) -> Result<Vec<Change>, String> {
     }
 }
 
-/// What must have been told, by those who did it.
+/// The changes that a watch must report, as the clients that made them know them.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Messages by the commits in which they arrived.
@@ -41,25 +41,25 @@ pub struct Done {
 }
 
 impl Done {
-    /// Holds what a watch has told against this.
+    /// Compares the changes that a watch has reported with this.
     ///
     /// # Errors
     ///
     /// The first difference.
-    pub fn check(&self, told: &[Change]) -> Result<(), String> {
+    pub fn check(&self, reported: &[Change]) -> Result<(), String> {
         let arrived = self.arrived.values().copied().map(Change::Arrived);
         let is_arrival = |change: &&Change| matches!(change, Change::Arrived(_));
-        let told_arrived = told.iter().filter(is_arrival);
-        compare(told_arrived, &arrived.collect::<Vec<_>>())?;
+        let reported_arrivals = reported.iter().filter(is_arrival);
+        compare(reported_arrivals, &arrived.collect::<Vec<_>>())?;
 
         let ended = self.read_and_deleted.iter();
         let ended = ended.flat_map(|id| [Change::Read(*id), Change::Deleted(*id)]);
-        let told_ended = told.iter().filter(|change| !is_arrival(change));
-        compare(told_ended, &ended.collect::<Vec<_>>())?;
+        let reported_rest = reported.iter().filter(|change| !is_arrival(change));
+        compare(reported_rest, &ended.collect::<Vec<_>>())?;
 
         // Both are in order; what is left is that nothing is read before it has arrived.
         for id in &self.read_and_deleted {
-            let place = |wanted| told.iter().position(|change| *change == wanted);
+            let place = |wanted| reported.iter().position(|change| *change == wanted);
             if place(Change::Read(*id)) < place(Change::Arrived(*id)) {
                 return Err(format!("{id} was read before it arrived"));
             }
@@ -68,16 +68,24 @@ impl Done {
     }
 }
 
-fn compare<'a>(told: impl Iterator<Item = &'a Change>, expected: &[Change]) -> Result<(), String> {
-    let told: Vec<Change> = told.copied().collect();
-    let both = told.iter().zip(expected);
-    if let Some(place) = both.clone().position(|(told, expected)| told != expected) {
-        let (told, expected) = (told[place], expected[place]);
-        return Err(format!("change {place}: {told:?} instead of {expected:?}"));
+fn compare<'a>(
+    reported: impl Iterator<Item = &'a Change>,
+    expected: &[Change],
+) -> Result<(), String> {
+    let reported: Vec<Change> = reported.copied().collect();
+    let both = reported.iter().zip(expected);
+    if let Some(place) = both
+        .clone()
+        .position(|(reported, expected)| reported != expected)
+    {
+        let (reported, expected) = (reported[place], expected[place]);
+        return Err(format!(
+            "change {place}: {reported:?} instead of {expected:?}"
+        ));
     }
-    if told.len() != expected.len() {
-        let (told, expected) = (told.len(), expected.len());
-        return Err(format!("{told} changes instead of {expected}"));
+    if reported.len() != expected.len() {
+        let (reported, expected) = (reported.len(), expected.len());
+        return Err(format!("{reported} changes instead of {expected}"));
     }
     Ok(())
 }
@@ -88,9 +96,9 @@ mod tests {
 
     use super::{Change, Done};
 
-    /// Messages 1 to 3 arrived; 1 and 2 were read and deleted. `told` is `+` for an arrival, `r` and
+    /// Messages 1 to 3 arrived; 1 and 2 were read and deleted. `reported` is `+` for an arrival, `r` and
     /// `d` with the message's number.
-    fn check(told: &str, expected: Result<(), &str>) {
+    fn check(reported: &str, expected: Result<(), &str>) {
         let id = Uuid::from_u128;
         let done = Done {
             arrived: (1..=3).map(|number| (number, id(number.into()))).collect(),
@@ -104,8 +112,8 @@ mod tests {
                 _ => Change::Deleted(id),
             }
         };
-        let told: Vec<Change> = told.split(' ').map(change).collect();
-        match (done.check(&told), expected) {
+        let reported: Vec<Change> = reported.split(' ').map(change).collect();
+        match (done.check(&reported), expected) {
             (Ok(()), Ok(())) => {}
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
             (found, expected) => panic!("{found:?} instead of {expected:?}"),
@@ -113,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_once_and_in_order_passes() {
+    fn all_changes_once_and_in_order_pass() {
         check("+1 +2 +3 r1 d1 r2 d2", Ok(()));
         check("+1 r1 +2 d1 r2 +3 d2", Ok(()));
     }
 
     #[test]
-    fn what_is_missing_is_found() {
+    fn missing_change_is_found() {
         check("+1 +3 r1 d1 r2 d2", Err("change 1"));
         check("+1 +2 r1 d1 r2 d2", Err("2 changes instead of 3"));
         check("+1 +2 +3 r1 d1 d2", Err("change 2"));
@@ -127,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_twice_is_found() {
+    fn repeated_change_is_found() {
         check("+1 +1 +2 +3 r1 d1 r2 d2", Err("change 1"));
         check("+1 +2 +3 r1 d1 r2 d2 d2", Err("5 changes instead of 4"));
     }
 
     #[test]
-    fn what_is_out_of_order_is_found() {
+    fn change_out_of_order_is_found() {
         check("+2 +1 +3 r1 d1 r2 d2", Err("change 0"));
         check("+1 +2 +3 d1 r1 r2 d2", Err("change 0"));
         check("+1 r1 d1 r2 d2 +2 +3", Err("read before"));

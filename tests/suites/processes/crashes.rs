@@ -129,7 +129,7 @@ async fn pause_the_leader(cluster: &mut Cluster, load: &Load) {
         left.is_zero().then_some(()).ok_or(format!("{left:?} left"))
     })
     .await;
-    let waiting = load.ask_for_every_inbox(cluster, paused.node);
+    let waiting = load.read_every_inbox(cluster, paused.node);
     cluster.resume(paused.node);
     check_reads(waiting).await;
     let status = until("the former leader follows", async || {

@@ -31,7 +31,7 @@ async fn a_node_whose_disk_is_full_stops_and_comes_back_complete() {
         let full = full.expect("there are three");
         let endings = cluster.terminate(&[full]).await;
         assert_eq!(endings[0].code(), Some(0));
-        cluster.start_node_on_a_full_disk(full, BLOCKS);
+        cluster.start_node_on_full_disk(full, BLOCKS);
         cluster.settled().await;
 
         let load = Load::start(&cluster, MIX).await;

@@ -17,7 +17,7 @@ use super::inboxes_on_every_node;
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Of a request that is made once and must succeed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const MESSAGES: usize = 60;
 const HAND_OVERS: usize = 5;
 /// Carried out before the leader is told to stop, and again after it has.
@@ -114,7 +114,9 @@ impl Load {
         let addresses = nodes
             .into_iter()
             .map(|id| cluster.client_address(id).to_string());
-        let client = ChatClient::new(addresses).unwrap().with_deadline(PATIENCE);
+        let client = ChatClient::new(addresses)
+            .unwrap()
+            .with_deadline(WAIT_TIMEOUT);
         for _ in 0..2 {
             load.repeat(Asker::AnyNode(client.clone()), owner);
         }
@@ -174,7 +176,9 @@ async fn send_once(node: &PlainClient, owner: &Session) -> Result<(), String> {
         "id": Uuid::new_v4(), "sender": "owner", "recipient": "owner", "body": "through one node",
     });
     let request = json!({"id": Uuid::new_v4(), "request_type": "SEND_MESSAGE", "message": message});
-    let reply = node.execute(&request, Some(owner.token()), PATIENCE).await;
+    let reply = node
+        .execute(&request, Some(owner.token()), WAIT_TIMEOUT)
+        .await;
     match reply {
         Ok(reply) if reply["status"] == "OK" => Ok(()),
         Ok(reply) => Err(reply.to_string()),

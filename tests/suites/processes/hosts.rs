@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use chat_tests::processes::hosts::{Hosts, TaskHandle};
-use chat_tests::processes::namespaces::{Network, say_skipped};
+use chat_tests::processes::hosts::{Ended, Hosts};
+use chat_tests::processes::namespaces::{Network, report_skipped};
 use chat_tests::processes::waiting::within;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -19,7 +19,7 @@ const NOT_SERVED: [Option<i32>; 2] = [Some(3), Some(4)];
 async fn people_at_three_hosts_write_to_each_other() {
     let network = match Network::make(3) {
         Ok(network) => network,
-        Err(reason) => return say_skipped("people_at_three_hosts_write_to_each_other", &reason),
+        Err(reason) => return report_skipped("people_at_three_hosts_write_to_each_other", &reason),
     };
     within(LIMIT, async {
         let mut hosts = Hosts::start(network, 3);

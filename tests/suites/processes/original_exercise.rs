@@ -9,7 +9,7 @@ use std::time::Duration;
 use chat_consensus::NodeId;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::plain_request::PlainClient;
-use chat_tests::processes::request_json as ask;
+use chat_tests::processes::request_json as requests;
 use chat_tests::processes::waiting::within;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -144,18 +144,19 @@ impl Stage {
     }
 
     async fn auth(&mut self) {
-        let login = ask::login("john", &good());
+        let login = requests::login("john", &good());
         self.check_error(&login, None, INVALID_CREDENTIALS).await;
         self.sign_up("john").await;
-        let again = ask::create_user("john", &good());
+        let again = requests::create_user("john", &good());
         self.check_error(&again, None, USERNAME_TAKEN).await;
-        self.carry_out(&ask::login("john", &good()), None).await;
-        let wrong = ask::login("john", &bad());
+        self.carry_out(&requests::login("john", &good()), None)
+            .await;
+        let wrong = requests::login("john", &bad());
         self.check_error(&wrong, None, INVALID_CREDENTIALS).await;
     }
 
     async fn get_and_send(&mut self) {
-        let nobody = ask::send_message(Uuid::new_v4(), "john", "alice", "Is anybody there?");
+        let nobody = requests::send_message(Uuid::new_v4(), "john", "alice", "Is anybody there?");
         self.check_error(&nobody, Some("john"), RECIPIENT_NOT_FOUND)
             .await;
         self.sign_up("alice").await;
@@ -176,7 +177,7 @@ impl Stage {
     async fn read_messages(&mut self) {
         let ids = ids(&self.inbox("alice").await);
         assert_eq!(ids.len(), 2);
-        let read = ask::read_messages(&ids);
+        let read = requests::read_messages(&ids);
         self.carry_out(&read, Some("john")).await;
         let inbox = self.inbox("alice").await;
         assert!(inbox.iter().all(|message| message["read"] == json!(false)));
@@ -187,7 +188,7 @@ impl Stage {
 
     async fn delete_messages(&mut self) {
         let ids = ids(&self.inbox("alice").await);
-        let delete = ask::delete_messages(&ids);
+        let delete = requests::delete_messages(&ids);
         self.carry_out(&delete, Some("john")).await;
         assert_eq!(self.inbox("alice").await.len(), 2);
         self.carry_out(&delete, Some("alice")).await;
@@ -197,24 +198,25 @@ impl Stage {
     async fn delete_user(&mut self) {
         self.sign_up("witness").await;
         self.send("john", "john", "to myself").await;
-        let delete = ask::delete_user("john");
+        let delete = requests::delete_user("john");
         self.check_status(&delete, "alice", Code::PermissionDenied)
             .await;
         for name in ["john", "alice"] {
-            self.carry_out(&ask::delete_user(name), Some(name)).await;
+            self.carry_out(&requests::delete_user(name), Some(name))
+                .await;
         }
         assert_eq!(self.users("*", "witness").await, ["witness"]);
-        let send = ask::send_message(Uuid::new_v4(), "witness", "john", "Still there?");
+        let send = requests::send_message(Uuid::new_v4(), "witness", "john", "Still there?");
         self.check_error(&send, Some("witness"), RECIPIENT_NOT_FOUND)
             .await;
-        let login = ask::login("john", &good());
+        let login = requests::login("john", &good());
         self.check_error(&login, None, INVALID_CREDENTIALS).await;
 
-        let inbox = ask::get_messages("john");
+        let inbox = requests::get_messages("john");
         self.check_status(&inbox, "john", Code::Unauthenticated)
             .await;
         for name in ["john", "nobody-ever"] {
-            let inbox = ask::get_messages(name);
+            let inbox = requests::get_messages(name);
             self.check_status(&inbox, "witness", Code::PermissionDenied)
                 .await;
         }
@@ -244,7 +246,7 @@ impl Stage {
             self.send("john", "alice", &place.to_string()).await;
             self.be_without(&[]).await;
             for node in absence {
-                let inbox = ask::get_messages("alice");
+                let inbox = requests::get_messages("alice");
                 let page = self.answer_of(node, &inbox, Some("alice")).await.unwrap();
                 let inbox = page["messages"].as_array().unwrap();
                 assert_eq!(inbox.len(), place + 1, "{node:?} was away");
@@ -257,7 +259,7 @@ impl Stage {
     /// the next one.
     async fn fault_tolerant_deletes(&mut self) {
         let all = ids(&self.inbox("alice").await);
-        self.carry_out(&ask::delete_messages(&all), Some("alice"))
+        self.carry_out(&requests::delete_messages(&all), Some("alice"))
             .await;
         for place in 0..self.absences.len() {
             self.sign_up(&leaver(place)).await;
@@ -265,7 +267,7 @@ impl Stage {
         for (place, absence) in self.absences.clone().into_iter().enumerate() {
             self.be_without(&absence).await;
             let leaver = leaver(place);
-            self.carry_out(&ask::delete_user(&leaver), Some(&leaver))
+            self.carry_out(&requests::delete_user(&leaver), Some(&leaver))
                 .await;
             let left = self.users("leaver-*", "alice").await;
             assert_eq!(left.len(), self.absences.len() - place - 1);
@@ -273,7 +275,7 @@ impl Stage {
 
             let inbox = self.inbox("alice").await;
             assert_eq!(inbox.len(), usize::from(place > 0), "without {absence:?}");
-            let delete = ask::delete_messages(&ids(&inbox));
+            let delete = requests::delete_messages(&ids(&inbox));
             self.carry_out(&delete, Some("alice")).await;
             assert_eq!(self.inbox("alice").await, [Value::Null; 0]);
             self.send("john", "alice", &leaver).await;
@@ -290,8 +292,8 @@ impl Stage {
                 self.cluster.kill(other);
             }
             let node = PlainClient::connect(self.cluster.client_address(alone)).await;
-            let login = ask::login("alice", &good());
-            let delete = ask::delete_user("alice");
+            let login = requests::login("alice", &good());
+            let delete = requests::delete_user("alice");
             for (request, token) in [(login, None), (delete, Some(&*self.tokens["alice"]))] {
                 let refused = node.execute(&request, token, DEADLINE).await.unwrap_err();
                 // The latter two come from the connection, when the node's own word is late.
@@ -301,7 +303,7 @@ impl Stage {
             self.cluster.start_all();
             self.cluster.settled().await;
             // Appended and not committed is no promise, in either direction.
-            let login = ask::login("alice", &good());
+            let login = requests::login("alice", &good());
             let reply = self.answer(&login, None).await.unwrap();
             if reply["status"] != "OK" {
                 assert_eq!(reply["error_message"], INVALID_CREDENTIALS);
@@ -339,27 +341,35 @@ impl Stage {
     }
 
     async fn sign_up(&mut self, name: &str) {
-        let reply = self.carry_out(&ask::create_user(name, &good()), None).await;
+        let reply = self
+            .carry_out(&requests::create_user(name, &good()), None)
+            .await;
         self.tokens.insert(name.to_owned(), token(&reply));
     }
 
     async fn log_in(&self, node: NodeId, name: &str) -> String {
-        let reply = self.answer_of(node, &ask::login(name, &good()), None).await;
+        let reply = self
+            .answer_of(node, &requests::login(name, &good()), None)
+            .await;
         token(&reply.unwrap())
     }
 
     async fn send(&mut self, sender: &str, recipient: &str, body: &str) {
-        let send = ask::send_message(Uuid::new_v4(), sender, recipient, body);
+        let send = requests::send_message(Uuid::new_v4(), sender, recipient, body);
         self.carry_out(&send, Some(sender)).await;
     }
 
     async fn inbox(&mut self, owner: &str) -> Vec<Value> {
-        let page = self.carry_out(&ask::get_messages(owner), Some(owner)).await;
+        let page = self
+            .carry_out(&requests::get_messages(owner), Some(owner))
+            .await;
         page["messages"].as_array().unwrap().clone()
     }
 
     async fn users(&mut self, pattern: &str, by: &str) -> Vec<String> {
-        let page = self.carry_out(&ask::list_users(pattern), Some(by)).await;
+        let page = self
+            .carry_out(&requests::list_users(pattern), Some(by))
+            .await;
         let names = page["usernames"].as_array().unwrap();
         let name = |name: &Value| name.as_str().unwrap().to_owned();
         names.iter().map(name).collect()
@@ -399,7 +409,7 @@ impl Stage {
     ) -> Result<Value, Status> {
         let node = PlainClient::connect(self.cluster.client_address(node)).await;
         let token = by.map(|name| self.tokens[name].as_str());
-        node.execute_patiently(request, token).await
+        node.execute_until_available(request, token).await
     }
 }
 

@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// How often one is made before it counts as not answered in time.
 const ATTEMPTS: usize = 3;
 /// Of those that can.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "open sesame";
 /// Sent without a majority.
 const MESSAGES: usize = 10;
@@ -188,7 +188,8 @@ async fn check_account(cluster: &Cluster, user: &Value) {
     let name = text(user, "username");
     for node in cluster.ids() {
         let client = PlainClient::connect(cluster.client_address(node)).await;
-        let ask = async |request: Value| client.execute(&request, None, PATIENCE).await.unwrap();
+        let ask =
+            async |request: Value| client.execute(&request, None, WAIT_TIMEOUT).await.unwrap();
         if node == cluster.ids()[0] {
             let early = ask(login(name)).await;
             let is_there = text(&early, "status") == "OK";

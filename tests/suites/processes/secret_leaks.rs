@@ -11,7 +11,7 @@ use chat_client::{ClientError, OutgoingMessage, Session, WatchEvent};
 use chat_consensus::NodeId;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::plain_request::PlainClient;
-use chat_tests::processes::request_json as ask;
+use chat_tests::processes::request_json as requests;
 use chat_tests::processes::secrets::{Secret, files};
 use chat_tests::processes::waiting::within;
 use serde_json::{Value, json};
@@ -47,11 +47,11 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_in_no_file_no_log_and_no_refusal() {
     within(LIMIT, async {
-        let mut stage = Stage::new(Cluster::start_saying(3, "debug").await);
+        let mut stage = Stage::new(Cluster::start_logging(3, "debug").await);
         for node in stage.cluster.ids() {
             stage.live_through(node).await;
         }
-        let known = ask::list_users("*");
+        let known = requests::list_users("*");
         let token = stage.refuse_misplaced_secrets().await;
         stage.fail_over(&token, &known).await;
         stage.check_files();
@@ -133,7 +133,7 @@ impl Stage {
                 self.check_words(&String::from_utf8_lossy(refused.details()));
             }
             for wrong in [format!("0{token}"), token.to_uppercase()] {
-                let list = ask::list_users("*");
+                let list = requests::list_users("*");
                 let refused = client.execute(&list, Some(&wrong), DEADLINE).await;
                 self.check_words(&format!("{:?}", refused.unwrap_err()));
             }
@@ -148,9 +148,9 @@ impl Stage {
         self.cluster.kill(leader.node);
         for node in self.cluster.serving() {
             let client = PlainClient::connect(self.cluster.client_address(node)).await;
-            let send = ask::send_message(Uuid::new_v4(), "person-1", "person-1", BODY);
-            let login = ask::login("person-1", NEXT.1);
-            let change = ask::change_password(WRONG.1, FIRST.1);
+            let send = requests::send_message(Uuid::new_v4(), "person-1", "person-1", BODY);
+            let login = requests::login("person-1", NEXT.1);
+            let change = requests::change_password(WRONG.1, FIRST.1);
             for request in [&send, &login, &change, known] {
                 match client.execute(request, Some(token), DEADLINE).await {
                     Ok(reply) => {
@@ -233,35 +233,35 @@ fn misplaced(token: &str) -> Vec<String> {
     let digest = NEXT.1;
     let id = Uuid::new_v4();
     let message = OutgoingMessage::new("person-1", BODY);
-    let send = |message: Value| ask::request("SEND_MESSAGE", json!({"message": message}));
-    let good = ask::send_message(message.id, "person-1", "person-1", BODY).to_string();
+    let send = |message: Value| requests::request("SEND_MESSAGE", json!({"message": message}));
+    let good = requests::send_message(message.id, "person-1", "person-1", BODY).to_string();
     let (half, _) = good.split_at(good.find("yellow").unwrap() + "yellow birds are".len());
     let named = json!({"request_type": "LIST_USERS", "pattern": "*", "id": token});
     let requests = [
-        ask::request(digest, json!({})),
-        ask::request(BODY, json!({})),
-        ask::login("person-1", &digest.to_uppercase()),
-        ask::login("person-1", &format!("{digest}0")),
-        ask::request(
+        requests::request(digest, json!({})),
+        requests::request(BODY, json!({})),
+        requests::login("person-1", &digest.to_uppercase()),
+        requests::login("person-1", &format!("{digest}0")),
+        requests::request(
             "LOGIN",
             json!({"username": "person-1", "password": [digest]}),
         ),
-        ask::request(
+        requests::request(
             "LOGIN",
             json!({"username": {"a": digest}, "password": digest}),
         ),
-        ask::create_user(&digest.repeat(2), digest),
-        ask::change_password(digest, NEXT.0),
-        ask::change_password(NEXT.0, digest),
-        ask::request("READ_MESSAGES", json!({"message_ids": [token]})),
-        ask::request("DELETE_MESSAGES", json!({"message_ids": BODY})),
-        ask::list_users(&token.repeat(2)),
-        ask::request("LIST_USERS", json!({"pattern": "*", "limit": token})),
-        ask::request(
+        requests::create_user(&digest.repeat(2), digest),
+        requests::change_password(digest, NEXT.0),
+        requests::change_password(NEXT.0, digest),
+        requests::request("READ_MESSAGES", json!({"message_ids": [token]})),
+        requests::request("DELETE_MESSAGES", json!({"message_ids": BODY})),
+        requests::list_users(&token.repeat(2)),
+        requests::request("LIST_USERS", json!({"pattern": "*", "limit": token})),
+        requests::request(
             "GET_MESSAGES",
             json!({"username": "person-1", "after": token}),
         ),
-        ask::request(
+        requests::request(
             "GET_MESSAGES",
             json!({"username": "person-1", "unread_only": BODY}),
         ),

@@ -13,7 +13,7 @@ use chat_client::{OutgoingMessage, Session, WatchEvent};
 use chat_consensus::NodeId;
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::plain_request::PlainClient;
-use chat_tests::processes::request_json as ask;
+use chat_tests::processes::request_json as requests;
 use chat_tests::processes::waiting::within;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -22,6 +22,51 @@ use uuid::Uuid;
 use authorization_matrix::{ForeignToken, MATRIX, Row};
 
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// What somebody else's token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Foreign {
+    /// The request needs no token and looks at none.
+    NotLookedAt,
+    /// The request acts on the token's account, whatever ids it names.
+    OwnAccountOnly,
+    /// The request names an account, and that is somebody else.
+    Denied,
+}
+
+/// Requests that alice might make; `id` is that of a message in her inbox.
+type Row = (&'static str, Foreign, fn(Uuid) -> Value);
+
+const TABLE: [Row; 10] = [
+    ("CREATE_USER", Foreign::NotLookedAt, |_| {
+        requests::create_user("alice", &digest("a"))
+    }),
+    ("LOGIN", Foreign::NotLookedAt, |_| {
+        requests::login("alice", &digest("a"))
+    }),
+    ("LOGOUT", Foreign::OwnAccountOnly, |_| requests::logout()),
+    ("GET_MESSAGES", Foreign::Denied, |_| {
+        requests::get_messages("alice")
+    }),
+    ("LIST_USERS", Foreign::OwnAccountOnly, |_| {
+        requests::list_users("*")
+    }),
+    ("SEND_MESSAGE", Foreign::Denied, |_| {
+        requests::send_message(Uuid::new_v4(), "alice", "alice", "hi")
+    }),
+    ("READ_MESSAGES", Foreign::OwnAccountOnly, |id| {
+        requests::read_messages(&[id])
+    }),
+    ("DELETE_MESSAGES", Foreign::OwnAccountOnly, |id| {
+        requests::delete_messages(&[id])
+    }),
+    ("DELETE_USER", Foreign::Denied, |_| {
+        requests::delete_user("alice")
+    }),
+    ("CHANGE_PASSWORD", Foreign::OwnAccountOnly, |_| {
+        requests::change_password(&digest("a"), &digest("c"))
+    }),
+];
 
 /// A cluster, and a connection to each of its nodes.
 struct Stage {
@@ -60,9 +105,9 @@ async fn somebody_elses_token_leaves_an_account_alone_on_every_node() {
         let alice = stage.sign_up("alice", "a").await;
         stage.sign_up("bob", "b").await;
         let id = Uuid::new_v4();
-        let hello = ask::send_message(id, "alice", "alice", "hi");
+        let hello = requests::send_message(id, "alice", "alice", "hi");
         stage.carry_out(0, &hello, Some(&alice)).await;
-        let inbox = ask::get_messages("alice");
+        let inbox = requests::get_messages("alice");
         let before = stage.carry_out(0, &inbox, Some(&alice)).await;
         for place in 0..stage.nodes.len() {
             for (kind, foreign, request) in MATRIX {
@@ -135,7 +180,7 @@ impl Stage {
         let mut rows = MATRIX.map(|(kind, ..)| kind);
         rows.sort_unstable();
         for place in 0..self.nodes.len() {
-            let unknown = ask::request("?", json!({}));
+            let unknown = requests::request("?", json!({}));
             let refused = self.ask(place, &unknown, None).await.unwrap_err();
             let known = refused.message().split_once("must be one of ");
             let mut known: Vec<&str> = known.unwrap().1.split(", ").collect();
@@ -174,7 +219,8 @@ impl Stage {
     async fn check_after_logout(&mut self, place: usize) {
         let token = self.log_in(place, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
-        self.carry_out(place, &ask::logout(), Some(&token)).await;
+        self.carry_out(place, &requests::logout(), Some(&token))
+            .await;
         let node = self.nodes[place].0;
         let what = format!("a token after LOGOUT on {node:?}");
         self.check_worthless(&what, Some(&token)).await;
@@ -187,7 +233,7 @@ impl Stage {
         for token in [&own, &other] {
             self.use_everywhere("alice", token).await;
         }
-        let change = ask::change_password(&digest("a"), &digest("a"));
+        let change = requests::change_password(&digest("a"), &digest("a"));
         let changed = self.carry_out(2, &change, Some(&own)).await;
         for token in [&own, &other] {
             self.check_worthless("a token after CHANGE_PASSWORD", Some(token))
@@ -200,7 +246,7 @@ impl Stage {
     async fn check_after_delete_user(&mut self) {
         let token = self.log_in(0, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
-        let delete = ask::delete_user("alice");
+        let delete = requests::delete_user("alice");
         self.carry_out(1, &delete, Some(&token)).await;
         // The table's CREATE_USER brings an account of that name.
         self.check_worthless("a token of a deleted account", Some(&token))
@@ -239,18 +285,18 @@ impl Stage {
     /// From then on every node has seen the token.
     async fn use_everywhere(&self, name: &str, token: &str) {
         for place in 0..self.nodes.len() {
-            let send = ask::send_message(Uuid::new_v4(), name, name, "hi");
+            let send = requests::send_message(Uuid::new_v4(), name, name, "hi");
             self.carry_out(place, &send, Some(token)).await;
         }
     }
 
     async fn sign_up(&self, name: &str, letter: &str) -> String {
-        let create = ask::create_user(name, &digest(letter));
+        let create = requests::create_user(name, &digest(letter));
         text(&self.carry_out(0, &create, None).await, "token")
     }
 
     async fn log_in(&self, place: usize, name: &str, letter: &str) -> String {
-        let login = ask::login(name, &digest(letter));
+        let login = requests::login(name, &digest(letter));
         text(&self.carry_out(place, &login, None).await, "token")
     }
 
@@ -269,7 +315,7 @@ impl Stage {
         token: Option<&str>,
     ) -> Result<Value, Status> {
         let (_, client) = &self.nodes[place % self.nodes.len()];
-        client.execute_patiently(request, token).await
+        client.execute_until_available(request, token).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chat_client::{ChatClient, ClientError, Cursor, OutgoingMessage, Session, Watch, WatchEvent};
 use chat_consensus::NodeId;
 use chat_tests::processes::cluster::Cluster;
-use chat_tests::processes::waiting::{PATIENCE, until, within};
+use chat_tests::processes::waiting::{WAIT_TIMEOUT, until, within};
 use chat_tests::processes::watch_history::{Change, Done, changes};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ const SENDERS: usize = 3;
 /// After so many events the visitor goes on to the next node.
 const EVENTS_PER_VISIT: usize = 25;
 /// After this long the visitor gives a node up.
-const VISIT_PATIENCE: Duration = Duration::from_secs(1);
+const VISIT_TIMEOUT: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "open sesame";
 
 /// People who write to the owner, and the owner, who reads and deletes.
@@ -61,7 +61,7 @@ async fn a_watch_tells_everything_once_and_in_order_through_leader_kills() {
         let resident = tokio::spawn(reside(watch, last.id, started));
         let (started, visitor_started) = oneshot::channel();
         let hosts = cluster.ids().into_iter();
-        let hosts = hosts.map(|id| (id, cluster.client_of(id).with_deadline(VISIT_PATIENCE)));
+        let hosts = hosts.map(|id| (id, cluster.client_of(id).with_deadline(VISIT_TIMEOUT)));
         let visitor = visit(hosts.collect(), owner.clone(), last.id, started);
         let visitor = tokio::spawn(visitor);
         resident_started.await.unwrap();
@@ -188,14 +188,14 @@ impl Load {
         let mut tasks = JoinSet::new();
         let (arrivals, arrived) = mpsc::unbounded_channel();
         for number in 0..SENDERS {
-            let client = cluster.client().with_deadline(PATIENCE);
+            let client = cluster.client().with_deadline(WAIT_TIMEOUT);
             let name = format!("sender-{number}");
             let sender = client.sign_up(&name, PASSWORD).await.unwrap();
             let shared = Arc::clone(&shared);
             tasks.spawn(send(client, sender, shared, arrivals.clone()));
         }
         // Whatever is unknown is repeated by the client until it is known.
-        let client = cluster.client().with_deadline(PATIENCE);
+        let client = cluster.client().with_deadline(WAIT_TIMEOUT);
         let shared_by_owner = Arc::clone(&shared);
         tasks.spawn(read_and_delete(
             client,

@@ -26,7 +26,7 @@ use super::ATTACKERS;
 /// How often an attacker begins anew.
 const PACE: Duration = Duration::from_secs(1);
 /// Longer than any attack.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A page for each of so many, an attacker whose inbox is full logs in.
 const PAGES_OF_LOGIN: usize = 20;
 const EXECUTE: &str = "/chat.v1.Chat/Execute";
@@ -110,7 +110,7 @@ impl Aim {
 
     /// Asks with a token, and looks at no answer.
     async fn ask(&self, client: &PlainClient, request: &Value, token: Option<&str>) {
-        drop(client.execute(request, token, PATIENCE).await);
+        drop(client.execute(request, token, WAIT_TIMEOUT).await);
     }
 }
 
@@ -136,7 +136,7 @@ fn call_of(request: &Value) -> Vec<u8> {
 /// Asks for 64 of the longest pages, and leaves no room for any.
 async fn zero_window(aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.probe(0).await?;
+    connection.send_preface(0).await?;
     for stream in (1..128).step_by(2) {
         let call = call_of(&request_json::get_messages(aim.username));
         connection.call(stream, EXECUTE, Some(&aim.token)).await?;
@@ -149,7 +149,7 @@ async fn zero_window(aim: Aim, target: SocketAddr) -> io::Result<()> {
 /// Begins 100 of the longest requests, and ends none.
 async fn half_requests(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.probe(65_535).await?;
+    connection.send_preface(65_535).await?;
     for stream in (1..200).step_by(2) {
         connection.call(stream, EXECUTE, None).await?;
         connection
@@ -164,7 +164,7 @@ async fn half_requests(_aim: Aim, target: SocketAddr) -> io::Result<()> {
 /// Announces 64 MiB and sends on until the connection is closed.
 async fn large_messages(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-    connection.probe(65_535).await?;
+    connection.send_preface(65_535).await?;
     connection.call(1, EXECUTE, None).await?;
     connection.data(1, &message_head(64 << 20), false).await?;
     for _ in 0..(64 << 20) / FRAME_BYTES_MAX {
@@ -178,7 +178,7 @@ async fn resets(aim: Aim, target: SocketAddr) {
     while aim.begins() {
         let resetting = async {
             let mut connection = RawConnection::connect(ATTACKERS, target).await?;
-            connection.probe(65_535).await?;
+            connection.send_preface(65_535).await?;
             for stream in (1..2_000).step_by(2) {
                 connection.call(stream, EXECUTE, None).await?;
                 connection.reset(stream).await?;
@@ -240,5 +240,5 @@ async fn full_inbox(aim: Aim, target: SocketAddr) {
 
 async fn connect(target: SocketAddr) -> Option<PlainClient> {
     let connecting = PlainClient::connect_from(ATTACKERS, target);
-    timeout(PATIENCE, connecting).await.ok()?.ok()
+    timeout(WAIT_TIMEOUT, connecting).await.ok()?.ok()
 }

@@ -140,7 +140,10 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
         let client =
             PlainClient::connect(cluster.client_address(cluster.leader().await.node)).await;
         let request = request_json::create_user(OWNER, &digest);
-        let reply = client.execute_patiently(&request, None).await.unwrap();
+        let reply = client
+            .execute_until_available(&request, None)
+            .await
+            .unwrap();
         let token = reply["token"].as_str().unwrap().to_owned();
         drop(client);
         let begun = Instant::now();
@@ -149,7 +152,10 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
         let leader = cluster.leader().await.node;
         let client = PlainClient::connect(cluster.client_address(leader)).await;
         let request = request_json::login(OWNER, &digest);
-        let reply = client.execute_patiently(&request, None).await.unwrap();
+        let reply = client
+            .execute_until_available(&request, None)
+            .await
+            .unwrap();
         assert_eq!(reply["unread"], UNREAD, "{reply}");
         println!("{UNREAD} unread messages were there after {filled:?}");
         let account = Account {
@@ -162,7 +168,7 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
             for _ in 0..PAGES_FIRST {
                 let request = request_json::get_messages(OWNER);
                 let reply = client
-                    .execute_patiently(&request, Some(&account.token))
+                    .execute_until_available(&request, Some(&account.token))
                     .await;
                 assert_eq!(reply.unwrap()["unread"], UNREAD);
             }

@@ -93,7 +93,10 @@ async fn honest_login_beside_120_bogus_ones_is_served_in_2_s() {
         for one in &honest {
             let client = PlainClient::connect(cluster.client_address(leader)).await;
             let request = request_json::create_user(one.name, &one.digest);
-            let reply = client.execute_patiently(&request, None).await.unwrap();
+            let reply = client
+                .execute_until_available(&request, None)
+                .await
+                .unwrap();
             assert_eq!(reply["status"], "OK", "{reply}");
         }
         let answered = Answered::default();
