@@ -1,6 +1,6 @@
 //! Real servers on this machine: killed, paused, wiped and stopped, while clients use them.
 //!
-//! `cargo test` builds the servers; a test that is run without it says so.
+//! `cargo test` builds the servers; a test that is run without it reports what is missing.
 
 mod crashes;
 mod full_disks;

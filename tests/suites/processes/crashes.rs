@@ -25,7 +25,7 @@ const LEADER_KILLS: usize = 30;
 const ACKNOWLEDGED_MIN: u64 = 10_000;
 /// What is acknowledged after each leader's end before the next one's.
 const ACKNOWLEDGED_PER_KILL: u64 = ACKNOWLEDGED_MIN / LEADER_KILLS as u64 + 1;
-/// What is acknowledged while two nodes carry on alone.
+/// What is acknowledged while two nodes serve alone.
 const ACKNOWLEDGED_BY_TWO: u64 = 50;
 
 const PAUSE: Duration = Duration::from_secs(3);
@@ -39,10 +39,10 @@ async fn acknowledged_messages_survive_crashes_and_no_read_goes_back() {
         let load = Load::start(&cluster, MIX).await;
         load.acknowledge(ACKNOWLEDGED_BY_TWO).await;
         for kill in 0..LEADER_KILLS {
-            kill_the_leader(&mut cluster, &load, kill).await;
+            kill_leader(&mut cluster, &load, kill).await;
             match kill {
-                9 | 19 => kill_everybody(&mut cluster, &load).await,
-                14 => pause_the_leader(&mut cluster, &load).await,
+                9 | 19 => kill_every_node(&mut cluster, &load).await,
+                14 => pause_leader(&mut cluster, &load).await,
                 _ => {}
             }
         }
@@ -61,7 +61,7 @@ async fn acknowledged_messages_survive_crashes_and_no_read_goes_back() {
             begun.elapsed()
         );
         assert!(history.acknowledged.len() as u64 >= ACKNOWLEDGED_MIN);
-        // While the leader was paused nobody could know what came of what it had been sent.
+        // While the leader was paused no client could learn the outcome of what it had sent to it.
         assert!(!history.unknown.is_empty());
         check_inboxes(&cluster, &recipients, &history).await;
         repeat_what_is_unknown(&cluster, &recipients, history).await;
@@ -72,7 +72,7 @@ async fn acknowledged_messages_survive_crashes_and_no_read_goes_back() {
 
 /// Kills the leader in one of three ways: replaced before it is back; back at once, perhaps before
 /// it is replaced; and back while the next one is killed.
-async fn kill_the_leader(cluster: &mut Cluster, load: &Load, kill: usize) {
+async fn kill_leader(cluster: &mut Cluster, load: &Load, kill: usize) {
     let before = load.acknowledged();
     let leader = cluster.leader().await;
     cluster.kill(leader.node);
@@ -99,12 +99,12 @@ async fn kill_the_leader(cluster: &mut Cluster, load: &Load, kill: usize) {
         .await;
 }
 
-/// Whoever leads next does so in a later term (R2, R5).
+/// The next leader leads a later term (R2, R5).
 async fn follow(cluster: &Cluster, ended: Leader) -> Leader {
     cluster.leader_after(ended.term).await
 }
 
-async fn kill_everybody(cluster: &mut Cluster, load: &Load) {
+async fn kill_every_node(cluster: &mut Cluster, load: &Load) {
     let leader = cluster.leader().await;
     cluster.kill_all();
     assert_eq!(cluster.serving(), []);
@@ -117,7 +117,7 @@ async fn kill_everybody(cluster: &mut Cluster, load: &Load) {
 }
 
 /// A leader that was away comes back as a follower (R6), and answers no read from before (R14).
-async fn pause_the_leader(cluster: &mut Cluster, load: &Load) {
+async fn pause_leader(cluster: &mut Cluster, load: &Load) {
     let paused = cluster.leader().await;
     let since = Instant::now();
     cluster.pause(paused.node);

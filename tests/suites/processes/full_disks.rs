@@ -1,4 +1,4 @@
-//! A node's disk is full: it stops and says why, the others go on, and nothing is lost.
+//! A node's disk is full: it stops and logs why, the others continue, and nothing is lost.
 
 use std::fs;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const MIX: LoadMix = LoadMix {
 
 /// A write that fails is never tried again, so what was on the disk is all there when there is room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_disk_is_full_stops_and_comes_back_complete() {
+async fn node_with_full_disk_stops_and_returns_complete() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let leader = cluster.settled().await;
@@ -38,8 +38,8 @@ async fn a_node_whose_disk_is_full_stops_and_comes_back_complete() {
         load.acknowledge(ACKNOWLEDGED).await;
         let ending = cluster.ended(full).await;
         assert_eq!(ending.code(), Some(1), "{ending}");
-        let said = fs::read_to_string(cluster.log(full)).unwrap();
-        let last = said.lines().last().unwrap_or_default();
+        let log = fs::read_to_string(cluster.log(full)).unwrap();
+        let last = log.lines().last().unwrap_or_default();
         assert!(
             last.starts_with("chat-server: the replica stopped: its "),
             "{last}"

@@ -1,4 +1,4 @@
-//! Nodes are told to stop, and leave in order.
+//! Nodes are terminated, and shut down in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,13 +19,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Of a request that is made once and must succeed.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const MESSAGES: usize = 60;
-const HAND_OVERS: usize = 5;
-/// Carried out before the leader is told to stop, and again after it has.
+const TRANSFERS: usize = 5;
+/// Carried out before the leader is terminated, and again after it has ended.
 const CARRIED_OUT: u64 = 50;
 const PASSWORD: &str = "open sesame";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_survive_a_stop_of_all() {
+async fn messages_survive_shutdown_of_all_nodes() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let client = cluster.client();
@@ -59,24 +59,24 @@ struct Load {
     tasks: JoinSet<Result<u64, String>>,
 }
 
-/// Who sends.
-enum Asker {
+/// How a request is sent.
+enum Sender {
     /// To this node, once.
     OneNode(PlainClient),
     /// Wherever it is carried out.
     AnyNode(ChatClient),
 }
 
-/// R17: what the leader has accepted is finished before it lets go, and the named successor does
-/// not wait. Nobody sees an error who asks another node, although nothing is repeated, nor who
-/// asks the leader through a client that goes elsewhere.
+/// R17: what the leader has accepted is finished before it resigns, and the named successor does not
+/// wait. A client of another node sees no error, although it repeats nothing; nor does a client that
+/// calls the leader and then other nodes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_told_to_stop_hands_over_without_an_error() {
+async fn terminated_leader_transfers_leadership_without_an_error() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let owner = cluster.client().sign_up("owner", PASSWORD).await.unwrap();
         let mut carried_out = 0;
-        for _ in 0..HAND_OVERS {
+        for _ in 0..TRANSFERS {
             let leader = cluster.settled().await;
             let load = Load::start(&cluster, leader.node, &owner).await;
             load.carry_out(CARRIED_OUT).await;
@@ -106,7 +106,7 @@ impl Load {
         let others = cluster.ids().into_iter().filter(|id| *id != leader);
         for other in others {
             let node = PlainClient::connect(cluster.client_address(other)).await;
-            load.repeat(Asker::OneNode(node), owner);
+            load.repeat(Sender::OneNode(node), owner);
         }
         // Begins with the leader.
         let mut nodes = cluster.ids();
@@ -118,18 +118,18 @@ impl Load {
             .unwrap()
             .with_deadline(WAIT_TIMEOUT);
         for _ in 0..2 {
-            load.repeat(Asker::AnyNode(client.clone()), owner);
+            load.repeat(Sender::AnyNode(client.clone()), owner);
         }
         load
     }
 
-    fn repeat(&mut self, asker: Asker, owner: &Session) {
+    fn repeat(&mut self, sender: Sender, owner: &Session) {
         let (stopping, carried_out) = (Arc::clone(&self.stopping), Arc::clone(&self.carried_out));
         let owner = owner.clone();
         self.tasks.spawn(async move {
             let mut own = 0;
             while !stopping.load(Ordering::SeqCst) {
-                asker.send(&owner).await?;
+                sender.send(&owner).await?;
                 own += 1;
                 carried_out.fetch_add(1, Ordering::SeqCst);
             }
@@ -155,11 +155,11 @@ impl Load {
         self.stopping.store(true, Ordering::SeqCst);
         let ended = self.tasks.join_all().await;
         let counts: Result<Vec<u64>, String> = ended.into_iter().collect();
-        counts.expect("nobody sees an error").into_iter().sum()
+        counts.expect("no client sees an error").into_iter().sum()
     }
 }
 
-impl Asker {
+impl Sender {
     async fn send(&self, owner: &Session) -> Result<(), String> {
         match self {
             Self::OneNode(node) => send_once(node, owner).await,

@@ -1,5 +1,5 @@
 //! Three hosts with a network between them, each with a node and a person: they write to each
-//! other, and go on when the leader's host is cut off and nobody is told.
+//! other, and continue when the leader's host is unplugged without a closed connection.
 
 use std::time::Duration;
 
@@ -30,47 +30,47 @@ async fn people_at_three_hosts_write_to_each_other() {
         }
         for host in ALL {
             // Through a node on another host than either of them.
-            let asked = next(next(host));
-            send(&hosts, host, &[asked], person(next(host)), "hello");
+            let called = next(next(host));
+            send(&hosts, host, &[called], person(next(host)), "hello");
         }
         for host in ALL {
             let expected = [format!("{}: hello", person(next(next(host))))];
             assert_eq!(inbox(&hosts, host, host), expected);
         }
-        check_cut_off(&mut hosts, leader).await;
+        check_unplugged(&mut hosts, leader).await;
         hosts.check_healthy();
     })
     .await;
 }
 
-/// Who is cut off is told that nothing is done, and the others go on; whoever was cut off has
-/// everything afterwards.
-async fn check_cut_off(hosts: &mut Hosts, cut: u8) {
-    let left = [next(cut), next(next(cut))];
-    hosts.network().unplug(cut);
+/// The unplugged person's request fails, and the others continue; the unplugged node has everything
+/// afterwards.
+async fn check_unplugged(hosts: &mut Hosts, unplugged: u8) {
+    let left = [next(unplugged), next(next(unplugged))];
+    hosts.network().unplug(unplugged);
     let alone = ["--timeout=2", "send", person(left[0]), "into the void"];
-    let alone = hosts.chat(cut, &[cut], &alone, "");
+    let alone = hosts.chat(unplugged, &[unplugged], &alone, "");
     assert!(NOT_SERVED.contains(&alone.code), "{alone:?}");
     let successor = hosts.leader_among(&left).await;
-    assert_ne!(successor, cut);
-    // Those who are left know all three addresses, and find their way past the silent one.
-    send(hosts, left[0], &ALL, person(cut), "are you there?");
+    assert_ne!(successor, unplugged);
+    // Those who are left know all three addresses, and find their way past the unreachable one.
+    send(hosts, left[0], &ALL, person(unplugged), "are you there?");
     send(hosts, left[1], &ALL, person(left[0]), "the cable is out");
 
-    hosts.network().plug_in(cut);
+    hosts.network().plug_in(unplugged);
     hosts.leader_among(&ALL).await;
     let expected = ["hello".to_owned(), "are you there?".to_owned()];
     let senders = [person(left[1]), person(left[0])];
     let expected = [0, 1].map(|place| format!("{}: {}", senders[place], expected[place]));
-    assert_eq!(inbox(hosts, cut, cut), expected);
-    // The others find at that node what they have found at theirs. What was sent into the void
-    // never was, or came late: its sender was told that nobody knows, or that it was not sent.
+    assert_eq!(inbox(hosts, unplugged, unplugged), expected);
+    // The others find at that node what they have found at theirs. The message into the void is not
+    // there, or came late: its sender got an unknown outcome, or that it was not sent.
     let own = inbox(hosts, left[0], left[0]);
-    assert_eq!(inbox(hosts, left[0], cut), own);
-    let void = format!("{}: into the void", person(cut));
+    assert_eq!(inbox(hosts, left[0], unplugged), own);
+    let void = format!("{}: into the void", person(unplugged));
     let certain: Vec<_> = own.iter().filter(|line| **line != void).collect();
     let expected = [
-        format!("{}: hello", person(cut)),
+        format!("{}: hello", person(unplugged)),
         format!("{}: the cable is out", person(left[1])),
     ];
     assert_eq!(certain, expected.iter().collect::<Vec<_>>());
@@ -80,13 +80,13 @@ async fn check_cut_off(hosts: &mut Hosts, cut: u8) {
     }
 }
 
-fn send(hosts: &Hosts, host: u8, asked: &[u8], to: &str, text: &str) {
-    done(hosts.chat(host, asked, &["send", to, text], ""));
+fn send(hosts: &Hosts, host: u8, called: &[u8], to: &str, text: &str) {
+    done(hosts.chat(host, called, &["send", to, text], ""));
 }
 
 /// Sender and text of each message, oldest first.
-fn inbox(hosts: &Hosts, host: u8, asked: u8) -> Vec<String> {
-    let ended = hosts.chat(host, &[asked], &["inbox", "--oldest-first"], "");
+fn inbox(hosts: &Hosts, host: u8, called: u8) -> Vec<String> {
+    let ended = hosts.chat(host, &[called], &["inbox", "--oldest-first"], "");
     let page = done(ended);
     let messages = page["messages"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -105,7 +105,7 @@ fn person(host: u8) -> &'static str {
     PEOPLE[usize::from(host) - 1]
 }
 
-/// The hosts stand in a circle.
+/// The hosts form a ring.
 fn next(host: u8) -> u8 {
     host % 3 + 1
 }

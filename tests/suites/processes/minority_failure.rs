@@ -46,7 +46,7 @@ async fn three_of_five_serve_everything() {
     .await;
 }
 
-/// Kills these, asks all others for everything, and brings these back.
+/// Kills these, sends every type of request to all others, and starts these again.
 async fn check_without(cluster: &mut Cluster, stage: &mut Stage, killed: &[NodeId]) {
     for node in killed {
         cluster.kill(*node);

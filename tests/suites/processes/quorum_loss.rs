@@ -1,4 +1,4 @@
-//! Two of three are killed: the third one says so in time, and nothing is half done.
+//! Two of three are killed: the third one reports it in time, and nothing is half done.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ struct Stage {
 
 /// R13: a leader alone has appended what it cannot commit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_alone_says_unavailable_and_does_nothing_by_halves() {
+async fn leader_alone_is_unavailable_and_does_nothing_by_halves() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let leader = cluster.leader().await.node;
@@ -43,7 +43,7 @@ async fn a_leader_alone_says_unavailable_and_does_nothing_by_halves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_alone_says_unavailable_and_does_nothing_by_halves() {
+async fn follower_alone_is_unavailable_and_does_nothing_by_halves() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let leader = cluster.leader().await.node;
@@ -55,7 +55,7 @@ async fn a_follower_alone_says_unavailable_and_does_nothing_by_halves() {
 
 async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
     let stage = Stage::new(cluster).await;
-    // The survivor knows the session, and has its own word in what comes.
+    // The survivor knows the session and has a connection.
     let warm = cluster.client_of(survivor);
     warm.send(&stage.sender, "recipient", "before")
         .await
@@ -70,22 +70,22 @@ async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
 
     check_tokens_alone(&alone).await;
     let user = sign_up("newcomer");
-    let mut asked: Vec<(Value, Option<&str>)> = vec![
+    let mut requests: Vec<(Value, Option<&str>)> = vec![
         (user.clone(), None),
         (login("sender"), None),
         (inbox("recipient"), Some(stage.recipient.token())),
     ];
     let sends = stage.messages.iter().map(|message| stage.send(message));
-    asked.extend(sends.map(|send| (send, Some(stage.sender.token()))));
-    check_all_unavailable(&alone, &asked).await;
+    requests.extend(sends.map(|send| (send, Some(stage.sender.token()))));
+    check_all_unavailable(&alone, &requests).await;
     let client = warm.with_deadline(DEADLINE);
-    let given_up = client.send_message(&stage.sender, &stage.messages[0]).await;
+    let attempt = client.send_message(&stage.sender, &stage.messages[0]).await;
     assert!(
         matches!(
-            given_up,
+            attempt,
             Err(ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. })
         ),
-        "{given_up:?}"
+        "{attempt:?}"
     );
 
     cluster.start_all();
@@ -101,23 +101,23 @@ async fn check_tokens_alone(alone: &PlainClient) {
         let invented = format!("{}.{opened}", "0".repeat(64));
         let request = inbox("recipient");
         let reply = alone.execute(&request, Some(&invented), DEADLINE);
-        let status = reply.await.expect_err("nobody has that token");
+        let status = reply.await.expect_err("no account has that token");
         assert_eq!(status.code(), code, "{opened}: {status:?}");
     }
 }
 
-/// Asks all at the same time, in the order given. The server says that it cannot.
-async fn check_all_unavailable(alone: &PlainClient, asked: &[(Value, Option<&str>)]) {
-    let mut asking = tokio::task::JoinSet::new();
-    for (request, token) in asked {
+/// Sends all at the same time, in the order given. The server replies that it cannot serve them.
+async fn check_all_unavailable(alone: &PlainClient, requests: &[(Value, Option<&str>)]) {
+    let mut calls = tokio::task::JoinSet::new();
+    for (request, token) in requests {
         let (alone, request, token) = (alone.clone(), request.clone(), token.map(str::to_owned));
-        asking.spawn(async move {
+        calls.spawn(async move {
             let reply = answer_in_time(&alone, &request, token.as_deref()).await;
             (request, reply)
         });
     }
-    let answers = asking.join_all().await;
-    assert_eq!(answers.len(), asked.len());
+    let answers = calls.join_all().await;
+    assert_eq!(answers.len(), requests.len());
     for (request, reply) in answers {
         let status = reply.expect_err("one node of three is no majority");
         assert_eq!(status.code(), Code::Unavailable, "{request}: {status:?}");
@@ -132,7 +132,7 @@ async fn check_all_unavailable(alone: &PlainClient, asked: &[(Value, Option<&str
 }
 
 /// What the server answers before the deadline, which it keeps by some milliseconds only: a
-/// machine that stands still for longer has not shown that it does not, so it is asked again.
+/// machine that is suspended for longer has not shown that it does not, so the request is sent again.
 async fn answer_in_time(
     alone: &PlainClient,
     request: &Value,
@@ -168,7 +168,7 @@ async fn check_messages(cluster: &Cluster, stage: &Stage) {
             assert_eq!(sent.commit, *commit.get_or_insert(sent.commit));
         }
     }
-    assert_eq!(before.len(), arrived, "nobody has sent anything else");
+    assert_eq!(before.len(), arrived, "nothing else was sent");
 
     let after = &inboxes_on_every_node(cluster, owner).await["recipient"];
     assert_eq!(after.len(), 1 + MESSAGES);
@@ -188,16 +188,16 @@ async fn check_account(cluster: &Cluster, user: &Value) {
     let name = text(user, "username");
     for node in cluster.ids() {
         let client = PlainClient::connect(cluster.client_address(node)).await;
-        let ask =
+        let execute =
             async |request: Value| client.execute(&request, None, WAIT_TIMEOUT).await.unwrap();
         if node == cluster.ids()[0] {
-            let early = ask(login(name)).await;
+            let early = execute(login(name)).await;
             let is_there = text(&early, "status") == "OK";
             assert!(is_there || text(&early, "error_code") == "invalid_credentials");
         }
-        assert_eq!(text(&ask(user.clone()).await, "status"), "OK");
-        assert_eq!(text(&ask(login(name)).await, "status"), "OK");
-        let other = ask(sign_up(name)).await;
+        assert_eq!(text(&execute(user.clone()).await, "status"), "OK");
+        assert_eq!(text(&execute(login(name)).await, "status"), "OK");
+        let other = execute(sign_up(name)).await;
         assert_eq!(text(&other, "error_code"), "username_taken");
     }
 }
@@ -226,7 +226,7 @@ impl Stage {
     }
 }
 
-/// A request of its own each time.
+/// A new request each time.
 fn sign_up(name: &str) -> Value {
     credentials("CREATE_USER", name)
 }
@@ -250,7 +250,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     text.unwrap_or_else(|| panic!("no {key} in {value}"))
 }
 
-/// The reason in `ErrorInfo`, which stands in the details as it is; none if no server wrote it.
+/// The reason in `ErrorInfo`, which is in the details as it is; none if no server wrote it.
 fn reason(status: &Status) -> &'static str {
     let details = String::from_utf8_lossy(status.details());
     let reasons = ["NO_LEADER", "NOT_APPENDED", "OUTCOME_UNKNOWN"];

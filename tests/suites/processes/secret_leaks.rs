@@ -1,5 +1,5 @@
-//! What must stay secret is nowhere: not in any file, not in what nodes say at the level debug, not
-//! in what they refuse. Passwords, their digests and tokens are looked for, and the text of
+//! Secrets leak nowhere: not into any file, not into the nodes' logs at the level debug, not into
+//! error replies. The search is for passwords, their digests and tokens, and for the text of
 //! messages, which belongs into the databases alone.
 
 use std::collections::BTreeSet;
@@ -22,18 +22,18 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Passwords with their SHA-256, which is as good as they are.
 const FIRST: (&str, &str) = (
-    "canary password 5f1e",
-    "d48039cad36f42416bec9fb0105595ac5bdee19815b3cd77f7a8ee57adaefc9b",
+    "leak test password 5f1e",
+    "ac761cbae6eb6ccaeb932a0d49df5cc6b2e92954d0b5c5ec7822b7d3783ca28a",
 );
 const NEXT: (&str, &str) = (
-    "canary password 9b07",
-    "524e5fb2a0e090eb44c4c918338298e7eb67078e2003bfc99ec1c449735330d3",
+    "leak test password 9b07",
+    "872da6ae0b8c5b331d8f1d4533b3d51a8e562adc4e7c53bcdfba21f768c3fe3a",
 );
 const WRONG: (&str, &str) = (
-    "canary password c3d2",
-    "1640e31e843e3a3734d0e296fb8fbb74e1e4197d092f2c43563af17a5a95abc9",
+    "leak test password c3d2",
+    "cc6bd67ff0c6780feecbebc7ff50f00099cd8c879a5bca8d0f56ff5774a41d18",
 );
-const BODY: &str = "canary: meet me where the yellow birds are";
+const BODY: &str = "leak test: meet me where the yellow birds are";
 
 /// Everything that was secret so far.
 struct Stage {
@@ -55,10 +55,10 @@ async fn secrets_are_in_no_file_no_log_and_no_refusal() {
         let token = stage.refuse_misplaced_secrets().await;
         stage.fail_over(&token, &known).await;
         stage.check_files();
-        // Which says that nodes were looked at that say what they do.
-        let said: Vec<Vec<u8>> = stage.said();
+        // Shows that the logs contain the requests that were made.
+        let logs: Vec<Vec<u8>> = stage.logs();
         let id = Secret::text("id", known["id"].as_str().unwrap());
-        assert!(said.iter().any(|said| id.is_in(said)), "debug is off");
+        assert!(logs.iter().any(|log| id.is_in(log)), "debug is off");
 
         let endings = stage.cluster.terminate(&stage.cluster.ids()).await;
         assert!(endings.iter().all(|ending| ending.code() == Some(0)));
@@ -129,20 +129,20 @@ impl Stage {
             for text in misplaced(token) {
                 let refused = client.execute_text(text.clone(), Some(token), DEADLINE);
                 let refused = refused.await.expect_err(&text);
-                self.check_words(&format!("{refused:?}"));
-                self.check_words(&String::from_utf8_lossy(refused.details()));
+                self.check_reply(&format!("{refused:?}"));
+                self.check_reply(&String::from_utf8_lossy(refused.details()));
             }
             for wrong in [format!("0{token}"), token.to_uppercase()] {
                 let list = requests::list_users("*");
                 let refused = client.execute(&list, Some(&wrong), DEADLINE).await;
-                self.check_words(&format!("{:?}", refused.unwrap_err()));
+                self.check_reply(&format!("{:?}", refused.unwrap_err()));
             }
         }
         token.to_owned()
     }
 
-    /// Followers whose leader was killed that moment say most; `known` is asked of them, and what
-    /// they are to forward is secret.
+    /// Followers whose leader was killed that moment log most; they get the request `known`, and
+    /// requests with secrets that they have to forward.
     async fn fail_over(&mut self, token: &str, known: &Value) {
         let leader = self.cluster.settled().await;
         self.cluster.kill(leader.node);
@@ -158,7 +158,7 @@ impl Stage {
                             self.secrets.push(token_secret(token));
                         }
                     }
-                    Err(refused) => self.check_words(&format!("{refused:?}")),
+                    Err(refused) => self.check_reply(&format!("{refused:?}")),
                 }
             }
         }
@@ -180,17 +180,17 @@ impl Stage {
                     bases.insert(base.to_owned());
                 }
             }
-            // Which says that looking finds something.
+            // Shows that the search finds something.
             assert_eq!(bases.len(), 2, "{id:?} has the message in {bases:?}");
         }
-        for (id, said) in self.cluster.ids().into_iter().zip(self.said()) {
+        for (id, log) in self.cluster.ids().into_iter().zip(self.logs()) {
             let file = self.cluster.log(id);
-            self.check_bytes(&file, &said);
-            assert!(!self.body.is_in(&said), "the text of a message: {file:?}");
+            self.check_bytes(&file, &log);
+            assert!(!self.body.is_in(&log), "the text of a message: {file:?}");
         }
     }
 
-    fn said(&self) -> Vec<Vec<u8>> {
+    fn logs(&self) -> Vec<Vec<u8>> {
         let files = self.cluster.ids().into_iter();
         let files = files.map(|id| self.cluster.log(id));
         files.map(|file| fs::read(file).unwrap()).collect()
@@ -208,12 +208,12 @@ impl Stage {
             ClientError::Application { .. } | ClientError::Status { .. }
         );
         assert!(is_no, "{refusal:?}");
-        self.check_words(&format!("{refusal:?} {refusal}"));
+        self.check_reply(&format!("{refusal:?} {refusal}"));
     }
 
-    fn check_words(&self, words: &str) {
+    fn check_reply(&self, reply: &str) {
         for secret in self.secrets.iter().chain([&self.body]) {
-            assert!(!secret.is_in(words.as_bytes()), "told: {words}");
+            assert!(!secret.is_in(reply.as_bytes()), "replied: {reply}");
         }
     }
 
@@ -222,7 +222,7 @@ impl Stage {
     }
 }
 
-/// What of a token is secret: what stands before the index of the entry that opened its session.
+/// The secret part of a token: everything before the index of the entry that opened its session.
 fn token_secret(token: &str) -> Secret {
     let (random, _index) = token.split_once('.').expect("a token has an index");
     Secret::hexadecimal("a token", random)

@@ -1,8 +1,8 @@
-//! What each request gets on every node of a cluster with a token that proves nothing, or proves
-//! somebody else. The token was good a moment before, and every node remembers that.
+//! The reply to each request on every node of a cluster with a token that proves nothing, or that
+//! belongs to another account. The token was good a moment before, and every node remembers that.
 //!
 //! Expired tokens are left to the table of one node, which is configured without a file: a file's
-//! `[sessions]` must say five minutes at least.
+//! `[sessions]` must be five minutes at least.
 
 #[path = "../../../crates/chat-server/tests/one_node/authorization_matrix.rs"]
 mod authorization_matrix;
@@ -23,14 +23,14 @@ use authorization_matrix::{ForeignToken, MATRIX, Row};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What somebody else's token is good for.
+/// The effect of another account's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Foreign {
     /// The request needs no token and looks at none.
     NotLookedAt,
     /// The request acts on the token's account, whatever ids it names.
     OwnAccountOnly,
-    /// The request names an account, and that is somebody else.
+    /// The request names an account, and that is another one.
     Denied,
 }
 
@@ -72,12 +72,12 @@ const TABLE: [Row; 10] = [
 struct Stage {
     cluster: Cluster,
     nodes: Vec<(NodeId, PlainClient)>,
-    /// How often a node was asked for everything with a token that proves nothing.
+    /// How often every request was sent to a node with a token that proves nothing.
     turn: usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_node_does_anything_for_a_token_that_proves_nothing() {
+async fn token_that_proves_nothing_is_rejected_on_every_node() {
     within(LIMIT, async {
         let mut stage = Stage::new().await;
         stage.check_rows().await;
@@ -85,7 +85,7 @@ async fn no_node_does_anything_for_a_token_that_proves_nothing() {
         stage.check_worthless("no token", None).await;
         for wrong in ["", "x", &"0".repeat(64)] {
             stage
-                .check_worthless("a token of nobody's", Some(wrong))
+                .check_worthless("a token of no account", Some(wrong))
                 .await;
         }
         for place in 0..stage.nodes.len() {
@@ -99,7 +99,7 @@ async fn no_node_does_anything_for_a_token_that_proves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_elses_token_leaves_an_account_alone_on_every_node() {
+async fn token_of_another_account_changes_nothing_on_any_node() {
     within(LIMIT, async {
         let mut stage = Stage::new().await;
         let alice = stage.sign_up("alice", "a").await;
@@ -114,7 +114,7 @@ async fn somebody_elses_token_leaves_an_account_alone_on_every_node() {
                 let node = stage.nodes[place].0;
                 // A new one for each: LOGOUT ends it.
                 let bob = stage.log_in(place, "bob", "b").await;
-                let reply = stage.ask(place, &request(id), Some(&bob)).await;
+                let reply = stage.execute(place, &request(id), Some(&bob)).await;
                 check_foreign(&format!("{kind} on {node:?}"), foreign, kind, reply);
                 // Seen from another node.
                 let after = stage.carry_out(place + 1, &inbox, Some(&alice)).await;
@@ -150,7 +150,7 @@ fn check_foreign(what: &str, foreign: ForeignToken, kind: &str, reply: Result<Va
 
 fn check_refused(what: &str, refused: &Status, code: Code, reason: &str) {
     assert_eq!(refused.code(), code, "{what}: {refused:?}");
-    // The reason in `ErrorInfo` stands in the details as it is.
+    // The reason in `ErrorInfo` is in the details as it is.
     let details = String::from_utf8_lossy(refused.details());
     assert!(details.contains(reason), "{what}: {refused:?}");
 }
@@ -181,7 +181,7 @@ impl Stage {
         rows.sort_unstable();
         for place in 0..self.nodes.len() {
             let unknown = requests::request("?", json!({}));
-            let refused = self.ask(place, &unknown, None).await.unwrap_err();
+            let refused = self.execute(place, &unknown, None).await.unwrap_err();
             let known = refused.message().split_once("must be one of ");
             let mut known: Vec<&str> = known.unwrap().1.split(", ").collect();
             known.sort_unstable();
@@ -190,23 +190,23 @@ impl Stage {
     }
 
     /// Every request and a watch, on every node. The first change that is refused makes a node
-    /// forget the token: what only looks comes before, and each change is the first one somewhere.
+    /// forget the token: reads come before, and each change is the first one on some node.
     async fn check_worthless(&mut self, what: &str, token: Option<&str>) {
         for place in 0..self.nodes.len() {
             let (node, client) = &self.nodes[place];
             let watch = format!("a watch with {what} on {node:?}");
             let refused = client.watch(token).await.expect_err(&watch);
             check_unauthenticated(&watch, &refused);
-            let only_looks = |row: &Row| ["GET_MESSAGES", "LIST_USERS"].contains(&row.0);
+            let is_read_only = |row: &Row| ["GET_MESSAGES", "LIST_USERS"].contains(&row.0);
             let (mut rows, mut changes): (Vec<Row>, Vec<Row>) =
-                MATRIX.into_iter().partition(only_looks);
+                TABLE.into_iter().partition(is_read_only);
             let first = self.turn % changes.len();
             changes.rotate_left(first);
             rows.extend(changes);
             for (kind, foreign, request) in rows {
                 let what = format!("{kind} with {what} on {node:?}");
-                let reply = self.ask(place, &request(Uuid::new_v4()), token).await;
-                if foreign == ForeignToken::Ignored {
+                let reply = self.execute(place, &request(Uuid::new_v4()), token).await;
+                if foreign == Foreign::NotLookedAt {
                     assert!(reply.is_ok(), "{what}: {reply:?}");
                 } else {
                     check_unauthenticated(&what, &reply.expect_err(&what));
@@ -256,7 +256,7 @@ impl Stage {
             .await;
     }
 
-    /// A watch shows the inbox of its token's account, and of nobody else.
+    /// A watch shows the inbox of its token's account, and of no other one.
     async fn check_watches_own_inbox(&self, alice: &str) {
         let bob = self.log_in(0, "bob", "b").await;
         let alice = Session::new("alice", alice).unwrap();
@@ -269,14 +269,14 @@ impl Stage {
                 let message = OutgoingMessage::new(recipient, "hi");
                 client.send_message(&alice, &message).await.unwrap();
             }
-            let told = loop {
+            let received = loop {
                 match watch.next().await.unwrap().event {
                     WatchEvent::CaughtUp => {}
                     event => break event,
                 }
             };
-            let WatchEvent::Message(message) = told else {
-                panic!("{node:?} told bob {told:?}");
+            let WatchEvent::Message(message) = received else {
+                panic!("{node:?} sent {received:?} to bob");
             };
             assert_eq!(message.recipient, "bob", "on {node:?}");
         }
@@ -301,14 +301,14 @@ impl Stage {
     }
 
     async fn carry_out(&self, place: usize, request: &Value, token: Option<&str>) -> Value {
-        let reply = self.ask(place, request, token).await;
+        let reply = self.execute(place, request, token).await;
         let reply = reply.unwrap_or_else(|status| panic!("{request}: {status:?}"));
         assert_eq!(reply["status"], "OK", "{request}: {reply}");
         reply
     }
 
-    /// The nodes stand in a circle.
-    async fn ask(
+    /// The nodes form a ring.
+    async fn execute(
         &self,
         place: usize,
         request: &Value,

@@ -1,5 +1,5 @@
-//! Watches that move between nodes, while one leader after the other is killed: each tells every
-//! event once, in the order of the log.
+//! Watches that move between nodes, while one leader after the other is killed: each reports
+//! every event once, in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,12 +20,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LEADER_KILLS: usize = 20;
 /// Acknowledged after each leader's end before the next one's.
 const ACKNOWLEDGED_PER_KILL: u64 = 60;
-/// Acknowledged while two nodes carry on alone.
+/// Acknowledged while two nodes serve alone.
 const ACKNOWLEDGED_BY_TWO: u64 = 20;
 const SENDERS: usize = 3;
 /// After so many events the visitor goes on to the next node.
 const EVENTS_PER_VISIT: usize = 25;
-/// After this long the visitor gives a node up.
+/// After this long the visitor leaves a node.
 const VISIT_TIMEOUT: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "open sesame";
 
@@ -42,15 +42,15 @@ struct Shared {
     done: Mutex<Done>,
 }
 
-/// What a watcher was told, and by how many visits of which node.
+/// The changes that a watcher received, and by how many visits of which node.
 #[derive(Default)]
-struct Told {
+struct Received {
     changes: Vec<Change>,
     visits: BTreeMap<NodeId, usize>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_tells_everything_once_and_in_order_through_leader_kills() {
+async fn watch_reports_every_event_once_and_in_order_through_leader_kills() {
     within(LIMIT, async {
         let begun = Instant::now();
         let mut cluster = Cluster::start(3).await;
@@ -71,7 +71,7 @@ async fn a_watch_tells_everything_once_and_in_order_through_leader_kills() {
         load.acknowledge(ACKNOWLEDGED_BY_TWO).await;
         let mut killed = BTreeSet::new();
         for kill in 0..LEADER_KILLS {
-            killed.insert(kill_the_leader(&mut cluster, &load, kill).await);
+            killed.insert(kill_leader(&mut cluster, &load, kill).await);
         }
         let mut done = load.stop().await;
         let sent = cluster.client().send_message(&owner, &last).await.unwrap();
@@ -86,22 +86,22 @@ async fn a_watch_tells_everything_once_and_in_order_through_leader_kills() {
             visitor.visits,
             begun.elapsed()
         );
-        for (who, told) in [("resident", &resident), ("visitor", &visitor)] {
-            let checked = done.check(&told.changes);
-            checked.unwrap_or_else(|difference| panic!("the {who} was told: {difference}"));
+        for (who, received) in [("resident", &resident), ("visitor", &visitor)] {
+            let checked = done.check(&received.changes);
+            checked.unwrap_or_else(|difference| panic!("the {who} received: {difference}"));
         }
         assert!(resident.changes == visitor.changes, "one order for all");
         assert!(!done.read_and_deleted.is_empty());
-        assert_eq!(visitor.visits.len(), 3, "every node has told something");
+        assert_eq!(visitor.visits.len(), 3, "every node has sent something");
         assert!(killed.len() > 1, "leadership moves");
         cluster.check_healthy();
     })
     .await;
 }
 
-/// Kills a node that leads by its own word and everybody else's. Every other time it comes back at
+/// Kills the node that every node reports as the leader. Every other time it is started again at
 /// once, perhaps before it is replaced.
-async fn kill_the_leader(cluster: &mut Cluster, load: &Load, kill: usize) -> NodeId {
+async fn kill_leader(cluster: &mut Cluster, load: &Load, kill: usize) -> NodeId {
     let goal = load.acknowledged() + ACKNOWLEDGED_PER_KILL;
     let leader = cluster.settled().await;
     cluster.kill(leader.node);
@@ -119,21 +119,21 @@ async fn kill_the_leader(cluster: &mut Cluster, load: &Load, kill: usize) -> Nod
 }
 
 /// One watch for everything, which finds its way by itself.
-async fn reside(mut watch: Watch, last: Uuid, started: oneshot::Sender<()>) -> Told {
-    let mut told = Told::default();
+async fn reside(mut watch: Watch, last: Uuid, started: oneshot::Sender<()>) -> Received {
+    let mut received = Received::default();
     let mut started = Some(started);
-    while told.changes.last() != Some(&Change::Arrived(last)) {
+    while received.changes.last() != Some(&Change::Arrived(last)) {
         match watch.next().await {
             Ok(update) => {
                 announce(&update.event, &mut started);
-                told.changes.extend(changes(update.event).unwrap());
+                received.changes.extend(changes(update.event).unwrap());
             }
-            // A client's deadline is longer than any fail-over, but machines may stand still.
+            // A client's deadline is longer than any fail-over, but machines may be suspended.
             Err(ClientError::Unavailable { .. }) => {}
             Err(error) => panic!("the watch ended: {error:?}"),
         }
     }
-    told
+    received
 }
 
 /// A new watch of one node after the other, each with the last one's cursor.
@@ -142,8 +142,8 @@ async fn visit(
     owner: Session,
     last: Uuid,
     started: oneshot::Sender<()>,
-) -> Told {
-    let mut told = Told::default();
+) -> Received {
+    let mut received = Received::default();
     let mut started = Some(started);
     let mut cursor: Option<Cursor> = None;
     for (node, host) in hosts.iter().cycle() {
@@ -157,24 +157,24 @@ async fn visit(
                     announce(&update.event, &mut started);
                     let news = changes(update.event).unwrap();
                     events += news.len();
-                    told.changes.extend(news);
+                    received.changes.extend(news);
                     cursor = Some(update.cursor);
                 }
                 Err(ClientError::Unavailable { .. }) => break,
                 Err(error) => panic!("{node:?} ended the watch: {error:?}"),
             }
-            if told.changes.last() == Some(&Change::Arrived(last)) {
-                return told;
+            if received.changes.last() == Some(&Change::Arrived(last)) {
+                return received;
             }
         }
         if events > 0 {
-            *told.visits.entry(*node).or_default() += 1;
+            *received.visits.entry(*node).or_default() += 1;
         }
     }
     unreachable!("the circle of nodes does not end")
 }
 
-/// The first event says that the watch has begun.
+/// The first event shows that the watch has begun.
 fn announce(event: &WatchEvent, started: &mut Option<oneshot::Sender<()>>) {
     if let Some(started) = started.take() {
         assert_eq!(*event, WatchEvent::CaughtUp, "nothing has happened yet");
@@ -226,7 +226,7 @@ impl Load {
     async fn stop(mut self) -> Done {
         self.shared.stopping.store(true, Ordering::SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("nobody panics");
+            ended.expect("no task panics");
         }
         std::mem::take(&mut *self.shared.done())
     }
@@ -238,7 +238,7 @@ impl Shared {
     }
 
     fn done(&self) -> MutexGuard<'_, Done> {
-        // Whoever panicked has failed the test.
+        // The thread that panicked has failed the test.
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -254,7 +254,7 @@ async fn send(
         let sent = client.send_message(&sender, &message).await.unwrap();
         shared.done().arrived.insert(sent.commit.index, message.id);
         shared.acknowledged.fetch_add(1, Ordering::SeqCst);
-        arrivals.send(message.id).expect("somebody reads");
+        arrivals.send(message.id).expect("the receiver exists");
     }
 }
 

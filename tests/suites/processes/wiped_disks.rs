@@ -28,7 +28,7 @@ enum Loss {
 
 /// The lowest id is the one that forms clusters, and must not form a second one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_founder_whose_folder_is_gone_learns_and_does_not_vote() {
+async fn bootstrap_node_without_its_folder_learns_and_does_not_vote() {
     within(LIMIT, async {
         let cluster = Cluster::start(3).await;
         check_wiped(cluster, NodeId(1), Loss::FolderDeleted).await;
@@ -37,7 +37,7 @@ async fn a_founder_whose_folder_is_gone_learns_and_does_not_vote() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_reset_learns_and_does_not_vote() {
+async fn wiped_leader_learns_and_does_not_vote() {
     within(LIMIT, async {
         let cluster = Cluster::start(3).await;
         let leader = cluster.leader().await.node;
@@ -76,13 +76,13 @@ async fn check_wiped(mut cluster: Cluster, wiped: NodeId, loss: Loss) {
     assert_eq!(learner.elections_won, 0);
     check_counts_nowhere(&cluster, wiped).await;
     check_seen_as_learner(&cluster, leader, wiped).await;
-    // Asked of the learner too, which shows everything.
+    // Read from the learner too, which shows everything.
     assert_eq!(inboxes_on_every_node(&cluster, owner).await, before);
     check_has_no_vote(&mut cluster, wiped, owner).await;
     cluster.check_healthy();
 }
 
-/// E-9: every node knows who counts, and that a majority of three is needed all the same.
+/// E-9: every node knows the voters, and that a majority of three is needed nevertheless.
 async fn check_counts_nowhere(cluster: &Cluster, wiped: NodeId) {
     let others: Vec<u64> = cluster
         .ids()
@@ -91,7 +91,7 @@ async fn check_counts_nowhere(cluster: &Cluster, wiped: NodeId) {
         .filter(|id| *id != wiped.0)
         .collect();
     for id in cluster.ids() {
-        until("the node knows who counts", async || {
+        until("the node knows the voters", async || {
             let status = cluster.status(id).await?;
             let known = (&status.voter_ids, status.quorum);
             if known == (&others, 2) {
@@ -166,7 +166,7 @@ async fn send_messages(cluster: &Cluster) -> Session {
         let (client, owner) = (client.clone(), owner.clone());
         sending.spawn(async move {
             for number in 0..MESSAGES / SENDERS {
-                let body = format!("{sender} says {number}");
+                let body = format!("message {number} of {sender}");
                 client.send(&owner, "owner", &body).await.unwrap();
             }
         });
