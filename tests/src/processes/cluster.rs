@@ -162,7 +162,7 @@ impl Cluster {
     }
 
     /// Starts a node that does not run, and lets none of its files grow beyond so many blocks of
-    /// 512 bytes: a full disk of its own.
+    /// 512 bytes: a full disk for this node alone.
     ///
     /// # Panics
     ///

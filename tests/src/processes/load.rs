@@ -1,6 +1,6 @@
 //! Steady load: senders that retry, and on every node a reader that checks what it reads.
 //!
-//! Every sender has an account and connections of its own. Patient ones repeat a message until it
+//! Every sender has a separate account and connections. Patient ones repeat a message until it
 //! is acknowledged; hasty ones give it up at their first deadline, so that unknown outcomes occur.
 
 use std::collections::BTreeMap;

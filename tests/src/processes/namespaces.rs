@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Networks of this process so far, so that each has names of its own.
+/// Networks of this process so far, so that their names differ.
 static NETWORKS: AtomicU64 = AtomicU64::new(0);
 
 /// Some hosts, numbered from 1 on, and the switch between them.

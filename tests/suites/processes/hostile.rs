@@ -1,4 +1,4 @@
-//! Strangers who mean harm, on loopback and bounded in time: no node ends or takes more memory than
+//! Attackers, on loopback and bounded in time: no node ends or takes more memory than
 //! it may, and honest clients are served all the while, from the attackers' own address.
 //!
 //! The tests take turns: what one of them measures, another would disturb.

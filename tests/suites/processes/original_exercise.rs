@@ -1,6 +1,6 @@
 //! The nine tests of the exercise that this project began with, in their order and with its error
-//! texts, on real nodes through `Execute`. What the original lets anybody do, or one node alone,
-//! is refused here: [`STEPS`] says where and why.
+//! texts, on real nodes through `Execute`. What the original allows every client, or one node
+//! alone, is refused here: [`STEPS`] shows where and why.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -41,31 +41,31 @@ enum Step {
 const STEPS: [(Step, &str); 9] = [
     (
         Step::Auth,
-        "same; success also brings a token, since requests must prove who asks",
+        "same; success also brings a token, since requests must prove their account",
     ),
     (
         Step::GetAndSend,
         "sender and reader show their tokens; time and order are the log's, not the sender's, \
          whose clock may be wrong",
     ),
-    (Step::ListUsers, "whoever lists shows a token"),
+    (Step::ListUsers, "the client that lists shows a token"),
     (
         Step::ReadMessages,
-        "only one's own: anybody else's token changes nothing",
+        "only one's own: the token of another account changes nothing",
     ),
     (
         Step::DeleteMessages,
-        "only one's own: anybody else's token changes nothing",
+        "only one's own: the token of another account changes nothing",
     ),
     (
         Step::DeleteUser,
-        "only one's own account; afterwards the list shows whoever lists, not nobody; the inbox of \
-         a deleted account is refused where the original says that it is empty",
+        "only one's own account; afterwards the list shows the account that lists, where the \
+         original's is empty; the inbox of a deleted account is refused, where the original's is empty",
     ),
     (
         Step::FaultTolerantAuth,
         "one of three is down, or two of five, where the original has two of three down: one node \
-         alone would accept what the others never hear of, so it says UNAVAILABLE",
+         alone would accept what never reaches the others, so it replies UNAVAILABLE",
     ),
     (
         Step::FaultTolerantMessaging,
@@ -90,7 +90,7 @@ struct Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_nine_original_tests_pass_with_one_of_three_down() {
+async fn nine_original_tests_pass_with_one_of_three_down() {
     within(LIMIT, async {
         let mut stage = Stage::new(3, 1).await;
         assert_eq!(stage.absences.len(), 3);
@@ -101,7 +101,7 @@ async fn the_nine_original_tests_pass_with_one_of_three_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_nine_original_tests_pass_with_two_of_five_down() {
+async fn nine_original_tests_pass_with_two_of_five_down() {
     within(LIMIT, async {
         let mut stage = Stage::new(5, 2).await;
         assert_eq!(stage.absences.len(), 10);
@@ -125,7 +125,7 @@ impl Stage {
     async fn play(&mut self) {
         for (place, (step, difference)) in STEPS.into_iter().enumerate() {
             if place > 0 {
-                self.restart_everybody(place).await;
+                self.restart_every_node(place).await;
             }
             println!("{}. {step:?}; ours: {difference}", place + 1);
             match step {
@@ -156,8 +156,8 @@ impl Stage {
     }
 
     async fn get_and_send(&mut self) {
-        let nobody = requests::send_message(Uuid::new_v4(), "john", "alice", "Is anybody there?");
-        self.check_error(&nobody, Some("john"), RECIPIENT_NOT_FOUND)
+        let early = requests::send_message(Uuid::new_v4(), "john", "alice", "Are you there?");
+        self.check_error(&early, Some("john"), RECIPIENT_NOT_FOUND)
             .await;
         self.sign_up("alice").await;
         self.send("john", "alice", "first").await;
@@ -215,7 +215,7 @@ impl Stage {
         let inbox = requests::get_messages("john");
         self.check_status(&inbox, "john", Code::Unauthenticated)
             .await;
-        for name in ["john", "nobody-ever"] {
+        for name in ["john", "never-existed"] {
             let inbox = requests::get_messages(name);
             self.check_status(&inbox, "witness", Code::PermissionDenied)
                 .await;
@@ -296,7 +296,7 @@ impl Stage {
             let delete = requests::delete_user("alice");
             for (request, token) in [(login, None), (delete, Some(&*self.tokens["alice"]))] {
                 let refused = node.execute(&request, token, DEADLINE).await.unwrap_err();
-                // The latter two come from the connection, when the node's own word is late.
+                // The latter two come from the connection, when the node's own reply is late.
                 let codes = [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled];
                 assert!(codes.contains(&refused.code()), "{request}: {refused:?}");
             }
@@ -313,7 +313,7 @@ impl Stage {
     }
 
     /// In turns by SIGTERM and by SIGKILL.
-    async fn restart_everybody(&mut self, place: usize) {
+    async fn restart_every_node(&mut self, place: usize) {
         if place.is_multiple_of(2) {
             let endings = self.cluster.terminate(&self.cluster.ids()).await;
             assert!(endings.iter().all(ExitStatus::success), "{endings:?}");
@@ -324,7 +324,7 @@ impl Stage {
         self.cluster.settled().await;
     }
 
-    /// Starts whoever is down and should not be, then at once kills whoever should.
+    /// Starts the nodes that are down and should not be, then at once kills those that should.
     async fn be_without(&mut self, absence: &[NodeId]) {
         let serving = self.cluster.serving();
         for node in self.cluster.ids() {
@@ -427,7 +427,7 @@ fn choices(ids: &[NodeId], count: usize) -> Vec<Absence> {
     all
 }
 
-/// What stands for everybody's password.
+/// What every account sends instead of a password.
 fn good() -> String {
     "a".repeat(64)
 }

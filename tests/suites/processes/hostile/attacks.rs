@@ -1,8 +1,7 @@
-//! What strangers do to a node, for a time.
+//! What attackers do to a node, for a limited time.
 //!
-//! An attacker does the same whatever he aims at: what he repeats he begins again at a pace of his
-//! own, also where nobody has closed his connection. Only those without a pace do as much as they
-//! are answered.
+//! An attacker does the same to every target: it repeats its actions at its own pace, also where the
+//! target has not closed its connection. Only attackers without a pace do as much as they get replies.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,13 +39,13 @@ pub(super) struct Aim {
     pub(super) digest: String,
     pub(super) token: String,
     pub(super) ends: Instant,
-    /// How often anybody has begun something.
+    /// How often an attacker has begun something.
     pub(super) begun: Arc<AtomicUsize>,
 }
 
 pub(super) type Attack = fn(Aim) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Of anybody who has an account, or none.
+/// By attackers with an account, or without one.
 pub(super) const ATTACKS: [(&str, Attack); 7] = [
     ("silent connections", |aim| {
         Box::pin(aim.by(900, |aim, target| aim.paced(target, silent)))
@@ -108,13 +107,13 @@ impl Aim {
         }
     }
 
-    /// Asks with a token, and looks at no answer.
-    async fn ask(&self, client: &PlainClient, request: &Value, token: Option<&str>) {
+    /// Sends a request with a token, and ignores the reply.
+    async fn send(&self, client: &PlainClient, request: &Value, token: Option<&str>) {
         drop(client.execute(request, token, WAIT_TIMEOUT).await);
     }
 }
 
-/// Connects and says nothing.
+/// Connects and sends nothing.
 async fn silent(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     RawConnection::connect(ATTACKERS, target)
         .await?
@@ -133,7 +132,7 @@ fn call_of(request: &Value) -> Vec<u8> {
     call
 }
 
-/// Asks for 64 of the longest pages, and leaves no room for any.
+/// Requests 64 of the longest pages, and leaves no window for any.
 async fn zero_window(aim: Aim, target: SocketAddr) -> io::Result<()> {
     let mut connection = RawConnection::connect(ATTACKERS, target).await?;
     connection.send_preface(0).await?;
@@ -173,7 +172,7 @@ async fn large_messages(_aim: Aim, target: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes back what was asked for at once, as fast as the server lets it.
+/// Cancels each request at once, as fast as the server allows it.
 async fn resets(aim: Aim, target: SocketAddr) {
     while aim.begins() {
         let resetting = async {
@@ -190,7 +189,7 @@ async fn resets(aim: Aim, target: SocketAddr) {
     }
 }
 
-/// A token of the right form that nobody has: of the first release, of an entry that every node has
+/// A token of the right form that no session has: of the first release, of an entry that every node has
 /// applied, or of one that none has.
 pub(super) fn garbage_token() -> String {
     let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -201,14 +200,14 @@ pub(super) fn garbage_token() -> String {
     }
 }
 
-/// Reads with tokens that nobody has.
+/// Reads with tokens that no session has.
 async fn garbage(aim: Aim, target: SocketAddr) {
     let Some(client) = connect(target).await else {
         return;
     };
     while aim.begins() {
         let request = request_json::get_messages(aim.username);
-        aim.ask(&client, &request, Some(&garbage_token())).await;
+        aim.send(&client, &request, Some(&garbage_token())).await;
     }
 }
 
@@ -218,8 +217,8 @@ async fn scans(aim: Aim, target: SocketAddr) {
         return;
     };
     while aim.begins() {
-        let request = request_json::list_users("*x*y*z*nobody*");
-        aim.ask(&client, &request, Some(&aim.token)).await;
+        let request = request_json::list_users("*x*y*z*no-match*");
+        aim.send(&client, &request, Some(&aim.token)).await;
     }
 }
 
@@ -231,10 +230,10 @@ async fn full_inbox(aim: Aim, target: SocketAddr) {
     while aim.begins() {
         for _ in 0..PAGES_OF_LOGIN {
             let request = request_json::get_messages(aim.username);
-            aim.ask(&client, &request, Some(&aim.token)).await;
+            aim.send(&client, &request, Some(&aim.token)).await;
         }
         let request = request_json::login(aim.username, &aim.digest);
-        aim.ask(&client, &request, None).await;
+        aim.send(&client, &request, None).await;
     }
 }
 

@@ -39,7 +39,7 @@ enum Value {
     Message(Vec<Field>),
 }
 
-/// Who a message says it is from, and to whom.
+/// The sender that a message claims, and its receiver.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     /// Empty, ours or another one's.
@@ -50,7 +50,7 @@ pub(super) struct Sender {
     pub(super) term: u64,
 }
 
-/// What somebody who watches the cluster knows of it.
+/// What an observer of the cluster knows of it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) cluster: Bytes,
@@ -165,7 +165,7 @@ impl Sender {
 }
 
 /// A request of each kind that a peer makes, and the RPC that takes it; several for one RPC where
-/// it has kinds of its own. Only the header says whose it is.
+/// it has several kinds. Only the header names the sender.
 pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec<Field>)> {
     let header = || sender.header();
     let last = |at: u64| message(at, vec![number(1, known.index), number(2, known.term)]);
@@ -183,7 +183,7 @@ pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec
         )
     };
     let election = |kind| vec![header(), number(2, kind), last(3), membership()];
-    let garbage = Bytes::from_static(b"no request of anybody");
+    let garbage = Bytes::from_static(b"not a valid request");
     vec![
         ("Coordinator", vec![header()]),
         ("Election", vec![header(), number(2, 1), last(3)]),
@@ -209,8 +209,8 @@ pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec
     ]
 }
 
-/// What a node asks of the leader on a client's behalf, of each kind, in the name of a session that
-/// nobody has; with one field at a time at an extreme.
+/// What a node forwards to the leader for a client, of each kind, with a session that does not
+/// exist; with one field at a time at an extreme.
 pub(super) fn proposals(sender: &Sender) -> Vec<Vec<Field>> {
     let token = || Bytes::from(vec![7; 32]);
     let digest = || Bytes::from("0123456789abcdef".repeat(4));

@@ -1,8 +1,8 @@
 //! Messages that no peer made, of every kind and with every field at its extremes, sent to the ports
-//! where peers are heard: nobody ends, terms move for honest elections alone, and people are served.
+//! for peers: no node ends, terms move only for honest elections, and clients are served.
 //!
-//! The forger knows the cluster's id and its disks' names. He does not use the name of the disk of
-//! the node that he claims to be: whoever does that at a peer port is trusted (R4).
+//! The forger knows the cluster's id and its storage ids. It does not use the storage id of the node
+//! that it claims to be: a sender that does so at a peer port is trusted (R4).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ use super::{ALONE, LIMIT, MEMORY_MAX};
 
 /// At each node.
 const UNDER_WAY: usize = 32;
-/// Longer than a request is parked.
+/// Longer than the leader keeps a pending fetch.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends bytes as they are, and looks at no answer.
+/// Sends bytes as they are, and ignores the reply.
 #[derive(Clone, Copy, Debug, Default)]
 struct AsItIs;
 
@@ -108,7 +108,7 @@ async fn send_all(channel: Channel, messages: Vec<(&'static str, Bytes)>) -> Ans
     answers
 }
 
-/// What anybody can ask a peer port for.
+/// What every caller can request from a peer port.
 async fn look_at(cluster: &Cluster) -> (Known, u64) {
     let statuses = cluster.statuses().await;
     let id =
@@ -132,7 +132,7 @@ async fn look_at(cluster: &Cluster) -> (Known, u64) {
 
 /// Everything that is sent to one node.
 fn forgeries(to: NodeId, known: &Known) -> Vec<(&'static str, Bytes)> {
-    let nobodys_disk = || Bytes::from(vec![0xd1; 16]);
+    let unknown_disk = || Bytes::from(vec![0xd1; 16]);
     let another_cluster = Bytes::from(vec![0xc1; 16]);
     let configured = known.voters.iter().map(|(node, _)| *node);
     let unknown = [NodeId(0), NodeId(99), NodeId(u64::MAX)];
@@ -147,18 +147,18 @@ fn forgeries(to: NodeId, known: &Known) -> Vec<(&'static str, Bytes)> {
             term: known.term,
         };
         // Each field at each extreme, in our cluster's name.
-        let ours = sender(&known.cluster, nobodys_disk());
+        let ours = sender(&known.cluster, unknown_disk());
         for (rpc, fields) in requests(&ours, known) {
             for fields in with_extremes(&fields) {
                 add(rpc, &fields);
             }
         }
-        // The same messages in nobody's and in another cluster's name, and from the disk of somebody
-        // else, in our term and far beyond it.
+        // The same messages with no cluster's id and with another one's, and from the disk of another
+        // node, in the current term and far beyond it.
         let (_, disk) = known.voters.iter().find(|(node, _)| *node != from).unwrap();
         let others = [
-            sender(&Bytes::new(), nobodys_disk()),
-            sender(&another_cluster, nobodys_disk()),
+            sender(&Bytes::new(), unknown_disk()),
+            sender(&another_cluster, unknown_disk()),
             sender(&known.cluster, disk.clone()),
         ];
         for sender in others {
@@ -179,7 +179,7 @@ fn forgeries(to: NodeId, known: &Known) -> Vec<(&'static str, Bytes)> {
         cluster: known.cluster.clone(),
         from,
         to,
-        storage: nobodys_disk(),
+        storage: unknown_disk(),
         term: known.term,
     };
     for fields in proposals(&sender).iter().chain(&overlong(&sender)) {

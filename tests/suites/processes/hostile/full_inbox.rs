@@ -83,7 +83,7 @@ impl Owner {
     }
 }
 
-/// Appends the messages to the log of a node that does not run; says where it ended before.
+/// Appends the messages to the log of a node that does not run; returns where it ended before.
 async fn append_messages(directory: &Path) -> Position {
     let (mut log, stored) = CommitLog::open(directory).unwrap();
     let last = stored.last;

@@ -25,7 +25,7 @@ const ANSWERED_FIRST: usize = 3;
 const HONEST_MAX: Duration = Duration::from_secs(2);
 /// Longer than the test looks at the flood.
 const BOGUS_TIMEOUT: Duration = Duration::from_secs(25);
-/// An address without failed logins of its own leaves 60 free to the others, and then one in half a
+/// An address without failed logins leaves 60 free to the others, and then one in half a
 /// second: by now those of the flood are used up.
 const FREE_FAILURES: usize = 60;
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -33,14 +33,14 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// Bogus logins that were answered, whatever the answer.
 type Answered = Arc<AtomicUsize>;
 
-/// Keeps so many logins of nobody under way on one connection.
+/// Keeps so many logins of unknown names under way on one connection.
 async fn flood(client: PlainClient, logins: usize, answered: Answered) {
     let mut flooding = JoinSet::new();
     for _ in 0..logins {
         let (client, answered) = (client.clone(), Arc::clone(&answered));
         flooding.spawn(async move {
             loop {
-                let name = format!("nobody-{}", fastrand::u64(..));
+                let name = format!("unknown-{}", fastrand::u64(..));
                 let request = request_json::login(&name, &digest());
                 // Refused or late: the flood goes on.
                 drop(client.execute(&request, None, BOGUS_TIMEOUT).await);
@@ -51,7 +51,7 @@ async fn flood(client: PlainClient, logins: usize, answered: Answered) {
     flooding.join_all().await;
 }
 
-/// What stands for a password.
+/// What is sent instead of a password.
 pub(super) fn digest() -> String {
     let half = || format!("{:032x}", fastrand::u128(..));
     half() + &half()
@@ -125,8 +125,8 @@ async fn honest_login_beside_120_bogus_ones_is_served_in_2_s() {
             assert!(same <= HONEST_MAX, "from the same address: {same:?}");
             assert!(other <= HONEST_MAX, "from another address: {other:?}");
         }
-        // From now on the flood's address gets one wrong password in half a second, and whoever
-        // shares it waits for that; another address does not.
+        // From now on the flood's address gets one wrong password in half a second, and every
+        // client that shares it waits for that; another address does not.
         until_answered(&answered, FREE_FAILURES).await;
         let [same, other] = &honest;
         let (same, other) =

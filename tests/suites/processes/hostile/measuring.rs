@@ -100,10 +100,13 @@ impl Seen {
         micros.get(place).copied().unwrap_or_default()
     }
 
-    /// Nobody failed, and everybody could do something.
+    /// No honest client failed, and every one could do something.
     pub(super) fn check(&self, beside: &str) {
         assert!(self.failed.is_empty(), "{beside}: {:?}", self.failed);
-        assert!(self.done() >= HONEST_CLIENTS, "{beside}: nobody was served");
+        assert!(
+            self.done() >= HONEST_CLIENTS,
+            "{beside}: no client was served"
+        );
     }
 }
 
@@ -280,7 +283,7 @@ fn runtime() -> Runtime {
     runtime.unwrap()
 }
 
-/// Answers with what it was asked.
+/// Replies with its request.
 #[derive(Debug)]
 struct Echo;
 
@@ -304,7 +307,7 @@ impl Chat for Echo {
     }
 }
 
-/// Starts one on the runtime that this runs on; says where it listens.
+/// Starts one on the runtime that this runs on; returns where it listens.
 async fn echo_server(address: IpAddr) -> SocketAddr {
     let listener = TcpListener::bind((address, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! Tokens that nobody has, while the leader is killed: whoever answers, and whoever leads, nobody is
-//! let in, and honest people are served through the fail-over.
+//! Tokens that no session has, while the leader is killed: every node rejects them under every
+//! leader, and honest clients are served through the fail-over.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How often intruders were answered in which way.
 type Answers = BTreeMap<String, usize>;
 
-/// What somebody without an account tries in the name of somebody who has one.
+/// What an attacker without an account tries in the name of one that exists.
 fn requests() -> [Value; 8] {
     let (victim, digest) = ("honest-0", "0123456789abcdef".repeat(4));
     let id = Uuid::new_v4();
@@ -69,7 +69,7 @@ async fn intrude(target: SocketAddr, over: Arc<AtomicBool>, answered: Arc<Atomic
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobodys_tokens_let_nobody_in_while_leaders_are_killed() {
+async fn invented_tokens_are_rejected_while_leaders_are_killed() {
     let _alone = ALONE.lock().await;
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
@@ -109,15 +109,15 @@ async fn nobodys_tokens_let_nobody_in_while_leaders_are_killed() {
         }
         memory = memory.max(cluster.memory_peak());
         println!(
-            "nobody's tokens over fail-overs of {gaps:?} ms: {answers:?}; honest p99 {} ms, at \
+            "invented tokens over fail-overs of {gaps:?} ms: {answers:?}; honest p99 {} ms, at \
              most {} ms, {} done; {} MiB at most",
             seen.percentile(99) / 1000,
             seen.percentile(100) / 1000,
             seen.done(),
             memory >> 20
         );
-        seen.check("nobody's tokens");
-        // A node without a leader, or that is gone, cannot say whose a token is.
+        seen.check("invented tokens");
+        // A node without a leader, or that is gone, cannot find the session of a token.
         let expected = [
             Code::Unauthenticated,
             Code::Unavailable,
