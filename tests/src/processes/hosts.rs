@@ -32,7 +32,7 @@ pub struct Hosts {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct TaskHandle {
+pub struct Ended {
     /// Its exit code.
     pub code: Option<i32>,
     /// Its result; null if there is none.
@@ -110,7 +110,7 @@ impl Hosts {
         drop(stdin.write_all(input.as_bytes()));
         drop(stdin);
         let output = child.wait_with_output().expect("it is our child");
-        TaskHandle {
+        Ended {
             code: output.status.code(),
             result: serde_json::from_slice(&output.stdout).unwrap_or_default(),
             error: String::from_utf8_lossy(&output.stderr).into_owned(),

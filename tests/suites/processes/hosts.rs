@@ -96,7 +96,7 @@ fn inbox(hosts: &Hosts, host: u8, called: u8) -> Vec<String> {
     messages.iter().map(line).collect()
 }
 
-fn done(ended: TaskHandle) -> serde_json::Value {
+fn done(ended: Ended) -> serde_json::Value {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended.result
 }

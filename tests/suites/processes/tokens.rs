@@ -23,51 +23,6 @@ use authorization_matrix::{ForeignToken, MATRIX, Row};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The effect of another account's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Foreign {
-    /// The request needs no token and looks at none.
-    NotLookedAt,
-    /// The request acts on the token's account, whatever ids it names.
-    OwnAccountOnly,
-    /// The request names an account, and that is another one.
-    Denied,
-}
-
-/// Requests that alice might make; `id` is that of a message in her inbox.
-type Row = (&'static str, Foreign, fn(Uuid) -> Value);
-
-const TABLE: [Row; 10] = [
-    ("CREATE_USER", Foreign::NotLookedAt, |_| {
-        requests::create_user("alice", &digest("a"))
-    }),
-    ("LOGIN", Foreign::NotLookedAt, |_| {
-        requests::login("alice", &digest("a"))
-    }),
-    ("LOGOUT", Foreign::OwnAccountOnly, |_| requests::logout()),
-    ("GET_MESSAGES", Foreign::Denied, |_| {
-        requests::get_messages("alice")
-    }),
-    ("LIST_USERS", Foreign::OwnAccountOnly, |_| {
-        requests::list_users("*")
-    }),
-    ("SEND_MESSAGE", Foreign::Denied, |_| {
-        requests::send_message(Uuid::new_v4(), "alice", "alice", "hi")
-    }),
-    ("READ_MESSAGES", Foreign::OwnAccountOnly, |id| {
-        requests::read_messages(&[id])
-    }),
-    ("DELETE_MESSAGES", Foreign::OwnAccountOnly, |id| {
-        requests::delete_messages(&[id])
-    }),
-    ("DELETE_USER", Foreign::Denied, |_| {
-        requests::delete_user("alice")
-    }),
-    ("CHANGE_PASSWORD", Foreign::OwnAccountOnly, |_| {
-        requests::change_password(&digest("a"), &digest("c"))
-    }),
-];
-
 /// A cluster, and a connection to each of its nodes.
 struct Stage {
     cluster: Cluster,
@@ -199,14 +154,14 @@ impl Stage {
             check_unauthenticated(&watch, &refused);
             let is_read_only = |row: &Row| ["GET_MESSAGES", "LIST_USERS"].contains(&row.0);
             let (mut rows, mut changes): (Vec<Row>, Vec<Row>) =
-                TABLE.into_iter().partition(is_read_only);
+                MATRIX.into_iter().partition(is_read_only);
             let first = self.turn % changes.len();
             changes.rotate_left(first);
             rows.extend(changes);
             for (kind, foreign, request) in rows {
                 let what = format!("{kind} with {what} on {node:?}");
                 let reply = self.execute(place, &request(Uuid::new_v4()), token).await;
-                if foreign == Foreign::NotLookedAt {
+                if foreign == ForeignToken::Ignored {
                     assert!(reply.is_ok(), "{what}: {reply:?}");
                 } else {
                     check_unauthenticated(&what, &reply.expect_err(&what));

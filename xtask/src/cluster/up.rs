@@ -13,7 +13,7 @@ use devcluster::up::{self, Options, Programs};
 use super::status::{self, Format};
 
 /// The packages that have the programs of a cluster.
-pub(crate) const PACKAGES: [&str; 3] = ["chat-server", "chat-client", "devcluster"];
+pub(crate) const PACKAGES: [&str; 3] = ["chat-server", "chat-cli", "devcluster"];
 
 /// Brings the cluster up, shows it, and prints what can be done with it.
 pub(super) fn run(root: &Path, files: &Files, options: Options, release: bool) -> Result<ExitCode> {

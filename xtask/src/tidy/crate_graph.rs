@@ -52,12 +52,12 @@ fn actual_graph(repository: &Repository) -> Graph<'_> {
         .with_extension("/Cargo.toml")
         .filter_map(|(_, text)| Some((manifest::package_name(text)?, text)))
         .collect();
-    let is_from_own_cluster =
+    let is_ours =
         |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
     let edges = |text| {
         manifest::entries(text)
             .into_iter()
-            .filter(|entry| entry.is_normal_dependency() && is_from_own_cluster(entry.dependency()))
+            .filter(|entry| entry.is_normal_dependency() && is_ours(entry.dependency()))
             .map(manifest::Entry::dependency)
             .collect()
     };

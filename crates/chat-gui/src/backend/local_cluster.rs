@@ -83,8 +83,14 @@ impl Description {
                 Condition::Paused => ProcessCondition::Paused,
                 Condition::Down => ProcessCondition::Down,
             };
-            let cut = node.isolated;
-            (NodeId(node.id), Process { condition, cut })
+            let isolated = node.isolated;
+            (
+                NodeId(node.id),
+                Process {
+                    condition,
+                    isolated,
+                },
+            )
         };
         Some(self.nodes.iter().map(process).collect())
     }
@@ -100,16 +106,16 @@ impl Description {
     }
 
     /// Does something to the cluster; the answer is the supervisor's sentence.
-    pub(super) async fn carry_out(&self, deed: ChaosDeed) -> Result<String, Failure> {
-        let (command, node) = match deed {
-            ChaosDeed::Kill(node) => ("kill", Some(node)),
-            ChaosDeed::Pause(node) => ("pause", Some(node)),
-            ChaosDeed::Resume(node) => ("resume", Some(node)),
-            ChaosDeed::Restart(node) => ("restart", Some(node)),
-            ChaosDeed::Cut(node) => ("isolate", Some(node)),
-            ChaosDeed::Heal(node) => ("reconnect", Some(node)),
-            ChaosDeed::HealAll => ("reconnect_all", None),
-            ChaosDeed::StartDead => ("start_dead", None),
+    pub(super) async fn perform(&self, action: FaultAction) -> Result<String, Failure> {
+        let (command, node) = match action {
+            FaultAction::Kill(node) => ("kill", Some(node)),
+            FaultAction::Pause(node) => ("pause", Some(node)),
+            FaultAction::Resume(node) => ("resume", Some(node)),
+            FaultAction::Restart(node) => ("restart", Some(node)),
+            FaultAction::Isolate(node) => ("isolate", Some(node)),
+            FaultAction::Reconnect(node) => ("reconnect", Some(node)),
+            FaultAction::ReconnectAll => ("reconnect_all", None),
+            FaultAction::StartDead => ("start_dead", None),
         };
         let request = match node {
             Some(node) => json!({"command": command, "node": node.0}),

@@ -100,11 +100,11 @@ impl Poller {
     fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
         let description = Description::read(&self.local_cluster).ok()??;
         let addresses = description.addresses();
-        let is_from_own_cluster = self
+        let is_ours = self
             .addresses
             .iter()
             .all(|address| addresses.contains(address));
-        is_from_own_cluster
+        is_ours
             .then(|| description.processes())
             .flatten()
     }
