@@ -54,8 +54,8 @@ struct Chat {
 /// # Panics
 ///
 /// There is no folder for the tables, or no runtime to read them with.
-pub fn run_chat_seed(seed: u64, in_words: bool) -> SeedReport {
-    let mut settings = Settings::of_seed(seed, in_words);
+pub fn run_chat_seed(seed: u64, record_trace: bool) -> SeedReport {
+    let mut settings = Settings::of_seed(seed, record_trace);
     settings.pause_max = PAUSE_MAX;
     let chat = Chat::new(settings.nodes);
     let mut world = World::new(settings);

@@ -6,7 +6,7 @@
 pub mod agreement;
 pub mod applying;
 pub mod commit_quorum;
-pub mod coverage;
+pub mod durability;
 pub mod election;
 pub mod history;
 pub mod log_matching;
@@ -40,7 +40,7 @@ pub struct Checkers {
     /// Who voted for whom.
     pub votes: votes::Votes,
     /// The births that were accepted.
-    pub memberships: membership::Formations,
+    pub memberships: membership::Memberships,
     /// What the clients were told.
     pub history: history::History,
 }

@@ -8,11 +8,11 @@ mod commands;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use commands::Stage;
+use commands::Interpreter;
 
 /// One transcript.
 #[derive(Clone, Debug)]
-pub struct Transcript {
+pub struct Scenario {
     /// Its place below `tests/scenarios`, without the ending.
     pub name: String,
     /// Where it is.
@@ -24,7 +24,7 @@ pub struct Transcript {
 /// # Errors
 ///
 /// The folder cannot be read.
-pub fn files() -> std::io::Result<Vec<Transcript>> {
+pub fn files() -> std::io::Result<Vec<Scenario>> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut files = Vec::new();
     for topic in std::fs::read_dir(&home)? {
@@ -36,7 +36,7 @@ pub fn files() -> std::io::Result<Vec<Transcript>> {
             let path = file?.path();
             let name = path.strip_prefix(&home).unwrap_or(&path).with_extension("");
             let name = name.to_string_lossy().into_owned();
-            files.push(Transcript { name, path });
+            files.push(Scenario { name, path });
         }
     }
     files.sort_by(|left, right| left.name.cmp(&right.name));
@@ -48,9 +48,9 @@ pub fn files() -> std::io::Result<Vec<Transcript>> {
 /// # Errors
 ///
 /// The file cannot be read, or a command of it cannot be understood.
-pub fn play(transcript: &Transcript) -> Result<String, String> {
+pub fn play(transcript: &Scenario) -> Result<String, String> {
     let text = std::fs::read_to_string(&transcript.path).map_err(|error| error.to_string())?;
-    let mut stage = Stage::default();
+    let mut interpreter = Interpreter::default();
     let mut played = String::new();
     for block in text.split("\n\n").map(|block| block.trim_matches('\n')) {
         if block.is_empty() {
@@ -66,8 +66,8 @@ pub fn play(transcript: &Transcript) -> Result<String, String> {
         let mut story = Vec::new();
         for order in &orders {
             writeln!(played, "{order}").expect("a string takes everything");
-            let lines = stage
-                .obey(order)
+            let lines = interpreter
+                .execute(order)
                 .map_err(|why| format!("`{order}`: {why}"))?;
             story.extend(lines);
         }
@@ -87,7 +87,7 @@ pub fn play(transcript: &Transcript) -> Result<String, String> {
 /// # Errors
 ///
 /// The first line that reads differently.
-pub fn check(transcript: &Transcript) -> Result<(), String> {
+pub fn check(transcript: &Scenario) -> Result<(), String> {
     let caught = std::panic::catch_unwind(|| play(transcript));
     let played = caught.map_err(|_panic| "a broken invariant".to_owned())??;
     let text = std::fs::read_to_string(&transcript.path).map_err(|error| error.to_string())?;

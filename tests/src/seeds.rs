@@ -29,9 +29,9 @@ impl Kind {
 
 /// Runs `seed` to its end, or to the first property that does not hold.
 #[cfg(feature = "chat")]
-pub fn run(seed: u64, in_words: bool) -> SeedReport {
+pub fn run(seed: u64, record_trace: bool) -> SeedReport {
     match Kind::of(seed) {
-        Kind::List => crate::simulation::run::run_seed(seed, in_words),
-        Kind::Chat => crate::chat::run_chat_seed(seed, in_words),
+        Kind::List => crate::simulation::run::run_seed(seed, record_trace),
+        Kind::Chat => crate::chat::run_chat_seed(seed, record_trace),
     }
 }

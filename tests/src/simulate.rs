@@ -110,8 +110,8 @@ fn run_transcripts() -> bool {
     failed == 0
 }
 
-fn run_one(seed: u64, in_words: bool) -> bool {
-    let report = seeds::run(seed, in_words);
+fn run_one(seed: u64, record_trace: bool) -> bool {
+    let report = seeds::run(seed, record_trace);
     for line in &report.trace {
         println!("{line}");
     }

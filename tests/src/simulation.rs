@@ -7,20 +7,20 @@
 mod clients;
 mod clock;
 pub mod command;
-mod conduct;
 pub mod disk;
 mod driver;
 pub mod failover;
 pub mod faults;
 mod forgeries;
-mod lives;
 mod nemesis;
 pub mod network;
 mod observe;
 mod process;
+mod process_lifecycle;
 mod progress;
 mod queue;
 pub mod run;
+mod script_api;
 pub mod service;
 mod settings;
 pub mod slow_disk;
@@ -38,12 +38,12 @@ use disk::Disk;
 use failover::FailOver;
 use faults::{FaultCounts, FaultKind, FaultMix};
 use network::Network;
-use process::{Life, Process};
+use process::{Process, ProcessState};
 pub(crate) use queue::node_number;
-use queue::{Happening, Queue, node_id};
+use queue::{Queue, SimEvent, node_id};
 use trace::Trace;
 
-pub(crate) use conduct::{Forged, WriteFate};
+pub(crate) use script_api::{Forged, WriteFate};
 pub use settings::Settings;
 
 /// A cluster, its clients, and everything around them.
@@ -57,7 +57,7 @@ pub struct World {
     processes: Vec<Process>,
     disks: Vec<Disk>,
     /// What was on disks before they were wiped.
-    retired: Vec<Disk>,
+    former_disks: Vec<Disk>,
     network: Network,
     clients: Vec<Client>,
     attempts_made: u64,
@@ -65,7 +65,7 @@ pub struct World {
     mix: Option<FaultMix>,
     faults: FaultCounts,
     /// The node whose disk has just lost what it acknowledged, until it has that again (R18).
-    forgetful: Option<usize>,
+    rolled_back: Option<usize>,
     /// When a node was elected last.
     elected_at: u64,
     /// How long it took to get over the ends of leaders.
@@ -76,7 +76,7 @@ pub struct World {
     events: u64,
     trace: Trace,
     /// What is worth telling, and when it happened.
-    story: Vec<(u64, String)>,
+    output: Vec<(u64, String)>,
     /// What becomes of a write under way; drawn anew each time unless a transcript says.
     write_fate: Option<WriteFate>,
     /// The last fetch that each node sent, for transcripts that forge an answer to it.
@@ -110,7 +110,7 @@ impl World {
             clients: (0..settings.clients).map(Client::new).collect(),
             attempts_made: 0,
             mix: settings.faults.clone(),
-            trace: Trace::new(settings.in_words),
+            trace: Trace::new(settings.record_trace),
             last_fetch: vec![None; settings.nodes],
             now: 0,
             queue: Queue::default(),
@@ -118,13 +118,13 @@ impl World {
             disks,
             faults,
             wiped: Vec::new(),
-            forgetful: None,
+            rolled_back: None,
             elected_at: 0,
             failovers: Vec::new(),
-            retired: Vec::new(),
+            former_disks: Vec::new(),
             checkers: Checkers::default(),
             events: 0,
-            story: Vec::new(),
+            output: Vec::new(),
             write_fate: None,
             names: Vec::new(),
             service: None,
@@ -139,9 +139,9 @@ impl World {
     ///
     /// The first property that does not hold.
     pub fn run_until(&mut self, limit: u64) -> Checked {
-        while let Some((at, happening)) = self.queue.pop_until(limit) {
+        while let Some((at, event)) = self.queue.pop_until(limit) {
             self.now = at;
-            self.happens(happening)?;
+            self.dispatch(event)?;
         }
         self.now = self.now.max(limit);
         Ok(())
@@ -168,35 +168,35 @@ impl World {
     }
 
     /// Forgets what was worth telling up to now.
-    pub(crate) fn take_story(&mut self) {
-        self.story.clear();
+    pub(crate) fn discard_output(&mut self) {
+        self.output.clear();
     }
 
-    fn happens(&mut self, happening: Happening) -> Checked {
-        if let Some(node) = happening.process() {
+    fn dispatch(&mut self, event: SimEvent) -> Checked {
+        if let Some(node) = event.process() {
             let process = &mut self.processes[node];
-            if happening.run().is_some_and(|run| run != process.run) {
+            if event.run().is_some_and(|run| run != process.run) {
                 return Ok(());
             }
             if process.paused_until.is_some() {
-                process.deferred.push_back(happening);
+                process.deferred.push_back(event);
                 return Ok(());
             }
         }
         self.events += 1;
-        let node = happening.process().unwrap_or(99) as u64;
+        let node = event.process().unwrap_or(99) as u64;
         self.trace.note(self.now);
-        self.trace.note(happening.code() << 8 | node);
-        match happening {
-            Happening::Deliver {
+        self.trace.note(event.code() << 8 | node);
+        match event {
+            SimEvent::Deliver {
                 message,
                 connection,
             } => self.deliver(*message, connection),
-            Happening::CallFails { node, request, .. } => self.fail_call(node, request),
-            Happening::Refused { node, peer, .. } => self.refuse_dial(node, peer),
-            Happening::CallsDue { node, .. } => self.fail_overdue_calls(node),
-            Happening::SyncEnds { node, .. } => self.end_sync(node),
-            Happening::EntriesRead {
+            SimEvent::CallFails { node, request, .. } => self.fail_call(node, request),
+            SimEvent::Refused { node, peer, .. } => self.refuse_dial(node, peer),
+            SimEvent::CallsDue { node, .. } => self.fail_overdue_calls(node),
+            SimEvent::SyncEnds { node, .. } => self.end_sync(node),
+            SimEvent::EntriesRead {
                 node,
                 id,
                 after,
@@ -209,45 +209,49 @@ impl World {
                 entries.truncate(entries_max);
                 self.handle(node, chat_replication::Event::EntriesRead(id, entries))
             }
-            Happening::ApplyEnds { node, .. } => self.end_apply(node),
-            Happening::Confirmed {
+            SimEvent::ApplyEnds { node, .. } => self.end_apply(node),
+            SimEvent::Confirmed {
                 node,
                 ticket,
                 index,
                 ..
             } => self.confirmed(node, ticket, index),
-            Happening::Deadline { node, .. } => self.wake(node),
-            Happening::Flush { node, .. } => {
+            SimEvent::Deadline { node, .. } => self.wake(node),
+            SimEvent::Flush { node, .. } => {
                 self.processes[node].flush_pending = false;
-                self.carry_out(node)
+                self.execute_effects(node)
             }
-            Happening::Restart { node, run } => self.restart_if_dead(node, run),
-            Happening::Resume { node, run } => self.resume(node, run),
-            Happening::ClientActs { client } => self.client_acts(client),
-            Happening::ClientRequest {
+            SimEvent::Restart { node, run } => self.restart_if_dead(node, run),
+            SimEvent::Resume { node, run } => self.resume(node, run),
+            SimEvent::ClientActs { client } => self.client_acts(client),
+            SimEvent::ClientRequest {
                 client,
                 attempt,
                 node,
             } => self.client_request(client, attempt, node),
-            Happening::ClientHears {
+            SimEvent::ClientReceives {
                 client,
                 attempt,
                 reply,
-            } => self.client_hears(client, attempt, &reply),
-            Happening::ClientGivesUp { client, attempt } => self.client_gives_up(client, attempt),
-            Happening::Fault => self.next_fault(),
-            Happening::HealLink { from, to, cut } => {
-                self.network.heal(from, to, cut);
+            } => self.client_receives(client, attempt, &reply),
+            SimEvent::ClientGivesUp { client, attempt } => self.client_gives_up(client, attempt),
+            SimEvent::Fault => self.next_fault(),
+            SimEvent::HealLink {
+                from,
+                to,
+                partition,
+            } => {
+                self.network.heal(from, to, partition);
                 Ok(())
             }
         }
     }
 
-    fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
-        if self.settings.in_words {
+    fn print(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.settings.record_trace {
             let line = line(self);
-            self.trace.say(self.now, || line.clone());
-            self.story.push((self.now, line));
+            self.trace.record(self.now, || line.clone());
+            self.output.push((self.now, line));
         }
     }
 
@@ -264,6 +268,6 @@ impl World {
     }
 
     fn is_alive(&self, node: usize) -> bool {
-        self.processes[node].life == Life::Running
+        self.processes[node].state == ProcessState::Running
     }
 }

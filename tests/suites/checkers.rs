@@ -11,10 +11,9 @@ use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
 use chat_tests::checker::history::History;
 use chat_tests::checker::log_matching::KnownEntries;
-use chat_tests::checker::membership::Formations;
+use chat_tests::checker::membership::Memberships;
 use chat_tests::checker::votes::Votes;
-use chat_tests::checker::{Checked, applying, commit_quorum, coverage, matched};
-use chat_tests::message::Message;
+use chat_tests::checker::{Checked, applying, commit_quorum, durability, matched};
 use chat_tests::simulation::command::{Answer, Command};
 use chat_tests::simulation::disk::Disk;
 
@@ -277,13 +276,13 @@ fn a_term_that_goes_on_after_a_restart_is_found() {
     votes
         .sent(&envelope(1, 5, 1, Request::Coordinator))
         .unwrap();
-    let checked = votes.sent(&envelope(1, 5, 2, Request::Coordinator));
-    check_found_by("own-term-resumed", checked);
+    let checked = votes.sent(&envelope(1, 5, 2, Message::Coordinator));
+    check_found_by("no-leadership-resume", checked);
 }
 
 #[test]
 fn a_vote_that_is_not_durable_is_found() {
-    let forgetful = disk(
+    let rolled_back = disk(
         2,
         &[1],
         HardState {
@@ -292,7 +291,7 @@ fn a_vote_that_is_not_durable_is_found() {
             ..HardState::default()
         },
     );
-    let checked = coverage::sent(&envelope(2, 5, 1, vote(true)), forgetful.durable());
+    let checked = durability::sent(&envelope(2, 5, 1, vote(true)), rolled_back.durable());
     check_found_by("vote-durable", checked);
 }
 
@@ -307,13 +306,16 @@ fn a_vote_may_be_forgotten_for_a_later_term() {
             ..HardState::default()
         },
     );
-    coverage::sent(&envelope(2, 5, 1, vote(true)), later.durable()).unwrap();
+    durability::sent(&envelope(2, 5, 1, vote(true)), later.durable()).unwrap();
 }
 
 #[test]
 fn a_term_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(4, 2));
-    let checked = coverage::sent(&envelope(2, 5, 1, Reply::Coordinator), behind.durable());
+    let checked = durability::sent(
+        &envelope(2, 5, 1, Message::CoordinatorReply),
+        behind.durable(),
+    );
     check_found_by("term-durable", checked);
 }
 
@@ -326,7 +328,7 @@ fn an_acknowledgement_that_is_not_durable_is_found() {
         bytes_max: 0,
         repair_through: LogIndex::ZERO,
     });
-    let checked = coverage::sent(&envelope(2, 1, 1, fetch), behind.durable());
+    let checked = durability::sent(&envelope(2, 1, 1, fetch), behind.durable());
     check_found_by("log-durable", checked);
 }
 
@@ -335,8 +337,8 @@ fn a_message_before_the_start_is_synced_is_found() {
     let old = disk(2, &[1], voted(1, 1));
     let header = envelope(2, 1, 2, Reply::Resign).header;
     check_found_by(
-        "start-first",
-        coverage::started(&header, 2, true, old.durable()),
+        "boot-count-first",
+        durability::started(&header, 2, true, old.durable()),
     );
 }
 
@@ -370,15 +372,15 @@ fn entries_applied_wrongly_are_found() {
 fn a_committed_entry_that_is_cut_is_found() {
     let full = disk(2, &[1, 1, 1, 2], voted(2, 1));
     let committed = committed(&[1, 1, 1]);
-    applying::cut(NodeId(2), LogIndex(3), &committed, full.durable()).unwrap();
-    let checked = applying::cut(NodeId(2), LogIndex(2), &committed, full.durable());
-    check_found_by("committed-cut", checked);
+    applying::truncated(NodeId(2), LogIndex(3), &committed, full.durable()).unwrap();
+    let checked = applying::truncated(NodeId(2), LogIndex(2), &committed, full.durable());
+    check_found_by("committed-truncated", checked);
 }
 
 #[test]
 fn births_beside_the_first_are_found() {
     let named = |node: u64| (NodeId(node), StorageId(u128::from(node)));
-    let mut memberships = Formations::default();
+    let mut memberships = Memberships::default();
     memberships.written(named(1), &membership(), 3).unwrap();
     check_found_by(
         "membership",

@@ -197,12 +197,12 @@ impl Race {
             if self.nodes[node].role() == RoleName::Leader {
                 return Some(at);
             }
-            self.carry_out(node);
+            self.execute_effects(node);
         }
         None
     }
 
-    fn carry_out(&mut self, node: usize) {
+    fn execute_effects(&mut self, node: usize) {
         for outgoing in self.nodes[node].take_outgoing() {
             let receiver = outgoing.header().to;
             let message = match outgoing {

@@ -3,7 +3,7 @@
 
 use chat_tests::seeds::Kind;
 use chat_tests::simulation::run::{SeedReport, run_seed};
-use chat_tests::simulation::slow_disk::handed_over_after;
+use chat_tests::simulation::slow_disk::transferred_after;
 use chat_tests::simulation::slow_link::{SlowLink, catch_up};
 
 /// A seed was well, and had enough to say.
@@ -71,7 +71,7 @@ fn follower_behind_a_slow_link_catches_up_and_the_leader_stays() {
 /// R10: syncs of 40 ms make everybody wait where the others need half a millisecond.
 #[test]
 fn leader_with_the_slowest_disk_hands_over_after_seconds() {
-    let handed_over = handed_over_after(40_000, false).unwrap();
+    let handed_over = transferred_after(40_000, false).unwrap();
     let seconds = handed_over.expect("the others are faster") as f64 / 1e6;
     assert!((5.0..8.0).contains(&seconds), "{seconds} s");
 }
@@ -79,6 +79,6 @@ fn leader_with_the_slowest_disk_hands_over_after_seconds() {
 /// R10: where every disk is as slow, or nobody notices, another leader would help nobody.
 #[test]
 fn leader_stays_where_no_other_disk_is_faster() {
-    assert_eq!(handed_over_after(40_000, true).unwrap(), None);
-    assert_eq!(handed_over_after(5_000, false).unwrap(), None);
+    assert_eq!(transferred_after(40_000, true).unwrap(), None);
+    assert_eq!(transferred_after(5_000, false).unwrap(), None);
 }

@@ -21,7 +21,6 @@ use proto::outcome::Result as Outcome;
 
 use crate::chat::situations::{Occurrences, Situation};
 use crate::checker::{Checked, Violation, ensure};
-use learning::Expected;
 
 /// Everything that was ever applied anywhere.
 #[derive(Debug, Default)]
@@ -34,7 +33,7 @@ pub(super) struct Ledger {
     /// Every account that ever was: its name and the request that created it.
     created: BTreeSet<(String, Bytes)>,
     /// When each account began, and when it ended.
-    lives: Vec<Life>,
+    lifetimes: Vec<AccountLifetime>,
     sessions: BTreeMap<Bytes, Held>,
     /// By commit.
     messages: BTreeMap<u64, Kept>,
@@ -52,7 +51,7 @@ struct Account {
 }
 
 #[derive(Debug)]
-struct Life {
+struct AccountLifetime {
     username: String,
     began: u64,
     ended: Option<u64>,
@@ -152,10 +151,10 @@ impl Ledger {
         found: Option<&Session>,
     ) -> Checked {
         let held = self.sessions.get(token);
-        if held.is_some_and(|held| !held.lives_at(seen)) {
+        if held.is_some_and(|held| !held.is_valid_at(seen)) {
             self.occurrences.note(Situation::EndedSessionShown);
         }
-        let held = held.filter(|held| held.lives_at(seen));
+        let held = held.filter(|held| held.is_valid_at(seen));
         let expected = held.map(|held| (held.username.as_str(), credential(held.credential)));
         let found = found.map(|found| (found.username.as_str(), found.credential));
         ensure(found == expected, "chat-session", || {
@@ -174,7 +173,7 @@ impl Ledger {
         self.occurrences.note(Situation::InboxRead);
         let mut before = self.messages.range(..since.0);
         if before.any(|(_, kept)| kept.message.recipient == owner.username) {
-            self.occurrences.note(Situation::HeirsInboxRead);
+            self.occurrences.note(Situation::RecreatedAccountInboxRead);
         }
         for message in shown {
             ensure(
@@ -205,9 +204,10 @@ impl Ledger {
     ///
     /// One is missing, or belongs to nobody any more.
     pub(super) fn names_seen(&self, seen: LogIndex, shown: &[String]) -> Checked {
-        let lives =
-            |life: &&Life| life.began <= seen.0 && life.ended.is_none_or(|ended| ended > seen.0);
-        let expected = self.lives.iter().filter(lives);
+        let exists = |life: &&AccountLifetime| {
+            life.began <= seen.0 && life.ended.is_none_or(|ended| ended > seen.0)
+        };
+        let expected = self.lifetimes.iter().filter(exists);
         let expected: BTreeSet<&String> = expected.map(|life| &life.username).collect();
         ensure(
             shown.iter().eq(expected.iter().copied()),
@@ -234,7 +234,7 @@ impl Ledger {
         &self,
         index: u64,
         command: &proto::Command,
-        expected: &Expected,
+        expected: &Outcome,
         answer: &Bytes,
     ) -> Checked {
         let found = prost::Message::decode(answer.clone()).ok();
@@ -281,7 +281,7 @@ impl Ledger {
 }
 
 impl Held {
-    fn lives_at(&self, seen: LogIndex) -> bool {
+    fn is_valid_at(&self, seen: LogIndex) -> bool {
         self.opened <= seen.0 && self.ended.is_none_or(|ended| ended > seen.0)
     }
 }

@@ -142,7 +142,7 @@ impl Clients {
                 let seen = seen.map(|client| client.seen.clone()).unwrap_or_default();
                 Asked::InSession(held.token, self.in_session(&held, &seen, operation, random))
             }
-            _ => self.as_stranger(operation, random),
+            _ => self.without_session(operation, random),
         };
         self.ask(operation, asked);
     }
@@ -244,7 +244,7 @@ impl Clients {
         Heard::Done
     }
 
-    fn as_stranger(&self, operation: u64, random: &mut Rng) -> Asked {
+    fn without_session(&self, operation: u64, random: &mut Rng) -> Asked {
         let name = *random.choice(&NAMES).expect("not empty");
         let known = self.passwords.get(name);
         let password = known.and_then(|known| {

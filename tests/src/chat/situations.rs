@@ -23,7 +23,7 @@ pub(super) enum Situation {
     /// An inbox is read.
     InboxRead,
     /// So is one of a name whose earlier owner had received messages.
-    HeirsInboxRead,
+    RecreatedAccountInboxRead,
     /// An entry is applied again, on another node or after its effects were lost.
     AppliedAgain,
     /// All tables of two nodes are compared.
@@ -39,7 +39,7 @@ const ALL: [Situation; 11] = [
     Situation::EndedByItself,
     Situation::EndedSessionShown,
     Situation::InboxRead,
-    Situation::HeirsInboxRead,
+    Situation::RecreatedAccountInboxRead,
     Situation::AppliedAgain,
     Situation::TablesCompared,
 ];
@@ -61,7 +61,7 @@ impl Situation {
             Self::EndedByItself => "command again that ended its session",
             Self::EndedSessionShown => "ended session looked up",
             Self::InboxRead => "inbox read",
-            Self::HeirsInboxRead => "inbox read whose name had another owner",
+            Self::RecreatedAccountInboxRead => "inbox read whose name had another owner",
             Self::AppliedAgain => "entry applied again",
             Self::TablesCompared => "tables of two nodes compared",
         }

@@ -52,12 +52,17 @@ pub fn applied(
 /// # Errors
 ///
 /// The first entry that goes is committed.
-pub fn cut(node: NodeId, last: LogIndex, committed: &CommittedLog, durable: &Image) -> Checked {
+pub fn truncated(
+    node: NodeId,
+    last: LogIndex,
+    committed: &CommittedLog,
+    durable: &Image,
+) -> Checked {
     let goes = last.next();
     let term = durable.term_at(goes);
     ensure(
         term.is_none() || committed.term_at(goes) != term,
-        "committed-cut",
+        "committed-truncated",
         || format!("node {node} cuts the committed entry {goes} of term {term:?} from its log"),
     )
 }

@@ -8,7 +8,7 @@ use crate::simulation::disk::Disk;
 use crate::simulation::node_number;
 
 /// `position` has just been committed by a leader that knows `membership`. A disk that was wiped, or
-/// that forgot, after it acknowledged had it, too: `retired` has what it was, and losing that is one
+/// that forgot, after it acknowledged had it, too: `former_disks` has what it was, and losing that is one
 /// of the losses that a cluster survives.
 ///
 /// # Errors
@@ -17,11 +17,11 @@ use crate::simulation::node_number;
 pub fn committed(
     position: Position,
     membership: &Membership,
-    (disks, retired): (&[Disk], &[Disk]),
+    (disks, former_disks): (&[Disk], &[Disk]),
 ) -> Checked {
     let holds = |voter: &&chat_consensus::Voter| {
         let disk = &disks[node_number(voter.node)];
-        let disks = retired.iter().chain([disk]);
+        let disks = former_disks.iter().chain([disk]);
         let mut admitted = disks.filter(|disk| disk.storage() == voter.storage);
         admitted.any(|disk| disk.durable().holds(position))
     };

@@ -10,12 +10,12 @@ const NAME: &str = "membership";
 
 /// Every birth that was written to any disk.
 #[derive(Debug, Default)]
-pub struct Formations {
+pub struct Memberships {
     first: Option<Membership>,
     accepted: BTreeMap<StorageId, Membership>,
 }
 
-impl Formations {
+impl Memberships {
     /// `node` writes `membership` to its disk; `nodes` are configured.
     ///
     /// # Errors

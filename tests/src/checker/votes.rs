@@ -69,7 +69,7 @@ impl Votes {
 
     fn stands(&mut self, term: Term, node: NodeId, run: RunId) -> Checked {
         let first = *self.stood.entry((term, node)).or_insert(run);
-        ensure(first == run, "own-term-resumed", || {
+        ensure(first == run, "no-leadership-resume", || {
             format!("node {node} began term {term} in run {first:?} and leads on in run {run:?}")
         })
     }

@@ -29,22 +29,22 @@ use crate::checker::Checked;
 use crate::simulation::{Forged, Settings, World, WriteFate};
 
 /// What passes after a command that asks a node something.
-const A_MOMENT: Duration = Duration::from_millis(20);
+const COMMAND_DURATION: Duration = Duration::from_millis(20);
 
 /// Where a transcript is played.
 #[derive(Debug, Default)]
-pub(super) struct Stage {
+pub(super) struct Interpreter {
     world: Option<World>,
     /// Lines show the time since this.
     times_since: Option<u64>,
 }
 
-type Told = Result<Vec<String>, String>;
+type Output = Result<Vec<String>, String>;
 
-impl Stage {
+impl Interpreter {
     /// Obeys one line and tells what came of it.
-    pub(super) fn obey(&mut self, order: &str) -> Told {
-        let words = words_of(order);
+    pub(super) fn execute(&mut self, order: &str) -> Output {
+        let words = split_words(order);
         let Some((verb, arguments)) = words.split_first() else {
             return Ok(Vec::new());
         };
@@ -53,13 +53,15 @@ impl Stage {
         }
         match verb.as_str() {
             "nodes" => {
-                self.world = Some(World::new(Settings::of_transcript(number(arguments, 0)?)));
+                self.world = Some(World::new(Settings::of_scenario(number(arguments, 0)?)));
                 return Ok(Vec::new());
             }
             "cluster" => {
-                let mut world = World::new(Settings::of_transcript(number(arguments, 0)?));
-                world.be_born().map_err(|violation| violation.to_string())?;
-                world.take_story();
+                let mut world = World::new(Settings::of_scenario(number(arguments, 0)?));
+                world
+                    .bootstrap()
+                    .map_err(|violation| violation.to_string())?;
+                world.discard_output();
                 self.world = Some(world);
                 return Ok(Vec::new());
             }
@@ -75,7 +77,7 @@ impl Stage {
             _ => {}
         }
         let world = self.world()?;
-        let done = act(world, verb, arguments)?;
+        let done = run_command(world, verb, arguments)?;
         let mut story = Vec::new();
         if let Err(violation) = done {
             story.push(violation.to_string());
@@ -83,7 +85,7 @@ impl Stage {
         let since = self.times_since;
         story.extend(
             self.world()?
-                .take_timed_story()
+                .take_output()
                 .into_iter()
                 .map(|(at, line)| match since {
                     Some(since) => format!("{:>4} {line}", (at - since) / 1_000),
@@ -101,33 +103,33 @@ impl Stage {
 }
 
 /// Does what moves the world.
-fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, String> {
+fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, String> {
     Ok(match verb {
         "start" | "restart" => start_all(world, arguments)?,
         "tick" => world.tick(duration(arguments, 0)?),
         "propose" => {
             let text = arguments.get(1).ok_or("propose what?")?;
             world.propose(node(arguments, 0)?, text)?;
-            world.tick(A_MOMENT)
+            world.tick(COMMAND_DURATION)
         }
         "fill" => fill(world, arguments)?,
         "read" => {
             world.read(node(arguments, 0)?)?;
-            world.tick(A_MOMENT)
+            world.tick(COMMAND_DURATION)
         }
         "hand-over" => {
-            world.ask_for_hand_over(node(arguments, 0)?)?;
-            world.tick(A_MOMENT)
+            world.request_leadership_transfer(node(arguments, 0)?)?;
+            world.tick(COMMAND_DURATION)
         }
         "refuse" => {
-            world.find_refused(node(arguments, 0)?, node(arguments, 1)?)?;
-            world.tick(A_MOMENT)
+            world.refuse_connection(node(arguments, 0)?, node(arguments, 1)?)?;
+            world.tick(COMMAND_DURATION)
         }
         "crash" => world.crash_node(node(arguments, 0)?, write_fate(arguments.get(1))?),
-        "power-cut" => world.cut_power_of(node(arguments, 0)?),
+        "power-cut" => world.power_off_node(node(arguments, 0)?),
         "wipe" => world.wipe_disk_of(node(arguments, 0)?),
         "forget" => {
-            world.forget_synced(node(arguments, 0)?, number(arguments, 1)?)?;
+            world.roll_back_disk(node(arguments, 0)?, number(arguments, 1)?)?;
             Ok(())
         }
         "pause" => {
@@ -141,7 +143,7 @@ fn act(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, S
         }
         "cut" => {
             for link in links(arguments)? {
-                world.cut_link(link);
+                world.partition_link(link);
             }
             Ok(())
         }
@@ -176,8 +178,8 @@ fn fill(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
     for filler in 0..number(arguments, 1)? {
         world.propose(node(arguments, 0)?, &format!("filler {filler}"))?;
     }
-    let done = world.tick(A_MOMENT);
-    world.take_story();
+    let done = world.tick(COMMAND_DURATION);
+    world.discard_output();
     Ok(done)
 }
 
@@ -195,11 +197,11 @@ fn forge(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
     if arguments.last().is_some_and(|word| word == "soon") {
         return Ok(Ok(()));
     }
-    Ok(world.tick(A_MOMENT))
+    Ok(world.tick(COMMAND_DURATION))
 }
 
 /// Words, with what stands in quotes as one.
-fn words_of(order: &str) -> Vec<String> {
+fn split_words(order: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (place, part) in order.split('"').enumerate() {
         if place % 2 == 1 {

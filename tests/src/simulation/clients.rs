@@ -8,8 +8,8 @@ use crate::checker::Checked;
 use crate::simulation::World;
 use crate::simulation::command::{Answer, Command, PREFIX_BYTES};
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{Asked, Life, Waiting};
-use crate::simulation::queue::{ClientReply, Happening, node_number};
+use crate::simulation::process::{Asked, ProcessState, Waiting};
+use crate::simulation::queue::{ClientReply, SimEvent, node_number};
 use crate::simulation::service::Heard;
 
 /// How long a client waits for one attempt, in microseconds.
@@ -107,13 +107,13 @@ impl World {
         }
         let node = this.node;
         let at = now + self.network.delay(&mut self.random);
-        let what = Happening::ClientRequest {
+        let what = SimEvent::ClientRequest {
             client,
             attempt,
             node,
         };
         self.queue.push(at, what);
-        let what = Happening::ClientGivesUp { client, attempt };
+        let what = SimEvent::ClientGivesUp { client, attempt };
         self.queue.push(now + ATTEMPT_TIMEOUT, what);
         self.repeat_late()
     }
@@ -125,10 +125,10 @@ impl World {
         else {
             return Ok(());
         };
-        match self.processes[node].life {
-            Life::Running => self.ask(node, Some(client), attempt, current.what),
-            Life::PowerLost => Ok(()),
-            Life::Killed | Life::NotStarted => {
+        match self.processes[node].state {
+            ProcessState::Running => self.ask(node, Some(client), attempt, current.what),
+            ProcessState::PowerLost => Ok(()),
+            ProcessState::Killed | ProcessState::NotStarted => {
                 self.answer_later(client, attempt, ClientReply::Unreachable);
                 Ok(())
             }
@@ -188,9 +188,9 @@ impl World {
         };
         let Asked::Operation(operation) = waiting.what else {
             let what = format!("ticket {ticket} of a read is answered as a proposal");
-            return Err(crate::checker::Violation::new("waiters", what));
+            return Err(crate::checker::Violation::new("pending-requests", what));
         };
-        let known_as = self.known_as(&waiting, operation);
+        let history_id = self.history_id(&waiting, operation);
         match &outcome {
             ProposeOutcome::Applied {
                 index,
@@ -200,13 +200,13 @@ impl World {
                 let term = self.checkers.committed.term_at(*index);
                 let applied = term.and_then(|term| self.checkers.entries.payload(*index, term));
                 let is_its_own = matches!(applied, Some(Payload::Command(command))
-                    if Command::decode(command).map(|it| it.operation) == Some(known_as));
+                    if Command::decode(command).map(|it| it.operation) == Some(history_id));
                 if !is_its_own {
                     let what = format!("{answer:?} is said to be that of entry {index}");
-                    return Err(crate::checker::Violation::new("waiters", what));
+                    return Err(crate::checker::Violation::new("pending-requests", what));
                 }
                 let history = &mut self.checkers.history;
-                history.acknowledged(known_as, answer, &self.checkers.committed)?;
+                history.acknowledged(history_id, answer, &self.checkers.committed)?;
                 if let (Some(service), Some(answer)) = (&mut self.service, answer) {
                     service.answered(answer.index, &bytes[PREFIX_BYTES..])?;
                 }
@@ -220,7 +220,7 @@ impl World {
             }
         }
         self.trace.note(operation);
-        self.tell_of_answer(node, operation, &outcome);
+        self.print_outcome(node, operation, &outcome);
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Proposal(outcome));
         }
@@ -248,7 +248,7 @@ impl World {
             self.checkers.history.read(shown_before, seen)?;
         }
         let id = self.processes[node].id;
-        self.tell(|_| format!("{id}: reads everything up to {seen}"));
+        self.print(|_| format!("{id}: reads everything up to {seen}"));
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Read(Some(seen)));
         }
@@ -264,14 +264,14 @@ impl World {
             return Ok(());
         }
         let id = self.processes[node].id;
-        self.tell(|_| format!("{id}: cannot read"));
+        self.print(|_| format!("{id}: cannot read"));
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Read(None));
         }
         Ok(())
     }
 
-    pub(super) fn client_hears(
+    pub(super) fn client_receives(
         &mut self,
         client: usize,
         attempt: u64,
@@ -285,10 +285,10 @@ impl World {
         };
         let done = match reply {
             ClientReply::Proposal(ProposeOutcome::Applied { answer, .. }) => {
-                self.has_what_it_wants(client, current, answer.get(PREFIX_BYTES..))
+                self.is_final_answer(client, current, answer.get(PREFIX_BYTES..))
             }
             ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::Answered(answer))) => {
-                self.has_what_it_wants(client, current, Some(answer))
+                self.is_final_answer(client, current, Some(answer))
             }
             ClientReply::Read(seen) => seen.is_some(),
             _ => false,
@@ -307,12 +307,7 @@ impl World {
     }
 
     /// Whether an answer is the end of a client's operation; its service may want another attempt.
-    fn has_what_it_wants(
-        &mut self,
-        client: usize,
-        current: Current,
-        answer: Option<&[u8]>,
-    ) -> bool {
+    fn is_final_answer(&mut self, client: usize, current: Current, answer: Option<&[u8]>) -> bool {
         match (&mut self.service, current.what, answer) {
             (Some(service), Asked::Operation(operation), Some(answer)) => {
                 service.hear(client, operation, current.attempt, answer) == Heard::Done
@@ -337,7 +332,7 @@ impl World {
         this.last_ended = Some(self.now);
         this.last_began = current.began;
         let at = self.now + self.random.u64(100..self.settings.pause_max);
-        self.queue.push(at, Happening::ClientActs { client });
+        self.queue.push(at, SimEvent::ClientActs { client });
         Ok(())
     }
 
@@ -357,13 +352,13 @@ impl World {
             self.faults.add(FaultKind::ClientLeaves);
         }
         self.queue
-            .push(self.now + pause, Happening::ClientActs { client });
+            .push(self.now + pause, SimEvent::ClientActs { client });
         Ok(())
     }
 
     fn answer_later(&mut self, client: usize, attempt: u64, reply: ClientReply) {
         let at = self.now + self.network.delay(&mut self.random);
-        let what = Happening::ClientHears {
+        let what = SimEvent::ClientReceives {
             client,
             attempt,
             reply,
@@ -379,15 +374,15 @@ impl World {
         let process = &mut self.processes[node];
         let id = process.id;
         let waiting = process.tickets.remove(&ticket);
-        crate::checker::ensure(waiting.is_some(), "waiters", || {
+        crate::checker::ensure(waiting.is_some(), "pending-requests", || {
             format!("node {id} answers ticket {ticket}, which nobody waits for")
         })?;
         Ok(waiting)
     }
 
-    fn tell_of_answer(&mut self, node: usize, operation: u64, outcome: &ProposeOutcome) {
+    fn print_outcome(&mut self, node: usize, operation: u64, outcome: &ProposeOutcome) {
         let id = self.processes[node].id;
-        self.tell(|world| {
+        self.print(|world| {
             let name = world.operation_name(operation);
             match outcome {
                 ProposeOutcome::Applied { answer, .. } => {

@@ -24,7 +24,7 @@ pub struct Image {
 }
 
 /// How many of the newest transactions a disk can forget.
-const FORGETTABLE_MAX: usize = 24;
+const ROLL_BACK_MAX: usize = 24;
 
 /// What one transaction changed, so that a disk can forget it.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Image {
         Ok(undo)
     }
 
-    fn forget(&mut self, undo: Undo) {
+    fn roll_back(&mut self, undo: Undo) {
         self.boot_count = undo.boot_count;
         self.hard_state = undo.hard_state;
         self.entries.truncate(undo.left);
@@ -206,7 +206,7 @@ impl Disk {
 
     fn make_durable(&mut self, writes: &Writes) -> Result<(), String> {
         let undo = self.durable.change(writes)?;
-        if self.undo.len() == FORGETTABLE_MAX {
+        if self.undo.len() == ROLL_BACK_MAX {
             self.undo.pop_front();
         }
         self.undo.push_back(undo);
@@ -215,13 +215,13 @@ impl Disk {
 
     /// The disk lied, or an older copy was put in its place: the newest `count` transactions are
     /// gone, although they were synced. Says how many really went.
-    pub fn forget(&mut self, count: usize) -> usize {
+    pub fn roll_back(&mut self, count: usize) -> usize {
         self.unsynced.clear();
         let mut gone = 0;
         while gone < count
             && let Some(undo) = self.undo.pop_back()
         {
-            self.durable.forget(undo);
+            self.durable.roll_back(undo);
             gone += 1;
         }
         gone
@@ -356,7 +356,7 @@ mod tests {
         };
         disk.write_and_sync(&other_end).unwrap();
         disk.write_and_sync(&Writes::default()).unwrap();
-        assert_eq!(disk.forget(2), 2);
+        assert_eq!(disk.roll_back(2), 2);
         assert_eq!(disk.durable().entries(), before);
         assert_eq!(disk.durable().boot_count, 0);
     }

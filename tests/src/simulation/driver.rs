@@ -6,21 +6,20 @@ use chat_consensus::{
 };
 use chat_replication::{Effect, Event, Origin, PeerReply, PeerRequest};
 
-use crate::checker::{Checked, Violation, applying, coverage, ensure, matched};
-use crate::message::PeerMessage;
+use crate::checker::{Checked, Violation, applying, durability, ensure, matched};
 use crate::simulation::World;
 use crate::simulation::command::{Answer, Command};
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::Fate;
-use crate::simulation::process::Life;
-use crate::simulation::queue::{Happening, node_number};
+use crate::simulation::process::ProcessState;
+use crate::simulation::queue::{SimEvent, node_number};
 
 /// A call that is not answered after this long has failed, in microseconds.
 const CALL_TIMEOUT: u64 = 500_000;
 /// How long events are gathered at most before their effects are carried out, in microseconds.
 const GATHERING_MAX: u64 = 300;
 /// A deadline may have passed again by the rounding of a slow clock, but not for ever.
-const WAKES_IN_VAIN_MAX: u32 = 50;
+const FUTILE_WAKES_MAX: u32 = 50;
 /// A message that waits for so long on a link is held up, in microseconds.
 const HELD_UP_NOTABLY: u64 = 5_000;
 /// What a message takes besides its entries, and each entry besides its payload, in bytes.
@@ -42,10 +41,10 @@ impl World {
             return self.stop_for(node, fault);
         }
         self.observe(node)?;
-        self.carry_out_soon(node)
+        self.execute_effects_soon(node)
     }
 
-    pub(super) fn carry_out_soon(&mut self, node: usize) -> Checked {
+    pub(super) fn execute_effects_soon(&mut self, node: usize) -> Checked {
         if self.processes[node].flush_pending {
             return Ok(());
         }
@@ -54,14 +53,14 @@ impl World {
             process.flush_pending = true;
             let run = process.run;
             let at = self.now + self.random.u64(0..GATHERING_MAX);
-            self.queue.push(at, Happening::Flush { node, run });
+            self.queue.push(at, SimEvent::Flush { node, run });
             return Ok(());
         }
-        self.carry_out(node)
+        self.execute_effects(node)
     }
 
     /// Carries out the effects of what was handled, in their order.
-    pub(super) fn carry_out(&mut self, node: usize) -> Checked {
+    pub(super) fn execute_effects(&mut self, node: usize) -> Checked {
         let Some(replica) = &mut self.processes[node].replica else {
             return Ok(());
         };
@@ -72,7 +71,7 @@ impl World {
             if self.processes[node].run != run {
                 return Ok(());
             }
-            self.carry_out_one(node, effect)?;
+            self.execute_effect(node, effect)?;
             let chance = self.mix.as_ref().map_or(0, |mix| mix.kill_between_effects);
             if self.chance(chance) {
                 self.faults.add(FaultKind::KillBetweenEffects);
@@ -83,7 +82,7 @@ impl World {
         Ok(())
     }
 
-    fn carry_out_one(&mut self, node: usize, effect: Effect) -> Checked {
+    fn execute_effect(&mut self, node: usize, effect: Effect) -> Checked {
         match effect {
             Effect::Persist(batch) => self.begin_sync(node, batch),
             Effect::Call(request) => self.send(node, PeerMessage::Request(request)),
@@ -101,7 +100,7 @@ impl World {
                     self.faults.add(FaultKind::SlowLogRead);
                     at += self.random.u64(0..SLOW_LOG_READ_MAX);
                 }
-                let what = Happening::EntriesRead {
+                let what = SimEvent::EntriesRead {
                     node,
                     run,
                     id,
@@ -119,7 +118,7 @@ impl World {
             Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
             Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
             Effect::Warn(report) => {
-                self.tell_of_warning(node, report);
+                self.print_report(node, report);
                 Ok(())
             }
         }
@@ -149,7 +148,7 @@ impl World {
         if !process.disk_held {
             let run = process.run;
             self.queue
-                .push(self.now + takes, Happening::SyncEnds { node, run });
+                .push(self.now + takes, SimEvent::SyncEnds { node, run });
         }
         Ok(())
     }
@@ -158,7 +157,7 @@ impl World {
     fn check_writes(&mut self, node: usize, batch: &UnsyncedBatch) -> Checked {
         if let Some(last) = batch.writes().truncate_after {
             let durable = self.disks[node].durable();
-            applying::cut(
+            applying::truncated(
                 self.processes[node].id,
                 last,
                 &self.checkers.committed,
@@ -227,7 +226,7 @@ impl World {
         let header = *message.header();
         let to = node_number(header.to);
         self.trace.note(header.request.number << 8 | node as u64);
-        self.trace.say(self.now, || {
+        self.trace.record(self.now, || {
             format!("    {} -> {}: {:?}", header.from, header.to, message)
         });
         if !message.is_reply() {
@@ -237,9 +236,9 @@ impl World {
             if !process.calls_watched {
                 process.calls_watched = true;
                 let run = process.run;
-                self.queue.push(until, Happening::CallsDue { node, run });
+                self.queue.push(until, SimEvent::CallsDue { node, run });
             }
-            if self.processes[to].life == Life::Killed && self.network.connects(node, to) {
+            if self.processes[to].state == ProcessState::Killed && self.network.connects(node, to) {
                 return self.find_closed_port(node, to, header.request);
             }
         }
@@ -264,7 +263,7 @@ impl World {
         let [first, second] = copies;
         for copy in second.into_iter() {
             self.faults.add(FaultKind::Duplicate);
-            let what = Happening::Deliver {
+            let what = SimEvent::Deliver {
                 message: Box::new(message.clone()),
                 connection: copy.connection,
             };
@@ -274,7 +273,7 @@ impl World {
             if copy.fate == Fate::Late {
                 self.faults.add(FaultKind::Late);
             }
-            let what = Happening::Deliver {
+            let what = SimEvent::Deliver {
                 message: Box::new(message),
                 connection: copy.connection,
             };
@@ -293,21 +292,25 @@ impl World {
         let run = self.processes[node].run;
         let at = self.now + 2 * self.network.delay(&mut self.random);
         self.queue
-            .push(at, Happening::CallFails { node, run, request });
+            .push(at, SimEvent::CallFails { node, run, request });
         let peer = to;
-        self.queue.push(at, Happening::Refused { node, run, peer });
+        self.queue.push(at, SimEvent::Refused { node, run, peer });
         Ok(())
     }
 
     fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
         let durable = self.disks[node].durable();
         let start = self.processes[node].boot_count;
-        let is_request = !message.is_reply();
-        coverage::started(message.header(), start, is_request, durable)?;
-        if let Some(envelope) = message.of_protocol() {
-            coverage::sent(&envelope, durable)?;
+        let is_request = !message.body.is_reply();
+        durability::started(&message.header, start, is_request, durable)?;
+        if let PeerBody::Consensus(said) = &message.body {
+            let envelope = Envelope {
+                header: message.header,
+                message: said.clone(),
+            };
+            durability::sent(&envelope, durable)?;
             self.checkers.votes.sent(&envelope)?;
-            self.tell_of_message(&envelope);
+            self.print_message(&envelope);
         }
         Ok(())
     }
@@ -315,8 +318,7 @@ impl World {
     pub(super) fn deliver(&mut self, message: PeerMessage, connection: u32) -> Checked {
         let header = *message.header();
         let (from, to) = (node_number(header.from), node_number(header.to));
-        let arrives =
-            self.network.reaches(from, to) && self.network.still_stands(from, to, connection);
+        let arrives = self.network.reaches(from, to) && self.network.is_open(from, to, connection);
         if !arrives || !self.is_alive(to) {
             return Ok(());
         }
@@ -356,7 +358,7 @@ impl World {
             let admitted = node
                 .membership()
                 .is_some_and(|f| f.admits(follower.node, disk.storage()));
-            let forgot = self.forgetful == Some(node_number(follower.node));
+            let forgot = self.rolled_back == Some(node_number(follower.node));
             if follower.voter && admitted && !forgot {
                 matched::believed(named, &follower, node.log(), disk.durable())?;
             }
@@ -373,7 +375,7 @@ impl World {
     }
 
     pub(super) fn refuse_dial(&mut self, node: usize, peer: usize) -> Checked {
-        let dead = self.processes[peer].life == Life::Killed;
+        let dead = self.processes[peer].state == ProcessState::Killed;
         if !dead || !self.network.connects(node, peer) {
             return Ok(());
         }
@@ -391,7 +393,7 @@ impl World {
                 let process = &mut self.processes[node];
                 if !process.calls_watched {
                     process.calls_watched = true;
-                    self.queue.push(until, Happening::CallsDue { node, run });
+                    self.queue.push(until, SimEvent::CallsDue { node, run });
                 }
                 return Ok(());
             }
@@ -415,7 +417,7 @@ impl World {
         process.applying = Some(entries);
         let run = process.run;
         let at = self.now + self.random.u64(10..1_000);
-        self.queue.push(at, Happening::ApplyEnds { node, run });
+        self.queue.push(at, SimEvent::ApplyEnds { node, run });
         Ok(())
     }
 
@@ -466,21 +468,21 @@ impl World {
             return Ok(());
         }
         self.handle(node, Event::DeadlinePassed)?;
-        self.check_rest(node)
+        self.check_timers_advance(node)
     }
 
     /// A replica that was woken has done what was due: its next deadline lies ahead.
-    fn check_rest(&mut self, node: usize) -> Checked {
+    fn check_timers_advance(&mut self, node: usize) -> Checked {
         let process = &mut self.processes[node];
         let deadline = process
             .replica
             .as_ref()
             .map(chat_replication::Replica::next_deadline);
         let rests = deadline.is_none_or(|deadline| process.clock.moment(deadline) > self.now);
-        process.wakes_in_vain = if rests { 0 } else { process.wakes_in_vain + 1 };
+        process.futile_wakes = if rests { 0 } else { process.futile_wakes + 1 };
         ensure(
-            process.wakes_in_vain < WAKES_IN_VAIN_MAX,
-            "spinning",
+            process.futile_wakes < FUTILE_WAKES_MAX,
+            "timer-livelock",
             || {
                 format!(
                     "node {} is woken again and again for a deadline that has passed",
@@ -503,7 +505,7 @@ impl World {
         let at = at.max(self.now + 1);
         process.wakes_at = at;
         let run = process.run;
-        self.queue.push(at, Happening::Deadline { node, run });
+        self.queue.push(at, SimEvent::Deadline { node, run });
     }
 }
 

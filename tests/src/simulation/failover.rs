@@ -9,13 +9,13 @@ pub enum FailOverKind {
     /// It is cut off from everybody; until another leads and it has resigned.
     Silent,
     /// It hands over; from its resignation until the successor leads.
-    HandedOver,
+    Transferred,
     /// Its sync does not end; until another leads and it has resigned.
     StuckDisk,
     /// It hears everybody and reaches nobody; until it has resigned.
-    Unheard,
+    OutboundLost,
     /// The power goes everywhere; from the start of all until one leads.
-    PowerGone,
+    PowerLostEverywhere,
 }
 
 /// One end that a cluster got over.
@@ -33,10 +33,10 @@ pub struct FailOver {
 pub const FAIL_OVER_KINDS: [FailOverKind; 6] = [
     FailOverKind::Killed,
     FailOverKind::Silent,
-    FailOverKind::HandedOver,
+    FailOverKind::Transferred,
     FailOverKind::StuckDisk,
-    FailOverKind::Unheard,
-    FailOverKind::PowerGone,
+    FailOverKind::OutboundLost,
+    FailOverKind::PowerLostEverywhere,
 ];
 
 impl FailOverKind {
@@ -45,17 +45,17 @@ impl FailOverKind {
         match self {
             Self::Killed => "killed",
             Self::Silent => "silent",
-            Self::HandedOver => "hands over",
+            Self::Transferred => "hands over",
             Self::StuckDisk => "disk stuck",
-            Self::Unheard => "unheard",
-            Self::PowerGone => "power gone everywhere",
+            Self::OutboundLost => "unheard",
+            Self::PowerLostEverywhere => "power gone everywhere",
         }
     }
 
     /// Whether it takes timers, so that it is counted in election timeouts, or only messages and
     /// syncs, so that it is counted in microseconds.
     pub fn is_timed_out(self) -> bool {
-        !matches!(self, Self::Killed | Self::HandedOver)
+        !matches!(self, Self::Killed | Self::Transferred)
     }
 
     /// What the slowest of a hundred may take: in microseconds, or in thousandths of an election
@@ -68,11 +68,11 @@ impl FailOverKind {
     pub fn slowest_of_a_hundred(self) -> u64 {
         match self {
             Self::Killed => 35_000,
-            Self::HandedOver => 15_000,
+            Self::Transferred => 15_000,
             Self::Silent => 1_650,
             Self::StuckDisk => 3_000,
-            Self::Unheard => 1_650,
-            Self::PowerGone => 1_650,
+            Self::OutboundLost => 1_650,
+            Self::PowerLostEverywhere => 1_650,
         }
     }
 }

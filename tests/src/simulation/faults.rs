@@ -22,13 +22,13 @@ pub enum FaultKind {
     /// A restart found frames that were never synced (R4).
     UnsyncedRecovered,
     /// A write became durable, though its process never heard so.
-    UnheardWriteKept,
+    UnconfirmedWriteKept,
     /// All processes are killed at once.
     KillAll,
     /// All machines lose their power at once.
-    PowerCutAll,
+    PowerLossAll,
     /// A machine loses its power: silence, and nothing that was not synced.
-    PowerCut,
+    PowerLoss,
     /// A power cut took back something that had been written.
     UnsyncedLost,
     /// A disk is replaced by an empty one (R12).
@@ -40,7 +40,7 @@ pub enum FaultKind {
     /// The leader alone is cut off.
     LeaderIsolated,
     /// One direction of one link is cut.
-    OneWayCut,
+    OneWayPartition,
     /// A connection breaks; a redial succeeds.
     BrokenConnection,
     /// A dial finds nobody (R17).
@@ -58,9 +58,9 @@ pub enum FaultKind {
     /// A clock runs fast or slow.
     ClockDrift,
     /// The nodes start one after the other.
-    StaggeredBirth,
+    StaggeredStart,
     /// Somebody else is asked to lead.
-    HandOver,
+    LeadershipTransfer,
     /// More proposals than a node takes.
     Overload,
     /// A client gives up and tries elsewhere under the same operation.
@@ -86,16 +86,16 @@ pub const FAULT_KINDS: [FaultKind; 34] = [
     FaultKind::KillBetweenEffects,
     FaultKind::KillDuringStart,
     FaultKind::UnsyncedRecovered,
-    FaultKind::UnheardWriteKept,
+    FaultKind::UnconfirmedWriteKept,
     FaultKind::KillAll,
-    FaultKind::PowerCutAll,
-    FaultKind::PowerCut,
+    FaultKind::PowerLossAll,
+    FaultKind::PowerLoss,
     FaultKind::UnsyncedLost,
     FaultKind::Wipe,
     FaultKind::StateLost,
     FaultKind::Partition,
     FaultKind::LeaderIsolated,
-    FaultKind::OneWayCut,
+    FaultKind::OneWayPartition,
     FaultKind::BrokenConnection,
     FaultKind::ConnectionRefused,
     FaultKind::Loss,
@@ -104,8 +104,8 @@ pub const FAULT_KINDS: [FaultKind; 34] = [
     FaultKind::Pause,
     FaultKind::SlowDisk,
     FaultKind::ClockDrift,
-    FaultKind::StaggeredBirth,
-    FaultKind::HandOver,
+    FaultKind::StaggeredStart,
+    FaultKind::LeadershipTransfer,
     FaultKind::Overload,
     FaultKind::ClientRetry,
     FaultKind::ClientLeaves,
@@ -149,9 +149,9 @@ pub(crate) struct FaultMix {
     /// How far clocks may be off, in 1,024ths.
     pub(crate) drift_max: u64,
     /// Nodes start within this time.
-    pub(crate) birth_spread: u64,
+    pub(crate) start_spread: u64,
     /// How long the faults go on.
-    pub(crate) lasts: u64,
+    pub(crate) fault_phase_end: u64,
 }
 
 impl FaultKind {
@@ -165,16 +165,16 @@ impl FaultKind {
             Self::KillBetweenEffects => "killed between two effects",
             Self::KillDuringStart => "killed during its first write",
             Self::UnsyncedRecovered => "unsynced frames found by a restart",
-            Self::UnheardWriteKept => "write kept though never confirmed",
+            Self::UnconfirmedWriteKept => "write kept though never confirmed",
             Self::KillAll => "all processes killed",
-            Self::PowerCutAll => "power cut everywhere",
-            Self::PowerCut => "power cut",
+            Self::PowerLossAll => "power cut everywhere",
+            Self::PowerLoss => "power cut",
             Self::UnsyncedLost => "unsynced write lost",
             Self::Wipe => "disk wiped",
             Self::StateLost => "newest state lost",
             Self::Partition => "partition",
             Self::LeaderIsolated => "leader isolated",
-            Self::OneWayCut => "one-way cut",
+            Self::OneWayPartition => "one-way cut",
             Self::BrokenConnection => "connection broken",
             Self::ConnectionRefused => "connection refused",
             Self::Loss => "message lost",
@@ -183,8 +183,8 @@ impl FaultKind {
             Self::Pause => "process paused",
             Self::SlowDisk => "slow disk",
             Self::ClockDrift => "clock drifts",
-            Self::StaggeredBirth => "nodes start apart",
-            Self::HandOver => "hand-over",
+            Self::StaggeredStart => "nodes start apart",
+            Self::LeadershipTransfer => "hand-over",
             Self::Overload => "overload",
             Self::ClientRetry => "client retries elsewhere",
             Self::ClientLeaves => "client leaves with outcome unknown",
@@ -218,17 +218,17 @@ impl FaultCounts {
 /// The planned kinds with the weight they have when they are drawn.
 const PLANNED: [(FaultKind, u32); 14] = [
     (FaultKind::Kill, 20),
-    (FaultKind::PowerCut, 10),
+    (FaultKind::PowerLoss, 10),
     (FaultKind::KillAll, 1),
-    (FaultKind::PowerCutAll, 1),
+    (FaultKind::PowerLossAll, 1),
     (FaultKind::Wipe, 3),
     (FaultKind::Partition, 10),
     (FaultKind::LeaderIsolated, 10),
-    (FaultKind::OneWayCut, 10),
+    (FaultKind::OneWayPartition, 10),
     (FaultKind::BrokenConnection, 10),
     (FaultKind::Pause, 10),
     (FaultKind::SlowDisk, 10),
-    (FaultKind::HandOver, 6),
+    (FaultKind::LeadershipTransfer, 6),
     (FaultKind::Overload, 4),
     (FaultKind::Forged, 20),
 ];
@@ -277,12 +277,12 @@ impl FaultMix {
             },
             down_max: random.u64(20_000..=1_500_000),
             drift_max,
-            birth_spread: if random.u32(0..3) == 0 {
+            start_spread: if random.u32(0..3) == 0 {
                 random.u64(1_000..=2_000_000)
             } else {
                 0
             },
-            lasts: random.u64(3_000_000..=9_000_000),
+            fault_phase_end: random.u64(3_000_000..=9_000_000),
         }
     }
 }

@@ -47,8 +47,9 @@ impl World {
         };
         let message = self.forged_request();
         self.trace
-            .say(self.now, || format!("forged: {header:?} {message:?}"));
-        self.handle(to, Message::event(header, message))
+            .record(self.now, || format!("forged: {header:?} {message:?}"));
+        let body = PeerBody::Consensus(message);
+        self.handle(to, Event::Received(PeerMessage { header, body }))
     }
 
     fn forged_request(&mut self) -> Request {

@@ -5,25 +5,25 @@ use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::NetworkMix;
 use crate::simulation::process::Asked;
-use crate::simulation::queue::Happening;
+use crate::simulation::queue::SimEvent;
 
 impl World {
     /// Starts every node, at once or one after the other, and plans the first fault.
     pub(super) fn begin(&mut self) -> Checked {
-        let spread = self.mix.as_ref().map_or(0, |mix| mix.birth_spread);
+        let spread = self.mix.as_ref().map_or(0, |mix| mix.start_spread);
         for node in 0..self.settings.nodes {
             if spread == 0 {
                 self.start(node)?;
                 continue;
             }
-            self.faults.add(FaultKind::StaggeredBirth);
+            self.faults.add(FaultKind::StaggeredStart);
             let run = self.processes[node].run;
             let at = self.now + self.random.u64(0..=spread);
-            self.queue.push(at, Happening::Restart { node, run });
+            self.queue.push(at, SimEvent::Restart { node, run });
         }
         for client in 0..self.clients.len() {
             let at = self.now + self.random.u64(0..50_000);
-            self.queue.push(at, Happening::ClientActs { client });
+            self.queue.push(at, SimEvent::ClientActs { client });
         }
         self.plan_next_fault();
         Ok(())
@@ -64,7 +64,7 @@ impl World {
             }
             self.start(node)?;
         }
-        self.tell(|_| "all faults end".to_owned());
+        self.print(|_| "all faults end".to_owned());
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl World {
         if let Some(mix) = &self.mix {
             let most = mix.interval_max;
             let at = self.now + self.random.u64(5_000..=most);
-            self.queue.push(at, Happening::Fault);
+            self.queue.push(at, SimEvent::Fault);
         }
     }
 
@@ -81,23 +81,23 @@ impl World {
         let id = self.processes[node].id;
         let running = self.is_alive(node);
         self.trace
-            .say(self.now, || format!("fault: {} ({id})", kind.name()));
+            .record(self.now, || format!("fault: {} ({id})", kind.name()));
         match kind {
             FaultKind::Kill if running => {
                 self.faults.add(kind);
                 self.kill(node)
             }
-            FaultKind::PowerCut => {
+            FaultKind::PowerLoss => {
                 self.faults.add(kind);
-                self.cut_power(node)
+                self.power_off(node)
             }
             FaultKind::KillAll => {
                 self.faults.add(kind);
                 (0..self.settings.nodes).try_for_each(|node| self.kill(node))
             }
-            FaultKind::PowerCutAll => {
+            FaultKind::PowerLossAll => {
                 self.faults.add(kind);
-                (0..self.settings.nodes).try_for_each(|node| self.cut_power(node))
+                (0..self.settings.nodes).try_for_each(|node| self.power_off(node))
             }
             FaultKind::Wipe => self.wipe_if_survivable(node),
             FaultKind::Pause if running => {
@@ -116,7 +116,7 @@ impl World {
                 self.processes[node].slow_disk = Some((delay, until));
                 Ok(())
             }
-            FaultKind::HandOver if running => {
+            FaultKind::LeadershipTransfer if running => {
                 self.faults.add(kind);
                 self.handle(node, chat_replication::Event::TransferLeadership)
             }
@@ -124,7 +124,7 @@ impl World {
             FaultKind::Forged => self.forge_something(node),
             FaultKind::Partition
             | FaultKind::LeaderIsolated
-            | FaultKind::OneWayCut
+            | FaultKind::OneWayPartition
             | FaultKind::BrokenConnection => {
                 self.disturb_links(kind);
                 Ok(())
@@ -152,14 +152,14 @@ impl World {
         let one = self.victim();
         let other = (one + self.random.usize(1..nodes)) % nodes;
         let lasts = self.random.u64(20_000..2_500_000);
-        let mut cuts = Vec::new();
+        let mut links = Vec::new();
         match kind {
             FaultKind::Partition => {
                 let group = self.random.u32(1..(1 << nodes) - 1);
                 for from in 0..nodes {
                     for to in 0..nodes {
                         if group >> from & 1 != group >> to & 1 {
-                            cuts.push((from, to));
+                            links.push((from, to));
                         }
                     }
                 }
@@ -167,20 +167,24 @@ impl World {
             FaultKind::LeaderIsolated => {
                 let leader = self.leader().unwrap_or(one);
                 for peer in (0..nodes).filter(|peer| *peer != leader) {
-                    cuts.push((leader, peer));
-                    cuts.push((peer, leader));
+                    links.push((leader, peer));
+                    links.push((peer, leader));
                 }
             }
-            FaultKind::OneWayCut if self.random.bool() => cuts.push((one, other)),
-            FaultKind::OneWayCut => cuts.push((other, one)),
+            FaultKind::OneWayPartition if self.random.bool() => links.push((one, other)),
+            FaultKind::OneWayPartition => links.push((other, one)),
             _ => {
                 self.network.break_connection(one, other);
                 self.fail_calls_between(one, other);
             }
         }
-        for (from, to) in cuts {
-            let cut = self.network.cut(from, to);
-            let what = Happening::HealLink { from, to, cut };
+        for (from, to) in links {
+            let partition = self.network.partition(from, to);
+            let what = SimEvent::HealLink {
+                from,
+                to,
+                partition,
+            };
             self.queue.push(self.now + lasts, what);
         }
     }
@@ -193,7 +197,7 @@ impl World {
             for (request, (to, _)) in &process.calls {
                 if *to == peer {
                     let request = *request;
-                    let what = Happening::CallFails { node, run, request };
+                    let what = SimEvent::CallFails { node, run, request };
                     self.queue.push(self.now + 100, what);
                 }
             }
@@ -206,14 +210,14 @@ impl World {
             if !self.is_alive(node) || self.processes[node].paused_until.is_some() {
                 return Ok(());
             }
-            self.propose_for_nobody(node)?;
+            self.propose_without_client(node)?;
         }
         Ok(())
     }
 
     /// A proposal whose client has gone away.
-    fn propose_for_nobody(&mut self, node: usize) -> Checked {
-        let (attempt, operation) = self.unheard_operation();
+    fn propose_without_client(&mut self, node: usize) -> Checked {
+        let (attempt, operation) = self.operation_without_client();
         match &mut self.service {
             Some(service) => service.begin(None, operation, &mut self.random),
             None => self.checkers.history.begins(operation),
@@ -222,7 +226,7 @@ impl World {
     }
 
     /// A new attempt, and an operation of its own that no client has.
-    fn unheard_operation(&mut self) -> (u64, u64) {
+    fn operation_without_client(&mut self) -> (u64, u64) {
         self.attempts_made += 1;
         (self.attempts_made, u64::MAX - self.attempts_made)
     }

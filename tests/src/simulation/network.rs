@@ -28,8 +28,8 @@ pub struct NetworkMix {
 pub(crate) struct Network {
     nodes: usize,
     /// For each direction, which cut holds it; 0 is none. A heal names the cut that it ends.
-    cuts: Vec<u64>,
-    cuts_made: u64,
+    partitions: Vec<u64>,
+    partitions_made: u64,
     /// How often the connection of each direction broke: what was on its way is lost.
     connections: Vec<u32>,
     /// Until when each direction is busy with what was sent before, in microseconds.
@@ -89,8 +89,8 @@ impl Network {
     pub(crate) fn new(nodes: usize, mix: NetworkMix) -> Self {
         Self {
             nodes,
-            cuts: vec![0; nodes * nodes],
-            cuts_made: 0,
+            partitions: vec![0; nodes * nodes],
+            partitions_made: 0,
             connections: vec![0; nodes * nodes],
             busy_until: vec![0; nodes * nodes],
             mix,
@@ -99,25 +99,25 @@ impl Network {
     }
 
     pub(crate) fn reaches(&self, from: usize, to: usize) -> bool {
-        self.cuts[from * self.nodes + to] == 0
+        self.partitions[from * self.nodes + to] == 0
     }
 
     /// Cuts one direction and names the cut.
-    pub(crate) fn cut(&mut self, from: usize, to: usize) -> u64 {
-        self.cuts_made += 1;
-        self.cuts[from * self.nodes + to] = self.cuts_made;
-        self.cuts_made
+    pub(crate) fn partition(&mut self, from: usize, to: usize) -> u64 {
+        self.partitions_made += 1;
+        self.partitions[from * self.nodes + to] = self.partitions_made;
+        self.partitions_made
     }
 
-    pub(crate) fn heal(&mut self, from: usize, to: usize, cut: u64) {
-        let link = &mut self.cuts[from * self.nodes + to];
-        if *link == cut {
+    pub(crate) fn heal(&mut self, from: usize, to: usize, partition: u64) {
+        let link = &mut self.partitions[from * self.nodes + to];
+        if *link == partition {
             *link = 0;
         }
     }
 
     pub(crate) fn heal_all(&mut self) {
-        self.cuts.fill(0);
+        self.partitions.fill(0);
     }
 
     /// Whether both directions work: a dead process can be told from a silent one.
@@ -131,7 +131,7 @@ impl Network {
         self.connections[other * self.nodes + one] += 1;
     }
 
-    pub(crate) fn still_stands(&self, from: usize, to: usize, connection: u32) -> bool {
+    pub(crate) fn is_open(&self, from: usize, to: usize, connection: u32) -> bool {
         connection == ANY_CONNECTION || self.connections[from * self.nodes + to] == connection
     }
 

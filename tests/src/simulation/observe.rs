@@ -32,7 +32,7 @@ impl World {
             self.check_commit(node, before, seen)?;
         }
         self.processes[node].seen = seen;
-        self.tell_of_change(node, before, seen);
+        self.print_state_change(node, before, seen);
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl World {
             return Ok(());
         }
         let membership = view.membership().expect("a leader has a cluster");
-        commit_quorum::committed(committed, membership, (&self.disks, &self.retired))?;
+        commit_quorum::committed(committed, membership, (&self.disks, &self.former_disks))?;
         // A late commit of an old leader is in the log of every later leader, too.
         let by = led.map(|seen| seen.term).unwrap_or_default();
         let later = self
@@ -97,8 +97,8 @@ impl World {
         Ok(())
     }
 
-    fn tell_of_change(&mut self, node: usize, before: Seen, seen: Seen) {
-        if !self.settings.in_words {
+    fn print_state_change(&mut self, node: usize, before: Seen, seen: Seen) {
+        if !self.settings.record_trace {
             return;
         }
         let id = self.processes[node].id;
@@ -116,13 +116,13 @@ impl World {
             RoleName::Leader | RoleName::PreCandidate | RoleName::Candidate => None,
         };
         if before.role == RoleName::Leader && seen.role != RoleName::Leader {
-            self.tell(|_| format!("{id}: leads no more"));
+            self.print(|_| format!("{id}: leads no more"));
         }
         if let Some(line) = line {
-            self.tell(|_| line);
+            self.print(|_| line);
         }
         if before.role == seen.role && seen.last < before.last {
-            self.tell(|_| format!("{id}: cuts its log back to {}", seen.last));
+            self.print(|_| format!("{id}: cuts its log back to {}", seen.last));
         }
     }
 
@@ -145,9 +145,9 @@ impl World {
         }
     }
 
-    pub(super) fn tell_of_warning(&mut self, node: usize, report: Report) {
+    pub(super) fn print_report(&mut self, node: usize, report: Report) {
         let id = self.processes[node].id;
-        self.tell(|_| match report {
+        self.print(|_| match report {
             Report::FollowerRolledBack(follower, index) => {
                 format!("{id}: finds that {follower} lost what it acknowledged up to {index}")
             }
@@ -171,8 +171,8 @@ impl World {
     }
 
     /// Votes and cuts are the messages worth telling of.
-    pub(super) fn tell_of_message(&mut self, envelope: &Envelope<Message>) {
-        if !self.settings.in_words {
+    pub(super) fn print_message(&mut self, envelope: &Envelope) {
+        if !self.settings.record_trace {
             return;
         }
         let header = &envelope.header;
@@ -206,6 +206,6 @@ impl World {
             }
             _ => return,
         };
-        self.tell(|_| line);
+        self.print(|_| line);
     }
 }

@@ -6,7 +6,7 @@ use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, Unsynce
 use chat_replication::Replica;
 
 use crate::simulation::clock::Clock;
-use crate::simulation::queue::Happening;
+use crate::simulation::queue::SimEvent;
 use crate::simulation::service::Continuation;
 
 /// A node's process, dead or alive; its disk is elsewhere.
@@ -16,7 +16,7 @@ pub(crate) struct Process {
     pub(crate) clock: Clock,
     /// Moves whenever a process starts or dies.
     pub(crate) run: u64,
-    pub(crate) life: Life,
+    pub(crate) state: ProcessState,
     pub(crate) replica: Option<Replica>,
     /// The number that this start gave itself.
     pub(crate) boot_count: u64,
@@ -37,12 +37,12 @@ pub(crate) struct Process {
     /// When the queue will wake the process.
     pub(crate) wakes_at: u64,
     /// How often in a row it was woken and its deadline stayed where it was.
-    pub(crate) wakes_in_vain: u32,
+    pub(crate) futile_wakes: u32,
     pub(crate) flush_pending: bool,
     /// A paused process handles nothing before this.
     pub(crate) paused_until: Option<u64>,
     /// What happens to it meanwhile.
-    pub(crate) deferred: VecDeque<Happening>,
+    pub(crate) deferred: VecDeque<SimEvent>,
     /// Its disk takes at least this long for a sync, until a moment.
     pub(crate) slow_disk: Option<(u64, u64)>,
     /// Syncs do not end.
@@ -52,7 +52,7 @@ pub(crate) struct Process {
 
 /// Whether a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum ProcessState {
     NotStarted,
     Running,
     /// Its port is closed, and a dial is refused.
@@ -143,7 +143,7 @@ impl Process {
             id,
             clock,
             run: 0,
-            life: Life::NotStarted,
+            state: ProcessState::NotStarted,
             replica: None,
             boot_count: 0,
             writing: None,
@@ -155,7 +155,7 @@ impl Process {
             tickets_made: 0,
             confirming: BTreeMap::new(),
             wakes_at: u64::MAX,
-            wakes_in_vain: 0,
+            futile_wakes: 0,
             flush_pending: false,
             paused_until: None,
             deferred: VecDeque::new(),
@@ -166,7 +166,7 @@ impl Process {
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.life == Life::Running
+        self.state == ProcessState::Running
     }
 
     /// A running process that leads.
@@ -175,7 +175,7 @@ impl Process {
     }
 
     /// Forgets everything that a process has in memory.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.run += 1;
         self.replica = None;
         self.writing = None;

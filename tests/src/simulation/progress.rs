@@ -76,7 +76,7 @@ impl World {
     }
 
     /// No client waits for an answer of a running node since before `moment`.
-    pub(super) fn check_waiters(&self, moment: u64) -> Checked {
+    pub(super) fn check_pending_requests(&self, moment: u64) -> Checked {
         for process in self.processes.iter().filter(|p| p.is_running()) {
             let forgotten = process
                 .tickets
@@ -89,7 +89,7 @@ impl World {
                     self.now,
                     self.summary()
                 );
-                return Err(Violation::new("waiters", what));
+                return Err(Violation::new("pending-requests", what));
             }
         }
         Ok(())
@@ -100,7 +100,7 @@ impl World {
         let mut lines = Vec::new();
         for process in &self.processes {
             let seen = process.seen;
-            let life = format!("{:?}", process.life).to_lowercase();
+            let life = format!("{:?}", process.state).to_lowercase();
             let leader = seen
                 .leader
                 .map_or_else(|| "-".to_owned(), |leader| leader.to_string());

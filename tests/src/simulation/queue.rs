@@ -11,7 +11,7 @@ use crate::message::PeerMessage;
 /// One thing that is going to happen. `run` names the process for which it is meant: what was
 /// meant for a process that has died does not happen.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum SimEvent {
     /// A message arrives, if the connection it travels on still stands.
     Deliver {
         message: Box<PeerMessage>,
@@ -65,7 +65,7 @@ pub(crate) enum Happening {
         node: usize,
     },
     /// A node's answer arrives at the client.
-    ClientHears {
+    ClientReceives {
         client: usize,
         attempt: u64,
         reply: ClientReply,
@@ -75,7 +75,11 @@ pub(crate) enum Happening {
     /// The next fault is due.
     Fault,
     /// A cut heals.
-    HealLink { from: usize, to: usize, cut: u64 },
+    HealLink {
+        from: usize,
+        to: usize,
+        partition: u64,
+    },
 }
 
 /// What a client hears of an attempt.
@@ -89,7 +93,7 @@ pub(crate) enum ClientReply {
     Unreachable,
 }
 
-impl Happening {
+impl SimEvent {
     /// The process it is meant for, if it is meant for one.
     pub(crate) fn process(&self) -> Option<usize> {
         match self {
@@ -107,7 +111,7 @@ impl Happening {
             Self::Restart { .. }
             | Self::Resume { .. }
             | Self::ClientActs { .. }
-            | Self::ClientHears { .. }
+            | Self::ClientReceives { .. }
             | Self::ClientGivesUp { .. }
             | Self::Fault
             | Self::HealLink { .. } => None,
@@ -131,7 +135,7 @@ impl Happening {
             Self::Deliver { .. }
             | Self::ClientActs { .. }
             | Self::ClientRequest { .. }
-            | Self::ClientHears { .. }
+            | Self::ClientReceives { .. }
             | Self::ClientGivesUp { .. }
             | Self::Fault
             | Self::HealLink { .. } => None,
@@ -154,7 +158,7 @@ impl Happening {
             Self::Resume { .. } => 11,
             Self::ClientActs { .. } => 12,
             Self::ClientRequest { .. } => 13,
-            Self::ClientHears { .. } => 14,
+            Self::ClientReceives { .. } => 14,
             Self::ClientGivesUp { .. } => 15,
             Self::Fault => 16,
             Self::HealLink { .. } => 17,
@@ -184,12 +188,12 @@ pub(crate) struct Queue {
 struct Scheduled {
     at: u64,
     sequence: u64,
-    what: Happening,
+    what: SimEvent,
 }
 
 impl Queue {
     /// Lets `what` happen at `at`, after everything that was scheduled for that moment before.
-    pub(crate) fn push(&mut self, at: u64, what: Happening) {
+    pub(crate) fn push(&mut self, at: u64, what: SimEvent) {
         self.scheduled += 1;
         self.heap.push(Reverse(Scheduled {
             at,
@@ -199,7 +203,7 @@ impl Queue {
     }
 
     /// The next thing, if it happens at `limit` or before.
-    pub(crate) fn pop_until(&mut self, limit: u64) -> Option<(u64, Happening)> {
+    pub(crate) fn pop_until(&mut self, limit: u64) -> Option<(u64, SimEvent)> {
         if self.heap.peek()?.0.at > limit {
             return None;
         }

@@ -6,7 +6,7 @@ use chat_consensus::LogIndex;
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::failover::{FailOver, FailOverKind};
 use crate::simulation::faults::{FaultCounts, FaultKind};
-use crate::simulation::queue::Happening;
+use crate::simulation::queue::SimEvent;
 use crate::simulation::service::Tables;
 use crate::simulation::{Settings, World};
 
@@ -19,7 +19,7 @@ const STABLE_FOR: u64 = 2_000_000;
 /// A killed leader, whose port is closed, is replaced within this time (R17).
 const KILLED_REPLACED_WITHIN: u64 = 500_000;
 /// One that hands over, from the moment it resigns.
-const HANDED_OVER_WITHIN: u64 = 45_000;
+const TRANSFERRED_WITHIN: u64 = 45_000;
 /// Every other end takes at most so many election timeouts and a moment. What most of them take is
 /// bounded over all seeds (`failover`); this is for the one that goes wrong.
 const REPLACED_WITHIN_TIMEOUTS: u64 = 4;
@@ -33,8 +33,8 @@ const REPAIRED_WITHIN: u64 = 3_000_000;
 const EVENTS_MIN: u64 = 2_000;
 
 /// How many ends of a leader there are to get over, and how many of them a run tries.
-const TURNS: usize = 8;
-const TURNS_TRIED: usize = 3;
+const FAILOVER_SCENARIOS: usize = 8;
+const FAILOVER_SCENARIOS_TRIED: usize = 3;
 
 /// What a run was.
 #[derive(Clone, Debug)]
@@ -68,8 +68,8 @@ pub struct SeedReport {
 }
 
 /// Runs `seed` to its end, or to the first property that does not hold.
-pub fn run_seed(seed: u64, in_words: bool) -> SeedReport {
-    run_world(World::new(Settings::of_seed(seed, in_words)))
+pub fn run_seed(seed: u64, record_trace: bool) -> SeedReport {
+    run_world(World::new(Settings::of_seed(seed, record_trace)))
 }
 
 /// Runs a world in which no node was started yet.
@@ -110,18 +110,18 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 impl World {
     fn live(&mut self) -> Checked {
         self.begin()?;
-        let lasts = self.mix.as_ref().map_or(0, |mix| mix.lasts);
-        self.run_until(lasts)?;
+        let fault_phase_end = self.mix.as_ref().map_or(0, |mix| mix.fault_phase_end);
+        self.run_until(fault_phase_end)?;
         self.heal()?;
         self.recover("well after all faults ended")?;
-        self.stay_calm()?;
+        self.assert_stable()?;
         if self.settings.nodes > 1 {
             self.fail_over()?;
         }
         while self.events < EVENTS_MIN {
             self.run_until(self.now + 100_000)?;
         }
-        self.come_to_rest()
+        self.quiesce()
     }
 
     /// One leader, everybody with it, every client served, nobody forgotten.
@@ -140,10 +140,10 @@ impl World {
         self.wait_until(PROGRESS_WITHIN, what, Self::agrees_on_leader)?;
         // Calls end after half a second, and what follows from that at once.
         let forgotten = self.now.saturating_sub(3_000_000);
-        self.check_waiters(forgotten)
+        self.check_pending_requests(forgotten)
     }
 
-    fn stay_calm(&mut self) -> Checked {
+    fn assert_stable(&mut self) -> Checked {
         let leaders = self.checkers.elections.count();
         let terms: Vec<_> = self.processes.iter().map(|p| p.seen.term).collect();
         self.run_until(self.now + STABLE_FOR)?;
@@ -161,18 +161,18 @@ impl World {
     /// The ends of a leader that a cluster must get over quickly.
     fn fail_over(&mut self) -> Checked {
         let spare = self.voters_left() > self.settings.nodes / 2 + 1;
-        let first = self.random.usize(0..TURNS);
-        for turn in 0..TURNS_TRIED {
+        let first = self.random.usize(0..FAILOVER_SCENARIOS);
+        for turn in 0..FAILOVER_SCENARIOS_TRIED {
             let before = self.now;
-            match (first + turn) % TURNS {
+            match (first + turn) % FAILOVER_SCENARIOS {
                 0 if spare => self.replace_killed_leader()?,
                 1 if spare => self.replace_silent_leader()?,
-                2 => self.hand_over_leadership()?,
-                3 => self.keep_leader_despite_one_cut()?,
-                4 => self.lose_power_everywhere()?,
+                2 => self.transfer_leadership()?,
+                3 => self.keep_leader_despite_one_partitioned_link()?,
+                4 => self.power_off_everywhere()?,
                 5 if spare => self.replace_leader_with_stuck_disk()?,
-                6 => self.silence_leader_that_is_only_heard_from()?,
-                7 => self.lose_what_a_follower_acknowledged()?,
+                6 => self.drop_leader_outbound()?,
+                7 => self.roll_back_follower_disk()?,
                 _ => {}
             }
             if self.now > before {
@@ -195,7 +195,7 @@ impl World {
     fn replace_killed_leader(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.tell(|_| "the leader is killed".to_owned());
+        self.print(|_| "the leader is killed".to_owned());
         let since = self.now;
         self.kill(leader)?;
         self.wait_until(
@@ -210,10 +210,10 @@ impl World {
     fn replace_silent_leader(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.tell(|_| "the leader is cut off".to_owned());
+        self.print(|_| "the leader is cut off".to_owned());
         for peer in (0..self.settings.nodes).filter(|peer| *peer != leader) {
-            self.network.cut(leader, peer);
-            self.network.cut(peer, leader);
+            self.network.partition(leader, peer);
+            self.network.partition(peer, leader);
         }
         let since = self.now;
         self.wait_until(
@@ -226,20 +226,20 @@ impl World {
         Ok(())
     }
 
-    fn hand_over_leadership(&mut self) -> Checked {
+    fn transfer_leadership(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.tell(|_| "the leader hands over".to_owned());
+        self.print(|_| "the leader hands over".to_owned());
         self.handle(leader, chat_replication::Event::TransferLeadership)?;
         self.wait_until(1_000_000, "resigned after a hand-over", |world| {
             !world.processes[leader].leads()
         })?;
         let since = self.now;
-        self.wait_until(HANDED_OVER_WITHIN, "led by the successor", |world| {
+        self.wait_until(TRANSFERRED_WITHIN, "led by the successor", |world| {
             world.checkers.elections.count() > leaders
         })?;
         let took = self.elected_at.saturating_sub(since);
-        self.note_fail_over(FailOverKind::HandedOver, took);
+        self.note_fail_over(FailOverKind::Transferred, took);
         Ok(())
     }
 
@@ -261,35 +261,35 @@ impl World {
     }
 
     /// A node that lost sight of the leader alone does not end its term (R7).
-    fn keep_leader_despite_one_cut(&mut self) -> Checked {
+    fn keep_leader_despite_one_partitioned_link(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let peer = (leader + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
         if self.voters_left() == self.settings.nodes / 2 + 1 {
             return Ok(());
         }
-        self.tell(|_| "the leader and one other are cut off from each other".to_owned());
+        self.print(|_| "the leader and one other are cut off from each other".to_owned());
         let (one, other) = (
-            self.network.cut(leader, peer),
-            self.network.cut(peer, leader),
+            self.network.partition(leader, peer),
+            self.network.partition(peer, leader),
         );
         let lasts = self.now + STABLE_FOR;
         self.queue.push(
             lasts,
-            Happening::HealLink {
+            SimEvent::HealLink {
                 from: leader,
                 to: peer,
-                cut: one,
+                partition: one,
             },
         );
         self.queue.push(
             lasts,
-            Happening::HealLink {
+            SimEvent::HealLink {
                 from: peer,
                 to: leader,
-                cut: other,
+                partition: other,
             },
         );
-        self.stay_calm()?;
+        self.assert_stable()?;
         self.run_until(lasts + 1)
     }
 
@@ -297,7 +297,7 @@ impl World {
     fn replace_leader_with_stuck_disk(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.tell(|_| "the leader's disk is stuck".to_owned());
+        self.print(|_| "the leader's disk is stuck".to_owned());
         self.processes[leader].disk_held = true;
         // A write under way still ends. The one that gets stuck has to come first, and clients
         // pause and read.
@@ -317,12 +317,12 @@ impl World {
 
     /// Fetches reach the leader and its answers reach nobody; the others cannot elect another. A
     /// leader that gets nothing done resigns (R10).
-    fn silence_leader_that_is_only_heard_from(&mut self) -> Checked {
+    fn drop_leader_outbound(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
-        self.tell(|_| "the leader's word reaches nobody".to_owned());
+        self.print(|_| "the leader's word reaches nobody".to_owned());
         for from in 0..self.settings.nodes {
             for to in (0..self.settings.nodes).filter(|to| *to != leader && *to != from) {
-                self.network.cut(from, to);
+                self.network.partition(from, to);
             }
         }
         let what = "resigned by a leader that reaches nobody";
@@ -330,18 +330,18 @@ impl World {
         self.wait_until(self.replaced_within(), what, |world| {
             !world.processes[leader].leads()
         })?;
-        self.note_fail_over(FailOverKind::Unheard, self.now - since);
+        self.note_fail_over(FailOverKind::OutboundLost, self.now - since);
         self.network.heal_all();
         Ok(())
     }
 
     /// Everything stops at once and starts again: nothing that was acknowledged is gone, and the
     /// cluster is back as after one silent leader.
-    fn lose_power_everywhere(&mut self) -> Checked {
+    fn power_off_everywhere(&mut self) -> Checked {
         let leaders = self.checkers.elections.count();
-        self.tell(|_| "the power goes everywhere".to_owned());
+        self.print(|_| "the power goes everywhere".to_owned());
         for node in 0..self.settings.nodes {
-            self.cut_power(node)?;
+            self.power_off(node)?;
         }
         for node in 0..self.settings.nodes {
             self.start(node)?;
@@ -350,25 +350,25 @@ impl World {
         self.wait_until(self.replaced_within(), "led after a power cut", |world| {
             world.checkers.elections.count() > leaders
         })?;
-        self.note_fail_over(FailOverKind::PowerGone, self.elected_at - since);
+        self.note_fail_over(FailOverKind::PowerLostEverywhere, self.elected_at - since);
         Ok(())
     }
 
     /// A follower dies, and when it comes back its disk has lost the newest of what it had synced
     /// and acknowledged: the leader notices, and does not count it before it has that again (R18).
-    fn lose_what_a_follower_acknowledged(&mut self) -> Checked {
+    fn roll_back_follower_disk(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let term = self.processes[leader].seen.term;
         let mut others = (0..self.settings.nodes).filter(|node| *node != leader);
         let Some(follower) = others.find(|node| self.is_admitted(*node)) else {
             return Ok(());
         };
-        self.tell(|_| "a follower's disk forgets".to_owned());
+        self.print(|_| "a follower's disk forgets".to_owned());
         self.kill(follower)?;
-        self.retired.push(self.disks[follower].clone());
+        self.former_disks.push(self.disks[follower].clone());
         let end = self.disks[follower].durable().last().index;
         let count = self.random.usize(1..16);
-        self.disks[follower].forget(count);
+        self.disks[follower].roll_back(count);
         let left = self.disks[follower].durable().last().index;
         if self.disks[follower].durable().membership().is_none() {
             // So young that even the birth went: that is a wiped disk's business.
@@ -382,14 +382,14 @@ impl World {
         if let Some(service) = &mut self.service {
             service.stop(follower, Tables::Lost);
         }
-        self.forgetful = Some(follower);
+        self.rolled_back = Some(follower);
         self.start(follower)?;
         let within = REPAIRED_WITHIN;
         self.wait_until(within, "counted again after its disk forgot", |world| {
             let counts = world.counts_for(leader, follower, end);
             counts && world.processes[follower].seen.last >= end
         })?;
-        self.forgetful = None;
+        self.rolled_back = None;
         ensure(
             self.processes[leader].seen.term == term,
             "stability",
@@ -447,7 +447,7 @@ impl World {
         Ok(())
     }
 
-    fn come_to_rest(&mut self) -> Checked {
+    fn quiesce(&mut self) -> Checked {
         for client in &mut self.clients {
             client.resting = true;
         }
@@ -455,7 +455,7 @@ impl World {
             world.clients_are_idle() && world.has_converged()
         })?;
         self.run_until(self.now + 1_000_000)?;
-        self.check_waiters(self.now - 600_000)?;
+        self.check_pending_requests(self.now - 600_000)?;
         self.compare_lists()?;
         match &mut self.service {
             Some(service) => service.finish(),

@@ -19,7 +19,7 @@ use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
 use crate::simulation::process::{Asked, Waiting};
-use crate::simulation::queue::Happening;
+use crate::simulation::queue::SimEvent;
 
 /// How long after a read is confirmed its caller goes on at most, in microseconds.
 const GOES_ON_WITHIN: u64 = 300;
@@ -243,9 +243,9 @@ impl World {
             (Some(Continuation::Prepare(origin, request)), Some(_)) => {
                 self.prepare(node, origin, request, index)
             }
-            (Some(Continuation::Enter(ticket)), None) => self.turn_away(node, ticket),
+            (Some(Continuation::Enter(ticket)), None) => self.reject(node, ticket),
             (Some(Continuation::Prepare(Origin::Client(ticket), _)), None) => {
-                self.turn_away(node, ticket.0)
+                self.reject(node, ticket.0)
             }
             (Some(Continuation::Prepare(Origin::Peer(header), _)), None) => {
                 self.refuse_peer(node, header, Refusal::NotLeading { leader: None })
@@ -257,7 +257,7 @@ impl World {
     pub(super) fn confirm_later(&mut self, node: usize, ticket: u64, index: Option<LogIndex>) {
         let run = self.processes[node].run;
         let at = self.now + self.random.u64(1..GOES_ON_WITHIN);
-        let what = Happening::Confirmed {
+        let what = SimEvent::Confirmed {
             node,
             run,
             ticket,
@@ -284,7 +284,7 @@ impl World {
     }
 
     /// The history knows a service's proposals by their attempts.
-    pub(super) fn known_as(&self, waiting: &Waiting, operation: u64) -> u64 {
+    pub(super) fn history_id(&self, waiting: &Waiting, operation: u64) -> u64 {
         if self.service.is_some() {
             waiting.attempt
         } else {
@@ -317,7 +317,7 @@ impl World {
         self.answer_client(node, ticket, outcome)
     }
 
-    fn turn_away(&mut self, node: usize, ticket: u64) -> Checked {
+    fn reject(&mut self, node: usize, ticket: u64) -> Checked {
         let refusal = Refusal::NotLeading { leader: None };
         self.answer_client(node, ticket, ProposeOutcome::NotAppended(refusal))
     }

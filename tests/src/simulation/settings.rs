@@ -35,13 +35,13 @@ pub struct Settings {
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
     /// Keep a record in words, and a story.
-    pub in_words: bool,
+    pub record_trace: bool,
     pub(crate) faults: Option<FaultMix>,
 }
 
 impl Settings {
     /// The settings of a seed: how many nodes, how patient, how fast, and what goes wrong.
-    pub(crate) fn of_seed(seed: u64, in_words: bool) -> Self {
+    pub(crate) fn of_seed(seed: u64, record_trace: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed_0000);
         let faults = FaultMix::draw(&mut random);
         let nodes = *random
@@ -89,13 +89,13 @@ impl Settings {
             } else {
                 0
             },
-            in_words,
+            record_trace,
             faults: Some(faults),
         }
     }
 
     /// The settings of a transcript: everything takes its time, and always the same.
-    pub(crate) fn of_transcript(nodes: usize) -> Self {
+    pub(crate) fn of_scenario(nodes: usize) -> Self {
         Self {
             seed: 1,
             nodes,
@@ -109,7 +109,7 @@ impl Settings {
             drift_max: 0,
             padding: 0,
             flush_late: 0,
-            in_words: true,
+            record_trace: true,
             faults: None,
         }
     }

@@ -14,11 +14,11 @@ const INTERVAL: u64 = 50_000;
 /// # Errors
 ///
 /// A property that does not hold.
-pub fn handed_over_after(sync_takes: u64, everywhere: bool) -> Result<Option<u64>, Violation> {
-    let mut settings = Settings::of_transcript(3);
-    settings.in_words = false;
+pub fn transferred_after(sync_takes: u64, everywhere: bool) -> Result<Option<u64>, Violation> {
+    let mut settings = Settings::of_scenario(3);
+    settings.record_trace = false;
     let mut world = World::new(settings);
-    world.be_born()?;
+    world.bootstrap()?;
     let leader = world.leader().expect("a cluster that is born is led");
     for node in 0..3 {
         if everywhere || node == leader {

@@ -4,7 +4,7 @@
 use crate::checker::{Checked, Violation};
 use crate::simulation::network::NetworkMix;
 use crate::simulation::process::Asked;
-use crate::simulation::queue::Happening;
+use crate::simulation::queue::SimEvent;
 use crate::simulation::{Settings, World};
 
 /// A link, and how much there is to catch up with.
@@ -36,16 +36,16 @@ pub struct CaughtUp {
 /// A property that does not hold, or the follower has not caught up within ten times the time that
 /// its entries take on the link.
 pub fn catch_up(link: SlowLink) -> Result<CaughtUp, Violation> {
-    let mut settings = Settings::of_transcript(3);
+    let mut settings = Settings::of_scenario(3);
     settings.padding = link.entry_bytes;
-    settings.in_words = false;
+    settings.record_trace = false;
     // Nothing is served from memory, as for a follower that was away for long.
     settings.limits.cache_entries_max = 64;
     let mut world = World::new(settings);
-    world.be_born()?;
+    world.bootstrap()?;
     let leader = world.leader().expect("a cluster that is born is led");
     let follower = (leader + 1) % 3;
-    world.cut_power(follower)?;
+    world.power_off(follower)?;
     for _ in 0..link.entries {
         world.append_one(leader)?;
     }
@@ -61,7 +61,7 @@ pub fn catch_up(link: SlowLink) -> Result<CaughtUp, Violation> {
     let run = world.processes[follower].run;
     world.queue.push(
         since,
-        Happening::Restart {
+        SimEvent::Restart {
             node: follower,
             run,
         },

@@ -10,11 +10,11 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(in_words: bool) -> Self {
+    pub(crate) fn new(record_trace: bool) -> Self {
         Self {
             // FNV-1a's offset basis.
             hash: 0xcbf2_9ce4_8422_2325,
-            lines: in_words.then(Vec::new),
+            lines: record_trace.then(Vec::new),
         }
     }
 
@@ -35,7 +35,7 @@ impl Trace {
     }
 
     /// Adds a line, if anybody wants to read it.
-    pub(crate) fn say(&mut self, now: u64, what: impl FnOnce() -> String) {
+    pub(crate) fn record(&mut self, now: u64, what: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{} {}", Moment(now), what()));
         }

@@ -11,17 +11,14 @@ use proto::ErrorCode;
 use proto::command::Operation;
 use proto::outcome::Result as Outcome;
 
-use super::{Account, Held, Kept, Ledger, Life};
+use super::{Account, AccountLifetime, Held, Kept, Ledger};
 use crate::chat::situations::Situation;
 
-/// What an entry comes to.
-pub(super) type Expected = Outcome;
-
-const DONE: Expected = Outcome::Done(proto::Done {});
+const DONE: Outcome = Outcome::Done(proto::Done {});
 
 impl Ledger {
     /// What the entry comes to.
-    pub(super) fn learn(&mut self, position: Position, command: &proto::Command) -> Expected {
+    pub(super) fn learn(&mut self, position: Position, command: &proto::Command) -> Outcome {
         let index = position.index.0;
         self.time = self.time.max(command.time);
         let request = &command.request_id;
@@ -67,8 +64,8 @@ impl Ledger {
                 let session = delete.session.expect("it was prepared here");
                 self.ending(&session, request, |ledger, owner| {
                     ledger.accounts.remove(&owner.username);
-                    let theirs = |life: &&mut Life| life.username == owner.username;
-                    let life = ledger.lives.iter_mut().rev().find(theirs);
+                    let theirs = |life: &&mut AccountLifetime| life.username == owner.username;
+                    let life = ledger.lifetimes.iter_mut().rev().find(theirs);
                     life.expect("its session is good").ended = Some(index);
                     ledger.end(&session.token_hash, index, request);
                     ledger.end_sessions_of(&owner.username, index);
@@ -82,7 +79,7 @@ impl Ledger {
         }
     }
 
-    fn create(&mut self, index: u64, request: &Bytes, user: &proto::CreateUser) -> Expected {
+    fn create(&mut self, index: u64, request: &Bytes, user: &proto::CreateUser) -> Outcome {
         let created = (user.username.clone(), request.clone());
         if let Some(existing) = self.accounts.get(&user.username)
             && existing.created_by != request
@@ -95,10 +92,14 @@ impl Ledger {
             }
             return error(ErrorCode::AlreadyCreatedByThisRequest);
         }
-        if self.lives.iter().any(|life| life.username == user.username) {
+        if self
+            .lifetimes
+            .iter()
+            .any(|life| life.username == user.username)
+        {
             self.occurrences.note(Situation::AccountCreatedAgain);
         }
-        self.lives.push(Life {
+        self.lifetimes.push(AccountLifetime {
             username: user.username.clone(),
             began: index,
             ended: None,
@@ -118,7 +119,7 @@ impl Ledger {
         })
     }
 
-    fn log_in(&mut self, index: u64, session: &proto::CreateSession) -> Expected {
+    fn log_in(&mut self, index: u64, session: &proto::CreateSession) -> Outcome {
         let account = self.accounts.get(&session.username);
         let credential = account.map(|account| account.credential);
         let Some(credential) = credential.filter(|now| Some(*now) == session.credential) else {
@@ -140,7 +141,7 @@ impl Ledger {
         index: u64,
         request: &Bytes,
         change: &proto::ChangePassword,
-    ) -> Expected {
+    ) -> Outcome {
         let session = change.session.as_ref();
         match self.standing(session, request) {
             Ok(owner) => {
@@ -161,7 +162,7 @@ impl Ledger {
         }
     }
 
-    fn send(&mut self, position: Position, message: proto::SendMessage, since: u64) -> Expected {
+    fn send(&mut self, position: Position, message: proto::SendMessage, since: u64) -> Outcome {
         let index = position.index.0;
         if let Some(first) = self.ids.get(&message.message_id) {
             let kept = &self.messages[first];
@@ -234,7 +235,7 @@ impl Ledger {
         session: Option<&proto::Session>,
         request: &Bytes,
         work: impl FnOnce(&mut Self, &Held),
-    ) -> Expected {
+    ) -> Outcome {
         match self.standing(session, request) {
             Ok(owner) => {
                 work(self, &owner);
@@ -250,7 +251,7 @@ impl Ledger {
         session: &proto::Session,
         request: &Bytes,
         work: impl FnOnce(&mut Self, &Held),
-    ) -> Expected {
+    ) -> Outcome {
         match self.standing(Some(session), request) {
             Ok(owner) => {
                 work(self, &owner);
@@ -298,7 +299,7 @@ impl Ledger {
     }
 }
 
-fn sent(message: &Message) -> Expected {
+fn sent(message: &Message) -> Outcome {
     Outcome::Sent(proto::Sent {
         id: message.id.clone(),
         timestamp: message.timestamp,
@@ -307,6 +308,6 @@ fn sent(message: &Message) -> Expected {
     })
 }
 
-fn error(code: ErrorCode) -> Expected {
+fn error(code: ErrorCode) -> Outcome {
     Outcome::Error(proto::Error { code: code.into() })
 }

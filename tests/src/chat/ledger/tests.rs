@@ -14,7 +14,7 @@ use crate::checker::Checked;
 const ANN: u8 = b'a';
 const BOB: u8 = b'b';
 /// Bob's second account.
-const HEIR: u8 = b'h';
+const RECREATED: u8 = b'h';
 
 #[track_caller]
 fn check_found_by(checker: &str, checked: Checked) {
@@ -30,7 +30,7 @@ fn name(whose: u8) -> String {
     if whose == ANN { "ann" } else { "bob" }.to_owned()
 }
 
-fn born(index: u64) -> proto::Credential {
+fn credential_of(index: u64) -> proto::Credential {
     proto::Credential {
         incarnation: index,
         version: index,
@@ -42,7 +42,7 @@ fn session(whose: u8, index: u64) -> proto::Session {
     proto::Session {
         token_hash: token(whose),
         username: name(whose),
-        credential: Some(born(index)),
+        credential: Some(credential_of(index)),
     }
 }
 
@@ -70,7 +70,7 @@ fn sign_up(whose: u8) -> Operation {
 fn send(id: &str) -> Operation {
     Operation::SendMessage(proto::SendMessage {
         token_hash: token(ANN),
-        credential: Some(born(1)),
+        credential: Some(credential_of(1)),
         message_id: id.to_owned(),
         sender: "ann".to_owned(),
         recipient: "bob".to_owned(),
@@ -105,7 +105,7 @@ fn stored(id: &str, index: u64) -> Message {
 
 fn created(index: u64) -> Outcome {
     Outcome::Created(proto::Created {
-        credential: Some(born(index)),
+        credential: Some(credential_of(index)),
     })
 }
 
@@ -170,10 +170,10 @@ fn two_messages() -> Ledger {
 }
 
 /// The same, and bob has deleted his account at 5 and somebody has created it again at 6.
-fn an_heir() -> Ledger {
+fn recreated_account() -> Ledger {
     let mut ledger = two_messages();
     apply(&mut ledger, 5, &bob_goes(), &done()).expect("all is well");
-    apply(&mut ledger, 6, &sign_up(HEIR), &created(6)).expect("all is well");
+    apply(&mut ledger, 6, &sign_up(RECREATED), &created(6)).expect("all is well");
     ledger
 }
 
@@ -199,9 +199,9 @@ fn what_is_as_it_should_be_passes() {
         .inbox_seen(&bob, LogIndex(7), &inbox[1..])
         .expect("his");
     assert_eq!(ledger.live_messages(), ["two"]);
-    let mut ledger = an_heir();
+    let mut ledger = recreated_account();
     ledger
-        .inbox_seen(&shown(HEIR, 6), LogIndex(6), &[])
+        .inbox_seen(&shown(RECREATED, 6), LogIndex(6), &[])
         .expect("empty");
     assert!(ledger.live_messages().is_empty());
 }
@@ -241,7 +241,7 @@ fn a_retry_takes_effect_once() {
 
 #[test]
 fn an_ended_session_stays_ended() {
-    let mut ledger = an_heir();
+    let mut ledger = recreated_account();
     let old = shown(BOB, 2);
     let seen = ledger.session_seen(&token(BOB), LogIndex(6), Some(&old));
     check_found_by("chat-session", seen);
@@ -251,9 +251,9 @@ fn an_ended_session_stays_ended() {
 
 #[test]
 fn nobody_is_shown_what_was_sent_to_another_account() {
-    let mut ledger = an_heir();
+    let mut ledger = recreated_account();
     let inbox = [stored("one", 3)];
-    let (ann, heir) = (shown(ANN, 1), shown(HEIR, 6));
+    let (ann, heir) = (shown(ANN, 1), shown(RECREATED, 6));
     check_found_by("chat-leak", ledger.inbox_seen(&ann, LogIndex(4), &inbox));
     check_found_by("chat-leak", ledger.inbox_seen(&heir, LogIndex(6), &inbox));
 }

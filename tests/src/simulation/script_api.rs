@@ -12,8 +12,8 @@ use crate::checker::Checked;
 use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::command::Command;
-use crate::simulation::process::{Asked, Life};
-use crate::simulation::queue::{Happening, node_id};
+use crate::simulation::process::{Asked, ProcessState};
+use crate::simulation::queue::{SimEvent, node_id};
 
 /// What becomes of a write that is under way when its process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +64,13 @@ fn fetch(synced: Position) -> Message {
 /// A number of a request that no node has made.
 const FORGED_REQUEST: u64 = 1_000_000;
 /// What a cluster of a transcript is given to be born in, in microseconds.
-const BIRTH_TAKES: u64 = 2_000_000;
+const BOOTSTRAP_MICROS: u64 = 2_000_000;
 
 impl World {
     /// Starts all nodes and lets the cluster be born.
-    pub(crate) fn be_born(&mut self) -> Checked {
+    pub(crate) fn bootstrap(&mut self) -> Checked {
         self.begin()?;
-        self.run_until(self.now + BIRTH_TAKES)
+        self.run_until(self.now + BOOTSTRAP_MICROS)
     }
 
     pub(crate) fn tick(&mut self, duration: Duration) -> Checked {
@@ -100,12 +100,12 @@ impl World {
         self.ask_running(node, Asked::Read { shown_before })
     }
 
-    pub(crate) fn ask_for_hand_over(&mut self, node: usize) -> Result<(), String> {
+    pub(crate) fn request_leadership_transfer(&mut self, node: usize) -> Result<(), String> {
         self.handle(node, Event::TransferLeadership)
             .map_err(|violation| violation.to_string())
     }
 
-    pub(crate) fn find_refused(&mut self, node: usize, peer: usize) -> Result<(), String> {
+    pub(crate) fn refuse_connection(&mut self, node: usize, peer: usize) -> Result<(), String> {
         self.handle(node, Event::ConnectionRefused(node_id(peer)))
             .map_err(|violation| violation.to_string())
     }
@@ -115,9 +115,9 @@ impl World {
         self.kill(node)
     }
 
-    pub(crate) fn cut_power_of(&mut self, node: usize) -> Checked {
+    pub(crate) fn power_off_node(&mut self, node: usize) -> Checked {
         self.write_fate = Some(WriteFate::Lost);
-        self.cut_power(node)
+        self.power_off(node)
     }
 
     pub(crate) fn wipe_disk_of(&mut self, node: usize) -> Checked {
@@ -127,15 +127,15 @@ impl World {
 
     /// The newest transactions of a disk whose process is dead are gone, although they were synced,
     /// and the state goes back with them as an old copy's would.
-    pub(crate) fn forget_synced(&mut self, node: usize, count: usize) -> Result<(), String> {
+    pub(crate) fn roll_back_disk(&mut self, node: usize, count: usize) -> Result<(), String> {
         if self.is_alive(node) {
             return Err("it runs".to_owned());
         }
-        self.retired.push(self.disks[node].clone());
-        self.disks[node].forget(count);
+        self.former_disks.push(self.disks[node].clone());
+        self.disks[node].roll_back(count);
         let end = self.disks[node].durable().last().index;
         self.processes[node].machine.roll_back(end);
-        self.forgetful = Some(node);
+        self.rolled_back = Some(node);
         Ok(())
     }
 
@@ -150,13 +150,13 @@ impl World {
 
     pub(crate) fn isolate(&mut self, node: usize) {
         for peer in (0..self.settings.nodes).filter(|peer| *peer != node) {
-            self.network.cut(node, peer);
-            self.network.cut(peer, node);
+            self.network.partition(node, peer);
+            self.network.partition(peer, node);
         }
     }
 
-    pub(crate) fn cut_link(&mut self, (from, to): (usize, usize)) {
-        self.network.cut(from, to);
+    pub(crate) fn partition_link(&mut self, (from, to): (usize, usize)) {
+        self.network.partition(from, to);
     }
 
     pub(crate) fn heal_links(&mut self) {
@@ -182,7 +182,7 @@ impl World {
         process.disk_held = false;
         let run = process.run;
         if process.writing.is_some() {
-            self.queue.push(self.now, Happening::SyncEnds { node, run });
+            self.queue.push(self.now, SimEvent::SyncEnds { node, run });
         }
     }
 
@@ -266,10 +266,10 @@ impl World {
         let line = |process: &crate::simulation::process::Process| {
             let id = process.id;
             let seen = process.seen;
-            match process.life {
-                Life::Running => {}
-                Life::NotStarted => return format!("{id}: not started"),
-                Life::Killed | Life::PowerLost => return format!("{id}: down"),
+            match process.state {
+                ProcessState::Running => {}
+                ProcessState::NotStarted => return format!("{id}: not started"),
+                ProcessState::Killed | ProcessState::PowerLost => return format!("{id}: down"),
             }
             let leader = match seen.leader {
                 Some(leader) if leader == id => String::new(),
@@ -307,8 +307,8 @@ impl World {
     }
 
     /// The story since the last call, with the time of each line.
-    pub(crate) fn take_timed_story(&mut self) -> Vec<(u64, String)> {
-        std::mem::take(&mut self.story)
+    pub(crate) fn take_output(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.output)
     }
 
     /// The name that a transcript gave an operation, or its number.

@@ -21,7 +21,7 @@ pub fn started(header: &Header, start: u64, is_request: bool, durable: &Image) -
         0
     };
     let start = start.max(shown);
-    ensure(durable.boot_count >= start, "start-first", || {
+    ensure(durable.boot_count >= start, "boot-count-first", || {
         format!(
             "node {} sends in its start {start}, and its disk knows of {}",
             header.from, durable.boot_count

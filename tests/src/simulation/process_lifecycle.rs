@@ -6,8 +6,8 @@ use chat_replication::{Replica, Start};
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{Asked, Life, Seen};
-use crate::simulation::queue::{ClientReply, Happening, node_id};
+use crate::simulation::process::{Asked, ProcessState, Seen};
+use crate::simulation::queue::{ClientReply, SimEvent, node_id};
 use crate::simulation::service::Tables;
 use crate::simulation::{World, WriteFate};
 
@@ -22,7 +22,7 @@ impl World {
         }
         if let Some(fault) = self.disks[node].fault() {
             let line = format!("{}: does not start: {fault}", self.processes[node].id);
-            self.tell(|_| line);
+            self.print(|_| line);
             return Ok(());
         }
         if let Some(service) = &mut self.service {
@@ -37,8 +37,8 @@ impl World {
         let config = Config::new(node_id(node), &configured, self.settings.timing)
             .map_err(|why| Violation::new("settings", why.to_string()))?;
         let process = &mut self.processes[node];
-        process.forget();
-        process.life = Life::Running;
+        process.clear();
+        process.state = ProcessState::Running;
         process.boot_count = stored.boot_count + 1;
         let start = Start {
             seed: self.random.u64(..),
@@ -55,9 +55,9 @@ impl World {
         })?;
         process.replica = Some(Replica::new(config, stored, applied, start));
         process.seen = Seen::NOTHING;
-        self.tell(|world| format!("{}: starts", world.processes[node].id));
+        self.print(|world| format!("{}: starts", world.processes[node].id));
         self.observe(node)?;
-        self.carry_out(node)
+        self.execute_effects(node)
     }
 
     pub(super) fn restart_if_dead(&mut self, node: usize, run: u64) -> Checked {
@@ -77,20 +77,20 @@ impl World {
         {
             self.faults.add(FaultKind::KillDuringStart);
         }
-        self.leave_write_under_way(node)?;
+        self.settle_pending_write(node)?;
         self.lose_state(node, LogIndex::ZERO);
-        self.hang_up_on_clients(node);
-        self.processes[node].forget();
-        self.processes[node].life = Life::Killed;
-        self.break_calls_to(node)?;
+        self.close_client_connections(node);
+        self.processes[node].clear();
+        self.processes[node].state = ProcessState::Killed;
+        self.fail_calls_to(node)?;
         self.restart_later(node);
         Ok(())
     }
 
     /// The machine loses its power: nobody hears of it, and only what was synced is left.
-    pub(super) fn cut_power(&mut self, node: usize) -> Checked {
+    pub(super) fn power_off(&mut self, node: usize) -> Checked {
         if self.processes[node].is_running() {
-            self.leave_write_under_way(node)?;
+            self.settle_pending_write(node)?;
         }
         let disk = &mut self.disks[node];
         let written = disk.unsynced_count();
@@ -104,18 +104,18 @@ impl World {
         self.check_disk(node)?;
         let end = self.disks[node].durable().last().index;
         self.lose_state(node, end);
-        self.processes[node].forget();
-        self.processes[node].life = Life::PowerLost;
+        self.processes[node].clear();
+        self.processes[node].state = ProcessState::PowerLost;
         self.restart_later(node);
         Ok(())
     }
 
     /// The disk is replaced by an empty one; the next start is a wiped node's.
     pub(super) fn wipe(&mut self, node: usize) -> Checked {
-        self.cut_power(node)?;
+        self.power_off(node)?;
         let storage = StorageId(self.random.u128(1..));
         let old = std::mem::replace(&mut self.disks[node], Disk::empty(storage));
-        self.retired.push(old);
+        self.former_disks.push(old);
         self.processes[node].machine = crate::simulation::process::Machine::default();
         if let Some(service) = &mut self.service {
             service.stop(node, Tables::Lost);
@@ -136,7 +136,7 @@ impl World {
         process.paused_until = Some(self.now + micros);
         let run = process.run;
         self.queue
-            .push(self.now + micros, Happening::Resume { node, run });
+            .push(self.now + micros, SimEvent::Resume { node, run });
     }
 
     pub(super) fn resume(&mut self, node: usize, run: u64) -> Checked {
@@ -145,8 +145,8 @@ impl World {
             return Ok(());
         }
         process.paused_until = None;
-        for happening in std::mem::take(&mut process.deferred) {
-            self.queue.push(self.now, happening);
+        for event in std::mem::take(&mut process.deferred) {
+            self.queue.push(self.now, event);
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl World {
     /// The replica found that it must not go on.
     pub(super) fn stop_for(&mut self, node: usize, fault: Fault) -> Checked {
         let id = self.processes[node].id;
-        self.tell(|_| format!("{id}: stops: {fault}"));
+        self.print(|_| format!("{id}: stops: {fault}"));
         if let Fault::CommittedEntryLost { .. } = fault {
             self.disks[node].record_fault(fault.to_string());
         }
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// A write that had begun is lost, is in the page cache, or is durable.
-    fn leave_write_under_way(&mut self, node: usize) -> Checked {
+    fn settle_pending_write(&mut self, node: usize) -> Checked {
         let Some(batch) = self.processes[node].writing.take() else {
             return Ok(());
         };
@@ -179,7 +179,7 @@ impl World {
             WriteFate::Lost => {}
             WriteFate::Unsynced => self.disks[node].write_without_sync(writes),
             WriteFate::Synced => {
-                self.faults.add(FaultKind::UnheardWriteKept);
+                self.faults.add(FaultKind::UnconfirmedWriteKept);
                 let disk = &mut self.disks[node];
                 disk.write_and_sync(&writes)
                     .map_err(|why| Violation::new("disk", why))?;
@@ -230,11 +230,11 @@ impl World {
         };
         let run = self.processes[node].run;
         let at = self.now + self.random.u64(1_000..=down_max);
-        self.queue.push(at, Happening::Restart { node, run });
+        self.queue.push(at, SimEvent::Restart { node, run });
     }
 
     /// Whoever has a call under way to a dead process finds out, and dials in vain (R17).
-    fn break_calls_to(&mut self, dead: usize) -> Checked {
+    fn fail_calls_to(&mut self, dead: usize) -> Checked {
         for node in 0..self.settings.nodes {
             if node == dead || !self.is_alive(node) || !self.network.connects(node, dead) {
                 continue;
@@ -252,7 +252,7 @@ impl World {
         Ok(())
     }
 
-    fn hang_up_on_clients(&mut self, node: usize) {
+    fn close_client_connections(&mut self, node: usize) {
         let waiting: Vec<_> = self.processes[node].tickets.values().copied().collect();
         for waiting in waiting {
             let Some(client) = waiting.client else {
@@ -268,7 +268,7 @@ impl World {
             let attempt = waiting.attempt;
             self.queue.push(
                 at,
-                Happening::ClientHears {
+                SimEvent::ClientReceives {
                     client,
                     attempt,
                     reply,
