@@ -1,7 +1,8 @@
-//! Transcripts: stories with several nodes, as text that people read and tests compare.
+//! Scenarios: a cluster of several nodes, driven by commands, as text that people read and tests
+//! compare.
 //!
 //! A file is a list of blocks, separated by blank lines. A block is comments and commands, `----`,
-//! and what came of it. `scenario::commands` lists the commands.
+//! and the output of the commands. `scenario::commands` lists the commands.
 
 mod commands;
 
@@ -10,16 +11,16 @@ use std::path::{Path, PathBuf};
 
 use commands::Interpreter;
 
-/// One transcript.
+/// One scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its place below `tests/scenarios`, without the ending.
+    /// Its path below `tests/scenarios`, without the ending.
     pub name: String,
-    /// Where it is.
+    /// The path of its file.
     pub path: PathBuf,
 }
 
-/// All transcripts, in the order of their names.
+/// All scenarios, in the order of their names.
 ///
 /// # Errors
 ///
@@ -43,68 +44,68 @@ pub fn files() -> std::io::Result<Vec<Scenario>> {
     Ok(files)
 }
 
-/// Plays a transcript and returns it as it should read.
+/// Runs a scenario and returns the text that its file should have.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or a command of it cannot be understood.
-pub fn play(transcript: &Scenario) -> Result<String, String> {
-    let text = std::fs::read_to_string(&transcript.path).map_err(|error| error.to_string())?;
+/// The file cannot be read, or one of its commands is not understood.
+pub fn run(scenario: &Scenario) -> Result<String, String> {
+    let text = std::fs::read_to_string(&scenario.path).map_err(|error| error.to_string())?;
     let mut interpreter = Interpreter::default();
-    let mut played = String::new();
+    let mut result = String::new();
     for block in text.split("\n\n").map(|block| block.trim_matches('\n')) {
         if block.is_empty() {
             continue;
         }
-        if !played.is_empty() {
-            played.push('\n');
+        if !result.is_empty() {
+            result.push('\n');
         }
-        let orders = block
+        let commands = block
             .lines()
             .take_while(|line| *line != "----")
             .collect::<Vec<_>>();
-        let mut story = Vec::new();
-        for order in &orders {
-            writeln!(played, "{order}").expect("a string takes everything");
+        let mut output = Vec::new();
+        for command in &commands {
+            writeln!(result, "{command}").expect("a string cannot refuse a write");
             let lines = interpreter
-                .execute(order)
-                .map_err(|why| format!("`{order}`: {why}"))?;
-            story.extend(lines);
+                .execute(command)
+                .map_err(|why| format!("`{command}`: {why}"))?;
+            output.extend(lines);
         }
-        if orders.iter().all(|order| order.starts_with('#')) {
+        if commands.iter().all(|command| command.starts_with('#')) {
             continue;
         }
-        played.push_str("----\n");
-        for line in story {
-            writeln!(played, "{line}").expect("a string takes everything");
+        result.push_str("----\n");
+        for line in output {
+            writeln!(result, "{line}").expect("a string cannot refuse a write");
         }
     }
-    Ok(played)
+    Ok(result)
 }
 
-/// Plays a transcript and compares it with what it says.
+/// Runs a scenario and compares the result with its file.
 ///
 /// # Errors
 ///
-/// The first line that reads differently.
-pub fn check(transcript: &Scenario) -> Result<(), String> {
-    let caught = std::panic::catch_unwind(|| play(transcript));
-    let played = caught.map_err(|_panic| "a broken invariant".to_owned())??;
-    let text = std::fs::read_to_string(&transcript.path).map_err(|error| error.to_string())?;
-    if played == text {
+/// The first line that differs.
+pub fn check(scenario: &Scenario) -> Result<(), String> {
+    let caught = std::panic::catch_unwind(|| run(scenario));
+    let actual = caught.map_err(|_panic| "a panic: a broken invariant".to_owned())??;
+    let text = std::fs::read_to_string(&scenario.path).map_err(|error| error.to_string())?;
+    if actual == text {
         return Ok(());
     }
     let mut lines = text.lines();
-    let mut played_lines = played.lines();
+    let mut actual_lines = actual.lines();
     let mut number = 0;
     loop {
         number += 1;
-        let (expected, came) = (lines.next(), played_lines.next());
-        if expected != came {
+        let (expected, actual) = (lines.next(), actual_lines.next());
+        if expected != actual {
             let expected = expected.unwrap_or("the end");
-            let came = came.unwrap_or("the end");
+            let actual = actual.unwrap_or("the end");
             return Err(format!(
-                "line {number} is `{expected}` and came as `{came}`"
+                "line {number} is `{expected}` and was produced as `{actual}`"
             ));
         }
     }

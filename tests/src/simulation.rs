@@ -1,8 +1,8 @@
 //! `World`: replicas, one thread, one virtual clock, one seed.
 //!
 //! Drives the shipped [`Replica`](chat_replication::Replica) over simulated disks and a simulated
-//! network, and lets the checkers judge after every event. Deterministic: the same settings give
-//! the same run. What goes wrong is decided elsewhere: by `nemesis`, or by a transcript.
+//! network, and runs the checkers after every event. Deterministic: the same settings give the same
+//! run. What goes wrong is decided elsewhere: by `nemesis`, or by a scenario.
 
 mod clients;
 mod clock;
@@ -12,6 +12,8 @@ mod driver;
 pub mod failover;
 pub mod faults;
 mod forgeries;
+mod message_delivery;
+mod message_line;
 mod nemesis;
 pub mod network;
 mod observe;
@@ -56,34 +58,36 @@ pub struct World {
     queue: Queue,
     processes: Vec<Process>,
     disks: Vec<Disk>,
-    /// What was on disks before they were wiped.
+    /// Disks as they were before they were wiped or rolled back.
     former_disks: Vec<Disk>,
     network: Network,
     clients: Vec<Client>,
     attempts_made: u64,
-    /// What goes wrong from now on; `None` when nothing does.
+    /// The faults from now on; `None` when there are none.
     mix: Option<FaultMix>,
     faults: FaultCounts,
-    /// The node whose disk has just lost what it acknowledged, until it has that again (R18).
+    /// The node whose disk has lost acknowledged entries, until it holds them again (R18).
     rolled_back: Option<usize>,
     /// When a node was elected last.
     elected_at: u64,
-    /// How long it took to get over the ends of leaders.
+    /// How long each fail-over took.
     failovers: Vec<FailOver>,
-    /// Voters whose disks were wiped: at most what a cluster survives.
+    /// Voters whose disks were wiped: at most as many as a cluster survives.
     wiped: Vec<NodeId>,
     checkers: Checkers,
     events: u64,
     trace: Trace,
-    /// What is worth telling, and when it happened.
+    /// The lines that a scenario shows, and when they were printed.
     output: Vec<(u64, String)>,
-    /// What becomes of a write under way; drawn anew each time unless a transcript says.
+    /// Whether a scenario shows each message and each sync.
+    shows_messages: bool,
+    /// What happens to a write under way; drawn each time unless a scenario sets it.
     write_fate: Option<WriteFate>,
-    /// The last fetch that each node sent, for transcripts that forge an answer to it.
+    /// The last fetch that each node sent, for scenarios that forge a response to it.
     last_fetch: Vec<Option<chat_consensus::Header>>,
-    /// Operations that a transcript gave a name.
+    /// The names that a scenario gave to operations.
     names: Vec<String>,
-    /// What the nodes apply to; `None` for the list of operations.
+    /// The state machines of the nodes; `None` for the list of operations.
     service: Option<Box<dyn service::Service>>,
 }
 
@@ -125,6 +129,7 @@ impl World {
             checkers: Checkers::default(),
             events: 0,
             output: Vec::new(),
+            shows_messages: false,
             write_fate: None,
             names: Vec::new(),
             service: None,
@@ -133,7 +138,7 @@ impl World {
         }
     }
 
-    /// Lets everything happen up to `limit`.
+    /// Runs all events up to `limit`.
     ///
     /// # Errors
     ///
@@ -157,17 +162,17 @@ impl World {
         self.events
     }
 
-    /// The hash of everything that happened.
+    /// The hash of all events and their effects.
     pub fn trace_hash(&self) -> u64 {
         self.trace.hash()
     }
 
-    /// Everything that happened since the last call, in words.
+    /// The lines of the trace since the last call.
     pub fn take_trace(&mut self) -> Vec<String> {
         self.trace.take_lines()
     }
 
-    /// Forgets what was worth telling up to now.
+    /// Discards the lines printed up to now.
     pub(crate) fn discard_output(&mut self) {
         self.output.clear();
     }
@@ -247,6 +252,7 @@ impl World {
         }
     }
 
+    /// Adds a line to the trace and to the output of a scenario.
     fn print(&mut self, line: impl FnOnce(&Self) -> String) {
         if self.settings.record_trace {
             let line = line(self);

@@ -1,14 +1,14 @@
-//! Plays every transcript. `UPDATE_EXPECT=1` writes down what came of it: read that as code.
+//! Runs every scenario. `UPDATE_EXPECT=1` writes the output into the file: read the diff as code.
 
 use chat_tests::scenario;
 
 #[test]
-fn transcripts_read_as_written() {
-    let transcripts = scenario::files().unwrap();
-    assert!(!transcripts.is_empty());
-    for transcript in &transcripts {
-        let played = scenario::play(transcript)
-            .unwrap_or_else(|why| panic!("{}: {why}", transcript.path.display()));
-        expect_test::expect_file![&transcript.path].assert_eq(&played);
+fn scenarios_produce_their_expected_output() {
+    let scenarios = scenario::files().unwrap();
+    assert!(!scenarios.is_empty());
+    for scenario in &scenarios {
+        let output = scenario::run(scenario)
+            .unwrap_or_else(|why| panic!("{}: {why}", scenario.path.display()));
+        expect_test::expect_file![&scenario.path].assert_eq(&output);
     }
 }

@@ -1,50 +1,54 @@
-//! The small language of the transcripts. Nodes are numbers; time passes only where it says so.
+//! The language of the scenarios. Nodes are numbers; time passes only where a command says so.
 //!
 //! | command | what happens |
 //! | --- | --- |
 //! | `nodes 3` | three nodes with empty disks; none runs |
-//! | `cluster 3` | the same, started, and left alone until it is born and calm; nothing is told |
+//! | `cluster 3` | the same, started, bootstrapped and stable; prints nothing |
 //! | `start 1 2`, `restart 1` | processes start with what their disks hold |
 //! | `tick 100ms` | time passes |
-//! | `propose 1 "hello"` | a client proposes; 20 ms pass |
-//! | `fill 1 400` | a client proposes so many entries at once; 20 ms pass, and nothing is told |
-//! | `read 2` | a client reads; 20 ms pass |
-//! | `hand-over 1` | an operator asks node 1 to let another lead; 20 ms pass |
-//! | `refuse 3 1` | node 3 finds the port of node 1 closed; 20 ms pass |
+//! | `propose 1 "hello"` | a client proposes on node 1; 20 ms pass |
+//! | `fill 1 400` | a client proposes so many entries at once; 20 ms pass; prints nothing |
+//! | `read 2` | a client reads on node 2; 20 ms pass |
+//! | `transfer 1` | an operator requests that node 1 transfers leadership; 20 ms pass |
+//! | `refuse 3 1` | a redial of node 3 to node 1 is refused, as by a closed port; 20 ms pass |
 //! | `crash 1`, `crash 1 unsynced`, `crash 1 synced` | the process dies; a write under way is lost, is visible to the next start, or is durable |
-//! | `power-cut 1`, `wipe 1` | silence, and what was synced; or an empty disk |
-//! | `forget 1 3` | the disk of the dead node 1 loses its newest 3 transactions, although they were synced |
-//! | `pause 1`, `resume 1` | the process stands still |
-//! | `isolate 3`, `cut 1->2`, `cut 1-2`, `heal` | links |
+//! | `power-off 1` | the machine is unreachable, and its disk keeps only what was synced |
+//! | `wipe 1` | the same, and the disk is replaced by an empty one |
+//! | `roll-back 1 3` | the disk of the stopped node 1 loses its newest 3 transactions, although they were synced |
+//! | `pause 1`, `resume 1` | the process handles nothing between these |
+//! | `isolate 3` | no message passes between node 3 and the others |
+//! | `partition 1->2`, `partition 1-2` | no message passes on that link, in one direction or in both |
+//! | `heal` | every link works again, without delay |
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
-//! | `narrow 40000` | each link carries so many bytes a second |
-//! | `hold-disk 1`, `release-disk 1` | syncs do not end |
-//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2`, `forge foreign-fetch 3->2` | a message that its sender never wrote; 20 ms pass unless it ends in `soon` |
-//! | `times on` | lines begin with the time since then, in milliseconds |
-//! | `status`, `log 2` | what the nodes are; what a disk holds |
+//! | `bandwidth 40000` | each link carries so many bytes a second |
+//! | `hold-disk 1`, `release-disk 1` | between these no sync of node 1 ends |
+//! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2`, `forge foreign-fetch 3->2` | a message arrives that its named sender never sent; 20 ms pass unless the command ends in `soon` |
+//! | `messages on`, `messages off` | from now on a line for each message that is sent, such as `2->1 fetch after 9@2`, and for each sync that ends, such as `2: synced to 9@2` |
+//! | `times on` | lines begin with the time since this command, in milliseconds |
+//! | `status`, `log 2` | prints the state of each node; prints what a disk holds |
 
 use std::time::Duration;
 
 use crate::checker::Checked;
 use crate::simulation::{Forged, Settings, World, WriteFate};
 
-/// What passes after a command that asks a node something.
+/// How much time passes after a command that sends something to a node.
 const COMMAND_DURATION: Duration = Duration::from_millis(20);
 
-/// Where a transcript is played.
+/// Executes the commands of one scenario on its world.
 #[derive(Debug, Default)]
 pub(super) struct Interpreter {
     world: Option<World>,
-    /// Lines show the time since this.
+    /// Lines begin with the time since this.
     times_since: Option<u64>,
 }
 
 type Output = Result<Vec<String>, String>;
 
 impl Interpreter {
-    /// Obeys one line and tells what came of it.
-    pub(super) fn execute(&mut self, order: &str) -> Output {
-        let words = split_words(order);
+    /// Executes one line and returns the lines that it printed.
+    pub(super) fn execute(&mut self, command: &str) -> Output {
+        let words = split_words(command);
         let Some((verb, arguments)) = words.split_first() else {
             return Ok(Vec::new());
         };
@@ -69,6 +73,11 @@ impl Interpreter {
                 self.times_since = self.world.as_ref().map(World::now);
                 return Ok(Vec::new());
             }
+            "messages" => {
+                let shown = arguments.first().is_some_and(|word| word == "on");
+                self.world()?.show_messages(shown);
+                return Ok(Vec::new());
+            }
             "status" => return Ok(self.world()?.status()),
             "log" => {
                 let node = node(arguments, 0)?;
@@ -78,12 +87,12 @@ impl Interpreter {
         }
         let world = self.world()?;
         let done = run_command(world, verb, arguments)?;
-        let mut story = Vec::new();
+        let mut output = Vec::new();
         if let Err(violation) = done {
-            story.push(violation.to_string());
+            output.push(violation.to_string());
         }
         let since = self.times_since;
-        story.extend(
+        output.extend(
             self.world()?
                 .take_output()
                 .into_iter()
@@ -92,7 +101,7 @@ impl Interpreter {
                     None => line,
                 }),
         );
-        Ok(story)
+        Ok(output)
     }
 
     fn world(&mut self) -> Result<&mut World, String> {
@@ -102,7 +111,7 @@ impl Interpreter {
     }
 }
 
-/// Does what moves the world.
+/// Runs a command that changes the world.
 fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Checked, String> {
     Ok(match verb {
         "start" | "restart" => start_all(world, arguments)?,
@@ -117,7 +126,7 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             world.read(node(arguments, 0)?)?;
             world.tick(COMMAND_DURATION)
         }
-        "hand-over" => {
+        "transfer" => {
             world.request_leadership_transfer(node(arguments, 0)?)?;
             world.tick(COMMAND_DURATION)
         }
@@ -126,9 +135,9 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             world.tick(COMMAND_DURATION)
         }
         "crash" => world.crash_node(node(arguments, 0)?, write_fate(arguments.get(1))?),
-        "power-cut" => world.power_off_node(node(arguments, 0)?),
+        "power-off" => world.power_off_node(node(arguments, 0)?),
         "wipe" => world.wipe_disk_of(node(arguments, 0)?),
-        "forget" => {
+        "roll-back" => {
             world.roll_back_disk(node(arguments, 0)?, number(arguments, 1)?)?;
             Ok(())
         }
@@ -141,7 +150,7 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             world.isolate(node(arguments, 0)?);
             Ok(())
         }
-        "cut" => {
+        "partition" => {
             for link in links(arguments)? {
                 world.partition_link(link);
             }
@@ -157,8 +166,8 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             }
             Ok(())
         }
-        "narrow" => {
-            world.narrow_links(number(arguments, 0)? as u64);
+        "bandwidth" => {
+            world.limit_bandwidth(number(arguments, 0)? as u64);
             Ok(())
         }
         "hold-disk" => {
@@ -170,7 +179,7 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             Ok(())
         }
         "forge" => forge(world, arguments)?,
-        _ => return Err("there is no such command".to_owned()),
+        _ => return Err("unknown command".to_owned()),
     })
 }
 
@@ -200,10 +209,10 @@ fn forge(world: &mut World, arguments: &[String]) -> Result<Checked, String> {
     Ok(world.tick(COMMAND_DURATION))
 }
 
-/// Words, with what stands in quotes as one.
-fn split_words(order: &str) -> Vec<String> {
+/// The words of a line; a quoted text is one word.
+fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
-    for (place, part) in order.split('"').enumerate() {
+    for (place, part) in line.split('"').enumerate() {
         if place % 2 == 1 {
             words.push(part.to_owned());
         } else {
@@ -216,10 +225,10 @@ fn split_words(order: &str) -> Vec<String> {
 fn number(arguments: &[String], place: usize) -> Result<usize, String> {
     let word = arguments.get(place).ok_or("a number is missing")?;
     word.parse()
-        .map_err(|_not| format!("`{word}` is no number"))
+        .map_err(|_not| format!("`{word}` is not a number"))
 }
 
-/// A node, as the world counts them.
+/// A node's place in the world's lists.
 fn node(arguments: &[String], place: usize) -> Result<usize, String> {
     number(arguments, place)?
         .checked_sub(1)
@@ -231,11 +240,11 @@ fn duration(arguments: &[String], place: usize) -> Result<Duration, String> {
     let (count, unit) = match (word.strip_suffix("ms"), word.strip_suffix('s')) {
         (Some(count), _) => (count, 1),
         (None, Some(count)) => (count, 1_000),
-        (None, None) => return Err(format!("`{word}` is no duration")),
+        (None, None) => return Err(format!("`{word}` is not a duration")),
     };
     let count: u64 = count
         .parse()
-        .map_err(|_not| format!("`{word}` is no duration"))?;
+        .map_err(|_not| format!("`{word}` is not a duration"))?;
     Ok(Duration::from_millis(count * unit))
 }
 
@@ -281,7 +290,7 @@ fn forged(arguments: &[String]) -> Result<(Forged, (usize, usize)), String> {
             let (index, term) = position.ok_or("a position is `7@2`")?;
             let number = |word: &str| {
                 word.parse()
-                    .map_err(|_not| format!("`{word}` is no number"))
+                    .map_err(|_not| format!("`{word}` is not a number"))
             };
             let (index, term) = (number(index)?, number(term)?);
             if kind == "fetch" {

@@ -1,5 +1,5 @@
-//! Clients: each does one operation after the other, and repeats it elsewhere, under the same
-//! name, until it knows that it took effect.
+//! Clients: each runs one operation after the other, and retries it on other nodes, under the same
+//! id, until it knows that it took effect.
 
 use chat_consensus::{LogIndex, Payload};
 use chat_replication::{Event, Origin, ProposalTicket, ProposeOutcome, ReadTicket, Refusal};
@@ -23,12 +23,12 @@ pub(crate) struct Client {
     number: usize,
     operations: u64,
     current: Option<Current>,
-    /// Where it asks first.
+    /// The node that it sends to first.
     node: usize,
     /// When its last operation ended, and when that had begun.
     pub(crate) last_ended: Option<u64>,
     pub(crate) last_began: u64,
-    /// It begins nothing new.
+    /// It begins no new operation.
     pub(crate) resting: bool,
 }
 
@@ -54,7 +54,7 @@ impl Client {
         }
     }
 
-    /// Nothing of it is under way.
+    /// Whether no operation of it is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.current.is_none()
     }
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Workers a client's request to a running node.
+    /// Passes a client's request to a running node.
     pub(super) fn ask(
         &mut self,
         node: usize,
@@ -176,7 +176,7 @@ impl World {
         self.handle(node, event)
     }
 
-    /// A node tells a client how its proposal ended.
+    /// A node returns the outcome of a proposal to its client.
     pub(super) fn answer_client(
         &mut self,
         node: usize,
@@ -202,7 +202,8 @@ impl World {
                 let is_its_own = matches!(applied, Some(Payload::Command(command))
                     if Command::decode(command).map(|it| it.operation) == Some(history_id));
                 if !is_its_own {
-                    let what = format!("{answer:?} is said to be that of entry {index}");
+                    let what =
+                        format!("entry {index} is answered with {answer:?}, which is not its own");
                     return Err(crate::checker::Violation::new("pending-requests", what));
                 }
                 let history = &mut self.checkers.history;
@@ -264,7 +265,7 @@ impl World {
             return Ok(());
         }
         let id = self.processes[node].id;
-        self.print(|_| format!("{id}: cannot read"));
+        self.print(|_| format!("{id}: the read failed"));
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Read(None));
         }
@@ -306,7 +307,7 @@ impl World {
         self.client_retries(client, unknown, leader.map(node_number))
     }
 
-    /// Whether an answer is the end of a client's operation; its service may want another attempt.
+    /// Whether an answer ends a client's operation; its service may request another attempt.
     fn is_final_answer(&mut self, client: usize, current: Current, answer: Option<&[u8]>) -> bool {
         match (&mut self.service, current.what, answer) {
             (Some(service), Asked::Operation(operation), Some(answer)) => {
@@ -343,9 +344,9 @@ impl World {
         let pause = self.random.u64(500..20_000);
         let this = &mut self.clients[client];
         this.node = leader.unwrap_or(elsewhere);
-        let current = this.current.as_mut().expect("it waits");
+        let current = this.current.as_mut().expect("its operation is under way");
         current.unknown |= unknown;
-        // The next attempt has another number: an answer to this one comes too late.
+        // The next attempt has another number: an answer to this one is ignored.
         current.attempt = 0;
         if leaves && current.unknown {
             this.current = None;
@@ -375,7 +376,7 @@ impl World {
         let id = process.id;
         let waiting = process.tickets.remove(&ticket);
         crate::checker::ensure(waiting.is_some(), "pending-requests", || {
-            format!("node {id} answers ticket {ticket}, which nobody waits for")
+            format!("node {id} answers ticket {ticket}, which is not pending")
         })?;
         Ok(waiting)
     }

@@ -1,4 +1,5 @@
-//! What the world sees of a replica after each event: asks the checkers, and tells the story.
+//! Compares each replica with what it was before the event: calls the checkers, and prints a line
+//! for each change that a scenario or a trace shows.
 
 use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Reply, Report, Request, RoleName};
 
@@ -10,7 +11,7 @@ use crate::simulation::World;
 use crate::simulation::process::Seen;
 
 impl World {
-    /// Judges what has changed in `node` since it was last looked at.
+    /// Checks what has changed in `node` since the last call.
     pub(super) fn observe(&mut self, node: usize) -> Checked {
         let Some(replica) = &self.processes[node].replica else {
             return Ok(());
@@ -66,7 +67,7 @@ impl World {
         let view = replica.node();
         let checkers = &mut self.checkers;
         let committed_before = checkers.committed.last();
-        // A leader that hands over commits its last entry and resigns in one turn.
+        // A leader that transfers leadership commits its last entry and resigns in one step.
         let led = [seen, before]
             .into_iter()
             .find(|seen| seen.role == RoleName::Leader);
@@ -84,7 +85,7 @@ impl World {
         }
         let membership = view.membership().expect("a leader has a cluster");
         commit_quorum::committed(committed, membership, (&self.disks, &self.former_disks))?;
-        // A late commit of an old leader is in the log of every later leader, too.
+        // What an old leader commits late must be in the log of every later leader, too.
         let by = led.map(|seen| seen.term).unwrap_or_default();
         let later = self
             .processes
@@ -107,22 +108,24 @@ impl World {
         let line = match seen.role {
             RoleName::Leader if role_changed => Some(format!("{id}: leads term {term}")),
             RoleName::PreCandidate if role_changed => {
-                Some(format!("{id}: asks for a trial in term {term}"))
+                Some(format!("{id}: starts a pre-vote in term {term}"))
             }
-            RoleName::Candidate if role_changed => Some(format!("{id}: stands in term {term}")),
+            RoleName::Candidate if role_changed => {
+                Some(format!("{id}: starts an election in term {term}"))
+            }
             RoleName::Follower | RoleName::Learner | RoleName::Uninitialized => {
                 self.line_of_following(node, before, seen)
             }
             RoleName::Leader | RoleName::PreCandidate | RoleName::Candidate => None,
         };
         if before.role == RoleName::Leader && seen.role != RoleName::Leader {
-            self.print(|_| format!("{id}: leads no more"));
+            self.print(|_| format!("{id}: steps down"));
         }
         if let Some(line) = line {
             self.print(|_| line);
         }
         if before.role == seen.role && seen.last < before.last {
-            self.print(|_| format!("{id}: cuts its log back to {}", seen.last));
+            self.print(|_| format!("{id}: truncates its log to {}", seen.last));
         }
     }
 
@@ -130,8 +133,8 @@ impl World {
         let id = self.processes[node].id;
         let term = seen.term;
         let verb = match seen.role {
-            RoleName::Learner => "learns from",
-            RoleName::Uninitialized => "is empty and pulls from",
+            RoleName::Learner => "is a learner and fetches from",
+            RoleName::Uninitialized => "is uninitialized and fetches from",
             _ => "follows",
         };
         let same = before.leader == seen.leader && before.term == term && before.role == seen.role;
@@ -149,28 +152,29 @@ impl World {
         let id = self.processes[node].id;
         self.print(|_| match report {
             Report::FollowerRolledBack(follower, index) => {
-                format!("{id}: finds that {follower} lost what it acknowledged up to {index}")
+                format!("{id}: detects that {follower} lost acknowledged entries up to {index}")
             }
             Report::RolledBack { repair_through } if repair_through.0 == 0 => {
-                format!("{id}: has again what it acknowledged")
+                format!("{id}: holds again what it had acknowledged")
             }
             Report::RolledBack { repair_through } => {
-                format!("{id}: does not count until it has the log through {repair_through}")
+                format!("{id}: is not counted until it holds the log through {repair_through}")
             }
             Report::LeaderClaimRefused(from) => {
-                format!("{id}: drops the claim of {from}, which is no voter")
+                format!("{id}: rejects the leader claim of {from}, which is not a voter")
             }
             Report::DisksAlternate(from) => {
-                format!("{id}: finds that {from} shows two disks by turns")
+                format!("{id}: detects that {from} alternates between two disks")
             }
             Report::TermTooFarAhead(from, term) => {
-                format!("{id}: drops a message of {from} in term {term}, too far ahead")
+                format!("{id}: drops a message of {from}, whose term {term} is too far ahead")
             }
             other => format!("{id}: {other:?}"),
         });
     }
 
-    /// Votes and cuts are the messages worth telling of.
+    /// Prints replies to votes and pre-votes, divergence and resignations. Where a scenario shows
+    /// every message, `message_line` prints these, too.
     pub(super) fn print_message(&mut self, envelope: &Envelope) {
         if !self.settings.record_trace {
             return;
@@ -180,29 +184,34 @@ impl World {
         if matches!(envelope.message, Message::Request(Request::GetCommits(_))) {
             self.last_fetch[crate::simulation::node_number(from)] = Some(*header);
         }
+        if self.shows_messages {
+            return;
+        }
         let line = match &envelope.message {
             Message::Reply(Reply::Election(reply)) => {
                 let term = header.term;
                 match (reply.kind, reply.granted) {
                     (ElectionKind::Bootstrap, true) => {
-                        format!("{from}: tells {to} that it is empty")
+                        format!("{from}: reports to {to} that it is uninitialized")
                     }
                     (ElectionKind::Bootstrap, false) => {
-                        format!("{from}: tells {to} that it is not empty")
+                        format!("{from}: reports to {to} that it is initialized")
                     }
-                    (ElectionKind::PreVote, true) => format!("{from}: would vote for {to}"),
-                    (ElectionKind::PreVote, false) => format!("{from}: would not vote for {to}"),
+                    (ElectionKind::PreVote, true) => format!("{from}: grants pre-vote to {to}"),
+                    (ElectionKind::PreVote, false) => format!("{from}: denies pre-vote to {to}"),
                     (ElectionKind::Vote, true) => format!("{from}: votes for {to} in term {term}"),
-                    (ElectionKind::Vote, false) => format!("{from}: refuses {to} in term {term}"),
+                    (ElectionKind::Vote, false) => {
+                        format!("{from}: denies its vote to {to} in term {term}")
+                    }
                 }
             }
-            Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(position))) => {
-                format!("{from}: tells {to} that their logs part at {position:?} or before")
+            Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {
+                format!("{from}: reports divergence at or before {position:?} to {to}")
             }
             Message::Request(Request::Resign {
                 successor: Some(successor),
-            }) => {
-                format!("{from}: resigns in favour of {successor}, tells {to}")
+            } => {
+                format!("{from}: sends resign with successor {successor} to {to}")
             }
             _ => return,
         };

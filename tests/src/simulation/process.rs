@@ -1,49 +1,48 @@
-//! One node as the world sees it: a process that lives and dies, and what it has under way.
+//! One node of the world: its process, which starts and dies, and what is under way in it.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, UnsyncedBatch};
-use chat_replication::Replica;
+use chat_replication::{Origin, Replica};
 
 use crate::simulation::clock::Clock;
 use crate::simulation::queue::SimEvent;
-use crate::simulation::service::Continuation;
 
 /// A node's process, dead or alive; its disk is elsewhere.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) id: NodeId,
     pub(crate) clock: Clock,
-    /// Moves whenever a process starts or dies.
+    /// Incremented whenever a process starts or dies.
     pub(crate) run: u64,
     pub(crate) state: ProcessState,
     pub(crate) replica: Option<Replica>,
-    /// The number that this start gave itself.
+    /// The boot count of this run.
     pub(crate) boot_count: u64,
     /// The batch that is being written.
     pub(crate) writing: Option<UnsyncedBatch>,
     /// The entries that are being applied.
     pub(crate) applying: Option<Vec<Entry>>,
     pub(crate) machine: Machine,
-    /// Requests sent and not answered, oldest first, with whom they were sent to and until when
-    /// they are waited for.
+    /// Requests sent and not answered, oldest first, each with its receiver and its deadline.
     pub(crate) calls: BTreeMap<RequestId, (usize, u64)>,
     pub(crate) calls_watched: bool,
-    /// Clients that wait for an answer of this process.
+    /// Requests of clients that this process has not answered.
     pub(crate) tickets: BTreeMap<u64, Waiting>,
     pub(crate) tickets_made: u64,
-    /// What goes on once one of these tickets is confirmed.
+    /// What continues once one of these tickets is confirmed.
     pub(crate) confirming: BTreeMap<u64, Continuation>,
     /// When the queue will wake the process.
     pub(crate) wakes_at: u64,
-    /// How often in a row it was woken and its deadline stayed where it was.
+    /// How often in a row it was woken without a change of its deadline.
     pub(crate) futile_wakes: u32,
     pub(crate) flush_pending: bool,
     /// A paused process handles nothing before this.
     pub(crate) paused_until: Option<u64>,
-    /// What happens to it meanwhile.
+    /// Events for it that are deferred meanwhile.
     pub(crate) deferred: VecDeque<SimEvent>,
-    /// Its disk takes at least this long for a sync, until a moment.
+    /// Its disk takes at least this long for a sync, until this time.
     pub(crate) slow_disk: Option<(u64, u64)>,
     /// Syncs do not end.
     pub(crate) disk_held: bool,
@@ -57,7 +56,7 @@ pub(crate) enum ProcessState {
     Running,
     /// Its port is closed, and a dial is refused.
     Killed,
-    /// Its machine is silent.
+    /// Its machine is off and answers nothing.
     PowerLost,
 }
 
@@ -71,7 +70,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Where the operation of the entry at `index` took effect here: now, unless it had before.
+    /// Where the operation of the entry at `index` took effect here: now, unless it did before.
     pub(crate) fn take_effect(&mut self, operation: u64, index: LogIndex) -> LogIndex {
         *self.list.entry(operation).or_insert(index)
     }
@@ -84,17 +83,17 @@ impl Machine {
     }
 }
 
-/// A client that waits.
+/// A request of a client that is not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiting {
-    /// `None` for one that is not simulated: a transcript asked.
+    /// `None` for a request without a simulated client, such as one of a scenario.
     pub(crate) client: Option<usize>,
     pub(crate) attempt: u64,
     pub(crate) since: u64,
     pub(crate) what: Asked,
 }
 
-/// What a client asked.
+/// What a client requested.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Operation(u64),
@@ -104,6 +103,13 @@ pub(crate) enum Asked {
     },
     /// A read that the service needs before it goes on.
     Confirmation,
+}
+
+/// What continues once a read is confirmed.
+#[derive(Clone, Debug)]
+pub(crate) enum Continuation {
+    Enter(u64),
+    Prepare(Origin, Bytes),
 }
 
 /// What the checkers have seen of the running process.
@@ -174,7 +180,7 @@ impl Process {
         self.is_running() && self.seen.role == RoleName::Leader
     }
 
-    /// Forgets everything that a process has in memory.
+    /// Drops everything that a process has in memory.
     pub(crate) fn clear(&mut self) {
         self.run += 1;
         self.replica = None;

@@ -1,10 +1,12 @@
-//! What a transcript may order the world to do, and what it may ask.
+//! The interface for scenarios: what they do to a world, and what they read from it.
+//!
+//! Nothing here is drawn at random; what a node decides and when is the node's own.
 
 use std::time::Duration;
 
 use chat_consensus::{
-    Candidacy, Election, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Payload,
-    Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
+    Election, ElectionKind, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message,
+    Payload, Position, RequestId, RoleName, StorageId, TERM_MAX, Term,
 };
 use chat_replication::Event;
 
@@ -15,7 +17,7 @@ use crate::simulation::command::Command;
 use crate::simulation::process::{Asked, ProcessState};
 use crate::simulation::queue::{SimEvent, node_id};
 
-/// What becomes of a write that is under way when its process dies.
+/// What happens to a write that is under way when its process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteFate {
     /// Nothing of it was written.
@@ -26,32 +28,32 @@ pub(crate) enum WriteFate {
     Synced,
 }
 
-/// A message that its sender never wrote.
+/// A message that its named sender never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forged {
-    /// "I resign, you succeed me."
+    /// `Resign` that names the receiver as successor.
     Resign,
-    /// "I lead this term."
+    /// `Heartbeat` in the receiver's term.
     Heartbeat,
-    /// The answer to the receiver's last fetch: "we agree on nothing".
+    /// The response `diverging` at 0@0 to the receiver's last fetch.
     Diverging,
-    /// A fetch by the sender: "everything up to index, of term, is synced".
+    /// A fetch of the sender that names an index and a term as synced.
     Fetch(u64, u64),
-    /// The same, made in the term before.
+    /// The same, with the header of the previous term.
     OldFetch(u64, u64),
-    /// "I lead this term", from a disk that the log does not admit.
+    /// `Coordinator` in the receiver's term, from a disk that the log does not admit.
     ForeignClaim,
-    /// "I lead the last of all terms", without a cluster.
+    /// `Coordinator` in the greatest term, without a cluster id.
     LastTerm,
-    /// "Vote for me in a term far ahead", from the admitted disk.
+    /// A pre-vote in a term too far ahead, from the admitted disk.
     FarTerm,
-    /// "Vote for me in the next term", from a disk that the log does not admit.
+    /// A pre-vote in the next term, from a disk that the log does not admit.
     NextTerm,
     /// The first fetch of a disk that the log does not admit.
     ForeignFetch,
 }
 
-/// "Everything up to there is synced."
+/// A fetch that names `synced`.
 fn fetch(synced: Position) -> Message {
     Message::Request(Request::GetCommits(GetCommits {
         synced,
@@ -61,13 +63,13 @@ fn fetch(synced: Position) -> Message {
     }))
 }
 
-/// A number of a request that no node has made.
+/// A request number that no node has used.
 const FORGED_REQUEST: u64 = 1_000_000;
-/// What a cluster of a transcript is given to be born in, in microseconds.
+/// How long a cluster of a scenario has for its bootstrap, in microseconds.
 const BOOTSTRAP_MICROS: u64 = 2_000_000;
 
 impl World {
-    /// Starts all nodes and lets the cluster be born.
+    /// Starts all nodes and waits until the cluster has bootstrapped.
     pub(crate) fn bootstrap(&mut self) -> Checked {
         self.begin()?;
         self.run_until(self.now + BOOTSTRAP_MICROS)
@@ -76,6 +78,11 @@ impl World {
     pub(crate) fn tick(&mut self, duration: Duration) -> Checked {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.run_until(self.now + micros)
+    }
+
+    /// From now on every message and every sync is printed, or no longer.
+    pub(crate) fn show_messages(&mut self, shown: bool) {
+        self.shows_messages = shown;
     }
 
     pub(crate) fn start_node(&mut self, node: usize) -> Checked {
@@ -125,8 +132,8 @@ impl World {
         self.wipe(node)
     }
 
-    /// The newest transactions of a disk whose process is dead are gone, although they were synced,
-    /// and the state goes back with them as an old copy's would.
+    /// Removes the newest transactions from the disk of a dead process, although they were synced.
+    /// The state machine is rolled back with them, as in a restored older copy.
     pub(crate) fn roll_back_disk(&mut self, node: usize, count: usize) -> Result<(), String> {
         if self.is_alive(node) {
             return Err("it runs".to_owned());
@@ -169,7 +176,7 @@ impl World {
         self.network.slow.insert(link, micros);
     }
 
-    pub(crate) fn narrow_links(&mut self, bytes_per_second: u64) {
+    pub(crate) fn limit_bandwidth(&mut self, bytes_per_second: u64) {
         self.network.mix.bytes_per_second = bytes_per_second;
     }
 
@@ -186,7 +193,7 @@ impl World {
         }
     }
 
-    /// Lets a message arrive that nobody sent.
+    /// Delivers a message that its named sender never sent.
     pub(crate) fn forge(
         &mut self,
         forged: Forged,
@@ -278,7 +285,7 @@ impl World {
             };
             format!(
                 "{id}: {} in term {}{leader}; log to {}, committed {}, applied {}",
-                format!("{:?}", seen.role).to_lowercase(),
+                role_name(seen.role),
                 seen.term,
                 seen.last,
                 seen.commit_index,
@@ -288,13 +295,13 @@ impl World {
         self.processes.iter().map(line).collect()
     }
 
-    /// What is durable on a disk.
+    /// The entries that are durable on a disk.
     pub(crate) fn log_line(&self, node: usize) -> String {
         let durable = self.disks[node].durable();
         let entries = durable.entries().iter().map(|entry| {
             let what = match &entry.payload {
-                Payload::Empty => "empty".to_owned(),
-                Payload::Membership(_) => "birth".to_owned(),
+                Payload::Empty => "no-op".to_owned(),
+                Payload::Membership(_) => "membership".to_owned(),
                 Payload::Command(bytes) => Command::decode(bytes)
                     .map_or_else(String::new, |command| {
                         self.operation_name(command.operation)
@@ -306,12 +313,12 @@ impl World {
         format!("{}: {}", node_id(node), entries.join(", "))
     }
 
-    /// The story since the last call, with the time of each line.
+    /// The lines printed since the last call, with the time of each.
     pub(crate) fn take_output(&mut self) -> Vec<(u64, String)> {
         std::mem::take(&mut self.output)
     }
 
-    /// The name that a transcript gave an operation, or its number.
+    /// The name that a scenario gave an operation, or its number.
     pub(super) fn operation_name(&self, operation: u64) -> String {
         if let Some(service) = &self.service {
             return service.describe(operation);
@@ -332,5 +339,17 @@ impl World {
         let attempt = self.attempts_made;
         self.ask(node, None, attempt, what)
             .map_err(|violation| violation.to_string())
+    }
+}
+
+/// The role as `cluster.v1` spells it.
+fn role_name(role: RoleName) -> &'static str {
+    match role {
+        RoleName::Uninitialized => "uninitialized",
+        RoleName::Learner => "learner",
+        RoleName::Follower => "follower",
+        RoleName::PreCandidate => "pre-candidate",
+        RoleName::Candidate => "candidate",
+        RoleName::Leader => "leader",
     }
 }

@@ -1,9 +1,10 @@
-//! What the nodes apply to, and what clients ask of it, where it is more than the list of `command`.
+//! The state machine of the nodes and the requests of clients, where they are more than the list of
+//! `command`.
 //!
-//! A world has a [`Service`] or it has not. Every command and answer begins with what the history
-//! knows them by; the service's own bytes follow. Each attempt is an operation of its own there, so
-//! that real time is judged by the entry that answered; that attempts of one request take effect
-//! once is for the service to judge.
+//! A world has a [`Service`] or none. Every command and answer begins with its id in the history;
+//! the service's own bytes follow. Each attempt is a separate operation in the history, so that
+//! real-time order is checked by the entry that answered; that the attempts of one request take
+//! effect once is checked by the service.
 
 use std::fmt;
 
@@ -18,24 +19,24 @@ use crate::checker::{Checked, Violation};
 use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
-use crate::simulation::process::{Asked, Waiting};
+use crate::simulation::process::{Asked, Continuation, Waiting};
 use crate::simulation::queue::SimEvent;
 
-/// How long after a read is confirmed its caller goes on at most, in microseconds.
-const GOES_ON_WITHIN: u64 = 300;
+/// How long after a read is confirmed its caller continues at the latest, in microseconds.
+const CONTINUES_WITHIN: u64 = 300;
 
-/// Tables on every node, and what clients ask of them.
+/// Tables on every node, and the requests of their clients.
 ///
-/// All it draws comes from the generators that it is given, so that a seed gives the same run.
+/// Its random choices come from the generators that it is given, so that a seed gives the same run.
 pub trait Service: fmt::Debug {
-    /// A process starts; returns how far its tables are.
+    /// A process starts; returns the index that its tables have applied.
     ///
     /// # Errors
     ///
     /// They cannot be opened.
     fn start(&mut self, node: usize) -> Result<LogIndex, Violation>;
 
-    /// A process dies without another word.
+    /// A process dies.
     fn stop(&mut self, node: usize, tables: Tables);
 
     /// Applies what follows; one answer for each entry.
@@ -45,10 +46,10 @@ pub trait Service: fmt::Debug {
     /// A property that does not hold, or the tables refuse an entry.
     fn apply(&mut self, node: usize, entries: &[Entry]) -> Result<Vec<Bytes>, Violation>;
 
-    /// `client` thinks of a request; `None` is one who will not hear of it.
+    /// `client` begins a request; nothing receives the reply if it is `None`.
     fn begin(&mut self, client: Option<usize>, operation: u64, random: &mut Rng);
 
-    /// Somebody thinks of a request that the leader proposes without having read anything.
+    /// Begins a request that the leader proposes without a read before it.
     fn begin_without_reading(&mut self, operation: u64, random: &mut Rng);
 
     /// A request that was begun some time ago and arrives once more.
@@ -78,41 +79,42 @@ pub trait Service: fmt::Debug {
         confirmed: Option<LogIndex>,
     ) -> Result<Step, Violation>;
 
-    /// A client thinks of something to read.
+    /// A client chooses what to read.
     fn begin_read(&mut self, client: usize, random: &mut Rng);
 
-    /// A confirmed read, which may begin at `index`; returns up to where it saw.
+    /// A confirmed read, which may begin at `index`; returns the index that it saw.
     ///
     /// # Errors
     ///
     /// It shows what it must not, or not what it must.
     fn read(&mut self, node: usize, client: usize, index: LogIndex) -> Result<LogIndex, Violation>;
 
-    /// Somebody is told that the entry at `index` had this outcome.
+    /// The entry at `index` was answered with this outcome.
     ///
     /// # Errors
     ///
     /// It had another one.
     fn answered(&mut self, index: LogIndex, outcome: &[u8]) -> Checked;
 
-    /// What that means to the client, if it is the client of that request.
+    /// What the outcome means to the client, if it is the client of that request.
     fn hear(&mut self, client: usize, operation: u64, attempt: u64, outcome: &[u8]) -> Heard;
 
-    /// Nothing is under way any more: judges what is left.
+    /// Nothing is under way any more: checks the final state.
     ///
     /// # Errors
     ///
     /// The first property that does not hold.
     fn finish(&mut self) -> Checked;
 
-    /// What must occur in some run, lest the checks have nothing to say, and how often it did here.
+    /// The situations that must occur in some run for the checks to mean something, and how often
+    /// each did here.
     fn situations(&self) -> Vec<(&'static str, u64)>;
 
-    /// The request in words.
+    /// The request as text.
     fn describe(&self, operation: u64) -> String;
 }
 
-/// What is left of a dead process' tables.
+/// Which tables of a dead process are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tables {
     /// Everything but the open transaction.
@@ -146,21 +148,14 @@ pub enum Step {
 /// What an answer means to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It knows what came of its request.
+    /// The outcome of its request is known.
     Done,
-    /// It asks once more.
+    /// It sends the request again.
     Again,
 }
 
-/// What goes on once a read is confirmed.
-#[derive(Clone, Debug)]
-pub(crate) enum Continuation {
-    Enter(u64),
-    Prepare(Origin, Bytes),
-}
-
 impl World {
-    /// This world's nodes apply to `service` from now on.
+    /// The nodes of this world apply to `service` from now on.
     pub fn serve(&mut self, service: Box<dyn Service>) {
         self.service = Some(service);
     }
@@ -205,7 +200,7 @@ impl World {
         let leads = self.is_leading(node);
         let attempt = Command::decode(&request).map(|command| command.attempt);
         let (Some(service), Some(attempt), true) = (&mut self.service, attempt, leads) else {
-            // It is refused.
+            // The replica refuses it.
             return self.handle(node, Event::Append(origin, request));
         };
         let clock = self.processes[node].clock.read(self.now);
@@ -229,7 +224,7 @@ impl World {
         }
     }
 
-    /// A read is confirmed, or not; what waited for it goes on.
+    /// A read is confirmed, or not; what waited for it continues.
     pub(super) fn confirmed(
         &mut self,
         node: usize,
@@ -253,10 +248,10 @@ impl World {
         }
     }
 
-    /// A read of the service's own is confirmed or refused: its caller hears of it in a moment.
+    /// A read of the service is confirmed or refused: its caller receives that a little later.
     pub(super) fn confirm_later(&mut self, node: usize, ticket: u64, index: Option<LogIndex>) {
         let run = self.processes[node].run;
-        let at = self.now + self.random.u64(1..GOES_ON_WITHIN);
+        let at = self.now + self.random.u64(1..CONTINUES_WITHIN);
         let what = SimEvent::Confirmed {
             node,
             run,
@@ -266,7 +261,7 @@ impl World {
         self.queue.push(at, what);
     }
 
-    /// An old request arrives once more, at any node, and nobody waits for its answer.
+    /// An old request arrives again, at any node, and its reply is dropped.
     pub(super) fn repeat_late(&mut self) -> Checked {
         let Some(service) = &mut self.service else {
             return Ok(());
@@ -283,7 +278,7 @@ impl World {
         self.ask(node, None, attempt, Asked::Operation(operation))
     }
 
-    /// The history knows a service's proposals by their attempts.
+    /// The id of a proposal in the history: with a service, each attempt is one.
     pub(super) fn history_id(&self, waiting: &Waiting, operation: u64) -> u64 {
         if self.service.is_some() {
             waiting.attempt

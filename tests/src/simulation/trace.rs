@@ -1,4 +1,4 @@
-//! What happened: always as a hash, on request in words.
+//! The record of a run: always as a hash, on request also as lines of text.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl Trace {
         }
     }
 
-    /// Adds a line, if anybody wants to read it.
+    /// Adds a line, if lines are recorded.
     pub(crate) fn record(&mut self, now: u64, what: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{} {}", Moment(now), what()));
