@@ -1,4 +1,4 @@
-//! `simulate`: runs seeds, or one seed in words, or the transcripts, and says what failed.
+//! `simulate`: runs many seeds, one seed with its trace, or the scenarios, and prints what failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -13,15 +13,15 @@ use chat_tests::simulation::faults::{FAULT_KINDS, FaultCounts};
 use chat_tests::simulation::run::SeedReport;
 use clap::Parser;
 
-/// Of so many seeds these are run twice, and must do the same: one of each kind.
+/// Of so many seeds these are run twice and must give the same run: one of each kind.
 const REPEATED: ([u64; 2], u64) = ([0, 19], 100);
-/// What happened in so many seeds is enough to be judged: the least of everything is for these.
+/// From so many seeds on, it is checked that enough has happened: the minima below are for these.
 const ENOUGH_SEEDS: u64 = 500;
 const COMMITS_MIN: u64 = 50_000;
 const LEADERS_MIN: u64 = 2_500;
 /// Of each fault.
 const FAULTS_MIN: u64 = 25;
-/// Of each situation that the chat is to get into.
+/// Of each situation that must occur in the chat.
 const SITUATIONS_MIN: u64 = 10;
 /// In every single seed.
 const EVENTS_MIN: u64 = 2_000;
@@ -50,12 +50,12 @@ struct Arguments {
     /// How many seeds run at once.
     #[arg(long, default_value_t = 2)]
     threads: u64,
-    /// Run the transcripts instead.
-    #[arg(long)]
-    transcripts: bool,
+    /// Run the scenarios instead.
+    #[arg(long, alias = "transcripts")]
+    scenarios: bool,
 }
 
-/// What all seeds came to.
+/// The sums over all seeds.
 #[derive(Debug, Default)]
 struct Totals {
     seeds: u64,
@@ -75,27 +75,27 @@ struct Totals {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What panics is a broken invariant: it is reported with its seed, not with a backtrace.
+    // A panic is a broken invariant: it is reported with its seed, not with a backtrace.
     std::panic::set_hook(Box::new(|_| {}));
-    let well = if arguments.transcripts {
-        run_transcripts()
+    let passed = if arguments.scenarios {
+        run_scenarios()
     } else if let Some(seed) = arguments.seed {
         run_one(seed, arguments.trace)
     } else {
         run_many(&arguments)
     };
-    if well {
+    if passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-fn run_transcripts() -> bool {
+fn run_scenarios() -> bool {
     let files = match scenario::files() {
         Ok(files) => files,
         Err(error) => {
-            println!("FAILED to find the transcripts: {error}");
+            println!("FAILED to find the scenarios: {error}");
             return false;
         }
     };
@@ -103,10 +103,10 @@ fn run_transcripts() -> bool {
     for file in &files {
         if let Err(difference) = scenario::check(file) {
             failed += 1;
-            println!("FAILED transcript {}: {difference}", file.name);
+            println!("FAILED scenario {}: {difference}", file.name);
         }
     }
-    println!("{} transcripts, {failed} failed", files.len());
+    println!("{} scenarios, {failed} failed", files.len());
     failed == 0
 }
 
@@ -158,7 +158,7 @@ fn run_many(arguments: &Arguments) -> bool {
     totals.print(begun.elapsed());
     let shortfalls = totals.shortfalls();
     for shortfall in &shortfalls {
-        println!("FAILED to try everything: {shortfall}");
+        println!("FAILED to cover everything: {shortfall}");
     }
     totals.failed.is_empty() && shortfalls.is_empty()
 }
@@ -213,7 +213,7 @@ impl Totals {
         }
     }
 
-    /// What did not happen often enough to have tried anything, in proportion to the seeds.
+    /// What happened too rarely for the seeds to have tested it, in proportion to their number.
     fn shortfalls(&self) -> Vec<String> {
         if self.seeds < ENOUGH_SEEDS || !self.failed.is_empty() {
             return Vec::new();
@@ -276,7 +276,7 @@ impl Totals {
         for kind in FAULT_KINDS {
             println!("{:>12}  {}", self.faults.of(kind), kind.name());
         }
-        println!("\n{:>12}  end of a leader: p50, p90, p99, most", "tried");
+        println!("\n{:>12}  fail-over: p50, p90, p99, most", "tried");
         for kind in FAIL_OVER_KINDS {
             let times = self.times_of(kind);
             let shown = [50, 90, 99, 100].map(|percent| {
@@ -298,7 +298,7 @@ impl Totals {
     }
 }
 
-/// The time that so many of a hundred do not exceed; 0 for none.
+/// The time that so many percent do not exceed; 0 if there are none.
 fn percentile(ascending: &[u64], percent: usize) -> u64 {
     let place = (ascending.len() * percent).div_ceil(100).max(1) - 1;
     ascending.get(place).copied().unwrap_or_default()

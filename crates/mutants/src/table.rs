@@ -1,5 +1,5 @@
-//! The table of mutants in `docs/testing.md`: a row shows what the seeds and the transcripts
-//! detected of one mutant. No check compares the page with a run: a seed more or less is chance.
+//! The table of mutants in `docs/testing.md`: a row of it says what the seeds and the scenarios
+//! saw of one mutant. The page is never judged by it: a seed more or less is chance.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::verdict::{Examined, Verdict};
 const PAGE: &str = "docs/testing.md";
 const HEADING: &str = "| mutant | rule |";
 
-/// So many transcripts are named; more are counted.
+/// So many scenarios are named; more are counted.
 const NAMED_MAX: usize = 2;
 
 /// The row of a mutant; `None` if nothing could be examined.
@@ -24,10 +24,10 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
             let count = effort.split(' ').next().unwrap_or(effort);
             (count.to_owned(), format!("`{check}`"))
         }
-        Verdict::Survived => (format!("none of {SEEDS}"), of_transcripts(examined)),
+        Verdict::Survived => (format!("none of {SEEDS}"), of_scenarios(examined)),
         Verdict::Broken(_) => return None,
     };
-    let changed = match (&examined.transcripts, examined.changed.len()) {
+    let changed = match (&examined.scenarios, examined.changed.len()) {
         (Verdict::Broken(_), _) => "they do not end".to_owned(),
         (_, 0) => "none".to_owned(),
         (_, 1..=NAMED_MAX) => {
@@ -43,11 +43,11 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
     ))
 }
 
-fn of_transcripts(examined: &Examined) -> String {
-    let check = if examined.changed.is_empty() {
+fn of_scenarios(examined: &Examined) -> String {
+    let word = if examined.changed.is_empty() {
         "nothing"
     } else {
-        "a transcript"
+        "a scenario"
     };
     check.to_owned()
 }
@@ -103,7 +103,7 @@ mod tests {
     fn check_row(seeds: Verdict, changed: &[&str], expected: &str) {
         let examined = Examined {
             seeds,
-            transcripts: Verdict::Survived,
+            scenarios: Verdict::Survived,
             changed: changed.iter().map(|name| (*name).to_owned()).collect(),
         };
         assert_eq!(row(&patch(), &examined).as_deref(), Some(expected));
@@ -120,7 +120,7 @@ mod tests {
         let row = "| `tests/mutants/r1-x.patch` | R1 | 1 | `progress` | \
                    `tests/scenarios/a/b.txt`, `tests/scenarios/c.txt` |";
         check_row(caught("after 1 seed"), &["a/b", "c"], row);
-        let row = "| `tests/mutants/r1-x.patch` | R1 | none of 400 | a transcript | 3 |";
+        let row = "| `tests/mutants/r1-x.patch` | R1 | none of 400 | a scenario | 3 |";
         check_row(Verdict::Survived, &["a", "b", "c"], row);
         let broken = Examined::broken("it does not build".to_owned());
         assert_eq!(super::row(&patch(), &broken), None);

@@ -30,11 +30,11 @@ impl Verdict {
 
 /// The verdicts of both checks on a mutant.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Examined {
-    pub(crate) seeds: Verdict,
-    pub(crate) transcripts: Verdict,
-    /// The names of the transcripts that change.
-    pub(crate) changed: Vec<String>,
+pub(super) struct Examined {
+    pub(super) seeds: Verdict,
+    pub(super) scenarios: Verdict,
+    /// The names of the scenarios that change.
+    pub(super) changed: Vec<String>,
 }
 
 impl Examined {
@@ -42,17 +42,17 @@ impl Examined {
     pub(crate) fn broken(reason: String) -> Self {
         Self {
             seeds: Verdict::Broken(reason),
-            transcripts: Verdict::Survived,
+            scenarios: Verdict::Survived,
             changed: Vec::new(),
         }
     }
 
-    /// The verdict of the seeds comes first, since they try stories that no person has written
-    /// down. A check that gives neither result makes the whole an error, unless the seeds have
-    /// caught the mutant: its transcripts may well never end.
-    pub(crate) fn verdict(&self) -> Verdict {
+    /// The seeds' word first, since they know the stories that nobody has thought of. A check that
+    /// says neither makes the whole an error, unless the seeds have caught the mutant: its
+    /// scenarios may well never end.
+    pub(super) fn verdict(&self) -> Verdict {
         match &self.seeds {
-            Verdict::Survived => self.transcripts.clone(),
+            Verdict::Survived => self.scenarios.clone(),
             seeds => seeds.clone(),
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn of_run(ended: Ended, output: &str, log: &Path) -> Verdict {
         (Ended::TooLate, _) => broken("it did not end"),
         (Ended::Well, None) => Verdict::Survived,
         (Ended::Well, Some(_)) => broken("it reported a failure but ended well"),
-        (Ended::Badly, None) => broken("it ended badly without a failed seed or transcript"),
+        (Ended::Badly, None) => broken("it ended badly without a failed seed or scenario"),
         (Ended::Badly, Some(caught)) => caught,
     }
 }
@@ -88,18 +88,18 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
             effort,
         });
     }
-    let name = failed_transcripts(output).into_iter().next()?;
+    let name = failed_scenarios(output).into_iter().next()?;
     Some(Verdict::Caught {
-        check: "the transcript".to_owned(),
+        check: "the scenario".to_owned(),
         effort: name,
     })
 }
 
-/// The transcripts that differ, by name.
-pub(crate) fn failed_transcripts(output: &str) -> Vec<String> {
+/// The scenarios that differ, by name.
+pub(super) fn failed_scenarios(output: &str) -> Vec<String> {
     let failed = output
         .lines()
-        .filter_map(|line| line.strip_prefix("FAILED transcript ")?.split_once(": "));
+        .filter_map(|line| line.strip_prefix("FAILED scenario ")?.split_once(": "));
     failed.map(|(name, _)| name.to_owned()).collect()
 }
 
@@ -136,8 +136,8 @@ mod tests {
         );
         check(
             Ended::Badly,
-            "FAILED transcript elections: line 7 differs\n",
-            "caught by the transcript elections",
+            "FAILED scenario elections: line 7 differs\n",
+            "caught by the scenario elections",
         );
     }
 
@@ -147,14 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn run_without_a_clear_result_is_an_error() {
-        let badly = "ERROR: it ended badly without a failed seed or transcript, see log";
+    fn what_is_neither_is_an_error() {
+        let badly = "ERROR: it ended badly without a failed seed or scenario, see log";
         check(Ended::Badly, "", badly);
-        check(
-            Ended::Badly,
-            "FAILED to find the transcripts: gone\n",
-            badly,
-        );
+        check(Ended::Badly, "FAILED to find the scenarios: gone\n", badly);
         let well = "ERROR: it reported a failure but ended well, see log";
         check(Ended::Well, "FAILED seed 1: checker x: y", well);
         check(
