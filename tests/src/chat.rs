@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::command::PREFIX_BYTES;
 use crate::simulation::run::{SeedReport, run_world};
-use crate::simulation::service::{Forwarded, Heard, Service, Step, Tables};
+use crate::simulation::service::{AfterReply, Forwarded, Service, Step, Tables};
 use crate::simulation::{Settings, World};
 
 use ledger::{Ledger, position, refused};
@@ -186,11 +186,18 @@ impl Service for Chat {
         self.ledger.answered(index, outcome)
     }
 
-    fn hear(&mut self, client: usize, operation: u64, attempt: u64, outcome: &[u8]) -> Heard {
+    fn receive_reply(
+        &mut self,
+        client: usize,
+        operation: u64,
+        attempt: u64,
+        outcome: &[u8],
+    ) -> AfterReply {
         let outcome = storage::Outcome::decode(outcome)
             .ok()
             .and_then(|outcome| outcome.result);
-        self.clients.hear(client, operation, attempt, outcome)
+        self.clients
+            .receive_reply(client, operation, attempt, outcome)
     }
 
     fn finish(&mut self) -> Checked {
@@ -222,7 +229,7 @@ impl Service for Chat {
     }
 
     fn describe(&self, operation: u64) -> String {
-        format!("{:?}", self.clients.request(operation).asked)
+        format!("{:?}", self.clients.request(operation).body)
     }
 }
 

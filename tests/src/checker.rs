@@ -1,7 +1,7 @@
-//! What must hold after every event, one property a file, and who asks them all.
+//! What must hold after every event, one property a file, and the state of all checkers.
 //!
 //! The checkers know the nodes' disks, messages and answers, never a node's own opinion of what is
-//! durable or committed. They judge what is said and done, not how it was decided.
+//! durable or committed. They check what is sent and done, not how it was decided.
 
 pub mod agreement;
 pub mod applying;
@@ -21,7 +21,7 @@ use std::fmt;
 pub struct Violation {
     /// The checker that found it.
     pub checker: &'static str,
-    /// With what.
+    /// What does not hold.
     pub what: String,
 }
 
@@ -31,17 +31,17 @@ pub type Checked = Result<(), Violation>;
 /// Everything that is checked in one run.
 #[derive(Debug, Default)]
 pub struct Checkers {
-    /// What was ever written at which position.
+    /// Every entry that was ever written, by position.
     pub entries: log_matching::KnownEntries,
-    /// What was ever committed.
+    /// Every entry that was ever committed.
     pub committed: agreement::CommittedLog,
-    /// Who led which term.
+    /// The leader of each term.
     pub elections: election::Elections,
-    /// Who voted for whom.
+    /// The votes of each term.
     pub votes: votes::Votes,
-    /// The births that were accepted.
+    /// The memberships that were written.
     pub memberships: membership::Memberships,
-    /// What the clients were told.
+    /// The operations of clients and their outcomes.
     pub history: history::History,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// `Ok` if it holds, else the violation.
+/// `Ok` if `holds`, else the violation.
 pub(crate) fn ensure(holds: bool, checker: &'static str, what: impl FnOnce() -> String) -> Checked {
     if holds {
         Ok(())

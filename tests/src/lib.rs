@@ -1,6 +1,6 @@
-//! Several nodes: the simulator, its checkers, the transcripts, real processes.
+//! Tests with several nodes: the simulator, its checkers, the scenarios, real processes.
 //!
-//! Which test belongs where is in `docs/testing.md`. None or one node is tested beside the code.
+//! Which test belongs where is in `docs/testing.md`. Tests with one node or none are beside the code.
 
 #[cfg(feature = "chat")]
 pub mod chat;

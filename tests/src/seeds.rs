@@ -1,5 +1,5 @@
-//! Which kind of world a seed has. All kinds have the same clusters, networks and faults; they
-//! differ in what the nodes apply to, and so in what can be checked and in what a seed costs.
+//! Which kind of world a seed has. All kinds have the same clusters, networks and faults; they differ
+//! in the state machine of the nodes, and so in what can be checked and in what a seed costs.
 
 #[cfg(feature = "chat")]
 use crate::simulation::run::SeedReport;
@@ -7,17 +7,17 @@ use crate::simulation::run::SeedReport;
 /// One seed in so many has the chat on its nodes: it costs as much as ten of the others.
 const CHAT_ONE_IN: u64 = 20;
 
-/// What the nodes of a seed apply to.
+/// The state machine of the nodes of a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A list of operations, which says everything about the log and costs nothing.
+    /// A list of operations, which is enough to check the log and costs little.
     List,
     /// The chat's own tables.
     Chat,
 }
 
 impl Kind {
-    /// What `seed` has.
+    /// The kind of `seed`.
     pub fn of(seed: u64) -> Self {
         if seed % CHAT_ONE_IN == CHAT_ONE_IN - 1 {
             Self::Chat

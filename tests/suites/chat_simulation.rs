@@ -12,10 +12,10 @@ fn chat_seeds(seeds: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
     seeds.filter(|seed| Kind::of(*seed) == Kind::Chat)
 }
 
-/// No message is shown to another account or to a later one of that name, nothing that has ended
-/// comes back, inboxes are whole and in the order of the log; and there was occasion for all that.
+/// No message is shown to another account or to a later one of that name, nothing that was deleted or
+/// ended reappears, inboxes are complete and in the order of the log; and each situation occurred.
 #[test]
-fn the_chat_keeps_its_promises_through_all_faults() {
+fn chat_keeps_its_guarantees_under_all_faults() {
     let mut situations: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in chat_seeds(40_000..40_200) {
         let report = run_chat_seed(seed, false);
@@ -26,12 +26,12 @@ fn the_chat_keeps_its_promises_through_all_faults() {
     }
     assert!(!situations.is_empty());
     for (name, count) in situations {
-        assert!(count > 0, "no seed had this: {name}");
+        assert!(count > 0, "no seed had the situation: {name}");
     }
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn same_seed_gives_the_same_run() {
     for seed in chat_seeds(30_000..30_040) {
         let once = run_chat_seed(seed, false);
         let again = run_chat_seed(seed, true);

@@ -1,5 +1,5 @@
-//! Each checker must fail on a history that is known to be bad; one that cannot fail checks
-//! nothing. `log_matching` and the simulated disk have theirs beside the code.
+//! Each checker must fail on a history that is known to be bad; one that cannot fail checks nothing.
+//! The tests of `log_matching` and of the simulated disk are beside the code.
 
 use bytes::Bytes;
 use chat_consensus::{
@@ -55,7 +55,7 @@ fn disk(storage: u128, terms: &[u64], hard_state: HardState) -> Disk {
     disk
 }
 
-/// What was written when entries of these terms were.
+/// The known entries after entries of these terms were written.
 fn known(terms: &[u64]) -> KnownEntries {
     let mut known = KnownEntries::default();
     let mut previous = Term(0);
@@ -133,7 +133,7 @@ fn vote(granted: bool) -> Reply {
 }
 
 #[test]
-fn a_commit_index_that_moves_back_is_found() {
+fn commit_index_that_moves_back_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
         node: NodeId(2),
@@ -147,7 +147,7 @@ fn a_commit_index_that_moves_back_is_found() {
 }
 
 #[test]
-fn two_committed_logs_are_found() {
+fn second_committed_log_is_found() {
     let view = log(&[1, 1, 3]);
     let moved = CommitMoved {
         node: NodeId(2),
@@ -161,7 +161,7 @@ fn two_committed_logs_are_found() {
 }
 
 #[test]
-fn a_follower_that_commits_first_is_found() {
+fn follower_that_commits_first_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
         node: NodeId(2),
@@ -177,7 +177,7 @@ fn a_follower_that_commits_first_is_found() {
 }
 
 #[test]
-fn an_older_term_committed_by_counting_is_found() {
+fn older_term_committed_by_counting_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
         node: NodeId(1),
@@ -191,12 +191,12 @@ fn an_older_term_committed_by_counting_is_found() {
 }
 
 #[test]
-fn a_commit_on_one_disk_of_three_is_found() {
+fn commit_on_one_disk_of_three_is_found() {
     let full = disk(1, &[1, 1], voted(1, 1));
     let short = disk(2, &[1], voted(1, 1));
     // The third disk holds everything and is not the one that was admitted (R12).
-    let stranger = disk(9, &[1, 1], voted(1, 1));
-    let disks = [full, short, stranger];
+    let unknown_disk = disk(9, &[1, 1], voted(1, 1));
+    let disks = [full, short, unknown_disk];
     let checked = commit_quorum::committed(Position::new(2, 1), &membership(), (&disks, &[]));
     check_found_by("commit-quorum", checked);
 }
@@ -226,18 +226,18 @@ fn votes(given: &[(u64, u64)]) -> Votes {
 }
 
 #[test]
-fn an_elected_leader_passes() {
+fn elected_leader_passes() {
     check_election(1, 2, &[1, 1], &votes(&[(1, 1), (2, 1)])).unwrap();
 }
 
 #[test]
-fn a_leader_with_one_vote_is_found() {
+fn leader_with_one_vote_is_found() {
     let checked = check_election(1, 2, &[1, 1], &votes(&[(1, 1), (2, 2)]));
     check_found_by("election-quorum", checked);
 }
 
 #[test]
-fn a_leader_without_a_committed_entry_is_found() {
+fn leader_without_a_committed_entry_is_found() {
     let checked = check_election(1, 2, &[1], &votes(&[(1, 1), (2, 1)]));
     check_found_by("leader-completeness", checked);
 }
@@ -260,7 +260,7 @@ fn two_leaders_of_a_term_are_found() {
 }
 
 #[test]
-fn a_second_vote_is_found_across_restarts() {
+fn second_vote_after_restart_is_found() {
     let mut votes = Votes::default();
     votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
     let election = Request::Election(Election::Vote(Candidacy {
@@ -271,7 +271,7 @@ fn a_second_vote_is_found_across_restarts() {
 }
 
 #[test]
-fn a_term_that_goes_on_after_a_restart_is_found() {
+fn leadership_resumed_after_restart_is_found() {
     let mut votes = Votes::default();
     votes
         .sent(&envelope(1, 5, 1, Request::Coordinator))
@@ -281,7 +281,7 @@ fn a_term_that_goes_on_after_a_restart_is_found() {
 }
 
 #[test]
-fn a_vote_that_is_not_durable_is_found() {
+fn vote_that_is_not_durable_is_found() {
     let rolled_back = disk(
         2,
         &[1],
@@ -296,7 +296,7 @@ fn a_vote_that_is_not_durable_is_found() {
 }
 
 #[test]
-fn a_vote_may_be_forgotten_for_a_later_term() {
+fn vote_replaced_by_a_later_term_passes() {
     let later = disk(
         2,
         &[1],
@@ -310,7 +310,7 @@ fn a_vote_may_be_forgotten_for_a_later_term() {
 }
 
 #[test]
-fn a_term_that_is_not_durable_is_found() {
+fn term_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(4, 2));
     let checked = durability::sent(
         &envelope(2, 5, 1, Message::CoordinatorReply),
@@ -320,7 +320,7 @@ fn a_term_that_is_not_durable_is_found() {
 }
 
 #[test]
-fn an_acknowledgement_that_is_not_durable_is_found() {
+fn acknowledgement_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(1, 1));
     let fetch = Request::GetCommits(GetCommits {
         synced: Position::new(2, 1),
@@ -333,7 +333,7 @@ fn an_acknowledgement_that_is_not_durable_is_found() {
 }
 
 #[test]
-fn a_message_before_the_start_is_synced_is_found() {
+fn message_before_boot_count_is_durable_is_found() {
     let old = disk(2, &[1], voted(1, 1));
     let header = envelope(2, 1, 2, Reply::Resign).header;
     check_found_by(
@@ -353,9 +353,9 @@ fn check_applied(entries: &[Entry], applied: u64, durable: &[u64]) -> Checked {
 }
 
 #[test]
-fn entries_applied_wrongly_are_found() {
+fn wrongly_applied_entries_are_found() {
     check_applied(&[entry(2, 1, 2), entry(3, 1, 3)], 1, &[1, 1, 1]).unwrap();
-    // A gap, another term, other content, and what its own disk does not hold.
+    // A gap, another term, other content, and an entry that its own disk does not hold.
     check_found_by(
         "apply-order",
         check_applied(&[entry(3, 1, 3)], 1, &[1, 1, 1]),
@@ -369,7 +369,7 @@ fn entries_applied_wrongly_are_found() {
 }
 
 #[test]
-fn a_committed_entry_that_is_cut_is_found() {
+fn truncation_of_a_committed_entry_is_found() {
     let full = disk(2, &[1, 1, 1, 2], voted(2, 1));
     let committed = committed(&[1, 1, 1]);
     applying::truncated(NodeId(2), LogIndex(3), &committed, full.durable()).unwrap();
@@ -378,7 +378,7 @@ fn a_committed_entry_that_is_cut_is_found() {
 }
 
 #[test]
-fn births_beside_the_first_are_found() {
+fn second_membership_is_found() {
     let named = |node: u64| (NodeId(node), StorageId(u128::from(node)));
     let mut memberships = Memberships::default();
     memberships.written(named(1), &membership(), 3).unwrap();
@@ -395,7 +395,7 @@ fn births_beside_the_first_are_found() {
 }
 
 #[test]
-fn a_belief_that_no_disk_supports_is_found() {
+fn match_index_beyond_the_disk_is_found() {
     let follower = FollowerStatus {
         node: NodeId(2),
         voter: true,
@@ -405,7 +405,7 @@ fn a_belief_that_no_disk_supports_is_found() {
     };
     let short = disk(2, &[1], voted(1, 1));
     let named = (NodeId(1), Term(1));
-    let checked = matched::believed(named, &follower, &log(&[1, 1]), short.durable());
+    let checked = matched::match_index_is_durable(named, &follower, &log(&[1, 1]), short.durable());
     check_found_by("matched-durable", checked);
 }
 
@@ -424,19 +424,19 @@ fn history() -> History {
 }
 
 #[test]
-fn wrong_answers_are_found() {
+fn wrong_outcomes_are_found() {
     let committed = committed(&[1, 1, 1]);
     let mut history = history();
     history.begins(3);
-    let mut told = |answer| history.acknowledged(3, answer, &committed);
-    check_found_by("exactly-once", told(answer(1, 1)));
-    check_found_by("exactly-once", told(None));
-    check_found_by("acknowledged-lost", told(answer(3, 2)));
-    told(answer(3, 3)).unwrap();
+    let mut acknowledge = |answer| history.acknowledged(3, answer, &committed);
+    check_found_by("exactly-once", acknowledge(answer(1, 1)));
+    check_found_by("exactly-once", acknowledge(None));
+    check_found_by("acknowledged-lost", acknowledge(answer(3, 2)));
+    acknowledge(answer(3, 3)).unwrap();
 }
 
 #[test]
-fn an_operation_before_one_that_ended_earlier_is_found() {
+fn operation_ordered_before_an_earlier_one_is_found() {
     let mut history = history();
     history.begins(1);
     let checked = history.acknowledged(1, answer(1, 1), &committed(&[1, 1, 1]));
@@ -444,7 +444,7 @@ fn an_operation_before_one_that_ended_earlier_is_found() {
 }
 
 #[test]
-fn a_stale_read_is_found() {
+fn stale_read_is_found() {
     let mut history = history();
     let shown = history.shown();
     assert_eq!(shown, LogIndex(2));
@@ -453,7 +453,7 @@ fn a_stale_read_is_found() {
 }
 
 #[test]
-fn a_refusal_of_what_stands_in_a_log_is_found() {
+fn not_appended_for_an_entry_in_a_log_is_found() {
     let mut history = history();
     history.written(7).unwrap();
     check_found_by("not-appended", history.refused(7));
@@ -462,6 +462,6 @@ fn a_refusal_of_what_stands_in_a_log_is_found() {
 }
 
 #[test]
-fn what_is_no_command_has_no_operation() {
+fn bytes_that_are_not_a_command_are_not_decoded() {
     assert_eq!(Command::decode(&Bytes::from_static(b"short")), None);
 }

@@ -1,8 +1,8 @@
 //! How long two survivors of three take to elect one of them: thousands of small races between two
 //! shipped nodes, without disks, clients or faults (R7, R8, R17).
 //!
-//! The third node is silent, or its port is closed. What decides is who notices first, and what
-//! happens when both do within the time of one message.
+//! The third node is unreachable, or its port is closed. The time depends on which survivor detects
+//! that first, and on what happens when both do within the time of one message.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,7 +20,7 @@ const LEADER: NodeId = NodeId(1);
 const SURVIVORS: [NodeId; 2] = [NodeId(2), NodeId(3)];
 pub(crate) const CLUSTER: ClusterId = ClusterId(9);
 pub(crate) const TERM: Term = Term(2);
-/// The end of everybody's log.
+/// The end of the log of every node.
 pub(crate) const END: Position = Position {
     term: TERM,
     index: LogIndex(2),
@@ -64,7 +64,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
     }
 }
 
-/// What is going to happen to one of the survivors.
+/// A scheduled event of one of the survivors.
 enum Event {
     Receives(Input),
     Syncs(UnsyncedBatch),
@@ -83,8 +83,8 @@ struct Race {
 }
 
 impl Race {
-    /// Both survivors follow the leader; the first heard of it at 0, the second `skew` later, and
-    /// nobody does after that.
+    /// Both survivors follow the leader; the first had contact to it at 0, the second `skew` later, and
+    /// neither has any after that.
     fn begin(seed: u64, message_max: u64, skew: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let configured = [LEADER, SURVIVORS[0], SURVIVORS[1]];
@@ -102,14 +102,14 @@ impl Race {
             queue: BinaryHeap::new(),
         };
         let first = race.random.usize(0..2);
-        race.hears_leader(first);
+        race.receive_from_leader(first);
         race.now = skew;
-        race.hears_leader(1 - first);
+        race.receive_from_leader(1 - first);
         race
     }
 
-    /// A survivor gets the leader's announcement and an empty answer to its fetch, at once.
-    fn hears_leader(&mut self, node: usize) {
+    /// A survivor receives the leader's announcement and an empty response to its fetch, at once.
+    fn receive_from_leader(&mut self, node: usize) {
         self.step(node, Input::DeadlinePassed);
         if let Some(batch) = self.nodes[node].take_batch() {
             let synced = batch
@@ -229,11 +229,11 @@ impl Race {
     }
 }
 
-/// Ascending times of many races, each from the moment at which the leader was heard last.
-fn silent(message_max: u64, skews: impl Iterator<Item = u64>) -> Vec<u64> {
+/// Ascending times of many races, each from the last contact to the leader.
+fn times_after_unreachable_leader(message_max: u64, skews: impl Iterator<Item = u64>) -> Vec<u64> {
     let races = skews.enumerate().map(|(seed, skew)| {
         let elected = Race::begin(seed as u64, message_max, skew).run();
-        elected.unwrap_or_else(|| panic!("seed {seed}, skew {skew} us: nobody leads")) - skew
+        elected.unwrap_or_else(|| panic!("seed {seed}, skew {skew} us: no node leads")) - skew
     });
     let mut times: Vec<u64> = races.collect();
     times.sort_unstable();
@@ -248,10 +248,11 @@ fn at(ascending: &[u64], per_thousand: usize) -> Duration {
 /// The timer is random in [400, 600] ms; the rest are messages and syncs. A split vote would cost
 /// another 400 ms at least.
 #[test]
-fn survivors_of_a_silent_leader_never_wait_twice() {
+fn survivors_of_an_unreachable_leader_elect_within_one_election_timeout() {
     for message_max in [300, 1_000, 2_500, 10_000] {
         for skew in [0, 1_000, 10_000, 50_000, 100_000] {
-            let times = silent(message_max, std::iter::repeat_n(skew, 1_000));
+            let times =
+                times_after_unreachable_leader(message_max, std::iter::repeat_n(skew, 1_000));
             let worst = at(&times, 1_000);
             let limit =
                 Duration::from_millis(600) + Duration::from_micros(message_max * 12 + 12_000);
@@ -266,14 +267,15 @@ fn survivors_of_a_silent_leader_never_wait_twice() {
 
 /// Skews of 0 to 100 ms between the survivors, as a heartbeat interval makes them.
 #[test]
-fn survivors_of_a_silent_leader_elect_as_fast_as_their_timers() {
-    let times = silent(2_500, (0..=100).cycle().take(4_000).map(|ms| ms * 1_000));
+fn survivors_of_an_unreachable_leader_elect_when_the_first_timer_fires() {
+    let times =
+        times_after_unreachable_leader(2_500, (0..=100).cycle().take(4_000).map(|ms| ms * 1_000));
     let (median, p99) = (at(&times, 500), at(&times, 990));
     assert!(median <= Duration::from_millis(480), "p50 {median:?}");
     assert!(p99 <= Duration::from_millis(620), "p99 {p99:?}");
 }
 
-/// Both find the port closed within a few milliseconds of each other.
+/// Both detect the closed port within a few milliseconds of each other.
 #[test]
 fn survivors_of_a_killed_leader_elect_within_a_few_messages() {
     let races = (0..4_000).map(|seed| {
@@ -282,7 +284,7 @@ fn survivors_of_a_killed_leader_elect_within_a_few_messages() {
         race.push(1_000, 0, Event::FindsPortClosed);
         race.push(1_000 + noticed, 1, Event::FindsPortClosed);
         let elected = race.run();
-        elected.unwrap_or_else(|| panic!("seed {seed}: nobody leads")) - 1_000
+        elected.unwrap_or_else(|| panic!("seed {seed}: no node leads")) - 1_000
     });
     let mut times: Vec<u64> = races.collect();
     times.sort_unstable();

@@ -1,5 +1,5 @@
-//! Read rounds go to the voters that pull, and to nobody else (R14): one leader, looked at from
-//! outside, with a follower that pulls and one that is silent.
+//! Read rounds are sent to the voters that fetch, and to no other node (R14): one leader, observed by
+//! its messages, with a follower that fetches and one that does not.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use chat_tests::message::Message;
 use crate::elections::{CLUSTER, stored, voter};
 
 const LEADER: NodeId = NodeId(1);
-const PULLING: NodeId = NodeId(2);
-const SILENT: NodeId = NodeId(3);
+const FETCHING: NodeId = NodeId(2);
+const IDLE: NodeId = NodeId(3);
 
 struct Leader {
     node: Node,
@@ -23,9 +23,9 @@ struct Leader {
 }
 
 impl Leader {
-    /// Elected by the one that will pull; the other never answers anything.
+    /// Elected by the follower that will fetch; the other never replies.
     fn elected() -> Self {
-        let config = Config::new(LEADER, &[LEADER, PULLING, SILENT], Timing::default());
+        let config = Config::new(LEADER, &[LEADER, FETCHING, IDLE], Timing::default());
         let config = config.expect("the nodes are well configured");
         let node = Node::new(config, stored(LEADER), LogIndex(2), 7, Time(0));
         let mut leader = Self {
@@ -36,9 +36,9 @@ impl Leader {
         while !leader.node.leads(leader.node.term()) {
             leader.now = leader.node.next_deadline().max(leader.now);
             leader.step(Input::DeadlinePassed);
-            // The trial, then the real one.
+            // The pre-vote, then the vote.
             for _ in 0..2 {
-                leader.is_granted();
+                leader.receive_vote();
             }
         }
         leader
@@ -53,10 +53,10 @@ impl Leader {
         }
     }
 
-    fn is_granted(&mut self) {
-        for sent in self.requests() {
-            if let Request::Election(election) = &sent.message
-                && sent.header.to == PULLING
+    fn receive_vote(&mut self) {
+        for sent in self.messages() {
+            if let Message::Election(election) = &sent.message
+                && sent.header.to == FETCHING
             {
                 let granted = Reply::Election(ElectionReply {
                     kind: election.kind(),
@@ -68,7 +68,7 @@ impl Leader {
         }
     }
 
-    fn is_pulled_from(&mut self) {
+    fn receive_fetch(&mut self) {
         self.fetches += 1;
         let request = RequestId {
             start: RunId::new(1, 1),
@@ -87,9 +87,9 @@ impl Leader {
         let header = Header {
             cluster: Some(CLUSTER),
             term: self.node.term(),
-            from: PULLING,
+            from: FETCHING,
             to: LEADER,
-            storage: voter(PULLING).storage,
+            storage: voter(FETCHING).storage,
             request,
         };
         self.step(Message::input(header, message));
@@ -104,14 +104,14 @@ impl Leader {
         messages.collect()
     }
 
-    /// To whom heartbeats are sent now; those to the follower that pulls are echoed.
+    /// The receivers of the heartbeats sent now; the follower that fetches echoes its own.
     fn heartbeats(&mut self) -> Vec<NodeId> {
         let mut receivers = Vec::new();
         for sent in self.requests() {
             if let Request::Heartbeat(heartbeat) = sent.message {
                 receivers.push(sent.header.to);
-                if sent.header.to == PULLING {
-                    let echo = Reply::Heartbeat(HeartbeatReply {
+                if sent.header.to == FETCHING {
+                    let echo = Message::HeartbeatReply {
                         round: heartbeat.round,
                         writing: false,
                     });
@@ -124,26 +124,23 @@ impl Leader {
 }
 
 #[test]
-fn rounds_leave_out_a_silent_voter_and_heartbeats_do_not() {
+fn voter_that_does_not_fetch_gets_heartbeats_without_read_rounds() {
     let mut leader = Leader::elected();
-    let (mut rounds_to_silent, mut rounds, mut heartbeats_to_silent) = (0, 0, 0);
+    let (mut rounds_to_idle, mut rounds, mut heartbeats_to_idle) = (0, 0, 0);
     // Two seconds, a read every 10 ms, of which the first 800 ms are those of a new leader.
     for tick in 0..200_u64 {
         leader.now = leader.now + Duration::from_millis(10);
         leader.step(Input::DeadlinePassed);
         let by_timer = leader.heartbeats();
-        heartbeats_to_silent += by_timer.iter().filter(|node| **node == SILENT).count();
-        leader.is_pulled_from();
+        heartbeats_to_idle += by_timer.iter().filter(|node| **node == IDLE).count();
+        leader.receive_fetch();
         leader.step(Input::ReadRequested(ReadId(tick)));
         let by_read = leader.heartbeats();
-        rounds += usize::from(by_read.contains(&PULLING));
-        rounds_to_silent += by_read.iter().filter(|node| **node == SILENT).count();
+        rounds += usize::from(by_read.contains(&FETCHING));
+        rounds_to_idle += by_read.iter().filter(|node| **node == IDLE).count();
     }
     assert!(leader.node.leads(leader.node.term()), "it has a majority");
     assert!(rounds > 150, "{rounds} rounds");
-    assert_eq!(rounds_to_silent, 0);
-    assert!(
-        heartbeats_to_silent >= 15,
-        "{heartbeats_to_silent} heartbeats"
-    );
+    assert_eq!(rounds_to_idle, 0);
+    assert!(heartbeats_to_idle >= 15, "{heartbeats_to_idle} heartbeats");
 }

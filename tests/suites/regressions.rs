@@ -1,6 +1,6 @@
-//! Seeds that once failed, each with its cause. A seed means the same only as long as the
-//! simulator draws the same: the first of each test still fails when the fix is taken back (there
-//! is a mutant for each), and transcripts keep what must stay.
+//! Seeds that once failed, each with its cause. A seed gives the same run only as long as the simulator
+//! draws the same random numbers: the first seed of each test still fails when the fix is reverted (there
+//! is a mutant for each), and scenarios keep the behaviour that must not change.
 
 use chat_tests::simulation::run::run_seed;
 
@@ -10,41 +10,41 @@ fn check(seed: u64) {
     }
 }
 
-/// Every read round put off the heartbeat timer, and with it the repeated `Coordinator` (R9): a
-/// wiped node was never called as long as clients read.
+/// Every read round delayed the heartbeat timer, and with it the repeated `Coordinator` (R9): a wiped
+/// node got no announcement as long as clients read.
 #[test]
-fn idle_nodes_are_called_despite_steady_reads() {
+fn idle_node_is_reannounced_despite_steady_reads() {
     check(44);
     check(2_667);
 }
 
-/// The refusal of a parked fetch overtook the `Resign` that named the successor, which then no
-/// longer knew whom it followed and waited like everybody else (R17).
+/// The rejection of a pending fetch overtook the `Resign` that named the successor, which then no
+/// longer knew its leader and waited like every other node (R17).
 #[test]
-fn a_successor_believes_a_resign_that_comes_late() {
+fn successor_accepts_a_late_resign() {
     check(3);
     check(3_147);
 }
 
-/// An empty disk took the term of a forged message, its cluster was born in that term, and no later
-/// one was left (R4, R12).
+/// An uninitialized node adopted the term of a forged message, its cluster was bootstrapped in that
+/// term, and no greater term was left (R4, R12).
 #[test]
-fn forged_terms_before_the_birth_do_not_outlive_it() {
+fn forged_term_before_bootstrap_is_dropped_at_bootstrap() {
     check(252);
     check(256);
 }
 
-/// Between empty disks that had met different terms every answer was dropped as old, so no cluster
-/// was born (R4, R12).
+/// Between uninitialized nodes that had adopted different terms every reply was dropped as old, so no
+/// cluster was bootstrapped (R4, R12).
 #[test]
-fn empty_disks_of_different_terms_form_a_cluster() {
+fn uninitialized_nodes_of_different_terms_bootstrap() {
     check(8);
     check(203);
 }
 
-/// An empty disk went back to a lower term and sent what it had held in the higher one, which was
-/// on its disk no more (R1, R4).
+/// An uninitialized node returned to a lower term and sent messages that it had held back in the higher
+/// one, which was no longer on its disk (R1, R4).
 #[test]
-fn held_messages_of_a_term_that_was_left_are_dropped() {
+fn held_messages_of_an_abandoned_term_are_dropped() {
     check(70);
 }

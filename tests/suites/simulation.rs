@@ -6,7 +6,7 @@ use chat_tests::simulation::run::{SeedReport, run_seed};
 use chat_tests::simulation::slow_disk::transferred_after;
 use chat_tests::simulation::slow_link::{SlowLink, catch_up};
 
-/// A seed was well, and had enough to say.
+/// The seed found no violation, and had enough events to mean something.
 #[track_caller]
 pub(crate) fn check_report(report: &SeedReport) {
     let seed = report.seed;
@@ -25,17 +25,17 @@ fn check_seeds(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn clusters_survive_their_faults() {
+fn faults_from_seed_10_000_violate_nothing() {
     check_seeds(10_000..10_150);
 }
 
 #[test]
-fn clusters_survive_other_faults_too() {
+fn faults_from_seed_20_000_violate_nothing() {
     check_seeds(20_000..20_150);
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn same_seed_gives_the_same_run() {
     for seed in 30_000..30_010 {
         let once = run_seed(seed, false);
         let again = run_seed(seed, false);
@@ -45,17 +45,17 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn telling_the_story_changes_nothing() {
-    let silent = run_seed(7, false);
-    let told = run_seed(7, true);
-    assert_eq!(silent.hash, told.hash);
-    assert!(!told.trace.is_empty());
+fn recording_the_trace_does_not_change_the_run() {
+    let without_trace = run_seed(7, false);
+    let with_trace = run_seed(7, true);
+    assert_eq!(without_trace.hash, with_trace.hash);
+    assert!(!with_trace.trace.is_empty());
 }
 
-/// A full answer takes 1.7 s on such a link, and an answer that takes more than 400 ms is thrown
-/// away: a follower must ask for less, and for as much as fits (R8).
+/// A full response takes 1.7 s on such a link, and a response that takes more than 400 ms is dropped: a
+/// follower must request less, and as much as fits (R8).
 #[test]
-fn follower_behind_a_slow_link_catches_up_and_the_leader_stays() {
+fn follower_behind_a_slow_link_catches_up_without_an_election() {
     let link = SlowLink {
         bytes_per_second: 1_250_000,
         delay: 50_000,
@@ -64,21 +64,21 @@ fn follower_behind_a_slow_link_catches_up_and_the_leader_stays() {
     };
     let caught_up = catch_up(link).unwrap();
     assert_eq!(caught_up.elections, 0, "{caught_up:?}");
-    // 16 s on the link alone, and a way there and back for each answer.
+    // 16 s on the link alone, and a round trip for each response.
     assert!(caught_up.micros < 30_000_000, "{caught_up:?}");
 }
 
-/// R10: syncs of 40 ms make everybody wait where the others need half a millisecond.
+/// R10: syncs of 40 ms delay every commit, where the others need half a millisecond.
 #[test]
-fn leader_with_the_slowest_disk_hands_over_after_seconds() {
-    let handed_over = transferred_after(40_000, false).unwrap();
-    let seconds = handed_over.expect("the others are faster") as f64 / 1e6;
+fn leader_with_the_slowest_disk_transfers_leadership_within_seconds() {
+    let transferred = transferred_after(40_000, false).unwrap();
+    let seconds = transferred.expect("the others are faster") as f64 / 1e6;
     assert!((5.0..8.0).contains(&seconds), "{seconds} s");
 }
 
-/// R10: where every disk is as slow, or nobody notices, another leader would help nobody.
+/// R10: where every disk is as slow, or the delay is below the limit, another leader would not help.
 #[test]
-fn leader_stays_where_no_other_disk_is_faster() {
+fn leader_stays_if_no_other_disk_is_faster() {
     assert_eq!(transferred_after(40_000, true).unwrap(), None);
     assert_eq!(transferred_after(5_000, false).unwrap(), None);
 }

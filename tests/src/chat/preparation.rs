@@ -12,7 +12,9 @@ use storage::command::Operation as Command;
 
 use crate::chat::ledger::{Ledger, refused};
 use crate::chat::reading::{begin_read, last_at_or_below};
-use crate::chat::requests::{Asked, Credentials, InSession, REFUSED, Request, Token, token_of};
+use crate::chat::requests::{
+    Credentials, InSession, REFUSED, Request, RequestBody, Token, token_of,
+};
 use crate::chat::tables::OpenTables;
 use crate::checker::Violation;
 use crate::simulation::service::{Forwarded, Step};
@@ -30,19 +32,21 @@ pub(super) async fn enter(
     request: &Request,
     confirmed: Option<LogIndex>,
 ) -> Result<Step, Violation> {
-    let operation = match &request.asked {
-        Asked::SignUp(credentials) if !request.proves => {
+    let operation = match &request.body {
+        RequestBody::SignUp(credentials) if !request.proves => {
             Operation::CreateUser(forwarded::CreateUser {
                 username: credentials.name.clone(),
                 digest: credentials.password.clone(),
             })
         }
-        Asked::SignUp(Credentials { name, password })
-        | Asked::LogIn(Credentials { name, password }) => Operation::Login(forwarded::Login {
-            username: name.clone(),
-            digest: password.clone(),
-        }),
-        Asked::InSession(token, what) => {
+        RequestBody::SignUp(Credentials { name, password })
+        | RequestBody::LogIn(Credentials { name, password }) => {
+            Operation::Login(forwarded::Login {
+                username: name.clone(),
+                digest: password.clone(),
+            })
+        }
+        RequestBody::InSession(token, what) => {
             let session = match (open.sessions.get(token), confirmed) {
                 (Some(known), _) => Some(known.clone()),
                 (None, None) => return Ok(Step::Confirm),

@@ -8,7 +8,7 @@ use chat_proto::storage::v1 as storage;
 use fastrand::Rng;
 use storage::outcome::Result as Outcome;
 
-use crate::simulation::service::Heard;
+use crate::simulation::service::AfterReply;
 
 const NAMES: [&str; 4] = ["ann", "bob", "cem", "dot"];
 /// How many of its sessions a client remembers, ended or not.
@@ -33,14 +33,14 @@ pub(super) type Token = [u8; 32];
 pub(super) struct Request {
     /// The client's id of it.
     pub(super) id: Bytes,
-    pub(super) asked: Asked,
+    pub(super) body: RequestBody,
     /// It has created its account before, and proves the password now.
     pub(super) proves: bool,
 }
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(super) enum Asked {
+pub(super) enum RequestBody {
     SignUp(Credentials),
     LogIn(Credentials),
     InSession(Token, InSession),
@@ -70,7 +70,7 @@ pub(super) struct Clients {
     clients: BTreeMap<usize, Client>,
     requests: BTreeMap<u64, Request>,
     /// In the order of asking.
-    asked: Vec<u64>,
+    begun: Vec<u64>,
     /// The passwords that somebody has chosen for each name, the newest last.
     passwords: BTreeMap<String, Vec<String>>,
     /// Everything that was sent.
@@ -136,33 +136,33 @@ impl Clients {
                 .flat_map(|client| client.sessions.clone())
                 .collect(),
         };
-        let asked = match some_session(&sessions, random) {
+        let body = match some_session(&sessions, random) {
             Some(held) if random.u32(0..100) < 84 => {
                 let seen = client.and_then(|client| self.clients.get(&client));
                 let seen = seen.map(|client| client.seen.clone()).unwrap_or_default();
-                Asked::InSession(held.token, self.in_session(&held, &seen, operation, random))
+                RequestBody::InSession(held.token, self.in_session(&held, &seen, operation, random))
             }
             _ => self.without_session(operation, random),
         };
-        self.ask(operation, asked);
+        self.add(operation, body);
     }
 
     /// Somebody who waits for nothing signs up.
     pub(super) fn begin_sign_up(&mut self, operation: u64, random: &mut Rng) {
         let name = *random.choice(&NAMES).expect("not empty");
-        self.ask(operation, sign_up(name, operation));
+        self.add(operation, sign_up(name, operation));
     }
 
-    fn ask(&mut self, operation: u64, asked: Asked) {
+    fn add(&mut self, operation: u64, body: RequestBody) {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&operation.to_be_bytes());
         let request = Request {
             id: Bytes::copy_from_slice(&id),
-            asked,
+            body,
             proves: false,
         };
         self.requests.insert(operation, request);
-        self.asked.push(operation);
+        self.begun.push(operation);
     }
 
     /// Some request that comes once more, if one does.
@@ -170,13 +170,13 @@ impl Clients {
         if random.u32(0..REPEATED_ONE_IN) > 0 {
             return None;
         }
-        let recent = self.asked.len().saturating_sub(RECENT);
-        let all = self.asked.iter();
+        let recent = self.begun.len().saturating_sub(RECENT);
+        let all = self.begun.iter();
         let candidates: Vec<u64> = match random.u32(0..4) {
             0 => all.copied().collect(),
             1 => all
                 .copied()
-                .filter(|asked| self.is_sign_up(*asked))
+                .filter(|begun| self.is_sign_up(*begun))
                 .collect(),
             _ => all.skip(recent).copied().collect(),
         };
@@ -184,7 +184,7 @@ impl Clients {
     }
 
     fn is_sign_up(&self, operation: u64) -> bool {
-        matches!(self.request(operation).asked, Asked::SignUp(_))
+        matches!(self.request(operation).body, RequestBody::SignUp(_))
     }
 
     pub(super) fn request(&self, operation: u64) -> &Request {
@@ -210,13 +210,13 @@ impl Clients {
     }
 
     /// What an answer means to the client that waits for it.
-    pub(super) fn hear(
+    pub(super) fn receive_reply(
         &mut self,
         client: usize,
         operation: u64,
         attempt: u64,
         outcome: Option<Outcome>,
-    ) -> Heard {
+    ) -> AfterReply {
         let request = self
             .requests
             .get_mut(&operation)
@@ -225,15 +225,15 @@ impl Clients {
             match error.code() {
                 storage::ErrorCode::AlreadyCreatedByThisRequest => {
                     request.proves = true;
-                    return Heard::Again;
+                    return AfterReply::Retry;
                 }
-                storage::ErrorCode::AlreadyChangedByThisRequest => return Heard::Again,
+                storage::ErrorCode::AlreadyChangedByThisRequest => return AfterReply::Retry,
                 _ => {}
             }
         }
         let client = self.clients.entry(client).or_default();
-        let opened = client.opens(&request.asked, outcome.as_ref());
-        if let Asked::InSession(token, what) = &request.asked {
+        let opened = client.opens(&request.body, outcome.as_ref());
+        if let RequestBody::InSession(token, what) = &request.body {
             client.hears_of_session(token, what, outcome.as_ref());
         }
         if let Some(owner) = opened {
@@ -241,10 +241,10 @@ impl Clients {
             passwords.push(owner.password.clone());
             client.opened(token_of(attempt), owner);
         }
-        Heard::Done
+        AfterReply::Done
     }
 
-    fn without_session(&self, operation: u64, random: &mut Rng) -> Asked {
+    fn without_session(&self, operation: u64, random: &mut Rng) -> RequestBody {
         let name = *random.choice(&NAMES).expect("not empty");
         let known = self.passwords.get(name);
         let password = known.and_then(|known| {
@@ -252,7 +252,7 @@ impl Clients {
             known.iter().rev().nth(back).or(known.last()).cloned()
         });
         match password {
-            Some(password) if random.u32(0..100) < 60 => Asked::LogIn(Credentials {
+            Some(password) if random.u32(0..100) < 60 => RequestBody::LogIn(Credentials {
                 name: name.to_owned(),
                 password,
             }),
@@ -322,19 +322,19 @@ impl Clients {
 
 impl Client {
     /// Whose session the request has opened, if it took effect and opens one.
-    fn opens(&self, asked: &Asked, outcome: Option<&Outcome>) -> Option<Credentials> {
+    fn opens(&self, body: &RequestBody, outcome: Option<&Outcome>) -> Option<Credentials> {
         let took_effect = outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Error(_)));
-        match asked {
+        match body {
             _ if !took_effect => None,
-            Asked::SignUp(owner) | Asked::LogIn(owner) => Some(owner.clone()),
-            Asked::InSession(token, InSession::ChangePassword { new, .. }) => {
+            RequestBody::SignUp(owner) | RequestBody::LogIn(owner) => Some(owner.clone()),
+            RequestBody::InSession(token, InSession::ChangePassword { new, .. }) => {
                 let held = self.sessions.iter().find(|held| held.token == *token)?;
                 Some(Credentials {
                     name: held.owner.name.clone(),
                     password: new.clone(),
                 })
             }
-            Asked::InSession(..) => None,
+            RequestBody::InSession(..) => None,
         }
     }
 
@@ -364,8 +364,8 @@ impl Client {
 }
 
 /// With a password that nobody had before.
-fn sign_up(name: &str, operation: u64) -> Asked {
-    Asked::SignUp(Credentials {
+fn sign_up(name: &str, operation: u64) -> RequestBody {
+    RequestBody::SignUp(Credentials {
         name: name.to_owned(),
         password: format!("word {operation:x}"),
     })

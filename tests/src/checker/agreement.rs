@@ -11,7 +11,7 @@ use crate::simulation::command::Command;
 
 const NAME: &str = "agreement";
 
-/// Everything that was ever committed.
+/// Every entry that was ever committed.
 #[derive(Debug, Default)]
 pub struct CommittedLog {
     terms: Vec<Term>,
@@ -28,9 +28,9 @@ pub struct CommitMoved<'a> {
     pub node: NodeId,
     /// The term that it leads, if it leads.
     pub leads: Option<Term>,
-    /// Where its commit index stood before in this run.
+    /// Its commit index before, in this run.
     pub from: LogIndex,
-    /// And now.
+    /// Its commit index now.
     pub to: LogIndex,
     /// Its log.
     pub log: &'a TermIndex,
@@ -48,20 +48,20 @@ impl CommittedLog {
             format!("node {node} moved its commit index back from {from} to {to}")
         })?;
         let Some(term) = moved.log.term_at(to) else {
-            let what = format!("node {node} says {to} is committed, past its log");
+            let what = format!("the commit index {to} of node {node} is beyond its log");
             return Err(Violation::new(NAME, what));
         };
         if to.0 <= self.terms.len() as u64 {
             let committed = self.term_at(to);
             return ensure(committed == Some(term), NAME, || {
                 format!(
-                    "node {node} says {:?} is committed, but at {to} term {committed:?} is",
+                    "node {node} has committed {:?}, but at {to} an entry of term {committed:?} is committed",
                     Position { term, index: to }
                 )
             });
         }
         ensure(moved.leads.is_some(), NAME, || {
-            format!("node {node} says {to} is committed, and no leader has committed it")
+            format!("the commit index of node {node} is {to}, which no leader has committed")
         })?;
         ensure(moved.leads == Some(term), "commit-rule", || {
             format!("node {node} committed an entry of term {term} by counting, leading {moved:?}")

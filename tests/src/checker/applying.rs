@@ -1,5 +1,5 @@
 //! Applying: every committed entry once, in order, the same everywhere, and never past the node's
-//! own synced end (R3); and nothing committed is ever cut from a log (R11).
+//! own synced end (R3); and no committed entry is ever truncated (R11).
 
 use chat_consensus::{Entry, LogIndex, NodeId};
 
@@ -10,7 +10,7 @@ use crate::simulation::disk::Image;
 
 const NAME: &str = "apply-order";
 
-/// A node hands `entries` to its state machine, which has applied everything up to `applied`.
+/// A node passes `entries` to its state machine, which has applied everything up to `applied`.
 ///
 /// # Errors
 ///
@@ -47,22 +47,22 @@ pub fn applied(
     Ok(())
 }
 
-/// A node is about to cut its log back to `last`.
+/// A node is about to truncate its log to `last`.
 ///
 /// # Errors
 ///
-/// The first entry that goes is committed.
+/// The first entry that is removed is committed.
 pub fn truncated(
     node: NodeId,
     last: LogIndex,
     committed: &CommittedLog,
     durable: &Image,
 ) -> Checked {
-    let goes = last.next();
-    let term = durable.term_at(goes);
+    let removed = last.next();
+    let term = durable.term_at(removed);
     ensure(
-        term.is_none() || committed.term_at(goes) != term,
+        term.is_none() || committed.term_at(removed) != term,
         "committed-truncated",
-        || format!("node {node} cuts the committed entry {goes} of term {term:?} from its log"),
+        || format!("node {node} truncates the committed entry {removed} of term {term:?}"),
     )
 }

@@ -7,9 +7,9 @@ use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::node_number;
 
-/// `position` has just been committed by a leader that knows `membership`. A disk that was wiped, or
-/// that forgot, after it acknowledged had it, too: `former_disks` has what it was, and losing that is one
-/// of the losses that a cluster survives.
+/// `position` has just been committed by a leader that knows `membership`. A disk that was wiped or
+/// rolled back after it acknowledged counts as it was before, from `former_disks`: losing that is one of
+/// the losses that a cluster survives.
 ///
 /// # Errors
 ///

@@ -9,7 +9,7 @@ use crate::checker::agreement::CommittedLog;
 use crate::checker::votes::Votes;
 use crate::checker::{Checked, ensure};
 
-/// Who led which term.
+/// The leader of each term.
 #[derive(Debug, Default)]
 pub struct Elections {
     leaders: BTreeMap<Term, NodeId>,
@@ -65,13 +65,13 @@ impl Elections {
         self.leaders.len() as u64
     }
 
-    /// Who led `term`.
+    /// The leader of `term`.
     pub fn leader_of(&self, term: Term) -> Option<NodeId> {
         self.leaders.get(&term).copied()
     }
 }
 
-/// The leader of `term` holds `committed`, which a leader of an earlier term has committed: asked
+/// The leader of `term` holds `committed`, which a leader of an earlier term has committed: checked
 /// when it is elected, and again whenever an earlier leader commits late.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub fn holds(leader: NodeId, term: Term, log: &TermIndex, committed: Position) -
     })
 }
 
-/// A leader whose disk is `storage` counts as a voter of this name.
+/// The voter that a leader with the disk `storage` is.
 pub fn voter(node: NodeId, storage: StorageId) -> Voter {
     Voter { node, storage }
 }

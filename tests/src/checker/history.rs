@@ -1,8 +1,10 @@
-//! What clients were told: each operation takes effect once, in an order that agrees with real
-//! time, no acknowledged one is lost, no read is stale, and "not appended" means it (R13, R14).
+//! The outcomes that clients received: each operation takes effect once, in an order that agrees with
+//! real time, no acknowledged one is lost, no read is stale, and a proposal that was reported as not
+//! appended is in no log (R13, R14).
 //!
-//! The simulated state machine is a list, so one number says it all: an acknowledged operation or
-//! a finished read shows the list up to some index, and whatever begins later must see more.
+//! The simulated state machine is a list, so one number is enough: an acknowledged operation or a
+//! finished read shows the list up to some index, and an operation that begins later must take effect
+//! after it, a read must see that much.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +18,9 @@ use crate::simulation::command::Answer;
 #[derive(Debug, Default)]
 pub struct History {
     operations: BTreeMap<u64, Operation>,
-    /// By attempt: whether it stands in any log, and whether it was said that it never will.
+    /// By attempt: whether it is in any log, and whether it was reported as not appended.
     attempts: Vec<Attempt>,
-    /// Everything up to here was shown to somebody.
+    /// Everything up to here was shown to some client.
     shown: LogIndex,
     /// How many operations were acknowledged.
     pub acknowledged: u64,
@@ -28,7 +30,7 @@ pub struct History {
 
 #[derive(Debug)]
 struct Operation {
-    /// What had been shown to anybody when it began.
+    /// What had been shown to clients when it began.
     shown_before: LogIndex,
     acknowledged: Option<LogIndex>,
 }
@@ -66,25 +68,25 @@ impl History {
         attempt_record.written = true;
         let refused = attempt_record.refused;
         ensure(!refused, "not-appended", || {
-            format!("attempt {attempt} was refused and stands in a log")
+            format!("attempt {attempt} was reported as not appended and is in a log")
         })
     }
 
-    /// A client was told that its attempt was never appended.
+    /// An attempt was reported to its client as not appended.
     ///
     /// # Errors
     ///
-    /// It stands in a log (R13).
+    /// It is in a log (R13).
     pub fn refused(&mut self, attempt: u64) -> Checked {
         let attempt_record = self.attempt(attempt);
         attempt_record.refused = true;
         let written = attempt_record.written;
         ensure(!written, "not-appended", || {
-            format!("attempt {attempt} stands in a log and is answered as not appended")
+            format!("attempt {attempt} is in a log and is reported as not appended")
         })
     }
 
-    /// A client was told that its operation took effect.
+    /// An operation was acknowledged to its client.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Log matching: two logs that hold an entry of the same index and term hold the same entries up
 //! to there.
 //!
-//! Checked by induction as entries are written: whoever writes an entry of a known position must
+//! Checked by induction as entries are written: a node that writes an entry at a known position must
 //! write the known content after an entry of the known term.
 
 use chat_consensus::{Entry, LogIndex, Payload, Term};
@@ -22,7 +22,7 @@ struct Known {
 }
 
 impl KnownEntries {
-    /// Someone writes `entry` after an entry of `previous_term`.
+    /// A node writes `entry` after an entry of `previous_term`.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl KnownEntries {
         Ok(())
     }
 
-    /// What the entry at `index` of `term` says, if anybody ever wrote it.
+    /// The content of the entry at `index` of `term`, if any node ever wrote it.
     pub fn payload(&self, index: LogIndex, term: Term) -> Option<&Payload> {
         let place = usize::try_from(index.0.checked_sub(1)?).ok()?;
         let known = self.by_index.get(place)?.iter().find(|k| k.term == term)?;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_may_be_written_by_all() {
+    fn same_entry_written_by_all_nodes_passes() {
         let mut known = KnownEntries::default();
         known.written(&entry(2, 3, "a"), Term(1)).unwrap();
         known.written(&entry(2, 3, "a"), Term(1)).unwrap();
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn two_entries_at_one_position_are_found() {
+    fn different_entries_at_one_position_are_found() {
         let mut known = KnownEntries::default();
         known.written(&entry(2, 3, "a"), Term(1)).unwrap();
         assert!(known.written(&entry(2, 3, "b"), Term(1)).is_err());
     }
 
     #[test]
-    fn one_entry_after_two_pasts_is_found() {
+    fn same_entry_after_different_terms_is_found() {
         let mut known = KnownEntries::default();
         known.written(&entry(2, 3, "a"), Term(1)).unwrap();
         assert!(known.written(&entry(2, 3, "a"), Term(2)).is_err());

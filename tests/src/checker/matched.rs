@@ -1,17 +1,17 @@
-//! Progress: what a leader believes a voter to hold is on that voter's disk, as long as the voter
-//! has not gone on to a later term (R4).
+//! Match indices: what a leader counts as held by a voter is on that voter's disk, as long as the
+//! voter has not adopted a later term (R4).
 
 use chat_consensus::{FollowerStatus, LogIndex, NodeId, Position, Term, TermIndex};
 
 use crate::checker::{Checked, ensure};
 use crate::simulation::disk::Image;
 
-/// `leader` of `term` believes `follower`, whose disk is `durable`.
+/// The match index that `leader` of `term` has for `follower`, whose disk is `durable`.
 ///
 /// # Errors
 ///
-/// The follower's disk does not hold what it is believed to hold.
-pub fn believed(
+/// The follower's disk does not hold the entry at the match index.
+pub fn match_index_is_durable(
     (leader, term): (NodeId, Term),
     follower: &FollowerStatus,
     log: &TermIndex,
@@ -26,7 +26,7 @@ pub fn believed(
     };
     ensure(durable.holds(position), "matched-durable", || {
         format!(
-            "node {leader} believes node {} to hold {position:?}; its disk ends at {:?}",
+            "node {leader} counts {position:?} as held by node {}; its disk ends at {:?}",
             follower.node,
             durable.last()
         )

@@ -1,4 +1,4 @@
-//! Birth: one membership, of all configured nodes, accepted once by each disk (R12).
+//! Bootstrap: one membership, of all configured nodes, accepted once by each disk (R12).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::checker::{Checked, ensure};
 
 const NAME: &str = "membership";
 
-/// Every birth that was written to any disk.
+/// Every membership that was written to any disk.
 #[derive(Debug, Default)]
 pub struct Memberships {
     first: Option<Membership>,
@@ -41,7 +41,7 @@ impl Memberships {
         })
     }
 
-    /// The birth, once somebody wrote it.
+    /// The membership of the cluster, once any node has written it.
     pub fn first(&self) -> Option<&Membership> {
         self.first.as_ref()
     }

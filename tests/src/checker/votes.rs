@@ -1,5 +1,5 @@
-//! Votes: a disk gives one real vote a term, across restarts (R1, R5), and a term is begun by one
-//! start of one node (R2). Judged by the messages that show them.
+//! Votes: a disk votes once a term, across restarts (R1, R5), and a term belongs to one run of one
+//! node (R2). Checked by the messages that show it.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use crate::message::Message;
 #[derive(Debug, Default)]
 pub struct Votes {
     given: BTreeMap<(Term, NodeId, StorageId), NodeId>,
-    /// The run in which a node stood in a term.
-    stood: BTreeMap<(Term, NodeId), RunId>,
+    /// The run in which a node began a term.
+    began: BTreeMap<(Term, NodeId), RunId>,
 }
 
 impl Votes {
-    /// A message leaves its sender.
+    /// A message is sent.
     ///
     /// # Errors
     ///
-    /// It shows a second vote in one term, or a candidacy that a former run began.
-    pub fn sent(&mut self, envelope: &Envelope<Message>) -> Checked {
+    /// It shows a second vote in one term, or a term that an earlier run began.
+    pub fn sent(&mut self, envelope: &Envelope) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
             Message::Reply(Reply::Election(reply))
@@ -32,13 +32,13 @@ impl Votes {
             {
                 self.voted(header.term, header.from, header.storage, header.to)
             }
-            Message::Request(Request::Election(Election::Vote(_))) => {
-                self.stands(header.term, header.from, header.request.start)?;
+            Message::Election(election) if election.kind == ElectionKind::Vote => {
+                self.uses_term(header.term, header.from, header.request.start)?;
                 self.voted(header.term, header.from, header.storage, header.from)
             }
-            // Only who leads sends these; the term must be one that this run began (R2).
-            Message::Request(Request::Coordinator | Request::Heartbeat(_)) => {
-                self.stands(header.term, header.from, header.request.start)
+            // Only a leader sends these; the term must be one that this run began (R2).
+            Message::Coordinator | Message::Heartbeat(_) => {
+                self.uses_term(header.term, header.from, header.request.start)
             }
             _ => Ok(()),
         }
@@ -67,10 +67,10 @@ impl Votes {
         })
     }
 
-    fn stands(&mut self, term: Term, node: NodeId, run: RunId) -> Checked {
-        let first = *self.stood.entry((term, node)).or_insert(run);
+    fn uses_term(&mut self, term: Term, node: NodeId, run: RunId) -> Checked {
+        let first = *self.began.entry((term, node)).or_insert(run);
         ensure(first == run, "no-leadership-resume", || {
-            format!("node {node} began term {term} in run {first:?} and leads on in run {run:?}")
+            format!("node {node} began term {term} in run {first:?} and uses it in run {run:?}")
         })
     }
 }

@@ -8,9 +8,9 @@ use crate::checker::Checked;
 use crate::simulation::World;
 use crate::simulation::command::{Answer, Command, PREFIX_BYTES};
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{Asked, ProcessState, Waiting};
+use crate::simulation::process::{ProcessState, RequestKind, Waiting};
 use crate::simulation::queue::{ClientReply, SimEvent, node_number};
-use crate::simulation::service::Heard;
+use crate::simulation::service::AfterReply;
 
 /// How long a client waits for one attempt, in microseconds.
 const ATTEMPT_TIMEOUT: u64 = 1_000_000;
@@ -34,7 +34,7 @@ pub(crate) struct Client {
 
 #[derive(Clone, Copy, Debug)]
 struct Current {
-    what: Asked,
+    what: RequestKind,
     attempt: u64,
     began: u64,
     /// An attempt of it may have taken effect.
@@ -77,7 +77,7 @@ impl World {
                 if let Some(service) = &mut self.service {
                     service.begin_read(client, &mut self.random);
                 }
-                Asked::Read { shown_before }
+                RequestKind::Read { shown_before }
             } else {
                 this.operations += 1;
                 let operation = (this.number as u64 + 1) << 32 | this.operations;
@@ -85,7 +85,7 @@ impl World {
                     Some(service) => service.begin(Some(client), operation, &mut self.random),
                     None => self.checkers.history.begins(operation),
                 }
-                Asked::Operation(operation)
+                RequestKind::Operation(operation)
             };
             this.current = Some(Current {
                 what,
@@ -99,7 +99,7 @@ impl World {
         }
         let current = this.current.as_mut().expect("set above");
         current.attempt = attempt;
-        if let Asked::Read {
+        if let RequestKind::Read {
             shown_before: before,
         } = &mut current.what
         {
@@ -126,7 +126,7 @@ impl World {
             return Ok(());
         };
         match self.processes[node].state {
-            ProcessState::Running => self.ask(node, Some(client), attempt, current.what),
+            ProcessState::Running => self.submit(node, Some(client), attempt, current.what),
             ProcessState::PowerLost => Ok(()),
             ProcessState::Killed | ProcessState::NotStarted => {
                 self.answer_later(client, attempt, ClientReply::Unreachable);
@@ -136,12 +136,12 @@ impl World {
     }
 
     /// Passes a client's request to a running node.
-    pub(super) fn ask(
+    pub(super) fn submit(
         &mut self,
         node: usize,
         client: Option<usize>,
         attempt: u64,
-        what: Asked,
+        what: RequestKind,
     ) -> Checked {
         let process = &mut self.processes[node];
         process.tickets_made += 1;
@@ -155,14 +155,14 @@ impl World {
         };
         process.tickets.insert(ticket, waiting);
         if self.service.is_some()
-            && let Asked::Operation(_) = what
+            && let RequestKind::Operation(_) = what
         {
             self.checkers.history.begins(attempt);
             return self.enter(node, ticket, None);
         }
         let leads = self.is_leading(node);
         let event = match what {
-            Asked::Operation(operation) => {
+            RequestKind::Operation(operation) => {
                 let padding = vec![0; self.settings.padding];
                 let command = Command { operation, attempt }.followed_by(&padding);
                 if leads {
@@ -171,7 +171,7 @@ impl World {
                     Event::Forward(ProposalTicket(ticket), command)
                 }
             }
-            Asked::Read { .. } | Asked::Confirmation => Event::Read(ReadTicket(ticket)),
+            RequestKind::Read { .. } | RequestKind::Confirmation => Event::Read(ReadTicket(ticket)),
         };
         self.handle(node, event)
     }
@@ -186,7 +186,7 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        let Asked::Operation(operation) = waiting.what else {
+        let RequestKind::Operation(operation) = waiting.what else {
             let what = format!("ticket {ticket} of a read is answered as a proposal");
             return Err(crate::checker::Violation::new("pending-requests", what));
         };
@@ -233,7 +233,7 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        if let Asked::Confirmation = waiting.what {
+        if let RequestKind::Confirmation = waiting.what {
             self.confirm_later(node, ticket, Some(index));
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl World {
             _ => self.processes[node].machine.applied,
         };
         self.trace.note(seen.0);
-        if let Asked::Read { shown_before } = waiting.what {
+        if let RequestKind::Read { shown_before } = waiting.what {
             crate::checker::ensure(seen >= index, "stale-read", || {
                 format!("a read of {index} begins when {seen} is applied")
             })?;
@@ -260,7 +260,7 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        if let Asked::Confirmation = waiting.what {
+        if let RequestKind::Confirmation = waiting.what {
             self.confirm_later(node, ticket, None);
             return Ok(());
         }
@@ -310,8 +310,9 @@ impl World {
     /// Whether an answer ends a client's operation; its service may request another attempt.
     fn is_final_answer(&mut self, client: usize, current: Current, answer: Option<&[u8]>) -> bool {
         match (&mut self.service, current.what, answer) {
-            (Some(service), Asked::Operation(operation), Some(answer)) => {
-                service.hear(client, operation, current.attempt, answer) == Heard::Done
+            (Some(service), RequestKind::Operation(operation), Some(answer)) => {
+                service.receive_reply(client, operation, current.attempt, answer)
+                    == AfterReply::Done
             }
             _ => true,
         }

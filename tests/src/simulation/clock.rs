@@ -1,4 +1,4 @@
-//! A node's clock: its own zero, and a little fast or slow. It never runs backwards.
+//! The clock of a node: with an offset, and a little fast or slow. It never runs backwards.
 
 use chat_consensus::Time;
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_has_come_at_its_moment() {
+    fn deadline_has_passed_at_its_moment() {
         for rate in [980, 1_024, 1_070] {
             let clock = Clock::new(77, rate);
             for local in [77, 78, 1_000, 123_456_789] {

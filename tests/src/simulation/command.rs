@@ -14,7 +14,7 @@ pub const PREFIX_BYTES: usize = 16;
 pub struct Command {
     /// The same for every retry.
     pub operation: u64,
-    /// Another one for every retry, so that "never appended" can be checked.
+    /// Another one for every retry, so that "not appended" can be checked.
     pub attempt: u64,
 }
 
@@ -23,7 +23,7 @@ pub struct Command {
 pub struct Answer {
     /// The operation that took effect.
     pub operation: u64,
-    /// Where it first stood.
+    /// The index of its first entry.
     pub index: LogIndex,
 }
 
@@ -38,7 +38,7 @@ impl Command {
         followed_by(&self.encode(), rest)
     }
 
-    /// From bytes; `None` when they are something else.
+    /// From bytes; `None` if they are something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (operation, attempt) = unpair(bytes)?;
         Some(Self { operation, attempt })
@@ -56,7 +56,7 @@ impl Answer {
         followed_by(&self.encode(), rest)
     }
 
-    /// From bytes; `None` when they are something else.
+    /// From bytes; `None` if they are something else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (operation, index) = unpair(bytes)?;
         let index = LogIndex(index);

@@ -1,4 +1,4 @@
-//! A disk that keeps what was synced, may keep what was only written, and knows the difference.
+//! A disk that keeps what was synced and may keep what was only written.
 //!
 //! It models `log.db`: transactions are whole or absent, reach the disk in order, and a sync makes
 //! everything before it durable too. What a process wrote and did not sync is still there for the
@@ -23,17 +23,17 @@ pub struct Image {
     looked_at: usize,
 }
 
-/// How many of the newest transactions a disk can forget.
+/// How many of the newest transactions a disk can be rolled back by.
 const ROLL_BACK_MAX: usize = 24;
 
-/// What one transaction changed, so that a disk can forget it.
+/// What one transaction changed, so that a disk can be rolled back.
 #[derive(Clone, Debug)]
 struct Undo {
     boot_count: u64,
     hard_state: HardState,
-    /// How many entries of before it left.
+    /// How many of the earlier entries it kept.
     left: usize,
-    /// Those that it removed.
+    /// The entries that it removed.
     removed: Vec<Entry>,
 }
 
@@ -44,18 +44,18 @@ pub struct Disk {
     durable: Image,
     /// The newest transactions, newest last.
     undo: VecDeque<Undo>,
-    /// What its last node found: it is not used any more (R11).
+    /// The fault that its last process recorded: the disk is not used any more (R11).
     fault: Option<String>,
     /// Written by a process that died before its sync; whole transactions, in order.
     unsynced: Vec<Writes>,
 }
 
 impl Image {
-    /// Does what one transaction does.
+    /// Applies one transaction.
     ///
     /// # Errors
     ///
-    /// Says why a store would refuse it.
+    /// The reason for which a store would reject it.
     pub fn apply(&mut self, writes: &Writes) -> Result<(), String> {
         self.change(writes).map(drop)
     }
@@ -69,12 +69,12 @@ impl Image {
         };
         if let Some(counter) = writes.boot_count {
             if counter <= self.boot_count {
-                return Err(format!("start counter {counter} is not new"));
+                return Err(format!("boot count {counter} is not new"));
             }
             self.boot_count = counter;
         }
         if let Some(hard_state) = writes.hard_state {
-            // A disk that no log admits has promised nothing in any term (R4).
+            // A disk that no log admits has voted for no node, and may return to a lower term (R4).
             if hard_state.term < self.hard_state.term && self.hard_state.vote.is_some() {
                 return Err(format!("term {} moves back", hard_state.term));
             }
@@ -82,7 +82,7 @@ impl Image {
         }
         if let Some(last) = writes.truncate_after {
             if last > self.last().index {
-                return Err(format!("cut after {last}, which is not there"));
+                return Err(format!("truncate after {last}, which is not there"));
             }
             undo.left = to_usize(last);
             undo.removed = self.entries.split_off(undo.left);
@@ -138,7 +138,7 @@ impl Image {
         (previous, &self.entries[from..])
     }
 
-    /// The cluster's birth, if it is there.
+    /// The membership of the cluster, if it is there.
     pub fn membership(&self) -> Option<&Membership> {
         match &self.entries.first()?.payload {
             Payload::Membership(membership) => Some(membership),
@@ -182,12 +182,12 @@ impl Disk {
         }
     }
 
-    /// The random name of its contents.
+    /// The storage id of its contents.
     pub fn storage(&self) -> StorageId {
         self.storage
     }
 
-    /// What a power cut leaves.
+    /// What a power loss leaves.
     pub fn durable(&self) -> &Image {
         &self.durable
     }
@@ -196,7 +196,7 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// Says why a store would refuse the writes.
+    /// The reason for which a store would reject the writes.
     pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), String> {
         for earlier in std::mem::take(&mut self.unsynced) {
             self.make_durable(&earlier)?;
@@ -213,18 +213,18 @@ impl Disk {
         Ok(())
     }
 
-    /// The disk lied, or an older copy was put in its place: the newest `count` transactions are
-    /// gone, although they were synced. Says how many really went.
+    /// The disk lied about its syncs, or was replaced by an older copy: the newest `count` transactions
+    /// are lost, although they were synced. Returns how many were lost.
     pub fn roll_back(&mut self, count: usize) -> usize {
         self.unsynced.clear();
-        let mut gone = 0;
-        while gone < count
+        let mut lost = 0;
+        while lost < count
             && let Some(undo) = self.undo.pop_back()
         {
             self.durable.roll_back(undo);
-            gone += 1;
+            lost += 1;
         }
-        gone
+        lost
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.
@@ -237,12 +237,12 @@ impl Disk {
         self.unsynced.push(writes);
     }
 
-    /// Its node found that a promise of the protocol is broken, and stops.
+    /// Its node detected a violated invariant of the protocol, and stops.
     pub fn record_fault(&mut self, fault: String) {
         self.fault = Some(fault);
     }
 
-    /// What its last node found, if it must not be used any more.
+    /// The recorded fault, if the disk must not be used any more.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
@@ -252,11 +252,11 @@ impl Disk {
         !self.unsynced.is_empty()
     }
 
-    /// The power goes: of what was not synced, the first `kept` transactions happen to be there.
+    /// Power loss: of what was not synced, the first `kept` transactions are on the disk by chance.
     ///
     /// # Errors
     ///
-    /// Says why a store would refuse what was written.
+    /// The reason for which a store would reject what was written.
     pub fn lose_power(&mut self, kept: usize) -> Result<(), String> {
         for earlier in std::mem::take(&mut self.unsynced).iter().take(kept) {
             self.make_durable(earlier)?;
@@ -269,11 +269,11 @@ impl Disk {
         self.unsynced.len()
     }
 
-    /// What a start finds: also what was never synced (R4).
+    /// What a start finds on the disk: also what was never synced (R4).
     ///
     /// # Errors
     ///
-    /// Says why a store would refuse what was written.
+    /// The reason for which a store would reject what was written.
     pub fn stored(&self) -> Result<Stored, String> {
         let mut visible = self.durable.clone();
         for writes in &self.unsynced {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_synced_is_seen_by_the_next_process_and_lost_with_the_power() {
+    fn unsynced_write_is_seen_by_next_process_and_lost_at_power_loss() {
         let mut disk = Disk::empty(StorageId(1));
         disk.write_and_sync(&entry(1)).unwrap();
         disk.write_without_sync(entry(2));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_makes_everything_before_it_durable() {
+    fn sync_makes_earlier_writes_durable() {
         let mut disk = Disk::empty(StorageId(1));
         disk.write_without_sync(entry(1));
         disk.write_and_sync(&entry(2)).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_transactions_are_as_if_they_never_were() {
+    fn roll_back_restores_the_state_before_the_transactions() {
         let mut disk = Disk::empty(StorageId(1));
         disk.write_and_sync(&entry(1)).unwrap();
         disk.write_and_sync(&entry(2)).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_refused() {
+    fn entry_after_a_gap_is_rejected() {
         let mut disk = Disk::empty(StorageId(1));
         assert!(disk.write_and_sync(&entry(2)).is_err());
     }

@@ -316,7 +316,7 @@ impl World {
         if at == u64::MAX || at >= process.wakes_at {
             return;
         }
-        // A deadline that has passed already is due in a moment, so that time goes on.
+        // A deadline that has passed already is due 1 us later, so that time advances.
         let at = at.max(self.now + 1);
         process.wakes_at = at;
         let run = process.run;

@@ -1,27 +1,27 @@
-//! How a leader may end, and how long a cluster took to get over it: measured in every run, and
-//! bounded over all of them.
+//! The ways in which a leader is lost or replaced, and how long a cluster took to recover: measured in
+//! every run, and bounded over all of them.
 
-/// The ends of a leader that a run tries.
+/// The ways to lose or replace a leader that a run tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailOverKind {
     /// Its process is killed and its port is closed; until another leads.
     Killed,
-    /// It is cut off from everybody; until another leads and it has resigned.
-    Silent,
-    /// It hands over; from its resignation until the successor leads.
+    /// It is isolated; until another leads and it has stepped down.
+    Isolated,
+    /// It transfers leadership; from its stepping down until the successor leads.
     Transferred,
-    /// Its sync does not end; until another leads and it has resigned.
+    /// Its sync does not end; until another leads and it has stepped down.
     StuckDisk,
-    /// It hears everybody and reaches nobody; until it has resigned.
+    /// It receives messages, and all that it sends is lost; until it has stepped down.
     OutboundLost,
-    /// The power goes everywhere; from the start of all until one leads.
+    /// Power loss on all machines; from the start of all until one leads.
     PowerLostEverywhere,
 }
 
-/// One end that a cluster got over.
+/// One measured fail-over.
 #[derive(Clone, Copy, Debug)]
 pub struct FailOver {
-    /// How the leader ended.
+    /// How the leader was lost or replaced.
     pub kind: FailOverKind,
     /// How long it took, in microseconds of virtual time.
     pub micros: u64,
@@ -32,7 +32,7 @@ pub struct FailOver {
 /// All kinds, in the order of the table.
 pub const FAIL_OVER_KINDS: [FailOverKind; 6] = [
     FailOverKind::Killed,
-    FailOverKind::Silent,
+    FailOverKind::Isolated,
     FailOverKind::Transferred,
     FailOverKind::StuckDisk,
     FailOverKind::OutboundLost,
@@ -44,11 +44,11 @@ impl FailOverKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Killed => "killed",
-            Self::Silent => "silent",
-            Self::Transferred => "hands over",
+            Self::Isolated => "isolated",
+            Self::Transferred => "leadership transferred",
             Self::StuckDisk => "disk stuck",
-            Self::OutboundLost => "unheard",
-            Self::PowerLostEverywhere => "power gone everywhere",
+            Self::OutboundLost => "outbound messages lost",
+            Self::PowerLostEverywhere => "power loss everywhere",
         }
     }
 
@@ -61,15 +61,15 @@ impl FailOverKind {
     /// What the slowest of a hundred may take: in microseconds, or in thousandths of an election
     /// timeout. All are a little above what some thousand runs have shown.
     ///
-    /// In the simulated network a message takes up to 1 ms and a sync up to 2 ms. A silent leader
-    /// is replaced by the first of the others' timers, in [T, 1.5 T] since they last heard of it,
-    /// and resigns itself 1.5 T after its contact. A stuck one resigns 2 T after its write began,
+    /// In the simulated network a message takes up to 1 ms and a sync up to 2 ms. An isolated leader
+    /// is replaced when the first of the others' election timers fires, in [T, 1.5 T] since their last
+    /// contact, and steps down 1.5 T after its last contact. A stuck one steps down 2 T after its write began,
     /// and the others wait up to 100 ms for a successor, which is two thirds of the shortest T.
     pub fn slowest_of_a_hundred(self) -> u64 {
         match self {
             Self::Killed => 35_000,
             Self::Transferred => 15_000,
-            Self::Silent => 1_650,
+            Self::Isolated => 1_650,
             Self::StuckDisk => 3_000,
             Self::OutboundLost => 1_650,
             Self::PowerLostEverywhere => 1_650,

@@ -4,32 +4,32 @@ use fastrand::Rng;
 
 use crate::simulation::network::NetworkMix;
 
-/// Everything that goes wrong on purpose.
+/// Every kind of injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
     /// A process is killed at any time; its peers find its port closed.
     Kill,
     /// A process is killed when its batch is not written yet.
     KillBeforeWrite,
-    /// A process is killed when its batch is durable and it has not heard so.
+    /// A process is killed when its batch is durable and it has not received the completion.
     KillBeforeSynced,
-    /// A process is killed when it has heard that its batch is durable, and has sent nothing.
+    /// A process is killed when it has received the completion of its batch, and has sent nothing.
     KillAfterSynced,
-    /// A process is killed between two effects of one turn.
+    /// A process is killed between two effects of one step.
     KillBetweenEffects,
     /// A process is killed during its first write.
     KillDuringStart,
     /// A restart found frames that were never synced (R4).
     UnsyncedRecovered,
-    /// A write became durable, though its process never heard so.
+    /// A write became durable, though its process never received the completion.
     UnconfirmedWriteKept,
     /// All processes are killed at once.
     KillAll,
-    /// All machines lose their power at once.
+    /// All machines lose power at once.
     PowerLossAll,
-    /// A machine loses its power: silence, and nothing that was not synced.
+    /// A machine loses power: it is unreachable, and what was not synced is lost.
     PowerLoss,
-    /// A power cut took back something that had been written.
+    /// A power loss undid something that had been written.
     UnsyncedLost,
     /// A disk is replaced by an empty one (R12).
     Wipe,
@@ -37,13 +37,13 @@ pub enum FaultKind {
     StateLost,
     /// The nodes are split in two groups.
     Partition,
-    /// The leader alone is cut off.
+    /// The leader alone is isolated.
     LeaderIsolated,
-    /// One direction of one link is cut.
+    /// No message passes in one direction of one link.
     OneWayPartition,
     /// A connection breaks; a redial succeeds.
     BrokenConnection,
-    /// A dial finds nobody (R17).
+    /// A dial is refused by a closed port (R17).
     ConnectionRefused,
     /// A message is lost by chance.
     Loss,
@@ -51,27 +51,27 @@ pub enum FaultKind {
     Duplicate,
     /// A message arrives much later than others sent after it.
     Late,
-    /// A process stands still for a while.
+    /// A process is paused for a while.
     Pause,
-    /// A sync takes long, at times longer than the quorum window.
+    /// A sync takes long, at times longer than the check-quorum interval.
     SlowDisk,
     /// A clock runs fast or slow.
     ClockDrift,
     /// The nodes start one after the other.
     StaggeredStart,
-    /// Somebody else is asked to lead.
+    /// A leadership transfer is requested.
     LeadershipTransfer,
     /// More proposals than a node takes.
     Overload,
     /// A client gives up and tries elsewhere under the same operation.
     ClientRetry,
-    /// A client leaves an operation that it does not know the outcome of.
+    /// A client gives up an operation whose outcome it does not know.
     ClientLeaves,
-    /// A message waits for others on a narrow link.
+    /// A message is queued behind others on a link with little bandwidth.
     NarrowLink,
     /// A read of the log takes long.
     SlowLogRead,
-    /// A request arrives that no node made: any type, fields at their extremes (R4).
+    /// A request arrives that no node sent: any type, fields at their extremes (R4).
     Forged,
     /// A disk lost transactions that it had synced and acknowledged (R18).
     SyncedLost,
@@ -129,10 +129,10 @@ impl Default for FaultCounts {
     }
 }
 
-/// What goes wrong in one run, and how often.
+/// The faults of one run, and how often each fires.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultMix {
-    /// The faults that are begun at a time of their own, with their weights.
+    /// The faults that are started at random times, with their weights.
     pub(crate) planned: Vec<(FaultKind, u32)>,
     /// The longest pause between two planned faults, in microseconds.
     pub(crate) interval_max: u64,
@@ -150,7 +150,7 @@ pub(crate) struct FaultMix {
     pub(crate) drift_max: u64,
     /// Nodes start within this time.
     pub(crate) start_spread: u64,
-    /// How long the faults go on.
+    /// When the faults end, in microseconds.
     pub(crate) fault_phase_end: u64,
 }
 
@@ -160,35 +160,35 @@ impl FaultKind {
         match self {
             Self::Kill => "process killed",
             Self::KillBeforeWrite => "killed before a write",
-            Self::KillBeforeSynced => "killed after a write, before it heard so",
+            Self::KillBeforeSynced => "killed after a write, before its completion",
             Self::KillAfterSynced => "killed after a sync, before it sent",
             Self::KillBetweenEffects => "killed between two effects",
             Self::KillDuringStart => "killed during its first write",
             Self::UnsyncedRecovered => "unsynced frames found by a restart",
             Self::UnconfirmedWriteKept => "write kept though never confirmed",
             Self::KillAll => "all processes killed",
-            Self::PowerLossAll => "power cut everywhere",
-            Self::PowerLoss => "power cut",
+            Self::PowerLossAll => "power loss everywhere",
+            Self::PowerLoss => "power loss",
             Self::UnsyncedLost => "unsynced write lost",
             Self::Wipe => "disk wiped",
             Self::StateLost => "newest state lost",
             Self::Partition => "partition",
             Self::LeaderIsolated => "leader isolated",
-            Self::OneWayPartition => "one-way cut",
+            Self::OneWayPartition => "one-way partition",
             Self::BrokenConnection => "connection broken",
             Self::ConnectionRefused => "connection refused",
             Self::Loss => "message lost",
-            Self::Duplicate => "message doubled",
+            Self::Duplicate => "message duplicated",
             Self::Late => "message late",
             Self::Pause => "process paused",
             Self::SlowDisk => "slow disk",
             Self::ClockDrift => "clock drifts",
             Self::StaggeredStart => "nodes start apart",
-            Self::LeadershipTransfer => "hand-over",
+            Self::LeadershipTransfer => "leadership transfer",
             Self::Overload => "overload",
             Self::ClientRetry => "client retries elsewhere",
-            Self::ClientLeaves => "client leaves with outcome unknown",
-            Self::NarrowLink => "message held up on a narrow link",
+            Self::ClientLeaves => "client gives up with outcome unknown",
+            Self::NarrowLink => "message delayed by bandwidth",
             Self::SlowLogRead => "slow read of the log",
             Self::Forged => "forged request",
             Self::SyncedLost => "synced transactions lost",

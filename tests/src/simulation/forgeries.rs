@@ -1,5 +1,5 @@
-//! Requests that no node made, with fields at their extremes: what somebody can send who reaches a
-//! peer listener and knows the cluster's id, but no admitted disk's name (R4).
+//! Requests that no node sent, with fields at their extremes: what an attacker can send who reaches a
+//! peer listener and knows the cluster id, but not the storage id of an admitted disk (R4).
 
 use chat_consensus::{
     BOOT_COUNT_MAX, Candidacy, ClusterId, Election, GetCommits, Header, Heartbeat, LOG_INDEX_MAX,

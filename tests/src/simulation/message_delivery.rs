@@ -157,7 +157,7 @@ impl World {
                 .is_some_and(|f| f.admits(follower.node, disk.storage()));
             let rolled_back = self.rolled_back == Some(node_number(follower.node));
             if follower.voter && admitted && !rolled_back {
-                matched::believed(named, &follower, node.log(), disk.durable())?;
+                matched::match_index_is_durable(named, &follower, node.log(), disk.durable())?;
             }
         }
         Ok(())

@@ -1,10 +1,10 @@
-//! Begins the planned faults of a run, one after the other, and ends them all when it is told to.
+//! Starts the planned faults of a run, one after the other, and ends all of them on request.
 
 use crate::checker::Checked;
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::NetworkMix;
-use crate::simulation::process::Asked;
+use crate::simulation::process::RequestKind;
 use crate::simulation::queue::SimEvent;
 
 impl World {
@@ -50,7 +50,7 @@ impl World {
         Ok(())
     }
 
-    /// All faults end: every link works, every clock and disk is ordinary, every node runs.
+    /// Ends all faults: every link works, every disk is fast, every node runs.
     pub(super) fn heal(&mut self) -> Checked {
         self.mix = None;
         self.network.heal_all();
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// The leader is as good as half of all victims.
+    /// A node for a fault: the leader, or a random one, with equal chance.
     fn victim(&mut self) -> usize {
         let any = self.random.usize(0..self.settings.nodes);
         if self.random.bool() {
@@ -151,7 +151,7 @@ impl World {
         self.faults.add(kind);
         let one = self.victim();
         let other = (one + self.random.usize(1..nodes)) % nodes;
-        let lasts = self.random.u64(20_000..2_500_000);
+        let duration = self.random.u64(20_000..2_500_000);
         let mut links = Vec::new();
         match kind {
             FaultKind::Partition => {
@@ -185,7 +185,7 @@ impl World {
                 to,
                 partition,
             };
-            self.queue.push(self.now + lasts, what);
+            self.queue.push(self.now + duration, what);
         }
     }
 
@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// More proposals at one moment than a node takes, by clients that do not wait for answers.
+    /// More proposals at once than a node accepts, by clients that do not wait for outcomes.
     fn overload(&mut self, node: usize) -> Checked {
         for _ in 0..12 {
             if !self.is_alive(node) || self.processes[node].paused_until.is_some() {
@@ -215,30 +215,30 @@ impl World {
         Ok(())
     }
 
-    /// A proposal whose client has gone away.
+    /// A proposal without a client that receives its outcome.
     fn propose_without_client(&mut self, node: usize) -> Checked {
         let (attempt, operation) = self.operation_without_client();
         match &mut self.service {
             Some(service) => service.begin(None, operation, &mut self.random),
             None => self.checkers.history.begins(operation),
         }
-        self.ask(node, None, attempt, Asked::Operation(operation))
+        self.submit(node, None, attempt, RequestKind::Operation(operation))
     }
 
-    /// A new attempt, and an operation of its own that no client has.
+    /// A new attempt, and a new operation that belongs to no client.
     fn operation_without_client(&mut self) -> (u64, u64) {
         self.attempts_made += 1;
         (self.attempts_made, u64::MAX - self.attempts_made)
     }
 
-    /// One disk of three voters may go for good, two of five; the lowest node's not before what
-    /// it formed is committed, and nobody's while others may still have to learn of the birth.
+    /// At most one disk of three voters is wiped, two of five; the lowest node's not before the entry
+    /// of the bootstrap is committed.
     fn wipe_if_survivable(&mut self, node: usize) -> Checked {
         let most = (self.settings.nodes - 1) / 2;
         let id = self.processes[node].id;
-        let born = self.checkers.committed.last().index.0 > 0;
-        let counts = !self.wiped.contains(&id);
-        if (counts && self.wiped.len() >= most) || (!born && node == 0) {
+        let bootstrapped = self.checkers.committed.last().index.0 > 0;
+        let is_further = !self.wiped.contains(&id);
+        if (is_further && self.wiped.len() >= most) || (!bootstrapped && node == 0) {
             return Ok(());
         }
         self.faults.add(FaultKind::Wipe);

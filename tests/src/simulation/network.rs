@@ -1,4 +1,4 @@
-//! The network between the nodes: who can reach whom, how long it takes, what is lost.
+//! The network between the nodes: which links work, how long a message takes, what is lost.
 
 use std::collections::BTreeMap;
 
@@ -19,15 +19,16 @@ pub struct NetworkMix {
     pub late: u32,
     /// The longest delay of a late message, in microseconds.
     pub late_max: u64,
-    /// How much each direction of each link carries; 0 is no limit.
+    /// The bandwidth of each direction of each link; 0 is no limit.
     pub bytes_per_second: u64,
 }
 
-/// PeerTransport between nodes, each direction for itself.
+/// The links between nodes, each direction separately.
 #[derive(Debug)]
 pub(crate) struct Network {
     nodes: usize,
-    /// For each direction, which cut holds it; 0 is none. A heal names the cut that it ends.
+    /// For each direction, the partition that blocks it; 0 is none. A heal names the partition that it
+    /// ends.
     partitions: Vec<u64>,
     partitions_made: u64,
     /// How often the connection of each direction broke: what was on its way is lost.
@@ -35,11 +36,11 @@ pub(crate) struct Network {
     /// Until when each direction is busy with what was sent before, in microseconds.
     busy_until: Vec<u64>,
     pub(crate) mix: NetworkMix,
-    /// PeerTransport that take so long, in microseconds (transcripts only).
+    /// Links with a fixed delay, in microseconds (scenarios only).
     pub(crate) slow: BTreeMap<(usize, usize), u64>,
 }
 
-/// A link that is so far behind drops what comes, in microseconds.
+/// A link whose queue takes longer than this drops further messages, in microseconds.
 const LINK_QUEUE_MAX: u64 = 2_000_000;
 
 /// The connection number of a message that arrives however late.
@@ -62,7 +63,7 @@ pub(crate) enum Fate {
 }
 
 impl NetworkMix {
-    /// A network that does its work, in a millisecond at most.
+    /// A network without faults, in which a message takes a millisecond at most.
     pub fn faultless() -> Self {
         Self {
             delay_min: 50,
@@ -75,7 +76,7 @@ impl NetworkMix {
         }
     }
 
-    /// A network for transcripts: every message takes one millisecond.
+    /// A network for scenarios: every message takes one millisecond.
     pub fn even() -> Self {
         Self {
             delay_min: 1_000,
@@ -102,7 +103,7 @@ impl Network {
         self.partitions[from * self.nodes + to] == 0
     }
 
-    /// Cuts one direction and names the cut.
+    /// Blocks one direction and returns the number of this partition.
     pub(crate) fn partition(&mut self, from: usize, to: usize) -> u64 {
         self.partitions_made += 1;
         self.partitions[from * self.nodes + to] = self.partitions_made;
@@ -120,12 +121,12 @@ impl Network {
         self.partitions.fill(0);
     }
 
-    /// Whether both directions work: a dead process can be told from a silent one.
+    /// Whether both directions work, so that a closed port can be found.
     pub(crate) fn connects(&self, one: usize, other: usize) -> bool {
         self.reaches(one, other) && self.reaches(other, one)
     }
 
-    /// The connection between two nodes breaks: what travels on it is lost.
+    /// The connection between two nodes breaks: messages under way on it are lost.
     pub(crate) fn break_connection(&mut self, one: usize, other: usize) {
         self.connections[one * self.nodes + other] += 1;
         self.connections[other * self.nodes + one] += 1;
@@ -140,8 +141,8 @@ impl Network {
         random.u64(self.mix.delay_min..=self.mix.delay_max)
     }
 
-    /// How long `bytes` wait for what was sent before on that link and then take; `None` when so
-    /// much waits that the link drops it.
+    /// How long `bytes` are queued behind earlier messages of that link and then take; `None` when the
+    /// queue is so long that the link drops them.
     pub(crate) fn carry(
         &mut self,
         (from, to): (usize, usize),
@@ -161,7 +162,7 @@ impl Network {
         Some(*busy - now)
     }
 
-    /// The copies of a message that set out to arrive; none when it is lost.
+    /// The copies of a message that are delivered; none when it is lost.
     pub(crate) fn copies(
         &self,
         from: usize,

@@ -90,18 +90,18 @@ pub(crate) struct Waiting {
     pub(crate) client: Option<usize>,
     pub(crate) attempt: u64,
     pub(crate) since: u64,
-    pub(crate) what: Asked,
+    pub(crate) what: RequestKind,
 }
 
 /// What a client requested.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked {
+pub(crate) enum RequestKind {
     Operation(u64),
     /// A read that must see everything up to here.
     Read {
         shown_before: LogIndex,
     },
-    /// A read that the service needs before it goes on.
+    /// A read that the service needs before it continues.
     Confirmation,
 }
 

@@ -1,4 +1,4 @@
-//! How processes start, stand still and die, and what each kind of death leaves on the disk.
+//! How processes start, are paused and die, and what each kind of death leaves on the disk.
 
 use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
 use chat_replication::{Replica, Start};
@@ -6,12 +6,12 @@ use chat_replication::{Replica, Start};
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{Asked, ProcessState, Seen};
+use crate::simulation::process::{ProcessState, RequestKind, Seen};
 use crate::simulation::queue::{ClientReply, SimEvent, node_id};
 use crate::simulation::service::Tables;
 use crate::simulation::{World, WriteFate};
 
-/// After one power cut in so many a service has to begin with empty tables.
+/// After one power loss in so many a service starts with empty tables.
 const TABLES_LOST_ONE_IN: u32 = 4;
 
 impl World {
@@ -67,7 +67,7 @@ impl World {
         Ok(())
     }
 
-    /// The process dies; its port is closed and its machine goes on.
+    /// The process dies; its port is closed, and its machine keeps running.
     pub(super) fn kill(&mut self, node: usize) -> Checked {
         if !self.processes[node].is_running() {
             return Ok(());
@@ -87,7 +87,7 @@ impl World {
         Ok(())
     }
 
-    /// The machine loses its power: nobody hears of it, and only what was synced is left.
+    /// The machine loses power: its peers get no sign of it, and only what was synced is left.
     pub(super) fn power_off(&mut self, node: usize) -> Checked {
         if self.processes[node].is_running() {
             self.settle_pending_write(node)?;
@@ -127,7 +127,7 @@ impl World {
         Ok(())
     }
 
-    /// The process stands still; what is meant for it waits.
+    /// The process is paused; events for it are deferred.
     pub(super) fn pause(&mut self, node: usize, micros: u64) {
         let process = &mut self.processes[node];
         if !process.is_running() || process.paused_until.is_some() {
@@ -151,7 +151,7 @@ impl World {
         Ok(())
     }
 
-    /// The replica found that it must not go on.
+    /// The replica reported a fault, after which it must not continue.
     pub(super) fn stop_for(&mut self, node: usize, fault: Fault) -> Checked {
         let id = self.processes[node].id;
         self.print(|_| format!("{id}: stops: {fault}"));
@@ -164,7 +164,7 @@ impl World {
         self.kill(node)
     }
 
-    /// A write that had begun is lost, is in the page cache, or is durable.
+    /// A write under way is lost, is in the page cache, or is durable.
     fn settle_pending_write(&mut self, node: usize) -> Checked {
         let Some(batch) = self.processes[node].writing.take() else {
             return Ok(());
@@ -206,7 +206,7 @@ impl World {
         let machine = &mut self.processes[node].machine;
         let least = machine.durable.0.min(machine.applied.0);
         let drawn = self.random.u64(least..=machine.applied.0);
-        // A transcript loses only what it says.
+        // A scenario loses only what it says.
         let kept = if self.write_fate.is_some() {
             machine.applied.0
         } else {
@@ -233,7 +233,7 @@ impl World {
         self.queue.push(at, SimEvent::Restart { node, run });
     }
 
-    /// Whoever has a call under way to a dead process finds out, and dials in vain (R17).
+    /// Calls to a dead process fail, and the redials of their senders are refused (R17).
     fn fail_calls_to(&mut self, dead: usize) -> Checked {
         for node in 0..self.settings.nodes {
             if node == dead || !self.is_alive(node) || !self.network.connects(node, dead) {
@@ -259,10 +259,10 @@ impl World {
                 continue;
             };
             let reply = match waiting.what {
-                Asked::Operation(_) => {
+                RequestKind::Operation(_) => {
                     ClientReply::Proposal(chat_replication::ProposeOutcome::Unknown)
                 }
-                Asked::Read { .. } | Asked::Confirmation => ClientReply::Read(None),
+                RequestKind::Read { .. } | RequestKind::Confirmation => ClientReply::Read(None),
             };
             let at = self.now + self.network.delay(&mut self.random);
             let attempt = waiting.attempt;

@@ -1,19 +1,19 @@
-//! What must come about once nothing goes wrong any more.
+//! Conditions that must be reached once there are no faults any more.
 
 use chat_consensus::{LogIndex, RoleName};
 
 use crate::checker::{Checked, Violation};
 use crate::simulation::World;
 
-/// How often a condition is looked at, in microseconds.
-const LOOKS_EVERY: u64 = 5_000;
+/// How often a condition is checked, in microseconds.
+const CHECK_INTERVAL: u64 = 5_000;
 
 impl World {
     /// Lets time pass until `holds`.
     ///
     /// # Errors
     ///
-    /// A property that does not hold, or the condition does not come about in time.
+    /// A property that does not hold, or the condition is not reached in time.
     pub(super) fn wait_until(
         &mut self,
         within: u64,
@@ -30,7 +30,7 @@ impl World {
                 );
                 return Err(Violation::new("progress", what));
             }
-            self.run_until((self.now + LOOKS_EVERY).min(limit))?;
+            self.run_until((self.now + CHECK_INTERVAL).min(limit))?;
         }
         Ok(())
     }
@@ -75,14 +75,14 @@ impl World {
         self.clients.iter().all(super::clients::Client::is_idle)
     }
 
-    /// No client waits for an answer of a running node since before `moment`.
+    /// No request to a running node is unanswered since before `moment`.
     pub(super) fn check_pending_requests(&self, moment: u64) -> Checked {
         for process in self.processes.iter().filter(|p| p.is_running()) {
-            let forgotten = process
+            let overdue = process
                 .tickets
                 .values()
                 .find(|waiting| waiting.since < moment);
-            if let Some(waiting) = forgotten {
+            if let Some(waiting) = overdue {
                 let what = format!(
                     "node {} has not answered {waiting:?} at {}\n{}",
                     process.id,
@@ -100,12 +100,12 @@ impl World {
         let mut lines = Vec::new();
         for process in &self.processes {
             let seen = process.seen;
-            let life = format!("{:?}", process.state).to_lowercase();
+            let state = format!("{:?}", process.state).to_lowercase();
             let leader = seen
                 .leader
                 .map_or_else(|| "-".to_owned(), |leader| leader.to_string());
             lines.push(format!(
-                "{}: {life} {:?} term {} leader {leader} last {} committed {} applied {}",
+                "{}: {state} {:?} term {} leader {leader} last {} committed {} applied {}",
                 process.id,
                 seen.role,
                 seen.term,

@@ -1,4 +1,4 @@
-//! What is going to happen, in order of time and, within one moment, of being decided.
+//! The scheduled events, ordered by time and, at the same time, by when they were scheduled.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -8,11 +8,11 @@ use chat_replication::{LogReadId, ProposeOutcome};
 
 use crate::message::PeerMessage;
 
-/// One thing that is going to happen. `run` names the process for which it is meant: what was
-/// meant for a process that has died does not happen.
+/// One scheduled event. `run` names the process that it is for: an event for a process that has died
+/// is dropped.
 #[derive(Debug)]
 pub(crate) enum SimEvent {
-    /// A message arrives, if the connection it travels on still stands.
+    /// A message arrives, if its connection is still open.
     Deliver {
         message: Box<PeerMessage>,
         connection: u32,
@@ -29,7 +29,7 @@ pub(crate) enum SimEvent {
     CallsDue { node: usize, run: u64 },
     /// The batch under way reaches the disk.
     SyncEnds { node: usize, run: u64 },
-    /// Entries asked of the log arrive.
+    /// Entries that were read from the log arrive.
     EntriesRead {
         node: usize,
         run: u64,
@@ -39,9 +39,9 @@ pub(crate) enum SimEvent {
         entries_max: usize,
         bytes_max: usize,
     },
-    /// The state machine has taken what it was given.
+    /// The state machine has applied its batch.
     ApplyEnds { node: usize, run: u64 },
-    /// A read of the service's own is confirmed; `None` when it was refused.
+    /// A read of the service is confirmed; `None` when it was refused.
     Confirmed {
         node: usize,
         run: u64,
@@ -50,11 +50,11 @@ pub(crate) enum SimEvent {
     },
     /// The replica's deadline may have come.
     Deadline { node: usize, run: u64 },
-    /// What was handled together is carried out together.
+    /// The effects of events that were gathered are executed.
     Flush { node: usize, run: u64 },
     /// A dead process is started again.
     Restart { node: usize, run: u64 },
-    /// A paused process goes on.
+    /// A paused process continues.
     Resume { node: usize, run: u64 },
     /// A client begins or repeats its operation.
     ClientActs { client: usize },
@@ -74,7 +74,7 @@ pub(crate) enum SimEvent {
     ClientGivesUp { client: usize, attempt: u64 },
     /// The next fault is due.
     Fault,
-    /// A cut heals.
+    /// A partition of a link ends.
     HealLink {
         from: usize,
         to: usize,
@@ -82,19 +82,19 @@ pub(crate) enum SimEvent {
     },
 }
 
-/// What a client hears of an attempt.
+/// What a client receives for an attempt.
 #[derive(Debug)]
 pub(crate) enum ClientReply {
     /// Of a proposal.
     Proposal(ProposeOutcome),
     /// Of a read: the index that the state machine had reached; `None` when it was refused.
     Read(Option<LogIndex>),
-    /// Nobody listens at that address.
+    /// The port is closed.
     Unreachable,
 }
 
 impl SimEvent {
-    /// The process it is meant for, if it is meant for one.
+    /// The process that it is for, if it is for one.
     pub(crate) fn process(&self) -> Option<usize> {
         match self {
             Self::Deliver { message, .. } => Some(node_number(message.header().to)),
@@ -118,7 +118,7 @@ impl SimEvent {
         }
     }
 
-    /// The run it is meant for; `None` when any process on that node will do.
+    /// The run that it is for; `None` when it is for any process on that node.
     pub(crate) fn run(&self) -> Option<u64> {
         match self {
             Self::CallFails { run, .. }
@@ -167,12 +167,12 @@ impl SimEvent {
     }
 }
 
-/// Where a node stands in the world's lists.
+/// The place of a node in the world's lists.
 pub(crate) fn node_number(node: NodeId) -> usize {
     usize::try_from(node.0 - 1).expect("simulated nodes are few")
 }
 
-/// The name of the node that stands there.
+/// The id of the node at that place.
 pub(crate) fn node_id(number: usize) -> NodeId {
     NodeId(number as u64 + 1)
 }
@@ -192,7 +192,7 @@ struct Scheduled {
 }
 
 impl Queue {
-    /// Lets `what` happen at `at`, after everything that was scheduled for that moment before.
+    /// Schedules `what` for `at`, after everything that is scheduled for that time already.
     pub(crate) fn push(&mut self, at: u64, what: SimEvent) {
         self.scheduled += 1;
         self.heap.push(Reverse(Scheduled {
@@ -202,7 +202,7 @@ impl Queue {
         }));
     }
 
-    /// The next thing, if it happens at `limit` or before.
+    /// The next event, if it is scheduled for `limit` or earlier.
     pub(crate) fn pop_until(&mut self, limit: u64) -> Option<(u64, SimEvent)> {
         if self.heap.peek()?.0.at > limit {
             return None;

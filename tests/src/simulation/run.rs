@@ -1,5 +1,5 @@
-//! One seed, from birth to judgement: break things, heal them, demand progress, stability and
-//! quick fail-over, and compare what is left.
+//! One seed, in phases: inject faults, end them, require progress, stability and quick fail-over, and
+//! compare the final states.
 
 use chat_consensus::LogIndex;
 
@@ -10,38 +10,38 @@ use crate::simulation::queue::SimEvent;
 use crate::simulation::service::Tables;
 use crate::simulation::{Settings, World};
 
-/// Everything must be well again this long after the faults ended, in microseconds.
+/// The cluster must have recovered this long after the faults ended, in microseconds.
 const PROGRESS_WITHIN: u64 = 10_000_000;
-/// What was lost before is noticed within this time: the longest quorum window, and some.
+/// What was lost before is detected within this time: the longest check-quorum interval, and a margin.
 const AFTERMATH: u64 = 1_000_000;
-/// Without faults nobody stands for this long.
+/// Without faults no node campaigns for this long.
 const STABLE_FOR: u64 = 2_000_000;
 /// A killed leader, whose port is closed, is replaced within this time (R17).
 const KILLED_REPLACED_WITHIN: u64 = 500_000;
-/// One that hands over, from the moment it resigns.
+/// One that transfers leadership, from the moment when it steps down.
 const TRANSFERRED_WITHIN: u64 = 45_000;
-/// Every other end takes at most so many election timeouts and a moment. What most of them take is
-/// bounded over all seeds (`failover`); this is for the one that goes wrong.
+/// Every other fail-over takes at most so many election timeouts and a margin. The percentiles are
+/// bounded over all seeds (`failover`); this limit is for each single one.
 const REPLACED_WITHIN_TIMEOUTS: u64 = 4;
-const MOMENT: u64 = 100_000;
+const MARGIN: u64 = 100_000;
 /// Without faults a sync takes less than this.
 const ORDINARY_SYNC_MAX: u64 = 3_000;
 /// A disk that lost what it acknowledged counts again within this time.
 const REPAIRED_WITHIN: u64 = 3_000_000;
 
-/// A run with few clients and few faults goes on until it has seen this many events.
+/// A run with few clients and few faults continues until it has had this many events.
 const EVENTS_MIN: u64 = 2_000;
 
-/// How many ends of a leader there are to get over, and how many of them a run tries.
+/// How many fail-over scenarios there are, and how many of them a run tries.
 const FAILOVER_SCENARIOS: usize = 8;
 const FAILOVER_SCENARIOS_TRIED: usize = 3;
 
-/// What a run was.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct SeedReport {
     /// Its seed.
     pub seed: u64,
-    /// Things that happened.
+    /// How many events it had.
     pub events: u64,
     /// Entries that were committed.
     pub commits: u64,
@@ -55,15 +55,15 @@ pub struct SeedReport {
     pub virtual_micros: u64,
     /// How often each fault fired.
     pub faults: FaultCounts,
-    /// How long it took to get over the ends of leaders.
+    /// How long each fail-over took.
     pub failovers: Vec<FailOver>,
-    /// What must occur somewhere, and how often it did; empty without a service.
+    /// The situations that must occur in some run, and how often each did; empty without a service.
     pub situations: Vec<(&'static str, u64)>,
-    /// The hash of everything that happened.
+    /// The hash of all events and their effects.
     pub hash: u64,
-    /// Everything in words, if that was asked for.
+    /// The lines of the trace, if they were recorded.
     pub trace: Vec<String>,
-    /// What did not hold.
+    /// The first property that did not hold.
     pub violation: Option<Violation>,
 }
 
@@ -75,7 +75,7 @@ pub fn run_seed(seed: u64, record_trace: bool) -> SeedReport {
 /// Runs a world in which no node was started yet.
 pub fn run_world(mut world: World) -> SeedReport {
     let seed = world.settings.seed;
-    let body = std::panic::AssertUnwindSafe(|| world.live());
+    let body = std::panic::AssertUnwindSafe(|| world.run_phases());
     let violation = match std::panic::catch_unwind(body) {
         Ok(checked) => checked.err(),
         Err(panic) => Some(Violation::new("invariant", panic_message(&*panic))),
@@ -104,11 +104,11 @@ pub fn run_world(mut world: World) -> SeedReport {
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "a panic without words".to_owned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 impl World {
-    fn live(&mut self) -> Checked {
+    fn run_phases(&mut self) -> Checked {
         self.begin()?;
         let fault_phase_end = self.mix.as_ref().map_or(0, |mix| mix.fault_phase_end);
         self.run_until(fault_phase_end)?;
@@ -124,7 +124,7 @@ impl World {
         self.quiesce()
     }
 
-    /// One leader, everybody with it, every client served, nobody forgotten.
+    /// One leader, every node with it, every client served, every request answered.
     fn recover(&mut self, what: &str) -> Checked {
         let since = self.now;
         let end = self.checkers.committed.last().index;
@@ -134,13 +134,13 @@ impl World {
                 && world.checkers.committed.last().index > end
                 && world.processes.iter().all(|p| p.machine.applied >= end)
         })?;
-        // A fetch that was lost while there were faults may still be waited for, and cost the
-        // leader its quorum when all is well.
+        // A fetch that was lost during the faults may not have timed out yet, and cost the leader its
+        // quorum after them.
         self.run_until(self.now + AFTERMATH)?;
         self.wait_until(PROGRESS_WITHIN, what, Self::agrees_on_leader)?;
-        // Calls end after half a second, and what follows from that at once.
-        let forgotten = self.now.saturating_sub(3_000_000);
-        self.check_pending_requests(forgotten)
+        // Calls end after half a second, and their consequences follow at once.
+        let overdue_since = self.now.saturating_sub(3_000_000);
+        self.check_pending_requests(overdue_since)
     }
 
     fn assert_stable(&mut self) -> Checked {
@@ -149,16 +149,13 @@ impl World {
         self.run_until(self.now + STABLE_FOR)?;
         let now: Vec<_> = self.processes.iter().map(|p| p.seen.term).collect();
         if leaders != self.checkers.elections.count() || terms != now {
-            let what = format!(
-                "the leader changed though nothing was wrong\n{}",
-                self.summary()
-            );
+            let what = format!("the leader changed without a fault\n{}", self.summary());
             return Err(Violation::new("stability", what));
         }
         Ok(())
     }
 
-    /// The ends of a leader that a cluster must get over quickly.
+    /// Fail-over scenarios from which a cluster must recover quickly.
     fn fail_over(&mut self) -> Checked {
         let spare = self.voters_left() > self.settings.nodes / 2 + 1;
         let first = self.random.usize(0..FAILOVER_SCENARIOS);
@@ -166,7 +163,7 @@ impl World {
             let before = self.now;
             match (first + turn) % FAILOVER_SCENARIOS {
                 0 if spare => self.replace_killed_leader()?,
-                1 if spare => self.replace_silent_leader()?,
+                1 if spare => self.replace_isolated_leader()?,
                 2 => self.transfer_leadership()?,
                 3 => self.keep_leader_despite_one_partitioned_link()?,
                 4 => self.power_off_everywhere()?,
@@ -207,10 +204,10 @@ impl World {
         self.start(leader)
     }
 
-    fn replace_silent_leader(&mut self) -> Checked {
+    fn replace_isolated_leader(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.print(|_| "the leader is cut off".to_owned());
+        self.print(|_| "the leader is isolated".to_owned());
         for peer in (0..self.settings.nodes).filter(|peer| *peer != leader) {
             self.network.partition(leader, peer);
             self.network.partition(peer, leader);
@@ -218,10 +215,10 @@ impl World {
         let since = self.now;
         self.wait_until(
             self.replaced_within(),
-            "a silent leader replaced",
+            "an isolated leader replaced",
             |world| world.checkers.elections.count() > leaders && !world.processes[leader].leads(),
         )?;
-        self.note_fail_over(FailOverKind::Silent, self.now - since);
+        self.note_fail_over(FailOverKind::Isolated, self.now - since);
         self.network.heal_all();
         Ok(())
     }
@@ -229,9 +226,9 @@ impl World {
     fn transfer_leadership(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
-        self.print(|_| "the leader hands over".to_owned());
+        self.print(|_| "the leader transfers leadership".to_owned());
         self.handle(leader, chat_replication::Event::TransferLeadership)?;
-        self.wait_until(1_000_000, "resigned after a hand-over", |world| {
+        self.wait_until(1_000_000, "leader stepped down for a transfer", |world| {
             !world.processes[leader].leads()
         })?;
         let since = self.now;
@@ -257,24 +254,24 @@ impl World {
     }
 
     fn replaced_within(&self) -> u64 {
-        REPLACED_WITHIN_TIMEOUTS * self.election_timeout() + MOMENT
+        REPLACED_WITHIN_TIMEOUTS * self.election_timeout() + MARGIN
     }
 
-    /// A node that lost sight of the leader alone does not end its term (R7).
+    /// A node that alone has lost contact to the leader does not end its term (R7).
     fn keep_leader_despite_one_partitioned_link(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let peer = (leader + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
         if self.voters_left() == self.settings.nodes / 2 + 1 {
             return Ok(());
         }
-        self.print(|_| "the leader and one other are cut off from each other".to_owned());
+        self.print(|_| "the link between the leader and one other node is partitioned".to_owned());
         let (one, other) = (
             self.network.partition(leader, peer),
             self.network.partition(peer, leader),
         );
-        let lasts = self.now + STABLE_FOR;
+        let until = self.now + STABLE_FOR;
         self.queue.push(
-            lasts,
+            until,
             SimEvent::HealLink {
                 from: leader,
                 to: peer,
@@ -282,7 +279,7 @@ impl World {
             },
         );
         self.queue.push(
-            lasts,
+            until,
             SimEvent::HealLink {
                 from: peer,
                 to: leader,
@@ -290,17 +287,17 @@ impl World {
             },
         );
         self.assert_stable()?;
-        self.run_until(lasts + 1)
+        self.run_until(until + 1)
     }
 
-    /// A leader whose sync does not end makes room (R10).
+    /// A leader whose sync does not end steps down (R10).
     fn replace_leader_with_stuck_disk(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let leaders = self.checkers.elections.count();
         self.print(|_| "the leader's disk is stuck".to_owned());
         self.processes[leader].disk_held = true;
-        // A write under way still ends. The one that gets stuck has to come first, and clients
-        // pause and read.
+        // A write under way still ends. The next one gets stuck, and it may take a while: clients pause
+        // and read.
         self.run_until(self.now + ORDINARY_SYNC_MAX)?;
         self.wait_until(PROGRESS_WITHIN, "a write that gets stuck", |world| {
             world.processes[leader].writing.is_some() || !world.processes[leader].leads()
@@ -315,17 +312,17 @@ impl World {
         Ok(())
     }
 
-    /// Fetches reach the leader and its answers reach nobody; the others cannot elect another. A
-    /// leader that gets nothing done resigns (R10).
+    /// Fetches reach the leader and all its messages are lost; the others cannot elect another. A leader
+    /// whose followers make no progress steps down (R10).
     fn drop_leader_outbound(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
-        self.print(|_| "the leader's word reaches nobody".to_owned());
+        self.print(|_| "all messages of the leader are lost".to_owned());
         for from in 0..self.settings.nodes {
             for to in (0..self.settings.nodes).filter(|to| *to != leader && *to != from) {
                 self.network.partition(from, to);
             }
         }
-        let what = "resigned by a leader that reaches nobody";
+        let what = "stepped down, with all messages lost";
         let since = self.now;
         self.wait_until(self.replaced_within(), what, |world| {
             !world.processes[leader].leads()
@@ -335,11 +332,11 @@ impl World {
         Ok(())
     }
 
-    /// Everything stops at once and starts again: nothing that was acknowledged is gone, and the
-    /// cluster is back as after one silent leader.
+    /// All machines lose power at once and start again: nothing that was acknowledged is lost, and the
+    /// cluster has a leader as soon as after one isolated leader.
     fn power_off_everywhere(&mut self) -> Checked {
         let leaders = self.checkers.elections.count();
-        self.print(|_| "the power goes everywhere".to_owned());
+        self.print(|_| "all machines lose power".to_owned());
         for node in 0..self.settings.nodes {
             self.power_off(node)?;
         }
@@ -347,15 +344,15 @@ impl World {
             self.start(node)?;
         }
         let since = self.now;
-        self.wait_until(self.replaced_within(), "led after a power cut", |world| {
+        self.wait_until(self.replaced_within(), "led after a power loss", |world| {
             world.checkers.elections.count() > leaders
         })?;
         self.note_fail_over(FailOverKind::PowerLostEverywhere, self.elected_at - since);
         Ok(())
     }
 
-    /// A follower dies, and when it comes back its disk has lost the newest of what it had synced
-    /// and acknowledged: the leader notices, and does not count it before it has that again (R18).
+    /// A follower dies, and at its restart its disk has lost the newest of what it had synced and
+    /// acknowledged: the leader detects that, and does not count it before it holds that again (R18).
     fn roll_back_follower_disk(&mut self) -> Checked {
         let leader = self.leader().expect("recovery saw one");
         let term = self.processes[leader].seen.term;
@@ -363,7 +360,7 @@ impl World {
         let Some(follower) = others.find(|node| self.is_admitted(*node)) else {
             return Ok(());
         };
-        self.print(|_| "a follower's disk forgets".to_owned());
+        self.print(|_| "the disk of a follower is rolled back".to_owned());
         self.kill(follower)?;
         self.former_disks.push(self.disks[follower].clone());
         let end = self.disks[follower].durable().last().index;
@@ -371,13 +368,13 @@ impl World {
         self.disks[follower].roll_back(count);
         let left = self.disks[follower].durable().last().index;
         if self.disks[follower].durable().membership().is_none() {
-            // So young that even the birth went: that is a wiped disk's business.
+            // Even the membership is lost: that is the case of a wiped disk.
             return Ok(());
         }
         if left < end {
             self.faults.add(FaultKind::SyncedLost);
         }
-        // State and log are of one age, as in a copy: otherwise the node would not even start.
+        // State and log are rolled back together, as in a copy: otherwise the node would not start.
         self.processes[follower].machine.roll_back(left);
         if let Some(service) = &mut self.service {
             service.stop(follower, Tables::Lost);
@@ -385,7 +382,7 @@ impl World {
         self.rolled_back = Some(follower);
         self.start(follower)?;
         let within = REPAIRED_WITHIN;
-        self.wait_until(within, "counted again after its disk forgot", |world| {
+        self.wait_until(within, "counted again after its roll-back", |world| {
             let counts = world.counts_for(leader, follower, end);
             counts && world.processes[follower].seen.last >= end
         })?;
@@ -393,7 +390,7 @@ impl World {
         ensure(
             self.processes[leader].seen.term == term,
             "stability",
-            || "the leader changed because a follower's disk forgot".to_owned(),
+            || "the leader changed because a follower's disk was rolled back".to_owned(),
         )
     }
 
@@ -403,7 +400,7 @@ impl World {
         membership.is_some_and(|membership| membership.admits(super::queue::node_id(node), storage))
     }
 
-    /// Whether `leader` counts `follower`, and believes that it holds the log through `index`.
+    /// Whether `leader` counts `follower` as holding the log through `index`.
     fn counts_for(&self, leader: usize, follower: usize, index: LogIndex) -> bool {
         let replica = self.processes[leader].replica.as_ref();
         let followers = replica.and_then(|replica| replica.node().followers());
@@ -415,7 +412,7 @@ impl World {
         known.is_some_and(|known| known.voter && known.match_index >= index)
     }
 
-    /// What the nodes have applied adds up to one list, and to that of the committed log.
+    /// The list that each node has applied equals that of the committed log.
     fn compare_lists(&self) -> Checked {
         for process in self.processes.iter().filter(|process| process.is_running()) {
             let committed = &self.checkers.committed;
@@ -451,7 +448,7 @@ impl World {
         for client in &mut self.clients {
             client.resting = true;
         }
-        self.wait_until(PROGRESS_WITHIN, "at rest", |world| {
+        self.wait_until(PROGRESS_WITHIN, "quiescent", |world| {
             world.clients_are_idle() && world.has_converged()
         })?;
         self.run_until(self.now + 1_000_000)?;

@@ -14,7 +14,7 @@ use crate::checker::Checked;
 use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::command::Command;
-use crate::simulation::process::{Asked, ProcessState};
+use crate::simulation::process::{ProcessState, RequestKind};
 use crate::simulation::queue::{SimEvent, node_id};
 
 /// What happens to a write that is under way when its process dies.
@@ -22,7 +22,7 @@ use crate::simulation::queue::{SimEvent, node_id};
 pub(crate) enum WriteFate {
     /// Nothing of it was written.
     Lost,
-    /// The next start sees it; a power cut takes it back.
+    /// The next start sees it; a power loss undoes it.
     Unsynced,
     /// It is durable.
     Synced,
@@ -99,12 +99,12 @@ impl World {
         if known.is_none() {
             self.checkers.history.begins(operation);
         }
-        self.ask_running(node, Asked::Operation(operation))
+        self.submit_to_running(node, RequestKind::Operation(operation))
     }
 
     pub(crate) fn read(&mut self, node: usize) -> Result<(), String> {
         let shown_before = self.checkers.history.shown();
-        self.ask_running(node, Asked::Read { shown_before })
+        self.submit_to_running(node, RequestKind::Read { shown_before })
     }
 
     pub(crate) fn request_leadership_transfer(&mut self, node: usize) -> Result<(), String> {
@@ -331,13 +331,13 @@ impl World {
         )
     }
 
-    fn ask_running(&mut self, node: usize, what: Asked) -> Result<(), String> {
+    fn submit_to_running(&mut self, node: usize, what: RequestKind) -> Result<(), String> {
         if !self.is_alive(node) {
             return Err("it does not run".to_owned());
         }
         self.attempts_made += 1;
         let attempt = self.attempts_made;
-        self.ask(node, None, attempt, what)
+        self.submit(node, None, attempt, what)
             .map_err(|violation| violation.to_string())
     }
 }

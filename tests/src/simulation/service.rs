@@ -19,7 +19,7 @@ use crate::checker::{Checked, Violation};
 use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
-use crate::simulation::process::{Asked, Continuation, Waiting};
+use crate::simulation::process::{Continuation, RequestKind, Waiting};
 use crate::simulation::queue::SimEvent;
 
 /// How long after a read is confirmed its caller continues at the latest, in microseconds.
@@ -97,7 +97,13 @@ pub trait Service: fmt::Debug {
     fn answered(&mut self, index: LogIndex, outcome: &[u8]) -> Checked;
 
     /// What the outcome means to the client, if it is the client of that request.
-    fn hear(&mut self, client: usize, operation: u64, attempt: u64, outcome: &[u8]) -> Heard;
+    fn receive_reply(
+        &mut self,
+        client: usize,
+        operation: u64,
+        attempt: u64,
+        outcome: &[u8],
+    ) -> AfterReply;
 
     /// Nothing is under way any more: checks the final state.
     ///
@@ -147,11 +153,11 @@ pub enum Step {
 
 /// What an answer means to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum AfterReply {
     /// The outcome of its request is known.
     Done,
     /// It sends the request again.
-    Again,
+    Retry,
 }
 
 impl World {
@@ -170,7 +176,8 @@ impl World {
         let Some(waiting) = self.processes[node].tickets.get(&ticket).copied() else {
             return Ok(());
         };
-        let (Some(service), Asked::Operation(operation)) = (&mut self.service, waiting.what) else {
+        let (Some(service), RequestKind::Operation(operation)) = (&mut self.service, waiting.what)
+        else {
             return Ok(());
         };
         match service.enter(node, operation, confirmed)? {
@@ -275,7 +282,7 @@ impl World {
         }
         self.attempts_made += 1;
         let attempt = self.attempts_made;
-        self.ask(node, None, attempt, Asked::Operation(operation))
+        self.submit(node, None, attempt, RequestKind::Operation(operation))
     }
 
     /// The id of a proposal in the history: with a service, each attempt is one.
@@ -300,7 +307,7 @@ impl World {
             client: None,
             attempt: 0,
             since: self.now,
-            what: Asked::Confirmation,
+            what: RequestKind::Confirmation,
         };
         process.tickets.insert(ticket, waiting);
         process.confirming.insert(ticket, then);

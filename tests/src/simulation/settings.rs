@@ -1,4 +1,4 @@
-//! What a world is made of.
+//! The settings of a world: drawn from a seed, or fixed for a scenario.
 
 use chat_consensus::Timing;
 use chat_replication::Limits;
@@ -7,7 +7,7 @@ use fastrand::Rng;
 use crate::simulation::faults::FaultMix;
 use crate::simulation::network::NetworkMix;
 
-/// What a world is made of.
+/// The settings of a world.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Every random choice follows from it.
@@ -34,13 +34,13 @@ pub struct Settings {
     pub padding: usize,
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
-    /// Keep a record in words, and a story.
+    /// Record the lines of the trace, and those that a scenario shows.
     pub record_trace: bool,
     pub(crate) faults: Option<FaultMix>,
 }
 
 impl Settings {
-    /// The settings of a seed: how many nodes, how patient, how fast, and what goes wrong.
+    /// The settings of a seed: how many nodes, which timing and limits, how fast, and which faults.
     pub(crate) fn of_seed(seed: u64, record_trace: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed_0000);
         let faults = FaultMix::draw(&mut random);
@@ -55,7 +55,7 @@ impl Settings {
         let mut limits = Limits::default();
         if random.bool() {
             limits.cache_entries_max = random.usize(4..64);
-            // Smaller ones could not keep up with what the clients do.
+            // With smaller ones the nodes could not keep up with the clients.
             limits.batch_entries_max = random.usize(8..32);
             limits.batch_bytes_max = random.usize(128..1_024);
         }
@@ -94,7 +94,7 @@ impl Settings {
         }
     }
 
-    /// The settings of a transcript: everything takes its time, and always the same.
+    /// The settings of a scenario: every message and every sync takes a fixed time.
     pub(crate) fn of_scenario(nodes: usize) -> Self {
         Self {
             seed: 1,

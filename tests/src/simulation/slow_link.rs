@@ -1,16 +1,16 @@
-//! A follower that is far behind, and a link that carries little: it must catch up, and the leader
-//! must stay (R8).
+//! A follower that is far behind, and a link with little bandwidth: the follower must catch up, and the
+//! leader must not change (R8).
 
 use crate::checker::{Checked, Violation};
 use crate::simulation::network::NetworkMix;
-use crate::simulation::process::Asked;
+use crate::simulation::process::RequestKind;
 use crate::simulation::queue::SimEvent;
 use crate::simulation::{Settings, World};
 
-/// A link, and how much there is to catch up with.
+/// A link, and how much the follower must catch up.
 #[derive(Clone, Copy, Debug)]
 pub struct SlowLink {
-    /// What each direction carries.
+    /// The bandwidth of each direction.
     pub bytes_per_second: u64,
     /// How long a message takes besides, in microseconds.
     pub delay: u64,
@@ -20,7 +20,7 @@ pub struct SlowLink {
     pub entry_bytes: usize,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug)]
 pub struct CaughtUp {
     /// How long it took, in microseconds of virtual time.
@@ -39,11 +39,11 @@ pub fn catch_up(link: SlowLink) -> Result<CaughtUp, Violation> {
     let mut settings = Settings::of_scenario(3);
     settings.padding = link.entry_bytes;
     settings.record_trace = false;
-    // Nothing is served from memory, as for a follower that was away for long.
+    // Nothing is served from memory, as for a follower that was down for long.
     settings.limits.cache_entries_max = 64;
     let mut world = World::new(settings);
     world.bootstrap()?;
-    let leader = world.leader().expect("a cluster that is born is led");
+    let leader = world.leader().expect("a bootstrapped cluster has a leader");
     let follower = (leader + 1) % 3;
     world.power_off(follower)?;
     for _ in 0..link.entries {
@@ -83,7 +83,7 @@ impl World {
         self.attempts_made += 1;
         let operation = self.attempts_made;
         self.checkers.history.begins(operation);
-        self.ask(leader, None, operation, Asked::Operation(operation))?;
+        self.submit(leader, None, operation, RequestKind::Operation(operation))?;
         self.run_until(self.now + 200)
     }
 }

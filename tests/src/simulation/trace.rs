@@ -20,7 +20,7 @@ impl Trace {
 
     /// Adds a number to the hash.
     pub(crate) fn note(&mut self, number: u64) {
-        // FNV-1a over whole words: as good for telling runs apart, and eight times as fast.
+        // FNV-1a over 8 bytes at once: distinguishes runs as well, and is eight times as fast.
         self.hash = (self.hash ^ number).wrapping_mul(0x0000_0100_0000_01b3);
         self.hash ^= self.hash >> 29;
     }
