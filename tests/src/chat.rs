@@ -2,9 +2,9 @@
 //! sign up, log in, send, read, delete, log out, change passwords, delete accounts and create them
 //! again, with retries and late duplicates on any node.
 //!
-//! Real are `ChatState` and `ChatReader`, on SQLite. The edge and the leader's preparation are
-//! imitated, as `chat-server` does them, without its clock, random numbers and password hashes: a
-//! token follows from the attempt, a password stands for its hash, the time is the node's virtual
+//! `ChatState` and `ChatReader` are the shipped ones, on SQLite. The edge and the leader's preparation
+//! are imitated, as in `chat-server`, without its clock, random numbers and password hashes: a token
+//! follows from the attempt, a password is used in place of its hash, the time is the node's virtual
 //! clock. Sessions do not expire and nothing is cleaned up in the time that a run has.
 
 mod ledger;
@@ -39,13 +39,13 @@ const DIGEST_EVERY: u64 = 37;
 /// The longest pause between two requests of a client, in microseconds: a run commits some hundred.
 const PAUSE_MAX: u64 = 100_000;
 
-/// The chat on all nodes, its clients, and their judge.
+/// The chat on all nodes, its clients, and the ledger that checks them.
 struct Chat {
     nodes: Vec<NodeTables>,
     clients: Clients,
     ledger: Ledger,
     runtime: Runtime,
-    /// Removes all tables when it goes; after them.
+    /// Removes all tables when it is dropped; declared last, so that it is dropped after them.
     _home: Home,
 }
 
@@ -202,7 +202,10 @@ impl Service for Chat {
 
     fn finish(&mut self) -> Checked {
         for (node, tables) in self.nodes.iter_mut().enumerate() {
-            let open = tables.open.as_mut().expect("every node runs in the end");
+            let open = tables
+                .open
+                .as_mut()
+                .expect("every node runs at the end of a run");
             let ledger = &mut self.ledger;
             self.runtime.block_on(async {
                 let digest = open.digest().await?;
@@ -210,7 +213,7 @@ impl Service for Chat {
                 ledger.digest(node, seen, digest)?;
                 let live = open.live_messages().await?;
                 ensure(live == ledger.live_messages(), "chat-resurrection", || {
-                    format!("node {} holds {live:?} in the end", node + 1)
+                    format!("node {} holds {live:?} at the end of the run", node + 1)
                 })?;
                 let mut snapshot = reading::begin_read(open, seen).await?;
                 reading::names(&mut snapshot, ledger, seen).await?;
@@ -233,7 +236,7 @@ impl Service for Chat {
     }
 }
 
-/// Applies entries that follow, and lets the ledger learn or compare what came of them.
+/// Applies the next entries, and passes their outcomes to the ledger.
 async fn apply(
     open: &mut OpenTables,
     ledger: &mut Ledger,

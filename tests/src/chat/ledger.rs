@@ -1,10 +1,10 @@
-//! What the committed commands must come to, and what may be shown of it: the judge of a chat world.
+//! The checker of the chat: the outcome that each committed command must have, and what nodes may show.
 //!
-//! Learns every entry once, when the first node has applied it, and remembers when each thing began
-//! and ended, so that a node that is behind is judged by what was true there. Says which promise is
-//! broken: `chat-session`, `chat-resurrection`, `chat-once`, `chat-leak`, `chat-order`, `chat-names`,
-//! `chat-replay`, `chat-outcome`, `chat-digest`. Learns nothing from the tables that it judges, and
-//! knows nothing of the clean-up: no run is long enough for it.
+//! Records every entry once, when the first node has applied it, and from which index to which each
+//! account, session and message exists, so that a node that is behind is checked by what is true at
+//! its index. Its checkers are `chat-session`, `chat-resurrection`, `chat-once`, `chat-leak`,
+//! `chat-order`, `chat-names`, `chat-replay`, `chat-outcome` and `chat-digest`. Takes nothing from the
+//! tables that it checks, and does not model the clean-up: no run is long enough for it.
 
 mod learning;
 #[cfg(test)]
@@ -22,15 +22,15 @@ use proto::outcome::Result as Outcome;
 use crate::chat::situations::{Occurrences, Situation};
 use crate::checker::{Checked, Violation, ensure};
 
-/// Everything that was ever applied anywhere.
+/// Everything that was ever applied on any node.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// By index, from 1 on: the answer that the first node gave, and what it said has changed.
+    /// By index, from 1 on: the outcome on the first node that applied the entry, and its change event.
     answers: Vec<(Bytes, Option<Event>)>,
     /// The greatest time of any command.
     time: f64,
     accounts: BTreeMap<String, Account>,
-    /// Every account that ever was: its name and the request that created it.
+    /// Every account that ever existed: its name and the request that created it.
     created: BTreeSet<(String, Bytes)>,
     /// When each account began, and when it ended.
     lifetimes: Vec<AccountLifetime>,
@@ -74,12 +74,12 @@ struct Kept {
 }
 
 impl Ledger {
-    /// The first node has applied what follows the last entry that was learnt, or another node
-    /// has applied an entry that is known.
+    /// The first node has applied the entry after the last recorded one, or another node has applied a
+    /// recorded entry.
     ///
     /// # Errors
     ///
-    /// The answer breaks a promise, or differs from what another node said.
+    /// The outcome is wrong, or differs from that on another node.
     pub(super) fn applied(
         &mut self,
         position: Position,
@@ -95,7 +95,7 @@ impl Ledger {
                 "chat-replay",
                 || {
                     format!(
-                        "entry {index} came to {answer:?} {event:?}, and elsewhere to {known:?}"
+                        "the outcome of entry {index} is {answer:?} {event:?}, and on another node {known:?}"
                     )
                 },
             );
@@ -103,21 +103,21 @@ impl Ledger {
         assert_eq!(place, self.answers.len() + 1, "nodes apply without gaps");
         if let Some(command) = command {
             let expected = self.learn(position, command);
-            self.judge(index, command, &expected, &answer)?;
+            self.check_outcome(index, command, &expected, &answer)?;
             let stored = self.messages.get(&index).map(|kept| &kept.message);
-            let told = match event.as_ref().map(|event| &event.change) {
+            let reported = match event.as_ref().map(|event| &event.change) {
                 Some(Change::MessageStored(message)) => Some(message),
                 _ => None,
             };
-            ensure(stored == told, "chat-once", || {
-                format!("entry {index} stores {stored:?} and tells of {told:?}")
+            ensure(stored == reported, "chat-once", || {
+                format!("entry {index} stores {stored:?} and reports {reported:?}")
             })?;
         }
         self.answers.push((answer, event));
         Ok(())
     }
 
-    /// Somebody is told that the entry at `index` came to `answer`.
+    /// A node answers the entry at `index` with the outcome `answer`.
     pub(super) fn answered(&self, index: LogIndex, answer: &[u8]) -> Checked {
         let place = usize::try_from(index.0).expect("runs are short");
         let known = self
@@ -125,7 +125,7 @@ impl Ledger {
             .get(place - 1)
             .map(|(answer, _)| answer.as_ref());
         ensure(known == Some(answer), "chat-outcome", || {
-            format!("entry {index} is answered {answer:?} and came to {known:?}")
+            format!("entry {index} is answered with {answer:?}, and its outcome is {known:?}")
         })
     }
 
@@ -137,13 +137,13 @@ impl Ledger {
         let known = *self.digests.entry(index).or_insert(digest);
         ensure(known == digest, "chat-digest", || {
             format!(
-                "the tables of node {} at {index} are not another's",
+                "the tables of node {} at {index} differ from those of another node",
                 node + 1
             )
         })
     }
 
-    /// A node that has applied everything up to `seen` says whose session this is.
+    /// A node that has applied everything up to `seen` has looked up a session.
     pub(super) fn session_seen(
         &mut self,
         token: &[u8],
@@ -202,7 +202,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// One is missing, or belongs to nobody any more.
+    /// A name is missing, or has no account any more.
     pub(super) fn names_seen(&self, seen: LogIndex, shown: &[String]) -> Checked {
         let exists = |life: &&AccountLifetime| {
             life.began <= seen.0 && life.ended.is_none_or(|ended| ended > seen.0)
@@ -230,7 +230,7 @@ impl Ledger {
         theirs.map(as_seen).collect()
     }
 
-    fn judge(
+    fn check_outcome(
         &self,
         index: u64,
         command: &proto::Command,
@@ -259,11 +259,13 @@ impl Ledger {
             _ => "chat-outcome",
         };
         ensure(found.as_ref() == Some(expected), checker, || {
-            format!("entry {index}, {command:?}, came to {found:?} and should to {expected:?}")
+            format!(
+                "the outcome of entry {index}, {command:?}, is {found:?} and should be {expected:?}"
+            )
         })
     }
 
-    /// The tokens of all sessions that ever were.
+    /// The tokens of all sessions that ever existed.
     pub(super) fn tokens(&self) -> Vec<Bytes> {
         self.sessions.keys().cloned().collect()
     }
@@ -293,7 +295,7 @@ fn credential(credential: proto::Credential) -> Credential {
     }
 }
 
-/// What a violation of the tables themselves is called.
+/// The violation for an error of the tables themselves.
 pub(super) fn refused(error: &dyn std::error::Error) -> Violation {
     let mut what = error.to_string();
     let mut source = error.source();

@@ -1,6 +1,6 @@
-//! What a server does with a request before it is a command, imitated: the node that was reached
-//! finds the session (`chat-server`'s `execute`), the leader adds what only it may decide
-//! (`chat-server`'s `preparation`).
+//! What a server does with a request before it is a command, imitated: the node that the client reached
+//! finds the session (`execute` of `chat-server`), the leader adds what only it may decide
+//! (`preparation` of `chat-server`).
 
 use bytes::Bytes;
 use chat_consensus::LogIndex;
@@ -162,7 +162,7 @@ pub(super) async fn prepare(
                 return Ok(Step::Confirm);
             };
             let account = account(open, &login.username, index).await?;
-            match prove(account, &login.digest) {
+            match verify_password(account, &login.digest) {
                 Some(account) => open_session(account, token_hash),
                 None => return Ok(Step::Answer(REFUSED)),
             }
@@ -192,7 +192,7 @@ pub(super) async fn prepare(
     Ok(Step::Propose(command.encode_to_vec().into()))
 }
 
-/// What the account is now, with certainty (R14).
+/// The current account, by a linearizable read (R14).
 async fn account(
     open: &mut OpenTables,
     username: &str,
@@ -203,7 +203,7 @@ async fn account(
     account.map_err(|error| refused(&error))
 }
 
-fn prove(account: Option<Account>, digest: &str) -> Option<Account> {
+fn verify_password(account: Option<Account>, digest: &str) -> Option<Account> {
     account.filter(|account| account.password_hash == digest)
 }
 
@@ -220,7 +220,7 @@ fn open_session(account: Account, token_hash: Bytes) -> Command {
     })
 }
 
-/// A request that has changed the password before proves the new one (R15).
+/// A request that has already changed the password verifies the new one (R15).
 fn change_password(
     account: Option<Account>,
     id: &[u8],
@@ -234,13 +234,13 @@ fn change_password(
         .password_request
         .is_some_and(|request| request == *id)
     {
-        let account = prove(Some(account), &change.new_digest)?;
+        let account = verify_password(Some(account), &change.new_digest)?;
         return Some(open_session(account, token_hash));
     }
     if account.credential.version.0 != checked.version {
         return None;
     }
-    prove(Some(account), &change.digest)?;
+    verify_password(Some(account), &change.digest)?;
     Some(Command::ChangePassword(storage::ChangePassword {
         session: change.session,
         password_hash: change.new_digest,

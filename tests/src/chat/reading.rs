@@ -1,6 +1,6 @@
-//! What a node shows to somebody: read page by page from its own tables, and judged.
+//! What a node shows to a client: read page by page from its own tables, and checked.
 //!
-//! Every list is read in all the ways that a server offers; they must agree.
+//! Every list is read in all the ways that a server offers; the results must agree.
 
 use chat_consensus::LogIndex;
 use chat_store::{InboxQuery, Message, ReadTransaction, Session};
@@ -24,7 +24,7 @@ pub(super) async fn begin_read(
     open.reader.begin().await.map_err(|error| refused(&error))
 }
 
-/// Everything up to where it shows something.
+/// The index up to which the snapshot shows entries.
 pub(super) async fn last_at_or_below(
     snapshot: &mut ReadTransaction,
 ) -> Result<LogIndex, Violation> {
@@ -32,7 +32,7 @@ pub(super) async fn last_at_or_below(
     seen.map_err(|error| refused(&error))
 }
 
-/// The names of all accounts, judged.
+/// Reads and checks the names of all accounts.
 pub(super) async fn names(
     snapshot: &mut ReadTransaction,
     ledger: &Ledger,
@@ -46,7 +46,7 @@ pub(super) async fn names(
         names.extend(page.usernames);
         let goes_on = page.next.is_none() || page.next > after;
         ensure(goes_on, "chat-names", || {
-            format!("a page after {after:?} goes on after {:?}", page.next)
+            format!("a page after {after:?} continues after {:?}", page.next)
         })?;
         after = page.next;
         if after.is_none() {
@@ -55,7 +55,7 @@ pub(super) async fn names(
     }
 }
 
-/// Everything that a session is shown, judged, oldest first.
+/// Reads and checks the whole inbox of a session, oldest first.
 pub(super) async fn inbox(
     snapshot: &mut ReadTransaction,
     ledger: &mut Ledger,
@@ -88,7 +88,7 @@ pub(super) async fn inbox(
     Ok(oldest)
 }
 
-/// What was not read is what was not read of all.
+/// The unread messages are those of all messages that were not read.
 async fn unread(
     snapshot: &mut ReadTransaction,
     owner: &Session,
@@ -102,12 +102,12 @@ async fn unread(
     let unread = pages(snapshot, owner, query).await?;
     let expected = all.iter().filter(|message| !message.read);
     ensure(unread.iter().eq(expected), "chat-order", || {
-        format!("{owner:?} has not read {unread:?} of {all:?}")
+        format!("the unread messages of {owner:?} are {unread:?} of {all:?}")
     })?;
     let count = snapshot.unread_count(owner).await;
     let count = count.map_err(|error| refused(&error))?;
     ensure(count == unread.len() as u64, "chat-order", || {
-        format!("{owner:?} is told of {count} unread messages, and has {unread:?}")
+        format!("the unread count of {owner:?} is {count}, and the unread messages are {unread:?}")
     })
 }
 
@@ -124,7 +124,7 @@ async fn pages(
         ensure(
             page.next.is_none() || page.next != query.after,
             "chat-order",
-            || format!("a page after {:?} goes on there", query.after),
+            || format!("a page after {:?} continues there", query.after),
         )?;
         query.after = page.next;
         if query.after.is_none() {

@@ -1,5 +1,5 @@
-//! What clients ask: few names, so that accounts end and begin again under the same one, and old
-//! sessions are used as if nobody had ended them.
+//! The requests of clients: few names, so that accounts are deleted and created again under the same
+//! name, and ended sessions are used as if they were valid.
 
 use std::collections::BTreeMap;
 
@@ -17,28 +17,28 @@ const SESSIONS_MAX: usize = 6;
 const IDS_MAX: usize = 5;
 /// One message in so many has an id that was used before.
 const SENT_AGAIN_ONE_IN: u32 = 8;
-/// What was asked a short time ago arrives once more rather than other requests.
+/// So many of the newest requests are repeated more often than others.
 const RECENT: usize = 12;
 /// One request in so many arrives once more, late.
 const REPEATED_ONE_IN: u32 = 3;
 
-/// The answer of a node that knows better than to ask the log.
+/// The answer of a node that rejects a request without the log.
 pub(super) const REFUSED: Bytes = Bytes::new();
 
-/// SHA-256 of a token, or what stands for it here.
+/// SHA-256 of a token, or here the value in its place.
 pub(super) type Token = [u8; 32];
 
-/// A request, the same on every try.
+/// A request, the same in every attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// The client's id of it.
+    /// The id that its client has generated.
     pub(super) id: Bytes,
     pub(super) body: RequestBody,
-    /// It has created its account before, and proves the password now.
+    /// It has created its account already, and now verifies the password.
     pub(super) proves: bool,
 }
 
-/// What is asked.
+/// What is requested.
 #[derive(Clone, Debug)]
 pub(super) enum RequestBody {
     SignUp(Credentials),
@@ -64,14 +64,14 @@ pub(super) enum InSession {
     DeleteAccount,
 }
 
-/// All clients, and everything they have asked.
+/// All clients, and all their requests.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     clients: BTreeMap<usize, Client>,
     requests: BTreeMap<u64, Request>,
-    /// In the order of asking.
+    /// In the order in which they were begun.
     begun: Vec<u64>,
-    /// The passwords that somebody has chosen for each name, the newest last.
+    /// The passwords that clients have chosen for each name, the newest last.
     passwords: BTreeMap<String, Vec<String>>,
     /// Everything that was sent.
     sent: Vec<Draft>,
@@ -89,9 +89,9 @@ pub(super) struct Draft {
 #[derive(Debug, Default)]
 struct Client {
     sessions: Vec<Held>,
-    /// Whose inbox it reads next.
+    /// The session whose inbox it reads next.
     reads_as: Option<Token>,
-    /// What it has seen lately.
+    /// The messages of the inbox that it read last.
     seen: Vec<String>,
 }
 
@@ -99,11 +99,11 @@ struct Client {
 struct Held {
     token: Token,
     owner: Credentials,
-    /// The client knows that it has ended, and uses it now and then all the same.
+    /// The client knows that it has ended, and still uses it now and then.
     ended: bool,
 }
 
-/// The token that an attempt's leader draws: nobody else's, and the same in every run of a seed.
+/// The token that the leader generates for an attempt: unique, and the same in every run of a seed.
 pub(super) fn token_of(attempt: u64) -> Token {
     let mut token = [0; 32];
     for (place, chunk) in token.chunks_mut(8).enumerate() {
@@ -116,7 +116,7 @@ pub(super) fn token_of(attempt: u64) -> Token {
 }
 
 impl InSession {
-    /// Such a request may come again with a session that it has ended itself.
+    /// Whether a retry of the request may use a session that the request itself has ended.
     pub(super) fn ends_its_session(&self) -> bool {
         matches!(
             self,
@@ -126,7 +126,7 @@ impl InSession {
 }
 
 impl Clients {
-    /// A client thinks of a request; `None` is one that nobody waits for.
+    /// A client begins a request; with `None` no client waits for it.
     pub(super) fn begin(&mut self, client: Option<usize>, operation: u64, random: &mut Rng) {
         let sessions = match client {
             Some(client) => self.clients.entry(client).or_default().sessions.clone(),
@@ -147,7 +147,7 @@ impl Clients {
         self.add(operation, body);
     }
 
-    /// Somebody who waits for nothing signs up.
+    /// Begins a sign-up for which no client waits.
     pub(super) fn begin_sign_up(&mut self, operation: u64, random: &mut Rng) {
         let name = *random.choice(&NAMES).expect("not empty");
         self.add(operation, sign_up(name, operation));
@@ -165,7 +165,7 @@ impl Clients {
         self.begun.push(operation);
     }
 
-    /// Some request that comes once more, if one does.
+    /// A request that arrives again, if one does.
     pub(super) fn repeat(&mut self, random: &mut Rng) -> Option<u64> {
         if random.u32(0..REPEATED_ONE_IN) > 0 {
             return None;
@@ -190,21 +190,21 @@ impl Clients {
     pub(super) fn request(&self, operation: u64) -> &Request {
         self.requests
             .get(&operation)
-            .expect("what is asked was begun")
+            .expect("every request was begun")
     }
 
-    /// A client thinks of an inbox to read.
+    /// A client chooses an inbox to read.
     pub(super) fn begin_read(&mut self, client: usize, random: &mut Rng) {
         let client = self.clients.entry(client).or_default();
         client.reads_as = some_session(&client.sessions, random).map(|held| held.token);
     }
 
-    /// Whose inbox a client reads.
+    /// The session whose inbox a client reads.
     pub(super) fn reads_as(&self, client: usize) -> Option<Token> {
         self.clients.get(&client)?.reads_as
     }
 
-    /// What it saw there.
+    /// The messages that it read there.
     pub(super) fn note_seen(&mut self, client: usize, ids: Vec<String>) {
         self.clients.entry(client).or_default().seen = ids;
     }
@@ -220,7 +220,7 @@ impl Clients {
         let request = self
             .requests
             .get_mut(&operation)
-            .expect("what is answered was begun");
+            .expect("every answered request was begun");
         if let Some(Outcome::Error(error)) = &outcome {
             match error.code() {
                 storage::ErrorCode::AlreadyCreatedByThisRequest => {
@@ -234,7 +234,7 @@ impl Clients {
         let client = self.clients.entry(client).or_default();
         let opened = client.opens(&request.body, outcome.as_ref());
         if let RequestBody::InSession(token, what) = &request.body {
-            client.hears_of_session(token, what, outcome.as_ref());
+            client.update_session(token, what, outcome.as_ref());
         }
         if let Some(owner) = opened {
             let passwords = self.passwords.entry(owner.name.clone()).or_default();
@@ -303,12 +303,12 @@ impl Clients {
                 sender: sender.to_owned(),
                 id: format!("m{operation:x}"),
                 recipient: (*random.choice(&NAMES).expect("not empty")).to_owned(),
-                body: format!("said {operation:x}"),
+                body: format!("text {operation:x}"),
             },
         }
     }
 
-    /// Mostly what the client saw, and now and then what is none of its business.
+    /// Mostly ids that the client has read, and now and then those of other accounts' messages.
     fn some_ids(&self, seen: &[String], random: &mut Rng) -> Vec<String> {
         let one = |random: &mut Rng| {
             let own = random.choice(seen).filter(|_| random.u32(0..5) > 0);
@@ -349,8 +349,8 @@ impl Client {
         }
     }
 
-    /// A session has ended that nobody knows any more, or that the request was to end.
-    fn hears_of_session(&mut self, token: &Token, what: &InSession, outcome: Option<&Outcome>) {
+    /// The reply shows that a session has ended: it is unknown, or the request has ended it.
+    fn update_session(&mut self, token: &Token, what: &InSession, outcome: Option<&Outcome>) {
         let is_void = match outcome {
             None => true,
             Some(Outcome::Error(error)) => error.code() == storage::ErrorCode::Unauthenticated,
@@ -363,7 +363,7 @@ impl Client {
     }
 }
 
-/// With a password that nobody had before.
+/// With a password that was never used before.
 fn sign_up(name: &str, operation: u64) -> RequestBody {
     RequestBody::SignUp(Credentials {
         name: name.to_owned(),

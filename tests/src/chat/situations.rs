@@ -1,28 +1,28 @@
-//! What must occur in the seeds, lest the checks have nothing to say: counted, and printed with the
-//! faults. Judges nothing.
+//! The situations that must occur in the seeds for the checks to mean something: counted, and printed
+//! with the faults. Checks nothing.
 
 use std::collections::BTreeMap;
 
-/// Something that a promise is about.
+/// A situation that a guarantee is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Situation {
-    /// A name has another owner than before.
+    /// An account is created under the name of a deleted one.
     AccountCreatedAgain,
     /// The request that created an account arrives once more, after that account's end.
     LateSignUp,
     /// A message is sent once more under its id.
     SentAgain,
-    /// So is one that was deleted since, or whose recipient was.
+    /// The same, and the message was deleted since, or its recipient.
     DeletedSentAgain,
-    /// A command stands in the log in the name of a session that has ended.
+    /// A command in the log belongs to a session that has ended.
     EndedSessionUsed,
-    /// A command comes to the log again that has ended its own session.
+    /// A command that has ended its own session is in the log again.
     EndedByItself,
-    /// A node is asked whose session this is that has ended.
+    /// A node looks up a session that has ended.
     EndedSessionShown,
     /// An inbox is read.
     InboxRead,
-    /// So is one of a name whose earlier owner had received messages.
+    /// An inbox is read of a name whose earlier account had received messages.
     RecreatedAccountInboxRead,
     /// An entry is applied again, on another node or after its effects were lost.
     AppliedAgain,

@@ -1,7 +1,7 @@
-//! One node's own `state.db`, in a folder that lives in memory where there is such a thing.
+//! The `state.db` of one node, in a memory-backed folder where the system has one.
 //!
-//! A dead process keeps what was committed, as a real one does; a power cut that takes more is an
-//! empty folder here, which is then filled from the log.
+//! A dead process keeps what was committed, as a real one does; a power loss that loses more is an empty
+//! folder here, which is then filled from the log.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::simulation::service::Tables;
 /// The system's memory-backed folder: syncs cost nothing there.
 const MEMORY: &str = "/dev/shm";
 
-/// Every row of every table, in an order that does not depend on how they came about.
+/// Every row of every table, in an order that does not depend on how it was written.
 const ALL_ROWS: [&str; 7] = [
     "SELECT quote(applied_index) || quote(applied_term) || quote(last_timestamp) FROM progress",
     "SELECT quote(username) || quote(password) || quote(incarnation) \
@@ -40,13 +40,13 @@ const ALL_ROWS: [&str; 7] = [
 
 const LIVE_MESSAGES: &str = "SELECT id FROM messages WHERE deleted = 0 ORDER BY commit_index";
 
-/// A folder for all nodes, gone with the world.
+/// A folder for all nodes, removed with the world.
 #[derive(Debug)]
 pub(super) struct Home {
     folder: TempDir,
 }
 
-/// What one node has of its tables.
+/// The tables of one node.
 #[derive(Debug)]
 pub(super) struct NodeTables {
     folder: PathBuf,
@@ -63,7 +63,7 @@ pub(super) struct OpenTables {
     pub(super) reader: ChatReader,
     /// Sessions that this process has seen, as a server remembers them; they may have ended since.
     pub(super) sessions: BTreeMap<[u8; 32], Session>,
-    /// The judge's own eyes.
+    /// The checker's own connection.
     watcher: SqliteConnection,
 }
 
@@ -89,7 +89,7 @@ impl Home {
 }
 
 impl NodeTables {
-    /// Opens what is there, or makes empty tables.
+    /// Opens the tables, or creates empty ones.
     pub(super) async fn start(&mut self) -> Result<LogIndex, Violation> {
         let folder = self.folder.join(self.lost.to_string());
         std::fs::create_dir_all(&self.folder).map_err(|error| refused(&error))?;

@@ -1,7 +1,7 @@
-//! What each command must come to, by the promises alone (R15): a model of the chat in a few maps.
+//! The expected outcome of each command, by R15 alone: a model of the chat in a few maps.
 //!
-//! Written down apart from `chat-store`, and slow where that is simple. Knows nothing of the
-//! clean-up, of sessions that expire, or of nodes.
+//! Written independently of `chat-store`, and slow where that is simple. Does not model the clean-up,
+//! sessions that expire, or nodes.
 
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
@@ -17,7 +17,7 @@ use crate::chat::situations::Situation;
 const DONE: Outcome = Outcome::Done(proto::Done {});
 
 impl Ledger {
-    /// What the entry comes to.
+    /// The expected outcome of the entry.
     pub(super) fn learn(&mut self, position: Position, command: &proto::Command) -> Outcome {
         let index = position.index.0;
         self.time = self.time.max(command.time);
@@ -32,7 +32,7 @@ impl Ledger {
                     username: message.sender.clone(),
                     credential: message.credential,
                 };
-                match self.standing(Some(&session), request) {
+                match self.valid_session(Some(&session), request) {
                     Ok(owner) => self.send(position, message, owner.credential.incarnation),
                     Err(_) => error(ErrorCode::Unauthenticated),
                 }
@@ -143,7 +143,7 @@ impl Ledger {
         change: &proto::ChangePassword,
     ) -> Outcome {
         let session = change.session.as_ref();
-        match self.standing(session, request) {
+        match self.valid_session(session, request) {
             Ok(owner) => {
                 let credential = proto::Credential {
                     incarnation: owner.credential.incarnation,
@@ -205,8 +205,8 @@ impl Ledger {
         answer
     }
 
-    /// The session, if something may be done in its name; otherwise whether this request ended it.
-    fn standing(
+    /// The session, if it is valid; otherwise whether this request ended it.
+    fn valid_session(
         &mut self,
         session: Option<&proto::Session>,
         request: &Bytes,
@@ -236,7 +236,7 @@ impl Ledger {
         request: &Bytes,
         work: impl FnOnce(&mut Self, &Held),
     ) -> Outcome {
-        match self.standing(session, request) {
+        match self.valid_session(session, request) {
             Ok(owner) => {
                 work(self, &owner);
                 DONE
@@ -252,7 +252,7 @@ impl Ledger {
         request: &Bytes,
         work: impl FnOnce(&mut Self, &Held),
     ) -> Outcome {
-        match self.standing(Some(session), request) {
+        match self.valid_session(Some(session), request) {
             Ok(owner) => {
                 work(self, &owner);
                 DONE

@@ -1,4 +1,4 @@
-//! Each check must fail on a story that is known to be bad; one that cannot fail checks nothing.
+//! Each check must fail on a history that is known to be bad; one that cannot fail checks nothing.
 
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
@@ -18,7 +18,7 @@ const RECREATED: u8 = b'h';
 
 #[track_caller]
 fn check_found_by(checker: &str, checked: Checked) {
-    let violation = checked.expect_err("the story is bad");
+    let violation = checked.expect_err("the history is bad");
     assert_eq!(violation.checker, checker, "{violation}");
 }
 
@@ -37,7 +37,7 @@ fn credential_of(index: u64) -> proto::Credential {
     }
 }
 
-/// Somebody's session, with an account that was created at `index`.
+/// A session of an account that was created at `index`.
 fn session(whose: u8, index: u64) -> proto::Session {
     proto::Session {
         token_hash: token(whose),
@@ -127,7 +127,7 @@ fn bytes(outcome: &Outcome) -> Bytes {
     proto::Outcome { result }.encode_to_vec().into()
 }
 
-/// A node applies the entry at `index`, the request of that number, and says that it came to that.
+/// A node applies the entry at `index`, the request of that number, with that outcome.
 fn apply(ledger: &mut Ledger, index: u64, operation: &Operation, outcome: &Outcome) -> Checked {
     apply_request(ledger, (index, index), operation, outcome)
 }
@@ -169,7 +169,7 @@ fn two_messages() -> Ledger {
     ledger
 }
 
-/// The same, and bob has deleted his account at 5 and somebody has created it again at 6.
+/// The same, and bob has deleted his account at 5 and it was created again at 6.
 fn recreated_account() -> Ledger {
     let mut ledger = two_messages();
     apply(&mut ledger, 5, &bob_goes(), &done()).expect("all is well");
@@ -178,7 +178,7 @@ fn recreated_account() -> Ledger {
 }
 
 #[test]
-fn what_is_as_it_should_be_passes() {
+fn correct_history_passes() {
     let mut ledger = two_messages();
     let inbox = [stored("one", 3), stored("two", 4)];
     let bob = shown(BOB, 2);
@@ -207,7 +207,7 @@ fn what_is_as_it_should_be_passes() {
 }
 
 #[test]
-fn what_was_deleted_does_not_come_back() {
+fn deleted_message_or_account_that_reappears_is_found() {
     let mut ledger = two_messages();
     apply(&mut ledger, 5, &bob_deletes("one"), &done()).expect("his");
     let inbox = [stored("one", 3), stored("two", 4)];
@@ -223,10 +223,10 @@ fn what_was_deleted_does_not_come_back() {
 }
 
 #[test]
-fn a_retry_takes_effect_once() {
+fn retry_that_takes_effect_twice_is_found() {
     let again = apply(&mut two_messages(), 5, &send("one"), &sent("one", 5));
     check_found_by("chat-once", again);
-    // The right answer, and a watcher hears of the message twice.
+    // The right outcome, and the message is reported to watchers twice.
     let mut ledger = two_messages();
     let command = proto::Command {
         request_id: Bytes::from(vec![5; 16]),
@@ -235,12 +235,12 @@ fn a_retry_takes_effect_once() {
     };
     let commit = Position::new(5, 1);
     let change = Change::MessageStored(stored("one", 3));
-    let told = (bytes(&sent("one", 3)), Some(Event { commit, change }));
-    check_found_by("chat-once", ledger.applied(commit, Some(&command), told));
+    let outcome = (bytes(&sent("one", 3)), Some(Event { commit, change }));
+    check_found_by("chat-once", ledger.applied(commit, Some(&command), outcome));
 }
 
 #[test]
-fn an_ended_session_stays_ended() {
+fn ended_session_that_is_valid_is_found() {
     let mut ledger = recreated_account();
     let old = shown(BOB, 2);
     let seen = ledger.session_seen(&token(BOB), LogIndex(6), Some(&old));
@@ -250,16 +250,19 @@ fn an_ended_session_stays_ended() {
 }
 
 #[test]
-fn nobody_is_shown_what_was_sent_to_another_account() {
+fn message_shown_to_another_account_is_found() {
     let mut ledger = recreated_account();
     let inbox = [stored("one", 3)];
-    let (ann, heir) = (shown(ANN, 1), shown(RECREATED, 6));
+    let (ann, recreated) = (shown(ANN, 1), shown(RECREATED, 6));
     check_found_by("chat-leak", ledger.inbox_seen(&ann, LogIndex(4), &inbox));
-    check_found_by("chat-leak", ledger.inbox_seen(&heir, LogIndex(6), &inbox));
+    check_found_by(
+        "chat-leak",
+        ledger.inbox_seen(&recreated, LogIndex(6), &inbox),
+    );
 }
 
 #[test]
-fn an_inbox_is_whole_and_in_the_order_of_the_log() {
+fn incomplete_or_reordered_inbox_is_found() {
     let mut ledger = two_messages();
     let (one, two) = (stored("one", 3), stored("two", 4));
     let mut changed = two.clone();
@@ -276,7 +279,7 @@ fn an_inbox_is_whole_and_in_the_order_of_the_log() {
 }
 
 #[test]
-fn only_accounts_that_are_there_are_listed() {
+fn wrong_list_of_names_is_found() {
     let mut ledger = two_messages();
     apply(&mut ledger, 5, &bob_goes(), &done()).expect("his");
     let both = [name(ANN), name(BOB)];
@@ -288,12 +291,12 @@ fn only_accounts_that_are_there_are_listed() {
 }
 
 #[test]
-fn nodes_that_differ_are_found() {
+fn difference_between_nodes_is_found() {
     let mut ledger = two_messages();
     let other = apply(&mut ledger, 3, &send("one"), &sent("one", 4));
     check_found_by("chat-replay", other);
-    let told = ledger.answered(LogIndex(3), &bytes(&sent("one", 4)));
-    check_found_by("chat-outcome", told);
+    let wrong = ledger.answered(LogIndex(3), &bytes(&sent("one", 4)));
+    check_found_by("chat-outcome", wrong);
     let wrong = apply(&mut ledger, 5, &bob_deletes("one"), &created(5));
     check_found_by("chat-outcome", wrong);
     ledger.digest(0, LogIndex(3), 77).expect("the first");
