@@ -177,6 +177,7 @@ impl World {
         self.output.clear();
     }
 
+    /// Drops an event for a dead process, defers one for a paused process, and executes the others.
     fn dispatch(&mut self, event: SimEvent) -> Checked {
         if let Some(node) = event.process() {
             let process = &mut self.processes[node];
@@ -192,6 +193,10 @@ impl World {
         let node = event.process().unwrap_or(99) as u64;
         self.trace.note(self.now);
         self.trace.note(event.code() << 8 | node);
+        self.execute(event)
+    }
+
+    fn execute(&mut self, event: SimEvent) -> Checked {
         match event {
             SimEvent::Deliver {
                 message,
