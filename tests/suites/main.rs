@@ -3,6 +3,7 @@
 #[cfg(feature = "chat")]
 mod chat_simulation;
 mod checkers;
+mod documentation;
 mod elections;
 #[cfg(test)]
 #[cfg(feature = "processes")]
