@@ -13,7 +13,7 @@ fn package() -> &'static Path {
 }
 
 fn page() -> String {
-    fs::read_to_string(package().join("../docs/testing.md")).unwrap()
+    fs::read_to_string(package().join("../docs/testing.md")).expect("the page is in the repository")
 }
 
 /// The cells of the rows of all tables whose first heading is `heading`.
@@ -38,8 +38,9 @@ fn cells(row: &str) -> Vec<String> {
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let entries = fs::read_dir(folder).expect("the folder is in the repository");
+    for entry in entries {
+        let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
             files.extend(self::files(&path, extension));
         } else if path.extension().is_some_and(|found| found == extension) {
@@ -50,7 +51,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().unwrap().to_string_lossy().into_owned()
+    let stem = path.file_stem().expect("the path ends in a name");
+    stem.to_string_lossy().into_owned()
 }
 
 #[test]
