@@ -14,7 +14,7 @@ use crate::simulation::service::AfterReply;
 
 /// How long a client waits for one attempt, in microseconds.
 const ATTEMPT_TIMEOUT: u64 = 1_000_000;
-/// One operation in so many, of those whose outcome is unknown, is left so.
+/// One operation in so many, of those whose outcome is unknown, is given up.
 const LEAVES_ONE_IN: u32 = 12;
 
 /// One client.

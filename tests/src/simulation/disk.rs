@@ -2,7 +2,7 @@
 //!
 //! It models `log.db`: transactions are whole or absent, reach the disk in order, and a sync makes
 //! everything before it durable too. What a process wrote and did not sync is still there for the
-//! next process, until the power goes (R4).
+//! next process, until a power loss (R4).
 
 use std::collections::VecDeque;
 

@@ -75,7 +75,7 @@ impl Machine {
         *self.list.entry(operation).or_insert(index)
     }
 
-    /// Goes back to what was applied up to `kept`.
+    /// Rolls back to what was applied up to `kept`.
     pub(crate) fn roll_back(&mut self, kept: LogIndex) {
         self.applied = self.applied.min(kept);
         self.durable = self.durable.min(kept);

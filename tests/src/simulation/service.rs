@@ -140,7 +140,7 @@ pub struct Forwarded {
     pub time: f64,
 }
 
-/// What is to be done next with a request.
+/// The next step of a request.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// These bytes go to the leader, or into the log.
