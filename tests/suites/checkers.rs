@@ -14,6 +14,7 @@ use chat_tests::checker::log_matching::KnownEntries;
 use chat_tests::checker::membership::Memberships;
 use chat_tests::checker::votes::Votes;
 use chat_tests::checker::{Checked, applying, commit_quorum, durability, matched};
+use chat_tests::message::Message;
 use chat_tests::simulation::command::{Answer, Command};
 use chat_tests::simulation::disk::Disk;
 
@@ -276,7 +277,7 @@ fn leadership_resumed_after_restart_is_found() {
     votes
         .sent(&envelope(1, 5, 1, Request::Coordinator))
         .unwrap();
-    let checked = votes.sent(&envelope(1, 5, 2, Message::Coordinator));
+    let checked = votes.sent(&envelope(1, 5, 2, Request::Coordinator));
     check_found_by("no-leadership-resume", checked);
 }
 
@@ -312,10 +313,7 @@ fn vote_replaced_by_a_later_term_passes() {
 #[test]
 fn term_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(4, 2));
-    let checked = durability::sent(
-        &envelope(2, 5, 1, Message::CoordinatorReply),
-        behind.durable(),
-    );
+    let checked = durability::sent(&envelope(2, 5, 1, Reply::Coordinator), behind.durable());
     check_found_by("term-durable", checked);
 }
 

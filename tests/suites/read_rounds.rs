@@ -54,8 +54,8 @@ impl Leader {
     }
 
     fn receive_vote(&mut self) {
-        for sent in self.messages() {
-            if let Message::Election(election) = &sent.message
+        for sent in self.requests() {
+            if let Request::Election(election) = &sent.message
                 && sent.header.to == FETCHING
             {
                 let granted = Reply::Election(ElectionReply {
@@ -111,7 +111,7 @@ impl Leader {
             if let Request::Heartbeat(heartbeat) = sent.message {
                 receivers.push(sent.header.to);
                 if sent.header.to == FETCHING {
-                    let echo = Message::HeartbeatReply {
+                    let echo = Reply::Heartbeat(HeartbeatReply {
                         round: heartbeat.round,
                         writing: false,
                     });

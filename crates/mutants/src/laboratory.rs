@@ -16,7 +16,7 @@ pub(crate) const SEEDS: &str = "400";
 
 /// The two checks that may catch a mutant.
 const SEEDS_CHECK: &[&str] = &["--seeds", SEEDS, "--stop-at-first-failure"];
-const TRANSCRIPTS_CHECK: &[&str] = &["--transcripts"];
+const SCENARIOS_CHECK: &[&str] = &["--scenarios"];
 
 /// A copy of the sources, its builds and the output of its runs.
 #[derive(Debug)]
@@ -76,16 +76,15 @@ impl Laboratory {
             )));
         }
         let (seeds, _) = self.check(&format!("{name}-seeds.txt"), SEEDS_CHECK)?;
-        let (transcripts, changed) =
-            self.check(&format!("{name}-transcripts.txt"), TRANSCRIPTS_CHECK)?;
+        let (scenarios, changed) = self.check(&format!("{name}-scenarios.txt"), SCENARIOS_CHECK)?;
         Ok(Examined {
             seeds,
-            transcripts,
+            scenarios,
             changed,
         })
     }
 
-    /// The verdict of one run of the simulator, and which transcripts differ in it.
+    /// The verdict of one run of the simulator, and which scenarios differ in it.
     fn check(&self, log: &str, arguments: &[&str]) -> Result<(Verdict, Vec<String>)> {
         let log = self.logs.join(log);
         let mut simulate = Command::new(self.build.join("debug/simulate"));
@@ -93,6 +92,6 @@ impl Laboratory {
         let ended = run_into(&mut simulate, &log)?;
         let output = fs::read_to_string(&log).unwrap_or_default();
         let verdict = verdict::of_run(ended, &output, &log);
-        Ok((verdict, verdict::failed_transcripts(&output)))
+        Ok((verdict, verdict::failed_scenarios(&output)))
     }
 }

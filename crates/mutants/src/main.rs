@@ -1,6 +1,6 @@
 //! `cargo xtask mutants`: breaks one rule at a time in a copy and demands that a check notices.
 //!
-//! A mutant is a patch in `tests/mutants`. It is caught when the simulator or a transcript ends
+//! A mutant is a patch in `tests/mutants`. It is caught when the simulator or a scenario ends
 //! with a line `FAILED …`; a mutant that does not apply or build is an error of the patch and
 //! catches nothing. The copy without a mutant must pass first: a check that always fails would
 //! otherwise look perfect.

@@ -1,5 +1,5 @@
-//! The table of mutants in `docs/testing.md`: a row of it says what the seeds and the scenarios
-//! saw of one mutant. The page is never judged by it: a seed more or less is chance.
+//! The table of mutants in `docs/testing.md`: a row shows what the seeds and the scenarios
+//! detected of one mutant. No check compares the page with a run: a seed more or less is chance.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
 }
 
 fn of_scenarios(examined: &Examined) -> String {
-    let word = if examined.changed.is_empty() {
+    let check = if examined.changed.is_empty() {
         "nothing"
     } else {
         "a scenario"

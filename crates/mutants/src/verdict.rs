@@ -30,11 +30,11 @@ impl Verdict {
 
 /// The verdicts of both checks on a mutant.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Examined {
-    pub(super) seeds: Verdict,
-    pub(super) scenarios: Verdict,
+pub(crate) struct Examined {
+    pub(crate) seeds: Verdict,
+    pub(crate) scenarios: Verdict,
     /// The names of the scenarios that change.
-    pub(super) changed: Vec<String>,
+    pub(crate) changed: Vec<String>,
 }
 
 impl Examined {
@@ -47,10 +47,10 @@ impl Examined {
         }
     }
 
-    /// The seeds' word first, since they know the stories that nobody has thought of. A check that
-    /// says neither makes the whole an error, unless the seeds have caught the mutant: its
-    /// scenarios may well never end.
-    pub(super) fn verdict(&self) -> Verdict {
+    /// The verdict of the seeds comes first, since they try stories that no person has written
+    /// down. A check that gives neither result makes the whole an error, unless the seeds have
+    /// caught the mutant: its scenarios may well never end.
+    pub(crate) fn verdict(&self) -> Verdict {
         match &self.seeds {
             Verdict::Survived => self.scenarios.clone(),
             seeds => seeds.clone(),
@@ -96,7 +96,7 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
 }
 
 /// The scenarios that differ, by name.
-pub(super) fn failed_scenarios(output: &str) -> Vec<String> {
+pub(crate) fn failed_scenarios(output: &str) -> Vec<String> {
     let failed = output
         .lines()
         .filter_map(|line| line.strip_prefix("FAILED scenario ")?.split_once(": "));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_an_error() {
+    fn run_without_a_clear_result_is_an_error() {
         let badly = "ERROR: it ended badly without a failed seed or scenario, see log";
         check(Ended::Badly, "", badly);
         check(Ended::Badly, "FAILED to find the scenarios: gone\n", badly);

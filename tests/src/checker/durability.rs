@@ -34,7 +34,7 @@ pub fn started(header: &Header, boot_count: u64, is_request: bool, durable: &Ima
 /// # Errors
 ///
 /// It shows a term, a vote or a log that a power loss would undo (R1).
-pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
+pub fn sent(envelope: &Envelope<Message>, durable: &Image) -> Checked {
     let header = &envelope.header;
     let on_disk = durable.hard_state;
     ensure(on_disk.term >= header.term, "term-durable", || {
@@ -52,14 +52,16 @@ pub fn sent(envelope: &Envelope, durable: &Image) -> Checked {
         Message::Request(Request::Election(Election::Vote(_))) => {
             covers_vote(header, header.from, durable)
         }
-        Message::GetCommits(fetch) => ensure(durable.holds(fetch.synced), "log-durable", || {
-            format!(
-                "node {} names {:?} as synced, and its disk ends at {:?}",
-                header.from,
-                fetch.synced,
-                durable.last()
-            )
-        }),
+        Message::Request(Request::GetCommits(fetch)) => {
+            ensure(durable.holds(fetch.synced), "log-durable", || {
+                format!(
+                    "node {} names {:?} as synced, and its disk ends at {:?}",
+                    header.from,
+                    fetch.synced,
+                    durable.last()
+                )
+            })
+        }
         _ => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ impl Votes {
     /// # Errors
     ///
     /// It shows a second vote in one term, or a term that an earlier run began.
-    pub fn sent(&mut self, envelope: &Envelope) -> Checked {
+    pub fn sent(&mut self, envelope: &Envelope<Message>) -> Checked {
         let header = &envelope.header;
         match &envelope.message {
             Message::Reply(Reply::Election(reply))
@@ -32,12 +32,12 @@ impl Votes {
             {
                 self.voted(header.term, header.from, header.storage, header.to)
             }
-            Message::Election(election) if election.kind == ElectionKind::Vote => {
+            Message::Request(Request::Election(Election::Vote(_))) => {
                 self.uses_term(header.term, header.from, header.request.start)?;
                 self.voted(header.term, header.from, header.storage, header.from)
             }
             // Only a leader sends these; the term must be one that this run began (R2).
-            Message::Coordinator | Message::Heartbeat(_) => {
+            Message::Request(Request::Coordinator | Request::Heartbeat(_)) => {
                 self.uses_term(header.term, header.from, header.request.start)
             }
             _ => Ok(()),

@@ -5,6 +5,7 @@ use chat_consensus::{Entry, Payload, UnsyncedBatch};
 use chat_replication::{Effect, Event};
 
 use crate::checker::{Checked, Violation, applying, ensure};
+use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Answer, Command};
 use crate::simulation::faults::FaultKind;

@@ -48,8 +48,7 @@ impl World {
         let message = self.forged_request();
         self.trace
             .record(self.now, || format!("forged: {header:?} {message:?}"));
-        let body = PeerBody::Consensus(message);
-        self.handle(to, Event::Received(PeerMessage { header, body }))
+        self.handle(to, Message::event(header, message))
     }
 
     fn forged_request(&mut self) -> Request {

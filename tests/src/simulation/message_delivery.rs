@@ -1,10 +1,11 @@
 //! Messages between the nodes: sent over the simulated network, checked before they leave (R1) and
 //! after they have arrived (R4), and how calls fail.
 
-use chat_consensus::{Envelope, RequestId};
-use chat_replication::{Event, Origin, PeerBody, PeerMessage};
+use chat_consensus::{Envelope, GetCommitsReply, Reply, Request, RequestId};
+use chat_replication::{Event, Origin, PeerReply, PeerRequest};
 
 use crate::checker::{Checked, durability, matched};
+use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::message_line::message_line;
@@ -23,13 +24,13 @@ const ENTRY_OVERHEAD: u64 = 24;
 impl World {
     pub(super) fn send(&mut self, node: usize, message: PeerMessage) -> Checked {
         self.check_message(node, &message)?;
-        let header = message.header;
+        let header = *message.header();
         let to = node_number(header.to);
         self.trace.note(header.request.number << 8 | node as u64);
         self.trace.record(self.now, || {
             format!("    {} -> {}: {:?}", header.from, header.to, message)
         });
-        if !message.body.is_reply() {
+        if !message.is_reply() {
             let process = &mut self.processes[node];
             let until = self.now + CALL_TIMEOUT;
             process.calls.insert(header.request, (to, until));
@@ -43,7 +44,7 @@ impl World {
             }
         }
         // The network never duplicates a unary call; it may duplicate the protocol's messages.
-        let may_double = matches!(message.body, PeerBody::Consensus(_));
+        let may_double = message.of_protocol().is_some();
         let mut copies = self.network.copies(node, to, may_double, &mut self.random);
         let bytes = size_on_wire(&message);
         match self.network.carry((node, to), bytes, self.now) {
@@ -101,13 +102,9 @@ impl World {
     fn check_message(&mut self, node: usize, message: &PeerMessage) -> Checked {
         let durable = self.disks[node].durable();
         let boot_count = self.processes[node].boot_count;
-        let is_request = !message.body.is_reply();
-        durability::started(&message.header, boot_count, is_request, durable)?;
-        if let PeerBody::Consensus(body) = &message.body {
-            let envelope = Envelope {
-                header: message.header,
-                message: body.clone(),
-            };
+        let is_request = !message.is_reply();
+        durability::started(message.header(), boot_count, is_request, durable)?;
+        if let Some(envelope) = message.of_protocol() {
             durability::sent(&envelope, durable)?;
             self.checkers.votes.sent(&envelope)?;
             self.print_message(&envelope);
@@ -119,21 +116,27 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, message: PeerMessage, connection: u32) -> Checked {
-        let header = message.header;
+        let header = *message.header();
         let (from, to) = (node_number(header.from), node_number(header.to));
         let arrives = self.network.reaches(from, to) && self.network.is_open(from, to, connection);
         if !arrives || !self.is_alive(to) {
             return Ok(());
         }
         let is_fetch = matches!(
-            message.body,
-            PeerBody::Consensus(chat_consensus::Message::GetCommits(_))
+            &message,
+            PeerMessage::Request(Envelope {
+                message: PeerRequest::Consensus(Request::GetCommits(_)),
+                ..
+            })
         );
-        if message.body.is_reply() {
+        if message.is_reply() {
             self.processes[to].calls.remove(&header.request);
         }
-        match message.body {
-            PeerBody::Propose { request } if self.service.is_some() => {
+        match message {
+            PeerMessage::Request(Envelope {
+                header,
+                message: PeerRequest::Propose { request },
+            }) if self.service.is_some() => {
                 self.prepare(to, Origin::Peer(header), request, None)?;
             }
             _ => self.handle(to, event_of(message))?,
@@ -205,23 +208,32 @@ impl World {
 
 /// How many bytes a message takes on the wire, about.
 fn size_on_wire(message: &PeerMessage) -> u64 {
-    let payload = match &message.body {
-        PeerBody::Consensus(chat_consensus::Message::GetCommitsReply(
-            chat_consensus::GetCommitsReply::Entries { entries, .. },
-        )) => entries
-            .iter()
-            .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
-            .sum(),
-        PeerBody::Propose { request } => request.len() as u64,
-        _ => 0,
+    let payload = match message {
+        PeerMessage::Reply(reply) => match &reply.message {
+            PeerReply::Consensus(Reply::GetCommits(GetCommitsReply::Entries {
+                entries, ..
+            })) => entries
+                .iter()
+                .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
+                .sum(),
+            _ => 0,
+        },
+        PeerMessage::Request(request) => match &request.message {
+            PeerRequest::Propose { request } => request.len() as u64,
+            PeerRequest::Consensus(_) | PeerRequest::ReadIndex => 0,
+        },
     };
     MESSAGE_OVERHEAD + payload
 }
 
 /// The receiver of a forwarded request prepares and then appends it.
 fn event_of(message: PeerMessage) -> Event {
-    match message.body {
-        PeerBody::Propose { request } => Event::Append(Origin::Peer(message.header), request),
-        _ => Event::Received(message),
+    match message {
+        PeerMessage::Request(Envelope {
+            header,
+            message: PeerRequest::Propose { request },
+        }) => Event::Append(Origin::Peer(header), request),
+        PeerMessage::Request(request) => Event::Request(request),
+        PeerMessage::Reply(reply) => Event::Reply(reply),
     }
 }

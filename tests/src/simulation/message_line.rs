@@ -1,57 +1,73 @@
 //! One short line for each message and for each batch that is synced, for scenarios with `messages
 //! on`: they show that nothing is sent before it is durable (R1). Decides and checks nothing.
 
-use chat_consensus::{Election, ElectionKind, ElectionReply, GetCommitsReply, Message, Writes};
-use chat_replication::{PeerBody, PeerMessage, ProposeOutcome};
+use chat_consensus::{
+    Candidacy, Election, ElectionKind, ElectionReply, GetCommitsReply, Reply, Request, Writes,
+};
+use chat_replication::{PeerReply, PeerRequest, ProposeOutcome};
+
+use crate::message::PeerMessage;
 
 /// `3->1 fetch after 9@2`: who sends what to whom.
 pub(super) fn message_line(message: &PeerMessage) -> String {
-    let header = &message.header;
+    let header = message.header();
     let (from, to, term) = (header.from, header.to, header.term);
-    let what = match &message.body {
-        PeerBody::Consensus(message) => match message {
-            Message::Coordinator => format!("leader announcement, term {term}"),
-            Message::CoordinatorReply => format!("leader announcement received, term {term}"),
-            Message::Resign { successor: None } => "resign".to_owned(),
-            Message::Resign {
-                successor: Some(successor),
-            } => format!("resign, successor {successor}"),
-            Message::ResignReply => "resign received".to_owned(),
-            Message::Election(election) => election_request(election, term.0),
-            Message::ElectionReply(reply) => election_reply(reply, term.0),
-            Message::Heartbeat(heartbeat) => format!(
-                "heartbeat commit {} round {}",
-                heartbeat.commit_index, heartbeat.round
-            ),
-            Message::HeartbeatReply { round, writing } => {
-                let writing = if *writing { ", writing" } else { "" };
-                format!("heartbeat echo round {round}{writing}")
-            }
-            Message::GetCommits(fetch) => format!("fetch after {:?}", fetch.synced),
-            Message::GetCommitsReply(reply) => fetch_reply(reply),
-        },
-        PeerBody::Propose { .. } => "propose".to_owned(),
-        PeerBody::ProposeReply(ProposeOutcome::Applied { index, .. }) => {
-            format!("proposal applied at {index}")
-        }
-        PeerBody::ProposeReply(ProposeOutcome::NotAppended(_)) => {
-            "proposal not appended".to_owned()
-        }
-        PeerBody::ProposeReply(ProposeOutcome::Unknown) => "proposal outcome unknown".to_owned(),
-        PeerBody::ReadIndex => "read index request".to_owned(),
-        PeerBody::ReadIndexReply(Some(index)) => format!("read index {index}"),
-        PeerBody::ReadIndexReply(None) => "read index not confirmed".to_owned(),
+    let what = match message {
+        PeerMessage::Request(request) => request_text(&request.message, term.0),
+        PeerMessage::Reply(reply) => reply_text(&reply.message, term.0),
     };
     format!("{from}->{to} {what}")
 }
 
-fn election_request(election: &Election, term: u64) -> String {
-    let last = election.last;
-    match election.kind {
-        ElectionKind::Bootstrap => "bootstrap probe".to_owned(),
-        ElectionKind::PreVote => format!("pre-vote request, term {term}, log to {last:?}"),
-        ElectionKind::Vote => format!("vote request, term {term}, log to {last:?}"),
+fn request_text(request: &PeerRequest, term: u64) -> String {
+    match request {
+        PeerRequest::Consensus(request) => match request {
+            Request::Coordinator => format!("leader announcement, term {term}"),
+            Request::Resign { successor: None } => "resign".to_owned(),
+            Request::Resign {
+                successor: Some(successor),
+            } => format!("resign, successor {successor}"),
+            Request::Election(election) => election_request(election, term),
+            Request::Heartbeat(heartbeat) => format!(
+                "heartbeat commit {} round {}",
+                heartbeat.commit_index, heartbeat.round
+            ),
+            Request::GetCommits(fetch) => format!("fetch after {:?}", fetch.synced),
+        },
+        PeerRequest::Propose { .. } => "propose".to_owned(),
+        PeerRequest::ReadIndex => "read index request".to_owned(),
     }
+}
+
+fn reply_text(reply: &PeerReply, term: u64) -> String {
+    match reply {
+        PeerReply::Consensus(reply) => match reply {
+            Reply::Coordinator => format!("leader announcement received, term {term}"),
+            Reply::Resign => "resign received".to_owned(),
+            Reply::Election(reply) => election_reply(reply, term),
+            Reply::Heartbeat(echo) => {
+                let writing = if echo.writing { ", writing" } else { "" };
+                format!("heartbeat echo round {}{writing}", echo.round)
+            }
+            Reply::GetCommits(reply) => fetch_reply(reply),
+        },
+        PeerReply::Propose(ProposeOutcome::Applied { index, .. }) => {
+            format!("proposal applied at {index}")
+        }
+        PeerReply::Propose(ProposeOutcome::NotAppended(_)) => "proposal not appended".to_owned(),
+        PeerReply::Propose(ProposeOutcome::Unknown) => "proposal outcome unknown".to_owned(),
+        PeerReply::ReadIndex(Some(index)) => format!("read index {index}"),
+        PeerReply::ReadIndex(None) => "read index not confirmed".to_owned(),
+    }
+}
+
+fn election_request(election: &Election, term: u64) -> String {
+    let (what, candidacy): (&str, &Candidacy) = match election {
+        Election::Bootstrap => return "bootstrap probe".to_owned(),
+        Election::PreVote(candidacy) => ("pre-vote request", candidacy),
+        Election::Vote(candidacy) => ("vote request", candidacy),
+    };
+    format!("{what}, term {term}, log to {:?}", candidacy.last)
 }
 
 fn election_reply(reply: &ElectionReply, term: u64) -> String {

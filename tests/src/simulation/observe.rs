@@ -175,7 +175,7 @@ impl World {
 
     /// Prints replies to votes and pre-votes, divergence and resignations. Where a scenario shows
     /// every message, `message_line` prints these, too.
-    pub(super) fn print_message(&mut self, envelope: &Envelope) {
+    pub(super) fn print_message(&mut self, envelope: &Envelope<Message>) {
         if !self.settings.record_trace {
             return;
         }
@@ -205,12 +205,12 @@ impl World {
                     }
                 }
             }
-            Message::GetCommitsReply(GetCommitsReply::Diverging(position)) => {
+            Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(position))) => {
                 format!("{from}: reports divergence at or before {position:?} to {to}")
             }
             Message::Request(Request::Resign {
                 successor: Some(successor),
-            } => {
+            }) => {
                 format!("{from}: sends resign with successor {successor} to {to}")
             }
             _ => return,

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    Election, ElectionKind, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Message,
-    Payload, Position, RequestId, RoleName, StorageId, TERM_MAX, Term,
+    Candidacy, Election, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Payload,
+    Position, Reply, Request, RequestId, RoleName, StorageId, TERM_MAX, Term,
 };
 use chat_replication::Event;
 
