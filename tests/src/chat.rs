@@ -122,6 +122,12 @@ impl Service for Chat {
         Ok(outcomes)
     }
 
+    fn publish(&mut self, node: usize) -> Checked {
+        let open = self.nodes[node].open.as_mut().expect("it runs");
+        let publishing = self.runtime.block_on(open.state.commit());
+        publishing.map_err(|error| refused(&error))
+    }
+
     fn begin(&mut self, client: Option<usize>, operation: u64, random: &mut Rng) {
         self.clients.begin(client, operation, random);
     }

@@ -1,5 +1,5 @@
-//! Requests and replies as one type, for those who look at all messages: the simulated network and
-//! the checkers.
+//! Requests and replies as one type, for the code that handles all messages: the simulated network
+//! and the checkers.
 
 use chat_consensus::{Envelope, Header, Input, Reply, Request};
 use chat_replication::{Event, PeerReply, PeerRequest};
@@ -44,7 +44,7 @@ impl Message {
     }
 
     /// The arrival of a message at a replica.
-    pub fn event(header: Header, message: impl Into<Self>) -> Event {
+    pub fn event(header: Header, message: impl Into<Self>) -> Event<()> {
         match message.into() {
             Self::Request(message) => Event::Request(Envelope {
                 header,

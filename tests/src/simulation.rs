@@ -220,6 +220,10 @@ impl World {
                 self.handle(node, chat_replication::Event::EntriesRead(id, entries))
             }
             SimEvent::ApplyEnds { node, .. } => self.end_apply(node),
+            SimEvent::PublishEnds { node, .. } => self.end_publish(node),
+            SimEvent::PreparationEnds {
+                node, id, request, ..
+            } => self.end_preparation(node, id, request),
             SimEvent::Confirmed {
                 node,
                 ticket,

@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, Prepare, Prepared,
-    StateMachine, Timing, start,
+    Applied, BoxError, Committed, Handle, LeaderContext, Limits, NodeAddress, Options, Preparation,
+    Prepare, Prepared, ReplyMaker, StateMachine, Timing, start,
 };
 use tokio::net::TcpListener;
 
@@ -30,7 +29,7 @@ impl StateMachine for MapMachine {
     /// A command is `key=value`; the answer is the value that was there before. An error would stop
     /// the replica, so what is no command, which [`Check`] refuses, changes nothing.
     async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
-        let mut map = self.0.write().expect("nobody panics with the lock");
+        let mut map = self.0.write().expect("no thread panics with the lock");
         let apply_one = |entry: &Committed| {
             // Without a command it is one of the log's own entries.
             let Some((key, value)) = entry.command.as_deref().and_then(assignment) else {
@@ -51,14 +50,14 @@ fn assignment(command: &[u8]) -> Option<(&str, &str)> {
 struct Check;
 
 impl Prepare for Check {
-    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
-        Box::pin(std::future::ready(match assignment(&request) {
+    fn prepare(self: Arc<Self>, request: Bytes, _leader: LeaderContext) -> Preparation {
+        Preparation::Ready(match assignment(&request) {
             Some(_) => Prepared::Append {
                 command: request,
-                finish: Box::new(|_index, answer| answer),
+                make_reply: ReplyMaker::answer(),
             },
-            None => Prepared::Answer(Bytes::from("a command is key=value")),
-        }))
+            None => Prepared::Reply(Bytes::from("a command is key=value")),
+        })
     }
 }
 
@@ -77,7 +76,7 @@ impl Node {
     async fn get(&self, key: &str) -> Result<Option<String>, Box<dyn Error>> {
         // What was acknowledged anywhere before this call is in this node's map after it.
         self.replica.ensure_linearizable(deadline()).await?;
-        let map = self.map.read().expect("nobody panics with the lock");
+        let map = self.map.read().expect("no thread panics with the lock");
         Ok(map.get(key).cloned())
     }
 }

@@ -1,23 +1,23 @@
-//! Everything that can happen to a replica, and everything it asks of whoever drives it.
+//! Everything that can happen to a replica, and everything it asks of its driver.
 
 use bytes::Bytes;
 use chat_consensus::{
-    Entry, Envelope, Header, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
+    Entry, Envelope, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
 };
 
-use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome};
+use crate::error::{ProposeError, ReadError};
+use crate::peer_message::{PeerReply, PeerRequest};
 
-/// Everything that can happen to a replica.
+/// Everything that can happen to a replica. `F` makes the reply to a client (see [`MakeReply`]).
 #[derive(Debug)]
-pub enum Event {
-    /// A peer's request arrived; not [`PeerRequest::Propose`], which is prepared first and then
-    /// comes as [`Event::Append`].
+pub enum Event<F> {
+    /// A peer's request arrived.
     Request(Envelope<PeerRequest>),
     /// A peer's reply arrived.
     Reply(Envelope<PeerReply>),
-    /// A request that we sent will not be answered: the call failed or its deadline passed.
+    /// A request of this node will not be answered: the call failed or its deadline passed.
     CallFailed(NodeId, RequestId),
-    /// A request of ours was never sent: too many calls to that peer are under way.
+    /// A request of this node was never sent: too many calls to that peer are under way.
     CallNotSent(NodeId, RequestId),
     /// The connection to a peer broke and an immediate redial was refused (R17).
     ConnectionRefused(NodeId),
@@ -27,13 +27,33 @@ pub enum Event {
     EntriesRead(LogReadId, Vec<Entry>),
     /// The entries of the last [`Effect::Apply`] have taken effect; one answer for each of them.
     Applied(Vec<Bytes>),
-    /// Append a prepared command. Prepare only while [`Replica::is_leading`](crate::Replica).
-    Append(Origin, Bytes),
-    /// Send a client's request to the leader (R13).
-    Forward(ProposalTicket, Bytes),
-    /// A client wants a linearizable read (R14).
-    Read(ReadTicket),
-    /// Somebody else should lead.
+    /// The last [`Effect::Publish`] has taken effect.
+    Published,
+    /// A client of this node proposes. Completed by [`Effect::Complete`], at its deadline at the
+    /// latest (R13).
+    Propose {
+        /// Names the proposal.
+        ticket: ProposalTicket,
+        /// What the leader prepares a command from.
+        request: Bytes,
+        /// When the client gives up.
+        deadline: Time,
+    },
+    /// The client of a proposal that was not completed is gone.
+    ProposalAbandoned(ProposalTicket),
+    /// The outcome of an [`Effect::Prepare`].
+    Prepared(PreparationId, Prepared<F>),
+    /// A client of this node wants a linearizable read. Completed by [`Effect::CompleteRead`], at
+    /// its deadline at the latest (R14).
+    Read {
+        /// Names the read.
+        ticket: ReadTicket,
+        /// When the client gives up.
+        deadline: Time,
+    },
+    /// The client of a read that was not completed is gone.
+    ReadAbandoned(ReadTicket),
+    /// Another node should lead.
     TransferLeadership,
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
@@ -61,19 +81,59 @@ pub enum Effect {
         /// How much payload to stop after, in bytes; at least one entry is wanted.
         bytes_max: usize,
     },
-    /// Apply committed entries, in order; answer with [`Event::Applied`]. At most one is under way.
+    /// Apply committed entries, in order; answer with [`Event::Applied`]. Of this and
+    /// [`Effect::Publish`] at most one is under way.
     Apply(Vec<Entry>),
-    /// Tell the client how its proposal ended.
-    Complete(ProposalTicket, ProposeOutcome),
-    /// The read is confirmed and its index not applied here yet: from now on it waits for this
-    /// node's state machine alone.
-    ReadConfirmed(ReadTicket),
-    /// The read may begin: its index is applied.
-    ReadReady(ReadTicket, LogIndex),
-    /// The read could not be confirmed; asking again is safe.
-    ReadRefused(ReadTicket),
-    /// Tell the operator; nothing else depends on it.
+    /// Make everything applied visible to those who read the state by themselves; answer with
+    /// [`Event::Published`].
+    Publish,
+    /// Make a command from a client's request, as the leader; answer with [`Event::Prepared`].
+    Prepare(PreparationId, Bytes),
+    /// A client's proposal has ended.
+    Complete(ProposalTicket, Result<Proposed, ProposeError>),
+    /// A client's read may begin, and must see everything up to this index; or it may not.
+    CompleteRead(ReadTicket, Result<LogIndex, ReadError>),
+    /// Log it for the operator; nothing else depends on it.
     Warn(Report),
+}
+
+/// Makes the reply to a client from the place of its command's entry and the state machine's
+/// answer to it. Runs where the leader that prepared the command applies it.
+pub trait MakeReply {
+    /// The reply.
+    fn make_reply(self, index: LogIndex, answer: Bytes) -> Bytes;
+}
+
+/// The state machine's answer is the reply.
+impl MakeReply for () {
+    fn make_reply(self, _index: LogIndex, answer: Bytes) -> Bytes {
+        answer
+    }
+}
+
+/// What a preparation made of a client's request.
+#[derive(Debug)]
+pub enum Prepared<F> {
+    /// A command, to be appended.
+    Append {
+        /// The command.
+        command: Bytes,
+        /// Makes the reply once it is applied.
+        make_reply: F,
+    },
+    /// The reply is known already; nothing is appended.
+    Reply(Bytes),
+    /// The preparation ended without an outcome; nothing is appended.
+    Failed,
+}
+
+/// A proposal that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The place of its entry; `None` when the leader's preparation replied without one.
+    pub index: Option<LogIndex>,
+    /// The reply to the client.
+    pub reply: Bytes,
 }
 
 /// The driver's name for a client's proposal; unique within a run.
@@ -84,18 +144,13 @@ pub struct ProposalTicket(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadTicket(pub u64);
 
+/// The replica's name for a preparation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PreparationId(pub u64);
+
 /// The replica's name for a read of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogReadId(pub u64);
-
-/// Who waits for a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A client of this node.
-    Client(ProposalTicket),
-    /// Another replica, which forwarded it with this header.
-    Peer(Header),
-}
 
 /// What a replica knows of itself and its cluster, for people and for clients' routing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,15 +170,15 @@ pub struct ReplicaStatus {
     /// Until this node holds the leader's log through here it does not count, because its disk lost
     /// what it had acknowledged (R18); 0 if nothing was lost.
     pub repair_through: LogIndex,
-    /// While this node waits to form the cluster: the nodes that have not answered (R12).
+    /// While this node waits to bootstrap the cluster: the nodes that have not answered (R12).
     pub bootstrap_awaits: Option<Vec<NodeId>>,
     /// A leader's view of the others; `None` elsewhere.
     pub followers: Option<Vec<chat_consensus::FollowerStatus>>,
     /// The voters that count, as far as this node knows (R12, R18).
     pub counted_voters: Vec<NodeId>,
-    /// How many voters must agree; 0 before the cluster is formed.
+    /// How many voters must agree; 0 before the bootstrap.
     pub quorum: usize,
-    /// The cluster's birth, where known.
+    /// The cluster's voters, where known.
     pub membership: Option<chat_consensus::Membership>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,

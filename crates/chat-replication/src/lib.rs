@@ -32,18 +32,23 @@
 //! Without the default feature `runner` the crate is the event-driven [`Replica`] alone, as the
 //! simulator drives it.
 
+mod error;
 mod event;
 mod peer_message;
 mod replica;
 #[cfg(feature = "runner")]
 mod runner;
 
-pub use event::{Effect, Event, LogReadId, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
+pub use error::{ProposeError, ReadError};
+pub use event::{
+    Effect, Event, LogReadId, MakeReply, PreparationId, Prepared, ProposalTicket, Proposed,
+    ReadTicket, ReplicaStatus,
+};
 pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
-    Applied, BoxError, Committed, Finish, FollowerStatus, Handle, Leadership, NodeAddress, Options,
-    PeerService, Prepare, Prepared, ProposeError, ReadError, StartError, StateMachine, Status,
-    StopReason, Timing, Verbatim, start,
+    Applied, BoxError, Committed, FollowerStatus, Handle, LeaderContext, Leadership, NodeAddress,
+    Options, Passthrough, PeerService, Preparation, Prepare, ReplyMaker, StartError, StateMachine,
+    Status, StopReason, Timing, start,
 };

@@ -2,24 +2,28 @@
 //! answered, in that order. Event-driven and without I/O: the simulator drives this very code.
 
 mod applying;
+mod deadlines;
 mod entry_cache;
 mod fetch_responses;
 mod proposals;
+mod publishing;
 mod reads;
+mod weights;
 
 use std::collections::BTreeMap;
 
 use chat_consensus::{
     Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing, Report,
-    RequestId, Stored, Time,
+    RequestId, Stored, Term, Time,
 };
 
-use crate::event::{Effect, Event, LogReadId, ReadTicket, ReplicaStatus};
+use crate::event::{Effect, Event, LogReadId, MakeReply, ReplicaStatus};
 use crate::peer_message::{PeerReply, PeerRequest, consensus_reply};
 
 use applying::Applying;
 use entry_cache::EntryCache;
 use proposals::Proposals;
+use publishing::Publishing;
 use reads::Reads;
 
 /// How much one replica may hold at once.
@@ -68,13 +72,16 @@ impl Default for Limits {
 /// [`Replica::take_effects`], in their order; then wait until something happens or
 /// [`Replica::next_deadline`] has come. A [`Fault`] means: stop this replica, loudly.
 #[derive(Debug)]
-pub struct Replica {
+pub struct Replica<F> {
     node: Node,
     limits: Limits,
     entry_cache: EntryCache,
-    proposals: Proposals,
+    proposals: Proposals<F>,
     reads: Reads,
     applying: Applying,
+    publishing: Publishing,
+    /// Who led when the waiting proposals and reads were last tried.
+    known_leadership: Leadership,
     /// What each read of the log is for: one for each follower at most, and one to apply.
     log_reads: BTreeMap<LogReadId, LogRead>,
     /// The answer to each follower's newest fetch that waits for the read before it. A newer one
@@ -86,6 +93,13 @@ pub struct Replica {
     effects: Vec<Effect>,
 }
 
+/// Who leads a term, as far as a node knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Leadership {
+    term: Term,
+    leader: Option<NodeId>,
+}
+
 /// What entries are read from the log for.
 #[derive(Debug)]
 enum LogRead {
@@ -95,7 +109,7 @@ enum LogRead {
     Apply,
 }
 
-impl Replica {
+impl<F: MakeReply> Replica<F> {
     /// A replica that has just started: with what its log held, and the index up to which its
     /// state machine has applied it. `seed` should differ at every start.
     pub fn new(config: Config, stored: Stored, applied: LogIndex, start: Start) -> Self {
@@ -107,6 +121,8 @@ impl Replica {
             proposals: Proposals::default(),
             reads: Reads::default(),
             applying: Applying::new(applied),
+            publishing: Publishing::new(applied, start.now),
+            known_leadership: Leadership::default(),
             log_reads: BTreeMap::new(),
             waiting_log_reads: BTreeMap::new(),
             log_reads_made: 0,
@@ -121,7 +137,7 @@ impl Replica {
     /// # Errors
     ///
     /// A [`Fault`]: the replica must not be used again.
-    pub fn handle(&mut self, now: Time, event: Event) -> Result<(), Fault> {
+    pub fn handle(&mut self, now: Time, event: Event<F>) -> Result<(), Fault> {
         self.now = self.now.max(now);
         match event {
             Event::Request(request) => self.handle_request(request)?,
@@ -135,13 +151,22 @@ impl Replica {
             Event::Synced(batch) => self.step(Input::Synced(batch))?,
             Event::EntriesRead(id, entries) => self.handle_entries_read(id, entries),
             Event::Applied(answers) => self.handle_applied(answers),
-            Event::Append(origin, command) => self.handle_append(origin, command)?,
-            Event::Forward(ticket, request) => self.handle_forward(ticket, request),
-            Event::Read(ticket) => self.handle_read(ticket)?,
+            Event::Published => self.handle_published(),
+            Event::Propose {
+                ticket,
+                request,
+                deadline,
+            } => self.handle_propose(ticket, request, deadline)?,
+            Event::ProposalAbandoned(ticket) => self.abandon_proposal(ticket),
+            Event::Prepared(id, prepared) => self.handle_prepared(id, prepared)?,
+            Event::Read { ticket, deadline } => self.handle_read(ticket, deadline)?,
+            Event::ReadAbandoned(ticket) => self.abandon_read(ticket),
             Event::TransferLeadership => self.step(Input::TransferRequested)?,
             Event::DeadlinePassed => self.step(Input::DeadlinePassed)?,
         }
-        Ok(())
+        self.fire_proposal_timers()?;
+        self.fire_read_timers()?;
+        self.retry_if_leadership_changed()
     }
 
     /// What is to be done now. Call it after one or several calls of [`Replica::handle`]: what
@@ -161,14 +186,24 @@ impl Replica {
             self.entry_cache.follow(batch.writes());
             self.effects.push(Effect::Persist(batch));
         }
-        self.apply_more();
         self.complete_ready_reads();
+        self.publish_if_due();
+        self.apply_more();
         std::mem::take(&mut self.effects)
     }
 
     /// When [`Event::DeadlinePassed`] is due, if nothing else happens before.
     pub fn next_deadline(&self) -> Time {
-        self.node.next_deadline().min(self.applying.deadline())
+        let clients = self
+            .proposals
+            .next_deadline()
+            .min(self.reads.next_deadline());
+        let machine = if self.is_machine_busy() {
+            Time::NEVER
+        } else {
+            self.applying.deadline().min(self.publish_deadline())
+        };
+        self.node.next_deadline().min(clients).min(machine)
     }
 
     /// The node that decides, for checkers and status.
@@ -224,8 +259,9 @@ impl Replica {
                 self.step(Input::Request(Envelope { header, message }))
             }
             PeerRequest::ReadIndex => self.handle_read_index(&header),
-            PeerRequest::Propose { .. } => {
-                unreachable!("the driver prepares a forwarded request and appends the command")
+            PeerRequest::Propose { request } => {
+                self.handle_forwarded_proposal(header, request);
+                Ok(())
             }
         }
     }
@@ -268,17 +304,12 @@ impl Replica {
     fn apply_node_reports(&mut self) {
         for report in self.node.take_reports() {
             match report {
-                Report::Appended(id, position) => self.proposals.note_appended(id, position),
-                Report::ProposalRefused(id) => self.refuse_proposal(id),
+                Report::Appended(id, position) => self.proposals.record_appended(id, position),
+                Report::ProposalRefused(id) => self.refuse_offered_proposal(id),
                 Report::ReadConfirmed(id, index) => self.handle_read_confirmed(id, index),
                 Report::ReadRefused(id) => self.handle_read_refused(id),
                 Report::BecameLeader(_) => self.elections_won += 1,
-                Report::SteppedDown(_) => {
-                    self.fail_uncommitted_proposals();
-                    self.proposals
-                        .weights
-                        .remove_after(self.node.commit_index());
-                }
+                Report::SteppedDown(_) => self.fail_uncommitted_proposals(),
                 Report::FollowerRolledBack(..)
                 | Report::RolledBack { .. }
                 | Report::LeaderClaimRefused(_)
@@ -335,8 +366,33 @@ impl Replica {
         }
     }
 
-    fn refuse_read(&mut self, ticket: ReadTicket) {
-        self.effects.push(Effect::ReadRefused(ticket));
+    /// Who leads, as far as this node knows.
+    fn leadership(&self) -> Leadership {
+        Leadership {
+            term: self.node.term(),
+            leader: self.node.leader(),
+        }
+    }
+
+    /// Whether the state machine applies or publishes: it does one of them at a time.
+    fn is_machine_busy(&self) -> bool {
+        self.applying.is_under_way() || self.publishing.is_under_way()
+    }
+
+    fn other_leader(&self) -> Option<NodeId> {
+        let leader = self.node.leader();
+        leader.filter(|leader| *leader != self.node.id())
+    }
+
+    /// What waits for a leader is tried again.
+    fn retry_if_leadership_changed(&mut self) -> Result<(), Fault> {
+        let known = self.leadership();
+        if known != self.known_leadership {
+            self.known_leadership = known;
+            self.retry_proposals(known)?;
+            self.retry_reads(known)?;
+        }
+        Ok(())
     }
 
     /// Whether a request that is not the protocol's own comes from our cluster, to us.

@@ -6,13 +6,17 @@
 mod apply_task;
 mod event_loop;
 mod handle;
+mod leadership;
 mod limits_check;
 mod liveness_probe;
 mod log_task;
+mod loop_event;
 mod peer_address;
 mod peer_transport;
+mod prepare;
 mod service;
 mod state_machine;
+mod stop_reason;
 mod supervised_task;
 mod wire;
 
@@ -26,12 +30,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
 
-pub use event_loop::Leadership;
-pub use handle::{FollowerStatus, Handle, ProposeError, ReadError, Status};
+pub use handle::{FollowerStatus, Handle, Status};
+pub use leadership::Leadership;
+pub use prepare::{LeaderContext, Passthrough, Preparation, Prepare, ReplyMaker};
 pub use service::PeerService;
-pub use state_machine::{
-    Applied, BoxError, Committed, Finish, Prepare, Prepared, StateMachine, Verbatim,
-};
+pub use state_machine::{Applied, BoxError, Committed, StateMachine};
+pub use stop_reason::StopReason;
 
 /// Where and how a replica runs.
 #[derive(Clone, Debug)]
@@ -146,27 +150,6 @@ pub enum StartError {
     },
 }
 
-/// Why a replica no longer runs.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StopReason {
-    /// It was asked to.
-    #[error("the replica was shut down")]
-    ShutDown,
-    /// The protocol's promises do not hold any more, here or elsewhere.
-    #[error("the replica stopped: a promise of the protocol is broken")]
-    Fault(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// A panic in the task that decides: the replica cannot know any more what holds.
-    #[error("the replica stopped: its event loop panicked")]
-    Panicked(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// The disk failed. A failed sync is never retried.
-    #[error("the replica stopped: its commit log failed")]
-    Log(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// The state machine failed.
-    #[error("the replica stopped: its state machine failed")]
-    StateMachine(#[source] Arc<dyn std::error::Error + Send + Sync>),
-}
-
 /// What waits for the replica's next turn; more is refused or waits at the sender.
 const INCOMING_MAX: usize = 16_384;
 
@@ -211,14 +194,13 @@ pub async fn start(
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let transport = peer_transport::PeerTransport::new(&options, &sender)?;
     let log = log_task::LogTask::start(log, options.nodes.len(), sender.clone());
-    let applier = {
-        let waiting_max = options.limits.waiting_requests_max;
-        apply_task::ApplyTask::start(machine, waiting_max, sender.clone())
-    };
+    let applier = apply_task::ApplyTask::start(machine, sender.clone());
     let (leadership, watched) = watch::channel(Leadership::default());
     let (stopped, watched_stop) = watch::channel(None);
     let (closed, watched_closing) = watch::channel(false);
-    let publisher = applier.publisher();
+    let leader = LeaderContext {
+        events: sender.clone(),
+    };
     let event_loop = event_loop::EventLoop::new(
         replica,
         event_loop::Workers {
@@ -226,6 +208,7 @@ pub async fn start(
             applier,
             transport,
         },
+        (Arc::new(prepare), leader),
         event_loop::Publishes {
             leadership,
             stopped,
@@ -241,8 +224,6 @@ pub async fn start(
         leadership: watched,
         stopped: watched_stop,
         closed: watched_closing,
-        prepare: Arc::new(prepare),
-        publisher,
     }))
 }
 

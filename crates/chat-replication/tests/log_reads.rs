@@ -15,7 +15,7 @@ const DISK: StorageId = StorageId(7);
 
 /// The only voter, with more in its log than in its memory, and what it asks for.
 struct Leader {
-    replica: Replica,
+    replica: Replica<()>,
     now: Time,
     reads: Vec<LogReadId>,
     answered: Vec<u64>,
@@ -64,7 +64,7 @@ impl Leader {
         leader
     }
 
-    fn happens(&mut self, event: Event) {
+    fn happens(&mut self, event: Event<()>) {
         self.replica.handle(self.now, event).expect("no fault");
         for effect in self.replica.take_effects() {
             match effect {

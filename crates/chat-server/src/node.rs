@@ -314,7 +314,6 @@ async fn start_replica(
     let replica = chat_replication::start(options, machine, preparation.clone())
         .await
         .map_err(|source| NodeFailure::Start { directory, source })?;
-    preparation.attach(replica.clone());
     housekeeping::start(
         replica.clone(),
         PeriodicChecks {

@@ -14,14 +14,18 @@ use crate::checker::{Violation, ensure};
 const PAGE_MESSAGES: usize = 7;
 const PAGE_NAMES: usize = 2;
 
-/// A snapshot that shows at least everything up to `index` (R14).
+/// A snapshot of what is published, which must show everything up to `index` (R14).
 pub(super) async fn begin_read(
     open: &mut OpenTables,
     index: LogIndex,
 ) -> Result<ReadTransaction, Violation> {
-    let visible = open.state.commit_if_behind(index).await;
-    visible.map_err(|error| refused(&error))?;
-    open.reader.begin().await.map_err(|error| refused(&error))
+    let begun = open.reader.begin().await;
+    let mut snapshot = begun.map_err(|error| refused(&error))?;
+    let seen = last_at_or_below(&mut snapshot).await?;
+    ensure(seen >= index, "stale-read", || {
+        format!("a read of {index} shows the tables as of {seen}")
+    })?;
+    Ok(snapshot)
 }
 
 /// The index up to which the snapshot shows entries.

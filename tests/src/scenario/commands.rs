@@ -6,9 +6,9 @@
 //! | `cluster 3` | the same, started, bootstrapped and stable; prints nothing |
 //! | `start 1 2`, `restart 1` | processes start with what their disks hold |
 //! | `tick 100ms` | time passes |
-//! | `propose 1 "hello"` | a client proposes on node 1; 20 ms pass |
+//! | `propose 1 "hello"`, `propose 1 "hello" within 10ms` | a client proposes on node 1 and waits 10 s, or so long; 20 ms pass |
 //! | `fill 1 400` | a client proposes so many entries at once; 20 ms pass; prints nothing |
-//! | `read 2` | a client reads on node 2; 20 ms pass |
+//! | `read 2`, `read 2 within 10ms` | a client reads on node 2 and waits 10 s, or so long; 20 ms pass |
 //! | `transfer 1` | an operator requests that node 1 transfers leadership; 20 ms pass |
 //! | `refuse 3 1` | a redial of node 3 to node 1 is refused, as by a closed port; 20 ms pass |
 //! | `crash 1`, `crash 1 unsynced`, `crash 1 synced` | the process dies; a write under way is lost, is visible to the next start, or is durable |
@@ -34,6 +34,8 @@ use crate::simulation::{Forged, Settings, World, WriteFate};
 
 /// How much time passes after a command that sends something to a node.
 const COMMAND_DURATION: Duration = Duration::from_millis(20);
+/// How long a client waits unless the scenario says otherwise.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Executes the commands of one scenario on its world.
 #[derive(Debug, Default)]
@@ -118,11 +120,13 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
         "tick" => world.tick(duration(arguments, 0)?),
         "propose" => {
             let text = arguments.get(1).ok_or("propose what?")?;
+            world.set_client_timeout(within(arguments, 2)?);
             world.propose(node(arguments, 0)?, text)?;
             world.tick(COMMAND_DURATION)
         }
         "fill" => fill(world, arguments)?,
         "read" => {
+            world.set_client_timeout(within(arguments, 1)?);
             world.read(node(arguments, 0)?)?;
             world.tick(COMMAND_DURATION)
         }
@@ -181,6 +185,15 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
         "forge" => forge(world, arguments)?,
         _ => return Err("unknown command".to_owned()),
     })
+}
+
+/// How long a client waits.
+fn within(arguments: &[String], place: usize) -> Result<Duration, String> {
+    match arguments.get(place).map(String::as_str) {
+        None => Ok(CLIENT_TIMEOUT),
+        Some("within") => duration(arguments, place + 1),
+        Some(other) => Err(format!("`{other}` is not `within`")),
+    }
 }
 
 fn fill(world: &mut World, arguments: &[String]) -> Result<Checked, String> {

@@ -1,8 +1,10 @@
 //! Clients: each runs one operation after the other, and retries it on other nodes, under the same
 //! id, until it knows that it took effect.
 
-use chat_consensus::{LogIndex, Payload};
-use chat_replication::{Event, Origin, ProposalTicket, ProposeOutcome, ReadTicket, Refusal};
+use std::time::Duration;
+
+use chat_consensus::{LogIndex, NodeId, Payload};
+use chat_replication::{Event, ProposeError, Proposed, ReadError, ReadTicket};
 
 use crate::checker::Checked;
 use crate::simulation::World;
@@ -14,6 +16,8 @@ use crate::simulation::service::AfterReply;
 
 /// How long a client waits for one attempt, in microseconds.
 const ATTEMPT_TIMEOUT: u64 = 1_000_000;
+/// The shortest time that a client gives a node, in microseconds.
+const CLIENT_DEADLINE_MIN: u64 = 50_000;
 /// One operation in so many, of those whose outcome is unknown, is given up.
 const LEAVES_ONE_IN: u32 = 12;
 
@@ -143,37 +147,38 @@ impl World {
         attempt: u64,
         what: RequestKind,
     ) -> Checked {
+        let client_timeout = match client {
+            Some(_) => self.random.u64(CLIENT_DEADLINE_MIN..ATTEMPT_TIMEOUT),
+            None => self.settings.script_deadline,
+        };
         let process = &mut self.processes[node];
         process.tickets_made += 1;
         let ticket = process.tickets_made;
         let since = self.now;
+        let deadline = process.clock.read(self.now) + Duration::from_micros(client_timeout);
         let waiting = Waiting {
             client,
             attempt,
             since,
+            deadline,
             what,
         };
         process.tickets.insert(ticket, waiting);
-        if self.service.is_some()
-            && let RequestKind::Operation(_) = what
-        {
-            self.checkers.history.begins(attempt);
-            return self.enter(node, ticket, None);
-        }
-        let leads = self.is_leading(node);
-        let event = match what {
+        match what {
+            RequestKind::Operation(_) if self.service.is_some() => {
+                self.checkers.history.begins(attempt);
+                self.enter(node, ticket, None)
+            }
             RequestKind::Operation(operation) => {
                 let padding = vec![0; self.settings.padding];
-                let command = Command { operation, attempt }.followed_by(&padding);
-                if leads {
-                    Event::Append(Origin::Client(ProposalTicket(ticket)), command)
-                } else {
-                    Event::Forward(ProposalTicket(ticket), command)
-                }
+                let request = Command { operation, attempt }.followed_by(&padding);
+                self.propose_request(node, ticket, request, deadline)
             }
-            RequestKind::Read { .. } | RequestKind::Confirmation => Event::Read(ReadTicket(ticket)),
-        };
-        self.handle(node, event)
+            RequestKind::Read { .. } | RequestKind::Confirmation => {
+                let ticket = ReadTicket(ticket);
+                self.handle(node, Event::Read { ticket, deadline })
+            }
+        }
     }
 
     /// A node returns the outcome of a proposal to its client.
@@ -181,7 +186,7 @@ impl World {
         &mut self,
         node: usize,
         ticket: u64,
-        outcome: ProposeOutcome,
+        result: Result<Proposed, ProposeError>,
     ) -> Checked {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
@@ -191,11 +196,11 @@ impl World {
             return Err(crate::checker::Violation::new("pending-requests", what));
         };
         let history_id = self.history_id(&waiting, operation);
-        match &outcome {
-            ProposeOutcome::Applied {
-                index,
-                answer: bytes,
-            } => {
+        match &result {
+            Ok(Proposed {
+                index: Some(index),
+                reply: bytes,
+            }) => {
                 let answer = Answer::decode(bytes);
                 let term = self.checkers.committed.term_at(*index);
                 let applied = term.and_then(|term| self.checkers.entries.payload(*index, term));
@@ -212,23 +217,23 @@ impl World {
                     service.answered(answer.index, &bytes[PREFIX_BYTES..])?;
                 }
             }
-            ProposeOutcome::NotAppended(Refusal::Answered(_)) | ProposeOutcome::Unknown => {}
-            ProposeOutcome::NotAppended(refusal) => {
+            Ok(Proposed { index: None, .. }) | Err(ProposeError::Unknown) => {}
+            Err(error) => {
                 self.checkers.history.refused(waiting.attempt)?;
-                if *refusal == Refusal::Overloaded {
+                if *error == ProposeError::Overloaded {
                     self.faults.add(FaultKind::Overload);
                 }
             }
         }
         self.trace.note(operation);
-        self.print_outcome(node, operation, &outcome);
+        self.print_outcome(node, operation, &result);
         if let Some(client) = waiting.client {
-            self.answer_later(client, waiting.attempt, ClientReply::Proposal(outcome));
+            self.answer_later(client, waiting.attempt, ClientReply::Proposal(result));
         }
         Ok(())
     }
 
-    /// A confirmed read sees what the state machine has applied.
+    /// A confirmed read sees what this node has published (R14).
     pub(super) fn begin_read(&mut self, node: usize, ticket: u64, index: LogIndex) -> Checked {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
@@ -239,12 +244,12 @@ impl World {
         }
         let seen = match (&mut self.service, waiting.client) {
             (Some(service), Some(client)) => service.read(node, client, index)?,
-            _ => self.processes[node].machine.applied,
+            _ => self.processes[node].machine.published,
         };
         self.trace.note(seen.0);
         if let RequestKind::Read { shown_before } = waiting.what {
             crate::checker::ensure(seen >= index, "stale-read", || {
-                format!("a read of {index} begins when {seen} is applied")
+                format!("a read of {index} begins when {seen} is published")
             })?;
             self.checkers.history.read(shown_before, seen)?;
         }
@@ -256,7 +261,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn refuse_read(&mut self, node: usize, ticket: u64) -> Checked {
+    pub(super) fn fail_read(&mut self, node: usize, ticket: u64, error: ReadError) -> Checked {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
@@ -265,7 +270,7 @@ impl World {
             return Ok(());
         }
         let id = self.processes[node].id;
-        self.print(|_| format!("{id}: the read failed"));
+        self.print(|_| format!("{id}: the read failed ({error:?})"));
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Read(None));
         }
@@ -285,26 +290,26 @@ impl World {
             return Ok(());
         };
         let done = match reply {
-            ClientReply::Proposal(ProposeOutcome::Applied { answer, .. }) => {
-                self.is_final_answer(client, current, answer.get(PREFIX_BYTES..))
-            }
-            ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::Answered(answer))) => {
-                self.is_final_answer(client, current, Some(answer))
+            ClientReply::Proposal(Ok(Proposed {
+                index: Some(_),
+                reply,
+            })) => self.is_final_answer(client, current, reply.get(PREFIX_BYTES..)),
+            ClientReply::Proposal(Ok(Proposed { index: None, reply })) => {
+                self.is_final_answer(client, current, Some(reply))
             }
             ClientReply::Read(seen) => seen.is_some(),
-            _ => false,
+            ClientReply::Proposal(Err(_)) | ClientReply::Unreachable => false,
         };
         if done {
             return self.client_is_done(client, current);
         }
-        let unknown = matches!(reply, ClientReply::Proposal(ProposeOutcome::Unknown));
+        let unknown = matches!(reply, ClientReply::Proposal(Err(ProposeError::Unknown)));
         let leader = match reply {
-            ClientReply::Proposal(ProposeOutcome::NotAppended(Refusal::NotLeading { leader })) => {
-                *leader
-            }
+            ClientReply::Proposal(Err(ProposeError::NotAppended { leader_id })) => *leader_id,
             _ => None,
         };
-        self.client_retries(client, unknown, leader.map(node_number))
+        let leader = leader.map(|leader| node_number(NodeId(leader)));
+        self.client_retries(client, unknown, leader)
     }
 
     /// Whether an answer ends a client's operation; its service may request another attempt.
@@ -382,24 +387,31 @@ impl World {
         Ok(waiting)
     }
 
-    fn print_outcome(&mut self, node: usize, operation: u64, outcome: &ProposeOutcome) {
+    fn print_outcome(
+        &mut self,
+        node: usize,
+        operation: u64,
+        result: &Result<Proposed, ProposeError>,
+    ) {
         let id = self.processes[node].id;
         self.print(|world| {
             let name = world.operation_name(operation);
-            match outcome {
-                ProposeOutcome::Applied { answer, .. } => {
-                    let index = Answer::decode(answer).map_or(0, |answer| answer.index.0);
+            match result {
+                Ok(Proposed {
+                    index: Some(_),
+                    reply,
+                }) => {
+                    let index = Answer::decode(reply).map_or(0, |answer| answer.index.0);
                     format!("{id}: {name} took effect at {index}")
                 }
-                ProposeOutcome::NotAppended(Refusal::NotLeading {
-                    leader: Some(leader),
-                }) => {
-                    format!("{id}: {name} is not appended, {leader} leads")
+                Ok(Proposed { index: None, .. }) => {
+                    format!("{id}: {name} is answered without an entry")
                 }
-                ProposeOutcome::NotAppended(refusal) => {
-                    format!("{id}: {name} is not appended ({refusal:?})")
-                }
-                ProposeOutcome::Unknown => format!("{id}: the outcome of {name} is unknown"),
+                Err(ProposeError::NotAppended {
+                    leader_id: Some(leader),
+                }) => format!("{id}: {name} is not appended, {leader} leads"),
+                Err(ProposeError::Unknown) => format!("{id}: the outcome of {name} is unknown"),
+                Err(error) => format!("{id}: {name} is not appended ({error:?})"),
             }
         });
     }

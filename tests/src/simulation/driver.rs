@@ -1,8 +1,9 @@
 //! The duties of a driver, as `chat_replication::event` states them: passes events to a replica and
 //! executes its effects. Messages are in `message_delivery`.
 
+use bytes::Bytes;
 use chat_consensus::{Entry, Payload, UnsyncedBatch};
-use chat_replication::{Effect, Event};
+use chat_replication::{Effect, Event, PreparationId, Prepared};
 
 use crate::checker::{Checked, Violation, applying, ensure};
 use crate::message::PeerMessage;
@@ -18,12 +19,17 @@ const GATHERING_MAX: u64 = 300;
 const FUTILE_WAKES_MAX: u32 = 50;
 /// What a slow read of the log takes at most, in microseconds.
 const SLOW_LOG_READ_MAX: u64 = 300_000;
+/// What a publishing, and a preparation that is not slow, take at most, in microseconds.
+const PUBLISH_MAX: u64 = 800;
+const PREPARATION_MAX: u64 = 100;
+/// What a slow preparation takes at most, in microseconds.
+const SLOW_PREPARATION_MAX: u64 = 400_000;
 /// One in so many batches that are applied makes the state durable.
 const CHECKPOINT_EVERY: u32 = 8;
 
 impl World {
     /// Passes `event` to a running replica, checks the replica, and executes the effects.
-    pub(super) fn handle(&mut self, node: usize, event: Event) -> Checked {
+    pub(super) fn handle(&mut self, node: usize, event: Event<()>) -> Checked {
         let process = &mut self.processes[node];
         let Some(replica) = &mut process.replica else {
             return Ok(());
@@ -104,10 +110,14 @@ impl World {
                 Ok(())
             }
             Effect::Apply(entries) => self.begin_apply(node, entries),
-            Effect::Complete(ticket, outcome) => self.answer_client(node, ticket.0, outcome),
-            Effect::ReadConfirmed(_) => Ok(()),
-            Effect::ReadReady(ticket, index) => self.begin_read(node, ticket.0, index),
-            Effect::ReadRefused(ticket) => self.refuse_read(node, ticket.0),
+            Effect::Publish => self.begin_publish(node),
+            Effect::Prepare(id, request) => {
+                self.begin_preparation(node, id, request);
+                Ok(())
+            }
+            Effect::Complete(ticket, result) => self.answer_client(node, ticket.0, result),
+            Effect::CompleteRead(ticket, Ok(index)) => self.begin_read(node, ticket.0, index),
+            Effect::CompleteRead(ticket, Err(error)) => self.fail_read(node, ticket.0, error),
             Effect::Warn(report) => {
                 self.print_report(node, report);
                 Ok(())
@@ -239,7 +249,7 @@ impl World {
         let entries = process.applying.take().expect("a batch is being applied");
         let machine = &mut process.machine;
         let answer = |entry: &Entry| match &entry.payload {
-            Payload::Empty | Payload::Membership(_) => bytes::Bytes::new(),
+            Payload::Empty | Payload::Membership(_) => Bytes::new(),
             Payload::Command(bytes) => Command::decode(bytes)
                 .map(|command| {
                     let operation = command.operation;
@@ -248,12 +258,12 @@ impl World {
                 })
                 .unwrap_or_default(),
         };
-        let mut answers: Vec<bytes::Bytes> = entries.iter().map(answer).collect();
+        let mut answers: Vec<Bytes> = entries.iter().map(answer).collect();
         if let Some(service) = &mut self.service {
             let outcomes = service.apply(node, &entries)?;
             for (answer, outcome) in answers.iter_mut().zip(outcomes) {
                 self.trace.note_bytes(&outcome);
-                *answer = bytes::Bytes::from([answer.as_ref(), outcome.as_ref()].concat());
+                *answer = Bytes::from([answer.as_ref(), outcome.as_ref()].concat());
             }
         }
         if let Some(last) = entries.last() {
@@ -264,6 +274,70 @@ impl World {
             process.machine.durable = process.machine.applied;
         }
         self.handle(node, Event::Applied(answers))
+    }
+
+    fn begin_publish(&mut self, node: usize) -> Checked {
+        let process = &mut self.processes[node];
+        let busy = process.applying.is_some() || process.publishing;
+        ensure(!busy, "apply-order", || {
+            format!(
+                "node {} publishes while it applies or publishes",
+                process.id
+            )
+        })?;
+        process.publishing = true;
+        let run = process.run;
+        let at = self.now + self.random.u64(10..PUBLISH_MAX);
+        self.queue.push(at, SimEvent::PublishEnds { node, run });
+        Ok(())
+    }
+
+    pub(super) fn end_publish(&mut self, node: usize) -> Checked {
+        if let Some(service) = &mut self.service {
+            service.publish(node)?;
+        }
+        let process = &mut self.processes[node];
+        process.publishing = false;
+        process.machine.published = process.machine.applied;
+        self.handle(node, Event::Published)
+    }
+
+    fn begin_preparation(&mut self, node: usize, id: PreparationId, request: Bytes) {
+        let mut at = self.now + self.random.u64(1..PREPARATION_MAX);
+        let chance = self.mix.as_ref().map_or(0, |mix| mix.slow_preparations);
+        if self.chance(chance) {
+            self.faults.add(FaultKind::SlowPreparation);
+            at += self.random.u64(0..SLOW_PREPARATION_MAX);
+        }
+        let run = self.processes[node].run;
+        let what = SimEvent::PreparationEnds {
+            node,
+            run,
+            id,
+            request,
+        };
+        self.queue.push(at, what);
+    }
+
+    pub(super) fn end_preparation(
+        &mut self,
+        node: usize,
+        id: PreparationId,
+        request: Bytes,
+    ) -> Checked {
+        let chance = self.mix.as_ref().map_or(0, |mix| mix.failed_preparations);
+        if self.chance(chance) {
+            self.faults.add(FaultKind::PreparationFailed);
+            return self.handle(node, Event::Prepared(id, Prepared::Failed));
+        }
+        if self.service.is_some() {
+            return self.prepare(node, id, request, None);
+        }
+        let prepared = Prepared::Append {
+            command: request,
+            make_reply: (),
+        };
+        self.handle(node, Event::Prepared(id, prepared))
     }
 
     pub(super) fn wake(&mut self, node: usize) -> Checked {

@@ -71,6 +71,10 @@ pub enum FaultKind {
     NarrowLink,
     /// A read of the log takes long.
     SlowLogRead,
+    /// The preparation of a request takes long, as a password hash does.
+    SlowPreparation,
+    /// The preparation of a request ends without an outcome.
+    PreparationFailed,
     /// A request arrives that no node sent: any type, fields at their extremes (R4).
     Forged,
     /// A disk lost transactions that it had synced and acknowledged (R18).
@@ -78,7 +82,7 @@ pub enum FaultKind {
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 34] = [
+pub const FAULT_KINDS: [FaultKind; 36] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -111,6 +115,8 @@ pub const FAULT_KINDS: [FaultKind; 34] = [
     FaultKind::ClientLeaves,
     FaultKind::NarrowLink,
     FaultKind::SlowLogRead,
+    FaultKind::SlowPreparation,
+    FaultKind::PreparationFailed,
     FaultKind::Forged,
     FaultKind::SyncedLost,
 ];
@@ -143,6 +149,9 @@ pub(crate) struct FaultMix {
     pub(crate) kill_between_effects: u32,
     /// Chance per ten thousand that a read of the log takes long.
     pub(crate) slow_log_reads: u32,
+    /// Chances per ten thousand that a preparation takes long, or fails.
+    pub(crate) slow_preparations: u32,
+    pub(crate) failed_preparations: u32,
     pub(crate) network: NetworkMix,
     /// The longest time that a dead process stays dead.
     pub(crate) down_max: u64,
@@ -190,6 +199,8 @@ impl FaultKind {
             Self::ClientLeaves => "client gives up with outcome unknown",
             Self::NarrowLink => "message delayed by bandwidth",
             Self::SlowLogRead => "slow read of the log",
+            Self::SlowPreparation => "slow preparation",
+            Self::PreparationFailed => "preparation failed",
             Self::Forged => "forged request",
             Self::SyncedLost => "synced transactions lost",
         }
@@ -253,6 +264,7 @@ impl FaultMix {
         let (kill_after_synced, kill_between_effects) = (some(100), some(30));
         let (loss, duplicate, late) = (some(800), some(800), some(300));
         let slow_log_reads = some(3_000);
+        let (slow_preparations, failed_preparations) = (some(2_000), some(200));
         let drift_max = u64::from(some(60));
         Self {
             planned,
@@ -262,6 +274,8 @@ impl FaultMix {
             kill_after_synced,
             kill_between_effects,
             slow_log_reads,
+            slow_preparations,
+            failed_preparations,
             network: NetworkMix {
                 delay_min: random.u64(20..=200),
                 delay_max: random.u64(300..=8_000),

@@ -2,7 +2,7 @@
 //! after they have arrived (R4), and how calls fail.
 
 use chat_consensus::{Envelope, GetCommitsReply, Reply, Request, RequestId};
-use chat_replication::{Event, Origin, PeerReply, PeerRequest};
+use chat_replication::{Event, PeerReply, PeerRequest};
 
 use crate::checker::{Checked, durability, matched};
 use crate::message::PeerMessage;
@@ -132,15 +132,7 @@ impl World {
         if message.is_reply() {
             self.processes[to].calls.remove(&header.request);
         }
-        match message {
-            PeerMessage::Request(Envelope {
-                header,
-                message: PeerRequest::Propose { request },
-            }) if self.service.is_some() => {
-                self.prepare(to, Origin::Peer(header), request, None)?;
-            }
-            _ => self.handle(to, event_of(message))?,
-        }
+        self.handle(to, event_of(message))?;
         if is_fetch {
             self.check_progress(to)?;
         }
@@ -226,13 +218,8 @@ fn size_on_wire(message: &PeerMessage) -> u64 {
     MESSAGE_OVERHEAD + payload
 }
 
-/// The receiver of a forwarded request prepares and then appends it.
-fn event_of(message: PeerMessage) -> Event {
+fn event_of(message: PeerMessage) -> Event<()> {
     match message {
-        PeerMessage::Request(Envelope {
-            header,
-            message: PeerRequest::Propose { request },
-        }) => Event::Append(Origin::Peer(header), request),
         PeerMessage::Request(request) => Event::Request(request),
         PeerMessage::Reply(reply) => Event::Reply(reply),
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, UnsyncedBatch};
-use chat_replication::{Origin, Replica};
+use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, Time, UnsyncedBatch};
+use chat_replication::{PreparationId, Replica};
 
 use crate::simulation::clock::Clock;
 use crate::simulation::queue::SimEvent;
@@ -17,13 +17,15 @@ pub(crate) struct Process {
     /// Incremented whenever a process starts or dies.
     pub(crate) run: u64,
     pub(crate) state: ProcessState,
-    pub(crate) replica: Option<Replica>,
+    pub(crate) replica: Option<Replica<()>>,
     /// The boot count of this run.
     pub(crate) boot_count: u64,
     /// The batch that is being written.
     pub(crate) writing: Option<UnsyncedBatch>,
     /// The entries that are being applied.
     pub(crate) applying: Option<Vec<Entry>>,
+    /// What is applied is being published.
+    pub(crate) publishing: bool,
     pub(crate) machine: Machine,
     /// Requests sent and not answered, oldest first, each with its receiver and its deadline.
     pub(crate) calls: BTreeMap<RequestId, (usize, u64)>,
@@ -64,6 +66,8 @@ pub(crate) enum ProcessState {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
     pub(crate) applied: LogIndex,
+    /// What readers see: everything up to here.
+    pub(crate) published: LogIndex,
     pub(crate) durable: LogIndex,
     /// The list: where each operation first took effect on this very node.
     pub(crate) list: BTreeMap<u64, LogIndex>,
@@ -78,6 +82,7 @@ impl Machine {
     /// Rolls back to what was applied up to `kept`.
     pub(crate) fn roll_back(&mut self, kept: LogIndex) {
         self.applied = self.applied.min(kept);
+        self.published = self.applied;
         self.durable = self.durable.min(kept);
         self.list.retain(|_, index| *index <= kept);
     }
@@ -90,6 +95,8 @@ pub(crate) struct Waiting {
     pub(crate) client: Option<usize>,
     pub(crate) attempt: u64,
     pub(crate) since: u64,
+    /// When its client gives up, by the process' clock.
+    pub(crate) deadline: Time,
     pub(crate) what: RequestKind,
 }
 
@@ -109,7 +116,7 @@ pub(crate) enum RequestKind {
 #[derive(Clone, Debug)]
 pub(crate) enum Continuation {
     Enter(u64),
-    Prepare(Origin, Bytes),
+    Prepare(PreparationId, Bytes),
 }
 
 /// What the checkers have seen of the running process.
@@ -131,7 +138,7 @@ impl Seen {
         last: LogIndex::ZERO,
     };
 
-    pub(crate) fn of(replica: &Replica) -> Self {
+    pub(crate) fn of(replica: &Replica<()>) -> Self {
         let node = replica.node();
         Self {
             role: node.role(),
@@ -154,6 +161,7 @@ impl Process {
             boot_count: 0,
             writing: None,
             applying: None,
+            publishing: false,
             machine: Machine::default(),
             calls: BTreeMap::new(),
             calls_watched: false,
@@ -186,6 +194,7 @@ impl Process {
         self.replica = None;
         self.writing = None;
         self.applying = None;
+        self.publishing = false;
         self.calls.clear();
         self.calls_watched = false;
         self.tickets.clear();

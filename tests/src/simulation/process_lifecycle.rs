@@ -46,6 +46,7 @@ impl World {
             limits: self.settings.limits,
         };
         let applied = process.machine.applied;
+        process.machine.published = applied;
         ensure(applied <= stored.last.index, "state-of-log", || {
             format!(
                 "node {} has applied {applied} of a log that ends at {:?}",
@@ -260,7 +261,7 @@ impl World {
             };
             let reply = match waiting.what {
                 RequestKind::Operation(_) => {
-                    ClientReply::Proposal(chat_replication::ProposeOutcome::Unknown)
+                    ClientReply::Proposal(Err(chat_replication::ProposeError::Unknown))
                 }
                 RequestKind::Read { .. } | RequestKind::Confirmation => ClientReply::Read(None),
             };

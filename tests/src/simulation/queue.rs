@@ -3,8 +3,9 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use bytes::Bytes;
 use chat_consensus::{LogIndex, NodeId, RequestId};
-use chat_replication::{LogReadId, ProposeOutcome};
+use chat_replication::{LogReadId, PreparationId, ProposeError, Proposed};
 
 use crate::message::PeerMessage;
 
@@ -41,6 +42,15 @@ pub(crate) enum SimEvent {
     },
     /// The state machine has applied its batch.
     ApplyEnds { node: usize, run: u64 },
+    /// What was applied is published.
+    PublishEnds { node: usize, run: u64 },
+    /// A request is prepared.
+    PreparationEnds {
+        node: usize,
+        run: u64,
+        id: PreparationId,
+        request: Bytes,
+    },
     /// A read of the service is confirmed; `None` when it was refused.
     Confirmed {
         node: usize,
@@ -86,7 +96,7 @@ pub(crate) enum SimEvent {
 #[derive(Debug)]
 pub(crate) enum ClientReply {
     /// Of a proposal.
-    Proposal(ProposeOutcome),
+    Proposal(Result<Proposed, ProposeError>),
     /// Of a read: the index that the state machine had reached; `None` when it was refused.
     Read(Option<LogIndex>),
     /// The port is closed.
@@ -104,6 +114,8 @@ impl SimEvent {
             | Self::SyncEnds { node, .. }
             | Self::EntriesRead { node, .. }
             | Self::ApplyEnds { node, .. }
+            | Self::PublishEnds { node, .. }
+            | Self::PreparationEnds { node, .. }
             | Self::Confirmed { node, .. }
             | Self::Deadline { node, .. }
             | Self::Flush { node, .. }
@@ -127,6 +139,8 @@ impl SimEvent {
             | Self::SyncEnds { run, .. }
             | Self::EntriesRead { run, .. }
             | Self::ApplyEnds { run, .. }
+            | Self::PublishEnds { run, .. }
+            | Self::PreparationEnds { run, .. }
             | Self::Confirmed { run, .. }
             | Self::Deadline { run, .. }
             | Self::Flush { run, .. }
@@ -163,6 +177,8 @@ impl SimEvent {
             Self::Fault => 16,
             Self::HealLink { .. } => 17,
             Self::Confirmed { .. } => 18,
+            Self::PublishEnds { .. } => 19,
+            Self::PreparationEnds { .. } => 20,
         }
     }
 }

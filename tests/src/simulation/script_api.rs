@@ -102,6 +102,12 @@ impl World {
         self.submit_to_running(node, RequestKind::Operation(operation))
     }
 
+    /// How long the clients of the next requests wait.
+    pub(crate) fn set_client_timeout(&mut self, timeout: Duration) {
+        let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+        self.settings.script_deadline = micros;
+    }
+
     pub(crate) fn read(&mut self, node: usize) -> Result<(), String> {
         let shown_before = self.checkers.history.shown();
         self.submit_to_running(node, RequestKind::Read { shown_before })

@@ -7,16 +7,16 @@
 //! effect once is checked by the service.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
-use chat_consensus::{Entry, Envelope, Header, LogIndex};
+use chat_consensus::{Entry, LogIndex, Time};
 use chat_replication::{
-    Event, Origin, PeerReply, ProposalTicket, ProposeOutcome, ReadTicket, Refusal,
+    Event, PreparationId, Prepared, ProposalTicket, ProposeError, Proposed, ReadTicket,
 };
 use fastrand::Rng;
 
 use crate::checker::{Checked, Violation};
-use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
 use crate::simulation::process::{Continuation, RequestKind, Waiting};
@@ -24,6 +24,8 @@ use crate::simulation::queue::SimEvent;
 
 /// How long after a read is confirmed its caller continues at the latest, in microseconds.
 const CONTINUES_WITHIN: u64 = 300;
+/// How long a service waits for a read that it needs.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 
 /// Tables on every node, and the requests of their clients.
 ///
@@ -54,6 +56,13 @@ pub trait Service: fmt::Debug {
 
     /// A request that was begun some time ago and arrives once more.
     fn repeat(&mut self, random: &mut Rng) -> Option<u64>;
+
+    /// Makes everything applied visible to reads.
+    ///
+    /// # Errors
+    ///
+    /// The tables cannot be written.
+    fn publish(&mut self, node: usize) -> Checked;
 
     /// What the node that a client reached does with a request; `confirmed` once it may read.
     ///
@@ -182,33 +191,40 @@ impl World {
         };
         match service.enter(node, operation, confirmed)? {
             Step::Propose(request) => {
-                let attempt = waiting.attempt;
-                let request = of_attempt(attempt).followed_by(&request);
-                let ticket = ProposalTicket(ticket);
-                if self.is_leading(node) {
-                    self.prepare(node, Origin::Client(ticket), request, None)
-                } else {
-                    self.handle(node, Event::Forward(ticket, request))
-                }
+                let request = of_attempt(waiting.attempt).followed_by(&request);
+                self.propose_request(node, ticket, request, waiting.deadline)
             }
             Step::Confirm => self.confirm(node, Continuation::Enter(ticket)),
             Step::Answer(answer) => self.answer_without_log(node, ticket, answer),
         }
     }
 
-    /// A request becomes a command, if this node leads.
+    pub(super) fn propose_request(
+        &mut self,
+        node: usize,
+        ticket: u64,
+        request: Bytes,
+        deadline: Time,
+    ) -> Checked {
+        let propose = Event::Propose {
+            ticket: ProposalTicket(ticket),
+            request,
+            deadline,
+        };
+        self.handle(node, propose)
+    }
+
+    /// A request becomes a command on the leader.
     pub(super) fn prepare(
         &mut self,
         node: usize,
-        origin: Origin,
+        id: PreparationId,
         request: Bytes,
         confirmed: Option<LogIndex>,
     ) -> Checked {
-        let leads = self.is_leading(node);
         let attempt = Command::decode(&request).map(|command| command.attempt);
-        let (Some(service), Some(attempt), true) = (&mut self.service, attempt, leads) else {
-            // The replica refuses it.
-            return self.handle(node, Event::Append(origin, request));
+        let (Some(service), Some(attempt)) = (&mut self.service, attempt) else {
+            return self.handle(node, Event::Prepared(id, Prepared::Failed));
         };
         let clock = self.processes[node].clock.read(self.now);
         let forwarded = Forwarded {
@@ -216,19 +232,15 @@ impl World {
             request: request.slice(PREFIX_BYTES..),
             time: clock.0 as f64 / 1e6,
         };
-        match (service.prepare(node, &forwarded, confirmed)?, origin) {
-            (Step::Propose(command), _) => {
-                let command = of_attempt(attempt).followed_by(&command);
-                self.handle(node, Event::Append(origin, command))
-            }
-            (Step::Confirm, _) => self.confirm(node, Continuation::Prepare(origin, request)),
-            (Step::Answer(answer), Origin::Client(ticket)) => {
-                self.answer_without_log(node, ticket.0, answer)
-            }
-            (Step::Answer(answer), Origin::Peer(header)) => {
-                self.refuse_peer(node, header, Refusal::Answered(answer))
-            }
-        }
+        let prepared = match service.prepare(node, &forwarded, confirmed)? {
+            Step::Propose(command) => Prepared::Append {
+                command: of_attempt(attempt).followed_by(&command),
+                make_reply: (),
+            },
+            Step::Confirm => return self.confirm(node, Continuation::Prepare(id, request)),
+            Step::Answer(answer) => Prepared::Reply(answer),
+        };
+        self.handle(node, Event::Prepared(id, prepared))
     }
 
     /// A read is confirmed, or not; what waited for it continues.
@@ -242,15 +254,14 @@ impl World {
         match (then, index) {
             (None, _) => Ok(()),
             (Some(Continuation::Enter(ticket)), Some(_)) => self.enter(node, ticket, index),
-            (Some(Continuation::Prepare(origin, request)), Some(_)) => {
-                self.prepare(node, origin, request, index)
+            (Some(Continuation::Enter(ticket)), None) => {
+                self.answer_client(node, ticket, Err(ProposeError::NoLeader))
             }
-            (Some(Continuation::Enter(ticket)), None) => self.reject(node, ticket),
-            (Some(Continuation::Prepare(Origin::Client(ticket), _)), None) => {
-                self.reject(node, ticket.0)
+            (Some(Continuation::Prepare(id, request)), Some(_)) => {
+                self.prepare(node, id, request, index)
             }
-            (Some(Continuation::Prepare(Origin::Peer(header), _)), None) => {
-                self.refuse_peer(node, header, Refusal::NotLeading { leader: None })
+            (Some(Continuation::Prepare(id, _)), None) => {
+                self.handle(node, Event::Prepared(id, Prepared::Failed))
             }
         }
     }
@@ -294,51 +305,30 @@ impl World {
         }
     }
 
-    pub(super) fn is_leading(&self, node: usize) -> bool {
-        let replica = self.processes[node].replica.as_ref();
-        replica.is_some_and(chat_replication::Replica::is_leading)
-    }
-
     fn confirm(&mut self, node: usize, then: Continuation) -> Checked {
         let process = &mut self.processes[node];
         process.tickets_made += 1;
         let ticket = process.tickets_made;
+        let deadline = process.clock.read(self.now) + CONFIRM_WITHIN;
         let waiting = Waiting {
             client: None,
             attempt: 0,
             since: self.now,
+            deadline,
             what: RequestKind::Confirmation,
         };
         process.tickets.insert(ticket, waiting);
         process.confirming.insert(ticket, then);
-        self.handle(node, Event::Read(ReadTicket(ticket)))
+        let ticket = ReadTicket(ticket);
+        self.handle(node, Event::Read { ticket, deadline })
     }
 
     fn answer_without_log(&mut self, node: usize, ticket: u64, answer: Bytes) -> Checked {
-        let outcome = ProposeOutcome::NotAppended(Refusal::Answered(answer));
-        self.answer_client(node, ticket, outcome)
-    }
-
-    fn reject(&mut self, node: usize, ticket: u64) -> Checked {
-        let refusal = Refusal::NotLeading { leader: None };
-        self.answer_client(node, ticket, ProposeOutcome::NotAppended(refusal))
-    }
-
-    /// An answer that needs nothing of the replica.
-    fn refuse_peer(&mut self, node: usize, header: Header, refusal: Refusal) -> Checked {
-        let term = self.processes[node].seen.term;
-        let storage = self.disks[node].storage();
-        let reply = PeerMessage::Reply(Envelope {
-            header: Header {
-                term,
-                from: header.to,
-                to: header.from,
-                storage,
-                ..header
-            },
-            message: PeerReply::Propose(ProposeOutcome::NotAppended(refusal)),
-        });
-        self.send(node, reply)
+        let replied = Proposed {
+            index: None,
+            reply: answer,
+        };
+        self.answer_client(node, ticket, Ok(replied))
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Settings {
     pub drift_max: u64,
     /// How much a command carries besides its numbers, in bytes.
     pub padding: usize,
+    /// How long a request without a simulated client may take, in microseconds.
+    pub script_deadline: u64,
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
     /// Record the lines of the trace, and those that a scenario shows.
@@ -79,6 +81,7 @@ impl Settings {
             network: faults.network,
             sync: (50, sync_max),
             drift_max: faults.drift_max,
+            script_deadline: 1_000_000,
             padding: if faults.network.bytes_per_second > 0 {
                 Rng::with_seed(seed ^ 0x9add_0000).usize(0..1_500)
             } else {
@@ -107,6 +110,7 @@ impl Settings {
             network: NetworkMix::even(),
             sync: (500, 500),
             drift_max: 0,
+            script_deadline: 10_000_000,
             padding: 0,
             flush_late: 0,
             record_trace: true,

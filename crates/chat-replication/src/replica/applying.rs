@@ -1,16 +1,16 @@
-//! Handing committed entries to the state machine, in order, one batch at a time, and then
-//! answering whoever waited for them.
+//! Passes committed entries to the state machine, in order, one batch at a time, and then answers
+//! the proposals that wait for them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use chat_consensus::{Entry, LogIndex, Time};
 
-use crate::event::Effect;
+use crate::event::{Effect, MakeReply};
 use crate::replica::entry_cache::first_batch;
 use crate::replica::{LogRead, Replica};
 
-/// Where nobody waits for it, what is committed gathers for this long before it is applied: one
+/// Where no client waits for it, what is committed gathers for this long before it is applied: one
 /// large batch costs far less than many small ones.
 const GATHERING_TIME: Duration = Duration::from_millis(5);
 
@@ -36,6 +36,10 @@ impl Applying {
         }
     }
 
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     pub(super) fn applied(&self) -> LogIndex {
         self.applied
     }
@@ -45,12 +49,12 @@ impl Applying {
     }
 }
 
-impl Replica {
+impl<F: MakeReply> Replica<F> {
     /// Starts the next batch, if there is one and none is under way.
     pub(super) fn apply_more(&mut self) {
         let applicable = self.node.apply_limit();
         let applied = self.applying.applied;
-        if self.applying.under_way.is_some() || applied >= applicable {
+        if self.is_machine_busy() || applied >= applicable {
             return;
         }
         let now = self.now;
@@ -63,12 +67,12 @@ impl Replica {
             return;
         }
         self.applying.gathered_by = None;
-        let Some(held) = self.entry_cache.after(applied) else {
+        let Some(cached) = self.entry_cache.after(applied) else {
             self.applying.under_way = Some(Vec::new());
             let bytes_max = self.limits.batch_bytes_max;
             return self.read_log(LogRead::Apply, applied, applicable, bytes_max);
         };
-        let committed = held.take_while(|entry| entry.position.index <= applicable);
+        let committed = cached.take_while(|entry| entry.position.index <= applicable);
         let entries = first_batch(
             committed,
             self.limits.batch_entries_max,
@@ -76,7 +80,7 @@ impl Replica {
         );
         assert!(
             !entries.is_empty(),
-            "what is committed and synced is in the tail or before it"
+            "what is committed and synced is in the cache or before it"
         );
         self.apply(entries);
     }
@@ -97,12 +101,13 @@ impl Replica {
             self.applying.applied = position.index;
             self.answer_proposal(position, answer);
         }
-        self.proposals.weights.remove_through(self.applying.applied);
+        self.proposals.remove_weights_through(self.applying.applied);
+        self.publishing.record_applied(self.now);
     }
 
     /// Whether an answer depends on applying: a client's of this leader, or a read's.
     fn result_is_awaited(&self) -> bool {
-        self.is_leading() || self.proposals.has_pending() || self.reads.has_reads_awaiting_apply()
+        self.is_leading() || self.proposals.has_pending() || self.reads.first_confirmed().is_some()
     }
 
     fn apply(&mut self, entries: Vec<Entry>) {

@@ -2,12 +2,12 @@
 
 use chat_consensus::{EntriesReply, Entry};
 
-use crate::event::Effect;
+use crate::event::{Effect, MakeReply};
 use crate::peer_message::consensus_reply;
 use crate::replica::Replica;
 use crate::replica::entry_cache::first_batch;
 
-impl Replica {
+impl<F: MakeReply> Replica<F> {
     /// Puts the entries into an answer that the node has decided on: as many as the follower wants,
     /// and as this replica sends at once (R8).
     pub(super) fn serve(&mut self, reply: EntriesReply, bytes_max: usize) {

@@ -2,22 +2,26 @@
 //! carries out the effects. What happens during one sync is decided, written and sent together.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Envelope, Fault, Header, LogIndex, NodeId, Report, RequestId, Time};
+use chat_consensus::{Envelope, Fault, LogIndex, NodeId, Report, RequestId, Time};
 use chat_store::ReadLimits;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::event::{Effect, Event, Origin, ProposalTicket, ReadTicket, ReplicaStatus};
-use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome};
+use crate::error::{ProposeError, ReadError};
+use crate::event::{Effect, Event, PreparationId, Prepared, ProposalTicket, Proposed, ReadTicket};
+use crate::peer_message::PeerReply;
 use crate::replica::Replica;
-use crate::runner::StopReason;
 use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
+use crate::runner::leadership::Leadership;
 use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
+use crate::runner::loop_event::{LoopEvent, Responder};
 use crate::runner::peer_transport::PeerTransport;
+use crate::runner::prepare::{LeaderContext, Preparation, Prepare, ReplyMaker};
+use crate::runner::stop_reason::StopReason;
 
 /// How much is decided in one turn before its effects are begun.
 const EVENTS_PER_BATCH_MAX: usize = 1_024;
@@ -34,54 +38,6 @@ const BOOTSTRAP_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Answers that no caller waits for any more are forgotten this often.
 const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Everything that reaches the task.
-#[derive(Debug)]
-pub(super) enum LoopEvent {
-    /// From a peer, who waits for the answer.
-    Call(Envelope<PeerRequest>, Responder),
-    /// A peer's forwarded request, prepared.
-    AppendForPeer(Header, Bytes, Room, Responder),
-    /// A client's request, prepared.
-    Append(Bytes, Room, oneshot::Sender<ProposeOutcome>),
-    /// A client's request for the leader.
-    Forward(Bytes, Room, oneshot::Sender<ProposeOutcome>),
-    /// A client's read.
-    Read(ReadClient),
-    /// From the other tasks and links.
-    Event(Event),
-    Status(oneshot::Sender<ReplicaStatus>),
-    /// Stop once the answers that are certain are given, or after [`SHUTDOWN_DRAIN_MAX`].
-    ShutDown,
-    /// Stop at once: the replica cannot go on.
-    Stop(StopReason),
-}
-
-/// Sends a peer the reply to its call.
-pub(super) type Responder = oneshot::Sender<Envelope<PeerReply>>;
-
-/// A part of the bytes that may be on their way to the replica at once; given back when it has them.
-pub(super) type Room = OwnedSemaphorePermit;
-
-/// Who waits for a read.
-#[derive(Debug)]
-pub(super) struct ReadClient {
-    /// Told the index that the read must see, once that is applied; `None` when nobody confirmed it.
-    pub(super) begin: oneshot::Sender<Option<LogIndex>>,
-    /// Set once only applying is waited for.
-    pub(super) confirmed: Arc<AtomicBool>,
-}
-
-/// Who leads, as far as this node knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leadership {
-    /// The highest term seen.
-    pub term: u64,
-    /// Who leads it.
-    pub leader_id: Option<u64>,
-    /// Whether that is this node.
-    pub leads: bool,
-}
 
 /// What carries out effects.
 #[derive(Debug)]
@@ -113,15 +69,16 @@ impl Publishes {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct EventLoop {
-    replica: Replica,
+    replica: Replica<ReplyMaker>,
+    prepare: Arc<dyn Prepare>,
+    leader: LeaderContext,
     workers: Workers,
     started: Instant,
     publishes: Publishes,
     tickets_given: u64,
-    proposals: HashMap<ProposalTicket, oneshot::Sender<ProposeOutcome>>,
-    reads: HashMap<ReadTicket, ReadClient>,
+    proposals: HashMap<ProposalTicket, oneshot::Sender<Result<Proposed, ProposeError>>>,
+    reads: HashMap<ReadTicket, oneshot::Sender<Result<LogIndex, ReadError>>>,
     /// Peers that wait for an answer.
     responders: HashMap<(NodeId, RequestId), Responder>,
     dropped_callers_collected_at: Instant,
@@ -133,10 +90,17 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    pub(super) fn new(replica: Replica, workers: Workers, publishes: Publishes) -> Self {
+    pub(super) fn new(
+        replica: Replica<ReplyMaker>,
+        workers: Workers,
+        (prepare, leader): (Arc<dyn Prepare>, LeaderContext),
+        publishes: Publishes,
+    ) -> Self {
         let started = Instant::now();
         Self {
             replica,
+            prepare,
+            leader,
             workers,
             started,
             publishes,
@@ -213,42 +177,63 @@ impl EventLoop {
         if self.dropped_callers_collected_at.elapsed() >= DROPPED_CALLER_GC_INTERVAL {
             self.dropped_callers_collected_at = Instant::now();
             self.responders.retain(|_, caller| !caller.is_closed());
-            self.proposals.retain(|_, client| !client.is_closed());
-            self.reads.retain(|_, client| !client.begin.is_closed());
+            return self.abandon_dropped_clients();
+        }
+        Ok(())
+    }
+
+    /// Callers that dropped their future wait no longer.
+    fn abandon_dropped_clients(&mut self) -> Result<(), StopReason> {
+        let proposals = self.proposals.extract_if(|_, client| client.is_closed());
+        let proposals: Vec<ProposalTicket> = proposals.map(|(ticket, _)| ticket).collect();
+        for ticket in proposals {
+            self.step(Event::ProposalAbandoned(ticket))?;
+        }
+        let reads = self.reads.extract_if(|_, client| client.is_closed());
+        let reads: Vec<ReadTicket> = reads.map(|(ticket, _)| ticket).collect();
+        for ticket in reads {
+            self.step(Event::ReadAbandoned(ticket))?;
         }
         Ok(())
     }
 
     fn handle(&mut self, incoming: LoopEvent) -> Result<(), StopReason> {
         match incoming {
-            LoopEvent::Call(request, caller) => {
-                self.register_responder(&request.header, caller);
+            LoopEvent::Call {
+                request,
+                responder,
+                room,
+            } => {
+                // The replica accounts for it from here on.
+                drop(room);
+                let header = &request.header;
+                self.responders
+                    .insert((header.from, header.request), responder);
                 self.step(Event::Request(request))
             }
-            LoopEvent::AppendForPeer(header, command, _room, caller) => {
-                self.register_responder(&header, caller);
-                self.step(Event::Append(Origin::Peer(header), command))
-            }
-            // Nobody waits any more: not appended, which is one of the things they must expect.
-            LoopEvent::Append(_, _, client) | LoopEvent::Forward(_, _, client)
-                if client.is_closed() =>
-            {
-                Ok(())
-            }
-            LoopEvent::Append(command, _room, client) => {
+            // Its caller is gone: not appended, which is one of the outcomes that it expects.
+            LoopEvent::Propose { client, .. } if client.is_closed() => Ok(()),
+            LoopEvent::Propose {
+                request,
+                deadline,
+                room,
+                client,
+            } => {
+                drop(room);
                 let ticket = ProposalTicket(self.next_ticket());
                 self.proposals.insert(ticket, client);
-                self.step(Event::Append(Origin::Client(ticket), command))
+                let deadline = self.time_of(deadline);
+                self.step(Event::Propose {
+                    ticket,
+                    request,
+                    deadline,
+                })
             }
-            LoopEvent::Forward(request, _room, client) => {
-                let ticket = ProposalTicket(self.next_ticket());
-                self.proposals.insert(ticket, client);
-                self.step(Event::Forward(ticket, request))
-            }
-            LoopEvent::Read(client) => {
+            LoopEvent::Read { deadline, client } => {
                 let ticket = ReadTicket(self.next_ticket());
                 self.reads.insert(ticket, client);
-                self.step(Event::Read(ticket))
+                let deadline = self.time_of(deadline);
+                self.step(Event::Read { ticket, deadline })
             }
             LoopEvent::Event(event) => self.step(event),
             LoopEvent::Status(asker) => {
@@ -265,7 +250,7 @@ impl EventLoop {
         }
     }
 
-    fn step(&mut self, event: Event) -> Result<(), StopReason> {
+    fn step(&mut self, event: Event<ReplyMaker>) -> Result<(), StopReason> {
         let now = self.now();
         self.replica.handle(now, event).map_err(|fault| {
             if let Fault::CommittedEntryLost { .. } = fault {
@@ -276,55 +261,88 @@ impl EventLoop {
         })
     }
 
+    /// Carries out all effects, those too that follow from preparations that are ready at once.
     fn execute_effects(&mut self) -> Result<(), StopReason> {
-        for effect in self.replica.take_effects() {
-            match effect {
-                Effect::Persist(batch) => {
-                    self.workers.log.persist(batch).map_err(log_ended)?;
-                }
-                Effect::ReadEntries {
+        loop {
+            let effects = self.replica.take_effects();
+            if effects.is_empty() {
+                return Ok(());
+            }
+            for effect in effects {
+                self.execute(effect)?;
+            }
+        }
+    }
+
+    fn execute(&mut self, effect: Effect) -> Result<(), StopReason> {
+        match effect {
+            Effect::Persist(batch) => {
+                self.workers.log.persist(batch).map_err(log_ended)?;
+            }
+            Effect::ReadEntries {
+                id,
+                after,
+                last,
+                entries_max,
+                bytes_max,
+            } => {
+                let limits = ReadLimits {
+                    entries_max,
+                    bytes_max,
+                };
+                let read = LogRead {
                     id,
                     after,
                     last,
-                    entries_max,
-                    bytes_max,
-                } => {
-                    let limits = ReadLimits {
-                        entries_max,
-                        bytes_max,
-                    };
-                    let read = LogRead {
-                        id,
-                        after,
-                        last,
-                        limits,
-                    };
-                    self.workers.log.read(read).map_err(log_ended)?;
-                }
-                Effect::Call(request) => self.workers.transport.call(request),
-                Effect::Reply(reply) => self.reply(reply),
-                Effect::Apply(entries) => {
-                    let handed = self.workers.applier.apply(entries);
-                    handed.map_err(|ApplyTaskEnded| {
-                        StopReason::StateMachine("its task has ended".into_error())
-                    })?;
-                }
-                Effect::Complete(ticket, outcome) => {
-                    if let Some(client) = self.proposals.remove(&ticket) {
-                        drop(client.send(outcome));
-                    }
-                }
-                Effect::ReadConfirmed(ticket) => {
-                    if let Some(client) = self.reads.get(&ticket) {
-                        client.confirmed.store(true, Ordering::Relaxed);
-                    }
-                }
-                Effect::ReadReady(ticket, index) => self.answer_read(ticket, Some(index)),
-                Effect::ReadRefused(ticket) => self.answer_read(ticket, None),
-                Effect::Warn(report) => log_report(&report),
+                    limits,
+                };
+                self.workers.log.read(read).map_err(log_ended)?;
             }
+            Effect::Call(request) => self.workers.transport.call(request),
+            Effect::Reply(reply) => self.reply(reply),
+            Effect::Apply(entries) => {
+                self.workers
+                    .applier
+                    .apply(entries)
+                    .map_err(apply_task_ended)?;
+            }
+            Effect::Publish => self.workers.applier.publish().map_err(apply_task_ended)?,
+            Effect::Prepare(id, request) => self.prepare(id, request)?,
+            Effect::Complete(ticket, result) => {
+                if let Some(client) = self.proposals.remove(&ticket) {
+                    // The caller may be gone.
+                    let _gone = client.send(result);
+                }
+            }
+            Effect::CompleteRead(ticket, result) => {
+                if let Some(client) = self.reads.remove(&ticket) {
+                    let _gone = client.send(result);
+                }
+            }
+            Effect::Warn(report) => log_report(&report),
         }
         Ok(())
+    }
+
+    /// Starts a preparation; one that is ready at once goes on in the same batch. A panic in the
+    /// embedder's code ends the preparation and nothing else.
+    fn prepare(&mut self, id: PreparationId, request: Bytes) -> Result<(), StopReason> {
+        let (prepare, leader) = (Arc::clone(&self.prepare), self.leader.clone());
+        let preparing = AssertUnwindSafe(|| prepare.prepare(request, leader));
+        match std::panic::catch_unwind(preparing) {
+            Ok(Preparation::Ready(prepared)) => self.step(Event::Prepared(id, prepared)),
+            Ok(Preparation::Later(preparing)) => {
+                let events = self.leader.events.clone();
+                tokio::spawn(async move {
+                    let prepared = tokio::spawn(preparing).await.unwrap_or(Prepared::Failed);
+                    let event = LoopEvent::Event(Event::Prepared(id, prepared));
+                    // A replica that has stopped receives nothing more.
+                    drop(events.send(event).await);
+                });
+                Ok(())
+            }
+            Err(_panic) => self.step(Event::Prepared(id, Prepared::Failed)),
+        }
     }
 
     fn reply(&mut self, reply: Envelope<PeerReply>) {
@@ -333,17 +351,6 @@ impl EventLoop {
             // The caller may have given up.
             drop(responder.send(reply));
         }
-    }
-
-    fn answer_read(&mut self, ticket: ReadTicket, index: Option<LogIndex>) {
-        if let Some(client) = self.reads.remove(&ticket) {
-            let _given_up = client.begin.send(index);
-        }
-    }
-
-    fn register_responder(&mut self, header: &Header, responder: Responder) {
-        self.responders
-            .insert((header.from, header.request), responder);
     }
 
     fn next_ticket(&mut self) -> u64 {
@@ -374,7 +381,11 @@ impl EventLoop {
     }
 
     fn now(&self) -> Time {
-        let micros = self.started.elapsed().as_micros();
+        self.time_of(Instant::now())
+    }
+
+    fn time_of(&self, instant: Instant) -> Time {
+        let micros = instant.saturating_duration_since(self.started).as_micros();
         Time(u64::try_from(micros).expect("no run lasts 500,000 years"))
     }
 
@@ -390,6 +401,10 @@ impl EventLoop {
         self.drain_deadline
             .is_some_and(|by| !self.replica.has_pending_proposals() || Instant::now() >= by)
     }
+}
+
+fn apply_task_ended(_ended: ApplyTaskEnded) -> StopReason {
+    StopReason::StateMachine("its task has ended".into_error())
 }
 
 fn log_ended(_ended: LogTaskEnded) -> StopReason {

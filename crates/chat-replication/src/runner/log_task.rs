@@ -9,8 +9,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::event::{Event, LogReadId};
-use crate::runner::StopReason;
-use crate::runner::event_loop::LoopEvent;
+use crate::runner::loop_event::LoopEvent;
+use crate::runner::prepare::ReplyMaker;
+use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 
 /// The replica has one batch under way at most (R1).
@@ -32,7 +33,7 @@ pub(super) struct LogTask {
     reads: Sender<LogRead>,
     /// What is recorded when the task ends, so that the log is not used again (R11).
     fault: oneshot::Sender<String>,
-    ended: supervised_task::TaskHandle,
+    task: supervised_task::TaskHandle,
 }
 
 /// The task has ended: the log is closed, or failed.
@@ -47,21 +48,21 @@ impl LogTask {
         let (reads, asked) = mpsc::channel(nodes + 1);
         let (fault, found) = oneshot::channel();
         let working = work(log, (received, asked, found), events.clone());
-        let ended = supervised_task::spawn(working, events, StopReason::Log);
+        let task = supervised_task::spawn(working, events, StopReason::Log);
         Self {
             batches,
             reads,
             fault,
-            ended,
+            task,
         }
     }
 
-    /// Workers a batch over.
+    /// Starts to write and sync a batch.
     pub(super) fn persist(&self, batch: UnsyncedBatch) -> Result<(), LogTaskEnded> {
         begin(&self.batches, batch)
     }
 
-    /// Workers a read over; it waits for every batch that is handed over before it begins.
+    /// Starts a read; it waits for every batch that was passed before it begins.
     pub(super) fn read(&self, read: LogRead) -> Result<(), LogTaskEnded> {
         begin(&self.reads, read)
     }
@@ -75,7 +76,7 @@ impl LogTask {
             None => drop(self.fault),
         }
         drop((self.batches, self.reads));
-        self.ended.wait().await;
+        self.task.wait().await;
     }
 }
 
@@ -134,12 +135,12 @@ async fn work(
     }
 }
 
-async fn persist(log: &mut CommitLog, batch: UnsyncedBatch) -> Result<Event, LogError> {
+async fn persist(log: &mut CommitLog, batch: UnsyncedBatch) -> Result<Event<ReplyMaker>, LogError> {
     let synced = batch.persist_with_async(async |writes| log.write_and_sync(writes).await);
     Ok(Event::Synced(synced.await?))
 }
 
-async fn read(log: &mut CommitLog, asked: LogRead) -> Result<Event, LogError> {
+async fn read(log: &mut CommitLog, asked: LogRead) -> Result<Event<ReplyMaker>, LogError> {
     let LogRead {
         id,
         after,

@@ -14,8 +14,8 @@ use tonic::{Response, Status};
 
 use crate::event::Event;
 use crate::peer_message::{PeerReply, PeerRequest};
-use crate::runner::event_loop::LoopEvent;
 use crate::runner::liveness_probe;
+use crate::runner::loop_event::LoopEvent;
 use crate::runner::peer_address::PeerAddress;
 use crate::runner::wire::WireMessage;
 use crate::runner::{Options, StartError};

@@ -1,20 +1,18 @@
-//! The replication RPCs as a tonic service: each call is handed to the replica and answered when
+//! The replication RPCs as a tonic service: each call is passed to the replica and answered when
 //! it answers. Mount it on a listener that only peers reach.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{Envelope, Header, Reply, Request as ConsensusRequest, StorageId, Term};
+use chat_consensus::{Envelope, Reply, Request as ConsensusRequest};
 use chat_proto::replication::v1 as wire;
 use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
-use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
-use crate::runner::event_loop::{Leadership, LoopEvent};
-use crate::runner::handle::room_for;
+use crate::peer_message::{PeerReply, PeerRequest};
+use crate::runner::loop_event::{LoopEvent, Room};
 use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
-use crate::runner::state_machine::{Prepare, Prepared};
 use crate::runner::wire::WireMessage;
 
 /// Longer than any caller waits: what is not answered by then never will be.
@@ -22,11 +20,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Answers peers. Made by [`Handle::service`](crate::Handle::service).
 pub struct PeerService {
-    pub(super) incoming: mpsc::Sender<LoopEvent>,
+    pub(super) events: mpsc::Sender<LoopEvent>,
     pub(super) room: Arc<Semaphore>,
-    pub(super) prepare: Arc<dyn Prepare>,
-    pub(super) leadership: watch::Receiver<Leadership>,
-    pub(super) storage: StorageId,
 }
 
 impl std::fmt::Debug for PeerService {
@@ -42,7 +37,7 @@ impl PeerService {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// Passes a request of the protocol to the replica and waits for its reply.
+    /// Passes a request to the replica and waits for its reply.
     async fn answer<Q: WireMessage, A: WireMessage>(
         &self,
         request: Request<Q>,
@@ -50,75 +45,30 @@ impl PeerService {
         from: impl FnOnce(PeerReply) -> Option<A::Message>,
     ) -> Result<Response<A>, Status> {
         let request = request.into_inner().read()?.map(into);
-        let (caller, answered) = oneshot::channel();
-        self.enqueue(LoopEvent::Call(request, caller)).await?;
+        let room = match &request.message {
+            PeerRequest::Propose { request } => Some(self.room_for(request.len()).await?),
+            PeerRequest::Consensus(_) | PeerRequest::ReadIndex => None,
+        };
+        let (responder, answered) = oneshot::channel();
+        let call = LoopEvent::Call {
+            request,
+            responder,
+            room,
+        };
+        let sent = self.events.send(call).await;
+        sent.map_err(|_stopped| stopped())?;
         let Envelope { header, message } = wait(answered).await?;
         let message =
             from(message).ok_or_else(|| Status::internal("the reply does not fit the call"))?;
         Ok(Response::new(A::write(Envelope { header, message })))
     }
 
-    async fn enqueue(&self, incoming: LoopEvent) -> Result<(), Status> {
-        self.incoming
-            .send(incoming)
-            .await
-            .map_err(|_stopped| stopped())
-    }
-
-    /// Prepares a forwarded request here, on the leader, and has it appended (R13).
-    async fn append(
-        &self,
-        header: Header,
-        request: bytes::Bytes,
-    ) -> Result<Envelope<ProposeOutcome>, Status> {
-        let leadership = *self.leadership.borrow();
-        if !leadership.leads {
-            let leader = leadership.leader_id.map(chat_consensus::NodeId);
-            return Ok(self.refuse(header, leadership, Refusal::NotLeading { leader }));
-        }
-        let Some(room) = room_for(&self.room, &request) else {
-            return Ok(self.refuse(header, leadership, Refusal::Overloaded));
-        };
-        let (command, finish) = match self.prepare.prepare(request).await {
-            Prepared::Append { command, finish } => (command, finish),
-            Prepared::Answer(answer) => {
-                return Ok(self.refuse(header, leadership, Refusal::Answered(answer)));
-            }
-        };
-        let (caller, answered) = oneshot::channel();
-        self.enqueue(LoopEvent::AppendForPeer(header, command, room, caller))
-            .await?;
-        let Envelope { header, message } = wait(answered).await?;
-        let message = match message {
-            PeerReply::Propose(ProposeOutcome::Applied { index, answer }) => {
-                let answer = finish(index.0, answer);
-                ProposeOutcome::Applied { index, answer }
-            }
-            PeerReply::Propose(outcome) => outcome,
-            PeerReply::Consensus(_) | PeerReply::ReadIndex(_) => {
-                return Err(Status::internal("the reply does not fit the call"));
-            }
-        };
-        Ok(Envelope { header, message })
-    }
-
-    /// An answer that needs nothing of the replica.
-    fn refuse(
-        &self,
-        header: Header,
-        leadership: Leadership,
-        refusal: Refusal,
-    ) -> Envelope<ProposeOutcome> {
-        Envelope {
-            header: Header {
-                term: Term(leadership.term),
-                from: header.to,
-                to: header.from,
-                storage: self.storage,
-                ..header
-            },
-            message: ProposeOutcome::NotAppended(refusal),
-        }
+    /// Waits until the event loop has taken enough of what is on its way to it.
+    async fn room_for(&self, bytes: usize) -> Result<Room, Status> {
+        let bytes =
+            u32::try_from(bytes).map_err(|error| Status::out_of_range(error.to_string()))?;
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        room.map_err(|_closed| stopped())
     }
 }
 
@@ -217,9 +167,15 @@ impl Replication for PeerService {
         &self,
         request: Request<wire::ProposeRequest>,
     ) -> Result<Response<wire::ProposeResponse>, Status> {
-        let Envelope { header, message } = request.into_inner().read()?;
-        let reply = self.append(header, message).await?;
-        Ok(Response::new(wire::ProposeResponse::write(reply)))
+        self.answer(
+            request,
+            |request| PeerRequest::Propose { request },
+            |reply| match reply {
+                PeerReply::Propose(outcome) => Some(outcome),
+                PeerReply::Consensus(_) | PeerReply::ReadIndex(_) => None,
+            },
+        )
+        .await
     }
 
     async fn read_index(

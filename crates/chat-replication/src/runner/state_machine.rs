@@ -1,7 +1,6 @@
-//! What an embedder writes: a state machine, and if it likes a preparation of requests.
+//! The state machine that an embedder writes.
 
 use std::future::Future;
-use std::pin::Pin;
 
 use bytes::Bytes;
 
@@ -13,7 +12,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// Deterministic: the same entries in the same order must lead to the same state and answers on
 /// every node, so no clock, no randomness and no order of a hash map may take part. What needs
-/// those is decided in [`Prepare`] and travels inside the command.
+/// those is decided in [`Prepare`](crate::Prepare) and travels inside the command.
 pub trait StateMachine: Send + 'static {
     /// The last entry that has taken effect for good; `Applied::default()` for none. Read once, at
     /// the start, and compared with the log: entries after it are applied again.
@@ -71,51 +70,4 @@ pub struct Committed {
     pub term: u64,
     /// What was proposed; `None` for the log's own entries, which change nothing but the index.
     pub command: Option<Bytes>,
-}
-
-/// EventLoop a client's request into a command, on the leader, before anything is appended. Here, and
-/// nowhere later, belong clocks, random numbers, password hashes and early refusals.
-pub trait Prepare: Send + Sync + 'static {
-    /// Prepares one request. It may be called again for the same request, on this or another node.
-    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>>;
-}
-
-/// Makes the reply to the client from the index of the command's entry and the state machine's answer
-/// to it.
-pub type Finish = Box<dyn FnOnce(u64, Bytes) -> Bytes + Send>;
-
-/// What came of a preparation.
-pub enum Prepared {
-    /// To be appended.
-    Append {
-        /// The command.
-        command: Bytes,
-        /// Makes the reply from the state machine's answer; it may carry what must not stand in
-        /// the log, such as a fresh token.
-        finish: Finish,
-    },
-    /// The reply is known already; nothing is appended.
-    Answer(Bytes),
-}
-
-impl std::fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Append { command, .. } => write!(f, "Append({} bytes)", command.len()),
-            Self::Answer(answer) => write!(f, "Answer({} bytes)", answer.len()),
-        }
-    }
-}
-
-/// Appends every request as it is and replies what the state machine answers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Verbatim;
-
-impl Prepare for Verbatim {
-    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
-        Box::pin(std::future::ready(Prepared::Append {
-            command: request,
-            finish: Box::new(|_index, answer| answer),
-        }))
-    }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
-use crate::runner::StopReason;
-use crate::runner::event_loop::LoopEvent;
+use crate::runner::loop_event::LoopEvent;
 use crate::runner::state_machine::BoxError;
+use crate::runner::stop_reason::StopReason;
 
 /// Runs `task`; if it panics, the replica is told to stop for the reason that `stopped` makes.
 pub(super) fn spawn(

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, StateMachine, Timing,
-    Verbatim, start,
+    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, Passthrough, StateMachine,
+    Timing, start,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -108,7 +108,7 @@ pub(crate) async fn start_nodes(
             timing,
             ..options(directory, id, &nodes)
         };
-        let replica = start(options, recorder.clone(), Verbatim).await;
+        let replica = start(options, recorder.clone(), Passthrough).await;
         let replica = replica.expect("the replica starts");
         let serving = replica.clone();
         tokio::spawn(async move { serving.serve(listener).await });

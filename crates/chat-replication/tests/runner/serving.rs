@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Handle, NodeAddress, ProposeError, ReadError, StopReason, Timing, Verbatim, start,
+    Handle, NodeAddress, Passthrough, ProposeError, ReadError, StopReason, Timing, start,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -44,7 +44,9 @@ async fn replicas_reach_each_other_over_sockets() {
     for id in 1..=3 {
         let listener = UnixListener::bind(socket(id)).expect("a short path");
         let options = options(directory.path(), id, &nodes);
-        let replica = start(options, Recorder::default(), Verbatim).await.unwrap();
+        let replica = start(options, Recorder::default(), Passthrough)
+            .await
+            .unwrap();
         let server = Server::builder().add_service(replica.service());
         tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
         replicas.push(replica);

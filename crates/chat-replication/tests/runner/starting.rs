@@ -1,7 +1,7 @@
 //! What a replica does not start with.
 
 use bytes::Bytes;
-use chat_replication::{Applied, NodeAddress, StartError, Verbatim, start};
+use chat_replication::{Applied, NodeAddress, Passthrough, StartError, start};
 use tokio::net::TcpListener;
 
 use crate::cluster::{Cluster, Recorder, options, soon};
@@ -26,7 +26,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
             ..Recorder::default()
         };
         let options = options(directory.path(), 1, &nodes);
-        match start(options, recorder, Verbatim).await {
+        match start(options, recorder, Passthrough).await {
             Ok(replica) => {
                 assert!(fits, "({index}, {term})");
                 replica.shutdown().await;
@@ -44,7 +44,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         applied: Applied { index: 3, term: 2 },
         ..Recorder::default()
     };
-    let error = start(options(empty.path(), 1, &nodes), recorder, Verbatim).await;
+    let error = start(options(empty.path(), 1, &nodes), recorder, Passthrough).await;
     let error = error.expect_err("the state is another log's");
     assert!(
         matches!(error, StartError::StateOfAnotherLog { .. }),
@@ -65,7 +65,7 @@ async fn a_directory_of_another_node_is_refused() {
         .collect();
     let mut exchanged = options(directory.path(), 2, &nodes);
     exchanged.directory = directory.path().join("1");
-    let error = start(exchanged, Recorder::default(), Verbatim).await;
+    let error = start(exchanged, Recorder::default(), Passthrough).await;
     let error = error.expect_err("it is node 1's");
     let StartError::Log(cause) = &error else {
         panic!("{error:?}");
@@ -91,7 +91,9 @@ async fn a_birth_names_the_nodes_that_it_waits_for() {
     let mut replicas = Vec::new();
     for (id, listener) in (1..=2).zip(listeners) {
         let options = options(directory.path(), id, &nodes);
-        let replica = start(options, Recorder::default(), Verbatim).await.unwrap();
+        let replica = start(options, Recorder::default(), Passthrough)
+            .await
+            .unwrap();
         let serving = replica.clone();
         tokio::spawn(async move { serving.serve(listener).await });
         replicas.push(replica);

@@ -52,7 +52,7 @@ async fn probe(
     loop {
         let now = tokio::select! {
             confirmed = replica.ensure_linearizable(Instant::now() + PROBE_TIMEOUT) => match confirmed {
-                Ok(()) => ServingStatus::Serving,
+                Ok(_index) => ServingStatus::Serving,
                 Err(_unconfirmed) => ServingStatus::NotServing,
             },
             // A dropped sender also means that the node shuts down.

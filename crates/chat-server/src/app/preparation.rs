@@ -8,14 +8,12 @@
 mod error;
 mod replies;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
-use chat_replication::{Finish, Handle, Prepare, Prepared, ReadError};
+use chat_replication::{LeaderContext, Preparation, Prepare, Prepared, ReadError, ReplyMaker};
 use chat_store::{Account, ChatReader, LogIndex, StoredMessage};
 use prost::Message as _;
 use tokio::sync::Semaphore;
@@ -60,8 +58,6 @@ pub struct LeaderPreparation {
     /// Lookups of messages that a limit rejects, and that may be repetitions.
     lookups: Arc<Semaphore>,
     exceeded_log: Arc<LogThrottle>,
-    /// Set once the replica has started, which needs the preparation first.
-    replica: Arc<OnceLock<Handle>>,
 }
 
 impl LeaderPreparation {
@@ -84,17 +80,11 @@ impl LeaderPreparation {
             inboxes: Arc::new(InboxRoom::new(inbox_messages_max)),
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
             exceeded_log: Arc::default(),
-            replica: Arc::default(),
         }
     }
 
-    /// Gives the replica, which confirms leadership before a password is checked.
-    pub fn attach(&self, replica: Handle) {
-        // A second call gives the same replica.
-        drop(self.replica.set(replica));
-    }
-
-    async fn prepare_request(&self, request: Bytes) -> Result<Prepared, PreparationError> {
+    /// What can be decided at once: everything that needs neither a read nor a password.
+    fn begin(&self, request: Bytes) -> Result<Begun, PreparationError> {
         let Ok(request) = forwarded::Request::decode(request) else {
             return Err(PreparationError::Malformed);
         };
@@ -104,72 +94,114 @@ impl LeaderPreparation {
         };
         // The node that the client reached logs the same id.
         tracing::debug!(request = %logged_id, "the leader prepares");
-        let requester_of = |username: &str| requester(request.origin.clone(), username);
         let operation = request.operation.ok_or(PreparationError::Malformed)?;
-        let admitted = match self.quotas.admit(&operation, Instant::now()) {
-            Ok(()) => self.room_in_inbox(&operation).await?,
-            exceeded => exceeded,
-        };
-        if let Err(exceeded) = admitted {
-            return self.exceeded(&operation, exceeded).await;
-        }
-        match operation {
-            Operation::SendMessage(message) => self.send_message(id, message),
-            Operation::CreateUser(user) => {
-                let requester = requester_of(&user.username);
-                self.create_user(id, user, &requester).await
+        let admission = self.admit(&operation);
+        let begun = Begun::Later(Begin {
+            id,
+            operation,
+            origin: request.origin,
+            admission,
+        });
+        match begun {
+            Begun::Later(begin) if begin.is_ready() => {
+                Ok(Begun::Ready(self.command(begin.id, begin.operation)?))
             }
-            Operation::Login(login) => {
-                let requester = requester_of(&login.username);
-                self.login(id, login, &requester).await
-            }
-            Operation::ChangePassword(change) => {
-                let session = change.session.as_ref();
-                let requester = requester_of(session.map_or("", |session| &session.username));
-                self.change_password(id, change, &requester).await
-            }
-            Operation::Logout(logout) => {
-                require_session(logout.session.as_ref())?;
-                Ok(self.append(id, Command::Logout(logout), make_reply(ok_reply)))
-            }
-            Operation::ReadMessages(read) => {
-                require_session(read.session.as_ref())?;
-                Ok(self.append(id, Command::ReadMessages(read), make_reply(ok_reply)))
-            }
-            Operation::DeleteMessages(delete) => {
-                require_session(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteMessages(delete), make_reply(ok_reply)))
-            }
-            Operation::DeleteUser(delete) => {
-                require_session(delete.session.as_ref())?;
-                Ok(self.append(id, Command::DeleteUser(delete), make_reply(ok_reply)))
-            }
-            Operation::RenewSession(renew) => {
-                require_session(renew.session.as_ref())?;
-                Ok(self.append(id, Command::RenewSession(renew), make_reply(ok_reply)))
-            }
+            begun => Ok(begun),
         }
     }
 
-    /// Counts the recipient's inbox if the room that is known to be left is used up.
-    async fn room_in_inbox(
+    fn admit(&self, operation: &Operation) -> Admission {
+        if let Err(exceeded) = self.quotas.admit(operation, Instant::now()) {
+            return Admission::Exceeded(exceeded);
+        }
+        let Operation::SendMessage(message) = operation else {
+            return Admission::Admitted;
+        };
+        match self.inboxes.reserve(&message.recipient, Instant::now()) {
+            Entry::Free => Admission::Admitted,
+            Entry::Full => Admission::Exceeded(Exceeded::Inbox),
+            Entry::Uncounted => Admission::InboxUncounted,
+        }
+    }
+
+    /// What needs a read of the tables, or a password.
+    async fn finish(
+        &self,
+        begin: Begin,
+        leader: &LeaderContext,
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
+        let Begin {
+            id,
+            operation,
+            origin,
+            admission,
+        } = begin;
+        let exceeded = match admission {
+            Admission::Admitted => None,
+            Admission::Exceeded(exceeded) => Some(exceeded),
+            Admission::InboxUncounted => self.count_inbox(&operation).await?,
+        };
+        if let Some(exceeded) = exceeded {
+            return self.exceeded(&operation, exceeded, leader).await;
+        }
+        match operation {
+            Operation::CreateUser(user) => {
+                let requester = requester(origin, &user.username);
+                self.create_user(id, user, &requester).await
+            }
+            Operation::Login(login) => {
+                let requester = requester(origin, &login.username);
+                self.login(id, login, &requester, leader).await
+            }
+            Operation::ChangePassword(change) => {
+                let session = change.session.as_ref();
+                let username = session.map_or("", |session| &session.username);
+                let requester = requester(origin, username);
+                self.change_password(id, change, &requester, leader).await
+            }
+            operation => self.command(id, operation),
+        }
+    }
+
+    /// A command that needs nothing but the clock.
+    fn command(
+        &self,
+        id: Vec<u8>,
+        operation: Operation,
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
+        let (session, command) = match operation {
+            Operation::SendMessage(message) => return self.send_message(id, message),
+            Operation::Logout(logout) => (logout.session.clone(), Command::Logout(logout)),
+            Operation::ReadMessages(read) => (read.session.clone(), Command::ReadMessages(read)),
+            Operation::DeleteMessages(delete) => {
+                (delete.session.clone(), Command::DeleteMessages(delete))
+            }
+            Operation::DeleteUser(delete) => (delete.session.clone(), Command::DeleteUser(delete)),
+            Operation::RenewSession(renew) => (renew.session.clone(), Command::RenewSession(renew)),
+            Operation::CreateUser(_) | Operation::Login(_) | Operation::ChangePassword(_) => {
+                return Err(PreparationError::Malformed);
+            }
+        };
+        require_session(session.as_ref())?;
+        Ok(self.append(id, command, make_reply(ok_reply)))
+    }
+
+    /// Counts the recipient's inbox when the room that is known to be left is used up.
+    async fn count_inbox(
         &self,
         operation: &Operation,
-    ) -> Result<Result<(), Exceeded>, PreparationError> {
+    ) -> Result<Option<Exceeded>, PreparationError> {
         let Operation::SendMessage(message) = operation else {
-            return Ok(Ok(()));
+            return Ok(None);
         };
-        let mut entry = self.inboxes.reserve(&message.recipient, Instant::now());
-        if entry == Entry::Uncounted {
-            let counts = self.reader.inbox_counts(&message.recipient).await?;
-            let messages = counts.unwrap_or_default().messages;
-            entry = self
-                .inboxes
-                .counted(&message.recipient, messages, Instant::now());
-        }
+        let counts = self.reader.inbox_counts(&message.recipient).await?;
+        let messages = counts.unwrap_or_default().messages;
+        let entry = self
+            .inboxes
+            .counted(&message.recipient, messages, Instant::now());
         Ok(match entry {
-            Entry::Full => Err(Exceeded::Inbox),
-            Entry::Free | Entry::Uncounted => Ok(()),
+            Entry::Full => Some(Exceeded::Inbox),
+            Entry::Free | Entry::Uncounted => None,
         })
     }
 
@@ -180,7 +212,8 @@ impl LeaderPreparation {
         &self,
         operation: &Operation,
         exceeded: Exceeded,
-    ) -> Result<Prepared, PreparationError> {
+        leader: &LeaderContext,
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
         if let Some(times) = self.exceeded_log.record(Instant::now()) {
             tracing::warn!(%exceeded, times, "a request is rejected");
         }
@@ -193,7 +226,7 @@ impl LeaderPreparation {
             return Err(exceeded.into());
         };
         // Everything acknowledged before this is visible to the read below.
-        if self.confirm().await.is_err() {
+        if confirm(leader).await.is_err() {
             return Err(exceeded.into());
         }
         let stored = self.reader.stored_message(StoredMessage {
@@ -206,14 +239,12 @@ impl LeaderPreparation {
         let Some((timestamp, commit)) = stored.await? else {
             return Err(exceeded.into());
         };
-        Ok(Prepared::Answer(answer(AnswerResult::Sent(
-            storage::Sent {
-                id: message.message_id.clone(),
-                timestamp,
-                commit_index: commit.index.0,
-                commit_term: commit.term.0,
-            },
-        ))))
+        Ok(Prepared::Reply(answer(AnswerResult::Sent(storage::Sent {
+            id: message.message_id.clone(),
+            timestamp,
+            commit_index: commit.index.0,
+            commit_term: commit.term.0,
+        }))))
     }
 
     async fn create_user(
@@ -221,7 +252,7 @@ impl LeaderPreparation {
         id: Vec<u8>,
         user: forwarded::CreateUser,
         requester: &Requester,
-    ) -> Result<Prepared, PreparationError> {
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
         let hashing = self
             .passwords
             .hash_for_account(requester, Digest(user.digest));
@@ -236,7 +267,7 @@ impl LeaderPreparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|index, outcome| {
+            ReplyMaker::new(|index, outcome| {
                 session_reply((index, outcome), token, Refusal::InvalidCredentials)
             }),
         ))
@@ -248,8 +279,9 @@ impl LeaderPreparation {
         id: Vec<u8>,
         login: forwarded::Login,
         requester: &Requester,
-    ) -> Result<Prepared, PreparationError> {
-        let account = self.account(&login.username).await?;
+        leader: &LeaderContext,
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
+        let account = self.account(&login.username, leader).await?;
         let proof = (requester, login.digest);
         self.open_session(id, account, proof, Refusal::InvalidCredentials)
             .await
@@ -262,12 +294,12 @@ impl LeaderPreparation {
         account: Option<Account>,
         (requester, digest): (&Requester, String),
         changed_meanwhile: Refusal,
-    ) -> Result<Prepared, PreparationError> {
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
         let verifying =
             self.passwords
                 .verify_for_login(requester, Digest(digest), stored(account.as_ref()));
         let (Verified::Right { rehashed }, Some(account)) = (verifying.await?, account) else {
-            return Ok(Prepared::Answer(error_reply(Refusal::InvalidCredentials)));
+            return Ok(Prepared::Reply(error_reply(Refusal::InvalidCredentials)));
         };
         let token = Token::generate()?;
         let operation = Command::CreateSession(storage::CreateSession {
@@ -283,7 +315,7 @@ impl LeaderPreparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(move |index, outcome| {
+            ReplyMaker::new(move |index, outcome| {
                 session_reply((index, outcome), token, changed_meanwhile)
             }),
         ))
@@ -296,14 +328,15 @@ impl LeaderPreparation {
         id: Vec<u8>,
         change: forwarded::ChangePassword,
         requester: &Requester,
-    ) -> Result<Prepared, PreparationError> {
+        leader: &LeaderContext,
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
         let session = change.session.as_ref();
         let (session, checked) = validate_session(session).ok_or(PreparationError::Malformed)?;
-        let account = self.account(&session.username).await?;
+        let account = self.account(&session.username, leader).await?;
         let account =
             account.filter(|account| account.credential.incarnation.0 == checked.incarnation);
         let Some(account) = account else {
-            return Ok(Prepared::Answer(error_reply(Refusal::Unauthenticated)));
+            return Ok(Prepared::Reply(error_reply(Refusal::Unauthenticated)));
         };
         if account
             .password_request
@@ -315,14 +348,14 @@ impl LeaderPreparation {
                 .await;
         }
         if account.credential.version.0 != checked.version {
-            return Ok(Prepared::Answer(error_reply(Refusal::Unauthenticated)));
+            return Ok(Prepared::Reply(error_reply(Refusal::Unauthenticated)));
         }
         let stored = stored(Some(&account));
         let verifying = self
             .passwords
             .verify_for_change(requester, Digest(change.digest), stored);
         if !verifying.await? {
-            return Ok(Prepared::Answer(error_reply(Refusal::InvalidCredentials)));
+            return Ok(Prepared::Reply(error_reply(Refusal::InvalidCredentials)));
         }
         let hashing = self
             .passwords
@@ -338,32 +371,28 @@ impl LeaderPreparation {
         Ok(self.append(
             id,
             operation,
-            Box::new(|index, outcome| {
+            ReplyMaker::new(|index, outcome| {
                 session_reply((index, outcome), token, Refusal::Unauthenticated)
             }),
         ))
     }
 
     /// The account as it is now, by a linearizable read (R14).
-    async fn account(&self, username: &str) -> Result<Option<Account>, PreparationError> {
-        self.confirm().await?;
+    async fn account(
+        &self,
+        username: &str,
+        leader: &LeaderContext,
+    ) -> Result<Option<Account>, PreparationError> {
+        confirm(leader).await?;
         Ok(self.reader.account(username).await?)
     }
 
-    /// After this the tables show everything that was acknowledged before (R14).
-    async fn confirm(&self) -> Result<(), ReadError> {
-        let replica = self.replica.get().ok_or(ReadError::NoLeader)?;
-        replica
-            .ensure_linearizable(Instant::now() + READ_TIMEOUT)
-            .await
-    }
-
-    /// The hot path: no query and no wait, except for the room in the inbox.
+    /// The hot path: no query and no wait.
     fn send_message(
         &self,
         id: Vec<u8>,
         message: forwarded::SendMessage,
-    ) -> Result<Prepared, PreparationError> {
+    ) -> Result<Prepared<ReplyMaker>, PreparationError> {
         if message.token_hash.len() != 32 || message.credential.is_none() {
             return Err(PreparationError::Malformed);
         }
@@ -378,7 +407,12 @@ impl LeaderPreparation {
         Ok(self.append(id, operation, make_reply(sent_reply)))
     }
 
-    fn append(&self, id: Vec<u8>, operation: Command, make_reply: Finish) -> Prepared {
+    fn append(
+        &self,
+        id: Vec<u8>,
+        operation: Command,
+        make_reply: ReplyMaker,
+    ) -> Prepared<ReplyMaker> {
         let command = storage::Command {
             request_id: id.into(),
             time: self.clock.propose(),
@@ -386,7 +420,7 @@ impl LeaderPreparation {
         };
         Prepared::Append {
             command: command.encode_to_vec().into(),
-            finish: make_reply,
+            make_reply,
         }
     }
 
@@ -398,19 +432,66 @@ impl LeaderPreparation {
     }
 }
 
-impl Prepare for LeaderPreparation {
-    fn prepare(&self, request: Bytes) -> Pin<Box<dyn Future<Output = Prepared> + Send + '_>> {
-        Box::pin(async {
-            self.prepare_request(request).await.unwrap_or_else(|error| {
-                let reply = error.refusal();
-                if reply == Refusal::Internal {
-                    let source = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(source, "{error}");
-                }
-                Prepared::Answer(error_reply_after(reply, error.retry_after()))
-            })
-        })
+/// The outcome of [`LeaderPreparation::begin`].
+enum Begun {
+    Ready(Prepared<ReplyMaker>),
+    Later(Begin),
+}
+
+/// A request that was decoded and compared with the limits.
+struct Begin {
+    id: Vec<u8>,
+    operation: Operation,
+    origin: Option<forwarded::Origin>,
+    admission: Admission,
+}
+
+/// Whether the limits admit a request.
+enum Admission {
+    Admitted,
+    Exceeded(Exceeded),
+    /// How many messages the recipient's inbox has must be counted first.
+    InboxUncounted,
+}
+
+impl Begin {
+    /// Whether it needs neither a read nor a password.
+    fn is_ready(&self) -> bool {
+        let needs_secret = matches!(
+            self.operation,
+            Operation::CreateUser(_) | Operation::Login(_) | Operation::ChangePassword(_)
+        );
+        matches!(self.admission, Admission::Admitted) && !needs_secret
     }
+}
+
+impl Prepare for LeaderPreparation {
+    fn prepare(self: Arc<Self>, request: Bytes, leader: LeaderContext) -> Preparation {
+        match self.begin(request) {
+            Ok(Begun::Ready(prepared)) => Preparation::Ready(prepared),
+            Ok(Begun::Later(begin)) => Preparation::Later(Box::pin(async move {
+                let prepared = self.finish(begin, &leader).await;
+                prepared.unwrap_or_else(|error| rejected(&error))
+            })),
+            Err(error) => Preparation::Ready(rejected(&error)),
+        }
+    }
+}
+
+/// The reply to a request that is not appended.
+fn rejected(error: &PreparationError) -> Prepared<ReplyMaker> {
+    let reply = error.refusal();
+    if reply == Refusal::Internal {
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(source, "{error}");
+    }
+    Prepared::Reply(error_reply_after(reply, error.retry_after()))
+}
+
+/// After this the tables show everything that was acknowledged before (R14).
+async fn confirm(leader: &LeaderContext) -> Result<(), ReadError> {
+    let deadline = Instant::now() + READ_TIMEOUT;
+    leader.ensure_linearizable(deadline).await.map(drop)
 }
 
 /// The requester of password work, from what the other node sent.
@@ -449,6 +530,6 @@ fn token_hash(token: &Token) -> Bytes {
 }
 
 /// For replies that do not depend on the index of the entry.
-fn make_reply(reply: fn(Bytes) -> Bytes) -> Finish {
-    Box::new(move |_index, outcome| reply(outcome))
+fn make_reply(reply: fn(Bytes) -> Bytes) -> ReplyMaker {
+    ReplyMaker::new(move |_index, outcome| reply(outcome))
 }
