@@ -50,7 +50,7 @@ fn assignment(command: &[u8]) -> Option<(&str, &str)> {
 struct Check;
 
 impl Prepare for Check {
-    fn prepare(self: Arc<Self>, request: Bytes, _leader: LeaderContext) -> Preparation {
+    fn prepare(self: Arc<Self>, request: Bytes, _leader: &LeaderContext) -> Preparation {
         Preparation::Ready(match assignment(&request) {
             Some(_) => Prepared::Append {
                 command: request,

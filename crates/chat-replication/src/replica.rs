@@ -170,8 +170,12 @@ impl<F: MakeReply> Replica<F> {
     }
 
     /// What is to be done now. Call it after one or several calls of [`Replica::handle`]: what
-    /// happened together is written and sent together.
+    /// happened together is written and sent together. Preparations are handed out first and alone,
+    /// so that commands that are ready at once are written with the rest; after them call it again.
     pub fn take_effects(&mut self) -> Vec<Effect> {
+        if let Some(preparations) = self.proposals.take_preparations() {
+            return preparations;
+        }
         let outgoing = self.node.take_outgoing();
         // Filled before the batch is taken: the newest entries are still the node's.
         for outgoing in outgoing {

@@ -55,7 +55,11 @@ impl Alone {
 
     fn happens(&mut self, event: Event<()>) {
         self.replica.handle(self.now, event).expect("no fault");
-        for effect in self.replica.take_effects() {
+        let mut effects = self.replica.take_effects();
+        if matches!(effects.first(), Some(Effect::Prepare(..))) {
+            effects.append(&mut self.replica.take_effects());
+        }
+        for effect in effects {
             match effect {
                 Effect::Persist(batch) => {
                     let synced = batch.persist_with(|_| Ok::<_, ()>(())).expect("written");

@@ -61,7 +61,10 @@ impl World {
         let Some(replica) = &mut self.processes[node].replica else {
             return Ok(());
         };
-        let effects = replica.take_effects();
+        let mut effects = replica.take_effects();
+        if matches!(effects.first(), Some(Effect::Prepare(..))) {
+            effects.append(&mut replica.take_effects());
+        }
         self.observe(node)?;
         let run = self.processes[node].run;
         for effect in effects {

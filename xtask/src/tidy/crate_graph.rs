@@ -52,8 +52,7 @@ fn actual_graph(repository: &Repository) -> Graph<'_> {
         .with_extension("/Cargo.toml")
         .filter_map(|(_, text)| Some((manifest::package_name(text)?, text)))
         .collect();
-    let is_ours =
-        |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
+    let is_ours = |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
     let edges = |text| {
         manifest::entries(text)
             .into_iter()

@@ -104,9 +104,7 @@ impl Poller {
             .addresses
             .iter()
             .all(|address| addresses.contains(address));
-        is_ours
-            .then(|| description.processes())
-            .flatten()
+        is_ours.then(|| description.processes()).flatten()
     }
 }
 

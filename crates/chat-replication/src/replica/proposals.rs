@@ -37,6 +37,9 @@ pub(super) struct Proposals<F> {
     /// How many wait for a leader, and their payload in bytes.
     queued: usize,
     queued_bytes: usize,
+    /// To be begun.
+    preparations: Vec<Effect>,
+    /// Begun and not ended.
     preparing: BTreeMap<PreparationId, (Waiter, usize)>,
     preparing_bytes: usize,
     /// Handed to the node, which reports in the same step what became of it.
@@ -106,6 +109,7 @@ impl<F> Default for Proposals<F> {
             retries: Deadlines::default(),
             queued: 0,
             queued_bytes: 0,
+            preparations: Vec::new(),
             preparing: BTreeMap::new(),
             preparing_bytes: 0,
             offered: BTreeMap::new(),
@@ -133,6 +137,11 @@ impl<F> Proposals<F> {
 
     pub(super) fn remove_weights_through(&mut self, applied: LogIndex) {
         self.weights.remove_through(applied);
+    }
+
+    pub(super) fn take_preparations(&mut self) -> Option<Vec<Effect>> {
+        let some = !self.preparations.is_empty();
+        some.then(|| std::mem::take(&mut self.preparations))
     }
 
     /// When something is due: a client gives up, or a proposal is tried again or given up.
@@ -384,7 +393,9 @@ impl<F: MakeReply> Replica<F> {
         let id = PreparationId(proposals.made);
         proposals.preparing.insert(id, (waiter, bytes));
         proposals.preparing_bytes += bytes;
-        self.effects.push(Effect::Prepare(id, request));
+        self.proposals
+            .preparations
+            .push(Effect::Prepare(id, request));
     }
 
     fn append(&mut self, waiter: Waiter, command: Bytes, make_reply: F) -> Result<(), Fault> {

@@ -261,15 +261,17 @@ impl EventLoop {
         })
     }
 
-    /// Carries out all effects, those too that follow from preparations that are ready at once.
+    /// Carries out all effects. Preparations are handed out first and alone, so that the commands of
+    /// those that are ready at once are in the batch that follows.
     fn execute_effects(&mut self) -> Result<(), StopReason> {
         loop {
             let effects = self.replica.take_effects();
-            if effects.is_empty() {
-                return Ok(());
-            }
+            let prepares = matches!(effects.first(), Some(Effect::Prepare(..)));
             for effect in effects {
                 self.execute(effect)?;
+            }
+            if !prepares {
+                return Ok(());
             }
         }
     }
@@ -327,7 +329,7 @@ impl EventLoop {
     /// Starts a preparation; one that is ready at once goes on in the same batch. A panic in the
     /// embedder's code ends the preparation and nothing else.
     fn prepare(&mut self, id: PreparationId, request: Bytes) -> Result<(), StopReason> {
-        let (prepare, leader) = (Arc::clone(&self.prepare), self.leader.clone());
+        let (prepare, leader) = (Arc::clone(&self.prepare), &self.leader);
         let preparing = AssertUnwindSafe(|| prepare.prepare(request, leader));
         match std::panic::catch_unwind(preparing) {
             Ok(Preparation::Ready(prepared)) => self.step(Event::Prepared(id, prepared)),

@@ -22,7 +22,7 @@ pub trait Prepare: Send + Sync + 'static {
     /// Called in the event loop, so it must return soon: what takes longer than some microseconds,
     /// or waits, belongs in [`Preparation::Later`]. A panic ends this preparation alone; its client
     /// gets [`ProposeError::Unknown`](crate::ProposeError::Unknown).
-    fn prepare(self: Arc<Self>, request: Bytes, leader: LeaderContext) -> Preparation;
+    fn prepare(self: Arc<Self>, request: Bytes, leader: &LeaderContext) -> Preparation;
 }
 
 /// The outcome of a preparation, or a task that will have it.
@@ -99,7 +99,7 @@ impl LeaderContext {
 }
 
 impl Prepare for Passthrough {
-    fn prepare(self: Arc<Self>, request: Bytes, _leader: LeaderContext) -> Preparation {
+    fn prepare(self: Arc<Self>, request: Bytes, _leader: &LeaderContext) -> Preparation {
         Preparation::Ready(Prepared::Append {
             command: request,
             make_reply: ReplyMaker::answer(),

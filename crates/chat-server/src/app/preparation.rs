@@ -466,13 +466,16 @@ impl Begin {
 }
 
 impl Prepare for LeaderPreparation {
-    fn prepare(self: Arc<Self>, request: Bytes, leader: LeaderContext) -> Preparation {
+    fn prepare(self: Arc<Self>, request: Bytes, leader: &LeaderContext) -> Preparation {
         match self.begin(request) {
             Ok(Begun::Ready(prepared)) => Preparation::Ready(prepared),
-            Ok(Begun::Later(begin)) => Preparation::Later(Box::pin(async move {
-                let prepared = self.finish(begin, &leader).await;
-                prepared.unwrap_or_else(|error| rejected(&error))
-            })),
+            Ok(Begun::Later(begin)) => {
+                let leader = leader.clone();
+                Preparation::Later(Box::pin(async move {
+                    let prepared = self.finish(begin, &leader).await;
+                    prepared.unwrap_or_else(|error| rejected(&error))
+                }))
+            }
             Err(error) => Preparation::Ready(rejected(&error)),
         }
     }
