@@ -123,7 +123,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("a command without `=`: {:?}", refused.await?);
 
     let leads = |node: &Node| node.replica.leadership().leads;
-    let leader = nodes.iter().position(leads).ok_or("nobody leads")?;
+    let leader = nodes.iter().position(leads).ok_or("no node leads")?;
     nodes.remove(leader).replica.shutdown().await;
     println!("node {} led and is gone", leader + 1);
 

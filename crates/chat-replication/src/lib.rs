@@ -9,14 +9,14 @@
 //!    makes no sense is never an error, because an error stops the replica, on every node and at each
 //!    start again: refuse it in [`Prepare`], or apply nothing and answer that.
 //! 2. Call [`start`] on every node with the same list of nodes, each with a directory of its own.
-//!    The lowest node forms the cluster once every node has answered; from then on the log says who
-//!    counts. A node whose directory was wiped comes back as a learner that holds a copy and does
+//!    The lowest node forms the cluster once every node has answered; from then on the log names
+//!    the voters. A node whose directory was wiped comes back as a learner that holds a copy and does
 //!    not vote.
 //! 3. [`Handle::serve`] on the listener that the list names for the node, or mount
 //!    [`Handle::service`] there and set `TCP_NODELAY` on what it accepts. Every process that reaches
 //!    it is trusted: only peers may.
 //! 4. [`Handle::propose`] on any node. `Ok` means: synced on a majority of disks, and applied here
-//!    or on the leader that took it. [`ProposeError::Unknown`] means what it says; make commands
+//!    or on the leader that took it. [`ProposeError::Unknown`] is meant literally; make commands
 //!    idempotent, then propose the same again. After every other error nothing was appended.
 //! 5. [`Handle::read`] on any node before reading the state: then the read is linearizable.
 //! 6. When [`Handle::stopped`] completes by itself, the replica could not keep a promise and has

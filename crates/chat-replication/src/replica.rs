@@ -5,8 +5,14 @@ mod applying;
 mod deadlines;
 mod entry_cache;
 mod fetch_responses;
+mod leadership;
+mod limits;
+mod log_read;
+mod machine;
 mod proposals;
+mod proposing;
 mod publishing;
+mod reading;
 mod reads;
 mod weights;
 
@@ -14,7 +20,7 @@ use std::collections::BTreeMap;
 
 use chat_consensus::{
     Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing, Report,
-    RequestId, Stored, Term, Time,
+    RequestId, Stored, Time,
 };
 
 use crate::event::{Effect, Event, LogReadId, MakeReply, ReplicaStatus};
@@ -22,49 +28,13 @@ use crate::peer_message::{PeerReply, PeerRequest, consensus_reply};
 
 use applying::Applying;
 use entry_cache::EntryCache;
+use leadership::Leadership;
+use log_read::LogRead;
 use proposals::Proposals;
 use publishing::Publishing;
 use reads::Reads;
 
-/// How much one replica may hold at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Proposals appended and not yet applied; more are refused as overload.
-    pub waiting_proposals_max: usize,
-    /// The payload of those proposals, in bytes, and of those that are being prepared; as much again
-    /// may be forwarded and not yet answered. More is refused as overload.
-    pub waiting_bytes_max: usize,
-    /// Requests forwarded, or reads, not yet answered; more are refused.
-    pub waiting_requests_max: usize,
-    /// The payload of one entry, in bytes.
-    pub command_bytes_max: usize,
-    /// Entries in one answer to a fetch, and in one batch to apply.
-    pub batch_entries_max: usize,
-    /// Payload of one answer to a fetch, and of one batch to apply, in bytes.
-    pub batch_bytes_max: usize,
-    /// Entries kept in memory behind the end of the log for followers that are close.
-    pub cache_entries_max: usize,
-    /// Their payload, in bytes.
-    pub cache_bytes_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            // Ten seconds' worth at 2,000 a second; at full speed about one.
-            waiting_proposals_max: 20_000,
-            // Half a second's work of a disk that takes 100 MB a second, and what a node can spare.
-            waiting_bytes_max: 64 << 20,
-            waiting_requests_max: 20_000,
-            command_bytes_max: 1 << 20,
-            // Far above what gathers during one sync, far below gRPC's message limit.
-            batch_entries_max: 2_048,
-            batch_bytes_max: 2 << 20,
-            cache_entries_max: 8_192,
-            cache_bytes_max: 16 << 20,
-        }
-    }
-}
+pub use limits::Limits;
 
 /// One member of a replicated log, without its disk, network and clock.
 ///
@@ -91,22 +61,6 @@ pub struct Replica<F> {
     elections_won: u64,
     now: Time,
     effects: Vec<Effect>,
-}
-
-/// Who leads a term, as far as a node knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Leadership {
-    term: Term,
-    leader: Option<NodeId>,
-}
-
-/// What entries are read from the log for.
-#[derive(Debug)]
-enum LogRead {
-    /// To be put into this answer to a follower.
-    Serve(EntriesReply),
-    /// To be applied.
-    Apply,
 }
 
 impl<F: MakeReply> Replica<F> {
@@ -220,7 +174,7 @@ impl<F: MakeReply> Replica<F> {
         self.node.leads(self.node.term())
     }
 
-    /// Whether somebody still waits here for what a proposal came to.
+    /// Whether the outcome of a proposal is still awaited here.
     pub fn has_pending_proposals(&self) -> bool {
         self.proposals.has_pending()
     }

@@ -11,144 +11,34 @@ mod limits_check;
 mod liveness_probe;
 mod log_task;
 mod loop_event;
+mod options;
 mod peer_address;
 mod peer_transport;
 mod prepare;
 mod service;
+mod start_error;
 mod state_machine;
 mod stop_reason;
 mod supervised_task;
 mod wire;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_consensus::{Config, LogIndex, NodeId, Stored, Time};
-use chat_store::{CommitLog, LogError};
+use chat_store::CommitLog;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::replica::{Limits, Replica, Start};
+use crate::replica::{Replica, Start};
 
 pub use handle::{FollowerStatus, Handle, Status};
 pub use leadership::Leadership;
+pub use options::{NodeAddress, Options, Timing};
 pub use prepare::{LeaderContext, Passthrough, Preparation, Prepare, ReplyMaker};
 pub use service::PeerService;
+pub use start_error::StartError;
 pub use state_machine::{Applied, BoxError, Committed, StateMachine};
 pub use stop_reason::StopReason;
-
-/// Where and how a replica runs.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// This node: one of `nodes`, never 0.
-    pub node_id: u64,
-    /// Every configured node, this one too. Addresses only; who counts is in the log.
-    pub nodes: Vec<NodeAddress>,
-    /// Where the commit log lives; made if missing. One replica at a time may use it.
-    pub directory: PathBuf,
-    /// How patient the node is.
-    pub timing: Timing,
-    /// How much it may hold at once.
-    pub limits: Limits,
-}
-
-/// Where a node is dialled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeAddress {
-    /// The node.
-    pub id: u64,
-    /// Of the listener on which its [`Handle::service`] is mounted: `host:port`, or `unix:/path`
-    /// for a socket in the file system, with an absolute path of at most 107 bytes.
-    pub address: String,
-}
-
-/// How long a node waits for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// A leader lets everybody hear from it this often.
-    pub heartbeat_interval: Duration,
-    /// The shortest time without a leader before a node stands, at least three heartbeat
-    /// intervals and 30 ms; the longest is twice that.
-    pub election_timeout: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        let timing = chat_consensus::Timing::default();
-        Self {
-            heartbeat_interval: timing.heartbeat_interval,
-            election_timeout: timing.election_timeout,
-        }
-    }
-}
-
-/// Why a replica could not start. Nothing was changed, but a directory may have been made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The options contradict each other.
-    #[error("the configuration is wrong")]
-    Configuration(#[source] BoxError),
-    /// The commit log cannot be opened: in use, unreadable, damaged, or another node's.
-    #[error("the commit log cannot be opened")]
-    Log(#[source] LogError),
-    /// The log is empty, so its disk is new, and the state was made from another log. Delete the
-    /// state: everything is applied again.
-    #[error(
-        "the log is empty, but the state machine has applied entry {} of term {}: the log is a new \
-         disk's; delete the state, it is filled again from the log",
-        applied.index, applied.term
-    )]
-    StateOfAnotherLog {
-        /// What the state machine says.
-        applied: Applied,
-    },
-    /// The state machine has applied what the log does not hold (any more): this disk lost entries
-    /// that it had acknowledged (R18), or the state is another node's. The state is the evidence.
-    #[error(
-        "this disk has lost log entries that it had acknowledged: the state machine has applied \
-         entry {} of term {}, and the log, which ends at entry {last}, does not hold it. Keep both \
-         files; the node must not vote with this log again",
-        applied.index, applied.term
-    )]
-    LogLostEntries {
-        /// What the state machine says.
-        applied: Applied,
-        /// The index of the log's last entry.
-        last: u64,
-    },
-    /// A limit is too small.
-    #[error("limits.{field} is {value} and must be at least {least}")]
-    LimitTooSmall {
-        /// Which of [`Limits`].
-        field: &'static str,
-        /// What was given.
-        value: usize,
-        /// The smallest that will do.
-        least: usize,
-    },
-    /// A limit is too large: what it allows could not travel between nodes, or not be counted.
-    #[error("limits.{field} is {value} and must be at most {most}")]
-    LimitTooLarge {
-        /// Which of [`Limits`].
-        field: &'static str,
-        /// What was given.
-        value: usize,
-        /// The largest that will do.
-        most: usize,
-    },
-    /// The runtime cannot run a replica: it needs timers and sockets (`enable_all`).
-    #[error("the runtime has no timers")]
-    Runtime(#[source] BoxError),
-    /// A node's address cannot be dialled.
-    #[error("node {id} has no valid address: {address:?}")]
-    Address {
-        /// The node.
-        id: u64,
-        /// What was given.
-        address: String,
-    },
-}
 
 /// What waits for the replica's next turn; more is refused or waits at the sender.
 const INCOMING_MAX: usize = 16_384;

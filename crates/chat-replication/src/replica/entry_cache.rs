@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chat_consensus::{Entry, LogIndex, Writes};
 
-use crate::replica::Limits;
+use crate::replica::limits::Limits;
 
 /// The newest entries that were handed to the disk, bounded in number and size.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl EntryCache {
         {
             self.bytes -= entry.size();
         }
-        // Cut below what is held: the tail starts anew at the cut.
+        // Truncated below what is cached: the cache starts again there.
         self.before = self.before.min(last);
     }
 }

@@ -33,7 +33,7 @@ const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// from ending.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
-/// How often it is said again whom the cluster's birth waits for.
+/// How often it is logged again which nodes the bootstrap waits for.
 const BOOTSTRAP_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Answers that no caller waits for any more are forgotten this often.
@@ -85,7 +85,7 @@ pub(super) struct EventLoop {
     bootstrap: BootstrapNotice,
     /// What the log must keep of this run's end (R11).
     fault_to_record: Option<String>,
-    /// When a shutdown no longer waits for answers; `None` while nobody asked for one.
+    /// When a shutdown no longer waits for answers; `None` while none was requested.
     drain_deadline: Option<Instant>,
 }
 
@@ -148,7 +148,7 @@ impl EventLoop {
             }
         };
         self.publishes.stop(reason);
-        // Whoever waits for an answer of this replica waits in vain.
+        // Callers that still wait receive no answer.
         drop((self.proposals, self.reads, self.responders, incoming));
         let closing = async {
             tokio::join!(
@@ -237,7 +237,7 @@ impl EventLoop {
             }
             LoopEvent::Event(event) => self.step(event),
             LoopEvent::Status(asker) => {
-                // Whoever asked may have given up.
+                // The caller may have given up.
                 drop(asker.send(self.replica.status()));
                 Ok(())
             }
@@ -413,7 +413,7 @@ fn log_ended(_ended: LogTaskEnded) -> StopReason {
     StopReason::Log("its task has ended".into_error())
 }
 
-/// Says whom a node that is to form the cluster waits for, when that changes and now and then.
+/// Logs which nodes the bootstrap waits for, when that changes and at intervals.
 #[derive(Debug, Default)]
 struct BootstrapNotice {
     last: Option<(Vec<NodeId>, Instant)>,
@@ -471,7 +471,7 @@ fn log_report(report: &Report) {
         Report::DiskIsSlow { own, others } => tracing::warn!(
             own_ms = own.as_millis(),
             others_ms = others.as_millis(),
-            "this leader's disk is slower than the others'; leadership is handed over"
+            "this leader's disk is slower than the others'; leadership is transferred"
         ),
         Report::Appended(..)
         | Report::ProposalRefused(_)

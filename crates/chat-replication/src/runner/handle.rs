@@ -13,9 +13,9 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::error::{ProposeError, ReadError};
 use crate::event::{Event, ReplicaStatus};
-use crate::runner::Options;
 use crate::runner::leadership::Leadership;
 use crate::runner::loop_event::{LoopEvent, Room};
+use crate::runner::options::Options;
 use crate::runner::prepare::ensure_linearizable;
 use crate::runner::service::PeerService;
 use crate::runner::state_machine::BoxError;
@@ -75,7 +75,7 @@ pub struct Status {
     /// How many of the voters must agree: a majority of all that the log names, those too that do not
     /// count at the moment. 0 before the cluster is formed.
     pub quorum: usize,
-    /// While this node waits to form the cluster: the nodes that have not said that they are empty
+    /// While this node waits to form the cluster: the nodes that have not answered that they are empty
     /// and there. Only the node with the lowest id asks; empty everywhere else.
     pub bootstrap_awaits: Vec<u64>,
     /// Terms that this node began to lead since it started.
@@ -199,7 +199,7 @@ impl Handle {
             let mut leadership = self.parts.leadership.clone();
             let timeout = self.parts.options.timing.election_timeout * 2;
             let handed_over = leadership.wait_for(|leadership| !leadership.leads);
-            // Late is told by the leadership itself.
+            // The leadership shows whether it was too late.
             drop(tokio::time::timeout(timeout, handed_over).await);
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Handle {
         drop(closed.wait_for(|closed| *closed).await);
     }
 
-    /// Completes as soon as the replica has stopped, and says why. The log may still be closing:
+    /// Completes as soon as the replica has stopped, and returns why. The log may still be closing:
     /// [`Self::shutdown`] waits for that.
     pub async fn stopped(&self) -> StopReason {
         let mut stopped = self.parts.stopped.clone();

@@ -1,4 +1,4 @@
-//! Telling a dead peer from a slow one: a connection that is refused, or closed before a byte
+//! Distinguishes a dead peer from a slow one: a connection that is refused, or closed before a byte
 //! came back, belongs to a process that is gone (R17).
 
 use std::io::{self, ErrorKind};
@@ -10,16 +10,16 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::runner::peer_address::PeerAddress;
 
 /// A live peer on a healthy network answers far sooner; a slow one is not called dead.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The first bytes of HTTP/2: the client's preface and an empty SETTINGS frame. A server answers
 /// with its own SETTINGS.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Whether `address` refuses a new connection right now. `false` when it accepts, and also when
-/// there is no telling: silence is not refusal.
+/// that is unknown: silence is not refusal.
 pub(super) async fn is_refused(address: &PeerAddress) -> bool {
-    let probed = tokio::time::timeout(PATIENCE, probe(address)).await;
+    let probed = tokio::time::timeout(PROBE_TIMEOUT, probe(address)).await;
     matches!(probed, Ok(Probed::Refused))
 }
 
@@ -42,10 +42,10 @@ async fn probe(address: &PeerAddress) -> Probed {
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
                 Probed::Refused
             }
-            // Whoever listened there has ended and taken the socket away. A process that was killed
+            // The listener has ended and removed its socket. A process that was killed
             // leaves it, and then the connection is refused as above.
             ErrorKind::NotFound if matches!(address, PeerAddress::Unix(_)) => Probed::Refused,
-            // No route, no name: that tells about the network, not about the peer.
+            // No route, no name: that is a fault of the network, not of the peer.
             _ => Probed::Unknown,
         },
     }

@@ -104,7 +104,7 @@ async fn work(
             biased;
             batch = batches.recv() => match batch {
                 Some(batch) => persist(&mut log, batch).await,
-                // Whoever asked for reads is gone too.
+                // The sender of reads is gone too.
                 None => break,
             },
             Some(asked) = reads.recv() => read(&mut log, asked).await,

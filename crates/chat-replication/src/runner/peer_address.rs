@@ -1,6 +1,6 @@
 //! Where a peer is dialled: a host and a port, or a socket in the file system of this machine.
 //!
-//! A path has one advantage over a port of the loopback address: the folder's mode says who reaches
+//! A path has one advantage over a port of the loopback address: the folder's mode decides who reaches
 //! it, and a port is open to every user of the machine.
 
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl PeerAddress {
         }
     }
 
-    /// For calls. Says nothing yet about who is there.
+    /// For calls. Nothing is known yet of the peer.
     pub(super) fn endpoint(&self) -> Endpoint {
         let uri = match self {
             Self::Tcp(address) => format!("http://{address}"),
@@ -57,8 +57,8 @@ mod tests {
     #[test]
     fn an_address_is_a_port_or_a_path() {
         let tcp = |text: &str| Some(PeerAddress::Tcp(text.to_owned()));
-        for good in ["127.0.0.1:7501", "[::1]:7501", "node-2.example:1"] {
-            assert_eq!(PeerAddress::parse(good), tcp(good));
+        for valid in ["127.0.0.1:7501", "[::1]:7501", "node-2.example:1"] {
+            assert_eq!(PeerAddress::parse(valid), tcp(valid));
         }
         assert_eq!(
             PeerAddress::parse("unix:/run/chat/node-1.sock"),

@@ -16,9 +16,10 @@ use crate::event::Event;
 use crate::peer_message::{PeerReply, PeerRequest};
 use crate::runner::liveness_probe;
 use crate::runner::loop_event::LoopEvent;
+use crate::runner::options::Options;
 use crate::runner::peer_address::PeerAddress;
+use crate::runner::start_error::StartError;
 use crate::runner::wire::WireMessage;
-use crate::runner::{Options, StartError};
 
 /// A peer that does not accept a connection within this time is not reached by this call.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);

@@ -14,7 +14,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// every node, so no clock, no randomness and no order of a hash map may take part. What needs
 /// those is decided in [`Prepare`](crate::Prepare) and travels inside the command.
 pub trait StateMachine: Send + 'static {
-    /// The last entry that has taken effect for good; `Applied::default()` for none. Read once, at
+    /// The last entry that has taken effect permanently; `Applied::default()` for none. Read once, at
     /// the start, and compared with the log: entries after it are applied again.
     fn applied(&self) -> Applied;
 
@@ -32,7 +32,7 @@ pub trait StateMachine: Send + 'static {
     /// # Errors
     ///
     /// Any error stops the replica: a node that cannot apply must not answer. So a command must never
-    /// be the reason for one: it is in the log for good, and stops every node at each start again.
+    /// be the reason for one: it is in the log permanently, and stops every node at each start again.
     fn apply(
         &mut self,
         batch: &[Committed],

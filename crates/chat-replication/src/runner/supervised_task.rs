@@ -11,7 +11,7 @@ use crate::runner::loop_event::LoopEvent;
 use crate::runner::state_machine::BoxError;
 use crate::runner::stop_reason::StopReason;
 
-/// Runs `task`; if it panics, the replica is told to stop for the reason that `stopped` makes.
+/// Runs `task`; if it panics, the replica stops for the reason that `stopped` makes.
 pub(super) fn spawn(
     task: impl Future<Output = ()> + Send + 'static,
     events: Sender<LoopEvent>,
@@ -23,7 +23,7 @@ pub(super) fn spawn(
             && ended.is_panic()
         {
             let error: BoxError = ended.into();
-            // A replica that has stopped already wants to hear nothing more.
+            // A replica that has stopped receives nothing more.
             drop(
                 events
                     .send(LoopEvent::Stop(stopped(Arc::from(error))))

@@ -18,9 +18,9 @@ pub(crate) struct Recorder {
     pub(crate) commands: Arc<Mutex<Vec<Bytes>>>,
     /// What it claims to have applied before the start.
     pub(crate) applied: Applied,
-    /// While somebody holds it, nothing is applied.
+    /// While it is held, nothing is applied.
     pub(crate) gate: Arc<tokio::sync::Mutex<()>>,
-    /// While somebody holds it, nothing is made visible.
+    /// While it is held, nothing is published.
     pub(crate) view: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -34,11 +34,11 @@ impl StateMachine for Recorder {
         let mut answers = Vec::new();
         for entry in batch {
             match entry.command.as_deref() {
-                Some(b"fail") => return Err("told to fail".into()),
-                Some(b"panic") => panic!("told to panic"),
+                Some(b"fail") => return Err("the command fails".into()),
+                Some(b"panic") => panic!("the command panics"),
                 _ => {}
             }
-            let mut commands = self.commands.lock().expect("nobody panics with it");
+            let mut commands = self.commands.lock().expect("no thread panics with it");
             commands.extend(entry.command.clone());
             answers.push(Bytes::from(commands.len().to_string()));
         }

@@ -30,7 +30,7 @@ async fn proposals_and_reads_work_on_every_node() {
     cluster.shut_down().await;
 }
 
-/// Beside a host and a port an address may be a socket in a folder that nobody else can enter.
+/// Beside a host and a port an address may be a socket in a folder that no other user can enter.
 #[tokio::test]
 async fn replicas_reach_each_other_over_sockets() {
     let directory = TempDir::new().expect("a directory");
@@ -60,7 +60,7 @@ async fn replicas_reach_each_other_over_sockets() {
     }
 }
 
-/// R17: a leader that is shut down hands over first, and the others go on at once.
+/// R17: a leader that is shut down transfers its leadership first, and the others go on at once.
 #[tokio::test]
 async fn two_of_three_go_on_without_the_leader() {
     let mut cluster = Cluster::start(3).await;

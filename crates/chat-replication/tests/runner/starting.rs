@@ -19,7 +19,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         id: 1,
         address: "127.0.0.1:1".to_owned(),
     }];
-    // Entry 3 is "one", after the birth in term 1 and the empty entry of term 2.
+    // Entry 3 is "one", after the bootstrap entry in term 1 and the no-op entry of term 2.
     for (index, term, fits) in [(3, 2, true), (4, 2, false), (3, 1, false), (0, 1, false)] {
         let recorder = Recorder {
             applied: Applied { index, term },
@@ -76,7 +76,7 @@ async fn a_directory_of_another_node_is_refused() {
     );
 }
 
-// E-12: a birth that waits says for whom.
+// E-12: a bootstrap that waits reports for which nodes.
 #[tokio::test]
 async fn a_birth_names_the_nodes_that_it_waits_for() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! How a replica ends, and what it says then.
+//! How a replica ends, and what it reports then.
 
 use std::time::Duration;
 
