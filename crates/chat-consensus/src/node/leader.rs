@@ -36,6 +36,9 @@ pub(super) struct Leader {
     /// Which disks each of them has shown.
     disks: BTreeMap<NodeId, DisksSeen>,
     pub(super) heartbeat_at: Time,
+    /// The quorum is not lost before this; then it is looked at again. Progress only moves forward,
+    /// so the moment at which it is lost does, too (R10).
+    pub(super) quorum_held_until: Time,
     /// When this leader announces itself again to nodes that do not fetch (R9). Apart from the
     /// heartbeats: read rounds put those off.
     pub(super) announce_at: Time,
@@ -89,6 +92,7 @@ impl Leader {
             learners: BTreeMap::new(),
             disks: BTreeMap::new(),
             heartbeat_at: next,
+            quorum_held_until: context.now,
             announce_at: next,
             reads: Reads::default(),
             transfer_deadline: None,
@@ -246,7 +250,10 @@ impl Leader {
     /// Everything a leader does by the clock.
     pub(super) fn tick(&mut self, context: &mut NodeContext) -> Option<Resignation> {
         let now = context.now;
-        if now >= self.quorum_lost_at(context) || now >= context.sync_deadline() {
+        if now >= self.quorum_held_until {
+            self.quorum_held_until = self.quorum_lost_at(context);
+        }
+        if now >= self.quorum_held_until || now >= context.sync_deadline() {
             return Some(Resignation { successor: None });
         }
         if let Some(resignation) = self.transfer_if_complete(context) {
@@ -341,7 +348,7 @@ impl Leader {
 
     /// When a majority of voters will have made no progress for the whole check-quorum interval
     /// (R10).
-    pub(super) fn quorum_lost_at(&self, context: &NodeContext) -> Time {
+    fn quorum_lost_at(&self, context: &NodeContext) -> Time {
         let times = self.voter_progress_times(context);
         Time(majority_value(times)) + context.config.timing.check_quorum_interval()
     }

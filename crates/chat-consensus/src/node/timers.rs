@@ -22,7 +22,8 @@ enum Timer {
     Announcement,
     /// A leader answers a pending fetch with what there is (R8).
     LongPoll,
-    /// A leader resigns: a majority has made no progress for too long (R10).
+    /// A leader looks whether a majority has made progress, and resigns if it has not for too long
+    /// (R10).
     CheckQuorum,
     /// A leader resigns: its own write has taken too long (R10).
     Sync,
@@ -64,7 +65,7 @@ impl Node {
             (Timer::Heartbeat, Role::Leader(leader)) => leader.heartbeat_at,
             (Timer::Announcement, Role::Leader(leader)) => leader.announce_at,
             (Timer::LongPoll, Role::Leader(leader)) => leader.long_poll_deadline(),
-            (Timer::CheckQuorum, Role::Leader(leader)) => leader.quorum_lost_at(context),
+            (Timer::CheckQuorum, Role::Leader(leader)) => leader.quorum_held_until,
             (Timer::Sync, Role::Leader(_)) => context.sync_deadline(),
             (Timer::Transfer, Role::Leader(leader)) => {
                 leader.transfer_deadline.unwrap_or(Time::NEVER)
