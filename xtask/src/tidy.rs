@@ -13,11 +13,13 @@ use anyhow::{Context, Result, bail};
 use crate::codegen;
 
 mod crate_graph;
+mod import_circles;
 mod manifest;
 mod manifests;
 mod markdown;
 mod rule_citations;
 mod rust_files;
+mod rust_modules;
 mod rust_text;
 
 /// One broken rule: where, what, and how to put it right.
@@ -49,7 +51,7 @@ struct Repository {
 
 type Rule = fn(&Repository) -> Vec<Finding>;
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     crate_graph::the_graph_is_the_one_in_architecture,
     manifests::every_member_is_listed,
     manifests::members_take_the_lint_table,
@@ -66,6 +68,7 @@ const RULES: [Rule; 17] = [
     markdown::pages_have_one_title,
     markdown::named_paths_exist,
     markdown::no_machine_paths,
+    import_circles::files_import_in_no_circle,
     rule_citations::every_rule_is_cited_by_a_test,
 ];
 

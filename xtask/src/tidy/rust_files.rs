@@ -3,7 +3,7 @@
 
 use super::{Finding, Repository, rust_text};
 
-const LINES_MAX: usize = 600;
+const LINES_MAX: usize = 500;
 
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 6] = ["common", "helper", "helpers", "manager", "util", "utils"];
@@ -204,12 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_ends_after_600_lines() {
+    fn a_file_ends_after_500_lines() {
         let check = |lines| findings(super::files_are_short, &[("a.rs", &"x\n".repeat(lines))]);
-        assert!(check(600).is_empty());
+        assert!(check(500).is_empty());
         assert_eq!(
-            check(601),
-            ["a.rs:601: the file has 601 lines, more than 600"]
+            check(501),
+            ["a.rs:501: the file has 501 lines, more than 500"]
         );
     }
 
