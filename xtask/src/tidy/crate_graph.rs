@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Repository, manifest};
+use super::manifest;
+use super::repository::{Finding, Repository};
 
 const PAGE: &str = "ARCHITECTURE.md";
 const SECTION: &str = "## Crate graph";
@@ -12,7 +13,7 @@ const FIX: &str = "show it in the section \"Crate graph\" as `name -> a, b` or \
 
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-/// An edge that nobody decided on is how layers get lost.
+/// An edge that was not decided on is how layers get lost.
 pub(super) fn the_graph_is_the_one_in_architecture(repository: &Repository) -> Vec<Finding> {
     let page = match repository.required(PAGE, "write it, with a section \"Crate graph\"") {
         Ok(page) => page,
@@ -52,11 +53,11 @@ fn actual_graph(repository: &Repository) -> Graph<'_> {
         .with_extension("/Cargo.toml")
         .filter_map(|(_, text)| Some((manifest::package_name(text)?, text)))
         .collect();
-    let is_ours = |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
+    let is_member = |dependency: &str| members.iter().any(|(name, _)| *name == dependency);
     let edges = |text| {
         manifest::entries(text)
             .into_iter()
-            .filter(|entry| entry.is_normal_dependency() && is_ours(entry.dependency()))
+            .filter(|entry| entry.is_normal_dependency() && is_member(entry.dependency()))
             .map(manifest::Entry::dependency)
             .collect()
     };
@@ -101,7 +102,7 @@ fn list(edges: &BTreeSet<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::repository::findings;
 
     #[track_caller]
     fn check(block: &str, expected: &[&str]) {

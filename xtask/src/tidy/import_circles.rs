@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::repository::{Finding, Repository};
 use super::rust_modules::{self, ModuleFile, Modules};
-use super::{Finding, Repository};
 
 /// How many re-exports of re-exports are followed.
 const REEXPORTS_MAX: usize = 8;
@@ -198,7 +198,7 @@ fn chain<'a>(edges: &Edges<'a>, group: &BTreeSet<&'a str>) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::repository::findings;
 
     const ROOT: (&str, &str) = ("a/src/lib.rs", "mod b;\nmod c;\npub use b::B;\n");
 

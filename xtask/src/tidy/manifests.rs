@@ -1,6 +1,7 @@
 //! Rules about manifests and the toolchain file.
 
-use super::{Finding, Repository, manifest};
+use super::manifest;
+use super::repository::{Finding, Repository};
 
 const ROOT: &str = "Cargo.toml";
 const TOOLCHAIN: &str = "rust-toolchain.toml";
@@ -9,7 +10,7 @@ const CORE: &str = "crates/chat-consensus/Cargo.toml";
 /// All that the core may depend on: no clock, file, socket, thread or async among them.
 const CORE_DEPENDENCIES: [&str; 3] = ["bytes", "fastrand", "thiserror"];
 
-/// A package that is not a member is neither built nor tested by anybody.
+/// A package that is not a member is neither built nor tested.
 pub(super) fn every_member_is_listed(repository: &Repository) -> Vec<Finding> {
     let fix = "list its folder in `members` of the root manifest";
     let root = match root_manifest(repository) {
@@ -31,7 +32,7 @@ pub(super) fn every_member_is_listed(repository: &Repository) -> Vec<Finding> {
     };
     members(repository)
         .filter(|(path, _)| !is_listed(path))
-        .map(|(path, _)| finding(path, 1, "the package is not a member of the workspace", fix))
+        .map(|(path, _)| Finding::new(path, 1, "the package is not a member of the workspace", fix))
         .collect()
 }
 
@@ -45,7 +46,7 @@ pub(super) fn members_take_the_lint_table(repository: &Repository) -> Vec<Findin
             })
         })
         .map(|(path, _)| {
-            finding(
+            Finding::new(
                 path,
                 1,
                 "the workspace's lint table does not apply here",
@@ -66,7 +67,7 @@ pub(super) fn versions_live_in_the_root_manifest(repository: &Repository) -> Vec
                 || entry.value.contains("workspace = true");
             if entry.is_dependency() && !inherits {
                 let problem = format!("`{}` has a source of its own", entry.dependency());
-                findings.push(finding(path, entry.line, &problem, fix));
+                findings.push(Finding::new(path, entry.line, problem, fix));
             }
             if entry
                 .section
@@ -74,7 +75,7 @@ pub(super) fn versions_live_in_the_root_manifest(repository: &Repository) -> Vec
                 .is_some_and(|(kind, _)| kind.ends_with("dependencies"))
             {
                 let problem = format!("`[{}]` is a table of its own", entry.section);
-                findings.push(finding(path, entry.line, &problem, fix));
+                findings.push(Finding::new(path, entry.line, problem, fix));
             }
         }
     }
@@ -96,13 +97,13 @@ pub(super) fn named_paths_exist(repository: &Repository) -> Vec<Finding> {
             && !repository.has(&format!("{path}/Cargo.toml"))
         {
             let problem = format!("there is no package in `{path}`");
-            findings.push(finding(ROOT, number + 1, &problem, "correct the path"));
+            findings.push(Finding::new(ROOT, number + 1, problem, "correct the path"));
         }
     }
     findings
 }
 
-/// Who builds with the pinned toolchain must see what the manifest promises.
+/// The pinned toolchain is the one that the manifest promises.
 pub(super) fn the_toolchain_is_the_rust_version(repository: &Repository) -> Vec<Finding> {
     let fix = "pin one release, and let `rust-version` name it";
     let both =
@@ -122,7 +123,7 @@ pub(super) fn the_toolchain_is_the_rust_version(repository: &Repository) -> Vec<
         return Vec::new();
     }
     let problem = format!("the toolchain is `{pinned}` but `rust-version` is `{promised}`");
-    vec![finding(TOOLCHAIN, 1, &problem, fix)]
+    vec![Finding::new(TOOLCHAIN, 1, problem, fix)]
 }
 
 /// What keeps the core pure.
@@ -138,7 +139,7 @@ pub(super) fn the_core_depends_on_little(repository: &Repository) -> Vec<Finding
         .filter(|entry| !CORE_DEPENDENCIES.contains(&entry.dependency()))
         .map(|entry| {
             let problem = format!("the core depends on `{}`", entry.dependency());
-            finding(CORE, entry.line, &problem, fix)
+            Finding::new(CORE, entry.line, problem, fix)
         })
         .collect()
 }
@@ -158,18 +159,9 @@ fn value<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
         .map(|entry| entry.value.trim_matches('"'))
 }
 
-fn finding(path: &str, line: usize, problem: &str, fix: &str) -> Finding {
-    Finding {
-        path: path.to_owned(),
-        line,
-        problem: problem.to_owned(),
-        fix: fix.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::repository::findings;
 
     #[test]
     fn an_unlisted_package_is_found() {

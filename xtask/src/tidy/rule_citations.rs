@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Repository, rust_files, rust_text};
+use super::repository::{Finding, Repository};
+use super::{rust_files, rust_text};
 
 const PAGE: &str = "docs/replication.md";
 
@@ -10,7 +11,7 @@ const PAGE: &str = "docs/replication.md";
 const TEST_FOLDER: &str = "tests/";
 const MUTANTS: &str = "tests/mutants/";
 
-/// A rule that no test cites may be broken without anybody noticing.
+/// A rule that no test cites may be broken, and all tests pass.
 pub(super) fn every_rule_is_cited_by_a_test(repository: &Repository) -> Vec<Finding> {
     let page = match repository.required(PAGE, "state the rules of the protocol there") {
         Ok(page) => page,
@@ -96,7 +97,7 @@ fn cites(text: &str, rule: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::repository::findings;
 
     #[track_caller]
     fn check(page: &str, path: &str, test: &str, expected: &[&str]) {
@@ -110,13 +111,13 @@ mod tests {
     #[test]
     fn a_cited_rule_passes() {
         check(
-            "# A\n\n### R7 A trial vote\n",
+            "# A\n\n### R7 Pre-vote\n",
             "tests/scenarios/a.txt",
             "# R7: refused",
             &[],
         );
         check(
-            "# A\n- **R7** trial\n",
+            "# A\n- **R7** Pre-vote\n",
             "crates/a/src/b.rs",
             "#[cfg(test)]\n// R7\n",
             &[],
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn a_rule_without_a_test_is_found() {
         let missing: &[&str] = &["docs/replication.md:3: no test cites R7"];
-        let page = "# A\n\n### R7 A trial vote\n";
+        let page = "# A\n\n### R7 Pre-vote\n";
         check(page, "tests/scenarios/a.txt", "# R17, XR7, R7a", missing);
         check(page, "tests/mutants/r7.patch", "# rule: R7", missing);
         check(

@@ -1,7 +1,8 @@
 //! Rules about Rust files: how they open, how long they are, what they are called, what they may
 //! not contain.
 
-use super::{Finding, Repository, rust_text};
+use super::repository::{Finding, Repository};
+use super::rust_text;
 
 const LINES_MAX: usize = 500;
 
@@ -55,7 +56,7 @@ pub(super) fn the_core_is_no_std(repository: &Repository) -> Vec<Finding> {
     if declared {
         Vec::new()
     } else {
-        vec![finding(CORE, 1, "`#![no_std]` is missing", fix)]
+        vec![Finding::new(CORE, 1, "`#![no_std]` is missing", fix)]
     }
 }
 
@@ -73,7 +74,7 @@ pub(super) fn files_open_with_a_sentence(repository: &Repository) -> Vec<Finding
         let is_sentence = paragraph.split_whitespace().count() >= 3
             && (paragraph.ends_with(['.', ':', '?']) || paragraph.contains(". "));
         if !is_sentence {
-            findings.push(finding(
+            findings.push(Finding::new(
                 path,
                 1,
                 "the file does not open with a sentence",
@@ -92,7 +93,7 @@ pub(super) fn files_are_short(repository: &Repository) -> Vec<Finding> {
         let lines = text.lines().count();
         if lines > LINES_MAX {
             let problem = format!("the file has {lines} lines, more than {LINES_MAX}");
-            findings.push(finding(path, lines, &problem, fix));
+            findings.push(Finding::new(path, lines, problem, fix));
         }
     }
     findings
@@ -109,12 +110,17 @@ pub(super) fn names_say_what_a_file_is_about(repository: &Repository) -> Vec<Fin
             .trim_end_matches(".rs");
         if name == "mod" {
             let fix = "name the file after its folder and put it beside it";
-            findings.push(finding(path, 1, "a module lives in `mod.rs`", fix));
+            findings.push(Finding::new(path, 1, "a module lives in `mod.rs`", fix));
         }
         let last_word = name.rsplit('_').next().unwrap_or(name);
         if EMPTY_NAMES.contains(&last_word) {
             let problem = format!("the name `{name}` does not say what the file is about");
-            findings.push(finding(path, 1, &problem, "name it after its one subject"));
+            findings.push(Finding::new(
+                path,
+                1,
+                problem,
+                "name it after its one subject",
+            ));
         }
     }
     findings
@@ -127,7 +133,7 @@ pub(super) fn banned_code_is_absent(repository: &Repository) -> Vec<Finding> {
         for (number, line) in rust_text::code_only(text).lines().enumerate() {
             for ban in BANS.iter().filter(|ban| line.contains(ban.code)) {
                 let problem = format!("`{}` is banned", ban.code);
-                findings.push(finding(path, number + 1, &problem, ban.fix));
+                findings.push(Finding::new(path, number + 1, problem, ban.fix));
             }
         }
     }
@@ -142,14 +148,14 @@ pub(super) fn tests_do_not_sleep(repository: &Repository) -> Vec<Finding> {
         let code = rust_text::code_only(text);
         for (number, line) in code.lines().enumerate().skip(first_test_line(path, &code)) {
             if line.contains("sleep(") {
-                findings.push(finding(path, number + 1, "a test sleeps", fix));
+                findings.push(Finding::new(path, number + 1, "a test sleeps", fix));
             }
         }
     }
     findings
 }
 
-/// How many lines stand before the tests of a file; all of them when it has none.
+/// How many lines a file has before its tests; all of them when it has none.
 pub(super) fn first_test_line(path: &str, code: &str) -> usize {
     let in_test_folder = path
         .split('/')
@@ -162,18 +168,9 @@ pub(super) fn first_test_line(path: &str, code: &str) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-fn finding(path: &str, line: usize, problem: &str, fix: &str) -> Finding {
-    Finding {
-        path: path.to_owned(),
-        line,
-        problem: problem.to_owned(),
-        fix: fix.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::repository::findings;
 
     #[test]
     fn the_core_says_no_std() {
