@@ -1,8 +1,11 @@
 //! The node: its state, what can happen to it, and how it changes its role.
 //!
-//! What every role has is in `context`; each role owns the rest, in a file of its own below.
+//! The state that every role has is in `context`; `follower`, `candidate` and `leader` have the rest.
+//! The files that extend [`Node`] itself import it, and it imports none of them.
 
 mod bootstrap;
+mod bootstrapping;
+mod campaign;
 mod candidate;
 mod context;
 mod disks_seen;
@@ -12,11 +15,14 @@ mod fetch_service;
 mod follower;
 mod invariants;
 mod leader;
+mod leader_messages;
 mod leadership_transfer;
 mod progress;
 mod read_rounds;
+mod reads;
 mod receiving;
 mod slow_disk;
+mod sync_samples;
 mod timers;
 mod voting;
 

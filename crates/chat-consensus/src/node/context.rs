@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::entry::{Entry, HardState, Membership};
 use crate::input::Report;
 use crate::message::{Envelope, GetCommitsReply, Header, Reply, Request};
-use crate::node::durability::Syncing;
 use crate::outgoing::Outgoing;
 use crate::random::Random;
 use crate::term_index::TermIndex;
@@ -67,6 +66,14 @@ pub(super) struct KnownLeader {
     pub(super) match_index: LogIndex,
     /// The voters that the last known leader does not count.
     pub(super) uncounted: Vec<NodeId>,
+}
+
+/// What is known of a batch while it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Syncing {
+    pub(super) since: Time,
+    /// It holds entries, so that its time shows how fast the disk is for them (R10).
+    pub(super) has_entries: bool,
 }
 
 impl KnownLeader {

@@ -1,7 +1,7 @@
 //! What is decided but not on the disk yet, and the messages that wait for it (R1).
 
 use crate::batch::{SyncedBatch, SyncedState, UnsyncedBatch};
-use crate::node::context::NodeContext;
+use crate::node::context::{NodeContext, Syncing};
 use crate::outgoing::Outgoing;
 use crate::types::Time;
 
@@ -10,14 +10,6 @@ const BATCH_ENTRIES_MAX: usize = 4_096;
 /// ... and how much payload, in bytes: a disk that syncs 20 MB a second is done within half an
 /// election timeout.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-
-/// What is known of a batch while it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Syncing {
-    pub(super) since: Time,
-    /// It holds entries, so that its time tells how fast the disk is for them (R10).
-    pub(super) has_entries: bool,
-}
 
 impl NodeContext {
     /// What must be written next; `None` while a batch is being written or nothing is to be.

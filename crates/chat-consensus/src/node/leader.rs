@@ -13,8 +13,8 @@ use crate::message::{Header, Heartbeat, HeartbeatReply, Request};
 use crate::node::context::NodeContext;
 use crate::node::disks_seen::DisksSeen;
 use crate::node::progress::{PendingFetch, Progress};
-use crate::node::read_rounds::Reads;
-use crate::node::slow_disk::Samples;
+use crate::node::reads::Reads;
+use crate::node::sync_samples::Samples;
 use crate::quorum::majority_value;
 use crate::status::FollowerStatus;
 use crate::types::{LogIndex, NodeId, Position, Time};
@@ -305,7 +305,7 @@ impl Leader {
         }
         let heartbeat = Heartbeat {
             commit_index: context.commit_index,
-            round: self.reads.round(),
+            round: self.reads.round,
             uncounted: self.uncounted_voters(context),
         };
         for node in nodes {

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::message::Header;
-use crate::node::slow_disk::Samples;
+use crate::node::sync_samples::Samples;
 use crate::types::{LogIndex, RequestId, StorageId, Time};
 
 /// What the leader knows of one follower, as of the disk it showed last.

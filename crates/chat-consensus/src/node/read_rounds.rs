@@ -1,55 +1,11 @@
 //! Linearizable reads: a round of heartbeats sent after the read arrived, echoed by a majority
 //! (R14).
 
-use alloc::vec::Vec;
-
 use crate::input::{ReadId, Report};
 use crate::node::context::NodeContext;
 use crate::node::leader::Leader;
+use crate::node::reads::Read;
 use crate::quorum::majority_value;
-use crate::types::LogIndex;
-
-/// The reads of one leadership.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Reads {
-    /// The newest round that was sent; grows within a leadership.
-    round: u64,
-    /// The newest round that a majority has echoed.
-    confirmed: u64,
-    /// Reads that arrived before this leader committed an entry of its own.
-    before_first_commit: Vec<ReadId>,
-    /// Reads in order of arrival, with the commit index they saw and the round that must be
-    /// echoed: one that is sent after they arrived.
-    waiting: Vec<Read>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Read {
-    id: ReadId,
-    index: LogIndex,
-    round: u64,
-}
-
-impl Reads {
-    pub(super) fn round(&self) -> u64 {
-        self.round
-    }
-
-    /// A read waits for a round that has not been sent; only one is under way at a time, so that
-    /// many reads share the next.
-    fn wants_round(&self) -> bool {
-        let newest = self.waiting.last().map_or(0, |read| read.round);
-        newest > self.round && self.confirmed == self.round
-    }
-
-    /// Leadership ended before these could be confirmed (R13).
-    pub(super) fn fail(self, context: &mut NodeContext) {
-        let waiting = self.waiting.into_iter().map(|read| read.id);
-        for id in self.before_first_commit.into_iter().chain(waiting) {
-            context.report(Report::ReadRefused(id));
-        }
-    }
-}
 
 impl Leader {
     pub(super) fn handle_read_requested(&mut self, context: &NodeContext, id: ReadId) {
