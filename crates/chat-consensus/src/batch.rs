@@ -2,7 +2,7 @@
 //!
 //! The order is kept by types: an [`UnsyncedBatch`] shows its writes and hides its messages; only
 //! [`UnsyncedBatch::persist_with`] and its `async` twin, whose closures wrote and synced, turn it into
-//! the [`SyncedBatch`] for which the node releases them.
+//! the [`SyncedBatch`] in exchange for which the node sends them.
 
 use alloc::vec::Vec;
 
@@ -34,7 +34,7 @@ pub struct UnsyncedBatch {
 
 /// Proof that a batch is on the disk. Nothing but [`UnsyncedBatch::persist_with`] and its `async` twin make one.
 #[derive(Debug)]
-#[must_use = "give it back to the node, which releases what waited for it"]
+#[must_use = "give it back to the node, which then sends the messages that waited for it"]
 pub struct SyncedBatch {
     pub(crate) after: SyncedState,
     pub(crate) awaiting_sync: Vec<Outgoing>,
@@ -79,8 +79,8 @@ impl UnsyncedBatch {
         &self.writes
     }
 
-    /// Calls `write_and_sync`, which must return `Ok` only when all of the writes are on the disk
-    /// to stay. With no writes (only messages that follow an earlier batch) it is not called.
+    /// Calls `write_and_sync`, which must return `Ok` only when all of the writes are durable.
+    /// With no writes (only messages that follow an earlier batch) it is not called.
     ///
     /// # Errors
     ///

@@ -5,22 +5,23 @@ use core::time::Duration;
 
 use crate::types::NodeId;
 
-/// Who and where a node is among the configured ones, and how patient.
+/// Which of the configured nodes this one is, and its timing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// This node.
     pub(crate) node: NodeId,
-    /// All configured nodes, this one too, ascending. Addresses only: who counts is in the log.
+    /// All configured nodes, this one too, ascending. Addresses only: the voters are in the log.
     pub(crate) configured: Vec<NodeId>,
     pub(crate) timing: Timing,
 }
 
-/// How long a node waits for what.
+/// The intervals from which all timers of a node are derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
-    /// A leader lets everybody hear from it this often.
+    /// A leader sends a heartbeat to every node this often.
     pub heartbeat_interval: Duration,
-    /// The shortest time without a leader before a node stands; the longest is half as much again.
+    /// The shortest time without a leader before a node campaigns; the longest is half as much
+    /// again.
     pub election_timeout: Duration,
 }
 
@@ -33,7 +34,7 @@ pub enum ConfigError {
     /// Two nodes have one id, or an id is 0.
     #[error("node id {0} is used twice or is 0")]
     BadNodeId(NodeId),
-    /// A follower must hear several heartbeats in an election timeout.
+    /// Several heartbeats must reach a follower in an election timeout.
     #[error("the election timeout must be at least three heartbeat intervals and 30 ms")]
     ElectionTimeoutTooShort,
 }
@@ -48,44 +49,44 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long a leader keeps a fetch that it has no news for: half the shortest election
-    /// timeout (R8).
+    /// How long a leader keeps a fetch pending for which it has nothing new: half the shortest
+    /// election timeout (R8).
     pub fn long_poll_max(&self) -> Duration {
         self.election_timeout / 2
     }
 
-    /// How long a follower waits for the answer to a fetch. Passing it stops heartbeats from
-    /// refreshing the election timer (R8). Leaves the leader its parking time and the network
-    /// as much again.
+    /// How long a follower waits for the response to a fetch. After it, heartbeats no longer
+    /// refresh the election timer (R8). Twice the time for which a leader keeps a fetch pending:
+    /// the other half is for the network.
     pub fn fetch_timeout(&self) -> Duration {
         self.election_timeout
     }
 
-    /// The longest time without a leader before a node stands (R8). Half an election timeout
-    /// apart is enough: ties are broken by R7, not by waiting.
+    /// The longest time without a leader before a node campaigns (R8). A difference of half an
+    /// election timeout is enough: ties are broken by R7, not by waiting.
     pub fn election_timeout_max(&self) -> Duration {
         self.election_timeout * 3 / 2
     }
 
-    /// A leader that a majority has not kept up with for this long resigns (R10). Its clients wait
-    /// it out when the leader is cut off, so it is as short as the slowest election timer.
+    /// A leader resigns when a majority has made no progress for this long (R10). The clients of
+    /// an isolated leader wait for as long, so it is as short as the slowest election timer.
     pub fn check_quorum_interval(&self) -> Duration {
         self.election_timeout * 3 / 2
     }
 
-    /// A leader with one write under way for this long resigns (R10), and a follower that is
-    /// inside a write keeps up for this long.
+    /// A leader with one write under way for this long resigns (R10), and a follower with
+    /// one counts as making progress for this long.
     pub fn write_limit(&self) -> Duration {
         self.election_timeout * 2
     }
 
-    /// How long a write under way stands for progress, after the last valid fetch (R10).
+    /// How long a write under way counts as progress, after the last valid fetch (R10).
     pub(crate) fn write_grace(&self) -> Duration {
         self.write_limit() - self.check_quorum_interval()
     }
 
-    /// A voter whose last contact is longer ago is no successor (R17): it may be dead since its
-    /// fetch was parked.
+    /// A voter whose last contact is longer ago does not become the successor (R17): it may have
+    /// died after it sent the fetch that is pending.
     pub fn successor_progress_age_max(&self) -> Duration {
         self.heartbeat_interval + self.election_timeout / 2
     }
@@ -96,7 +97,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Says what is wrong; see [`ConfigError`].
+    /// What is wrong; see [`ConfigError`].
     pub fn new(node: NodeId, configured: &[NodeId], timing: Timing) -> Result<Self, ConfigError> {
         let mut configured = configured.to_vec();
         configured.sort_unstable();

@@ -19,38 +19,40 @@ pub enum Input {
     ConnectionRefused(NodeId),
     /// The batch last taken is on the disk.
     Synced(SyncedBatch),
-    /// A client asks for a command to be appended; refused unless we lead.
+    /// A client requests that a command is appended; refused unless this node leads.
     Proposed(ProposalId, Bytes),
-    /// A client asks for a linearizable read; refused unless we lead (R14).
+    /// A client requests a linearizable read; refused unless this node leads (R14).
     ReadRequested(ReadId),
-    /// The operator, or a shutdown, wants somebody else to lead.
+    /// The operator, or a shutdown, requests that leadership is transferred to another node.
     TransferRequested,
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
 }
 
-/// The caller's name for a proposal.
+/// The caller's id of a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProposalId(pub u64);
 
-/// The caller's name for a read.
+/// The caller's id of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadId(pub u64);
 
 /// What a node reports to its caller. Progress of the log is read from the node itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
-    /// The proposal stands in the log here; whether it stays is not known yet (R13).
+    /// The proposal is in the log here; whether it will be committed is not known yet (R13).
     Appended(ProposalId, Position),
     /// The proposal was not appended and never will be by this node (R13).
     ProposalRefused(ProposalId),
-    /// A majority confirmed us after the read arrived: it may begin once this index is applied.
+    /// A majority confirmed this leader after the read arrived: it may begin once this index is
+    /// applied.
     ReadConfirmed(ReadId, LogIndex),
-    /// The read could not be confirmed: we do not lead, or stopped leading.
+    /// The read could not be confirmed: this node does not lead, or stopped leading.
     ReadRefused(ReadId),
-    /// We lead this term from here on.
+    /// This node leads this term from here on.
     BecameLeader(Term),
-    /// We no longer lead this term: what is appended and not committed is unknown (R13).
+    /// This node no longer leads this term: the outcome of what is appended and not committed is
+    /// unknown (R13).
     SteppedDown(Term),
     /// A follower's disk lost what it had acknowledged up to this index; until it holds that
     /// again it is not counted (R18).
@@ -65,9 +67,10 @@ pub enum Report {
     LeaderClaimRefused(NodeId),
     /// A message showed a term so far ahead that it was dropped (R4).
     TermTooFarAhead(NodeId, Term),
-    /// The requests of this node id come by turns from two disks: two machines have it (R12).
+    /// The requests of this node id come alternately from two disks: two machines have it (R12).
     DisksAlternate(NodeId),
-    /// This leader's own disk is slower than a majority of the others': it hands over (R10).
+    /// This leader's own disk is slower than a majority of the others': it transfers
+    /// leadership (R10).
     DiskIsSlow {
         /// Its median time of a sync.
         own: core::time::Duration,
@@ -76,7 +79,7 @@ pub enum Report {
     },
 }
 
-/// Why a node can not go on. It must be stopped, loudly, and looked at.
+/// Why a node cannot continue. The caller must stop it and report that to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Two nodes claim one term (R5).
@@ -89,14 +92,12 @@ pub enum Fault {
         /// The one that claims it too.
         second: NodeId,
     },
-    /// The leader's log ends our common part below what we know to be committed (R11).
-    #[error(
-        "the leader asked to cut the log back to {common:?}, below the commit index {commit_index}"
-    )]
+    /// The common part with the leader's log ends below what this node knows to be committed (R11).
+    #[error("leader requested truncation to {common:?}, below commit index {commit_index}")]
     CommittedEntryLost {
         /// Where the common part ends.
         common: Position,
-        /// Our commit index.
+        /// This node's commit index.
         commit_index: LogIndex,
     },
 }

@@ -10,11 +10,11 @@
 //!    applied, and call [`Node::handle`] for everything that happens, with a time that never runs
 //!    backwards. On a [`Fault`] stop, and have the store record it, so that it does not open again.
 //! 2. After each call, take the batch ([`Node::take_batch`]) if there is one, write and sync it
-//!    with [`UnsyncedBatch::persist_with`], and hand the [`SyncedBatch`] back. There is at most one
-//!    at a time: while it syncs, the next gathers. If the write fails, stop: never retry it.
+//!    with [`UnsyncedBatch::persist_with`], and give the [`SyncedBatch`] back. There is at most one
+//!    at a time: while it syncs, the node collects the next. If the write fails, stop: never retry it.
 //! 3. Send [`Node::take_outgoing`]. For [`Outgoing::Entries`] first put the entries in.
 //!    Messages may be lost, doubled, delayed and reordered.
-//! 4. Read [`Node::take_reports`] and answer whoever waits.
+//! 4. Read [`Node::take_reports`] and complete the requests that they are about.
 //! 5. Apply entries up to [`Node::apply_limit`], in order.
 //! 6. Call again with [`Input::DeadlinePassed`] when [`Node::next_deadline`] has come.
 #![no_std]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::entry::{Entry, Membership};
 use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
 
-/// A message with what its receiver needs to judge it (R4).
+/// A message with what its receiver needs to decide whether to accept it (R4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Envelope<M> {
     /// Sender, receiver, cluster, term, and the request's id.
@@ -37,10 +37,10 @@ pub struct Header {
 /// Every request between nodes. The variants of [`Reply`] answer it, in the same order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// A candidate asks for a vote or a pre-vote, or the lowest node whether the receiver is
-    /// uninitialized.
+    /// A candidate requests a vote or a pre-vote, or the lowest node probes whether the receiver
+    /// is uninitialized.
     Election(Election),
-    /// Leader to a node that does not fetch: I lead this term, fetch from me (R9).
+    /// Leader to a node that does not fetch: the sender leads this term, fetch from it (R9).
     Coordinator,
     /// Leader to all nodes, every interval.
     Heartbeat(Heartbeat),
@@ -68,21 +68,21 @@ pub enum Reply {
     Resign,
 }
 
-/// The three kinds of [`Election`], as a reply names them.
+/// The three kinds of [`Election`], as a reply echoes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ElectionKind {
-    /// Are you uninitialized? (R12)
+    /// Probes whether the receiver is uninitialized (R12).
     Bootstrap,
-    /// Would you vote for me? (R7)
+    /// Requests a pre-vote (R7).
     PreVote,
-    /// Vote for me (R5).
+    /// Requests a vote (R5).
     Vote,
 }
 
-/// What an election request asks for.
+/// What an election request is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Election {
-    /// Whether the receiver is uninitialized; asked by the lowest configured node (R12).
+    /// Whether the receiver is uninitialized; sent by the lowest configured node (R12).
     Bootstrap,
     /// Whether the receiver would vote for the sender; changes nothing (R7).
     PreVote(Candidacy),
@@ -100,7 +100,7 @@ pub struct Candidacy {
     pub membership: Option<Membership>,
 }
 
-/// The answer to an [`Election`].
+/// The reply to an [`Election`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ElectionReply {
     /// The request's kind, echoed (R7).
@@ -120,56 +120,55 @@ pub struct HeartbeatReply {
     pub writing: bool,
 }
 
-/// A leader's sign of life.
+/// A leader's heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
     /// Everything up to here is committed.
     pub commit_index: LogIndex,
     /// The newest read round (R14).
     pub round: u64,
-    /// The voters that the leader does not count, because their disks were replaced or have
-    /// forgotten. For people: nothing is decided by it (R12).
+    /// The voters that the leader does not count, because their disks were replaced or
+    /// rolled back. For people: no node decides by it (R12).
     pub uncounted: Vec<NodeId>,
 }
 
-/// A follower's pull.
+/// A follower's fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GetCommits {
-    /// Everything up to here is synced on the asker's disk (R1).
+    /// Everything up to here is synced on the follower's disk (R1).
     pub synced: Position,
-    /// The asker's commit index, so that the leader knows whether it has news.
+    /// The follower's commit index, so that the leader knows whether it has a new one.
     pub commit_index: LogIndex,
-    /// How much payload the answer may have, in bytes; one entry is always welcome (R8).
+    /// How much payload the reply may have, in bytes; one entry is accepted in any case (R8).
     pub bytes_max: u32,
-    /// The asker's [`HardState::repair_through`](crate::HardState) (R18).
+    /// The follower's [`HardState::repair_through`](crate::HardState) (R18).
     pub repair_through: LogIndex,
 }
 
-/// The answer to a [`GetCommits`].
+/// The reply to a [`GetCommits`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GetCommitsReply {
-    /// The logs agree up to the asked position; this comes after it.
+    /// The logs agree up to the fetch's position; these entries come after it.
     Entries {
-        /// The asked index; the first entry's index is the next one.
+        /// The fetch's index; the first entry's index is the next one.
         after: LogIndex,
         /// The leader's commit index.
         commit_index: LogIndex,
-        /// None when there is only the commit index to tell, or nothing at all.
+        /// None when only the commit index is new, or nothing at all.
         entries: Vec<Entry>,
     },
-    /// The logs differ at the asked position: the common part ends here or before (R11).
+    /// The logs differ at the fetch's position: the common part ends here or before (R11).
     Diverging(Position),
-    /// The asked node does not lead that term.
+    /// The replying node does not lead that term.
     NotLeading {
         /// Who leads the header's term, where that is known.
         leader: Option<NodeId>,
     },
-    /// The asker's disk lost what it had acknowledged, or has it again (R18).
+    /// The follower's disk lost what it had acknowledged, or has it again (R18).
     RolledBack {
         /// It does not count until it holds the leader's log through this index; 0: it counts.
         repair_through: LogIndex,
-        /// The greatest start counter that this disk has shown, if the asker's is not greater;
-        /// else 0.
+        /// The greatest boot count that this disk has shown, if the fetch's is not greater; else 0.
         boot_count: u64,
     },
 }

@@ -298,7 +298,7 @@ impl Node {
         self.context.new_request_header(to)
     }
 
-    /// The header for an answer to the request with `header`.
+    /// The header for a reply to the request with `header`.
     pub fn reply_header(&self, header: &Header) -> Header {
         self.context.reply_header(header)
     }
@@ -347,7 +347,7 @@ impl Node {
         assert!(term > self.term() || !self.context.is_voter());
         self.stop_leading();
         let context = &mut self.context;
-        // What waits to be sent may show a term that is not durable any more then.
+        // A message that waits to be sent may show a term that is not durable any more then.
         context
             .awaiting_sync
             .retain(|outgoing| outgoing.header().term <= term);
@@ -388,7 +388,7 @@ impl Node {
         self.election.reset(&mut self.context);
     }
 
-    /// Believes a peer that names the leader of this term, unless this node knows better.
+    /// Follows the leader of this term that a peer names, unless this node knows one.
     fn accept_leader_hint(&mut self, leader: Option<NodeId>) {
         if let Some(leader) = leader
             && self.context.leader.id.is_none()
@@ -398,7 +398,7 @@ impl Node {
         }
     }
 
-    /// Judges a claim of this term that `from` makes for itself (R5).
+    /// Checks the claim of `from` to lead this term (R5).
     fn check_leader_claim(&mut self, from: NodeId) -> Result<(), Fault> {
         let known = &mut self.context.leader;
         if let Some(first) = known.id
@@ -418,8 +418,8 @@ impl Node {
         Ok(())
     }
 
-    /// Stops leading by its own decision: out of touch with a majority, its own disk too slow, or
-    /// a transfer. The others receive it if they can (R10, R17).
+    /// Stops leading by its own decision: no contact with a majority, its own disk too slow, or
+    /// a transfer. The others receive that if they are reachable (R10, R17).
     fn resign(&mut self, resignation: Resignation) {
         let Resignation { successor } = resignation;
         for node in self.context.other_nodes() {
@@ -430,8 +430,8 @@ impl Node {
         self.become_follower();
     }
 
-    /// Answers every client and follower that waits for this leader; does nothing on a node that
-    /// does not lead.
+    /// Completes every pending request of clients and followers; does nothing on a node that does
+    /// not lead.
     fn stop_leading(&mut self) {
         if let Role::Leader(leader) = &mut self.role {
             leader.stop(&mut self.context);

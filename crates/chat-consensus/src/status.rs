@@ -1,4 +1,4 @@
-//! What a node shows of itself and of others, for people.
+//! What a node reports about itself and others, for people.
 
 use crate::types::{LogIndex, NodeId, Time};
 
@@ -7,13 +7,13 @@ use crate::types::{LogIndex, NodeId, Time};
 pub enum RoleName {
     /// Belongs to no cluster yet.
     Uninitialized,
-    /// Pulls, and neither votes nor counts (R12).
+    /// Fetches, and neither votes nor counts (R12).
     Learner,
-    /// Pulls from a leader, or waits for one.
+    /// Fetches from a leader, or waits for one.
     Follower,
-    /// Asks whether an election could be won (R7).
+    /// Finds out whether an election could be won (R7).
     PreCandidate,
-    /// Campaigns for votes in a new term (R5).
+    /// Requests votes in a new term (R5).
     Candidate,
     /// Leads.
     Leader,

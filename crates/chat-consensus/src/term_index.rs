@@ -1,6 +1,6 @@
 //! What a node knows of its log without its contents: where each term begins, and the end.
 //!
-//! Enough to compare logs, to find where two of them part, and to judge a vote.
+//! Enough to compare logs, to find where two of them diverge, and to decide on a vote.
 
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ pub struct TermIndex {
 }
 
 impl TermIndex {
-    /// The view of a log that ends at `last` and whose terms begin as `runs` says.
+    /// The term index of a log that ends at `last` and whose terms begin as in `runs`.
     pub fn new(runs: Vec<TermRun>, last: LogIndex) -> Self {
         assert!(
             runs.is_empty() == (last == LogIndex::ZERO),
@@ -104,33 +104,33 @@ mod tests {
 
     use super::*;
 
-    fn view() -> TermIndex {
-        let mut view = TermIndex::new(vec![], LogIndex::ZERO);
-        for (index, term) in [(1, 1), (2, 3), (3, 3), (4, 6)] {
-            view.append(Position::new(index, term));
+    fn index() -> TermIndex {
+        let mut index = TermIndex::new(vec![], LogIndex::ZERO);
+        for (at, term) in [(1, 1), (2, 3), (3, 3), (4, 6)] {
+            index.append(Position::new(at, term));
         }
-        view
+        index
     }
 
     #[test]
     fn terms_are_found_by_index() {
-        let terms = [0, 1, 2, 3, 4, 5].map(|i| view().term_at(LogIndex(i)).map(|t| t.0));
+        let terms = [0, 1, 2, 3, 4, 5].map(|i| index().term_at(LogIndex(i)).map(|t| t.0));
         assert_eq!(terms, [Some(0), Some(1), Some(3), Some(3), Some(6), None]);
     }
 
     #[test]
     fn the_end_of_a_term_is_the_last_entry_not_above_it() {
-        let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| view().last_at_or_below(Term(t)));
+        let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| index().last_at_or_below(Term(t)));
         let expected = [(0, 0), (1, 1), (1, 1), (3, 3), (3, 3), (4, 6), (4, 6)];
         assert_eq!(ends, expected.map(|(i, t)| Position::new(i, t)));
     }
 
     #[test]
-    fn cutting_forgets_the_terms_that_were_cut() {
-        let mut view = view();
-        view.truncate_after(LogIndex(2));
-        assert_eq!(view.last(), Position::new(2, 3));
-        view.truncate_after(LogIndex::ZERO);
-        assert_eq!(view.last(), Position::ZERO);
+    fn truncation_removes_the_terms_of_the_removed_entries() {
+        let mut index = index();
+        index.truncate_after(LogIndex(2));
+        assert_eq!(index.last(), Position::new(2, 3));
+        index.truncate_after(LogIndex::ZERO);
+        assert_eq!(index.last(), Position::ZERO);
     }
 }

@@ -1,4 +1,4 @@
-//! The numbers of the protocol, each a type of its own.
+//! The numbers of the protocol, each with its own type.
 //!
 //! Time and randomness come in from outside; nothing here reads a clock.
 
@@ -9,11 +9,11 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
-/// The random name of one disk's contents. A wiped disk comes back with another one (R12).
+/// The random id of one disk's contents. A wiped disk comes back with another one (R12).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorageId(pub u128);
 
-/// The name of one cluster, fixed by its first log entry (R12).
+/// The id of one cluster, fixed by its first log entry (R12).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u128);
 
@@ -36,7 +36,7 @@ pub struct Position {
     pub index: LogIndex,
 }
 
-/// Who counts in quorums: a node together with the disk it was admitted with (R12).
+/// A node that counts in quorums, together with the disk it was admitted with (R12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Voter {
     /// The node.
@@ -49,28 +49,28 @@ pub struct Voter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
-/// Names a request among all that a node ever made, so that a reply can be matched to it (R4).
+/// Identifies a request among all that a node ever made, so that a reply can be matched to it (R4).
 ///
 /// Within one run a greater one was made later. Runs are ordered by [`RunId::counter`] alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId {
-    /// The run of the asker.
+    /// The run of the node that sends the request.
     pub start: RunId,
     /// Counts up within that run.
     pub number: u64,
 }
 
-/// One run of a node: the start counter of its disk and 32 random bits (R4).
+/// One run of a node: the boot count of its disk and 32 random bits (R4).
 ///
-/// The counter orders the runs of one disk. The random bits only tell runs apart whose counters
-/// are equal: those of a wiped disk, and those of a disk that forgot.
+/// The boot count orders the runs of one disk. The random bits only distinguish runs whose boot
+/// counts are equal: those of a wiped disk, and those of a disk that was rolled back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
 /// How many of the bits of a [`RunId`] are random.
 const RUN_RANDOM_BITS: u32 = 32;
 
-/// What a start counter may be at most: more than 2,000 million starts.
+/// What a boot count may be at most: more than 2,000 million starts.
 pub const BOOT_COUNT_MAX: u64 = (1 << 31) - 1;
 
 /// The greatest term that is accepted from a disk or a peer. An election a millisecond needs
@@ -81,7 +81,7 @@ pub const TERM_MAX: Term = Term(1 << 48);
 pub const LOG_INDEX_MAX: LogIndex = LogIndex(1 << 62);
 
 impl RunId {
-    /// The run with this start counter, told apart by `random`.
+    /// The run with this boot count, distinguished from others with the same by `random`.
     ///
     /// # Panics
     ///
@@ -91,7 +91,7 @@ impl RunId {
         Self(counter << RUN_RANDOM_BITS | u64::from(random))
     }
 
-    /// The start counter of the disk in this run.
+    /// The boot count of the disk in this run.
     pub fn counter(self) -> u64 {
         self.0 >> RUN_RANDOM_BITS
     }

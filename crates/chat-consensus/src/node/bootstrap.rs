@@ -9,7 +9,7 @@ use crate::types::{NodeId, StorageId, Time};
 /// What the lowest configured node has while it is uninitialized.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Bootstrap {
-    /// The nodes that are uninitialized, with the disks they answered with.
+    /// The nodes that have answered that they are uninitialized, with their disks.
     pub(super) answers: BTreeMap<NodeId, StorageId>,
     /// When the nodes that have not answered are probed (again).
     pub(super) probe_at: Time,

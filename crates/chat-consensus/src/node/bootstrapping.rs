@@ -73,7 +73,7 @@ impl Node {
         voters.sort_unstable();
         // A disk bootstraps at most one cluster, and its id is random: so is the cluster's.
         let cluster = ClusterId(self.context.storage.0);
-        // Whatever terms an empty disk has met were another cluster's, or forged (R4).
+        // The terms that an empty disk has received were another cluster's, or forged (R4).
         if self.context.hard_state.term != Term(1) {
             self.adopt_term(Term(1));
         }

@@ -8,19 +8,19 @@ use crate::node::candidate::{Candidate, Round};
 use crate::node::{Node, Role};
 use crate::types::{LogIndex, NodeId, RequestId};
 
-/// A pre-vote that follows a leader's noticed end starts after a random time up to this, so that
-/// the survivors rarely start together (R17).
+/// When the end of a leader was noticed, a pre-vote starts after a random time up to this, so that
+/// the remaining nodes rarely start together (R17).
 const FAST_ELECTION_DELAY_MAX: Duration = Duration::from_millis(5);
 /// A fast campaign that failed is repeated after a random time between these (R17).
 const FAST_ELECTION_RETRY_MIN: Duration = Duration::from_millis(10);
 const FAST_ELECTION_RETRY_MAX: Duration = Duration::from_millis(50);
-/// A fast pre-vote waits this long for answers.
+/// A fast pre-vote waits this long for replies.
 const FAST_PRE_VOTE_TIMEOUT: Duration = Duration::from_millis(60);
 /// After this many failed fast campaigns only the election timeout is left: about a second.
 const FAST_ELECTION_RETRIES: u32 = 20;
 
 impl Node {
-    /// Asks, in the current term, whether an election could be won (R7).
+    /// Finds out, in the current term, whether an election could be won (R7).
     pub(super) fn start_pre_vote(&mut self) {
         if self.context.voters().len() == 1 {
             return self.start_election();
@@ -62,7 +62,7 @@ impl Node {
             && self.context.synced.hard_state == self.context.hard_state
             && !candidate.granted.contains(&own)
         {
-            // The requests are sent now, so the time for their answers begins now.
+            // The requests are sent now, so the time for their replies begins now.
             candidate.deadline = self.context.now + candidate.timeout;
             self.record_vote_granted(own);
         }
@@ -84,7 +84,7 @@ impl Node {
             return self.record_vote_granted(header.from);
         }
         if reply.leader == Some(header.from) && admitted {
-            // The leader itself: it lives, and is followed at once (R7).
+            // The leader itself: it is running, and is followed at once (R7).
             self.election.fast_retries_left = 0;
             self.fail_campaign();
             return self.accept_leader_hint(reply.leader);
@@ -96,7 +96,7 @@ impl Node {
         self.accept_leader_hint(reply.leader);
     }
 
-    /// A voter that will not answer counts as one that denied.
+    /// A voter that will not reply counts as one that denied.
     pub(super) fn record_vote_failed(&mut self, peer: NodeId, request: RequestId) {
         if let Role::Candidate(candidate) = &self.role
             && candidate.outstanding.get(&peer) == Some(&request)
@@ -169,7 +169,7 @@ impl Node {
         self.election.deadline = self.context.now + pause;
     }
 
-    /// Follows again at once when the leader is heard of during a pre-vote (R7).
+    /// Follows again at once when a message of the leader arrives during a pre-vote (R7).
     pub(super) fn abandon_pre_vote(&mut self) {
         if matches!(&self.role, Role::Candidate(candidate) if candidate.is_pre_vote()) {
             self.election.backed_off_for.clear();

@@ -10,9 +10,9 @@ use crate::types::{NodeId, RequestId, Time};
 /// Which of the two rounds of a campaign this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Round {
-    /// Asks, in the current term, whether an election could be won (R7).
+    /// Finds out, in the current term, whether an election could be won (R7).
     PreVote,
-    /// Asks for votes in a new term (R5).
+    /// Requests votes in a new term (R5).
     Vote,
 }
 
@@ -20,18 +20,18 @@ pub(super) enum Round {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Candidate {
     pub(super) round: Round,
-    /// The request that each voter was sent; only its answer counts (R4).
+    /// The request that was sent to each voter; only the reply to it counts (R4).
     pub(super) outstanding: BTreeMap<NodeId, RequestId>,
     pub(super) granted: BTreeSet<NodeId>,
     /// Those that denied, and those that cannot be reached.
     pub(super) not_granted: BTreeSet<NodeId>,
-    /// Those of `not_granted` that denied themselves: they live (R7).
+    /// Those of `not_granted` that denied themselves: they are running (R7).
     denied: BTreeSet<NodeId>,
     /// Those whose own pre-vote was denied while this one was under way (R7).
     denied_by_us: BTreeSet<NodeId>,
-    /// Those that were asked again (R7).
+    /// Those to which the request was sent again (R7).
     retried: BTreeSet<NodeId>,
-    /// How long answers are waited for once the requests are sent.
+    /// How long this candidate waits for replies once the requests are sent.
     pub(super) timeout: Duration,
     /// When the round is given up.
     pub(super) deadline: Time,
@@ -58,7 +58,7 @@ impl Round {
 }
 
 impl Candidate {
-    /// Asks every other voter.
+    /// Sends the request to every other voter.
     pub(super) fn start(context: &mut NodeContext, round: Round, timeout: Duration) -> Self {
         // A candidate's own vote is written first, however slow the disk is.
         let wait = match round {
@@ -92,13 +92,13 @@ impl Candidate {
         self.denied.contains(&node)
     }
 
-    /// Whether a reply of this kind answers the newest request to its sender (R4).
+    /// Whether a reply of this kind belongs to the newest request to its sender (R4).
     pub(super) fn expects(&self, header: &Header, kind: ElectionKind) -> bool {
         self.round.kind() == kind && self.outstanding.get(&header.from) == Some(&header.request)
     }
 
-    /// Records that the pre-vote of `voter` is denied while this one is under way, and asks it
-    /// again if it has denied this one (R7).
+    /// Records that the pre-vote of `voter` is denied while this one is under way, and repeats the
+    /// request if it has denied this one (R7).
     pub(super) fn record_denied_pre_vote(&mut self, context: &mut NodeContext, voter: NodeId) {
         self.denied_by_us.insert(voter);
         if self.denied.contains(&voter) {
@@ -106,8 +106,8 @@ impl Candidate {
         }
     }
 
-    /// A voter that denied this pre-vote because of a leader looks for one itself by now: it is
-    /// asked once more (R7). Returns whether it was.
+    /// A voter that denied this pre-vote because of a leader looks for one itself by now: the
+    /// request is repeated once (R7). Returns whether it was.
     fn retry_vote_request(&mut self, context: &mut NodeContext, voter: NodeId) -> bool {
         if !self.is_pre_vote() || !self.retried.insert(voter) {
             return false;

@@ -1,5 +1,5 @@
-//! What a node has in every role: its configuration and identity, the persistent state, the log's
-//! shape, what it knows of the term's leader, and what it has decided to write, send and report.
+//! What a node has in every role: its configuration and identity, the persistent state, the terms of
+//! the log, what it knows of the term's leader, and what it has decided to write, send and report.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -50,7 +50,7 @@ pub(super) struct NodeContext {
 
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) reports: Vec<Report>,
-    /// When a refused message may be reported again.
+    /// When the next refused message may be reported.
     pub(super) refusal_reported_until: Time,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct KnownLeader {
     /// `id` has claimed the term itself, or answered as its leader; otherwise another node named
     /// it (R5).
     pub(super) has_claimed: bool,
-    /// As a follower: the last entry that an answer of this term has matched (R3).
+    /// As a follower: the last entry that a reply of this term has matched (R3).
     pub(super) match_index: LogIndex,
     /// The voters that the last known leader does not count.
     pub(super) uncounted: Vec<NodeId>,
@@ -176,13 +176,13 @@ impl NodeContext {
         header.request
     }
 
-    /// Answers a request as soon as the term and the vote it shows are durable (R1).
+    /// Replies to a request as soon as the term and the vote it shows are durable (R1).
     pub(super) fn reply(&mut self, to: &Header, message: Reply) {
         let header = self.reply_header(to);
         self.send(Outgoing::Reply(Envelope { header, message }));
     }
 
-    /// Answers a fetch that this node does not serve.
+    /// Replies to a fetch that this node does not serve.
     pub(super) fn reject_fetch(&mut self, header: &Header) {
         let leader = self.leader.id;
         let rejection = GetCommitsReply::NotLeading { leader };
@@ -196,7 +196,7 @@ impl NodeContext {
     /// Adds an entry at the end of the log.
     pub(super) fn append(&mut self, entry: Entry) {
         if let crate::entry::Payload::Membership(membership) = &entry.payload {
-            assert!(self.membership.is_none(), "one membership, ever (R12)");
+            assert!(self.membership.is_none(), "a log has one membership (R12)");
             self.membership = Some(membership.clone());
         }
         self.log.append(entry.position);
@@ -218,14 +218,14 @@ impl NodeContext {
         self.commit_index = self.commit_index.max(index);
     }
 
-    /// Decides term, vote or repair anew; durable before any message that shows it (R1).
+    /// Sets term, vote or repair; durable before any message that shows it (R1).
     pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
         self.writes.hard_state = Some(hard_state);
     }
 
-    /// Continues as a run that comes after all that this disk has shown: its counter was rolled
-    /// back (R18). Nothing is sent before the new counter is durable (R4).
+    /// Continues as a run that comes after all that this disk has shown: its boot count was rolled
+    /// back (R18). Nothing is sent before the new boot count is durable (R4).
     pub(super) fn start_run_after(&mut self, shown: u64) {
         self.boot_count = shown + 1;
         self.run = RunId::new(self.boot_count, self.random.bits());

@@ -1,5 +1,5 @@
-//! Which disks a node id has shown to its leader. One after the other is a replaced disk; by turns are
-//! two machines with one id, each of which takes the other's entries for its own (R12).
+//! Which disks a node id has shown to its leader. One after the other is a replaced disk; two disks
+//! alternately are two machines with one id, whose fetches the leader would take for one node's (R12).
 
 use core::time::Duration;
 

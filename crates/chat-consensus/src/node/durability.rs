@@ -89,8 +89,8 @@ impl NodeContext {
             && self.writes.hard_state.is_none()
     }
 
-    /// A promise once made stays true, so replies are always sent; the answer to a request of an
-    /// older term is no longer wanted.
+    /// What a reply promises stays true, so replies are always sent; a request of an older term is
+    /// dropped, because its reply would be ignored.
     fn send_now(&mut self, outgoing: Outgoing) {
         let wanted = match &outgoing {
             Outgoing::Request(request) => request.header.term == self.hard_state.term,
@@ -122,8 +122,8 @@ mod tests {
         written.unwrap_or_else(|never| match never {})
     }
 
-    /// Lets a member of a cluster ask the empty node whether it is empty.
-    fn ask(node: &mut Node, term: u64, number: u64) {
+    /// Lets a member of a cluster probe whether the empty node is uninitialized.
+    fn probe(node: &mut Node, term: u64, number: u64) {
         let header = Header {
             cluster: Some(ClusterId(1)),
             term: Term(term),
@@ -157,15 +157,15 @@ mod tests {
         let config = Config::new(NodeId(2), &nodes, Timing::default()).unwrap();
         let stored = Stored::empty(StorageId(2));
         let mut node = Node::new(config, stored, Position::ZERO.index, 1, Time(0));
-        ask(&mut node, 4, 1);
+        probe(&mut node, 4, 1);
         let batch = written(node.take_batch().unwrap());
         node.handle(NOW, Input::Synced(batch)).unwrap();
         assert_eq!(shown(&mut node), [4]);
 
-        // The disk goes on to term 3; before that is confirmed, term 4 is met again (R4).
-        ask(&mut node, 3, 2);
+        // The disk goes on to term 3; before that is confirmed, term 4 is received again (R4).
+        probe(&mut node, 3, 2);
         let third = written(node.take_batch().unwrap());
-        ask(&mut node, 4, 3);
+        probe(&mut node, 4, 3);
         assert_eq!(
             shown(&mut node),
             [0; 0],

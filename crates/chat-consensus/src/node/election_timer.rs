@@ -12,8 +12,7 @@ pub(super) struct ElectionTimer {
     pub(super) deadline: Time,
     /// How many more failed campaigns are repeated quickly, after a leader's end was noticed (R17).
     pub(super) fast_retries_left: u32,
-    /// For whom an own pre-vote was given up since the last campaign of this node was finished
-    /// (R7).
+    /// The nodes for which this node gave up its own pre-vote since it last finished a campaign (R7).
     pub(super) backed_off_for: BTreeSet<NodeId>,
 }
 

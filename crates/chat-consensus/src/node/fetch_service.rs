@@ -1,5 +1,5 @@
 //! The leader's side of a fetch: which disk it shows and whether that rolled back, what it
-//! acknowledges, and when it is answered with what (R3, R4, R8, R11, R18).
+//! acknowledges, and when the leader replies with what (R3, R4, R8, R11, R18).
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,7 +16,7 @@ use crate::types::{LogIndex, Time};
 /// carry it there sooner: under load it saves a round trip per batch.
 const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(3);
 
-/// In election timeouts: two machines with one id are worth a line now and then.
+/// In election timeouts: how often two machines with one id are reported.
 const DISKS_REPORT_PAUSE: u32 = 100;
 
 impl Leader {
@@ -36,7 +36,7 @@ impl Leader {
         if run != newest && run.counter() <= newest.counter() {
             let acknowledged = progress.match_index.max(progress.repair_through);
             if run.counter() == newest.counter() {
-                // No honest disk shows one counter twice; a lower one may be an old message.
+                // No intact disk shows one boot count twice; a lower one may be an old message.
                 self.record_rollback(context, header, admitted);
             }
             let reply = GetCommitsReply::RolledBack {
@@ -68,8 +68,8 @@ impl Leader {
         }
     }
 
-    /// Answers a fetch that is new: with where the logs diverge, with what the disk must get back,
-    /// or with what follows; and counts what it acknowledges.
+    /// Replies to a fetch that is new: with where the logs diverge, with what the disk must get
+    /// back, or with what follows; and counts what it acknowledges.
     fn answer_fetch(
         &mut self,
         context: &mut NodeContext,

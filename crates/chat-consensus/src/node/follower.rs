@@ -11,11 +11,11 @@ use crate::types::{RequestId, Time};
 /// tight loop.
 const FETCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// How much a fetch asks for at first, and at most (R8): what a link of 42 Mbit/s carries in 400 ms.
+/// How much a fetch requests at first, and at most (R8): what a link of 42 Mbit/s carries in 400 ms.
 const FETCH_BYTES_MAX: u32 = 2 << 20;
 /// ... and at least. One entry is sent in any case.
 const FETCH_BYTES_MIN: u32 = 4 << 10;
-/// An answer with so many entries was as full as one with half of the bytes: leaders limit both.
+/// A reply with so many entries was as full as one with half of the bytes: leaders limit both.
 const FULL_ENTRIES: usize = 1_024;
 
 /// What only a follower has.
@@ -33,7 +33,7 @@ pub(super) struct Follower {
 enum Fetch {
     #[default]
     Idle,
-    /// One fetch is under way; nothing but its answer fits.
+    /// One fetch is under way; only the reply to it is accepted.
     Waiting {
         request: RequestId,
         sent: Time,
@@ -43,7 +43,7 @@ enum Fetch {
     Pausing { until: Time },
 }
 
-/// How much the next fetch asks for, in bytes (R8). Kept across roles: it describes the link.
+/// How much the next fetch requests, in bytes (R8). Kept across roles: it describes the link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FetchSize(u32);
 
@@ -54,7 +54,7 @@ impl Default for FetchSize {
 }
 
 impl FetchSize {
-    /// Asks for more after an answer that was full and arrived soon.
+    /// Requests more after a reply that was full and arrived soon.
     pub(super) fn grow(&mut self, entries: &[Entry], took: Duration, limit: Duration) {
         let bytes: usize = entries.iter().map(Entry::size).sum();
         let half = usize::try_from(self.0 / 2).unwrap_or(usize::MAX);
@@ -68,7 +68,7 @@ impl FetchSize {
         self.0 = (self.0 + more).min(FETCH_BYTES_MAX);
     }
 
-    /// An answer did not arrive in time: perhaps it was too large for the link.
+    /// A reply did not arrive in time: perhaps it was too large for the link.
     fn shrink(&mut self) {
         self.0 = (self.0 / 2).max(FETCH_BYTES_MIN);
     }
@@ -138,20 +138,20 @@ impl Follower {
             && request == failed
         {
             self.reject_fetch_response(context.now);
-            // A call that broke at once tells nothing about how much the link carries.
+            // A call that failed at once does not show how much the link carries.
             if context.now.since(sent) >= context.config.timing.fetch_timeout() / 2 {
                 size.shrink();
             }
         }
     }
 
-    /// The leader answered the fetch: the next one may be sent.
+    /// The fetch has its reply: the next one may be sent.
     pub(super) fn finish_fetch(&mut self) {
         self.fetch = Fetch::Idle;
         self.fetch_failed = false;
     }
 
-    /// An answer that cannot be right came from a broken peer: it counts as a failed fetch.
+    /// A reply that cannot be right came from a faulty peer: it counts as a failed fetch.
     pub(super) fn reject_fetch_response(&mut self, now: Time) {
         self.fetch_failed = true;
         self.fetch = Fetch::Pausing {
@@ -159,8 +159,8 @@ impl Follower {
         };
     }
 
-    /// When the fetch was sent that a message with `header` answers; `None` if it answers none that
-    /// is under way (R4).
+    /// When the fetch was sent to which a message with `header` is the reply; `None` if no such
+    /// fetch is under way (R4).
     pub(super) fn fetch_sent_at(&self, context: &NodeContext, header: &Header) -> Option<Time> {
         match self.fetch {
             Fetch::Waiting { request, sent, .. }
@@ -178,7 +178,7 @@ impl Follower {
         !self.fetch_failed && !late
     }
 
-    /// Whether this node itself has good reason to believe that the leader lives.
+    /// Whether this node itself had contact to the leader within the last election timeout.
     pub(super) fn has_recent_leader_contact(&self, context: &NodeContext) -> bool {
         let timeout = context.config.timing.election_timeout;
         let recent = |at: Time| context.now.since(at) < timeout;

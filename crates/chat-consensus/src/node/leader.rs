@@ -1,5 +1,5 @@
 //! A leader: the log's end, the commit index, heartbeats, and when it stops (R3, R6, R9, R10).
-//! How fetches are answered is in `fetch_service`, reads are in `read_rounds`.
+//! Replies to fetches are in `fetch_service`, reads in `read_rounds`.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -19,7 +19,7 @@ use crate::quorum::majority_value;
 use crate::status::FollowerStatus;
 use crate::types::{LogIndex, NodeId, Position, Time};
 
-/// So many moments of sending are remembered, at most four in a heartbeat interval: far more than
+/// So many times of sending are kept, at most four in a heartbeat interval: far more than
 /// fit into a check-quorum interval.
 const HEARTBEAT_SEND_TIMES_MAX: usize = 64;
 
@@ -45,12 +45,12 @@ pub(super) struct Leader {
     pub(super) reads: Reads,
     /// When a leadership transfer is completed whether or not the successor has everything.
     pub(super) transfer_deadline: Option<Time>,
-    /// The number of the first request that was made at or after each of these moments, ascending:
-    /// it tells when an echoed heartbeat was sent, or a little earlier (R10).
+    /// The number of the first request that was made at or after each of these times, ascending:
+    /// shows when an echoed heartbeat was sent, or a time a little earlier (R10).
     heartbeat_send_times: VecDeque<(u64, Time)>,
     /// How long its own batches with entries took to sync (R10).
     pub(super) own_syncs: Samples,
-    /// Since when its own disk is what the cluster waits for (R10).
+    /// Since when the cluster waits for its own disk (R10).
     pub(super) slow_since: Option<Time>,
     /// A successor must sync faster than this: it is chosen for its disk (R10).
     pub(super) successor_syncs_below: Option<Duration>,
@@ -161,7 +161,7 @@ impl Leader {
         disks.record(header.storage, now, pause)
     }
 
-    /// When `node` last fetched, with whichever disk.
+    /// When `node` last fetched, with any disk.
     fn last_fetch(&self, node: NodeId) -> Option<Time> {
         let of = |known: &BTreeMap<NodeId, Progress>| known.get(&node).and_then(|p| p.last_fetch);
         of(&self.followers).max(of(&self.learners))
@@ -313,7 +313,7 @@ impl Leader {
         }
     }
 
-    /// When the first of the pending fetches is answered with what there is (R8).
+    /// When the first of the pending fetches is completed with what there is (R8).
     pub(super) fn long_poll_deadline(&self) -> Time {
         let pending = self.all().filter_map(|p| p.pending_fetch.as_ref());
         let deadlines = pending.map(|fetch| fetch.deadline);

@@ -67,7 +67,7 @@ impl Node {
     }
 
     pub(super) fn handle_resign(&mut self, header: &Header, successor: Option<NodeId>) {
-        // The refusal of a pending fetch may have overtaken this request: then no leader is known.
+        // The rejection of a pending fetch may have overtaken this request: then no leader is known.
         let leader = self.context.leader.id;
         if leader.is_none_or(|leader| leader == header.from) {
             self.campaign_after_successor();
@@ -129,7 +129,7 @@ impl Node {
         }
     }
 
-    /// The leader remembers more of this disk than the disk does, or asks for it no longer (R18).
+    /// The disk has acknowledged to the leader more than it holds, or holds it again (R18).
     fn handle_rolled_back(&mut self, header: &Header, repair_through: LogIndex, shown: u64) {
         if shown >= BOOT_COUNT_MAX {
             return self.reject_fetch_response();
@@ -142,7 +142,7 @@ impl Node {
         if repair_through != context.hard_state.repair_through {
             let mut hard_state = context.hard_state;
             hard_state.repair_through = repair_through;
-            // It may have voted in this term and lost the vote with the rest (R5).
+            // This node may have voted in this term and lost the vote with the rest (R5).
             if context.membership.is_some() {
                 hard_state.vote.get_or_insert(Voter {
                     node: header.from,

@@ -30,8 +30,8 @@ impl Leader {
         })
     }
 
-    /// The voter that holds most, of those that count, made progress lately and wait for an
-    /// answer: a dead one has held everything since it died, too.
+    /// The voter that holds most, of those that count, made progress lately and have a fetch
+    /// pending: what a node holds alone does not show that it is still running.
     fn best_successor(&self, context: &NodeContext) -> Option<(LogIndex, NodeId)> {
         let timing = context.config.timing;
         let is_ready = |progress: &&Progress| {

@@ -17,18 +17,18 @@ pub(super) struct Progress {
     ///
     /// Only grows within a run of the follower and a term: it acknowledges after its sync, so a
     /// lower one is an old message and is ignored (R4). A lower one of a newer run shows that the
-    /// disk forgot (R18).
+    /// disk was rolled back (R18).
     pub(super) match_index: LogIndex,
     /// Above 0 the disk does not count until it holds the log through here (R18).
     pub(super) repair_through: LogIndex,
     /// The newest fetch; older ones are ignored (R4).
     pub(super) newest_fetch: RequestId,
     pub(super) last_fetch: Option<Time>,
-    /// Its last fetch that advanced or stood at the end of the log (R10).
+    /// Its last fetch that advanced or was at the end of the log (R10).
     pub(super) advanced_at: Time,
     /// When the newest heartbeat was sent that it has echoed (R10).
     pub(super) echoed_at: Time,
-    /// When the newest heartbeat was sent whose echo said that a write is under way (R10).
+    /// When the newest heartbeat was sent in whose echo a write was under way (R10).
     pub(super) wrote_at: Time,
     /// The highest read round it has echoed (R14).
     pub(super) echoed_round: u64,
@@ -39,14 +39,14 @@ pub(super) struct Progress {
     pub(super) syncs: Samples,
 }
 
-/// A fetch that waits for something to answer it with (long poll).
+/// A fetch that the leader keeps until it has something new to reply with (long poll).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PendingFetch {
     pub(super) header: Header,
     pub(super) after: LogIndex,
     pub(super) bytes_max: u32,
     pub(super) sent_commit_index: LogIndex,
-    /// When it is answered with whatever there is.
+    /// When it is completed with what there is.
     pub(super) deadline: Time,
 }
 
@@ -78,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Whether it counts in quorums: its disk is admitted and has not forgotten.
+    /// Whether it counts in quorums: its disk is admitted and was not rolled back.
     pub(super) fn counts(&self) -> bool {
         self.admitted && self.repair_through == LogIndex::ZERO
     }

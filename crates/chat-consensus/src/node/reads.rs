@@ -13,7 +13,7 @@ pub(super) struct Reads {
     pub(super) round: u64,
     /// The newest round that a majority has echoed.
     pub(super) confirmed: u64,
-    /// Reads that arrived before this leader committed an entry of its own.
+    /// Reads that arrived before this leader committed an entry of its term.
     pub(super) before_first_commit: Vec<ReadId>,
     /// Reads in order of arrival, with the commit index they saw and the round that must be
     /// echoed: one that is sent after they arrived.

@@ -10,7 +10,7 @@ use crate::types::TERM_MAX;
 const TERM_LEAD_MAX: u64 = 1 << 20;
 
 impl Node {
-    /// Judges a request before its content is looked at (R4, R6), and handles it.
+    /// Checks the header of a request (R4, R6), and handles the request.
     pub(super) fn handle_request(&mut self, request: Envelope<Request>) -> Result<(), Fault> {
         let Envelope { header, message } = request;
         let from_own_cluster = header.cluster.is_some() || message.may_come_from_empty_disk();
@@ -47,7 +47,7 @@ impl Node {
         Ok(())
     }
 
-    /// Judges a reply before its content is looked at (R4, R6), and handles it.
+    /// Checks the header of a reply (R4, R6), and handles the reply.
     pub(super) fn handle_reply(&mut self, reply: Envelope<Reply>) -> Result<(), Fault> {
         let Envelope { header, message } = reply;
         if !self.is_addressed_here(&header)
@@ -56,7 +56,7 @@ impl Node {
         {
             return Ok(());
         }
-        // An old term's answer answers nothing that is still wanted.
+        // No reply of an older term belongs to a request that still matters.
         let stale = header.term < self.context.hard_state.term;
         if stale && self.context.membership.is_some() {
             return Ok(());
@@ -122,7 +122,7 @@ impl Node {
     }
 
     /// Adopts the term that a message shows, if it counts (R4, R6). `false` when the message is
-    /// dropped: a node that does not count learns the term from voters, never the other way round.
+    /// dropped: a node that does not count takes the term from voters, never the other way round.
     fn take_term_of(&mut self, header: &Header) -> bool {
         if self.adopts_term_of(header) {
             self.adopt_term(header.term);
@@ -135,7 +135,7 @@ impl Node {
     fn adopts_term_of(&self, header: &Header) -> bool {
         let context = &self.context;
         let (theirs, ours) = (header.term, context.hard_state.term);
-        // A node in contact with a leader of its own term ignores the term of a late message.
+        // A node in contact with the leader of its term ignores the term of a late message.
         let lower = theirs < ours && !self.has_recent_leader_contact();
         if context.membership.is_none() {
             // Nothing was promised yet in any term, so a member's lower one is as good; and an

@@ -1,4 +1,4 @@
-//! Whether this leader's own disk is what the cluster waits for (R10).
+//! Whether the cluster waits for this leader's own disk (R10).
 //!
 //! Compares durations; no floating point, and no clock but the node's time.
 

@@ -7,7 +7,7 @@ use crate::types::Time;
 /// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
-    /// The lowest node, while it is uninitialized, asks again which nodes are so, too (R12).
+    /// The lowest node, while it is uninitialized, probes again which nodes are so, too (R12).
     BootstrapProbe,
     /// A follower without a leader, which may vote, starts a pre-vote (R7, R8).
     Election,
@@ -20,7 +20,7 @@ enum Timer {
     Heartbeat,
     /// A leader announces itself again to nodes that do not fetch (R9).
     Announcement,
-    /// A leader answers a pending fetch with what there is (R8).
+    /// A leader completes a pending fetch with what there is (R8).
     LongPoll,
     /// A leader looks whether a majority has made progress, and resigns if it has not for too long
     /// (R10).

@@ -1,4 +1,4 @@
-//! How a node answers a candidate (R5, R7).
+//! How a node replies to a candidate (R5, R7).
 
 use core::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::node::{Node, Role};
 use crate::types::{NodeId, Position, Voter};
 
 /// A node that granted a pre-vote lets the candidate go first: it puts off its own for a random
-/// time between these, so that two survivors do not block each other (R17).
+/// time between these, so that two remaining nodes do not block each other (R17).
 const PRE_VOTE_BACKOFF_MIN: Duration = Duration::from_millis(20);
 const PRE_VOTE_BACKOFF_MAX: Duration = Duration::from_millis(50);
 
@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// A pre-vote changes nothing durable. It is denied while this node is in contact with a
-    /// leader, so that a node which lost sight of the leader alone does not end its term (R7).
+    /// leader, so that a node that alone has lost contact to the leader does not end its term (R7).
     fn grant_pre_vote(&mut self, from: NodeId, last: Position) -> bool {
         let (least, most) = (PRE_VOTE_BACKOFF_MIN, PRE_VOTE_BACKOFF_MAX);
         let until = self.context.now + self.context.random_between(least, most);
@@ -76,8 +76,8 @@ impl Node {
         true
     }
 
-    /// Whether the own pre-vote is given up for that of `from`: of two that ask each other at once
-    /// one goes first, and both agree which (R7).
+    /// Whether the own pre-vote is given up for that of `from`: of two nodes that request each
+    /// other's pre-vote at once, one goes first, and both agree which (R7).
     fn backs_off_for(&self, from: NodeId, last: Position, denied: bool) -> bool {
         let greater = (last, from) > (self.context.log.last(), self.context.id());
         let hopeless = denied && self.is_up_to_date(last);
@@ -107,7 +107,7 @@ impl Node {
         true
     }
 
-    /// Whether this node itself has good reason to believe that the leader lives.
+    /// Whether this node leads, or itself had contact to the leader within the last election timeout.
     pub(super) fn has_recent_leader_contact(&self) -> bool {
         match &self.role {
             Role::Leader(_) => true,
