@@ -1,10 +1,10 @@
-//! Feeds a decoder with bytes that nobody would send, made from a corpus by small changes.
+//! Feeds a decoder with bytes that no program would send, made from a corpus by small changes.
 //!
 //! Seeded and without instrumentation, so that it runs with the pinned toolchain and as an ordinary
 //! test: it does not know which branches it has reached, and finds what lies some changes away from
-//! an entry of the corpus. A decoder fails by panicking; what it answers is its own business.
+//! an entry of the corpus. A decoder fails by panicking; what it returns is not checked.
 //!
-//! `FUZZ_SECONDS` makes a test go on for so long, with a seed of its own; `FUZZ_SEED` repeats one.
+//! `FUZZ_SECONDS` makes a test run for so long, with a random seed; `FUZZ_SEED` repeats one.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,7 +1,7 @@
 //! The messages of the wire and the records of the disk, generated from `proto/`.
 //!
 //! Nothing is written by hand here but this list of packages: conversion to types that cannot be
-//! wrong is the business of whoever receives a message.
+//! wrong is left to the receiver of a message.
 
 #![expect(
     missing_docs,
@@ -12,7 +12,7 @@
     reason = "the generator decides how its code looks, and there is no other code here"
 )]
 
-/// What a client may ask of the chat; client listener.
+/// The requests that a client may send to the chat; client listener.
 pub mod chat {
     /// Package `chat.v1`.
     pub mod v1 {
@@ -20,7 +20,7 @@ pub mod chat {
     }
 }
 
-/// What clients may call, as gRPC's reflection tells it: an encoded `FileDescriptorSet` of
+/// What clients may call, as gRPC's reflection returns it: an encoded `FileDescriptorSet` of
 /// `chat.v1` and `cluster.v1`.
 pub const CLIENT_DESCRIPTORS: &[u8] = include_bytes!("generated/client.binpb");
 
@@ -32,7 +32,7 @@ pub mod cluster {
     }
 }
 
-/// What a node asks of the leader on a client's behalf; inside `replication.v1`'s proposals.
+/// The requests that a node forwards to the leader; inside `replication.v1`'s proposals.
 pub mod forwarded {
     /// Package `forwarded.v1`.
     pub mod v1 {
@@ -40,7 +40,7 @@ pub mod forwarded {
     }
 }
 
-/// What replicas say to each other; peer listener only.
+/// The messages between replicas; peer listener only.
 pub mod replication {
     /// Package `replication.v1`.
     pub mod v1 {

@@ -20,8 +20,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const MESSAGES: usize = 60;
 const TRANSFERS: usize = 5;
-/// Carried out before the leader is terminated, and again after it has ended.
-const CARRIED_OUT: u64 = 50;
+/// Executed before the leader is terminated, and again after it has ended.
+const EXECUTED: u64 = 50;
 const PASSWORD: &str = "open sesame";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +55,7 @@ async fn messages_survive_shutdown_of_all_nodes() {
 /// Load that repeats nothing, and ends with the first error.
 struct Load {
     stopping: Arc<AtomicBool>,
-    carried_out: Arc<AtomicU64>,
+    executed: Arc<AtomicU64>,
     tasks: JoinSet<Result<u64, String>>,
 }
 
@@ -63,7 +63,7 @@ struct Load {
 enum Sender {
     /// To this node, once.
     OneNode(PlainClient),
-    /// Wherever it is carried out.
+    /// To any node, until it is executed.
     AnyNode(ChatClient),
 }
 
@@ -75,22 +75,22 @@ async fn terminated_leader_transfers_leadership_without_an_error() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
         let owner = cluster.client().sign_up("owner", PASSWORD).await.unwrap();
-        let mut carried_out = 0;
+        let mut executed = 0;
         for _ in 0..TRANSFERS {
             let leader = cluster.settled().await;
             let load = Load::start(&cluster, leader.node, &owner).await;
-            load.carry_out(CARRIED_OUT).await;
+            load.wait_for_more(EXECUTED).await;
             let endings = cluster.terminate(&[leader.node]).await;
             assert_eq!(endings[0].code(), Some(0));
             let next = cluster.leader_after(leader.term).await;
             assert_ne!(next.node, leader.node);
-            load.carry_out(CARRIED_OUT).await;
-            carried_out += load.stop().await;
+            load.wait_for_more(EXECUTED).await;
+            executed += load.stop().await;
             cluster.start_node(leader.node);
         }
         cluster.settled().await;
         let inbox = &inboxes_on_every_node(&cluster, &[owner]).await["owner"];
-        assert_eq!(inbox.len() as u64, carried_out, "each of them once");
+        assert_eq!(inbox.len() as u64, executed, "each of them once");
         cluster.check_healthy();
     })
     .await;
@@ -100,7 +100,7 @@ impl Load {
     async fn start(cluster: &Cluster, leader: NodeId, owner: &Session) -> Self {
         let mut load = Self {
             stopping: Arc::default(),
-            carried_out: Arc::default(),
+            executed: Arc::default(),
             tasks: JoinSet::new(),
         };
         let others = cluster.ids().into_iter().filter(|id| *id != leader);
@@ -124,23 +124,23 @@ impl Load {
     }
 
     fn repeat(&mut self, sender: Sender, owner: &Session) {
-        let (stopping, carried_out) = (Arc::clone(&self.stopping), Arc::clone(&self.carried_out));
+        let (stopping, executed) = (Arc::clone(&self.stopping), Arc::clone(&self.executed));
         let owner = owner.clone();
         self.tasks.spawn(async move {
             let mut own = 0;
             while !stopping.load(Ordering::SeqCst) {
                 sender.send(&owner).await?;
                 own += 1;
-                carried_out.fetch_add(1, Ordering::SeqCst);
+                executed.fetch_add(1, Ordering::SeqCst);
             }
             Ok(own)
         });
     }
 
-    async fn carry_out(&self, more: u64) {
-        let goal = self.carried_out.load(Ordering::SeqCst) + more;
-        until("more is carried out", async || {
-            let now = self.carried_out.load(Ordering::SeqCst);
+    async fn wait_for_more(&self, more: u64) {
+        let goal = self.executed.load(Ordering::SeqCst) + more;
+        until("more requests are executed", async || {
+            let now = self.executed.load(Ordering::SeqCst);
             if now >= goal {
                 Ok(())
             } else {
@@ -150,7 +150,7 @@ impl Load {
         .await;
     }
 
-    /// How much was carried out in all.
+    /// How many requests were executed in all.
     async fn stop(self) -> u64 {
         self.stopping.store(true, Ordering::SeqCst);
         let ended = self.tasks.join_all().await;

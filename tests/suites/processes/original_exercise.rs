@@ -149,7 +149,7 @@ impl Stage {
         self.sign_up("john").await;
         let again = requests::create_user("john", &good());
         self.check_error(&again, None, USERNAME_TAKEN).await;
-        self.carry_out(&requests::login("john", &good()), None)
+        self.execute_ok(&requests::login("john", &good()), None)
             .await;
         let wrong = requests::login("john", &bad());
         self.check_error(&wrong, None, INVALID_CREDENTIALS).await;
@@ -178,10 +178,10 @@ impl Stage {
         let ids = ids(&self.inbox("alice").await);
         assert_eq!(ids.len(), 2);
         let read = requests::read_messages(&ids);
-        self.carry_out(&read, Some("john")).await;
+        self.execute_ok(&read, Some("john")).await;
         let inbox = self.inbox("alice").await;
         assert!(inbox.iter().all(|message| message["read"] == json!(false)));
-        self.carry_out(&read, Some("alice")).await;
+        self.execute_ok(&read, Some("alice")).await;
         let inbox = self.inbox("alice").await;
         assert!(inbox.iter().all(|message| message["read"] == json!(true)));
     }
@@ -189,9 +189,9 @@ impl Stage {
     async fn delete_messages(&mut self) {
         let ids = ids(&self.inbox("alice").await);
         let delete = requests::delete_messages(&ids);
-        self.carry_out(&delete, Some("john")).await;
+        self.execute_ok(&delete, Some("john")).await;
         assert_eq!(self.inbox("alice").await.len(), 2);
-        self.carry_out(&delete, Some("alice")).await;
+        self.execute_ok(&delete, Some("alice")).await;
         assert_eq!(self.inbox("alice").await, [Value::Null; 0]);
     }
 
@@ -202,7 +202,7 @@ impl Stage {
         self.check_status(&delete, "alice", Code::PermissionDenied)
             .await;
         for name in ["john", "alice"] {
-            self.carry_out(&requests::delete_user(name), Some(name))
+            self.execute_ok(&requests::delete_user(name), Some(name))
                 .await;
         }
         assert_eq!(self.users("*", "witness").await, ["witness"]);
@@ -259,7 +259,7 @@ impl Stage {
     /// the next one.
     async fn fault_tolerant_deletes(&mut self) {
         let all = ids(&self.inbox("alice").await);
-        self.carry_out(&requests::delete_messages(&all), Some("alice"))
+        self.execute_ok(&requests::delete_messages(&all), Some("alice"))
             .await;
         for place in 0..self.absences.len() {
             self.sign_up(&leaver(place)).await;
@@ -267,7 +267,7 @@ impl Stage {
         for (place, absence) in self.absences.clone().into_iter().enumerate() {
             self.be_without(&absence).await;
             let leaver = leaver(place);
-            self.carry_out(&requests::delete_user(&leaver), Some(&leaver))
+            self.execute_ok(&requests::delete_user(&leaver), Some(&leaver))
                 .await;
             let left = self.users("leaver-*", "alice").await;
             assert_eq!(left.len(), self.absences.len() - place - 1);
@@ -276,7 +276,7 @@ impl Stage {
             let inbox = self.inbox("alice").await;
             assert_eq!(inbox.len(), usize::from(place > 0), "without {absence:?}");
             let delete = requests::delete_messages(&ids(&inbox));
-            self.carry_out(&delete, Some("alice")).await;
+            self.execute_ok(&delete, Some("alice")).await;
             assert_eq!(self.inbox("alice").await, [Value::Null; 0]);
             self.send("john", "alice", &leaver).await;
         }
@@ -342,7 +342,7 @@ impl Stage {
 
     async fn sign_up(&mut self, name: &str) {
         let reply = self
-            .carry_out(&requests::create_user(name, &good()), None)
+            .execute_ok(&requests::create_user(name, &good()), None)
             .await;
         self.tokens.insert(name.to_owned(), token(&reply));
     }
@@ -356,26 +356,26 @@ impl Stage {
 
     async fn send(&mut self, sender: &str, recipient: &str, body: &str) {
         let send = requests::send_message(Uuid::new_v4(), sender, recipient, body);
-        self.carry_out(&send, Some(sender)).await;
+        self.execute_ok(&send, Some(sender)).await;
     }
 
     async fn inbox(&mut self, owner: &str) -> Vec<Value> {
         let page = self
-            .carry_out(&requests::get_messages(owner), Some(owner))
+            .execute_ok(&requests::get_messages(owner), Some(owner))
             .await;
         page["messages"].as_array().unwrap().clone()
     }
 
     async fn users(&mut self, pattern: &str, by: &str) -> Vec<String> {
         let page = self
-            .carry_out(&requests::list_users(pattern), Some(by))
+            .execute_ok(&requests::list_users(pattern), Some(by))
             .await;
         let names = page["usernames"].as_array().unwrap();
         let name = |name: &Value| name.as_str().unwrap().to_owned();
         names.iter().map(name).collect()
     }
 
-    async fn carry_out(&mut self, request: &Value, by: Option<&str>) -> Value {
+    async fn execute_ok(&mut self, request: &Value, by: Option<&str>) -> Value {
         let reply = self.answer(request, by).await;
         let reply = reply.unwrap_or_else(|status| panic!("{request}: {status:?}"));
         assert_eq!(reply["status"], "OK", "{request}: {reply}");

@@ -61,9 +61,9 @@ async fn token_of_another_account_changes_nothing_on_any_node() {
         stage.sign_up("bob", "b").await;
         let id = Uuid::new_v4();
         let hello = requests::send_message(id, "alice", "alice", "hi");
-        stage.carry_out(0, &hello, Some(&alice)).await;
+        stage.execute_ok(0, &hello, Some(&alice)).await;
         let inbox = requests::get_messages("alice");
-        let before = stage.carry_out(0, &inbox, Some(&alice)).await;
+        let before = stage.execute_ok(0, &inbox, Some(&alice)).await;
         for place in 0..stage.nodes.len() {
             for (kind, foreign, request) in MATRIX {
                 let node = stage.nodes[place].0;
@@ -72,7 +72,7 @@ async fn token_of_another_account_changes_nothing_on_any_node() {
                 let reply = stage.execute(place, &request(id), Some(&bob)).await;
                 check_foreign(&format!("{kind} on {node:?}"), foreign, kind, reply);
                 // Seen from another node.
-                let after = stage.carry_out(place + 1, &inbox, Some(&alice)).await;
+                let after = stage.execute_ok(place + 1, &inbox, Some(&alice)).await;
                 assert_eq!(after, before, "{kind} on {node:?}");
             }
             stage.log_in(place, "alice", "a").await;
@@ -174,7 +174,7 @@ impl Stage {
     async fn check_after_logout(&mut self, place: usize) {
         let token = self.log_in(place, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
-        self.carry_out(place, &requests::logout(), Some(&token))
+        self.execute_ok(place, &requests::logout(), Some(&token))
             .await;
         let node = self.nodes[place].0;
         let what = format!("a token after LOGOUT on {node:?}");
@@ -189,7 +189,7 @@ impl Stage {
             self.use_everywhere("alice", token).await;
         }
         let change = requests::change_password(&digest("a"), &digest("a"));
-        let changed = self.carry_out(2, &change, Some(&own)).await;
+        let changed = self.execute_ok(2, &change, Some(&own)).await;
         for token in [&own, &other] {
             self.check_worthless("a token after CHANGE_PASSWORD", Some(token))
                 .await;
@@ -202,7 +202,7 @@ impl Stage {
         let token = self.log_in(0, "alice", "a").await;
         self.use_everywhere("alice", &token).await;
         let delete = requests::delete_user("alice");
-        self.carry_out(1, &delete, Some(&token)).await;
+        self.execute_ok(1, &delete, Some(&token)).await;
         // The table's CREATE_USER brings an account of that name.
         self.check_worthless("a token of a deleted account", Some(&token))
             .await;
@@ -241,21 +241,21 @@ impl Stage {
     async fn use_everywhere(&self, name: &str, token: &str) {
         for place in 0..self.nodes.len() {
             let send = requests::send_message(Uuid::new_v4(), name, name, "hi");
-            self.carry_out(place, &send, Some(token)).await;
+            self.execute_ok(place, &send, Some(token)).await;
         }
     }
 
     async fn sign_up(&self, name: &str, letter: &str) -> String {
         let create = requests::create_user(name, &digest(letter));
-        text(&self.carry_out(0, &create, None).await, "token")
+        text(&self.execute_ok(0, &create, None).await, "token")
     }
 
     async fn log_in(&self, place: usize, name: &str, letter: &str) -> String {
         let login = requests::login(name, &digest(letter));
-        text(&self.carry_out(place, &login, None).await, "token")
+        text(&self.execute_ok(place, &login, None).await, "token")
     }
 
-    async fn carry_out(&self, place: usize, request: &Value, token: Option<&str>) -> Value {
+    async fn execute_ok(&self, place: usize, request: &Value, token: Option<&str>) -> Value {
         let reply = self.execute(place, request, token).await;
         let reply = reply.unwrap_or_else(|status| panic!("{request}: {status:?}"));
         assert_eq!(reply["status"], "OK", "{request}: {reply}");

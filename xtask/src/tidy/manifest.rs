@@ -1,7 +1,7 @@
 //! Reads as much of a `Cargo.toml` as the rules need: sections, keys and values by line.
 //!
 //! It does not understand TOML: a value that spans lines is its first line and the rest are
-//! entries without a key. That is how our manifests are written, and cargo checks the rest.
+//! entries without a key. The manifests here are written like that, and cargo checks the rest.
 
 /// One line of a manifest.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The lines of a manifest that say something.
+/// The lines of a manifest that are neither empty nor comments.
 pub(super) fn entries(text: &str) -> Vec<Entry<'_>> {
     let mut section = "";
     let mut entries = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::repository::{Finding, Repository};
 
-/// Endings by which a back-quoted word with a slash is recognised as a file of ours.
+/// Endings by which a back-quoted word with a slash is recognised as a file of the repository.
 const ENDINGS: [&str; 9] = [
     ".json", ".lock", ".md", ".patch", ".proto", ".rs", ".sql", ".toml", ".txt",
 ];
@@ -84,7 +84,7 @@ pub(super) fn no_machine_paths(repository: &Repository) -> Vec<Finding> {
     findings
 }
 
-/// The part of a span that must exist; `None` when it is no path of ours.
+/// The part of a span that must exist; `None` when it is not a path of the repository.
 ///
 /// Of a pattern such as `tests/mutants/*.patch` that is the folder.
 fn named_path<'a>(repository: &Repository, span: &'a str) -> Option<&'a str> {

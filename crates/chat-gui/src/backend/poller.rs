@@ -96,15 +96,15 @@ impl Poller {
         }
     }
 
-    /// Of a local cluster, if it is the one that we are connected to.
+    /// Of a local cluster, if it is the one that this app is connected to.
     fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
         let description = Description::read(&self.local_cluster).ok()??;
         let addresses = description.addresses();
-        let is_ours = self
+        let is_connected = self
             .addresses
             .iter()
             .all(|address| addresses.contains(address));
-        is_ours.then(|| description.processes()).flatten()
+        is_connected.then(|| description.processes()).flatten()
     }
 }
 

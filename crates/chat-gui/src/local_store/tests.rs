@@ -88,8 +88,8 @@ async fn stored_data_is_complete_after_reopening() {
         cluster_id: "c2".to_owned(),
         ..alice()
     };
-    let somebody_else = store.account(&elsewhere).await.unwrap();
-    assert!(somebody_else.outbox.is_empty() && somebody_else.drafts.is_empty());
+    let another_account = store.account(&elsewhere).await.unwrap();
+    assert!(another_account.outbox.is_empty() && another_account.drafts.is_empty());
     let account = store.account(&alice()).await.unwrap();
     let drafts: Vec<(&str, &str)> = account
         .drafts

@@ -15,7 +15,7 @@ pub struct ExecuteResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
-    /// The cursor of the last event that arrived, from whichever node it came; empty to begin now.
+    /// The cursor of the last event that arrived, from any node; empty to begin now.
     #[prost(string, tag = "1")]
     pub cursor: ::prost::alloc::string::String,
 }
@@ -65,8 +65,8 @@ pub struct NewMessage {
     pub commit_index: u64,
     #[prost(uint64, tag = "7")]
     pub commit_term: u64,
-    /// The index of the commit that created the sender's account: tells it from another account that
-    /// had or has the same name. 0 from a node that does not say.
+    /// The index of the commit that created the sender's account: distinguishes it from another
+    /// account that had or has the same name. 0 from a node that does not send it.
     #[prost(uint64, tag = "8")]
     pub sender_since: u64,
 }

@@ -30,7 +30,7 @@ pub struct StatusResponse {
     pub version: ::prost::alloc::string::String,
     #[prost(uint64, tag = "11")]
     pub uptime_ms: u64,
-    /// 32 hex digits; empty before the cluster is formed.
+    /// 32 hex digits; empty before the bootstrap.
     #[prost(string, tag = "12")]
     pub cluster_id: ::prost::alloc::string::String,
     #[prost(string, tag = "13")]
@@ -45,11 +45,12 @@ pub struct StatusResponse {
     /// Terms this node has begun to lead since it started.
     #[prost(uint64, tag = "16")]
     pub elections_won: u64,
-    /// How many voters must agree; 0 before the cluster is formed. A majority of all that the log names,
+    /// How many voters must agree; 0 before the bootstrap. A majority of all that the log names,
     /// those too that do not count at the moment.
     #[prost(uint32, tag = "17")]
     pub quorum: u32,
-    /// While the node with the lowest id waits to form the cluster: who has not said that it is empty.
+    /// While the node with the lowest id waits to bootstrap the cluster: the nodes that have not
+    /// answered that they are uninitialized.
     #[prost(uint64, repeated, tag = "18")]
     pub bootstrap_awaits: ::prost::alloc::vec::Vec<u64>,
 }
@@ -69,7 +70,7 @@ pub struct FollowerStatus {
 pub struct TransferLeadershipRequest {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransferLeadershipResponse {
-    /// The leader after the hand-over, 0 when it is not known yet.
+    /// The leader after the transfer, 0 when it is not known yet.
     #[prost(uint64, tag = "1")]
     pub leader_id: u64,
 }
@@ -164,7 +165,7 @@ pub mod cluster_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// The answering node's own view; a node cut off from the others still answers.
+        /// The node's own view; a node that cannot reach the others still replies.
         pub async fn status(
             &mut self,
             request: impl tonic::IntoRequest<super::StatusRequest>,
@@ -185,7 +186,7 @@ pub mod cluster_client {
             req.extensions_mut().insert(GrpcMethod::new("cluster.v1.Cluster", "Status"));
             self.inner.unary(req, path, codec).await
         }
-        /// Hands leadership to the best successor. Peer listener only.
+        /// Transfers leadership to the best successor. Peer listener only.
         pub async fn transfer_leadership(
             &mut self,
             request: impl tonic::IntoRequest<super::TransferLeadershipRequest>,
@@ -225,12 +226,12 @@ pub mod cluster_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ClusterServer.
     #[async_trait]
     pub trait Cluster: std::marker::Send + std::marker::Sync + 'static {
-        /// The answering node's own view; a node cut off from the others still answers.
+        /// The node's own view; a node that cannot reach the others still replies.
         async fn status(
             &self,
             request: tonic::Request<super::StatusRequest>,
         ) -> std::result::Result<tonic::Response<super::StatusResponse>, tonic::Status>;
-        /// Hands leadership to the best successor. Peer listener only.
+        /// Transfers leadership to the best successor. Peer listener only.
         async fn transfer_leadership(
             &self,
             request: tonic::Request<super::TransferLeadershipRequest>,

@@ -36,18 +36,18 @@ pub mod request {
         RenewSession(super::super::super::storage::v1::RenewSession),
     }
 }
-/// Where a client's request came from, as the node knows it that took it.
+/// Where a client's request came from, as the node that received it knows it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Origin {
     /// The address of an IPv4 client, or the /64 of an IPv6 client, as text; empty if it is not known.
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
-    /// Tells the connections of a source apart; means nothing else.
+    /// Distinguishes the connections of a source; has no other meaning.
     #[prost(fixed64, tag = "2")]
     pub connection: u64,
     /// For how many more milliseconds the client waits.
     #[prost(uint32, tag = "3")]
-    pub patience_ms: u32,
+    pub timeout_ms: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateUser {
@@ -120,10 +120,10 @@ pub mod answer {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionOpened {
-    /// The only time that a token travels; its hash alone is kept.
+    /// The only message that contains the token; only its hash is stored.
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
-    /// How many messages wait unread.
+    /// The number of unread messages.
     #[prost(uint64, tag = "2")]
     pub unread: u64,
 }
@@ -131,9 +131,9 @@ pub struct SessionOpened {
 #[repr(i32)]
 pub enum Refusal {
     Unspecified = 0,
-    /// Somebody else's request created that account.
+    /// Another request created that account.
     UsernameTaken = 1,
-    /// This very request did, earlier: prove the password with Login (R15).
+    /// This very request did, earlier: verify the password with Login (R15).
     AlreadyCreatedByThisRequest = 2,
     InvalidCredentials = 3,
     RecipientNotFound = 4,
@@ -144,13 +144,14 @@ pub enum Refusal {
     Overloaded = 7,
     /// The leader could not confirm in time that it still leads.
     NoLeader = 8,
-    /// A fault of the leader's own, of which its log says more.
+    /// An internal error of the leader; its log has the details.
     Internal = 9,
-    /// This very request has changed the password, earlier: ask again, and the new one is proven (R15).
+    /// This very request has changed the password, earlier: send it again, and the new one is verified
+    /// (R15).
     AlreadyChangedByThisRequest = 10,
-    /// The password was guessed too often; `retry_after_ms` says for how long nothing is tried.
+    /// The password was guessed too often; for `retry_after_ms` no attempt is accepted.
     TooManyAttempts = 11,
-    /// The account asks for too much at once; `retry_after_ms` says when there is room.
+    /// The account sends too many requests at once; after `retry_after_ms` one is accepted.
     TooManyRequests = 12,
     /// The leader's disk is nearly full, and the request would make it fuller.
     StorageFull = 13,

@@ -15,8 +15,8 @@ pub struct Header {
     /// 16 bytes: the random id of the sender's disk.
     #[prost(bytes = "bytes", tag = "5")]
     pub storage_id: ::prost::bytes::Bytes,
-    /// The request this is, or answers: what names the asker's run (its start counter \<\< 32 | 32
-    /// random bits), and a number within that run.
+    /// The id of the request that this is, or replies to: the run of the requesting node (its boot
+    /// count \<\< 32 | 32 random bits), and a number within that run.
     #[prost(uint64, tag = "6")]
     pub request_start: u64,
     #[prost(uint64, tag = "7")]
@@ -74,7 +74,7 @@ pub struct ElectionRequest {
     pub kind: i32,
     #[prost(message, optional, tag = "3")]
     pub last: ::core::option::Option<Position>,
-    /// Absent in a birth inquiry. An empty node that it names accepts it, then votes.
+    /// Absent in a bootstrap probe. An uninitialized node that it names accepts it, then votes.
     #[prost(message, optional, tag = "4")]
     pub membership: ::core::option::Option<Membership>,
 }
@@ -84,7 +84,7 @@ pub struct ElectionResponse {
     pub header: ::core::option::Option<Header>,
     #[prost(enumeration = "ElectionKind", tag = "2")]
     pub kind: i32,
-    /// Yes; for a birth inquiry: the answering node holds no log.
+    /// Granted; for a bootstrap probe: the replying node is uninitialized.
     #[prost(bool, tag = "3")]
     pub granted: bool,
     /// The leader of the header's term, 0 when unknown.
@@ -110,7 +110,7 @@ pub struct HeartbeatRequest {
     /// Grows within a term; a read waits for a majority to echo its round.
     #[prost(uint64, tag = "3")]
     pub round: u64,
-    /// The voters that the leader does not count; for people. Nothing is decided by it.
+    /// The voters that the leader does not count; for people. No node decides by it.
     #[prost(uint64, repeated, tag = "4")]
     pub uncounted: ::prost::alloc::vec::Vec<u64>,
 }
@@ -132,10 +132,11 @@ pub struct GetCommitsRequest {
     pub synced: ::core::option::Option<Position>,
     #[prost(uint64, tag = "3")]
     pub commit_index: u64,
-    /// How much payload the answer may have, in bytes; one entry is sent in any case.
+    /// How much payload the reply may have, in bytes; one entry is sent in any case.
     #[prost(uint32, tag = "4")]
     pub bytes_max: u32,
-    /// Through here the asker's disk must hold the leader's log before it counts again; 0: it counts.
+    /// Through here the follower's disk must hold the leader's log before it counts again; 0: it
+    /// counts.
     #[prost(uint64, tag = "5")]
     pub repair_through: u64,
 }
@@ -152,7 +153,7 @@ pub mod get_commits_response {
     pub enum Outcome {
         #[prost(message, tag = "2")]
         Entries(super::Entries),
-        /// The logs differ: cut back to this position or below, then ask again.
+        /// The logs differ: truncate to this position or below, then fetch again.
         #[prost(message, tag = "3")]
         Diverging(super::Position),
         /// Not leading the request's term; the leader of the header's term, 0 when unknown.
@@ -162,13 +163,13 @@ pub mod get_commits_response {
         RolledBack(super::RolledBack),
     }
 }
-/// The asker's disk lost what it had acknowledged, or has it again.
+/// The follower's disk lost what it had acknowledged, or has it again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RolledBack {
     /// It does not count until it holds the leader's log through here; 0: it counts.
     #[prost(uint64, tag = "1")]
     pub repair_through: u64,
-    /// The greatest start counter that this disk has shown, if the asker's is not greater; else 0.
+    /// The greatest boot count that this disk has shown, if the fetch's is not greater; else 0.
     #[prost(uint64, tag = "2")]
     pub boot_count: u64,
 }
@@ -186,7 +187,7 @@ pub struct Entries {
 pub struct ResignRequest {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    /// 0 when nobody is preferred.
+    /// 0 when no node is preferred.
     #[prost(uint64, tag = "2")]
     pub successor: u64,
 }
@@ -217,7 +218,7 @@ pub struct ProposeResponse {
 pub mod propose_response {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Outcome {
-        /// What the state machine answered.
+        /// The result of the state machine.
         #[prost(bytes, tag = "2")]
         Applied(::prost::bytes::Bytes),
         /// Never appended; a retry is safe anywhere.
@@ -254,9 +255,10 @@ pub struct ReadIndexResponse {
 #[repr(i32)]
 pub enum ElectionKind {
     Unspecified = 0,
-    /// Are you empty? Asked by the lowest configured node before it forms the cluster.
+    /// Probes whether the receiver is uninitialized. Sent by the lowest configured node before it
+    /// bootstraps the cluster.
     Bootstrap = 1,
-    /// Would you vote for me? Nothing is persisted.
+    /// Requests a pre-vote. Nothing is persisted.
     PreVote = 2,
     Vote = 3,
 }
@@ -291,7 +293,7 @@ pub enum NotAppendedReason {
     NotLeading = 1,
     Overloaded = 2,
     TooLarge = 3,
-    /// The leader's preparation refused; `answer` is its reply.
+    /// The leader's preparation rejected it; `answer` is its reply.
     Refused = 4,
 }
 impl NotAppendedReason {
@@ -411,7 +413,7 @@ pub mod replication_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// New leader to a node that does not pull: term T is mine, pull from me.
+        /// New leader to a node that does not fetch: the sender leads the header's term, fetch from it.
         pub async fn coordinator(
             &mut self,
             request: impl tonic::IntoRequest<super::CoordinatorRequest>,
@@ -436,7 +438,8 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Coordinator"));
             self.inner.unary(req, path, codec).await
         }
-        /// Candidate to voter: birth inquiry, trial vote and real vote.
+        /// Candidate to voter: requests a pre-vote or a vote. Lowest configured node to all: probes
+        /// whether they are uninitialized.
         pub async fn election(
             &mut self,
             request: impl tonic::IntoRequest<super::ElectionRequest>,
@@ -461,8 +464,8 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Election"));
             self.inner.unary(req, path, codec).await
         }
-        /// Follower to leader: everything up to `synced` is on my disk; what comes after it?
-        /// PendingFetch until there is something to say.
+        /// Follower to leader: everything up to `synced` is on the follower's disk; fetches what comes
+        /// after it. The leader keeps the fetch pending until there is something new.
         pub async fn get_commits(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCommitsRequest>,
@@ -512,7 +515,7 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Heartbeat"));
             self.inner.unary(req, path, codec).await
         }
-        /// Leader to all: I stop leading; `successor` campaigns at once.
+        /// Leader to all: the sender stops leading; `successor` campaigns at once.
         pub async fn resign(
             &mut self,
             request: impl tonic::IntoRequest<super::ResignRequest>,
@@ -534,7 +537,7 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Resign"));
             self.inner.unary(req, path, codec).await
         }
-        /// A node that does not lead to the leader: append this request, answer when it is applied.
+        /// A node that does not lead to the leader: append this request, reply when it is applied.
         pub async fn propose(
             &mut self,
             request: impl tonic::IntoRequest<super::ProposeRequest>,
@@ -599,7 +602,7 @@ pub mod replication_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ReplicationServer.
     #[async_trait]
     pub trait Replication: std::marker::Send + std::marker::Sync + 'static {
-        /// New leader to a node that does not pull: term T is mine, pull from me.
+        /// New leader to a node that does not fetch: the sender leads the header's term, fetch from it.
         async fn coordinator(
             &self,
             request: tonic::Request<super::CoordinatorRequest>,
@@ -607,7 +610,8 @@ pub mod replication_server {
             tonic::Response<super::CoordinatorResponse>,
             tonic::Status,
         >;
-        /// Candidate to voter: birth inquiry, trial vote and real vote.
+        /// Candidate to voter: requests a pre-vote or a vote. Lowest configured node to all: probes
+        /// whether they are uninitialized.
         async fn election(
             &self,
             request: tonic::Request<super::ElectionRequest>,
@@ -615,8 +619,8 @@ pub mod replication_server {
             tonic::Response<super::ElectionResponse>,
             tonic::Status,
         >;
-        /// Follower to leader: everything up to `synced` is on my disk; what comes after it?
-        /// PendingFetch until there is something to say.
+        /// Follower to leader: everything up to `synced` is on the follower's disk; fetches what comes
+        /// after it. The leader keeps the fetch pending until there is something new.
         async fn get_commits(
             &self,
             request: tonic::Request<super::GetCommitsRequest>,
@@ -632,12 +636,12 @@ pub mod replication_server {
             tonic::Response<super::HeartbeatResponse>,
             tonic::Status,
         >;
-        /// Leader to all: I stop leading; `successor` campaigns at once.
+        /// Leader to all: the sender stops leading; `successor` campaigns at once.
         async fn resign(
             &self,
             request: tonic::Request<super::ResignRequest>,
         ) -> std::result::Result<tonic::Response<super::ResignResponse>, tonic::Status>;
-        /// A node that does not lead to the leader: append this request, answer when it is applied.
+        /// A node that does not lead to the leader: append this request, reply when it is applied.
         async fn propose(
             &self,
             request: tonic::Request<super::ProposeRequest>,

@@ -66,13 +66,13 @@ pub struct CreateSession {
     pub token_hash: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "4")]
     pub lifetime: ::core::option::Option<SessionLifetime>,
-    /// The same password hashed at the present price, in PHC string format, if it was stored at another
-    /// one; else empty. It replaces the stored hash and changes nothing else: a node that does not know
-    /// this field keeps the old hash, which the same password fits.
+    /// The same password hashed with the present parameters, in PHC string format, if it was stored
+    /// with others; else empty. It replaces the stored hash and changes nothing else: a node that does
+    /// not know this field keeps the old hash, which the same password fits.
     #[prost(string, tag = "5")]
     pub password_hash: ::prost::alloc::string::String,
 }
-/// A message to somebody, in the name of a session's account.
+/// A message from a session's account to another account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SendMessage {
     /// Of the session that sends it: 32 bytes.
@@ -136,13 +136,13 @@ pub struct ChangePassword {
     #[prost(message, optional, tag = "4")]
     pub lifetime: ::core::option::Option<SessionLifetime>,
 }
-/// Nothing but the use of a session: somebody reads, which leaves no other trace in the log.
+/// Only records that a session was used: for reads, which write nothing else into the log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewSession {
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
 }
-/// The session in whose name something is asked, as the leader knew it; applying checks it again.
+/// The session that authorizes the request, as the leader knew it; applying checks it again.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Session {
     /// SHA-256 of its token: 32 bytes.
@@ -155,7 +155,7 @@ pub struct Session {
     pub credential: ::core::option::Option<Credential>,
 }
 /// How long a session lasts. Fixed when it begins, by the configuration of the leader then, so that
-/// every node ends it at the same entry of the log whatever its own configuration says (R16).
+/// every node ends it at the same entry of the log, independent of its own configuration (R16).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionLifetime {
     /// Since it was last used, by the time of the log.
@@ -168,7 +168,7 @@ pub struct SessionLifetime {
 /// What an account was when the leader checked it; applied only if it still is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credential {
-    /// The index of the commit that created the account: tells apart two accounts that had one name
+    /// The index of the commit that created the account: distinguishes two accounts that had one name
     /// after each other.
     #[prost(uint64, tag = "1")]
     pub incarnation: u64,
@@ -176,7 +176,7 @@ pub struct Credential {
     #[prost(uint64, tag = "2")]
     pub version: u64,
 }
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Outcome {
     #[prost(oneof = "outcome::Result", tags = "1, 2, 3, 4, 5")]
@@ -207,7 +207,7 @@ pub struct Created {
 /// The session exists now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionCreated {
-    /// How many messages wait unread.
+    /// The number of unread messages.
     #[prost(uint64, tag = "1")]
     pub unread: u64,
 }
@@ -224,7 +224,7 @@ pub struct Sent {
     #[prost(uint64, tag = "4")]
     pub commit_term: u64,
 }
-/// What was asked for holds now, whether or not it did before.
+/// What was requested holds now, whether or not it did before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Done {}
 /// Nothing was changed.
@@ -237,16 +237,17 @@ pub struct Error {
 #[repr(i32)]
 pub enum ErrorCode {
     Unspecified = 0,
-    /// Somebody else's request created that account.
+    /// Another request created that account.
     UsernameTaken = 1,
-    /// This very request did, earlier: prove the password again and ask for a session.
+    /// This very request did, earlier: verify the password again and create a session.
     AlreadyCreatedByThisRequest = 2,
     RecipientNotFound = 3,
     /// The message id was used for another message.
     DuplicateMessage = 4,
     /// The session or account is not, or no longer, what the leader checked.
     Unauthenticated = 5,
-    /// This very request has changed the password, earlier: prove the new one and ask for a session.
+    /// This very request has changed the password, earlier: verify the new one and create
+    /// a session.
     AlreadyChangedByThisRequest = 6,
 }
 impl ErrorCode {

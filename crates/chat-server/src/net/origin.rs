@@ -54,7 +54,7 @@ impl Origin {
             source: self.source.0.as_deref().unwrap_or_default().to_owned(),
             connection: self.connection,
             // Deadlines are at most half a minute away.
-            patience_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
         }
     }
 
@@ -68,7 +68,7 @@ impl Origin {
             source: Source(usable.then(|| origin.source.into())),
             connection: origin.connection,
         };
-        let timeout = Duration::from_millis(origin.patience_ms.into());
+        let timeout = Duration::from_millis(origin.timeout_ms.into());
         (known, Some(timeout))
     }
 }
