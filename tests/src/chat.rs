@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::command::PREFIX_BYTES;
 use crate::simulation::run::{SeedReport, run_world};
-use crate::simulation::service::{AfterReply, Forwarded, Service, Step, Tables};
+use crate::simulation::service_api::{AfterReply, Forwarded, Service, Step, Tables};
 use crate::simulation::{Settings, World};
 
 use ledger::{Ledger, position, refused};

@@ -4,6 +4,7 @@
 //! network, and runs the checkers after every event. Deterministic: the same settings give the same
 //! run. What goes wrong is decided elsewhere: by `nemesis`, or by a scenario.
 
+mod client;
 mod clients;
 mod clock;
 pub mod command;
@@ -23,121 +24,26 @@ mod progress;
 mod queue;
 pub mod run;
 mod script_api;
-pub mod service;
+mod service;
+pub mod service_api;
 mod settings;
 pub mod slow_disk;
 pub mod slow_link;
 mod trace;
+mod world;
 
-use chat_consensus::NodeId;
-use fastrand::Rng;
+use crate::checker::Checked;
 
-use crate::checker::{Checked, Checkers};
+use process::ProcessState;
+use queue::SimEvent;
 
-use clients::Client;
-use clock::Clock;
-use disk::Disk;
-use failover::FailOver;
-use faults::{FaultCounts, FaultKind, FaultMix};
-use network::Network;
-use process::{Process, ProcessState};
+pub(crate) use disk::WriteFate;
 pub(crate) use queue::node_number;
-use queue::{Queue, SimEvent, node_id};
-use trace::Trace;
-
-pub(crate) use script_api::{Forged, WriteFate};
+pub(crate) use script_api::Forged;
 pub use settings::Settings;
-
-/// A cluster, its clients, and everything around them.
-#[derive(Debug)]
-pub struct World {
-    settings: Settings,
-    random: Rng,
-    /// The world's time, in microseconds.
-    now: u64,
-    queue: Queue,
-    processes: Vec<Process>,
-    disks: Vec<Disk>,
-    /// Disks as they were before they were wiped or rolled back.
-    former_disks: Vec<Disk>,
-    network: Network,
-    clients: Vec<Client>,
-    attempts_made: u64,
-    /// The faults from now on; `None` when there are none.
-    mix: Option<FaultMix>,
-    faults: FaultCounts,
-    /// The node whose disk has lost acknowledged entries, until it holds them again (R18).
-    rolled_back: Option<usize>,
-    /// When a node was elected last.
-    elected_at: u64,
-    /// How long each fail-over took.
-    failovers: Vec<FailOver>,
-    /// Voters whose disks were wiped: at most as many as a cluster survives.
-    wiped: Vec<NodeId>,
-    checkers: Checkers,
-    events: u64,
-    trace: Trace,
-    /// The lines that a scenario shows, and when they were printed.
-    output: Vec<(u64, String)>,
-    /// Whether a scenario shows each message and each sync.
-    shows_messages: bool,
-    /// What happens to a write under way; drawn each time unless a scenario sets it.
-    write_fate: Option<WriteFate>,
-    /// The last fetch that each node sent, for scenarios that forge a response to it.
-    last_fetch: Vec<Option<chat_consensus::Header>>,
-    /// The names that a scenario gave to operations.
-    names: Vec<String>,
-    /// The state machines of the nodes; `None` for the list of operations.
-    service: Option<Box<dyn service::Service>>,
-}
+pub use world::World;
 
 impl World {
-    /// A world in which no node was started yet.
-    pub fn new(settings: Settings) -> Self {
-        let mut random = Rng::with_seed(settings.seed);
-        let drift = settings.drift_max;
-        let mut faults = FaultCounts::default();
-        let processes = (0..settings.nodes)
-            .map(|node| {
-                let rate = clock::EVEN_RATE - drift + random.u64(0..=2 * drift);
-                if rate != clock::EVEN_RATE {
-                    faults.add(FaultKind::ClockDrift);
-                }
-                Process::new(node_id(node), Clock::new(node as u64 * 1_000, rate))
-            })
-            .collect();
-        let disks = (0..settings.nodes)
-            .map(|_| Disk::empty(chat_consensus::StorageId(random.u128(1..))))
-            .collect();
-        Self {
-            network: Network::new(settings.nodes, settings.network),
-            clients: (0..settings.clients).map(Client::new).collect(),
-            attempts_made: 0,
-            mix: settings.faults.clone(),
-            trace: Trace::new(settings.record_trace),
-            last_fetch: vec![None; settings.nodes],
-            now: 0,
-            queue: Queue::default(),
-            processes,
-            disks,
-            faults,
-            wiped: Vec::new(),
-            rolled_back: None,
-            elected_at: 0,
-            failovers: Vec::new(),
-            former_disks: Vec::new(),
-            checkers: Checkers::default(),
-            events: 0,
-            output: Vec::new(),
-            shows_messages: false,
-            write_fate: None,
-            names: Vec::new(),
-            service: None,
-            random,
-            settings,
-        }
-    }
-
     /// Runs all events up to `limit`.
     ///
     /// # Errors

@@ -23,10 +23,8 @@ use status::Format;
 mod status;
 mod up;
 
+use up::DEFAULT_FOLDER;
 pub(crate) use up::PACKAGES;
-
-/// The folder of a cluster if no other is named.
-const DEFAULT_FOLDER: &str = ".cluster";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

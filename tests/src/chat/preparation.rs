@@ -17,7 +17,7 @@ use crate::chat::requests::{
 };
 use crate::chat::tables::OpenTables;
 use crate::checker::Violation;
-use crate::simulation::service::{Forwarded, Step};
+use crate::simulation::service_api::{Forwarded, Step};
 
 /// Longer than any run.
 const LIFETIME: storage::SessionLifetime = storage::SessionLifetime {

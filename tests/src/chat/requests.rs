@@ -8,7 +8,7 @@ use chat_proto::storage::v1 as storage;
 use fastrand::Rng;
 use storage::outcome::Result as Outcome;
 
-use crate::simulation::service::AfterReply;
+use crate::simulation::service_api::AfterReply;
 
 const NAMES: [&str; 4] = ["ann", "bob", "cem", "dot"];
 /// How many of its sessions a client remembers, ended or not.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::chat::ledger::refused;
 use crate::checker::Violation;
-use crate::simulation::service::Tables;
+use crate::simulation::service_api::Tables;
 
 /// The system's memory-backed folder: syncs cost nothing there.
 const MEMORY: &str = "/dev/shm";

@@ -8,11 +8,12 @@ use chat_replication::{Event, ProposeError, Proposed, ReadError, ReadTicket};
 
 use crate::checker::Checked;
 use crate::simulation::World;
+use crate::simulation::client::Current;
 use crate::simulation::command::{Answer, Command, PREFIX_BYTES};
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{ProcessState, RequestKind, Waiting};
 use crate::simulation::queue::{ClientReply, SimEvent, node_number};
-use crate::simulation::service::AfterReply;
+use crate::simulation::service_api::AfterReply;
 
 /// How long a client waits for one attempt, in microseconds.
 const ATTEMPT_TIMEOUT: u64 = 1_000_000;
@@ -20,49 +21,6 @@ const ATTEMPT_TIMEOUT: u64 = 1_000_000;
 const CLIENT_DEADLINE_MIN: u64 = 50_000;
 /// One operation in so many, of those whose outcome is unknown, is given up.
 const LEAVES_ONE_IN: u32 = 12;
-
-/// One client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    number: usize,
-    operations: u64,
-    current: Option<Current>,
-    /// The node that it sends to first.
-    node: usize,
-    /// When its last operation ended, and when that had begun.
-    pub(crate) last_ended: Option<u64>,
-    pub(crate) last_began: u64,
-    /// It begins no new operation.
-    pub(crate) resting: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Current {
-    what: RequestKind,
-    attempt: u64,
-    began: u64,
-    /// An attempt of it may have taken effect.
-    unknown: bool,
-}
-
-impl Client {
-    pub(crate) fn new(number: usize) -> Self {
-        Self {
-            number,
-            operations: 0,
-            current: None,
-            node: 0,
-            last_ended: None,
-            last_began: 0,
-            resting: false,
-        }
-    }
-
-    /// Whether no operation of it is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.current.is_none()
-    }
-}
 
 impl World {
     pub(super) fn client_acts(&mut self, client: usize) -> Checked {

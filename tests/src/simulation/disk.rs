@@ -50,6 +50,17 @@ pub struct Disk {
     unsynced: Vec<Writes>,
 }
 
+/// What happens to a write that is under way when its process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteFate {
+    /// Nothing of it was written.
+    Lost,
+    /// The next start sees it; a power loss undoes it.
+    Unsynced,
+    /// It is durable.
+    Synced,
+}
+
 impl Image {
     /// Applies one transaction.
     ///

@@ -8,7 +8,7 @@ use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{ProcessState, RequestKind, Seen};
 use crate::simulation::queue::{ClientReply, SimEvent, node_id};
-use crate::simulation::service::Tables;
+use crate::simulation::service_api::Tables;
 use crate::simulation::{World, WriteFate};
 
 /// After one power loss in so many a service starts with empty tables.

@@ -72,7 +72,7 @@ impl World {
     }
 
     pub(super) fn clients_are_idle(&self) -> bool {
-        self.clients.iter().all(super::clients::Client::is_idle)
+        self.clients.iter().all(super::client::Client::is_idle)
     }
 
     /// No request to a running node is unanswered since before `moment`.

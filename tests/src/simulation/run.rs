@@ -7,7 +7,7 @@ use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::failover::{FailOver, FailOverKind};
 use crate::simulation::faults::{FaultCounts, FaultKind};
 use crate::simulation::queue::SimEvent;
-use crate::simulation::service::Tables;
+use crate::simulation::service_api::Tables;
 use crate::simulation::{Settings, World};
 
 /// The cluster must have recovered this long after the faults ended, in microseconds.

@@ -14,19 +14,9 @@ use crate::checker::Checked;
 use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::command::Command;
+use crate::simulation::disk::WriteFate;
 use crate::simulation::process::{ProcessState, RequestKind};
 use crate::simulation::queue::{SimEvent, node_id};
-
-/// What happens to a write that is under way when its process dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WriteFate {
-    /// Nothing of it was written.
-    Lost,
-    /// The next start sees it; a power loss undoes it.
-    Unsynced,
-    /// It is durable.
-    Synced,
-}
 
 /// A message that its named sender never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

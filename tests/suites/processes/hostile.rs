@@ -7,38 +7,17 @@ mod attacks;
 mod forged_messages;
 mod forgeries;
 mod full_inbox;
+mod limits;
 mod logins;
 mod measuring;
 mod tokens;
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
-
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::waiting::within;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::sync::Mutex;
 
 use attacks::ATTACKS;
+use limits::{ALONE, LIMIT, LONG_MESSAGES, PASSWORD, raise_file_limit};
 use measuring::{Account, Sideline, Stage};
-
-/// Of each test; none takes half of it.
-const LIMIT: Duration = Duration::from_secs(170);
-/// What no node may exceed at any time.
-const MEMORY_MAX: u64 = 256 << 20;
-/// 64 of the longest messages: a page of 1 MiB.
-const LONG_MESSAGES: usize = 64;
-const PASSWORD: &str = "open sesame";
-const ATTACKERS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// Held by the test whose turn it is.
-static ALONE: Mutex<()> = Mutex::const_new(());
-
-/// The attackers' connections and those of the echo servers are all in this process.
-fn raise_file_limit() {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(20_000)), hard).unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacked_nodes_serve_honest_clients() {

@@ -15,6 +15,9 @@ use super::status::{self, Format};
 /// The packages that have the programs of a cluster.
 pub(crate) const PACKAGES: [&str; 3] = ["chat-server", "chat-cli", "devcluster"];
 
+/// The folder of a cluster if no other is named.
+pub(super) const DEFAULT_FOLDER: &str = ".cluster";
+
 /// Brings the cluster up, shows it, and prints what can be done with it.
 pub(super) fn run(root: &Path, files: &Files, options: Options, release: bool) -> Result<ExitCode> {
     let begun = up::bring_up(files, options, || build(root, release))?;
@@ -45,7 +48,7 @@ fn print_next_steps(root: &Path, files: &Files) -> Result<()> {
     let chat = relative(&chat, root);
     let chat = chat.display();
     let data = files.folder();
-    let option = if data == root.join(super::DEFAULT_FOLDER) {
+    let option = if data == root.join(DEFAULT_FOLDER) {
         String::new()
     } else {
         format!(" --data {}", data.display())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
 use crate::node::OneNode;
-use crate::text;
+use crate::requests::text;
 
 const PAGE: &str = include_str!("../../../../docs/api.md");
 

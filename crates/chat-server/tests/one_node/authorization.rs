@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::authorization_matrix::{ForeignToken, MATRIX};
 use crate::node::{OneNode, TEST_TIMEOUT};
-use crate::{check_status, inbox, login, request, send, sign_up, text};
+use crate::requests::{check_status, inbox, login, request, send, sign_up, text};
 
 fn change_password(old: &str, new: &str) -> Value {
     let (password, new_password) = (old.repeat(64), new.repeat(64));

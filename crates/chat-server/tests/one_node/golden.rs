@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::node::OneNode;
-use crate::{inbox, login, request, send, text};
+use crate::requests::{inbox, login, request, send, text};
 
 const GOLDEN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

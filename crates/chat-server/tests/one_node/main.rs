@@ -12,6 +12,7 @@ mod authorization_matrix;
 mod golden;
 mod node;
 mod quotas;
+mod requests;
 mod retries;
 mod services;
 mod watch;
@@ -22,65 +23,13 @@ use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use chat_proto::cluster::v1::{StatusRequest, TransferLeadershipRequest};
 use chat_proto::replication::v1::HeartbeatRequest;
 use chat_proto::replication::v1::replication_client::ReplicationClient;
-use serde_json::{Value, json};
-use tonic::{Code, Status};
+use serde_json::json;
+use tonic::Code;
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use node::OneNode;
-
-fn text(value: &Value, key: &str) -> String {
-    value[key]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {key} in {value}"))
-        .to_owned()
-}
-
-fn sign_up(id: Uuid, name: &str, digit: &str) -> Value {
-    json!({"id": id, "request_type": "CREATE_USER", "username": name, "password": digit.repeat(64)})
-}
-
-/// A request of this type, with the fields in `rest`.
-fn request(kind: &str, rest: Value) -> Value {
-    let mut request = json!({"id": Uuid::new_v4(), "request_type": kind});
-    for (key, value) in rest.as_object().unwrap() {
-        request[key] = value.clone();
-    }
-    request
-}
-
-fn login(name: &str, digit: &str) -> Value {
-    let id = Uuid::new_v4();
-    json!({"id": id, "request_type": "LOGIN", "username": name, "password": digit.repeat(64)})
-}
-
-fn send(message_id: Uuid, sender: &str, recipient: &str, body: &str) -> Value {
-    let message = json!({"id": message_id, "sender": sender, "recipient": recipient, "body": body});
-    json!({"id": Uuid::new_v4(), "request_type": "SEND_MESSAGE", "message": message})
-}
-
-fn inbox(name: &str, rest: Value) -> Value {
-    let mut inbox = request("GET_MESSAGES", rest);
-    inbox["username"] = json!(name);
-    inbox
-}
-
-#[track_caller]
-fn check_error(reply: &Value, code: &str, message: &str) {
-    let expected = json!({"status": "ERROR", "error_code": code, "error_message": message});
-    assert_eq!(*reply, expected);
-}
-
-#[track_caller]
-fn check_status(reply: Result<Value, Status>, code: Code, reason: &str) {
-    let status = reply.unwrap_err();
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!(
-        (status.code(), info.reason.as_str()),
-        (code, reason),
-        "{status}"
-    );
-}
+use requests::{check_error, check_status, inbox, login, send, sign_up, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeated_sign_up_checks_the_password_again() {

@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 use uuid::Uuid;
 
-use crate::{sign_up, text};
+use crate::requests::{sign_up, text};
 
 /// Far above what any test here takes.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);

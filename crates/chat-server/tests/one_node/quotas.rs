@@ -11,7 +11,7 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::node::OneNode;
-use crate::{check_status, login, request, send};
+use crate::requests::{check_status, login, request, send};
 
 fn read_many() -> serde_json::Value {
     let ids: Vec<Uuid> = (0..1_000).map(|_| Uuid::new_v4()).collect();

@@ -5,7 +5,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::node::OneNode;
-use crate::{check_error, check_status, inbox, login, request, send, sign_up, text};
+use crate::requests::{check_error, check_status, inbox, login, request, send, sign_up, text};
 
 const INVALID: (&str, &str) = ("invalid_credentials", "Invalid username or password.");
 

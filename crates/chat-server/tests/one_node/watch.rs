@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use crate::node::{OneNode, TEST_TIMEOUT, addresses, authorized};
-use crate::send;
+use crate::requests::send;
 
 async fn send_text(node: &OneNode, sender: &str, recipient: &str, body: &str, token: &str) {
     let request = send(Uuid::new_v4(), sender, recipient, body);

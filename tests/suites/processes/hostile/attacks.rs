@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
-use super::ATTACKERS;
+use super::limits::ATTACKERS;
 
 /// How often an attacker begins anew.
 const PACE: Duration = Duration::from_secs(1);

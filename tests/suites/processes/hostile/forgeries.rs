@@ -23,8 +23,8 @@ use tonic::{Code, Request, Status};
 use super::forged_messages::{
     Field, Known, Sender, encode, overlong, proposals, requests, with_extremes,
 };
+use super::limits::{ALONE, LIMIT, MEMORY_MAX};
 use super::measuring::{Stage, serve_until};
-use super::{ALONE, LIMIT, MEMORY_MAX};
 
 /// At each node.
 const UNDER_WAY: usize = 32;

@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::attacks::FULL_INBOX;
+use super::limits::{ALONE, LIMIT, raise_file_limit};
 use super::logins::digest;
 use super::measuring::{Account, Sideline, Stage, serve_until};
-use super::{ALONE, LIMIT, raise_file_limit};
 
 const UNREAD: u64 = 100_000;
 const OWNER: &str = "collector";

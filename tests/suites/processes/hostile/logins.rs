@@ -13,7 +13,7 @@ use chat_tests::processes::request_json;
 use chat_tests::processes::waiting::{until, within};
 use tokio::task::JoinSet;
 
-use super::{ALONE, ATTACKERS, LIMIT, MEMORY_MAX};
+use super::limits::{ALONE, ATTACKERS, LIMIT, MEMORY_MAX};
 
 /// Under way at once, from one address.
 const BOGUS_LOGINS: usize = 120;

@@ -26,7 +26,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::attacks::{Aim, Attack};
-use super::{LIMIT, MEMORY_MAX, PASSWORD};
+use super::limits::{LIMIT, MEMORY_MAX, PASSWORD};
 
 /// Of each attack, at each of its two aims, for each of [`TURNS`].
 const ATTACK: Duration = Duration::from_millis(1_500);

@@ -17,8 +17,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use super::attacks::garbage_token;
+use super::limits::{ALONE, ATTACKERS, LIMIT, MEMORY_MAX};
 use super::measuring::{Stage, serve_until};
-use super::{ALONE, ATTACKERS, LIMIT, MEMORY_MAX};
 
 /// At each node.
 const INTRUDERS: usize = 16;

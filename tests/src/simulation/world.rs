@@ -1,0 +1,108 @@
+//! The state of a simulated cluster; what happens to it is in the files that extend [`World`].
+
+use chat_consensus::{Header, NodeId, StorageId};
+use fastrand::Rng;
+
+use crate::checker::Checkers;
+use crate::simulation::client::Client;
+use crate::simulation::clock::{Clock, EVEN_RATE};
+use crate::simulation::disk::{Disk, WriteFate};
+use crate::simulation::failover::FailOver;
+use crate::simulation::faults::{FaultCounts, FaultKind, FaultMix};
+use crate::simulation::network::Network;
+use crate::simulation::process::Process;
+use crate::simulation::queue::{Queue, node_id};
+use crate::simulation::service_api::Service;
+use crate::simulation::settings::Settings;
+use crate::simulation::trace::Trace;
+
+/// A cluster, its clients, and everything around them.
+#[derive(Debug)]
+pub struct World {
+    pub(super) settings: Settings,
+    pub(super) random: Rng,
+    /// The world's time, in microseconds.
+    pub(super) now: u64,
+    pub(super) queue: Queue,
+    pub(super) processes: Vec<Process>,
+    pub(super) disks: Vec<Disk>,
+    /// Disks as they were before they were wiped or rolled back.
+    pub(super) former_disks: Vec<Disk>,
+    pub(super) network: Network,
+    pub(super) clients: Vec<Client>,
+    pub(super) attempts_made: u64,
+    /// The faults from now on; `None` when there are none.
+    pub(super) mix: Option<FaultMix>,
+    pub(super) faults: FaultCounts,
+    /// The node whose disk has lost acknowledged entries, until it holds them again (R18).
+    pub(super) rolled_back: Option<usize>,
+    /// When a node was elected last.
+    pub(super) elected_at: u64,
+    /// How long each fail-over took.
+    pub(super) failovers: Vec<FailOver>,
+    /// Voters whose disks were wiped: at most as many as a cluster survives.
+    pub(super) wiped: Vec<NodeId>,
+    pub(super) checkers: Checkers,
+    pub(super) events: u64,
+    pub(super) trace: Trace,
+    /// The lines that a scenario shows, and when they were printed.
+    pub(super) output: Vec<(u64, String)>,
+    /// Whether a scenario shows each message and each sync.
+    pub(super) shows_messages: bool,
+    /// What happens to a write under way; drawn each time unless a scenario sets it.
+    pub(super) write_fate: Option<WriteFate>,
+    /// The last fetch that each node sent, for scenarios that forge a response to it.
+    pub(super) last_fetch: Vec<Option<Header>>,
+    /// The names that a scenario gave to operations.
+    pub(super) names: Vec<String>,
+    /// The state machines of the nodes; `None` for the list of operations.
+    pub(super) service: Option<Box<dyn Service>>,
+}
+
+impl World {
+    /// A world in which no node was started yet.
+    pub fn new(settings: Settings) -> Self {
+        let mut random = Rng::with_seed(settings.seed);
+        let drift = settings.drift_max;
+        let mut faults = FaultCounts::default();
+        let processes = (0..settings.nodes)
+            .map(|node| {
+                let rate = EVEN_RATE - drift + random.u64(0..=2 * drift);
+                if rate != EVEN_RATE {
+                    faults.add(FaultKind::ClockDrift);
+                }
+                Process::new(node_id(node), Clock::new(node as u64 * 1_000, rate))
+            })
+            .collect();
+        let disks = (0..settings.nodes)
+            .map(|_| Disk::empty(StorageId(random.u128(1..))))
+            .collect();
+        Self {
+            network: Network::new(settings.nodes, settings.network),
+            clients: (0..settings.clients).map(Client::new).collect(),
+            attempts_made: 0,
+            mix: settings.faults.clone(),
+            trace: Trace::new(settings.record_trace),
+            last_fetch: vec![None; settings.nodes],
+            now: 0,
+            queue: Queue::default(),
+            processes,
+            disks,
+            faults,
+            wiped: Vec::new(),
+            rolled_back: None,
+            elected_at: 0,
+            failovers: Vec::new(),
+            former_disks: Vec::new(),
+            checkers: Checkers::default(),
+            events: 0,
+            output: Vec::new(),
+            shows_messages: false,
+            write_fate: None,
+            names: Vec::new(),
+            service: None,
+            random,
+            settings,
+        }
+    }
+}
