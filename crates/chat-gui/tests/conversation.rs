@@ -139,8 +139,8 @@ fn rejected_message_can_be_retried() {
     let mut harness = open("chat-not-sent");
     harness.get_by_label("Retry").click();
     harness.run();
-    let asked = harness.state().commands.iter();
-    let retried = asked.filter(|command| matches!(command, Command::Requeue(_)));
+    let commands = harness.state().commands.iter();
+    let retried = commands.filter(|command| matches!(command, Command::Requeue(_)));
     assert_eq!(retried.count(), 1);
     assert!(harness.query_by_label("Retry").is_none());
 }

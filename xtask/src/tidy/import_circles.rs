@@ -1,9 +1,9 @@
 //! The rule that the files of a crate do not import from each other in a circle.
 //!
 //! An import is a `use` of a module of the same crate, or a path in the code that begins with
-//! `crate`, `super`, `self` or a child module. It leads to the file that defines the item: a
-//! re-export is followed and is no import itself, and neither is a `mod` declaration. Inline tests
-//! do not count.
+//! `crate`, `super`, `self` or a child module. It leads to the file that defines the item, through
+//! re-exports unless they are of everything (`*`). What a module re-exports of its own children is
+//! not an import, and neither is a `mod` declaration. Inline tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,24 +24,34 @@ pub(super) fn files_import_in_no_circle(repository: &Repository) -> Vec<Finding>
     let mut chains = BTreeSet::new();
     for modules in rust_modules::crates(&files) {
         let edges = edges(&files, &modules);
-        chains.extend(groups(&edges).iter().map(|group| chain(&edges, group)));
+        chains.extend(
+            groups(&edges)
+                .iter()
+                .map(|group| (chain(&edges, group), group.len())),
+        );
     }
-    chains.into_iter().map(finding).collect()
+    let found = chains.into_iter();
+    found.map(|(chain, files)| finding(&chain, files)).collect()
 }
 
-fn finding(chain: Vec<&str>) -> Finding {
+/// `files` is how many files reach each other; the chain leads through some of them.
+fn finding(chain: &[&str], files: usize) -> Finding {
+    let others = match (files + 1).saturating_sub(chain.len()) {
+        0 => String::new(),
+        others => format!(", with {others} more files"),
+    };
     let first = chain.first().copied().unwrap_or_default();
     Finding {
         path: first.to_owned(),
         line: 1,
-        problem: format!("files import in a circle: {}", chain.join(" -> ")),
+        problem: format!("files import in a circle{others}: {}", chain.join(" -> ")),
         fix: "move what both sides need into a file that imports from neither".to_owned(),
     }
 }
 
 /// Which files each file of a crate imports from.
 fn edges<'a>(files: &BTreeMap<&'a str, ModuleFile>, modules: &Modules<'a>) -> Edges<'a> {
-    let crate_of_files = Crate { files, modules };
+    let whole = Crate { files, modules };
     let mut edges = Edges::new();
     for (module, path) in modules {
         let Some(file) = files.get(path) else {
@@ -50,15 +60,18 @@ fn edges<'a>(files: &BTreeMap<&'a str, ModuleFile>, modules: &Modules<'a>) -> Ed
         let imports = file
             .imports
             .iter()
-            .filter(|import| !import.is_public)
+            .filter(|import| {
+                let absolute = whole.absolute(module, &import.inline_modules, &import.path);
+                !(import.is_public && absolute.is_some_and(|path| path.starts_with(module)))
+            })
             .map(|import| (&import.inline_modules, &import.path));
         let mentions = file
             .mentions
             .iter()
             .map(|mention| (&mention.inline_modules, &mention.path));
         let targets = imports.chain(mentions).filter_map(|(inside, import)| {
-            let absolute = crate_of_files.absolute(module, inside, import)?;
-            crate_of_files.defining_file(absolute, REEXPORTS_MAX)
+            let absolute = whole.absolute(module, inside, import)?;
+            whole.defining_file(absolute, REEXPORTS_MAX)
         });
         let targets: BTreeSet<&str> = targets.filter(|target| target != path).collect();
         edges.insert(*path, targets);
@@ -236,6 +249,7 @@ mod tests {
     fn a_reexport_is_followed_and_is_no_import() {
         check("use crate::c::C;", "use crate::B;", &[CIRCLE]);
         check("use crate::c::C;", "use crate::D;", &[]);
+        check("pub use crate::c::C;", "use crate::b::B;", &[CIRCLE]);
     }
 
     #[test]

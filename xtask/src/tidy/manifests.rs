@@ -56,7 +56,7 @@ pub(super) fn members_take_the_lint_table(repository: &Repository) -> Vec<Findin
         .collect()
 }
 
-/// Members name a dependency, the root manifest says which one is meant.
+/// Members name a dependency; its version and source are in the root manifest.
 pub(super) fn versions_live_in_the_root_manifest(repository: &Repository) -> Vec<Finding> {
     let fix = "put version and path under `[workspace.dependencies]` of the root manifest and \
                write `workspace = true` here";

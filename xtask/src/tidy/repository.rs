@@ -58,7 +58,7 @@ impl Repository {
         Ok(Self { files })
     }
 
-    /// Text of a file, or a finding that says that it is missing.
+    /// The text of a file, or the finding that it is missing.
     pub(super) fn required(&self, path: &str, fix: &str) -> Result<&str, Finding> {
         self.files
             .get(path)

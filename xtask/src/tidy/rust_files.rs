@@ -6,7 +6,7 @@ use super::rust_text;
 
 const LINES_MAX: usize = 500;
 
-/// Names that say nothing about what is inside.
+/// Names that do not describe what is inside.
 const EMPTY_NAMES: [&str; 6] = ["common", "helper", "helpers", "manager", "util", "utils"];
 
 const CORE: &str = "crates/chat-consensus/src/lib.rs";
@@ -126,7 +126,7 @@ pub(super) fn names_say_what_a_file_is_about(repository: &Repository) -> Vec<Fin
     findings
 }
 
-/// What may not be written, in tests neither.
+/// What may not be written, also not in tests.
 pub(super) fn banned_code_is_absent(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in repository.with_extension(".rs") {

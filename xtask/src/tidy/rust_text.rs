@@ -1,7 +1,7 @@
 //! Rust text with the words taken out: what remains is code, at the same lines and columns.
 //!
-//! Rules that look for a word must not find it in a comment or a string. This is a scanner and no
-//! parser: it knows comments, strings, raw strings and characters, and nothing else.
+//! Rules that look for a word must not find it in a comment or a string. This is a scanner,
+//! not a parser: it knows comments, strings, raw strings and characters, and nothing else.
 
 /// The text with every comment, string and character literal blanked; line breaks stay.
 pub(super) fn code_only(text: &str) -> String {

@@ -26,8 +26,8 @@ pub fn target_directory(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path))
 }
 
-/// A cargo command in the repository; the same cargo that runs us. What `Cargo.lock` says is built,
-/// and nothing if it does not fit the manifests.
+/// A cargo command in the repository; the same cargo that runs this program. It builds the
+/// versions in `Cargo.lock`, and fails if these do not fit the manifests.
 pub fn cargo<Argument: AsRef<OsStr>>(
     root: &Path,
     arguments: impl IntoIterator<Item = Argument>,
@@ -153,7 +153,7 @@ mod tests {
         let command = cargo(Path::new("/"), ["build"]);
         let arguments: Vec<_> = command.get_args().collect();
         assert_eq!(arguments, ["--locked", "build"]);
-        // By which we are built ourselves, and CI with us.
+        // The alias builds this program too, here and in CI.
         let config = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
         let alias = config.lines().find(|line| line.starts_with("xtask ="));
         assert!(

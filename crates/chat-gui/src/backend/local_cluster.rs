@@ -195,16 +195,16 @@ mod tests {
 
     /// A supervisor that gives these answers, one for each connection; returns the requests.
     async fn supervise(listener: UnixListener, answers: &[&str]) -> Vec<String> {
-        let mut asked = Vec::new();
+        let mut received = Vec::new();
         for answer in answers {
             let (stream, _) = listener.accept().await.unwrap();
             let (read, mut write) = stream.into_split();
             let mut line = String::new();
             BufReader::new(read).read_line(&mut line).await.unwrap();
-            asked.push(line);
+            received.push(line);
             write.write_all(answer.as_bytes()).await.unwrap();
         }
-        asked
+        received
     }
 
     #[tokio::test]
@@ -229,7 +229,7 @@ mod tests {
             "{\"ok\":false,\"message\":\"node 1 is down\"}\n",
             "nonsense\n",
         ];
-        let asking = async {
+        let sending = async {
             assert_eq!(find(&place).await, LocalCluster::Running { addresses });
             let kill = FaultAction::Kill(NodeId(1));
             let answer = description.perform(kill).await;
@@ -239,14 +239,14 @@ mod tests {
             let answer = description.perform(FaultAction::ReconnectAll).await;
             assert!(matches!(answer, Err(Failure::Supervisor(_))));
         };
-        let (asked, ()) = tokio::join!(supervise(listener, &answers), asking);
+        let (received, ()) = tokio::join!(supervise(listener, &answers), sending);
         let expected = [
             "{\"command\":\"ping\"}\n",
             "{\"command\":\"kill\",\"node\":1}\n",
             "{\"command\":\"kill\",\"node\":1}\n",
             "{\"command\":\"reconnect_all\"}\n",
         ];
-        assert_eq!(asked, expected);
+        assert_eq!(received, expected);
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub enum NodeRole {
     Leader,
     /// It follows.
     Follower,
-    /// It campaigns: it asks for votes, or for pre-votes.
+    /// It campaigns: it requests votes, or pre-votes.
     Candidate,
     /// It is starting, or not part of the cluster yet.
     Starting,

@@ -58,8 +58,8 @@ impl Engine {
         let Some(client) = self.client(SIGN_IN_DEADLINE) else {
             return self.no_servers().await;
         };
-        let asked = client.sign_up_as(request_id.0, name, password.reveal());
-        match asked.await {
+        let sign_up = client.sign_up_as(request_id.0, name, password.reveal());
+        match sign_up.await {
             Ok(session) => self.open_created_account(session).await,
             Err(error) => self.sign_in_failed(&error).await,
         }
@@ -243,8 +243,8 @@ impl Engine {
             return;
         };
         let (old, new) = (password.reveal(), new_password.reveal());
-        let asked = client.change_password_as(request_id.0, &signed_in.session, old, new);
-        let session = match asked.await {
+        let change = client.change_password_as(request_id.0, &signed_in.session, old, new);
+        let session = match change.await {
             Ok(session) => session,
             Err(error) => {
                 let why = translate::failure(&error, &self.addresses());

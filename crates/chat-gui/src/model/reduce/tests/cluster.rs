@@ -369,7 +369,7 @@ fn ledger_counts_answers_and_shown_messages() {
     assert_eq!(
         (ledger.lost, ledger.doubled),
         (3, 1),
-        "two of ours, and m2 is not shown"
+        "two of this device, and m2 is not shown"
     );
 
     window.act(UserAction::CheckLedger);
