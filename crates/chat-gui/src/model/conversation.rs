@@ -2,7 +2,7 @@
 //! from top to bottom. Decides nothing about what is sent or deleted.
 
 use crate::model::holder::{Holder, Holders};
-use crate::model::message::{Message, Place};
+use crate::model::message::{Message, SortKey};
 use crate::model::names::{MessageId, Name};
 use crate::model::time::{Timestamp, Zone};
 use crate::model::timeline::{self, Drawn, TimelineItem};
@@ -72,9 +72,9 @@ pub enum Preview<'a> {
 }
 
 impl Conversation {
-    /// A message at its place.
-    pub fn at(&self, place: Place, id: MessageId) -> Option<&Message> {
-        let index = self.position(place, id).ok()?;
+    /// The message with this sort key and id.
+    pub fn at(&self, sort_key: SortKey, id: MessageId) -> Option<&Message> {
+        let index = self.position(sort_key, id).ok()?;
         Some(&self.messages[index])
     }
 
@@ -86,11 +86,11 @@ impl Conversation {
     /// Changes what a message is without moving it. Returns whether it is there.
     pub(super) fn change(
         &mut self,
-        place: Place,
+        sort_key: SortKey,
         id: MessageId,
         change: impl FnOnce(&mut Message),
     ) -> bool {
-        let Ok(index) = self.position(place, id) else {
+        let Ok(index) = self.position(sort_key, id) else {
             return false;
         };
         let message = &mut self.messages[index];
@@ -98,7 +98,7 @@ impl Conversation {
         change(message);
         self.unread += usize::from(message.is_unread());
         assert!(
-            message.place == place && message.id == id,
+            message.sort_key == sort_key && message.id == id,
             "a change moves no message"
         );
         self.revision += 1;
@@ -112,7 +112,7 @@ impl Conversation {
         let mut at_once = Vec::new();
         for message in messages {
             self.unread += usize::from(message.is_unread());
-            match self.position(message.place, message.id) {
+            match self.position(message.sort_key, message.id) {
                 Ok(index) => {
                     self.unread -= usize::from(self.messages[index].is_unread());
                     self.messages[index] = message;
@@ -128,9 +128,9 @@ impl Conversation {
         if !at_once.is_empty() {
             self.messages.append(&mut at_once);
             self.messages
-                .sort_by_key(|message| (message.place, message.id));
+                .sort_by_key(|message| (message.sort_key, message.id));
             self.messages
-                .dedup_by_key(|message| (message.place, message.id));
+                .dedup_by_key(|message| (message.sort_key, message.id));
             self.unread = self
                 .messages
                 .iter()
@@ -141,10 +141,10 @@ impl Conversation {
     }
 
     /// Takes messages out.
-    pub(super) fn remove(&mut self, gone: &[(Place, MessageId)], zone: &Zone) -> Vec<Message> {
+    pub(super) fn remove(&mut self, gone: &[(SortKey, MessageId)], zone: &Zone) -> Vec<Message> {
         let mut places: Vec<usize> = gone
             .iter()
-            .filter_map(|(place, id)| self.position(*place, *id).ok())
+            .filter_map(|(sort_key, id)| self.position(*sort_key, *id).ok())
             .collect();
         places.sort_unstable();
         places.dedup();
@@ -207,16 +207,16 @@ impl Conversation {
         self.revision += 1;
     }
 
-    fn position(&self, place: Place, id: MessageId) -> Result<usize, usize> {
+    fn position(&self, sort_key: SortKey, id: MessageId) -> Result<usize, usize> {
         // Nearly everything happens at the end.
         if self
             .messages
             .last()
-            .is_none_or(|last| (last.place, last.id) < (place, id))
+            .is_none_or(|last| (last.sort_key, last.id) < (sort_key, id))
         {
             return Err(self.messages.len());
         }
         self.messages
-            .binary_search_by_key(&(place, id), |message| (message.place, message.id))
+            .binary_search_by_key(&(sort_key, id), |message| (message.sort_key, message.id))
     }
 }

@@ -20,7 +20,7 @@ pub struct Message {
     /// What it is and what became of it.
     pub state: MessageState,
     /// Its place in its conversation.
-    pub place: Place,
+    pub sort_key: SortKey,
 }
 
 /// What a message is and what became of it. What is sent only ever goes forward: pending, then sent
@@ -69,7 +69,7 @@ pub struct Pending {
 /// The order within a conversation: by the log, and what is not in the log behind what was there
 /// when the person wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SortKey {
     /// Of the message itself, of the newest one before it, or the highest number while pending.
     pub index: u64,
     /// 0 for what is in the log, and the order of writing for the rest.

@@ -1,9 +1,9 @@
-//! Finds a message by its id: in which conversation it is, and at which place. Remembers which ids
+//! Finds a message by its id: in which conversation it is, and with which sort key. Remembers which ids
 //! were deleted, and which were read before they were loaded.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::model::message::Place;
+use crate::model::message::SortKey;
 use crate::model::names::{MessageId, Name};
 
 /// Deleted ids that are remembered, so that an answer that was under way does not bring one back.
@@ -14,7 +14,7 @@ const READ_BEFORE_LOAD_MAX: usize = 100_000;
 /// Where each message is.
 #[derive(Debug, Default)]
 pub(super) struct MessageIndex {
-    pub(super) places: HashMap<MessageId, (Name, Place)>,
+    pub(super) places: HashMap<MessageId, (Name, SortKey)>,
     deleted: HashSet<MessageId>,
     deleted_in_order: VecDeque<MessageId>,
     /// Read before we had them.

@@ -40,7 +40,7 @@ impl Model {
             messages.filter(|message| !message.is_own())
         });
         let mut received: Vec<&Message> = received.collect();
-        received.sort_by_key(|message| std::cmp::Reverse(message.place));
+        received.sort_by_key(|message| std::cmp::Reverse(message.sort_key));
         received
     }
 

@@ -84,7 +84,7 @@ fn compute_rows(model: &Model, inbox: &mut InboxState) {
                 .map(move |(index, message)| (peer, index, message))
         })
         .collect();
-    rows.sort_by_key(|(_, _, message)| std::cmp::Reverse(message.place));
+    rows.sort_by_key(|(_, _, message)| std::cmp::Reverse(message.sort_key));
     inbox.rows = rows
         .into_iter()
         .map(|(peer, index, _)| (peer.clone(), index))

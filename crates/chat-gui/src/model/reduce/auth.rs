@@ -9,7 +9,7 @@ use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, SignedOut, Started, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::ledger::Ledger;
-use crate::model::message::{Message, MessageState, Place, SentCopy};
+use crate::model::message::{Message, MessageState, SentCopy, SortKey};
 use crate::model::names::{Name, Password, RequestId};
 use crate::model::navigation::Screen;
 use crate::model::search::PeopleSearch;
@@ -334,7 +334,7 @@ fn sent_message(copy: SentCopy) -> Message {
         peer: copy.recipient,
         body: copy.body,
         at: copy.at,
-        place: Place {
+        sort_key: SortKey {
             index: copy.commit.index.0,
             sequence: 0,
         },

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::Model;
-use crate::model::message::{Message, Place};
+use crate::model::message::{Message, SortKey};
 use crate::model::names::{MessageId, Name};
 
 impl Model {
@@ -29,7 +29,7 @@ impl Model {
         let mut known = Vec::new();
         for message in &messages {
             if let Some((peer, place)) = self.memory.account.message_index.places.get(&message.id)
-                && (*place != message.place || *peer != message.peer)
+                && (*place != message.sort_key || *peer != message.peer)
             {
                 known.push(message.id);
             }
@@ -37,7 +37,7 @@ impl Model {
         self.remove_messages(&known);
         let mut by_peer: BTreeMap<Name, Vec<Message>> = BTreeMap::new();
         for message in messages {
-            let place = (message.peer.clone(), message.place);
+            let place = (message.peer.clone(), message.sort_key);
             self.memory
                 .account
                 .message_index
@@ -58,7 +58,7 @@ impl Model {
 
     /// Takes messages out of their conversations.
     pub(super) fn remove_messages(&mut self, ids: &[MessageId]) -> Vec<Message> {
-        let mut by_peer: BTreeMap<Name, Vec<(Place, MessageId)>> = BTreeMap::new();
+        let mut by_peer: BTreeMap<Name, Vec<(SortKey, MessageId)>> = BTreeMap::new();
         for id in ids {
             if let Some((peer, place)) = self.memory.account.message_index.places.remove(id) {
                 by_peer.entry(peer).or_default().push((place, *id));
@@ -95,7 +95,7 @@ impl Model {
         // The log's order is the same for all, and what is not in the log is the latest.
         order.sort_by_key(|peer| {
             let last = conversations[peer].messages.last();
-            std::cmp::Reverse(last.map(|message| message.place))
+            std::cmp::Reverse(last.map(|message| message.sort_key))
         });
         self.order = order;
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::model::command::Command;
 use crate::model::event::{InboxPage, PagePlace};
 use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
-use crate::model::message::{Message, MessageState, Place, Received};
+use crate::model::message::{Message, MessageState, Received, SortKey};
 use crate::model::names::{MessageId, Name, READ_NEXT_MAX};
 use crate::model::preferences::NotificationChoice;
 use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
@@ -65,7 +65,7 @@ impl Model {
         };
         let index = |id: &MessageId| {
             let message = self.find(*id).or(self.memory.account.hidden.get(id));
-            message.map_or(0, |message| message.place.index)
+            message.map_or(0, |message| message.sort_key.index)
         };
         let limit = if more { oldest.unwrap_or(0) } else { 0 };
         let gone: Vec<MessageId> = unconfirmed
@@ -119,7 +119,7 @@ impl Model {
                 peer: received.sender,
                 body: received.body,
                 at: received.at,
-                place: Place {
+                sort_key: SortKey {
                     index: received.commit.index.0,
                     sequence: 0,
                 },

@@ -154,7 +154,7 @@ fn search(peer: &Name, conversation: &Conversation, wanted: &str, found: &mut Ve
                 peer: peer.clone(),
                 id: message.id,
             };
-            (message.place.index, hit)
+            (message.sort_key.index, hit)
         });
     found.extend(matching.take(HITS_MAX + 1));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::failure::Failure;
-use crate::model::message::{Message, MessageState, OutboxMessage, Pending, Place};
+use crate::model::message::{Message, MessageState, OutboxMessage, Pending, SortKey};
 use crate::model::names::{BODY_BYTES_MAX, Commit, MessageId, Name, RequestId};
 use crate::model::time::Timestamp;
 use crate::model::{Model, OUTBOX_MAX, OutboxLine, ScrollTarget};
@@ -130,9 +130,9 @@ impl Model {
                 delayed: None,
             }),
         };
-        let place = match outgoing.refused {
+        let sort_key = match outgoing.refused {
             Some(_) => self.sort_key_after(&outgoing.recipient),
-            None => self.place_at_the_end(),
+            None => self.sort_key_at_the_end(),
         };
         self.outbox.push_back(OutboxLine {
             id: outgoing.id,
@@ -145,20 +145,20 @@ impl Model {
             body: outgoing.body.clone(),
             at: outgoing.written_at,
             state,
-            place,
+            sort_key,
         }]);
     }
 
-    fn place_at_the_end(&mut self) -> Place {
+    fn sort_key_at_the_end(&mut self) -> SortKey {
         self.memory.account.sequence += 1;
-        Place {
+        SortKey {
             index: u64::MAX,
             sequence: self.memory.account.sequence,
         }
     }
 
     /// Behind everything that the log has of this conversation by now.
-    fn sort_key_after(&mut self, peer: &Name) -> Place {
+    fn sort_key_after(&mut self, peer: &Name) -> SortKey {
         self.memory.account.sequence += 1;
         let messages = self.conversations.get(peer).map(|one| &*one.messages);
         let newest = messages
@@ -166,7 +166,7 @@ impl Model {
             .iter()
             .rev()
             .find_map(Message::commit);
-        Place {
+        SortKey {
             index: newest.map_or(0, |commit| commit.index.0),
             sequence: self.memory.account.sequence,
         }
@@ -216,7 +216,7 @@ impl Model {
         let mut message = message.clone();
         message.state = MessageState::Sent { commit };
         message.at = at;
-        message.place = Place {
+        message.sort_key = SortKey {
             index: commit.index.0,
             sequence: 0,
         };
@@ -231,7 +231,7 @@ impl Model {
             return;
         }
         let mut message = message.clone();
-        message.place = self.sort_key_after(&message.peer);
+        message.sort_key = self.sort_key_after(&message.peer);
         message.state = MessageState::NotSent { reason: why };
         self.insert_messages(vec![message]);
         if let Some(line) = self.outbox.iter_mut().find(|line| line.id == id) {
@@ -247,7 +247,7 @@ impl Model {
             return;
         }
         let mut message = message.clone();
-        message.place = self.place_at_the_end();
+        message.sort_key = self.sort_key_at_the_end();
         message.state = MessageState::Pending(Pending {
             since: self.now.moment,
             attempts: 0,

@@ -88,7 +88,7 @@ fn shown(window: &Window) -> Inbox {
         assert!(
             conversation
                 .messages
-                .is_sorted_by_key(|message| message.place)
+                .is_sorted_by_key(|message| message.sort_key)
         );
         let mut anew = conversation.clone();
         anew.rebuild_from(0, &window.model.zone);
