@@ -207,7 +207,7 @@ impl World {
         let machine = &mut self.processes[node].machine;
         let least = machine.durable.0.min(machine.applied.0);
         let drawn = self.random.u64(least..=machine.applied.0);
-        // In a scenario only the named writes are lost.
+        // A scenario that sets the fate of the write under way loses nothing else.
         let kept = if self.write_fate.is_some() {
             machine.applied.0
         } else {

@@ -17,7 +17,7 @@ use chat_tests::processes::waiting::within;
 
 use attacks::ATTACKS;
 use limits::{ALONE, LIMIT, LONG_MESSAGES, PASSWORD, raise_file_limit};
-use measuring::{Account, Sideline, Stage};
+use measuring::{Account, Fixture, Sideline};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attacked_nodes_serve_honest_clients() {
@@ -25,7 +25,7 @@ async fn attacked_nodes_serve_honest_clients() {
     within(LIMIT, async {
         raise_file_limit();
         let mut cluster = Cluster::start(3).await;
-        let stage = Stage::set(&cluster).await;
+        let fixture = Fixture::new(&cluster).await;
         let client = cluster.client();
         let mallory = client.sign_up("mallory", PASSWORD).await.unwrap();
         let body = "m".repeat(16 * 1024);
@@ -37,10 +37,12 @@ async fn attacked_nodes_serve_honest_clients() {
             digest: String::new(),
             token: mallory.token().to_owned(),
         };
-        let sideline = Sideline::set(&stage).await;
+        let sideline = Sideline::new(&fixture).await;
         println!("honest p50 and p99 beside attacked echo servers; beside attacked nodes; factors");
         for attack in ATTACKS {
-            sideline.judge(&mut cluster, &stage, attack, &account).await;
+            sideline
+                .judge(&mut cluster, &fixture, attack, &account)
+                .await;
         }
     })
     .await;

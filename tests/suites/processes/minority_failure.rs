@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 const PASSWORD: &str = "open sesame";
 
 /// What has been sent so far, and to whom.
-struct Stage {
+struct Fixture {
     witness: Session,
     sent: Vec<OutgoingMessage>,
     accounts: usize,
@@ -22,9 +22,9 @@ struct Stage {
 async fn two_of_three_serve_everything() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
-        let mut stage = Stage::new(&cluster).await;
+        let mut fixture = Fixture::new(&cluster).await;
         for node in cluster.ids() {
-            check_without(&mut cluster, &mut stage, &[node]).await;
+            check_without(&mut cluster, &mut fixture, &[node]).await;
         }
     })
     .await;
@@ -34,34 +34,38 @@ async fn two_of_three_serve_everything() {
 async fn three_of_five_serve_everything() {
     within(LIMIT, async {
         let mut cluster = Cluster::start(5).await;
-        let mut stage = Stage::new(&cluster).await;
+        let mut fixture = Fixture::new(&cluster).await;
         let ids = cluster.ids();
         for (place, first) in ids.iter().enumerate() {
             for second in &ids[place + 1..] {
-                check_without(&mut cluster, &mut stage, &[*first, *second]).await;
+                check_without(&mut cluster, &mut fixture, &[*first, *second]).await;
             }
         }
-        assert_eq!(stage.sent.len(), 10 * 3, "ten pairs, three nodes left each");
+        assert_eq!(
+            fixture.sent.len(),
+            10 * 3,
+            "ten pairs, three nodes left each"
+        );
     })
     .await;
 }
 
 /// Kills these, sends every type of request to all others, and starts these again.
-async fn check_without(cluster: &mut Cluster, stage: &mut Stage, killed: &[NodeId]) {
+async fn check_without(cluster: &mut Cluster, fixture: &mut Fixture, killed: &[NodeId]) {
     for node in killed {
         cluster.kill(*node);
     }
     let left = cluster.serving();
     assert_eq!(left.len(), cluster.ids().len() - killed.len());
     for node in left {
-        stage.check_every_request(&cluster.client_of(node)).await;
+        fixture.check_every_request(&cluster.client_of(node)).await;
     }
     cluster.start_all();
     cluster.settled().await;
     cluster.check_healthy();
 }
 
-impl Stage {
+impl Fixture {
     async fn new(cluster: &Cluster) -> Self {
         let witness = cluster.client().sign_up("witness", PASSWORD).await;
         Self {

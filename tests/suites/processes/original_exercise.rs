@@ -80,7 +80,7 @@ const STEPS: [(Step, &str); 9] = [
 /// Some nodes that are down at the same time.
 type Absence = Vec<NodeId>;
 
-struct Stage {
+struct Fixture {
     cluster: Cluster,
     absences: Vec<Absence>,
     /// By account.
@@ -92,10 +92,10 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nine_original_tests_pass_with_one_of_three_down() {
     within(LIMIT, async {
-        let mut stage = Stage::new(3, 1).await;
-        assert_eq!(stage.absences.len(), 3);
-        stage.play().await;
-        stage.check_one_alone_refuses().await;
+        let mut fixture = Fixture::new(3, 1).await;
+        assert_eq!(fixture.absences.len(), 3);
+        fixture.run().await;
+        fixture.check_one_alone_refuses().await;
     })
     .await;
 }
@@ -103,14 +103,14 @@ async fn nine_original_tests_pass_with_one_of_three_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nine_original_tests_pass_with_two_of_five_down() {
     within(LIMIT, async {
-        let mut stage = Stage::new(5, 2).await;
-        assert_eq!(stage.absences.len(), 10);
-        stage.play().await;
+        let mut fixture = Fixture::new(5, 2).await;
+        assert_eq!(fixture.absences.len(), 10);
+        fixture.run().await;
     })
     .await;
 }
 
-impl Stage {
+impl Fixture {
     async fn new(nodes: u64, down: usize) -> Self {
         let cluster = Cluster::start(nodes).await;
         let absences = choices(&cluster.ids(), down);
@@ -122,7 +122,7 @@ impl Stage {
         }
     }
 
-    async fn play(&mut self) {
+    async fn run(&mut self) {
         for (place, (step, difference)) in STEPS.into_iter().enumerate() {
             if place > 0 {
                 self.restart_every_node(place).await;

@@ -25,7 +25,7 @@ const PASSWORD: &str = "open sesame";
 const MESSAGES: usize = 10;
 
 /// Two accounts, and what the first one tried to send to the second one.
-struct Stage {
+struct Fixture {
     sender: Session,
     recipient: Session,
     messages: Vec<OutgoingMessage>,
@@ -54,10 +54,10 @@ async fn follower_alone_is_unavailable_and_does_nothing_by_halves() {
 }
 
 async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
-    let stage = Stage::new(cluster).await;
+    let fixture = Fixture::new(cluster).await;
     // The survivor knows the session and has a connection.
     let warm = cluster.client_of(survivor);
-    warm.send(&stage.sender, "recipient", "before")
+    warm.send(&fixture.sender, "recipient", "before")
         .await
         .unwrap();
     let alone = PlainClient::connect(cluster.client_address(survivor)).await;
@@ -73,13 +73,15 @@ async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
     let mut requests: Vec<(Value, Option<&str>)> = vec![
         (user.clone(), None),
         (login("sender"), None),
-        (inbox("recipient"), Some(stage.recipient.token())),
+        (inbox("recipient"), Some(fixture.recipient.token())),
     ];
-    let sends = stage.messages.iter().map(|message| stage.send(message));
-    requests.extend(sends.map(|send| (send, Some(stage.sender.token()))));
+    let sends = fixture.messages.iter().map(|message| fixture.send(message));
+    requests.extend(sends.map(|send| (send, Some(fixture.sender.token()))));
     check_all_unavailable(&alone, &requests).await;
     let client = warm.with_deadline(DEADLINE);
-    let attempt = client.send_message(&stage.sender, &stage.messages[0]).await;
+    let attempt = client
+        .send_message(&fixture.sender, &fixture.messages[0])
+        .await;
     assert!(
         matches!(
             attempt,
@@ -90,7 +92,7 @@ async fn check_alone(cluster: &mut Cluster, survivor: NodeId) {
 
     cluster.start_all();
     cluster.settled().await;
-    check_messages(cluster, &stage).await;
+    check_messages(cluster, &fixture).await;
     check_account(cluster, &user).await;
     cluster.check_healthy();
 }
@@ -148,12 +150,12 @@ async fn answer_in_time(
 }
 
 /// Every message is there once at most, and once after it was sent again on every node (R15).
-async fn check_messages(cluster: &Cluster, stage: &Stage) {
-    let owner = std::slice::from_ref(&stage.recipient);
+async fn check_messages(cluster: &Cluster, fixture: &Fixture) {
+    let owner = std::slice::from_ref(&fixture.recipient);
     let before = &inboxes_on_every_node(cluster, owner).await["recipient"];
     assert_eq!(before[0].body, "before");
     let mut arrived = 1;
-    for message in &stage.messages {
+    for message in &fixture.messages {
         let copies: Vec<_> = before.iter().filter(|copy| copy.id == message.id).collect();
         assert!(
             copies.len() <= 1,
@@ -164,7 +166,7 @@ async fn check_messages(cluster: &Cluster, stage: &Stage) {
         let mut commit = copies.first().map(|copy| copy.commit);
         for node in cluster.ids() {
             let client = cluster.client_of(node);
-            let sent = client.send_message(&stage.sender, message).await.unwrap();
+            let sent = client.send_message(&fixture.sender, message).await.unwrap();
             assert_eq!(sent.commit, *commit.get_or_insert(sent.commit));
         }
     }
@@ -172,7 +174,7 @@ async fn check_messages(cluster: &Cluster, stage: &Stage) {
 
     let after = &inboxes_on_every_node(cluster, owner).await["recipient"];
     assert_eq!(after.len(), 1 + MESSAGES);
-    for message in &stage.messages {
+    for message in &fixture.messages {
         let copies: Vec<_> = after.iter().filter(|copy| copy.id == message.id).collect();
         assert_eq!(copies.len(), 1, "{message:?}");
         assert_eq!(
@@ -202,7 +204,7 @@ async fn check_account(cluster: &Cluster, user: &Value) {
     }
 }
 
-impl Stage {
+impl Fixture {
     async fn new(cluster: &Cluster) -> Self {
         let client = cluster.client();
         let message = |number| OutgoingMessage::new("recipient", format!("message {number}"));

@@ -36,7 +36,7 @@ const WRONG: (&str, &str) = (
 const BODY: &str = "leak test: meet me where the yellow birds are";
 
 /// Everything that was secret so far.
-struct Stage {
+struct Fixture {
     cluster: Cluster,
     /// Must be nowhere.
     secrets: Vec<Secret>,
@@ -47,31 +47,31 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_in_no_file_no_log_and_no_refusal() {
     within(LIMIT, async {
-        let mut stage = Stage::new(Cluster::start_logging(3, "debug").await);
-        for node in stage.cluster.ids() {
-            stage.live_through(node).await;
+        let mut fixture = Fixture::new(Cluster::start_logging(3, "debug").await);
+        for node in fixture.cluster.ids() {
+            fixture.send_requests(node).await;
         }
         let known = requests::list_users("*");
-        let token = stage.refuse_misplaced_secrets().await;
-        stage.fail_over(&token, &known).await;
-        stage.check_files();
+        let token = fixture.refuse_misplaced_secrets().await;
+        fixture.fail_over(&token, &known).await;
+        fixture.check_files();
         // Shows that the logs contain the requests that were made.
-        let logs: Vec<Vec<u8>> = stage.logs();
+        let logs: Vec<Vec<u8>> = fixture.logs();
         let id = Secret::text("id", known["id"].as_str().unwrap());
         assert!(logs.iter().any(|log| id.is_in(log)), "debug is off");
 
-        let endings = stage.cluster.terminate(&stage.cluster.ids()).await;
+        let endings = fixture.cluster.terminate(&fixture.cluster.ids()).await;
         assert!(endings.iter().all(|ending| ending.code() == Some(0)));
-        stage.check_files();
-        stage.cluster.start_all();
-        stage.cluster.settled().await;
-        stage.check_files();
-        stage.cluster.check_healthy();
+        fixture.check_files();
+        fixture.cluster.start_all();
+        fixture.cluster.settled().await;
+        fixture.check_files();
+        fixture.cluster.check_healthy();
     })
     .await;
 }
 
-impl Stage {
+impl Fixture {
     fn new(cluster: Cluster) -> Self {
         let mut secrets = Vec::new();
         for (password, digest) in [FIRST, NEXT, WRONG] {
@@ -87,7 +87,7 @@ impl Stage {
     }
 
     /// Everything that a person does, through one node.
-    async fn live_through(&mut self, node: NodeId) {
+    async fn send_requests(&mut self, node: NodeId) {
         let client = self.cluster.client_of(node);
         let name = format!("person-{}", node.0);
         let session = client.sign_up(&name, FIRST.0).await.unwrap();

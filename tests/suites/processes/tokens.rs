@@ -24,7 +24,7 @@ use authorization_matrix::{ForeignToken, MATRIX, Row};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A cluster, and a connection to each of its nodes.
-struct Stage {
+struct Fixture {
     cluster: Cluster,
     nodes: Vec<(NodeId, PlainClient)>,
     /// How often every request was sent to a node with a token that proves nothing.
@@ -34,21 +34,21 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn token_that_proves_nothing_is_rejected_on_every_node() {
     within(LIMIT, async {
-        let mut stage = Stage::new().await;
-        stage.check_rows().await;
-        stage.sign_up("alice", "a").await;
-        stage.check_worthless("no token", None).await;
+        let mut fixture = Fixture::new().await;
+        fixture.check_rows().await;
+        fixture.sign_up("alice", "a").await;
+        fixture.check_worthless("no token", None).await;
         for wrong in ["", "x", &"0".repeat(64)] {
-            stage
+            fixture
                 .check_worthless("a token of no account", Some(wrong))
                 .await;
         }
-        for place in 0..stage.nodes.len() {
-            stage.check_after_logout(place).await;
+        for place in 0..fixture.nodes.len() {
+            fixture.check_after_logout(place).await;
         }
-        stage.check_after_change_password().await;
-        stage.check_after_delete_user().await;
-        stage.cluster.check_healthy();
+        fixture.check_after_change_password().await;
+        fixture.check_after_delete_user().await;
+        fixture.cluster.check_healthy();
     })
     .await;
 }
@@ -56,30 +56,30 @@ async fn token_that_proves_nothing_is_rejected_on_every_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn token_of_another_account_changes_nothing_on_any_node() {
     within(LIMIT, async {
-        let mut stage = Stage::new().await;
-        let alice = stage.sign_up("alice", "a").await;
-        stage.sign_up("bob", "b").await;
+        let mut fixture = Fixture::new().await;
+        let alice = fixture.sign_up("alice", "a").await;
+        fixture.sign_up("bob", "b").await;
         let id = Uuid::new_v4();
         let hello = requests::send_message(id, "alice", "alice", "hi");
-        stage.execute_ok(0, &hello, Some(&alice)).await;
+        fixture.execute_ok(0, &hello, Some(&alice)).await;
         let inbox = requests::get_messages("alice");
-        let before = stage.execute_ok(0, &inbox, Some(&alice)).await;
-        for place in 0..stage.nodes.len() {
+        let before = fixture.execute_ok(0, &inbox, Some(&alice)).await;
+        for place in 0..fixture.nodes.len() {
             for (kind, foreign, request) in MATRIX {
-                let node = stage.nodes[place].0;
+                let node = fixture.nodes[place].0;
                 // A new one for each: LOGOUT ends it.
-                let bob = stage.log_in(place, "bob", "b").await;
-                let reply = stage.execute(place, &request(id), Some(&bob)).await;
+                let bob = fixture.log_in(place, "bob", "b").await;
+                let reply = fixture.execute(place, &request(id), Some(&bob)).await;
                 check_foreign(&format!("{kind} on {node:?}"), foreign, kind, reply);
                 // Seen from another node.
-                let after = stage.execute_ok(place + 1, &inbox, Some(&alice)).await;
+                let after = fixture.execute_ok(place + 1, &inbox, Some(&alice)).await;
                 assert_eq!(after, before, "{kind} on {node:?}");
             }
-            stage.log_in(place, "alice", "a").await;
-            stage.log_in(place, "bob", "b").await;
+            fixture.log_in(place, "alice", "a").await;
+            fixture.log_in(place, "bob", "b").await;
         }
-        stage.check_watches_own_inbox(&alice).await;
-        stage.cluster.check_healthy();
+        fixture.check_watches_own_inbox(&alice).await;
+        fixture.cluster.check_healthy();
     })
     .await;
 }
@@ -114,7 +114,7 @@ fn check_unauthenticated(what: &str, refused: &Status) {
     check_refused(what, refused, Code::Unauthenticated, "UNAUTHENTICATED");
 }
 
-impl Stage {
+impl Fixture {
     async fn new() -> Self {
         let cluster = Cluster::start(3).await;
         let mut nodes = Vec::new();

@@ -24,7 +24,7 @@ use super::forged_messages::{
     Field, Known, Sender, encode, overlong, proposals, requests, with_extremes,
 };
 use super::limits::{ALONE, LIMIT, MEMORY_MAX};
-use super::measuring::{Stage, serve_until};
+use super::measuring::{Fixture, serve_until};
 
 /// At each node.
 const UNDER_WAY: usize = 32;
@@ -193,7 +193,7 @@ async fn forged_peer_messages_end_no_node_and_move_no_term() {
     let _alone = ALONE.lock().await;
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
-        let stage = Stage::set(&cluster).await;
+        let fixture = Fixture::new(&cluster).await;
         let (known, won) = look_at(&cluster).await;
         let begun = Instant::now();
         let sending = async {
@@ -211,7 +211,7 @@ async fn forged_peer_messages_end_no_node_and_move_no_term() {
             }
             answers
         };
-        let (seen, answers) = serve_until(&stage, sending).await;
+        let (seen, answers) = serve_until(&fixture, sending).await;
         let took = begun.elapsed();
         let memory = cluster.memory_peak();
         println!(

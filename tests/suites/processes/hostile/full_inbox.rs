@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::attacks::FULL_INBOX;
 use super::limits::{ALONE, LIMIT, raise_file_limit};
 use super::logins::digest;
-use super::measuring::{Account, Sideline, Stage, serve_until};
+use super::measuring::{Account, Fixture, Sideline, serve_until};
 
 const UNREAD: u64 = 100_000;
 const OWNER: &str = "collector";
@@ -135,7 +135,7 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
     within(LIMIT, async {
         raise_file_limit();
         let mut cluster = Cluster::start(3).await;
-        let stage = Stage::set(&cluster).await;
+        let fixture = Fixture::new(&cluster).await;
         let digest = digest();
         let client =
             PlainClient::connect(cluster.client_address(cluster.leader().await.node)).await;
@@ -173,11 +173,11 @@ async fn owner_of_100_000_unread_messages_costs_no_more_than_others() {
                 assert_eq!(reply.unwrap()["unread"], UNREAD);
             }
         };
-        let (seen, ()) = serve_until(&stage, looking).await;
+        let (seen, ()) = serve_until(&fixture, looking).await;
         seen.check("a full inbox");
-        let sideline = Sideline::set(&stage).await;
+        let sideline = Sideline::new(&fixture).await;
         sideline
-            .judge(&mut cluster, &stage, FULL_INBOX, &account)
+            .judge(&mut cluster, &fixture, FULL_INBOX, &account)
             .await;
     })
     .await;

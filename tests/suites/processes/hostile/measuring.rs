@@ -53,13 +53,13 @@ const HONEST_CLIENTS: usize = 8;
 const OPERATIONS_OF_CONNECTION: usize = 25;
 
 /// Honest clients, and where they are served.
-pub(super) struct Stage {
+pub(super) struct Fixture {
     nodes: Vec<SocketAddr>,
     sessions: Vec<Session>,
 }
 
-impl Stage {
-    pub(super) async fn set(cluster: &Cluster) -> Self {
+impl Fixture {
+    pub(super) async fn new(cluster: &Cluster) -> Self {
         let client = cluster.client();
         let mut sessions = Vec::new();
         for number in 0..HONEST_CLIENTS {
@@ -144,12 +144,15 @@ async fn honest(addresses: Vec<SocketAddr>, session: Session, over: Arc<AtomicBo
 }
 
 /// The honest load until `something` is over.
-pub(super) async fn serve_until<T>(stage: &Stage, something: impl Future<Output = T>) -> (Seen, T) {
+pub(super) async fn serve_until<T>(
+    fixture: &Fixture,
+    something: impl Future<Output = T>,
+) -> (Seen, T) {
     let over = Arc::new(AtomicBool::new(false));
     let mut working = JoinSet::new();
-    for session in &stage.sessions {
+    for session in &fixture.sessions {
         let over = Arc::clone(&over);
-        working.spawn(honest(stage.nodes.clone(), session.clone(), over));
+        working.spawn(honest(fixture.nodes.clone(), session.clone(), over));
     }
     let result = something.await;
     over.store(true, Ordering::Relaxed);
@@ -177,13 +180,13 @@ pub(super) struct Sideline {
 
 impl Sideline {
     /// With one echo server for each node.
-    pub(super) async fn set(stage: &Stage) -> Self {
+    pub(super) async fn new(fixture: &Fixture) -> Self {
         let mut sideline = Self {
             attackers: Some(runtime()),
             echoes: Vec::new(),
             echo_addresses: Vec::new(),
         };
-        for node in &stage.nodes {
+        for node in &fixture.nodes {
             let runtime = runtime();
             let serving = runtime.spawn(echo_server(node.ip()));
             sideline.echo_addresses.push(serving.await.unwrap());
@@ -193,10 +196,10 @@ impl Sideline {
     }
 
     /// The honest load while an attack goes on; with how often attackers began something.
-    async fn measure(&self, stage: &Stage, attack: Attack, aim: Aim) -> (Seen, usize) {
+    async fn measure(&self, fixture: &Fixture, attack: Attack, aim: Aim) -> (Seen, usize) {
         let begun = Arc::clone(&aim.begun);
         let attackers = self.attackers.as_ref().expect("it is there until the end");
-        let (seen, ended) = serve_until(stage, attackers.spawn(attack(aim))).await;
+        let (seen, ended) = serve_until(fixture, attackers.spawn(attack(aim))).await;
         ended.unwrap();
         (seen, begun.load(Ordering::Relaxed))
     }
@@ -206,7 +209,7 @@ impl Sideline {
     pub(super) async fn judge(
         &self,
         cluster: &mut Cluster,
-        stage: &Stage,
+        fixture: &Fixture,
         (name, attack): (&str, Attack),
         account: &Account,
     ) {
@@ -225,7 +228,7 @@ impl Sideline {
             turns += 1;
             let aims = [
                 (&self.echo_addresses, &mut beside),
-                (&stage.nodes, &mut attacked),
+                (&fixture.nodes, &mut attacked),
             ];
             for ((targets, seen), begun) in aims.into_iter().zip(&mut begun) {
                 let aim = Aim {
@@ -236,7 +239,7 @@ impl Sideline {
                     ends: Instant::now() + ATTACK,
                     begun: Arc::new(AtomicUsize::new(0)),
                 };
-                let (more, times) = self.measure(stage, attack, aim).await;
+                let (more, times) = self.measure(fixture, attack, aim).await;
                 seen.add(more);
                 *begun += times;
             }

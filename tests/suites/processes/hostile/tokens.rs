@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::attacks::garbage_token;
 use super::limits::{ALONE, ATTACKERS, LIMIT, MEMORY_MAX};
-use super::measuring::{Stage, serve_until};
+use super::measuring::{Fixture, serve_until};
 
 /// At each node.
 const INTRUDERS: usize = 16;
@@ -73,7 +73,7 @@ async fn invented_tokens_are_rejected_while_leaders_are_killed() {
     let _alone = ALONE.lock().await;
     within(LIMIT, async {
         let mut cluster = Cluster::start(3).await;
-        let stage = Stage::set(&cluster).await;
+        let fixture = Fixture::new(&cluster).await;
         let over = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicUsize::new(0));
         let mut intruding = JoinSet::new();
@@ -99,7 +99,7 @@ async fn invented_tokens_are_rejected_while_leaders_are_killed() {
                 cluster.settled().await;
             }
         };
-        let (seen, ()) = serve_until(&stage, failing_over).await;
+        let (seen, ()) = serve_until(&fixture, failing_over).await;
         over.store(true, Ordering::Relaxed);
         let mut answers = Answers::new();
         for one in intruding.join_all().await {
