@@ -189,7 +189,7 @@ fn reads_beyond_the_limit_are_refused_and_batches_continue() {
 
 /// E-11: what was confirmed and not applied is no fault of the leader.
 #[test]
-fn read_at_its_deadline_tells_confirmed_from_unconfirmed() {
+fn confirmed_read_at_its_deadline_was_not_applied() {
     let mut alone = Alone::start(Limits::default());
     alone.machine_runs = false;
     alone.propose(1, 10, SOON);

@@ -4,14 +4,15 @@
 //! attempt is a separate operation in the history, so that real-time order is checked by the entry
 //! that answered; that the attempts of one request take effect once is checked by the service.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use chat_consensus::{Envelope, Header, LogIndex};
+use chat_consensus::{LogIndex, Time};
 use chat_replication::{
     Event, PreparationId, Prepared, ProposalTicket, ProposeError, Proposed, ReadTicket,
 };
 
 use crate::checker::Checked;
-use crate::message::PeerMessage;
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
 use crate::simulation::process::{Continuation, RequestKind, Waiting};

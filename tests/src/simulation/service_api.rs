@@ -39,6 +39,13 @@ pub trait Service: fmt::Debug {
     /// A request that was begun some time ago and arrives once more.
     fn repeat(&mut self, random: &mut Rng) -> Option<u64>;
 
+    /// Makes everything applied visible to reads.
+    ///
+    /// # Errors
+    ///
+    /// The tables cannot be written.
+    fn publish(&mut self, node: usize) -> Checked;
+
     /// What the node that a client reached does with a request; `confirmed` once it may read.
     ///
     /// # Errors

@@ -58,13 +58,13 @@ pub(super) enum Waiter {
 pub(super) struct ClientProposal {
     pub(super) request: Bytes,
     pub(super) deadline: Time,
-    pub(super) stage: Stage,
+    pub(super) phase: Phase,
     /// Who leads, as the last node that did not take it answered.
     pub(super) hint: Option<NodeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Phase {
     /// Until leadership differs from this, or until the pause is over.
     Queued { known: Leadership, retry_at: Time },
     /// This node leads and prepares it.

@@ -13,7 +13,7 @@ use crate::event::{Effect, MakeReply, PreparationId, Prepared, ProposalTicket, P
 use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 use crate::replica::Replica;
 use crate::replica::leadership::Leadership;
-use crate::replica::proposals::{Appending, ClientProposal, Forwarded, RETRY_PAUSE, Stage, Waiter};
+use crate::replica::proposals::{Appending, ClientProposal, Forwarded, Phase, RETRY_PAUSE, Waiter};
 
 /// How long a former leader may still answer what was forwarded to it once another one is known.
 /// One that transferred its leadership answers within a round trip; one that is unreachable never
@@ -36,7 +36,7 @@ impl<F: MakeReply> Replica<F> {
         let client = ClientProposal {
             request,
             deadline,
-            stage: Stage::Preparing,
+            phase: Phase::Preparing,
             hint: None,
         };
         self.proposals.clients.insert(ticket, client);
@@ -101,7 +101,7 @@ impl<F: MakeReply> Replica<F> {
                 }
             }
         }
-        let differs = |client: &ClientProposal| matches!(client.stage, Stage::Queued { known, .. } if known != now_known);
+        let differs = |client: &ClientProposal| matches!(client.phase, Phase::Queued { known, .. } if known != now_known);
         let clients = self.proposals.clients.iter();
         let queued = clients.filter(|(_, client)| differs(client));
         let queued: Vec<ProposalTicket> = queued.map(|(ticket, _)| *ticket).collect();
@@ -122,17 +122,17 @@ impl<F: MakeReply> Replica<F> {
             let Some(client) = self.take_client(ticket) else {
                 continue;
             };
-            let error = match client.stage {
-                Stage::Queued { known, .. } => match client.hint.or(known.leader) {
+            let error = match client.phase {
+                Phase::Queued { known, .. } => match client.hint.or(known.leader) {
                     Some(leader) => ProposeError::NotAppended {
                         leader_id: Some(leader.0),
                     },
                     None => ProposeError::NoLeader,
                 },
-                Stage::Preparing => ProposeError::NotAppended {
+                Phase::Preparing => ProposeError::NotAppended {
                     leader_id: self.node.leader().map(|leader| leader.0),
                 },
-                Stage::Sent => ProposeError::Unknown,
+                Phase::Sent => ProposeError::Unknown,
             };
             self.effects.push(Effect::Complete(ticket, Err(error)));
         }
@@ -211,12 +211,12 @@ impl<F: MakeReply> Replica<F> {
     /// The request of a client that is about to be tried.
     fn unqueue(&mut self, ticket: ProposalTicket) -> Option<Bytes> {
         let client = self.proposals.clients.get_mut(&ticket)?;
-        if let Stage::Queued { retry_at, .. } = client.stage {
+        if let Phase::Queued { retry_at, .. } = client.phase {
             self.proposals.retries.remove(retry_at, ticket);
             self.proposals.queued -= 1;
             self.proposals.queued_bytes -= client.request.len();
         }
-        client.stage = Stage::Preparing;
+        client.phase = Phase::Preparing;
         Some(client.request.clone())
     }
 
@@ -238,7 +238,7 @@ impl<F: MakeReply> Replica<F> {
             Some(_) => self.now + RETRY_PAUSE,
             None => Time::NEVER,
         };
-        client.stage = Stage::Queued { known, retry_at };
+        client.phase = Phase::Queued { known, retry_at };
         client.hint = hint.or(client.hint);
         proposals.retries.insert(retry_at, ticket);
     }
@@ -271,7 +271,7 @@ impl<F: MakeReply> Replica<F> {
         if let Waiter::Client(ticket) = waiter
             && let Some(client) = self.proposals.clients.get_mut(&ticket)
         {
-            client.stage = Stage::Sent;
+            client.phase = Phase::Sent;
         }
         self.proposals.made += 1;
         let id = ProposalId(self.proposals.made);
@@ -302,7 +302,7 @@ impl<F: MakeReply> Replica<F> {
         proposals.forwarded.insert(header.request, forwarded);
         proposals.forwarded_bytes += bytes;
         if let Some(client) = proposals.clients.get_mut(&ticket) {
-            client.stage = Stage::Sent;
+            client.phase = Phase::Sent;
         }
         let message = PeerRequest::Propose { request };
         self.effects
@@ -354,7 +354,7 @@ impl<F: MakeReply> Replica<F> {
         let proposals = &mut self.proposals;
         let client = proposals.clients.remove(&ticket)?;
         proposals.deadlines.remove(client.deadline, ticket);
-        if let Stage::Queued { retry_at, .. } = client.stage {
+        if let Phase::Queued { retry_at, .. } = client.phase {
             proposals.retries.remove(retry_at, ticket);
             proposals.queued -= 1;
             proposals.queued_bytes -= client.request.len();

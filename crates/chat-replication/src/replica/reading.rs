@@ -9,7 +9,7 @@ use crate::peer_message::{PeerReply, PeerRequest};
 use crate::replica::Replica;
 use crate::replica::leadership::Leadership;
 use crate::replica::proposals::RETRY_PAUSE;
-use crate::replica::reads::{ClientRead, Reader, Stage};
+use crate::replica::reads::{ClientRead, Phase, Reader};
 
 impl<F: MakeReply> Replica<F> {
     pub(super) fn handle_read(&mut self, ticket: ReadTicket, deadline: Time) -> Result<(), Fault> {
@@ -20,7 +20,7 @@ impl<F: MakeReply> Replica<F> {
         }
         let client = ClientRead {
             deadline,
-            stage: Stage::Confirming,
+            phase: Phase::Confirming,
         };
         self.reads.clients.insert(ticket, client);
         self.reads.deadlines.insert(deadline, ticket);
@@ -97,7 +97,7 @@ impl<F: MakeReply> Replica<F> {
 
     /// Leadership, as this node knows it, has changed: what waits for a leader is tried again.
     pub(super) fn retry_reads(&mut self, now_known: Leadership) -> Result<(), Fault> {
-        let differs = |client: &ClientRead| matches!(client.stage, Stage::Queued { known, .. } if known != now_known);
+        let differs = |client: &ClientRead| matches!(client.phase, Phase::Queued { known, .. } if known != now_known);
         let clients = self.reads.clients.iter();
         let queued = clients.filter(|(_, client)| differs(client));
         let queued: Vec<ReadTicket> = queued.map(|(ticket, _)| *ticket).collect();
@@ -113,9 +113,9 @@ impl<F: MakeReply> Replica<F> {
         }
         while let Some(ticket) = self.reads.deadlines.pop_due(self.now) {
             if let Some(client) = self.take_read(ticket) {
-                let error = match client.stage {
-                    Stage::Queued { .. } | Stage::Confirming => ReadError::NoLeader,
-                    Stage::Confirmed => ReadError::NotApplied,
+                let error = match client.phase {
+                    Phase::Queued { .. } | Phase::Confirming => ReadError::NoLeader,
+                    Phase::Confirmed => ReadError::NotApplied,
                 };
                 self.effects.push(Effect::CompleteRead(ticket, Err(error)));
             }
@@ -127,10 +127,10 @@ impl<F: MakeReply> Replica<F> {
         let Some(client) = self.reads.clients.get_mut(&ticket) else {
             return Ok(());
         };
-        if let Stage::Queued { retry_at, .. } = client.stage {
+        if let Phase::Queued { retry_at, .. } = client.phase {
             self.reads.retries.remove(retry_at, ticket);
         }
-        client.stage = Stage::Confirming;
+        client.phase = Phase::Confirming;
         if self.is_leading() {
             return self.confirm_read(Reader::Client(ticket));
         }
@@ -169,13 +169,13 @@ impl<F: MakeReply> Replica<F> {
             Some(_) => self.now + RETRY_PAUSE,
             None => Time::NEVER,
         };
-        client.stage = Stage::Queued { known, retry_at };
+        client.phase = Phase::Queued { known, retry_at };
         self.reads.retries.insert(retry_at, ticket);
     }
 
     fn wait_for_publishing(&mut self, ticket: ReadTicket, index: LogIndex) {
         if let Some(client) = self.reads.clients.get_mut(&ticket) {
-            client.stage = Stage::Confirmed;
+            client.phase = Phase::Confirmed;
             self.reads.made += 1;
             self.reads
                 .confirmed
@@ -186,7 +186,7 @@ impl<F: MakeReply> Replica<F> {
     fn take_read(&mut self, ticket: ReadTicket) -> Option<ClientRead> {
         let client = self.reads.clients.remove(&ticket)?;
         self.reads.deadlines.remove(client.deadline, ticket);
-        if let Stage::Queued { retry_at, .. } = client.stage {
+        if let Phase::Queued { retry_at, .. } = client.phase {
             self.reads.retries.remove(retry_at, ticket);
         }
         Some(client)

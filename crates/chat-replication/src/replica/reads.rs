@@ -31,11 +31,11 @@ pub(super) struct Reads {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientRead {
     pub(super) deadline: Time,
-    pub(super) stage: Stage,
+    pub(super) phase: Phase,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Phase {
     /// Until leadership differs from this, or until the pause is over.
     Queued { known: Leadership, retry_at: Time },
     /// Here or at the leader.

@@ -20,7 +20,8 @@ use crate::runner::leadership::Leadership;
 use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
 use crate::runner::loop_event::{LoopEvent, Responder};
 use crate::runner::peer_transport::PeerTransport;
-use crate::runner::prepare::{LeaderContext, Preparation, Prepare, ReplyMaker};
+use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
+use crate::runner::reply_maker::ReplyMaker;
 use crate::runner::stop_reason::StopReason;
 
 /// How much is decided in one turn before its effects are begun.

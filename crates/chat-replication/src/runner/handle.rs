@@ -198,9 +198,9 @@ impl Handle {
             }
             let mut leadership = self.parts.leadership.clone();
             let timeout = self.parts.options.timing.election_timeout * 2;
-            let handed_over = leadership.wait_for(|leadership| !leadership.leads);
+            let transferred = leadership.wait_for(|leadership| !leadership.leads);
             // The leadership shows whether it was too late.
-            drop(tokio::time::timeout(timeout, handed_over).await);
+            drop(tokio::time::timeout(timeout, transferred).await);
         }
         Ok(())
     }

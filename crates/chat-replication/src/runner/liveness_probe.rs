@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_nobody_listens_on_refuses() {
+    async fn a_socket_without_a_listener_refuses() {
         let folder = tempfile::tempdir().unwrap();
         let (listener, address) = socket(folder.path());
         // As after SIGKILL: the file stays.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::event::{Event, LogReadId};
 use crate::runner::loop_event::LoopEvent;
-use crate::runner::prepare::ReplyMaker;
+use crate::runner::reply_maker::ReplyMaker;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 

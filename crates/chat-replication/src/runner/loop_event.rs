@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::error::{ProposeError, ReadError};
 use crate::event::{Event, Proposed, ReplicaStatus};
 use crate::peer_message::{PeerReply, PeerRequest};
-use crate::runner::prepare::ReplyMaker;
+use crate::runner::reply_maker::ReplyMaker;
 use crate::runner::stop_reason::StopReason;
 
 /// See the file's first line.

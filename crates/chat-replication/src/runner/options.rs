@@ -33,7 +33,7 @@ pub struct NodeAddress {
 /// How long a node waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// A leader lets everybody hear from it this often.
+    /// A leader sends every node a heartbeat this often.
     pub heartbeat_interval: Duration,
     /// The shortest time without a leader before a node campaigns, at least three heartbeat
     /// intervals and 30 ms; the longest is twice that.

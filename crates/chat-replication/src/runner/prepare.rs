@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_consensus::LogIndex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::ReadError;
-use crate::event::{MakeReply, Prepared};
+use crate::event::Prepared;
 use crate::runner::loop_event::LoopEvent;
+use crate::runner::reply_maker::ReplyMaker;
 
 /// Makes a command from a client's request, on the leader, before anything is appended. Here, and
 /// nowhere later, belong clocks, random numbers, password hashes and early refusals.
@@ -39,43 +39,9 @@ pub struct LeaderContext {
     pub(super) events: mpsc::Sender<LoopEvent>,
 }
 
-/// Makes the reply to a client from the index of its command's entry and the state machine's answer.
-/// It stays on the leader, so it may hold what must not be in the log, such as a fresh token. It
-/// must not panic: that would stop the replica.
-pub struct ReplyMaker(Option<Closure>);
-
-type Closure = Box<dyn FnOnce(u64, Bytes) -> Bytes + Send>;
-
 /// Appends every request as it is and replies what the state machine answers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Passthrough;
-
-impl ReplyMaker {
-    /// The state machine's answer is the reply.
-    pub fn answer() -> Self {
-        Self(None)
-    }
-
-    /// The reply is what `make` returns.
-    pub fn new(make: impl FnOnce(u64, Bytes) -> Bytes + Send + 'static) -> Self {
-        Self(Some(Box::new(make)))
-    }
-}
-
-impl MakeReply for ReplyMaker {
-    fn make_reply(self, index: LogIndex, answer: Bytes) -> Bytes {
-        match self.0 {
-            Some(make) => make(index.0, answer),
-            None => answer,
-        }
-    }
-}
-
-impl fmt::Debug for ReplyMaker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyMaker").finish_non_exhaustive()
-    }
-}
 
 impl fmt::Debug for Preparation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -78,7 +78,7 @@ async fn a_directory_of_another_node_is_refused() {
 
 // E-12: a bootstrap that waits reports for which nodes.
 #[tokio::test]
-async fn a_birth_names_the_nodes_that_it_waits_for() {
+async fn waiting_bootstrap_names_the_nodes_that_it_waits_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut listeners = Vec::new();
     let mut nodes = Vec::new();

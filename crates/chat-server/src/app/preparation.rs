@@ -5,8 +5,10 @@
 //! `storage.v1.Command` of it. A command that the state machine cannot decode would stop every node
 //! permanently, so everything that applying depends on is checked here once more.
 
+mod admission;
 mod error;
 mod replies;
+mod session_fields;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,11 +30,13 @@ use crate::limits::inbox_room::{Entry, InboxRoom};
 use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::{Exceeded, Quotas};
 use crate::net::origin::Origin;
+use admission::{Admission, Begin, Begun};
 use error::PreparationError;
 use forwarded::Refusal;
 use forwarded::answer::Result as AnswerResult;
 use forwarded::request::Operation;
 use replies::{answer, error_reply, error_reply_after, ok_reply, sent_reply, session_reply};
+use session_fields::{require_session, validate_session};
 use storage::command::Operation as Command;
 
 /// How long a login waits for the leader to confirm that it leads.
@@ -432,39 +436,6 @@ impl LeaderPreparation {
     }
 }
 
-/// The outcome of [`LeaderPreparation::begin`].
-enum Begun {
-    Ready(Prepared<ReplyMaker>),
-    Later(Begin),
-}
-
-/// A request that was decoded and compared with the limits.
-struct Begin {
-    id: Vec<u8>,
-    operation: Operation,
-    origin: Option<forwarded::Origin>,
-    admission: Admission,
-}
-
-/// Whether the limits admit a request.
-enum Admission {
-    Admitted,
-    Exceeded(Exceeded),
-    /// How many messages the recipient's inbox has must be counted first.
-    InboxUncounted,
-}
-
-impl Begin {
-    /// Whether it needs neither a read nor a password.
-    fn is_ready(&self) -> bool {
-        let needs_secret = matches!(
-            self.operation,
-            Operation::CreateUser(_) | Operation::Login(_) | Operation::ChangePassword(_)
-        );
-        matches!(self.admission, Admission::Admitted) && !needs_secret
-    }
-}
-
 impl Prepare for LeaderPreparation {
     fn prepare(self: Arc<Self>, request: Bytes, leader: &LeaderContext) -> Preparation {
         match self.begin(request) {
@@ -510,22 +481,6 @@ fn requester(origin: Option<forwarded::Origin>, username: &str) -> Requester {
 
 fn stored(account: Option<&Account>) -> Option<String> {
     account.map(|account| account.password_hash.clone())
-}
-
-/// The parts of a session that applying needs; it checks them again, since the session may have ended
-/// meanwhile.
-fn validate_session(
-    session: Option<&storage::Session>,
-) -> Option<(&storage::Session, storage::Credential)> {
-    let session = session.filter(|session| session.token_hash.len() == 32)?;
-    Some((session, session.credential?))
-}
-
-fn require_session(session: Option<&storage::Session>) -> Result<(), PreparationError> {
-    match validate_session(session) {
-        Some(_) => Ok(()),
-        None => Err(PreparationError::Malformed),
-    }
 }
 
 fn token_hash(token: &Token) -> Bytes {
