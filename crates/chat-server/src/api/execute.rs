@@ -30,6 +30,10 @@ use forwarded::Refusal as LeaderError;
 use forwarded::answer::Result as Answer;
 use forwarded::request::Operation;
 
+/// How much longer than its deadline a read may take. At the deadline the replica reports why the
+/// read could not begin, which is worth more than that it is late.
+const READ_GRACE: Duration = Duration::from_millis(10);
+
 /// Where a request comes from, and until when the client waits.
 #[derive(Clone, Copy, Debug)]
 struct CallContext<'a> {
@@ -75,7 +79,7 @@ impl Executor {
         match request {
             ChatRequest::GetMessages(_) | ChatRequest::ListUsers(_) => {
                 let reading = self.read(request, token, deadline);
-                timeout_at(deadline.into(), reading)
+                timeout_at((deadline + READ_GRACE).into(), reading)
                     .await
                     .map_err(|_late| RequestError::Timeout)?
             }
