@@ -18,7 +18,8 @@
 //! 4. [`Handle::propose`] on any node. `Ok` means: synced on a majority of disks, and applied here
 //!    or on the leader that took it. [`ProposeError::Unknown`] is meant literally; make commands
 //!    idempotent, then propose the same again. After every other error nothing was appended.
-//! 5. [`Handle::read`] on any node before reading the state: then the read is linearizable.
+//! 5. [`Handle::ensure_linearizable`] on any node before reading the state: then the read is
+//!    linearizable.
 //! 6. When [`Handle::stopped`] completes by itself, the replica could not keep a promise and has
 //!    stopped instead. Call [`Handle::shutdown`], which then waits at most 2 seconds for the disk, and
 //!    end the process, not with success. Before ending it for reasons of your own call
