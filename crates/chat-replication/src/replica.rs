@@ -150,6 +150,13 @@ impl<F: MakeReply> Replica<F> {
         std::mem::take(&mut self.effects)
     }
 
+    /// Ends the requests of clients and peers that were not appended, because the replica is shut
+    /// down: the last effects, after which it must not be used again.
+    pub fn shut_down(&mut self) -> Vec<Effect> {
+        self.refuse_unappended_proposals();
+        std::mem::take(&mut self.effects)
+    }
+
     /// When [`Event::DeadlinePassed`] is due, if nothing else happens before.
     pub fn next_deadline(&self) -> Time {
         let clients = self

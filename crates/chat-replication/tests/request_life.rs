@@ -270,3 +270,21 @@ fn abandoned_proposal_is_not_completed() {
     alone.pass(SOON * 2);
     assert!(alone.completed.is_empty());
 }
+
+/// R13: a replica that is shut down has answered what it never appended as that.
+#[test]
+fn shutdown_ends_what_was_not_appended() {
+    let mut alone = Alone::start(Limits::default());
+    alone.machine_runs = false;
+    alone.propose(1, 10, SOON);
+    alone.prepare_all();
+    alone.propose(2, 10, SOON);
+    let last = alone.replica.shut_down();
+    assert!(
+        matches!(
+            last[..],
+            [Effect::Complete(ProposalTicket(2), Err(ProposeError::Stopped))]
+        ),
+        "{last:?}"
+    );
+}

@@ -139,6 +139,20 @@ impl<F: MakeReply> Replica<F> {
         Ok(())
     }
 
+    /// The replica shuts down: everything that was not appended ends as that.
+    pub(super) fn refuse_unappended_proposals(&mut self) {
+        let unappended = |client: &ClientProposal| client.phase != Phase::Sent;
+        let clients = self.proposals.clients.iter();
+        let clients = clients.filter(|(_, client)| unappended(client));
+        let tickets: Vec<ProposalTicket> = clients.map(|(ticket, _)| *ticket).collect();
+        for ticket in tickets {
+            self.fail_client(ticket, ProposeError::Stopped);
+        }
+        for (waiter, _) in std::mem::take(&mut self.proposals.preparing).into_values() {
+            self.refuse(waiter, Refusal::NotLeading { leader: None });
+        }
+    }
+
     pub(super) fn handle_propose_reply(&mut self, request: RequestId, outcome: ProposeOutcome) {
         if let Some(forwarded) = self.proposals.forwarded.remove(&request) {
             self.proposals.forwarded_bytes -= forwarded.bytes;

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Envelope, Fault, LogIndex, NodeId, Report, RequestId, Time};
+use chat_consensus::{Envelope, Fault, LogIndex, NodeId, RequestId, Time};
 use chat_store::ReadLimits;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{ProposeError, ReadError};
 use crate::event::{Effect, Event, PreparationId, Prepared, ProposalTicket, Proposed, ReadTicket};
-use crate::peer_message::PeerReply;
+use crate::peer_message::{PeerReply, PeerRequest};
 use crate::replica::Replica;
 use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
 use crate::runner::leadership::Leadership;
+use crate::runner::log_report::log_report;
 use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
 use crate::runner::loop_event::{LoopEvent, Responder};
+use crate::runner::not_taken::not_taken;
 use crate::runner::peer_transport::PeerTransport;
 use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
 use crate::runner::reply_maker::ReplyMaker;
@@ -148,9 +150,13 @@ impl EventLoop {
                 break reason;
             }
         };
+        let shut_down = matches!(reason, StopReason::ShutDown);
         self.publishes.stop(reason);
+        if shut_down {
+            self.refuse_unappended(incoming);
+        }
         // Callers that still wait receive no answer.
-        drop((self.proposals, self.reads, self.responders, incoming));
+        drop((self.proposals, self.reads, self.responders));
         let closing = async {
             tokio::join!(
                 self.workers.applier.close(),
@@ -161,6 +167,39 @@ impl EventLoop {
             tracing::error!("the disk or the state machine hangs, and is left behind");
         }
         self.publishes.closed.send_replace(true);
+    }
+
+    /// What was not appended is answered as that, also what the replica has not seen: callers try it
+    /// elsewhere.
+    fn refuse_unappended(&mut self, mut incoming: mpsc::Receiver<LoopEvent>) {
+        for effect in self.replica.shut_down() {
+            match effect {
+                Effect::Reply(reply) => self.reply(reply),
+                Effect::Complete(ticket, result) => {
+                    if let Some(client) = self.proposals.remove(&ticket) {
+                        let _gone = client.send(result);
+                    }
+                }
+                _ => {}
+            }
+        }
+        incoming.close();
+        while let Ok(event) = incoming.try_recv() {
+            match event {
+                LoopEvent::Call {
+                    request, responder, ..
+                } => {
+                    let _gone = match request.message {
+                        PeerRequest::Propose { .. } => responder.send(not_taken(&request.header)),
+                        PeerRequest::Consensus(_) | PeerRequest::ReadIndex => continue,
+                    };
+                }
+                LoopEvent::Propose { client, .. } => {
+                    let _gone = client.send(Err(ProposeError::Stopped));
+                }
+                _ => {}
+            }
+        }
     }
 
     fn process_batch(
@@ -437,49 +476,6 @@ impl BootstrapNotice {
             "the cluster is not formed: these nodes have not answered"
         );
         self.last = Some((awaited, Instant::now()));
-    }
-}
-
-/// What an operator should know of the protocol's work.
-fn log_report(report: &Report) {
-    match report {
-        Report::FollowerRolledBack(node, index) => tracing::error!(
-            node = node.0,
-            acknowledged = index.0,
-            "a follower's disk lost what it had acknowledged; it does not count until it has that again"
-        ),
-        Report::RolledBack { repair_through } if repair_through.0 == 0 => {
-            tracing::info!("this node's disk holds again what it had acknowledged, and counts");
-        }
-        Report::RolledBack { repair_through } => tracing::error!(
-            repair_through = repair_through.0,
-            "this node's disk lost what it had acknowledged; until it has that again the node \
-             neither votes nor counts. Look at the disk: it, its cache or a restored backup did this"
-        ),
-        Report::LeaderClaimRefused(node) => tracing::warn!(
-            node = node.0,
-            "a message claimed leadership for a disk that is not a voter's; it was dropped"
-        ),
-        Report::TermTooFarAhead(node, term) => tracing::warn!(
-            node = node.0,
-            term = term.0,
-            "a message showed a term that is too far ahead; it was dropped"
-        ),
-        Report::DisksAlternate(node) => tracing::warn!(
-            node = node.0,
-            "requests of this node come from two disks by turns: two machines have its id"
-        ),
-        Report::DiskIsSlow { own, others } => tracing::warn!(
-            own_ms = own.as_millis(),
-            others_ms = others.as_millis(),
-            "this leader's disk is slower than the others'; leadership is transferred"
-        ),
-        Report::Appended(..)
-        | Report::ProposalRefused(_)
-        | Report::ReadConfirmed(..)
-        | Report::ReadRefused(_)
-        | Report::BecameLeader(_)
-        | Report::SteppedDown(_) => {}
     }
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 use chat_consensus::{Envelope, Reply, Request as ConsensusRequest};
 use chat_proto::replication::v1 as wire;
 use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use crate::peer_message::{PeerReply, PeerRequest};
 use crate::runner::loop_event::{LoopEvent, Room};
+use crate::runner::not_taken::not_taken;
 use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
 use crate::runner::wire::WireMessage;
 
@@ -55,9 +57,14 @@ impl PeerService {
             responder,
             room,
         };
-        let sent = self.events.send(call).await;
-        sent.map_err(|_stopped| stopped())?;
-        let Envelope { header, message } = wait(answered).await?;
+        let reply = match self.events.send(call).await {
+            Ok(()) => wait(answered).await?,
+            Err(SendError(LoopEvent::Call { request, .. })) if is_proposal(&request.message) => {
+                not_taken(&request.header)
+            }
+            Err(_stopped) => return Err(stopped()),
+        };
+        let Envelope { header, message } = reply;
         let message =
             from(message).ok_or_else(|| Status::internal("the reply does not fit the call"))?;
         Ok(Response::new(A::write(Envelope { header, message })))
@@ -70,6 +77,10 @@ impl PeerService {
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
         room.map_err(|_closed| stopped())
     }
+}
+
+fn is_proposal(request: &PeerRequest) -> bool {
+    matches!(request, PeerRequest::Propose { .. })
 }
 
 async fn wait(

@@ -1,0 +1,46 @@
+//! What an operator should know of the protocol's work, as log lines.
+
+use chat_consensus::Report;
+
+/// What an operator should know of the protocol's work.
+pub(super) fn log_report(report: &Report) {
+    match report {
+        Report::FollowerRolledBack(node, index) => tracing::error!(
+            node = node.0,
+            acknowledged = index.0,
+            "a follower's disk lost what it had acknowledged; it does not count until it has that again"
+        ),
+        Report::RolledBack { repair_through } if repair_through.0 == 0 => {
+            tracing::info!("this node's disk holds again what it had acknowledged, and counts");
+        }
+        Report::RolledBack { repair_through } => tracing::error!(
+            repair_through = repair_through.0,
+            "this node's disk lost what it had acknowledged; until it has that again the node \
+             neither votes nor counts. Look at the disk: it, its cache or a restored backup did this"
+        ),
+        Report::LeaderClaimRefused(node) => tracing::warn!(
+            node = node.0,
+            "a message claimed leadership for a disk that is not a voter's; it was dropped"
+        ),
+        Report::TermTooFarAhead(node, term) => tracing::warn!(
+            node = node.0,
+            term = term.0,
+            "a message showed a term that is too far ahead; it was dropped"
+        ),
+        Report::DisksAlternate(node) => tracing::warn!(
+            node = node.0,
+            "requests of this node come from two disks by turns: two machines have its id"
+        ),
+        Report::DiskIsSlow { own, others } => tracing::warn!(
+            own_ms = own.as_millis(),
+            others_ms = others.as_millis(),
+            "this leader's disk is slower than the others'; leadership is transferred"
+        ),
+        Report::Appended(..)
+        | Report::ProposalRefused(_)
+        | Report::ReadConfirmed(..)
+        | Report::ReadRefused(_)
+        | Report::BecameLeader(_)
+        | Report::SteppedDown(_) => {}
+    }
+}
