@@ -283,7 +283,10 @@ fn shutdown_ends_what_was_not_appended() {
     assert!(
         matches!(
             last[..],
-            [Effect::Complete(ProposalTicket(2), Err(ProposeError::Stopped))]
+            [Effect::Complete(
+                ProposalTicket(2),
+                Err(ProposeError::Stopped)
+            )]
         ),
         "{last:?}"
     );
