@@ -19,6 +19,20 @@ pub enum RoleName {
     Leader,
 }
 
+impl RoleName {
+    /// The role as people and `cluster.v1` spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uninitialized => "uninitialized",
+            Self::Learner => "learner",
+            Self::Follower => "follower",
+            Self::PreCandidate => "pre-candidate",
+            Self::Candidate => "candidate",
+            Self::Leader => "leader",
+        }
+    }
+}
+
 /// What a leader knows of another node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FollowerStatus {

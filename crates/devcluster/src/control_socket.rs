@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::event::Event;
-use crate::private_files;
 use crate::protocol::Response;
 
 /// Far more than any request has; a line without an end must not fill the memory.
@@ -33,7 +32,7 @@ pub(crate) fn bind(socket: &Path) -> Result<UnixListener> {
         )
     })?;
     // The supervisor's files are private from the start; this is for other callers.
-    fs::set_permissions(socket, Permissions::from_mode(private_files::MODE))
+    fs::set_permissions(socket, Permissions::from_mode(private_file::FILE_MODE))
         .with_context(|| format!("protecting {}", socket.display()))?;
     Ok(listener)
 }

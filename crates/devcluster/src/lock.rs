@@ -10,7 +10,8 @@ use crate::private_files;
 /// Takes the lock; the system releases it when this process ends.
 pub(crate) fn acquire(files: &Files) -> Result<File> {
     private_files::prepare_folder(files)?;
-    let lock = private_files::options()
+    let lock = private_file::open_options()
+        .create(true)
         .truncate(true)
         .open(files.lock())
         .context("creating the lock file")?;

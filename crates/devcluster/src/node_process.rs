@@ -11,7 +11,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
-use crate::private_files;
 use crate::process_identity::ProcessIdentity;
 
 /// A started process that has not been reaped: no other process can get its id.
@@ -33,7 +32,7 @@ impl NodeProcess {
         let output = OpenOptions::new()
             .create(true)
             .append(true)
-            .mode(private_files::MODE)
+            .mode(private_file::FILE_MODE)
             .open(log)
             .with_context(|| format!("opening {}", log.display()))?;
         let errors = output

@@ -1,45 +1,29 @@
 //! A cluster's folder is closed to other users of the machine: it holds data, logs, what the
 //! processes are, and the socket that stops and wipes them.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::{Mode, umask};
+use private_file::FOLDER_MODE;
 
 use crate::layout::Files;
-
-/// Of a file that only its owner reads and writes.
-pub const MODE: u32 = 0o600;
-
-/// Of a folder that only its owner enters.
-const FOLDER_MODE: u32 = 0o700;
 
 /// Everything that this process and its children make is private from its first moment.
 pub fn from_now_on() {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
-/// For a file that is made private if it is missing.
-pub fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(MODE);
-    options
-}
-
-/// Writes a file that no other user can read, whatever it was before.
+/// Replaces a file by one that no other user can read.
 ///
 /// # Errors
 ///
 /// The system's.
 pub fn write(path: &Path, text: &[u8]) -> Result<()> {
-    let written = options().truncate(true).open(path).and_then(|mut file| {
-        file.set_permissions(Permissions::from_mode(MODE))?;
-        file.write_all(text)
-    });
-    written.with_context(|| format!("writing {}", path.display()))
+    private_file::replace(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Makes the cluster's folder, or closes one that an earlier version left open; refuses one that is

@@ -145,9 +145,7 @@ impl ClusterState {
     pub fn write(&self, files: &Files) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).context("writing the state as JSON")?;
         let path = files.state();
-        let draft = path.with_extension("json.new");
-        private_files::write(&draft, &text)?;
-        fs::rename(&draft, &path).with_context(|| format!("replacing {}", path.display()))
+        private_files::write(&path, &text)
     }
 
     /// How many nodes it has.

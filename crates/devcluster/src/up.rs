@@ -193,7 +193,7 @@ fn start_supervisor(files: &Files) -> Result<()> {
     let output = OpenOptions::new()
         .create(true)
         .append(true)
-        .mode(private_files::MODE)
+        .mode(private_file::FILE_MODE)
         .open(&log)
         .with_context(|| format!("opening {}", log.display()))?;
     let errors = output

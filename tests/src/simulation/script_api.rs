@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chat_consensus::{
     Candidacy, Election, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Payload,
-    Position, Reply, Request, RequestId, RoleName, StorageId, TERM_MAX, Term,
+    Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
 };
 use chat_replication::Event;
 
@@ -281,7 +281,7 @@ impl World {
             };
             format!(
                 "{id}: {} in term {}{leader}; log to {}, committed {}, applied {}",
-                role_name(seen.role),
+                seen.role.name(),
                 seen.term,
                 seen.last,
                 seen.commit_index,
@@ -335,17 +335,5 @@ impl World {
         let attempt = self.attempts_made;
         self.submit(node, None, attempt, what)
             .map_err(|violation| violation.to_string())
-    }
-}
-
-/// The role as `cluster.v1` spells it.
-fn role_name(role: RoleName) -> &'static str {
-    match role {
-        RoleName::Uninitialized => "uninitialized",
-        RoleName::Learner => "learner",
-        RoleName::Follower => "follower",
-        RoleName::PreCandidate => "pre-candidate",
-        RoleName::Candidate => "candidate",
-        RoleName::Leader => "leader",
     }
 }

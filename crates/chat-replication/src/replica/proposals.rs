@@ -1,18 +1,13 @@
 //! The proposals that a replica has not completed, and what each of them waits for (R13).
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use bytes::Bytes;
 use chat_consensus::{Header, LogIndex, NodeId, Position, ProposalId, RequestId, Term, Time};
+use std::collections::BTreeMap;
 
 use crate::event::{Effect, PreparationId, ProposalTicket};
 use crate::replica::deadlines::Deadlines;
 use crate::replica::leadership::Leadership;
 use crate::replica::weights::Weights;
-
-/// Between two attempts while a leader is known that did not take the request.
-pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The proposals that are not completed.
 #[derive(Debug)]

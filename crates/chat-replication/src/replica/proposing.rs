@@ -13,7 +13,7 @@ use crate::event::{Effect, MakeReply, PreparationId, Prepared, ProposalTicket, P
 use crate::peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 use crate::replica::Replica;
 use crate::replica::leadership::Leadership;
-use crate::replica::proposals::{Appending, ClientProposal, Forwarded, Phase, RETRY_PAUSE, Waiter};
+use crate::replica::proposals::{Appending, ClientProposal, Forwarded, Phase, Waiter};
 
 /// How long a former leader may still answer what was forwarded to it once another one is known.
 /// One that transferred its leadership answers within a round trip; one that is unreachable never
@@ -248,10 +248,7 @@ impl<F: MakeReply> Replica<F> {
         }
         proposals.queued += 1;
         proposals.queued_bytes = bytes;
-        let retry_at = match known.leader {
-            Some(_) => self.now + RETRY_PAUSE,
-            None => Time::NEVER,
-        };
+        let retry_at = known.retry_at(self.now);
         client.phase = Phase::Queued { known, retry_at };
         client.hint = hint.or(client.hint);
         proposals.retries.insert(retry_at, ticket);

@@ -8,7 +8,6 @@ use crate::event::{Effect, MakeReply, ReadTicket};
 use crate::peer_message::{PeerReply, PeerRequest};
 use crate::replica::Replica;
 use crate::replica::leadership::Leadership;
-use crate::replica::proposals::RETRY_PAUSE;
 use crate::replica::reads::{ClientRead, Phase, Reader};
 
 impl<F: MakeReply> Replica<F> {
@@ -165,10 +164,7 @@ impl<F: MakeReply> Replica<F> {
         let Some(client) = self.reads.clients.get_mut(&ticket) else {
             return;
         };
-        let retry_at = match known.leader {
-            Some(_) => self.now + RETRY_PAUSE,
-            None => Time::NEVER,
-        };
+        let retry_at = known.retry_at(self.now);
         client.phase = Phase::Queued { known, retry_at };
         self.reads.retries.insert(retry_at, ticket);
     }

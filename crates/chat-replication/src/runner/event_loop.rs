@@ -175,11 +175,7 @@ impl EventLoop {
         for effect in self.replica.shut_down() {
             match effect {
                 Effect::Reply(reply) => self.reply(reply),
-                Effect::Complete(ticket, result) => {
-                    if let Some(client) = self.proposals.remove(&ticket) {
-                        let _gone = client.send(result);
-                    }
-                }
+                Effect::Complete(ticket, result) => self.complete(ticket, result),
                 _ => {}
             }
         }
@@ -188,11 +184,8 @@ impl EventLoop {
             match event {
                 LoopEvent::Call {
                     request, responder, ..
-                } => {
-                    let _gone = match request.message {
-                        PeerRequest::Propose { .. } => responder.send(not_taken(&request.header)),
-                        PeerRequest::Consensus(_) | PeerRequest::ReadIndex => continue,
-                    };
+                } if matches!(request.message, PeerRequest::Propose { .. }) => {
+                    let _gone = responder.send(not_taken(&request.header));
                 }
                 LoopEvent::Propose { client, .. } => {
                     let _gone = client.send(Err(ProposeError::Stopped));
@@ -350,12 +343,7 @@ impl EventLoop {
             }
             Effect::Publish => self.workers.applier.publish().map_err(apply_task_ended)?,
             Effect::Prepare(id, request) => self.prepare(id, request)?,
-            Effect::Complete(ticket, result) => {
-                if let Some(client) = self.proposals.remove(&ticket) {
-                    // The caller may be gone.
-                    let _gone = client.send(result);
-                }
-            }
+            Effect::Complete(ticket, result) => self.complete(ticket, result),
             Effect::CompleteRead(ticket, result) => {
                 if let Some(client) = self.reads.remove(&ticket) {
                     let _gone = client.send(result);
@@ -384,6 +372,13 @@ impl EventLoop {
                 Ok(())
             }
             Err(_panic) => self.step(Event::Prepared(id, Prepared::Failed)),
+        }
+    }
+
+    fn complete(&mut self, ticket: ProposalTicket, result: Result<Proposed, ProposeError>) {
+        if let Some(client) = self.proposals.remove(&ticket) {
+            // The caller may be gone.
+            let _gone = client.send(result);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{NodeId, RoleName, StorageId};
+use chat_consensus::{NodeId, StorageId};
 use chat_proto::replication::v1::replication_server::ReplicationServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -263,7 +263,7 @@ impl Handle {
         let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
         let membership = status.membership;
         Status {
-            role: role_name(status.role),
+            role: status.role.name(),
             term: status.term.0,
             leader_id: status.leader.map(|leader| leader.0),
             last_index: status.last.0,
@@ -286,17 +286,6 @@ impl Handle {
 fn room_for(room: &Arc<Semaphore>, request: &Bytes) -> Option<Room> {
     let bytes = u32::try_from(request.len()).ok()?;
     Arc::clone(room).try_acquire_many_owned(bytes).ok()
-}
-
-fn role_name(role: RoleName) -> &'static str {
-    match role {
-        RoleName::Uninitialized => "uninitialized",
-        RoleName::Learner => "learner",
-        RoleName::Follower => "follower",
-        RoleName::PreCandidate => "pre-candidate",
-        RoleName::Candidate => "candidate",
-        RoleName::Leader => "leader",
-    }
 }
 
 fn directory_bytes(directory: &std::path::Path) -> u64 {

@@ -30,7 +30,7 @@ use crate::limits::inbox_room::{Entry, InboxRoom};
 use crate::limits::log_throttle::LogThrottle;
 use crate::limits::quotas::{Exceeded, Quotas};
 use crate::net::origin::Origin;
-use admission::{Admission, Begin, Begun};
+use admission::{Admission, AdmittedRequest};
 use error::PreparationError;
 use forwarded::Refusal;
 use forwarded::answer::Result as AnswerResult;
@@ -87,8 +87,8 @@ impl LeaderPreparation {
         }
     }
 
-    /// What can be decided at once: everything that needs neither a read nor a password.
-    fn begin(&self, request: Bytes) -> Result<Begun, PreparationError> {
+    /// Decodes a request and compares it with the limits.
+    fn begin(&self, request: Bytes) -> Result<AdmittedRequest, PreparationError> {
         let Ok(request) = forwarded::Request::decode(request) else {
             return Err(PreparationError::Malformed);
         };
@@ -100,18 +100,12 @@ impl LeaderPreparation {
         tracing::debug!(request = %logged_id, "the leader prepares");
         let operation = request.operation.ok_or(PreparationError::Malformed)?;
         let admission = self.admit(&operation);
-        let begun = Begun::Later(Begin {
+        Ok(AdmittedRequest {
             id,
             operation,
             origin: request.origin,
             admission,
-        });
-        match begun {
-            Begun::Later(begin) if begin.is_ready() => {
-                Ok(Begun::Ready(self.command(begin.id, begin.operation)?))
-            }
-            begun => Ok(begun),
-        }
+        })
     }
 
     fn admit(&self, operation: &Operation) -> Admission {
@@ -131,15 +125,15 @@ impl LeaderPreparation {
     /// What needs a read of the tables, or a password.
     async fn finish(
         &self,
-        begin: Begin,
+        request: AdmittedRequest,
         leader: &LeaderContext,
     ) -> Result<Prepared<ReplyMaker>, PreparationError> {
-        let Begin {
+        let AdmittedRequest {
             id,
             operation,
             origin,
             admission,
-        } = begin;
+        } = request;
         let exceeded = match admission {
             Admission::Admitted => None,
             Admission::Exceeded(exceeded) => Some(exceeded),
@@ -438,17 +432,19 @@ impl LeaderPreparation {
 
 impl Prepare for LeaderPreparation {
     fn prepare(self: Arc<Self>, request: Bytes, leader: &LeaderContext) -> Preparation {
-        match self.begin(request) {
-            Ok(Begun::Ready(prepared)) => Preparation::Ready(prepared),
-            Ok(Begun::Later(begin)) => {
-                let leader = leader.clone();
-                Preparation::Later(Box::pin(async move {
-                    let prepared = self.finish(begin, &leader).await;
-                    prepared.unwrap_or_else(|error| rejected(&error))
-                }))
-            }
-            Err(error) => Preparation::Ready(rejected(&error)),
+        let request = match self.begin(request) {
+            Ok(request) => request,
+            Err(error) => return Preparation::Ready(rejected(&error)),
+        };
+        if request.is_ready() {
+            let prepared = self.command(request.id, request.operation);
+            return Preparation::Ready(prepared.unwrap_or_else(|error| rejected(&error)));
         }
+        let leader = leader.clone();
+        Preparation::Later(Box::pin(async move {
+            let prepared = self.finish(request, &leader).await;
+            prepared.unwrap_or_else(|error| rejected(&error))
+        }))
     }
 }
 

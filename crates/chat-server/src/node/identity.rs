@@ -4,9 +4,8 @@
 //! Has the names that operators use. The random ids of disk and cluster, which quorums use, are in
 //! `log.db`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -14,8 +13,6 @@ use figment::providers::{Format as _, Toml};
 use serde::Deserialize;
 
 const FILE_NAME: &str = "identity.toml";
-/// The file while it is written; a crash may leave it, and then it is written again.
-const NEW_FILE_NAME: &str = "identity.toml.new";
 
 /// A node as its operator names it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -90,25 +87,14 @@ impl Identity {
         Ok(())
     }
 
-    /// The file gets its name only when its content is durable.
     fn write(&self, directory: &Path) -> io::Result<()> {
-        let new = directory.join(NEW_FILE_NAME);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
         let Self { cluster, node } = self;
         let cluster = toml_edit::Value::from(cluster.as_str());
-        write!(
-            file,
+        let text = format!(
             "# Whose data is in this directory. Written with the first start.\n\
              cluster = {cluster}\nnode = {node}\n"
-        )?;
-        file.sync_all()?;
-        fs::rename(&new, directory.join(FILE_NAME))?;
-        File::open(directory)?.sync_all()
+        );
+        private_file::replace(&directory.join(FILE_NAME), text.as_bytes())
     }
 }
 

@@ -2,19 +2,12 @@
 //! command.
 
 use chat_proto::forwarded::v1 as forwarded;
-use chat_replication::{Prepared, ReplyMaker};
 use forwarded::request::Operation;
 
 use crate::limits::quotas::Exceeded;
 
-/// What is known of a request without a read or a password.
-pub(super) enum Begun {
-    Ready(Prepared<ReplyMaker>),
-    Later(Begin),
-}
-
 /// A request that was decoded and compared with the limits.
-pub(super) struct Begin {
+pub(super) struct AdmittedRequest {
     pub(super) id: Vec<u8>,
     pub(super) operation: Operation,
     pub(super) origin: Option<forwarded::Origin>,
@@ -29,7 +22,7 @@ pub(super) enum Admission {
     InboxUncounted,
 }
 
-impl Begin {
+impl AdmittedRequest {
     /// Whether it needs neither a read nor a password.
     pub(super) fn is_ready(&self) -> bool {
         let needs_secret = matches!(
