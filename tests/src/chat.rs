@@ -2,22 +2,27 @@
 //! sign up, log in, send, read, delete, log out, change passwords, delete accounts and create them
 //! again, with retries and late duplicates on any node.
 //!
-//! `ChatState` and `ChatReader` are the shipped ones, on SQLite. The edge and the leader's preparation
-//! are imitated, as in `chat-server`, without its clock, random numbers and password hashes: a token
-//! follows from the attempt, a password is used in place of its hash, the time is the node's virtual
-//! clock. Sessions do not expire and nothing is cleaned up in the time that a run has.
+//! Everything between a request's values and its reply is the shipped code: `chat-app` with its edge and
+//! its preparation, and `ChatState` and `ChatReader` on SQLite. Of the host it gets the node's virtual
+//! clock, seeded random numbers, and passwords in place of their hashes (`host`). Sessions do not expire
+//! and nothing is cleaned up in the time that a run has.
 
+mod host;
 mod ledger;
-mod preparation;
 mod reading;
 mod requests;
 mod situations;
 mod tables;
+mod tasks;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex, Payload};
+use chat_app::error::RequestError;
+use chat_app::limits::quotas::QuotaLimits;
+use chat_app::reply::Reply;
+use chat_consensus::{Entry, LogIndex, Payload, Time};
 use chat_proto::storage::v1 as storage;
 use chat_store::CommittedEntry;
 use fastrand::Rng;
@@ -27,12 +32,14 @@ use tokio::runtime::Runtime;
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::command::PREFIX_BYTES;
 use crate::simulation::run::{SeedReport, run_world};
-use crate::simulation::service_api::{AfterReply, Forwarded, Service, Step, Tables};
+use crate::simulation::service_api::{AfterReply, Resumed, Service, Step, Tables, TaskId, Work};
 use crate::simulation::{Settings, World};
 
+use host::Ask;
 use ledger::{Ledger, position, refused};
-use requests::Clients;
+use requests::{Clients, InSession, RequestBody};
 use tables::{Home, NodeTables, OpenTables};
+use tasks::{ChatLimits, Ended, NodeLogic, Progress};
 
 /// All tables are compared at every so many entries: often, and not where the clean-up is due.
 const DIGEST_EVERY: u64 = 37;
@@ -44,9 +51,22 @@ struct Chat {
     nodes: Vec<NodeTables>,
     clients: Clients,
     ledger: Ledger,
+    /// By attempt: replies that are under way to their clients.
+    replies: BTreeMap<u64, Result<Reply, RequestError>>,
+    /// The requests that nodes carry out now.
+    requests: BTreeMap<TaskId, UnderWay>,
     runtime: Runtime,
     /// Removes all tables when it is dropped; declared last, so that it is dropped after them.
     _home: Home,
+}
+
+/// A request that a node carries out.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    operation: u64,
+    attempt: u64,
+    /// How many entries were applied when it began.
+    applied: u64,
 }
 
 /// Runs `seed` with the chat to its end, or to the first property that does not hold.
@@ -57,26 +77,101 @@ struct Chat {
 pub fn run_chat_seed(seed: u64, record_trace: bool) -> SeedReport {
     let mut settings = Settings::of_seed(seed, record_trace);
     settings.pause_max = PAUSE_MAX;
-    let chat = Chat::new(settings.nodes);
+    let chat = Chat::new(settings.nodes, seed);
     let mut world = World::new(settings);
     world.serve(Box::new(chat));
     run_world(world)
 }
 
 impl Chat {
-    fn new(nodes: usize) -> Self {
+    fn new(nodes: usize, seed: u64) -> Self {
         let home = Home::new().expect("there is a folder for temporary files");
+        let limits = limits_of(seed);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime without threads needs nothing");
         Self {
-            nodes: (0..nodes).map(|node| home.node(node)).collect(),
+            nodes: (0..nodes)
+                .map(|node| home.node(node, seed, limits))
+                .collect(),
             clients: Clients::default(),
             ledger: Ledger::default(),
+            replies: BTreeMap::new(),
+            requests: BTreeMap::new(),
             runtime,
             _home: home,
         }
+    }
+}
+
+impl Chat {
+    /// The logic of a node that runs.
+    fn logic(&mut self, node: usize) -> &mut NodeLogic {
+        &mut self.nodes[node].open.as_mut().expect("it runs").logic
+    }
+
+    /// Runs a task until it waits for the replica, or ends.
+    fn run_task(&mut self, task: TaskId) -> Result<Step, Violation> {
+        let open = self.nodes[task.node].open.as_mut().expect("it runs");
+        let running = open.logic.run(task.number);
+        let progress = self.runtime.block_on(running)?;
+        let host = &open.logic.host;
+        Ok(match progress {
+            Progress::Asks(Ask::Confirm { deadline }) => Step::Confirm {
+                deadline: host.time(deadline),
+            },
+            Progress::Asks(Ask::Propose { request, deadline }) => Step::Propose {
+                request,
+                deadline: host.time(deadline),
+            },
+            Progress::Ended(Ended::Prepared(prepared)) => Step::Prepared(prepared),
+            Progress::Ended(Ended::Replied(reply)) => {
+                self.replied(task, reply)?;
+                Step::Replied
+            }
+        })
+    }
+
+    /// A request has a reply, which is now under way.
+    fn replied(&mut self, task: TaskId, reply: Result<Reply, RequestError>) -> Checked {
+        let request = self.requests.remove(&task);
+        let under_way = request.expect("every request is noted");
+        let request = self.clients.request(under_way.operation);
+        match (&reply, &request.body) {
+            (Ok(Reply::Sent(sent)), RequestBody::InSession(_, InSession::Send(draft))) => {
+                self.ledger.sent(&draft.as_sent(), sent)?;
+            }
+            (Err(RequestError::Unauthenticated), RequestBody::InSession(token, _)) => {
+                self.ledger
+                    .unauthenticated(&token.hash.0, request.id.0.as_bytes())?;
+            }
+            (Err(RequestError::InvalidCredentials), RequestBody::LogIn(login)) => {
+                let (name, password) = (&login.name, &login.password);
+                self.ledger
+                    .invalid_credentials(name, password, under_way.applied)?;
+            }
+            (Err(RequestError::InboxFull | RequestError::TooManyRequests { .. }), _) => {
+                self.ledger.beyond_limit();
+            }
+            _ => {}
+        }
+        self.replies.insert(under_way.attempt, reply);
+        Ok(())
+    }
+}
+
+/// In some runs limits that requests reach.
+fn limits_of(seed: u64) -> ChatLimits {
+    let mut random = Rng::with_seed(seed ^ 0x0011_1175);
+    let narrow = random.u32(0..3) == 0;
+    ChatLimits {
+        quotas: QuotaLimits {
+            account_requests_per_second: if narrow { 10 } else { 5_000 },
+            account_requests_burst: if narrow { 4 } else { 10_000 },
+            free_bytes_min: 0,
+        },
+        inbox_messages_max: if random.u32(0..3) == 0 { 5 } else { 1 << 40 },
     }
 }
 
@@ -95,6 +190,7 @@ impl Service for Chat {
 
     fn stop(&mut self, node: usize, tables: Tables) {
         let _inside = self.runtime.enter();
+        self.requests.retain(|task, _| task.node != node);
         self.nodes[node].stop(tables);
     }
 
@@ -132,35 +228,40 @@ impl Service for Chat {
         self.clients.begin(client, operation, random);
     }
 
-    fn begin_without_reading(&mut self, operation: u64, random: &mut Rng) {
-        self.clients.begin_sign_up(operation, random);
-    }
-
     fn repeat(&mut self, random: &mut Rng) -> Option<u64> {
         self.clients.repeat(random)
     }
 
-    fn enter(
-        &mut self,
-        node: usize,
-        operation: u64,
-        confirmed: Option<LogIndex>,
-    ) -> Result<Step, Violation> {
-        let open = self.nodes[node].open.as_mut().expect("it runs");
-        let request = self.clients.request(operation);
-        let entering = preparation::enter(open, &mut self.ledger, request, confirmed);
-        self.runtime.block_on(entering)
+    fn begin_task(&mut self, task: TaskId, now: Time, work: Work) -> Result<Step, Violation> {
+        let logic = self.logic(task.node);
+        logic.host.set(now);
+        match work {
+            Work::Preparation(request) => logic.begin_preparation(task.number, request),
+            Work::Request {
+                operation,
+                attempt,
+                deadline,
+            } => {
+                let (request, token) = self.clients.request(operation).parts();
+                let logic = self.logic(task.node);
+                logic.begin_request(task.number, request, token, deadline);
+                let applied = self.ledger.applied_count();
+                let under_way = UnderWay {
+                    operation,
+                    attempt,
+                    applied,
+                };
+                self.requests.insert(task, under_way);
+            }
+        }
+        self.run_task(task)
     }
 
-    fn prepare(
-        &mut self,
-        node: usize,
-        forwarded: &Forwarded,
-        confirmed: Option<LogIndex>,
-    ) -> Result<Step, Violation> {
-        let open = self.nodes[node].open.as_mut().expect("it runs");
-        let preparing = preparation::prepare(open, forwarded, confirmed);
-        self.runtime.block_on(preparing)
+    fn resume_task(&mut self, task: TaskId, now: Time, with: Resumed) -> Result<Step, Violation> {
+        let logic = self.logic(task.node);
+        logic.host.set(now);
+        logic.answer(task.number, with);
+        self.run_task(task)
     }
 
     fn begin_read(&mut self, client: usize, random: &mut Rng) {
@@ -175,7 +276,10 @@ impl Service for Chat {
             let seen = reading::last_at_or_below(&mut snapshot).await?;
             reading::names(&mut snapshot, &self.ledger, seen).await?;
             let shown = match &token {
-                Some(token) => reading::inbox(&mut snapshot, &mut self.ledger, token, seen).await?,
+                Some(token) => {
+                    let token = &token.hash.0;
+                    reading::inbox(&mut snapshot, &mut self.ledger, token, seen).await?
+                }
                 None => Vec::new(),
             };
             Ok((seen, shown))
@@ -188,8 +292,8 @@ impl Service for Chat {
         Ok(seen)
     }
 
-    fn answered(&mut self, index: LogIndex, outcome: &[u8]) -> Checked {
-        self.ledger.answered(index, outcome)
+    fn answered(&mut self, index: LogIndex, reply: &[u8]) -> Checked {
+        self.ledger.answered(index, reply)
     }
 
     fn receive_reply(
@@ -197,13 +301,10 @@ impl Service for Chat {
         client: usize,
         operation: u64,
         attempt: u64,
-        outcome: &[u8],
-    ) -> AfterReply {
-        let outcome = storage::Outcome::decode(outcome)
-            .ok()
-            .and_then(|outcome| outcome.result);
-        self.clients
-            .receive_reply(client, operation, attempt, outcome)
+    ) -> Result<AfterReply, Violation> {
+        let reply = self.replies.remove(&attempt);
+        let reply = reply.expect("a reply arrives once");
+        self.clients.receive_reply(client, operation, reply)
     }
 
     fn finish(&mut self) -> Checked {
@@ -262,6 +363,7 @@ async fn apply(
         .apply(&given)
         .await
         .map_err(|error| refused(&error))?;
+    open.logic.clock.observe(open.state.log_time());
     let mut events = applied.events.into_iter().peekable();
     for (entry, outcome) in given.iter().zip(&applied.outcomes) {
         let position = position(entry.index, entry.term);

@@ -4,6 +4,8 @@
 use chat_consensus::{Envelope, Header, Input, Reply, Request};
 use chat_replication::{Event, PeerReply, PeerRequest};
 
+use crate::simulation::reply_maker::ReplyMaker;
+
 /// A message of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -44,7 +46,7 @@ impl Message {
     }
 
     /// The arrival of a message at a replica.
-    pub fn event(header: Header, message: impl Into<Self>) -> Event<()> {
+    pub fn event(header: Header, message: impl Into<Self>) -> Event<ReplyMaker> {
         match message.into() {
             Self::Request(message) => Event::Request(Envelope {
                 header,

@@ -22,6 +22,7 @@ mod process;
 mod process_lifecycle;
 mod progress;
 mod queue;
+pub mod reply_maker;
 pub mod run;
 mod script_api;
 mod service;
@@ -130,12 +131,9 @@ impl World {
             SimEvent::PreparationEnds {
                 node, id, request, ..
             } => self.end_preparation(node, id, request),
-            SimEvent::Confirmed {
-                node,
-                ticket,
-                index,
-                ..
-            } => self.confirmed(node, ticket, index),
+            SimEvent::TaskResumes {
+                node, task, with, ..
+            } => self.resume_task(node, task, with),
             SimEvent::Deadline { node, .. } => self.wake(node),
             SimEvent::Flush { node, .. } => {
                 self.processes[node].flush_pending = false;

@@ -3,8 +3,5 @@
 pub(crate) mod chat_service;
 pub(crate) mod cluster_service;
 mod deadline;
-pub(crate) mod execute;
 pub(crate) mod health;
-pub mod reply;
-pub mod request;
 pub(crate) mod watch;

@@ -1,17 +1,16 @@
 //! One node of the chat: configuration, two listeners, and requests from JSON to reply.
 //!
 //! Thin on purpose: `chat-replication` decides what is replicated and in which order, `chat-store` has
-//! the tables. A request is checked on the node that the client reached ([`api::request`]), prepared
-//! on the leader ([`app::preparation`]: clock, random numbers, passwords), applied on every node
-//! ([`app::state_machine`]), and answered by the node that the client reached (`api::execute`).
+//! the tables, and `chat-app` the chat's logic. This crate gives them sockets (`net`, `api`), the
+//! machine's clocks and randomness (`app`), threads that hash passwords (`auth`) and a configuration.
 //! Applied changes are sent to open watches (`api::watch`).
 //! The program is [`config::load`], then [`node::run`].
 
-pub mod api;
-pub mod app;
-pub mod auth;
+mod api;
+mod app;
+mod auth;
 pub mod config;
-pub mod error;
 mod limits;
-pub mod net;
+mod net;
 pub mod node;
+mod status;

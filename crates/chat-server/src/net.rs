@@ -4,6 +4,5 @@ pub(crate) mod admission;
 pub(crate) mod connection_limit;
 mod counted_stream;
 pub(crate) mod listener;
-pub mod origin;
 mod peer_socket;
 pub(crate) mod write_strategy;

@@ -11,6 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chat_app::edge::Edge;
+use chat_app::limits::inbox_room::InboxRoom;
+use chat_app::limits::quotas::{QuotaLimits, Quotas};
+use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
+use chat_app::session_lookup::SessionLookup;
 use chat_replication::{Handle, NodeAddress, Options, StartError, StopReason, Timing};
 use chat_store::{ChatReader, ChatState, StateError};
 use tokio::sync::watch;
@@ -20,16 +25,13 @@ use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::api::chat_service::ChatService;
 use crate::api::cluster_service::{self, ClusterService};
-use crate::api::execute::Executor;
 use crate::api::health::{self, Lifecycle};
 use crate::api::watch::{ChangeBuffer, Watches};
-use crate::app::log_clock::LogClock;
-use crate::app::preparation::LeaderPreparation;
+use crate::app::host::{Machine, RunningReplica};
+use crate::app::preparation::ChatPreparation;
 use crate::app::state_machine::ChatMachine;
-use crate::auth::passwords::{PasswordError, Passwords};
-use crate::auth::session_lookup::SessionLookup;
+use crate::auth::passwords::{HashersError, Passwords};
 use crate::config::{self, Config};
-use crate::limits::quotas::Quotas;
 use crate::net::admission::Budgets;
 use crate::net::connection_limit::ConnectionLimits;
 use crate::net::listener::{HttpLimits, ListenError, Listener, ListenerOptions};
@@ -73,7 +75,7 @@ enum NodeFailure {
     #[error(transparent)]
     Reset(#[from] ResetError),
     #[error("passwords cannot be hashed")]
-    Passwords(#[from] PasswordError),
+    Passwords(#[from] HashersError),
     #[error("cannot open data directory {directory}")]
     State {
         directory: PathBuf,
@@ -187,15 +189,19 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
-    let sessions = Arc::new(SessionLookup::new(replica.clone(), reader.clone()));
+    let running = RunningReplica(replica.clone());
+    let machine = Arc::new(Machine);
+    let lookup = SessionLookup::new(running.clone(), Arc::clone(&machine), reader.clone());
+    let sessions = Arc::new(lookup);
     let watches = Watches::new(
         replica.clone(),
         reader.clone(),
         Arc::clone(&sessions),
         change_buffer,
     );
-    let executor = Executor::new(replica.clone(), reader, sessions, config.limits);
-    let chat = ChatService::new(executor, watches, replica.clone(), &config.nodes);
+    let passwords_max = config.limits.connection_passwords_max;
+    let edge = Edge::new(running, machine, reader, sessions, passwords_max);
+    let chat = ChatService::new(edge, watches, replica.clone(), &config.nodes);
     let (lifecycle, watched) = watch::channel(Lifecycle::Serving);
     let client_routes = Routes::new(chat.clone().into_server())
         .add_service(cluster(cluster_service::Listener::Client))
@@ -285,16 +291,21 @@ async fn start_replica(
     });
     let (state, reader) = opened.await.expect("opening the state does not panic")?;
     let lead_max = Duration::from_secs(config.limits.clock_lead_seconds_max.into());
-    let clock = Arc::new(LogClock::of_the_machine(lead_max, state.log_time()));
-    let quotas = Arc::new(Quotas::new(config.limits));
-    let preparation = LeaderPreparation::new(
-        reader.clone(),
-        passwords.clone(),
-        config.sessions,
-        Arc::clone(&clock),
-        Arc::clone(&quotas),
-        config.limits.inbox_messages_max,
-    );
+    let clock = Arc::new(Machine::log_clock(lead_max, state.log_time()));
+    let quotas = Arc::new(Quotas::new(quota_limits(config.limits)));
+    let preparation = ChatPreparation(LeaderPreparation {
+        reader: reader.clone(),
+        passwords: passwords.clone(),
+        host: Arc::new(Machine),
+        lifetime: SessionLifetime {
+            idle_seconds: config.sessions.idle_seconds,
+            absolute_seconds: config.sessions.absolute_seconds,
+        },
+        clock: Arc::clone(&clock),
+        quotas: Arc::clone(&quotas),
+        inboxes: InboxRoom::new(config.limits.inbox_messages_max),
+        counters: Counters::default(),
+    });
     let change_buffer = Arc::new(ChangeBuffer::new(state.applied_index()));
     let address = |node: &config::Node| NodeAddress {
         id: node.id,
@@ -311,7 +322,7 @@ async fn start_replica(
         limits: chat_replication::Limits::default(),
     };
     let machine = ChatMachine::new(state, Arc::clone(&change_buffer), clock);
-    let replica = chat_replication::start(options, machine, preparation.clone())
+    let replica = chat_replication::start(options, machine, preparation)
         .await
         .map_err(|source| NodeFailure::Start { directory, source })?;
     housekeeping::start(
@@ -328,6 +339,14 @@ async fn start_replica(
         reader,
         change_buffer,
     })
+}
+
+fn quota_limits(limits: config::Limits) -> QuotaLimits {
+    QuotaLimits {
+        account_requests_per_second: limits.account_requests_per_second,
+        account_requests_burst: limits.account_requests_burst,
+        free_bytes_min: limits.free_bytes_min,
+    }
 }
 
 /// The reflection service: tools read from it which calls there are.

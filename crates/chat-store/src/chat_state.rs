@@ -22,6 +22,7 @@ mod older_format;
 mod outcome;
 mod pending_messages;
 mod progress;
+mod proposed_command;
 mod queries;
 mod reader;
 mod retention;
@@ -36,12 +37,14 @@ use std::path::Path;
 use chat_consensus::{LogIndex, Position};
 use futures::executor::block_on;
 
+pub use command::NewMessage;
 pub use committed_entry::CommittedEntry;
 pub use credential::Credential;
 pub use error::{InvalidCommand, StateError};
 pub use events::{ApplyResult, Change, Event};
 pub use inbox_counts::InboxCounts;
 pub use message::Message;
+pub use proposed_command::{ProposedCommand, ProposedOperation};
 pub use queries::{Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage};
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
 

@@ -40,8 +40,9 @@ pub use chat_consensus::{
 #[cfg(feature = "chat")]
 pub use chat_state::{
     Account, ApplyResult, Change, ChatReader, ChatState, CommittedEntry, Credential, Event,
-    FoundSession, InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, ReadTransaction,
-    Session, StateError, StoredMessage, UsernamePage,
+    FoundSession, InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, NewMessage,
+    ProposedCommand, ProposedOperation, ReadTransaction, Session, StateError, StoredMessage,
+    UsernamePage,
 };
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
 pub use database::OpenError;

@@ -3,10 +3,11 @@
 //! Records every entry once, when the first node has applied it, and from which index to which each
 //! account, session and message exists, so that a node that is behind is checked by what is true at
 //! its index. Its checkers are `chat-session`, `chat-resurrection`, `chat-once`, `chat-leak`,
-//! `chat-order`, `chat-names`, `chat-replay`, `chat-outcome` and `chat-digest`. Takes nothing from the
+//! `chat-order`, `chat-names`, `chat-replay`, `chat-outcome`, `chat-reply` and `chat-digest`. Takes nothing from the
 //! tables that it checks, and does not model the clean-up: no run is long enough for it.
 
 mod learning;
+mod replies;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use proto::outcome::Result as Outcome;
 
 use crate::chat::situations::{Occurrences, Situation};
 use crate::checker::{Checked, Violation, ensure};
+
+pub(super) use replies::SentMessage;
 
 /// Everything that was ever applied on any node.
 #[derive(Debug, Default)]
@@ -48,6 +51,8 @@ pub(super) struct Ledger {
 struct Account {
     credential: proto::Credential,
     created_by: Bytes,
+    /// Passwords are not hashed here.
+    password: String,
 }
 
 #[derive(Debug)]
@@ -117,16 +122,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// A node answers the entry at `index` with the outcome `answer`.
-    pub(super) fn answered(&self, index: LogIndex, answer: &[u8]) -> Checked {
-        let place = usize::try_from(index.0).expect("runs are short");
-        let known = self
-            .answers
-            .get(place - 1)
-            .map(|(answer, _)| answer.as_ref());
-        ensure(known == Some(answer), "chat-outcome", || {
-            format!("entry {index} is answered with {answer:?}, and its outcome is {known:?}")
-        })
+    /// A request was beyond a limit.
+    pub(super) fn beyond_limit(&mut self) {
+        self.occurrences.note(Situation::BeyondLimit);
     }
 
     /// All tables of a node that has applied everything up to `index`.

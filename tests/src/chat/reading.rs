@@ -6,7 +6,6 @@ use chat_consensus::LogIndex;
 use chat_store::{InboxQuery, Message, ReadTransaction, Session};
 
 use crate::chat::ledger::{Ledger, refused};
-use crate::chat::requests::Token;
 use crate::chat::tables::OpenTables;
 use crate::checker::{Violation, ensure};
 
@@ -63,7 +62,7 @@ pub(super) async fn names(
 pub(super) async fn inbox(
     snapshot: &mut ReadTransaction,
     ledger: &mut Ledger,
-    token: &Token,
+    token: &[u8; 32],
     seen: LogIndex,
 ) -> Result<Vec<Message>, Violation> {
     let owner = snapshot.session(token).await;

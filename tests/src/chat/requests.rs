@@ -3,11 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use chat_proto::storage::v1 as storage;
+use chat_app::error::RequestError;
+use chat_app::reply::Reply;
+use chat_app::request::{
+    self as app, ChangeRequest, ChatRequest, Digest, MessageId, RequestId, SignInRequest, Username,
+};
+use chat_app::token::PresentedToken;
 use fastrand::Rng;
-use storage::outcome::Result as Outcome;
+use uuid::Uuid;
 
+use crate::chat::ledger::SentMessage;
+use crate::checker::Violation;
 use crate::simulation::service_api::AfterReply;
 
 const NAMES: [&str; 4] = ["ann", "bob", "cem", "dot"];
@@ -22,20 +28,15 @@ const RECENT: usize = 12;
 /// One request in so many arrives once more, late.
 const REPEATED_ONE_IN: u32 = 3;
 
-/// The answer of a node that rejects a request without the log.
-pub(super) const REFUSED: Bytes = Bytes::new();
-
-/// SHA-256 of a token, or here the value in its place.
-pub(super) type Token = [u8; 32];
+/// What a client sends with the requests of a session.
+pub(super) type Token = PresentedToken;
 
 /// A request, the same in every attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     /// The id that its client has generated.
-    pub(super) id: Bytes,
+    pub(super) id: RequestId,
     pub(super) body: RequestBody,
-    /// It has created its account already, and now verifies the password.
-    pub(super) proves: bool,
 }
 
 /// What is requested.
@@ -61,7 +62,7 @@ pub(super) enum InSession {
     Delete(Vec<String>),
     LogOut,
     ChangePassword { old: String, new: String },
-    DeleteAccount,
+    DeleteAccount { name: String },
 }
 
 /// All clients, and all their requests.
@@ -86,6 +87,18 @@ pub(super) struct Draft {
     pub(super) body: String,
 }
 
+impl Draft {
+    /// As the ledger compares it.
+    pub(super) fn as_sent(&self) -> SentMessage<'_> {
+        SentMessage {
+            id: &self.id,
+            sender: &self.sender,
+            recipient: &self.recipient,
+            body: &self.body,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Client {
     sessions: Vec<Held>,
@@ -103,24 +116,67 @@ struct Held {
     ended: bool,
 }
 
-/// The token that the leader generates for an attempt: unique, and the same in every run of a seed.
-pub(super) fn token_of(attempt: u64) -> Token {
-    let mut token = [0; 32];
-    for (place, chunk) in token.chunks_mut(8).enumerate() {
-        let word = (attempt + 1)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(place as u32 * 9);
-        chunk.copy_from_slice(&word.to_le_bytes());
+impl Request {
+    /// The request as a node gets it, and the token that is sent with it.
+    pub(super) fn parts(&self) -> (ChatRequest, Option<Token>) {
+        let id = self.id;
+        let credentials = |credentials: &Credentials| app::Credentials {
+            id,
+            username: Username(credentials.name.clone()),
+            digest: Digest(credentials.password.clone()),
+        };
+        match &self.body {
+            RequestBody::SignUp(user) => {
+                let request = SignInRequest::CreateUser(credentials(user));
+                (ChatRequest::SignIn(request), None)
+            }
+            RequestBody::LogIn(user) => {
+                let request = SignInRequest::Login(credentials(user));
+                (ChatRequest::SignIn(request), None)
+            }
+            RequestBody::InSession(token, what) => {
+                (ChatRequest::Change(what.to_request(id)), Some(*token))
+            }
+        }
     }
-    token
 }
 
 impl InSession {
+    fn to_request(&self, id: RequestId) -> ChangeRequest {
+        let ids = |ids: &[String]| app::MessageIdsRequest {
+            id,
+            message_ids: ids.iter().cloned().map(MessageId).collect(),
+        };
+        match self {
+            Self::Send(draft) => ChangeRequest::SendMessage(app::SendMessageRequest {
+                id,
+                message_id: MessageId(draft.id.clone()),
+                sender: Username(draft.sender.clone()),
+                recipient: Username(draft.recipient.clone()),
+                body: app::MessageBody(draft.body.clone()),
+            }),
+            Self::Read(message_ids) => ChangeRequest::ReadMessages(ids(message_ids)),
+            Self::Delete(message_ids) => ChangeRequest::DeleteMessages(ids(message_ids)),
+            Self::LogOut => ChangeRequest::Logout(id),
+            Self::ChangePassword { old, new } => {
+                ChangeRequest::ChangePassword(app::ChangePasswordRequest {
+                    id,
+                    digest: Digest(old.clone()),
+                    new_digest: Digest(new.clone()),
+                })
+            }
+            Self::DeleteAccount { name } => ChangeRequest::DeleteUser(app::DeleteUserRequest {
+                id,
+                username: Username(name.clone()),
+            }),
+        }
+    }
+
     /// Whether a retry of the request may use a session that the request itself has ended.
     pub(super) fn ends_its_session(&self) -> bool {
         matches!(
             self,
-            Self::LogOut | Self::ChangePassword { .. } | Self::DeleteAccount
+            Self::LogOut | Self::ChangePassword { .. } | Self::DeleteAccount { .. }
         )
     }
 }
@@ -147,20 +203,11 @@ impl Clients {
         self.add(operation, body);
     }
 
-    /// Begins a sign-up for which no client waits.
-    pub(super) fn begin_sign_up(&mut self, operation: u64, random: &mut Rng) {
-        let name = *random.choice(&NAMES).expect("not empty");
-        self.add(operation, sign_up(name, operation));
-    }
-
     fn add(&mut self, operation: u64, body: RequestBody) {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&operation.to_be_bytes());
-        let request = Request {
-            id: Bytes::copy_from_slice(&id),
-            body,
-            proves: false,
-        };
+        let id = RequestId(Uuid::from_bytes(id));
+        let request = Request { id, body };
         self.requests.insert(operation, request);
         self.begun.push(operation);
     }
@@ -209,39 +256,48 @@ impl Clients {
         self.clients.entry(client).or_default().seen = ids;
     }
 
-    /// What an answer means to the client that waits for it.
+    /// What a reply means to the client that waits for it.
+    ///
+    /// # Errors
+    ///
+    /// A reply that no client should get.
     pub(super) fn receive_reply(
         &mut self,
         client: usize,
         operation: u64,
-        attempt: u64,
-        outcome: Option<Outcome>,
-    ) -> AfterReply {
+        reply: Result<Reply, RequestError>,
+    ) -> Result<AfterReply, Violation> {
         let request = self
             .requests
-            .get_mut(&operation)
+            .get(&operation)
             .expect("every answered request was begun");
-        if let Some(Outcome::Error(error)) = &outcome {
-            match error.code() {
-                storage::ErrorCode::AlreadyCreatedByThisRequest => {
-                    request.proves = true;
-                    return AfterReply::Retry;
-                }
-                storage::ErrorCode::AlreadyChangedByThisRequest => return AfterReply::Retry,
-                _ => {}
-            }
-        }
         let client = self.clients.entry(client).or_default();
-        let opened = client.opens(&request.body, outcome.as_ref());
-        if let RequestBody::InSession(token, what) = &request.body {
-            client.update_session(token, what, outcome.as_ref());
+        let token = match reply {
+            Ok(Reply::Created { token } | Reply::PasswordChanged { token }) => Some(token),
+            Ok(Reply::LoggedIn { token, .. }) => Some(token),
+            Ok(_) => None,
+            Err(error) => {
+                if error == RequestError::Unauthenticated
+                    && let RequestBody::InSession(token, _) = &request.body
+                {
+                    client.session_ended(token);
+                }
+                return after_error(&error, request);
+            }
+        };
+        let opened = client.opens(&request.body);
+        if let RequestBody::InSession(token, what) = &request.body
+            && what.ends_its_session()
+        {
+            client.session_ended(token);
         }
-        if let Some(owner) = opened {
+        if let (Some(owner), Some(token)) = (opened, token) {
             let passwords = self.passwords.entry(owner.name.clone()).or_default();
             passwords.push(owner.password.clone());
-            client.opened(token_of(attempt), owner);
+            let token = PresentedToken::from_authorization(&format!("Bearer {token}"));
+            client.opened(token.expect("the leader makes good tokens"), owner);
         }
-        AfterReply::Done
+        Ok(AfterReply::Done)
     }
 
     fn without_session(&self, operation: u64, random: &mut Rng) -> RequestBody {
@@ -280,7 +336,9 @@ impl Clients {
                 old: held.owner.password.clone(),
                 new: format!("word {operation:x}"),
             },
-            _ => InSession::DeleteAccount,
+            _ => InSession::DeleteAccount {
+                name: held.owner.name.clone(),
+            },
         }
     }
 
@@ -321,11 +379,9 @@ impl Clients {
 }
 
 impl Client {
-    /// Whose session the request has opened, if it took effect and opens one.
-    fn opens(&self, body: &RequestBody, outcome: Option<&Outcome>) -> Option<Credentials> {
-        let took_effect = outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Error(_)));
+    /// Whose session the request opens, if it opens one.
+    fn opens(&self, body: &RequestBody) -> Option<Credentials> {
         match body {
-            _ if !took_effect => None,
             RequestBody::SignUp(owner) | RequestBody::LogIn(owner) => Some(owner.clone()),
             RequestBody::InSession(token, InSession::ChangePassword { new, .. }) => {
                 let held = self.sessions.iter().find(|held| held.token == *token)?;
@@ -349,16 +405,39 @@ impl Client {
         }
     }
 
-    /// The reply shows that a session has ended: it is unknown, or the request has ended it.
-    fn update_session(&mut self, token: &Token, what: &InSession, outcome: Option<&Outcome>) {
-        let is_void = match outcome {
-            None => true,
-            Some(Outcome::Error(error)) => error.code() == storage::ErrorCode::Unauthenticated,
-            Some(_) => what.ends_its_session(),
-        };
+    /// A reply shows that a session has ended: it is unknown, or the request has ended it.
+    fn session_ended(&mut self, token: &Token) {
         let held = self.sessions.iter_mut().find(|held| held.token == *token);
-        if let Some(held) = held.filter(|_| is_void) {
+        if let Some(held) = held {
             held.ended = true;
+        }
+    }
+}
+
+/// Whether a client repeats its request after an error.
+fn after_error(error: &RequestError, request: &Request) -> Result<AfterReply, Violation> {
+    match error {
+        RequestError::UsernameTaken
+        | RequestError::InvalidCredentials
+        | RequestError::RecipientNotFound
+        | RequestError::DuplicateMessage
+        | RequestError::Unauthenticated
+        // Its owner may never delete anything.
+        | RequestError::InboxFull => Ok(AfterReply::Done),
+        RequestError::Overloaded
+        | RequestError::TooManyRequests { .. }
+        | RequestError::Timeout
+        | RequestError::NoLeader
+        | RequestError::NotAppended
+        | RequestError::Stopping => Ok(AfterReply::Retry { unknown: false }),
+        RequestError::OutcomeUnknown => Ok(AfterReply::Retry { unknown: true }),
+        RequestError::Invalid(_)
+        | RequestError::PermissionDenied { .. }
+        | RequestError::TooManyAttempts { .. }
+        | RequestError::StorageFull
+        | RequestError::Internal => {
+            let what = format!("{:?} is answered with {error:?}", request.body);
+            Err(Violation::new("chat-reply", what))
         }
     }
 }

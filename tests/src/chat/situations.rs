@@ -28,9 +28,11 @@ pub(super) enum Situation {
     AppliedAgain,
     /// All tables of two nodes are compared.
     TablesCompared,
+    /// A request is rejected because of a limit.
+    BeyondLimit,
 }
 
-const ALL: [Situation; 11] = [
+const ALL: [Situation; 12] = [
     Situation::AccountCreatedAgain,
     Situation::LateSignUp,
     Situation::SentAgain,
@@ -42,6 +44,7 @@ const ALL: [Situation; 11] = [
     Situation::RecreatedAccountInboxRead,
     Situation::AppliedAgain,
     Situation::TablesCompared,
+    Situation::BeyondLimit,
 ];
 
 /// How often each occurred.
@@ -64,6 +67,7 @@ impl Situation {
             Self::RecreatedAccountInboxRead => "inbox read whose name had another owner",
             Self::AppliedAgain => "entry applied again",
             Self::TablesCompared => "tables of two nodes compared",
+            Self::BeyondLimit => "request beyond a limit",
         }
     }
 }

@@ -3,16 +3,16 @@
 //! A dead process keeps what was committed, as a real one does; a power loss that loses more is an empty
 //! folder here, which is then filled from the log.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chat_consensus::LogIndex;
-use chat_store::{ChatReader, ChatState, Session};
+use chat_store::{ChatReader, ChatState};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Row};
 use tempfile::TempDir;
 
 use crate::chat::ledger::refused;
+use crate::chat::tasks::{ChatLimits, NodeLogic};
 use crate::checker::Violation;
 use crate::simulation::service_api::Tables;
 
@@ -52,6 +52,11 @@ pub(super) struct NodeTables {
     folder: PathBuf,
     /// How many sets of tables it has lost.
     lost: u32,
+    /// How often its process has started.
+    starts: u64,
+    /// Its random choices follow from it.
+    seed: u64,
+    limits: ChatLimits,
     /// While its process runs.
     pub(super) open: Option<OpenTables>,
 }
@@ -61,8 +66,7 @@ pub(super) struct NodeTables {
 pub(super) struct OpenTables {
     pub(super) state: ChatState,
     pub(super) reader: ChatReader,
-    /// Sessions that this process has seen, as a server remembers them; they may have ended since.
-    pub(super) sessions: BTreeMap<[u8; 32], Session>,
+    pub(super) logic: NodeLogic,
     /// The checker's own connection.
     watcher: SqliteConnection,
 }
@@ -79,8 +83,11 @@ impl Home {
         folder.map(|folder| Self { folder })
     }
 
-    pub(super) fn node(&self, node: usize) -> NodeTables {
+    pub(super) fn node(&self, node: usize, seed: u64, limits: ChatLimits) -> NodeTables {
         NodeTables {
+            starts: 0,
+            seed: seed ^ (node as u64 + 1) << 32,
+            limits,
             folder: self.folder.path().join((node + 1).to_string()),
             lost: 0,
             open: None,
@@ -100,10 +107,17 @@ impl NodeTables {
             .disable_statement_logging();
         let watcher = options.connect().await.map_err(|error| refused(&error))?;
         let applied = state.applied_index();
+        self.starts += 1;
+        let logic = NodeLogic::new(
+            &reader,
+            self.seed.wrapping_add(self.starts),
+            self.limits,
+            state.log_time(),
+        );
         self.open = Some(OpenTables {
             state,
             reader,
-            sessions: BTreeMap::new(),
+            logic,
             watcher,
         });
         Ok(applied)

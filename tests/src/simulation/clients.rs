@@ -109,31 +109,22 @@ impl World {
             Some(_) => self.random.u64(CLIENT_DEADLINE_MIN..ATTEMPT_TIMEOUT),
             None => self.settings.script_deadline,
         };
-        let process = &mut self.processes[node];
-        process.tickets_made += 1;
-        let ticket = process.tickets_made;
-        let since = self.now;
+        let process = &self.processes[node];
         let deadline = process.clock.read(self.now) + Duration::from_micros(client_timeout);
-        let waiting = Waiting {
-            client,
-            attempt,
-            since,
-            deadline,
-            what,
-        };
-        process.tickets.insert(ticket, waiting);
         match what {
-            RequestKind::Operation(_) if self.service.is_some() => {
-                self.checkers.history.begins(attempt);
-                self.enter(node, ticket, None)
+            RequestKind::Operation(operation) if self.service.is_some() => {
+                self.begin_request(node, (client, attempt), operation, deadline)
             }
             RequestKind::Operation(operation) => {
+                let ticket = self.ticket(node, (client, attempt), what);
                 let padding = vec![0; self.settings.padding];
                 let request = Command { operation, attempt }.followed_by(&padding);
                 self.propose_request(node, ticket, request, deadline)
             }
-            RequestKind::Read { .. } | RequestKind::Confirmation => {
-                let ticket = ReadTicket(ticket);
+            RequestKind::Read { .. }
+            | RequestKind::TaskProposal { .. }
+            | RequestKind::Confirmation { .. } => {
+                let ticket = ReadTicket(self.ticket(node, (client, attempt), what));
                 self.handle(node, Event::Read { ticket, deadline })
             }
         }
@@ -149,11 +140,14 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        let RequestKind::Operation(operation) = waiting.what else {
-            let what = format!("ticket {ticket} of a read is answered as a proposal");
-            return Err(crate::checker::Violation::new("pending-requests", what));
+        let history_id = match waiting.what {
+            RequestKind::Operation(operation) => operation,
+            RequestKind::TaskProposal { .. } => waiting.attempt,
+            RequestKind::Read { .. } | RequestKind::Confirmation { .. } => {
+                let what = format!("ticket {ticket} of a read is answered as a proposal");
+                return Err(crate::checker::Violation::new("pending-requests", what));
+            }
         };
-        let history_id = self.history_id(&waiting, operation);
         match &result {
             Ok(Proposed {
                 index: Some(index),
@@ -183,8 +177,12 @@ impl World {
                 }
             }
         }
-        self.trace.note(operation);
-        self.print_outcome(node, operation, &result);
+        self.trace.note(history_id);
+        if let RequestKind::TaskProposal { task } = waiting.what {
+            self.task_proposal_ended(node, task, result);
+            return Ok(());
+        }
+        self.print_outcome(node, history_id, &result);
         if let Some(client) = waiting.client {
             self.answer_later(client, waiting.attempt, ClientReply::Proposal(result));
         }
@@ -196,8 +194,8 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        if let RequestKind::Confirmation = waiting.what {
-            self.confirm_later(node, ticket, Some(index));
+        if let RequestKind::Confirmation { task } = waiting.what {
+            self.task_read_ended(node, task, Ok(()));
             return Ok(());
         }
         let seen = match (&mut self.service, waiting.client) {
@@ -223,8 +221,8 @@ impl World {
         let Some(waiting) = self.take_ticket(node, ticket)? else {
             return Ok(());
         };
-        if let RequestKind::Confirmation = waiting.what {
-            self.confirm_later(node, ticket, None);
+        if let RequestKind::Confirmation { task } = waiting.what {
+            self.task_read_ended(node, task, Err(error));
             return Ok(());
         }
         let id = self.processes[node].id;
@@ -247,13 +245,26 @@ impl World {
         else {
             return Ok(());
         };
+        let mut unknown = matches!(reply, ClientReply::Proposal(Err(ProposeError::Unknown)));
+        let mut leader = match reply {
+            ClientReply::Proposal(Err(ProposeError::NotAppended { leader_id })) => {
+                leader_id.map(NodeId)
+            }
+            _ => None,
+        };
         let done = match reply {
-            ClientReply::Proposal(Ok(Proposed {
-                index: Some(_),
-                reply,
-            })) => self.is_final_answer(client, current, reply.get(PREFIX_BYTES..)),
-            ClientReply::Proposal(Ok(Proposed { index: None, reply })) => {
-                self.is_final_answer(client, current, Some(reply))
+            ClientReply::Proposal(Ok(_)) => true,
+            ClientReply::Service { leader: known } => {
+                leader = *known;
+                match self.receive_reply(client, current)? {
+                    AfterReply::Done => true,
+                    AfterReply::Retry {
+                        unknown: is_unknown,
+                    } => {
+                        unknown = is_unknown;
+                        false
+                    }
+                }
             }
             ClientReply::Read(seen) => seen.is_some(),
             ClientReply::Proposal(Err(_)) | ClientReply::Unreachable => false,
@@ -261,23 +272,20 @@ impl World {
         if done {
             return self.client_is_done(client, current);
         }
-        let unknown = matches!(reply, ClientReply::Proposal(Err(ProposeError::Unknown)));
-        let leader = match reply {
-            ClientReply::Proposal(Err(ProposeError::NotAppended { leader_id })) => *leader_id,
-            _ => None,
-        };
-        let leader = leader.map(|leader| node_number(NodeId(leader)));
-        self.client_retries(client, unknown, leader)
+        self.client_retries(client, unknown, leader.map(node_number))
     }
 
-    /// Whether an answer ends a client's operation; its service may request another attempt.
-    fn is_final_answer(&mut self, client: usize, current: Current, answer: Option<&[u8]>) -> bool {
-        match (&mut self.service, current.what, answer) {
-            (Some(service), RequestKind::Operation(operation), Some(answer)) => {
-                service.receive_reply(client, operation, current.attempt, answer)
-                    == AfterReply::Done
+    /// What the service's reply means to the client.
+    fn receive_reply(
+        &mut self,
+        client: usize,
+        current: Current,
+    ) -> Result<AfterReply, crate::checker::Violation> {
+        match (&mut self.service, current.what) {
+            (Some(service), RequestKind::Operation(operation)) => {
+                service.receive_reply(client, operation, current.attempt)
             }
-            _ => true,
+            _ => Ok(AfterReply::Done),
         }
     }
 
@@ -321,7 +329,7 @@ impl World {
         Ok(())
     }
 
-    fn answer_later(&mut self, client: usize, attempt: u64, reply: ClientReply) {
+    pub(super) fn answer_later(&mut self, client: usize, attempt: u64, reply: ClientReply) {
         let at = self.now + self.network.delay(&mut self.random);
         let what = SimEvent::ClientReceives {
             client,

@@ -12,6 +12,7 @@ use crate::simulation::command::{Answer, Command};
 use crate::simulation::faults::FaultKind;
 use crate::simulation::message_line::synced_line;
 use crate::simulation::queue::SimEvent;
+use crate::simulation::reply_maker::ReplyMaker;
 
 /// How long events are gathered at most before their effects are executed, in microseconds.
 const GATHERING_MAX: u64 = 300;
@@ -29,7 +30,7 @@ const CHECKPOINT_EVERY: u32 = 8;
 
 impl World {
     /// Passes `event` to a running replica, checks the replica, and executes the effects.
-    pub(super) fn handle(&mut self, node: usize, event: Event<()>) -> Checked {
+    pub(super) fn handle(&mut self, node: usize, event: Event<ReplyMaker>) -> Checked {
         let process = &mut self.processes[node];
         let Some(replica) = &mut process.replica else {
             return Ok(());
@@ -334,11 +335,11 @@ impl World {
             return self.handle(node, Event::Prepared(id, Prepared::Failed));
         }
         if self.service.is_some() {
-            return self.prepare(node, id, request, None);
+            return self.prepare(node, id, &request);
         }
         let prepared = Prepared::Append {
             command: request,
-            make_reply: (),
+            make_reply: ReplyMaker::answer(),
         };
         self.handle(node, Event::Prepared(id, prepared))
     }

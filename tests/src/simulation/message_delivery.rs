@@ -12,6 +12,7 @@ use crate::simulation::message_line::message_line;
 use crate::simulation::network::Fate;
 use crate::simulation::process::ProcessState;
 use crate::simulation::queue::{SimEvent, node_number};
+use crate::simulation::reply_maker::ReplyMaker;
 
 /// A call that is not answered after this long has failed, in microseconds.
 const CALL_TIMEOUT: u64 = 500_000;
@@ -218,7 +219,7 @@ fn size_on_wire(message: &PeerMessage) -> u64 {
     MESSAGE_OVERHEAD + payload
 }
 
-fn event_of(message: PeerMessage) -> Event<()> {
+fn event_of(message: PeerMessage) -> Event<ReplyMaker> {
     match message {
         PeerMessage::Request(request) => Event::Request(request),
         PeerMessage::Reply(reply) => Event::Reply(reply),

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, Time, UnsyncedBatch};
+use chat_consensus::{Entry, LogIndex, NodeId, RequestId, RoleName, Term, UnsyncedBatch};
 use chat_replication::{PreparationId, Replica};
 
 use crate::simulation::clock::Clock;
+use crate::simulation::command::Command;
 use crate::simulation::queue::SimEvent;
+use crate::simulation::reply_maker::ReplyMaker;
 
 /// A node's process, dead or alive; its disk is elsewhere.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Process {
     /// Incremented whenever a process starts or dies.
     pub(crate) run: u64,
     pub(crate) state: ProcessState,
-    pub(crate) replica: Option<Replica<()>>,
+    pub(crate) replica: Option<Replica<ReplyMaker>>,
     /// The boot count of this run.
     pub(crate) boot_count: u64,
     /// The batch that is being written.
@@ -33,8 +34,8 @@ pub(crate) struct Process {
     /// Requests of clients that this process has not answered.
     pub(crate) tickets: BTreeMap<u64, Waiting>,
     pub(crate) tickets_made: u64,
-    /// What continues once one of these tickets is confirmed.
-    pub(crate) confirming: BTreeMap<u64, Continuation>,
+    /// The service's tasks, each with when it began.
+    pub(crate) tasks: BTreeMap<u64, (u64, Task)>,
     /// When the queue will wake the process.
     pub(crate) wakes_at: u64,
     /// How often in a row it was woken without a change of its deadline.
@@ -95,8 +96,6 @@ pub(crate) struct Waiting {
     pub(crate) client: Option<usize>,
     pub(crate) attempt: u64,
     pub(crate) since: u64,
-    /// When its client gives up, by the process' clock.
-    pub(crate) deadline: Time,
     pub(crate) what: RequestKind,
 }
 
@@ -108,15 +107,23 @@ pub(crate) enum RequestKind {
     Read {
         shown_before: LogIndex,
     },
-    /// A read that the service needs before it continues.
-    Confirmation,
+    /// A proposal of a task.
+    TaskProposal {
+        task: u64,
+    },
+    /// A read that a task needs before it continues.
+    Confirmation {
+        task: u64,
+    },
 }
 
-/// What continues once a read is confirmed.
-#[derive(Clone, Debug)]
-pub(crate) enum Continuation {
-    Enter(u64),
-    Prepare(PreparationId, Bytes),
+/// What a task of the service is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    /// A request; `None` if no client waits for it.
+    Request { client: Option<usize>, attempt: u64 },
+    /// A preparation; its command gets the prefix of the request.
+    Preparation { id: PreparationId, command: Command },
 }
 
 /// What the checkers have seen of the running process.
@@ -138,7 +145,7 @@ impl Seen {
         last: LogIndex::ZERO,
     };
 
-    pub(crate) fn of(replica: &Replica<()>) -> Self {
+    pub(crate) fn of(replica: &Replica<ReplyMaker>) -> Self {
         let node = replica.node();
         Self {
             role: node.role(),
@@ -167,7 +174,7 @@ impl Process {
             calls_watched: false,
             tickets: BTreeMap::new(),
             tickets_made: 0,
-            confirming: BTreeMap::new(),
+            tasks: BTreeMap::new(),
             wakes_at: u64::MAX,
             futile_wakes: 0,
             flush_pending: false,
@@ -198,7 +205,7 @@ impl Process {
         self.calls.clear();
         self.calls_watched = false;
         self.tickets.clear();
-        self.confirming.clear();
+        self.tasks.clear();
         self.wakes_at = u64::MAX;
         self.flush_pending = false;
         self.paused_until = None;

@@ -1,12 +1,12 @@
 //! How processes start, are paused and die, and what each kind of death leaves on the disk.
 
 use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
-use chat_replication::{Replica, Start};
+use chat_replication::{ProposeError, Replica, Start};
 
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::{ProcessState, RequestKind, Seen};
+use crate::simulation::process::{ProcessState, RequestKind, Seen, Task};
 use crate::simulation::queue::{ClientReply, SimEvent, node_id};
 use crate::simulation::service_api::Tables;
 use crate::simulation::{World, WriteFate};
@@ -254,27 +254,31 @@ impl World {
     }
 
     fn close_client_connections(&mut self, node: usize) {
-        let waiting: Vec<_> = self.processes[node].tickets.values().copied().collect();
-        for waiting in waiting {
-            let Some(client) = waiting.client else {
-                continue;
-            };
+        let process = &self.processes[node];
+        let of_tickets = process.tickets.values().filter_map(|waiting| {
             let reply = match waiting.what {
-                RequestKind::Operation(_) => {
-                    ClientReply::Proposal(Err(chat_replication::ProposeError::Unknown))
+                RequestKind::Operation(_) | RequestKind::TaskProposal { .. } => {
+                    ClientReply::Proposal(Err(ProposeError::Unknown))
                 }
-                RequestKind::Read { .. } | RequestKind::Confirmation => ClientReply::Read(None),
+                RequestKind::Read { .. } | RequestKind::Confirmation { .. } => {
+                    ClientReply::Read(None)
+                }
             };
-            let at = self.now + self.network.delay(&mut self.random);
-            let attempt = waiting.attempt;
-            self.queue.push(
-                at,
-                SimEvent::ClientReceives {
-                    client,
-                    attempt,
-                    reply,
-                },
-            );
+            Some((waiting.client?, waiting.attempt, reply))
+        });
+        let of_tasks = process.tasks.values().filter_map(|(_, task)| match task {
+            Task::Request {
+                client: Some(client),
+                attempt,
+            } => {
+                let reply = ClientReply::Proposal(Err(ProposeError::Unknown));
+                Some((*client, *attempt, reply))
+            }
+            Task::Request { client: None, .. } | Task::Preparation { .. } => None,
+        });
+        let broken: Vec<_> = of_tickets.chain(of_tasks).collect();
+        for (client, attempt, reply) in broken {
+            self.answer_later(client, attempt, reply);
         }
     }
 }

@@ -8,6 +8,7 @@ use chat_consensus::{LogIndex, NodeId, RequestId};
 use chat_replication::{LogReadId, PreparationId, ProposeError, Proposed};
 
 use crate::message::PeerMessage;
+use crate::simulation::service_api::Resumed;
 
 /// One scheduled event. `run` names the process that it is for: an event for a process that has died
 /// is dropped.
@@ -51,12 +52,12 @@ pub(crate) enum SimEvent {
         id: PreparationId,
         request: Bytes,
     },
-    /// A read of the service is confirmed; `None` when it was refused.
-    Confirmed {
+    /// A task of the service gets what it waited for.
+    TaskResumes {
         node: usize,
         run: u64,
-        ticket: u64,
-        index: Option<LogIndex>,
+        task: u64,
+        with: Resumed,
     },
     /// The replica's deadline may have come.
     Deadline { node: usize, run: u64 },
@@ -99,6 +100,8 @@ pub(crate) enum ClientReply {
     Proposal(Result<Proposed, ProposeError>),
     /// Of a read: the index that the state machine had reached; `None` when it was refused.
     Read(Option<LogIndex>),
+    /// Of a service, which has the reply; the node knows this leader.
+    Service { leader: Option<NodeId> },
     /// The port is closed.
     Unreachable,
 }
@@ -116,7 +119,7 @@ impl SimEvent {
             | Self::ApplyEnds { node, .. }
             | Self::PublishEnds { node, .. }
             | Self::PreparationEnds { node, .. }
-            | Self::Confirmed { node, .. }
+            | Self::TaskResumes { node, .. }
             | Self::Deadline { node, .. }
             | Self::Flush { node, .. }
             | Self::ClientRequest { node, .. } => Some(*node),
@@ -141,7 +144,7 @@ impl SimEvent {
             | Self::ApplyEnds { run, .. }
             | Self::PublishEnds { run, .. }
             | Self::PreparationEnds { run, .. }
-            | Self::Confirmed { run, .. }
+            | Self::TaskResumes { run, .. }
             | Self::Deadline { run, .. }
             | Self::Flush { run, .. }
             | Self::Restart { run, .. }
@@ -176,7 +179,7 @@ impl SimEvent {
             Self::ClientGivesUp { .. } => 15,
             Self::Fault => 16,
             Self::HealLink { .. } => 17,
-            Self::Confirmed { .. } => 18,
+            Self::TaskResumes { .. } => 18,
             Self::PublishEnds { .. } => 19,
             Self::PreparationEnds { .. } => 20,
         }

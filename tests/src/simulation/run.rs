@@ -457,6 +457,7 @@ impl World {
         self.run_until(self.now + 1_000_000)?;
         self.check_pending_requests(self.now - 600_000)?;
         self.compare_lists()?;
+        self.check_tasks()?;
         match &mut self.service {
             Some(service) => service.finish(),
             None => Ok(()),

@@ -1,28 +1,30 @@
 //! The requests of clients on the nodes of a world that has a [`Service`].
 //!
-//! Every command and answer begins with its id in the history; the service's own bytes follow. Each
-//! attempt is a separate operation in the history, so that real-time order is checked by the entry
-//! that answered; that the attempts of one request take effect once is checked by the service.
-
-use std::time::Duration;
+//! A client's request is a task of the node that it reached, which proposes and reads; a preparation is
+//! a task of the leader. Every command and answer begins with its id in the history; the service's own
+//! bytes follow. Each proposal is a separate operation in the history, so that real-time order is
+//! checked by the entry that answered; that the attempts of one request take effect once is checked by
+//! the service.
 
 use bytes::Bytes;
-use chat_consensus::{LogIndex, Time};
+use chat_consensus::Time;
 use chat_replication::{
-    Event, PreparationId, Prepared, ProposalTicket, ProposeError, Proposed, ReadTicket,
+    Event, PreparationId, Prepared, ProposalTicket, ProposeError, Proposed, ReadError, ReadTicket,
 };
 
-use crate::checker::Checked;
+use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::World;
 use crate::simulation::command::{Command, PREFIX_BYTES};
-use crate::simulation::process::{Continuation, RequestKind, Waiting};
-use crate::simulation::queue::SimEvent;
-use crate::simulation::service_api::{Forwarded, Service, Step};
+use crate::simulation::process::{RequestKind, Task, Waiting};
+use crate::simulation::queue::{ClientReply, SimEvent};
+use crate::simulation::reply_maker::ReplyMaker;
+use crate::simulation::service_api::{Resumed, Service, Step, TaskId, Work};
 
-/// How long after a read is confirmed its caller continues at the latest, in microseconds.
-const CONTINUES_WITHIN: u64 = 300;
-/// How long a service waits for a read that it needs.
-const CONFIRM_WITHIN: Duration = Duration::from_millis(500);
+/// How long after a task gets what it waited for it continues at the latest, in microseconds.
+const RESUMES_WITHIN: u64 = 300;
+/// The oldest task when all clients have rested for a while, in microseconds: a preparation waits for
+/// 5 seconds.
+const TASK_MAX: u64 = 6_000_000;
 
 impl World {
     /// The nodes of this world apply to `service` from now on.
@@ -31,27 +33,121 @@ impl World {
     }
 
     /// A client's request, on the node that it reached.
-    pub(super) fn enter(
+    pub(super) fn begin_request(
         &mut self,
         node: usize,
-        ticket: u64,
-        confirmed: Option<LogIndex>,
+        (client, attempt): (Option<usize>, u64),
+        operation: u64,
+        deadline: Time,
     ) -> Checked {
-        let Some(waiting) = self.processes[node].tickets.get(&ticket).copied() else {
+        let task = Task::Request { client, attempt };
+        let work = Work::Request {
+            operation,
+            attempt,
+            deadline,
+        };
+        self.begin_task(node, task, work)
+    }
+
+    /// A request becomes a command on the leader.
+    pub(super) fn prepare(&mut self, node: usize, id: PreparationId, request: &Bytes) -> Checked {
+        let Some(command) = Command::decode(request) else {
+            return self.handle(node, Event::Prepared(id, Prepared::Failed));
+        };
+        let work = Work::Preparation(request.slice(PREFIX_BYTES..));
+        self.begin_task(node, Task::Preparation { id, command }, work)
+    }
+
+    fn begin_task(&mut self, node: usize, task: Task, work: Work) -> Checked {
+        let process = &mut self.processes[node];
+        process.tickets_made += 1;
+        let number = process.tickets_made;
+        process.tasks.insert(number, (self.now, task));
+        let now = process.clock.read(self.now);
+        let Some(service) = &mut self.service else {
             return Ok(());
         };
-        let (Some(service), RequestKind::Operation(operation)) = (&mut self.service, waiting.what)
-        else {
+        let step = service.begin_task(TaskId { node, number }, now, work)?;
+        self.task_waits(node, number, step)
+    }
+
+    /// A task gets what it waited for, a little later.
+    pub(super) fn resume_later(&mut self, node: usize, task: u64, with: Resumed) {
+        let run = self.processes[node].run;
+        let at = self.now + self.random.u64(1..RESUMES_WITHIN);
+        let what = SimEvent::TaskResumes {
+            node,
+            run,
+            task,
+            with,
+        };
+        self.queue.push(at, what);
+    }
+
+    pub(super) fn resume_task(&mut self, node: usize, number: u64, with: Resumed) -> Checked {
+        let now = self.processes[node].clock.read(self.now);
+        let Some(service) = &mut self.service else {
             return Ok(());
         };
-        match service.enter(node, operation, confirmed)? {
-            Step::Propose(request) => {
-                let request = of_attempt(waiting.attempt).followed_by(&request);
-                self.propose_request(node, ticket, request, waiting.deadline)
+        let step = service.resume_task(TaskId { node, number }, now, with)?;
+        self.task_waits(node, number, step)
+    }
+
+    fn task_waits(&mut self, node: usize, task: u64, step: Step) -> Checked {
+        match step {
+            Step::Propose { request, deadline } => {
+                self.task_proposes(node, task, &request, deadline)
             }
-            Step::Confirm => self.confirm(node, Continuation::Enter(ticket)),
-            Step::Answer(answer) => self.answer_without_log(node, ticket, answer),
+            Step::Confirm { deadline } => {
+                let what = RequestKind::Confirmation { task };
+                let ticket = ReadTicket(self.ticket(node, (None, 0), what));
+                self.handle(node, Event::Read { ticket, deadline })
+            }
+            Step::Replied => {
+                let ended = self.end_task(node, task)?;
+                if let Task::Request {
+                    client: Some(client),
+                    attempt,
+                } = ended
+                {
+                    let leader = self.processes[node].seen.leader;
+                    self.answer_later(client, attempt, ClientReply::Service { leader });
+                }
+                Ok(())
+            }
+            Step::Prepared(prepared) => {
+                let Task::Preparation { id, command } = self.end_task(node, task)? else {
+                    return Err(task_is_another(task));
+                };
+                self.handle(node, Event::Prepared(id, with_prefix(command, prepared)))
+            }
         }
+    }
+
+    /// Each proposal of a task has a number of its own in the history.
+    fn task_proposes(
+        &mut self,
+        node: usize,
+        task: u64,
+        request: &Bytes,
+        deadline: Time,
+    ) -> Checked {
+        self.attempts_made += 1;
+        let number = self.attempts_made;
+        self.checkers.history.begins(number);
+        let what = RequestKind::TaskProposal { task };
+        let ticket = self.ticket(node, (None, number), what);
+        let request = Command {
+            operation: number,
+            attempt: number,
+        }
+        .followed_by(request);
+        self.propose_request(node, ticket, request, deadline)
+    }
+
+    fn end_task(&mut self, node: usize, task: u64) -> Result<Task, Violation> {
+        let ended = self.processes[node].tasks.remove(&task);
+        ended.map(|(_, ended)| ended).ok_or(task_is_another(task))
     }
 
     pub(super) fn propose_request(
@@ -69,69 +165,43 @@ impl World {
         self.handle(node, propose)
     }
 
-    /// A request becomes a command on the leader.
-    pub(super) fn prepare(
+    /// The proposal of a task has ended; its task continues with the reply.
+    pub(super) fn task_proposal_ended(
         &mut self,
         node: usize,
-        id: PreparationId,
-        request: Bytes,
-        confirmed: Option<LogIndex>,
-    ) -> Checked {
-        let attempt = Command::decode(&request).map(|command| command.attempt);
-        let (Some(service), Some(attempt)) = (&mut self.service, attempt) else {
-            return self.handle(node, Event::Prepared(id, Prepared::Failed));
-        };
-        let clock = self.processes[node].clock.read(self.now);
-        let forwarded = Forwarded {
-            attempt,
-            request: request.slice(PREFIX_BYTES..),
-            time: clock.0 as f64 / 1e6,
-        };
-        let prepared = match service.prepare(node, &forwarded, confirmed)? {
-            Step::Propose(command) => Prepared::Append {
-                command: of_attempt(attempt).followed_by(&command),
-                make_reply: (),
-            },
-            Step::Confirm => return self.confirm(node, Continuation::Prepare(id, request)),
-            Step::Answer(answer) => Prepared::Reply(answer),
-        };
-        self.handle(node, Event::Prepared(id, prepared))
+        task: u64,
+        result: Result<Proposed, ProposeError>,
+    ) {
+        let reply = result.map(|proposed| match proposed.index {
+            Some(_) => proposed.reply.slice(PREFIX_BYTES..),
+            // The leader replied without an entry, so there is no prefix.
+            None => proposed.reply,
+        });
+        self.resume_later(node, task, Resumed::Proposed(reply));
     }
 
-    /// A read is confirmed, or not; what waited for it continues.
-    pub(super) fn confirmed(
+    /// The read of a task is confirmed, or not.
+    pub(super) fn task_read_ended(
         &mut self,
         node: usize,
-        ticket: u64,
-        index: Option<LogIndex>,
-    ) -> Checked {
-        let then = self.processes[node].confirming.remove(&ticket);
-        match (then, index) {
-            (None, _) => Ok(()),
-            (Some(Continuation::Enter(ticket)), Some(_)) => self.enter(node, ticket, index),
-            (Some(Continuation::Enter(ticket)), None) => {
-                self.answer_client(node, ticket, Err(ProposeError::NoLeader))
-            }
-            (Some(Continuation::Prepare(id, request)), Some(_)) => {
-                self.prepare(node, id, request, index)
-            }
-            (Some(Continuation::Prepare(id, _)), None) => {
-                self.handle(node, Event::Prepared(id, Prepared::Failed))
-            }
+        task: u64,
+        result: Result<(), ReadError>,
+    ) {
+        self.resume_later(node, task, Resumed::Confirmed(result));
+    }
+
+    /// No task is forgotten.
+    pub(super) fn check_tasks(&self) -> Checked {
+        for process in &self.processes {
+            let oldest = process
+                .tasks
+                .iter()
+                .find(|(_, (since, _))| since + TASK_MAX < self.now);
+            ensure(oldest.is_none(), "pending-requests", || {
+                format!("node {} never ended task {oldest:?}", process.id)
+            })?;
         }
-    }
-
-    /// A read of the service is confirmed or refused: its caller receives that a little later.
-    pub(super) fn confirm_later(&mut self, node: usize, ticket: u64, index: Option<LogIndex>) {
-        let run = self.processes[node].run;
-        let at = self.now + self.random.u64(1..CONTINUES_WITHIN);
-        let what = SimEvent::Confirmed {
-            node,
-            run,
-            ticket,
-            index,
-        };
-        self.queue.push(at, what);
+        Ok(())
     }
 
     /// An old request arrives again, at any node, and its reply is dropped.
@@ -151,45 +221,44 @@ impl World {
         self.submit(node, None, attempt, RequestKind::Operation(operation))
     }
 
-    /// The id of a proposal in the history: with a service, each attempt is one.
-    pub(super) fn history_id(&self, waiting: &Waiting, operation: u64) -> u64 {
-        if self.service.is_some() {
-            waiting.attempt
-        } else {
-            operation
-        }
-    }
-
-    fn confirm(&mut self, node: usize, then: Continuation) -> Checked {
+    /// Registers something that the replica of `node` must end.
+    pub(super) fn ticket(
+        &mut self,
+        node: usize,
+        (client, attempt): (Option<usize>, u64),
+        what: RequestKind,
+    ) -> u64 {
         let process = &mut self.processes[node];
         process.tickets_made += 1;
         let ticket = process.tickets_made;
-        let deadline = process.clock.read(self.now) + CONFIRM_WITHIN;
         let waiting = Waiting {
-            client: None,
-            attempt: 0,
+            client,
+            attempt,
             since: self.now,
-            deadline,
-            what: RequestKind::Confirmation,
+            what,
         };
         process.tickets.insert(ticket, waiting);
-        process.confirming.insert(ticket, then);
-        let ticket = ReadTicket(ticket);
-        self.handle(node, Event::Read { ticket, deadline })
-    }
-
-    fn answer_without_log(&mut self, node: usize, ticket: u64, answer: Bytes) -> Checked {
-        let replied = Proposed {
-            index: None,
-            reply: answer,
-        };
-        self.answer_client(node, ticket, Ok(replied))
+        ticket
     }
 }
 
-fn of_attempt(attempt: u64) -> Command {
-    Command {
-        operation: attempt,
-        attempt,
+/// The prefix of a command is that of its request.
+fn with_prefix(command: Command, prepared: Prepared<ReplyMaker>) -> Prepared<ReplyMaker> {
+    match prepared {
+        Prepared::Append {
+            command: rest,
+            make_reply,
+        } => Prepared::Append {
+            command: command.followed_by(&rest),
+            make_reply,
+        },
+        other => other,
     }
+}
+
+fn task_is_another(task: u64) -> Violation {
+    Violation::new(
+        "pending-requests",
+        format!("task {task} ends as what it is not"),
+    )
 }

@@ -4,10 +4,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex};
+use chat_consensus::{Entry, LogIndex, Time};
+use chat_replication::{Prepared, ProposeError, ReadError};
 use fastrand::Rng;
 
 use crate::checker::{Checked, Violation};
+use crate::simulation::reply_maker::ReplyMaker;
 
 /// Tables on every node, and the requests of their clients.
 ///
@@ -33,9 +35,6 @@ pub trait Service: fmt::Debug {
     /// `client` begins a request; nothing receives the reply if it is `None`.
     fn begin(&mut self, client: Option<usize>, operation: u64, random: &mut Rng);
 
-    /// Begins a request that the leader proposes without a read before it.
-    fn begin_without_reading(&mut self, operation: u64, random: &mut Rng);
-
     /// A request that was begun some time ago and arrives once more.
     fn repeat(&mut self, random: &mut Rng) -> Option<u64>;
 
@@ -46,29 +45,19 @@ pub trait Service: fmt::Debug {
     /// The tables cannot be written.
     fn publish(&mut self, node: usize) -> Checked;
 
-    /// What the node that a client reached does with a request; `confirmed` once it may read.
+    /// A node begins a task.
     ///
     /// # Errors
     ///
     /// A property that does not hold.
-    fn enter(
-        &mut self,
-        node: usize,
-        operation: u64,
-        confirmed: Option<LogIndex>,
-    ) -> Result<Step, Violation>;
+    fn begin_task(&mut self, task: TaskId, now: Time, work: Work) -> Result<Step, Violation>;
 
-    /// What the leader does with a request before it is appended.
+    /// A task receives what it waited for.
     ///
     /// # Errors
     ///
     /// A property that does not hold.
-    fn prepare(
-        &mut self,
-        node: usize,
-        forwarded: &Forwarded,
-        confirmed: Option<LogIndex>,
-    ) -> Result<Step, Violation>;
+    fn resume_task(&mut self, task: TaskId, now: Time, with: Resumed) -> Result<Step, Violation>;
 
     /// A client chooses what to read.
     fn begin_read(&mut self, client: usize, random: &mut Rng);
@@ -80,21 +69,24 @@ pub trait Service: fmt::Debug {
     /// It shows what it must not, or not what it must.
     fn read(&mut self, node: usize, client: usize, index: LogIndex) -> Result<LogIndex, Violation>;
 
-    /// The entry at `index` was answered with this outcome.
+    /// The leader replied this to a request whose entry is at `index`.
     ///
     /// # Errors
     ///
-    /// It had another one.
-    fn answered(&mut self, index: LogIndex, outcome: &[u8]) -> Checked;
+    /// It is not the reply to the outcome of that entry.
+    fn answered(&mut self, index: LogIndex, reply: &[u8]) -> Checked;
 
-    /// What the outcome means to the client, if it is the client of that request.
+    /// The reply to an attempt arrives at its client.
+    ///
+    /// # Errors
+    ///
+    /// A reply that no client should get.
     fn receive_reply(
         &mut self,
         client: usize,
         operation: u64,
         attempt: u64,
-        outcome: &[u8],
-    ) -> AfterReply;
+    ) -> Result<AfterReply, Violation>;
 
     /// Nothing is under way any more: checks the final state.
     ///
@@ -120,33 +112,69 @@ pub enum Tables {
     Lost,
 }
 
-/// A request on the leader.
-#[derive(Clone, Debug)]
-pub struct Forwarded {
-    /// The attempt that it comes from.
-    pub attempt: u64,
-    /// The request.
-    pub request: Bytes,
-    /// The leader's clock, in seconds.
-    pub time: f64,
+/// A task of a running process: a request of a client there, or a preparation on the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskId {
+    /// Where it runs.
+    pub node: usize,
+    /// Different for each task of a process.
+    pub number: u64,
 }
 
-/// The next step of a request.
+/// What a task is for.
 #[derive(Clone, Debug)]
+pub enum Work {
+    /// A client's request, on the node that it reached.
+    Request {
+        /// What is requested.
+        operation: u64,
+        /// The client's attempt, to which the reply belongs.
+        attempt: u64,
+        /// When the client gives up.
+        deadline: Time,
+    },
+    /// A request becomes a command, on the leader.
+    Preparation(Bytes),
+}
+
+/// What a task waits for, or how it ended.
+#[derive(Debug)]
 pub enum Step {
-    /// These bytes go to the leader, or into the log.
-    Propose(Bytes),
-    /// Its tables are to be read first (R14).
-    Confirm,
-    /// It is answered without the log.
-    Answer(Bytes),
+    /// The leader's reply to this request.
+    Propose {
+        /// What the leader prepares a command from.
+        request: Bytes,
+        /// When the task no longer waits.
+        deadline: Time,
+    },
+    /// A read that the replica confirms (R14).
+    Confirm {
+        /// When the task no longer waits.
+        deadline: Time,
+    },
+    /// The client gets its reply.
+    Replied,
+    /// The preparation has an outcome.
+    Prepared(Prepared<ReplyMaker>),
 }
 
-/// What an answer means to its client.
+/// What a task waited for.
+#[derive(Debug)]
+pub enum Resumed {
+    /// The outcome of its proposal.
+    Proposed(Result<Bytes, ProposeError>),
+    /// Whether the read may begin.
+    Confirmed(Result<(), ReadError>),
+}
+
+/// What a reply means to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterReply {
     /// The outcome of its request is known.
     Done,
     /// It sends the request again.
-    Retry,
+    Retry {
+        /// Whether this attempt may have taken effect.
+        unknown: bool,
+    },
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 /// Packages whose `bytes` fields become `bytes::Bytes`, because their payloads are passed on
 /// without being looked at and must not be copied on the way.
-const ZERO_COPY_PACKAGES: [&str; 2] = [".replication.v1", ".storage.v1"];
+const ZERO_COPY_PACKAGES: [&str; 3] = [".replication.v1", ".storage.v1", ".forwarded.v1"];
 
 /// What clients may call, as servers report it by reflection: a set of descriptors.
 const CLIENT_DESCRIPTORS: &str = "client.binpb";

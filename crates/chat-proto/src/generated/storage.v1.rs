@@ -3,6 +3,8 @@
 /// One change of the chat's tables; the bytes of a log entry.
 /// Everything that differs from run to run (time, tokens, digests) was decided by the leader, so
 /// that applying it gives the same tables on every node (R16).
+/// A field that changes what applying does may be sent only when every node knows it: the leader keeps
+/// out fields that it does not know itself, and no others.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Command {
     /// The client's request id: 16 bytes, the same on every retry (R15).
@@ -176,25 +178,25 @@ pub struct Credential {
     #[prost(uint64, tag = "2")]
     pub version: u64,
 }
-/// The outcome of a command.
+/// The outcome of a command. Without a result, or with one of another type of command, it is unknown.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Outcome {
-    #[prost(oneof = "outcome::Result", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "outcome::Result", tags = "6, 7, 8, 9, 10")]
     pub result: ::core::option::Option<outcome::Result>,
 }
 /// Nested message and enum types in `Outcome`.
 pub mod outcome {
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
-        #[prost(message, tag = "1")]
+        #[prost(message, tag = "6")]
         Created(super::Created),
-        #[prost(message, tag = "2")]
+        #[prost(message, tag = "7")]
         SessionCreated(super::SessionCreated),
-        #[prost(message, tag = "3")]
+        #[prost(message, tag = "8")]
         Sent(super::Sent),
-        #[prost(message, tag = "4")]
+        #[prost(message, tag = "9")]
         Error(super::Error),
-        #[prost(message, tag = "5")]
+        #[prost(message, tag = "10")]
         Done(super::Done),
     }
 }
@@ -227,28 +229,53 @@ pub struct Sent {
 /// What was requested holds now, whether or not it did before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Done {}
-/// Nothing was changed.
+/// This attempt changed nothing; an earlier one of the same request may have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Error {
     #[prost(enumeration = "ErrorCode", tag = "1")]
     pub code: i32,
+    /// With some codes: after how many milliseconds another attempt makes sense.
+    #[prost(uint32, tag = "2")]
+    pub retry_after_ms: u32,
 }
+/// Every reason for which the chat rejects a request after the node that the client reached has checked
+/// it. For a code that the reader does not know, and for 0, the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ErrorCode {
     Unspecified = 0,
     /// Another request created that account.
     UsernameTaken = 1,
-    /// This very request did, earlier: verify the password again and create a session.
+    /// This very request did, earlier: verify the password with a login (R15).
     AlreadyCreatedByThisRequest = 2,
     RecipientNotFound = 3,
     /// The message id was used for another message.
     DuplicateMessage = 4,
-    /// The session or account is not, or no longer, what the leader checked.
+    /// The session or account is not, or no longer, what was checked before. The leader may find that
+    /// out too, without an entry.
     Unauthenticated = 5,
-    /// This very request has changed the password, earlier: verify the new one and create
-    /// a session.
+    /// This very request has changed the password, earlier: send it again, and the new one is verified
+    /// (R15).
     AlreadyChangedByThisRequest = 6,
+    /// There is no such account, or this is not its password. Or the account has changed between the
+    /// check and its entry.
+    InvalidCredentials = 7,
+    /// Too many passwords or reads wait.
+    Overloaded = 8,
+    /// The password was guessed too often; for `retry_after_ms` no attempt is accepted.
+    TooManyAttempts = 9,
+    /// The account sends too many requests at once; after `retry_after_ms` one is accepted.
+    TooManyRequests = 10,
+    /// The leader's disk is nearly full, and the request would make it fuller.
+    StorageFull = 11,
+    /// The recipient's inbox holds as many messages as it may.
+    InboxFull = 12,
+    /// The leader leads, but its tables were not ready to be read in time.
+    Timeout = 13,
+    /// The leader could not confirm in time that it still leads.
+    NoLeader = 14,
+    /// An internal error of the leader; its log has the details.
+    Internal = 15,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -268,6 +295,15 @@ impl ErrorCode {
             Self::AlreadyChangedByThisRequest => {
                 "ERROR_CODE_ALREADY_CHANGED_BY_THIS_REQUEST"
             }
+            Self::InvalidCredentials => "ERROR_CODE_INVALID_CREDENTIALS",
+            Self::Overloaded => "ERROR_CODE_OVERLOADED",
+            Self::TooManyAttempts => "ERROR_CODE_TOO_MANY_ATTEMPTS",
+            Self::TooManyRequests => "ERROR_CODE_TOO_MANY_REQUESTS",
+            Self::StorageFull => "ERROR_CODE_STORAGE_FULL",
+            Self::InboxFull => "ERROR_CODE_INBOX_FULL",
+            Self::Timeout => "ERROR_CODE_TIMEOUT",
+            Self::NoLeader => "ERROR_CODE_NO_LEADER",
+            Self::Internal => "ERROR_CODE_INTERNAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -284,6 +320,15 @@ impl ErrorCode {
             "ERROR_CODE_ALREADY_CHANGED_BY_THIS_REQUEST" => {
                 Some(Self::AlreadyChangedByThisRequest)
             }
+            "ERROR_CODE_INVALID_CREDENTIALS" => Some(Self::InvalidCredentials),
+            "ERROR_CODE_OVERLOADED" => Some(Self::Overloaded),
+            "ERROR_CODE_TOO_MANY_ATTEMPTS" => Some(Self::TooManyAttempts),
+            "ERROR_CODE_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "ERROR_CODE_STORAGE_FULL" => Some(Self::StorageFull),
+            "ERROR_CODE_INBOX_FULL" => Some(Self::InboxFull),
+            "ERROR_CODE_TIMEOUT" => Some(Self::Timeout),
+            "ERROR_CODE_NO_LEADER" => Some(Self::NoLeader),
+            "ERROR_CODE_INTERNAL" => Some(Self::Internal),
             _ => None,
         }
     }

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use chat_app::edge::Edge;
+use chat_app::error::RequestError;
+use chat_app::origin::Origin;
+use chat_app::request::ChatRequest;
+use chat_app::token::PresentedToken;
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
 use chat_replication::Handle;
@@ -16,16 +21,13 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
 use crate::api::deadline;
-use crate::api::execute::Executor;
-use crate::api::request::ChatRequest;
 use crate::api::watch::{WatchCall, WatchRejected, Watches};
-use crate::auth::token::PresentedToken;
+use crate::app::host::{Machine, RunningReplica};
 use crate::config::Node;
-use crate::error::{LeaderHint, RequestError};
 use crate::limits::read_permits::{ReadPermit, SessionReadPermits};
 use crate::net::admission::REQUEST_MESSAGE_BYTES_MAX;
 use crate::net::connection_limit::{Connection, Source};
-use crate::net::origin::Origin;
+use crate::status::{LeaderHint, into_status};
 
 /// The longest reply: a page of 1 MiB of text, which JSON may make six times as long.
 const REPLY_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -42,7 +44,7 @@ pub(crate) struct ChatService {
 
 #[derive(Debug)]
 struct Shared {
-    executor: Executor,
+    edge: Edge<RunningReplica, Machine>,
     watches: Watches,
     read_permits: SessionReadPermits,
     replica: Handle,
@@ -58,7 +60,7 @@ struct KnownLeader {
 
 impl ChatService {
     pub(crate) fn new(
-        executor: Executor,
+        edge: Edge<RunningReplica, Machine>,
         watches: Watches,
         replica: Handle,
         nodes: &[Node],
@@ -75,7 +77,7 @@ impl ChatService {
         };
         Self {
             shared: Arc::new(Shared {
-                executor,
+                edge,
                 watches,
                 read_permits: SessionReadPermits::new(),
                 replica,
@@ -117,7 +119,7 @@ impl ChatService {
         let deadline = deadline::of(metadata, started);
         let request = ChatRequest::parse(text)?;
         let token = bearer_token(metadata);
-        let permit = match connection.filter(|_| request.only_reads()) {
+        let permit = match connection.filter(|_| matches!(request, ChatRequest::Read(_))) {
             Some(connection) => {
                 let hash = token.map(|token| token.hash);
                 let permit = self.shared.read_permits.acquire(connection, hash);
@@ -129,8 +131,8 @@ impl ChatService {
         // The client and the leader log the same id.
         let span = tracing::debug_span!("execute", request = %request.id(), kind = request.name());
         let executing = async {
-            let executor = &self.shared.executor;
-            let result = executor.execute(request, token, origin, deadline).await;
+            let edge = &self.shared.edge;
+            let result = edge.execute(request, token, origin, deadline).await;
             let took = started.elapsed();
             match &result {
                 Ok(_) => tracing::debug!(?took, "answered"),
@@ -138,8 +140,12 @@ impl ChatService {
             }
             result
         };
-        let reply = executing.instrument(span).await?;
-        Ok((reply.to_json(), permit))
+        let text = match executing.instrument(span).await {
+            Ok(reply) => reply.to_json(),
+            // Some errors are replies.
+            Err(error) => error.to_json().ok_or(error)?,
+        };
+        Ok((text, permit))
     }
 }
 
@@ -181,7 +187,7 @@ impl Chat for ChatService {
                 }
                 Ok(response)
             }
-            Err(error) => Err(error.into_status(self.shared.hint())),
+            Err(error) => Err(into_status(error, self.shared.hint())),
         }
     }
 

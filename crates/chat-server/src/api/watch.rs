@@ -14,6 +14,9 @@ mod watcher;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use chat_app::error::RequestError;
+use chat_app::session_lookup::{SessionLookup, TokenLookup};
+use chat_app::token::{PresentedToken, TokenHash};
 use chat_proto::chat::v1::WatchEvent;
 use chat_replication::Handle;
 use chat_store::{ChatReader, LogIndex, Session, StateError};
@@ -21,9 +24,7 @@ use futures::Stream;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use crate::auth::session_lookup::{SessionLookup, TokenLookup};
-use crate::auth::token::{PresentedToken, TokenHash};
-use crate::error::RequestError;
+use crate::app::host::{Machine, RunningReplica};
 use crate::net::connection_limit::Source;
 
 pub(crate) use change_buffer::ChangeBuffer;
@@ -36,7 +37,7 @@ use watcher::{Start, WatchContext, Watcher};
 pub(crate) struct Watches {
     replica: Handle,
     reader: ChatReader,
-    sessions: Arc<SessionLookup>,
+    sessions: Arc<SessionLookup<RunningReplica, Machine>>,
     change_buffer: Arc<ChangeBuffer>,
     /// True ends every watch.
     stopping: watch::Sender<bool>,
@@ -60,7 +61,7 @@ impl Watches {
     pub(crate) fn new(
         replica: Handle,
         reader: ChatReader,
-        sessions: Arc<SessionLookup>,
+        sessions: Arc<SessionLookup<RunningReplica, Machine>>,
         change_buffer: Arc<ChangeBuffer>,
     ) -> Self {
         Self {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chat_app::log_clock::LogClock;
 use chat_replication::{Applied, BoxError, Committed, StateMachine};
 use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
 
 use crate::api::watch::ChangeBuffer;
-use crate::app::log_clock::LogClock;
 
 /// Applies the log to the chat's tables, and adds the changes to the change buffer.
 #[derive(Debug)]
-pub struct ChatMachine {
+pub(crate) struct ChatMachine {
     state: ChatState,
     change_buffer: Arc<ChangeBuffer>,
     clock: Arc<LogClock>,

@@ -10,22 +10,33 @@ mod fair_queue;
 mod hashers;
 mod verifier;
 
+use std::io;
 use std::sync::Arc;
 
+use chat_app::host::{PasswordError, PasswordHasher, Requester, Verified};
+use chat_app::origin::Origin;
+use chat_app::request::Digest;
 use tokio::sync::oneshot;
 
-use crate::api::request::Digest;
 use crate::config;
-use crate::net::origin::Origin;
 use fair_queue::Lanes;
 use hashers::{Hashers, Job, Kind};
 use verifier::{Verifier, split_argon2_params};
 
-pub use verifier::{PasswordError, Requester, Verified};
+/// Why passwords cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HashersError {
+    /// The parameters are not Argon2's, which a checked configuration does not have.
+    #[error("a password cannot be hashed")]
+    Parameters(#[from] argon2::password_hash::Error),
+    /// The threads cannot be started.
+    #[error("the threads that hash passwords cannot be started")]
+    Threads(#[source] io::Error),
+}
 
 /// Hashes and checks passwords.
 #[derive(Clone)]
-pub struct Passwords {
+pub(crate) struct Passwords {
     verifier: Arc<Verifier>,
     hashers: Arc<Hashers>,
 }
@@ -41,12 +52,11 @@ impl Passwords {
     ///
     /// # Errors
     ///
-    /// The parameters are not Argon2's, which a checked configuration does not have; or no thread can
-    /// be started.
-    pub fn new(
+    /// See [`HashersError`].
+    pub(crate) fn new(
         argon2_params: config::Passwords,
         limits: config::Limits,
-    ) -> Result<Self, PasswordError> {
+    ) -> Result<Self, HashersError> {
         let verifier = Arc::new(Verifier::new(
             argon2_params,
             limits.source_failures_per_minute,
@@ -57,88 +67,17 @@ impl Passwords {
         let paced =
             move |source, now| (source != unknown).then(|| pacing.attempts().paced(source, now))?;
         let hashers = Hashers::start(limits.passwords_waiting_max, paced);
-        let hashers = hashers.map_err(PasswordError::Threads)?;
+        let hashers = hashers.map_err(HashersError::Threads)?;
         Ok(Self {
             verifier,
             hashers: Arc::new(hashers),
         })
     }
 
-    /// The salted hash of a new account's password, in PHC string format.
-    ///
-    /// # Errors
-    ///
-    /// See [`PasswordError`].
-    pub async fn hash_for_account(
-        &self,
-        requester: &Requester,
-        digest: Digest,
-    ) -> Result<String, PasswordError> {
-        self.hash(Kind::CreateUser, requester, digest).await
-    }
-
-    /// The salted hash of an account's new password.
-    ///
-    /// # Errors
-    ///
-    /// See [`PasswordError`].
-    pub async fn hash_for_change(
-        &self,
-        requester: &Requester,
-        digest: Digest,
-    ) -> Result<String, PasswordError> {
-        self.hash(Kind::ChangePassword, requester, digest).await
-    }
-
-    /// Whether `stored` is the hash of `digest`. For `None` the result is always
-    /// [`Verified::Wrong`], after the same work.
-    ///
-    /// # Errors
-    ///
-    /// See [`PasswordError`].
-    pub async fn verify_for_login(
-        &self,
-        requester: &Requester,
-        digest: Digest,
-        stored: Option<String>,
-    ) -> Result<Verified, PasswordError> {
-        let attempt = requester.clone();
-        self.run_queued(Kind::Login, requester, move |verifier| {
-            if !verifier.attempt(&attempt, &digest, stored.as_deref())? {
-                return Ok(Verified::Wrong);
-            }
-            // Only a client that knows the password causes this work, and sees how long it takes.
-            let rehashed = match stored.as_deref().and_then(split_argon2_params) {
-                Some((params, _)) if params == verifier.argon2_params() => None,
-                _ => Some(verifier.hash(&digest)?),
-            };
-            Ok(Verified::Right { rehashed })
-        })
-        .await
-    }
-
-    /// The same for a session whose owner changes the password.
-    ///
-    /// # Errors
-    ///
-    /// See [`PasswordError`].
-    pub async fn verify_for_change(
-        &self,
-        requester: &Requester,
-        digest: Digest,
-        stored: Option<String>,
-    ) -> Result<bool, PasswordError> {
-        let attempt = requester.clone();
-        self.run_queued(Kind::ChangePassword, requester, move |verifier| {
-            verifier.attempt(&attempt, &digest, stored.as_deref())
-        })
-        .await
-    }
-
     /// From now on a login with an unknown name takes as long as one for a password that is stored
     /// with `argon2_params`, which is the part of such a PHC string before its salt. A text that is
     /// not such parameters changes nothing.
-    pub fn set_params_of_unknown_names(&self, argon2_params: &str) {
+    pub(crate) fn set_params_of_unknown_names(&self, argon2_params: &str) {
         self.verifier.set_params_of_unknown_names(argon2_params);
     }
 
@@ -177,6 +116,58 @@ impl Passwords {
         self.hashers.push(kind, lanes, job);
         // A job that is dropped was one too many, or too late.
         result.await.unwrap_or(Err(PasswordError::Overloaded))
+    }
+}
+
+impl PasswordHasher for Passwords {
+    async fn hash_for_account(
+        &self,
+        requester: &Requester,
+        digest: Digest,
+    ) -> Result<String, PasswordError> {
+        self.hash(Kind::CreateUser, requester, digest).await
+    }
+
+    async fn hash_for_change(
+        &self,
+        requester: &Requester,
+        digest: Digest,
+    ) -> Result<String, PasswordError> {
+        self.hash(Kind::ChangePassword, requester, digest).await
+    }
+
+    async fn verify_for_login(
+        &self,
+        requester: &Requester,
+        digest: Digest,
+        stored: Option<String>,
+    ) -> Result<Verified, PasswordError> {
+        let attempt = requester.clone();
+        self.run_queued(Kind::Login, requester, move |verifier| {
+            if !verifier.attempt(&attempt, &digest, stored.as_deref())? {
+                return Ok(Verified::Wrong);
+            }
+            // Only a client that knows the password causes this work, and sees how long it takes.
+            let rehashed = match stored.as_deref().and_then(split_argon2_params) {
+                Some((params, _)) if params == verifier.argon2_params() => None,
+                _ => Some(verifier.hash(&digest)?),
+            };
+            Ok(Verified::Right { rehashed })
+        })
+        .await
+    }
+
+    async fn verify_for_change(
+        &self,
+        requester: &Requester,
+        digest: Digest,
+        stored: Option<String>,
+    ) -> Result<bool, PasswordError> {
+        let attempt = requester.clone();
+        self.run_queued(Kind::ChangePassword, requester, move |verifier| {
+            verifier.attempt(&attempt, &digest, stored.as_deref())
+        })
+        .await
     }
 }
 

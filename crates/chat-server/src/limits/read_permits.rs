@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chat_app::limits::recent::Recent;
+use chat_app::token::TokenHash;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use crate::auth::token::TokenHash;
 use crate::limits::permit_pool::{PermitPool, PooledPermit};
-use crate::limits::recent::Recent;
 use crate::net::connection_limit::Connection;
 
 /// Sessions whose permits are remembered. A session that is dropped starts again.
@@ -117,11 +117,11 @@ impl Drop for ReadPermit {
 mod tests {
     use std::sync::Arc;
 
+    use chat_app::token::TokenHash;
     use futures::FutureExt as _;
     use tokio::time::Instant;
 
     use super::{NO_ROOM_PAUSE, ReadPermit, SessionReadPermits};
-    use crate::auth::token::TokenHash;
     use crate::limits::permit_pool::{CONNECTION_PERMITS, SESSION_PERMITS};
     use crate::net::connection_limit::{Connection, ConnectionLimits, Connections};
 

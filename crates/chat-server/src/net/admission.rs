@@ -14,14 +14,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use chat_app::error::RequestError;
 use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
-use crate::error::RequestError;
 use crate::limits::read_permits::ReadPermit;
 use crate::net::connection_limit::Connection;
+use crate::status::into_status;
 
 pub(crate) use budgets::Budgets;
 use reply_body::ReplyBody;
@@ -91,7 +92,7 @@ where
         };
         let heads = header_bytes(request.headers());
         let Some(admitted) = budgets.admit(&connection, heads) else {
-            let rejected = RequestError::Overloaded.into_status(None).into_http();
+            let rejected = into_status(RequestError::Overloaded, None).into_http();
             return Box::pin(std::future::ready(Ok(rejected)));
         };
         let budgets = Arc::clone(budgets);

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::log_throttle::LogThrottle;
+use chat_app::limits::log_throttle::LogThrottle;
 
 pub(crate) use connection::{Connection, RequestUnderWay};
 pub(crate) use source::Source;

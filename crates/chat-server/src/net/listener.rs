@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chat_app::limits::log_throttle::LogThrottle;
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -14,7 +15,6 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::config::UNIX;
-use crate::limits::log_throttle::LogThrottle;
 use crate::net::admission::{AdmissionLayer, Budgets};
 use crate::net::connection_limit::{ConnectionLimits, Connections};
 use crate::net::counted_stream::CountedStream;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_app::limits::log_throttle::LogThrottle;
+use chat_app::limits::quotas::Quotas;
 use chat_replication::Handle;
 use chat_store::ChatReader;
 use nix::sys::statvfs::statvfs;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::passwords::Passwords;
-use crate::limits::log_throttle::LogThrottle;
-use crate::limits::quotas::Quotas;
 
 /// How often the parameters of most passwords are looked up. They change as users log in after the
 /// configuration has changed.

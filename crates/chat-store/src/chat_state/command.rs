@@ -4,6 +4,8 @@
 //! node permanently. The format of names and messages is checked before proposing, and nowhere
 //! else.
 
+use std::fmt;
+
 use chat_consensus::LogIndex;
 use chat_proto::storage::v1 as proto;
 use prost::Message as _;
@@ -55,17 +57,31 @@ pub(super) struct CreateSession {
     pub(super) rehashed: Option<String>,
 }
 
-/// The session in which an operation is requested, with the account that the leader found for it.
+/// The session in which an operation is requested, with the account that the proposing node found for
+/// it.
 pub(super) struct SessionClaim {
     pub(super) token_hash: TokenHash,
     pub(super) username: String,
     pub(super) credential: Credential,
 }
 
-pub(super) struct NewMessage {
-    pub(super) id: String,
-    pub(super) recipient: String,
-    pub(super) body: String,
+/// A message to store. Its text is kept out of `Debug`.
+#[derive(PartialEq, Eq)]
+pub struct NewMessage {
+    /// A UUID in its canonical form.
+    pub id: String,
+    /// The recipient's username.
+    pub recipient: String,
+    /// The text.
+    pub body: String,
+}
+
+impl fmt::Debug for NewMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewMessage")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(super) struct NewPassword {
@@ -83,7 +99,14 @@ pub(super) struct Lifetime {
 
 impl Command {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, InvalidCommand> {
-        let command = proto::Command::decode(bytes)?;
+        proto::Command::decode(bytes)?.try_into()
+    }
+}
+
+impl TryFrom<proto::Command> for Command {
+    type Error = InvalidCommand;
+
+    fn try_from(command: proto::Command) -> Result<Self, InvalidCommand> {
         if !command.time.is_finite() {
             return Err(InvalidCommand::TimeNotFinite);
         }

@@ -69,4 +69,13 @@ pub enum InvalidCommand {
     /// Its time is not a finite number.
     #[error("its time is not finite")]
     TimeNotFinite,
+    /// It is proposed with a field that this program does not know.
+    #[error("it has an unknown field")]
+    UnknownField,
+    /// It is proposed with a time, which only a leader decides.
+    #[error("it has a time already")]
+    TimeSet,
+    /// It is proposed, and only a leader may make it.
+    #[error("only a leader may make it")]
+    OnlyForLeader,
 }

@@ -63,6 +63,7 @@ pub(super) fn unauthenticated() -> Bytes {
 fn error(code: proto::ErrorCode) -> Bytes {
     encode(proto::outcome::Result::Error(proto::Error {
         code: code.into(),
+        retry_after_ms: 0,
     }))
 }
 

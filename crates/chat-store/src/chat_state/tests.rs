@@ -5,6 +5,7 @@ mod counting;
 mod ending;
 mod oracle;
 mod properties;
+mod proposing;
 mod reading;
 
 use std::path::Path;

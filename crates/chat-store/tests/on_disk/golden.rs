@@ -23,6 +23,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
+use crate::first_outcome;
+
 /// The contents of the tables, one line a row, in a format that does not depend on the tables'
 /// format.
 const CONTENTS: [&str; 6] = [
@@ -127,7 +129,7 @@ fn applied(entry: Entry) -> CommittedEntry {
 /// The beginning of the outcome's SHA-256 is short, and enough to detect a difference.
 fn line(entry: &CommittedEntry, outcome: &Bytes) -> String {
     let mut line = format!("{}@{} ", entry.index, entry.term);
-    for byte in &Sha256::digest(outcome)[..8] {
+    for byte in &Sha256::digest(first_outcome::encode(outcome))[..8] {
         write!(line, "{byte:02x}").unwrap();
     }
     line + "\n"

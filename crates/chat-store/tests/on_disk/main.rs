@@ -5,6 +5,8 @@ mod batches;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod first_outcome;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod history;

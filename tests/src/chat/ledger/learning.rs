@@ -111,6 +111,7 @@ impl Ledger {
         let account = Account {
             credential,
             created_by: request.clone(),
+            password: user.password_hash.clone(),
         };
         self.accounts.insert(user.username.clone(), account);
         self.open(index, &user.token_hash, (&user.username, credential));
@@ -150,7 +151,9 @@ impl Ledger {
                     version: index,
                 };
                 let account = self.accounts.get_mut(&owner.username);
-                account.expect("its session is good").credential = credential;
+                let account = account.expect("its session is good");
+                account.credential = credential;
+                account.password.clone_from(&change.password_hash);
                 let token = session.expect("it is good").token_hash.clone();
                 self.end(&token, index, request);
                 self.end_sessions_of(&owner.username, index);
@@ -309,5 +312,8 @@ fn sent(message: &Message) -> Outcome {
 }
 
 fn error(code: ErrorCode) -> Outcome {
-    Outcome::Error(proto::Error { code: code.into() })
+    Outcome::Error(proto::Error {
+        code: code.into(),
+        retry_after_ms: 0,
+    })
 }

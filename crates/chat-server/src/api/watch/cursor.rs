@@ -3,7 +3,7 @@
 
 use chat_store::LogIndex;
 
-use crate::api::request::InvalidRequest;
+use chat_app::request::InvalidRequest;
 
 /// The first digits of the cluster's id, which every node has from the log. A cursor of another
 /// cluster has other ones.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use chat_app::error::{RETRY_DELAY, RequestError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::change_buffer::TooManyWatches;
-use crate::error::{DOMAIN, LeaderHint, RETRY_DELAY, RequestError};
+use crate::status::{DOMAIN, LeaderHint, into_status};
 
 /// Why a watch did not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl WatchRejected {
     /// The status that the client sees.
     pub(crate) fn into_status(self, leader: Option<LeaderHint>) -> Status {
         match self {
-            Self::Request(error) => error.into_status(leader),
+            Self::Request(error) => into_status(error, leader),
             Self::TooManyWatches => {
                 let mut details =
                     ErrorDetails::with_error_info("TOO_MANY_WATCHES", DOMAIN, HashMap::new());

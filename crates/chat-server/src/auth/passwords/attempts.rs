@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::recent::Recent;
-use crate::limits::token_bucket::TokenBucket;
+use chat_app::limits::recent::Recent;
+use chat_app::limits::token_bucket::TokenBucket;
 
 /// How many failures of a pair have no consequence: people mistype.
 const PAIR_FAILURES_FREE: u32 = 5;

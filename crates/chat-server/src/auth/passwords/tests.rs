@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use chat_app::host::{PasswordError, PasswordHasher as _, Requester, Verified};
+use chat_app::origin::Origin;
+use chat_app::request::Digest;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{PasswordError, Passwords, Requester, Verified};
-use crate::api::request::Digest;
+use super::Passwords;
 use crate::config;
-use crate::net::origin::Origin;
 
 /// Far above what any test here takes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,62 +1,18 @@
 //! Hashes or checks one password, and counts failed attempts.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use chat_app::host::{PasswordError, Requester};
+use chat_app::limits::log_throttle::LogThrottle;
+use chat_app::request::Digest;
 
 use super::attempts::Attempts;
-use crate::api::request::Digest;
 use crate::config;
-use crate::limits::log_throttle::LogThrottle;
-use crate::net::origin::Origin;
-
-/// Which client needs a password hashed or checked, and until when.
-#[derive(Clone, Debug)]
-pub struct Requester {
-    /// Where the request came from.
-    pub origin: Origin,
-    /// Whose password it is; there may be no such account.
-    pub username: String,
-    /// When the client no longer waits for the result.
-    pub deadline: Instant,
-}
-
-/// The result of checking a password at a login.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verified {
-    /// It is not the password, or there is no account.
-    Wrong,
-    /// It is the password.
-    Right {
-        /// Its hash with the configured parameters, if it is stored with others.
-        rehashed: Option<String>,
-    },
-}
-
-/// Why a password was neither hashed nor checked.
-#[derive(Debug, thiserror::Error)]
-pub enum PasswordError {
-    /// Too many are queued already, or it has been queued too long.
-    #[error("too many passwords wait to be hashed")]
-    Overloaded,
-    /// It was guessed too often.
-    #[error("too many wrong passwords, wait for {after:?}")]
-    TooManyAttempts {
-        /// For how long attempts are rejected.
-        after: Duration,
-    },
-    /// Argon2 failed, or a stored hash is not a hash.
-    #[error("a password cannot be hashed")]
-    Hash(#[from] argon2::password_hash::Error),
-    /// The threads cannot be started.
-    #[error("the threads that hash passwords cannot be started")]
-    Threads(#[source] io::Error),
-}
 
 /// Hashes and checks passwords, on the thread of its caller.
 pub(super) struct Verifier {
@@ -76,7 +32,7 @@ impl Verifier {
     pub(super) fn new(
         params: config::Passwords,
         source_failures_per_minute: u32,
-    ) -> Result<Self, PasswordError> {
+    ) -> Result<Self, argon2::password_hash::Error> {
         let params = Params::new(
             params.memory_kib,
             params.iterations,
@@ -125,7 +81,8 @@ impl Verifier {
     }
 
     pub(super) fn hash(&self, digest: &Digest) -> Result<String, PasswordError> {
-        let hash = self.argon2.hash_password(digest.0.as_bytes())?;
+        let hash = self.argon2.hash_password(digest.0.as_bytes());
+        let hash = hash.map_err(hash_error)?;
         Ok(hash.to_string())
     }
 
@@ -150,11 +107,11 @@ impl Verifier {
     ) -> Result<bool, PasswordError> {
         let decoy_hash = lock(&self.decoy_hash).clone();
         let phc = PasswordHash::new(stored.unwrap_or(&decoy_hash))
-            .map_err(argon2::password_hash::Error::from)?;
+            .map_err(|error| hash_error(error.into()))?;
         match self.argon2.verify_password(digest.0.as_bytes(), &phc) {
             Ok(()) => Ok(stored.is_some()),
             Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(hash_error(error)),
         }
     }
 
@@ -179,6 +136,10 @@ impl Verifier {
     pub(super) fn decoy_hash(&self) -> String {
         lock(&self.decoy_hash).clone()
     }
+}
+
+fn hash_error(error: argon2::password_hash::Error) -> PasswordError {
+    PasswordError::Hash(error.to_string())
 }
 
 /// Nothing panics while one of these is held, and every state of them is a good one.

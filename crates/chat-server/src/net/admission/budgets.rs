@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use chat_app::limits::log_throttle::LogThrottle;
 use futures::task::AtomicWaker;
 
-use crate::limits::log_throttle::LogThrottle;
 use crate::net::connection_limit::{Connection, Source};
 
 /// How long a client may take to read a reply. A page of 1 MiB at half a megabit per second.

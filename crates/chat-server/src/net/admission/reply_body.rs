@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use chat_app::error::RequestError;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::budgets::{Budgets, ReplyHold};
-use crate::error::RequestError;
 use crate::limits::read_permits::ReadPermit;
 use crate::net::connection_limit::{Connection, RequestUnderWay};
+use crate::status::into_status;
 
 /// Shorter frames are not counted: there are only a few for each request of a connection.
 const SMALL_BYTES: usize = 1_024;
@@ -118,9 +119,7 @@ impl ReplyBody {
 
 fn overloaded() -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    let added = RequestError::Overloaded
-        .into_status(None)
-        .add_header(&mut trailers);
+    let added = into_status(RequestError::Overloaded, None).add_header(&mut trailers);
     added.expect("our error fits into headers");
     trailers
 }

@@ -8,13 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chat_app::error::RequestError;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::budgets::{Admitted, Stalled};
-use crate::error::RequestError;
+use crate::status::into_status;
 
 /// The longest message that is accepted: the longest request, escaped and wrapped.
 pub(crate) const REQUEST_MESSAGE_BYTES_MAX: usize = 160 * 1024;
@@ -128,7 +129,7 @@ impl RequestBody {
 }
 
 fn overloaded() -> Status {
-    RequestError::Overloaded.into_status(None)
+    into_status(RequestError::Overloaded, None)
 }
 
 impl Drop for Waiting {
