@@ -14,7 +14,6 @@ mod gui;
 mod mutants;
 mod simulate;
 mod test;
-mod tidy;
 
 #[derive(Parser)]
 #[command(
@@ -85,7 +84,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
-        Command::Tidy => tidy::run(&root)?,
+        Command::Tidy => {
+            tidy::run(&root)?;
+            codegen::run(&root, true)?;
+        }
         Command::Test => test::run(&root)?,
         Command::Mutants { arguments } => return mutants::run(&root, &arguments),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),

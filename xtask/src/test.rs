@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::tidy;
-
 /// Seeds of the simulator that every change must survive; more are for `cargo xtask simulate`.
 const SIMULATED_SEEDS: &str = "2000";
 
@@ -26,7 +24,7 @@ const STEPS: [Step; 8] = [
     },
     Step {
         name: "tidy",
-        run: tidy::run_static,
+        run: tidy::run,
     },
     Step {
         name: "build",

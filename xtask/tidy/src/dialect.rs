@@ -11,7 +11,7 @@ mod content_lines;
 mod exceptions;
 mod word_list;
 
-const LIST_PATH: &str = "xtask/src/tidy/dialect/words.txt";
+const LIST_PATH: &str = "xtask/tidy/src/dialect/words.txt";
 const LIST: &str = include_str!("dialect/words.txt");
 const ALLOWED: &str = include_str!("dialect/allowed.txt");
 
@@ -92,13 +92,13 @@ mod tests {
             check(
                 "a.md",
                 text,
-                &["a.md:1: `blorp` is a word of xtask/src/tidy/dialect/words.txt"],
+                &["a.md:1: `blorp` is a word of xtask/tidy/src/dialect/words.txt"],
             );
         }
         check(
             "a.md",
             "\n\nblorps",
-            &["a.md:3: `blorps` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["a.md:3: `blorps` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check("a.md", "unblorp blorping", &[]);
     }
@@ -115,7 +115,7 @@ mod tests {
             check(
                 "a.rs",
                 text,
-                &["a.rs:1: `glim vank` is a word of xtask/src/tidy/dialect/words.txt"],
+                &["a.rs:1: `glim vank` is a word of xtask/tidy/src/dialect/words.txt"],
             );
         }
         check("a.rs", "glim, vank; glim\n\nvank; vank glim", &[]);
@@ -126,12 +126,12 @@ mod tests {
         check(
             "a.rs",
             "OldName::f()",
-            &["a.rs:1: `OldName` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["a.rs:1: `OldName` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check(
             "a.txt",
             "an old-name",
-            &["a.txt:1: `old-name` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["a.txt:1: `old-name` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check(
             "a.rs",
@@ -145,12 +145,12 @@ mod tests {
         check(
             "a.rs",
             "pub struct Zorb<T>;",
-            &["a.rs:1: `Zorb` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["a.rs:1: `Zorb` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check(
             "a.rs",
             "pub enum Quux {}",
-            &["a.rs:1: `enum Quux` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["a.rs:1: `enum Quux` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check("a.rs", "// struct Zorb\nlet a = Zorb; type Quux = u8;", &[]);
         check("a.md", "struct Zorb", &[]);
@@ -161,12 +161,12 @@ mod tests {
         check(
             "x/a/zorb.rs",
             "",
-            &["x/a/zorb.rs:1: `a/zorb.rs` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["x/a/zorb.rs:1: `a/zorb.rs` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check(
             "x/blorp.hex",
             "",
-            &["x/blorp.hex:1: `blorp` is a word of xtask/src/tidy/dialect/words.txt"],
+            &["x/blorp.hex:1: `blorp` is a word of xtask/tidy/src/dialect/words.txt"],
         );
         check("ba/zorb.rs", "", &[]);
     }
@@ -181,15 +181,15 @@ mod tests {
     fn an_exception_allows_one_entry_in_some_paths() {
         check_with("a.md | blorp | a quotation", "a.md", "blorp", &[]);
         check_with("a* | blorp | quotations", "a.md", "blorp", &[]);
-        let found = "b.md:1: `blorp` is a word of xtask/src/tidy/dialect/words.txt";
-        let unused = "xtask/src/tidy/dialect/allowed.txt:1: `blorp` is not written in a.md";
+        let found = "b.md:1: `blorp` is a word of xtask/tidy/src/dialect/words.txt";
+        let unused = "xtask/tidy/src/dialect/allowed.txt:1: `blorp` is not written in a.md";
         check_with(
             "a.md | blorp | a quotation",
             "b.md",
             "blorp",
             &[found, unused],
         );
-        let incomplete = "xtask/src/tidy/dialect/allowed.txt:1: the exception is incomplete";
+        let incomplete = "xtask/tidy/src/dialect/allowed.txt:1: the exception is incomplete";
         check_with("b.md | blorp |", "b.md", "blorp", &[incomplete, found]);
     }
 
@@ -200,7 +200,7 @@ mod tests {
             &comments,
             "a.md",
             "",
-            &["xtask/src/tidy/dialect/allowed.txt:41: 41 lines of exceptions, more than 40"],
+            &["xtask/tidy/src/dialect/allowed.txt:41: 41 lines of exceptions, more than 40"],
         );
         assert!(ALLOWED.lines().count() <= LINES_MAX);
     }

@@ -128,7 +128,7 @@ pub(super) fn the_toolchain_is_the_rust_version(repository: &Repository) -> Vec<
 
 /// What keeps the core pure.
 pub(super) fn the_core_depends_on_little(repository: &Repository) -> Vec<Finding> {
-    let fix = "move what needs it out of the core, or argue for a longer list in `xtask`";
+    let fix = "move what needs it out of the core, or argue for a longer list in `tidy`";
     let text = match repository.required(CORE, "the core is missing") {
         Ok(text) => text,
         Err(missing) => return vec![missing],

@@ -1,10 +1,10 @@
 //! The exceptions: which refused word may be written where, and why.
 
 use super::content_lines::content_lines;
-use crate::tidy::repository::Finding;
+use crate::repository::Finding;
 
 /// Where the exceptions are.
-pub(super) const PATH: &str = "xtask/src/tidy/dialect/allowed.txt";
+pub(super) const PATH: &str = "xtask/tidy/src/dialect/allowed.txt";
 
 /// More exceptions than this are no exceptions.
 pub(super) const LINES_MAX: usize = 40;

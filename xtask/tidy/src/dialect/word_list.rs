@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::content_lines::content_lines;
-use crate::tidy::rust_text;
+use crate::rust_text;
 
 const DECLARING: [&str; 9] = [
     "const", "enum", "fn", "mod", "static", "struct", "trait", "type", "union",
