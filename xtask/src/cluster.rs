@@ -11,11 +11,11 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
+use devcluster::control_client;
 use devcluster::down::{self, Found};
-use devcluster::layout::{Files, NODES_MAX, NodeId, PortOffset};
+use devcluster::layout::Files;
 use devcluster::logs;
-use devcluster::protocol::{self, Request};
-use devcluster::state::{ClusterState, Links};
+use devcluster::state;
 use devcluster::up::Options;
 
 use status::Format;
@@ -23,6 +23,7 @@ use status::Format;
 mod status;
 mod up;
 
+use devcluster_api::{Links, NODES_MAX, NodeId, PortOffset, Request};
 use up::DEFAULT_FOLDER;
 pub(crate) use up::PACKAGES;
 
@@ -189,12 +190,12 @@ fn report_deleted(found: Found) -> ExitCode {
 
 /// Sends an action to the supervisor, if there is one: only then `leader` can be resolved.
 fn send(files: &Files, action: NodeAction) -> Result<ExitCode> {
-    if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
+    if !state::is_up(files)? {
         bail!("the cluster is not up; `cargo xtask cluster up` starts it");
     }
     println!(
         "{}",
-        protocol::send(&files.control_socket(), action.request(files)?)?
+        control_client::send(&files.control_socket(), action.request(files)?)?
     );
     Ok(ExitCode::SUCCESS)
 }

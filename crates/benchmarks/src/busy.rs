@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use devcluster::state::Links;
+use devcluster_api::Links;
 
 use crate::circumstances::print_circumstances;
 use crate::probe::Probe;

@@ -5,9 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use devcluster::layout::NodeId;
-use devcluster::link_shape::LinkShape;
-use devcluster::state::Links;
+use devcluster_api::{LinkShape, Links, NodeId};
 
 use crate::circumstances::print_circumstances;
 use crate::probe::Probe;

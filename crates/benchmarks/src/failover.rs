@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use devcluster::layout::NodeId;
-use devcluster::state::Links;
+use devcluster_api::{Links, NodeId};
 
 use crate::circumstances::print_circumstances;
 use crate::probe::Probe;

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::{LinkShape, Links, NODES_MAX, NodeId, PortOffset, Request};
 
-use devcluster::layout::{Files, NODES_MAX, NodeId, PortOffset};
-use devcluster::link_shape::LinkShape;
-use devcluster::protocol::{self, Request};
-use devcluster::state::Links;
+use devcluster::control_client;
+use devcluster::layout::Files;
 use devcluster::up::{self, Programs};
 use devcluster::{down, status};
 
@@ -151,7 +150,7 @@ impl Session {
     }
 
     fn send(&self, request: Request) -> Result<String> {
-        protocol::send(&self.files.control_socket(), request)
+        control_client::send(&self.files.control_socket(), request)
     }
 }
 

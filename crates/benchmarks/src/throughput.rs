@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use devcluster::state::Links;
+use devcluster_api::Links;
 use serde::Deserialize;
 
 use crate::circumstances::print_circumstances;

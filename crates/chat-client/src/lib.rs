@@ -31,13 +31,12 @@
 //! 6. A [`Session`] that knows its cluster ([`Session::of_cluster`]) is sent only to nodes that report
 //!    this cluster; keep [`ChatClient::cluster_id`] beside the token.
 //! 7. [`NodeList::find`] finds the nodes. Addresses that were not named come from a file that only
-//!    this user or root can have written ([`ClusterFile::nearest`]), or are the default addresses.
+//!    this user or root can have written ([`UntrustedClusterFile`]), or are the default addresses.
 //! 8. A password leaves this library only as its SHA-256. A person who sees the digest can use it
 //!    like the password: connect over networks that you trust.
 
 mod accounts;
 mod client;
-mod cluster_file;
 mod connection;
 mod error;
 mod leadership_transfer;
@@ -57,7 +56,7 @@ mod status_code;
 mod watch;
 
 pub use client::ChatClient;
-pub use cluster_file::{ClusterFile, TrustProblem, UntrustedClusterFile};
+pub use devcluster_api::UntrustedClusterFile;
 pub use error::ClientError;
 pub use leadership_transfer::{TransferError, transfer_leadership};
 pub use messages::OutgoingMessage;

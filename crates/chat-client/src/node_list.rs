@@ -4,11 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use devcluster_api::{ClusterFile, NodeState, UntrustedClusterFile};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
-
-use crate::cluster_file::{ClusterFile, UntrustedClusterFile};
 
 /// A list of client addresses, divided by commas.
 const ENVIRONMENT: &str = "CHAT_NODES";
@@ -52,6 +51,17 @@ pub struct KnownNode {
     pub pid: Option<u32>,
 }
 
+impl From<NodeState> for KnownNode {
+    fn from(node: NodeState) -> Self {
+        Self {
+            id: Some(u64::from(node.id.number())),
+            client_address: node.client_address.to_string(),
+            peer_address: Some(node.peer_address),
+            pid: node.pid,
+        }
+    }
+}
+
 /// Why there is no list of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,7 +82,7 @@ pub enum NodeListError {
     Untrusted(#[from] UntrustedClusterFile),
 }
 
-/// The part of a configuration file and of a `cluster.json` that names the nodes.
+/// The part of a configuration file that names the nodes.
 #[derive(Deserialize)]
 struct NodesFile {
     nodes: Vec<KnownNode>,
@@ -95,7 +105,7 @@ impl NodeList {
             // A person named the folder.
             Some(config) => {
                 let beside = ClusterFile::beside(config);
-                Ok(beside.map_or(LocalCluster::Absent, LocalCluster::parse))
+                Ok(beside.map_or(LocalCluster::Absent, LocalCluster::decode))
             }
             None => LocalCluster::nearest(&std::env::current_dir().unwrap_or_default()),
         };
@@ -184,16 +194,17 @@ impl LocalCluster {
     /// have written it.
     fn nearest(here: &Path) -> Result<Self, UntrustedClusterFile> {
         let found = ClusterFile::nearest(here)?;
-        Ok(found.map_or(Self::Absent, Self::parse))
+        Ok(found.map_or(Self::Absent, Self::decode))
     }
 
-    /// A file that cannot be read or parsed counts as absent: it may be in the middle of a
-    /// replacement, or of another version.
-    fn parse(found: ClusterFile) -> Self {
+    /// A file that cannot be decoded counts as absent.
+    fn decode(found: ClusterFile) -> Self {
         let file = found.path().to_owned();
-        let text = found.read().ok();
-        match text.and_then(|text| serde_json::from_str(&text).ok()) {
-            Some(NodesFile { nodes }) if !nodes.is_empty() => Self::Found { file, nodes },
+        match found.state() {
+            Some(state) if !state.nodes.is_empty() => {
+                let nodes = state.nodes.into_iter().map(KnownNode::from).collect();
+                Self::Found { file, nodes }
+            }
             _ => Self::Absent,
         }
     }
@@ -228,15 +239,16 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
+    use devcluster_api::TrustProblem;
+    use test_kit::{cluster_state, write_cluster_file};
+
     use super::{KnownNode, LocalCluster, NodeList, NodeListError};
-    use crate::cluster_file::TrustProblem;
 
     const FILE: &str = r#"
         [timing]
         heartbeat_ms = 100
         [[nodes]]
-        id = 2
-        client_address = "h:2"
+        client_address = "127.0.0.1:2"
         peer_address = "p:2"
     "#;
 
@@ -252,14 +264,13 @@ mod tests {
         assert!(NodeList::find(Some(" ,"), None).is_err());
     }
 
-    /// S-C2: `cluster_file` tests every reason.
+    /// S-C2: `devcluster-api` tests every reason.
     #[test]
     fn cluster_file_of_another_user_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join(".cluster");
-        let file = folder.join("cluster.json");
         fs::create_dir(&folder).unwrap();
-        fs::write(&file, r#"{"nodes":[{"id":1,"client_address":"h:1"}]}"#).unwrap();
+        let file = write_cluster_file(&folder, &cluster_state(&folder, &["127.0.0.1:1"]));
         let nearest = || LocalCluster::nearest(home.path());
         for (path, mode) in [(&folder, 0o700), (&file, 0o600)] {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -277,15 +288,13 @@ mod tests {
         let missing = NodeList::named(None, Some(&config)).unwrap_err();
         assert!(matches!(missing, NodeListError::File { .. }), "{missing:?}");
         fs::write(&config, FILE).unwrap();
-        fs::write(
-            folder.path().join("cluster.json"),
-            r#"{"profile":"debug","nodes":[{"id":2,"client_address":"h:2","pid":77}]}"#,
-        )
-        .unwrap();
+        let mut state = cluster_state(folder.path(), &["127.0.0.1:1", "127.0.0.1:2"]);
+        state.nodes[1].pid = Some(77);
+        write_cluster_file(folder.path(), &state);
         let found = NodeList::find(None, Some(&config)).unwrap();
         let expected = KnownNode {
             id: Some(2),
-            client_address: "h:2".to_owned(),
+            client_address: "127.0.0.1:2".to_owned(),
             peer_address: Some("p:2".to_owned()),
             pid: Some(77),
         };

@@ -9,9 +9,9 @@ use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use devcluster_api::Response;
 
 use crate::event::Event;
-use crate::protocol::Response;
 
 /// Far more than any request has; a line without an end must not fill the memory.
 const REQUEST_BYTES_MAX: u64 = 4096;
@@ -83,9 +83,11 @@ mod tests {
     use std::sync::mpsc;
     use std::{env, fs, process, thread};
 
+    use devcluster_api::{Request, Response};
+
     use super::{bind, serve};
+    use crate::control_client::send;
     use crate::event::Event;
-    use crate::protocol::{Request, Response, send};
 
     #[test]
     fn reply_is_returned_and_rejection_is_an_error() {

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use devcluster_api::{NODES_MAX, NodeId};
 use nix::sys::signal::Signal;
 
-use crate::layout::{Files, NODES_MAX, NodeId};
+use crate::layout::Files;
 use crate::lock;
-use crate::state::ClusterState;
+use crate::socket_folder::SocketFolder;
+use crate::state;
 use crate::supervisor::STOP_LIMIT;
 
 /// The supervisor gives its nodes `STOP_LIMIT`, then kills them; it needs little more itself.
@@ -63,10 +65,10 @@ pub fn reset(files: &Files) -> Result<Found> {
 }
 
 fn stop_processes(files: &Files) -> Result<Found> {
-    let Some(mut state) = ClusterState::read(files)? else {
+    let Some(mut state) = state::read(files)? else {
         return Ok(Found::NotUp);
     };
-    let supervisor = state.supervisor();
+    let supervisor = state::supervisor(&state);
     if let Some(supervisor) = supervisor {
         supervisor.signal(Signal::SIGTERM)?;
         if supervisor.wait_for_end(SUPERVISOR_LIMIT).is_err() {
@@ -75,7 +77,7 @@ fn stop_processes(files: &Files) -> Result<Found> {
             supervisor.wait_for_end(SUPERVISOR_LIMIT)?;
         }
     }
-    let orphans = state.running_nodes();
+    let orphans = state::running_nodes(&state);
     for node in &orphans {
         node.signal(Signal::SIGKILL)?;
         node.wait_for_end(SUPERVISOR_LIMIT)?;
@@ -84,9 +86,9 @@ fn stop_processes(files: &Files) -> Result<Found> {
         // It was killed and could not record its own end.
         state.supervisor_pid = None;
         state.supervisor_started = None;
-        state.write(files)?;
+        state::write(&state, files)?;
     }
-    state.socket_folder.remove()?;
+    SocketFolder::at(&state.socket_folder).remove()?;
     let was_up = supervisor.is_some() || !orphans.is_empty();
     Ok(if was_up { Found::Up } else { Found::NotUp })
 }
@@ -118,10 +120,12 @@ fn remove(path: &Path) -> Result<()> {
 mod tests {
     use std::{env, fs, process};
 
+    use devcluster_api::{NodeId, PortOffset};
+
     use super::{Found, reset};
-    use crate::layout::{Files, NodeId, PortOffset};
+    use crate::layout::Files;
     use crate::socket_folder::SocketFolder;
-    use crate::state::ClusterState;
+    use crate::state;
 
     #[test]
     fn reset_deletes_files_of_the_cluster_and_no_others() {
@@ -132,9 +136,8 @@ mod tests {
             fs::write(files.data(node).join("log.db"), "").unwrap();
         }
         let sockets = SocketFolder::at("/run/x");
-        ClusterState::new(&files, PortOffset::default(), sockets, 2, "debug")
-            .write(&files)
-            .unwrap();
+        let state = state::initial(&files, PortOffset::default(), sockets, 2, "debug");
+        state::write(&state, &files).unwrap();
         fs::write(folder.join("diary.txt"), "dear").unwrap();
         assert_eq!(reset(&files).unwrap(), Found::NotUp);
         let left: Vec<_> = fs::read_dir(&folder)

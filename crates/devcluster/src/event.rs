@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::SyncSender;
 
-use crate::layout::NodeId;
+use devcluster_api::{NodeId, Request, Response};
+
 use crate::process_identity::ProcessIdentity;
-use crate::protocol::{Request, Response};
 
 /// What a thread of the supervisor reports to the one that decides.
 #[derive(Debug)]

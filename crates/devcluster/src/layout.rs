@@ -1,54 +1,8 @@
-//! Which addresses a local cluster listens on, and where its files are.
+//! Which links a local cluster has, and where its files are.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
-
-/// More nodes only make a majority slower.
-pub const NODES_MAX: u8 = 7;
-
-const FIRST_CLIENT_PORT: u16 = 7401;
-
-/// The system gives the ports above to outgoing connections.
-const PORT_MAX: u16 = 32_767;
-
-/// The number of a node, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeId(u8);
-
-impl NodeId {
-    /// All nodes of a cluster of this size.
-    pub fn all(count: u8) -> impl Iterator<Item = Self> + Clone {
-        (1..=count).map(Self)
-    }
-
-    /// The number itself.
-    pub fn number(self) -> u8 {
-        self.0
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl FromStr for NodeId {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.parse() {
-            Ok(number) if (1..=NODES_MAX).contains(&number) => Ok(Self(number)),
-            _ => bail!("a node is a number from 1 to {NODES_MAX}"),
-        }
-    }
-}
+use devcluster_api::NodeId;
 
 /// The way from one node to another; the opposite way is another link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,31 +24,6 @@ impl Link {
     /// Whether the link begins or ends at this node.
     pub fn touches(self, node: NodeId) -> bool {
         self.from == node || self.to == node
-    }
-}
-
-/// Added to every port, so that a second cluster can run beside the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PortOffset(u16);
-
-impl FromStr for PortOffset {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let limit = PORT_MAX - FIRST_CLIENT_PORT - u16::from(NODES_MAX);
-        match text.parse() {
-            Ok(offset) if offset <= limit => Ok(Self(offset)),
-            _ => bail!("a port offset is a number from 0 to {limit}"),
-        }
-    }
-}
-
-impl PortOffset {
-    /// Where a node listens for clients.
-    pub fn client_address(self, node: NodeId) -> SocketAddr {
-        let port = FIRST_CLIENT_PORT + u16::from(node.0) - 1;
-        (Ipv4Addr::LOCALHOST, port + self.0).into()
     }
 }
 
@@ -130,7 +59,7 @@ impl Files {
         self.folder.join("cluster.toml")
     }
 
-    /// Where the supervisor takes requests, see [`crate::protocol`].
+    /// Where the supervisor takes requests, see [`devcluster_api::Request`].
     pub fn control_socket(&self) -> PathBuf {
         self.folder.join("supervisor.sock")
     }
@@ -173,28 +102,5 @@ impl Files {
     /// Where a node stores everything.
     pub fn data(&self, node: NodeId) -> PathBuf {
         self.folder.join(format!("node-{node}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{NodeId, PortOffset};
-
-    #[test]
-    fn ports_are_the_documented_ones() {
-        let (ports, moved) = (PortOffset::default(), PortOffset(1000));
-        let three = NodeId(3);
-        assert_eq!(ports.client_address(three).to_string(), "127.0.0.1:7403");
-        assert_eq!(moved.client_address(three).to_string(), "127.0.0.1:8403");
-    }
-
-    #[test]
-    fn number_out_of_range_is_refused() {
-        for text in ["0", "8", "-1", "one", ""] {
-            assert!(text.parse::<NodeId>().is_err(), "{text}");
-        }
-        assert!("7".parse::<NodeId>().is_ok());
-        assert!("1000".parse::<PortOffset>().is_ok());
-        assert!("25360".parse::<PortOffset>().is_err());
     }
 }

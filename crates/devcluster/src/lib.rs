@@ -2,8 +2,9 @@
 //!
 //! [`up::bring_up`] writes the files of a cluster into one folder and starts a supervisor in the
 //! background: the program `devcluster` of this crate. The supervisor starts the nodes and carries
-//! the links between them. Everything else is a request on its control socket ([`protocol`]) or a
-//! look into its `cluster.json` ([`state`]).
+//! the links between them. Everything else is a request on its control socket ([`control_client`]) or
+//! a look into its `cluster.json` ([`state`]). The types of both are in the crate `devcluster-api`,
+//! which clients use without this one.
 //!
 //! Deliberately absent: a command line (`cargo xtask cluster` is one), building the programs, and
 //! the gRPC interface of the nodes. The dependencies are few and light, because `cargo xtask` must
@@ -14,6 +15,7 @@ mod event;
 mod link_proxy;
 mod lock;
 
+pub mod control_client;
 pub mod down;
 pub mod layout;
 pub mod link_shape;
@@ -22,7 +24,6 @@ pub mod node_config;
 pub mod node_process;
 pub mod private_files;
 pub mod process_identity;
-pub mod protocol;
 pub mod socket_folder;
 pub mod state;
 pub mod status;

@@ -16,8 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use devcluster_api::LinkShape;
 
-use crate::link_shape::{InTransit, LinkShape, Wire};
+use crate::link_shape::{InTransit, Wire};
 
 /// As much as a batch of entries usually is; more would only lengthen one copy.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -6,34 +6,24 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use devcluster_api::LinkShape;
 
 /// What a router queues for a link before its sender has to wait: besides what is on the wire.
 const QUEUE_BYTES: u64 = 256 * 1024;
 
-/// How slow a link is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkShape {
-    /// In each direction.
-    pub bits_per_second: u64,
-    /// In each direction.
-    pub delay_ms: u64,
+/// How much later bytes arrive.
+fn delay(shape: LinkShape) -> Duration {
+    Duration::from_millis(shape.delay_ms)
 }
 
-impl LinkShape {
-    fn delay(self) -> Duration {
-        Duration::from_millis(self.delay_ms)
-    }
+/// How long the link takes for so many bytes.
+fn transmission_time(shape: LinkShape, bytes: usize) -> Duration {
+    Duration::from_secs_f64(bytes as f64 * 8.0 / shape.bits_per_second.max(1) as f64)
+}
 
-    /// How long the link takes for so many bytes.
-    fn time_for(self, bytes: usize) -> Duration {
-        Duration::from_secs_f64(bytes as f64 * 8.0 / self.bits_per_second.max(1) as f64)
-    }
-
-    /// How much may be on its way: what the wire holds, and the queue before it.
-    fn bytes_max(self) -> u64 {
-        QUEUE_BYTES + self.bits_per_second / 8 * self.delay_ms / 1000
-    }
+/// How much may be on its way: what the wire holds, and the queue before it.
+fn bytes_max(shape: LinkShape) -> u64 {
+    QUEUE_BYTES + shape.bits_per_second / 8 * shape.delay_ms / 1000
 }
 
 /// One direction of a slow link.
@@ -47,9 +37,10 @@ impl Wire {
     /// When `bytes` that are accepted now arrive.
     fn arrival(&self, shape: LinkShape, bytes: usize, now: Instant) -> Instant {
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = free_at.map_or(now, |free_at| free_at.max(now)) + shape.time_for(bytes);
+        let left =
+            free_at.map_or(now, |free_at| free_at.max(now)) + transmission_time(shape, bytes);
         *free_at = Some(left);
-        left + shape.delay()
+        left + delay(shape)
     }
 }
 
@@ -79,7 +70,7 @@ impl InTransit {
 
     /// Accepts some bytes, as soon as there is room; returns whether they will still be taken out.
     pub(crate) fn push(&self, wire: &Wire, bytes: &[u8]) -> bool {
-        let most = self.shape.bytes_max();
+        let most = bytes_max(self.shape);
         let is_full = |state: &mut State| state.bytes >= most && !state.ended;
         let state = self.changed.wait_while(self.lock(), is_full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);

@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::NodeId;
 
-use crate::layout::{Files, NodeId};
-use crate::state::ClusterState;
+use crate::layout::Files;
+use crate::state;
 
 /// A person does not notice a tenth of a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -29,7 +30,7 @@ struct Followed {
 ///
 /// When there is no such cluster or node, or the output is closed.
 pub fn run(files: &Files, node: Option<NodeId>, lines: usize, follow: bool) -> Result<()> {
-    let Some(state) = ClusterState::read(files)? else {
+    let Some(state) = state::read(files)? else {
         bail!("there is no cluster; `cargo xtask cluster up` starts one")
     };
     if let Some(node) = node

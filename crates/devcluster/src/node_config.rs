@@ -4,9 +4,10 @@ use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::layout::{Files, Link, NodeId};
-use crate::socket_folder::address;
-use crate::state::{ClusterState, Links};
+use devcluster_api::{ClusterState, Links, NodeId};
+
+use crate::layout::{Files, Link};
+use crate::socket_folder::{SocketFolder, address};
 
 /// The file of one node: it reaches the others through the supervisor's links, or directly.
 pub fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
@@ -14,13 +15,14 @@ pub fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
         "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n"
     );
     push_storage(&mut text, &files.data(node));
+    let sockets = SocketFolder::at(&state.socket_folder);
     for other in &state.nodes {
         let link = Link {
             from: node,
             to: other.id,
         };
         let peer_address = match state.links {
-            Links::Proxied if other.id != node => address(&state.socket_folder.link(link)),
+            Links::Proxied if other.id != node => address(&sockets.link(link)),
             Links::Proxied | Links::Direct => other.peer_address.clone(),
         };
         push_node(&mut text, other.id, other.client_address, &peer_address);
@@ -62,14 +64,16 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::layout::{Files, NodeId, PortOffset};
+    use devcluster_api::{ClusterState, Links, NodeId, PortOffset};
+
+    use crate::layout::Files;
     use crate::socket_folder::SocketFolder;
-    use crate::state::{ClusterState, Links};
+    use crate::state;
 
     fn setup(count: u8, links: Links) -> (Files, ClusterState) {
         let files = Files::new("/state \"x\"".into());
         let sockets = SocketFolder::at("/run/x");
-        let mut state = ClusterState::new(&files, PortOffset::default(), sockets, count, "debug");
+        let mut state = state::initial(&files, PortOffset::default(), sockets, count, "debug");
         state.links = links;
         (files, state)
     }

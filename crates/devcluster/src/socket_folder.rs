@@ -12,11 +12,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::layout::Link;
 use anyhow::{Context, Result, bail};
+use devcluster_api::{NODES_MAX, NodeId};
 use nix::unistd::Uid;
-use serde::{Deserialize, Serialize};
-
-use crate::layout::{Link, NODES_MAX, NodeId};
 
 /// The system takes 108 bytes for a socket's path, and the last of them ends it.
 const PATH_BYTES_MAX: usize = 107;
@@ -31,17 +30,20 @@ const DRAWS_MAX: usize = 8;
 const FALLBACK: &str = "/tmp";
 
 /// A folder for sockets; none yet if its path is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketFolder {
     path: PathBuf,
 }
 
 impl SocketFolder {
-    /// A folder that may not exist.
-    #[cfg(test)]
-    pub(crate) fn at(path: &str) -> Self {
+    /// The folder at a path, which may not exist or not be ours; see [`Self::check`].
+    pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn into_path(self) -> PathBuf {
+        self.path
     }
 
     /// The earlier folder if it is there and still ours alone, else a new one.
@@ -49,11 +51,11 @@ impl SocketFolder {
     /// # Errors
     ///
     /// When no folder is fit, or none can be made.
-    pub fn prepare(earlier: Option<&Self>) -> Result<Self> {
+    pub fn prepare(earlier: Option<Self>) -> Result<Self> {
         if let Some(earlier) = earlier
             && earlier.check().is_ok()
         {
-            return Ok(earlier.clone());
+            return Ok(earlier);
         }
         let bases = [env::temp_dir(), FALLBACK.into()];
         let Some(base) = bases.iter().find(|base| is_fit(base)) else {
@@ -167,15 +169,17 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use devcluster_api::NodeId;
+
     use super::{NODES_MAX, PATH_BYTES_MAX, SocketFolder};
-    use crate::layout::{Link, NodeId};
+    use crate::layout::Link;
 
     #[test]
     fn new_folder_is_private_and_reused() {
         let folder = SocketFolder::prepare(None).unwrap();
         let mode = fs::metadata(&folder.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert_eq!(SocketFolder::prepare(Some(&folder)).unwrap(), folder);
+        assert_eq!(SocketFolder::prepare(Some(folder.clone())).unwrap(), folder);
         let other = SocketFolder::prepare(None).unwrap();
         assert_ne!(other, folder);
         for path in [folder.node("1".parse().unwrap()), folder.path.join("mine")] {
@@ -199,7 +203,7 @@ mod tests {
         symlink(&folder.path, &link.path).unwrap();
         fs::set_permissions(&folder.path, Permissions::from_mode(0o700)).unwrap();
         assert!(link.check().is_err());
-        let other = SocketFolder::prepare(Some(&link)).unwrap();
+        let other = SocketFolder::prepare(Some(link.clone())).unwrap();
         assert_ne!(other, link);
         fs::remove_file(&link.path).unwrap();
         folder.remove().unwrap();

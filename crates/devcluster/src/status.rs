@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::NodeId;
 use serde::Deserialize;
 
-use crate::layout::{Files, NodeId};
+use crate::layout::Files;
 
 /// The part of `chat cluster status -o json` that we need.
 #[derive(Debug, Deserialize)]

@@ -8,13 +8,13 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::NodeId;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::event::Event;
-use crate::layout::NodeId;
 use crate::node_process::NodeProcess;
 
 /// The command of the program `devcluster` that calls [`become_node`].

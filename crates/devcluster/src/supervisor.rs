@@ -14,19 +14,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::{
+    ClusterState, Condition, LinkShape, Links, NodeId, NodeState, Request, Response,
+};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::setsid;
 
 use crate::control_socket;
 use crate::event::Event;
-use crate::layout::{Files, Link, NodeId};
+use crate::layout::{Files, Link};
 use crate::link_proxy::LinkProxy;
-use crate::link_shape::LinkShape;
 use crate::node_process::NodeProcess;
 use crate::private_files;
 use crate::process_identity::ProcessIdentity;
-use crate::protocol::{Request, Response};
-use crate::state::{ClusterState, Condition, Links, NodeState};
+use crate::socket_folder::SocketFolder;
+use crate::state;
 use crate::supervised_node;
 
 /// The command of the program `devcluster` that calls [`run`].
@@ -62,8 +64,8 @@ pub fn run(files: Files) -> Result<()> {
 
 impl Supervisor {
     fn start(files: Files) -> Result<Self> {
-        let mut state = ClusterState::read(&files)?.context("there is no cluster.json")?;
-        state.socket_folder.check()?;
+        let mut state = state::read(&files)?.context("there is no cluster.json")?;
+        SocketFolder::at(&state.socket_folder).check()?;
         let identity = ProcessIdentity::of(process::id())?;
         state.supervisor_pid = Some(identity.pid);
         state.supervisor_started = Some(identity.started);
@@ -389,7 +391,7 @@ impl Supervisor {
                 Some(_) => Condition::Running,
             };
         }
-        self.state.write(&self.files)
+        state::write(&self.state, &self.files)
     }
 }
 
@@ -399,9 +401,10 @@ fn log_line(line: &str) {
 }
 
 fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {
+    let sockets = SocketFolder::at(&state.socket_folder);
     let mut links = BTreeMap::new();
     for link in Link::all(state.node_count()) {
-        let socket = state.socket_folder.link(link);
+        let socket = sockets.link(link);
         // A supervisor that was killed has left it, and there is no other one.
         match fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -411,7 +414,7 @@ fn start_links(state: &ClusterState) -> Result<BTreeMap<Link, LinkProxy>> {
         }
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("listening on {}", socket.display()))?;
-        let target = state.socket_folder.node(link.to);
+        let target = sockets.node(link.to);
         links.insert(link, LinkProxy::start(listener, target)?);
     }
     Ok(links)

@@ -10,12 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use devcluster_api::{ClusterState, Condition, Links, NodeId, NodeState, PortOffset, Request};
 use nix::sys::signal::Signal;
 
-use crate::layout::{Files, NodeId, PortOffset};
-use crate::protocol::{self, Request};
+use crate::control_client;
+use crate::layout::Files;
 use crate::socket_folder::SocketFolder;
-use crate::state::{ClusterState, Condition, Links, NodeState};
+use crate::state;
 use crate::status::{self, Status};
 use crate::supervisor;
 use crate::{lock, logs, node_config, private_files};
@@ -71,14 +72,14 @@ pub fn bring_up(
     build: impl FnOnce() -> Result<Programs>,
 ) -> Result<Instant> {
     let _lock = lock::acquire(files)?;
-    match ClusterState::read(files)? {
-        Some(state) if state.supervisor().is_some() => {
+    match state::read(files)? {
+        Some(state) if state::supervisor(&state).is_some() => {
             refuse_other_shape(&state, options)?;
             println!("the cluster is already up");
             let begun = Instant::now();
             println!(
                 "{}",
-                protocol::send(&files.control_socket(), Request::StartDead)?
+                control_client::send(&files.control_socket(), Request::StartDead)?
             );
             Ok(begun)
         }
@@ -107,8 +108,9 @@ fn start(
     private_files::from_now_on();
     copy_programs(files, &programs.folder)?;
     fs::create_dir_all(files.logs()).context("creating the folder of the logs")?;
-    let sockets = SocketFolder::prepare(earlier.map(|earlier| &earlier.socket_folder))?;
-    let mut state = ClusterState::new(files, ports, sockets, count, &programs.profile);
+    let earlier_sockets = earlier.map(|earlier| SocketFolder::at(&earlier.socket_folder));
+    let sockets = SocketFolder::prepare(earlier_sockets)?;
+    let mut state = state::initial(files, ports, sockets, count, &programs.profile);
     state.links = options.links;
     for node in &state.nodes {
         let text = node_config::for_node(files, &state, node.id);
@@ -116,7 +118,7 @@ fn start(
     }
     let text = node_config::for_clients(&state);
     private_files::write(&files.client_config(), text.as_bytes())?;
-    state.write(files)?;
+    state::write(&state, files)?;
     start_supervisor(files)?;
     Ok(begun)
 }
@@ -140,7 +142,7 @@ fn refuse_other_shape(state: &ClusterState, options: Options) -> Result<()> {
 
 /// Kills nodes whose supervisor was killed; the system should have done it.
 fn kill_orphans(state: &ClusterState) -> Result<()> {
-    for node in state.running_nodes() {
+    for node in state::running_nodes(state) {
         println!("killing a node that lost its supervisor (pid {})", node.pid);
         node.signal(Signal::SIGKILL)?;
         node.wait_for_end(SUPERVISOR_LIMIT)?;
@@ -211,7 +213,7 @@ fn start_supervisor(files: &Files) -> Result<()> {
     let deadline = Instant::now() + SUPERVISOR_LIMIT;
     loop {
         let ended = child.try_wait().context("looking after the supervisor")?;
-        if ended.is_none() && protocol::send(&files.control_socket(), Request::Ping).is_ok() {
+        if ended.is_none() && control_client::send(&files.control_socket(), Request::Ping).is_ok() {
             return Ok(());
         }
         if ended.is_some() || Instant::now() > deadline {
@@ -238,7 +240,7 @@ pub fn wait_until_settled(files: &Files) -> Result<Status> {
             Ok(status) => status.summary,
             Err(error) => format!("{error:#}"),
         };
-        let state = ClusterState::read(files)?.context("the state of the cluster is gone")?;
+        let state = state::read(files)?.context("the state of the cluster is gone")?;
         let down = state
             .nodes
             .iter()
@@ -289,10 +291,12 @@ fn describe_log(log: &Path) -> String {
 mod tests {
     use std::net::TcpListener;
 
+    use devcluster_api::{Links, PortOffset};
+
     use super::{Options, refuse_other_shape, refuse_taken};
-    use crate::layout::{Files, PortOffset};
+    use crate::layout::Files;
     use crate::socket_folder::SocketFolder;
-    use crate::state::{ClusterState, Links};
+    use crate::state;
 
     #[test]
     fn taken_port_is_named() {
@@ -311,7 +315,7 @@ mod tests {
     fn different_node_count_is_refused() {
         let files = Files::new("/state".into());
         let sockets = SocketFolder::at("/run/x");
-        let state = ClusterState::new(&files, PortOffset::default(), sockets, 3, "debug");
+        let state = state::initial(&files, PortOffset::default(), sockets, 3, "debug");
         let check = |nodes| {
             let options = Options {
                 nodes,

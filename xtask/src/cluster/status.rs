@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use devcluster::layout::Files;
-use devcluster::state::ClusterState;
+use devcluster::state;
 use devcluster::status;
 
 /// Without a quorum, or not running at all.
@@ -26,7 +26,7 @@ pub(super) enum Format {
 
 /// Prints the status once, and returns the exit code: 0 healthy, 1 degraded, 3 without quorum.
 pub(super) fn print(files: &Files, format: Format) -> Result<ExitCode> {
-    if ClusterState::read(files)?.is_none_or(|state| state.supervisor().is_none()) {
+    if !state::is_up(files)? {
         print_absent(format);
         return Ok(ExitCode::from(NO_QUORUM));
     }

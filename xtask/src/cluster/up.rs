@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use devcluster::layout::{Files, PortOffset};
-use devcluster::state::ClusterState;
+use devcluster::layout::Files;
+use devcluster::state;
 use devcluster::status::Health;
 use devcluster::up::{self, Options, Programs};
+use devcluster_api::PortOffset;
 
 use super::status::{self, Format};
 
@@ -41,7 +42,7 @@ fn build(root: &Path, release: bool) -> Result<Programs> {
 }
 
 fn print_next_steps(root: &Path, files: &Files) -> Result<()> {
-    let state = ClusterState::read(files)?.context("the state of the cluster is gone")?;
+    let state = state::read(files)?.context("the state of the cluster is gone")?;
     let chat = workspace::target_directory(root)
         .join(&state.profile)
         .join("chat");

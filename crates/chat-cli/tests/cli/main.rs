@@ -15,6 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
+use test_kit::{cluster_state, write_cluster_file};
 use tonic::Status;
 
 use fake_chat::FakeChat;
@@ -312,12 +313,7 @@ async fn cluster_file_of_another_user_is_not_used() {
     let alice = Person::named("alice", &address);
     let folder = alice.home.path().join(".cluster");
     fs::create_dir(&folder).unwrap();
-    let file = folder.join("cluster.json");
-    fs::write(
-        &file,
-        json!({"nodes": [{"id": 1, "client_address": address}]}).to_string(),
-    )
-    .unwrap();
+    write_cluster_file(&folder, &cluster_state(&folder, &[&address]));
     let run = || {
         let command = alice.command(&["inbox"]);
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::backend::change_queue::ChangeRequest;
 use crate::backend::event_sender::EventSender;
 use crate::backend::inbox_sync::SyncRequest;
-use crate::backend::local_cluster::{self, Description};
+use crate::backend::local_cluster;
 use crate::backend::options::{ClusterPlace, Options};
 use crate::backend::outbox_sender::OutboxRequest;
 use crate::backend::poller::Poller;
@@ -356,8 +356,8 @@ impl Engine {
     fn chaos(&self, action: FaultAction) {
         let (place, events) = (self.local_cluster.clone(), self.events.clone());
         tokio::spawn(async move {
-            let answer = match Description::read(&place) {
-                Ok(Some(description)) => description.perform(action).await,
+            let answer = match local_cluster::read(&place) {
+                Ok(Some(cluster)) => local_cluster::perform(&cluster, action).await,
                 Ok(None) => Err(Failure::Supervisor("there is no longer one".to_owned())),
                 Err(untrusted) => Err(Failure::Supervisor(untrusted.to_string())),
             };

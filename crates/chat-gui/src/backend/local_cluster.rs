@@ -1,13 +1,14 @@
 //! A cluster of `cargo xtask cluster up` on this machine: found by its `cluster.json`; actions are
-//! requested on its supervisor's socket. One line of JSON each way.
+//! requested on its supervisor's socket.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
 use std::time::Duration;
 
-use chat_client::{ClusterFile, UntrustedClusterFile};
-use serde::Deserialize;
-use serde_json::json;
+use devcluster_api::{
+    ClusterFile, ClusterState, Condition, NodeState, REPLY_TIMEOUT, RESPONSE_BYTES_MAX, Request,
+    Response, UntrustedClusterFile,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -18,147 +19,123 @@ use crate::model::failure::Failure;
 use crate::model::names::NodeId;
 use crate::model::sign_in::LocalCluster;
 
-/// A supervisor stops nodes one after the other before it answers.
-const ANSWER_LIMIT: Duration = Duration::from_secs(35);
 /// Whether a supervisor listens is known at once.
 const PING_LIMIT: Duration = Duration::from_secs(1);
-/// A sentence is shorter.
-const ANSWER_BYTES_MAX: u64 = 65_536;
 
-/// The content of a `cluster.json`, as far as we need it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Description {
-    supervisor_pid: Option<u32>,
-    control_socket: PathBuf,
-    nodes: Vec<Node>,
+/// What the cluster at this place reports about itself. A file that cannot be decoded counts as no
+/// cluster; one that another user may have put there is an error.
+pub(super) fn read(place: &ClusterPlace) -> Result<Option<ClusterState>, UntrustedClusterFile> {
+    let file = match place {
+        ClusterPlace::Nowhere => None,
+        ClusterPlace::Beside(named) => ClusterFile::beside(named),
+        ClusterPlace::Nearest(here) => ClusterFile::nearest(here)?,
+    };
+    Ok(file.and_then(ClusterFile::state))
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Node {
-    id: u64,
-    client_address: String,
-    condition: Condition,
-    #[serde(default)]
-    isolated: bool,
+/// Where the nodes listen for clients.
+pub(super) fn addresses(cluster: &ClusterState) -> Vec<String> {
+    let addresses = cluster.nodes.iter().map(|node| node.client_address);
+    addresses.map(|address| address.to_string()).collect()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Condition {
-    Running,
-    Paused,
-    Down,
+/// What the supervisor reports about the processes; `None` when it has ended.
+pub(super) fn processes(cluster: &ClusterState) -> Option<BTreeMap<NodeId, Process>> {
+    cluster.supervisor_pid?;
+    let process = |node: &NodeState| {
+        let condition = match node.condition {
+            Condition::Running => ProcessCondition::Running,
+            Condition::Paused => ProcessCondition::Paused,
+            Condition::Down => ProcessCondition::Down,
+        };
+        let isolated = node.isolated;
+        (
+            NodeId(node.id.number().into()),
+            Process {
+                condition,
+                isolated,
+            },
+        )
+    };
+    Some(cluster.nodes.iter().map(process).collect())
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    ok: bool,
-    message: String,
+/// Does something to the cluster; the answer is the supervisor's sentence.
+pub(super) async fn perform(
+    cluster: &ClusterState,
+    action: FaultAction,
+) -> Result<String, Failure> {
+    let request = request(action)?;
+    let answer = timeout(REPLY_TIMEOUT, call_supervisor(cluster, request)).await;
+    answer.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
 }
 
-impl Description {
-    /// Reads the description. A file that is being replaced, or is no description, counts as no
-    /// cluster; one that another user may have put there is an error.
-    pub(super) fn read(place: &ClusterPlace) -> Result<Option<Self>, UntrustedClusterFile> {
-        let file = match place {
-            ClusterPlace::Nowhere => None,
-            ClusterPlace::Beside(named) => ClusterFile::beside(named),
-            ClusterPlace::Nearest(here) => ClusterFile::nearest(here)?,
-        };
-        let text = file.and_then(|file| file.read().ok());
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-    }
+fn request(action: FaultAction) -> Result<Request, Failure> {
+    let number = |node: NodeId| {
+        let number = devcluster_api::NodeId::try_from(node.0);
+        number.map_err(|invalid| Failure::Supervisor(invalid.to_string()))
+    };
+    Ok(match action {
+        FaultAction::Kill(node) => Request::Kill {
+            node: number(node)?,
+        },
+        FaultAction::Pause(node) => Request::Pause {
+            node: number(node)?,
+        },
+        FaultAction::Resume(node) => Request::Resume {
+            node: number(node)?,
+        },
+        FaultAction::Restart(node) => Request::Restart {
+            node: number(node)?,
+        },
+        FaultAction::Isolate(node) => Request::Isolate {
+            node: number(node)?,
+        },
+        FaultAction::Reconnect(node) => Request::Reconnect {
+            node: number(node)?,
+        },
+        FaultAction::ReconnectAll => Request::ReconnectAll,
+        FaultAction::StartDead => Request::StartDead,
+    })
+}
 
-    pub(super) fn addresses(&self) -> Vec<String> {
-        let addresses = self.nodes.iter().map(|node| node.client_address.clone());
-        addresses.collect()
+async fn call_supervisor(cluster: &ClusterState, request: Request) -> Result<String, Failure> {
+    let response = exchange(cluster, request).await;
+    let response = response.map_err(|error| Failure::Supervisor(error.to_string()))?;
+    if response.ok {
+        Ok(response.message)
+    } else {
+        Err(Failure::Supervisor(response.message))
     }
+}
 
-    /// What its supervisor reports about the processes; `None` when it has ended.
-    pub(super) fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
-        self.supervisor_pid?;
-        let process = |node: &Node| {
-            let condition = match node.condition {
-                Condition::Running => ProcessCondition::Running,
-                Condition::Paused => ProcessCondition::Paused,
-                Condition::Down => ProcessCondition::Down,
-            };
-            let isolated = node.isolated;
-            (
-                NodeId(node.id),
-                Process {
-                    condition,
-                    isolated,
-                },
-            )
-        };
-        Some(self.nodes.iter().map(process).collect())
-    }
+async fn exchange(cluster: &ClusterState, request: Request) -> io::Result<Response> {
+    let mut stream = UnixStream::connect(&cluster.control_socket).await?;
+    stream.write_all(request.to_line().as_bytes()).await?;
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream.take(RESPONSE_BYTES_MAX));
+    reader.read_line(&mut line).await?;
+    Ok(Response::from_line(&line)?)
+}
 
-    /// Whether the supervisor of the cluster answers.
-    async fn is_up(&self) -> bool {
-        let ping = json!({"command": "ping"}).to_string();
-        self.supervisor_pid.is_some()
-            && matches!(
-                timeout(PING_LIMIT, self.call_supervisor(&ping)).await,
-                Ok(Ok(_))
-            )
-    }
-
-    /// Does something to the cluster; the answer is the supervisor's sentence.
-    pub(super) async fn perform(&self, action: FaultAction) -> Result<String, Failure> {
-        let (command, node) = match action {
-            FaultAction::Kill(node) => ("kill", Some(node)),
-            FaultAction::Pause(node) => ("pause", Some(node)),
-            FaultAction::Resume(node) => ("resume", Some(node)),
-            FaultAction::Restart(node) => ("restart", Some(node)),
-            FaultAction::Isolate(node) => ("isolate", Some(node)),
-            FaultAction::Reconnect(node) => ("reconnect", Some(node)),
-            FaultAction::ReconnectAll => ("reconnect_all", None),
-            FaultAction::StartDead => ("start_dead", None),
-        };
-        let request = match node {
-            Some(node) => json!({"command": command, "node": node.0}),
-            None => json!({"command": command}),
-        };
-        let answer = timeout(ANSWER_LIMIT, self.call_supervisor(&request.to_string())).await;
-        answer.map_err(|_late| Failure::Supervisor("it does not answer".to_owned()))?
-    }
-
-    async fn call_supervisor(&self, request: &str) -> Result<String, Failure> {
-        let trouble = |error: std::io::Error| Failure::Supervisor(error.to_string());
-        let mut stream = UnixStream::connect(&self.control_socket)
-            .await
-            .map_err(trouble)?;
-        let line = format!("{request}\n");
-        stream.write_all(line.as_bytes()).await.map_err(trouble)?;
-        let mut answer = String::new();
-        BufReader::new(stream.take(ANSWER_BYTES_MAX))
-            .read_line(&mut answer)
-            .await
-            .map_err(trouble)?;
-        let answer: Answer = serde_json::from_str(&answer)
-            .map_err(|error| Failure::Supervisor(error.to_string()))?;
-        if answer.ok {
-            Ok(answer.message)
-        } else {
-            Err(Failure::Supervisor(answer.message))
-        }
-    }
+/// Whether the supervisor of the cluster answers.
+async fn is_up(cluster: &ClusterState) -> bool {
+    let ping = timeout(PING_LIMIT, call_supervisor(cluster, Request::Ping));
+    cluster.supervisor_pid.is_some() && matches!(ping.await, Ok(Ok(_)))
 }
 
 /// Whether there is a cluster on this machine, and whether it is up.
 pub(super) async fn find(place: &ClusterPlace) -> LocalCluster {
-    let description = match Description::read(place) {
-        Ok(Some(description)) => description,
+    let cluster = match read(place) {
+        Ok(Some(cluster)) => cluster,
         Ok(None) => return LocalCluster::Absent,
         Err(untrusted) => {
             let why = untrusted.to_string();
             return LocalCluster::Untrusted { why };
         }
     };
-    let addresses = description.addresses();
-    if description.is_up().await {
+    let addresses = addresses(&cluster);
+    if is_up(&cluster).await {
         LocalCluster::Running { addresses }
     } else {
         LocalCluster::Stopped { addresses }
@@ -169,28 +146,30 @@ pub(super) async fn find(place: &ClusterPlace) -> LocalCluster {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
+    use devcluster_api::Condition;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::UnixListener;
 
-    use super::{Description, find};
+    use test_kit::{cluster_state, write_cluster_file};
+
+    use super::{find, perform, processes, read};
     use crate::backend::options::ClusterPlace;
     use crate::model::chaos::{FaultAction, ProcessCondition};
     use crate::model::failure::Failure;
     use crate::model::names::NodeId;
     use crate::model::sign_in::LocalCluster;
 
-    fn write(folder: &Path, pid: &str) -> std::path::PathBuf {
-        let socket = folder.join("s.sock");
-        let text = format!(
-            r#"{{"profile":"debug","supervisor_pid":{pid},"control_socket":{socket:?},
-                "nodes":[{{"id":1,"client_address":"127.0.0.1:7401","condition":"running",
-                           "isolated":true,"pid":null,"log":"x"}}]}}"#
-        );
-        let file = folder.join("cluster.json");
-        fs::write(&file, text).unwrap();
-        file
+    const ADDRESS: &str = "127.0.0.1:7401";
+
+    /// The file of a cluster of one isolated node, whose supervisor has this process id.
+    fn write(folder: &Path, supervisor_pid: Option<u32>) -> PathBuf {
+        let mut cluster = cluster_state(folder, &[ADDRESS]);
+        cluster.supervisor_pid = supervisor_pid;
+        cluster.nodes[0].condition = Condition::Running;
+        cluster.nodes[0].isolated = true;
+        write_cluster_file(folder, &cluster)
     }
 
     /// A supervisor that gives these answers, one for each connection; returns the requests.
@@ -212,15 +191,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = ClusterPlace::Beside(folder.path().join("cluster.toml"));
         assert_eq!(find(&place).await, LocalCluster::Absent);
-        write(folder.path(), "7");
-        let addresses = vec!["127.0.0.1:7401".to_owned()];
+        write(folder.path(), Some(7));
+        let addresses = vec![ADDRESS.to_owned()];
         let stopped = LocalCluster::Stopped {
             addresses: addresses.clone(),
         };
         assert_eq!(find(&place).await, stopped, "no supervisor listens");
-        let listener = UnixListener::bind(folder.path().join("s.sock")).unwrap();
-        let description = Description::read(&place).unwrap().unwrap();
-        let process = description.processes().unwrap()[&NodeId(1)];
+        let listener = UnixListener::bind(folder.path().join("supervisor.sock")).unwrap();
+        let cluster = read(&place).unwrap().unwrap();
+        let process = processes(&cluster).unwrap()[&NodeId(1)];
         assert_eq!(process.condition, ProcessCondition::Running);
         assert!(process.isolated);
         let answers = [
@@ -232,11 +211,11 @@ mod tests {
         let sending = async {
             assert_eq!(find(&place).await, LocalCluster::Running { addresses });
             let kill = FaultAction::Kill(NodeId(1));
-            let answer = description.perform(kill).await;
+            let answer = perform(&cluster, kill).await;
             assert_eq!(answer, Ok("node 1 is dead".to_owned()));
             let refused = Failure::Supervisor("node 1 is down".to_owned());
-            assert_eq!(description.perform(kill).await, Err(refused));
-            let answer = description.perform(FaultAction::ReconnectAll).await;
+            assert_eq!(perform(&cluster, kill).await, Err(refused));
+            let answer = perform(&cluster, FaultAction::ReconnectAll).await;
             assert!(matches!(answer, Err(Failure::Supervisor(_))));
         };
         let (received, ()) = tokio::join!(supervise(listener, &answers), sending);
@@ -253,39 +232,39 @@ mod tests {
     fn file_without_a_description_counts_as_no_cluster() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cluster.json");
-        let read = || Description::read(&ClusterPlace::Beside(folder.path().join("cluster.toml")));
+        let read_beside = || read(&ClusterPlace::Beside(folder.path().join("cluster.toml")));
         for text in ["", "{", "[]", r#"{"nodes":[]}"#] {
             fs::write(&file, text).unwrap();
-            assert_eq!(read(), Ok(None), "{text}");
+            assert_eq!(read_beside(), Ok(None), "{text}");
         }
-        write(folder.path(), "null");
-        let description = read().unwrap().unwrap();
-        assert_eq!(description.processes(), None);
-        assert_eq!(Description::read(&ClusterPlace::Nowhere), Ok(None));
+        write(folder.path(), None);
+        let cluster = read_beside().unwrap().unwrap();
+        assert_eq!(processes(&cluster), None);
+        assert_eq!(read(&ClusterPlace::Nowhere), Ok(None));
     }
 
     /// S-C2: a cluster that another user may have described is neither offered nor controlled,
     /// whatever listens there.
     #[tokio::test]
-    async fn a_planted_description_is_not_offered() {
+    async fn planted_cluster_file_is_not_offered() {
         let home = tempfile::tempdir().unwrap();
         let (folder, below) = (home.path().join(".cluster"), home.path().join("a"));
         fs::create_dir(&folder).unwrap();
         fs::create_dir(&below).unwrap();
-        let file = write(&folder, "7");
+        let file = write(&folder, Some(7));
         let place = ClusterPlace::Nearest(below);
         let set_mode = |path: &Path, mode| {
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         };
         set_mode(&folder, 0o700);
         set_mode(&file, 0o600);
-        let addresses = vec!["127.0.0.1:7401".to_owned()];
+        let addresses = vec![ADDRESS.to_owned()];
         assert_eq!(find(&place).await, LocalCluster::Stopped { addresses });
         for (path, mode, usual) in [(&file, 0o622, 0o600), (&folder, 0o777, 0o700)] {
             set_mode(path, mode);
             let why = format!("{} can be written by other users", file.display());
             assert_eq!(find(&place).await, LocalCluster::Untrusted { why });
-            assert!(Description::read(&place).is_err());
+            assert!(read(&place).is_err());
             set_mode(path, usual);
         }
         // Only root can give a file away.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backend::event_sender::EventSender;
-use crate::backend::local_cluster::Description;
+use crate::backend::local_cluster;
 use crate::backend::options::ClusterPlace;
 use crate::backend::translate;
 use crate::model::chaos::Process;
@@ -98,13 +98,15 @@ impl Poller {
 
     /// Of a local cluster, if it is the one that this app is connected to.
     fn processes(&self) -> Option<BTreeMap<NodeId, Process>> {
-        let description = Description::read(&self.local_cluster).ok()??;
-        let addresses = description.addresses();
+        let cluster = local_cluster::read(&self.local_cluster).ok()??;
+        let addresses = local_cluster::addresses(&cluster);
         let is_connected = self
             .addresses
             .iter()
             .all(|address| addresses.contains(address));
-        is_connected.then(|| description.processes()).flatten()
+        is_connected
+            .then(|| local_cluster::processes(&cluster))
+            .flatten()
     }
 }
 

@@ -3,7 +3,7 @@
 //! person types, and their session, to the addresses in this file, so the person who wrote it must be
 //! this user or root.
 //!
-//! Deliberately absent: the content of the file.
+//! Deliberately absent: the fields of the file, which are those of [`ClusterState`].
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -11,6 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
+
+use crate::cluster_state::ClusterState;
 
 /// The folder of a cluster of this machine.
 const CLUSTER_FOLDER: &str = ".cluster";
@@ -62,8 +64,8 @@ impl ClusterFile {
     ///
     /// ```no_run
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// if let Some(found) = chat_client::ClusterFile::nearest(&std::env::current_dir()?)? {
-    ///     println!("{}", found.read()?);
+    /// if let Some(found) = devcluster_api::ClusterFile::nearest(&std::env::current_dir()?)? {
+    ///     println!("{:?}", found.state());
     /// }
     /// # Ok(())
     /// # }
@@ -106,15 +108,13 @@ impl ClusterFile {
         &self.path
     }
 
-    /// Its content, up to the size that a description can have.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read, or is not UTF-8 text.
-    pub fn read(self) -> io::Result<String> {
+    /// Its content. `None` if it cannot be read or decoded: the file may be of another version, and
+    /// then there is no cluster that the caller could use.
+    pub fn state(self) -> Option<ClusterState> {
         let mut text = String::new();
-        self.file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
-        Ok(text)
+        let mut limited = self.file.take(FILE_BYTES_MAX);
+        limited.read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
             modes(above, folder, file);
             let found = nearest().unwrap().expect("it is there");
             assert!(found.path().starts_with(home.path()));
-            assert_eq!(found.read().unwrap(), "content");
+            assert_eq!(found.state(), None, "the text is not a state");
         }
         for (above, folder, file, why) in [
             (0o777, 0o700, 0o600, TrustProblem::InFolderOfOthers),
@@ -219,6 +219,6 @@ mod tests {
         fs::write(&file, "content").unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
         let found = ClusterFile::beside(&named).expect("it is there");
-        assert_eq!(found.read().unwrap(), "content");
+        assert_eq!(found.path(), file);
     }
 }
