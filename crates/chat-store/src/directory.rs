@@ -1,9 +1,8 @@
 //! The data directory: readable only by its owner, used by one process at a time, and with names
 //! that survive a power failure. It does not depend on the contents of the files.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Locks out other processes, and a second opening in this one, until it is dropped.
@@ -17,7 +16,7 @@ pub(crate) struct DirectoryLock {
 impl DirectoryLock {
     /// Takes the lock at `path`; `None` if it is taken already.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = private_file_options()
+        let file = private_file::open_options()
             .create(true)
             .truncate(false)
             .open(path)?;
@@ -46,10 +45,9 @@ pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
         .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
         .collect();
     for path in missing.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => sync_directory(parent_of(path))?,
-        }
+        // Another process may create it at the same time.
+        private_file::create_new_folder(path)?;
+        sync_directory(parent_of(path))?;
     }
     Ok(())
 }
@@ -59,7 +57,7 @@ pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
 /// SQLite gives its side files the permissions of the main file, but would create the main file
 /// readable by all users.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
-    private_file_options()
+    private_file::open_options()
         .create(true)
         .truncate(false)
         .open(path)
@@ -98,12 +96,6 @@ fn parent_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-fn private_file_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options
 }
 
 #[cfg(test)]

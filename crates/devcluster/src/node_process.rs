@@ -3,8 +3,6 @@
 //! Deliberately absent: a decision what to do when it ends. The supervisor waits for that on a
 //! thread (`supervised_node`), tests look when they need to know.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -29,10 +27,9 @@ impl NodeProcess {
     ///
     /// When the log cannot be opened or the program cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
-        let output = OpenOptions::new()
+        let output = private_file::open_options()
             .create(true)
             .append(true)
-            .mode(private_file::FILE_MODE)
             .open(log)
             .with_context(|| format!("opening {}", log.display()))?;
         let errors = output

@@ -1,14 +1,12 @@
 //! A cluster's folder is closed to other users of the machine: it holds data, logs, what the
 //! processes are, and the socket that stops and wipes them.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::{Mode, umask};
-use private_file::FOLDER_MODE;
 
 use crate::layout::Files;
 
@@ -38,10 +36,9 @@ pub fn prepare_folder(files: &Files) -> Result<()> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
     }
-    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| format!("creating {path}")),
+    let created = private_file::create_new_folder(folder);
+    if created.with_context(|| format!("creating {path}"))? {
+        return Ok(());
     }
     let metadata = fs::metadata(folder).with_context(|| format!("looking at {path}"))?;
     if metadata.mode() & 0o077 == 0 {
@@ -57,7 +54,7 @@ pub fn prepare_folder(files: &Files) -> Result<()> {
              name another folder, or close it with `chmod 700`"
         );
     }
-    fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
+    private_file::create_folder(folder)
         .with_context(|| format!("closing {path} to other users"))?;
     println!("{path} was open to other users of this machine and is closed now");
     Ok(())

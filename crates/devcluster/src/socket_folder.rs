@@ -6,10 +6,10 @@
 //! person's last session while the cluster continues to run.
 
 use std::env;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::layout::Link;
@@ -70,16 +70,11 @@ impl SocketFolder {
             // system. No other user can predict it, and an existing folder is not taken.
             let number = RandomState::new().hash_one(std::process::id());
             let path = base.join(format!("chat-{number:016x}"));
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {
-                    let folder = Self { path };
-                    folder.check()?;
-                    return Ok(folder);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("creating {}", path.display()));
-                }
+            let created = private_file::create_new_folder(&path);
+            if created.with_context(|| format!("creating {}", path.display()))? {
+                let folder = Self { path };
+                folder.check()?;
+                return Ok(folder);
             }
         }
         bail!("every name for a folder of sockets is taken")
@@ -100,7 +95,7 @@ impl SocketFolder {
         if metadata.uid() != Uid::effective().as_raw() {
             bail!("{path} belongs to another user");
         }
-        if metadata.mode() & 0o777 != 0o700 {
+        if metadata.mode() & 0o777 != private_file::FOLDER_MODE {
             bail!("{path} is open to other users");
         }
         Ok(())

@@ -1,9 +1,8 @@
 //! Brings a cluster up: writes its files, starts its supervisor, and waits until it is healthy.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -192,10 +191,9 @@ fn copy_program(from: &Path, to: &Path) -> Result<()> {
 /// Starts the background process and waits until it answers.
 fn start_supervisor(files: &Files) -> Result<()> {
     let log = files.supervisor_log();
-    let output = OpenOptions::new()
+    let output = private_file::open_options()
         .create(true)
         .append(true)
-        .mode(private_file::FILE_MODE)
         .open(&log)
         .with_context(|| format!("opening {}", log.display()))?;
     let errors = output

@@ -4,9 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
 use std::env;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -45,7 +45,7 @@ impl Cluster {
         fs::write(&server, FAKE_SERVER).unwrap();
         fs::set_permissions(&server, Permissions::from_mode(0o755)).unwrap();
         let sockets = folder.join("sockets");
-        DirBuilder::new().mode(0o700).create(&sockets).unwrap();
+        private_file::create_folder(&sockets).unwrap();
         let node = |id: u16| {
             json!({
                 "id": id,

@@ -3,7 +3,7 @@
 //!
 //! [`replace`] writes a file as a whole: after a crash or a power failure its name refers to the old
 //! content or to the new content, never to a part of it. [`create_folder`] makes the folder around it,
-//! and [`open_options`] opens a file that is not replaced but kept open, such as a lock.
+//! [`create_new_folder`] one that must not be there yet, and [`open_options`] opens a file that is not replaced but kept open, such as a lock.
 //!
 //! Deliberately absent: reading, and checking who owns a file that another program wrote.
 
@@ -63,6 +63,20 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
+/// Creates one folder with [`FOLDER_MODE`] and returns `true`. Returns `false` if a file or a folder
+/// of this name is already there; its permissions do not change.
+///
+/// # Errors
+///
+/// When it cannot be created; a missing folder above it is one reason.
+pub fn create_new_folder(path: &Path) -> io::Result<bool> {
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Options for reading and writing a file that gets [`FILE_MODE`] if it is created. The caller adds
 /// `create` or `create_new`; the permissions of a file that is already there do not change.
 pub fn open_options() -> OpenOptions {
@@ -106,7 +120,7 @@ mod tests {
     use std::path::Path;
     use std::thread;
 
-    use super::{create_folder, open_options, replace};
+    use super::{create_folder, create_new_folder, open_options, replace};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -169,6 +183,18 @@ mod tests {
         fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
         create_folder(&folder).unwrap();
         assert_eq!(mode(&folder), 0o500);
+    }
+
+    #[test]
+    fn new_folder_is_private_and_existing_one_is_unchanged() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("a");
+        assert!(create_new_folder(&folder).unwrap());
+        assert_eq!(mode(&folder), 0o700);
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        assert!(!create_new_folder(&folder).unwrap());
+        assert_eq!(mode(&folder), 0o755);
+        assert!(create_new_folder(&above.path().join("missing/b")).is_err());
     }
 
     #[test]
