@@ -5,5 +5,7 @@
 //! it needs, because the test cannot go on then.
 
 mod local_cluster;
+mod server;
 
 pub use local_cluster::{cluster_state, write_cluster_file};
+pub use server::{serve, unused_address};

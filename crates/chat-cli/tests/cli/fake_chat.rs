@@ -16,9 +16,9 @@ use chat_proto::cluster::v1::{
     StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use test_kit::serve;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 /// Every event of every account, with the account; a cursor is a position in it.
@@ -52,14 +52,12 @@ impl FakeChat {
 
     /// Serves as a node of this cluster.
     pub(crate) async fn start_as(cluster_id: &str) -> (Self, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let fake = Self::default();
         fake.state.lock().unwrap().cluster_id = cluster_id.to_owned();
-        let serving = tonic::transport::Server::builder()
+        let router = Server::builder()
             .add_service(ChatServer::new(fake.clone()))
             .add_service(ClusterServer::new(fake.clone()));
-        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+        let address = serve(router).await;
         (fake, address)
     }
 

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::{ExecuteRequest, ExecuteResponse, WatchEvent, WatchRequest};
-use tokio::net::TcpListener;
+use test_kit::{serve, unused_address};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::transport::server::TcpIncoming;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, transport};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::ChatClient;
@@ -128,25 +127,16 @@ impl Chat for Scripted {
 
 impl Server {
     async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let script = Scripted::default();
         script.acts.lock().unwrap().extend(acts);
         let service = ChatServer::new(script.clone());
-        let serving = tonic::transport::Server::builder().add_service(service);
-        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+        let address = serve(transport::Server::builder().add_service(service)).await;
         Self { address, script }
     }
 
     fn seen(&self) -> Vec<String> {
         self.script.seen.lock().unwrap().clone()
     }
-}
-
-/// An address at which no process listens.
-async fn dead_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 fn client(addresses: &[&str]) -> ChatClient {
@@ -165,7 +155,7 @@ fn unavailable(reason: &'static str) -> Act {
 #[tokio::test]
 async fn dead_node_is_skipped() {
     let server = Server::start([]).await;
-    let client = client(&[&dead_address().await, &server.address]);
+    let client = client(&[&unused_address().await, &server.address]);
     client.send(&alice(), "bob", "hi").await.unwrap();
     client.send(&alice(), "bob", "hi").await.unwrap();
     assert_eq!(server.seen().len(), 2);
@@ -387,7 +377,7 @@ async fn final_errors_are_not_retried() {
 
 #[tokio::test]
 async fn unreachable_nodes_are_reported_as_unavailable() {
-    let client = client(&[&dead_address().await]).with_deadline(Duration::from_millis(200));
+    let client = client(&[&unused_address().await]).with_deadline(Duration::from_millis(200));
     let error = client.send(&alice(), "bob", "hi").await.unwrap_err();
     assert!(
         matches!(

@@ -10,9 +10,9 @@ use chat_proto::chat::v1::watch_event::Event;
 use chat_proto::chat::v1::{
     CaughtUp, ExecuteRequest, ExecuteResponse, MessagesRead, NewMessage, Resync, WatchRequest,
 };
-use tokio::net::TcpListener;
+use test_kit::serve;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::{Cursor, WatchEvent, WatchState};
@@ -77,13 +77,10 @@ impl Chat for Scripted {
 
 impl Node {
     async fn start(acts: impl IntoIterator<Item = Act>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let script = Scripted::default();
         script.acts.lock().unwrap().extend(acts);
-        let serving =
-            tonic::transport::Server::builder().add_service(ChatServer::new(script.clone()));
-        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+        let service = ChatServer::new(script.clone());
+        let address = serve(Server::builder().add_service(service)).await;
         Self { address, script }
     }
 
@@ -302,11 +299,8 @@ async fn unreliable_nodes_together_deliver_every_event_once() {
     };
     let mut addresses = Vec::new();
     for _ in 0..3 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        addresses.push(listener.local_addr().unwrap().to_string());
-        let serving =
-            tonic::transport::Server::builder().add_service(ChatServer::new(service.clone()));
-        tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+        let service = ChatServer::new(service.clone());
+        addresses.push(serve(Server::builder().add_service(service)).await);
     }
     let client = ChatClient::new(addresses).unwrap();
     let client = client.with_deadline(Duration::from_secs(20));

@@ -11,9 +11,8 @@ use chat_proto::cluster::v1::cluster_server::{Cluster as ClusterService, Cluster
 use chat_proto::cluster::v1::{
     StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
 };
-use tokio::net::TcpListener;
+use test_kit::serve;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Code, Request, Response, Status};
 
 /// A server with fixed answers. Its watch opens and never sends an event.
@@ -107,28 +106,4 @@ impl ClusterService for FakeServer {
     ) -> Result<Response<TransferLeadershipResponse>, Status> {
         Err(Status::unimplemented("no test needs it"))
     }
-}
-
-/// An address at which no server listens.
-pub(crate) async fn unused_address() -> String {
-    local_address(&bind().await)
-}
-
-async fn serve(router: Router) -> String {
-    let listener = bind().await;
-    let address = local_address(&listener);
-    tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
-    address
-}
-
-async fn bind() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").await;
-    listener.expect("there is a free port")
-}
-
-fn local_address(listener: &TcpListener) -> String {
-    let address = listener.local_addr();
-    address
-        .expect("a bound listener has an address")
-        .to_string()
 }

@@ -1,12 +1,13 @@
 //! Reasons why signing in fails: each has its own sentence and its own next step.
 
-use crate::fake_server::{FakeServer, unused_address};
+use crate::fake_server::FakeServer;
 use crate::fixture::{Device, limited};
 use crate::window::{PASSWORD, Window, addresses};
 use chat_gui::model::action::UserAction;
 use chat_gui::model::failure::Failure;
 use chat_proto::cluster::v1::StatusResponse;
 use chat_tests::processes::cluster::Cluster;
+use test_kit::unused_address;
 
 /// Waits until signing in has failed, and until the window shows why and what to do next.
 async fn sign_in_failure(window: &mut Window) -> Failure {
