@@ -81,7 +81,7 @@ fn serve_one(stream: &UnixStream, events: &SyncSender<Event>) -> Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
-    use std::{env, fs, process, thread};
+    use std::{fs, thread};
 
     use devcluster_api::{Request, Response};
 
@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn reply_is_returned_and_rejection_is_an_error() {
-        let socket = env::temp_dir().join(format!("devcluster-control-{}.sock", process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("supervisor.sock");
         let listener = bind(&socket).unwrap();
         assert_eq!(
             fs::metadata(&socket).unwrap().permissions().mode() & 0o777,

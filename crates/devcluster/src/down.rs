@@ -118,7 +118,7 @@ fn remove(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, process};
+    use std::fs;
 
     use devcluster_api::{NodeId, PortOffset};
 
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn reset_deletes_files_of_the_cluster_and_no_others() {
-        let folder = env::temp_dir().join(format!("devcluster-reset-{}", process::id()));
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("cluster");
         let files = Files::new(folder.clone());
         for node in NodeId::all(2) {
             fs::create_dir_all(files.data(node)).unwrap();

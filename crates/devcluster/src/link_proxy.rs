@@ -280,10 +280,10 @@ fn carry_on(
 mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::PathBuf;
-    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::{Duration, Instant};
-    use std::{env, fs, process, thread};
+    use std::{fs, thread};
+
+    use tempfile::TempDir;
 
     use super::{LinkProxy, LinkShape};
 
@@ -294,18 +294,16 @@ mod tests {
 
     struct Setup {
         proxy: LinkProxy,
-        folder: PathBuf,
+        folder: TempDir,
         target: Option<UnixListener>,
     }
 
     fn setup() -> Setup {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("devcluster-link-{}-{number}", process::id()));
-        fs::create_dir(&folder).unwrap();
-        let target = UnixListener::bind(folder.join("target")).unwrap();
-        let listener = UnixListener::bind(folder.join("link")).unwrap();
-        let proxy = LinkProxy::start(listener, folder.join("target")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        let target = UnixListener::bind(at("target")).unwrap();
+        let listener = UnixListener::bind(at("link")).unwrap();
+        let proxy = LinkProxy::start(listener, at("target")).unwrap();
         Setup {
             proxy,
             folder,
@@ -313,15 +311,9 @@ mod tests {
         }
     }
 
-    impl Drop for Setup {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.folder).ok();
-        }
-    }
-
     impl Setup {
         fn dial(&self) -> UnixStream {
-            let stream = UnixStream::connect(self.folder.join("link")).unwrap();
+            let stream = UnixStream::connect(self.folder.path().join("link")).unwrap();
             stream.set_read_timeout(Some(DEADLINE)).unwrap();
             stream
         }
@@ -424,7 +416,7 @@ mod tests {
         // As a killed node leaves its socket, and as one that has stopped takes it away.
         setup.target = None;
         assert_closed(&mut setup.dial());
-        fs::remove_file(setup.folder.join("target")).unwrap();
+        fs::remove_file(setup.folder.path().join("target")).unwrap();
         assert_closed(&mut setup.dial());
     }
 

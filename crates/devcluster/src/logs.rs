@@ -123,14 +123,15 @@ impl Followed {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write;
-    use std::{env, fs, process};
 
     use super::{Followed, tail};
 
     #[test]
     fn log_is_followed_by_whole_lines() {
-        let path = env::temp_dir().join(format!("devcluster-log-{}.txt", process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node-1.log");
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
         assert_eq!(tail(&path, 2), "two\nthree");
         assert_eq!(tail(&path, 9), "one\ntwo\nthree");

@@ -65,7 +65,6 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
-    use std::{env, process};
 
     use super::{prepare_folder, write};
     use crate::layout::Files;
@@ -76,8 +75,8 @@ mod tests {
 
     #[test]
     fn folder_of_a_cluster_is_closed_to_others() {
-        let above = env::temp_dir().join(format!("devcluster-private-{}", process::id()));
-        let folder = above.join("cluster");
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("cluster");
         let files = Files::new(folder.clone());
         prepare_folder(&files).unwrap();
         assert_eq!(mode(&folder), 0o700);
@@ -97,6 +96,5 @@ mod tests {
         let refused = prepare_folder(&files).unwrap_err().to_string();
         assert!(refused.contains("chmod 700"), "{refused}");
         assert_eq!(mode(&folder), 0o755);
-        fs::remove_dir_all(&above).unwrap();
     }
 }

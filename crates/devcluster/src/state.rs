@@ -106,7 +106,7 @@ pub fn running_nodes(state: &ClusterState) -> Vec<ProcessIdentity> {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, process};
+    use std::{fs, process};
 
     use devcluster_api::{ClusterState, Condition, PortOffset};
 
@@ -121,9 +121,8 @@ mod tests {
 
     #[test]
     fn state_survives_the_disk() {
-        let folder = env::temp_dir().join(format!("devcluster-state-{}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let files = Files::new(folder.clone());
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path().to_owned());
         assert_eq!(read(&files).unwrap(), None);
 
         let mut state = state(&files);
@@ -141,12 +140,11 @@ mod tests {
         fs::write(files.state(), "{").unwrap();
         let error = read(&files).unwrap_err();
         assert!(error.to_string().contains("cluster reset"), "{error}");
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn cluster_that_was_not_started_is_not_running() {
-        let files = Files::new(env::temp_dir());
+        let files = Files::new("/state".into());
         let mut state = state(&files);
         assert!(supervisor(&state).is_none() && running_nodes(&state).is_empty());
         state.supervisor_pid = Some(process::id());

@@ -3,19 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-use std::env;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use devcluster::layout::Files;
+use devcluster::socket_folder::SocketFolder;
+use devcluster::state;
+use devcluster_api::PortOffset;
 
 /// Long enough for anything that happens at all on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -31,46 +36,28 @@ exec tail -f /dev/null
 "#;
 
 struct Cluster {
+    _temporary: TempDir,
     folder: PathBuf,
     supervisor: Child,
 }
 
 impl Cluster {
-    /// Starts a supervisor of two nodes on ports that no other test has.
-    fn start(name: &str, port_offset: u16) -> Self {
-        let folder = env::temp_dir().join(format!("devcluster-{name}-{}", process::id()));
-        fs::create_dir_all(folder.join("bin")).unwrap();
-        fs::create_dir_all(folder.join("logs")).unwrap();
-        let server = folder.join("bin/chat-server");
+    /// Starts a supervisor of two nodes; their programs listen on no port.
+    fn start() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().to_owned();
+        let files = Files::new(folder.clone());
+        for made in [files.programs(), files.logs()] {
+            fs::create_dir(made).unwrap();
+        }
+        let server = files.program("chat-server");
         fs::write(&server, FAKE_SERVER).unwrap();
         fs::set_permissions(&server, Permissions::from_mode(0o755)).unwrap();
         let sockets = folder.join("sockets");
         private_file::create_folder(&sockets).unwrap();
-        let node = |id: u16| {
-            json!({
-                "id": id,
-                "client_address": format!("127.0.0.1:{}", 7400 + id + port_offset),
-                "peer_address": format!("unix:{}/node-{id}.sock", sockets.display()),
-                "condition": "down",
-                "isolated": false,
-                "pid": null,
-                "started": null,
-                "data_directory": folder.join(format!("node-{id}")),
-                "log": folder.join(format!("logs/node-{id}.log")),
-            })
-        };
-        let state = json!({
-            "profile": "debug",
-            "port_offset": port_offset,
-            "links": "proxied",
-            "supervisor_pid": null,
-            "supervisor_started": null,
-            "control_socket": folder.join("supervisor.sock"),
-            "socket_folder": sockets,
-            "client_config": folder.join("cluster.toml"),
-            "nodes": [node(1), node(2)],
-        });
-        fs::write(folder.join("cluster.json"), state.to_string()).unwrap();
+        let sockets = SocketFolder::at(sockets);
+        let state = state::initial(&files, PortOffset::default(), sockets, 2, "debug");
+        state::write(&state, &files).unwrap();
         // Its files are private although its parent's umask is open.
         let supervisor = Command::new("sh")
             .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
@@ -81,7 +68,11 @@ impl Cluster {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let cluster = Self { folder, supervisor };
+        let cluster = Self {
+            _temporary: temporary,
+            folder,
+            supervisor,
+        };
         wait_until("both nodes run", || {
             cluster.conditions() == ["running", "running"]
         });
@@ -136,7 +127,7 @@ impl Cluster {
         fs::read_to_string(self.folder.join(format!("logs/node-{node}.log"))).unwrap_or_default()
     }
 
-    fn finish(mut self, signal: Signal) {
+    fn finish(&mut self, signal: Signal) {
         kill(
             Pid::from_raw(self.supervisor.id().try_into().unwrap()),
             signal,
@@ -172,13 +163,9 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn remove(folder: &Path) {
-    fs::remove_dir_all(folder).unwrap();
-}
-
 #[test]
 fn requests_are_carried_out() {
-    let cluster = Cluster::start("commands", 20_000);
+    let mut cluster = Cluster::start();
     let first = cluster.pid(1);
     let config = cluster.folder.join("node-1.toml");
     let line = format!("started with --id 1 --config {}\n", config.display());
@@ -218,15 +205,13 @@ fn requests_are_carried_out() {
         refusal,
         json!({"ok": false, "message": "there is no node 3; the cluster has 2"})
     );
-    let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
-    remove(&folder);
 }
 
 /// S-C1, S-C4: other users of the machine reach neither the links nor the supervisor nor a log.
 #[test]
 fn files_of_a_supervisor_are_private() {
-    let cluster = Cluster::start("private", 20_800);
+    let mut cluster = Cluster::start();
     let sockets = ["sockets/link-1-2.sock", "sockets/link-2-1.sock"];
     let files = [
         "supervisor.sock",
@@ -239,15 +224,13 @@ fn files_of_a_supervisor_are_private() {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
     }
-    let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
-    remove(&folder);
 }
 
 /// No link is opened in a folder that another user could enter.
 #[test]
 fn open_folder_of_sockets_is_refused() {
-    let cluster = Cluster::start("open-sockets", 21_000);
+    let mut cluster = Cluster::start();
     let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
     let sockets = folder.join("sockets");
@@ -260,12 +243,11 @@ fn open_folder_of_sockets_is_refused() {
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("is open to other users"), "{errors}");
-    remove(&folder);
 }
 
 #[test]
 fn wiped_node_starts_empty() {
-    let cluster = Cluster::start("wipe", 20_200);
+    let mut cluster = Cluster::start();
     let data = cluster.folder.join("node-2");
     fs::write(data.join("old"), "").unwrap();
     cluster.send("wipe", 2);
@@ -273,14 +255,12 @@ fn wiped_node_starts_empty() {
     wait_until("the node has written again", || {
         data.join("log.db").exists()
     });
-    let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
-    remove(&folder);
 }
 
 #[test]
 fn terminated_supervisor_stops_its_nodes_and_records_it() {
-    let cluster = Cluster::start("orderly", 20_400);
+    let mut cluster = Cluster::start();
     let pids = [cluster.pid(1), cluster.pid(2)];
     let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGTERM);
@@ -290,17 +270,14 @@ fn terminated_supervisor_stops_its_nodes_and_records_it() {
     assert_eq!(state["supervisor_pid"], Value::Null);
     assert_eq!(state["nodes"][0]["condition"], "down");
     assert!(!folder.join("supervisor.sock").exists());
-    remove(&folder);
 }
 
 #[test]
 fn killed_supervisor_takes_its_nodes_with_it() {
-    let cluster = Cluster::start("killed", 20_600);
+    let mut cluster = Cluster::start();
     let pids = [cluster.pid(1), cluster.pid(2)];
-    let folder = cluster.folder.clone();
     cluster.finish(Signal::SIGKILL);
     wait_until("the nodes are gone", || {
         pids.map(process_state) == [None, None]
     });
-    remove(&folder);
 }
