@@ -18,7 +18,7 @@ Exit codes:
 
 The nodes are those of --nodes or of the file --config, else of CHAT_NODES, else of
 .cluster/cluster.json in this folder or a folder above, else 127.0.0.1:7401, 7402 and 7403.
-A cluster.json that other users may have written is refused.
+A cluster.json that other users may have written is not used.
 Sessions are stored in CHAT_HOME, or in `chat` in the folder for configuration. A session is sent
 only to the cluster that opened it.";
 

@@ -161,7 +161,7 @@ fn blocks(messages: &[Message]) -> String {
             .is_some_and(|since| since < newest[message.sender.as_str()]);
         block(
             message,
-            is_former.then_some("an earlier account of this name"),
+            is_former.then_some("an earlier account with this name"),
         )
     };
     messages.iter().map(block_of).collect()
@@ -237,7 +237,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.split_once("UTC  ").map(|(_, sender)| sender))
             .collect();
-        let former = "alice  (an earlier account of this name)";
+        let former = "alice  (an earlier account with this name)";
         assert_eq!(lines, ["alice", former, "carol", "dave"]);
     }
 }

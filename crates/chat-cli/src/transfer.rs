@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         })?;
     let took = started.elapsed().as_millis();
     let Some(next) = next.filter(|next| *next != leader) else {
-        return Err(failed(format!("there is no other leader after {took} ms")));
+        return Err(failed(format!("no other node leads after {took} ms")));
     };
     context.printer.print(
         || format!("Node {next} is the leader now, instead of node {leader} ({took} ms)."),

@@ -78,7 +78,7 @@ impl Senders {
         let since = message.sender_since?;
         let before = self.0.insert(message.sender.clone(), since);
         let is_other = before.is_some_and(|before| before != since);
-        is_other.then_some("another account of this name than before")
+        is_other.then_some("a different account with this name than before")
     }
 }
 

@@ -16,8 +16,8 @@ const PROFILE_CHARACTERS_MAX: usize = 64;
 
 const PLACES: &str = "\
 The servers are those of --servers or of the file --config, else those in CHAT_NODES, else those
-that were used last. Without any the window asks, and offers the cluster of `cargo xtask cluster up`
-that is found in .cluster here or in a folder above, if no other user can have put it there.";
+that were used last. Without any, the window asks for them. It offers the cluster of `cargo xtask
+cluster up` in .cluster, in this folder or a folder above, if no other user can have written it.";
 
 /// The window of the chat.
 #[derive(Debug, Parser)]

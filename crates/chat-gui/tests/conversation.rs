@@ -236,7 +236,7 @@ fn new_messages_do_not_move_the_scrolled_list() {
 #[test]
 fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     let mut harness = open("chat-other-account");
-    let earlier = "Benjamin (an earlier account of this name)";
+    let earlier = "Benjamin (an earlier account with this name)";
     let old = format!("{earlier}, 14:39: And the long power strip, please.");
     let new = "Benjamin, 14:50: Who are you?";
     let place = |harness: &Harness<'_, Window>, text: &str| message(harness, text);
@@ -245,7 +245,7 @@ fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     let line = line.rect().top();
     assert!(place(&harness, &old).expect("the old message is in sight") < line);
     assert!(place(&harness, new).expect("the new one is too") > line);
-    assert!(place(&harness, "You to an earlier account of this name, ").is_some());
+    assert!(place(&harness, "You to an earlier account with this name, ").is_some());
 
     let now = harness.state().model.now;
     let everywhere = UserAction::SearchMessages {
@@ -275,7 +275,7 @@ fn inbox_marks_the_earlier_account_of_a_name() {
         .filter_map(|node| node.accesskit_node().label())
         .filter(|label| label.contains("Benjamin"))
         .collect();
-    let earlier = "Select the message of Benjamin (an earlier account of this name), ";
+    let earlier = "Select the message of Benjamin (an earlier account with this name), ";
     let (old, new): (Vec<_>, Vec<_>) = selects.iter().partition(|one| one.starts_with(earlier));
     assert!(!old.is_empty(), "{selects:?}");
     assert_eq!(new.len(), 2, "{selects:?}");

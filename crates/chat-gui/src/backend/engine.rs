@@ -358,7 +358,7 @@ impl Engine {
         tokio::spawn(async move {
             let answer = match local_cluster::read(&place) {
                 Ok(Some(cluster)) => local_cluster::perform(&cluster, action).await,
-                Ok(None) => Err(Failure::Supervisor("there is no longer one".to_owned())),
+                Ok(None) => Err(Failure::Supervisor("it no longer exists".to_owned())),
                 Err(untrusted) => Err(Failure::Supervisor(untrusted.to_string())),
             };
             let event = match answer {

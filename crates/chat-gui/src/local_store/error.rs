@@ -23,7 +23,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A newer program wrote the file, or an altogether different one.
-    #[error("{path} has format {found}, and only format {FORMAT} is understood")]
+    #[error("{path} has format {found}, but this app supports only format {FORMAT}")]
     UnknownFormat {
         /// Which.
         path: PathBuf,

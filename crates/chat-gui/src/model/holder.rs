@@ -11,9 +11,9 @@ use crate::model::message::{Message, MessageState};
 use crate::model::names::{LogIndex, Name};
 
 /// The note beside the name of an earlier account; the command line prints the same.
-pub const EARLIER_ACCOUNT: &str = "an earlier account of this name";
+pub const EARLIER_ACCOUNT: &str = "an earlier account with this name";
 /// The note on the first message of an account whose name belonged to another account before.
-pub const OTHER_ACCOUNT: &str = "another account of this name than before";
+pub const OTHER_ACCOUNT: &str = "a different account with this name than before";
 
 /// Whose message it is, of all accounts that have had one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -143,7 +143,7 @@ impl Cluster {
         if self.polled_at.is_none() || all == 0 {
             return Health {
                 level: HealthLevel::Unknown,
-                sentence: "The nodes have not been polled yet.".to_owned(),
+                sentence: "The nodes have not reported yet.".to_owned(),
             };
         }
         let Some((leader, term)) = self.leader() else {
@@ -170,7 +170,7 @@ impl Cluster {
             HealthLevel::Degraded
         };
         let storage = if degraded {
-            " A node has trouble with its storage."
+            " A node has a storage problem."
         } else {
             ""
         };

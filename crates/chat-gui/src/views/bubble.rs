@@ -128,9 +128,9 @@ impl Bubble {
 
         let caption = has_caption(look).then(|| {
             let text = if own {
-                "To an earlier account of this name"
+                "To an earlier account with this name"
             } else {
-                "An earlier account of this name"
+                "An earlier account with this name"
             };
             let room = width - GUTTER - RIGHT_EDGE;
             one_line(ui, text, theme::small_strong(), colours.muted, room)

@@ -215,7 +215,7 @@ fn messages_ui(
 ) {
     if conversation.messages.is_empty() {
         let text = format!(
-            "Write the first one below. {peer} sees it as soon as two of the servers have stored it."
+            "Write the first one below. {peer} sees it as soon as a majority of the servers has stored it."
         );
         surfaces::empty_state(ui, Icon::Chat, "No messages yet", &text, None);
         return;
@@ -339,13 +339,13 @@ fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let (title, text, offer) = if model.order.is_empty() {
         (
             "No conversations yet",
-            "Find a person by name and write the first message. What others write to you appears here automatically.",
+            "Find a person by name and write the first message. Messages from others appear here automatically.",
             "Find people",
         )
     } else {
         (
             "Choose a conversation",
-            "Pick one on the left, or press Alt and an arrow key to walk through them.",
+            "Choose one on the left, or press Alt and an arrow key to go through them.",
             "Find people",
         )
     };

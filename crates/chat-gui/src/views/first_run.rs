@@ -33,7 +33,7 @@ pub fn first_run_ui(
         heading(ui, "Find your servers", TextStyle::Heading);
         muted(
             ui,
-            "The chat runs on a few servers that replace one another. One address is enough; the others are found from it.",
+            "The chat runs on a few servers that replace one another. One address is enough; the app finds the others.",
         );
         card(ui, |ui| {
             ui.set_width(ui.available_width());

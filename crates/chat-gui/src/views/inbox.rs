@@ -25,9 +25,9 @@ const ROW_HEIGHT: f32 = 62.0;
 pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     compute_rows(model, &mut state.inbox);
     let sentence = match model.unread {
-        0 => "Everything is read.".to_owned(),
-        1 => "1 message waits to be read.".to_owned(),
-        more => format!("{} messages wait to be read.", grouped(more)),
+        0 => "All messages are read.".to_owned(),
+        1 => "1 unread message.".to_owned(),
+        more => format!("{} unread messages.", grouped(more)),
     };
     page_header(ui, "Inbox", &sentence, |ui| {
         if icon_button(ui, Icon::Refresh, "Refresh").clicked() {
@@ -35,7 +35,7 @@ pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
         }
     });
     if state.inbox.rows.is_empty() {
-        let text = "What others write to you is listed here, newest first.";
+        let text = "Messages from others are listed here, the newest first.";
         empty_state(ui, Icon::Inbox, "No messages", text, None);
         return;
     }

@@ -55,7 +55,7 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     } else if model.people.names.is_empty() && model.people.busy {
         muted(ui, "Searching…");
     } else if model.people.names.is_empty() {
-        let text = "No name begins with this. In a pattern * means any letters, ? means one letter, and [a-c] one of several; a and A are different there.";
+        let text = "No name begins with this. In a pattern, * means any letters, ? means one letter, and [a-c] means one of these letters. Patterns distinguish a and A.";
         empty_state(ui, Icon::People, "No account found", text, None);
     } else {
         found_ui(ui, model, actions);

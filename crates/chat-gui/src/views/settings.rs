@@ -95,7 +95,7 @@ fn appearance_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let preferences = &model.preferences;
     line_ui(ui, "Theme", "", |ui| {
         let choices = [
-            (ThemeChoice::System, "As the desktop"),
+            (ThemeChoice::System, "Same as the desktop"),
             (ThemeChoice::Light, "Light"),
             (ThemeChoice::Dark, "Dark"),
         ];

@@ -29,7 +29,7 @@ pub fn sign_in_ui(
         let (title, sentence) = if creating {
             (
                 "Create an account",
-                "A name that others find you by, and a password.",
+                "Choose a name, by which others find you, and a password.",
             )
         } else {
             ("Sign in", "Welcome back.")
@@ -73,7 +73,7 @@ fn fields_ui(ui: &mut Ui, state: &mut ViewState) -> bool {
     let mut last = password;
     if form.creating {
         last = Field {
-            label: "Password once more",
+            label: "Repeat the password",
             hint: "",
             secret: !form.shown,
         }
@@ -125,7 +125,7 @@ fn submit_ui(
 fn switch_ui(ui: &mut Ui, state: &mut ViewState) {
     ui.horizontal(|ui| {
         let (question, answer) = if state.sign_in.creating {
-            ("You have an account?", "Sign in")
+            ("Already have an account?", "Sign in")
         } else {
             ("New here?", "Create an account")
         };

@@ -112,7 +112,7 @@ pub struct InboxState {
 pub struct Forms {
     /// The account's name, to confirm that it is to be deleted.
     pub typed_name: String,
-    /// The present password.
+    /// The current password.
     pub password: String,
     /// The new one.
     pub new_password: String,

@@ -84,7 +84,12 @@ fn picture_ui(ui: &mut Ui) {
     let text = FontId::new(14.5, TextStyle::Body.resolve(ui.style()).family);
     let left = rect.left() + 36.0;
     let width = rect.width() - 72.0;
-    let title = painter.layout("Chat that keeps its word".to_owned(), heading, FRONT, width);
+    let title = painter.layout(
+        "Chat that keeps your messages".to_owned(),
+        heading,
+        FRONT,
+        width,
+    );
     let lines = painter.layout(
         "A tick means: stored permanently on a majority of the servers. When a server fails, your messages are queued here and sent automatically, exactly once.".to_owned(),
         text,

@@ -40,7 +40,7 @@ async fn wrong_password_and_taken_name_have_different_errors() {
         );
 
         window.press("Create an account");
-        window.fill("Password once more", "something else");
+        window.fill("Repeat the password", "something else");
         window.press("Create the account");
         window
             .until("the name is taken", |model| {

@@ -152,7 +152,7 @@ impl Window {
         self.press("Create an account");
         self.fill("Name", name);
         self.fill("Password", PASSWORD);
-        self.fill("Password once more", PASSWORD);
+        self.fill("Repeat the password", PASSWORD);
         self.press("Create the account");
         self.signed_in().await;
     }

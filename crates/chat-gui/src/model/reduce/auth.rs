@@ -202,7 +202,7 @@ impl Model {
         commands: &mut Vec<Command>,
     ) {
         let wrong = match () {
-            () if password.reveal().is_empty() => Some("The present password is missing."),
+            () if password.reveal().is_empty() => Some("The current password is missing."),
             () if new_password.reveal().is_empty() => Some("The new password is missing."),
             () if new_password != *repeated => Some("The two new passwords differ."),
             () => None,

@@ -90,7 +90,7 @@ impl Model {
         }
         if self.outbox.len() >= OUTBOX_MAX {
             self.show_error(
-                format!("{OUTBOX_MAX} messages wait already."),
+                format!("{OUTBOX_MAX} messages are queued already."),
                 "Wait until they are sent; the text stays in the composer.".to_owned(),
             );
             return;

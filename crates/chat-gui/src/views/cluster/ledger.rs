@@ -35,12 +35,12 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         caption(ui, format!("{} messages checked so far", grouped(covered)));
     } else if let Some(failure) = &ledger.failure {
         let colour = palette(ui).bad;
-        ui.label(RichText::new(format!("The last check did not end: {failure}")).color(colour));
+        ui.label(RichText::new(format!("The last check failed: {failure}")).color(colour));
     }
     let Some(checked_at) = ledger.checked_at else {
         muted(
             ui,
-            "Checks with the servers every message that they acknowledged to this device.",
+            "Checks that the servers still have every message that they acknowledged to this device.",
         );
         return;
     };
@@ -49,7 +49,7 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     caption(
         ui,
         format!(
-            "Checked {ago} ago: your newest {LEDGER_CHECK_MAX} sent messages at most, and the whole inbox."
+            "Checked {ago} ago: at most your newest {LEDGER_CHECK_MAX} sent messages, and the whole inbox."
         ),
     );
 }

@@ -23,7 +23,7 @@ pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
         ui,
         Tone::Bad,
         "This cannot be undone.",
-        "Your name becomes free for others. All messages you have received are deleted from every server, read or not. What is kept on this device goes too: drafts, waiting messages and copies of what you sent. Messages that others received from you stay with them.",
+        "Your name becomes free for others. The servers delete all messages that you have received, read or not. This device deletes your drafts, your queued messages and the copies of what you sent. Others keep the messages that they received from you.",
     );
     ui.add_space(4.0);
     let wants_focus = state.takes_focus(Focus::Dialog);
@@ -56,7 +56,7 @@ pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     });
 }
 
-/// Asks for the present password and, twice, for a new one.
+/// Asks for the current password and, twice, for a new one.
 pub fn password_ui(
     ui: &mut Ui,
     model: &Model,
@@ -70,12 +70,12 @@ pub fn password_ui(
         hint: "",
         secret: true,
     };
-    let first = secret("Present password").show(ui, &mut forms.password);
+    let first = secret("Current password").show(ui, &mut forms.password);
     if wants_focus {
         first.request_focus();
     }
     secret("New password").show(ui, &mut forms.new_password);
-    secret("New password once more").show(ui, &mut forms.repeated);
+    secret("Repeat the new password").show(ui, &mut forms.repeated);
     failure_ui(ui, model);
     let busy = model
         .account

@@ -27,7 +27,7 @@ pub fn chaos_ui(
     ui.label(RichText::new(format!("{sentence}?")).text_style(theme::strong()));
     ui.label(expectation(action, &model.cluster));
     ui.add_space(space::TINY);
-    let text = "This reaches only the cluster of `cargo xtask cluster up` on this machine.";
+    let text = "This affects only the cluster of `cargo xtask cluster up` on this machine.";
     let text = with_code(ui, text, &TextStyle::Small, palette(ui).muted);
     ui.label(text);
     let wants_focus = state.takes_focus(Focus::Dialog);
@@ -52,7 +52,7 @@ pub fn expectation(action: FaultAction, cluster: &Cluster) -> String {
         FaultAction::Kill(node) => loss(node, cluster, "ends at once, as in a crash"),
         FaultAction::Pause(node) => loss(node, cluster, "freezes, and does not notice it"),
         FaultAction::Isolate(node) => {
-            loss(node, cluster, "keeps running, and reaches no other node")
+            loss(node, cluster, "continues to run, but reaches no other node")
         }
         FaultAction::Resume(_) => {
             "It continues where it was, notices that time has passed, and catches up with the leader."

@@ -116,15 +116,15 @@ fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
         ),
         MessageState::Pending(pending) => {
             let since = duration_words(model.now.moment.since(pending.since));
-            let sentence = format!("On its way for {since}, attempt {}.", pending.attempts);
+            let sentence = format!("Sending for {since}, attempt {}.", pending.attempts);
             let why = pending.delayed.as_ref().map_or_else(
                 || {
-                    "It is sent again with the same id until it is stored; it cannot arrive twice."
+                    "The app sends it again with the same id until it is stored; it cannot arrive twice."
                         .to_owned()
                 },
                 |why| {
                     format!(
-                        "{} It is tried again by itself, and cannot arrive twice.",
+                        "{} The app tries again by itself; the message cannot arrive twice.",
                         why.sentence()
                     )
                 },

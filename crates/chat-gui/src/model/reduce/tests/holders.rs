@@ -153,8 +153,8 @@ fn notification_names_a_new_account_of_a_name() {
         }
     };
     assert_eq!(title(1, 2), "bob");
-    let other = "bob (another account of this name than before)";
+    let other = "bob (a different account with this name than before)";
     assert_eq!(title(5, 6), other);
     assert_eq!(title(5, 7), "bob");
-    assert_eq!(title(1, 3), "bob (an earlier account of this name)");
+    assert_eq!(title(1, 3), "bob (an earlier account with this name)");
 }
