@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_term_is_the_last_entry_not_above_it() {
+    fn end_of_a_term_is_the_last_entry_not_above_it() {
         let ends = [0, 1, 2, 3, 5, 6, 9].map(|t| index().last_at_or_below(Term(t)));
         let expected = [(0, 0), (1, 1), (1, 1), (3, 3), (3, 3), (4, 6), (4, 6)];
         assert_eq!(ends, expected.map(|(i, t)| Position::new(i, t)));

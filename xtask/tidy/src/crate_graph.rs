@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_graph_passes() {
+    fn same_graph_passes() {
         check("a -> b\nb -> (none)", &[]);
     }
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_page_is_a_finding() {
+    fn missing_page_is_a_finding() {
         assert_eq!(
             findings(super::the_graph_is_the_one_in_architecture, &[]).len(),
             1

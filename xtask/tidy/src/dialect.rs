@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_found_in_any_form_of_writing() {
+    fn word_is_found_in_any_form_of_writing() {
         for text in [
             "blorp",
             "Blorp's",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_is_found_across_lines_and_in_names() {
+    fn phrase_is_found_across_lines_and_in_names() {
         for text in [
             "/// A glim\n    /// vank.",
             "GlimVank",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_as_written() {
+    fn name_is_found_as_written() {
         check(
             "a.rs",
             "OldName::f()",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_is_found_in_code_only() {
+    fn declaration_is_found_in_code_only() {
         check(
             "a.rs",
             "pub struct Zorb<T>;",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_found() {
+    fn path_is_found() {
         check(
             "x/a/zorb.rs",
             "",
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_allows_one_entry_in_some_paths() {
+    fn exception_allows_one_entry_in_some_paths() {
         check_with("a.md | blorp | a quotation", "a.md", "blorp", &[]);
         check_with("a* | blorp | quotations", "a.md", "blorp", &[]);
         let found = "b.md:1: `blorp` is a word of xtask/tidy/src/dialect/words.txt";

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reexport_is_followed_and_is_no_import() {
+    fn reexport_is_followed_and_is_no_import() {
         check("use crate::c::C;", "use crate::B;", &[CIRCLE]);
         check("use crate::c::C;", "use crate::D;", &[]);
         check("pub use crate::c::C;", "use crate::b::B;", &[CIRCLE]);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_and_its_child_are_a_circle_when_both_import() {
+    fn parent_and_child_are_a_circle_when_both_import() {
         let check = |parent, child| {
             let files = [("a/src/main.rs", parent), ("a/src/b.rs", child)];
             findings(super::files_import_in_no_circle, &files).len()
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_three_is_a_chain() {
+    fn circle_of_three_is_a_chain() {
         let files = [
             ("a/src/lib.rs", "mod b;\nmod c;\n"),
             ("a/src/b.rs", "mod d;\nuse crate::c::C;"),

@@ -68,7 +68,7 @@ mod tests {
     use super::repository::Repository;
 
     #[test]
-    fn the_repository_is_tidy() {
+    fn repository_is_tidy() {
         let repository = Repository::read(&workspace::root()).expect("the repository is readable");
         let findings = super::check(&repository);
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();

@@ -164,7 +164,7 @@ mod tests {
     use super::super::repository::findings;
 
     #[test]
-    fn an_unlisted_package_is_found() {
+    fn unlisted_package_is_found() {
         let root = ("Cargo.toml", "members = [\n    \"crates/a\",\n]\n");
         let check = |path| findings(super::every_member_is_listed, &[root, (path, "")]);
         assert!(check("crates/a/Cargo.toml").is_empty());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_takes_the_lints() {
+    fn member_without_the_lints_is_found() {
         let check = |text| {
             findings(
                 super::members_take_the_lint_table,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_has_no_versions() {
+    fn version_in_a_member_is_found() {
         let check = |text| {
             findings(
                 super::versions_live_in_the_root_manifest,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_toolchain_is_one_release() {
+    fn toolchain_of_another_release_is_found() {
         let check = |channel: &str| {
             let root = (
                 "Cargo.toml",
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_core_has_an_allow_list() {
+    fn unlisted_dependency_of_the_core_is_found() {
         let check = |text| findings(super::the_core_depends_on_little, &[(super::CORE, text)]);
         assert!(check("[dependencies]\nbytes.workspace = true\n").is_empty());
         assert!(check("[dev-dependencies]\nexpect-test.workspace = true\n").is_empty());

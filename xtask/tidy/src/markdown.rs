@@ -160,7 +160,7 @@ mod tests {
     use super::super::repository::findings;
 
     #[test]
-    fn a_page_has_one_title_and_begins_with_it() {
+    fn page_without_one_title_at_its_start_is_found() {
         let check = |text| findings(super::pages_have_one_title, &[("a.md", text)]);
         assert!(check("# A\n\ntext\n```\n# comment\n```\n## B\n").is_empty());
         assert_eq!(check("# A\n# B\n"), ["a.md:2: the page has a second title"]);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_path_exists() {
+    fn named_path_that_is_missing_is_found() {
         let check = |text| {
             let files = [
                 ("docs/a.md", text),

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cited_rule_passes() {
+    fn cited_rule_passes() {
         check(
             "# A\n\n### R7 Pre-vote\n",
             "tests/scenarios/a.txt",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_without_a_test_is_found() {
+    fn rule_without_a_test_is_found() {
         let missing: &[&str] = &["docs/replication.md:3: no test cites R7"];
         let page = "# A\n\n### R7 Pre-vote\n";
         check(page, "tests/scenarios/a.txt", "# R17, XR7, R7a", missing);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_page_is_a_finding() {
+    fn missing_page_is_a_finding() {
         assert_eq!(findings(super::every_rule_is_cited_by_a_test, &[]).len(), 1);
     }
 }

@@ -173,7 +173,7 @@ mod tests {
     use super::super::repository::findings;
 
     #[test]
-    fn the_core_says_no_std() {
+    fn core_with_std_is_found() {
         let check = |text| findings(super::the_core_is_no_std, &[(super::CORE, text)]);
         assert!(check("//! The core.\n#![no_std]\n").is_empty());
         assert!(check("#![cfg_attr(not(test), no_std)]\n").is_empty());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_is_a_sentence() {
+    fn opening_that_is_no_sentence_is_found() {
         let check = |text| findings(super::files_open_with_a_sentence, &[("a.rs", text)]);
         assert!(check("//! Keeps the log, in order.\n//!\n//! More\n").is_empty());
         assert!(check("//! Keeps the log\n//! in order.\nuse std;\n").is_empty());
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_ends_after_500_lines() {
+    fn file_of_more_than_500_lines_is_found() {
         let check = |lines| findings(super::files_are_short, &[("a.rs", &"x\n".repeat(lines))]);
         assert!(check(500).is_empty());
         assert_eq!(

@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_may_name_its_file() {
+    fn child_may_name_its_file() {
         let file = read("mod a;\n#[path = \"c/d.rs\"]\nmod b;\nmod e { mod f; }\n");
         let children: Vec<_> = file
             .children

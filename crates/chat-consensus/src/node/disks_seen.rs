@@ -38,7 +38,7 @@ mod tests {
     use crate::types::{StorageId, Time};
 
     #[test]
-    fn a_replaced_disk_is_not_two_machines() {
+    fn replaced_disk_is_not_two_machines() {
         let pause = Duration::from_secs(40);
         let mut seen = DisksSeen::default();
         let mut note = |disk: u128, at: u64| seen.record(StorageId(disk), Time(at), pause);

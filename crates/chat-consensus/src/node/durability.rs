@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_that_comes_back_waits_for_its_own_write() {
+    fn returning_term_waits_for_its_own_write() {
         let nodes = [NodeId(1), NodeId(2), NodeId(3)];
         let config = Config::new(NodeId(2), &nodes, Timing::default()).unwrap();
         let stored = Stored::empty(StorageId(2));
