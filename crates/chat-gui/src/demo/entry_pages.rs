@@ -21,6 +21,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("sign-in", DemoWorld::with_servers).typed(sign_in_form),
     DemoPage::new("sign-in-failed", wrong_password).typed(sign_in_form),
     DemoPage::new("sign-in-busy", signing_in).typed(sign_in_form),
+    DemoPage::new("sign-up", DemoWorld::with_servers).typed(sign_up_form),
     DemoPage::new("sign-up-taken", name_taken).typed(sign_up_form),
     DemoPage::new("sign-in-other-version", other_version).typed(sign_in_form),
 ];

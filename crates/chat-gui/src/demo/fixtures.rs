@@ -28,7 +28,7 @@ pub(super) const LINES: &[Line] = &[
         "Benjamin",
         true,
         1_508.0,
-        "The log says the other two went on after 380 ms.",
+        "The log says that the other two continued after 380 ms.",
     ),
     ("Benjamin", false, 1_490.0, "So nothing was lost?"),
     (
@@ -42,15 +42,15 @@ pub(super) const LINES: &[Line] = &[
         "Benjamin",
         false,
         94.0,
-        "Want to see something? I am going to pull the plug on the leader while you write to me.",
+        "Want to see something? I will switch the leader off while you write to me.",
     ),
-    ("Benjamin", true, 91.0, "Go on, I dare you."),
+    ("Benjamin", true, 91.0, "Please do."),
     ("Benjamin", false, 88.0, "Done. Write something!"),
     (
         "Benjamin",
         true,
         87.5,
-        "This one was written while there was no leader at all. It waited here with a little clock, and went out by itself.",
+        "I wrote this one while there was no leader. It was queued here with a little clock, and then sent by itself.",
     ),
     ("Benjamin", false, 86.0, "Arrived. Once, as promised."),
     (

@@ -27,10 +27,7 @@ pub fn sign_in_ui(
     welcome_ui(ui, |ui| {
         let creating = state.sign_in.creating;
         let (title, sentence) = if creating {
-            (
-                "Create an account",
-                "Choose a name, by which others find you, and a password.",
-            )
+            ("Create an account", "Others find you by your name.")
         } else {
             ("Sign in", "Welcome back.")
         };
