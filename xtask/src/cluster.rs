@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build and start the cluster, or start what is dead of it.
+    /// Build and start the cluster, or start its nodes that are down.
     Up {
         /// How many nodes; fixed until `reset`; three by default.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
@@ -53,7 +53,7 @@ enum Command {
         #[arg(long)]
         direct_links: bool,
     },
-    /// Stop everything; messages stay.
+    /// Stop everything; messages are kept.
     Down,
     /// Show every node. Ends with 0 healthy, 1 degraded, 2 wrong usage, 3 without quorum.
     Status {
@@ -171,7 +171,8 @@ fn report_stopped(found: Found) -> ExitCode {
         match found {
             Found::Nothing => "there is no cluster",
             Found::NotUp => "the cluster was not up",
-            Found::Up => "the cluster is down; its messages stay until `cargo xtask cluster reset`",
+            Found::Up =>
+                "the cluster is down; its messages are kept until `cargo xtask cluster reset`",
         }
     );
     ExitCode::SUCCESS

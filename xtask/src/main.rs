@@ -1,4 +1,4 @@
-//! The chores of this repository: `cargo xtask` followed by one of the commands below.
+//! The commands for developers of this repository: `cargo xtask` followed by one of the commands below.
 
 use std::io;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ mod test;
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "The chores of this repository."
+    about = "The commands for developers of this repository."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -42,7 +42,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Feed the decoders with bytes that no program would send.
+    /// Give the decoders bytes that no program would send.
     Fuzz(fuzz::Arguments),
     /// Build and open the window; `-- ARGUMENTS` are for the window itself.
     Gui(gui::Arguments),

@@ -23,7 +23,7 @@ pub struct ClusterState {
     pub supervisor_started: Option<u64>,
     /// Where the supervisor takes requests.
     pub control_socket: PathBuf,
-    /// Where the nodes reach each other; clusters of before had ports for that.
+    /// Where the nodes reach each other; earlier clusters had ports for that.
     #[serde(default)]
     pub socket_folder: PathBuf,
     /// Addresses of all nodes, for the option `--config` of the programs.

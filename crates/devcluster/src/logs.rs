@@ -104,7 +104,7 @@ impl Followed {
             self.partial.clear();
         }
         file.seek(SeekFrom::Start(self.position))
-            .context("going on in a log")?;
+            .context("continuing to read a log")?;
         let read = file
             .read_to_end(&mut self.partial)
             .context("reading a log")?;

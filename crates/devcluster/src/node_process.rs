@@ -108,7 +108,7 @@ impl NodeProcess {
     pub fn try_reap(&mut self) -> Result<Option<ExitStatus>> {
         self.child
             .try_wait()
-            .context("looking whether a process has ended")
+            .context("checking whether a process has ended")
     }
 
     /// Waits until it has ended, and returns how.

@@ -56,7 +56,7 @@ pub fn read(files: &Files) -> Result<Option<ClusterState>> {
     let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let state = serde_json::from_slice(&text).with_context(|| {
         format!(
-            "{} is damaged; `cargo xtask cluster reset` starts afresh",
+            "{} is damaged; `cargo xtask cluster reset` deletes the cluster",
             path.display()
         )
     })?;

@@ -75,7 +75,7 @@ pub fn become_node(parent: u32, command: &[OsString]) -> Result<()> {
         .context("unblocking signals")?;
     prctl::set_pdeathsig(Signal::SIGKILL).context("requesting to be killed with the supervisor")?;
     if parent_id() != parent {
-        bail!("the supervisor was gone before its node started");
+        bail!("the supervisor had ended before its node started");
     }
     let error = Command::new(program).args(arguments).exec();
     Err(error).with_context(|| format!("running {}", program.display()))

@@ -210,14 +210,16 @@ fn start_supervisor(files: &Files) -> Result<()> {
         .context("starting the supervisor")?;
     let deadline = Instant::now() + SUPERVISOR_LIMIT;
     loop {
-        let ended = child.try_wait().context("looking after the supervisor")?;
+        let ended = child
+            .try_wait()
+            .context("checking whether the supervisor has ended")?;
         if ended.is_none() && control_client::send(&files.control_socket(), Request::Ping).is_ok() {
             return Ok(());
         }
         if ended.is_some() || Instant::now() > deadline {
             let tail = logs::tail(&log, LOG_LINES);
             bail!(
-                "the supervisor did not come up; the end of {}:\n{tail}",
+                "the supervisor did not start; the end of {}:\n{tail}",
                 log.display()
             );
         }
@@ -238,7 +240,7 @@ pub fn wait_until_settled(files: &Files) -> Result<Status> {
             Ok(status) => status.summary,
             Err(error) => format!("{error:#}"),
         };
-        let state = state::read(files)?.context("the state of the cluster is gone")?;
+        let state = state::read(files)?.context("cluster.json is missing")?;
         let down = state
             .nodes
             .iter()

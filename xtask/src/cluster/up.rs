@@ -42,7 +42,7 @@ fn build(root: &Path, release: bool) -> Result<Programs> {
 }
 
 fn print_next_steps(root: &Path, files: &Files) -> Result<()> {
-    let state = state::read(files)?.context("the state of the cluster is gone")?;
+    let state = state::read(files)?.context("cluster.json is missing")?;
     let chat = workspace::target_directory(root)
         .join(&state.profile)
         .join("chat");
@@ -63,7 +63,7 @@ break it   cargo xtask cluster kill leader{option}
            cargo xtask cluster restart 1{option}
 look       cargo xtask cluster status --watch{option}
            cargo xtask cluster logs -f{option}
-stop       cargo xtask cluster down{option}       messages stay; `reset` deletes them"
+stop       cargo xtask cluster down{option}       messages are kept; `reset` deletes them"
     );
     if state.port_offset != PortOffset::default() {
         println!(
