@@ -23,7 +23,7 @@ pub trait Host: Send + Sync + 'static {
         future: impl Future<Output = T> + Send,
     ) -> impl Future<Output = Option<T>> + Send;
 
-    /// Fills `bytes` with what nobody can predict.
+    /// Fills `bytes` with what cannot be predicted.
     ///
     /// # Errors
     ///

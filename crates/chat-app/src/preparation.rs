@@ -5,71 +5,28 @@
 //! account, a login and a change of the password. A command that the state machine cannot decode would
 //! stop every node permanently, so it is decoded here by the same code.
 
+mod leader_preparation;
 mod reply_builder;
 mod secrets;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
 use chat_replication::Prepared;
-use chat_store::{ChatReader, ProposedCommand, ProposedOperation};
+use chat_store::{ProposedCommand, ProposedOperation};
 use prost::Message as _;
 use uuid::Uuid;
 
 use crate::error::RequestError;
 use crate::host::{Host, PasswordHasher, ReadBarrier};
-use crate::limits::inbox_room::{InboxAdmission, InboxRoom};
-use crate::limits::log_throttle::LogThrottle;
-use crate::limits::quotas::{Quotas, Usage};
-use crate::log_clock::LogClock;
+use crate::limits::inbox_room::InboxAdmission;
+use crate::limits::quotas::Usage;
 use crate::origin::Origin;
 use forwarded::request::Operation;
 
 use secrets::{READ_TIMEOUT, SecretOperation, SecretRequest};
 
+pub use leader_preparation::{Counters, LeaderPreparation, SessionLifetime};
 pub use reply_builder::ReplyBuilder;
-
-/// How long the sessions last that the leader opens.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionLifetime {
-    /// Without being used, in seconds.
-    pub idle_seconds: u32,
-    /// Since they began, in seconds.
-    pub absolute_seconds: u32,
-}
-
-/// What the leader's part of every change works with.
-#[derive(Debug)]
-pub struct LeaderPreparation<P, H> {
-    /// Sees what is published on this node.
-    pub reader: ChatReader,
-    /// Hashes passwords.
-    pub passwords: P,
-    /// Time and randomness.
-    pub host: Arc<H>,
-    /// Of sessions that it opens.
-    pub lifetime: SessionLifetime,
-    /// Gives times to commands.
-    pub clock: Arc<LogClock>,
-    /// Of accounts, and of the disk.
-    pub quotas: Arc<Quotas>,
-    /// Of inboxes.
-    pub inboxes: InboxRoom,
-    /// What it counts and keeps apart by itself.
-    pub counters: Counters,
-}
-
-/// What a preparation counts and keeps apart by itself.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// A repeated message is looked up; further requests are rejected without it. There are few
-    /// readers, and accounts that exceed a limit must not occupy all of them.
-    lookup: AtomicBool,
-    exceeded: LogThrottle,
-    unreadable: LogThrottle,
-}
 
 /// The outcome of a preparation, or what is left to do.
 #[derive(Debug)]
@@ -99,7 +56,7 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
     pub fn begin(&self, request: Bytes) -> Preparing {
         match forwarded::Request::decode(request) {
             Ok(request) => self.begin_request(request),
-            Err(error) => self.unreadable(&error),
+            Err(error) => self.fail_unknown(&error),
         }
     }
 
@@ -109,10 +66,10 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
             Some(Operation::CreateUser(user)) => SecretOperation::CreateUser(user),
             Some(Operation::Login(login)) => SecretOperation::Login(login),
             Some(Operation::ChangePassword(change)) => SecretOperation::ChangePassword(change),
-            None => return self.unreadable(&"it has no operation that is known here"),
+            None => return self.fail_unknown(&"it has no operation that is known here"),
         };
         let Ok(id) = Uuid::from_slice(&request.request_id) else {
-            return self.unreadable(&"its id does not have 16 bytes");
+            return self.fail_unknown(&"its id does not have 16 bytes");
         };
         log_request(id);
         if let Err(error) = self.quotas.admit(&Usage::OF_A_SECRET, self.host.now()) {
@@ -132,7 +89,7 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
     fn begin_command(&self, command: Bytes) -> Preparing {
         let command = match ProposedCommand::decode(command) {
             Ok(command) => command,
-            Err(error) => return self.unreadable(&error),
+            Err(error) => return self.fail_unknown(&error),
         };
         log_request(Uuid::from_bytes(command.request_id()));
         let now = self.host.now();
@@ -235,8 +192,8 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
     }
 
     /// Its outcome is unknown: a node of another version would misread a reply.
-    fn unreadable(&self, reason: &dyn std::fmt::Display) -> Preparing {
-        if let Some(times) = self.counters.unreadable.record(self.host.now()) {
+    fn fail_unknown(&self, reason: &dyn std::fmt::Display) -> Preparing {
+        if let Some(times) = self.counters.not_understood.record(self.host.now()) {
             tracing::error!(%reason, times, "a node sent what cannot be read; is it of another version?");
         }
         Preparing::Ready(Prepared::Failed)
@@ -246,23 +203,6 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
         if let Some(times) = self.counters.exceeded.record(self.host.now()) {
             tracing::warn!(%error, times, "a request is rejected");
         }
-    }
-}
-
-/// Ends a lookup when it is dropped.
-struct Lookup<'a>(&'a AtomicBool);
-
-impl Counters {
-    /// `None` while another lookup runs.
-    fn begin_lookup(&self) -> Option<Lookup<'_>> {
-        let running = self.lookup.swap(true, Ordering::Acquire);
-        (!running).then(|| Lookup(&self.lookup))
-    }
-}
-
-impl Drop for Lookup<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct LeaderHint {
 pub(crate) fn into_status(error: RequestError, leader: Option<LeaderHint>) -> Status {
     let (code, reason) = match error.shown() {
         Shown::Status { code, reason } => (Code::from_i32(code as i32), reason),
-        // It is a reply; whoever makes a status of it has made a mistake.
+        // It should have been sent as a reply.
         Shown::Reply { error_code } => (Code::Internal, error_code),
     };
     let mut metadata = HashMap::new();

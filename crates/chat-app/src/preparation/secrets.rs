@@ -10,7 +10,7 @@ use prost::Message as _;
 use storage::command::Operation;
 use uuid::Uuid;
 
-use super::LeaderPreparation;
+use super::leader_preparation::LeaderPreparation;
 use super::reply_builder::ReplyBuilder;
 use crate::error::RequestError;
 use crate::host::{Host, PasswordHasher, ReadBarrier, Requester, Verified};
