@@ -142,6 +142,11 @@ impl Chat {
             (Ok(Reply::Sent(sent)), RequestBody::InSession(_, InSession::Send(draft))) => {
                 self.ledger.sent(&draft.as_sent(), sent)?;
             }
+            (Ok(Reply::Done), RequestBody::InSession(token, what)) => {
+                if let Some(done) = what.done() {
+                    self.ledger.done(&token.hash.0, &done)?;
+                }
+            }
             (Err(RequestError::Unauthenticated), RequestBody::InSession(token, _)) => {
                 self.ledger
                     .unauthenticated(&token.hash.0, request.id.0.as_bytes())?;

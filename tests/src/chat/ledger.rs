@@ -23,7 +23,7 @@ use proto::outcome::Result as Outcome;
 use crate::chat::situations::{Occurrences, Situation};
 use crate::checker::{Checked, Violation, ensure};
 
-pub(super) use replies::SentMessage;
+pub(super) use replies::{Done, SentMessage};
 
 /// Everything that was ever applied on any node.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use chat_app::token::PresentedToken;
 use fastrand::Rng;
 use uuid::Uuid;
 
-use crate::chat::ledger::SentMessage;
+use crate::chat::ledger::{Done, SentMessage};
 use crate::checker::Violation;
 use crate::simulation::service_api::AfterReply;
 
@@ -169,6 +169,16 @@ impl InSession {
                 id,
                 username: Username(name.clone()),
             }),
+        }
+    }
+
+    /// What holds once its reply is that it is done.
+    pub(super) fn done(&self) -> Option<Done<'_>> {
+        match self {
+            Self::Send(_) | Self::ChangePassword { .. } => None,
+            Self::Read(ids) => Some(Done::MessagesRead(ids)),
+            Self::Delete(ids) => Some(Done::MessagesDeleted(ids)),
+            Self::LogOut | Self::DeleteAccount { .. } => Some(Done::SessionEnded),
         }
     }
 

@@ -8,7 +8,7 @@ use prost::Message as _;
 use proto::ErrorCode;
 use proto::outcome::Result as Outcome;
 
-use super::Ledger;
+use super::{Held, Kept, Ledger};
 use crate::checker::{Checked, ensure};
 
 /// A message as its sender's request has it.
@@ -18,6 +18,14 @@ pub(in crate::chat) struct SentMessage<'a> {
     pub(in crate::chat) sender: &'a str,
     pub(in crate::chat) recipient: &'a str,
     pub(in crate::chat) body: &'a str,
+}
+
+/// What a client reads in the reply that its request is done.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::chat) enum Done<'a> {
+    SessionEnded,
+    MessagesRead(&'a [String]),
+    MessagesDeleted(&'a [String]),
 }
 
 impl Ledger {
@@ -83,6 +91,27 @@ impl Ledger {
         ensure(is_right, "chat-once", || {
             format!("{message:?} is replied to with {sent:?}, and stored is {kept:?}")
         })
+    }
+
+    /// The reply says that what was requested in the session of `token` is done.
+    pub(in crate::chat) fn done(&self, token: &[u8], what: &Done<'_>) -> Checked {
+        let held = self.sessions.get(token);
+        let is_done = held.is_some_and(|held| match what {
+            Done::SessionEnded => held.ended.is_some(),
+            Done::MessagesRead(ids) => self.own(held, ids).all(|kept| kept.read.is_some()),
+            Done::MessagesDeleted(ids) => self.own(held, ids).all(|kept| kept.deleted.is_some()),
+        });
+        ensure(is_done, "chat-reply", || {
+            format!("{what:?} is reported as done in {held:?}")
+        })
+    }
+
+    /// The messages with these ids that are, or were, in the inbox of the session's account.
+    fn own<'a>(&'a self, held: &'a Held, ids: &'a [String]) -> impl Iterator<Item = &'a Kept> {
+        let commits = ids.iter().filter_map(|id| self.ids.get(id));
+        let commits = commits.filter(|commit| **commit > held.credential.incarnation);
+        let kept = commits.filter_map(|commit| self.messages.get(commit));
+        kept.filter(|kept| kept.message.recipient == held.username && kept.deleted.is_none())
     }
 
     /// How many entries some node has applied: a read that begins now must see them.
