@@ -71,8 +71,8 @@ impl PasswordHasher for NoPasswords {
 }
 
 fn tables() -> (TempDir, ChatState, ChatReader) {
-    let folder = tempfile::tempdir().unwrap();
-    let (state, reader) = ChatState::open(folder.path()).unwrap();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (state, reader) = ChatState::open(folder.path()).expect("tables can be made");
     (folder, state, reader)
 }
 
