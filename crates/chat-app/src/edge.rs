@@ -1,7 +1,6 @@
 //! One request, from its values to its reply, on the node that the client reached: changes are
 //! proposed to the leader, and reads come from this node's tables.
 
-mod commands;
 mod leader_call;
 
 use std::sync::Arc;
@@ -21,12 +20,11 @@ use crate::renewals::Renewals;
 use crate::reply::Reply;
 use crate::request::{
     ChangePasswordRequest, ChangeRequest, ChatRequest, Credentials, GetMessagesRequest,
-    ListUsersRequest, ReadRequest, RequestId, SignInRequest,
+    ListUsersRequest, MessageId, ReadRequest, RequestId, SendMessageRequest, SignInRequest,
 };
 use crate::scope::AuthScope;
 use crate::session_lookup::{ReadAdmission, SessionLookup};
-use crate::token::PresentedToken;
-use commands::{send_message, session_claim, texts};
+use crate::token::{PresentedToken, TokenHash};
 use forwarded::request::Operation as SecretOperation;
 use leader_call::{LeaderCall, SessionAnswer};
 use storage::ErrorCode;
@@ -348,4 +346,32 @@ async fn messages(
 
 fn read_error(error: StateError) -> RequestError {
     RequestError::log_read_error(&error)
+}
+
+/// A message, which has the parts of its session that are not in its own fields.
+fn send_message(message: SendMessageRequest, session: storage::Session) -> Operation {
+    Operation::SendMessage(storage::SendMessage {
+        token_hash: session.token_hash,
+        credential: session.credential,
+        message_id: message.message_id.0,
+        sender: message.sender.0,
+        recipient: message.recipient.0,
+        body: message.body.0,
+    })
+}
+
+fn texts(ids: Vec<MessageId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.0).collect()
+}
+
+/// The session in the form that applying checks again.
+fn session_claim(session: &Session, token: TokenHash) -> storage::Session {
+    storage::Session {
+        token_hash: Bytes::copy_from_slice(&token.0),
+        username: session.username.clone(),
+        credential: Some(storage::Credential {
+            incarnation: session.credential.incarnation.0,
+            version: session.credential.version.0,
+        }),
+    }
 }

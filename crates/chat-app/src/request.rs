@@ -9,7 +9,6 @@ mod invalid_request;
 mod json;
 mod paging;
 mod parse;
-mod shapes;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,4 @@
-//! The chat's part in replication: preparation of requests on the leader, and application of
-//! committed entries on every node.
+//! What the chat's logic and the replica need of each other and of the machine.
 
 pub(crate) mod host;
-pub(crate) mod preparation;
-pub(crate) mod state_machine;
+pub(crate) mod replication;

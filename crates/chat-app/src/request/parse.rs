@@ -1,16 +1,20 @@
-//! From a request's text to a [`ChatRequest`], by its `request_type`.
+//! From the JSON object of a request to its values: by its `request_type`, and then field by field.
 
 use std::borrow::Cow;
 
+use chat_store::InboxQuery;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::chat_request::{ChangeRequest, ChatRequest, ReadRequest, SignInRequest};
+use super::chat_request::{
+    ChangePasswordRequest, ChangeRequest, ChatRequest, Credentials, DeleteUserRequest,
+    GetMessagesRequest, ListUsersRequest, MessageIdsRequest, ReadRequest, SendMessageRequest,
+    SignInRequest,
+};
+use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
 use super::invalid_request::InvalidRequest;
 use super::json;
-use super::shapes::{
-    ChangePasswordJson, CredentialsJson, DeleteUserJson, GetMessagesJson, ListUsersJson,
-    LogoutJson, MessageIdsJson, SendMessageJson,
-};
+use super::paging::{decode_page_token, invalid_page_token, page_limit};
 
 /// The longest request, in bytes of JSON.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
@@ -18,6 +22,9 @@ pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 /// The types of request, as the error for an unknown one lists them.
 pub(super) const KNOWN_TYPES: &str = "CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, LIST_USERS, SEND_MESSAGE, \
      READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD";
+
+/// The most messages that one request reads or deletes.
+const MESSAGE_IDS_MAX: usize = 1000;
 
 #[derive(Deserialize)]
 struct Kind<'a> {
@@ -83,5 +90,225 @@ fn parse_change(request_type: &str, text: &str) -> Result<ChangeRequest, Invalid
             let problem = format!("must be one of {KNOWN_TYPES}");
             Err(InvalidRequest::new("request_type", problem))
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialsJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+    #[serde(borrow)]
+    password: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendMessageJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    message: json::Object<MessageJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    sender: Cow<'a, str>,
+    #[serde(borrow)]
+    recipient: Cow<'a, str>,
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+    /// The exercise's clients send one; the leader's clock decides.
+    #[serde(default, rename = "timestamp")]
+    _timestamp: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GetMessagesJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+    #[serde(default)]
+    limit: Option<u64>,
+    #[serde(default, borrow)]
+    after: Option<Cow<'a, str>>,
+    #[serde(default)]
+    unread_only: bool,
+    #[serde(default)]
+    oldest_first: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogoutJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListUsersJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    pattern: Cow<'a, str>,
+    #[serde(default)]
+    limit: Option<u64>,
+    #[serde(default, borrow)]
+    after: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageIdsJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    message_ids: Vec<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteUserJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePasswordJson<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(rename = "request_type")]
+    _request_type: IgnoredAny,
+    #[serde(borrow)]
+    password: Cow<'a, str>,
+    #[serde(borrow)]
+    new_password: Cow<'a, str>,
+}
+
+impl CredentialsJson<'_> {
+    fn check(self) -> Result<Credentials, InvalidRequest> {
+        Ok(Credentials {
+            id: RequestId::parse("id", &self.id)?,
+            username: Username::parse("username", self.username)?,
+            digest: Digest::parse("password", self.password)?,
+        })
+    }
+}
+
+impl SendMessageJson<'_> {
+    fn check(self) -> Result<SendMessageRequest, InvalidRequest> {
+        let json::Object(message) = self.message;
+        Ok(SendMessageRequest {
+            id: RequestId::parse("id", &self.id)?,
+            message_id: MessageId::parse("message.id", &message.id)?,
+            sender: Username::parse("message.sender", message.sender)?,
+            recipient: Username::parse("message.recipient", message.recipient)?,
+            body: MessageBody::parse("message.body", message.body)?,
+        })
+    }
+}
+
+impl GetMessagesJson<'_> {
+    fn check(self) -> Result<GetMessagesRequest, InvalidRequest> {
+        let limit = page_limit(self.limit)?;
+        let after = self
+            .after
+            .map(|after| decode_page_token(&after))
+            .transpose()?;
+        Ok(GetMessagesRequest {
+            id: RequestId::parse("id", &self.id)?,
+            username: Username::parse("username", self.username)?,
+            query: InboxQuery {
+                limit,
+                after,
+                unread_only: self.unread_only,
+                oldest_first: self.oldest_first,
+            },
+        })
+    }
+}
+
+impl LogoutJson<'_> {
+    fn check(self) -> Result<RequestId, InvalidRequest> {
+        RequestId::parse("id", &self.id)
+    }
+}
+
+impl ListUsersJson<'_> {
+    fn check(self) -> Result<ListUsersRequest, InvalidRequest> {
+        let after = self.after.map(|after| {
+            Username::parse("after", after).map_err(|_not_a_name| invalid_page_token())
+        });
+        Ok(ListUsersRequest {
+            id: RequestId::parse("id", &self.id)?,
+            pattern: Pattern::parse("pattern", self.pattern)?,
+            limit: page_limit(self.limit)?,
+            after: after.transpose()?,
+        })
+    }
+}
+
+impl MessageIdsJson<'_> {
+    fn check(self) -> Result<MessageIdsRequest, InvalidRequest> {
+        if self.message_ids.len() > MESSAGE_IDS_MAX {
+            let problem = format!("must be at most {MESSAGE_IDS_MAX} ids");
+            return Err(InvalidRequest::new("message_ids", problem));
+        }
+        let ids = self.message_ids.iter().enumerate();
+        let message_ids = ids.map(|(place, id)| {
+            MessageId::parse("message_ids", id).map_err(|mut invalid| {
+                invalid.field = format!("message_ids[{place}]");
+                invalid
+            })
+        });
+        Ok(MessageIdsRequest {
+            id: RequestId::parse("id", &self.id)?,
+            message_ids: message_ids.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl DeleteUserJson<'_> {
+    fn check(self) -> Result<DeleteUserRequest, InvalidRequest> {
+        Ok(DeleteUserRequest {
+            id: RequestId::parse("id", &self.id)?,
+            username: Username::parse("username", self.username)?,
+        })
+    }
+}
+
+impl ChangePasswordJson<'_> {
+    fn check(self) -> Result<ChangePasswordRequest, InvalidRequest> {
+        Ok(ChangePasswordRequest {
+            id: RequestId::parse("id", &self.id)?,
+            digest: Digest::parse("password", self.password)?,
+            new_digest: Digest::parse("new_password", self.new_password)?,
+        })
     }
 }

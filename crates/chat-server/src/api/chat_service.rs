@@ -22,7 +22,8 @@ use tracing::Instrument;
 
 use crate::api::deadline;
 use crate::api::watch::{WatchCall, WatchRejected, Watches};
-use crate::app::host::{Machine, RunningReplica};
+use crate::app::host::Machine;
+use crate::app::replication::RunningReplica;
 use crate::config::Node;
 use crate::limits::read_permits::{ReadPermit, SessionReadPermits};
 use crate::net::admission::REQUEST_MESSAGE_BYTES_MAX;

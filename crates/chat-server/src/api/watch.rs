@@ -24,7 +24,8 @@ use futures::Stream;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use crate::app::host::{Machine, RunningReplica};
+use crate::app::host::Machine;
+use crate::app::replication::RunningReplica;
 use crate::net::connection_limit::Source;
 
 pub(crate) use change_buffer::ChangeBuffer;

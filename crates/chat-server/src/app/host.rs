@@ -1,26 +1,15 @@
-//! The node as the chat's logic sees it: the machine's clocks and randomness, tokio's timers, and the
-//! replica.
+//! The node as the chat's logic sees it: the machine's clocks and randomness, and tokio's timers.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use chat_app::host::{Host, Proposer, RandomnessError, ReadBarrier};
+use chat_app::host::{Host, RandomnessError};
 use chat_app::log_clock::{LogClock, Reading};
-use chat_replication::{Handle, LeaderContext, ProposeError, ReadError};
 use nix::time::{ClockId, clock_gettime};
 use tokio::time::timeout_at;
 
 /// The machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine;
-
-/// A replica that runs.
-#[derive(Clone, Debug)]
-pub(crate) struct RunningReplica(pub(crate) Handle);
-
-/// The replica that leads, within a preparation.
-#[derive(Debug)]
-pub(crate) struct LeadingReplica(pub(crate) LeaderContext);
 
 impl Machine {
     /// A clock for proposals; `log_time` is that of the newest applied command.
@@ -49,24 +38,6 @@ impl Host for Machine {
 
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), RandomnessError> {
         getrandom::fill(bytes).map_err(|error| RandomnessError(error.to_string()))
-    }
-}
-
-impl ReadBarrier for RunningReplica {
-    async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
-        self.0.ensure_linearizable(deadline).await.map(drop)
-    }
-}
-
-impl Proposer for RunningReplica {
-    async fn propose(&self, request: Bytes, deadline: Instant) -> Result<Bytes, ProposeError> {
-        self.0.propose(request, deadline).await
-    }
-}
-
-impl ReadBarrier for LeadingReplica {
-    async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
-        self.0.ensure_linearizable(deadline).await.map(drop)
     }
 }
 

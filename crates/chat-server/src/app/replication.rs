@@ -1,0 +1,144 @@
+//! The chat as `chat-replication` embeds it: its state machine, its preparation, and the replica as its
+//! logic sees it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use chat_app::host::{Proposer, ReadBarrier};
+use chat_app::log_clock::LogClock;
+use chat_app::preparation::{LeaderPreparation, Preparing, ReplyBuilder};
+use chat_replication::{
+    Applied, BoxError, Committed, Handle, LeaderContext, MakeReply as _, Preparation, Prepare,
+    Prepared, ProposeError, ReadError, ReplyMaker, StateMachine,
+};
+use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
+
+use crate::api::watch::ChangeBuffer;
+use crate::app::host::Machine;
+use crate::auth::passwords::Passwords;
+
+/// A replica that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningReplica(pub(crate) Handle);
+
+/// The replica that leads, within a preparation.
+#[derive(Debug)]
+pub(crate) struct LeadingReplica(pub(crate) LeaderContext);
+
+/// Prepares requests in the event loop where that needs nothing that waits, and in a task otherwise.
+#[derive(Debug)]
+pub(crate) struct ChatPreparation(pub(crate) LeaderPreparation<Passwords, Machine>);
+
+impl Prepare for ChatPreparation {
+    fn prepare(self: Arc<Self>, request: Bytes, leader: &LeaderContext) -> Preparation {
+        match self.0.begin(request) {
+            Preparing::Ready(prepared) => Preparation::Ready(boxed(prepared)),
+            Preparing::Unfinished(unfinished) => {
+                let leader = LeadingReplica(leader.clone());
+                Preparation::Later(Box::pin(async move {
+                    boxed(self.0.finish(unfinished, &leader).await)
+                }))
+            }
+        }
+    }
+}
+
+fn boxed(prepared: Prepared<ReplyBuilder>) -> Prepared<ReplyMaker> {
+    match prepared {
+        Prepared::Append {
+            command,
+            make_reply,
+        } => Prepared::Append {
+            command,
+            make_reply: match make_reply {
+                ReplyBuilder::Outcome => ReplyMaker::answer(),
+                session @ ReplyBuilder::Session { .. } => ReplyMaker::new(move |index, outcome| {
+                    session.make_reply(LogIndex(index), outcome)
+                }),
+            },
+        },
+        Prepared::Reply(reply) => Prepared::Reply(reply),
+        Prepared::Failed => Prepared::Failed,
+    }
+}
+
+/// Applies the log to the chat's tables, and adds the changes to the change buffer.
+#[derive(Debug)]
+pub(crate) struct ChatMachine {
+    state: ChatState,
+    change_buffer: Arc<ChangeBuffer>,
+    clock: Arc<LogClock>,
+}
+
+impl ChatMachine {
+    /// Becomes the owner of the tables; `change_buffer` must begin at their applied index.
+    pub(crate) fn new(
+        state: ChatState,
+        change_buffer: Arc<ChangeBuffer>,
+        clock: Arc<LogClock>,
+    ) -> Self {
+        Self {
+            state,
+            change_buffer,
+            clock,
+        }
+    }
+}
+
+impl StateMachine for ChatMachine {
+    fn applied(&self) -> Applied {
+        let applied = self.state.applied();
+        Applied {
+            index: applied.index.0,
+            term: applied.term.0,
+        }
+    }
+
+    fn last_ever_applied(&self) -> Applied {
+        let applied = self.state.set_aside().max(self.state.applied());
+        Applied {
+            index: applied.index.0,
+            term: applied.term.0,
+        }
+    }
+
+    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+        let entries: Vec<CommittedEntry> = batch
+            .iter()
+            .map(|entry| CommittedEntry {
+                index: LogIndex(entry.index),
+                term: Term(entry.term),
+                command: entry.command.clone(),
+            })
+            .collect();
+        let applied = self.state.apply(&entries).await?;
+        // A batch without a command brings no new time; observing the same time again does no harm.
+        self.clock.observe(self.state.log_time());
+        self.change_buffer
+            .put(applied.events, self.state.applied_index());
+        Ok(applied.outcomes)
+    }
+
+    async fn publish(&mut self) -> Result<(), BoxError> {
+        Ok(self.state.commit().await?)
+    }
+}
+
+impl ReadBarrier for RunningReplica {
+    async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
+        self.0.ensure_linearizable(deadline).await.map(drop)
+    }
+}
+
+impl Proposer for RunningReplica {
+    async fn propose(&self, request: Bytes, deadline: Instant) -> Result<Bytes, ProposeError> {
+        self.0.propose(request, deadline).await
+    }
+}
+
+impl ReadBarrier for LeadingReplica {
+    async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
+        self.0.ensure_linearizable(deadline).await.map(drop)
+    }
+}
