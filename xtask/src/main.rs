@@ -36,7 +36,7 @@ enum Command {
     },
     /// A cluster of real servers on this machine.
     Cluster(cluster::Arguments),
-    /// Write crates/chat-proto/src/generated from proto/.
+    /// Write the generated sources of chat-proto and chat-replication-proto from proto/.
     Codegen {
         /// Write nothing; fail when something would change.
         #[arg(long)]

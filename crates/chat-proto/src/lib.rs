@@ -32,19 +32,12 @@ pub mod cluster {
     }
 }
 
-/// The requests that a node forwards to the leader; inside `replication.v1`'s proposals.
+/// The requests that a node forwards to the leader; inside the proposals of `replication.v1`, which is
+/// `chat-replication-proto`.
 pub mod forwarded {
     /// Package `forwarded.v1`.
     pub mod v1 {
         include!("generated/forwarded.v1.rs");
-    }
-}
-
-/// The messages between replicas; peer listener only.
-pub mod replication {
-    /// Package `replication.v1`.
-    pub mod v1 {
-        include!("generated/replication.v1.rs");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Writes the generated half of `chat-proto` from `proto/`, without a system `protoc`.
+//! Writes the generated half of `chat-proto` and `chat-replication-proto` from `proto/`, without a
+//! system `protoc`.
 //!
 //! `codegen` writes, `codegen --check` only compares and names the command that repairs.
 //! It is a separate package because the protobuf compiler is far heavier than the rest of xtask.
@@ -17,6 +18,11 @@ const ZERO_COPY_PACKAGES: [&str; 3] = [".replication.v1", ".storage.v1", ".forwa
 const CLIENT_DESCRIPTORS: &str = "client.binpb";
 const CLIENT_PROTOS: [&str; 2] = ["chat/v1/chat.proto", "cluster/v1/cluster.proto"];
 
+const CHAT_FOLDER: &str = "crates/chat-proto/src/generated";
+/// In a crate of its own, because other services depend on it.
+const REPLICATION_FOLDER: &str = "crates/chat-replication-proto/src/generated";
+const REPLICATION: &str = "replication.v1.rs";
+
 const FIRST_LINE: &str = "// Generated from proto/: do not edit, run `cargo xtask codegen`.\n";
 
 fn main() -> Result<()> {
@@ -31,16 +37,15 @@ fn main() -> Result<()> {
 }
 
 fn write(root: &Path) -> Result<()> {
-    let folder = generated_folder(root);
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let wanted = generate(root)?;
-    for name in read_sources(&folder)?.into_keys() {
-        if !wanted.contains_key(&name) {
-            fs::remove_file(folder.join(&name)).with_context(|| format!("removing {name}"))?;
+    for path in committed(root)?.into_keys() {
+        if !wanted.contains_key(&path) {
+            fs::remove_file(root.join(&path))
+                .with_context(|| format!("removing {}", path.display()))?;
         }
     }
-    for (name, content) in &wanted {
-        let path = folder.join(name);
+    for (path, content) in &wanted {
+        let path = root.join(path);
         // An unchanged file keeps its time, so that nothing is built again for it.
         if fs::read(&path).ok().as_ref() != Some(content) {
             fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
@@ -51,12 +56,12 @@ fn write(root: &Path) -> Result<()> {
 
 fn check(root: &Path) -> Result<()> {
     let wanted = generate(root)?;
-    let committed = read_sources(&generated_folder(root))?;
-    let stale: Vec<&str> = wanted
+    let committed = committed(root)?;
+    let stale: Vec<String> = wanted
         .keys()
-        .chain(committed.keys().filter(|name| !wanted.contains_key(*name)))
-        .filter(|name| wanted.get(*name) != committed.get(*name))
-        .map(String::as_str)
+        .chain(committed.keys().filter(|path| !wanted.contains_key(*path)))
+        .filter(|path| wanted.get(*path) != committed.get(*path))
+        .map(|path| path.display().to_string())
         .collect();
     if !stale.is_empty() {
         bail!(
@@ -67,12 +72,32 @@ fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn generated_folder(root: &Path) -> PathBuf {
-    root.join("crates/chat-proto/src/generated")
+/// Where a generated file belongs.
+fn folder_of(name: &str) -> &'static Path {
+    let folder = if name == REPLICATION {
+        REPLICATION_FOLDER
+    } else {
+        CHAT_FOLDER
+    };
+    Path::new(folder)
 }
 
-/// What the generated folder should hold: file names and their content.
-fn generate(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+/// All generated files that there are, by their paths in the repository.
+fn committed(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for folder in [CHAT_FOLDER, REPLICATION_FOLDER] {
+        let sources = read_sources(&root.join(folder))?;
+        files.extend(
+            sources
+                .into_iter()
+                .map(|(name, content)| (Path::new(folder).join(name), content)),
+        );
+    }
+    Ok(files)
+}
+
+/// What there should be: paths in the repository and content.
+fn generate(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let proto = root.join("proto");
     let mut sources = Vec::new();
     find_protos(&proto, &mut sources)?;
@@ -90,12 +115,13 @@ fn generate(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         .context("generating Rust from proto/")
         .and_then(|()| read_sources(&scratch));
     fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
-    let mut files: BTreeMap<String, Vec<u8>> = generated?
-        .into_iter()
-        .map(|(name, text)| (name, [FIRST_LINE.as_bytes(), &text].concat()))
-        .collect();
-    files.insert(CLIENT_DESCRIPTORS.to_owned(), client_descriptors(&proto)?);
-    Ok(files)
+    let sources = generated?.into_iter();
+    let sources = sources.map(|(name, text)| (name, [FIRST_LINE.as_bytes(), &text].concat()));
+    let descriptors = (CLIENT_DESCRIPTORS.to_owned(), client_descriptors(&proto)?);
+    let files = sources.chain([descriptors]);
+    Ok(files
+        .map(|(name, content)| (folder_of(&name).join(name), content))
+        .collect())
 }
 
 fn client_descriptors(proto: &Path) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_consensus::{NodeId, StorageId};
-use chat_proto::replication::v1::replication_server::ReplicationServer;
+use chat_replication_proto::v1::replication_server::ReplicationServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tonic::transport::Server;

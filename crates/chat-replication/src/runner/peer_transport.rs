@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chat_consensus::{Envelope, Header, NodeId, Reply, Request};
-use chat_proto::replication::v1;
-use chat_proto::replication::v1::replication_client::ReplicationClient;
+use chat_replication_proto::v1;
+use chat_replication_proto::v1::replication_client::ReplicationClient;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_consensus::{Envelope, Reply, Request as ConsensusRequest};
-use chat_proto::replication::v1 as wire;
-use chat_proto::replication::v1::replication_server::{Replication, ReplicationServer};
+use chat_replication_proto::v1 as wire;
+use chat_replication_proto::v1::replication_server::{Replication, ReplicationServer};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Request, Response, Status};

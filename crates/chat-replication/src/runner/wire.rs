@@ -9,7 +9,7 @@ use chat_consensus::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
     Heartbeat, HeartbeatReply, LogIndex, NodeId,
 };
-use chat_proto::replication::v1 as wire;
+use chat_replication_proto::v1 as wire;
 use tonic::Status;
 
 use crate::peer_message::{ProposeOutcome, Refusal};

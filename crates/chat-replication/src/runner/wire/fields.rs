@@ -5,7 +5,7 @@ use chat_consensus::{
     BOOT_COUNT_MAX, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogIndex, Membership,
     NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
 };
-use chat_proto::replication::v1 as wire;
+use chat_replication_proto::v1 as wire;
 use tonic::Status;
 
 pub(super) fn malformed(what: &str) -> Status {
