@@ -1,6 +1,7 @@
 //! What a replica keeps on its disk: the commit log, and the chat's tables.
 //!
-//! [`CommitLog`] (`log.db`) provides all durability: what it has accepted survives a power failure.
+//! [`CommitLog`] (`log.db`, of `chat-sqlite-log`) provides all durability: what it has accepted
+//! survives a power failure.
 //! `ChatState` (`state.db`, feature `chat`) is the result of the log's commands. A power failure
 //! may remove its newest part, which is then applied again from the log. `docs/storage.md`
 //! describes files, tables and encodings. This crate makes no decision about replication, reads no
@@ -17,26 +18,18 @@
 //! 3. At a start, check that the log contains the positions `ChatState::applied()` and
 //!    `ChatState::set_aside()`, then apply the entries after the former. If it does not, do not
 //!    start: `docs/storage.md` explains under "Applying" what an operator can do then.
-//!
-//! # `fdatasync`
-//!
-//! SQLite calls `fsync` unless it is compiled with `HAVE_FDATASYNC`. Both are equally safe, and
-//! `fdatasync` writes less. A crate cannot set this for its dependents: this workspace sets
-//! `LIBSQLITE3_FLAGS` in its `.cargo/config.toml`, and so must the workspace that embeds this
-//! crate.
-
-mod batched_statement;
-mod commit_log;
-mod database;
-mod directory;
 
 #[cfg(feature = "chat")]
 mod chat_state;
+
+#[cfg(feature = "chat")]
+use chat_sqlite_log::{batched_statement, database, directory};
 
 pub use chat_consensus::{
     ClusterId, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId,
     Stored, Term, TermRun, Voter, Writes,
 };
+pub use chat_sqlite_log::{ChainValue, CommitLog, LogError, OpenError, ReadLimits};
 #[cfg(feature = "chat")]
 pub use chat_state::{
     Account, ApplyResult, Change, ChatReader, ChatState, CommittedEntry, Credential, Event,
@@ -44,5 +37,3 @@ pub use chat_state::{
     ProposedCommand, ProposedOperation, ReadTransaction, Session, StateError, StoredMessage,
     UsernamePage,
 };
-pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
-pub use database::OpenError;

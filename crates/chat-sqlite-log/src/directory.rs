@@ -9,14 +9,18 @@ use std::path::{Path, PathBuf};
 ///
 /// The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock {
+pub struct DirectoryLock {
     file: File,
 }
 
 impl DirectoryLock {
     /// Takes the lock at `path`; `None` if it is taken already.
-    pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = private_file::open_options()
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = private_file_options()
             .create(true)
             .truncate(false)
             .open(path)?;
@@ -39,7 +43,11 @@ impl Drop for DirectoryLock {
 }
 
 /// Creates `directory` and its missing parents, and makes their names durable.
-pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn create_directory(directory: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = directory
         .ancestors()
         .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
@@ -56,8 +64,12 @@ pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
 ///
 /// SQLite gives its side files the permissions of the main file, but would create the main file
 /// readable by all users.
-pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
-    private_file::open_options()
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn create_private_file(path: &Path) -> io::Result<()> {
+    private_file_options()
         .create(true)
         .truncate(false)
         .open(path)
@@ -65,13 +77,21 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in `directory`, and its own name, durable.
-pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn sync_names(directory: &Path) -> io::Result<()> {
     sync_directory(directory)?;
     sync_directory(parent_of(directory))
 }
 
 /// How many bytes a database and its write-ahead log take on the disk.
-pub(crate) fn size_with_wal(path: &Path) -> io::Result<u64> {
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn size_with_wal(path: &Path) -> io::Result<u64> {
     let wal = match fs::metadata(wal_of(path)) {
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -85,7 +105,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// The write-ahead log of the database at `path`.
-pub(crate) fn wal_of(path: &Path) -> PathBuf {
+pub fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)

@@ -10,18 +10,18 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// The most rows of one statement: few enough for SQLite's limit of 32,766 parameters, and so many
 /// that the round trip no longer matters (measured: docs/storage.md).
-pub(crate) const ROWS_MAX: usize = 512;
+pub const ROWS_MAX: usize = 512;
 
 /// One statement in all its sizes.
 #[derive(Debug)]
-pub(crate) struct BatchedStatement {
+pub struct BatchedStatement {
     /// For 1, 2, 4, … [`ROWS_MAX`] rows.
     sizes: Vec<SqlStr>,
 }
 
 impl BatchedStatement {
     /// `sql` returns the statement for a number of rows. Its last parameters are those of the rows.
-    pub(crate) fn new(sql: impl Fn(usize) -> String) -> Self {
+    pub fn new(sql: impl Fn(usize) -> String) -> Self {
         let sizes = (0..=ROWS_MAX.ilog2())
             .map(|power| AssertSqlSafe(Arc::<str>::from(sql(1 << power))).into_sql_str())
             .collect();
@@ -30,7 +30,7 @@ impl BatchedStatement {
 
     /// `INSERT INTO {target} … {on_conflict}`, where `target` names `columns` columns whose first
     /// is never NULL.
-    pub(crate) fn insert(target: &str, columns: usize, on_conflict: &str) -> Self {
+    pub fn insert(target: &str, columns: usize, on_conflict: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
         Self::new(|count| {
             let rows = vec![row.as_str(); count].join(",");
@@ -45,8 +45,12 @@ impl BatchedStatement {
         })
     }
 
-    /// The statement for `count` rows, at least 1 and at most [`ROWS_MAX`].
-    pub(crate) fn for_count(&self, count: usize) -> SqlStr {
+    /// The statement for `count` rows.
+    ///
+    /// # Panics
+    ///
+    /// Unless `count` is at least 1 and at most [`ROWS_MAX`].
+    pub fn for_count(&self, count: usize) -> SqlStr {
         assert!(0 < count);
         assert!(count <= ROWS_MAX);
         self.sizes[count.next_power_of_two().ilog2() as usize].clone()

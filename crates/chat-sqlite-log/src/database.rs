@@ -21,7 +21,7 @@ use crate::directory::{self, DirectoryLock};
 const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
 
 /// A prepared statement and its values.
-pub(crate) type BoundQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub type BoundQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -67,30 +67,32 @@ pub enum OpenError {
 }
 
 /// How one of the databases is created and opened.
-pub(crate) struct DatabaseFile {
-    pub(crate) path: PathBuf,
+#[derive(Debug)]
+pub struct DatabaseFile {
+    /// Where it is; names a file in a directory.
+    pub path: PathBuf,
     /// A file beside the database, because SQLite takes and releases its own locks on the database.
-    pub(crate) lock: PathBuf,
+    pub lock: PathBuf,
     /// SQLite's `user_version`. A new file has 0.
-    pub(crate) format: i64,
+    pub format: i64,
     /// Creates the tables, in one transaction with setting the format.
-    pub(crate) schema: &'static str,
+    pub schema: &'static str,
     /// Each upgrades one older format, in one transaction with setting the format.
-    pub(crate) upgrades: &'static [Upgrade],
+    pub upgrades: &'static [Upgrade],
 }
 
 /// The upgrade from an older format to the current one.
-#[derive(Clone, Copy)]
-pub(crate) struct Upgrade {
+#[derive(Clone, Copy, Debug)]
+pub struct Upgrade {
     /// The older format's number.
-    pub(crate) from: i64,
+    pub from: i64,
     /// Statements that turn its tables into the current ones.
-    pub(crate) script: &'static str,
+    pub script: &'static str,
 }
 
 /// A connection with one owner. Dropping closes it, and releases the lock only afterwards.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub struct Database {
     connection: Option<SqliteConnection>,
     path: PathBuf,
     _lock: DirectoryLock,
@@ -98,12 +100,20 @@ pub(crate) struct Database {
 
 impl DatabaseFile {
     /// Opens the database with `options`. Creates directory, file and tables if they are missing.
-    pub(crate) fn open(&self, options: SqliteConnectOptions) -> Result<Database, OpenError> {
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open(&self, options: SqliteConnectOptions) -> Result<Database, OpenError> {
         self.open_locked(self.take_lock()?, options)
     }
 
     /// Creates the directory if it is missing, and locks the database against other processes.
-    pub(crate) fn take_lock(&self) -> Result<DirectoryLock, OpenError> {
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn take_lock(&self) -> Result<DirectoryLock, OpenError> {
         let directory = self.directory();
         prepare(directory, directory::create_directory(directory))?;
         let lock = DirectoryLock::take(&self.lock)
@@ -119,7 +129,11 @@ impl DatabaseFile {
     }
 
     /// As [`Self::open`], with the lock from [`Self::take_lock`].
-    pub(crate) fn open_locked(
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open_locked(
         &self,
         lock: DirectoryLock,
         options: SqliteConnectOptions,
@@ -179,7 +193,7 @@ impl DatabaseFile {
 /// The options of all connections to both databases. A damaged file must lead to an error: pages are
 /// read instead of mapped into memory, and checked, and functions in the schema are not trusted.
 /// Statements are not logged.
-pub(crate) fn connect_options() -> SqliteConnectOptions {
+pub fn connect_options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .pragma("mmap_size", "0")
         .pragma("cell_size_check", "ON")
@@ -196,18 +210,26 @@ fn prepare(path: &Path, result: std::io::Result<()>) -> Result<(), OpenError> {
 
 impl Database {
     /// Where the file is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Runs a statement and returns how many rows it changed.
-    pub(crate) async fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn execute(&mut self, query: BoundQuery<'_>) -> sqlx::Result<u64> {
         let done = query.execute(self.connection()).await?;
         Ok(done.rows_affected())
     }
 
     /// The first row, if there is one.
-    pub(crate) async fn fetch_optional(
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn fetch_optional(
         &mut self,
         query: BoundQuery<'_>,
     ) -> sqlx::Result<Option<SqliteRow>> {
@@ -215,7 +237,11 @@ impl Database {
     }
 
     /// Calls `handle` with each row until it returns `Break`. Few rows are in memory at a time.
-    pub(crate) async fn for_each_row<E: From<sqlx::Error>>(
+    ///
+    /// # Errors
+    ///
+    /// SQLite's, and those of `handle`.
+    pub async fn for_each_row<E: From<sqlx::Error>>(
         &mut self,
         query: BoundQuery<'_>,
         mut handle: impl FnMut(&SqliteRow) -> Result<ControlFlow<()>, E>,
@@ -230,12 +256,20 @@ impl Database {
     }
 
     /// The only value of a statement that always returns one.
-    pub(crate) fn fetch_integer(&mut self, sql: &'static str) -> sqlx::Result<i64> {
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub fn fetch_integer(&mut self, sql: &'static str) -> sqlx::Result<i64> {
         block_on(sqlx::query(sql).fetch_one(self.connection()))?.try_get(0)
     }
 
     /// Closes the file and returns the error that dropping would only log.
-    pub(crate) fn close(mut self) -> sqlx::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub fn close(mut self) -> sqlx::Result<()> {
         match self.connection.take() {
             Some(connection) => block_on(connection.close()),
             None => Ok(()),
@@ -243,8 +277,12 @@ impl Database {
     }
 
     /// Adds every further step of SQLite's virtual machine to `steps`.
-    #[cfg(test)]
-    pub(crate) async fn count_steps(
+    ///
+    /// # Errors
+    ///
+    /// When the connection has failed.
+    #[cfg(any(test, feature = "count-steps"))]
+    pub async fn count_steps(
         &mut self,
         steps: std::sync::Arc<std::sync::atomic::AtomicU64>,
     ) -> sqlx::Result<()> {
