@@ -40,6 +40,11 @@ mod replica;
 #[cfg(feature = "runner")]
 mod runner;
 
+pub use bytes::Bytes;
+pub use chat_consensus::{
+    ClusterId, Entry, Envelope, HardState, LogIndex, Membership, NodeId, Payload, Position,
+    StorageId, Stored, Term, TermRun, Voter, Writes,
+};
 pub use error::{ProposeError, ReadError};
 pub use event::{
     Effect, Event, LogReadId, MakeReply, PreparationId, Prepared, ProposalTicket, Proposed,
@@ -49,7 +54,25 @@ pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
-    Applied, BoxError, Committed, FollowerStatus, Handle, LeaderContext, Leadership, NodeAddress,
-    Options, Passthrough, PeerService, Preparation, Prepare, ReplyMaker, StartError, StateMachine,
-    Status, StopReason, Timing, start,
+    Applied, Base, BoxError, Builder, Codec, Committed, FollowerStatus, GroupName, Handle,
+    InProcessLink, InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, Loaded,
+    LogReader, LogStore, MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply,
+    NobodyThere, Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
+    StartError, StateMachine, Status, StopReason, Timing, Transport, Typed, TypedEntry,
+    TypedHandle, TypedProposeError, TypedStateMachine,
 };
+#[cfg(feature = "grpc")]
+pub use runner::{DuplicateGroup, Grpc, GrpcLink, InvalidAddress, PeerService};
+#[cfg(feature = "sqlite-log")]
+pub use runner::{SqliteLog, SqliteLogReader};
+
+/// The messages of the protocol, and what it decides about: for who writes a transport, or drives a
+/// [`Replica`] himself.
+pub mod protocol {
+    pub use chat_consensus::{
+        Candidacy, Config, ConfigError, Election, ElectionKind, ElectionReply, Fault,
+        FollowerStatus, GetCommits, GetCommitsReply, Header, Heartbeat, HeartbeatReply, Node,
+        Reply, Report, Request, RequestId, RoleName, RunId, SyncedBatch, Time, Timing,
+        UnsyncedBatch,
+    };
+}

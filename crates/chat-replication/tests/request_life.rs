@@ -166,10 +166,8 @@ fn read_of_published_index_needs_no_publishing() {
 /// S-A10: reads are shed.
 #[test]
 fn reads_beyond_the_limit_are_refused_and_batches_continue() {
-    let limits = Limits {
-        waiting_requests_max: 2,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.waiting_requests_max = 2;
     let mut alone = Alone::start(limits);
     alone.machine_runs = false;
     alone.propose(1, 10, SOON);
@@ -230,11 +228,9 @@ fn appended_proposal_is_unknown_at_its_deadline() {
 /// E-3: bytes are limited from the preparation on, and given back.
 #[test]
 fn bytes_that_are_prepared_or_wait_are_limited() {
-    let limits = Limits {
-        waiting_bytes_max: 1_000,
-        command_bytes_max: 1_000,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.waiting_bytes_max = 1_000;
+    limits.command_bytes_max = 1_000;
     let mut alone = Alone::start(limits);
     for ticket in 0..3 {
         alone.propose(ticket, 400, SOON);

@@ -11,12 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_app::edge::Edge;
-use chat_app::limits::inbox_room::InboxRoom;
-use chat_app::limits::quotas::{QuotaLimits, Quotas};
-use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
-use chat_app::session_lookup::SessionLookup;
-use chat_replication::{Handle, NodeAddress, Options, StartError, StopReason, Timing};
+use chat_replication::{Builder, Handle, StartError, StopReason, Timing};
 use chat_store::{ChatReader, ChatState, StateError};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -206,8 +201,8 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
         .add_service(cluster(cluster_service::Listener::Client))
         .add_service(health::start(replica.clone(), watched).await)
         .add_service(reflection());
-    let peer_routes =
-        Routes::new(replica.service()).add_service(cluster(cluster_service::Listener::Peer));
+    let peer_routes = Routes::new(replica.service().into_tonic())
+        .add_service(cluster(cluster_service::Listener::Peer));
     let (clients, peers) = listener_options(config.connections);
     let (stop_clients, clients_stopped) = watch::channel(false);
     let (stop_peers, peers_stopped) = watch::channel(false);
@@ -306,22 +301,17 @@ async fn start_replica(
         counters: Counters::default(),
     });
     let change_buffer = Arc::new(ChangeBuffer::new(state.applied_index()));
-    let address = |node: &config::Node| NodeAddress {
-        id: node.id,
-        address: node.peer_address.clone(),
-    };
-    let options = Options {
-        node_id: id,
-        nodes: config.nodes.iter().map(address).collect(),
-        directory: directory.clone(),
-        timing: Timing {
-            heartbeat_interval: config.timing.heartbeat_interval(),
-            election_timeout: config.timing.election_timeout(),
-        },
-        limits: chat_replication::Limits::default(),
-    };
+    let nodes = config.nodes.iter();
+    let timing = Timing::new(
+        config.timing.heartbeat_interval(),
+        config.timing.election_timeout(),
+    );
     let machine = ChatMachine::new(state, Arc::clone(&change_buffer), clock);
-    let replica = chat_replication::start(options, machine, preparation)
+    let replica = Builder::new(id, &directory)
+        .nodes(nodes.map(|node| (node.id, node.peer_address.as_str())))
+        .timing(timing)
+        .prepare(preparation)
+        .start(machine)
         .await
         .map_err(|source| NodeFailure::Start { directory, source })?;
     housekeeping::start(

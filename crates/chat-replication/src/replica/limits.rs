@@ -2,6 +2,7 @@
 
 /// How much one replica may hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Proposals appended and not yet applied; more are refused as overload.
     pub waiting_proposals_max: usize,

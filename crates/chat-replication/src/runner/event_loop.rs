@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_consensus::{Envelope, Fault, LogIndex, NodeId, RequestId, Time};
-use chat_store::ReadLimits;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{ProposeError, ReadError};
@@ -18,13 +17,15 @@ use crate::replica::Replica;
 use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
 use crate::runner::leadership::Leadership;
 use crate::runner::log_report::log_report;
+use crate::runner::log_store::ReadLimits;
 use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
 use crate::runner::loop_event::{LoopEvent, Responder};
 use crate::runner::not_taken::not_taken;
-use crate::runner::peer_transport::PeerTransport;
+use crate::runner::peer_calls::PeerCalls;
 use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
 use crate::runner::reply_maker::ReplyMaker;
 use crate::runner::stop_reason::StopReason;
+use crate::runner::transport::PeerLink;
 
 /// How much is decided in one turn before its effects are begun.
 const EVENTS_PER_BATCH_MAX: usize = 1_024;
@@ -44,10 +45,10 @@ const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What carries out effects.
 #[derive(Debug)]
-pub(super) struct Workers {
+pub(super) struct Workers<L> {
     pub(super) log: LogTask,
     pub(super) applier: ApplyTask,
-    pub(super) transport: PeerTransport,
+    pub(super) peers: PeerCalls<L>,
 }
 
 /// What others watch.
@@ -72,11 +73,11 @@ impl Publishes {
     }
 }
 
-pub(super) struct EventLoop {
+pub(super) struct EventLoop<L> {
     replica: Replica<ReplyMaker>,
     prepare: Arc<dyn Prepare>,
     leader: LeaderContext,
-    workers: Workers,
+    workers: Workers<L>,
     started: Instant,
     publishes: Publishes,
     tickets_given: u64,
@@ -92,10 +93,10 @@ pub(super) struct EventLoop {
     drain_deadline: Option<Instant>,
 }
 
-impl EventLoop {
+impl<L: PeerLink> EventLoop<L> {
     pub(super) fn new(
         replica: Replica<ReplyMaker>,
-        workers: Workers,
+        workers: Workers<L>,
         (prepare, leader): (Arc<dyn Prepare>, LeaderContext),
         publishes: Publishes,
     ) -> Self {
@@ -154,6 +155,8 @@ impl EventLoop {
         self.publishes.stop(reason);
         if shut_down {
             self.refuse_unappended(incoming);
+        } else {
+            drop(incoming);
         }
         // Callers that still wait receive no answer.
         drop((self.proposals, self.reads, self.responders));
@@ -333,7 +336,7 @@ impl EventLoop {
                 };
                 self.workers.log.read(read).map_err(log_ended)?;
             }
-            Effect::Call(request) => self.workers.transport.call(request),
+            Effect::Call(request) => self.workers.peers.call(request),
             Effect::Reply(reply) => self.reply(reply),
             Effect::Apply(entries) => {
                 self.workers

@@ -1,38 +1,45 @@
 //! What an embedder holds: propose, read, watch leadership, transfer it, stop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{NodeId, StorageId};
-use chat_replication_proto::v1::replication_server::ReplicationServer;
+use chat_consensus::{Envelope, StorageId};
+#[cfg(feature = "grpc")]
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::error::{ProposeError, ReadError};
-use crate::event::{Event, ReplicaStatus};
+use crate::event::Event;
+use crate::peer_message::{PeerReply, PeerRequest};
+#[cfg(feature = "grpc")]
+use crate::runner::grpc::PeerService;
 use crate::runner::leadership::Leadership;
 use crate::runner::loop_event::{LoopEvent, Room};
-use crate::runner::options::Options;
+use crate::runner::peer_receiver::{NoReply, PeerReceiver};
 use crate::runner::prepare::ensure_linearizable;
-use crate::runner::service::PeerService;
+#[cfg(feature = "grpc")]
 use crate::runner::state_machine::BoxError;
+use crate::runner::status::Status;
 use crate::runner::stop_reason::StopReason;
 
-/// A running replica. Cheap to clone; the replica runs until it is shut down or stops by itself.
+/// A running replica, which runs until it is shut down, stops by itself, or the last clone of its
+/// handle is dropped. That is a shutdown without waiting: call [`Self::shutdown`] to start another
+/// replica with the same log.
 #[derive(Clone, Debug)]
 pub struct Handle {
     parts: Arc<Parts>,
 }
 
 pub(super) struct Parts {
-    /// How many bytes of proposals may be prepared or on their way to the replica.
-    pub(super) room: Arc<Semaphore>,
-    pub(super) options: Options,
+    pub(super) receiver: PeerReceiver,
+    /// How many are configured.
+    pub(super) nodes: usize,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) election_timeout: Duration,
+    pub(super) command_bytes_max: usize,
     pub(super) storage: StorageId,
-    pub(super) sender: mpsc::Sender<LoopEvent>,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) stopped: watch::Receiver<Option<StopReason>>,
     pub(super) closed: watch::Receiver<bool>,
@@ -41,61 +48,30 @@ pub(super) struct Parts {
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts")
-            .field("options", &self.options)
+            .field("receiver", &self.receiver)
             .finish_non_exhaustive()
     }
 }
 
-/// A replica's view of itself and its cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// "uninitialized", "learner", "follower", "pre-candidate", "candidate" or "leader".
-    pub role: &'static str,
-    /// The highest term seen.
-    pub term: u64,
-    /// Who leads it, as far as is known.
-    pub leader_id: Option<u64>,
-    /// The last entry accepted.
-    pub last_index: u64,
-    /// Everything up to here is committed.
-    pub commit_index: u64,
-    /// Everything up to here is applied.
-    pub applied_index: u64,
-    /// On a leader, one for every other configured node; empty elsewhere.
-    pub followers: Vec<FollowerStatus>,
-    /// The size of the directory's files, in bytes.
-    pub storage_bytes: u64,
-    /// The cluster's name, once it is formed.
-    pub cluster_id: Option<u128>,
-    /// The name of this disk.
-    pub storage_id: u128,
-    /// Who counts in quorums, as far as this node and its leader know: without those whose disk was
-    /// replaced, or lost what it had acknowledged. Empty before the cluster is formed.
-    pub voter_ids: Vec<u64>,
-    /// How many of the voters must agree: a majority of all that the log names, those too that do not
-    /// count at the moment. 0 before the cluster is formed.
-    pub quorum: usize,
-    /// While this node waits to form the cluster: the nodes that have not answered that they are empty
-    /// and there. Only the node with the lowest id asks; empty everywhere else.
-    pub bootstrap_awaits: Vec<u64>,
-    /// Terms that this node began to lead since it started.
-    pub elections_won: u64,
-    /// Until this node holds the leader's log through here it does not count, because its disk lost
-    /// what it had acknowledged (R18); 0 if nothing was lost.
-    pub repair_through_index: u64,
-}
-
-/// What a leader knows of another node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FollowerStatus {
-    /// The node.
-    pub node_id: u64,
-    /// Whether it counts in quorums.
-    pub voter: bool,
-    /// The highest index it is known to hold.
-    pub matched_index: u64,
-    /// Since its last valid fetch.
-    pub last_contact: Option<Duration>,
+impl Drop for Parts {
+    /// As [`Handle::shutdown`], without waiting.
+    fn drop(&mut self) {
+        let stop = if self.nodes > 1 {
+            vec![
+                LoopEvent::Event(Event::TransferLeadership),
+                LoopEvent::ShutDown,
+            ]
+        } else {
+            vec![LoopEvent::ShutDown]
+        };
+        for event in stop {
+            let events = self.receiver.events.clone();
+            if let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event) {
+                // Soon there is room, or the replica has stopped.
+                std::thread::spawn(move || drop(events.blocking_send(event)));
+            }
+        }
+    }
 }
 
 impl Handle {
@@ -116,11 +92,11 @@ impl Handle {
     ///
     /// See [`ProposeError`]. A request must not be larger than `command_bytes_max` either.
     pub async fn propose(&self, request: Bytes, deadline: Instant) -> Result<Bytes, ProposeError> {
-        let bytes_max = self.parts.options.limits.command_bytes_max;
+        let bytes_max = self.parts.command_bytes_max;
         if request.len() > bytes_max {
             return Err(ProposeError::TooLarge { bytes_max });
         }
-        let room = room_for(&self.parts.room, &request).ok_or(ProposeError::Overloaded)?;
+        let room = room_for(&self.parts.receiver.room, &request).ok_or(ProposeError::Overloaded)?;
         let (client, completed) = oneshot::channel();
         let propose = LoopEvent::Propose {
             request,
@@ -129,7 +105,8 @@ impl Handle {
             client,
         };
         self.parts
-            .sender
+            .receiver
+            .events
             .try_send(propose)
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
@@ -149,7 +126,7 @@ impl Handle {
     ///
     /// See [`ReadError`].
     pub async fn ensure_linearizable(&self, deadline: Instant) -> Result<u64, ReadError> {
-        ensure_linearizable(&self.parts.sender, deadline).await
+        ensure_linearizable(&self.parts.receiver.events, deadline).await
     }
 
     /// Who leads, as far as this node knows.
@@ -171,7 +148,8 @@ impl Handle {
         let (asker, answered) = oneshot::channel();
         if self
             .parts
-            .sender
+            .receiver
+            .events
             .send(LoopEvent::Status(asker))
             .await
             .is_err()
@@ -179,7 +157,10 @@ impl Handle {
             return Err(self.stopped().await);
         }
         match answered.await {
-            Ok(status) => Ok(self.status_from(status)),
+            Ok(status) => {
+                let directory = self.parts.directory.as_deref();
+                Ok(Status::new(status, self.parts.storage, directory))
+            }
             Err(_dropped) => Err(self.stopped().await),
         }
     }
@@ -191,13 +172,13 @@ impl Handle {
     ///
     /// The replica has stopped.
     pub async fn transfer_leadership(&self) -> Result<(), StopReason> {
-        if self.parts.options.nodes.len() > 1 {
+        if self.parts.nodes > 1 {
             let event = LoopEvent::Event(Event::TransferLeadership);
-            if self.parts.sender.send(event).await.is_err() {
+            if self.parts.receiver.events.send(event).await.is_err() {
                 return Err(self.stopped().await);
             }
             let mut leadership = self.parts.leadership.clone();
-            let timeout = self.parts.options.timing.election_timeout * 2;
+            let timeout = self.parts.election_timeout * 2;
             let transferred = leadership.wait_for(|leadership| !leadership.leads);
             // The leadership shows whether it was too late.
             drop(tokio::time::timeout(timeout, transferred).await);
@@ -211,7 +192,7 @@ impl Handle {
     pub async fn shutdown(&self) {
         // A replica that has stopped already needs nothing more.
         drop(self.transfer_leadership().await);
-        drop(self.parts.sender.send(LoopEvent::ShutDown).await);
+        drop(self.parts.receiver.events.send(LoopEvent::ShutDown).await);
         let mut closed = self.parts.closed.clone();
         // Gone means closed: the runtime has ended.
         drop(closed.wait_for(|closed| *closed).await);
@@ -227,58 +208,42 @@ impl Handle {
         }
     }
 
-    /// The replication RPCs, to be mounted on the listener whose address the peers know.
-    pub fn service(&self) -> ReplicationServer<PeerService> {
-        let service = PeerService {
-            events: self.parts.sender.clone(),
-            room: Arc::clone(&self.parts.room),
-        };
-        service.into_server()
+    /// Where a transport delivers the requests of peers. It does not keep the replica running.
+    pub fn receiver(&self) -> PeerReceiver {
+        self.parts.receiver.clone()
     }
 
-    /// Serves the peers' calls on `listener` until the replica has stopped, with `TCP_NODELAY`: without
-    /// it a delayed acknowledgement makes many an answer wait for 40 ms. To serve more on the same
-    /// listener, mount [`Self::service`] there and set it yourself.
+    /// Passes a peer's request to the replica and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoReply`].
+    pub async fn receive(
+        &self,
+        request: Envelope<PeerRequest>,
+    ) -> Result<Envelope<PeerReply>, NoReply> {
+        self.parts.receiver.receive(request).await
+    }
+
+    /// The replication RPCs of this replica alone. To answer for several groups on one listener, make a
+    /// [`PeerService`] of their receivers.
+    #[cfg(feature = "grpc")]
+    pub fn service(&self) -> PeerService {
+        PeerService::new([self.receiver()]).expect("one replica is of one group")
+    }
+
+    /// Serves the peers' calls on `listener` until the replica has stopped, as
+    /// [`PeerService::serve`]; it does not keep the replica running.
     ///
     /// # Errors
     ///
     /// When the listener cannot be served.
-    pub async fn serve(&self, listener: TcpListener) -> Result<(), BoxError> {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = Server::builder().add_service(self.service());
-        let stopped = async { drop(self.stopped().await) };
-        Ok(server
-            .serve_with_incoming_shutdown(incoming, stopped)
-            .await?)
-    }
-
-    fn status_from(&self, status: ReplicaStatus) -> Status {
-        let followers = status.followers.unwrap_or_default().into_iter();
-        let followers = followers.map(|follower| FollowerStatus {
-            node_id: follower.node.0,
-            voter: follower.voter,
-            matched_index: follower.match_index.0,
-            last_contact: follower.last_fetch.map(|at| status.at.since(at)),
-        });
-        let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
-        let membership = status.membership;
-        Status {
-            role: status.role.name(),
-            term: status.term.0,
-            leader_id: status.leader.map(|leader| leader.0),
-            last_index: status.last.0,
-            commit_index: status.committed.0,
-            applied_index: status.applied.0,
-            followers: followers.collect(),
-            storage_bytes: directory_bytes(&self.parts.options.directory),
-            cluster_id: membership.as_ref().map(|membership| membership.cluster.0),
-            storage_id: self.parts.storage.0,
-            voter_ids: ids(status.counted_voters),
-            quorum: status.quorum,
-            bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
-            elections_won: status.elections_won,
-            repair_through_index: status.repair_through.0,
-        }
+    #[cfg(feature = "grpc")]
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send + use<> {
+        self.service().serve(listener)
     }
 }
 
@@ -286,19 +251,6 @@ impl Handle {
 fn room_for(room: &Arc<Semaphore>, request: &Bytes) -> Option<Room> {
     let bytes = u32::try_from(request.len()).ok()?;
     Arc::clone(room).try_acquire_many_owned(bytes).ok()
-}
-
-fn directory_bytes(directory: &std::path::Path) -> u64 {
-    let Ok(files) = std::fs::read_dir(directory) else {
-        return 0;
-    };
-    let sizes = files
-        .filter_map(Result::ok)
-        .filter_map(|file| file.metadata().ok());
-    sizes
-        .filter(std::fs::Metadata::is_file)
-        .map(|file| file.len())
-        .sum()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 /// Who leads, as far as this node knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Leadership {
     /// The highest term seen.
     pub term: u64,

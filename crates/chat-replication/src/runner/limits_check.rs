@@ -2,8 +2,8 @@
 //! starts.
 
 use crate::replica::Limits;
-use crate::runner::peer_transport::MESSAGE_BYTES_MAX;
 use crate::runner::start_error::StartError;
+use crate::runner::transport::MESSAGE_BYTES_MAX;
 
 /// What an entry takes on the wire beside its payload, in bytes: about 14, and more for large numbers.
 const ENTRY_OVERHEAD_BYTES: usize = 64;

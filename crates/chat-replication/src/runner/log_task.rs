@@ -1,16 +1,19 @@
-//! The task that owns the commit log: it writes, syncs and reads, one after the other, and writes
-//! before it reads (R1).
+//! The tasks of the log: one writes and syncs, one batch after the other (R1), one reads what was
+//! synced, beside it.
 
+use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chat_consensus::{LogIndex, UnsyncedBatch};
-use chat_store::{CommitLog, LogError, ReadLimits};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::event::{Event, LogReadId};
+use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
 use crate::runner::loop_event::LoopEvent;
 use crate::runner::reply_maker::ReplyMaker;
+use crate::runner::state_machine::BoxError;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 
@@ -26,34 +29,38 @@ pub(super) struct LogRead {
     pub(super) limits: ReadLimits,
 }
 
-/// The way to the task; the task ends when it is dropped.
+/// The way to the tasks; they end when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogTask {
     batches: Sender<UnsyncedBatch>,
     reads: Sender<LogRead>,
-    /// What is recorded when the task ends, so that the log is not used again (R11).
+    /// What is recorded when the writer ends, so that the log is not used again (R11).
     fault: oneshot::Sender<String>,
-    task: supervised_task::TaskHandle,
+    writer: supervised_task::TaskHandle,
+    reader: supervised_task::TaskHandle,
 }
 
-/// The task has ended: the log is closed, or failed.
+/// A task has ended: the log is closed, or failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogTaskEnded;
 
 impl LogTask {
     /// `nodes` is how many nodes there are: the replica has one read for each follower under way at
     /// most, and one to apply.
-    pub(super) fn start(log: CommitLog, nodes: usize, events: Sender<LoopEvent>) -> Self {
+    pub(super) fn start<L: LogStore>(log: L, nodes: usize, events: &Sender<LoopEvent>) -> Self {
         let (batches, received) = mpsc::channel(BATCHES_MAX);
         let (reads, asked) = mpsc::channel(nodes + 1);
         let (fault, found) = oneshot::channel();
-        let working = work(log, (received, asked, found), events.clone());
-        let task = supervised_task::spawn(working, events, StopReason::Log);
+        let reader = log.reader();
+        let writing = write(log, (received, found), events.clone());
+        let writer = spawn::<L>(writing, events);
+        let reader = spawn::<L>(read(reader, asked, events.clone()), events);
         Self {
             batches,
             reads,
             fault,
-            task,
+            writer,
+            reader,
         }
     }
 
@@ -62,7 +69,7 @@ impl LogTask {
         begin(&self.batches, batch)
     }
 
-    /// Starts a read; it waits for every batch that was passed before it begins.
+    /// Starts a read of synced entries.
     pub(super) fn read(&self, read: LogRead) -> Result<(), LogTaskEnded> {
         begin(&self.reads, read)
     }
@@ -76,7 +83,8 @@ impl LogTask {
             None => drop(self.fault),
         }
         drop((self.batches, self.reads));
-        self.task.wait().await;
+        self.reader.wait().await;
+        self.writer.wait().await;
     }
 }
 
@@ -90,64 +98,75 @@ fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogTaskEnded> {
     }
 }
 
-async fn work(
-    mut log: CommitLog,
-    (mut batches, mut reads, fault): (
-        Receiver<UnsyncedBatch>,
-        Receiver<LogRead>,
-        oneshot::Receiver<String>,
-    ),
+fn spawn<L: LogStore>(
+    task: impl Future<Output = ()> + Send + 'static,
+    events: &Sender<LoopEvent>,
+) -> supervised_task::TaskHandle {
+    if L::BLOCKS {
+        supervised_task::spawn_on_a_thread(task, events.clone(), StopReason::Log)
+    } else {
+        supervised_task::spawn(task, events.clone(), StopReason::Log)
+    }
+}
+
+async fn write<L: LogStore>(
+    mut log: L,
+    (mut batches, fault): (Receiver<UnsyncedBatch>, oneshot::Receiver<String>),
     events: Sender<LoopEvent>,
 ) {
-    loop {
-        let done = tokio::select! {
-            biased;
-            batch = batches.recv() => match batch {
-                Some(batch) => persist(&mut log, batch).await,
-                // The sender of reads is gone too.
-                None => break,
-            },
-            Some(asked) = reads.recv() => read(&mut log, asked).await,
-        };
-        let incoming = match done {
-            Ok(event) => LoopEvent::Event(event),
-            Err(error) => LoopEvent::Stop(StopReason::Log(Arc::new(error))),
-        };
-        let stop = matches!(incoming, LoopEvent::Stop(_));
-        if events.send(incoming).await.is_err() || stop {
+    while let Some(batch) = batches.recv().await {
+        let synced = batch.persist_with_async(async |writes| log.append_and_sync(writes).await);
+        let synced = synced.await.map(Event::Synced);
+        if report(synced, &events).await.is_break() {
             break;
         }
     }
     if let Ok(fault) = fault.await
         && let Err(error) = log.record_fault(&fault).await
     {
+        let error: BoxError = error.into();
         tracing::error!(
-            error = &error as &dyn std::error::Error,
+            error = error.as_ref(),
             "the fault could not be recorded: do not start this node again before its log was looked at"
         );
     }
-    let closed = tokio::task::spawn_blocking(move || log.close()).await;
-    if let Err(error) = closed.expect("closing the log does not panic") {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the commit log did not close cleanly"
-        );
+    if let Err(error) = log.close().await {
+        let error: BoxError = error.into();
+        tracing::warn!(error = error.as_ref(), "the log did not close cleanly");
     }
 }
 
-async fn persist(log: &mut CommitLog, batch: UnsyncedBatch) -> Result<Event<ReplyMaker>, LogError> {
-    let synced = batch.persist_with_async(async |writes| log.write_and_sync(writes).await);
-    Ok(Event::Synced(synced.await?))
+async fn read(mut reader: impl LogReader, mut reads: Receiver<LogRead>, events: Sender<LoopEvent>) {
+    while let Some(asked) = reads.recv().await {
+        let LogRead {
+            id,
+            after,
+            last,
+            limits,
+        } = asked;
+        let read = reader.read(after, last, limits).await;
+        let read = read.map(|entries| Event::EntriesRead(id, entries));
+        if report(read, &events).await.is_break() {
+            break;
+        }
+    }
 }
 
-async fn read(log: &mut CommitLog, asked: LogRead) -> Result<Event<ReplyMaker>, LogError> {
-    let LogRead {
-        id,
-        after,
-        last,
-        limits,
-    } = asked;
-    Ok(Event::EntriesRead(id, log.read(after, last, limits).await?))
+/// Tells the event loop what came of a job; no more are done when it failed or nobody listens.
+async fn report(
+    done: Result<Event<ReplyMaker>, impl Into<BoxError>>,
+    events: &Sender<LoopEvent>,
+) -> ControlFlow<()> {
+    let incoming = match done {
+        Ok(event) => LoopEvent::Event(event),
+        Err(error) => LoopEvent::Stop(StopReason::Log(Arc::from(error.into()))),
+    };
+    let stop = matches!(incoming, LoopEvent::Stop(_));
+    if events.send(incoming).await.is_err() || stop {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 #[cfg(test)]
@@ -155,13 +174,14 @@ mod tests {
     use chat_consensus::{Config, Node, NodeId, Time, Timing};
 
     use super::*;
+    use crate::runner::memory_log::MemoryLog;
 
-    fn first_batch() -> (CommitLog, UnsyncedBatch, tempfile::TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        let (log, stored) = CommitLog::open(directory.path()).unwrap();
+    async fn first_batch() -> (MemoryLog, UnsyncedBatch) {
+        let mut log = MemoryLog::new();
+        let stored = log.load(NodeId(1)).await.unwrap().stored;
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
-        (log, node.take_batch().unwrap(), directory)
+        (log, node.take_batch().unwrap())
     }
 
     /// R10: a leader whose write lasts too long resigns, so no read goes before a write; and as many
@@ -169,15 +189,18 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_written_before_all_reads_that_wait() {
         const NODES: usize = 5;
-        let (log, batch, _directory) = first_batch();
+        let (log, batch) = first_batch().await;
         let (sender, mut events) = mpsc::channel(NODES + 2);
-        let task = LogTask::start(log, NODES, sender);
+        let task = LogTask::start(log, NODES, &sender);
         for id in 0..=NODES as u64 {
             let read = LogRead {
                 id: LogReadId(id),
                 after: LogIndex::ZERO,
                 last: LogIndex(1),
-                limits: ReadLimits::NONE,
+                limits: ReadLimits {
+                    entries_max: 1,
+                    bytes_max: 1,
+                },
             };
             task.read(read).unwrap();
         }

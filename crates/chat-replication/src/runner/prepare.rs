@@ -52,6 +52,21 @@ impl fmt::Debug for Preparation {
     }
 }
 
+impl Preparation {
+    /// `command` is appended, and the state machine's answer is the reply.
+    pub fn append(command: impl Into<Bytes>) -> Self {
+        Self::Ready(Prepared::Append {
+            command: command.into(),
+            make_reply: ReplyMaker::answer(),
+        })
+    }
+
+    /// Nothing is appended, and this is the reply.
+    pub fn reply(reply: impl Into<Bytes>) -> Self {
+        Self::Ready(Prepared::Reply(reply.into()))
+    }
+}
+
 impl LeaderContext {
     /// Returns the index that a read must see to be linearizable, once this node has applied and
     /// published it.
@@ -66,10 +81,7 @@ impl LeaderContext {
 
 impl Prepare for Passthrough {
     fn prepare(self: Arc<Self>, request: Bytes, _leader: &LeaderContext) -> Preparation {
-        Preparation::Ready(Prepared::Append {
-            command: request,
-            make_reply: ReplyMaker::answer(),
-        })
+        Preparation::append(request)
     }
 }
 

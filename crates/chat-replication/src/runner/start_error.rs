@@ -1,19 +1,23 @@
 //! Why a replica could not start.
 
-use chat_store::LogError;
-
 use crate::runner::state_machine::{Applied, BoxError};
 
 /// Why a replica could not start. Nothing was changed, but a directory may have been made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The options contradict each other.
-    #[error("the configuration is wrong")]
-    Configuration(#[source] BoxError),
+    /// A setting of the builder is wrong.
+    #[error("{setting} is wrong")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// What is wrong with it.
+        #[source]
+        problem: BoxError,
+    },
     /// The commit log cannot be opened: in use, unreadable, damaged, or another node's.
     #[error("the commit log cannot be opened")]
-    Log(#[source] LogError),
+    Log(#[source] BoxError),
     /// The log is empty, so its disk is new, and the state was made from another log. Delete the
     /// state: everything is applied again.
     #[error(
@@ -62,12 +66,13 @@ pub enum StartError {
     /// The runtime cannot run a replica: it needs timers and sockets (`enable_all`).
     #[error("the runtime has no timers")]
     Runtime(#[source] BoxError),
-    /// A node's address cannot be dialled.
-    #[error("node {id} has no valid address: {address:?}")]
+    /// The transport can send nothing to a node's address.
+    #[error("nodes has no valid address for node {id}")]
     Address {
         /// The node.
         id: u64,
-        /// What was given.
-        address: String,
+        /// What is wrong with its address.
+        #[source]
+        problem: BoxError,
     },
 }

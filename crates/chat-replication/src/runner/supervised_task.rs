@@ -17,7 +17,25 @@ pub(super) fn spawn(
     events: Sender<LoopEvent>,
     stopped: fn(Arc<dyn std::error::Error + Send + Sync>) -> StopReason,
 ) -> TaskHandle {
-    let running = tokio::spawn(task);
+    watch(tokio::spawn(task), events, stopped)
+}
+
+/// As [`spawn`], for a task that blocks its thread.
+pub(super) fn spawn_on_a_thread(
+    task: impl Future<Output = ()> + Send + 'static,
+    events: Sender<LoopEvent>,
+    stopped: fn(Arc<dyn std::error::Error + Send + Sync>) -> StopReason,
+) -> TaskHandle {
+    let runtime = tokio::runtime::Handle::current();
+    let running = tokio::task::spawn_blocking(move || runtime.block_on(task));
+    watch(running, events, stopped)
+}
+
+fn watch(
+    running: JoinHandle<()>,
+    events: Sender<LoopEvent>,
+    stopped: fn(Arc<dyn std::error::Error + Send + Sync>) -> StopReason,
+) -> TaskHandle {
     let watching = tokio::spawn(async move {
         if let Err(ended) = running.await
             && ended.is_panic()
@@ -41,6 +59,7 @@ pub(super) struct TaskHandle(JoinHandle<()>);
 impl TaskHandle {
     /// Completes when the task has ended, however it did.
     pub(super) async fn wait(self) {
-        self.0.await.expect("watching does not panic");
+        // Watching does not panic; it is cancelled when the runtime ends.
+        drop(self.0.await);
     }
 }

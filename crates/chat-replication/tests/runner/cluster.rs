@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Committed, Handle, Limits, NodeAddress, Options, Passthrough, StateMachine,
-    Timing, start,
+    Applied, BoxError, Builder, Committed, Grpc, Handle, SqliteLog, StateMachine, Timing,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -98,33 +97,33 @@ pub(crate) async fn start_nodes(
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
-        nodes.push(NodeAddress { id, address });
+        nodes.push((id, address));
         listeners.push(listener);
     }
     let mut replicas = Vec::new();
     for (listener, id) in listeners.into_iter().zip(1..) {
         let recorder = Recorder::default();
-        let options = Options {
-            timing,
-            ..options(directory, id, &nodes)
-        };
-        let replica = start(options, recorder.clone(), Passthrough).await;
+        let replica = builder(directory, id, &nodes).timing(timing);
+        let replica = replica.start(recorder.clone()).await;
         let replica = replica.expect("the replica starts");
-        let serving = replica.clone();
-        tokio::spawn(async move { serving.serve(listener).await });
+        tokio::spawn(replica.serve(listener));
         replicas.push((replica, recorder));
     }
     replicas
 }
 
-pub(crate) fn options(directory: &Path, node_id: u64, nodes: &[NodeAddress]) -> Options {
-    Options {
-        node_id,
-        nodes: nodes.to_vec(),
-        directory: directory.join(node_id.to_string()),
-        timing: Timing::default(),
-        limits: Limits::default(),
-    }
+/// With a directory of its own for each node.
+pub(crate) fn builder(
+    directory: &Path,
+    node_id: u64,
+    nodes: &[(u64, String)],
+) -> Builder<SqliteLog, Grpc> {
+    Builder::new(node_id, directory.join(node_id.to_string())).nodes(nodes.iter().cloned())
+}
+
+/// One node that nobody reaches.
+pub(crate) fn alone() -> [(u64, String); 1] {
+    [(1, "127.0.0.1:1".to_owned())]
 }
 
 /// Later than anything here takes, on a machine that does much else.

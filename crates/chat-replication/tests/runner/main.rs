@@ -1,6 +1,10 @@
 //! The runner as an embedder uses it: three replicas in one process, over real sockets and disks.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod cluster;
+mod groups;
+mod logs;
 mod overload;
 mod serving;
 mod starting;

@@ -66,10 +66,8 @@ async fn reads_that_wait_over_a_transfer_never_stop_a_replica() {
 #[tokio::test]
 async fn burst_of_large_commands_is_taken_or_refused() {
     // Three unoptimised replicas share one thread here, and the machine with other tests.
-    let timing = Timing {
-        election_timeout: Duration::from_secs(4),
-        ..Timing::default()
-    };
+    let mut timing = Timing::default();
+    timing.election_timeout = Duration::from_secs(4);
     let cluster = Cluster::start_with(3, timing).await;
     let (leader, _) = cluster.leader().await;
     leader.propose(Bytes::from("first"), soon()).await.unwrap();

@@ -3,15 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_replication::{
-    Handle, NodeAddress, Passthrough, ProposeError, ReadError, StopReason, Timing, start,
-};
+use chat_replication::{Handle, ProposeError, ReadError, StopReason, Timing};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 
-use crate::cluster::{Cluster, Recorder, options, soon, start_nodes};
+use crate::cluster::{Cluster, Recorder, builder, soon, start_nodes};
 
 /// R13, R14: what any node acknowledged is seen by a read that begins on any node afterwards.
 #[tokio::test]
@@ -35,19 +33,14 @@ async fn proposals_and_reads_work_on_every_node() {
 async fn replicas_reach_each_other_over_sockets() {
     let directory = TempDir::new().expect("a directory");
     let socket = |id: u64| directory.path().join(format!("{id}.sock"));
-    let address = |id| NodeAddress {
-        id,
-        address: format!("unix:{}", socket(id).display()),
-    };
-    let nodes: Vec<NodeAddress> = (1..=3).map(address).collect();
+    let address = |id| (id, format!("unix:{}", socket(id).display()));
+    let nodes: Vec<(u64, String)> = (1..=3).map(address).collect();
     let mut replicas = Vec::new();
     for id in 1..=3 {
         let listener = UnixListener::bind(socket(id)).expect("a short path");
-        let options = options(directory.path(), id, &nodes);
-        let replica = start(options, Recorder::default(), Passthrough)
-            .await
-            .unwrap();
-        let server = Server::builder().add_service(replica.service());
+        let replica = builder(directory.path(), id, &nodes);
+        let replica = replica.start(Recorder::default()).await.unwrap();
+        let server = Server::builder().add_service(replica.service().into_tonic());
         tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
         replicas.push(replica);
     }

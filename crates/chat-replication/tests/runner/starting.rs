@@ -1,10 +1,12 @@
 //! What a replica does not start with.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use chat_replication::{Applied, NodeAddress, Passthrough, StartError, start};
+use chat_replication::{Applied, Builder, StartError, Timing};
 use tokio::net::TcpListener;
 
-use crate::cluster::{Cluster, Recorder, options, soon};
+use crate::cluster::{Cluster, Recorder, alone, builder, soon};
 
 #[tokio::test]
 async fn a_state_that_the_log_does_not_hold_is_refused() {
@@ -15,18 +17,14 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         .await
         .unwrap();
     let directory = cluster.shut_down().await;
-    let nodes = [NodeAddress {
-        id: 1,
-        address: "127.0.0.1:1".to_owned(),
-    }];
+    let nodes = alone();
     // Entry 3 is "one", after the bootstrap entry in term 1 and the no-op entry of term 2.
     for (index, term, fits) in [(3, 2, true), (4, 2, false), (3, 1, false), (0, 1, false)] {
         let recorder = Recorder {
             applied: Applied { index, term },
             ..Recorder::default()
         };
-        let options = options(directory.path(), 1, &nodes);
-        match start(options, recorder, Passthrough).await {
+        match builder(directory.path(), 1, &nodes).start(recorder).await {
             Ok(replica) => {
                 assert!(fits, "({index}, {term})");
                 replica.shutdown().await;
@@ -44,7 +42,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
         applied: Applied { index: 3, term: 2 },
         ..Recorder::default()
     };
-    let error = start(options(empty.path(), 1, &nodes), recorder, Passthrough).await;
+    let error = builder(empty.path(), 1, &nodes).start(recorder).await;
     let error = error.expect_err("the state is another log's");
     assert!(
         matches!(error, StartError::StateOfAnotherLog { .. }),
@@ -57,15 +55,9 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
 async fn a_directory_of_another_node_is_refused() {
     let cluster = Cluster::start(3).await;
     let directory = cluster.shut_down().await;
-    let nodes: Vec<_> = (1..=3)
-        .map(|id| NodeAddress {
-            id,
-            address: format!("127.0.0.1:{id}"),
-        })
-        .collect();
-    let mut exchanged = options(directory.path(), 2, &nodes);
-    exchanged.directory = directory.path().join("1");
-    let error = start(exchanged, Recorder::default(), Passthrough).await;
+    let nodes = (1..=3).map(|id| (id, format!("127.0.0.1:{id}")));
+    let exchanged = Builder::new(2, directory.path().join("1")).nodes(nodes);
+    let error = exchanged.start(Recorder::default()).await;
     let error = error.expect_err("it is node 1's");
     let StartError::Log(cause) = &error else {
         panic!("{error:?}");
@@ -74,6 +66,31 @@ async fn a_directory_of_another_node_is_refused() {
         cause.to_string(),
         "this log belongs to node 1, but this is node 2"
     );
+}
+
+/// Whoever starts a replica reads which setting is wrong.
+#[tokio::test]
+async fn wrong_setting_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = || builder(directory.path(), 1, &alone());
+    let short = Duration::from_millis(20);
+    for (wrong, sentence) in [
+        (builder().group("a b"), "group is wrong"),
+        (builder().nodes([(2, "127.0.0.1:1")]), "node_id is wrong"),
+        (builder().nodes([(1, "a:1"), (1, "b:1")]), "nodes is wrong"),
+        (
+            builder().nodes([(1, "a:1"), (2, "b")]),
+            "nodes has no valid address for node 2",
+        ),
+        (
+            builder().timing(Timing::new(short, short)),
+            "timing.election_timeout is wrong",
+        ),
+    ] {
+        let error = wrong.start(Recorder::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+    }
+    assert!(!directory.path().join("1").exists(), "nothing was opened");
 }
 
 // E-12: a bootstrap that waits reports for which nodes.
@@ -85,17 +102,14 @@ async fn waiting_bootstrap_names_the_nodes_that_it_waits_for() {
     for id in 1..=3 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        nodes.push(NodeAddress { id, address });
+        nodes.push((id, address));
         listeners.push(listener);
     }
     let mut replicas = Vec::new();
     for (id, listener) in (1..=2).zip(listeners) {
-        let options = options(directory.path(), id, &nodes);
-        let replica = start(options, Recorder::default(), Passthrough)
-            .await
-            .unwrap();
-        let serving = replica.clone();
-        tokio::spawn(async move { serving.serve(listener).await });
+        let replica = builder(directory.path(), id, &nodes);
+        let replica = replica.start(Recorder::default()).await.unwrap();
+        tokio::spawn(replica.serve(listener));
         replicas.push(replica);
     }
     let deadline = soon();

@@ -1,11 +1,11 @@
 //! How a replica ends, and what it reports then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_replication::{ProposeError, StopReason};
+use chat_replication::{ProposeError, StartError, StopReason};
 
-use crate::cluster::{Cluster, soon};
+use crate::cluster::{Cluster, Recorder, alone, builder, soon};
 
 #[tokio::test]
 async fn a_state_machine_that_fails_stops_its_replica() {
@@ -39,4 +39,39 @@ async fn hanging_state_machine_does_not_make_the_stop_hang() {
     stop.expect("the stop ends");
     assert!(matches!(replica.stopped().await, StopReason::ShutDown));
     assert_eq!(proposing.await.unwrap(), Err(ProposeError::Unknown));
+}
+
+/// E-15: what nobody can reach any more does not hold the directory.
+#[tokio::test]
+async fn dropping_the_last_handle_stops_the_replica() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = async || {
+        let started = builder(directory.path(), 1, &alone());
+        started.start(Recorder::default()).await
+    };
+    let replica = start().await.unwrap();
+    let receiver = replica.receiver();
+    let service = replica.service();
+    replica.propose(Bytes::from("kept"), soon()).await.unwrap();
+    let other = replica.clone();
+    drop(replica);
+    other.propose(Bytes::from("kept"), soon()).await.unwrap();
+    assert!(matches!(start().await, Err(StartError::Log(_))), "in use");
+    drop(other);
+    let deadline = soon();
+    let again = loop {
+        match start().await {
+            Ok(replica) => break replica,
+            // It is closed by tasks that nobody waits for.
+            Err(error) => assert!(matches!(error, StartError::Log(_)), "{error}"),
+        }
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    };
+    assert!(receiver.is_stopped());
+    drop(service);
+    again.ensure_linearizable(soon()).await.unwrap();
+    let status = again.status().await.unwrap();
+    assert!(status.applied_index >= 4, "{status:?}");
+    again.shutdown().await;
 }

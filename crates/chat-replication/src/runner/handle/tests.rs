@@ -4,11 +4,10 @@ use bytes::Bytes;
 
 use super::Handle;
 use crate::event::Event;
-use crate::replica::Limits;
 use crate::runner::loop_event::LoopEvent;
 use crate::runner::{
-    Applied, BoxError, Committed, NodeAddress, Options, Passthrough, StartError, StateMachine,
-    StopReason, Timing, start,
+    Applied, BoxError, Builder, Committed, InProcessNetwork, MemoryLog, StartError, StateMachine,
+    StopReason,
 };
 
 struct Nothing;
@@ -23,28 +22,20 @@ impl StateMachine for Nothing {
     }
 }
 
-async fn start_alone(directory: &std::path::Path) -> Result<Handle, StartError> {
-    let options = Options {
-        node_id: 1,
-        nodes: vec![NodeAddress {
-            id: 1,
-            address: "127.0.0.1:1".to_owned(),
-        }],
-        directory: directory.to_owned(),
-        timing: Timing::default(),
-        limits: Limits::default(),
-    };
-    start(options, Nothing, Passthrough).await
+async fn start_alone() -> Result<Handle, StartError> {
+    Builder::with(1, MemoryLog::new(), InProcessNetwork::new())
+        .nodes([(1, "alone")])
+        .start(Nothing)
+        .await
 }
 
 /// C2, E-5: a process that exits with 0 after a shutdown must not do so after a broken invariant.
 #[tokio::test]
 async fn panic_of_the_event_loop_is_not_called_a_shutdown() {
-    let directory = tempfile::tempdir().unwrap();
-    let replica = start_alone(directory.path()).await.unwrap();
+    let replica = start_alone().await.unwrap();
     // The replica asked for no publishing.
     let wrong = LoopEvent::Event(Event::Published);
-    replica.parts.sender.send(wrong).await.unwrap();
+    replica.parts.receiver.events.send(wrong).await.unwrap();
     let stopped = replica.stopped().await;
     assert!(matches!(stopped, StopReason::Panicked(_)), "{stopped}");
     replica.shutdown().await;
@@ -54,8 +45,7 @@ async fn panic_of_the_event_loop_is_not_called_a_shutdown() {
 /// E-5: without timers the first wait would panic.
 #[test]
 fn runtime_without_timers_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let started = runtime.unwrap().block_on(start_alone(directory.path()));
+    let started = runtime.unwrap().block_on(start_alone());
     assert!(matches!(started, Err(StartError::Runtime(_))));
 }

@@ -62,6 +62,7 @@ pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
         storage_id: id_bytes(header.storage.0),
         request_start: header.request.start.0,
         request_number: header.request.number,
+        group: String::new(),
     })
 }
 

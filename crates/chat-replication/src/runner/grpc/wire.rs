@@ -27,8 +27,19 @@ pub(super) trait WireMessage: Sized {
     /// The message, or what is wrong with it.
     fn read(self) -> Result<Envelope<Self::Message>, Status>;
 
-    /// The wire form.
+    /// The wire form; of the default group.
     fn write(envelope: Envelope<Self::Message>) -> Self;
+
+    /// The header as it travels.
+    fn header_mut(&mut self) -> Option<&mut wire::Header>;
+}
+
+macro_rules! header_mut {
+    () => {
+        fn header_mut(&mut self) -> Option<&mut wire::Header> {
+            self.header.as_mut()
+        }
+    };
 }
 
 fn envelope<M>(header: Option<wire::Header>, message: M) -> Result<Envelope<M>, Status> {
@@ -38,6 +49,8 @@ fn envelope<M>(header: Option<wire::Header>, message: M) -> Result<Envelope<M>, 
 
 impl WireMessage for wire::ElectionRequest {
     type Message = Election;
+
+    header_mut!();
 
     fn read(self) -> Result<Envelope<Election>, Status> {
         let candidacy = Candidacy {
@@ -72,6 +85,8 @@ impl WireMessage for wire::ElectionRequest {
 impl WireMessage for wire::ElectionResponse {
     type Message = ElectionReply;
 
+    header_mut!();
+
     fn read(self) -> Result<Envelope<ElectionReply>, Status> {
         let reply = ElectionReply {
             kind: kind_from(self.kind)?,
@@ -97,6 +112,8 @@ macro_rules! header_only {
     ($wire:ty) => {
         impl WireMessage for $wire {
             type Message = ();
+
+            header_mut!();
 
             fn read(self) -> Result<Envelope<()>, Status> {
                 envelope(self.header, ())
@@ -128,6 +145,8 @@ fn uncounted_from(nodes: Vec<u64>) -> Result<Vec<NodeId>, Status> {
 impl WireMessage for wire::HeartbeatRequest {
     type Message = Heartbeat;
 
+    header_mut!();
+
     fn read(self) -> Result<Envelope<Heartbeat>, Status> {
         let heartbeat = Heartbeat {
             commit_index: index_from(self.commit_index)?,
@@ -151,6 +170,8 @@ impl WireMessage for wire::HeartbeatRequest {
 impl WireMessage for wire::HeartbeatResponse {
     type Message = HeartbeatReply;
 
+    header_mut!();
+
     fn read(self) -> Result<Envelope<HeartbeatReply>, Status> {
         let reply = HeartbeatReply {
             round: self.round,
@@ -170,6 +191,8 @@ impl WireMessage for wire::HeartbeatResponse {
 
 impl WireMessage for wire::GetCommitsRequest {
     type Message = GetCommits;
+
+    header_mut!();
 
     fn read(self) -> Result<Envelope<GetCommits>, Status> {
         let fetch = GetCommits {
@@ -195,6 +218,8 @@ impl WireMessage for wire::GetCommitsRequest {
 
 impl WireMessage for wire::GetCommitsResponse {
     type Message = GetCommitsReply;
+
+    header_mut!();
 
     fn read(self) -> Result<Envelope<GetCommitsReply>, Status> {
         use wire::get_commits_response::Outcome;
@@ -255,6 +280,8 @@ impl WireMessage for wire::ResignRequest {
     /// The successor.
     type Message = Option<NodeId>;
 
+    header_mut!();
+
     fn read(self) -> Result<Envelope<Option<NodeId>>, Status> {
         envelope(self.header, node_or_none(self.successor))
     }
@@ -271,6 +298,8 @@ impl WireMessage for wire::ProposeRequest {
     /// The request as the client made it.
     type Message = Bytes;
 
+    header_mut!();
+
     fn read(self) -> Result<Envelope<Bytes>, Status> {
         envelope(self.header, self.request)
     }
@@ -285,6 +314,8 @@ impl WireMessage for wire::ProposeRequest {
 
 impl WireMessage for wire::ProposeResponse {
     type Message = ProposeOutcome;
+
+    header_mut!();
 
     fn read(self) -> Result<Envelope<ProposeOutcome>, Status> {
         use wire::propose_response::Outcome;
@@ -346,6 +377,8 @@ fn refusal_to(refusal: Refusal) -> wire::NotAppended {
 
 impl WireMessage for wire::ReadIndexResponse {
     type Message = Option<LogIndex>;
+
+    header_mut!();
 
     fn read(self) -> Result<Envelope<Option<LogIndex>>, Status> {
         let index = (self.index != 0)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::runner::peer_address::PeerAddress;
+use crate::runner::grpc::peer_address::PeerAddress;
 
 /// A live peer on a healthy network answers far sooner; a slow one is not called dead.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);

@@ -1,0 +1,174 @@
+//! What an embedder says of a replica before it starts.
+
+use std::path::PathBuf;
+
+use chat_consensus::{Config, ConfigError, NodeId};
+
+use crate::replica::Limits;
+use crate::runner::group_name::GroupName;
+#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
+use crate::runner::grpc::Grpc;
+use crate::runner::handle::Handle;
+use crate::runner::limits_check;
+use crate::runner::log_store::LogStore;
+use crate::runner::prepare::{Passthrough, Prepare};
+#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
+use crate::runner::sqlite_log::SqliteLog;
+use crate::runner::start::{Settings, start};
+use crate::runner::start_error::StartError;
+use crate::runner::state_machine::StateMachine;
+use crate::runner::timing::Timing;
+use crate::runner::transport::Transport;
+
+/// Starts a replica. Nothing is checked, opened or sent before [`Self::start`].
+#[derive(Clone, Debug)]
+#[must_use = "a replica runs once it is started"]
+pub struct Builder<L, T, P = Passthrough> {
+    node_id: u64,
+    nodes: Vec<(u64, String)>,
+    group: String,
+    directory: Option<PathBuf>,
+    timing: Timing,
+    limits: Limits,
+    log: L,
+    transport: T,
+    prepare: P,
+}
+
+#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
+impl Builder<SqliteLog, Grpc> {
+    /// A replica of node `node_id`, with its log in `directory`, which is made if it is missing, and
+    /// with gRPC between the nodes.
+    pub fn new(node_id: u64, directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        Self::with(node_id, SqliteLog::new(&directory), Grpc::new()).directory(directory)
+    }
+}
+
+impl<L: LogStore, T: Transport> Builder<L, T> {
+    /// A replica of node `node_id` with any log and any transport.
+    pub fn with(node_id: u64, log: L, transport: T) -> Self {
+        Self {
+            node_id,
+            nodes: Vec::new(),
+            group: String::new(),
+            directory: None,
+            timing: Timing::default(),
+            limits: Limits::default(),
+            log,
+            transport,
+            prepare: Passthrough,
+        }
+    }
+}
+
+impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
+    /// Every configured node, this one too: its id, never 0, and the address at which the others
+    /// reach it. The same on every node. Addresses only; who votes is in the log.
+    pub fn nodes<A: Into<String>>(mut self, nodes: impl IntoIterator<Item = (u64, A)>) -> Self {
+        let nodes = nodes.into_iter();
+        self.nodes = nodes.map(|(id, address)| (id, address.into())).collect();
+        self
+    }
+
+    /// The replication group, the same on all its nodes: several groups can share listeners. At most
+    /// 64 letters, digits, `-`, `_` and `.`; empty, the default group, if it is not called.
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.group = name.into();
+        self
+    }
+
+    /// The directory whose size [`Status::storage_bytes`](crate::Status::storage_bytes) reports.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// How patient the node is; the same on all nodes.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// How much it may hold at once.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Has `prepare` make commands from requests while this node leads, instead of
+    /// [`Passthrough`].
+    pub fn prepare<Q: Prepare>(self, prepare: Q) -> Builder<L, T, Q> {
+        let Self {
+            node_id,
+            nodes,
+            group,
+            directory,
+            timing,
+            limits,
+            log,
+            transport,
+            prepare: _,
+        } = self;
+        Builder {
+            node_id,
+            nodes,
+            group,
+            directory,
+            timing,
+            limits,
+            log,
+            transport,
+            prepare,
+        }
+    }
+
+    /// Starts the replica on this runtime, which needs timers, and sockets for [`Grpc`](crate::Grpc).
+    /// It calls its peers at once; they reach it when its [`Handle::receiver`] is served at its address.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]. Dropping the future before it completes may leave the log open until its
+    /// opening is done.
+    pub async fn start(self, machine: impl StateMachine) -> Result<Handle, StartError> {
+        let config = self.configuration()?;
+        limits_check::check(&self.limits)?;
+        let group: GroupName = self.group.parse().map_err(|problem| StartError::Setting {
+            setting: "group",
+            problem: Box::new(problem),
+        })?;
+        let mut links = Vec::new();
+        for (id, address) in self.nodes.iter().filter(|node| node.0 != self.node_id) {
+            let link = self.transport.connect(address, &group);
+            let link = link.map_err(|problem| StartError::Address { id: *id, problem })?;
+            links.push((NodeId(*id), link));
+        }
+        let settings = Settings {
+            node: NodeId(self.node_id),
+            config,
+            group,
+            nodes: self.nodes.len(),
+            directory: self.directory,
+            timing: self.timing,
+            limits: self.limits,
+        };
+        start(settings, (self.log, links), machine, self.prepare).await
+    }
+
+    fn configuration(&self) -> Result<Config, StartError> {
+        let nodes: Vec<NodeId> = self.nodes.iter().map(|node| NodeId(node.0)).collect();
+        let timing = chat_consensus::Timing {
+            heartbeat_interval: self.timing.heartbeat_interval,
+            election_timeout: self.timing.election_timeout,
+        };
+        let config = Config::new(NodeId(self.node_id), &nodes, timing);
+        config.map_err(|problem| StartError::Setting {
+            setting: match problem {
+                ConfigError::NodeNotConfigured(_) => "node_id",
+                ConfigError::BadNodeId(_) => "nodes",
+                ConfigError::ElectionTimeoutTooShort => "timing.election_timeout",
+            },
+            problem: Box::new(problem),
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! The log as a replica uses it: what keeps entries, term and vote over a power failure.
+//!
+//! Unstable until logs have a base: today every log begins with entry 1, and [`LogStore::compact`]
+//! is not called.
+
+use std::future::Future;
+
+use chat_consensus::{Entry, LogIndex, NodeId, Position, Stored, Writes};
+
+use crate::runner::state_machine::BoxError;
+
+/// The log of one replica. Whoever implements it provides all durability there is.
+///
+/// Called by one task, which awaits each call to its end. After an error of a call that writes the
+/// replica stops, and writes nothing again: a failed sync must never be retried.
+///
+/// Unstable until logs have a base; see [`Base`].
+pub trait LogStore: Send + Sized + 'static {
+    /// Reads entries beside the writer.
+    type Reader: LogReader;
+    /// What can go wrong.
+    type Error: Into<BoxError> + Send;
+
+    /// Whether the methods of the log and of its reader block the thread that polls them. Each of the
+    /// two then gets a thread of its own.
+    const BLOCKS: bool = false;
+
+    /// Opens the log for `node`, binds it to that node permanently, and returns what is on the disk.
+    /// Called once, before everything else. What it returns must be synced: the page cache outlives a
+    /// process that was killed.
+    ///
+    /// # Errors
+    ///
+    /// When the log is in use, unreadable, damaged, another node's, or has a recorded fault.
+    fn load(&mut self, node: NodeId) -> impl Future<Output = Result<Loaded, Self::Error>> + Send;
+
+    /// A reader beside this writer. Called once, after [`Self::load`].
+    fn reader(&self) -> Self::Reader;
+
+    /// Writes the batch in this order, boot count, term and vote, truncation, entries, and returns
+    /// when all of it survives a power failure. A power failure before that leaves all of it or
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is unknown what is on the disk.
+    fn append_and_sync(
+        &mut self,
+        writes: &Writes,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Lets the log forget entries up to `through`, which are applied and in a snapshot, and returns
+    /// where it begins then: after fewer entries than asked, or at the beginning, if it cannot forget.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append_and_sync`].
+    fn compact(
+        &mut self,
+        through: LogIndex,
+    ) -> impl Future<Output = Result<Base, Self::Error>> + Send;
+
+    /// Ends the use of this log permanently: [`Self::load`] fails from now on and reports `fault`. For
+    /// a replica that found that the protocol's promises do not hold (R11).
+    ///
+    /// # Errors
+    ///
+    /// When it is not recorded.
+    fn record_fault(&mut self, fault: &str)
+    -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Closes the log.
+    ///
+    /// # Errors
+    ///
+    /// When it does not close cleanly; everything that was synced is durable all the same.
+    fn close(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Reads entries of a log while its writer writes.
+pub trait LogReader: Send + 'static {
+    /// What can go wrong.
+    type Error: Into<BoxError> + Send;
+
+    /// The entries after `after` up to and including `last`, or fewer if the log was truncated
+    /// meanwhile: at least one if there is one, then no more than `limits` allow in all. A replica
+    /// asks for synced entries only.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or an entry is not what was written.
+    fn read(
+        &mut self,
+        after: LogIndex,
+        last: LogIndex,
+        limits: ReadLimits,
+    ) -> impl Future<Output = Result<Vec<Entry>, Self::Error>> + Send;
+}
+
+/// What a log holds at a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// Where the log begins.
+    pub base: Base,
+    /// Ids of the disk, term and vote, and the shape of the log.
+    pub stored: Stored,
+}
+
+impl Loaded {
+    /// Of a log that begins with entry 1.
+    pub fn from_the_beginning(stored: Stored) -> Self {
+        Self {
+            base: Base::BEGINNING,
+            stored,
+        }
+    }
+}
+
+/// Where a log begins: what is before it is in a snapshot. Unstable: voters and chain value will be
+/// part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Base {
+    /// The position before the first entry.
+    pub position: Position,
+}
+
+impl Base {
+    /// Of a log that begins with entry 1; the only one today.
+    pub const BEGINNING: Self = Self {
+        position: Position::ZERO,
+    };
+}
+
+/// How much one read of the log may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// In entries. Small entries cost time and space beyond their payload.
+    pub entries_max: usize,
+    /// In bytes of payload.
+    pub bytes_max: usize,
+}

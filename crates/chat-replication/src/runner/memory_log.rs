@@ -1,0 +1,229 @@
+//! A log in memory, for tests and examples: nothing survives the end of the process, and it grows
+//! without a limit.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_consensus::{
+    Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId, Stored, TermRun,
+    Writes,
+};
+
+use crate::runner::log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
+
+/// A log in memory. Its clones are the same log, as if they were on the same disk: keep one to start
+/// the replica again with what it had.
+#[derive(Debug)]
+pub struct MemoryLog {
+    disk: Arc<Mutex<Disk>>,
+    /// Whether a replica has loaded it through this value.
+    loaded: bool,
+}
+
+/// Reads a [`MemoryLog`].
+#[derive(Debug)]
+pub struct MemoryLogReader(Arc<Mutex<Disk>>);
+
+/// Why a log in memory cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryLogError {
+    /// A replica that has not stopped uses it.
+    #[error("the log is in use")]
+    InUse,
+    /// Another node has used it.
+    #[error("this log belongs to node {found}, but this is node {node}")]
+    OtherNode {
+        /// The node that it belongs to.
+        found: NodeId,
+        /// The node that loaded it.
+        node: NodeId,
+    },
+    /// The replica that used it found that a protocol invariant is violated.
+    #[error("this log is not used any more: its node stopped because {fault}")]
+    Fault {
+        /// What it found.
+        fault: String,
+    },
+}
+
+#[derive(Debug)]
+struct Disk {
+    storage: StorageId,
+    node: Option<NodeId>,
+    in_use: bool,
+    fault: Option<String>,
+    boot_count: u64,
+    hard_state: HardState,
+    /// The entry of index 1 is the first.
+    entries: Vec<Entry>,
+}
+
+impl MemoryLog {
+    /// An empty log, of a new disk.
+    pub fn new() -> Self {
+        let random = || u128::from(RandomState::new().hash_one(()));
+        Self {
+            disk: Arc::new(Mutex::new(Disk {
+                storage: StorageId((random() << 64) | random()),
+                node: None,
+                in_use: false,
+                fault: None,
+                boot_count: 0,
+                hard_state: HardState::default(),
+                entries: Vec::new(),
+            })),
+            loaded: false,
+        }
+    }
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for MemoryLog {
+    fn clone(&self) -> Self {
+        Self {
+            disk: Arc::clone(&self.disk),
+            loaded: false,
+        }
+    }
+}
+
+impl Drop for MemoryLog {
+    fn drop(&mut self) {
+        if self.loaded {
+            lock(&self.disk).in_use = false;
+        }
+    }
+}
+
+impl LogStore for MemoryLog {
+    type Reader = MemoryLogReader;
+    type Error = MemoryLogError;
+
+    async fn load(&mut self, node: NodeId) -> Result<Loaded, MemoryLogError> {
+        let mut disk = lock(&self.disk);
+        if disk.in_use {
+            return Err(MemoryLogError::InUse);
+        }
+        if let Some(fault) = disk.fault.clone() {
+            return Err(MemoryLogError::Fault { fault });
+        }
+        let found = *disk.node.get_or_insert(node);
+        if found != node {
+            return Err(MemoryLogError::OtherNode { found, node });
+        }
+        disk.in_use = true;
+        self.loaded = true;
+        Ok(Loaded::from_the_beginning(disk.stored()))
+    }
+
+    fn reader(&self) -> MemoryLogReader {
+        MemoryLogReader(Arc::clone(&self.disk))
+    }
+
+    async fn append_and_sync(&mut self, writes: &Writes) -> Result<(), MemoryLogError> {
+        lock(&self.disk).write(writes);
+        Ok(())
+    }
+
+    async fn compact(&mut self, _through: LogIndex) -> Result<Base, MemoryLogError> {
+        Ok(Base::BEGINNING)
+    }
+
+    async fn record_fault(&mut self, fault: &str) -> Result<(), MemoryLogError> {
+        lock(&self.disk).fault = Some(fault.to_owned());
+        Ok(())
+    }
+
+    async fn close(self) -> Result<(), MemoryLogError> {
+        Ok(())
+    }
+}
+
+impl LogReader for MemoryLogReader {
+    type Error = MemoryLogError;
+
+    async fn read(
+        &mut self,
+        after: LogIndex,
+        last: LogIndex,
+        limits: ReadLimits,
+    ) -> Result<Vec<Entry>, MemoryLogError> {
+        let disk = lock(&self.0);
+        let wanted = disk.entries.iter();
+        let wanted = wanted.skip_while(|entry| entry.position.index <= after);
+        let wanted = wanted.take_while(|entry| entry.position.index <= last);
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for entry in wanted.take(limits.entries_max.max(1)) {
+            bytes += payload_bytes(entry);
+            if bytes > limits.bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry.clone());
+        }
+        Ok(entries)
+    }
+}
+
+impl Disk {
+    fn write(&mut self, writes: &Writes) {
+        self.boot_count = writes.boot_count.unwrap_or(self.boot_count);
+        self.hard_state = writes.hard_state.unwrap_or(self.hard_state);
+        if let Some(after) = writes.truncate_after {
+            self.entries.retain(|entry| entry.position.index <= after);
+        }
+        for entry in &writes.entries {
+            assert_eq!(entry.position.index, self.last().index.next(), "no gap");
+            self.entries.push(entry.clone());
+        }
+    }
+
+    fn last(&self) -> Position {
+        self.entries
+            .last()
+            .map_or(Position::ZERO, |entry| entry.position)
+    }
+
+    fn stored(&self) -> Stored {
+        let mut terms: Vec<TermRun> = Vec::new();
+        for entry in &self.entries {
+            let Position { index, term } = entry.position;
+            if terms.last().is_none_or(|run| run.term < term) {
+                terms.push(TermRun { term, first: index });
+            }
+        }
+        Stored {
+            storage: self.storage,
+            boot_count: self.boot_count,
+            hard_state: self.hard_state,
+            membership: self.entries.first().and_then(membership),
+            last: self.last(),
+            terms,
+        }
+    }
+}
+
+fn membership(entry: &Entry) -> Option<Membership> {
+    match &entry.payload {
+        Payload::Membership(membership) => Some(membership.clone()),
+        Payload::Empty | Payload::Command(_) => None,
+    }
+}
+
+fn payload_bytes(entry: &Entry) -> usize {
+    match &entry.payload {
+        Payload::Command(command) => command.len(),
+        Payload::Empty | Payload::Membership(_) => 0,
+    }
+}
+
+/// A panic of another thread leaves nothing half written that counts: its replica stops.
+fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
+    disk.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! The log in one SQLite file, `log.db`, of `chat-sqlite-log`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chat_consensus::{Entry, LogIndex, NodeId, Writes};
+use chat_sqlite_log::{CommitLog, LogError};
+use tokio::sync::{Mutex, watch};
+
+use crate::runner::log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
+
+/// The log in a directory of its own, as `log.db`; made if it is missing. One replica at a time can
+/// use it. It cannot be compacted.
+#[derive(Debug)]
+pub struct SqliteLog {
+    directory: PathBuf,
+    connection: Arc<Connection>,
+}
+
+/// Reads a [`SqliteLog`].
+#[derive(Debug)]
+pub struct SqliteLogReader {
+    connection: Arc<Connection>,
+    writing: watch::Receiver<bool>,
+}
+
+/// SQLite has the file on one connection, so reads go between writes.
+#[derive(Debug)]
+struct Connection {
+    /// `None` before the log is loaded and after it was closed.
+    log: Mutex<Option<CommitLog>>,
+    /// Whether a write waits or is under way; reads wait for it. A leader whose write lasts too long
+    /// resigns (R10).
+    writing: watch::Sender<bool>,
+}
+
+impl SqliteLog {
+    /// The log in `directory`, which is opened when a replica starts.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            connection: Arc::new(Connection {
+                log: Mutex::new(None),
+                writing: watch::Sender::new(false),
+            }),
+        }
+    }
+}
+
+impl LogStore for SqliteLog {
+    type Reader = SqliteLogReader;
+    type Error = LogError;
+
+    async fn load(&mut self, node: NodeId) -> Result<Loaded, LogError> {
+        let directory = self.directory.clone();
+        let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;
+        let (mut log, stored) = opened.expect("opening the log does not panic")?;
+        log.claim(node).await?;
+        *self.connection.log.lock().await = Some(log);
+        Ok(Loaded::from_the_beginning(stored))
+    }
+
+    fn reader(&self) -> SqliteLogReader {
+        SqliteLogReader {
+            connection: Arc::clone(&self.connection),
+            writing: self.connection.writing.subscribe(),
+        }
+    }
+
+    async fn append_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
+        self.connection.writing.send_replace(true);
+        let mut log = self.connection.log.lock().await;
+        let written = loaded(&mut log).write_and_sync(writes).await;
+        self.connection.writing.send_replace(false);
+        written
+    }
+
+    async fn compact(&mut self, _through: LogIndex) -> Result<Base, LogError> {
+        Ok(Base::BEGINNING)
+    }
+
+    async fn record_fault(&mut self, fault: &str) -> Result<(), LogError> {
+        let mut log = self.connection.log.lock().await;
+        loaded(&mut log).record_fault(fault).await
+    }
+
+    async fn close(self) -> Result<(), LogError> {
+        let Some(log) = self.connection.log.lock().await.take() else {
+            return Ok(());
+        };
+        match tokio::task::spawn_blocking(move || log.close()).await {
+            Ok(closed) => closed,
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            // The runtime ends, and has dropped the log, which closes it.
+            Err(_cancelled) => Ok(()),
+        }
+    }
+}
+
+fn loaded(log: &mut Option<CommitLog>) -> &mut CommitLog {
+    log.as_mut()
+        .expect("a log is loaded before it is written, and closed afterwards")
+}
+
+impl LogReader for SqliteLogReader {
+    type Error = LogError;
+
+    async fn read(
+        &mut self,
+        after: LogIndex,
+        last: LogIndex,
+        limits: ReadLimits,
+    ) -> Result<Vec<Entry>, LogError> {
+        let limits = chat_sqlite_log::ReadLimits {
+            entries_max: limits.entries_max,
+            bytes_max: limits.bytes_max,
+        };
+        loop {
+            // The connection keeps the sender.
+            drop(self.writing.wait_for(|writing| !writing).await);
+            let mut log = self.connection.log.lock().await;
+            if !*self.writing.borrow() {
+                return match log.as_mut() {
+                    Some(log) => log.read(after, last, limits).await,
+                    // Closed meanwhile: nobody waits for the entries.
+                    None => Ok(Vec::new()),
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Starts the tasks of a replica.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_consensus::{Config, LogIndex, NodeId, Stored, Time};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::replica::{Limits, Replica, Start};
+use crate::runner::apply_task::ApplyTask;
+use crate::runner::event_loop::{EventLoop, Publishes, Workers};
+use crate::runner::group_name::GroupName;
+use crate::runner::handle::{Handle, Parts};
+use crate::runner::leadership::Leadership;
+use crate::runner::log_store::{Base, Loaded, LogStore};
+use crate::runner::log_task::LogTask;
+use crate::runner::peer_calls::PeerCalls;
+use crate::runner::peer_receiver::PeerReceiver;
+use crate::runner::prepare::{LeaderContext, Prepare};
+use crate::runner::start_error::StartError;
+use crate::runner::state_machine::{Applied, StateMachine};
+use crate::runner::timing::Timing;
+use crate::runner::transport::PeerLink;
+
+/// What waits for the replica's next turn; more is refused or waits at the sender.
+const INCOMING_MAX: usize = 16_384;
+
+/// What was checked of the builder's settings.
+pub(super) struct Settings {
+    pub(super) node: NodeId,
+    pub(super) config: Config,
+    pub(super) group: GroupName,
+    /// How many are configured.
+    pub(super) nodes: usize,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) timing: Timing,
+    pub(super) limits: Limits,
+}
+
+/// See [`Builder::start`](crate::Builder::start).
+pub(super) async fn start<L: PeerLink>(
+    settings: Settings,
+    (log, links): (impl LogStore, Vec<(NodeId, L)>),
+    machine: impl StateMachine,
+    prepare: impl Prepare,
+) -> Result<Handle, StartError> {
+    check_runtime().await?;
+    let (log, stored) = load(log, settings.node).await?;
+    for applied in [machine.applied(), machine.last_ever_applied()] {
+        if !log_contains(&stored, applied) {
+            return Err(match stored.last.index.0 {
+                0 => StartError::StateOfAnotherLog { applied },
+                last => StartError::LogLostEntries { applied, last },
+            });
+        }
+    }
+    let applied = LogIndex(machine.applied().index);
+    let storage = stored.storage;
+    let started = Start {
+        seed: random_seed(),
+        now: Time(0),
+        limits: settings.limits,
+    };
+    let replica = Replica::new(settings.config, stored, applied, started);
+    let (sender, incoming) = mpsc::channel(INCOMING_MAX);
+    let workers = Workers {
+        log: LogTask::start(log, settings.nodes, &sender),
+        applier: ApplyTask::start(machine, sender.clone()),
+        peers: PeerCalls::new(links, settings.timing.election_timeout, &sender),
+    };
+    let (leadership, watched) = watch::channel(Leadership::default());
+    let (stopped, watched_stop) = watch::channel(None);
+    let (closed, watched_closing) = watch::channel(false);
+    let leader = LeaderContext {
+        events: sender.clone(),
+    };
+    let publishes = Publishes {
+        leadership,
+        stopped,
+        closed,
+    };
+    EventLoop::new(replica, workers, (Arc::new(prepare), leader), publishes).start(incoming);
+    Ok(Handle::new(Parts {
+        receiver: PeerReceiver {
+            group: settings.group,
+            events: sender,
+            room: Arc::new(Semaphore::new(settings.limits.waiting_bytes_max)),
+        },
+        nodes: settings.nodes,
+        directory: settings.directory,
+        election_timeout: settings.timing.election_timeout,
+        command_bytes_max: settings.limits.command_bytes_max,
+        storage,
+        leadership: watched,
+        stopped: watched_stop,
+        closed: watched_closing,
+    }))
+}
+
+/// Opens the log, on a thread of its own if it blocks.
+async fn load<L: LogStore>(mut log: L, node: NodeId) -> Result<(L, Stored), StartError> {
+    let (log, loaded) = if L::BLOCKS {
+        let runtime = tokio::runtime::Handle::current();
+        let loading = tokio::task::spawn_blocking(move || {
+            let loaded = runtime.block_on(log.load(node));
+            (log, loaded)
+        });
+        loading.await.expect("opening the log does not panic")
+    } else {
+        let loaded = log.load(node).await;
+        (log, loaded)
+    };
+    let Loaded { base, stored } = loaded.map_err(|error| StartError::Log(error.into()))?;
+    if base != Base::BEGINNING {
+        return Err(StartError::Log(
+            "the log does not begin with entry 1, which no replica supports yet".into(),
+        ));
+    }
+    Ok((log, stored))
+}
+
+/// Timers that are missing panic where they are used; better here than in the replica.
+async fn check_runtime() -> Result<(), StartError> {
+    let probe = tokio::spawn(async { tokio::time::sleep(Duration::ZERO).await });
+    probe
+        .await
+        .map_err(|panicked| StartError::Runtime(panicked.into()))
+}
+
+/// Whether the log has the entry that `applied` names.
+fn log_contains(stored: &Stored, applied: Applied) -> bool {
+    let index = LogIndex(applied.index);
+    let span = stored.terms.iter().rev().find(|span| span.first <= index);
+    index <= stored.last.index && span.map_or(0, |span| span.term.0) == applied.term
+}
+
+/// Different at every start: the standard library's hash keys come from the operating system.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}

@@ -1,0 +1,107 @@
+//! A replica's view of itself and its cluster.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chat_consensus::{NodeId, StorageId};
+
+use crate::event::ReplicaStatus;
+
+/// A replica's view of itself and its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// "uninitialized", "learner", "follower", "pre-candidate", "candidate" or "leader".
+    pub role: &'static str,
+    /// The highest term seen.
+    pub term: u64,
+    /// Who leads it, as far as is known.
+    pub leader_id: Option<u64>,
+    /// The last entry accepted.
+    pub last_index: u64,
+    /// Everything up to here is committed.
+    pub commit_index: u64,
+    /// Everything up to here is applied.
+    pub applied_index: u64,
+    /// On a leader, one for every other configured node; empty elsewhere.
+    pub followers: Vec<FollowerStatus>,
+    /// The size of the directory's files, in bytes; 0 if the builder was given none.
+    pub storage_bytes: u64,
+    /// The cluster's name, once it is formed.
+    pub cluster_id: Option<u128>,
+    /// The name of this disk.
+    pub storage_id: u128,
+    /// Who counts in quorums, as far as this node and its leader know: without those whose disk was
+    /// replaced, or lost what it had acknowledged. Empty before the cluster is formed.
+    pub voter_ids: Vec<u64>,
+    /// How many of the voters must agree: a majority of all that the log names, those too that do not
+    /// count at the moment. 0 before the cluster is formed.
+    pub quorum: usize,
+    /// While this node waits to form the cluster: the nodes that have not answered that they are empty
+    /// and there. Only the node with the lowest id asks; empty everywhere else.
+    pub bootstrap_awaits: Vec<u64>,
+    /// Terms that this node began to lead since it started.
+    pub elections_won: u64,
+    /// Until this node holds the leader's log through here it does not count, because its disk lost
+    /// what it had acknowledged (R18); 0 if nothing was lost.
+    pub repair_through_index: u64,
+}
+
+/// What a leader knows of another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FollowerStatus {
+    /// The node.
+    pub node_id: u64,
+    /// Whether it counts in quorums.
+    pub voter: bool,
+    /// The highest index it is known to hold.
+    pub matched_index: u64,
+    /// Since its last valid fetch.
+    pub last_contact: Option<Duration>,
+}
+
+impl Status {
+    /// What a replica reports, and what its handle knows beside it.
+    pub(super) fn new(status: ReplicaStatus, storage: StorageId, directory: Option<&Path>) -> Self {
+        let followers = status.followers.unwrap_or_default().into_iter();
+        let followers = followers.map(|follower| FollowerStatus {
+            node_id: follower.node.0,
+            voter: follower.voter,
+            matched_index: follower.match_index.0,
+            last_contact: follower.last_fetch.map(|at| status.at.since(at)),
+        });
+        let ids = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| node.0).collect();
+        let membership = status.membership;
+        Self {
+            role: status.role.name(),
+            term: status.term.0,
+            leader_id: status.leader.map(|leader| leader.0),
+            last_index: status.last.0,
+            commit_index: status.committed.0,
+            applied_index: status.applied.0,
+            followers: followers.collect(),
+            storage_bytes: directory.map_or(0, directory_bytes),
+            cluster_id: membership.as_ref().map(|membership| membership.cluster.0),
+            storage_id: storage.0,
+            voter_ids: ids(status.counted_voters),
+            quorum: status.quorum,
+            bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
+            elections_won: status.elections_won,
+            repair_through_index: status.repair_through.0,
+        }
+    }
+}
+
+fn directory_bytes(directory: &Path) -> u64 {
+    let Ok(files) = std::fs::read_dir(directory) else {
+        return 0;
+    };
+    let sizes = files
+        .filter_map(Result::ok)
+        .filter_map(|file| file.metadata().ok());
+    sizes
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
