@@ -12,6 +12,7 @@ mod codegen;
 mod fuzz;
 mod gui;
 mod mutants;
+mod package;
 mod simulate;
 mod test;
 
@@ -46,6 +47,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Build and open the window; `-- ARGUMENTS` are for the window itself.
     Gui(gui::Arguments),
+    /// Package the crates that other services depend on, and build them from their packages.
+    Package,
     /// Check the rules of the repository.
     Tidy,
     /// Run every check that a change must pass; CI runs this.
@@ -84,10 +87,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Codegen { check } => codegen::run(&root, check)?,
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
-        Command::Tidy => {
-            tidy::run(&root)?;
-            codegen::run(&root, true)?;
-        }
+        Command::Package => package::run(&root)?,
+        Command::Tidy => tidy::run(&root)?,
         Command::Test => test::run(&root)?,
         Command::Mutants { arguments } => return mutants::run(&root, &arguments),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::{package, tidy};
+
 /// Seeds of the simulator that every change must survive; more are for `cargo xtask simulate`.
 const SIMULATED_SEEDS: &str = "2000";
 
@@ -17,7 +19,7 @@ struct Step {
     run: fn(&Path) -> Result<()>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "format",
         run: format,
@@ -49,6 +51,10 @@ const STEPS: [Step; 8] = [
     Step {
         name: "documentation",
         run: documentation,
+    },
+    Step {
+        name: "packages",
+        run: package::run,
     },
 ];
 

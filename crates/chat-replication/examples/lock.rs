@@ -76,7 +76,7 @@ async fn acquire(replica: &Handle, id: &str, lock: &str) -> Result<u64, BoxError
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
+pub(crate) async fn main() -> Result<(), BoxError> {
     let directory = tempfile::tempdir()?;
     let (mut listeners, mut nodes, mut replicas) = (Vec::new(), Vec::new(), Vec::new());
     for id in 1..=3 {

@@ -74,7 +74,7 @@ fn soon() -> Instant {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let network = InProcessNetwork::new();
     let addresses = [(1, "one"), (2, "two"), (3, "three")];
     let mut nodes = Vec::new();

@@ -1,20 +1,63 @@
 //! An embeddable replicated log: write, sync, send, apply, reply, in that order.
 //!
 //! The protocol is `chat-consensus`; here is the replica that does what it decides, and the
-//! runner that gives the replica tokio, gRPC and a disk.
+//! runner that gives the replica tokio, a transport and a log.
+//!
+//! ```
+//! # #[cfg(feature = "runner")]
+//! # mod counter {
+//! use std::time::{Duration, Instant};
+//!
+//! use chat_replication::*;
+//!
+//! /// Adds numbers; lives in memory, so a restart applies the whole log again.
+//! struct Sum(u64);
+//!
+//! impl TypedStateMachine for Sum {
+//!     type Command = u64;
+//!     type Answer = u64;
+//!
+//!     fn applied(&self) -> Applied {
+//!         Applied::default()
+//!     }
+//!
+//!     async fn apply(&mut self, batch: Vec<TypedEntry<u64>>) -> Result<Vec<u64>, BoxError> {
+//!         let add = |entry: TypedEntry<u64>| {
+//!             self.0 += entry.command.unwrap_or(0);
+//!             self.0
+//!         };
+//!         Ok(batch.into_iter().map(add).collect())
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! pub async fn main() -> Result<(), BoxError> {
+//!     let alone = Builder::with(1, MemoryLog::new(), InProcessNetwork::new());
+//!     let replica = alone.nodes([(1, "alone")]).start(Typed(Sum(0))).await?;
+//!     let replica = TypedHandle::<Sum>::new(replica);
+//!     let deadline = Instant::now() + Duration::from_secs(10);
+//!     assert_eq!(replica.propose(&2, deadline).await?, 2);
+//!     assert_eq!(replica.propose(&3, deadline).await?, 5);
+//!     Ok(())
+//! }
+//! # }
+//! # #[cfg(feature = "runner")]
+//! # counter::main().unwrap();
+//! ```
 //!
 //! # The contract of use
 //!
-//! 1. Write a [`StateMachine`]: apply committed entries in order, deterministically. A command that
-//!    makes no sense is never an error, because an error stops the replica, on every node and at each
-//!    start again: refuse it in [`Prepare`], or apply nothing and answer that.
-//! 2. Call [`start`] on every node with the same list of nodes, each with a directory of its own.
+//! 1. Write a [`StateMachine`], or a [`TypedStateMachine`] with [`Typed`] around it: apply committed
+//!    entries in order, deterministically. A command that makes no sense is never an error, because an
+//!    error stops the replica, on every node and at each start again: refuse it in [`Prepare`], or
+//!    apply nothing and answer that.
+//! 2. Call [`Builder::start`] on every node with the same list of nodes, each with a log of its own.
 //!    The lowest node forms the cluster once every node has answered; from then on the log names
-//!    the voters. A node whose directory was wiped comes back as a learner that holds a copy and does
+//!    the voters. A node whose disk was wiped comes back as a learner that holds a copy and does
 //!    not vote.
-//! 3. [`Handle::serve`] on the listener that the list names for the node, or mount
-//!    [`Handle::service`] there and set `TCP_NODELAY` on what it accepts. Every process that reaches
-//!    it is trusted: only peers may.
+//! 3. `Handle::serve` on the listener that the list names for the node, or mount `Handle::service`
+//!    there and set `TCP_NODELAY` on what it accepts; with a transport of your own deliver to
+//!    [`Handle::receiver`]. Everything that reaches it is trusted: only peers may.
 //! 4. [`Handle::propose`] on any node. `Ok` means: synced on a majority of disks, and applied here
 //!    or on the leader that took it. [`ProposeError::Unknown`] is meant literally; make commands
 //!    idempotent, then propose the same again. After every other error nothing was appended.
@@ -23,15 +66,18 @@
 //! 6. When [`Handle::stopped`] completes by itself, the replica could not keep a promise and has
 //!    stopped instead. Call [`Handle::shutdown`], which then waits at most 2 seconds for the disk, and
 //!    end the process, not with success. Before ending it for reasons of your own call
-//!    [`Handle::shutdown`] too.
+//!    [`Handle::shutdown`] too. Dropping the last [`Handle`] stops the replica without waiting.
 //!
-//! [`start`] needs a tokio runtime with timers and sockets (`enable_all`); one thread will do.
+//! The runtime is tokio's, with timers, and with sockets for gRPC (`enable_all`); one thread will do.
 //!
-//! `examples/map.rs` is a replicated map of three nodes in one process. Snapshots and changes of
+//! `docs/embedding.md` says more, with the examples `map` and `lock`. Snapshots and changes of
 //! membership are not here yet: the log only grows.
 //!
-//! Without the default feature `runner` the crate is the event-driven [`Replica`] alone, as the
-//! simulator drives it.
+//! # Features
+//!
+//! `grpc` and `sqlite-log`, both by default, add gRPC between the nodes and a log on disk; `runner`,
+//! which both include, is what an embedder starts, with a log in memory and a transport within the
+//! process. Without it the crate is the event-driven [`Replica`] alone, as the simulator drives it.
 
 mod error;
 mod event;
@@ -57,7 +103,7 @@ pub use runner::{
     Applied, Base, BoxError, Builder, Codec, Committed, FollowerStatus, GroupName, Handle,
     InProcessLink, InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, Loaded,
     LogReader, LogStore, MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply,
-    NobodyThere, Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
+    NotServed, Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
     StartError, StateMachine, Status, StopReason, Timing, Transport, Typed, TypedEntry,
     TypedHandle, TypedProposeError, TypedStateMachine,
 };

@@ -40,7 +40,7 @@ pub use group_name::{GroupName, InvalidGroupName};
 #[cfg(feature = "grpc")]
 pub use grpc::{DuplicateGroup, Grpc, GrpcLink, InvalidAddress, PeerService};
 pub use handle::Handle;
-pub use in_process::{InProcessLink, InProcessNetwork, NobodyThere};
+pub use in_process::{InProcessLink, InProcessNetwork, NotServed};
 pub use leadership::Leadership;
 pub use log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
 pub use memory_log::{MemoryLog, MemoryLogError, MemoryLogReader};

@@ -25,7 +25,7 @@ pub struct Header {
     /// digits, '-', '\_' and '.'; empty for the default group. Several groups can share a listener, which
     /// delivers a request to the replica of exactly this group, and answers NOT_FOUND when it has none:
     /// what is for one group never reaches another's replica, not even one that belongs to no cluster
-    /// yet and could not tell by the cluster id. Ids of nodes, disks and requests are unique within a
+    /// yet and cannot compare cluster ids. Ids of nodes, disks and requests are unique within a
     /// group only. Empty in a reply, which belongs to the call that it answers.
     /// A program from before this field delivers every request to its only replica, which is of the
     /// default group: named groups need a listener whose program knows the field.

@@ -29,7 +29,7 @@ pub struct InProcessLink {
 /// No replica of the group is at the address, or it has stopped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no replica of group {group:?} is at {address:?}")]
-pub struct NobodyThere {
+pub struct NotServed {
     address: String,
     group: String,
 }
@@ -76,7 +76,7 @@ impl InProcessLink {
 
 impl PeerLink for InProcessLink {
     async fn call(&self, request: Envelope<PeerRequest>) -> Result<Envelope<PeerReply>, BoxError> {
-        let receiver = self.receiver().ok_or_else(|| NobodyThere {
+        let receiver = self.receiver().ok_or_else(|| NotServed {
             address: self.target.0.clone(),
             group: self.target.1.to_string(),
         })?;

@@ -9,7 +9,7 @@ use chat_consensus::{Entry, LogIndex, NodeId, Position, Stored, Writes};
 
 use crate::runner::state_machine::BoxError;
 
-/// The log of one replica. Whoever implements it provides all durability there is.
+/// The log of one replica. It provides all the durability that the replica has.
 ///
 /// Called by one task, which awaits each call to its end. After an error of a call that writes the
 /// replica stops, and writes nothing again: a failed sync must never be retried.

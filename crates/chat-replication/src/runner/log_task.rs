@@ -152,7 +152,8 @@ async fn read(mut reader: impl LogReader, mut reads: Receiver<LogRead>, events: 
     }
 }
 
-/// Tells the event loop what came of a job; no more are done when it failed or nobody listens.
+/// Sends the outcome of a job to the event loop; no more are done when it failed, or the event loop has
+/// ended.
 async fn report(
     done: Result<Event<ReplyMaker>, impl Into<BoxError>>,
     events: &Sender<LoopEvent>,

@@ -122,7 +122,7 @@ impl LogReader for SqliteLogReader {
             if !*self.writing.borrow() {
                 return match log.as_mut() {
                     Some(log) => log.read(after, last, limits).await,
-                    // Closed meanwhile: nobody waits for the entries.
+                    // Closed meanwhile: the entries are not needed any more.
                     None => Ok(Vec::new()),
                 };
             }

@@ -121,7 +121,7 @@ pub(crate) fn builder(
     Builder::new(node_id, directory.join(node_id.to_string())).nodes(nodes.iter().cloned())
 }
 
-/// One node that nobody reaches.
+/// One node, which is not served.
 pub(crate) fn alone() -> [(u64, String); 1] {
     [(1, "127.0.0.1:1".to_owned())]
 }

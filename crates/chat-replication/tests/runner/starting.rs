@@ -68,7 +68,7 @@ async fn a_directory_of_another_node_is_refused() {
     );
 }
 
-/// Whoever starts a replica reads which setting is wrong.
+/// The error names the setting that is wrong.
 #[tokio::test]
 async fn wrong_setting_is_named() {
     let directory = tempfile::tempdir().unwrap();

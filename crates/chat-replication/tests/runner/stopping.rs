@@ -41,7 +41,7 @@ async fn hanging_state_machine_does_not_make_the_stop_hang() {
     assert_eq!(proposing.await.unwrap(), Err(ProposeError::Unknown));
 }
 
-/// E-15: what nobody can reach any more does not hold the directory.
+/// E-15: a replica without a handle does not keep its directory locked.
 #[tokio::test]
 async fn dropping_the_last_handle_stops_the_replica() {
     let directory = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ async fn dropping_the_last_handle_stops_the_replica() {
     let again = loop {
         match start().await {
             Ok(replica) => break replica,
-            // It is closed by tasks that nobody waits for.
+            // It is closed by tasks that no caller waits for.
             Err(error) => assert!(matches!(error, StartError::Log(_)), "{error}"),
         }
         assert!(Instant::now() < deadline);
