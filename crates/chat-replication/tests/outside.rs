@@ -1,6 +1,8 @@
 //! A crate outside the workspace depends on this one alone, builds in memory without SQLite or gRPC in
 //! its tree, on disk with a feature, and counts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -41,11 +41,10 @@ fn cursor(index: u64) -> Option<Cursor> {
 impl Fixture {
     /// Everything up to entry 10 was applied before the node started.
     fn new() -> Self {
-        let leadership = Leadership {
-            term: 1,
-            leader_id: Some(1),
-            leads: true,
-        };
+        let mut leadership = Leadership::default();
+        leadership.term = 1;
+        leadership.leader_id = Some(1);
+        leadership.leads = true;
         Self {
             change_buffer: Arc::new(ChangeBuffer::new(LogIndex(10))),
             leadership: watch::Sender::new(leadership),
