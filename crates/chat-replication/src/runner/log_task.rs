@@ -170,19 +170,20 @@ async fn report(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite-log"))]
 mod tests {
     use chat_consensus::{Config, Node, NodeId, Time, Timing};
 
     use super::*;
-    use crate::runner::memory_log::MemoryLog;
+    use crate::runner::sqlite_log::SqliteLog;
 
-    async fn first_batch() -> (MemoryLog, UnsyncedBatch) {
-        let mut log = MemoryLog::new();
+    async fn first_batch() -> (SqliteLog, UnsyncedBatch, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = SqliteLog::new(directory.path());
         let stored = log.load(NodeId(1)).await.unwrap().stored;
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
-        (log, node.take_batch().unwrap())
+        (log, node.take_batch().unwrap(), directory)
     }
 
     /// R10: a leader whose write lasts too long resigns, so no read goes before a write; and as many
@@ -190,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_written_before_all_reads_that_wait() {
         const NODES: usize = 5;
-        let (log, batch) = first_batch().await;
+        let (log, batch, _directory) = first_batch().await;
         let (sender, mut events) = mpsc::channel(NODES + 2);
         let task = LogTask::start(log, NODES, &sender);
         for id in 0..=NODES as u64 {

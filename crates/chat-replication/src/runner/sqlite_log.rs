@@ -129,3 +129,51 @@ impl LogReader for SqliteLogReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use chat_consensus::{Payload, Position};
+
+    use super::*;
+
+    /// R10: a leader whose write lasts too long resigns, so a read that waits for the connection lets
+    /// the writes go first that came meanwhile.
+    #[tokio::test]
+    async fn write_that_came_later_goes_before_a_read_that_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = SqliteLog::new(directory.path());
+        log.load(NodeId(1)).await.unwrap();
+        let mut reader = log.reader();
+        let connection = Arc::clone(&log.connection);
+        let busy = connection.log.lock().await;
+        let limits = ReadLimits {
+            entries_max: 10,
+            bytes_max: 10,
+        };
+        let reading =
+            tokio::spawn(async move { reader.read(LogIndex::ZERO, LogIndex(1), limits).await });
+        // The read is first in the queue for the connection.
+        tokio::task::yield_now().await;
+        let entry = Entry {
+            position: Position::new(1, 1),
+            payload: Payload::Command(Bytes::from_static(b"written first")),
+        };
+        let writes = Writes {
+            entries: vec![entry.clone()],
+            ..Writes::default()
+        };
+        let writing = tokio::spawn(async move {
+            log.append_and_sync(&writes).await.unwrap();
+            log
+        });
+        tokio::task::yield_now().await;
+        drop(busy);
+        assert_eq!(reading.await.unwrap().unwrap(), [entry]);
+        let log = writing.await.unwrap();
+        let mut reader = log.reader();
+        log.close().await.unwrap();
+        let read = reader.read(LogIndex::ZERO, LogIndex(1), limits).await;
+        assert!(read.unwrap().is_empty(), "closed");
+    }
+}

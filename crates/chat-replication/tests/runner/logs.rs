@@ -121,3 +121,23 @@ async fn log_that_blocks_is_used_on_threads_of_its_own() {
     let log = MemoryLog::new();
     check_restart(BlockingLog { log, runtime }).await;
 }
+
+/// A runtime that ends with a replica in it does not wait for the log's threads for ever.
+#[test]
+fn runtime_ends_although_a_log_that_blocks_is_open() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let log = BlockingLog {
+        log: MemoryLog::new(),
+        runtime: thread::current().id(),
+    };
+    let replica = runtime.block_on(async {
+        let replica = start_alone(log, &Recorder::default()).await.unwrap();
+        replica.propose(Bytes::from("one"), soon()).await.unwrap();
+        replica
+    });
+    drop(runtime);
+    assert!(replica.receiver().is_stopped());
+}
