@@ -34,6 +34,11 @@ pub trait TypedStateMachine: Send + 'static {
     /// See [`StateMachine::applied`].
     fn applied(&self) -> Applied;
 
+    /// See [`StateMachine::last_ever_applied`].
+    fn last_ever_applied(&self) -> Applied {
+        self.applied()
+    }
+
     /// See [`StateMachine::apply`].
     ///
     /// # Errors
@@ -71,6 +76,10 @@ pub struct Typed<M>(pub M);
 impl<M: TypedStateMachine> StateMachine for Typed<M> {
     fn applied(&self) -> Applied {
         self.0.applied()
+    }
+
+    fn last_ever_applied(&self) -> Applied {
+        self.0.last_ever_applied()
     }
 
     async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {

@@ -159,6 +159,8 @@ impl Sender {
             bytes(5, self.storage.clone()),
             number(6, run),
             number(7, 1),
+            // The group: empty for the default one.
+            bytes(8, Bytes::new()),
         ];
         message(1, fields)
     }
