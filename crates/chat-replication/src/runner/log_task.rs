@@ -170,7 +170,8 @@ async fn report(
     }
 }
 
-#[cfg(all(test, feature = "sqlite-log"))]
+#[cfg(test)]
+#[cfg(feature = "sqlite-log")]
 mod tests {
     use chat_consensus::{Config, Node, NodeId, Time, Timing};
 
