@@ -88,7 +88,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Package => package::run(&root)?,
-        Command::Tidy => tidy::run(&root)?,
+        Command::Tidy => {
+            tidy::run(&root)?;
+            codegen::run(&root, true)?;
+        }
         Command::Test => test::run(&root)?,
         Command::Mutants { arguments } => return mutants::run(&root, &arguments),
         Command::Simulate { arguments } => return simulate::run(&root, &arguments),

@@ -10,7 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// In the order of their dependencies.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
+    "private-file",
     "chat-consensus",
     "chat-replication-proto",
     "chat-sqlite-log",

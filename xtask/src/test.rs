@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{package, tidy};
+use crate::package;
 
 /// Seeds of the simulator that every change must survive; more are for `cargo xtask simulate`.
 const SIMULATED_SEEDS: &str = "2000";

@@ -28,6 +28,17 @@ pub enum Payload {
     Command(Bytes),
 }
 
+/// A committed entry, as a state machine applies it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedEntry {
+    /// Its place in the log, counted from 1 without gaps.
+    pub index: LogIndex,
+    /// The term in which it was appended.
+    pub term: Term,
+    /// What was proposed; `None` for the log's own entries, which change nothing but the index.
+    pub command: Option<Bytes>,
+}
+
 /// The id of the cluster and its voters (R12).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {

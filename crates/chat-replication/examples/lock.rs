@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time};
 
 use chat_replication::{
-    Applied, BoxError, Builder, Bytes, Committed, Handle, LeaderContext, Preparation, Prepare,
+    Applied, BoxError, Builder, Bytes, CommittedEntry, Handle, LeaderContext, Preparation, Prepare,
     StateMachine,
 };
 use tokio::net::TcpListener;
@@ -52,13 +52,13 @@ impl StateMachine for LockMachine {
     }
 
     /// The locks, and what was applied, are in one file, which is replaced as a whole.
-    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+    async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
         let mut tokens = Vec::new();
         for entry in batch {
             let command = entry.command.as_deref().map(serde_json::from_slice);
             let token = command.transpose()?.map(|command| self.0.acquire(command));
             tokens.push(token.unwrap_or(0).to_string().into());
-            self.0.applied = (entry.index, entry.term);
+            self.0.applied = (entry.index.0, entry.term.0);
         }
         let new = self.1.with_extension("new");
         fs::write(&new, serde_json::to_vec(&self.0)?)?;

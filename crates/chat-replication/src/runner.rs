@@ -50,7 +50,7 @@ pub use reply_maker::ReplyMaker;
 #[cfg(feature = "sqlite-log")]
 pub use sqlite_log::{SqliteLog, SqliteLogReader};
 pub use start_error::StartError;
-pub use state_machine::{Applied, BoxError, Committed, StateMachine};
+pub use state_machine::{Applied, BoxError, StateMachine};
 pub use status::{FollowerStatus, Status};
 pub use stop_reason::StopReason;
 pub use timing::Timing;

@@ -11,6 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chat_app::edge::Edge;
+use chat_app::limits::inbox_room::InboxRoom;
+use chat_app::limits::quotas::{QuotaLimits, Quotas};
+use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
+use chat_app::session_lookup::SessionLookup;
 use chat_replication::{Builder, Handle, StartError, StopReason, Timing};
 use chat_store::{ChatReader, ChatState, StateError};
 use tokio::sync::watch;

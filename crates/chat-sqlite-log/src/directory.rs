@@ -20,7 +20,7 @@ impl DirectoryLock {
     ///
     /// The operating system's.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = private_file_options()
+        let file = private_file::open_options()
             .create(true)
             .truncate(false)
             .open(path)?;
@@ -69,7 +69,7 @@ pub fn create_directory(directory: &Path) -> io::Result<()> {
 ///
 /// The operating system's.
 pub fn create_private_file(path: &Path) -> io::Result<()> {
-    private_file_options()
+    private_file::open_options()
         .create(true)
         .truncate(false)
         .open(path)

@@ -11,7 +11,6 @@ mod apply_context;
 mod cache;
 mod checkpoints;
 mod command;
-mod committed_entry;
 mod credential;
 mod error;
 mod events;
@@ -34,11 +33,10 @@ mod tests;
 
 use std::path::Path;
 
-use chat_consensus::{LogIndex, Position};
+use chat_consensus::{CommittedEntry, LogIndex, Position};
 use futures::executor::block_on;
 
 pub use command::NewMessage;
-pub use committed_entry::CommittedEntry;
 pub use credential::Credential;
 pub use error::{InvalidCommand, StateError};
 pub use events::{ApplyResult, Change, Event};

@@ -26,14 +26,13 @@ mod chat_state;
 use chat_sqlite_log::{batched_statement, database, directory};
 
 pub use chat_consensus::{
-    ClusterId, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId,
-    Stored, Term, TermRun, Voter, Writes,
+    ClusterId, CommittedEntry, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position,
+    StorageId, Stored, Term, TermRun, Voter, Writes,
 };
 pub use chat_sqlite_log::{ChainValue, CommitLog, LogError, OpenError, ReadLimits};
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, ApplyResult, Change, ChatReader, ChatState, CommittedEntry, Credential, Event,
-    FoundSession, InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, NewMessage,
-    ProposedCommand, ProposedOperation, ReadTransaction, Session, StateError, StoredMessage,
-    UsernamePage,
+    Account, ApplyResult, Change, ChatReader, ChatState, Credential, Event, FoundSession,
+    InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, NewMessage, ProposedCommand,
+    ProposedOperation, ReadTransaction, Session, StateError, StoredMessage, UsernamePage,
 };

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use chat_consensus::{Entry, Payload};
+use chat_consensus::{CommittedEntry, Entry, Payload};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
 use crate::event::Event;
 use crate::runner::loop_event::LoopEvent;
-use crate::runner::state_machine::{BoxError, Committed, StateMachine};
+use crate::runner::state_machine::{BoxError, StateMachine};
 use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 
@@ -117,7 +117,7 @@ impl<M: StateMachine> Worker<M> {
     }
 
     async fn apply<F>(&mut self, entries: Vec<Entry>) -> Result<Event<F>, BoxError> {
-        let batch: Vec<Committed> = entries.into_iter().map(committed).collect();
+        let batch: Vec<CommittedEntry> = entries.into_iter().map(committed).collect();
         let answers = self.machine.apply(&batch).await?;
         if answers.len() != batch.len() {
             return Err("the state machine must give one answer for each entry".into());
@@ -133,10 +133,10 @@ impl<M: StateMachine> Worker<M> {
     }
 }
 
-fn committed(entry: Entry) -> Committed {
-    Committed {
-        index: entry.position.index.0,
-        term: entry.position.term.0,
+fn committed(entry: Entry) -> CommittedEntry {
+    CommittedEntry {
+        index: entry.position.index,
+        term: entry.position.term,
         command: match entry.payload {
             Payload::Command(command) => Some(command),
             Payload::Empty | Payload::Membership(_) => None,

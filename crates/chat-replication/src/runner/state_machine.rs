@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use chat_consensus::CommittedEntry;
 
 /// Any error of an embedder's.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,7 +36,7 @@ pub trait StateMachine: Send + 'static {
     /// be the reason for one: it is in the log permanently, and stops every node at each start again.
     fn apply(
         &mut self,
-        batch: &[Committed],
+        batch: &[CommittedEntry],
     ) -> impl Future<Output = Result<Vec<Bytes>, BoxError>> + Send;
 
     /// Makes everything applied so far visible to those who read the state without asking this state
@@ -59,15 +60,4 @@ pub struct Applied {
     pub index: u64,
     /// That entry's term; 0 before the first.
     pub term: u64,
-}
-
-/// A committed entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// Its place in the log, counted from 1 without gaps.
-    pub index: u64,
-    /// The term in which it was appended.
-    pub term: u64,
-    /// What was proposed; `None` for the log's own entries, which change nothing but the index.
-    pub command: Option<Bytes>,
 }

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use std::time::Instant;
 
 use bytes::Bytes;
+use chat_consensus::CommittedEntry;
 
 use crate::error::ProposeError;
 use crate::runner::handle::Handle;
-use crate::runner::state_machine::{Applied, BoxError, Committed, StateMachine};
+use crate::runner::state_machine::{Applied, BoxError, StateMachine};
 
 /// A command or an answer, as bytes. Commands stay in the log, so what was encoded once must be
 /// decodable by every later version of the program.
@@ -82,13 +83,13 @@ impl<M: TypedStateMachine> StateMachine for Typed<M> {
         self.0.last_ever_applied()
     }
 
-    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
-        let decode = |entry: &Committed| {
+    async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
+        let decode = |entry: &CommittedEntry| {
             let command = entry.command.as_deref().map(M::Command::decode);
             Ok::<_, BoxError>(TypedEntry {
                 applied: Applied {
-                    index: entry.index,
-                    term: entry.term,
+                    index: entry.index.0,
+                    term: entry.term.0,
                 },
                 command: command.transpose()?,
             })

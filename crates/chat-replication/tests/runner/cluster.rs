@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Builder, Committed, Grpc, Handle, SqliteLog, StateMachine, Timing,
+    Applied, BoxError, Builder, CommittedEntry, Grpc, Handle, SqliteLog, StateMachine, Timing,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ impl StateMachine for Recorder {
         self.applied
     }
 
-    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+    async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
         drop(self.gate.lock().await);
         let mut answers = Vec::new();
         for entry in batch {

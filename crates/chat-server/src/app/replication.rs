@@ -9,10 +9,10 @@ use chat_app::host::{Proposer, ReadBarrier};
 use chat_app::log_clock::LogClock;
 use chat_app::preparation::{LeaderPreparation, Preparing, ReplyBuilder};
 use chat_replication::{
-    Applied, BoxError, Committed, Handle, LeaderContext, MakeReply as _, Preparation, Prepare,
+    Applied, BoxError, CommittedEntry, Handle, LeaderContext, MakeReply as _, Preparation, Prepare,
     Prepared, ProposeError, ReadError, ReplyMaker, StateMachine,
 };
-use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
+use chat_store::{ChatState, LogIndex};
 
 use crate::api::watch::ChangeBuffer;
 use crate::app::host::Machine;
@@ -103,16 +103,8 @@ impl StateMachine for ChatMachine {
         }
     }
 
-    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
-        let entries: Vec<CommittedEntry> = batch
-            .iter()
-            .map(|entry| CommittedEntry {
-                index: LogIndex(entry.index),
-                term: Term(entry.term),
-                command: entry.command.clone(),
-            })
-            .collect();
-        let applied = self.state.apply(&entries).await?;
+    async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
+        let applied = self.state.apply(batch).await?;
         // A batch without a command brings no new time; observing the same time again does no harm.
         self.clock.observe(self.state.log_time());
         self.change_buffer

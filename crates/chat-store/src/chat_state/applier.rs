@@ -8,7 +8,6 @@ use chat_consensus::Position;
 use super::accounts::Accounts;
 use super::apply_context::ApplyContext;
 use super::command::{Command, Operation, SessionClaim, SessionOperation};
-use super::committed_entry::CommittedEntry;
 use super::error::StateError;
 use super::events::{ApplyResult, BatchResult, Change};
 use super::inbox_changes::{Deleted, InboxChanges};
@@ -19,6 +18,7 @@ use super::progress::Progress;
 use super::retention::Retention;
 use super::sessions::SessionCheck;
 use crate::database::Database;
+use chat_consensus::CommittedEntry;
 
 /// Applies entries; what it has applied is not committed until [`Self::commit`].
 #[derive(Debug)]

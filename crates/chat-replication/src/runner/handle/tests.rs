@@ -1,13 +1,13 @@
 //! What a handle returns of replicas that have ended, and how runtimes are rejected.
 
 use bytes::Bytes;
+use chat_consensus::CommittedEntry;
 
 use super::Handle;
 use crate::event::Event;
 use crate::runner::loop_event::LoopEvent;
 use crate::runner::{
-    Applied, BoxError, Builder, Committed, InProcessNetwork, MemoryLog, StartError, StateMachine,
-    StopReason,
+    Applied, BoxError, Builder, InProcessNetwork, MemoryLog, StartError, StateMachine, StopReason,
 };
 
 struct Nothing;
@@ -17,7 +17,7 @@ impl StateMachine for Nothing {
         Applied::default()
     }
 
-    async fn apply(&mut self, batch: &[Committed]) -> Result<Vec<Bytes>, BoxError> {
+    async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
         Ok(vec![Bytes::new(); batch.len()])
     }
 }
