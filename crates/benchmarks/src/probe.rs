@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outage_is_the_longest_gap() {
+    fn outage_is_the_longest_gap() {
         assert_eq!(
             longest_gap(&ms(&[1, 2, 3, 45, 44, 46])),
             Duration::from_millis(41)

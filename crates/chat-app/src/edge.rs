@@ -1,14 +1,18 @@
 //! One request, from its values to its reply, on the node that the client reached: changes are
 //! proposed to the leader, and reads come from this node's tables.
 
-mod leader_call;
+mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_proto::{forwarded::v1 as forwarded, storage::v1 as storage};
-use chat_store::{ChatReader, ReadTransaction, Session, StateError};
+use chat_replication::ReadError;
+use chat_store::{ChatReader, Session};
+use prost::Message as _;
 
 use crate::authorize::authorize;
 use crate::error::RequestError;
@@ -19,16 +23,17 @@ use crate::origin::Origin;
 use crate::renewals::Renewals;
 use crate::reply::Reply;
 use crate::request::{
-    ChangePasswordRequest, ChangeRequest, ChatRequest, Credentials, GetMessagesRequest,
-    ListUsersRequest, MessageId, ReadRequest, RequestId, SendMessageRequest, SignInRequest,
+    ChangePasswordRequest, ChangeRequest, ChatRequest, Credentials, MessageId, RequestId,
+    SendMessageRequest, SignInRequest,
 };
 use crate::scope::AuthScope;
-use crate::session_lookup::{ReadAdmission, SessionLookup};
+use crate::session_lookup::SessionLookup;
 use crate::token::{PresentedToken, TokenHash};
-use forwarded::request::Operation as SecretOperation;
-use leader_call::{LeaderCall, SessionAnswer};
+use forwarded::request::Operation as ForwardedOperation;
+use forwarded::session_reply::Result as SessionResult;
 use storage::ErrorCode;
 use storage::command::Operation;
+use storage::outcome::Result as Outcome;
 
 /// How much longer than its deadline a read may take. At the deadline the replica reports why the
 /// read could not begin, which is worth more than that it is late.
@@ -103,84 +108,6 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         }
     }
 
-    /// A page of messages is read in the snapshot in which the session is found (R14).
-    async fn read(
-        &self,
-        request: ReadRequest,
-        token: Option<PresentedToken>,
-        deadline: Instant,
-    ) -> Result<Reply, RequestError> {
-        let scope = AuthScope::from(&request);
-        let (mut snapshot, owner) = self
-            .begin_read_as(scope, token, request.id(), deadline)
-            .await?;
-        match request {
-            ReadRequest::GetMessages(inbox) => messages(&mut snapshot, &inbox, &owner).await,
-            ReadRequest::ListUsers(listing) => {
-                drop(snapshot);
-                self.list_users(&listing, &owner).await
-            }
-        }
-    }
-
-    /// Names are read on separate connections, one page of an account at a time. They come from a state
-    /// that is at least as new as the snapshot in which the session was found.
-    async fn list_users(
-        &self,
-        listing: &ListUsersRequest,
-        owner: &Session,
-    ) -> Result<Reply, RequestError> {
-        let _guard = self
-            .listings
-            .begin(&owner.username)
-            .ok_or(RequestError::Overloaded)?;
-        let after = listing.after.as_ref().map(|after| after.0.as_str());
-        let page = self
-            .reader
-            .usernames(&listing.pattern.0, listing.limit, after);
-        Ok(Reply::Users(page.await.map_err(read_error)?))
-    }
-
-    /// Begins a read for the session of `token`. A session that may expire soon is renewed in the log
-    /// first. So a session that only reads does not expire; and a session that has expired by the
-    /// log's time is rejected even in a chat where nothing else happens.
-    async fn begin_read_as(
-        &self,
-        scope: AuthScope<'_>,
-        token: Option<PresentedToken>,
-        id: RequestId,
-        deadline: Instant,
-    ) -> Result<(ReadTransaction, Session), RequestError> {
-        let token = token.ok_or(RequestError::Unauthenticated)?;
-        let admission = self.sessions.admit(token).await?;
-        let token = token.hash;
-        let mut snapshot = self.begin_read(deadline).await?;
-        let mut session = snapshot.session(&token.0).await.map_err(read_error)?;
-        let due = |session: &mut Session| {
-            session.renew_from <= self.host.unix_seconds()
-                && self
-                    .renewals
-                    .begin(token, session.idle_seconds, self.host.now())
-        };
-        if let Some(due) = session.take_if(due) {
-            drop(snapshot);
-            let operation = Operation::RenewSession(storage::RenewSession {
-                session: Some(session_claim(&due, token)),
-            });
-            let renewed = self.leader.command(id, operation, deadline).await;
-            if renewed.is_err() {
-                self.renewals.forget(&token);
-            }
-            renewed?;
-            snapshot = self.begin_read(deadline).await?;
-            session = snapshot.session(&token.0).await.map_err(read_error)?;
-        }
-        if session.is_none() && matches!(admission, ReadAdmission::Known) {
-            self.sessions.forget(&token);
-        }
-        Ok((snapshot, authorize(scope, session)?))
-    }
-
     async fn change(
         &self,
         request: ChangeRequest,
@@ -237,7 +164,7 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         user: Credentials,
         call: CallContext<'_>,
     ) -> Result<Reply, RequestError> {
-        let operation = SecretOperation::CreateUser(forwarded::CreateUser {
+        let operation = ForwardedOperation::CreateUser(forwarded::CreateUser {
             username: user.username.0.clone(),
             digest: user.digest.0.clone(),
         });
@@ -263,7 +190,7 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         login: Credentials,
         call: CallContext<'_>,
     ) -> Result<Reply, RequestError> {
-        let operation = SecretOperation::Login(forwarded::Login {
+        let operation = ForwardedOperation::Login(forwarded::Login {
             username: login.username.0,
             digest: login.digest.0,
         });
@@ -285,7 +212,7 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         session: storage::Session,
         call: CallContext<'_>,
     ) -> Result<Reply, RequestError> {
-        let operation = SecretOperation::ChangePassword(forwarded::ChangePassword {
+        let operation = ForwardedOperation::ChangePassword(forwarded::ChangePassword {
             session: Some(session),
             digest: change.digest.0,
             new_digest: change.new_digest.0,
@@ -304,17 +231,12 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         }
     }
 
-    async fn begin_read(&self, deadline: Instant) -> Result<ReadTransaction, RequestError> {
-        self.leader.ensure_linearizable(deadline).await?;
-        self.reader.begin().await.map_err(read_error)
-    }
-
     /// Proposes a request that needs a password; each connection has a limited number of these in
     /// progress.
     async fn open_session(
         &self,
         id: RequestId,
-        operation: SecretOperation,
+        operation: ForwardedOperation,
         call: CallContext<'_>,
     ) -> Result<SessionAnswer, RequestError> {
         let _slot = self
@@ -329,23 +251,6 @@ impl<R: Proposer, H: Host> Edge<R, H> {
         };
         self.leader.session(&request, call.deadline).await
     }
-}
-
-async fn messages(
-    snapshot: &mut ReadTransaction,
-    inbox: &GetMessagesRequest,
-    owner: &Session,
-) -> Result<Reply, RequestError> {
-    let page = snapshot
-        .inbox(owner, inbox.query)
-        .await
-        .map_err(read_error)?;
-    let unread = snapshot.unread_count(owner).await.map_err(read_error)?;
-    Ok(Reply::Messages { page, unread })
-}
-
-fn read_error(error: StateError) -> RequestError {
-    RequestError::log_read_error(&error)
 }
 
 /// A message, which has the parts of its session that are not in its own fields.
@@ -374,4 +279,84 @@ fn session_claim(session: &Session, token: TokenHash) -> storage::Session {
             version: session.credential.version.0,
         }),
     }
+}
+
+/// Calls to the leader. A reply that is not the one expected means that the outcome is unknown.
+#[derive(Debug)]
+struct LeaderCall<R> {
+    replica: R,
+}
+
+/// The leader's answer to a request that opens a session.
+#[derive(Debug)]
+enum SessionAnswer {
+    Opened(forwarded::SessionOpened),
+    /// With the code, because some have another meaning for the edge than for the client.
+    Rejected(ErrorCode, RequestError),
+}
+
+impl<R: Proposer> LeaderCall<R> {
+    fn new(replica: R) -> Self {
+        Self { replica }
+    }
+
+    async fn ensure_linearizable(&self, deadline: Instant) -> Result<(), ReadError> {
+        self.replica.ensure_linearizable(deadline).await
+    }
+
+    /// Proposes a command, which is encoded here and not again.
+    async fn command(
+        &self,
+        id: RequestId,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Result<Reply, RequestError> {
+        let sends = matches!(operation, Operation::SendMessage(_));
+        let command = storage::Command {
+            request_id: Bytes::copy_from_slice(id.0.as_bytes()),
+            // The leader's.
+            time: 0.0,
+            operation: Some(operation),
+        };
+        let request = forwarded::Request {
+            operation: Some(ForwardedOperation::Command(command.encode_to_vec().into())),
+            request_id: Bytes::new(),
+            origin: None,
+        };
+        let reply = self.replica.propose(encoded(&request), deadline).await?;
+        let outcome = storage::Outcome::decode(reply).ok();
+        match outcome.and_then(|outcome| outcome.result) {
+            Some(Outcome::Sent(sent)) if sends => Ok(Reply::Sent(sent)),
+            Some(Outcome::Done(storage::Done {})) if !sends => Ok(Reply::Done),
+            Some(Outcome::Error(error)) => Err(RequestError::from_proto(error)),
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    /// Has a request for a session carried out.
+    async fn session(
+        &self,
+        request: &forwarded::Request,
+        deadline: Instant,
+    ) -> Result<SessionAnswer, RequestError> {
+        let reply = self.replica.propose(encoded(request), deadline).await?;
+        let reply = forwarded::SessionReply::decode(reply).ok();
+        match reply.and_then(|reply| reply.result) {
+            Some(SessionResult::Opened(session)) => Ok(SessionAnswer::Opened(session)),
+            Some(SessionResult::Error(error)) => Ok(SessionAnswer::Rejected(
+                error.code(),
+                RequestError::from_proto(error),
+            )),
+            None => Err(unexpected_reply()),
+        }
+    }
+}
+
+fn encoded(request: &forwarded::Request) -> Bytes {
+    request.encode_to_vec().into()
+}
+
+fn unexpected_reply() -> RequestError {
+    tracing::error!("the leader's reply cannot be read; is it of another version?");
+    RequestError::OutcomeUnknown
 }

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_consensus::{Config, LogIndex, NodeId, StorageId, Stored, Time, Timing};
+use chat_consensus::{
+    Config, Envelope, Header, LogIndex, NodeId, RequestId, StorageId, Stored, Time, Timing,
+};
 use chat_replication::{
-    Effect, Event, Limits, PreparationId, Prepared, ProposalTicket, ProposeError, Proposed,
-    ReadError, ReadTicket, Replica, Start,
+    Effect, Event, Limits, PeerReply, PeerRequest, PreparationId, Prepared, ProposalTicket,
+    ProposeError, ProposeOutcome, Proposed, ReadError, ReadTicket, Refusal, Replica, Start,
 };
 
 type Completed = (ProposalTicket, Result<Proposed, ProposeError>);
@@ -24,6 +26,7 @@ struct Alone {
     preparations: Vec<(PreparationId, Bytes)>,
     completed: Vec<Completed>,
     reads: Vec<Read>,
+    replies: Vec<PeerReply>,
 }
 
 impl Alone {
@@ -46,6 +49,7 @@ impl Alone {
             preparations: Vec::new(),
             completed: Vec::new(),
             reads: Vec::new(),
+            replies: Vec::new(),
         };
         alone.pass(Duration::from_secs(1));
         assert!(alone.replica.is_leading());
@@ -76,10 +80,8 @@ impl Alone {
                 Effect::Prepare(id, request) => self.preparations.push((id, request)),
                 Effect::Complete(ticket, result) => self.completed.push((ticket, result)),
                 Effect::CompleteRead(ticket, result) => self.reads.push((ticket, result)),
-                Effect::Call(_)
-                | Effect::Reply(_)
-                | Effect::ReadEntries { .. }
-                | Effect::Warn(_) => {}
+                Effect::Reply(reply) => self.replies.push(reply.message),
+                Effect::Call(_) | Effect::ReadEntries { .. } | Effect::Warn(_) => {}
             }
         }
     }
@@ -286,4 +288,30 @@ fn shutdown_ends_what_was_not_appended() {
         ),
         "{last:?}"
     );
+}
+
+// A peer that forwards what its own limit should have refused: nothing of it is prepared.
+#[test]
+fn forwarded_request_beyond_the_limit_is_refused_before_it_is_prepared() {
+    let mut limits = Limits::default();
+    limits.command_bytes_max = 100;
+    let mut alone = Alone::start(limits);
+    let membership = alone.replica.node().membership().expect("it leads").clone();
+    for (bytes, is_refused) in [(100, false), (101, true)] {
+        let header = Header {
+            cluster: Some(membership.cluster),
+            term: alone.replica.node().term(),
+            from: NodeId(2),
+            to: NodeId(1),
+            storage: StorageId(2),
+            request: RequestId::default(),
+        };
+        let request = Bytes::from(vec![b'x'; bytes]);
+        let message = PeerRequest::Propose { request };
+        alone.happens(Event::Request(Envelope { header, message }));
+        assert_eq!(alone.preparations.pop().is_none(), is_refused, "{bytes}");
+        let too_large = PeerReply::Propose(ProposeOutcome::NotAppended(Refusal::TooLarge));
+        let refused = alone.replies.pop() == Some(too_large);
+        assert_eq!(refused, is_refused, "{bytes}");
+    }
 }

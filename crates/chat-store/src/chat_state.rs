@@ -21,7 +21,6 @@ mod older_format;
 mod outcome;
 mod pending_messages;
 mod progress;
-mod proposed_command;
 mod queries;
 mod reader;
 mod retention;
@@ -36,13 +35,12 @@ use std::path::Path;
 use chat_consensus::{CommittedEntry, LogIndex, Position};
 use futures::executor::block_on;
 
-pub use command::NewMessage;
+pub use command::{NewMessage, ProposedCommand, ProposedOperation};
 pub use credential::Credential;
 pub use error::{InvalidCommand, StateError};
 pub use events::{ApplyResult, Change, Event};
 pub use inbox_counts::InboxCounts;
 pub use message::Message;
-pub use proposed_command::{ProposedCommand, ProposedOperation};
 pub use queries::{Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage};
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
 

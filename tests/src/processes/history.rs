@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_history_passes() {
+    fn good_history_passes() {
         let Setup { history, inbox } = setup();
         let inboxes = Inboxes::from([("bob".to_owned(), inbox)]);
         assert_eq!(history.check(&inboxes), Ok(()));

@@ -14,7 +14,7 @@ const FIX: &str = "show it in the section \"Crate graph\" as `name -> a, b` or \
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 /// An edge that was not decided on is how layers get lost.
-pub(super) fn the_graph_is_the_one_in_architecture(repository: &Repository) -> Vec<Finding> {
+pub(super) fn graph_is_the_one_in_architecture(repository: &Repository) -> Vec<Finding> {
     let page = match repository.required(PAGE, "write it, with a section \"Crate graph\"") {
         Ok(page) => page,
         Err(missing) => return vec![missing],
@@ -120,7 +120,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            findings(super::the_graph_is_the_one_in_architecture, &files),
+            findings(super::graph_is_the_one_in_architecture, &files),
             expected
         );
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn missing_page_is_a_finding() {
         assert_eq!(
-            findings(super::the_graph_is_the_one_in_architecture, &[]).len(),
+            findings(super::graph_is_the_one_in_architecture, &[]).len(),
             1
         );
     }

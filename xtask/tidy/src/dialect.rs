@@ -19,7 +19,7 @@ const ALLOWED: &str = include_str!("dialect/allowed.txt");
 const EXTENSIONS: [&str; 6] = [".md", ".patch", ".proto", ".rs", ".toml", ".txt"];
 
 /// A name that the field has is found by those who know it; one that we invent, by none.
-pub(super) fn the_words_are_those_of_the_field(repository: &Repository) -> Vec<Finding> {
+pub(super) fn words_are_those_of_the_field(repository: &Repository) -> Vec<Finding> {
     check(repository, LIST, ALLOWED)
 }
 

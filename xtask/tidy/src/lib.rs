@@ -22,14 +22,14 @@ mod rust_modules;
 mod rust_text;
 
 const RULES: [Rule; 19] = [
-    crate_graph::the_graph_is_the_one_in_architecture,
+    crate_graph::graph_is_the_one_in_architecture,
     manifests::every_member_is_listed,
     manifests::members_take_the_lint_table,
     manifests::versions_live_in_the_root_manifest,
     manifests::named_paths_exist,
-    manifests::the_toolchain_is_the_rust_version,
-    manifests::the_core_depends_on_little,
-    rust_files::the_core_is_no_std,
+    manifests::toolchain_is_the_rust_version,
+    manifests::core_depends_on_little,
+    rust_files::core_is_no_std,
     rust_files::files_open_with_a_sentence,
     rust_files::files_are_short,
     rust_files::names_say_what_a_file_is_about,
@@ -38,7 +38,7 @@ const RULES: [Rule; 19] = [
     markdown::pages_have_one_title,
     markdown::named_paths_exist,
     markdown::no_machine_paths,
-    dialect::the_words_are_those_of_the_field,
+    dialect::words_are_those_of_the_field,
     import_circles::files_import_in_no_circle,
     rule_citations::every_rule_is_cited_by_a_test,
 ];

@@ -104,7 +104,7 @@ pub(super) fn named_paths_exist(repository: &Repository) -> Vec<Finding> {
 }
 
 /// The pinned toolchain is the one that the manifest promises.
-pub(super) fn the_toolchain_is_the_rust_version(repository: &Repository) -> Vec<Finding> {
+pub(super) fn toolchain_is_the_rust_version(repository: &Repository) -> Vec<Finding> {
     let fix = "pin one release, and let `rust-version` name it";
     let both =
         root_manifest(repository).and_then(|root| Ok((root, repository.required(TOOLCHAIN, fix)?)));
@@ -127,7 +127,7 @@ pub(super) fn the_toolchain_is_the_rust_version(repository: &Repository) -> Vec<
 }
 
 /// What keeps the core pure.
-pub(super) fn the_core_depends_on_little(repository: &Repository) -> Vec<Finding> {
+pub(super) fn core_depends_on_little(repository: &Repository) -> Vec<Finding> {
     let fix = "move what needs it out of the core, or argue for a longer list in `tidy`";
     let text = match repository.required(CORE, "the core is missing") {
         Ok(text) => text,
@@ -238,7 +238,7 @@ mod tests {
             );
             let toolchain = format!("[toolchain]\nchannel = \"{channel}\"\n");
             findings(
-                super::the_toolchain_is_the_rust_version,
+                super::toolchain_is_the_rust_version,
                 &[root, (super::TOOLCHAIN, &toolchain)],
             )
         };
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn unlisted_dependency_of_the_core_is_found() {
-        let check = |text| findings(super::the_core_depends_on_little, &[(super::CORE, text)]);
+        let check = |text| findings(super::core_depends_on_little, &[(super::CORE, text)]);
         assert!(check("[dependencies]\nbytes.workspace = true\n").is_empty());
         assert!(check("[dev-dependencies]\nexpect-test.workspace = true\n").is_empty());
         assert_eq!(

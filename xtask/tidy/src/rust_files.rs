@@ -40,7 +40,7 @@ const BANS: [Ban; 5] = [
 ];
 
 /// Without the standard library the core cannot read a clock, a file or a socket.
-pub(super) fn the_core_is_no_std(repository: &Repository) -> Vec<Finding> {
+pub(super) fn core_is_no_std(repository: &Repository) -> Vec<Finding> {
     let fix = "the core must begin with `#![no_std]` (outside tests at least)";
     let text = match repository.required(CORE, fix) {
         Ok(text) => text,
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn core_with_std_is_found() {
-        let check = |text| findings(super::the_core_is_no_std, &[(super::CORE, text)]);
+        let check = |text| findings(super::core_is_no_std, &[(super::CORE, text)]);
         assert!(check("//! The core.\n#![no_std]\n").is_empty());
         assert!(check("#![cfg_attr(not(test), no_std)]\n").is_empty());
         assert_eq!(check("// #![no_std]\n").len(), 1);
-        assert_eq!(findings(super::the_core_is_no_std, &[]).len(), 1);
+        assert_eq!(findings(super::core_is_no_std, &[]).len(), 1);
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl<F: MakeReply> Replica<F> {
     /// Prepares a forwarded request here, if this node leads. One hop: it is never passed on (R13).
     pub(super) fn handle_forwarded_proposal(&mut self, header: Header, request: Bytes) {
         let leads = self.is_from_own_cluster(&header) && self.is_leading();
-        if leads {
+        if leads && request.len() > self.limits.command_bytes_max {
+            // Its node should have refused it; decoding it here would take too long.
+            self.refuse(Waiter::Peer(header), Refusal::TooLarge);
+        } else if leads {
             self.prepare(Waiter::Peer(header), request);
         } else {
             let leader = self.other_leader();

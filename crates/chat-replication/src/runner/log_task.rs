@@ -190,7 +190,7 @@ mod tests {
     /// R10: a leader whose write lasts too long resigns, so no read goes before a write; and as many
     /// reads as there can be are no reason to stop.
     #[tokio::test]
-    async fn a_batch_is_written_before_all_reads_that_wait() {
+    async fn batch_is_written_before_all_reads_that_wait() {
         const NODES: usize = 5;
         let (log, batch, _directory) = first_batch().await;
         let (sender, mut events) = mpsc::channel(NODES + 2);

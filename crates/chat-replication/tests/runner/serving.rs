@@ -109,7 +109,7 @@ async fn one_of_three_promises_nothing() {
 
 /// R1: a log that was closed is opened again with everything in it.
 #[tokio::test]
-async fn a_new_start_applies_the_log_again() {
+async fn new_start_applies_the_log_again() {
     let cluster = Cluster::start(1).await;
     for number in 0..100 {
         let command = Bytes::from(format!("{number}"));

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::cluster::{Cluster, Recorder, alone, builder, soon};
 
 #[tokio::test]
-async fn a_state_that_the_log_does_not_hold_is_refused() {
+async fn state_that_the_log_does_not_hold_is_refused() {
     let cluster = Cluster::start(1).await;
     cluster.nodes[0]
         .0
@@ -52,7 +52,7 @@ async fn a_state_that_the_log_does_not_hold_is_refused() {
 
 // E-7: directories that were exchanged are not served as if nothing were.
 #[tokio::test]
-async fn a_directory_of_another_node_is_refused() {
+async fn directory_of_another_node_is_refused() {
     let cluster = Cluster::start(3).await;
     let directory = cluster.shut_down().await;
     let nodes = (1..=3).map(|id| (id, format!("127.0.0.1:{id}")));

@@ -8,7 +8,7 @@ use chat_replication::{ProposeError, StartError, StopReason};
 use crate::cluster::{Cluster, Recorder, alone, builder, soon};
 
 #[tokio::test]
-async fn a_state_machine_that_fails_stops_its_replica() {
+async fn failing_state_machine_stops_its_replica() {
     for command in ["fail", "panic"] {
         let cluster = Cluster::start(1).await;
         let (replica, _) = &cluster.nodes[0];

@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_port_refuses() {
+    async fn closed_port_refuses() {
         let (listener, address) = listener().await;
         drop(listener);
         assert!(is_refused(&address).await);
     }
 
     #[tokio::test]
-    async fn a_link_that_closes_at_once_refuses() {
+    async fn link_that_closes_at_once_refuses() {
         let (listener, address) = listener().await;
         let closing = tokio::spawn(async move { drop(listener.accept().await) });
         assert!(is_refused(&address).await);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_without_a_listener_refuses() {
+    async fn socket_without_a_listener_refuses() {
         let folder = tempfile::tempdir().unwrap();
         let (listener, address) = socket(folder.path());
         // As after SIGKILL: the file stays.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_on_a_socket_that_closes_at_once_refuses() {
+    async fn link_on_a_socket_that_closes_at_once_refuses() {
         let folder = tempfile::tempdir().unwrap();
         let (listener, address) = socket(folder.path());
         let closing = tokio::spawn(async move { drop(listener.accept().await) });

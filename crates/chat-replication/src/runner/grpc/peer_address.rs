@@ -55,7 +55,7 @@ mod tests {
     use super::PeerAddress;
 
     #[test]
-    fn an_address_is_a_port_or_a_path() {
+    fn address_is_a_port_or_a_path() {
         let tcp = |text: &str| Some(PeerAddress::Tcp(text.to_owned()));
         for valid in ["127.0.0.1:7501", "[::1]:7501", "node-2.example:1"] {
             assert_eq!(PeerAddress::parse(valid), tcp(valid));

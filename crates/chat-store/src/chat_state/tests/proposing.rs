@@ -5,9 +5,8 @@ use chat_proto::storage::v1 as proto;
 use prost::Message as _;
 use proto::command::Operation;
 
-use crate::chat_state::command::Command;
+use crate::chat_state::command::{Command, ProposedCommand, ProposedOperation};
 use crate::chat_state::error::InvalidCommand;
-use crate::chat_state::proposed_command::{ProposedCommand, ProposedOperation};
 
 fn session() -> Option<proto::Session> {
     Some(proto::Session {
