@@ -222,11 +222,11 @@ pub(super) fn proposals(sender: &Sender) -> Vec<Vec<Field>> {
         message(1, vec![bytes(1, token()), name, credential(3)])
     };
     let id = "00000000-0000-4000-8000-000000000000";
+    let ids = || vec![session(), bytes(2, id), bytes(2, id)];
+    // Of storage.v1.Command; the last three only a leader may make.
     let operations = [
-        message(2, vec![bytes(1, "forged"), bytes(2, digest())]),
-        message(3, vec![bytes(1, "honest-0"), bytes(2, digest())]),
         message(
-            4,
+            5,
             vec![
                 bytes(1, token()),
                 credential(2),
@@ -236,24 +236,42 @@ pub(super) fn proposals(sender: &Sender) -> Vec<Vec<Field>> {
                 bytes(6, "forged"),
             ],
         ),
-        message(5, vec![session(), bytes(2, digest()), bytes(3, digest())]),
         message(6, vec![session()]),
-        message(7, vec![session(), bytes(2, id), bytes(2, id)]),
-        message(8, vec![session(), bytes(2, id), bytes(2, id)]),
+        message(7, ids()),
+        message(8, ids()),
         message(9, vec![session()]),
-        message(10, vec![session()]),
+        message(11, vec![session()]),
+        message(
+            3,
+            vec![bytes(1, "forged"), bytes(2, "hash"), bytes(3, token())],
+        ),
+        message(
+            4,
+            vec![bytes(1, "honest-0"), credential(2), bytes(3, token())],
+        ),
+        message(10, vec![session(), bytes(2, "hash"), bytes(3, token())]),
     ];
+    let time = || Field {
+        number: 2,
+        value: Value::Fixed(9),
+    };
+    let request_id = |at| bytes(at, vec![9; 16]);
+    let commands = operations.into_iter().flat_map(|operation| {
+        let command = vec![request_id(1), operation.clone()];
+        let timed = vec![request_id(1), time(), operation];
+        [command, timed].map(|command| vec![message(12, command)])
+    });
+    let origin = || message(17, vec![bytes(1, "192.0.2.1"), time(), number(3, 100)]);
+    let secrets = [
+        message(13, vec![bytes(1, "forged"), bytes(2, digest())]),
+        message(14, vec![bytes(1, "honest-0"), bytes(2, digest())]),
+        message(15, vec![session(), bytes(2, digest()), bytes(3, digest())]),
+    ];
+    let secrets = secrets
+        .into_iter()
+        .map(|operation| vec![operation, request_id(16), origin()]);
     let mut proposals = Vec::new();
-    for operation in operations {
-        let origin = vec![
-            bytes(1, "192.0.2.1"),
-            Field {
-                number: 2,
-                value: Value::Fixed(9),
-            },
-            number(3, 100),
-        ];
-        let request = vec![bytes(1, vec![9; 16]), operation, message(11, origin)];
+    for request in commands.chain(secrets) {
         for request in with_extremes(&request) {
             proposals.push(vec![sender.header(), message(2, request)]);
         }
