@@ -358,7 +358,7 @@ async fn apply(
         index: entry.position.index,
         term: entry.position.term,
         command: match &entry.payload {
-            Payload::Empty | Payload::Membership(_) => None,
+            Payload::Empty => None,
             Payload::Command(bytes) => Some(bytes.slice(PREFIX_BYTES..)),
         },
     };

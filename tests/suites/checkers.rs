@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chat_consensus::{
     Candidacy, Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, GetCommits,
-    HardState, Header, LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId,
-    RunId, StorageId, Term, TermIndex, TermRun, Voter, Writes,
+    HardState, Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply, Request,
+    RequestId, RunId, StorageId, Term, TermIndex, TermRun, Voter, Writes,
 };
 use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
@@ -26,7 +26,7 @@ fn check_found_by(checker: &str, checked: Checked) {
 
 /// A log whose entries from index 1 on have these terms.
 fn log(terms: &[u64]) -> TermIndex {
-    let mut log = TermIndex::new(Vec::<TermRun>::new(), LogIndex::ZERO);
+    let mut log = TermIndex::new(Position::ZERO, Vec::<TermRun>::new(), LogIndex::ZERO);
     for (place, term) in terms.iter().enumerate() {
         log.append(Position::new(place as u64 + 1, *term));
     }
@@ -40,13 +40,18 @@ fn entry(index: u64, term: u64, operation: u64) -> Entry {
     Entry { position, payload }
 }
 
-/// A disk that holds entries of these terms and this term and vote.
-fn disk(storage: u128, terms: &[u64], hard_state: HardState) -> Disk {
+/// A disk of the cluster that holds entries of these terms and this term and vote.
+fn disk(storage: u128, terms: &[u64], mut hard_state: HardState) -> Disk {
     let mut disk = Disk::empty(StorageId(storage));
     let entries = terms.iter().enumerate();
+    hard_state.cluster = Some(membership().cluster);
     let writes = Writes {
         boot_count: Some(1),
         hard_state: Some(hard_state),
+        base: Some(Box::new(LogBase {
+            position: Position::ZERO,
+            membership: membership(),
+        })),
         entries: entries
             .map(|(place, term)| entry(place as u64 + 1, *term, place as u64 + 1))
             .collect(),
@@ -266,7 +271,7 @@ fn second_vote_after_restart_is_found() {
     votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
     let election = Request::Election(Election::Vote(Candidacy {
         last: Position::ZERO,
-        membership: None,
+        asked: StorageId(1),
     }));
     check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
 }
@@ -321,6 +326,7 @@ fn term_that_is_not_durable_is_found() {
 fn acknowledgement_that_is_not_durable_is_found() {
     let behind = disk(2, &[1], voted(1, 1));
     let fetch = Request::GetCommits(GetCommits {
+        has_base: true,
         synced: Position::new(2, 1),
         commit_index: LogIndex(1),
         bytes_max: 0,
@@ -388,8 +394,12 @@ fn second_membership_is_found() {
         cluster: chat_consensus::ClusterId(2),
         ..membership()
     };
-    check_found_by("membership", memberships.written(named(3), &other, 3));
     check_found_by("membership", memberships.written(named(1), &other, 3));
+    // The first cluster has two disks, so it counts.
+    memberships.written(named(2), &membership(), 3).unwrap();
+    memberships.written(named(3), &other, 3).unwrap();
+    check_found_by("membership", memberships.written(named(4), &other, 3));
+    assert_eq!(memberships.known(), Some(&membership()));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use chat_consensus::{
-    ClusterId, Config, Envelope, GetCommitsReply, HardState, Header, Input, LogIndex, Membership,
-    Node, NodeId, Outgoing, Position, Reply, Request, RequestId, RoleName, RunId, StorageId,
-    Stored, Term, TermRun, Time, Timing, UnsyncedBatch, Voter,
+    ClusterId, Config, Envelope, GetCommitsReply, HardState, Header, Input, LogBase, LogIndex,
+    Membership, Node, NodeId, Outgoing, Position, Reply, Request, RequestId, RoleName, RunId,
+    StorageId, Stored, Term, TermRun, Time, Timing, UnsyncedBatch, Voter,
 };
 use chat_tests::message::Message;
 use fastrand::Rng;
@@ -44,11 +44,15 @@ pub(crate) fn stored(node: NodeId) -> Stored {
         hard_state: HardState {
             term: TERM,
             vote: Some(voter(LEADER)),
+            cluster: Some(CLUSTER),
             ..HardState::default()
         },
-        membership: Some(Membership {
-            cluster: CLUSTER,
-            voters: voters.to_vec(),
+        base: Some(LogBase {
+            position: Position::ZERO,
+            membership: Membership {
+                cluster: CLUSTER,
+                voters: voters.to_vec(),
+            },
         }),
         last: END,
         terms: vec![

@@ -75,6 +75,7 @@ impl Leader {
             number: self.fetches,
         };
         let fetch = Request::GetCommits(GetCommits {
+            has_base: true,
             synced: self.node.synced_position(),
             commit_index: self.node.commit_index(),
             bytes_max: u32::MAX,

@@ -4,9 +4,10 @@
 //! [`UnsyncedBatch::persist_with`] and its `async` twin, whose closures wrote and synced, turn it into
 //! the [`SyncedBatch`] in exchange for which the node sends them.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, HardState};
+use crate::entry::{Entry, HardState, LogBase};
 use crate::outgoing::Outgoing;
 use crate::types::{LogIndex, Position};
 
@@ -15,8 +16,10 @@ use crate::types::{LogIndex, Position};
 pub struct Writes {
     /// This start's number (R4).
     pub boot_count: Option<u64>,
-    /// Term and vote.
+    /// Term, vote and cluster.
     pub hard_state: Option<HardState>,
+    /// Where the log begins, on a disk that has no base yet and no entry (R12).
+    pub base: Option<Box<LogBase>>,
     /// Every entry after this index is removed before any is appended (R11).
     pub truncate_after: Option<LogIndex>,
     /// Appended at the end, without a gap.
@@ -46,6 +49,7 @@ pub(crate) struct SyncedState {
     pub(crate) boot_count: u64,
     pub(crate) hard_state: HardState,
     pub(crate) last: Position,
+    pub(crate) has_base: bool,
 }
 
 impl Writes {
@@ -68,6 +72,7 @@ impl Writes {
     pub fn is_empty(&self) -> bool {
         self.boot_count.is_none()
             && self.hard_state.is_none()
+            && self.base.is_none()
             && self.truncate_after.is_none()
             && self.entries.is_empty()
     }

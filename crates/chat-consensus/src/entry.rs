@@ -22,8 +22,6 @@ pub struct Entry {
 pub enum Payload {
     /// The no-op entry with which a leader begins its term (R3).
     Empty,
-    /// The bootstrap entry of the cluster: always the entry at index 1, and only there (R12).
-    Membership(Membership),
     /// What the state machine applies; opaque here.
     Command(Bytes),
 }
@@ -37,6 +35,16 @@ pub struct CommittedEntry {
     pub term: Term,
     /// What was proposed; `None` for the log's own entries, which change nothing but the index.
     pub command: Option<Bytes>,
+}
+
+/// Where a log begins (R12): everything up to its position is in the state of the state machine there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogBase {
+    /// The last position that the log does not hold as an entry; [`Position::ZERO`] for the log with
+    /// which a cluster was bootstrapped.
+    pub position: Position,
+    /// The cluster, and who counts in its quorums as of that position.
+    pub membership: Membership,
 }
 
 /// The id of the cluster and its voters (R12).
@@ -56,6 +64,9 @@ pub struct HardState {
     pub term: Term,
     /// For whom this node voted in that term.
     pub vote: Option<Voter>,
+    /// The cluster that this disk belongs to, for ever: from its base, or from the candidate that first
+    /// asked it for a vote (R12).
+    pub cluster: Option<ClusterId>,
     /// This disk lost entries that it had acknowledged: until it holds a leader's log through this
     /// index, the node neither votes nor campaigns nor counts (R18). [`LogIndex::ZERO`] when nothing
     /// was lost.
@@ -80,11 +91,11 @@ pub struct Stored {
     pub boot_count: u64,
     /// Term and vote.
     pub hard_state: HardState,
-    /// The entry at index 1, if there is one.
-    pub membership: Option<Membership>,
-    /// The last entry; [`Position::ZERO`] for an empty log.
+    /// Where the log begins; without one it holds no entry.
+    pub base: Option<LogBase>,
+    /// The last entry; the base's position for a log without entries.
     pub last: Position,
-    /// The terms of the whole log, ascending; empty for an empty log.
+    /// The terms of the entries after the base, ascending; empty for a log without entries.
     pub terms: Vec<TermRun>,
 }
 
@@ -95,7 +106,7 @@ impl Stored {
             storage,
             boot_count: 0,
             hard_state: HardState::default(),
-            membership: None,
+            base: None,
             last: Position::ZERO,
             terms: Vec::new(),
         }
@@ -128,7 +139,6 @@ impl Entry {
     pub fn size(&self) -> usize {
         match &self.payload {
             Payload::Empty => 0,
-            Payload::Membership(membership) => 16 + 24 * membership.voters.len(),
             Payload::Command(command) => command.len(),
         }
     }

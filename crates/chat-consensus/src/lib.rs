@@ -38,7 +38,7 @@ mod types;
 
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
 pub use config::{Config, ConfigError, Timing};
-pub use entry::{CommittedEntry, Entry, HardState, Membership, Payload, Stored, TermRun};
+pub use entry::{CommittedEntry, Entry, HardState, LogBase, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};
 pub use message::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, Membership};
+use crate::entry::{Entry, LogBase};
 use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
 
 /// A message with what its receiver needs to decide whether to accept it (R4).
@@ -80,7 +80,7 @@ pub enum ElectionKind {
 }
 
 /// What an election request is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Election {
     /// Whether the receiver is uninitialized; sent by the lowest configured node (R12).
     Bootstrap,
@@ -91,13 +91,13 @@ pub enum Election {
 }
 
 /// What a voter must know of a candidate.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Candidacy {
     /// The end of the candidate's log.
     pub last: Position,
-    /// The candidate's first entry: an uninitialized node that it names accepts it before it votes
+    /// The disk of the voter that is asked, as the candidate's base has it: only that one may grant
     /// (R12).
-    pub membership: Option<Membership>,
+    pub asked: StorageId,
 }
 
 /// The reply to an [`Election`].
@@ -135,6 +135,8 @@ pub struct Heartbeat {
 /// A follower's fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GetCommits {
+    /// Whether the follower's disk has a base (R12).
+    pub has_base: bool,
     /// Everything up to here is synced on the follower's disk (R1).
     pub synced: Position,
     /// The follower's commit index, so that the leader knows whether it has a new one.
@@ -157,6 +159,8 @@ pub enum GetCommitsReply {
         /// None when only the commit index is new, or nothing at all.
         entries: Vec<Entry>,
     },
+    /// The follower has no base: this is the leader's (R12).
+    Base(LogBase),
     /// The logs differ at the fetch's position: the common part ends here or before (R11).
     Diverging(Position),
     /// The replying node does not lead that term.

@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 
 use crate::batch::{SyncedState, UnsyncedBatch, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, HardState, Membership, Stored};
+use crate::entry::{Entry, HardState, LogBase, Membership, Stored};
 use crate::input::{Fault, Input, Report};
 use crate::message::{Header, Request};
 use crate::outgoing::Outgoing;
@@ -38,7 +38,7 @@ use crate::random::Random;
 use crate::status::{FollowerStatus, RoleName};
 use crate::term_index::TermIndex;
 use crate::types::{
-    BOOT_COUNT_MAX, LogIndex, NodeId, Position, RunId, StorageId, Term, Time, Voter,
+    BOOT_COUNT_MAX, ClusterId, LogIndex, NodeId, Position, RunId, StorageId, Term, Time, Voter,
 };
 
 use bootstrap::Bootstrap;
@@ -86,6 +86,9 @@ impl Node {
             applied <= stored.last.index,
             "the state machine is ahead of its log"
         );
+        let base = stored.base.as_ref();
+        let has_base = base.is_some();
+        let beginning = base.map_or(Position::ZERO, |base| base.position);
         let boot_count = (stored.boot_count + 1).min(BOOT_COUNT_MAX);
         let mut random = Random::with_seed(seed);
         let mut node = Self {
@@ -97,14 +100,15 @@ impl Node {
                 boot_count,
                 requests_made: 0,
                 hard_state: stored.hard_state,
-                log: TermIndex::new(stored.terms, stored.last.index),
-                membership: stored.membership,
+                log: TermIndex::new(beginning, stored.terms, stored.last.index),
+                base: stored.base,
                 commit_index: applied,
                 leader: KnownLeader::default(),
                 synced: SyncedState {
                     boot_count: stored.boot_count,
                     hard_state: stored.hard_state,
                     last: stored.last,
+                    has_base,
                 },
                 writes: Writes {
                     boot_count: Some(boot_count),
@@ -123,11 +127,12 @@ impl Node {
             role: Role::Follower(Follower::default()),
         };
         node.election.reset(&mut node.context);
-        match node.context.voters().len() {
-            0 => node.bootstrap = Bootstrap::prepare(&node.context),
-            // A single voter waits for no other (R2).
-            1 => node.election.deadline = now,
-            _ => {}
+        if node.context.is_uninitialized() {
+            node.bootstrap = Bootstrap::prepare(&node.context);
+        }
+        // A single voter waits for no other (R2).
+        if node.context.voters().len() == 1 {
+            node.election.deadline = now;
         }
         node.check_invariants();
         node
@@ -177,7 +182,7 @@ impl Node {
             }
             Input::DeadlinePassed => {}
         }
-        if self.context.membership.is_some() {
+        if !self.context.is_uninitialized() {
             self.bootstrap = None;
         }
         self.fire_timers();
@@ -212,7 +217,7 @@ impl Node {
             Role::Leader(_) => RoleName::Leader,
             Role::Candidate(candidate) if candidate.is_pre_vote() => RoleName::PreCandidate,
             Role::Candidate(_) => RoleName::Candidate,
-            Role::Follower(_) if self.context.membership.is_none() => RoleName::Uninitialized,
+            Role::Follower(_) if self.context.base.is_none() => RoleName::Uninitialized,
             Role::Follower(_) if !self.context.is_voter() => RoleName::Learner,
             Role::Follower(_) => RoleName::Follower,
         }
@@ -262,7 +267,17 @@ impl Node {
 
     /// The cluster's voters, once this node knows them.
     pub fn membership(&self) -> Option<&Membership> {
-        self.context.membership.as_ref()
+        self.context.membership()
+    }
+
+    /// Where the log begins, once this disk has a base (R12).
+    pub fn base(&self) -> Option<&LogBase> {
+        self.context.base.as_ref()
+    }
+
+    /// The cluster that this disk belongs to, once it belongs to one (R12).
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.context.cluster()
     }
 
     /// Until this node holds its leader's log through here it neither votes nor campaigns nor
@@ -326,7 +341,7 @@ impl Node {
         };
         let counts = |voter: &&Voter| {
             if voter.node == context.id() {
-                context.may_vote()
+                context.may_campaign()
             } else {
                 !uncounted.contains(&voter.node)
             }
@@ -344,7 +359,13 @@ impl Node {
     /// Enters a higher term as a follower that knows no leader. The election timer goes on: a term
     /// is no sign of a leader (R8).
     fn adopt_term(&mut self, term: Term) {
-        assert!(term > self.term() || !self.context.is_voter());
+        let context = &self.context;
+        assert!(
+            term > context.hard_state.term
+                || context.is_uninitialized()
+                || (context.base.is_some() && !context.is_voter()),
+            "who may have voted never goes back to a lower term"
+        );
         self.stop_leading();
         let context = &mut self.context;
         // A message that waits to be sent may show a term that is not durable any more then.
@@ -404,7 +425,7 @@ impl Node {
         if let Some(first) = known.id
             && first != from
         {
-            if known.has_claimed && self.context.membership.is_some() {
+            if known.has_claimed && self.context.base.is_some() {
                 return Err(Fault::TwoLeaders {
                     term: self.term(),
                     first,

@@ -7,20 +7,29 @@ use alloc::vec::Vec;
 use crate::entry::TermRun;
 use crate::types::{LogIndex, Position, Term};
 
-/// The terms of a log and its last position.
+/// The terms of a log, where it begins and its last position.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TermIndex {
+    /// The position before the first entry.
+    base: Position,
     /// Ascending in both fields; every run holds at least one entry.
     runs: Vec<TermRun>,
     last: LogIndex,
 }
 
 impl TermIndex {
-    /// The term index of a log that ends at `last` and whose terms begin as in `runs`.
-    pub fn new(runs: Vec<TermRun>, last: LogIndex) -> Self {
+    /// The term index of a log that begins after `base`, ends at `last`, and whose terms begin as in
+    /// `runs`.
+    pub fn new(base: Position, runs: Vec<TermRun>, last: LogIndex) -> Self {
+        assert!(base.index <= last, "a log begins before it ends");
         assert!(
-            runs.is_empty() == (last == LogIndex::ZERO),
+            runs.is_empty() == (last == base.index),
             "an entry has a term"
+        );
+        assert!(
+            runs.first()
+                .is_none_or(|run| run.first == base.index.next() && run.term >= base.term),
+            "the first entry follows the base"
         );
         assert!(
             runs.windows(2)
@@ -28,43 +37,49 @@ impl TermIndex {
             "terms never run backwards"
         );
         assert!(runs.last().is_none_or(|run| run.first <= last));
-        Self { runs, last }
+        Self { base, runs, last }
     }
 
-    /// The last entry; [`Position::ZERO`] for an empty log.
+    /// Where the log begins: the position before its first entry.
+    pub fn base(&self) -> Position {
+        self.base
+    }
+
+    /// The last entry; the base for a log without entries.
     pub fn last(&self) -> Position {
         Position {
-            term: self.runs.last().map_or(Term(0), |run| run.term),
+            term: self.runs.last().map_or(self.base.term, |run| run.term),
             index: self.last,
         }
     }
 
-    /// The term of the entry at `index`; term 0 before the first entry, `None` after the last.
+    /// The term at `index`, that of the base included; `None` before it and after the last entry.
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index > self.last {
+        if index > self.last || index < self.base.index {
             return None;
         }
         let after = self.runs.partition_point(|run| run.first <= index);
-        Some(after.checked_sub(1).map_or(Term(0), |i| self.runs[i].term))
+        let run = after.checked_sub(1).map(|place| self.runs[place]);
+        Some(run.map_or(self.base.term, |run| run.term))
     }
 
-    /// The position before `index`, which must be in the log and not its beginning.
+    /// The position before `index`, which must be that of an entry.
     pub(crate) fn before(&self, index: LogIndex) -> Position {
         let index = LogIndex(index.0 - 1);
         let term = self.term_at(index).expect("it is in the log");
         Position { term, index }
     }
 
-    /// Whether this very entry (or the empty beginning) is in the log.
+    /// Whether this very entry, or the base, is in the log.
     pub fn contains(&self, position: Position) -> bool {
         self.term_at(position.index) == Some(position.term)
     }
 
-    /// The last entry whose term is at most `term`.
+    /// The last entry whose term is at most `term`; the base if there is none.
     pub fn last_at_or_below(&self, term: Term) -> Position {
         let after = self.runs.partition_point(|run| run.term <= term);
         let Some(run) = after.checked_sub(1).map(|i| self.runs[i]) else {
-            return Position::ZERO;
+            return self.base;
         };
         let index = match self.runs.get(after) {
             Some(next) => LogIndex(next.first.0 - 1),
@@ -81,7 +96,7 @@ impl TermIndex {
         let last = self.last();
         assert_eq!(position.index, last.index.next(), "no gap in the log");
         assert!(position.term >= last.term, "terms never run backwards");
-        if position.term > last.term {
+        if self.runs.is_empty() || position.term > last.term {
             self.runs.push(TermRun {
                 term: position.term,
                 first: position.index,
@@ -92,7 +107,7 @@ impl TermIndex {
 
     /// Removes every entry after `last`.
     pub fn truncate_after(&mut self, last: LogIndex) {
-        assert!(last <= self.last);
+        assert!(self.base.index <= last && last <= self.last);
         self.runs.retain(|run| run.first <= last);
         self.last = last;
     }
@@ -105,7 +120,7 @@ mod tests {
     use super::*;
 
     fn index() -> TermIndex {
-        let mut index = TermIndex::new(vec![], LogIndex::ZERO);
+        let mut index = TermIndex::new(Position::ZERO, vec![], LogIndex::ZERO);
         for (at, term) in [(1, 1), (2, 3), (3, 3), (4, 6)] {
             index.append(Position::new(at, term));
         }
@@ -132,5 +147,24 @@ mod tests {
         assert_eq!(index.last(), Position::new(2, 3));
         index.truncate_after(LogIndex::ZERO);
         assert_eq!(index.last(), Position::ZERO);
+    }
+
+    #[test]
+    fn log_begins_at_its_base() {
+        let base = Position::new(5, 3);
+        let mut index = TermIndex::new(base, vec![], LogIndex(5));
+        assert_eq!((index.base(), index.last()), (base, base));
+        for (at, term) in [(6, 3), (7, 4)] {
+            index.append(Position::new(at, term));
+        }
+        let terms = [4, 5, 6, 7, 8].map(|i| index.term_at(LogIndex(i)).map(|t| t.0));
+        assert_eq!(terms, [None, Some(3), Some(3), Some(4), None]);
+        let ends = [2, 3, 4].map(|t| index.last_at_or_below(Term(t)));
+        assert_eq!(
+            ends,
+            [(5, 3), (6, 3), (7, 4)].map(|(i, t)| Position::new(i, t))
+        );
+        index.truncate_after(LogIndex(5));
+        assert_eq!(index.last(), base);
     }
 }

@@ -88,8 +88,8 @@ mod runner;
 
 pub use bytes::Bytes;
 pub use chat_consensus::{
-    ClusterId, CommittedEntry, Entry, Envelope, HardState, LogIndex, Membership, NodeId, Payload,
-    Position, StorageId, Stored, Term, TermRun, Voter, Writes,
+    ClusterId, CommittedEntry, Entry, Envelope, HardState, LogBase, LogIndex, Membership, NodeId,
+    Payload, Position, StorageId, Stored, Term, TermRun, Voter, Writes,
 };
 pub use error::{ProposeError, ReadError};
 pub use event::{
@@ -100,8 +100,8 @@ pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
-    Applied, Base, BoxError, Builder, Codec, FollowerStatus, GroupName, Handle, InProcessLink,
-    InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, Loaded, LogReader, LogStore,
+    Applied, BoxError, Builder, Codec, FollowerStatus, GroupName, Handle, InProcessLink,
+    InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, LogReader, LogStore,
     MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply, NotServed, Passthrough,
     PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker, StartError, StateMachine,
     Status, StopReason, Timing, Transport, Typed, TypedEntry, TypedHandle, TypedProposeError,

@@ -362,7 +362,7 @@ impl<F: MakeReply> Replica<F> {
 
     /// Whether a request that is not the protocol's own comes from our cluster, to us.
     fn is_from_own_cluster(&self, header: &Header) -> bool {
-        let cluster = self.node.membership().map(|membership| membership.cluster);
+        let cluster = self.node.cluster();
         header.to == self.node.id() && cluster.is_some() && header.cluster == cluster
     }
 

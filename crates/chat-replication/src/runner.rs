@@ -42,7 +42,7 @@ pub use grpc::{DuplicateGroup, Grpc, GrpcLink, InvalidAddress, PeerService};
 pub use handle::Handle;
 pub use in_process::{InProcessLink, InProcessNetwork, NotServed};
 pub use leadership::Leadership;
-pub use log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
+pub use log_store::{LogReader, LogStore, ReadLimits};
 pub use memory_log::{MemoryLog, MemoryLogError, MemoryLogReader};
 pub use peer_receiver::{NoReply, PeerReceiver};
 pub use prepare::{LeaderContext, Passthrough, Preparation, Prepare};

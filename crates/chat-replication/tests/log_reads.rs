@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Config, Entry, Envelope, GetCommits, GetCommitsReply, HardState, Header, LogIndex,
-    Membership, NodeId, Payload, Position, Reply, Request, RequestId, RunId, StorageId, Stored,
-    Term, TermRun, Time, Timing, Voter,
+    ClusterId, Config, Entry, Envelope, GetCommits, GetCommitsReply, HardState, Header, LogBase,
+    LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId, RunId, StorageId,
+    Stored, Term, TermRun, Time, Timing, Voter,
 };
 use chat_replication::{Effect, Event, Limits, LogReadId, PeerReply, PeerRequest, Replica, Start};
 
@@ -36,9 +36,13 @@ impl Leader {
             boot_count: 1,
             hard_state: HardState {
                 term: Term(1),
+                cluster: Some(CLUSTER),
                 ..HardState::default()
             },
-            membership: Some(membership),
+            base: Some(LogBase {
+                position: Position::ZERO,
+                membership,
+            }),
             last: Position::new(100, 1),
             terms: vec![TermRun {
                 term: Term(1),
@@ -102,6 +106,7 @@ impl Leader {
             },
         };
         let fetch = GetCommits {
+            has_base: true,
             synced: Position::ZERO,
             commit_index: LogIndex::ZERO,
             bytes_max: u32::MAX,

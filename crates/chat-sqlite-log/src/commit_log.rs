@@ -19,7 +19,7 @@ mod tests;
 
 use std::path::Path;
 
-use chat_consensus::{ClusterId, Entry, LogIndex, NodeId, Position, Stored, Writes};
+use chat_consensus::{ClusterId, Entry, LogBase, LogIndex, NodeId, Position, Stored, Writes};
 use futures::executor::block_on;
 use sqlx::Row;
 
@@ -29,6 +29,7 @@ pub use error::LogError;
 
 use entry_table::EntryTable;
 use hard_state_row::HardStateRow;
+use verification::VerifiedLog;
 
 use crate::batched_statement::ROWS_MAX;
 use crate::database::Database;
@@ -63,24 +64,30 @@ impl CommitLog {
         let mut database = file.open(schema::connection_options())?;
         let row = block_on(HardStateRow::load(&mut database))?;
         let verified = block_on(verification::verify(&mut database))?;
-        if let Some(membership) = &verified.membership
-            && row.cluster != Some(membership.cluster)
+        let row = block_on(with_base(row, &verified, &mut database))?;
+        let base = row.base.clone();
+        let cluster = base.as_ref().map(|base| base.membership.cluster);
+        let begins = base.as_ref().map(|base| base.position);
+        // Without a base there is no entry, and the base is of the disk's cluster.
+        if cluster.is_some_and(|cluster| row.hard_state.cluster != Some(cluster))
+            || begins.unwrap_or(Position::ZERO) != Position::ZERO
+            || (begins.is_none() && verified.last != Position::ZERO)
         {
             return Err(LogError::HardStateDamaged);
         }
+        let stored = Stored {
+            storage: row.storage,
+            boot_count: row.boot_count,
+            hard_state: row.hard_state,
+            base,
+            last: verified.last,
+            terms: verified.terms.clone(),
+        };
         let log = Self {
             database,
             hard_state_row: row,
             entries: EntryTable::new(&verified),
             poisoned: false,
-        };
-        let stored = Stored {
-            storage: row.storage,
-            boot_count: row.boot_count,
-            hard_state: row.hard_state,
-            membership: verified.membership,
-            last: verified.last,
-            terms: verified.terms,
         };
         Ok((log, stored))
     }
@@ -124,8 +131,7 @@ impl CommitLog {
     /// # Panics
     ///
     /// If an invariant of the node is broken: the entries do not follow the end of the log without
-    /// a gap, their terms decrease, or a bootstrap entry is not the first entry or names another
-    /// cluster than this disk's.
+    /// a gap, their terms decrease, or the disk gets another cluster or a second base.
     pub async fn write_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         if self.poisoned {
             return Err(LogError::Poisoned);
@@ -179,9 +185,9 @@ impl CommitLog {
         self.entries.last()
     }
 
-    /// The cluster that this disk belongs to, once it has accepted a bootstrap entry.
+    /// The cluster that this disk belongs to, once it belongs to one.
     pub fn cluster(&self) -> Option<ClusterId> {
-        self.hard_state_row.cluster
+        self.hard_state_row.hard_state.cluster
     }
 
     /// The chain value of the entry at `index`; `None` after the log's end.
@@ -217,9 +223,9 @@ impl CommitLog {
     }
 
     /// Writes one batch as one transaction, in as few statements as possible, in the order that R1
-    /// requires: boot count, term and vote, truncation, entries.
+    /// requires: boot count, term, vote and cluster, base, truncation, entries.
     async fn write(&mut self, writes: &Writes) -> Result<(), LogError> {
-        let row = self.hard_state_row.updated_by(writes);
+        let row = self.hard_state_row.clone().updated_by(writes);
         let last = self.last().index;
         let truncate_after = writes.truncate_after.filter(|&index| {
             assert!(index <= last, "truncation is within the log");
@@ -250,4 +256,23 @@ impl CommitLog {
         }
         Ok(())
     }
+}
+
+/// The row of a log of an older form gets its base, once: there the first entry was the membership.
+/// Such a log with a cluster and without that entry has lost it.
+async fn with_base(
+    mut row: HardStateRow,
+    log: &VerifiedLog,
+    database: &mut Database,
+) -> Result<HardStateRow, LogError> {
+    if row.base_is_first_entry {
+        let membership = log.membership.clone().ok_or(LogError::HardStateDamaged)?;
+        row.base = Some(LogBase {
+            position: Position::ZERO,
+            membership,
+        });
+        row.base_is_first_entry = false;
+        row.save(database).await?;
+    }
+    Ok(row)
 }

@@ -26,8 +26,8 @@ mod chat_state;
 use chat_sqlite_log::{batched_statement, database, directory};
 
 pub use chat_consensus::{
-    ClusterId, CommittedEntry, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position,
-    StorageId, Stored, Term, TermRun, Voter, Writes,
+    ClusterId, CommittedEntry, Entry, HardState, LogBase, LogIndex, Membership, NodeId, Payload,
+    Position, StorageId, Stored, Term, TermRun, Voter, Writes,
 };
 pub use chat_sqlite_log::{ChainValue, CommitLog, LogError, OpenError, ReadLimits};
 #[cfg(feature = "chat")]

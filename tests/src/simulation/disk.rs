@@ -7,8 +7,7 @@
 use std::collections::VecDeque;
 
 use chat_consensus::{
-    Entry, HardState, LogIndex, Membership, Payload, Position, StorageId, Stored, Term, TermRun,
-    Writes,
+    Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored, Term, TermRun, Writes,
 };
 
 /// What one state of the disk holds.
@@ -16,8 +15,9 @@ use chat_consensus::{
 pub struct Image {
     /// How often this disk was started.
     pub boot_count: u64,
-    /// Term and vote.
+    /// Term, vote and cluster.
     pub hard_state: HardState,
+    base: Option<LogBase>,
     entries: Vec<Entry>,
     /// How many of the first entries are as they were when they were last looked at.
     looked_at: usize,
@@ -31,6 +31,7 @@ const ROLL_BACK_MAX: usize = 24;
 struct Undo {
     boot_count: u64,
     hard_state: HardState,
+    base: Option<LogBase>,
     /// How many of the earlier entries it kept.
     left: usize,
     /// The entries that it removed.
@@ -75,6 +76,7 @@ impl Image {
         let mut undo = Undo {
             boot_count: self.boot_count,
             hard_state: self.hard_state,
+            base: self.base.clone(),
             left: self.entries.len(),
             removed: Vec::new(),
         };
@@ -85,11 +87,21 @@ impl Image {
             self.boot_count = counter;
         }
         if let Some(hard_state) = writes.hard_state {
-            // A disk that no log admits has voted for no node, and may return to a lower term (R4).
+            // A disk that no base admits has voted for no node, and may return to a lower term (R4).
             if hard_state.term < self.hard_state.term && self.hard_state.vote.is_some() {
                 return Err(format!("term {} moves back", hard_state.term));
             }
+            let cluster = self.hard_state.cluster;
+            if cluster.is_some() && cluster != hard_state.cluster {
+                return Err("the disk gets another cluster".to_owned());
+            }
             self.hard_state = hard_state;
+        }
+        if let Some(base) = &writes.base {
+            if self.base.is_some() || self.hard_state.cluster != Some(base.membership.cluster) {
+                return Err(format!("base {base:?} does not belong here"));
+            }
+            self.base = Some((**base).clone());
         }
         if let Some(last) = writes.truncate_after {
             if last > self.last().index {
@@ -98,6 +110,9 @@ impl Image {
             undo.left = to_usize(last);
             undo.removed = self.entries.split_off(undo.left);
             self.looked_at = self.looked_at.min(self.entries.len());
+        }
+        if self.base.is_none() && !writes.entries.is_empty() {
+            return Err("an entry without a base".to_owned());
         }
         for entry in &writes.entries {
             if entry.position.index != self.last().index.next() {
@@ -111,6 +126,7 @@ impl Image {
     fn roll_back(&mut self, undo: Undo) {
         self.boot_count = undo.boot_count;
         self.hard_state = undo.hard_state;
+        self.base = undo.base;
         self.entries.truncate(undo.left);
         self.looked_at = self.looked_at.min(undo.left);
         self.entries.extend(undo.removed);
@@ -149,12 +165,9 @@ impl Image {
         (previous, &self.entries[from..])
     }
 
-    /// The membership of the cluster, if it is there.
-    pub fn membership(&self) -> Option<&Membership> {
-        match &self.entries.first()?.payload {
-            Payload::Membership(membership) => Some(membership),
-            Payload::Empty | Payload::Command(_) => None,
-        }
+    /// Where the log begins, if that is known.
+    pub fn base(&self) -> Option<&LogBase> {
+        self.base.as_ref()
     }
 
     fn stored(&self, storage: StorageId) -> Stored {
@@ -174,7 +187,7 @@ impl Image {
             storage,
             boot_count: self.boot_count,
             hard_state: self.hard_state,
-            membership: self.membership().cloned(),
+            base: self.base.clone(),
             last: self.last(),
             terms,
         }
@@ -314,7 +327,35 @@ fn to_usize(index: LogIndex) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use chat_consensus::{ClusterId, Membership, NodeId, Payload, Voter};
+
     use super::*;
+
+    /// A disk on which a cluster was bootstrapped.
+    fn disk() -> Disk {
+        let storage = StorageId(1);
+        let membership = Membership {
+            cluster: ClusterId(1),
+            voters: vec![Voter {
+                node: NodeId(1),
+                storage,
+            }],
+        };
+        let mut disk = Disk::empty(storage);
+        let bootstrap = Writes {
+            hard_state: Some(HardState {
+                cluster: Some(membership.cluster),
+                ..HardState::default()
+            }),
+            base: Some(Box::new(LogBase {
+                position: Position::ZERO,
+                membership,
+            })),
+            ..Writes::default()
+        };
+        disk.write_and_sync(&bootstrap).unwrap();
+        disk
+    }
 
     fn entry(index: u64) -> Writes {
         Writes {
@@ -332,7 +373,7 @@ mod tests {
 
     #[test]
     fn unsynced_write_is_seen_by_next_process_and_lost_at_power_loss() {
-        let mut disk = Disk::empty(StorageId(1));
+        let mut disk = disk();
         disk.write_and_sync(&entry(1)).unwrap();
         disk.write_without_sync(entry(2));
         assert_eq!(last(&disk), 2);
@@ -343,7 +384,7 @@ mod tests {
 
     #[test]
     fn sync_makes_earlier_writes_durable() {
-        let mut disk = Disk::empty(StorageId(1));
+        let mut disk = disk();
         disk.write_without_sync(entry(1));
         disk.write_and_sync(&entry(2)).unwrap();
         disk.lose_power(0).unwrap();
@@ -352,7 +393,7 @@ mod tests {
 
     #[test]
     fn roll_back_restores_the_state_before_the_transactions() {
-        let mut disk = Disk::empty(StorageId(1));
+        let mut disk = disk();
         disk.write_and_sync(&entry(1)).unwrap();
         disk.write_and_sync(&entry(2)).unwrap();
         let before = disk.durable().entries().to_vec();
@@ -374,7 +415,7 @@ mod tests {
 
     #[test]
     fn entry_after_a_gap_is_rejected() {
-        let mut disk = Disk::empty(StorageId(1));
+        let mut disk = disk();
         assert!(disk.write_and_sync(&entry(2)).is_err());
     }
 }

@@ -187,13 +187,12 @@ impl World {
         for entry in entries {
             self.checkers.entries.written(entry, previous)?;
             previous = entry.position.term;
-            if let Payload::Membership(membership) = &entry.payload {
-                let nodes = self.settings.nodes;
-                let memberships = &mut self.checkers.memberships;
-                memberships.written((id, storage), membership, nodes)?;
-            }
         }
-        Ok(())
+        let Some(base) = self.disks[node].durable().base() else {
+            return Ok(());
+        };
+        let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
+        memberships.written((id, storage), &base.membership, nodes)
     }
 
     pub(super) fn end_sync(&mut self, node: usize) -> Checked {
@@ -253,7 +252,7 @@ impl World {
         let entries = process.applying.take().expect("a batch is being applied");
         let machine = &mut process.machine;
         let answer = |entry: &Entry| match &entry.payload {
-            Payload::Empty | Payload::Membership(_) => Bytes::new(),
+            Payload::Empty => Bytes::new(),
             Payload::Command(bytes) => Command::decode(bytes)
                 .map(|command| {
                     let operation = command.operation;

@@ -21,7 +21,7 @@ impl World {
         self.faults.add(FaultKind::Forged);
         let from = (to + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
         let ours = self.processes[to].seen.term;
-        let membership = self.checkers.memberships.first();
+        let membership = self.checkers.memberships.known();
         let cluster = membership.map(|membership| membership.cluster);
         let header = Header {
             cluster: match self.random.u32(0..3) {
@@ -66,6 +66,7 @@ impl World {
                 successor: Some(node_id(0)),
             },
             4 => Request::GetCommits(GetCommits {
+                has_base: self.random.bool(),
                 synced: Position { term, index },
                 commit_index: index,
                 bytes_max: if self.random.bool() { u32::MAX } else { 0 },
@@ -73,7 +74,7 @@ impl World {
             }),
             5 => Request::Election(Election::PreVote(Candidacy {
                 last: Position { term, index },
-                membership: None,
+                asked: StorageId(self.random.u128(1..)),
             })),
             _ => Request::Election(Election::Bootstrap),
         }

@@ -96,6 +96,7 @@ fn fetch_reply(reply: &GetCommitsReply) -> String {
             ),
             _ => format!("no entries, commit {commit_index}"),
         },
+        GetCommitsReply::Base(base) => format!("base at {:?}", base.position),
         GetCommitsReply::Diverging(position) => format!("diverging at {position:?}"),
         GetCommitsReply::NotLeading { leader } => match leader {
             Some(leader) => format!("not leading, {leader} leads"),
@@ -119,6 +120,9 @@ pub(super) fn synced_line(writes: &Writes) -> Option<String> {
             |vote| format!("vote for {}", vote.node),
         );
         parts.push(format!("synced term {}, {vote}", hard_state.term));
+    }
+    if let Some(base) = &writes.base {
+        parts.push(format!("synced base at {:?}", base.position));
     }
     if let Some(last) = writes.truncate_after {
         parts.push(format!("truncated to {last}"));

@@ -183,7 +183,7 @@ impl World {
     }
 
     fn voters_left(&self) -> usize {
-        let Some(membership) = self.checkers.memberships.first() else {
+        let Some(membership) = self.checkers.memberships.known() else {
             return 0;
         };
         let admitted = |voter: &&chat_consensus::Voter| {
@@ -370,8 +370,8 @@ impl World {
         let count = self.random.usize(1..16);
         self.disks[follower].roll_back(count);
         let left = self.disks[follower].durable().last().index;
-        if self.disks[follower].durable().membership().is_none() {
-            // Even the membership is lost: that is the case of a wiped disk.
+        if self.disks[follower].durable().base().is_none() {
+            // Even the base is lost: that is the case of a wiped disk.
             return Ok(());
         }
         if left < end {
@@ -399,7 +399,7 @@ impl World {
 
     fn is_admitted(&self, node: usize) -> bool {
         let storage = self.disks[node].storage();
-        let membership = self.checkers.memberships.first();
+        let membership = self.checkers.memberships.known();
         membership.is_some_and(|membership| membership.admits(super::queue::node_id(node), storage))
     }
 

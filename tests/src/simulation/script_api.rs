@@ -46,6 +46,7 @@ pub(crate) enum Forged {
 /// A fetch that names `synced`.
 fn fetch(synced: Position) -> Message {
     Message::Request(Request::GetCommits(GetCommits {
+        has_base: true,
         synced,
         commit_index: LogIndex::ZERO,
         bytes_max: u32::MAX,
@@ -213,10 +214,7 @@ impl World {
         let header = Header {
             cluster: match forged {
                 Forged::LastTerm => None,
-                _ => sender
-                    .node()
-                    .membership()
-                    .map(|membership| membership.cluster),
+                _ => sender.node().cluster(),
             },
             term: match forged {
                 Forged::OldFetch(..) => Term(receiver.node().term().0 - 1),
@@ -249,7 +247,7 @@ impl World {
             Forged::FarTerm | Forged::NextTerm => {
                 Message::Request(Request::Election(Election::PreVote(Candidacy {
                     last: Position::new(1 << 40, 1 << 40),
-                    membership: None,
+                    asked: receiver.node().storage(),
                 })))
             }
             Forged::Diverging => Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(
@@ -297,7 +295,6 @@ impl World {
         let entries = durable.entries().iter().map(|entry| {
             let what = match &entry.payload {
                 Payload::Empty => "no-op".to_owned(),
-                Payload::Membership(_) => "membership".to_owned(),
                 Payload::Command(bytes) => Command::decode(bytes)
                     .map_or_else(String::new, |command| {
                         self.operation_name(command.operation)
@@ -305,8 +302,10 @@ impl World {
             };
             format!("{:?} {what}", entry.position)
         });
-        let entries: Vec<String> = entries.collect();
-        format!("{}: {}", node_id(node), entries.join(", "))
+        let base = durable.base();
+        let base = base.map(|base| format!("base {:?}", base.position));
+        let all: Vec<String> = base.into_iter().chain(entries).collect();
+        format!("{}: {}", node_id(node), all.join(", "))
     }
 
     /// The lines printed since the last call, with the time of each.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, Membership, Payload};
+use crate::entry::{LogBase, Membership};
 use crate::message::{Election, ElectionReply, Header, Request};
 use crate::node::Node;
 use crate::types::{ClusterId, Position, Term, Voter};
@@ -17,46 +17,38 @@ impl Node {
             return;
         }
         bootstrap.probe_at = context.now + context.config.timing.heartbeat_interval;
-        for node in bootstrap.awaits(context) {
-            context.request(node, Request::Election(Election::Bootstrap));
+        bootstrap.forget_old(context);
+        for node in context.other_nodes() {
+            let probe = context.request(node, Request::Election(Election::Bootstrap));
+            bootstrap.probes.insert(probe, context.now);
         }
         self.bootstrap_if_all_empty();
     }
 
     pub(super) fn handle_bootstrap_reply(&mut self, header: &Header, reply: ElectionReply) {
-        if header.request.start != self.context.run {
-            return;
-        }
         let Some(bootstrap) = &mut self.bootstrap else {
             return;
         };
+        bootstrap.forget_old(&self.context);
+        let Some(sent) = bootstrap.probes.get(&header.request) else {
+            return;
+        };
         if reply.granted {
-            bootstrap.answers.insert(header.from, header.storage);
+            bootstrap
+                .answers
+                .insert(header.from, (header.storage, *sent));
             return self.bootstrap_if_all_empty();
         }
-        // The cluster exists: this disk was wiped, or is new. It learns.
-        self.bootstrap = None;
+        // The cluster exists, or that node is not ready. If it exists, its leader announces itself.
+        bootstrap.answers.remove(&header.from);
         self.accept_leader_hint(reply.leader);
     }
 
-    /// Accepts the cluster's first entry from a candidate that belongs to it, if it names this
-    /// very disk: then this node answered the probe, and has not accepted any other.
-    pub(super) fn accept_membership(&mut self, header: &Header, membership: Option<Membership>) {
-        let Some(membership) = membership else { return };
-        let names_this_disk = membership.admits(self.context.id(), self.context.storage);
-        let genuine = membership.is_valid()
-            && header.cluster == Some(membership.cluster)
-            && header.term > Term(0);
-        if self.context.membership.is_none() && names_this_disk && genuine {
-            self.append_bootstrap_entry(membership);
-            self.election.reset(&mut self.context);
-        }
-    }
-
     fn bootstrap_if_all_empty(&mut self) {
-        let Some(bootstrap) = &self.bootstrap else {
+        let Some(bootstrap) = &mut self.bootstrap else {
             return;
         };
+        bootstrap.forget_old(&self.context);
         let others = self.context.other_nodes();
         let has_answered = |node| bootstrap.answers.contains_key(node);
         if !others.iter().all(has_answered) {
@@ -64,7 +56,7 @@ impl Node {
         }
         let answers = bootstrap.answers.iter();
         let mut voters: Vec<Voter> = answers
-            .map(|(node, storage)| Voter {
+            .map(|(node, (storage, _))| Voter {
                 node: *node,
                 storage: *storage,
             })
@@ -77,15 +69,11 @@ impl Node {
         if self.context.hard_state.term != Term(1) {
             self.adopt_term(Term(1));
         }
-        self.append_bootstrap_entry(Membership { cluster, voters });
-        self.start_pre_vote();
-    }
-
-    fn append_bootstrap_entry(&mut self, membership: Membership) {
         self.bootstrap = None;
-        self.context.append(Entry {
-            position: Position::new(1, 1),
-            payload: Payload::Membership(membership),
+        self.context.install_base(LogBase {
+            position: Position::ZERO,
+            membership: Membership { cluster, voters },
         });
+        self.start_pre_vote();
     }
 }

@@ -39,7 +39,7 @@ impl Node {
     /// it is durable (R1).
     pub(super) fn start_election(&mut self) {
         let context = &mut self.context;
-        assert!(context.may_vote());
+        assert!(context.may_campaign());
         context.leader.forget();
         context.leader.match_index = LogIndex::ZERO;
         context.set_hard_state(HardState {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::message::{Candidacy, Election, ElectionKind, Header, Request};
 use crate::node::context::NodeContext;
-use crate::types::{NodeId, RequestId, Time};
+use crate::types::{NodeId, RequestId, StorageId, Time};
 
 /// Which of the two rounds of a campaign this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,10 +45,10 @@ impl Round {
         }
     }
 
-    fn request(self, context: &NodeContext) -> Request {
+    fn request(self, context: &NodeContext, asked: StorageId) -> Request {
         let candidacy = Candidacy {
             last: context.log.last(),
-            membership: context.membership.clone(),
+            asked,
         };
         Request::Election(match self {
             Self::PreVote => Election::PreVote(candidacy),
@@ -65,10 +65,10 @@ impl Candidate {
             Round::Vote => timeout.max(context.config.timing.write_limit()),
             Round::PreVote => timeout,
         };
-        let request = round.request(context);
         let mut outstanding = BTreeMap::new();
         for voter in context.other_voters() {
-            outstanding.insert(voter, context.request(voter, request.clone()));
+            let request = round.request(context, voter.storage);
+            outstanding.insert(voter.node, context.request(voter.node, request));
         }
         Self {
             round,
@@ -112,7 +112,12 @@ impl Candidate {
         if !self.is_pre_vote() || !self.retried.insert(voter) {
             return false;
         }
-        let request = context.request(voter, self.round.request(context));
+        let voters = context.voters().iter();
+        let Some(asked) = voters.copied().find(|asked| asked.node == voter) else {
+            return false;
+        };
+        let request = self.round.request(context, asked.storage);
+        let request = context.request(voter, request);
         self.outstanding.insert(voter, request);
         self.not_granted.remove(&voter);
         self.denied.remove(&voter);

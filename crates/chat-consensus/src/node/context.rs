@@ -1,12 +1,13 @@
 //! What a node has in every role: its configuration and identity, the persistent state, the terms of
 //! the log, what it knows of the term's leader, and what it has decided to write, send and report.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, HardState, Membership};
+use crate::entry::{Entry, HardState, LogBase, Membership};
 use crate::input::Report;
 use crate::message::{Envelope, GetCommitsReply, Header, Reply, Request};
 use crate::outgoing::Outgoing;
@@ -34,7 +35,8 @@ pub(super) struct NodeContext {
     pub(super) hard_state: HardState,
     /// The log as accepted; what of it is on the disk is in `synced`.
     pub(super) log: TermIndex,
-    pub(super) membership: Option<Membership>,
+    /// Where the log begins, once this disk has a base (R12).
+    pub(super) base: Option<LogBase>,
     /// Never moves back (R3).
     pub(super) commit_index: LogIndex,
     pub(super) leader: KnownLeader,
@@ -90,23 +92,29 @@ impl NodeContext {
     }
 
     pub(super) fn cluster(&self) -> Option<ClusterId> {
-        self.membership
-            .as_ref()
-            .map(|membership| membership.cluster)
+        self.hard_state.cluster
     }
 
-    /// The voters that the log names; empty before the bootstrap.
+    /// Whether this disk has neither a base nor a cluster, and forgot neither as far as is known: it
+    /// has promised nothing (R12, R18).
+    pub(super) fn is_uninitialized(&self) -> bool {
+        self.hard_state.cluster.is_none() && self.is_complete()
+    }
+
+    /// The cluster and its voters, once this node knows them.
+    pub(super) fn membership(&self) -> Option<&Membership> {
+        self.base.as_ref().map(|base| &base.membership)
+    }
+
+    /// The voters that the base names; empty without one.
     pub(super) fn voters(&self) -> &[Voter] {
-        self.membership
-            .as_ref()
+        self.membership()
             .map_or(&[], |membership| &membership.voters)
     }
 
-    /// How many voters must agree; impossible to reach before the bootstrap.
+    /// How many voters must agree; impossible to reach without a base.
     pub(super) fn majority(&self) -> usize {
-        self.membership
-            .as_ref()
-            .map_or(usize::MAX, Membership::majority)
+        self.membership().map_or(usize::MAX, Membership::majority)
     }
 
     /// This node with its disk.
@@ -121,15 +129,19 @@ impl NodeContext {
         self.admits(self.id(), self.storage)
     }
 
-    /// Whether this node may vote and campaign: it counts, and its disk is complete (R12, R18).
-    pub(super) fn may_vote(&self) -> bool {
-        self.is_voter() && self.hard_state.repair_through == LogIndex::ZERO
+    /// Whether this node may campaign and lead: it counts, and its disk is complete (R12, R18).
+    pub(super) fn may_campaign(&self) -> bool {
+        self.is_voter() && self.is_complete()
+    }
+
+    /// Whether this disk lost nothing that it had acknowledged, as far as is known (R18).
+    pub(super) fn is_complete(&self) -> bool {
+        self.hard_state.repair_through == LogIndex::ZERO
     }
 
     /// Whether `node` counts in quorums with the disk that its message showed (R12).
     pub(super) fn admits(&self, node: NodeId, storage: StorageId) -> bool {
-        self.membership
-            .as_ref()
+        self.membership()
             .is_some_and(|membership| membership.admits(node, storage))
     }
 
@@ -138,9 +150,9 @@ impl NodeContext {
         configured.filter(|node| *node != self.id()).collect()
     }
 
-    pub(super) fn other_voters(&self) -> Vec<NodeId> {
-        let voters = self.voters().iter().map(|voter| voter.node);
-        voters.filter(|node| *node != self.id()).collect()
+    pub(super) fn other_voters(&self) -> Vec<Voter> {
+        let voters = self.voters().iter().copied();
+        voters.filter(|voter| voter.node != self.id()).collect()
     }
 
     pub(super) fn new_request_header(&mut self, to: NodeId) -> Header {
@@ -195,12 +207,21 @@ impl NodeContext {
 
     /// Adds an entry at the end of the log.
     pub(super) fn append(&mut self, entry: Entry) {
-        if let crate::entry::Payload::Membership(membership) = &entry.payload {
-            assert!(self.membership.is_none(), "a log has one membership (R12)");
-            self.membership = Some(membership.clone());
-        }
+        assert!(self.base.is_some(), "a log begins with a base (R12)");
         self.log.append(entry.position);
         self.writes.entries.push(entry);
+    }
+
+    /// Begins the log of a disk that has no base (R12).
+    pub(super) fn install_base(&mut self, base: LogBase) {
+        assert!(self.base.is_none(), "a disk gets one base (R12)");
+        let cluster = base.membership.cluster;
+        let own = self.hard_state.cluster.get_or_insert(cluster);
+        assert_eq!(*own, cluster, "a disk belongs to one cluster (R12)");
+        self.set_hard_state(self.hard_state);
+        self.log = TermIndex::new(base.position, Vec::new(), base.position.index);
+        self.writes.base = Some(Box::new(base.clone()));
+        self.base = Some(base);
     }
 
     /// Removes all entries after `last` (R11).

@@ -33,6 +33,7 @@ impl NodeContext {
                 boot_count: self.boot_count,
                 hard_state: self.hard_state,
                 last,
+                has_base: self.base.is_some(),
             },
             awaiting_sync: core::mem::take(&mut self.awaiting_sync),
         })
@@ -57,6 +58,7 @@ impl NodeContext {
     pub(super) fn is_log_synced(&self) -> bool {
         self.is_hard_state_durable()
             && self.synced.last == self.log.last()
+            && self.synced.has_base == self.base.is_some()
             && self.writes.is_empty()
     }
 

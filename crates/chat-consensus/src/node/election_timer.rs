@@ -46,7 +46,7 @@ impl ElectionTimer {
 
     /// When this node campaigns: never while it does not count.
     pub(super) fn campaign_deadline(&self, context: &NodeContext) -> Time {
-        if context.may_vote() {
+        if context.may_campaign() {
             self.deadline
         } else {
             Time::NEVER

@@ -100,6 +100,14 @@ impl Leader {
             context.reply(header, Reply::GetCommits(reply));
             return None;
         }
+        if !fetch.has_base
+            && let Some(base) = &context.base
+        {
+            progress.lacked_base = true;
+            let reply = GetCommitsReply::Base(base.clone());
+            context.reply(header, Reply::GetCommits(reply));
+            return None;
+        }
         if !held {
             let common = context.log.last_at_or_below(fetch.synced.term);
             let reply = GetCommitsReply::Diverging(common);
@@ -112,9 +120,10 @@ impl Leader {
                 progress.syncs.add(now, now.since(sent));
             }
             progress.advanced_at = now;
-        } else if fetch.synced.index == end {
+        } else if fetch.synced.index == end || progress.lacked_base {
             progress.advanced_at = now;
         }
+        progress.lacked_base = false;
         progress.match_index = progress.match_index.max(fetch.synced.index);
         progress.pending_fetch = Some(PendingFetch {
             header: *header,

@@ -106,6 +106,7 @@ impl Follower {
             return;
         }
         let fetch = GetCommits {
+            has_base: context.base.is_some(),
             synced: context.synced.last,
             commit_index: context.commit_index,
             bytes_max: size.0,

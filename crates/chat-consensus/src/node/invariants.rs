@@ -6,6 +6,16 @@ use crate::types::{LogIndex, Position, Term};
 impl Node {
     pub(super) fn check_invariants(&self) {
         let context = &self.context;
+        let base = context.base.as_ref();
+        let base_cluster = base.map(|base| base.membership.cluster);
+        assert!(
+            base_cluster.is_none() || base_cluster == context.cluster(),
+            "the base is of this disk's cluster"
+        );
+        assert!(
+            base.is_some() || context.log.last() == Position::ZERO,
+            "without a base there is no entry"
+        );
         let last = context.log.last();
         let hard_state = context.hard_state;
         let leader_view = &context.leader;
@@ -19,19 +29,19 @@ impl Node {
             "what was matched is in the log"
         );
         assert!(
-            context.membership.is_some() == (last.index > LogIndex::ZERO),
-            "the log begins with the bootstrap entry"
+            context.log.base() == base.map_or(Position::ZERO, |base| base.position),
+            "the log begins with its base"
         );
         assert!(
             context.synced.hard_state.term <= hard_state.term
-                || !context.is_voter()
-                || context.synced.last == Position::ZERO,
+                || context.synced.hard_state.cluster.is_none()
+                || context.base.is_some() && !context.is_voter(),
             "the term never moves back, but for a disk that has promised nothing"
         );
         if let Some(vote) = hard_state.vote {
             assert!(hard_state.term > Term(0), "term 0 has no election");
             assert!(
-                context.membership.is_some(),
+                context.cluster().is_some(),
                 "an uninitialized node does not vote for {vote:?}"
             );
         }
@@ -40,9 +50,9 @@ impl Node {
             Role::Follower(_) => {
                 assert!(leader_view.id != Some(own), "no node follows itself");
             }
-            Role::Candidate(_) => assert!(context.may_vote(), "only voters campaign"),
+            Role::Candidate(_) => assert!(context.may_campaign(), "only voters campaign"),
             Role::Leader(leader) => {
-                assert!(context.may_vote(), "only voters lead");
+                assert!(context.may_campaign(), "only voters lead");
                 assert!(leader_view.id == Some(own));
                 assert!(
                     hard_state.vote == Some(context.own_voter()),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, Payload};
+use crate::entry::{Entry, LogBase};
 use crate::input::{Fault, Report};
 use crate::message::{GetCommitsReply, Header, Heartbeat, HeartbeatReply, Reply};
 use crate::node::{Node, Role};
@@ -71,7 +71,7 @@ impl Node {
         let leader = self.context.leader.id;
         if leader.is_none_or(|leader| leader == header.from) {
             self.campaign_after_successor();
-            if successor == Some(self.context.id()) && self.context.may_vote() {
+            if successor == Some(self.context.id()) && self.context.may_campaign() {
                 self.start_election();
             }
         }
@@ -114,6 +114,7 @@ impl Node {
                     self.reject_fetch_response();
                 }
             }
+            GetCommitsReply::Base(base) => self.accept_base(header, base),
             GetCommitsReply::Diverging(position) => self.truncate_to(position)?,
         }
         Ok(())
@@ -143,7 +144,7 @@ impl Node {
             let mut hard_state = context.hard_state;
             hard_state.repair_through = repair_through;
             // This node may have voted in this term and lost the vote with the rest (R5).
-            if context.membership.is_some() {
+            if context.cluster().is_some() {
                 hard_state.vote.get_or_insert(Voter {
                     node: header.from,
                     storage: header.storage,
@@ -178,24 +179,41 @@ impl Node {
     /// Whether `entries` continue this log as one leader's log can.
     fn continues_log(&self, after: LogIndex, entries: &[Entry]) -> bool {
         let mut last = self.context.log.last();
-        if after != last.index {
+        if after != last.index || self.context.base.is_none() {
             return false;
         }
         for entry in entries {
-            let is_bootstrap = match &entry.payload {
-                Payload::Membership(membership) => membership.is_valid(),
-                Payload::Empty | Payload::Command(_) => false,
-            };
             let fits = entry.position.index == last.index.next()
                 && entry.position.term >= last.term
-                && entry.position.term <= self.context.hard_state.term
-                && is_bootstrap == (entry.position.index == LogIndex(1));
+                && entry.position.term <= self.context.hard_state.term;
             if !fits {
                 return false;
             }
             last = entry.position;
         }
         true
+    }
+
+    /// The first contact of a disk without a base (R12). Until snapshots are transferred, a base means
+    /// the empty state.
+    fn accept_base(&mut self, header: &Header, base: LogBase) {
+        let context = &self.context;
+        let cluster = Some(base.membership.cluster);
+        let fits = context.base.is_none()
+            && base.position == Position::ZERO
+            && base.membership.is_valid()
+            && header.cluster == cluster
+            // Who has a cluster has voted, and is one of its voters.
+            && context.cluster().is_none_or(|own| {
+                own == base.membership.cluster
+                    && base.membership.admits(context.id(), context.storage)
+            });
+        if !fits {
+            return self.reject_fetch_response();
+        }
+        self.context.leader.has_claimed = true;
+        self.on_fetch_success();
+        self.context.install_base(base);
     }
 
     fn accept_entries(&mut self, entries: Vec<Entry>, commit_index: LogIndex) {
@@ -226,8 +244,7 @@ impl Node {
             self.reject_fetch_response();
             return Ok(());
         }
-        // The bootstrap entry is common to all logs of a cluster.
-        let kept_for_certain = context.commit_index.max(LogIndex(1));
+        let kept_for_certain = context.commit_index.max(context.log.base().index);
         if common.index < kept_for_certain {
             return Err(Fault::CommittedEntryLost {
                 common,

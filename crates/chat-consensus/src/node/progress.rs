@@ -24,6 +24,8 @@ pub(super) struct Progress {
     /// The newest fetch; older ones are ignored (R4).
     pub(super) newest_fetch: RequestId,
     pub(super) last_fetch: Option<Time>,
+    /// Its last fetch was that of a disk without a base (R12).
+    pub(super) lacked_base: bool,
     /// Its last fetch that advanced or was at the end of the log (R10).
     pub(super) advanced_at: Time,
     /// When the newest heartbeat was sent that it has echoed (R10).
@@ -60,6 +62,7 @@ impl Progress {
             repair_through: LogIndex::ZERO,
             newest_fetch: RequestId::default(),
             last_fetch: None,
+            lacked_base: false,
             advanced_at: now,
             echoed_at: now,
             wrote_at: Time(0),

@@ -58,7 +58,7 @@ impl Node {
         }
         // No reply of an older term belongs to a request that still matters.
         let stale = header.term < self.context.hard_state.term;
-        if stale && self.context.membership.is_some() {
+        if stale && !self.context.is_uninitialized() {
             return Ok(());
         }
         match message {
@@ -114,7 +114,10 @@ impl Node {
             self.report_refused(Report::TermTooFarAhead(header.from, header.term));
             return false;
         }
-        if claims_leadership && !self.context.admits(header.from, header.storage) {
+        // Without a base any node of the cluster may be a voter.
+        let is_voter =
+            self.context.base.is_none() || self.context.admits(header.from, header.storage);
+        if claims_leadership && !is_voter {
             self.report_refused(Report::LeaderClaimRefused(header.from));
             return false;
         }
@@ -129,7 +132,7 @@ impl Node {
             return true;
         }
         let higher = header.term > self.context.hard_state.term;
-        !higher || self.context.membership.is_none()
+        !higher || self.context.base.is_none()
     }
 
     fn adopts_term_of(&self, header: &Header) -> bool {
@@ -137,10 +140,14 @@ impl Node {
         let (theirs, ours) = (header.term, context.hard_state.term);
         // A node in contact with the leader of its term ignores the term of a late message.
         let lower = theirs < ours && !self.has_recent_leader_contact();
-        if context.membership.is_none() {
+        if context.is_uninitialized() {
             // Nothing was promised yet in any term, so a member's lower one is as good; and an
             // empty disk has none.
             return header.cluster.is_some() && (theirs > ours || lower);
+        }
+        if context.base.is_none() {
+            // It has voted, and does not know the voters: any node of its cluster may be one.
+            return header.cluster.is_some() && theirs > ours;
         }
         let from_voter = header.cluster.is_some() && context.admits(header.from, header.storage);
         // A learner has promised nothing either; but its log may have entries of its term.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::message::{Candidacy, Election, ElectionReply, Header, Reply};
 use crate::node::{Node, Role};
-use crate::types::{NodeId, Position, Voter};
+use crate::types::{NodeId, Position, Term, Voter};
 
 /// A node that granted a pre-vote lets the candidate go first: it puts off its own for a random
 /// time between these, so that two remaining nodes do not block each other (R17).
@@ -15,14 +15,18 @@ impl Node {
     pub(super) fn handle_election(&mut self, header: &Header, election: Election) {
         let kind = election.kind();
         let granted = match election {
-            Election::Bootstrap => self.context.membership.is_none(),
+            // A node that another cluster's leader has reached is about to belong there.
+            Election::Bootstrap => {
+                self.context.is_uninitialized() && !self.has_recent_leader_contact()
+            }
             Election::PreVote(candidacy) => {
-                let last = self.accept_candidacy(header, candidacy);
-                self.may_vote_in(header) && self.grant_pre_vote(header.from, last)
+                self.may_vote_in(header, candidacy)
+                    && self.grant_pre_vote(header.from, candidacy.last)
             }
             Election::Vote(candidacy) => {
-                let last = self.accept_candidacy(header, candidacy);
-                self.may_vote_in(header) && self.is_up_to_date(last) && self.grant_vote(header)
+                self.may_vote_in(header, candidacy)
+                    && self.is_up_to_date(candidacy.last)
+                    && self.grant_vote(header)
             }
         };
         let reply = ElectionReply {
@@ -33,14 +37,15 @@ impl Node {
         self.context.reply(header, Reply::Election(reply));
     }
 
-    /// An uninitialized node becomes a member first (R12). Returns the end of the candidate's log.
-    fn accept_candidacy(&mut self, header: &Header, candidacy: Candidacy) -> Position {
-        self.accept_membership(header, candidacy.membership);
-        candidacy.last
-    }
-
-    fn may_vote_in(&self, header: &Header) -> bool {
-        header.term == self.context.hard_state.term && self.context.may_vote()
+    /// Whether this node may vote in the candidate's term: it is asked as the voter that it is, by the
+    /// candidate's base and not by its own (R12), and its disk is complete (R18).
+    fn may_vote_in(&self, header: &Header, candidacy: Candidacy) -> bool {
+        let context = &self.context;
+        header.term == context.hard_state.term
+            && header.term > Term(0)
+            && header.cluster.is_some()
+            && candidacy.asked == context.storage
+            && context.is_complete()
     }
 
     /// Whether a log that ends at `last` holds everything that this one may have helped to commit.
@@ -98,6 +103,8 @@ impl Node {
         }
         if hard_state.vote.is_none() {
             hard_state.vote = Some(candidate);
+            // An uninitialized disk belongs to the candidate's cluster from here on (R12).
+            hard_state.cluster = hard_state.cluster.or(header.cluster);
             self.context.set_hard_state(hard_state);
         }
         if matches!(self.role, Role::Candidate(_)) {

@@ -32,7 +32,7 @@ pub struct Header {
     #[prost(string, tag = "8")]
     pub group: ::prost::alloc::string::String,
 }
-/// A place in the log. (0, 0) is before the first entry.
+/// A place in the log. (0, 0) is where the log begins with which a cluster is bootstrapped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Position {
     #[prost(uint64, tag = "1")]
@@ -47,7 +47,7 @@ pub struct Voter {
     #[prost(bytes = "bytes", tag = "2")]
     pub storage_id: ::prost::bytes::Bytes,
 }
-/// The first entry of every log.
+/// A cluster and who counts in its quorums.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Membership {
     #[prost(bytes = "bytes", tag = "1")]
@@ -55,28 +55,34 @@ pub struct Membership {
     #[prost(message, repeated, tag = "2")]
     pub voters: ::prost::alloc::vec::Vec<Voter>,
 }
+/// Where a log begins: everything up to `position` is in the state of the state machine there.
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Base {
+    #[prost(message, optional, tag = "1")]
+    pub position: ::core::option::Option<Position>,
+    #[prost(message, optional, tag = "2")]
+    pub membership: ::core::option::Option<Membership>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Entry {
     #[prost(message, optional, tag = "1")]
     pub position: ::core::option::Option<Position>,
-    #[prost(oneof = "entry::Payload", tags = "2, 3, 4")]
+    #[prost(oneof = "entry::Payload", tags = "2, 4")]
     pub payload: ::core::option::Option<entry::Payload>,
 }
 /// Nested message and enum types in `Entry`.
 pub mod entry {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Payload {
         /// The empty entry with which a leader begins its term.
         #[prost(bool, tag = "2")]
         Empty(bool),
-        #[prost(message, tag = "3")]
-        Membership(super::Membership),
         /// What the state machine applies.
         #[prost(bytes, tag = "4")]
         Command(::prost::bytes::Bytes),
     }
 }
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElectionRequest {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
@@ -84,9 +90,10 @@ pub struct ElectionRequest {
     pub kind: i32,
     #[prost(message, optional, tag = "3")]
     pub last: ::core::option::Option<Position>,
-    /// Absent in a bootstrap probe. An uninitialized node that it names accepts it, then votes.
-    #[prost(message, optional, tag = "4")]
-    pub membership: ::core::option::Option<Membership>,
+    /// The storage id of the voter that is asked, as the candidate's base has it: only that disk may grant.
+    /// Empty in a bootstrap probe.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub asked_storage_id: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElectionResponse {
@@ -149,12 +156,15 @@ pub struct GetCommitsRequest {
     /// counts.
     #[prost(uint64, tag = "5")]
     pub repair_through: u64,
+    /// Whether the follower's disk has a base.
+    #[prost(bool, tag = "6")]
+    pub has_base: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCommitsResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5")]
+    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6")]
     pub outcome: ::core::option::Option<get_commits_response::Outcome>,
 }
 /// Nested message and enum types in `GetCommitsResponse`.
@@ -171,6 +181,9 @@ pub mod get_commits_response {
         NotLeading(u64),
         #[prost(message, tag = "5")]
         RolledBack(super::RolledBack),
+        /// The follower has no base: this is the leader's.
+        #[prost(message, tag = "6")]
+        Base(super::Base),
     }
 }
 /// The follower's disk lost what it had acknowledged, or has it again.

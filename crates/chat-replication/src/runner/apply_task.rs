@@ -139,7 +139,7 @@ fn committed(entry: Entry) -> CommittedEntry {
         term: entry.position.term,
         command: match entry.payload {
             Payload::Command(command) => Some(command),
-            Payload::Empty | Payload::Membership(_) => None,
+            Payload::Empty => None,
         },
     }
 }

@@ -1,7 +1,6 @@
 //! The log as a replica uses it: what keeps entries, term and vote over a power failure.
 //!
-//! Unstable until logs have a base: today every log begins with entry 1, and [`LogStore::compact`]
-//! is not called.
+//! Unstable until logs are compacted: [`LogStore::compact`] is not called yet.
 
 use std::future::Future;
 
@@ -14,7 +13,7 @@ use crate::runner::state_machine::BoxError;
 /// Called by one task, which awaits each call to its end. After an error of a call that writes the
 /// replica stops, and writes nothing again: a failed sync must never be retried.
 ///
-/// Unstable until logs have a base; see [`Base`].
+/// Unstable until logs are compacted.
 pub trait LogStore: Send + Sized + 'static {
     /// Reads entries beside the writer.
     type Reader: LogReader;
@@ -32,12 +31,12 @@ pub trait LogStore: Send + Sized + 'static {
     /// # Errors
     ///
     /// When the log is in use, unreadable, damaged, another node's, or has a recorded fault.
-    fn load(&mut self, node: NodeId) -> impl Future<Output = Result<Loaded, Self::Error>> + Send;
+    fn load(&mut self, node: NodeId) -> impl Future<Output = Result<Stored, Self::Error>> + Send;
 
     /// A reader beside this writer. Called once, after [`Self::load`].
     fn reader(&self) -> Self::Reader;
 
-    /// Writes the batch in this order, boot count, term and vote, truncation, entries, and returns
+    /// Writes the batch in this order, boot count, term, vote and cluster, base, truncation, entries, and returns
     /// when all of it survives a power failure. A power failure before that leaves all of it or
     /// nothing.
     ///
@@ -58,7 +57,7 @@ pub trait LogStore: Send + Sized + 'static {
     fn compact(
         &mut self,
         through: LogIndex,
-    ) -> impl Future<Output = Result<Base, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Position, Self::Error>> + Send;
 
     /// Ends the use of this log permanently: [`Self::load`] fails from now on and reports `fault`. For
     /// a replica that found that the protocol's promises do not hold (R11).
@@ -95,42 +94,6 @@ pub trait LogReader: Send + 'static {
         last: LogIndex,
         limits: ReadLimits,
     ) -> impl Future<Output = Result<Vec<Entry>, Self::Error>> + Send;
-}
-
-/// What a log holds at a start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Loaded {
-    /// Where the log begins.
-    pub base: Base,
-    /// Ids of the disk, term and vote, and the shape of the log.
-    pub stored: Stored,
-}
-
-impl Loaded {
-    /// Of a log that begins with entry 1.
-    pub fn from_the_beginning(stored: Stored) -> Self {
-        Self {
-            base: Base::BEGINNING,
-            stored,
-        }
-    }
-}
-
-/// Where a log begins: what is before it is in a snapshot. Unstable: voters and chain value will be
-/// part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Base {
-    /// The position before the first entry.
-    pub position: Position,
-}
-
-impl Base {
-    /// Of a log that begins with entry 1; the only one today.
-    pub const BEGINNING: Self = Self {
-        position: Position::ZERO,
-    };
 }
 
 /// How much one read of the log may return.

@@ -181,7 +181,7 @@ mod tests {
     async fn first_batch() -> (SqliteLog, UnsyncedBatch, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let mut log = SqliteLog::new(directory.path());
-        let stored = log.load(NodeId(1)).await.unwrap().stored;
+        let stored = log.load(NodeId(1)).await.unwrap();
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
         (log, node.take_batch().unwrap(), directory)

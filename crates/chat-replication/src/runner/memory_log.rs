@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_consensus::{
-    Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId, Stored, TermRun,
+    Entry, HardState, LogBase, LogIndex, NodeId, Payload, Position, StorageId, Stored, TermRun,
     Writes,
 };
 
-use crate::runner::log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
+use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
 
 /// A log in memory. Its clones are the same log, as if they were on the same disk: keep one to start
 /// the replica again with what it had.
@@ -55,7 +55,7 @@ struct Disk {
     fault: Option<String>,
     boot_count: u64,
     hard_state: HardState,
-    /// The entry of index 1 is the first.
+    base: Option<LogBase>,
     entries: Vec<Entry>,
 }
 
@@ -71,6 +71,7 @@ impl MemoryLog {
                 fault: None,
                 boot_count: 0,
                 hard_state: HardState::default(),
+                base: None,
                 entries: Vec::new(),
             })),
             loaded: false,
@@ -105,7 +106,7 @@ impl LogStore for MemoryLog {
     type Reader = MemoryLogReader;
     type Error = MemoryLogError;
 
-    async fn load(&mut self, node: NodeId) -> Result<Loaded, MemoryLogError> {
+    async fn load(&mut self, node: NodeId) -> Result<Stored, MemoryLogError> {
         let mut disk = lock(&self.disk);
         if disk.in_use {
             return Err(MemoryLogError::InUse);
@@ -119,7 +120,7 @@ impl LogStore for MemoryLog {
         }
         disk.in_use = true;
         self.loaded = true;
-        Ok(Loaded::from_the_beginning(disk.stored()))
+        Ok(disk.stored())
     }
 
     fn reader(&self) -> MemoryLogReader {
@@ -131,8 +132,8 @@ impl LogStore for MemoryLog {
         Ok(())
     }
 
-    async fn compact(&mut self, _through: LogIndex) -> Result<Base, MemoryLogError> {
-        Ok(Base::BEGINNING)
+    async fn compact(&mut self, _through: LogIndex) -> Result<Position, MemoryLogError> {
+        Ok(lock(&self.disk).beginning())
     }
 
     async fn record_fault(&mut self, fault: &str) -> Result<(), MemoryLogError> {
@@ -175,6 +176,10 @@ impl Disk {
     fn write(&mut self, writes: &Writes) {
         self.boot_count = writes.boot_count.unwrap_or(self.boot_count);
         self.hard_state = writes.hard_state.unwrap_or(self.hard_state);
+        if let Some(base) = &writes.base {
+            assert!(self.base.is_none(), "a log gets one base");
+            self.base = Some((**base).clone());
+        }
         if let Some(after) = writes.truncate_after {
             self.entries.retain(|entry| entry.position.index <= after);
         }
@@ -187,7 +192,13 @@ impl Disk {
     fn last(&self) -> Position {
         self.entries
             .last()
-            .map_or(Position::ZERO, |entry| entry.position)
+            .map_or_else(|| self.beginning(), |entry| entry.position)
+    }
+
+    /// The position before the first entry.
+    fn beginning(&self) -> Position {
+        let base = self.base.as_ref();
+        base.map_or(Position::ZERO, |base| base.position)
     }
 
     fn stored(&self) -> Stored {
@@ -202,24 +213,17 @@ impl Disk {
             storage: self.storage,
             boot_count: self.boot_count,
             hard_state: self.hard_state,
-            membership: self.entries.first().and_then(membership),
+            base: self.base.clone(),
             last: self.last(),
             terms,
         }
     }
 }
 
-fn membership(entry: &Entry) -> Option<Membership> {
-    match &entry.payload {
-        Payload::Membership(membership) => Some(membership.clone()),
-        Payload::Empty | Payload::Command(_) => None,
-    }
-}
-
 fn payload_bytes(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Command(command) => command.len(),
-        Payload::Empty | Payload::Membership(_) => 0,
+        Payload::Empty => 0,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chat_consensus::{Entry, LogIndex, NodeId, Writes};
+use chat_consensus::{Entry, LogIndex, NodeId, Position, Stored, Writes};
 use chat_sqlite_log::{CommitLog, LogError};
 use tokio::sync::{Mutex, watch};
 
-use crate::runner::log_store::{Base, Loaded, LogReader, LogStore, ReadLimits};
+use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
 
 /// The log in a directory of its own, as `log.db`; made if it is missing. One replica at a time can
 /// use it. It cannot be compacted.
@@ -51,13 +51,13 @@ impl LogStore for SqliteLog {
     type Reader = SqliteLogReader;
     type Error = LogError;
 
-    async fn load(&mut self, node: NodeId) -> Result<Loaded, LogError> {
+    async fn load(&mut self, node: NodeId) -> Result<Stored, LogError> {
         let directory = self.directory.clone();
         let opened = tokio::task::spawn_blocking(move || CommitLog::open(&directory)).await;
         let (mut log, stored) = opened.expect("opening the log does not panic")?;
         log.claim(node).await?;
         *self.connection.log.lock().await = Some(log);
-        Ok(Loaded::from_the_beginning(stored))
+        Ok(stored)
     }
 
     fn reader(&self) -> SqliteLogReader {
@@ -75,8 +75,8 @@ impl LogStore for SqliteLog {
         written
     }
 
-    async fn compact(&mut self, _through: LogIndex) -> Result<Base, LogError> {
-        Ok(Base::BEGINNING)
+    async fn compact(&mut self, _through: LogIndex) -> Result<Position, LogError> {
+        Ok(Position::ZERO)
     }
 
     async fn record_fault(&mut self, fault: &str) -> Result<(), LogError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{Config, LogIndex, NodeId, Stored, Time};
+use chat_consensus::{Config, LogIndex, NodeId, Position, Stored, TermIndex, Time};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
@@ -13,7 +13,7 @@ use crate::runner::event_loop::{EventLoop, Publishes, Workers};
 use crate::runner::group_name::GroupName;
 use crate::runner::handle::{Handle, Parts};
 use crate::runner::leadership::Leadership;
-use crate::runner::log_store::{Base, Loaded, LogStore};
+use crate::runner::log_store::LogStore;
 use crate::runner::log_task::LogTask;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::peer_receiver::PeerReceiver;
@@ -111,12 +111,7 @@ async fn load<L: LogStore>(mut log: L, node: NodeId) -> Result<(L, Stored), Star
         let loaded = log.load(node).await;
         (log, loaded)
     };
-    let Loaded { base, stored } = loaded.map_err(|error| StartError::Log(error.into()))?;
-    if base != Base::BEGINNING {
-        return Err(StartError::Log(
-            "the log does not begin with entry 1, which no replica supports yet".into(),
-        ));
-    }
+    let stored = loaded.map_err(|error| StartError::Log(error.into()))?;
     Ok((log, stored))
 }
 
@@ -128,11 +123,12 @@ async fn check_runtime() -> Result<(), StartError> {
         .map_err(|panicked| StartError::Runtime(panicked.into()))
 }
 
-/// Whether the log has the entry that `applied` names.
+/// Whether the log has the entry that `applied` names, or begins there.
 fn log_contains(stored: &Stored, applied: Applied) -> bool {
-    let index = LogIndex(applied.index);
-    let span = stored.terms.iter().rev().find(|span| span.first <= index);
-    index <= stored.last.index && span.map_or(0, |span| span.term.0) == applied.term
+    let base = stored.base.as_ref();
+    let base = base.map_or(Position::ZERO, |base| base.position);
+    let log = TermIndex::new(base, stored.terms.clone(), stored.last.index);
+    log.contains(Position::new(applied.index, applied.term))
 }
 
 /// Different at every start: the standard library's hash keys come from the operating system.

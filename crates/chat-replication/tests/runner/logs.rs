@@ -5,8 +5,8 @@ use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 use chat_replication::{
-    Base, Builder, Entry, Handle, InProcessNetwork, Loaded, LogIndex, LogReader, LogStore,
-    MemoryLog, MemoryLogError, MemoryLogReader, NodeId, ReadLimits, StartError, Writes,
+    Builder, Entry, Handle, InProcessNetwork, LogIndex, LogReader, LogStore, MemoryLog,
+    MemoryLogError, MemoryLogReader, NodeId, Position, ReadLimits, StartError, Stored, Writes,
 };
 
 use crate::cluster::{Recorder, soon};
@@ -39,7 +39,7 @@ impl LogStore for BlockingLog {
 
     const BLOCKS: bool = true;
 
-    async fn load(&mut self, node: NodeId) -> Result<Loaded, MemoryLogError> {
+    async fn load(&mut self, node: NodeId) -> Result<Stored, MemoryLogError> {
         block(self.runtime);
         self.log.load(node).await
     }
@@ -56,7 +56,7 @@ impl LogStore for BlockingLog {
         self.log.append_and_sync(writes).await
     }
 
-    async fn compact(&mut self, through: LogIndex) -> Result<Base, MemoryLogError> {
+    async fn compact(&mut self, through: LogIndex) -> Result<Position, MemoryLogError> {
         self.log.compact(through).await
     }
 

@@ -18,8 +18,8 @@ async fn state_that_the_log_does_not_hold_is_refused() {
         .unwrap();
     let directory = cluster.shut_down().await;
     let nodes = alone();
-    // Entry 3 is "one", after the bootstrap entry in term 1 and the no-op entry of term 2.
-    for (index, term, fits) in [(3, 2, true), (4, 2, false), (3, 1, false), (0, 1, false)] {
+    // Entry 2 is "one", after the no-op entry of term 2.
+    for (index, term, fits) in [(2, 2, true), (3, 2, false), (2, 1, false), (0, 1, false)] {
         let recorder = Recorder {
             applied: Applied { index, term },
             ..Recorder::default()

@@ -3,7 +3,7 @@
 //! | kind | payload |
 //! | --- | --- |
 //! | 0, empty | none |
-//! | 1, membership (the bootstrap entry) | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
+//! | 1, membership (the first entry of older logs, which is written no more) | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
 //! | 2, command | the command |
 //!
 //! Numbers are big-endian.
@@ -11,7 +11,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chat_consensus::{ClusterId, Membership, NodeId, Payload, StorageId, Voter};
+use chat_consensus::{
+    ClusterId, LOG_INDEX_MAX, LogBase, LogIndex, Membership, NodeId, Payload, Position, StorageId,
+    TERM_MAX, Term, Voter,
+};
 
 const EMPTY: u8 = 0;
 const MEMBERSHIP: u8 = 1;
@@ -21,7 +24,6 @@ const COMMAND: u8 = 2;
 pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
     match payload {
         Payload::Empty => (EMPTY, Cow::Borrowed(&[])),
-        Payload::Membership(membership) => (MEMBERSHIP, Cow::Owned(encode_membership(membership))),
         Payload::Command(command) => (COMMAND, Cow::Borrowed(command)),
     }
 }
@@ -30,10 +32,41 @@ pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
 pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
     match kind {
         EMPTY => bytes.is_empty().then_some(Payload::Empty),
-        MEMBERSHIP => decode_membership(bytes).map(Payload::Membership),
+        // It says where the log begins, which a base does now.
+        MEMBERSHIP => decode_membership(bytes).map(|_| Payload::Empty),
         COMMAND => Some(Payload::Command(Bytes::copy_from_slice(bytes))),
         _ => None,
     }
+}
+
+/// The membership that the first entry of an older log is.
+pub(super) fn first_membership(kind: u8, bytes: &[u8]) -> Option<Membership> {
+    (kind == MEMBERSHIP).then(|| decode_membership(bytes))?
+}
+
+/// The base in the row of the table `node`: index and term of its position (8 bytes each), and its
+/// membership as above.
+pub(super) fn encode_base(base: &LogBase) -> Vec<u8> {
+    let mut bytes = base.position.index.0.to_be_bytes().to_vec();
+    bytes.extend(base.position.term.0.to_be_bytes());
+    bytes.extend(encode_membership(&base.membership));
+    bytes
+}
+
+/// The base of these bytes; `None` if [`encode_base`] never returns them.
+pub(super) fn decode_base(bytes: &[u8]) -> Option<LogBase> {
+    let (index, bytes) = bytes.split_first_chunk::<8>()?;
+    let (term, bytes) = bytes.split_first_chunk::<8>()?;
+    let position = Position {
+        index: LogIndex(u64::from_be_bytes(*index)),
+        term: Term(u64::from_be_bytes(*term)),
+    };
+    let bounded = position.index <= LOG_INDEX_MAX && position.term <= TERM_MAX;
+    let membership = decode_membership(bytes)?;
+    bounded.then_some(LogBase {
+        position,
+        membership,
+    })
 }
 
 fn encode_membership(membership: &Membership) -> Vec<u8> {
@@ -83,8 +116,6 @@ mod tests {
     fn every_payload_is_decoded_as_it_was_encoded() {
         for payload in [
             Payload::Empty,
-            Payload::Membership(membership(&[1])),
-            Payload::Membership(membership(&[1, 2, u64::MAX])),
             Payload::Command(Bytes::new()),
             Payload::Command(Bytes::from_static(b"command")),
         ] {
@@ -100,7 +131,9 @@ mod tests {
             let Some((&kind, bytes)) = row.split_first() else {
                 return;
             };
-            if let Some(payload) = decode(kind, bytes) {
+            if let Some(membership) = first_membership(kind, bytes) {
+                assert_eq!(encode_membership(&membership), bytes);
+            } else if let Some(payload) = decode(kind, bytes) {
                 let (kind_again, bytes_again) = encode(&payload);
                 assert_eq!((kind_again, &*bytes_again), (kind, bytes));
             }
@@ -108,14 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn layout_of_a_membership_is_fixed() {
-        let payload = Payload::Membership(membership(&[3]));
-        let (kind, bytes) = encode(&payload);
-        let mut expected = vec![0; 14];
+    fn layout_of_a_base_is_fixed() {
+        let base = LogBase {
+            position: Position::new(5, 4),
+            membership: membership(&[3]),
+        };
+        let mut expected = vec![0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 4];
+        expected.extend([0; 14]);
         expected.extend([1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
         expected.extend([0xff; 15]);
         expected.push(0xf8);
-        assert_eq!((kind, bytes.as_ref()), (1, expected.as_slice()));
+        assert_eq!(encode_base(&base), expected);
+        assert_eq!(decode_base(&expected), Some(base));
+        // The first entry of an older log.
+        assert_eq!(first_membership(1, &expected[16..]), Some(membership(&[3])));
+        assert_eq!(decode(1, &expected[16..]), Some(Payload::Empty));
+        assert_eq!(first_membership(2, &expected[16..]), None);
+        for wrong in [&expected[..39], &expected[1..], &[0xff; 56]] {
+            assert_eq!(decode_base(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

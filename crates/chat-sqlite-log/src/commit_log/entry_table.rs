@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use chat_consensus::{Entry, LogIndex, Payload, Position, Term};
+use chat_consensus::{Entry, LogIndex, Position, Term};
 use sqlx::Row;
 
 use super::chain::ChainValue;
@@ -161,10 +161,6 @@ impl EntryTable {
         let position = entry.position;
         assert_eq!(position.index, self.last.index.next(), "no gap in the log");
         assert!(position.term >= self.last.term, "terms never decrease");
-        assert!(
-            !matches!(entry.payload, Payload::Membership(_)) || position.index == LogIndex(1),
-            "the bootstrap entry is the first entry"
-        );
         self.last = position;
         self.last_chain = ChainValue::next(self.last_chain, position, kind, payload);
     }

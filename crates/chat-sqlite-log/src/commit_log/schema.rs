@@ -7,9 +7,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use crate::database::{DatabaseFile, Upgrade, connect_options};
 
 /// SQLite's `user_version` of `log.db`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
-/// Format 1 lacked the columns that R11 and R18 need, format 2 the id of the node. Rows stay as
+/// Format 1 lacked the columns that R11 and R18 need, format 2 the id of the node, format 3 the base,
+/// whose membership was the first entry: an empty base says that it is still to be taken from there. Rows stay as
 /// they are: new columns are empty, and the digest of a row with empty new columns is the same in
 /// all formats.
 const UPGRADES: &[Upgrade] = &[
@@ -17,11 +18,20 @@ const UPGRADES: &[Upgrade] = &[
         from: 1,
         script: "ALTER TABLE node ADD COLUMN repair_through INTEGER NOT NULL DEFAULT 0;
                  ALTER TABLE node ADD COLUMN fault TEXT;
-                 ALTER TABLE node ADD COLUMN node_id INTEGER",
+                 ALTER TABLE node ADD COLUMN node_id INTEGER;
+                 ALTER TABLE node ADD COLUMN base BLOB;
+                 UPDATE node SET base = x'' WHERE cluster IS NOT NULL",
     },
     Upgrade {
         from: 2,
-        script: "ALTER TABLE node ADD COLUMN node_id INTEGER",
+        script: "ALTER TABLE node ADD COLUMN node_id INTEGER;
+                 ALTER TABLE node ADD COLUMN base BLOB;
+                 UPDATE node SET base = x'' WHERE cluster IS NOT NULL",
+    },
+    Upgrade {
+        from: 3,
+        script: "ALTER TABLE node ADD COLUMN base BLOB;
+                 UPDATE node SET base = x'' WHERE cluster IS NOT NULL",
     },
 ];
 
@@ -49,7 +59,8 @@ const SCHEMA: &str = r#"
         digest BLOB,
         repair_through INTEGER NOT NULL DEFAULT 0,
         fault TEXT,
-        node_id INTEGER
+        node_id INTEGER,
+        base BLOB
     ) STRICT;
     CREATE TABLE commits (
         "index" INTEGER PRIMARY KEY,

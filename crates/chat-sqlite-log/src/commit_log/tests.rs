@@ -9,8 +9,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Entry, HardState, LogIndex, Membership, NodeId, Payload, Position, StorageId,
-    Stored, TERM_MAX, Term, Voter, Writes,
+    ClusterId, Entry, HardState, LogBase, LogIndex, Membership, NodeId, Payload, Position,
+    StorageId, Stored, TERM_MAX, Term, Voter, Writes,
 };
 use expect_test::{Expect, expect};
 use futures::executor::block_on;
@@ -38,10 +38,26 @@ fn membership(cluster: u128) -> Membership {
     }
 }
 
-fn bootstrap_entry() -> Entry {
+/// What a bootstrap writes.
+fn bootstrap() -> Writes {
+    let base = LogBase {
+        position: Position::ZERO,
+        membership: membership(77),
+    };
+    Writes {
+        hard_state: Some(HardState {
+            cluster: Some(base.membership.cluster),
+            ..HardState::default()
+        }),
+        base: Some(Box::new(base)),
+        ..Writes::default()
+    }
+}
+
+fn no_op(index: u64, term: u64) -> Entry {
     Entry {
-        position: Position::new(1, 1),
-        payload: Payload::Membership(membership(77)),
+        position: Position::new(index, term),
+        payload: Payload::Empty,
     }
 }
 
@@ -63,15 +79,12 @@ fn read_all(log: &mut CommitLog) -> Vec<Entry> {
     block_on(log.read(LogIndex::ZERO, LogIndex(u64::MAX), ReadLimits::NONE)).unwrap()
 }
 
-/// A closed log: the bootstrap entry, an empty entry, three commands, and a command of another
+/// A closed log with a base: two empty entries, three commands, and a command of another
 /// term. Returns what opening it reports.
 fn sample(directory: &Path) -> Stored {
     let (mut log, _) = CommitLog::open(directory).unwrap();
-    let empty = Entry {
-        position: Position::new(2, 1),
-        payload: Payload::Empty,
-    };
-    append(&mut log, &[bootstrap_entry(), empty]);
+    write(&mut log, &bootstrap());
+    append(&mut log, &[no_op(1, 1), no_op(2, 1)]);
     append(&mut log, &[entry(3, 1, "three"), entry(4, 1, "four")]);
     append(&mut log, &[entry(5, 1, "five"), entry(6, 4, "six")]);
     log.close().unwrap();

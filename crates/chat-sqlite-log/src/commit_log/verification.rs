@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use chat_consensus::{Entry, LogIndex, Membership, Payload, Position, Term, TermRun};
+use chat_consensus::{Entry, Membership, Position, Term, TermRun};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -13,7 +13,7 @@ use crate::database::Database;
 
 /// The result of reading the whole log.
 pub(super) struct VerifiedLog {
-    /// The cluster's first voters, from the bootstrap entry.
+    /// The membership, of an older log whose first entry it is.
     pub(super) membership: Option<Membership>,
     pub(super) last: Position,
     pub(super) last_chain: ChainValue,
@@ -40,10 +40,8 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
         sqlx::query(r#"SELECT "index", term, kind, payload, chain FROM commits ORDER BY "index""#);
     let visited = database.for_each_row::<LogError>(query, |row| {
         let row = VerifiedRow::check(row, log.last, log.last_chain)?;
-        if row.position.index == LogIndex(1)
-            && let Payload::Membership(membership) = row.to_entry()?.payload
-        {
-            log.membership = Some(membership);
+        if log.last == Position::ZERO {
+            log.membership = encoding::first_membership(row.kind, row.payload);
         }
         if log
             .terms

@@ -12,8 +12,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chat_store::{
-    ChatState, ClusterId, CommitLog, CommittedEntry, Entry, HardState, LogIndex, Membership,
-    NodeId, Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
+    ChatState, ClusterId, CommitLog, CommittedEntry, Entry, HardState, LogBase, LogIndex,
+    Membership, NodeId, Payload, Position, ReadLimits, StorageId, Stored, Voter, Writes,
 };
 
 use crate::history::{USERS, create_user, random_command};
@@ -59,7 +59,10 @@ impl Script {
         self.batches += 1;
         let mut writes = Writes::default();
         if self.batches == 1 {
-            self.append(&mut writes, Payload::Membership(membership()));
+            self.hard_state.cluster = Some(base().membership.cluster);
+            writes.hard_state = Some(self.hard_state);
+            writes.base = Some(Box::new(base()));
+            self.append(&mut writes, Payload::Empty);
             for number in 1..=USERS {
                 self.append(&mut writes, Payload::Command(create_user(number)));
             }
@@ -75,7 +78,7 @@ impl Script {
             self.hard_state = HardState {
                 term,
                 vote: self.random.bool().then_some(vote),
-                ..HardState::default()
+                ..self.hard_state
             };
             writes.hard_state = Some(self.hard_state);
             // Entries are replaced only in a new term, so a position always has the same content.
@@ -113,6 +116,13 @@ impl Script {
             .last()
             .map_or(Position::ZERO, |entry| entry.position);
         stored.last == last && stored.hard_state == self.hard_state
+    }
+}
+
+fn base() -> LogBase {
+    LogBase {
+        position: Position::ZERO,
+        membership: membership(),
     }
 }
 
@@ -207,7 +217,7 @@ fn next_acknowledgement(output: &mut BufReader<ChildStdout>) -> Option<u64> {
 fn check_log(directory: &Path, acknowledged: Script, starts: u64) -> Script {
     let (mut log, stored) = CommitLog::open(directory).unwrap();
     assert_eq!(stored.boot_count, starts);
-    assert_eq!(stored.membership, Some(membership()));
+    assert_eq!(stored.base, Some(base()));
     let mut in_progress = acknowledged.clone();
     in_progress.next_batch();
     let script = if in_progress.describes(&stored) {
@@ -255,7 +265,7 @@ fn applied_entries(entries: &[Entry]) -> Vec<CommittedEntry> {
         term: entry.position.term,
         command: match &entry.payload {
             Payload::Command(command) => Some(command.clone()),
-            Payload::Empty | Payload::Membership(_) => None,
+            Payload::Empty => None,
         },
     };
     entries.iter().map(applied).collect()

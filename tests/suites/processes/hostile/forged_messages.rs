@@ -61,6 +61,14 @@ pub(super) struct Known {
     pub(super) term: u64,
 }
 
+impl Known {
+    /// The disk of this voter.
+    fn asked(&self, node: NodeId) -> Bytes {
+        let voter = self.voters.iter().find(|(voter, _)| *voter == node);
+        voter.map(|(_, disk)| disk.clone()).unwrap_or_default()
+    }
+}
+
 fn number(number: u64, value: u64) -> Field {
     let value = Value::Number(value);
     Field { number, value }
@@ -171,20 +179,8 @@ impl Sender {
 pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec<Field>)> {
     let header = || sender.header();
     let last = |at: u64| message(at, vec![number(1, known.index), number(2, known.term)]);
-    let voter = |(node, storage): &(NodeId, Bytes)| {
-        message(2, vec![number(1, node.0), bytes(2, storage.clone())])
-    };
-    let membership = || {
-        let cluster = [bytes(1, known.cluster.clone())];
-        message(
-            4,
-            cluster
-                .into_iter()
-                .chain(known.voters.iter().map(voter))
-                .collect(),
-        )
-    };
-    let election = |kind| vec![header(), number(2, kind), last(3), membership()];
+    let asked = || bytes(5, known.asked(sender.to));
+    let election = |kind| vec![header(), number(2, kind), last(3), asked()];
     let garbage = Bytes::from_static(b"not a valid request");
     vec![
         ("Coordinator", vec![header()]),
@@ -199,6 +195,7 @@ pub(super) fn requests(sender: &Sender, known: &Known) -> Vec<(&'static str, Vec
                 number(3, known.index),
                 number(4, 1 << 20),
                 number(5, 0),
+                number(6, 1),
             ],
         ),
         (

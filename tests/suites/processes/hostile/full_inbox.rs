@@ -127,18 +127,6 @@ async fn fill_inbox(cluster: &mut Cluster) {
     assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:?}");
     cluster.start_all();
     cluster.settled().await;
-    // Until then a read may wait longer than its client does.
-    until("every node has applied its log", async || {
-        let statuses = cluster.statuses().await;
-        let applied = statuses
-            .iter()
-            .all(|status| status.applied_index >= ends[0].index.0);
-        let all = statuses.len() == cluster.ids().len();
-        (applied && all)
-            .then_some(())
-            .ok_or_else(|| format!("{} of {ends:?}", statuses.len()))
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,15 +7,15 @@ mod tests;
 use bytes::Bytes;
 use chat_consensus::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
-    Heartbeat, HeartbeatReply, LogIndex, NodeId,
+    Heartbeat, HeartbeatReply, LogIndex, NodeId, StorageId,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
 
 use crate::peer_message::{ProposeOutcome, Refusal};
 use fields::{
-    counter_from, entry_from, entry_to, header_from, header_to, index_from, kind_from, kind_to,
-    malformed, membership_from, membership_to, node_or_none, none_or_node, position_from,
+    base_from, base_to, counter_from, entry_from, entry_to, header_from, header_to, id_bytes,
+    id_from, index_from, kind_from, kind_to, malformed, node_or_none, none_or_node, position_from,
     position_to,
 };
 
@@ -53,31 +53,34 @@ impl WireMessage for wire::ElectionRequest {
     header_mut!();
 
     fn read(self) -> Result<Envelope<Election>, Status> {
+        let kind = kind_from(self.kind)?;
+        if kind == ElectionKind::Bootstrap {
+            return envelope(self.header, Election::Bootstrap);
+        }
         let candidacy = Candidacy {
             last: position_from(self.last)?,
-            membership: self.membership.map(membership_from).transpose()?,
+            asked: StorageId(id_from(&self.asked_storage_id, "asked_storage_id")?),
         };
-        let election = match kind_from(self.kind)? {
-            ElectionKind::Bootstrap => Election::Bootstrap,
+        let election = match kind {
             ElectionKind::PreVote => Election::PreVote(candidacy),
-            ElectionKind::Vote => Election::Vote(candidacy),
+            ElectionKind::Bootstrap | ElectionKind::Vote => Election::Vote(candidacy),
         };
         envelope(self.header, election)
     }
 
     fn write(envelope: Envelope<Election>) -> Self {
         let kind = kind_to(envelope.message.kind());
-        let (last, membership) = match envelope.message {
-            Election::Bootstrap => (chat_consensus::Position::ZERO, None),
+        let (last, asked_storage_id) = match envelope.message {
+            Election::Bootstrap => (chat_consensus::Position::ZERO, Bytes::new()),
             Election::PreVote(candidacy) | Election::Vote(candidacy) => {
-                (candidacy.last, candidacy.membership)
+                (candidacy.last, id_bytes(candidacy.asked.0))
             }
         };
         Self {
             header: header_to(&envelope.header),
             kind,
             last: Some(position_to(last)),
-            membership: membership.map(membership_to),
+            asked_storage_id,
         }
     }
 }
@@ -196,6 +199,7 @@ impl WireMessage for wire::GetCommitsRequest {
 
     fn read(self) -> Result<Envelope<GetCommits>, Status> {
         let fetch = GetCommits {
+            has_base: self.has_base,
             synced: position_from(self.synced)?,
             commit_index: index_from(self.commit_index)?,
             bytes_max: self.bytes_max,
@@ -212,6 +216,7 @@ impl WireMessage for wire::GetCommitsRequest {
             commit_index: fetch.commit_index.0,
             bytes_max: fetch.bytes_max,
             repair_through: fetch.repair_through.0,
+            has_base: fetch.has_base,
         }
     }
 }
@@ -233,6 +238,7 @@ impl WireMessage for wire::GetCommitsResponse {
                     .map(entry_from)
                     .collect::<Result<_, _>>()?,
             },
+            Outcome::Base(base) => GetCommitsReply::Base(base_from(base)?),
             Outcome::Diverging(position) => {
                 GetCommitsReply::Diverging(position_from(Some(position))?)
             }
@@ -259,6 +265,7 @@ impl WireMessage for wire::GetCommitsResponse {
                 commit_index: commit_index.0,
                 entries: entries.into_iter().map(entry_to).collect(),
             }),
+            GetCommitsReply::Base(base) => Outcome::Base(base_to(base)),
             GetCommitsReply::Diverging(position) => Outcome::Diverging(position_to(position)),
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
             GetCommitsReply::RolledBack {

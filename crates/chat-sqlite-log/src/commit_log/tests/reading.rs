@@ -31,8 +31,9 @@ fn read_returns_what_fits_and_at_least_one_entry() {
     check(2, 6, 9, &[3, 4]);
     check(2, 6, 1000, &[3, 4, 5, 6]);
     check(2, 4, 1000, &[3, 4]);
-    check(0, 2, 0, &[1]);
-    check(0, 2, 88, &[1, 2]);
+    // Two entries without a payload, and one of five bytes.
+    check(0, 3, 0, &[1, 2]);
+    check(0, 3, 5, &[1, 2, 3]);
     check(5, 1000, 1000, &[6]);
     check(6, 6, 1000, &[]);
     check(7, 9, 1000, &[]);

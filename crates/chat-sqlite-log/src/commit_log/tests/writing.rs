@@ -13,6 +13,7 @@ fn term_vote_and_boot_count_are_stored_together_with_entries() {
     let hard_state = HardState {
         term: TERM_MAX,
         vote: Some(vote),
+        cluster: Some(ClusterId(77)),
         repair_through: LogIndex(7),
     };
     write(
@@ -26,8 +27,8 @@ fn term_vote_and_boot_count_are_stored_together_with_entries() {
         &mut log,
         &Writes {
             hard_state: Some(hard_state),
-            entries: vec![bootstrap_entry()],
-            ..Writes::default()
+            entries: vec![no_op(1, 1)],
+            ..bootstrap()
         },
     );
     drop(log);
@@ -40,6 +41,7 @@ fn term_vote_and_boot_count_are_stored_together_with_entries() {
 fn batch_larger_than_a_statement_is_stored_whole() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
+    write(&mut log, &bootstrap());
     for count in [1, 2, 3, 511, 512, 513, 1100] {
         let first = log.last().index.0 + 1;
         let entries: Vec<_> = (first..first + count)
@@ -100,8 +102,7 @@ fn failed_write_prevents_all_later_writes() {
     let failing = Writes {
         hard_state: Some(HardState {
             term: Term(9),
-            vote: None,
-            ..HardState::default()
+            ..bootstrap().hard_state.unwrap()
         }),
         entries: vec![entry(7, 9, "seven"), entry(8, 9, "eight")],
         ..Writes::default()
@@ -125,7 +126,7 @@ fn failed_write_prevents_all_later_writes() {
         Position::new(6, 4),
         "a batch is written as a whole or not at all"
     );
-    assert_eq!(stored.hard_state, HardState::default());
+    assert_eq!(Some(stored.hard_state), bootstrap().hard_state);
 }
 
 #[test]
@@ -133,25 +134,26 @@ fn failed_write_prevents_all_later_writes() {
 fn gap_in_the_log_panics() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
-    append(&mut log, &[bootstrap_entry(), entry(3, 1, "three")]);
+    append(&mut log, &[no_op(1, 1), entry(3, 1, "three")]);
 }
 
 #[test]
-#[should_panic(expected = "one bootstrap only")]
-fn second_bootstrap_of_a_disk_panics() {
+#[should_panic(expected = "one base")]
+fn second_base_of_a_disk_panics() {
     let directory = tempfile::tempdir().unwrap();
     let (mut log, _) = CommitLog::open(directory.path()).unwrap();
-    append(&mut log, &[bootstrap_entry()]);
-    let payload = Payload::Membership(membership(78));
-    write(
-        &mut log,
-        &Writes {
-            truncate_after: Some(LogIndex::ZERO),
-            entries: vec![Entry {
-                position: Position::new(1, 2),
-                payload,
-            }],
-            ..Writes::default()
-        },
-    );
+    write(&mut log, &bootstrap());
+    write(&mut log, &bootstrap());
+}
+
+#[test]
+#[should_panic(expected = "one cluster")]
+fn second_cluster_of_a_disk_panics() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut log, _) = CommitLog::open(directory.path()).unwrap();
+    write(&mut log, &bootstrap());
+    let mut other = bootstrap();
+    other.base = None;
+    other.hard_state.as_mut().unwrap().cluster = Some(ClusterId(78));
+    write(&mut log, &other);
 }

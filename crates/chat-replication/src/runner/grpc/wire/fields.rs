@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    BOOT_COUNT_MAX, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogIndex, Membership,
-    NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
+    BOOT_COUNT_MAX, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogBase, LogIndex,
+    Membership, NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -108,7 +108,24 @@ pub(super) fn position_to(position: Position) -> wire::Position {
     }
 }
 
-pub(super) fn membership_from(membership: wire::Membership) -> Result<Membership, Status> {
+pub(super) fn base_from(base: wire::Base) -> Result<LogBase, Status> {
+    let membership = base
+        .membership
+        .ok_or_else(|| malformed("a base without membership"))?;
+    Ok(LogBase {
+        position: position_from(base.position)?,
+        membership: membership_from(membership)?,
+    })
+}
+
+pub(super) fn base_to(base: LogBase) -> wire::Base {
+    wire::Base {
+        position: Some(position_to(base.position)),
+        membership: Some(membership_to(base.membership)),
+    }
+}
+
+fn membership_from(membership: wire::Membership) -> Result<Membership, Status> {
     let voters = membership.voters.into_iter().map(|voter| {
         Ok(Voter {
             node: NodeId(voter.node_id),
@@ -126,7 +143,7 @@ pub(super) fn membership_from(membership: wire::Membership) -> Result<Membership
     }
 }
 
-pub(super) fn membership_to(membership: Membership) -> wire::Membership {
+fn membership_to(membership: Membership) -> wire::Membership {
     let voters = membership.voters.into_iter().map(|voter| wire::Voter {
         node_id: voter.node.0,
         storage_id: id_bytes(voter.storage.0),
@@ -144,7 +161,6 @@ pub(super) fn entry_from(entry: wire::Entry) -> Result<Entry, Status> {
         .ok_or_else(|| malformed("an entry without payload"))?
     {
         Said::Empty(_) => Payload::Empty,
-        Said::Membership(membership) => Payload::Membership(membership_from(membership)?),
         Said::Command(command) => Payload::Command(command),
     };
     Ok(Entry {
@@ -157,7 +173,6 @@ pub(super) fn entry_to(entry: Entry) -> wire::Entry {
     use wire::entry::Payload as Said;
     let payload = match entry.payload {
         Payload::Empty => Said::Empty(true),
-        Payload::Membership(membership) => Said::Membership(membership_to(membership)),
         Payload::Command(command) => Said::Command(command),
     };
     wire::Entry {
