@@ -38,7 +38,7 @@ impl RoleName {
 pub struct FollowerStatus {
     /// The node.
     pub node: NodeId,
-    /// Whether it counts in quorums with the disk it showed last: the log admits it (R12), and it
+    /// Whether it counts in quorums with the disk it showed last: the base names it (R12), and it
     /// holds what it acknowledged (R18).
     pub voter: bool,
     /// Its disk lost what it had acknowledged, and must hold the log through here (R18); 0 if not.

@@ -49,12 +49,12 @@ pub struct NodeStatus {
     pub reachable: bool,
     /// Its role, as it reports it.
     pub role: Option<String>,
-    /// Whether the log admits it as a voter.
+    /// Whether the cluster counts it as a voter.
     pub voter: Option<bool>,
 }
 
 impl Status {
-    /// Whether waiting changes nothing: a learner of this cluster remains one until the log admits it
+    /// Whether waiting changes nothing: a learner of this cluster remains one until it is admitted
     /// again, and that is decided elsewhere.
     pub fn is_settled(&self) -> bool {
         let settled = |node: &NodeStatus| {

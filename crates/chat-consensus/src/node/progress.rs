@@ -11,7 +11,7 @@ use crate::types::{LogIndex, RequestId, StorageId, Time};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
     pub(super) storage: Option<StorageId>,
-    /// The log admits that disk (R12).
+    /// The base names that disk as a voter (R12).
     pub(super) admitted: bool,
     /// The highest position this follower is known to hold.
     ///

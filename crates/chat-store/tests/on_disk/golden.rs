@@ -112,6 +112,12 @@ fn entries(directory: &Path) -> Vec<CommittedEntry> {
     log.close().unwrap();
     let terms: Vec<u64> = stored.terms.iter().map(|span| span.term.0).collect();
     assert_eq!(terms, [1, 2, 3, 4, 5]);
+    // R12: the first entry was the membership; the first opening has made a base of it.
+    let base = stored.base.expect("a log with entries has a base");
+    assert_eq!(base.position, Position::ZERO);
+    let (log, again) = CommitLog::open(directory).unwrap();
+    assert_eq!(again.base, Some(base));
+    log.close().unwrap();
     entries.into_iter().map(applied).collect()
 }
 
