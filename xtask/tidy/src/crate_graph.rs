@@ -68,7 +68,7 @@ fn actual_graph(repository: &Repository) -> Graph<'_> {
 }
 
 /// The fenced block of the section, and the line where the section starts. What is in brackets is
-/// text for readers, such as "(none)".
+/// text for readers, such as "(none)"; names that share a line share its edges.
 fn shown_graph(page: &str) -> (Graph<'_>, usize) {
     let start = page.lines().position(|line| line.trim_end() == SECTION);
     let block = page
@@ -80,18 +80,20 @@ fn shown_graph(page: &str) -> (Graph<'_>, usize) {
         .take_while(|line| !line.starts_with("```"));
     let graph = block
         .filter_map(|line| line.split_once("->"))
-        .map(|(name, edges)| {
+        .flat_map(|(names, edges)| {
             let edges = edges.trim();
             let edges = if edges.starts_with('(') { "" } else { edges };
-            let edges = edges
-                .split(',')
-                .map(str::trim)
-                .filter(|edge| !edge.is_empty())
-                .collect();
-            (name.trim(), edges)
+            let edges: BTreeSet<&str> = names_in(edges).collect();
+            names_in(names).map(move |name| (name, edges.clone()))
         })
         .collect();
     (graph, start.map_or(1, |start| start + 1))
+}
+
+fn names_in(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
 }
 
 fn list(edges: &BTreeSet<&str>) -> String {
@@ -141,7 +143,7 @@ mod tests {
             &["ARCHITECTURE.md:3: `b` is missing from the graph"],
         );
         check(
-            "a -> b\nb -> (none)\nc -> a",
+            "a -> b\nb, c -> (none)",
             &["ARCHITECTURE.md:3: `c` is shown but there is no such package"],
         );
     }
