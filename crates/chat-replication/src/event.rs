@@ -127,6 +127,23 @@ pub enum Prepared<F> {
     Failed,
 }
 
+impl<F> Prepared<F> {
+    /// The same, with what `change` makes of the function that makes the reply.
+    pub fn map<G>(self, change: impl FnOnce(F) -> G) -> Prepared<G> {
+        match self {
+            Self::Append {
+                command,
+                make_reply,
+            } => Prepared::Append {
+                command,
+                make_reply: change(make_reply),
+            },
+            Self::Reply(reply) => Prepared::Reply(reply),
+            Self::Failed => Prepared::Failed,
+        }
+    }
+}
+
 /// A proposal that was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposed {

@@ -198,17 +198,7 @@ impl Running {
 }
 
 fn boxed(prepared: Prepared<ReplyBuilder>) -> Prepared<ReplyMaker> {
-    match prepared {
-        Prepared::Append {
-            command,
-            make_reply,
-        } => Prepared::Append {
-            command,
-            make_reply: ReplyMaker::new(move |index, outcome| {
-                make_reply.make_reply(index, outcome)
-            }),
-        },
-        Prepared::Reply(reply) => Prepared::Reply(reply),
-        Prepared::Failed => Prepared::Failed,
-    }
+    prepared.map(|make_reply| {
+        ReplyMaker::new(move |index, outcome| make_reply.make_reply(index, outcome))
+    })
 }

@@ -45,22 +45,12 @@ impl Prepare for ChatPreparation {
 }
 
 fn boxed(prepared: Prepared<ReplyBuilder>) -> Prepared<ReplyMaker> {
-    match prepared {
-        Prepared::Append {
-            command,
-            make_reply,
-        } => Prepared::Append {
-            command,
-            make_reply: match make_reply {
-                ReplyBuilder::Outcome => ReplyMaker::answer(),
-                session @ ReplyBuilder::Session { .. } => ReplyMaker::new(move |index, outcome| {
-                    session.make_reply(LogIndex(index), outcome)
-                }),
-            },
-        },
-        Prepared::Reply(reply) => Prepared::Reply(reply),
-        Prepared::Failed => Prepared::Failed,
-    }
+    prepared.map(|make_reply| match make_reply {
+        ReplyBuilder::Outcome => ReplyMaker::answer(),
+        session @ ReplyBuilder::Session { .. } => {
+            ReplyMaker::new(move |index, outcome| session.make_reply(LogIndex(index), outcome))
+        }
+    })
 }
 
 /// Applies the log to the chat's tables, and adds the changes to the change buffer.
