@@ -48,10 +48,7 @@ fn disk(storage: u128, terms: &[u64], mut hard_state: HardState) -> Disk {
     let writes = Writes {
         boot_count: Some(1),
         hard_state: Some(hard_state),
-        base: Some(Box::new(LogBase {
-            position: Position::ZERO,
-            membership: membership(),
-        })),
+        base: Some(Box::new(LogBase::first(membership()))),
         entries: entries
             .map(|(place, term)| entry(place as u64 + 1, *term, place as u64 + 1))
             .collect(),

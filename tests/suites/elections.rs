@@ -47,13 +47,10 @@ pub(crate) fn stored(node: NodeId) -> Stored {
             cluster: Some(CLUSTER),
             ..HardState::default()
         },
-        base: Some(LogBase {
-            position: Position::ZERO,
-            membership: Membership {
-                cluster: CLUSTER,
-                voters: voters.to_vec(),
-            },
-        }),
+        base: Some(LogBase::first(Membership {
+            cluster: CLUSTER,
+            voters: voters.to_vec(),
+        })),
         last: END,
         terms: vec![
             TermRun {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::chain::ChainValue;
 use crate::types::{ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
 
 /// One place of the log.
@@ -43,6 +44,8 @@ pub struct LogBase {
     /// The last position that the log does not hold as an entry; [`Position::ZERO`] for the log with
     /// which a cluster was bootstrapped.
     pub position: Position,
+    /// The chain value at that position; [`ChainValue::start`] at position 0.
+    pub chain: ChainValue,
     /// The cluster, and who counts in its quorums as of that position.
     pub membership: Membership,
 }
@@ -109,6 +112,17 @@ impl Stored {
             base: None,
             last: Position::ZERO,
             terms: Vec::new(),
+        }
+    }
+}
+
+impl LogBase {
+    /// The base of the log of a cluster that begins with `membership`.
+    pub fn first(membership: Membership) -> Self {
+        Self {
+            position: Position::ZERO,
+            chain: ChainValue::start(membership.cluster),
+            membership,
         }
     }
 }

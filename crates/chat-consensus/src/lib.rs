@@ -24,6 +24,7 @@ extern crate alloc;
 extern crate std;
 
 mod batch;
+mod chain;
 mod config;
 mod entry;
 mod input;
@@ -37,6 +38,7 @@ mod term_index;
 mod types;
 
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
+pub use chain::ChainValue;
 pub use config::{Config, ConfigError, Timing};
 pub use entry::{CommittedEntry, Entry, HardState, LogBase, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};

@@ -39,10 +39,7 @@ impl Leader {
                 cluster: Some(CLUSTER),
                 ..HardState::default()
             },
-            base: Some(LogBase {
-                position: Position::ZERO,
-                membership,
-            }),
+            base: Some(LogBase::first(membership)),
             last: Position::new(100, 1),
             terms: vec![TermRun {
                 term: Term(1),

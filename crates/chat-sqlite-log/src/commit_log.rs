@@ -267,10 +267,7 @@ async fn with_base(
 ) -> Result<HardStateRow, LogError> {
     if row.base_is_first_entry {
         let membership = log.membership.clone().ok_or(LogError::HardStateDamaged)?;
-        row.base = Some(LogBase {
-            position: Position::ZERO,
-            membership,
-        });
+        row.base = Some(LogBase::first(membership));
         row.base_is_first_entry = false;
         row.save(database).await?;
     }

@@ -347,10 +347,7 @@ mod tests {
                 cluster: Some(membership.cluster),
                 ..HardState::default()
             }),
-            base: Some(Box::new(LogBase {
-                position: Position::ZERO,
-                membership,
-            })),
+            base: Some(Box::new(LogBase::first(membership))),
             ..Writes::default()
         };
         disk.write_and_sync(&bootstrap).unwrap();

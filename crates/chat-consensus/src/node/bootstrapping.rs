@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::entry::{LogBase, Membership};
 use crate::message::{Election, ElectionReply, Header, Request};
 use crate::node::Node;
-use crate::types::{ClusterId, Position, Term, Voter};
+use crate::types::{ClusterId, Term, Voter};
 
 impl Node {
     pub(super) fn probe_peers_if_due(&mut self) {
@@ -70,10 +70,8 @@ impl Node {
             self.adopt_term(Term(1));
         }
         self.bootstrap = None;
-        self.context.install_base(LogBase {
-            position: Position::ZERO,
-            membership: Membership { cluster, voters },
-        });
+        let membership = Membership { cluster, voters };
+        self.context.install_base(LogBase::first(membership));
         self.start_pre_vote();
     }
 }

@@ -62,6 +62,9 @@ pub struct Base {
     pub position: ::core::option::Option<Position>,
     #[prost(message, optional, tag = "2")]
     pub membership: ::core::option::Option<Membership>,
+    /// The chain value at `position`: 16 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub chain: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Entry {

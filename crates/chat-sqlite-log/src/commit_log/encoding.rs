@@ -11,10 +11,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use chat_consensus::{
-    ClusterId, LOG_INDEX_MAX, LogBase, LogIndex, Membership, NodeId, Payload, Position, StorageId,
-    TERM_MAX, Term, Voter,
-};
+use chat_consensus::{ClusterId, LogBase, Membership, NodeId, Payload, StorageId, Voter};
 
 const EMPTY: u8 = 0;
 const MEMBERSHIP: u8 = 1;
@@ -44,8 +41,8 @@ pub(super) fn first_membership(kind: u8, bytes: &[u8]) -> Option<Membership> {
     (kind == MEMBERSHIP).then(|| decode_membership(bytes))?
 }
 
-/// The base in the row of the table `node`: index and term of its position (8 bytes each), and its
-/// membership as above.
+/// The base in the row of the table `node`: index and term of its position (8 bytes each, always 0),
+/// and its membership as above.
 pub(super) fn encode_base(base: &LogBase) -> Vec<u8> {
     let mut bytes = base.position.index.0.to_be_bytes().to_vec();
     bytes.extend(base.position.term.0.to_be_bytes());
@@ -57,16 +54,10 @@ pub(super) fn encode_base(base: &LogBase) -> Vec<u8> {
 pub(super) fn decode_base(bytes: &[u8]) -> Option<LogBase> {
     let (index, bytes) = bytes.split_first_chunk::<8>()?;
     let (term, bytes) = bytes.split_first_chunk::<8>()?;
-    let position = Position {
-        index: LogIndex(u64::from_be_bytes(*index)),
-        term: Term(u64::from_be_bytes(*term)),
-    };
-    let bounded = position.index <= LOG_INDEX_MAX && position.term <= TERM_MAX;
-    let membership = decode_membership(bytes)?;
-    bounded.then_some(LogBase {
-        position,
-        membership,
-    })
+    let base = LogBase::first(decode_membership(bytes)?);
+    let position = (u64::from_be_bytes(*index), u64::from_be_bytes(*term));
+    // Such a log is never compacted, and no snapshot is installed into it.
+    (position == (0, 0)).then_some(base)
 }
 
 fn encode_membership(membership: &Membership) -> Vec<u8> {
@@ -142,12 +133,8 @@ mod tests {
 
     #[test]
     fn layout_of_a_base_is_fixed() {
-        let base = LogBase {
-            position: Position::new(5, 4),
-            membership: membership(&[3]),
-        };
-        let mut expected = vec![0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 4];
-        expected.extend([0; 14]);
+        let base = LogBase::first(membership(&[3]));
+        let mut expected = vec![0; 30];
         expected.extend([1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
         expected.extend([0xff; 15]);
         expected.push(0xf8);

@@ -40,10 +40,7 @@ fn membership(cluster: u128) -> Membership {
 
 /// What a bootstrap writes.
 fn bootstrap() -> Writes {
-    let base = LogBase {
-        position: Position::ZERO,
-        membership: membership(77),
-    };
+    let base = LogBase::first(membership(77));
     Writes {
         hard_state: Some(HardState {
             cluster: Some(base.membership.cluster),

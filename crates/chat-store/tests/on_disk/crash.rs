@@ -120,10 +120,7 @@ impl Script {
 }
 
 fn base() -> LogBase {
-    LogBase {
-        position: Position::ZERO,
-        membership: membership(),
-    }
+    LogBase::first(membership())
 }
 
 fn membership() -> Membership {

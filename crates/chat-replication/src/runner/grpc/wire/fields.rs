@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    BOOT_COUNT_MAX, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogBase, LogIndex,
-    Membership, NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Voter,
+    BOOT_COUNT_MAX, ChainValue, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogBase,
+    LogIndex, Membership, NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term,
+    Voter,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -114,13 +115,22 @@ pub(super) fn base_from(base: wire::Base) -> Result<LogBase, Status> {
         .ok_or_else(|| malformed("a base without membership"))?;
     Ok(LogBase {
         position: position_from(base.position)?,
+        chain: chain_from(&base.chain)?,
         membership: membership_from(membership)?,
     })
+}
+
+fn chain_from(bytes: &[u8]) -> Result<ChainValue, Status> {
+    let bytes = bytes.try_into();
+    bytes
+        .map(ChainValue)
+        .map_err(|_length| malformed("a chain value that is not 16 bytes"))
 }
 
 pub(super) fn base_to(base: LogBase) -> wire::Base {
     wire::Base {
         position: Some(position_to(base.position)),
+        chain: base.chain.0.to_vec().into(),
         membership: Some(membership_to(base.membership)),
     }
 }
