@@ -1,18 +1,9 @@
 //! The hash of each entry, which covers the entry and all entries before it.
 
-use core::fmt;
-
 use sha2::{Digest, Sha256};
 
 use crate::entry::{Entry, Payload};
-use crate::types::{ClusterId, Position};
-
-/// A checksum of one entry, and an id of the whole log up to it: two nodes of one cluster with equal
-/// values at one index have the same entries up to that index.
-///
-/// The first 16 bytes of a SHA-256: enough to detect every accidental change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChainValue(pub [u8; 16]);
+use crate::types::{ChainValue, ClusterId, Position};
 
 impl ChainValue {
     /// The value before the first entry of this cluster's log: of the text `log` and the cluster's id.
@@ -48,12 +39,6 @@ impl ChainValue {
         let mut half = [0; 16];
         half.copy_from_slice(&digest[..16]);
         Self(half)
-    }
-}
-
-impl fmt::Debug for ChainValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::chain::ChainValue;
-use crate::types::{ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
+use crate::types::{ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
 
 /// One place of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -38,7 +38,6 @@ mod term_index;
 mod types;
 
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
-pub use chain::ChainValue;
 pub use config::{Config, ConfigError, Timing};
 pub use entry::{CommittedEntry, Entry, HardState, LogBase, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};
@@ -51,6 +50,6 @@ pub use outgoing::{EntriesReply, Outgoing};
 pub use status::{FollowerStatus, RoleName};
 pub use term_index::TermIndex;
 pub use types::{
-    BOOT_COUNT_MAX, ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId, RunId,
-    StorageId, TERM_MAX, Term, Time, Voter,
+    BOOT_COUNT_MAX, ChainValue, ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId,
+    RunId, StorageId, TERM_MAX, Term, Time, Voter,
 };

@@ -36,6 +36,13 @@ pub struct Position {
     pub index: LogIndex,
 }
 
+/// A checksum of one entry, and an id of the whole log up to it: two nodes of one cluster with equal
+/// values at one index have the same entries up to that index.
+///
+/// The first 16 bytes of a SHA-256: enough to detect every accidental change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainValue(pub [u8; 16]);
+
 /// A node that counts in quorums, together with the disk it was admitted with (R12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Voter {
@@ -162,6 +169,12 @@ impl core::ops::Add<Duration> for Time {
     fn add(self, after: Duration) -> Self {
         let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))
+    }
+}
+
+impl fmt::Debug for ChainValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

@@ -8,7 +8,7 @@ const TOOLCHAIN: &str = "rust-toolchain.toml";
 const CORE: &str = "crates/chat-consensus/Cargo.toml";
 
 /// All that the core may depend on: no clock, file, socket, thread or async among them.
-const CORE_DEPENDENCIES: [&str; 3] = ["bytes", "fastrand", "thiserror"];
+const CORE_DEPENDENCIES: [&str; 4] = ["bytes", "fastrand", "sha2", "thiserror"];
 
 /// A package that is not a member is neither built nor tested.
 pub(super) fn every_member_is_listed(repository: &Repository) -> Vec<Finding> {
