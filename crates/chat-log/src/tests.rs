@@ -1,0 +1,8 @@
+//! Tests of the whole log on files of the operating system.
+
+mod fixture;
+mod holes;
+mod layout;
+mod model;
+mod starting;
+mod writing;
