@@ -14,7 +14,7 @@ const PACKAGES: [&str; 5] = [
     "private-file",
     "chat-consensus",
     "chat-replication-proto",
-    "chat-sqlite-log",
+    "chat-log",
     "chat-replication",
 ];
 
