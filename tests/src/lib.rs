@@ -5,6 +5,8 @@
 #[cfg(feature = "chat")]
 pub mod chat;
 pub mod checker;
+#[cfg(feature = "processes")]
+pub mod damage;
 pub mod message;
 #[cfg(feature = "processes")]
 pub mod processes;
