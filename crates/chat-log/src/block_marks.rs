@@ -32,16 +32,14 @@ impl BlockMarks {
         let last = self.marks.last();
         match block.kind {
             BlockKind::Base => return,
-            BlockKind::Append | BlockKind::TruncateAndAppend if !joins => {
+            BlockKind::Append if joins => {
+                if last.is_some_and(|mark| offset < mark.offset + MARK_BYTES) {
+                    return;
+                }
+            }
+            BlockKind::Append | BlockKind::TruncateAndAppend => {
                 self.marks.retain(|mark| mark.after < block.after.index);
             }
-            BlockKind::TruncateAndAppend => {
-                self.marks.retain(|mark| mark.after < block.after.index);
-            }
-            BlockKind::Append if last.is_some_and(|mark| offset < mark.offset + MARK_BYTES) => {
-                return;
-            }
-            BlockKind::Append => {}
         }
         self.marks.push(BlockMark {
             after: block.after.index,

@@ -1,8 +1,8 @@
 //! The log of a replica in files of its own, with term and vote.
 //!
-//! Synchronous, and over a trait of a few file operations ([`Directory`], [`File`]): one
-//! implementation is the operating system's ([`OsDirectory`]), one is the simulator's, whose disk
-//! loses, tears and flips what was written. `docs/log-format.md` has the bytes.
+//! Synchronous, and over a trait of a few file operations ([`Directory`], [`File`]), so that a test can
+//! put a faulty disk under it; [`OsDirectory`] is the operating system's. `docs/log-format.md` has the
+//! bytes.
 //!
 //! [`SegmentLog`] is the writer, owned by one thread; each [`SegmentReader`] reads what is synced,
 //! beside it.
