@@ -69,8 +69,9 @@ impl PlainClient {
         self.execute_text(request.to_string(), token, timeout).await
     }
 
-    /// Sends the request, and again as long as the node replies that it is unavailable, which is safe
-    /// (R15): for requests that may fail only because the machine was suspended for a while.
+    /// Sends the request, and again as long as the node replies that it is unavailable, or that the
+    /// deadline has passed and nothing was changed, which is safe (R15): for requests that may fail
+    /// only because the machine was suspended for a while, or is slow.
     ///
     /// # Errors
     ///
@@ -86,7 +87,7 @@ impl PlainClient {
     ) -> Result<Value, Status> {
         until("the request is answered", async || {
             match self.execute(request, token, WAIT_TIMEOUT).await {
-                Err(status) if status.code() == Code::Unavailable => Err(format!("{status:?}")),
+                Err(status) if changed_nothing(&status) => Err(format!("{status:?}")),
                 answered => Ok(answered),
             }
         })
@@ -133,4 +134,13 @@ fn with_token<T>(message: T, token: Option<&str>) -> Request<T> {
         call.metadata_mut().insert("authorization", authorization);
     }
     call
+}
+
+/// Whether the node says that it did nothing and that another try may succeed.
+fn changed_nothing(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => true,
+        Code::DeadlineExceeded => status.message().contains("nothing was changed"),
+        _ => false,
+    }
 }
