@@ -22,7 +22,7 @@ use bytes::Bytes;
 use chat_app::error::RequestError;
 use chat_app::limits::quotas::QuotaLimits;
 use chat_app::reply::Reply;
-use chat_consensus::{Entry, LogIndex, Payload, Time};
+use chat_consensus::{ChainValue, Entry, LogIndex, Payload, Time};
 use chat_proto::storage::v1 as storage;
 use chat_store::CommittedEntry;
 use fastrand::Rng;
@@ -357,6 +357,8 @@ async fn apply(
     let given = |entry: &Entry| CommittedEntry {
         index: entry.position.index,
         term: entry.position.term,
+        // Not the log's: equal positions have equal entries here.
+        chain: ChainValue([1; 16]),
         command: match &entry.payload {
             Payload::Empty => None,
             Payload::Command(bytes) => Some(bytes.slice(PREFIX_BYTES..)),

@@ -12,6 +12,7 @@ pub mod history;
 pub mod log_matching;
 pub mod matched;
 pub mod membership;
+pub mod snapshots;
 mod violation;
 pub mod votes;
 

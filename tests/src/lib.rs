@@ -5,6 +5,8 @@
 #[cfg(feature = "chat")]
 pub mod chat;
 pub mod checker;
+pub mod faulty_disk;
+pub mod log_images;
 pub mod message;
 #[cfg(feature = "processes")]
 pub mod processes;

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use chat_tests::scenario;
 use chat_tests::seeds::{self, Kind};
 use chat_tests::simulation::failover::{FAIL_OVER_KINDS, FailOver, FailOverKind};
 use chat_tests::simulation::faults::{FAULT_KINDS, FaultCounts};
 use chat_tests::simulation::run::SeedReport;
+use chat_tests::{log_images, scenario};
 use clap::Parser;
 
 /// Of so many seeds these are run twice and must give the same run: one of each kind.
@@ -53,6 +53,9 @@ struct Arguments {
     /// Run the scenarios instead.
     #[arg(long, alias = "transcripts")]
     scenarios: bool,
+    /// Open logs after crashes, lies and rot instead.
+    #[arg(long)]
+    log_images: bool,
 }
 
 /// The sums over all seeds.
@@ -79,6 +82,8 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let passed = if arguments.scenarios {
         run_scenarios()
+    } else if arguments.log_images {
+        run_log_images()
     } else if let Some(seed) = arguments.seed {
         run_one(seed, arguments.trace)
     } else {
@@ -108,6 +113,31 @@ fn run_scenarios() -> bool {
     }
     println!("{} scenarios, {failed} failed", files.len());
     failed == 0
+}
+
+/// Fewer images than the tests have: enough to notice a log that keeps less than it must.
+fn run_log_images() -> bool {
+    type Images = fn() -> log_images::Report;
+    let kinds: [(&str, Images); 3] = [
+        ("crashes", || log_images::crashes(40)),
+        ("lies", || log_images::lies(40)),
+        ("rot", || log_images::corruptions(30)),
+    ];
+    let mut passed = true;
+    for (kind, open) in kinds {
+        let failure = match std::panic::catch_unwind(open) {
+            Ok(report) => {
+                println!("{} log images of {kind}\n{report}", report.of(""));
+                report.failures().first().cloned()
+            }
+            Err(_) => Some("the log panicked".to_owned()),
+        };
+        if let Some(failure) = failure {
+            passed = false;
+            println!("FAILED log images {kind}: {failure}");
+        }
+    }
+    passed
 }
 
 fn run_one(seed: u64, record_trace: bool) -> bool {

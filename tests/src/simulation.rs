@@ -13,6 +13,7 @@ mod driver;
 pub mod failover;
 pub mod faults;
 mod forgeries;
+mod machine_file;
 mod message_delivery;
 mod message_line;
 mod nemesis;
@@ -30,10 +31,13 @@ pub mod service_api;
 mod settings;
 pub mod slow_disk;
 pub mod slow_link;
+mod snapshot_files;
+mod snapshot_job;
+mod snapshot_work;
 mod trace;
 mod world;
 
-use crate::checker::Checked;
+use crate::checker::{Checked, Violation};
 
 use process::ProcessState;
 use queue::SimEvent;
@@ -122,8 +126,12 @@ impl World {
                 bytes_max,
                 ..
             } => {
-                let mut entries = self.disks[node].read(after, last, bytes_max);
-                entries.truncate(entries_max);
+                let limits = chat_log::ReadLimits {
+                    entries_max,
+                    bytes_max,
+                };
+                let entries = self.disks[node].read(after, last, limits);
+                let entries = entries.map_err(|why| Violation::new("disk", why))?;
                 self.handle(node, chat_replication::Event::EntriesRead(id, entries))
             }
             SimEvent::ApplyEnds { node, .. } => self.end_apply(node),
@@ -134,6 +142,7 @@ impl World {
             SimEvent::TaskResumes {
                 node, task, with, ..
             } => self.resume_task(node, task, with),
+            SimEvent::Snapshot { node, work, .. } => self.end_snapshot_work(node, *work),
             SimEvent::Deadline { node, .. } => self.wake(node),
             SimEvent::Flush { node, .. } => {
                 self.processes[node].flush_pending = false;

@@ -42,7 +42,8 @@ fn entry(index: u64, term: u64, operation: u64) -> Entry {
 
 /// A disk of the cluster that holds entries of these terms and this term and vote.
 fn disk(storage: u128, terms: &[u64], mut hard_state: HardState) -> Disk {
-    let mut disk = Disk::empty(StorageId(storage));
+    let mut disk = Disk::empty(NodeId(1), StorageId(storage));
+    disk.start().expect("an empty disk starts");
     let entries = terms.iter().enumerate();
     hard_state.cluster = Some(membership().cluster);
     let writes = Writes {
@@ -76,6 +77,7 @@ fn committed(terms: &[u64]) -> CommittedLog {
     let mut committed = CommittedLog::default();
     let log = log(terms);
     let moved = CommitMoved {
+        cluster: chat_consensus::ClusterId(1),
         node: NodeId(1),
         leads: Some(log.last().term),
         from: LogIndex::ZERO,
@@ -139,6 +141,7 @@ fn vote(granted: bool) -> Reply {
 fn commit_index_that_moves_back_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
+        cluster: chat_consensus::ClusterId(1),
         node: NodeId(2),
         leads: None,
         from: LogIndex(3),
@@ -153,6 +156,7 @@ fn commit_index_that_moves_back_is_found() {
 fn second_committed_log_is_found() {
     let view = log(&[1, 1, 3]);
     let moved = CommitMoved {
+        cluster: chat_consensus::ClusterId(1),
         node: NodeId(2),
         leads: None,
         from: LogIndex(2),
@@ -167,6 +171,7 @@ fn second_committed_log_is_found() {
 fn follower_that_commits_first_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
+        cluster: chat_consensus::ClusterId(1),
         node: NodeId(2),
         leads: None,
         from: LogIndex(2),
@@ -183,6 +188,7 @@ fn follower_that_commits_first_is_found() {
 fn older_term_committed_by_counting_is_found() {
     let view = log(&[1, 1, 1]);
     let moved = CommitMoved {
+        cluster: chat_consensus::ClusterId(1),
         node: NodeId(1),
         leads: Some(Term(2)),
         from: LogIndex(2),
@@ -328,6 +334,7 @@ fn acknowledgement_that_is_not_durable_is_found() {
         commit_index: LogIndex(1),
         bytes_max: 0,
         repair_through: LogIndex::ZERO,
+        state: chat_consensus::FollowerState::Whole,
     });
     let checked = durability::sent(&envelope(2, 1, 1, fetch), behind.durable());
     check_found_by("log-durable", checked);

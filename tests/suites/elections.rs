@@ -209,7 +209,7 @@ impl Race {
             let message = match outgoing {
                 Outgoing::Request(request) => Input::Request(request),
                 Outgoing::Reply(reply) => Input::Reply(reply),
-                Outgoing::Entries(_) => continue,
+                Outgoing::Entries(_) | Outgoing::Piece(_) => continue,
             };
             let to = SURVIVORS.iter().position(|id| *id == receiver);
             if let Some(to) = to {

@@ -5,6 +5,7 @@ mod chat_simulation;
 mod checkers;
 mod documentation;
 mod elections;
+mod log_images;
 #[cfg(test)]
 #[cfg(feature = "processes")]
 mod processes;

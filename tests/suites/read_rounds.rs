@@ -80,6 +80,7 @@ impl Leader {
             commit_index: self.node.commit_index(),
             bytes_max: u32::MAX,
             repair_through: LogIndex::ZERO,
+            state: chat_consensus::FollowerState::Whole,
         });
         self.receives(request, fetch);
     }
@@ -100,7 +101,7 @@ impl Leader {
         let sent = self.node.take_outgoing().into_iter();
         let messages = sent.filter_map(|outgoing| match outgoing {
             Outgoing::Request(request) => Some(request),
-            Outgoing::Reply(_) | Outgoing::Entries(_) => None,
+            Outgoing::Reply(_) | Outgoing::Entries(_) | Outgoing::Piece(_) => None,
         });
         messages.collect()
     }

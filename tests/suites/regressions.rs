@@ -48,3 +48,10 @@ fn uninitialized_nodes_of_different_terms_bootstrap() {
 fn held_messages_of_an_abandoned_term_are_dropped() {
     check(70);
 }
+
+/// A follower whose entries gathered when its state was given up for a snapshot was woken without end
+/// for them (R24).
+#[test]
+fn follower_that_installs_a_snapshot_does_not_wait_for_entries_to_gather() {
+    check(10_141);
+}

@@ -14,7 +14,7 @@ const PACKAGES: [&str; 5] = [
     "private-file",
     "chat-consensus",
     "chat-replication-proto",
-    "chat-sqlite-log",
+    "chat-log",
     "chat-replication",
 ];
 
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn copied_manifest_has_the_packages_and_may_be_published() {
-        let text = "members = [\n    \"crates/chat-store\",\n    \"crates/chat-sqlite-log\",\n    \
+        let text = "members = [\n    \"crates/chat-store\",\n    \"crates/chat-log\",\n    \
                     \"fuzz\",\n    \"tests\",\n]\npublish = false\n[x]";
-        let expected = "members = [\n    \"crates/chat-sqlite-log\",\n    \"fuzz\",\n]\n\
+        let expected = "members = [\n    \"crates/chat-log\",\n    \"fuzz\",\n]\n\
                         publish = true\n[x]";
         assert_eq!(root_manifest(text).unwrap(), expected);
         assert!(root_manifest("members = []").is_err());

@@ -80,11 +80,11 @@ impl Session {
 
     /// The size of a node's log on its disk, in bytes.
     pub(crate) fn log_bytes(&self, node: NodeId) -> u64 {
-        let sizes = ["log.db", "log.db-wal"].map(|name| {
-            let path = self.files.data(node).join(name);
-            fs::metadata(path).map_or(0, |metadata| metadata.len())
-        });
-        sizes.iter().sum()
+        let files = fs::read_dir(self.files.data(node).join("log"));
+        let sizes = files.into_iter().flatten().flatten();
+        sizes
+            .filter_map(|file| Some(file.metadata().ok()?.len()))
+            .sum()
     }
 
     /// Ends a node in order.

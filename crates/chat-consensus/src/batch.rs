@@ -18,7 +18,8 @@ pub struct Writes {
     pub boot_count: Option<u64>,
     /// Term, vote and cluster.
     pub hard_state: Option<HardState>,
-    /// Where the log begins, on a disk that has no base yet and no entry (R12).
+    /// Where the log begins: on a disk without a base its first one (R12), and otherwise that of a
+    /// snapshot that replaces the whole log, of which no entry is left (R24).
     pub base: Option<Box<LogBase>>,
     /// Every entry after this index is removed before any is appended (R11).
     pub truncate_after: Option<LogIndex>,
@@ -50,6 +51,8 @@ pub(crate) struct SyncedState {
     pub(crate) hard_state: HardState,
     pub(crate) last: Position,
     pub(crate) has_base: bool,
+    /// How often the log was replaced in this run by then (R24).
+    pub(crate) log_replacements: u64,
 }
 
 impl Writes {

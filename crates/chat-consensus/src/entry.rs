@@ -33,6 +33,9 @@ pub struct CommittedEntry {
     pub index: LogIndex,
     /// The term in which it was appended.
     pub term: Term,
+    /// The log's chain value at this entry; a state machine stores it with its progress, so that its
+    /// state is tied to the log that it was made of.
+    pub chain: ChainValue,
     /// What was proposed; `None` for the log's own entries, which change nothing but the index.
     pub command: Option<Bytes>,
 }

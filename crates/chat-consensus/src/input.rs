@@ -1,9 +1,13 @@
 //! Everything that can happen to a node, and everything it reports.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::batch::SyncedBatch;
+use crate::entry::LogBase;
 use crate::message::{Envelope, Reply, Request};
+use crate::snapshot::{Snapshot, SnapshotId};
 use crate::types::{LogIndex, NodeId, Position, RequestId, Term};
 
 /// Everything that can happen to a node.
@@ -25,6 +29,20 @@ pub enum Input {
     ReadRequested(ReadId),
     /// The operator, or a shutdown, requests that leadership is transferred to another node.
     TransferRequested,
+    /// The newest complete snapshot that this node has is this one now, or there is none (R24).
+    SnapshotChanged(Option<Box<Snapshot>>),
+    /// The log begins here now: earlier entries were removed. What was applied and is durable, and in
+    /// a snapshot; ignored if the log begins later already.
+    Compacted(Box<LogBase>),
+    /// What a [`Report::StorePiece`] has stored: so many bytes of that snapshot are there, from the
+    /// beginning. `None`: it could not be stored, and is wanted again later.
+    PieceStored(SnapshotId, Option<u64>),
+    /// The outcome of a [`Report::FinishDownload`]: the file is that of the snapshot, and is complete
+    /// and durable under its name; or it is not, and was deleted.
+    DownloadFinished(Box<Snapshot>, bool),
+    /// The state of the last [`Report::StateWanted`] is installed: this position is applied (`true`); or
+    /// the snapshot of that position was damaged, and nothing has changed.
+    StateInstalled(Position, bool),
     /// The deadline last returned by `next_deadline` has passed.
     DeadlinePassed,
 }
@@ -38,7 +56,7 @@ pub struct ProposalId(pub u64);
 pub struct ReadId(pub u64);
 
 /// What a node reports to its caller. Progress of the log is read from the node itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
     /// The proposal is in the log here; whether it will be committed is not known yet (R13).
     Appended(ProposalId, Position),
@@ -77,6 +95,39 @@ pub enum Report {
         /// What a majority without it needs.
         others: core::time::Duration,
     },
+    /// A follower needs a snapshot of at least this index, and this leader has none (R24). Repeated
+    /// with each of its fetches.
+    SnapshotWanted(NodeId, LogIndex),
+    /// A download begins, or continues after this many bytes.
+    DownloadBegun {
+        /// Who offered the snapshot.
+        from: NodeId,
+        /// The snapshot.
+        id: SnapshotId,
+        /// How long its file is, in bytes.
+        size: u64,
+        /// How many of them are there.
+        bytes: u64,
+    },
+    /// Store this piece at this offset of the snapshot's file, in place of what is there from the offset
+    /// on; at 0 the file is new. Answered by [`Input::PieceStored`].
+    StorePiece {
+        /// The snapshot.
+        id: SnapshotId,
+        /// Where the piece belongs: the end of what is stored.
+        offset: u64,
+        /// The piece.
+        bytes: Bytes,
+    },
+    /// All pieces are stored: verify size and digest, sync the file, give it its name. Answered by
+    /// [`Input::DownloadFinished`].
+    FinishDownload(Box<Snapshot>),
+    /// The download of this snapshot is of no use any more: its file may be deleted.
+    DownloadDropped(SnapshotId),
+    /// The log begins at this snapshot, or contains its position, and that is synced: install its state
+    /// as soon as the state machine is idle, before anything else is applied. Answered by
+    /// [`Input::StateInstalled`].
+    StateWanted(Box<Snapshot>),
 }
 
 /// Why a node cannot continue. The caller must stop it and report that to the operator.

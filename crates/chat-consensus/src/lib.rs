@@ -2,7 +2,7 @@
 //!
 //! Deterministic: given the same seed and the same inputs at the same times, a [`Node`] decides the
 //! same. It has no clock, file, socket, thread or `async`; time is an argument, randomness a seed.
-//! The rules R1–R18 that comments cite are stated in `docs/replication.md`.
+//! The rules R1–R18 and R24 that comments cite are stated in `docs/replication.md`.
 //!
 //! # The caller's duties, in order
 //!
@@ -14,7 +14,8 @@
 //!    at a time: while it syncs, the node collects the next. If the write fails, stop: never retry it.
 //! 3. Send [`Node::take_outgoing`]. For [`Outgoing::Entries`] first put the entries in.
 //!    Messages may be lost, doubled, delayed and reordered.
-//! 4. Read [`Node::take_reports`] and complete the requests that they are about.
+//! 4. Read [`Node::take_reports`]: complete the requests that they are about, and do what they ask for
+//!    with snapshots (R24).
 //! 5. Apply entries up to [`Node::apply_limit`], in order.
 //! 6. Call again with [`Input::DeadlinePassed`] when [`Node::next_deadline`] has come.
 #![no_std]
@@ -33,6 +34,7 @@ mod node;
 mod outgoing;
 mod quorum;
 mod random;
+mod snapshot;
 mod status;
 mod term_index;
 mod types;
@@ -42,11 +44,13 @@ pub use config::{Config, ConfigError, Timing};
 pub use entry::{CommittedEntry, Entry, HardState, LogBase, Membership, Payload, Stored, TermRun};
 pub use input::{Fault, Input, ProposalId, ReadId, Report};
 pub use message::{
-    Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
-    Header, Heartbeat, HeartbeatReply, Reply, Request,
+    Candidacy, Election, ElectionKind, ElectionReply, Envelope, FollowerState, GetCommits,
+    GetCommitsReply, GetSnapshot, GetSnapshotReply, Header, Heartbeat, HeartbeatReply, Reply,
+    Request,
 };
 pub use node::Node;
-pub use outgoing::{EntriesReply, Outgoing};
+pub use outgoing::{EntriesReply, Outgoing, PieceReply};
+pub use snapshot::{Digest, PartialDownload, Snapshot, SnapshotId};
 pub use status::{FollowerStatus, RoleName};
 pub use term_index::TermIndex;
 pub use types::{

@@ -3,9 +3,13 @@
 //! The exercise's RPCs between nodes, and `Resign`. Forwarded proposals and reads are not part of
 //! the protocol and travel beside these.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::entry::{Entry, LogBase};
+use crate::snapshot::{Snapshot, SnapshotId};
 use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
 
 /// A message with what its receiver needs to decide whether to accept it (R4).
@@ -46,6 +50,8 @@ pub enum Request {
     Heartbeat(Heartbeat),
     /// Follower to leader: fetch and acknowledgement in one.
     GetCommits(GetCommits),
+    /// Follower to leader: a piece of a snapshot that the leader has offered (R24).
+    GetSnapshot(GetSnapshot),
     /// The sender stops leading (R17).
     Resign {
         /// Starts an election at once, without a pre-vote.
@@ -64,6 +70,8 @@ pub enum Reply {
     Heartbeat(HeartbeatReply),
     /// To [`Request::GetCommits`].
     GetCommits(GetCommitsReply),
+    /// To [`Request::GetSnapshot`].
+    GetSnapshot(GetSnapshotReply),
     /// To [`Request::Resign`]: received.
     Resign,
 }
@@ -145,6 +153,50 @@ pub struct GetCommits {
     pub bytes_max: u32,
     /// The follower's [`HardState::repair_through`](crate::HardState) (R18).
     pub repair_through: LogIndex,
+    /// Whether the follower has the state at its base or later (R24).
+    pub state: FollowerState,
+}
+
+/// What a follower has of the state at the base of its log (R24).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FollowerState {
+    /// All of it: the entries after the base are enough.
+    #[default]
+    Whole,
+    /// It is lost: the follower needs a snapshot, although the leader may hold its log's end.
+    Lost {
+        /// The lowest index of a snapshot that would do.
+        at_least: LogIndex,
+    },
+    /// It is lost, and a snapshot is being downloaded or installed: entries are enough for now.
+    Restoring,
+}
+
+/// A request for a piece of a snapshot's file (R24).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GetSnapshot {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Where the piece begins: how many bytes the follower has.
+    pub offset: u64,
+    /// How many bytes it may have (R8).
+    pub bytes_max: u32,
+}
+
+/// The reply to a [`GetSnapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum GetSnapshotReply {
+    /// A piece of the file.
+    Piece {
+        /// The request's offset.
+        offset: u64,
+        /// What the file has there; on the wire with a checksum of its own.
+        bytes: Bytes,
+        /// Whether the replying node leads the header's term: only then is it a sign of a leader (R8).
+        leads: bool,
+    },
+    /// The replying node does not have that snapshot, or not any more.
+    Gone,
 }
 
 /// The reply to a [`GetCommits`].
@@ -161,6 +213,11 @@ pub enum GetCommitsReply {
     },
     /// The follower has no base: this is the leader's (R12).
     Base(LogBase),
+    /// The follower's log ends before the leader's begins, or parts from it there, or its state is
+    /// lost: it needs this snapshot (R24).
+    Snapshot(Box<Snapshot>),
+    /// The same, and the leader has no snapshot that would do yet: fetch again in a heartbeat interval.
+    NoSnapshotYet,
     /// The logs differ at the fetch's position: the common part ends here or before (R11).
     Diverging(Position),
     /// The replying node does not lead that term.
@@ -210,7 +267,9 @@ impl Request {
     /// Whether a node that belongs to no cluster has reason to send this to one that does (R4).
     pub(crate) fn may_come_from_empty_disk(&self) -> bool {
         match self {
-            Self::GetCommits(_) | Self::Election(Election::Bootstrap) => true,
+            Self::GetCommits(_) | Self::GetSnapshot(_) | Self::Election(Election::Bootstrap) => {
+                true
+            }
             Self::Election(Election::PreVote(_) | Election::Vote(_))
             | Self::Coordinator
             | Self::Heartbeat(_)

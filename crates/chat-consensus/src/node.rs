@@ -9,6 +9,8 @@ mod campaign;
 mod candidate;
 mod context;
 mod disks_seen;
+mod download;
+mod downloading;
 mod durability;
 mod election_timer;
 mod fetch_service;
@@ -17,15 +19,20 @@ mod invariants;
 mod leader;
 mod leader_messages;
 mod leadership_transfer;
+mod peer_call;
 mod progress;
 mod read_rounds;
 mod reads;
 mod receiving;
 mod slow_disk;
+mod snapshot_service;
 mod sync_samples;
 mod timers;
+mod transfer_size;
+mod views;
 mod voting;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::batch::{SyncedState, UnsyncedBatch, Writes};
@@ -35,18 +42,21 @@ use crate::input::{Fault, Input, Report};
 use crate::message::{Header, Request};
 use crate::outgoing::Outgoing;
 use crate::random::Random;
-use crate::status::{FollowerStatus, RoleName};
+use crate::snapshot::{PartialDownload, Snapshot};
+use crate::status::RoleName;
 use crate::term_index::TermIndex;
 use crate::types::{
-    BOOT_COUNT_MAX, ClusterId, LogIndex, NodeId, Position, RunId, StorageId, Term, Time, Voter,
+    BOOT_COUNT_MAX, ClusterId, LogIndex, NodeId, Position, RunId, StorageId, Term, Time,
 };
 
 use bootstrap::Bootstrap;
 use candidate::Candidate;
 use context::{KnownLeader, NodeContext};
+use download::Downloads;
 use election_timer::ElectionTimer;
-use follower::{FetchSize, Follower};
+use follower::Follower;
 use leader::{Leader, Resignation};
+use transfer_size::TransferSize;
 
 /// One member of a cluster. See the crate's documentation for how it is driven.
 ///
@@ -56,7 +66,8 @@ use leader::{Leader, Resignation};
 pub struct Node {
     context: NodeContext,
     election: ElectionTimer,
-    fetch_size: FetchSize,
+    fetch_size: TransferSize,
+    downloads: Downloads,
     /// While this node is uninitialized and may bootstrap the cluster (R12).
     bootstrap: Option<Bootstrap>,
     role: Role,
@@ -72,7 +83,7 @@ enum Role {
 
 impl Node {
     /// A node that has just started, with what its disk held and what its state machine has
-    /// applied of it, which was committed (R3).
+    /// applied of it, which was committed (R3). If that ends before the base, the state is lost (R24).
     ///
     /// `seed` should differ from start to start and from node to node; equal seeds decide equally.
     /// The first batch syncs the new boot count, and nothing is sent before (R4).
@@ -102,13 +113,17 @@ impl Node {
                 hard_state: stored.hard_state,
                 log: TermIndex::new(beginning, stored.terms, stored.last.index),
                 base: stored.base,
-                commit_index: applied,
+                log_replacements: 0,
+                lost_state: applied < beginning.index,
+                snapshot: None,
+                commit_index: applied.max(beginning.index),
                 leader: KnownLeader::default(),
                 synced: SyncedState {
                     boot_count: stored.boot_count,
                     hard_state: stored.hard_state,
                     last: stored.last,
                     has_base,
+                    log_replacements: 0,
                 },
                 writes: Writes {
                     boot_count: Some(boot_count),
@@ -122,10 +137,19 @@ impl Node {
                 config,
             },
             election: ElectionTimer::new(),
-            fetch_size: FetchSize::default(),
+            fetch_size: TransferSize::of_fetch(),
+            downloads: Downloads::new(),
             bootstrap: None,
             role: Role::Follower(Follower::default()),
         };
+        // A crash between the first base and the term that came with it: no cluster is in term 0 (R12).
+        if has_base && node.context.hard_state.term == Term(0) {
+            let hard_state = HardState {
+                term: Term(1),
+                ..node.context.hard_state
+            };
+            node.context.set_hard_state(hard_state);
+        }
         node.election.reset(&mut node.context);
         if node.context.is_uninitialized() {
             node.bootstrap = Bootstrap::prepare(&node.context);
@@ -136,6 +160,19 @@ impl Node {
         }
         node.check_invariants();
         node
+    }
+
+    /// The same node with the newest complete snapshot that its driver has, and with what it has of a
+    /// download that was not finished (R24).
+    #[must_use]
+    pub fn with_snapshots(
+        mut self,
+        newest: Option<Snapshot>,
+        partial: Option<PartialDownload>,
+    ) -> Self {
+        self.context.snapshot = newest.map(Box::new);
+        self.downloads.partial = partial;
+        self
     }
 
     /// Lets the node decide what follows from `input`.
@@ -180,14 +217,23 @@ impl Node {
                     self.resign(resignation);
                 }
             }
+            Input::SnapshotChanged(newest) => self.context.snapshot = newest,
+            Input::Compacted(base) => self.context.compact(*base),
+            Input::PieceStored(id, stored) => self.handle_piece_stored(id, stored),
+            Input::DownloadFinished(snapshot, complete) => {
+                self.handle_download_finished(snapshot, complete);
+            }
+            Input::StateInstalled(position, done) => self.handle_state_installed(position, done),
             Input::DeadlinePassed => {}
         }
         if !self.context.is_uninitialized() {
             self.bootstrap = None;
         }
         self.fire_timers();
+        self.continue_download();
+        let state = self.follower_state();
         if let Role::Follower(follower) = &mut self.role {
-            follower.fetch_if_due(&mut self.context, &self.fetch_size);
+            follower.fetch_if_due(&mut self.context, &self.fetch_size, state);
         }
         self.check_invariants();
         Ok(())
@@ -243,8 +289,12 @@ impl Node {
         self.context.commit_index
     }
 
-    /// Everything up to here may be applied: committed, and on this node's own disk (R3).
+    /// Everything up to here may be applied: committed, and on this node's own disk (R3). Nothing,
+    /// while the state is lost (R24).
     pub fn apply_limit(&self) -> LogIndex {
+        if self.context.lost_state {
+            return LogIndex::ZERO;
+        }
         self.context
             .commit_index
             .min(self.context.synced.last.index)
@@ -291,13 +341,6 @@ impl Node {
         self.context.run
     }
 
-    /// The nodes that have not answered that they are uninitialized, while this node waits for all
-    /// of them to bootstrap the cluster (R12); `None` when it does not.
-    pub fn bootstrap_awaits(&self) -> Option<Vec<NodeId>> {
-        let bootstrap = self.bootstrap.as_ref()?;
-        Some(bootstrap.awaits(&self.context))
-    }
-
     /// This node's disk.
     pub fn storage(&self) -> StorageId {
         self.context.storage
@@ -321,39 +364,6 @@ impl Node {
     /// Whether this run's first write is synced: before, nothing at all may be sent (R4).
     pub fn has_started(&self) -> bool {
         self.context.has_started()
-    }
-
-    /// What a leader knows of the other nodes; `None` on a node that does not lead.
-    pub fn followers(&self) -> Option<Vec<FollowerStatus>> {
-        match &self.role {
-            Role::Leader(leader) => Some(leader.follower_statuses()),
-            Role::Follower(_) | Role::Candidate(_) => None,
-        }
-    }
-
-    /// The voters that count, as far as this node knows: it, and while it follows, its leader, know
-    /// which disks were replaced or rolled back (R12, R18). Empty before the bootstrap.
-    pub fn counted_voters(&self) -> Vec<NodeId> {
-        let context = &self.context;
-        let uncounted = match &self.role {
-            Role::Leader(leader) => leader.uncounted_voters(context),
-            Role::Follower(_) | Role::Candidate(_) => context.leader.uncounted.clone(),
-        };
-        let counts = |voter: &&Voter| {
-            if voter.node == context.id() {
-                context.may_campaign()
-            } else {
-                !uncounted.contains(&voter.node)
-            }
-        };
-        let voters = context.voters().iter().filter(counts);
-        voters.map(|voter| voter.node).collect()
-    }
-
-    /// How many voters must agree: a majority of all that the log names, counted or not. 0 before
-    /// the bootstrap.
-    pub fn quorum(&self) -> usize {
-        self.membership().map_or(0, Membership::majority)
     }
 
     /// Enters a higher term as a follower that knows no leader. The election timer goes on: a term

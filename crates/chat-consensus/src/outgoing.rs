@@ -2,8 +2,12 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::entry::Entry;
-use crate::message::{Envelope, GetCommitsReply, Header, Reply, Request};
+use crate::message::{
+    Envelope, GetCommitsReply, GetSnapshot, GetSnapshotReply, Header, Reply, Request,
+};
 use crate::types::{LogIndex, NodeId};
 
 /// A message to be sent.
@@ -16,6 +20,8 @@ pub enum Outgoing {
     Reply(Envelope<Reply>),
     /// A reply to a fetch that still lacks its entries.
     Entries(EntriesReply),
+    /// A reply to a request for a piece of a snapshot that still lacks it (R24).
+    Piece(PieceReply),
 }
 
 /// A [`GetCommitsReply::Entries`] into which the caller first puts the entries that follow
@@ -31,6 +37,14 @@ pub struct EntriesReply {
     pub(crate) bytes_max: u32,
 }
 
+/// A [`GetSnapshotReply`] into which the caller first puts the piece, if it has the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PieceReply {
+    pub(crate) header: Header,
+    pub(crate) wanted: GetSnapshot,
+    pub(crate) leads: bool,
+}
+
 impl Outgoing {
     /// The header of the message.
     pub fn header(&self) -> &Header {
@@ -38,6 +52,7 @@ impl Outgoing {
             Self::Request(request) => &request.header,
             Self::Reply(reply) => &reply.header,
             Self::Entries(entries) => &entries.header,
+            Self::Piece(piece) => &piece.header,
         }
     }
 }
@@ -82,6 +97,40 @@ impl EntriesReply {
         Envelope {
             header: self.header,
             message: Reply::GetCommits(reply),
+        }
+    }
+}
+
+impl PieceReply {
+    /// The node that receives it.
+    pub fn follower(&self) -> NodeId {
+        self.header.to
+    }
+
+    /// What is wanted.
+    pub fn wanted(&self) -> GetSnapshot {
+        self.wanted
+    }
+
+    /// The complete reply, with what the file has at the wanted offset.
+    pub fn with_piece(self, bytes: Bytes) -> Envelope<Reply> {
+        let (offset, leads) = (self.wanted.offset, self.leads);
+        self.reply(GetSnapshotReply::Piece {
+            offset,
+            bytes,
+            leads,
+        })
+    }
+
+    /// The reply of a node that does not have the snapshot.
+    pub fn gone(self) -> Envelope<Reply> {
+        self.reply(GetSnapshotReply::Gone)
+    }
+
+    fn reply(self, reply: GetSnapshotReply) -> Envelope<Reply> {
+        Envelope {
+            header: self.header,
+            message: Reply::GetSnapshot(reply),
         }
     }
 }

@@ -105,6 +105,26 @@ impl TermIndex {
         self.last = position.index;
     }
 
+    /// Removes every entry up to `base`, which must be one of them or the base.
+    pub fn compact(&mut self, base: Position) {
+        assert!(
+            self.contains(base),
+            "a log is compacted at one of its entries"
+        );
+        let ended = self.runs.partition_point(|run| run.first <= base.index);
+        // The run of the entry after the base goes on there.
+        let split = ended.checked_sub(1).map(|place| self.runs[place].term);
+        self.runs.drain(..ended);
+        let first = base.index.next();
+        let next_begins = self.runs.first().map_or(self.last.next(), |run| run.first);
+        if let Some(term) = split
+            && first < next_begins
+        {
+            self.runs.insert(0, TermRun { term, first });
+        }
+        self.base = base;
+    }
+
     /// Removes every entry after `last`.
     pub fn truncate_after(&mut self, last: LogIndex) {
         assert!(self.base.index <= last && last <= self.last);
@@ -147,6 +167,31 @@ mod tests {
         assert_eq!(index.last(), Position::new(2, 3));
         index.truncate_after(LogIndex::ZERO);
         assert_eq!(index.last(), Position::ZERO);
+    }
+
+    #[test]
+    fn compaction_moves_the_beginning_and_nothing_else() {
+        for base in 0..=4 {
+            let whole = index();
+            let mut compacted = whole.clone();
+            let term = whole.term_at(LogIndex(base)).unwrap();
+            let base = Position {
+                term,
+                index: LogIndex(base),
+            };
+            compacted.compact(base);
+            assert_eq!((compacted.base(), compacted.last()), (base, whole.last()));
+            for at in 0..6 {
+                let expected = whole.term_at(LogIndex(at)).filter(|_| at >= base.index.0);
+                assert_eq!(
+                    compacted.term_at(LogIndex(at)),
+                    expected,
+                    "{at} of {base:?}"
+                );
+            }
+            let again = TermIndex::new(base, compacted.runs.clone(), compacted.last);
+            assert_eq!(again, compacted);
+        }
     }
 
     #[test]

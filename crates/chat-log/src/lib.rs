@@ -1,8 +1,9 @@
-//! The log of a replica in files of its own, with term and vote.
+//! The log of a replica in files of its own, with term and vote, and the snapshots that replace its
+//! beginning.
 //!
-//! Synchronous, and over a trait of a few file operations ([`Directory`], [`File`]), so that a test can
-//! put a faulty disk under it; [`OsDirectory`] is the operating system's. `docs/log-format.md` has the
-//! bytes.
+//! Synchronous, and over a trait of a few file operations ([`Directory`], [`File`]): one
+//! implementation is the operating system's ([`OsDirectory`]), one is the simulator's, whose disk
+//! loses, tears and flips what was written. `docs/log-format.md` has the bytes.
 //!
 //! [`SegmentLog`] is the writer, owned by one thread; each [`SegmentReader`] reads what is synced,
 //! beside it.
@@ -31,6 +32,7 @@ mod segment_header;
 mod segment_log;
 mod segment_reader;
 mod segment_writer;
+mod snapshots;
 mod synced_log;
 
 #[cfg(test)]
@@ -45,3 +47,6 @@ pub use opened::{Finding, Opened, Options};
 pub use os_directory::{OsDirectory, OsFile};
 pub use segment_log::SegmentLog;
 pub use segment_reader::{ReadLimits, SegmentReader};
+pub use snapshots::{
+    Download, PIECE_BYTES_MAX, Pace, SnapshotError, SnapshotReader, SnapshotStore, unpaced,
+};

@@ -2,7 +2,6 @@
 //! is stopped, and the other two go on: `cargo run -p chat-replication --example map`.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,17 +15,16 @@ struct Set(String, String);
 
 impl Codec for Set {
     fn encode(&self) -> Bytes {
-        Bytes::from(format!("{}={}", self.0, self.1))
+        serde_json::json!([self.0, self.1]).to_string().into()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, BoxError> {
-        let text = std::str::from_utf8(bytes)?.split_once('=');
-        let (key, value) = text.ok_or("a command is key=value")?;
-        Ok(Self(key.to_owned(), value.to_owned()))
+        let (key, value) = serde_json::from_slice(bytes)?;
+        Ok(Self(key, value))
     }
 }
 
-/// Lives in memory only, so after a restart the whole log is applied again.
+/// In memory only: a restart begins with the newest snapshot that it needs, and applies the log.
 #[derive(Clone, Default)]
 struct Map(Arc<Mutex<BTreeMap<String, String>>>);
 
@@ -43,28 +41,32 @@ impl TypedStateMachine for Map {
         let mut map = self.0.lock().expect("no thread panics with it");
         let mut set = |Set(key, value)| map.insert(key, value);
         // Without a command it is one of the log's own entries.
-        let answers = batch
-            .into_iter()
-            .map(|entry| entry.command.and_then(&mut set));
-        Ok(answers.map(Option::unwrap_or_default).collect())
+        let answer = |entry: TypedEntry<Set>| entry.command.and_then(&mut set).unwrap_or_default();
+        Ok(batch.into_iter().map(answer).collect())
+    }
+
+    fn encode_state(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(Some(serde_json::to_vec(&*self.0)?))
+    }
+
+    fn decode_state(&mut self, state: &[u8], _applied: Applied) -> Result<(), BoxError> {
+        *self.0.lock().expect("no thread panics with it") = serde_json::from_slice(state)?;
+        Ok(())
     }
 }
 
-struct Node {
-    replica: TypedHandle<Map>,
-    map: Map,
-}
+struct Node(TypedHandle<Map>, Map);
 
 impl Node {
-    async fn set(&self, key: &str, value: &str) -> Result<String, Box<dyn Error>> {
+    async fn set(&self, key: &str, value: &str) -> Result<String, BoxError> {
         let command = Set(key.to_owned(), value.to_owned());
-        Ok(self.replica.propose(&command, soon()).await?)
+        Ok(self.0.propose(&command, soon()).await?)
     }
 
-    async fn get(&self, key: &str) -> Result<Option<String>, Box<dyn Error>> {
+    async fn get(&self, key: &str) -> Result<Option<String>, BoxError> {
         // What was acknowledged anywhere before this call is in this node's map after it.
-        self.replica.handle().ensure_linearizable(soon()).await?;
-        let map = self.map.0.lock().expect("no thread panics with it");
+        self.0.handle().ensure_linearizable(soon()).await?;
+        let map = self.1.0.lock().expect("no thread panics with it");
         Ok(map.get(key).cloned())
     }
 }
@@ -74,7 +76,7 @@ fn soon() -> Instant {
 }
 
 #[tokio::main]
-pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), BoxError> {
     let network = InProcessNetwork::new();
     let addresses = [(1, "one"), (2, "two"), (3, "three")];
     let mut nodes = Vec::new();
@@ -83,17 +85,15 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
         let builder = Builder::with(id, MemoryLog::new(), network.clone()).nodes(addresses);
         let replica = builder.start(Typed(map.clone())).await?;
         network.serve(address, replica.receiver());
-        let replica = TypedHandle::new(replica);
-        nodes.push(Node { replica, map });
+        nodes.push(Node(TypedHandle::new(replica), map));
     }
     nodes[0].set("colour", "green").await?;
     assert_eq!(nodes[2].get("colour").await?.as_deref(), Some("green"));
 
-    let leads = |node: &Node| node.replica.handle().leadership().leads;
+    let leads = |node: &Node| node.0.handle().leadership().leads;
     let leader = nodes.iter().position(leads).ok_or("no node leads")?;
-    nodes.remove(leader).replica.handle().shutdown().await;
+    nodes.remove(leader).0.handle().shutdown().await;
     assert_eq!(nodes[0].set("colour", "blue").await?, "green");
     assert_eq!(nodes[1].get("colour").await?.as_deref(), Some("blue"));
-    println!("node {} is gone, and the colour is blue", leader + 1);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Entry, Envelope, LogIndex, NodeId, Report, RequestId, SyncedBatch, Time, UnsyncedBatch,
+    Entry, Envelope, LogBase, LogIndex, Membership, NodeId, Position, Report, RequestId, Snapshot,
+    SnapshotId, SyncedBatch, Time, UnsyncedBatch,
 };
 
 use crate::error::{ProposeError, ReadError};
@@ -23,7 +24,8 @@ pub enum Event<F> {
     ConnectionRefused(NodeId),
     /// The batch of the last [`Effect::Persist`] is on the disk.
     Synced(SyncedBatch),
-    /// The entries of an [`Effect::ReadEntries`]; none when they are gone meanwhile.
+    /// The entries of an [`Effect::ReadEntries`], without a gap from the first that was wanted; none when
+    /// that is gone meanwhile.
     EntriesRead(LogReadId, Vec<Entry>),
     /// The entries of the last [`Effect::Apply`] have taken effect; one answer for each of them.
     Applied(Vec<Bytes>),
@@ -53,6 +55,24 @@ pub enum Event<F> {
     },
     /// The client of a read that was not completed is gone.
     ReadAbandoned(ReadTicket),
+    /// The snapshot of the last [`Effect::TakeSnapshot`] is complete and durable; or it could not be
+    /// taken, which is no fault: it is tried again later.
+    SnapshotTaken(Option<Snapshot>),
+    /// The log begins here now, after an [`Effect::Compact`]; where it began before if nothing could be
+    /// removed.
+    Compacted(LogBase),
+    /// The bytes of an [`Effect::ReadPiece`]; `None` if the snapshot cannot be read: then the replica
+    /// drops it.
+    PieceRead(PieceReadId, Option<Bytes>),
+    /// So many bytes of the snapshot are stored, from its beginning, after an [`Effect::StorePiece`];
+    /// `None` if the piece could not be stored, which is tried again.
+    PieceStored(SnapshotId, Option<u64>),
+    /// The snapshot of an [`Effect::FinishDownload`] is complete, verified and durable (`true`); or its
+    /// file was not that of the snapshot, and is deleted.
+    DownloadFinished(Snapshot, bool),
+    /// The state of the last [`Effect::InstallState`] is that of the state machine, and durable (`true`);
+    /// or the snapshot's file is damaged, and the state is what it was: the replica drops the snapshot.
+    StateInstalled(bool),
     /// Another node should lead.
     TransferLeadership,
     /// The deadline last returned by `next_deadline` has passed.
@@ -87,6 +107,65 @@ pub enum Effect {
     /// Make everything applied visible to those who read the state by themselves; answer with
     /// [`Event::Published`].
     Publish,
+    /// Take a snapshot of the state as of everything applied up to now, which is `position`; answer
+    /// with [`Event::SnapshotTaken`]. At most one is under way, beside everything else: more may be
+    /// applied, and even [`Effect::InstallState`] may come, before it ends; then it may be given up.
+    ///
+    /// The file has a temporary name until its digest is known and it is synced; what makes it
+    /// complete is written last. The chain value of its base is that which the log has at `position` now,
+    /// before a batch or a compaction of later is carried out.
+    TakeSnapshot {
+        /// What is applied.
+        position: Position,
+        /// The cluster and its voters there.
+        membership: Membership,
+    },
+    /// Delete this snapshot; a piece of it may still be being read. No answer.
+    DropSnapshot(SnapshotId),
+    /// Remove entries of the log up to `through` at most, as many as is convenient; answer with
+    /// [`Event::Compacted`]. At most one is under way. All of them are in a snapshot. It is carried out in
+    /// its order with [`Effect::Persist`], and never moves the beginning of the log back.
+    Compact {
+        /// The last entry that may be removed.
+        through: LogIndex,
+    },
+    /// Read a piece of a complete snapshot, for a peer; answer with [`Event::PieceRead`]. One for each
+    /// peer at most is under way. Before a piece at offset 0 is read, the whole file is verified: a damaged
+    /// one cannot be read.
+    ReadPiece {
+        /// Names the answer.
+        id: PieceReadId,
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Where the piece begins; at the end of the file or after it there are no bytes.
+        offset: u64,
+        /// How many bytes are wanted at most.
+        bytes_max: usize,
+    },
+    /// Store a piece of a snapshot that is being downloaded, at this offset, in place of what is there
+    /// from the offset on; with offset 0 the file is a new one. Answer with [`Event::PieceStored`].
+    /// It need not be synced: a start reports what is there as [`Start::partial`](crate::Start).
+    StorePiece {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Where the piece belongs.
+        offset: u64,
+        /// The piece.
+        bytes: Bytes,
+    },
+    /// All pieces are stored (none, if the size is 0): verify size and SHA-256 of the file, sync it, and
+    /// make it a complete snapshot; answer with [`Event::DownloadFinished`].
+    FinishDownload(Snapshot),
+    /// The pieces of this download may be deleted. No answer.
+    DropDownload(SnapshotId),
+    /// Replace the state of the state machine by that of this complete snapshot; answer with
+    /// [`Event::StateInstalled`]. Of this, [`Effect::Apply`] and [`Effect::Publish`] at most one is under
+    /// way. The next entries that are applied follow its position.
+    ///
+    /// What readers see may change at once; it must have once the next [`Effect::Publish`] ends. If the
+    /// log has the snapshot's position as an entry and another chain value there, stop: log and snapshot
+    /// contradict each other.
+    InstallState(Snapshot),
     /// Make a command from a client's request, as the leader; answer with [`Event::Prepared`].
     Prepare(PreparationId, Bytes),
     /// A client's proposal has ended.
@@ -169,6 +248,21 @@ pub struct PreparationId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogReadId(pub u64);
 
+/// The replica's name for a read of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceReadId(pub u64);
+
+/// How far the download of a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DownloadProgress {
+    /// The snapshot's position.
+    pub position: Position,
+    /// How many bytes are there.
+    pub bytes: u64,
+    /// How many there are.
+    pub size: u64,
+}
+
 /// What a replica knows of itself and its cluster, for people and for clients' routing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaStatus {
@@ -187,6 +281,14 @@ pub struct ReplicaStatus {
     /// Until this node holds the leader's log through here it does not count, because its disk lost
     /// what it had acknowledged (R18); 0 if nothing was lost.
     pub repair_through: LogIndex,
+    /// The index before the first entry of the log.
+    pub log_begins: LogIndex,
+    /// The position of the newest complete snapshot.
+    pub snapshot: Option<LogIndex>,
+    /// The state is lost, or not installed yet (R24): nothing is applied, and the node does not campaign.
+    pub lost_state: bool,
+    /// The download under way.
+    pub download: Option<DownloadProgress>,
     /// While this node waits to bootstrap the cluster: the nodes that have not answered (R12).
     pub bootstrap_awaits: Option<Vec<NodeId>>,
     /// A leader's view of the others; `None` elsewhere.
@@ -196,7 +298,7 @@ pub struct ReplicaStatus {
     /// How many voters must agree; 0 before the bootstrap.
     pub quorum: usize,
     /// The cluster's voters, where known.
-    pub membership: Option<chat_consensus::Membership>,
+    pub membership: Option<Membership>,
     /// Terms that this node began to lead since it started.
     pub elections_won: u64,
     /// The time of this status.

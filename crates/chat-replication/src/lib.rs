@@ -70,12 +70,12 @@
 //!
 //! The runtime is tokio's, with timers, and with sockets for gRPC (`enable_all`); one thread will do.
 //!
-//! `docs/embedding.md` says more, with the examples `map` and `lock`. Snapshots and changes of
-//! membership are not here yet: the log only grows.
+//! `docs/embedding.md` says more, with the examples `map` and `lock`. Changes of membership are not here
+//! yet.
 //!
 //! # Features
 //!
-//! `grpc` and `sqlite-log`, both by default, add gRPC between the nodes and a log on disk; `runner`,
+//! `grpc` and `segment-log`, both by default, add gRPC between the nodes and a log on disk; `runner`,
 //! which both include, is what an embedder starts, with a log in memory and a transport within the
 //! process. Without it the crate is the event-driven [`Replica`] alone, as the simulator drives it.
 
@@ -88,37 +88,38 @@ mod runner;
 
 pub use bytes::Bytes;
 pub use chat_consensus::{
-    ClusterId, CommittedEntry, Entry, Envelope, HardState, LogBase, LogIndex, Membership, NodeId,
-    Payload, Position, StorageId, Stored, Term, TermRun, Voter, Writes,
+    ChainValue, ClusterId, CommittedEntry, Digest, Entry, Envelope, HardState, LogBase, LogIndex,
+    Membership, NodeId, PartialDownload, Payload, Position, Snapshot, SnapshotId, StorageId,
+    Stored, Term, TermRun, Voter, Writes,
 };
 pub use error::{ProposeError, ReadError};
 pub use event::{
-    Effect, Event, LogReadId, MakeReply, PreparationId, Prepared, ProposalTicket, Proposed,
-    ReadTicket, ReplicaStatus,
+    DownloadProgress, Effect, Event, LogReadId, MakeReply, PieceReadId, PreparationId, Prepared,
+    ProposalTicket, Proposed, ReadTicket, ReplicaStatus,
 };
 pub use peer_message::{PeerReply, PeerRequest, ProposeOutcome, Refusal};
 pub use replica::{Limits, Replica, Start};
 #[cfg(feature = "runner")]
 pub use runner::{
-    Applied, BoxError, Builder, Codec, FollowerStatus, GroupName, Handle, InProcessLink,
-    InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, LogReader, LogStore,
-    MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply, NotServed, Passthrough,
-    PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker, StartError, StateMachine,
-    Status, StopReason, Timing, Transport, Typed, TypedEntry, TypedHandle, TypedProposeError,
-    TypedStateMachine,
+    Applied, BoxError, Builder, Codec, DownloadStatus, FollowerStatus, GroupName, Handle,
+    InProcessLink, InProcessNetwork, InvalidGroupName, LeaderContext, Leadership, LogReader,
+    LogStore, MESSAGE_BYTES_MAX, MemoryLog, MemoryLogError, MemoryLogReader, NoReply, NotServed,
+    Passthrough, PeerLink, PeerReceiver, Preparation, Prepare, ReadLimits, ReplyMaker,
+    SnapshotPace, SnapshotSource, StartError, StateMachine, Status, StopReason, Timing, Transport,
+    Typed, TypedEntry, TypedHandle, TypedProposeError, TypedStateMachine,
 };
 #[cfg(feature = "grpc")]
 pub use runner::{DuplicateGroup, Grpc, GrpcLink, InvalidAddress, PeerService};
-#[cfg(feature = "sqlite-log")]
-pub use runner::{SqliteLog, SqliteLogReader};
+#[cfg(feature = "segment-log")]
+pub use runner::{SegmentLog, SegmentLogReader};
 
 /// The messages of the protocol, and what it decides about: for who writes a transport, or drives a
 /// [`Replica`] himself.
 pub mod protocol {
     pub use chat_consensus::{
         Candidacy, Config, ConfigError, Election, ElectionKind, ElectionReply, Fault,
-        FollowerStatus, GetCommits, GetCommitsReply, Header, Heartbeat, HeartbeatReply, Node,
-        Reply, Report, Request, RequestId, RoleName, RunId, SyncedBatch, Time, Timing,
-        UnsyncedBatch,
+        FollowerState, FollowerStatus, GetCommits, GetCommitsReply, GetSnapshot, GetSnapshotReply,
+        Header, Heartbeat, HeartbeatReply, Node, Reply, Report, Request, RequestId, RoleName,
+        RunId, SyncedBatch, Time, Timing, UnsyncedBatch,
     };
 }

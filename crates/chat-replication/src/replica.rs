@@ -14,13 +14,15 @@ mod proposing;
 mod publishing;
 mod reading;
 mod reads;
+mod snapshots;
+mod snapshotting;
 mod weights;
 
 use std::collections::BTreeMap;
 
 use chat_consensus::{
-    Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing, Report,
-    RequestId, Stored, Time,
+    Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing,
+    PartialDownload, Report, RequestId, Snapshot, Stored, Time,
 };
 
 use crate::event::{Effect, Event, LogReadId, MakeReply, ReplicaStatus};
@@ -33,6 +35,7 @@ use log_read::LogRead;
 use proposals::Proposals;
 use publishing::Publishing;
 use reads::Reads;
+use snapshots::Snapshots;
 
 pub use limits::Limits;
 
@@ -50,6 +53,7 @@ pub struct Replica<F> {
     reads: Reads,
     applying: Applying,
     publishing: Publishing,
+    snapshots: Snapshots,
     /// Who led when the waiting proposals and reads were last tried.
     known_leadership: Leadership,
     /// What each read of the log is for: one for each follower at most, and one to apply.
@@ -68,8 +72,10 @@ impl<F: MakeReply> Replica<F> {
     /// state machine has applied it. `seed` should differ at every start.
     pub fn new(config: Config, stored: Stored, applied: LogIndex, start: Start) -> Self {
         let last = stored.last.index;
+        let node = Node::new(config, stored, applied, start.seed, start.now);
         Self {
-            node: Node::new(config, stored, applied, start.seed, start.now),
+            node: node.with_snapshots(start.snapshots.last().cloned(), start.partial),
+            snapshots: Snapshots::new(start.snapshots, start.log_bytes, &start.limits),
             limits: start.limits,
             entry_cache: EntryCache::new(last, start.limits),
             proposals: Proposals::default(),
@@ -115,6 +121,14 @@ impl<F: MakeReply> Replica<F> {
             Event::Prepared(id, prepared) => self.handle_prepared(id, prepared)?,
             Event::Read { ticket, deadline } => self.handle_read(ticket, deadline)?,
             Event::ReadAbandoned(ticket) => self.abandon_read(ticket),
+            Event::SnapshotTaken(taken) => self.handle_snapshot_taken(taken)?,
+            Event::Compacted(base) => self.handle_compacted(base)?,
+            Event::PieceRead(id, bytes) => self.handle_piece_read(id, bytes)?,
+            Event::PieceStored(id, stored) => self.step(Input::PieceStored(id, stored))?,
+            Event::DownloadFinished(snapshot, complete) => {
+                self.handle_download_finished(snapshot, complete)?;
+            }
+            Event::StateInstalled(installed) => self.handle_state_installed(installed)?,
             Event::TransferLeadership => self.step(Input::TransferRequested)?,
             Event::DeadlinePassed => self.step(Input::DeadlinePassed)?,
         }
@@ -145,6 +159,7 @@ impl<F: MakeReply> Replica<F> {
             self.effects.push(Effect::Persist(batch));
         }
         self.complete_ready_reads();
+        self.look_after_snapshots();
         self.publish_if_due();
         self.apply_more();
         std::mem::take(&mut self.effects)
@@ -168,7 +183,11 @@ impl<F: MakeReply> Replica<F> {
         } else {
             self.applying.deadline().min(self.publish_deadline())
         };
-        self.node.next_deadline().min(clients).min(machine)
+        let snapshots = self
+            .snapshots
+            .deadline(self.now, self.limits.snapshot_pinned);
+        let others = clients.min(machine).min(snapshots);
+        self.node.next_deadline().min(others)
     }
 
     /// The node that decides, for checkers and status.
@@ -201,6 +220,13 @@ impl<F: MakeReply> Replica<F> {
             committed: self.node.commit_index(),
             applied: self.applied_index(),
             repair_through: self.node.repair_through(),
+            log_begins: self.node.log().base().index,
+            snapshot: self
+                .snapshots
+                .newest()
+                .map(|newest| newest.base.position.index),
+            lost_state: self.node.has_lost_state(),
+            download: self.download_progress(),
             bootstrap_awaits: self.node.bootstrap_awaits(),
             counted_voters: self.node.counted_voters(),
             quorum: self.node.quorum(),
@@ -263,6 +289,7 @@ impl<F: MakeReply> Replica<F> {
                 let bytes_max = usize::try_from(reply.bytes_max()).unwrap_or(usize::MAX);
                 self.serve(reply, bytes_max);
             }
+            Outgoing::Piece(piece) => self.serve_piece(piece),
         }
     }
 
@@ -280,7 +307,19 @@ impl<F: MakeReply> Replica<F> {
                 | Report::LeaderClaimRefused(_)
                 | Report::TermTooFarAhead(..)
                 | Report::DisksAlternate(_)
-                | Report::DiskIsSlow { .. } => self.effects.push(Effect::Warn(report)),
+                | Report::DiskIsSlow { .. }
+                | Report::DownloadBegun { .. } => self.effects.push(Effect::Warn(report)),
+                Report::SnapshotWanted(_, index) => self.want_snapshot(index),
+                Report::StorePiece { id, offset, bytes } => self.effects.push(Effect::StorePiece {
+                    snapshot: id,
+                    offset,
+                    bytes,
+                }),
+                Report::FinishDownload(snapshot) => {
+                    self.effects.push(Effect::FinishDownload(*snapshot));
+                }
+                Report::DownloadDropped(id) => self.effects.push(Effect::DropDownload(id)),
+                Report::StateWanted(snapshot) => self.install_when_idle(*snapshot),
             }
         }
     }
@@ -339,9 +378,11 @@ impl<F: MakeReply> Replica<F> {
         }
     }
 
-    /// Whether the state machine applies or publishes: it does one of them at a time.
+    /// Whether the state machine applies, publishes or installs a state: it does one of them at a time.
     fn is_machine_busy(&self) -> bool {
-        self.applying.is_under_way() || self.publishing.is_under_way()
+        self.applying.is_under_way()
+            || self.publishing.is_under_way()
+            || self.snapshots.installing.is_some()
     }
 
     fn other_leader(&self) -> Option<NodeId> {
@@ -378,7 +419,7 @@ impl<F: MakeReply> Replica<F> {
 }
 
 /// What differs from start to start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Start {
     /// Seeds every random decision.
     pub seed: u64,
@@ -386,4 +427,25 @@ pub struct Start {
     pub now: Time,
     /// How much may be held at once.
     pub limits: Limits,
+    /// The complete snapshots that this node has, in ascending order of position (R24). If the state
+    /// ends before the base, it is installed from the newest.
+    pub snapshots: Vec<Snapshot>,
+    /// The download that was not finished when this node stopped.
+    pub partial: Option<PartialDownload>,
+    /// About how much payload the log holds after the newest snapshot, in bytes: counted for the next.
+    pub log_bytes: u64,
+}
+
+impl Start {
+    /// A start without snapshots.
+    pub fn new(seed: u64, now: Time, limits: Limits) -> Self {
+        Self {
+            seed,
+            now,
+            limits,
+            snapshots: Vec::new(),
+            partial: None,
+            log_bytes: 0,
+        }
+    }
 }

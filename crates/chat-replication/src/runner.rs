@@ -1,9 +1,10 @@
 //! tokio around the event-driven replica: the part that an embedder starts.
 //!
-//! One task turns what happens into events and carries out the effects; the log has two tasks and the
-//! state machine one; every call to a peer is a task of its own with a deadline.
+//! One task turns what happens into events and carries out the effects; the log has two tasks, the
+//! state machine one, the snapshots two threads; every call to a peer is a task with a deadline.
 
 mod apply_task;
+mod box_error;
 mod builder;
 mod event_loop;
 mod group_name;
@@ -23,8 +24,12 @@ mod peer_calls;
 mod peer_receiver;
 mod prepare;
 mod reply_maker;
-#[cfg(feature = "sqlite-log")]
-mod sqlite_log;
+mod restoring;
+#[cfg(feature = "segment-log")]
+mod segment_log;
+mod snapshot_directory;
+mod snapshot_source;
+mod snapshot_task;
 mod start;
 mod start_error;
 mod state_machine;
@@ -47,11 +52,12 @@ pub use memory_log::{MemoryLog, MemoryLogError, MemoryLogReader};
 pub use peer_receiver::{NoReply, PeerReceiver};
 pub use prepare::{LeaderContext, Passthrough, Preparation, Prepare};
 pub use reply_maker::ReplyMaker;
-#[cfg(feature = "sqlite-log")]
-pub use sqlite_log::{SqliteLog, SqliteLogReader};
+#[cfg(feature = "segment-log")]
+pub use segment_log::{SegmentLog, SegmentLogReader};
+pub use snapshot_source::{SnapshotPace, SnapshotSource};
 pub use start_error::StartError;
 pub use state_machine::{Applied, BoxError, StateMachine};
-pub use status::{FollowerStatus, Status};
+pub use status::{DownloadStatus, FollowerStatus, Status};
 pub use stop_reason::StopReason;
 pub use timing::Timing;
 pub use transport::{MESSAGE_BYTES_MAX, PeerLink, Transport};

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Config, Entry, Envelope, GetCommits, GetCommitsReply, HardState, Header, LogBase,
-    LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId, RunId, StorageId,
-    Stored, Term, TermRun, Time, Timing, Voter,
+    ClusterId, Config, Entry, Envelope, FollowerState, GetCommits, GetCommitsReply, HardState,
+    Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId,
+    RunId, StorageId, Stored, Term, TermRun, Time, Timing, Voter,
 };
 use chat_replication::{Effect, Event, Limits, LogReadId, PeerReply, PeerRequest, Replica, Start};
 
@@ -47,11 +47,7 @@ impl Leader {
             }],
             ..Stored::empty(DISK)
         };
-        let start = Start {
-            seed: 1,
-            now: Time(0),
-            limits: Limits::default(),
-        };
+        let start = Start::new(1, Time(0), Limits::default());
         let mut leader = Self {
             replica: Replica::new(config, stored, LogIndex(100), start),
             now: Time(0),
@@ -108,6 +104,7 @@ impl Leader {
             commit_index: LogIndex::ZERO,
             bytes_max: u32::MAX,
             repair_through: LogIndex::ZERO,
+            state: FollowerState::Whole,
         };
         let message = PeerRequest::Consensus(Request::GetCommits(fetch));
         self.happens(Event::Request(Envelope { header, message }));

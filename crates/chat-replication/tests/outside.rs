@@ -78,5 +78,5 @@ fn crate_outside_the_workspace_counts_in_memory_and_on_disk() {
     let logs_path = logs.path().to_str().expect("a temporary path is text");
     let on_disk = [&run[..], &["--features", "disk", "--", logs_path]].concat();
     assert_eq!(cargo(&folder, &on_disk), expected);
-    assert!(logs.path().join("3/log.db").exists());
+    assert!(logs.path().join("3/node").exists());
 }

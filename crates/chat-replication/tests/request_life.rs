@@ -34,11 +34,7 @@ impl Alone {
     fn start(limits: Limits) -> Self {
         let node = NodeId(1);
         let config = Config::new(node, &[node], Timing::default()).expect("one node is enough");
-        let start = Start {
-            seed: 1,
-            now: Time(0),
-            limits,
-        };
+        let start = Start::new(1, Time(0), limits);
         let stored = Stored::empty(StorageId(1));
         let mut alone = Self {
             replica: Replica::new(config, stored, LogIndex::ZERO, start),
@@ -81,7 +77,8 @@ impl Alone {
                 Effect::Complete(ticket, result) => self.completed.push((ticket, result)),
                 Effect::CompleteRead(ticket, result) => self.reads.push((ticket, result)),
                 Effect::Reply(reply) => self.replies.push(reply.message),
-                Effect::Call(_) | Effect::ReadEntries { .. } | Effect::Warn(_) => {}
+                // There is no peer, and the log is in memory.
+                _ => {}
             }
         }
     }

@@ -1,13 +1,13 @@
 //! `chat-server`: runs one node until a signal stops it, or prints its configuration.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use chat_server::config::{self, Config, Overrides};
 use chat_server::node::{self, DataPolicy};
-use clap::error::ErrorKind;
+use chat_store::{ExportError, LogIndex, NodeId, Secrets, ShownLog};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,6 +60,30 @@ enum Command {
     /// Checks or prints the configuration, and starts nothing.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Shows the commit log of a node, which may run meanwhile; nothing is changed.
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum LogCommand {
+    /// Writes one line for each entry; with --id for that node.
+    Show {
+        /// Only the entries after this index.
+        #[arg(long, value_name = "INDEX", default_value_t = 0)]
+        after: u64,
+        /// Also what identifies sessions and passwords: hashes of tokens and passwords.
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Writes all entries into a new SQLite file, table commits; with --id for that node.
+    Export {
+        /// The file, which must not exist.
+        file: PathBuf,
+        /// Also what identifies sessions and passwords: hashes of tokens and passwords.
+        #[arg(long)]
+        secrets: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -82,6 +106,10 @@ fn main() -> ExitCode {
     match (arguments.command, arguments.settings.id) {
         (Some(_), _) if arguments.reset => usage_error("--reset goes with running a node only"),
         (Some(Command::Config(command)), _) => run_config_command(command, &arguments.settings),
+        (Some(Command::Log(command)), Some(id)) => {
+            run_log_command(&command, id, &arguments.settings)
+        }
+        (Some(Command::Log(_)), None) => usage_error("--id <N> selects the node"),
         (None, Some(id)) if arguments.reset => run(id, &arguments.settings, DataPolicy::Reset),
         (None, Some(id)) => run(id, &arguments.settings, DataPolicy::Keep),
         (None, None) => usage_error("--id <N> selects the node to run"),
@@ -90,7 +118,7 @@ fn main() -> ExitCode {
 
 /// Prints the error as clap does.
 fn usage_error(what: &str) -> ExitCode {
-    let error = Arguments::command().error(ErrorKind::MissingRequiredArgument, what);
+    let error = Arguments::command().error(clap::error::ErrorKind::MissingRequiredArgument, what);
     // If standard error is closed, there is no other place to print it.
     error.print().ok();
     ExitCode::from(USAGE)
@@ -121,6 +149,52 @@ fn run_config_command(command: ConfigCommand, settings: &Settings) -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => exit_with_error(1, &format!("the result cannot be written: {error}")),
         Err(error) => exit_with_error(USAGE, &error.to_string()),
+    }
+}
+
+fn run_log_command(command: &LogCommand, id: u64, settings: &Settings) -> ExitCode {
+    let config = match config::load(Some(id), &settings.config, &settings.overrides()) {
+        Ok(loaded) => loaded.config,
+        Err(error) => return exit_with_error(USAGE, &error.to_string()),
+    };
+    let directory = config.data_directory(id);
+    let shown = match command {
+        LogCommand::Show { after, secrets } => show_log(&directory, id, *after, *secrets),
+        LogCommand::Export { file, secrets } => export_log(&directory, id, file, *secrets),
+    };
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit_with_error(1, &format!("{error:#}")),
+    }
+}
+
+fn show_log(directory: &Path, id: u64, after: u64, secrets: bool) -> anyhow::Result<()> {
+    let mut log = ShownLog::open(directory, NodeId(id))?;
+    for finding in log.findings() {
+        eprintln!("chat-server: a start would find: {finding:?}");
+    }
+    let mut text = std::io::BufWriter::new(std::io::stdout().lock());
+    match log.show(LogIndex(after), secrets_of(secrets), &mut text) {
+        // The reader of the output is gone.
+        Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        shown => Ok(shown.and_then(|()| Ok(text.flush()?))?),
+    }
+}
+
+fn export_log(directory: &Path, id: u64, file: &Path, secrets: bool) -> anyhow::Result<()> {
+    let mut log = ShownLog::open(directory, NodeId(id))?;
+    let written = log
+        .export(file, secrets_of(secrets))
+        .with_context(|| format!("exporting to {}", file.display()))?;
+    println!("{written} entries are in {}", file.display());
+    Ok(())
+}
+
+fn secrets_of(shown: bool) -> Secrets {
+    if shown {
+        Secrets::Shown
+    } else {
+        Secrets::Redacted
     }
 }
 

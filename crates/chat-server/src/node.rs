@@ -7,7 +7,7 @@ mod identity;
 mod private_directory;
 mod reset;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,8 @@ use chat_app::limits::quotas::{QuotaLimits, Quotas};
 use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
 use chat_app::session_lookup::SessionLookup;
 use chat_replication::{Builder, Handle, StartError, StopReason, Timing};
-use chat_store::{ChatReader, ChatState, StateError};
+use chat_sqlite_log::ConversionError;
+use chat_store::{ChatReader, ChatState, LogIndex, NodeId, StateError};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tonic::service::Routes;
@@ -79,6 +80,11 @@ enum NodeFailure {
     State {
         directory: PathBuf,
         source: StateError,
+    },
+    #[error("cannot convert the log in {directory}")]
+    Convert {
+        directory: PathBuf,
+        source: ConversionError,
     },
     #[error("cannot open data directory {directory}")]
     Start {
@@ -286,6 +292,7 @@ async fn start_replica(
         })?;
         // The directory is locked now, and this node's log is not made in it yet.
         identity.claim(&opening)?;
+        convert_log(&opening, identity.node)?;
         Ok::<_, NodeFailure>(opened)
     });
     let (state, reader) = opened.await.expect("opening the state does not panic")?;
@@ -333,6 +340,31 @@ async fn start_replica(
         reader,
         change_buffer,
     })
+}
+
+/// Converts the log of an earlier version, once.
+fn convert_log(directory: &Path, node: u64) -> Result<(), NodeFailure> {
+    let mut shown = Instant::now();
+    let progress = |done: LogIndex, last: LogIndex| {
+        if shown.elapsed() >= Duration::from_secs(1) {
+            shown = Instant::now();
+            tracing::info!(%done, %last, "the log is being converted");
+        }
+    };
+    let random = || {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the operating system has randomness");
+        u128::from_ne_bytes(bytes)
+    };
+    let converted = chat_sqlite_log::convert(directory, NodeId(node), random, progress);
+    let converted = converted.map_err(|source| NodeFailure::Convert {
+        directory: directory.to_owned(),
+        source,
+    })?;
+    if converted {
+        tracing::info!("the log was converted into segment files");
+    }
+    Ok(())
 }
 
 fn quota_limits(limits: config::Limits) -> QuotaLimits {

@@ -395,7 +395,7 @@ fn data_in_use_is_rejected() {
     machine.run_node_1();
     let data = machine.path().join("data/node-1");
     // Like a process that runs with this data, but without changes to it.
-    let _locks = ["log.lock", "state.lock"].map(|name| {
+    let _locks = ["log/lock", "state.lock"].map(|name| {
         let file = File::open(data.join(name)).unwrap();
         file.lock().unwrap();
         file
@@ -404,7 +404,7 @@ fn data_in_use_is_rejected() {
         &["--id", "1"],
         1,
         &format!(
-            "cannot open data directory {data}: {data}/state.db is in use by another process",
+            "cannot open data directory {data}: {data}/state is in use by another process",
             data = data.display()
         ),
     );
@@ -435,15 +435,16 @@ fn interrupted_reset_is_finished() {
     let machine = Machine::new();
     machine.run_node_1();
     let data = machine.path().join("data/node-1");
-    let (log, gone) = (data.join("log.db"), data.join("log.db.gone"));
-    fs::copy(&log, &gone).unwrap();
+    let (log, gone) = (data.join("log"), data.join("log.gone"));
+    fs::create_dir(&gone).unwrap();
     let rejected = run(machine.program(&["--id", "1"]));
     assert_eq!(rejected.status.code(), Some(1), "{}", rejected.errors);
     assert!(
-        rejected.errors.contains("has both log.db and log.db.gone"),
+        rejected.errors.contains("has both log and log.gone"),
         "{}",
         rejected.errors
     );
+    fs::remove_dir(&gone).unwrap();
     fs::rename(&log, &gone).unwrap();
     machine.run_node_1();
     assert!(log.exists() && !gone.exists());

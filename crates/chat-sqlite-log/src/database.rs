@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::TryStreamExt;
 use futures::executor::block_on;
@@ -71,7 +72,7 @@ pub enum OpenError {
 pub struct DatabaseFile {
     /// Where it is; names a file in a directory.
     pub path: PathBuf,
-    /// A file beside the database, because SQLite takes and releases its own locks on the database.
+    /// A file of its own, because SQLite takes and releases its own locks on the database.
     pub lock: PathBuf,
     /// SQLite's `user_version`. A new file has 0.
     pub format: i64,
@@ -90,12 +91,12 @@ pub struct Upgrade {
     pub script: &'static str,
 }
 
-/// A connection with one owner. Dropping closes it, and releases the lock only afterwards.
+/// A connection with one owner. Dropping closes it, and releases its part of the lock only afterwards.
 #[derive(Debug)]
 pub struct Database {
     connection: Option<SqliteConnection>,
     path: PathBuf,
-    _lock: DirectoryLock,
+    _lock: Arc<DirectoryLock>,
 }
 
 impl DatabaseFile {
@@ -108,13 +109,15 @@ impl DatabaseFile {
         self.open_locked(self.take_lock()?, options)
     }
 
-    /// Creates the directory if it is missing, and locks the database against other processes.
+    /// Creates the directory of the lock if it is missing, and locks the database against other
+    /// processes, until the last clone of the lock is dropped.
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
-    pub fn take_lock(&self) -> Result<DirectoryLock, OpenError> {
-        let directory = self.directory();
+    pub fn take_lock(&self) -> Result<Arc<DirectoryLock>, OpenError> {
+        let directory = self.lock.parent();
+        let directory = directory.expect("the path names a file in a directory");
         prepare(directory, directory::create_directory(directory))?;
         let lock = DirectoryLock::take(&self.lock)
             .map_err(|source| OpenError::Prepare {
@@ -125,17 +128,17 @@ impl DatabaseFile {
                 path: self.path.clone(),
             })?;
         check_sqlite_version(&block_on(sqlite_version()).map_err(|error| self.failed(error))?)?;
-        Ok(lock)
+        Ok(Arc::new(lock))
     }
 
-    /// As [`Self::open`], with the lock from [`Self::take_lock`].
+    /// As [`Self::open`], with the lock from [`Self::take_lock`], in a directory that exists.
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
     pub fn open_locked(
         &self,
-        lock: DirectoryLock,
+        lock: Arc<DirectoryLock>,
         options: SqliteConnectOptions,
     ) -> Result<Database, OpenError> {
         let sqlite = |source| self.failed(source);
@@ -284,7 +287,7 @@ impl Database {
     #[cfg(any(test, feature = "count-steps"))]
     pub async fn count_steps(
         &mut self,
-        steps: std::sync::Arc<std::sync::atomic::AtomicU64>,
+        steps: Arc<std::sync::atomic::AtomicU64>,
     ) -> sqlx::Result<()> {
         let mut handle = self.connection().lock_handle().await?;
         handle.set_progress_handler(1, move || {

@@ -24,8 +24,10 @@
 
 pub mod batched_statement;
 mod commit_log;
+mod conversion;
 pub mod database;
 pub mod directory;
 
 pub use commit_log::{ChainValue, CommitLog, LogError, ReadLimits};
+pub use conversion::{CONVERTED, ConversionError, convert};
 pub use database::OpenError;

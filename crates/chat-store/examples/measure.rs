@@ -10,8 +10,8 @@ use bytes::Bytes;
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use chat_store::{
-    ChatReader, ChatState, CommitLog, CommittedEntry, Entry, InboxQuery, LogIndex, Payload,
-    Position, ReadLimits, Term, Writes,
+    ChainValue, ChatReader, ChatState, CommitLog, CommittedEntry, Entry, InboxQuery, LogIndex,
+    Payload, Position, ReadLimits, Term, Writes,
 };
 use prost::Message as _;
 
@@ -353,6 +353,7 @@ fn entry(index: u64, operation: Operation) -> CommittedEntry {
     CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
+        chain: ChainValue([1; 16]),
         command: Some(command.encode_to_vec().into()),
     }
 }

@@ -4,6 +4,9 @@
 //! in the same transaction as their effects. No acknowledgement depends on it: the log applies
 //! again what a power failure removes from it, so it syncs only when SQLite copies its write-ahead
 //! log into the main file. [`ChatReader`] reads what is committed, on its own connections.
+//!
+//! A snapshot ([`SnapshotWriter`]) is a copy of the tables, and [`ChatState::install`] replaces them by
+//! one; each state has a directory of its own.
 
 mod accounts;
 mod applier;
@@ -12,27 +15,35 @@ mod cache;
 mod checkpoints;
 mod command;
 mod credential;
+mod current;
 mod error;
 mod events;
 mod inbox_changes;
 mod inbox_counts;
 mod message;
 mod older_format;
+mod opening;
 mod outcome;
 mod pending_messages;
 mod progress;
 mod queries;
 mod reader;
+mod replacing;
 mod retention;
 mod schema;
 mod sessions;
+mod snapshot_writer;
+mod state_directories;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use chat_consensus::{CommittedEntry, LogIndex, Position};
+use chat_consensus::{ChainValue, CommittedEntry, LogIndex, Position};
 use futures::executor::block_on;
 
 pub use command::{NewMessage, ProposedCommand, ProposedOperation};
@@ -43,13 +54,16 @@ pub use inbox_counts::InboxCounts;
 pub use message::Message;
 pub use queries::{Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage};
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
+pub use snapshot_writer::SnapshotWriter;
 
 use applier::Applier;
 use checkpoints::Checkpoints;
-use progress::Progress;
+use opening::OpenState;
 use retention::Retention;
+use state_directories::StateDirectories;
 
 use crate::database::Database;
+use crate::directory::DirectoryLock;
 
 /// How many entries the open transaction may hold before it is committed automatically.
 ///
@@ -65,22 +79,34 @@ const UNCOMMITTED_ENTRIES_MAX: usize = 2048;
 #[derive(Debug)]
 pub struct ChatState {
     database: Database,
+    /// The name of the directory in which it is.
+    name: String,
     checkpoints: Checkpoints,
     applier: Applier,
+    retention: Retention,
+    /// Reads the same tables, also after they are replaced.
+    reader: ChatReader,
+    directories: StateDirectories,
     /// See [`Self::set_aside`].
     set_aside: Position,
+    /// See [`Self::lost`].
+    lost: Option<String>,
     /// The last entry that readers see.
     visible: Position,
     /// How many entries the open transaction has applied; `None` while no transaction is open.
     uncommitted_entries: Option<usize>,
     /// Set while an operation is in progress; only its success resets it.
     poisoned: bool,
+    /// Taken over by each database that is opened.
+    lock: Arc<DirectoryLock>,
 }
 
 impl ChatState {
-    /// Opens the tables in `directory`, or creates empty ones. Needs no `async` runtime.
+    /// Opens the tables in the data directory `directory`, or creates empty ones. Needs no `async`
+    /// runtime.
     ///
-    /// Tables of an older format are set aside and replaced by empty ones: see [`Self::set_aside`].
+    /// Tables of an older format are upgraded, or set aside and replaced by empty ones: see
+    /// [`Self::set_aside`]. Tables that are missing or damaged are set aside, too: see [`Self::lost`].
     ///
     /// # Errors
     ///
@@ -89,13 +115,27 @@ impl ChatState {
         Self::open_with(directory, Retention::DEFAULT)
     }
 
+    /// Deletes the states in the data directory `directory` that were set aside more than a week before
+    /// `now`. They may be needed to find out what was wrong, and contain what users have deleted since.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn remove_old_evidence(directory: &Path, now: SystemTime) -> io::Result<()> {
+        StateDirectories::new(directory).remove_old_evidence(now)
+    }
+
     fn open_with(directory: &Path, retention: Retention) -> Result<(Self, ChatReader), StateError> {
-        let file = schema::database_file(directory);
-        let lock = file.take_lock()?;
-        let set_aside = older_format::set_aside(&file.path)?;
-        let mut database = file.open_locked(lock, schema::writer_options())?;
-        let progress = block_on(Progress::load(&mut database))?;
-        let set_aside = match set_aside {
+        let directories = StateDirectories::new(directory);
+        let folder = directories.folder().to_owned();
+        let lock = schema::database_file(folder, directories.lock()).take_lock()?;
+        let opened = opening::open_current(&directories, &lock)?;
+        let OpenState {
+            name,
+            database,
+            progress,
+        } = opened.state;
+        let set_aside = match opened.older {
             Some(older) if older.applied.index <= progress.applied.index => {
                 older.remove()?;
                 Position::ZERO
@@ -103,15 +143,21 @@ impl ChatState {
             Some(older) => older.applied,
             None => Position::ZERO,
         };
-        let reader = ChatReader::new(&file.path);
+        let reader = ChatReader::new(database.path());
         let state = Self {
+            checkpoints: Checkpoints::new(database.path()),
             database,
-            checkpoints: Checkpoints::new(&file.path),
+            name,
             applier: Applier::new(retention, progress),
+            retention,
+            reader: reader.clone(),
+            directories,
             set_aside,
+            lost: opened.lost,
             visible: progress.applied,
             uncommitted_entries: None,
             poisoned: false,
+            lock,
         };
         Ok((state, reader))
     }
@@ -131,7 +177,8 @@ impl ChatState {
     /// If the entries do not follow the last applied one without a gap.
     pub async fn apply(&mut self, entries: &[CommittedEntry]) -> Result<ApplyResult, StateError> {
         self.begin()?;
-        let result = self.apply_all(entries).await?;
+        let result = self.apply_all(entries).await;
+        let result = self.note_damage(result)?;
         self.poisoned = false;
         Ok(result)
     }
@@ -139,6 +186,25 @@ impl ChatState {
     /// The last entry whose effects are in the tables, committed or not.
     pub fn applied(&self) -> Position {
         self.applier.progress().applied
+    }
+
+    /// The log's chain value at [`Self::applied`]; `None` before the first entry, and for tables of a
+    /// program that did not store it until the next entry is applied.
+    pub fn applied_chain(&self) -> Option<ChainValue> {
+        self.applier.progress().chain
+    }
+
+    /// Why the tables that were here are lost; `None` if they are not.
+    ///
+    /// They were missing or damaged, and this opening replaced them by empty ones. What they contained
+    /// is in the log, or in a snapshot.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// Where the file with the tables is now.
+    pub fn path(&self) -> PathBuf {
+        self.database.path().to_owned()
     }
 
     /// The log's time, in seconds since 1970: the greatest time of any applied command.
@@ -185,7 +251,8 @@ impl ChatState {
     /// SQLite's; all later calls are refused then.
     pub async fn commit(&mut self) -> Result<(), StateError> {
         self.begin()?;
-        self.commit_open().await?;
+        let result = self.commit_open().await;
+        self.note_damage(result)?;
         self.poisoned = false;
         Ok(())
     }
@@ -232,8 +299,18 @@ impl ChatState {
         if self.uncommitted_entries.take().is_some() {
             self.applier.commit(&mut self.database).await?;
             self.visible = self.applied();
-            self.checkpoints.shorten_wal(&mut self.database).await?;
         }
-        Ok(())
+        self.checkpoints.shorten_wal(&mut self.database).await
+    }
+
+    /// The next opening replaces tables that turned out to be damaged; it might not notice.
+    fn note_damage<T>(&self, result: Result<T, StateError>) -> Result<T, StateError> {
+        if let Err(error) = &result
+            && error.is_damage()
+            && let Err(error) = self.directories.mark(&self.name, &opening::sentence(error))
+        {
+            tracing::warn!(%error, "the damage is not noted");
+        }
+        result
     }
 }

@@ -16,23 +16,30 @@
 //!    throughout and needs tokio.
 //! 2. After any error of a write or an apply, stop the node. All later calls are refused.
 //! 3. At a start, check that the log contains the positions `ChatState::applied()` and
-//!    `ChatState::set_aside()`, then apply the entries after the former. If it does not, do not
-//!    start: `docs/storage.md` explains under "Applying" what an operator can do then.
+//!    `ChatState::set_aside()`, and has the chain value `ChatState::applied_chain()` at the former, then
+//!    apply the entries after it. If it does not, do not start: `docs/storage.md` explains under
+//!    "Applying" what an operator can do then.
+//! 4. Call `ChatState::remove_old_evidence` now and then.
 
 #[cfg(feature = "chat")]
 mod chat_state;
+#[cfg(feature = "chat")]
+mod log_export;
 
 #[cfg(feature = "chat")]
 use chat_sqlite_log::{batched_statement, database, directory};
 
 pub use chat_consensus::{
-    ClusterId, CommittedEntry, Entry, HardState, LogBase, LogIndex, Membership, NodeId, Payload,
-    Position, StorageId, Stored, Term, TermRun, Voter, Writes,
+    ChainValue, ClusterId, CommittedEntry, Entry, HardState, LogBase, LogIndex, Membership, NodeId,
+    Payload, Position, StorageId, Stored, Term, TermRun, Voter, Writes,
 };
-pub use chat_sqlite_log::{ChainValue, CommitLog, LogError, OpenError, ReadLimits};
+pub use chat_sqlite_log::{CommitLog, LogError, OpenError, ReadLimits};
 #[cfg(feature = "chat")]
 pub use chat_state::{
     Account, ApplyResult, Change, ChatReader, ChatState, Credential, Event, FoundSession,
     InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, NewMessage, ProposedCommand,
-    ProposedOperation, ReadTransaction, Session, StateError, StoredMessage, UsernamePage,
+    ProposedOperation, ReadTransaction, Session, SnapshotWriter, StateError, StoredMessage,
+    UsernamePage,
 };
+#[cfg(feature = "chat")]
+pub use log_export::{ExportError, Secrets, ShownLog};

@@ -14,9 +14,10 @@ use crate::verdict::{self, Examined, Verdict};
 /// More seeds than a mutant should need, few enough to run for every one of them.
 pub(crate) const SEEDS: &str = "400";
 
-/// The two checks that may catch a mutant.
+/// The three checks that may catch a mutant.
 const SEEDS_CHECK: &[&str] = &["--seeds", SEEDS, "--stop-at-first-failure"];
 const SCENARIOS_CHECK: &[&str] = &["--scenarios"];
+const LOG_IMAGES_CHECK: &[&str] = &["--log-images"];
 
 /// A copy of the sources, its builds and the output of its runs.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Laboratory {
         examined
     }
 
-    /// Builds the copy as it is and makes both checks.
+    /// Builds the copy as it is and makes every check.
     pub(crate) fn examine(&self, name: &str) -> Result<Examined> {
         let build_log = self.logs.join(format!("{name}-build.txt"));
         let mut build = workspace::cargo(
@@ -77,10 +78,12 @@ impl Laboratory {
         }
         let (seeds, _) = self.check(&format!("{name}-seeds.txt"), SEEDS_CHECK)?;
         let (scenarios, changed) = self.check(&format!("{name}-scenarios.txt"), SCENARIOS_CHECK)?;
+        let (images, _) = self.check(&format!("{name}-log-images.txt"), LOG_IMAGES_CHECK)?;
         Ok(Examined {
             seeds,
             scenarios,
             changed,
+            images,
         })
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
             let count = effort.split(' ').next().unwrap_or(effort);
             (count.to_owned(), format!("`{check}`"))
         }
-        Verdict::Survived => (format!("none of {SEEDS}"), of_scenarios(examined)),
+        Verdict::Survived => (format!("none of {SEEDS}"), of_other_checks(examined)),
         Verdict::Broken(_) => return None,
     };
     let changed = match (&examined.scenarios, examined.changed.len()) {
@@ -43,11 +43,11 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
     ))
 }
 
-fn of_scenarios(examined: &Examined) -> String {
-    let check = if examined.changed.is_empty() {
-        "nothing"
-    } else {
-        "a scenario"
+fn of_other_checks(examined: &Examined) -> String {
+    let check = match (examined.changed.is_empty(), &examined.images) {
+        (false, _) => "a scenario",
+        (true, Verdict::Caught { .. }) => "log images",
+        (true, _) => "nothing",
     };
     check.to_owned()
 }
@@ -105,6 +105,7 @@ mod tests {
             seeds,
             scenarios: Verdict::Survived,
             changed: changed.iter().map(|name| (*name).to_owned()).collect(),
+            images: Verdict::Survived,
         };
         assert_eq!(row(&patch(), &examined).as_deref(), Some(expected));
     }

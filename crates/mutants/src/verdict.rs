@@ -28,13 +28,15 @@ impl Verdict {
     }
 }
 
-/// The verdicts of both checks on a mutant.
+/// The verdicts of the checks on a mutant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Examined {
     pub(crate) seeds: Verdict,
     pub(crate) scenarios: Verdict,
     /// The names of the scenarios that change.
     pub(crate) changed: Vec<String>,
+    /// Logs that are opened after crashes, lies and rot.
+    pub(crate) images: Verdict,
 }
 
 impl Examined {
@@ -44,6 +46,7 @@ impl Examined {
             seeds: Verdict::Broken(reason),
             scenarios: Verdict::Survived,
             changed: Vec::new(),
+            images: Verdict::Survived,
         }
     }
 
@@ -51,9 +54,10 @@ impl Examined {
     /// down. A check that gives neither result makes the whole an error, unless the seeds have
     /// caught the mutant: its scenarios may well never end.
     pub(crate) fn verdict(&self) -> Verdict {
-        match &self.seeds {
-            Verdict::Survived => self.scenarios.clone(),
-            seeds => seeds.clone(),
+        match (&self.seeds, &self.scenarios) {
+            (Verdict::Survived, Verdict::Survived) => self.images.clone(),
+            (Verdict::Survived, scenarios) => scenarios.clone(),
+            (seeds, _) => seeds.clone(),
         }
     }
 }
@@ -65,7 +69,7 @@ pub(crate) fn of_run(ended: Ended, output: &str, log: &Path) -> Verdict {
         (Ended::TooLate, _) => broken("it did not end"),
         (Ended::Well, None) => Verdict::Survived,
         (Ended::Well, Some(_)) => broken("it reported a failure but ended well"),
-        (Ended::Badly, None) => broken("it ended badly without a failed seed or scenario"),
+        (Ended::Badly, None) => broken("it ended badly without a failed check"),
         (Ended::Badly, Some(caught)) => caught,
     }
 }
@@ -88,10 +92,18 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
             effort,
         });
     }
-    let name = failed_scenarios(output).into_iter().next()?;
-    Some(Verdict::Caught {
-        check: "the scenario".to_owned(),
-        effort: name,
+    if let Some(name) = failed_scenarios(output).into_iter().next() {
+        return Some(Verdict::Caught {
+            check: "the scenario".to_owned(),
+            effort: name,
+        });
+    }
+    let images = output
+        .lines()
+        .find_map(|line| line.strip_prefix("FAILED log images ")?.split_once(": "));
+    images.map(|(kind, _)| Verdict::Caught {
+        check: "the log images of".to_owned(),
+        effort: kind.to_owned(),
     })
 }
 
@@ -139,6 +151,11 @@ mod tests {
             "FAILED scenario elections: line 7 differs\n",
             "caught by the scenario elections",
         );
+        check(
+            Ended::Badly,
+            "FAILED log images rot: seed 3, step 7: believed wrongly\n",
+            "caught by the log images of rot",
+        );
     }
 
     #[test]
@@ -148,7 +165,7 @@ mod tests {
 
     #[test]
     fn run_without_a_clear_result_is_an_error() {
-        let badly = "ERROR: it ended badly without a failed seed or scenario, see log";
+        let badly = "ERROR: it ended badly without a failed check, see log";
         check(Ended::Badly, "", badly);
         check(Ended::Badly, "FAILED to find the scenarios: gone\n", badly);
         let well = "ERROR: it reported a failure but ended well, see log";

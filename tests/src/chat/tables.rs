@@ -102,7 +102,7 @@ impl NodeTables {
         std::fs::create_dir_all(&self.folder).map_err(|error| refused(&error))?;
         let (state, reader) = ChatState::open(&folder).map_err(|error| refused(&error))?;
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("state.db"))
+            .filename(state.path())
             .read_only(true)
             .disable_statement_logging();
         let watcher = options.connect().await.map_err(|error| refused(&error))?;

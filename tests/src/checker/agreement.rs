@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{LogIndex, NodeId, Payload, Position, Term, TermIndex};
+use chat_consensus::{
+    ChainValue, ClusterId, Entry, LogIndex, NodeId, Payload, Position, Term, TermIndex,
+};
 
 use crate::checker::log_matching::KnownEntries;
 use crate::checker::{Checked, Violation, ensure};
@@ -17,6 +19,8 @@ pub struct CommittedLog {
     terms: Vec<Term>,
     /// The terms whose leaders committed them; ascending.
     committed_in: Vec<Term>,
+    /// The chain value of each.
+    chain: Vec<ChainValue>,
     /// Where each operation took effect: the first of its entries.
     first_of: BTreeMap<u64, LogIndex>,
 }
@@ -34,6 +38,8 @@ pub struct CommitMoved<'a> {
     pub to: LogIndex,
     /// Its log.
     pub log: &'a TermIndex,
+    /// Its cluster.
+    pub cluster: ClusterId,
 }
 
 impl CommittedLog {
@@ -98,6 +104,21 @@ impl CommittedLog {
         self.first_of.get(&operation).copied()
     }
 
+    /// The chain value of the committed entry at `index`.
+    pub fn chain_at(&self, index: LogIndex) -> Option<ChainValue> {
+        let place = usize::try_from(index.0.checked_sub(1)?).ok()?;
+        self.chain.get(place).copied()
+    }
+
+    /// Every operation that took effect up to `index`, and where.
+    pub fn effects_through(&self, index: LogIndex) -> impl Iterator<Item = (u64, LogIndex)> {
+        let effects = self
+            .first_of
+            .iter()
+            .map(|(operation, at)| (*operation, *at));
+        effects.filter(move |(_, at)| *at <= index)
+    }
+
     /// How many operations took effect.
     pub fn operations(&self) -> usize {
         self.first_of.len()
@@ -111,6 +132,12 @@ impl CommittedLog {
                 let what = format!("{:?} is committed and on no disk", Position { term, index });
                 return Err(Violation::new(NAME, what));
             };
+            let before = self.chain.last().copied();
+            let before = before.unwrap_or_else(|| ChainValue::start(moved.cluster));
+            self.chain.push(before.next(&Entry {
+                position: Position { term, index },
+                payload: payload.clone(),
+            }));
             if let Payload::Command(bytes) = payload
                 && let Some(command) = Command::decode(bytes)
             {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `nodes 3` | three nodes with empty disks; none runs |
 //! | `cluster 3` | the same, started, bootstrapped and stable; prints nothing |
+//! | `cluster 3 snapshots` | the same, with a snapshot after every 48 bytes of commands, 2 entries that stay in the log, and pieces of 64 bytes |
 //! | `start 1 2`, `restart 1` | processes start with what their disks hold |
 //! | `tick 100ms` | time passes |
 //! | `propose 1 "hello"`, `propose 1 "hello" within 10ms` | a client proposes on node 1 and waits 10 s, or so long; 20 ms pass |
@@ -15,6 +16,7 @@
 //! | `power-off 1` | the machine is unreachable, and its disk keeps only what was synced |
 //! | `wipe 1` | the same, and the disk is replaced by an empty one |
 //! | `roll-back 1 3` | the disk of the stopped node 1 loses its newest 3 transactions, although they were synced |
+//! | `lose-state 1`, `lose-snapshots 1` | the stopped node 1 loses its state, or its snapshots |
 //! | `pause 1`, `resume 1` | the process handles nothing between these |
 //! | `isolate 3` | no message passes between node 3 and the others |
 //! | `partition 1->2`, `partition 1-2` | no message passes on that link, in one direction or in both |
@@ -22,6 +24,7 @@
 //! | `slow 1->2 300ms` | messages on that link take so long from now on |
 //! | `bandwidth 40000` | each link carries so many bytes a second |
 //! | `hold-disk 1`, `release-disk 1` | between these no sync of node 1 ends |
+//! | `hold-apply 1`, `release-apply 1` | between these no batch that node 1 applies ends |
 //! | `forge resign 1->3`, `forge heartbeat 3->2`, `forge diverging 1->2`, `forge fetch 3->1 7@2`, `forge old-fetch 3->1 7@2`, `forge foreign-claim 3->2`, `forge last-term 3->2`, `forge far-term 3->2`, `forge next-term 3->2`, `forge foreign-fetch 3->2` | a message arrives that its named sender never sent; 20 ms pass unless the command ends in `soon` |
 //! | `messages on`, `messages off` | from now on a line for each message that is sent, such as `2->1 fetch after 9@2`, and for each sync that ends, such as `2: synced to 9@2` |
 //! | `times on` | lines begin with the time since this command, in milliseconds |
@@ -63,7 +66,11 @@ impl Interpreter {
                 return Ok(Vec::new());
             }
             "cluster" => {
-                let mut world = World::new(Settings::of_scenario(number(arguments, 0)?));
+                let mut settings = Settings::of_scenario(number(arguments, 0)?);
+                if arguments.get(1).is_some_and(|word| word == "snapshots") {
+                    settings.take_snapshots();
+                }
+                let mut world = World::new(settings);
                 world
                     .bootstrap()
                     .map_err(|violation| violation.to_string())?;
@@ -183,8 +190,25 @@ fn run_command(world: &mut World, verb: &str, arguments: &[String]) -> Result<Ch
             Ok(())
         }
         "forge" => forge(world, arguments)?,
-        _ => return Err("unknown command".to_owned()),
+        _ => return run_state_command(world, verb, arguments),
     })
+}
+
+/// Runs a command that changes the state machine of a node, or what it keeps.
+fn run_state_command(
+    world: &mut World,
+    verb: &str,
+    arguments: &[String],
+) -> Result<Checked, String> {
+    let node = node(arguments, 0)?;
+    match verb {
+        "lose-state" => world.lose_state_of(node)?,
+        "lose-snapshots" => world.lose_snapshots_of(node)?,
+        "hold-apply" => world.hold_machine(node),
+        "release-apply" => world.release_machine(node),
+        _ => return Err("unknown command".to_owned()),
+    }
+    Ok(Ok(()))
 }
 
 /// How long a client waits.

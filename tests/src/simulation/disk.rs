@@ -1,54 +1,52 @@
-//! A disk that keeps what was synced and may keep what was only written.
+//! A node's disk: the shipped log in segment files on a faulty disk, and a model of what it must hold.
 //!
-//! It models `log.db`: transactions are whole or absent, reach the disk in order, and a sync makes
-//! everything before it durable too. What a process wrote and did not sync is still there for the
-//! next process, until a power loss (R4).
+//! The model is what checkers see. The log must agree with it at every start, after every fault and at
+//! every read; a difference is a violation `disk`. What a process wrote and did not sync is still
+//! there for the next process, until a power loss (R4).
+
+mod image;
+mod open_log;
 
 use std::collections::VecDeque;
 
-use chat_consensus::{
-    Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored, Term, TermRun, Writes,
-};
+use chat_consensus::{Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Term, Writes};
+use chat_log::{LogError, Opened, Options, ReadLimits};
 
-/// What one state of the disk holds.
-#[derive(Clone, Debug, Default)]
-pub struct Image {
-    /// How often this disk was started.
-    pub boot_count: u64,
-    /// Term, vote and cluster.
-    pub hard_state: HardState,
-    base: Option<LogBase>,
-    entries: Vec<Entry>,
-    /// How many of the first entries are as they were when they were last looked at.
-    looked_at: usize,
-}
+pub use image::Image;
+use image::Undo;
+use open_log::OpenLog;
 
-/// How many of the newest transactions a disk can be rolled back by.
-const ROLL_BACK_MAX: usize = 24;
+use crate::faulty_disk::{FaultyDirectory, Tearing, Trouble};
 
-/// What one transaction changed, so that a disk can be rolled back.
-#[derive(Clone, Debug)]
-struct Undo {
-    boot_count: u64,
-    hard_state: HardState,
-    base: Option<LogBase>,
-    /// How many of the earlier entries it kept.
-    left: usize,
-    /// The entries that it removed.
-    removed: Vec<Entry>,
-}
+/// How many of the newest transactions a disk can be rolled back by; each is at most four flushes.
+const ROLL_BACK_MAX: usize = 16;
+
+/// So small that a run has several segments.
+const SEGMENT_BYTES: [u64; 3] = [16 << 10, 32 << 10, 64 << 10];
+
+/// One start in so many crashes before it ends, and is repeated.
+const STARTS_CRASH_ONE_IN: u32 = 8;
+
+/// After one batch in so many the log's end is noted in `node`.
+const WITNESSED_ONE_IN: u32 = 16;
 
 /// One node's disk.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Disk {
+    directory: FaultyDirectory,
+    options: Options,
     storage: StorageId,
+    /// What a power loss leaves.
     durable: Image,
-    /// The newest transactions, newest last.
-    undo: VecDeque<Undo>,
+    /// The newest transactions, newest last, each with the number of flushes before it.
+    undo: VecDeque<(u64, Undo)>,
     /// The fault that its last process recorded: the disk is not used any more (R11).
     fault: Option<String>,
-    /// Written by a process that died before its sync; whole transactions, in order.
+    /// Written by a process that died before its sync; in order, each whole or absent.
     unsynced: Vec<Writes>,
+    /// The log of the process that runs.
+    open: Option<OpenLog>,
+    random: fastrand::Rng,
 }
 
 /// What happens to a write that is under way when its process dies.
@@ -56,153 +54,65 @@ pub struct Disk {
 pub(crate) enum WriteFate {
     /// Nothing of it was written.
     Lost,
-    /// The next start sees it; a power loss undoes it.
+    /// It ended anywhere within it.
+    Crashed,
+    /// The next start sees all of it; a power loss that keeps nothing undoes it. A disk that syncs
+    /// does not write all of a batch at once, so only scenarios use this.
     Unsynced,
     /// It is durable.
     Synced,
 }
 
-impl Image {
-    /// Applies one transaction.
-    ///
-    /// # Errors
-    ///
-    /// The reason for which a store would reject it.
-    pub fn apply(&mut self, writes: &Writes) -> Result<(), String> {
-        self.change(writes).map(drop)
-    }
-
-    fn change(&mut self, writes: &Writes) -> Result<Undo, String> {
-        let mut undo = Undo {
-            boot_count: self.boot_count,
-            hard_state: self.hard_state,
-            base: self.base.clone(),
-            left: self.entries.len(),
-            removed: Vec::new(),
-        };
-        if let Some(counter) = writes.boot_count {
-            if counter <= self.boot_count {
-                return Err(format!("boot count {counter} is not new"));
-            }
-            self.boot_count = counter;
-        }
-        if let Some(hard_state) = writes.hard_state {
-            // A disk that no base admits has voted for no node, and may return to a lower term (R4).
-            if hard_state.term < self.hard_state.term && self.hard_state.vote.is_some() {
-                return Err(format!("term {} moves back", hard_state.term));
-            }
-            let cluster = self.hard_state.cluster;
-            if cluster.is_some() && cluster != hard_state.cluster {
-                return Err("the disk gets another cluster".to_owned());
-            }
-            self.hard_state = hard_state;
-        }
-        if let Some(base) = &writes.base {
-            if self.base.is_some() || self.hard_state.cluster != Some(base.membership.cluster) {
-                return Err(format!("base {base:?} does not belong here"));
-            }
-            self.base = Some((**base).clone());
-        }
-        if let Some(last) = writes.truncate_after {
-            if last > self.last().index {
-                return Err(format!("truncate after {last}, which is not there"));
-            }
-            undo.left = to_usize(last);
-            undo.removed = self.entries.split_off(undo.left);
-            self.looked_at = self.looked_at.min(self.entries.len());
-        }
-        if self.base.is_none() && !writes.entries.is_empty() {
-            return Err("an entry without a base".to_owned());
-        }
-        for entry in &writes.entries {
-            if entry.position.index != self.last().index.next() {
-                return Err(format!("entry {:?} leaves a gap", entry.position));
-            }
-            self.entries.push(entry.clone());
-        }
-        Ok(undo)
-    }
-
-    fn roll_back(&mut self, undo: Undo) {
-        self.boot_count = undo.boot_count;
-        self.hard_state = undo.hard_state;
-        self.base = undo.base;
-        self.entries.truncate(undo.left);
-        self.looked_at = self.looked_at.min(undo.left);
-        self.entries.extend(undo.removed);
-    }
-
-    /// The last entry's position.
-    pub fn last(&self) -> Position {
-        self.entries
-            .last()
-            .map_or(Position::ZERO, |entry| entry.position)
-    }
-
-    /// The term of the entry at `index`; 0 before the first, `None` after the last.
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        match to_usize(index).checked_sub(1) {
-            None => Some(Term(0)),
-            Some(place) => self.entries.get(place).map(|entry| entry.position.term),
-        }
-    }
-
-    /// Whether this very entry is there.
-    pub fn holds(&self, position: Position) -> bool {
-        self.term_at(position.index) == Some(position.term)
-    }
-
-    /// The whole log.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// The entries that came since the last call, and the term of the one before them.
-    fn take_fresh(&mut self) -> (Term, &[Entry]) {
-        let from = std::mem::replace(&mut self.looked_at, self.entries.len());
-        let before = from.checked_sub(1).map(|place| &self.entries[place]);
-        let previous = before.map_or(Term(0), |entry| entry.position.term);
-        (previous, &self.entries[from..])
-    }
-
-    /// Where the log begins, if that is known.
-    pub fn base(&self) -> Option<&LogBase> {
-        self.base.as_ref()
-    }
-
-    fn stored(&self, storage: StorageId) -> Stored {
-        let mut terms: Vec<TermRun> = Vec::new();
-        for entry in &self.entries {
-            if terms
-                .last()
-                .is_none_or(|span| span.term < entry.position.term)
-            {
-                terms.push(TermRun {
-                    term: entry.position.term,
-                    first: entry.position.index,
-                });
-            }
-        }
-        Stored {
-            storage,
-            boot_count: self.boot_count,
-            hard_state: self.hard_state,
-            base: self.base.clone(),
-            last: self.last(),
-            terms,
-        }
-    }
-}
-
 impl Disk {
-    /// A disk on which nothing was ever written.
-    pub fn empty(storage: StorageId) -> Self {
+    /// A disk on which nothing was ever written; everything that happens on it follows from its id.
+    ///
+    /// # Panics
+    ///
+    /// When the log cannot be made on an empty disk.
+    pub fn empty(node: NodeId, storage: StorageId) -> Self {
+        // The lower half of a random id.
+        let mut random = fastrand::Rng::with_seed(storage.0 as u64);
+        let mut options = Options::new(node);
+        options.segment_bytes = SEGMENT_BYTES[random.usize(0..SEGMENT_BYTES.len())];
+        let directory = FaultyDirectory::empty();
+        let (log, opened) = OpenLog::open(&directory, options, || storage.0)
+            .expect("an empty disk without faults opens");
+        assert_eq!(opened.stored, Stored::empty(storage), "an empty log");
+        drop(log);
         Self {
+            // The first start is another process.
+            directory: directory.kill(),
+            options,
             storage,
             durable: Image::default(),
             undo: VecDeque::new(),
             fault: None,
             unsynced: Vec::new(),
+            open: None,
+            random,
+        }
+    }
+
+    /// The same, with segments that end as soon as they have `bytes` and a block.
+    #[must_use]
+    pub fn with_segments(mut self, bytes: u64) -> Self {
+        self.options.segment_bytes = bytes;
+        self
+    }
+
+    /// A copy as it is now, on which no process runs.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            directory: self.directory.image().into_directory(),
+            options: self.options,
+            storage: self.storage,
+            durable: self.durable.clone(),
+            undo: self.undo.clone(),
+            fault: self.fault.clone(),
+            unsynced: self.unsynced.clone(),
+            open: None,
+            random: self.random.clone(),
         }
     }
 
@@ -216,39 +126,150 @@ impl Disk {
         &self.durable
     }
 
+    /// A process starts: it opens the log, which finds also what was never synced (R4), and makes it
+    /// durable. Some starts die in the middle and are repeated.
+    ///
+    /// # Errors
+    ///
+    /// The log fails, or does not hold what it must.
+    pub fn start(&mut self) -> Result<Stored, String> {
+        let flushes = self.directory.flushes();
+        if self.random.u32(0..STARTS_CRASH_ONE_IN) == 0 {
+            let operation = self.random.u64(0..8);
+            let seed = self.random.u64(..);
+            self.directory.plan(operation, Trouble::Crash, seed);
+            let begun = OpenLog::open(&self.directory, self.options, || self.random.u128(1..));
+            self.directory = self.directory.kill();
+            drop(begun);
+        }
+        let opened = OpenLog::open(&self.directory, self.options, || self.random.u128(1..));
+        let (mut log, opened) = opened.map_err(|error| describe(&error))?;
+        self.find_parts(&opened, flushes)?;
+        self.unsynced.clear();
+        log.compare(&self.durable)?;
+        self.open = Some(log);
+        Ok(opened.stored)
+    }
+
+    /// The process dies. The page cache stays.
+    pub fn kill(&mut self) {
+        self.directory = self.directory.kill();
+        self.open = None;
+    }
+
     /// Writes and syncs: everything that was written before is durable, too.
     ///
     /// # Errors
     ///
-    /// The reason for which a store would reject the writes.
+    /// The log fails, or must reject the writes.
     pub fn write_and_sync(&mut self, writes: &Writes) -> Result<(), String> {
-        for earlier in std::mem::take(&mut self.unsynced) {
-            self.make_durable(&earlier)?;
+        if writes.is_empty() {
+            return Ok(());
         }
-        self.make_durable(writes)
+        self.make_durable(writes, self.directory.flushes())?;
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        let written = open.append_and_sync(writes);
+        written.map_err(|error| describe(&error))?;
+        if self.random.u32(0..WITNESSED_ONE_IN) == 0 {
+            let written = open.refresh_witness();
+            written.map_err(|error| describe(&error))?;
+        }
+        Ok(())
     }
 
-    fn make_durable(&mut self, writes: &Writes) -> Result<(), String> {
+    /// `flushes` is how many there were before the first of this batch.
+    fn make_durable(&mut self, writes: &Writes, flushes: u64) -> Result<(), String> {
         let undo = self.durable.change(writes)?;
         if self.undo.len() == ROLL_BACK_MAX {
             self.undo.pop_front();
         }
-        self.undo.push_back(undo);
+        self.undo.push_back((flushes, undo));
         Ok(())
+    }
+
+    /// The process dies while it writes, at a random operation or where `fate` says.
+    ///
+    /// # Errors
+    ///
+    /// The log does not hold what it must.
+    pub(crate) fn die_in_write(&mut self, writes: &Writes, fate: WriteFate) -> Result<(), String> {
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        let trouble = match fate {
+            WriteFate::Lost => return Ok(()),
+            WriteFate::Synced => return self.write_and_sync(writes),
+            WriteFate::Crashed => Trouble::Crash,
+            WriteFate::Unsynced => Trouble::SyncsPostponed,
+        };
+        // Most batches are one write and one sync; behind its last operation a batch is whole.
+        let offset = match fate {
+            WriteFate::Crashed => {
+                self.random.u64(0..2) + self.random.u64(0..2) * self.random.u64(0..6)
+            }
+            _ => 0,
+        };
+        let flushes = self.directory.flushes();
+        let operation = self.directory.operations() + offset;
+        let seed = self.random.u64(..);
+        self.directory.plan(operation, trouble, seed);
+        // No process receives the result any more.
+        let written = open.append_and_sync(writes);
+        drop(written);
+        self.kill();
+        let has_base = self.durable.base().is_some();
+        self.unsynced.extend(image::parts(writes, has_base));
+        self.look_at_medium(flushes)
     }
 
     /// The disk lied about its syncs, or was replaced by an older copy: the newest `count` transactions
     /// are lost, although they were synced. Returns how many were lost.
-    pub fn roll_back(&mut self, count: usize) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// The log does not hold what it held then.
+    pub fn roll_back(&mut self, count: usize) -> Result<usize, String> {
         self.unsynced.clear();
         let mut lost = 0;
-        while lost < count
-            && let Some(undo) = self.undo.pop_back()
+        let mut flushes = self.directory.flushes();
+        // Parts of one batch that a crash left have one number.
+        while let Some((before, undo)) = self
+            .undo
+            .pop_back_if(|(before, _)| lost < count || *before == flushes)
         {
             self.durable.roll_back(undo);
+            flushes = before;
             lost += 1;
         }
-        lost
+        let wanted = self.directory.flushes() - flushes;
+        let (directory, undone) = self.directory.lose_flushes(to_usize(wanted));
+        self.directory = directory;
+        if undone as u64 != wanted {
+            return Err(format!("only {undone} of {wanted} flushes can be lost"));
+        }
+        self.look_at_medium(flushes)?;
+        Ok(lost)
+    }
+
+    /// Removes entries up to `through`, which are in a snapshot, as many as the log can, and returns
+    /// where it begins then (R24). What was before that cannot be rolled back to.
+    ///
+    /// # Errors
+    ///
+    /// The log fails, or begins where it must not.
+    pub fn compact(&mut self, through: LogIndex) -> Result<LogBase, String> {
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        let base = open.compact(through);
+        let base = base.map_err(|error| describe(&error))?;
+        let before = self.durable.base().map(|base| base.position);
+        if before != Some(base.position) {
+            if base.position.index > through {
+                return Err(format!(
+                    "compacted through {through}, but begins at {base:?}"
+                ));
+            }
+            self.durable.compact(&base)?;
+            self.undo.clear();
+        }
+        Ok(base)
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.
@@ -256,14 +277,18 @@ impl Disk {
         self.durable.take_fresh()
     }
 
-    /// Writes, and the process dies before its sync ends.
-    pub fn write_without_sync(&mut self, writes: Writes) {
-        self.unsynced.push(writes);
-    }
-
     /// Its node detected a violated invariant of the protocol, and stops.
-    pub fn record_fault(&mut self, fault: String) {
+    ///
+    /// # Errors
+    ///
+    /// The log fails.
+    pub fn record_fault(&mut self, fault: String) -> Result<(), String> {
+        if let Some(open) = &mut self.open {
+            let recorded = open.record_fault(&fault);
+            recorded.map_err(|error| describe(&error))?;
+        }
         self.fault = Some(fault);
+        Ok(())
     }
 
     /// The recorded fault, if the disk must not be used any more.
@@ -276,143 +301,92 @@ impl Disk {
         !self.unsynced.is_empty()
     }
 
-    /// Power loss: of what was not synced, the first `kept` transactions are on the disk by chance.
+    /// Power loss: what was not synced is kept in any part by chance, or not at all. Returns whether
+    /// something was lost.
     ///
     /// # Errors
     ///
-    /// The reason for which a store would reject what was written.
-    pub fn lose_power(&mut self, kept: usize) -> Result<(), String> {
-        for earlier in std::mem::take(&mut self.unsynced).iter().take(kept) {
-            self.make_durable(earlier)?;
-        }
-        Ok(())
-    }
-
-    /// How many transactions are not synced.
-    pub fn unsynced_count(&self) -> usize {
-        self.unsynced.len()
-    }
-
-    /// What a start finds on the disk: also what was never synced (R4).
-    ///
-    /// # Errors
-    ///
-    /// The reason for which a store would reject what was written.
-    pub fn stored(&self) -> Result<Stored, String> {
-        let mut visible = self.durable.clone();
-        for writes in &self.unsynced {
-            visible.apply(writes)?;
-        }
-        Ok(visible.stored(self.storage))
-    }
-
-    /// The entries in `(after, last]` that are there, until `bytes_max` is passed; one at least.
-    pub fn read(&self, after: LogIndex, last: LogIndex, bytes_max: usize) -> Vec<Entry> {
-        let end = to_usize(last).min(self.durable.entries.len());
-        let start = to_usize(after).min(end);
-        let mut bytes = 0;
-        let fits = |entry: &&Entry| {
-            let first = bytes == 0;
-            bytes += entry.size().max(1);
-            first || bytes <= bytes_max
+    /// The log does not hold what it must.
+    pub(crate) fn lose_power(&mut self, may_keep: bool) -> Result<bool, String> {
+        let flushes = self.directory.flushes();
+        self.directory = if may_keep {
+            self.directory
+                .lose_power(&mut self.random, Tearing::AtAnyByte)
+        } else {
+            self.directory.lose_flushes(0).0
         };
-        let entries = self.durable.entries[start..end].iter();
-        entries.take_while(fits).cloned().collect()
+        self.open = None;
+        let unsynced = self.unsynced.len();
+        if unsynced > 0 {
+            self.look_at_medium(flushes)?;
+        }
+        let lost = !self.unsynced.is_empty();
+        self.unsynced.clear();
+        Ok(lost)
+    }
+
+    /// The entries in `(after, last]` that are there, at least one, then until `limits` are passed.
+    ///
+    /// # Errors
+    ///
+    /// They are not what was written.
+    pub fn read(
+        &mut self,
+        after: LogIndex,
+        last: LogIndex,
+        limits: ReadLimits,
+    ) -> Result<Vec<Entry>, String> {
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        open.read(after, last, limits, &self.durable)
+    }
+
+    /// Finds out how much of what was not synced is on the medium nevertheless, as a start after a
+    /// power loss would.
+    fn look_at_medium(&mut self, flushes: u64) -> Result<(), String> {
+        let (copy, _) = self.directory.image().into_directory().lose_flushes(0);
+        let mut random = self.random.clone();
+        let opened = OpenLog::open(&copy, self.options, || random.u128(1..));
+        let (_, opened) = opened.map_err(|error| describe(&error))?;
+        self.find_parts(&opened, flushes)
+    }
+
+    /// The log was opened: the model takes over how many of the unsynced parts are there.
+    fn find_parts(&mut self, opened: &Opened, flushes: u64) -> Result<(), String> {
+        if self.durable.stored(self.storage) == opened.stored {
+            return Ok(());
+        }
+        let mut expected = self.durable.clone();
+        for (number, part) in self.unsynced.clone().iter().enumerate() {
+            expected.change(part)?;
+            if expected.stored(self.storage) == opened.stored {
+                let parts: Vec<Writes> = self.unsynced.drain(..=number).collect();
+                for part in &parts {
+                    self.make_durable(part, flushes)?;
+                }
+                return Ok(());
+            }
+        }
+        Err(format!(
+            "opening the log returns {opened:?}, and expected is {:?} with {} unsynced parts",
+            self.durable.stored(self.storage),
+            self.unsynced.len()
+        ))
     }
 }
 
-fn to_usize(index: LogIndex) -> usize {
-    usize::try_from(index.0).unwrap_or(usize::MAX)
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).expect("runs are short")
+}
+
+fn describe(error: &LogError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use chat_consensus::{ClusterId, Membership, NodeId, Payload, Voter};
-
-    use super::*;
-
-    /// A disk on which a cluster was bootstrapped.
-    fn disk() -> Disk {
-        let storage = StorageId(1);
-        let membership = Membership {
-            cluster: ClusterId(1),
-            voters: vec![Voter {
-                node: NodeId(1),
-                storage,
-            }],
-        };
-        let mut disk = Disk::empty(storage);
-        let bootstrap = Writes {
-            hard_state: Some(HardState {
-                cluster: Some(membership.cluster),
-                ..HardState::default()
-            }),
-            base: Some(Box::new(LogBase::first(membership))),
-            ..Writes::default()
-        };
-        disk.write_and_sync(&bootstrap).unwrap();
-        disk
-    }
-
-    fn entry(index: u64) -> Writes {
-        Writes {
-            entries: vec![Entry {
-                position: Position::new(index, 1),
-                payload: Payload::Empty,
-            }],
-            ..Writes::default()
-        }
-    }
-
-    fn last(disk: &Disk) -> u64 {
-        disk.stored().unwrap().last.index.0
-    }
-
-    #[test]
-    fn unsynced_write_is_seen_by_next_process_and_lost_at_power_loss() {
-        let mut disk = disk();
-        disk.write_and_sync(&entry(1)).unwrap();
-        disk.write_without_sync(entry(2));
-        assert_eq!(last(&disk), 2);
-        assert_eq!(disk.durable().last().index, LogIndex(1));
-        disk.lose_power(0).unwrap();
-        assert_eq!(last(&disk), 1);
-    }
-
-    #[test]
-    fn sync_makes_earlier_writes_durable() {
-        let mut disk = disk();
-        disk.write_without_sync(entry(1));
-        disk.write_and_sync(&entry(2)).unwrap();
-        disk.lose_power(0).unwrap();
-        assert_eq!(last(&disk), 2);
-    }
-
-    #[test]
-    fn roll_back_restores_the_state_before_the_transactions() {
-        let mut disk = disk();
-        disk.write_and_sync(&entry(1)).unwrap();
-        disk.write_and_sync(&entry(2)).unwrap();
-        let before = disk.durable().entries().to_vec();
-        let other_end = Writes {
-            boot_count: Some(4),
-            truncate_after: Some(LogIndex(1)),
-            entries: vec![Entry {
-                position: Position::new(2, 3),
-                payload: Payload::Empty,
-            }],
-            ..Writes::default()
-        };
-        disk.write_and_sync(&other_end).unwrap();
-        disk.write_and_sync(&Writes::default()).unwrap();
-        assert_eq!(disk.roll_back(2), 2);
-        assert_eq!(disk.durable().entries(), before);
-        assert_eq!(disk.durable().boot_count, 0);
-    }
-
-    #[test]
-    fn entry_after_a_gap_is_rejected() {
-        let mut disk = disk();
-        assert!(disk.write_and_sync(&entry(2)).is_err());
-    }
-}
+mod tests;

@@ -126,6 +126,7 @@ impl World {
                 self.print_report(node, report);
                 Ok(())
             }
+            other => self.begin_snapshot_effect(node, other),
         }
     }
 
@@ -191,6 +192,7 @@ impl World {
         let Some(base) = self.disks[node].durable().base() else {
             return Ok(());
         };
+        self.check_base(base)?;
         let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
         memberships.written((id, storage), &base.membership, nodes)
     }
@@ -241,8 +243,11 @@ impl World {
         })?;
         process.applying = Some(entries);
         let run = process.run;
+        let held = process.machine_held;
         let at = self.now + self.random.u64(10..1_000);
-        self.queue.push(at, SimEvent::ApplyEnds { node, run });
+        if !held {
+            self.queue.push(at, SimEvent::ApplyEnds { node, run });
+        }
         Ok(())
     }
 

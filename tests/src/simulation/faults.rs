@@ -79,10 +79,22 @@ pub enum FaultKind {
     Forged,
     /// A disk lost transactions that it had synced and acknowledged (R18).
     SyncedLost,
+    /// The state machine lost its whole state in a crash.
+    StateGone,
+    /// A process is killed at a step of taking, compacting, downloading or installing (R24).
+    KillDuringSnapshot,
+    /// A node lost its snapshots, or they are damaged.
+    SnapshotsLost,
+    /// A snapshot could not be taken: the disk is full.
+    SnapshotFailed,
+    /// A piece of a snapshot could not be stored: the disk is full.
+    PieceNotStored,
+    /// A power loss damaged the end of a download.
+    DownloadDamaged,
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 36] = [
+pub const FAULT_KINDS: [FaultKind; 42] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -119,6 +131,12 @@ pub const FAULT_KINDS: [FaultKind; 36] = [
     FaultKind::PreparationFailed,
     FaultKind::Forged,
     FaultKind::SyncedLost,
+    FaultKind::StateGone,
+    FaultKind::KillDuringSnapshot,
+    FaultKind::SnapshotsLost,
+    FaultKind::SnapshotFailed,
+    FaultKind::PieceNotStored,
+    FaultKind::DownloadDamaged,
 ];
 
 /// How often each kind fired.
@@ -147,6 +165,10 @@ pub(crate) struct FaultMix {
     pub(crate) kill_before_synced: u32,
     pub(crate) kill_after_synced: u32,
     pub(crate) kill_between_effects: u32,
+    /// Chance per ten thousand to be killed at each step of work with snapshots (R24).
+    pub(crate) kill_during_snapshots: u32,
+    /// Chance per ten thousand that a snapshot or a piece of one finds the disk full.
+    pub(crate) full_disks: u32,
     /// Chance per ten thousand that a read of the log takes long.
     pub(crate) slow_log_reads: u32,
     /// Chances per ten thousand that a preparation takes long, or fails.
@@ -203,6 +225,12 @@ impl FaultKind {
             Self::PreparationFailed => "preparation failed",
             Self::Forged => "forged request",
             Self::SyncedLost => "synced transactions lost",
+            Self::StateGone => "whole state lost",
+            Self::KillDuringSnapshot => "killed at a step of a snapshot",
+            Self::SnapshotsLost => "snapshots lost or damaged",
+            Self::SnapshotFailed => "snapshot not taken",
+            Self::PieceNotStored => "piece not stored",
+            Self::DownloadDamaged => "download damaged",
         }
     }
 }
@@ -267,6 +295,8 @@ impl FaultMix {
         let (slow_preparations, failed_preparations) = (some(2_000), some(200));
         let drift_max = u64::from(some(60));
         Self {
+            kill_during_snapshots: 0,
+            full_disks: 0,
             planned,
             interval_max: random.u64(40_000..=600_000),
             kill_before_write,
@@ -298,5 +328,27 @@ impl FaultMix {
             },
             fault_phase_end: random.u64(3_000_000..=9_000_000),
         }
+    }
+
+    /// Adds the faults of nodes that take snapshots.
+    pub(crate) fn add_snapshots(&mut self, random: &mut Rng) {
+        let mut some = |most: u32| {
+            if random.bool() {
+                0
+            } else {
+                random.u32(1..=most)
+            }
+        };
+        (self.kill_during_snapshots, self.full_disks) = (some(1_500), some(1_500));
+        if random.u32(0..10) < 6 {
+            let weight = random.u32(10..=60);
+            self.planned.push((FaultKind::SnapshotsLost, weight));
+        }
+    }
+
+    /// Nodes that take no snapshots lose none.
+    pub(crate) fn remove_snapshots(&mut self) {
+        self.planned
+            .retain(|(kind, _)| *kind != FaultKind::SnapshotsLost);
     }
 }

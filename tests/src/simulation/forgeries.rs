@@ -2,8 +2,9 @@
 //! peer listener and knows the cluster id, but not the storage id of an admitted disk (R4).
 
 use chat_consensus::{
-    BOOT_COUNT_MAX, Candidacy, ClusterId, Election, GetCommits, Header, Heartbeat, LOG_INDEX_MAX,
-    LogIndex, Position, Request, RequestId, RunId, StorageId, TERM_MAX, Term,
+    BOOT_COUNT_MAX, Candidacy, ClusterId, Digest, Election, FollowerState, GetCommits, GetSnapshot,
+    Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Position, Request, RequestId, RunId, SnapshotId,
+    StorageId, TERM_MAX, Term,
 };
 
 use crate::checker::Checked;
@@ -54,7 +55,7 @@ impl World {
     fn forged_request(&mut self) -> Request {
         let index = self.extreme_index();
         let term = self.extreme_term(Term(2));
-        match self.random.u32(0..7) {
+        match self.random.u32(0..8) {
             0 => Request::Coordinator,
             1 => Request::Heartbeat(Heartbeat {
                 commit_index: index,
@@ -71,6 +72,15 @@ impl World {
                 commit_index: index,
                 bytes_max: if self.random.bool() { u32::MAX } else { 0 },
                 repair_through: self.extreme_index(),
+                state: FollowerState::Lost { at_least: index },
+            }),
+            7 => Request::GetSnapshot(GetSnapshot {
+                id: SnapshotId {
+                    position: Position { term, index },
+                    digest: Digest([0; 32]),
+                },
+                offset: index.0,
+                bytes_max: u32::MAX,
             }),
             5 => Request::Election(Election::PreVote(Candidacy {
                 last: Position { term, index },

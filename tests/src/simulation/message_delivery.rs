@@ -1,11 +1,11 @@
 //! Messages between the nodes: sent over the simulated network, checked before they leave (R1) and
 //! after they have arrived (R4), and how calls fail.
 
-use chat_consensus::{Envelope, GetCommitsReply, Reply, Request, RequestId};
+use chat_consensus::{Envelope, GetCommitsReply, GetSnapshotReply, Reply, Request, RequestId};
 use chat_replication::{Event, PeerReply, PeerRequest};
 
 use crate::checker::{Checked, durability, matched};
-use crate::message::PeerMessage;
+use crate::message::{Message, PeerMessage};
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::message_line::message_line;
@@ -107,6 +107,11 @@ impl World {
         durability::started(message.header(), boot_count, is_request, durable)?;
         if let Some(envelope) = message.of_protocol() {
             durability::sent(&envelope, durable)?;
+            if let Message::Reply(Reply::GetCommits(GetCommitsReply::Snapshot(offered))) =
+                &envelope.message
+            {
+                self.check_base(&offered.base)?;
+            }
             self.checkers.votes.sent(&envelope)?;
             self.print_message(&envelope);
         }
@@ -209,6 +214,9 @@ fn size_on_wire(message: &PeerMessage) -> u64 {
                 .iter()
                 .map(|entry| entry.size() as u64 + ENTRY_OVERHEAD)
                 .sum(),
+            PeerReply::Consensus(Reply::GetSnapshot(GetSnapshotReply::Piece { bytes, .. })) => {
+                bytes.len() as u64
+            }
             _ => 0,
         },
         PeerMessage::Request(request) => match &request.message {

@@ -2,7 +2,8 @@
 //! on`: they show that nothing is sent before it is durable (R1). Decides and checks nothing.
 
 use chat_consensus::{
-    Candidacy, Election, ElectionKind, ElectionReply, GetCommitsReply, Reply, Request, Writes,
+    Candidacy, Election, ElectionKind, ElectionReply, FollowerState, GetCommitsReply,
+    GetSnapshotReply, Reply, Request, Writes,
 };
 use chat_replication::{PeerReply, PeerRequest, ProposeOutcome};
 
@@ -32,7 +33,18 @@ fn request_text(request: &PeerRequest, term: u64) -> String {
                 "heartbeat commit {} round {}",
                 heartbeat.commit_index, heartbeat.round
             ),
-            Request::GetCommits(fetch) => format!("fetch after {:?}", fetch.synced),
+            Request::GetCommits(fetch) => {
+                let state = match fetch.state {
+                    FollowerState::Whole => "",
+                    FollowerState::Lost { .. } => ", state lost",
+                    FollowerState::Restoring => ", state being restored",
+                };
+                format!("fetch after {:?}{state}", fetch.synced)
+            }
+            Request::GetSnapshot(wanted) => format!(
+                "fetch of the snapshot at {:?} from byte {}",
+                wanted.id.position, wanted.offset
+            ),
         },
         PeerRequest::Propose { .. } => "propose".to_owned(),
         PeerRequest::ReadIndex => "read index request".to_owned(),
@@ -50,6 +62,10 @@ fn reply_text(reply: &PeerReply, term: u64) -> String {
                 format!("heartbeat echo round {}{writing}", echo.round)
             }
             Reply::GetCommits(reply) => fetch_reply(reply),
+            Reply::GetSnapshot(GetSnapshotReply::Piece { offset, bytes, .. }) => {
+                format!("piece of {} bytes from byte {offset}", bytes.len())
+            }
+            Reply::GetSnapshot(GetSnapshotReply::Gone) => "snapshot is gone".to_owned(),
         },
         PeerReply::Propose(ProposeOutcome::Applied { index, .. }) => {
             format!("proposal applied at {index}")
@@ -97,6 +113,11 @@ fn fetch_reply(reply: &GetCommitsReply) -> String {
             _ => format!("no entries, commit {commit_index}"),
         },
         GetCommitsReply::Base(base) => format!("base at {:?}", base.position),
+        GetCommitsReply::Snapshot(snapshot) => format!(
+            "snapshot at {:?} of {} bytes",
+            snapshot.base.position, snapshot.size
+        ),
+        GetCommitsReply::NoSnapshotYet => "no snapshot yet".to_owned(),
         GetCommitsReply::Diverging(position) => format!("diverging at {position:?}"),
         GetCommitsReply::NotLeading { leader } => match leader {
             Some(leader) => format!("not leading, {leader} leads"),

@@ -4,8 +4,11 @@ use crate::checker::Checked;
 use crate::simulation::World;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::network::NetworkMix;
-use crate::simulation::process::RequestKind;
+use crate::simulation::process::{Process, RequestKind};
 use crate::simulation::queue::SimEvent;
+
+/// Once the faults are over a download does not take longer than the log needs to move on, in bytes.
+const HEALED_PIECE_MAX: usize = 1 << 14;
 
 impl World {
     /// Starts every node, at once or one after the other, and plans the first fault.
@@ -56,6 +59,8 @@ impl World {
         self.network.heal_all();
         self.network.mix = NetworkMix::faultless();
         self.settings.sync = (50, 2_000);
+        self.settings.slow_snapshots = 1;
+        self.settings.piece_max = HEALED_PIECE_MAX;
         for node in 0..self.settings.nodes {
             self.processes[node].slow_disk = None;
             if self.processes[node].paused_until.is_some() {
@@ -100,6 +105,7 @@ impl World {
                 (0..self.settings.nodes).try_for_each(|node| self.power_off(node))
             }
             FaultKind::Wipe => self.wipe_if_survivable(node),
+            FaultKind::SnapshotsLost => self.lose_snapshots_if_survivable(node),
             FaultKind::Pause if running => {
                 self.faults.add(kind);
                 let micros = self.random.u64(10_000..2_500_000);
@@ -135,6 +141,15 @@ impl World {
 
     /// A node for a fault: the leader, or a random one, with equal chance.
     fn victim(&mut self) -> usize {
+        let downloads = |process: &Process| {
+            let replica = process.replica.as_ref();
+            replica.is_some_and(|replica| replica.node().download().is_some())
+        };
+        // A node in the middle of a download, often.
+        let downloading = self.processes.iter().position(downloads);
+        if let Some(node) = downloading.filter(|_| self.random.bool()) {
+            return node;
+        }
         let any = self.random.usize(0..self.settings.nodes);
         if self.random.bool() {
             self.leader().unwrap_or(any)
@@ -238,7 +253,12 @@ impl World {
         let id = self.processes[node].id;
         let bootstrapped = self.checkers.committed.last().index.0 > 0;
         let is_further = !self.wiped.contains(&id);
-        if (is_further && self.wiped.len() >= most) || (!bootstrapped && node == 0) {
+        let lacking = (0..self.settings.nodes).filter(|other| {
+            let wiped = self.wiped.contains(&self.processes[*other].id);
+            *other != node && !wiped && self.lacks_snapshot(*other)
+        });
+        let impaired = self.wiped.len() + lacking.count();
+        if (is_further && impaired >= most) || (!bootstrapped && node == 0) {
             return Ok(());
         }
         self.faults.add(FaultKind::Wipe);

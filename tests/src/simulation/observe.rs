@@ -77,6 +77,7 @@ impl World {
             from: before.commit_index,
             to: seen.commit_index,
             log: view.log(),
+            cluster: view.cluster().unwrap_or(chat_consensus::ClusterId(0)),
         };
         checkers.committed.moved(moved, &checkers.entries)?;
         let committed = checkers.committed.last();
@@ -150,6 +151,15 @@ impl World {
 
     pub(super) fn print_report(&mut self, node: usize, report: Report) {
         let id = self.processes[node].id;
+        if let Report::DownloadBegun { bytes, .. } = report {
+            self.count("download begun");
+            if self.mix.is_some() {
+                self.count("download begun among faults");
+            }
+            if bytes > 0 {
+                self.count("download resumed after a restart");
+            }
+        }
         self.print(|_| match report {
             Report::FollowerRolledBack(follower, index) => {
                 format!("{id}: detects that {follower} lost acknowledged entries up to {index}")
@@ -169,6 +179,15 @@ impl World {
             Report::TermTooFarAhead(from, term) => {
                 format!("{id}: drops a message of {from}, whose term {term} is too far ahead")
             }
+            Report::DownloadBegun {
+                from,
+                id: wanted,
+                bytes,
+                ..
+            } => format!(
+                "{id}: downloads the snapshot at {:?} of {from} after {bytes} bytes",
+                wanted.position
+            ),
             other => format!("{id}: {other:?}"),
         });
     }

@@ -9,6 +9,7 @@ use crate::simulation::clock::Clock;
 use crate::simulation::command::Command;
 use crate::simulation::queue::SimEvent;
 use crate::simulation::reply_maker::ReplyMaker;
+use crate::simulation::snapshot_files::SnapshotFiles;
 
 /// A node's process, dead or alive; its disk is elsewhere.
 #[derive(Debug)]
@@ -27,7 +28,11 @@ pub(crate) struct Process {
     pub(crate) applying: Option<Vec<Entry>>,
     /// What is applied is being published.
     pub(crate) publishing: bool,
+    /// A snapshot's state is being installed.
+    pub(crate) installing: bool,
     pub(crate) machine: Machine,
+    /// The snapshots, which survive the process as the machine's store does.
+    pub(crate) files: SnapshotFiles,
     /// Requests sent and not answered, oldest first, each with its receiver and its deadline.
     pub(crate) calls: BTreeMap<RequestId, (usize, u64)>,
     pub(crate) calls_watched: bool,
@@ -49,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) slow_disk: Option<(u64, u64)>,
     /// Syncs do not end.
     pub(crate) disk_held: bool,
+    /// Batches that are applied do not end.
+    pub(crate) machine_held: bool,
     pub(crate) seen: Seen,
 }
 
@@ -169,7 +176,9 @@ impl Process {
             writing: None,
             applying: None,
             publishing: false,
+            installing: false,
             machine: Machine::default(),
+            files: SnapshotFiles::default(),
             calls: BTreeMap::new(),
             calls_watched: false,
             tickets: BTreeMap::new(),
@@ -182,6 +191,7 @@ impl Process {
             deferred: VecDeque::new(),
             slow_disk: None,
             disk_held: false,
+            machine_held: false,
             seen: Seen::NOTHING,
         }
     }
@@ -202,6 +212,7 @@ impl Process {
         self.writing = None;
         self.applying = None;
         self.publishing = false;
+        self.installing = false;
         self.calls.clear();
         self.calls_watched = false;
         self.tickets.clear();

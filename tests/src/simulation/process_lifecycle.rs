@@ -4,15 +4,17 @@ use chat_consensus::{Config, Fault, LogIndex, NodeId, StorageId};
 use chat_replication::{ProposeError, Replica, Start};
 
 use crate::checker::{Checked, Violation, ensure};
-use crate::simulation::disk::Disk;
 use crate::simulation::faults::FaultKind;
 use crate::simulation::process::{ProcessState, RequestKind, Seen, Task};
 use crate::simulation::queue::{ClientReply, SimEvent, node_id};
 use crate::simulation::service_api::Tables;
+use crate::simulation::world::new_disk;
 use crate::simulation::{World, WriteFate};
 
 /// After one power loss in so many a service starts with empty tables.
 const TABLES_LOST_ONE_IN: u32 = 4;
+/// After one death in so many the state of a list is gone.
+const STATE_GONE_ONE_IN: u32 = 6;
 
 impl World {
     /// Starts a process with what its disk holds.
@@ -28,11 +30,12 @@ impl World {
         if let Some(service) = &mut self.service {
             self.processes[node].machine.applied = service.start(node)?;
         }
-        let disk = &self.disks[node];
-        let stored = disk.stored().map_err(|why| Violation::new("disk", why))?;
+        let disk = &mut self.disks[node];
         if disk.has_unsynced_writes() {
             self.faults.add(FaultKind::UnsyncedRecovered);
         }
+        let stored = disk.start().map_err(|why| Violation::new("disk", why))?;
+        self.check_disk(node)?;
         let configured: Vec<NodeId> = (0..self.settings.nodes).map(node_id).collect();
         let config = Config::new(node_id(node), &configured, self.settings.timing)
             .map_err(|why| Violation::new("settings", why.to_string()))?;
@@ -40,11 +43,18 @@ impl World {
         process.clear();
         process.state = ProcessState::Running;
         process.boot_count = stored.boot_count + 1;
-        let start = Start {
-            seed: self.random.u64(..),
-            now: process.clock.read(self.now),
-            limits: self.settings.limits,
-        };
+        let mut start = Start::new(
+            self.random.u64(..),
+            process.clock.read(self.now),
+            self.settings.limits,
+        );
+        start.snapshots = process.files.complete();
+        start.partial = process.files.partial();
+        let newest = start.snapshots.last();
+        let newest = newest.map_or(LogIndex::ZERO, |newest| newest.base.position.index);
+        let entries = self.disks[node].durable().entries().iter();
+        let later = entries.filter(|entry| entry.position.index > newest);
+        start.log_bytes = later.map(|entry| entry.size() as u64).sum();
         let applied = process.machine.applied;
         process.machine.published = applied;
         ensure(applied <= stored.last.index, "state-of-log", || {
@@ -79,6 +89,7 @@ impl World {
             self.faults.add(FaultKind::KillDuringStart);
         }
         self.settle_pending_write(node)?;
+        self.disks[node].kill();
         self.lose_state(node, LogIndex::ZERO);
         self.close_client_connections(node);
         self.processes[node].clear();
@@ -93,17 +104,15 @@ impl World {
         if self.processes[node].is_running() {
             self.settle_pending_write(node)?;
         }
-        let disk = &mut self.disks[node];
-        let written = disk.unsynced_count();
-        let drawn = self.random.usize(0..=written);
-        let kept = if self.write_fate.is_some() { 0 } else { drawn };
-        if kept < written {
+        // A scenario that sets the fate of the write under way keeps nothing else.
+        let may_keep = self.write_fate.is_none();
+        let lost = self.disks[node].lose_power(may_keep);
+        if lost.map_err(|why| Violation::new("disk", why))? {
             self.faults.add(FaultKind::UnsyncedLost);
         }
-        disk.lose_power(kept)
-            .map_err(|why| Violation::new("disk", why))?;
         self.check_disk(node)?;
         let end = self.disks[node].durable().last().index;
+        self.damage_partial_download(node);
         self.lose_state(node, end);
         self.processes[node].clear();
         self.processes[node].state = ProcessState::PowerLost;
@@ -114,10 +123,11 @@ impl World {
     /// The disk is replaced by an empty one; the next start is a wiped node's.
     pub(super) fn wipe(&mut self, node: usize) -> Checked {
         self.power_off(node)?;
-        let storage = StorageId(self.random.u128(1..));
-        let old = std::mem::replace(&mut self.disks[node], Disk::empty(storage));
+        let empty = new_disk(&self.settings, node, StorageId(self.random.u128(1..)));
+        let old = std::mem::replace(&mut self.disks[node], empty);
         self.former_disks.push(old);
         self.processes[node].machine = crate::simulation::process::Machine::default();
+        self.processes[node].files = crate::simulation::snapshot_files::SnapshotFiles::default();
         if let Some(service) = &mut self.service {
             service.stop(node, Tables::Lost);
         }
@@ -157,7 +167,8 @@ impl World {
         let id = self.processes[node].id;
         self.print(|_| format!("{id}: stops: {fault}"));
         if let Fault::CommittedEntryLost { .. } = fault {
-            self.disks[node].record_fault(fault.to_string());
+            let recorded = self.disks[node].record_fault(fault.to_string());
+            recorded.map_err(|why| Violation::new("disk", why))?;
         }
         if self.settings.faults.is_some() {
             return Err(Violation::new("fault", format!("node {id}: {fault}")));
@@ -174,20 +185,20 @@ impl World {
         if writes.is_empty() {
             return Ok(());
         }
-        let drawn = [WriteFate::Lost, WriteFate::Unsynced, WriteFate::Synced];
-        let drawn = drawn[self.random.usize(0..3)];
-        match self.write_fate.unwrap_or(drawn) {
-            WriteFate::Lost => {}
-            WriteFate::Unsynced => self.disks[node].write_without_sync(writes),
-            WriteFate::Synced => {
-                self.faults.add(FaultKind::UnconfirmedWriteKept);
-                let disk = &mut self.disks[node];
-                disk.write_and_sync(&writes)
-                    .map_err(|why| Violation::new("disk", why))?;
-                self.check_disk(node)?;
-            }
+        let drawn = [
+            WriteFate::Lost,
+            WriteFate::Crashed,
+            WriteFate::Crashed,
+            WriteFate::Synced,
+        ];
+        let drawn = drawn[self.random.usize(0..drawn.len())];
+        let fate = self.write_fate.unwrap_or(drawn);
+        if fate == WriteFate::Synced {
+            self.faults.add(FaultKind::UnconfirmedWriteKept);
         }
-        Ok(())
+        let died = self.disks[node].die_in_write(&writes, fate);
+        died.map_err(|why| Violation::new("disk", why))?;
+        self.check_disk(node)
     }
 
     /// The state machine keeps what is durable, and some of the rest; never more than the log.
@@ -208,11 +219,15 @@ impl World {
         let least = machine.durable.0.min(machine.applied.0);
         let drawn = self.random.u64(least..=machine.applied.0);
         // A scenario that sets the fate of the write under way loses nothing else.
-        let kept = if self.write_fate.is_some() {
-            machine.applied.0
-        } else {
-            drawn
+        let gone = self.settings.snapshots && self.random.u32(0..STATE_GONE_ONE_IN) == 0;
+        let kept = match () {
+            () if self.write_fate.is_some() => machine.applied.0,
+            () if gone => 0,
+            () => drawn,
         };
+        if kept == 0 && machine.applied.0 > 0 {
+            self.faults.add(FaultKind::StateGone);
+        }
         if kept < machine.applied.0 {
             self.faults.add(FaultKind::StateLost);
         }
@@ -223,6 +238,20 @@ impl World {
         };
         machine.roll_back(kept);
         machine.durable = kept;
+    }
+
+    fn damage_partial_download(&mut self, node: usize) {
+        if !self.settings.snapshots {
+            return;
+        }
+        let partial = self.processes[node].files.partial();
+        let Some(length) = partial.and_then(|partial| usize::try_from(partial.bytes).ok()) else {
+            return;
+        };
+        let from = self.random.usize(0..=length);
+        if self.processes[node].files.damage_partial(from) {
+            self.faults.add(FaultKind::DownloadDamaged);
+        }
     }
 
     fn restart_later(&mut self, node: usize) {

@@ -9,6 +9,7 @@ use chat_replication::{LogReadId, PreparationId, ProposeError, Proposed};
 
 use crate::message::PeerMessage;
 use crate::simulation::service_api::Resumed;
+use crate::simulation::snapshot_job::SnapshotWork;
 
 /// One scheduled event. `run` names the process that it is for: an event for a process that has died
 /// is dropped.
@@ -58,6 +59,12 @@ pub(crate) enum SimEvent {
         run: u64,
         task: u64,
         with: Resumed,
+    },
+    /// A part of the work with snapshots is over (R24).
+    Snapshot {
+        node: usize,
+        run: u64,
+        work: Box<SnapshotWork>,
     },
     /// The replica's deadline may have come.
     Deadline { node: usize, run: u64 },
@@ -120,6 +127,7 @@ impl SimEvent {
             | Self::PublishEnds { node, .. }
             | Self::PreparationEnds { node, .. }
             | Self::TaskResumes { node, .. }
+            | Self::Snapshot { node, .. }
             | Self::Deadline { node, .. }
             | Self::Flush { node, .. }
             | Self::ClientRequest { node, .. } => Some(*node),
@@ -145,6 +153,7 @@ impl SimEvent {
             | Self::PublishEnds { run, .. }
             | Self::PreparationEnds { run, .. }
             | Self::TaskResumes { run, .. }
+            | Self::Snapshot { run, .. }
             | Self::Deadline { run, .. }
             | Self::Flush { run, .. }
             | Self::Restart { run, .. }
@@ -182,6 +191,7 @@ impl SimEvent {
             Self::TaskResumes { .. } => 18,
             Self::PublishEnds { .. } => 19,
             Self::PreparationEnds { .. } => 20,
+            Self::Snapshot { .. } => 21,
         }
     }
 }

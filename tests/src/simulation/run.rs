@@ -93,11 +93,7 @@ pub fn run_world(mut world: World) -> SeedReport {
         virtual_micros: world.now,
         faults: world.faults.clone(),
         failovers: std::mem::take(&mut world.failovers),
-        situations: world
-            .service
-            .as_ref()
-            .map(|service| service.situations())
-            .unwrap_or_default(),
+        situations: world.all_situations(),
         hash: world.trace_hash(),
         trace: world.take_trace(),
         violation,
@@ -111,6 +107,12 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl World {
+    fn all_situations(&self) -> Vec<(&'static str, u64)> {
+        let of_service = self.service.as_ref().map(|service| service.situations());
+        let own = self.situations.iter().map(|(name, count)| (*name, *count));
+        own.chain(of_service.unwrap_or_default()).collect()
+    }
+
     fn run_phases(&mut self) -> Checked {
         self.begin()?;
         let fault_phase_end = self.mix.as_ref().map_or(0, |mix| mix.fault_phase_end);
@@ -365,10 +367,11 @@ impl World {
         };
         self.print(|_| "the disk of a follower is rolled back".to_owned());
         self.kill(follower)?;
-        self.former_disks.push(self.disks[follower].clone());
+        self.former_disks.push(self.disks[follower].copy());
         let end = self.disks[follower].durable().last().index;
         let count = self.random.usize(1..16);
-        self.disks[follower].roll_back(count);
+        let rolled_back = self.disks[follower].roll_back(count);
+        rolled_back.map_err(|why| Violation::new("disk", why))?;
         let left = self.disks[follower].durable().last().index;
         if self.disks[follower].durable().base().is_none() {
             // Even the base is lost: that is the case of a wiped disk.

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    Candidacy, Election, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex, Payload,
-    Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
+    Candidacy, Election, FollowerState, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex,
+    Payload, Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
 };
 use chat_replication::Event;
 
@@ -51,6 +51,7 @@ fn fetch(synced: Position) -> Message {
         commit_index: LogIndex::ZERO,
         bytes_max: u32::MAX,
         repair_through: LogIndex::ZERO,
+        state: FollowerState::Whole,
     }))
 }
 
@@ -135,11 +136,29 @@ impl World {
         if self.is_alive(node) {
             return Err("it runs".to_owned());
         }
-        self.former_disks.push(self.disks[node].clone());
-        self.disks[node].roll_back(count);
+        self.former_disks.push(self.disks[node].copy());
+        self.disks[node].roll_back(count)?;
         let end = self.disks[node].durable().last().index;
         self.processes[node].machine.roll_back(end);
         self.rolled_back = Some(node);
+        Ok(())
+    }
+
+    /// The state of a stopped node is gone.
+    pub(crate) fn lose_state_of(&mut self, node: usize) -> Result<(), String> {
+        if self.is_alive(node) {
+            return Err("it runs".to_owned());
+        }
+        self.processes[node].machine.roll_back(LogIndex::ZERO);
+        Ok(())
+    }
+
+    /// The snapshots of a stopped node are gone.
+    pub(crate) fn lose_snapshots_of(&mut self, node: usize) -> Result<(), String> {
+        if self.is_alive(node) {
+            return Err("it runs".to_owned());
+        }
+        self.processes[node].files.lose_complete(false);
         Ok(())
     }
 
@@ -179,6 +198,19 @@ impl World {
 
     pub(crate) fn hold_disk(&mut self, node: usize) {
         self.processes[node].disk_held = true;
+    }
+
+    pub(crate) fn hold_machine(&mut self, node: usize) {
+        self.processes[node].machine_held = true;
+    }
+
+    pub(crate) fn release_machine(&mut self, node: usize) {
+        let process = &mut self.processes[node];
+        process.machine_held = false;
+        let run = process.run;
+        if process.applying.is_some() {
+            self.queue.push(self.now, SimEvent::ApplyEnds { node, run });
+        }
     }
 
     pub(crate) fn release_disk(&mut self, node: usize) {

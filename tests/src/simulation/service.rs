@@ -30,6 +30,12 @@ impl World {
     /// The nodes of this world apply to `service` from now on.
     pub fn serve(&mut self, service: Box<dyn Service>) {
         self.service = Some(service);
+        // Services have no snapshots here: their logs only grow.
+        self.settings.snapshots = false;
+        if let Some(mix) = &mut self.mix {
+            mix.remove_snapshots();
+        }
+        self.settings.limits.snapshot_log_bytes = u64::MAX;
     }
 
     /// A client's request, on the node that it reached.

@@ -34,6 +34,12 @@ pub struct Settings {
     pub padding: usize,
     /// How long a request without a simulated client may take, in microseconds.
     pub script_deadline: u64,
+    /// Whether nodes take snapshots and compact their logs.
+    pub snapshots: bool,
+    /// How much of a snapshot one reply has at most, in bytes.
+    pub piece_max: usize,
+    /// How many times longer than usual the work with snapshots takes.
+    pub slow_snapshots: u64,
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
     /// Record the lines of the trace, and those that a scenario shows.
@@ -45,7 +51,7 @@ impl Settings {
     /// The settings of a seed: how many nodes, which timing and limits, how fast, and which faults.
     pub(crate) fn of_seed(seed: u64, record_trace: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed_0000);
-        let faults = FaultMix::draw(&mut random);
+        let mut faults = FaultMix::draw(&mut random);
         let nodes = *random
             .choice(&[1, 3, 3, 3, 3, 3, 3, 5, 5, 5])
             .expect("not empty");
@@ -64,6 +70,18 @@ impl Settings {
         if random.bool() {
             limits.waiting_proposals_max = random.usize(2..10);
             limits.waiting_requests_max = random.usize(2..10);
+        }
+        let mut of_snapshots = Rng::with_seed(seed ^ 0x5afe_0000);
+        let snapshots = of_snapshots.u32(0..5) > 0;
+        limits.snapshot_log_bytes = u64::MAX;
+        if snapshots {
+            faults.add_snapshots(&mut of_snapshots);
+            let most = *of_snapshots.choice(&[40, 300, 3_000]).expect("not empty");
+            limits.snapshot_log_bytes = of_snapshots.u64(16..most);
+            limits.kept_entries = *of_snapshots.choice(&[0, 0, 1, 5, 40]).expect("not empty");
+            limits.kept_bytes = of_snapshots.u64(0..1_500);
+            let pinned = of_snapshots.u64(20..1_500);
+            limits.snapshot_pinned = std::time::Duration::from_millis(pinned);
         }
         let sync_max = *random
             .choice(&[500, 2_000, 5_000, 15_000])
@@ -87,6 +105,9 @@ impl Settings {
             } else {
                 0
             },
+            snapshots,
+            piece_max: of_snapshots.usize(32..400),
+            slow_snapshots: *of_snapshots.choice(&[1, 8, 30]).expect("not empty"),
             flush_late: if random.bool() {
                 random.u32(1..6_000)
             } else {
@@ -95,6 +116,12 @@ impl Settings {
             record_trace,
             faults: Some(faults),
         }
+    }
+
+    /// Snapshots are taken often, and little stays in the log.
+    pub(crate) fn take_snapshots(&mut self) {
+        self.limits.snapshot_log_bytes = 48;
+        self.limits.kept_entries = 2;
     }
 
     /// The settings of a scenario: every message and every sync takes a fixed time.
@@ -112,6 +139,9 @@ impl Settings {
             drift_max: 0,
             script_deadline: 10_000_000,
             padding: 0,
+            snapshots: false,
+            piece_max: 64,
+            slow_snapshots: 1,
             flush_late: 0,
             record_trace: true,
             faults: None,

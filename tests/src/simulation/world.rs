@@ -1,5 +1,7 @@
 //! The state of a simulated cluster; what happens to it is in the files that extend [`World`].
 
+use std::collections::BTreeMap;
+
 use chat_consensus::{Header, NodeId, StorageId};
 use fastrand::Rng;
 
@@ -34,6 +36,8 @@ pub struct World {
     /// The faults from now on; `None` when there are none.
     pub(super) mix: Option<FaultMix>,
     pub(super) faults: FaultCounts,
+    /// What some run must have, and how often it happened here.
+    pub(super) situations: BTreeMap<&'static str, u64>,
     /// The node whose disk has lost acknowledged entries, until it holds them again (R18).
     pub(super) rolled_back: Option<usize>,
     /// When a node was elected last.
@@ -75,7 +79,7 @@ impl World {
             })
             .collect();
         let disks = (0..settings.nodes)
-            .map(|_| Disk::empty(StorageId(random.u128(1..))))
+            .map(|node| new_disk(&settings, node, StorageId(random.u128(1..))))
             .collect();
         Self {
             network: Network::new(settings.nodes, settings.network),
@@ -89,6 +93,7 @@ impl World {
             processes,
             disks,
             faults,
+            situations: BTreeMap::new(),
             wiped: Vec::new(),
             rolled_back: None,
             elected_at: 0,
@@ -105,4 +110,22 @@ impl World {
             settings,
         }
     }
+}
+
+/// In bytes: logs that are compacted only beyond that are not compacted in a run.
+const COMPACTED_LOG_MAX: u64 = 1 << 20;
+
+/// An empty disk for `node`. Logs that are compacted have so many segments that there is something to
+/// remove; in a scenario each batch has its own, so that what is left is easy to say.
+pub(super) fn new_disk(settings: &Settings, node: usize, storage: StorageId) -> Disk {
+    let disk = Disk::empty(node_id(node), storage);
+    if settings.limits.snapshot_log_bytes > COMPACTED_LOG_MAX {
+        return disk;
+    }
+    let sizes: &[u64] = match settings.faults {
+        Some(_) => &[2 << 10, 4 << 10, 16 << 10],
+        None => &[1],
+    };
+    let chosen = storage.0 % sizes.len() as u128;
+    disk.with_segments(sizes[chosen as usize])
 }

@@ -175,9 +175,9 @@ impl Fixture {
                 self.check_bytes(&file, &bytes);
                 if self.body.is_in(&bytes) {
                     let name = file.file_name().unwrap().to_str().unwrap();
-                    let base = name.strip_suffix("-wal").unwrap_or(name);
-                    assert!(["log.db", "state.db"].contains(&base), "{file:?}");
-                    bases.insert(base.to_owned());
+                    let is_log = name.ends_with(".segment");
+                    assert!(is_log || name.starts_with("state.db"), "{file:?}");
+                    bases.insert(if is_log { "log" } else { "state" });
                 }
             }
             // Shows that the search finds something.

@@ -75,3 +75,48 @@ impl Node {
         self.start_pre_vote();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use core::convert::Infallible;
+
+    use crate::config::{Config, Timing};
+    use crate::entry::{HardState, LogBase, Membership, Stored};
+    use crate::node::Node;
+    use crate::types::{ClusterId, LogIndex, NodeId, StorageId, Term, Time, Voter};
+
+    /// R12: a power failure between the base and the term that came with it leaves a disk with which
+    /// the cluster can go on.
+    #[test]
+    fn disk_with_a_base_and_without_a_term_begins_in_term_1() {
+        let voters = [1, 2, 3].map(|id| Voter {
+            node: NodeId(id),
+            storage: StorageId(id.into()),
+        });
+        let membership = Membership {
+            cluster: ClusterId(1),
+            voters: voters.to_vec(),
+        };
+        let stored = Stored {
+            base: Some(LogBase::first(membership)),
+            hard_state: HardState {
+                cluster: Some(ClusterId(1)),
+                ..HardState::default()
+            },
+            ..Stored::empty(StorageId(1))
+        };
+        let nodes = vec![NodeId(1), NodeId(2), NodeId(3)];
+        let config = Config::new(NodeId(1), &nodes, Timing::default()).unwrap();
+        let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
+        assert_eq!(node.term(), Term(1));
+        let batch = node.take_batch().unwrap();
+        let mut written = None;
+        let synced = batch.persist_with(|writes| {
+            written = writes.hard_state;
+            Ok::<(), Infallible>(())
+        });
+        assert!(synced.is_ok());
+        assert_eq!(written.unwrap().term, Term(1));
+    }
+}

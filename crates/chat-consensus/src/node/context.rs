@@ -9,9 +9,10 @@ use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
 use crate::entry::{Entry, HardState, LogBase, Membership};
 use crate::input::Report;
-use crate::message::{Envelope, GetCommitsReply, Header, Reply, Request};
-use crate::outgoing::Outgoing;
+use crate::message::{Envelope, GetCommitsReply, GetSnapshot, Header, Reply, Request};
+use crate::outgoing::{Outgoing, PieceReply};
 use crate::random::Random;
+use crate::snapshot::Snapshot;
 use crate::term_index::TermIndex;
 use crate::types::{
     ClusterId, LogIndex, NodeId, Position, RequestId, RunId, StorageId, Time, Voter,
@@ -37,6 +38,12 @@ pub(super) struct NodeContext {
     pub(super) log: TermIndex,
     /// Where the log begins, once this disk has a base (R12).
     pub(super) base: Option<LogBase>,
+    /// How often the log was replaced by a snapshot's base in this run (R24).
+    pub(super) log_replacements: u64,
+    /// The state ends before the log begins: nothing is applied until a snapshot is installed (R24).
+    pub(super) lost_state: bool,
+    /// The newest complete snapshot of this node.
+    pub(super) snapshot: Option<Box<Snapshot>>,
     /// Never moves back (R3).
     pub(super) commit_index: LogIndex,
     pub(super) leader: KnownLeader,
@@ -129,9 +136,10 @@ impl NodeContext {
         self.admits(self.id(), self.storage)
     }
 
-    /// Whether this node may campaign and lead: it counts, and its disk is complete (R12, R18).
+    /// Whether this node may campaign and lead: it counts, its disk is complete, and it has the state
+    /// (R12, R18, R24).
     pub(super) fn may_campaign(&self) -> bool {
-        self.is_voter() && self.is_complete()
+        self.is_voter() && self.is_complete() && !self.lost_state
     }
 
     /// Whether this disk lost nothing that it had acknowledged, as far as is known (R18).
@@ -194,6 +202,16 @@ impl NodeContext {
         self.send(Outgoing::Reply(Envelope { header, message }));
     }
 
+    /// Replies with a piece of a snapshot, if the driver has it (R24).
+    pub(super) fn serve_piece(&mut self, to: &Header, wanted: GetSnapshot) {
+        let reply = PieceReply {
+            header: self.reply_header(to),
+            wanted,
+            leads: self.leader.id == Some(self.id()),
+        };
+        self.send(Outgoing::Piece(reply));
+    }
+
     /// Replies to a fetch that this node does not serve.
     pub(super) fn reject_fetch(&mut self, header: &Header) {
         let leader = self.leader.id;
@@ -216,11 +234,52 @@ impl NodeContext {
     pub(super) fn install_base(&mut self, base: LogBase) {
         assert!(self.base.is_none(), "a disk gets one base (R12)");
         let cluster = base.membership.cluster;
-        let own = self.hard_state.cluster.get_or_insert(cluster);
-        assert_eq!(*own, cluster, "a disk belongs to one cluster (R12)");
-        self.set_hard_state(self.hard_state);
+        let own = self.hard_state.cluster.replace(cluster);
+        assert!(
+            own.is_none_or(|own| own == cluster),
+            "a disk belongs to one cluster (R12)"
+        );
+        if own.is_none() {
+            self.set_hard_state(self.hard_state);
+        }
         self.log = TermIndex::new(base.position, Vec::new(), base.position.index);
         self.writes.base = Some(Box::new(base.clone()));
+        self.base = Some(base);
+    }
+
+    /// Begins the log at the base of a snapshot, whatever it held (R24). The state there is to be
+    /// installed.
+    pub(super) fn replace_log(&mut self, base: LogBase) {
+        self.writes.truncate_after = None;
+        self.writes.entries.clear();
+        self.base = None;
+        self.log_replacements += 1;
+        self.lost_state = true;
+        self.install_base(base);
+    }
+
+    /// Whether `position`, or that of the log's base, and all before it is synced.
+    pub(super) fn is_synced_through(&self, position: Position) -> bool {
+        // Before the first sync of a run what it found may still be lost (R4).
+        self.has_started()
+            && self.synced.log_replacements == self.log_replacements
+            && self.synced.has_base == self.base.is_some()
+            && self.synced.last.index >= position.index
+    }
+
+    /// The log begins at `base` from here on; what was before it is applied and in a snapshot (R24).
+    pub(super) fn compact(&mut self, base: LogBase) {
+        let position = base.position;
+        if position.index <= self.log.base().index {
+            // The log was replaced meanwhile, or nothing could be removed.
+            return;
+        }
+        assert!(
+            position.index <= self.commit_index && self.is_synced_through(position),
+            "only what is committed and synced is compacted (R24)"
+        );
+        assert!(!self.lost_state, "a log without its state is not compacted");
+        self.log.compact(position);
         self.base = Some(base);
     }
 

@@ -34,6 +34,7 @@ impl NodeContext {
                 hard_state: self.hard_state,
                 last,
                 has_base: self.base.is_some(),
+                log_replacements: self.log_replacements,
             },
             awaiting_sync: core::mem::take(&mut self.awaiting_sync),
         })
@@ -58,7 +59,7 @@ impl NodeContext {
     pub(super) fn is_log_synced(&self) -> bool {
         self.is_hard_state_durable()
             && self.synced.last == self.log.last()
-            && self.synced.has_base == self.base.is_some()
+            && self.is_synced_through(self.log.last())
             && self.writes.is_empty()
     }
 
@@ -96,7 +97,7 @@ impl NodeContext {
     fn send_now(&mut self, outgoing: Outgoing) {
         let wanted = match &outgoing {
             Outgoing::Request(request) => request.header.term == self.hard_state.term,
-            Outgoing::Reply(_) | Outgoing::Entries(_) => true,
+            Outgoing::Reply(_) | Outgoing::Entries(_) | Outgoing::Piece(_) => true,
         };
         if wanted {
             self.outgoing.push(outgoing);
@@ -148,7 +149,7 @@ mod tests {
         let term = |outgoing| match outgoing {
             Outgoing::Request(request) => request.header.term.0,
             Outgoing::Reply(reply) => reply.header.term.0,
-            Outgoing::Entries(entries) => entries.header().term.0,
+            Outgoing::Entries(_) | Outgoing::Piece(_) => outgoing.header().term.0,
         };
         outgoing.map(term).collect()
     }

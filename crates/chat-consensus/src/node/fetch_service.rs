@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::input::Report;
-use crate::message::{GetCommits, GetCommitsReply, Header, Reply};
+use crate::message::{FollowerState, GetCommits, GetCommitsReply, Header, Reply};
 use crate::node::context::NodeContext;
 use crate::node::leader::{Leader, Resignation};
 use crate::node::progress::PendingFetch;
 use crate::outgoing::{EntriesReply, Outgoing};
-use crate::types::{LogIndex, Time};
+use crate::types::{LogIndex, Term, Time};
 
 /// A follower that has everything receives a new commit index after this long, unless new entries
 /// carry it there sooner: under load it saves a round trip per batch.
@@ -48,7 +48,11 @@ impl Leader {
         }
         progress.newest_fetch = header.request;
         let acknowledged = progress.match_index;
-        let lost = fetch.synced.index < acknowledged || !context.log.contains(fetch.synced);
+        // What was before the base is not known any more (R24).
+        let known = fetch.synced.index >= context.log.base().index;
+        let lost = fetch.synced.index < acknowledged
+            || fetch.synced.term < progress.match_term
+            || known && !context.log.contains(fetch.synced);
         let pause = context.config.timing.election_timeout * DISKS_REPORT_PAUSE;
         if self.record_disk(header, now, pause) {
             context.report(Report::DisksAlternate(header.from));
@@ -63,6 +67,7 @@ impl Leader {
     fn record_rollback(&mut self, context: &mut NodeContext, header: &Header, admitted: bool) {
         if let Some(progress) = self.progress_mut(header, admitted, context.now) {
             let lost = core::mem::take(&mut progress.match_index);
+            progress.match_term = Term(0);
             progress.repair_through = progress.repair_through.max(lost);
             context.report(Report::FollowerRolledBack(header.from, lost));
         }
@@ -89,6 +94,7 @@ impl Leader {
         };
         // It counts when neither side remembers a loss.
         progress.repair_through = demanded.max(fetch.repair_through);
+        progress.lost_state = fetch.state != FollowerState::Whole;
         if held {
             progress.last_fetch = Some(now);
         }
@@ -100,10 +106,16 @@ impl Leader {
             context.reply(header, Reply::GetCommits(reply));
             return None;
         }
+        progress.lacked_base |= !fetch.has_base;
+        let base = context.log.base();
+        // There this log does not show where the two part (R11, R24).
+        if fetch.synced.index < base.index || fetch.synced.term < base.term {
+            self.reply_with_snapshot(context, header, admitted);
+            return None;
+        }
         if !fetch.has_base
             && let Some(base) = &context.base
         {
-            progress.lacked_base = true;
             let reply = GetCommitsReply::Base(base.clone());
             context.reply(header, Reply::GetCommits(reply));
             return None;
@@ -115,16 +127,16 @@ impl Leader {
             return None;
         }
         // Only valid fetches move progress (R3).
-        if fetch.synced.index > progress.match_index {
-            if let Some(sent) = progress.entries_sent_at.take() {
-                progress.syncs.add(now, now.since(sent));
-            }
-            progress.advanced_at = now;
-        } else if fetch.synced.index == end || progress.lacked_base {
-            progress.advanced_at = now;
+        progress.acknowledge(now, fetch.synced, end);
+        if let FollowerState::Lost { at_least } = fetch.state
+            && let Some(snapshot) = self.offer(context, header, at_least)
+        {
+            let reply = GetCommitsReply::Snapshot(snapshot);
+            context.reply(header, Reply::GetCommits(reply));
+            self.advance_commit_index(context);
+            return self.transfer_if_complete(context);
         }
-        progress.lacked_base = false;
-        progress.match_index = progress.match_index.max(fetch.synced.index);
+        let progress = self.progress_mut(header, admitted, now)?;
         progress.pending_fetch = Some(PendingFetch {
             header: *header,
             after: fetch.synced.index,

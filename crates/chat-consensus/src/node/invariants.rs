@@ -5,6 +5,11 @@ use crate::types::{LogIndex, Position, Term};
 
 impl Node {
     pub(super) fn check_invariants(&self) {
+        self.check_base();
+        self.check_state_and_role();
+    }
+
+    fn check_base(&self) {
         let context = &self.context;
         let base = context.base.as_ref();
         let base_cluster = base.map(|base| base.membership.cluster);
@@ -16,6 +21,18 @@ impl Node {
             base.is_some() || context.log.last() == Position::ZERO,
             "without a base there is no entry"
         );
+        assert!(
+            context.log.base() == base.map_or(Position::ZERO, |base| base.position),
+            "the log begins with its base"
+        );
+        assert!(
+            context.commit_index >= context.log.base().index,
+            "what is before the log is committed"
+        );
+    }
+
+    fn check_state_and_role(&self) {
+        let context = &self.context;
         let last = context.log.last();
         let hard_state = context.hard_state;
         let leader_view = &context.leader;
@@ -27,10 +44,6 @@ impl Node {
         assert!(
             leader_view.match_index <= last.index,
             "what was matched is in the log"
-        );
-        assert!(
-            context.log.base() == base.map_or(Position::ZERO, |base| base.position),
-            "the log begins with its base"
         );
         assert!(
             context.synced.hard_state.term <= hard_state.term

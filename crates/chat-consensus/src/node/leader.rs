@@ -50,6 +50,8 @@ pub(super) struct Leader {
     heartbeat_send_times: VecDeque<(u64, Time)>,
     /// How long its own batches with entries took to sync (R10).
     pub(super) own_syncs: Samples,
+    /// Since when entries wait and nothing was committed (R24).
+    pub(super) commit_awaited_since: Option<Time>,
     /// Since when the cluster waits for its own disk (R10).
     pub(super) slow_since: Option<Time>,
     /// A successor must sync faster than this: it is chosen for its disk (R10).
@@ -98,6 +100,7 @@ impl Leader {
             transfer_deadline: None,
             heartbeat_send_times: VecDeque::new(),
             own_syncs: Samples::default(),
+            commit_awaited_since: Some(context.now),
             slow_since: None,
             successor_syncs_below: None,
         }
@@ -185,6 +188,7 @@ impl Leader {
             payload: Payload::Command(command),
         });
         context.report(Report::Appended(id, position));
+        self.note_commit_awaited(context, false);
         self.complete_fetches(context, |fetch, _| fetch.after < position.index);
     }
 
@@ -223,6 +227,7 @@ impl Leader {
             return;
         }
         context.raise_commit_index(index);
+        self.note_commit_awaited(context, true);
         self.admit_deferred_reads(context);
         self.schedule_commit_notices(context);
     }

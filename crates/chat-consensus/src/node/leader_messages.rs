@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::entry::{Entry, LogBase};
 use crate::input::{Fault, Report};
 use crate::message::{GetCommitsReply, Header, Heartbeat, HeartbeatReply, Reply};
+use crate::node::follower::grow_fetch_size;
 use crate::node::{Node, Role};
 use crate::types::{BOOT_COUNT_MAX, LogIndex, NodeId, Position, RequestId, Voter};
 
@@ -13,7 +14,8 @@ impl Node {
         if let Role::Follower(follower) = &mut self.role
             && self.context.leader.id == Some(peer)
         {
-            follower.fail_call(&self.context, failed, &mut self.fetch_size);
+            let piece_size = &mut self.downloads.piece_size;
+            follower.fail_call(&self.context, failed, &mut self.fetch_size, piece_size);
         }
         self.record_vote_failed(peer, failed);
     }
@@ -108,19 +110,26 @@ impl Node {
                 if self.continues_log(after, &entries) {
                     let took = self.context.now.since(sent);
                     let limit = self.context.config.timing.fetch_timeout();
-                    self.fetch_size.grow(&entries, took, limit);
+                    grow_fetch_size(&mut self.fetch_size, &entries, took, limit);
                     self.accept_entries(entries, commit_index);
                 } else {
                     self.reject_fetch_response();
                 }
             }
             GetCommitsReply::Base(base) => self.accept_base(header, base),
+            GetCommitsReply::Snapshot(snapshot) => self.accept_offer(header, snapshot),
+            GetCommitsReply::NoSnapshotYet => self.handle_no_snapshot_yet(),
             GetCommitsReply::Diverging(position) => self.truncate_to(position)?,
         }
         Ok(())
     }
 
-    fn handle_not_leading(&mut self, header: &Header, leader: Option<NodeId>, fits: bool) {
+    pub(super) fn handle_not_leading(
+        &mut self,
+        header: &Header,
+        leader: Option<NodeId>,
+        fits: bool,
+    ) {
         if fits {
             self.campaign_after_successor();
             self.election.fast_retries_left = 0;
@@ -155,7 +164,7 @@ impl Node {
         }
     }
 
-    fn record_leader_contact(&mut self) {
+    pub(super) fn record_leader_contact(&mut self) {
         if let Role::Follower(follower) = &mut self.role {
             follower.leader_contact_at = Some(self.context.now);
         }
@@ -163,14 +172,14 @@ impl Node {
         self.election.reset(&mut self.context);
     }
 
-    fn on_fetch_success(&mut self) {
+    pub(super) fn on_fetch_success(&mut self) {
         if let Role::Follower(follower) = &mut self.role {
             follower.finish_fetch();
         }
         self.record_leader_contact();
     }
 
-    fn reject_fetch_response(&mut self) {
+    pub(super) fn reject_fetch_response(&mut self) {
         if let Role::Follower(follower) = &mut self.role {
             follower.reject_fetch_response(self.context.now);
         }
@@ -194,20 +203,13 @@ impl Node {
         true
     }
 
-    /// The first contact of a disk without a base (R12). Until snapshots are transferred, a base means
-    /// the empty state.
+    /// The first contact of a disk without a base (R12). At position 0 the base means the empty state; of
+    /// another one the state is downloaded (R24).
     fn accept_base(&mut self, header: &Header, base: LogBase) {
-        let context = &self.context;
-        let cluster = Some(base.membership.cluster);
-        let fits = context.base.is_none()
+        let fits = self.context.base.is_none()
             && base.position == Position::ZERO
-            && base.membership.is_valid()
-            && header.cluster == cluster
-            // Who has a cluster has voted, and is one of its voters.
-            && context.cluster().is_none_or(|own| {
-                own == base.membership.cluster
-                    && base.membership.admits(context.id(), context.storage)
-            });
+            && header.cluster == Some(base.membership.cluster)
+            && self.base_fits(&base);
         if !fits {
             return self.reject_fetch_response();
         }

@@ -41,6 +41,7 @@ impl Leader {
                 median.is_some_and(|median| median < limit)
             });
             fast && progress.counts()
+                && !progress.lost_state
                 && progress.pending_fetch.is_some()
                 && context.now.since(progressed) <= timing.successor_progress_age_max()
         };

@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use crate::message::Header;
 use crate::node::sync_samples::Samples;
-use crate::types::{LogIndex, RequestId, StorageId, Time};
+use crate::snapshot::SnapshotId;
+use crate::types::{LogIndex, Position, RequestId, StorageId, Term, Time};
 
 /// What the leader knows of one follower, as of the disk it showed last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +20,8 @@ pub(super) struct Progress {
     /// lower one is an old message and is ignored (R4). A lower one of a newer run shows that the
     /// disk was rolled back (R18).
     pub(super) match_index: LogIndex,
+    /// The term of the entry there, also when it is before this leader's log by now.
+    pub(super) match_term: Term,
     /// Above 0 the disk does not count until it holds the log through here (R18).
     pub(super) repair_through: LogIndex,
     /// The newest fetch; older ones are ignored (R4).
@@ -26,6 +29,10 @@ pub(super) struct Progress {
     pub(super) last_fetch: Option<Time>,
     /// Its last fetch was that of a disk without a base (R12).
     pub(super) lacked_base: bool,
+    /// Its last fetch said that its state is lost (R24): it cannot lead.
+    pub(super) lost_state: bool,
+    /// The furthest piece of a snapshot that it has requested (R24).
+    pub(super) piece_requested: Option<(SnapshotId, u64)>,
     /// Its last fetch that advanced or was at the end of the log (R10).
     pub(super) advanced_at: Time,
     /// When the newest heartbeat was sent that it has echoed (R10).
@@ -59,10 +66,13 @@ impl Progress {
             storage: None,
             admitted: false,
             match_index: LogIndex::ZERO,
+            match_term: Term(0),
             repair_through: LogIndex::ZERO,
             newest_fetch: RequestId::default(),
             last_fetch: None,
             lacked_base: false,
+            lost_state: false,
+            piece_requested: None,
             advanced_at: now,
             echoed_at: now,
             wrote_at: Time(0),
@@ -78,6 +88,23 @@ impl Progress {
         Self {
             storage: Some(storage),
             ..Self::new(now)
+        }
+    }
+
+    /// A valid fetch names `synced`; the leader's log ends at `end`.
+    pub(super) fn acknowledge(&mut self, now: Time, synced: Position, end: LogIndex) {
+        if synced.index > self.match_index {
+            if let Some(sent) = self.entries_sent_at.take() {
+                self.syncs.add(now, now.since(sent));
+            }
+            self.advanced_at = now;
+        } else if synced.index == end || self.lacked_base {
+            self.advanced_at = now;
+        }
+        self.lacked_base = false;
+        if synced.index >= self.match_index {
+            self.match_index = synced.index;
+            self.match_term = synced.term;
         }
     }
 

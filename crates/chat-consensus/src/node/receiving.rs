@@ -1,7 +1,7 @@
 //! Which messages are handled at all, what their terms do, and who handles them (R4, R6).
 
 use crate::input::{Fault, Report};
-use crate::message::{Envelope, Header, HeartbeatReply, Reply, Request};
+use crate::message::{Envelope, GetSnapshotReply, Header, HeartbeatReply, Reply, Request};
 use crate::node::{Node, Role};
 use crate::types::TERM_MAX;
 
@@ -29,6 +29,12 @@ impl Node {
             Request::Coordinator => self.handle_coordinator(&header)?,
             Request::Heartbeat(heartbeat) => self.handle_heartbeat(&header, heartbeat)?,
             Request::Resign { successor } => self.handle_resign(&header, successor),
+            Request::GetSnapshot(wanted) => {
+                if let Role::Leader(leader) = &mut self.role {
+                    leader.record_piece_request(&self.context, &header, wanted);
+                }
+                self.context.serve_piece(&header, wanted);
+            }
             Request::GetCommits(fetch) => {
                 let resignation = match &mut self.role {
                     Role::Leader(leader) => {
@@ -69,6 +75,7 @@ impl Node {
                 }
             }
             Reply::GetCommits(reply) => self.handle_get_commits_reply(&header, reply)?,
+            Reply::GetSnapshot(reply) => self.handle_get_snapshot_reply(&header, reply),
             Reply::Coordinator | Reply::Resign => {}
         }
         Ok(())
@@ -79,6 +86,7 @@ impl Node {
         let reply = match message {
             Request::Election(election) => return self.handle_election(header, election),
             Request::GetCommits(_) => return self.context.reject_fetch(header),
+            Request::GetSnapshot(_) => Reply::GetSnapshot(GetSnapshotReply::Gone),
             Request::Coordinator => Reply::Coordinator,
             Request::Resign { .. } => Reply::Resign,
             Request::Heartbeat(_) => Reply::Heartbeat(HeartbeatReply {

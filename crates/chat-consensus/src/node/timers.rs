@@ -80,7 +80,9 @@ impl Node {
         let now = self.context.now;
         match &mut self.role {
             Role::Follower(follower) => {
-                follower.time_out_fetch(now, &mut self.fetch_size);
+                let piece_size = &mut self.downloads.piece_size;
+                let leader = self.context.leader.id;
+                follower.time_out_fetch((now, leader), &mut self.fetch_size, piece_size);
                 if now >= self.election.campaign_deadline(&self.context) {
                     self.start_pre_vote();
                 }

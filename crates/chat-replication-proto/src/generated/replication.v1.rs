@@ -162,12 +162,18 @@ pub struct GetCommitsRequest {
     /// Whether the follower's disk has a base.
     #[prost(bool, tag = "6")]
     pub has_base: bool,
+    /// Its state is lost: it needs a snapshot of at least this index.
+    #[prost(uint64, optional, tag = "7")]
+    pub needs_snapshot: ::core::option::Option<u64>,
+    /// Its state is lost, and it downloads or installs a snapshot.
+    #[prost(bool, tag = "8")]
+    pub restoring: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCommitsResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub outcome: ::core::option::Option<get_commits_response::Outcome>,
 }
 /// Nested message and enum types in `GetCommitsResponse`.
@@ -184,9 +190,15 @@ pub mod get_commits_response {
         NotLeading(u64),
         #[prost(message, tag = "5")]
         RolledBack(super::RolledBack),
-        /// The follower has no base: this is the leader's.
+        /// The follower has no base: this is the leader's, at position 0.
         #[prost(message, tag = "6")]
         Base(super::Base),
+        /// Entries are not enough: the follower downloads and installs this.
+        #[prost(message, tag = "7")]
+        Snapshot(super::Snapshot),
+        /// Entries are not enough, and the leader has no snapshot yet: fetch again a little later.
+        #[prost(bool, tag = "8")]
+        NoSnapshotYet(bool),
     }
 }
 /// The follower's disk lost what it had acknowledged, or has it again.
@@ -208,6 +220,66 @@ pub struct Entries {
     pub commit_index: u64,
     #[prost(message, repeated, tag = "3")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// A base, and the file with the state at its position.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Snapshot {
+    #[prost(message, optional, tag = "1")]
+    pub base: ::core::option::Option<Base>,
+    /// The SHA-256 of the file: 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub digest: ::prost::bytes::Bytes,
+    /// How long the file is, in bytes; at most 2^62.
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSnapshotRequest {
+    #[prost(message, optional, tag = "1")]
+    pub header: ::core::option::Option<Header>,
+    /// The snapshot's id: its position and its digest.
+    #[prost(message, optional, tag = "2")]
+    pub position: ::core::option::Option<Position>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub digest: ::prost::bytes::Bytes,
+    /// How many bytes the follower has.
+    #[prost(uint64, tag = "4")]
+    pub offset: u64,
+    /// How many bytes the piece may have.
+    #[prost(uint32, tag = "5")]
+    pub bytes_max: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSnapshotResponse {
+    #[prost(message, optional, tag = "1")]
+    pub header: ::core::option::Option<Header>,
+    #[prost(oneof = "get_snapshot_response::Outcome", tags = "2, 3")]
+    pub outcome: ::core::option::Option<get_snapshot_response::Outcome>,
+}
+/// Nested message and enum types in `GetSnapshotResponse`.
+pub mod get_snapshot_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Outcome {
+        #[prost(message, tag = "2")]
+        Piece(super::Piece),
+        /// The replying node does not have that snapshot.
+        #[prost(bool, tag = "3")]
+        Gone(bool),
+    }
+}
+/// A piece of a snapshot's file, of at most 1 MiB.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Piece {
+    #[prost(uint64, tag = "1")]
+    pub offset: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub bytes: ::prost::bytes::Bytes,
+    /// Of these bytes.
+    #[prost(fixed32, tag = "3")]
+    pub crc32: u32,
+    /// Whether the replying node leads the header's term.
+    #[prost(bool, tag = "4")]
+    pub leads: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResignRequest {
@@ -541,6 +613,31 @@ pub mod replication_client {
                 .insert(GrpcMethod::new("replication.v1.Replication", "Heartbeat"));
             self.inner.unary(req, path, codec).await
         }
+        /// Follower to leader: a piece of the snapshot that the leader has offered.
+        pub async fn get_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/replication.v1.Replication/GetSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("replication.v1.Replication", "GetSnapshot"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Leader to all: the sender stops leading; `successor` campaigns at once.
         pub async fn resign(
             &mut self,
@@ -660,6 +757,14 @@ pub mod replication_server {
             request: tonic::Request<super::HeartbeatRequest>,
         ) -> std::result::Result<
             tonic::Response<super::HeartbeatResponse>,
+            tonic::Status,
+        >;
+        /// Follower to leader: a piece of the snapshot that the leader has offered.
+        async fn get_snapshot(
+            &self,
+            request: tonic::Request<super::GetSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSnapshotResponse>,
             tonic::Status,
         >;
         /// Leader to all: the sender stops leading; `successor` campaigns at once.
@@ -922,6 +1027,51 @@ pub mod replication_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = HeartbeatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/replication.v1.Replication/GetSnapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSnapshotSvc<T: Replication>(pub Arc<T>);
+                    impl<
+                        T: Replication,
+                    > tonic::server::UnaryService<super::GetSnapshotRequest>
+                    for GetSnapshotSvc<T> {
+                        type Response = super::GetSnapshotResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Replication>::get_snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSnapshotSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -8,6 +8,8 @@ pub(super) struct Applying {
     pub(super) applied: LogIndex,
     /// The positions of the batch that is being read or applied; its answers come in this order.
     pub(super) under_way: Option<Vec<chat_consensus::Position>>,
+    /// The payload of that batch, in bytes.
+    pub(super) bytes_under_way: u64,
     /// When what has gathered is applied; `None` while nothing gathers.
     pub(super) gathered_by: Option<Time>,
 }
@@ -17,6 +19,7 @@ impl Applying {
         Self {
             applied,
             under_way: None,
+            bytes_under_way: 0,
             gathered_by: None,
         }
     }

@@ -28,6 +28,12 @@ impl EntryCache {
 
     /// Does to the tail what a batch does to the log.
     pub(super) fn follow(&mut self, writes: &Writes) {
+        if let Some(base) = &writes.base {
+            // The log begins there, whatever it held (R24).
+            self.entries.clear();
+            self.bytes = 0;
+            self.before = base.position.index;
+        }
         if let Some(last) = writes.truncate_after {
             self.truncate_after(last);
         }

@@ -21,6 +21,16 @@ pub struct Limits {
     pub cache_entries_max: usize,
     /// Their payload, in bytes.
     pub cache_bytes_max: usize,
+    /// A snapshot is taken when so much payload was applied since the last one, in bytes, and no less
+    /// than that one's size (R24).
+    pub snapshot_log_bytes: u64,
+    /// So many of the newest applied entries stay in the log, whatever snapshots there are, so that
+    /// followers that were away for a moment need none; fewer if they have more than `kept_bytes`.
+    pub kept_entries: u64,
+    /// See `kept_entries`; payload in bytes.
+    pub kept_bytes: u64,
+    /// An old snapshot is kept for so long after a piece of it was read.
+    pub snapshot_pinned: std::time::Duration,
 }
 
 impl Default for Limits {
@@ -37,6 +47,10 @@ impl Default for Limits {
             batch_bytes_max: 2 << 20,
             cache_entries_max: 8_192,
             cache_bytes_max: 16 << 20,
+            snapshot_log_bytes: 64 << 20,
+            kept_entries: 65_536,
+            kept_bytes: 64 << 20,
+            snapshot_pinned: std::time::Duration::from_secs(60),
         }
     }
 }

@@ -33,7 +33,12 @@ impl<F: MakeReply> Replica<F> {
     pub(super) fn apply_more(&mut self) {
         let applicable = self.node.apply_limit();
         let applied = self.applying.applied;
-        if self.is_machine_busy() || applied >= applicable {
+        if applied >= applicable {
+            // What gathered may be in the snapshot for which the state was given up (R24).
+            self.applying.gathered_by = None;
+            return;
+        }
+        if self.is_machine_busy() {
             return;
         }
         let now = self.now;
@@ -65,7 +70,15 @@ impl<F: MakeReply> Replica<F> {
     }
 
     pub(super) fn apply_read_entries(&mut self, entries: Vec<Entry>) {
-        assert!(!entries.is_empty(), "committed entries are never removed");
+        if self.node.has_lost_state() {
+            // A snapshot that contains them has taken their place (R24).
+            self.applying.under_way = None;
+            return;
+        }
+        assert!(
+            !entries.is_empty(),
+            "what is to be applied is never removed"
+        );
         self.apply(entries);
     }
 
@@ -76,6 +89,9 @@ impl<F: MakeReply> Replica<F> {
             .take()
             .expect("a batch was being applied");
         assert_eq!(positions.len(), answers.len(), "one answer for each entry");
+        let bytes = std::mem::take(&mut self.applying.bytes_under_way);
+        self.snapshots.log_bytes += bytes;
+        self.snapshots.recent.add(self.applying.applied, bytes);
         for (position, answer) in positions.into_iter().zip(answers) {
             self.applying.applied = position.index;
             self.answer_proposal(position, answer);
@@ -95,6 +111,8 @@ impl<F: MakeReply> Replica<F> {
             self.applying.applied.next(),
             "applied in order"
         );
+        let bytes: usize = entries.iter().map(Entry::size).sum();
+        self.applying.bytes_under_way = bytes as u64;
         let positions = entries.iter().map(|entry| entry.position).collect();
         self.applying.under_way = Some(positions);
         self.effects.push(Effect::Apply(entries));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_consensus::{
-    Envelope, Fault, Header, Input, NodeId, Position, ProposalId, RequestId, Time,
+    Envelope, Fault, Header, Input, LogIndex, NodeId, Position, ProposalId, RequestId, Time,
 };
 
 use crate::error::ProposeError;
@@ -192,6 +192,17 @@ impl<F: MakeReply> Replica<F> {
             self.complete(waiter, ProposeOutcome::Unknown);
         }
         self.proposals.weights.remove_after(commit_index);
+    }
+
+    /// A snapshot that contains everything up to `through` was installed: the answers to what is in it
+    /// are in no state (R24).
+    pub(super) fn fail_proposals_through(&mut self, through: LogIndex) {
+        let later = self.proposals.waiting.split_off(&through.next());
+        let contained = std::mem::replace(&mut self.proposals.waiting, later);
+        for (_, waiter, _) in contained.into_values() {
+            self.complete(waiter, ProposeOutcome::Unknown);
+        }
+        self.proposals.remove_weights_through(through);
     }
 
     /// The entry at `position` is applied.

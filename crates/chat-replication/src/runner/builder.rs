@@ -6,14 +6,14 @@ use chat_consensus::{Config, ConfigError, NodeId};
 
 use crate::replica::Limits;
 use crate::runner::group_name::GroupName;
-#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
+#[cfg(all(feature = "grpc", feature = "segment-log"))]
 use crate::runner::grpc::Grpc;
 use crate::runner::handle::Handle;
 use crate::runner::limits_check;
 use crate::runner::log_store::LogStore;
 use crate::runner::prepare::{Passthrough, Prepare};
-#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
-use crate::runner::sqlite_log::SqliteLog;
+#[cfg(all(feature = "grpc", feature = "segment-log"))]
+use crate::runner::segment_log::SegmentLog;
 use crate::runner::start::{Settings, start};
 use crate::runner::start_error::StartError;
 use crate::runner::state_machine::StateMachine;
@@ -35,13 +35,14 @@ pub struct Builder<L, T, P = Passthrough> {
     prepare: P,
 }
 
-#[cfg(all(feature = "grpc", feature = "sqlite-log"))]
-impl Builder<SqliteLog, Grpc> {
+#[cfg(all(feature = "grpc", feature = "segment-log"))]
+impl Builder<SegmentLog, Grpc> {
     /// A replica of node `node_id`, with its log in `directory`, which is made if it is missing, and
     /// with gRPC between the nodes.
     pub fn new(node_id: u64, directory: impl Into<PathBuf>) -> Self {
         let directory = directory.into();
-        Self::with(node_id, SqliteLog::new(&directory), Grpc::new()).directory(directory)
+        Self::with(node_id, SegmentLog::new(directory.join("log")), Grpc::new())
+            .directory(directory)
     }
 }
 
@@ -78,7 +79,8 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
         self
     }
 
-    /// The directory whose size [`Status::storage_bytes`](crate::Status::storage_bytes) reports.
+    /// The directory whose size [`Status::storage_bytes`](crate::Status::storage_bytes) reports, and
+    /// in which `snapshots` is made; made if it is missing. Without it snapshots do not outlive the replica, or the [`MemoryLog`](crate::MemoryLog).
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self

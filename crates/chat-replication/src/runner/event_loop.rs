@@ -1,13 +1,16 @@
 //! The one task that owns the replica: it gathers what happened, lets the replica decide, and
 //! carries out the effects. What happens during one sync is decided, written and sent together.
 
+mod bootstrap_notice;
+mod snapshots;
+
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_consensus::{Envelope, Fault, LogIndex, NodeId, RequestId, Time};
+use chat_consensus::{ChainValue, Envelope, Fault, LogIndex, NodeId, RequestId, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{ProposeError, ReadError};
@@ -19,13 +22,16 @@ use crate::runner::leadership::Leadership;
 use crate::runner::log_report::log_report;
 use crate::runner::log_store::ReadLimits;
 use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
-use crate::runner::loop_event::{LoopEvent, Responder};
+use crate::runner::loop_event::{LoopEvent, Responder, Taking};
 use crate::runner::not_taken::not_taken;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::prepare::{LeaderContext, Preparation, Prepare};
 use crate::runner::reply_maker::ReplyMaker;
+use crate::runner::snapshot_task::SnapshotTask;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::transport::PeerLink;
+
+use bootstrap_notice::BootstrapNotice;
 
 /// How much is decided in one turn before its effects are begun.
 const EVENTS_PER_BATCH_MAX: usize = 1_024;
@@ -37,9 +43,6 @@ const SHUTDOWN_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// from ending.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
-/// How often it is logged again which nodes the bootstrap waits for.
-const BOOTSTRAP_NOTICE_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Answers that no caller waits for any more are forgotten this often.
 const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,7 @@ const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Workers<L> {
     pub(super) log: LogTask,
     pub(super) applier: ApplyTask,
+    pub(super) snapshots: SnapshotTask,
     pub(super) peers: PeerCalls<L>,
 }
 
@@ -87,6 +91,9 @@ pub(super) struct EventLoop<L> {
     responders: HashMap<(NodeId, RequestId), Responder>,
     dropped_callers_collected_at: Instant,
     bootstrap: BootstrapNotice,
+    /// Before the first entry, from the log's first base until something is applied.
+    first_chain: Option<ChainValue>,
+    taking: Taking,
     /// What the log must keep of this run's end (R11).
     fault_to_record: Option<String>,
     /// When a shutdown no longer waits for answers; `None` while none was requested.
@@ -114,6 +121,8 @@ impl<L: PeerLink> EventLoop<L> {
             responders: HashMap::new(),
             dropped_callers_collected_at: started,
             bootstrap: BootstrapNotice::default(),
+            first_chain: None,
+            taking: Taking(false),
             fault_to_record: None,
             drain_deadline: None,
         }
@@ -162,6 +171,7 @@ impl<L: PeerLink> EventLoop<L> {
         drop((self.proposals, self.reads, self.responders));
         let closing = async {
             tokio::join!(
+                self.workers.snapshots.close(),
                 self.workers.applier.close(),
                 self.workers.log.close(self.fault_to_record)
             )
@@ -271,10 +281,13 @@ impl<L: PeerLink> EventLoop<L> {
                 let deadline = self.time_of(deadline);
                 self.step(Event::Read { ticket, deadline })
             }
-            LoopEvent::Event(event) => self.step(event),
+            LoopEvent::Event(event) => {
+                self.note_event(&event);
+                self.step(event)
+            }
             LoopEvent::Status(asker) => {
                 // The caller may have given up.
-                drop(asker.send(self.replica.status()));
+                drop(asker.send((self.replica.status(), self.taking)));
                 Ok(())
             }
             LoopEvent::ShutDown => {
@@ -315,6 +328,7 @@ impl<L: PeerLink> EventLoop<L> {
     fn execute(&mut self, effect: Effect) -> Result<(), StopReason> {
         match effect {
             Effect::Persist(batch) => {
+                self.note_base(batch.writes());
                 self.workers.log.persist(batch).map_err(log_ended)?;
             }
             Effect::ReadEntries {
@@ -341,7 +355,7 @@ impl<L: PeerLink> EventLoop<L> {
             Effect::Apply(entries) => {
                 self.workers
                     .applier
-                    .apply(entries)
+                    .apply(entries, self.first_chain.take())
                     .map_err(apply_task_ended)?;
             }
             Effect::Publish => self.workers.applier.publish().map_err(apply_task_ended)?,
@@ -353,6 +367,14 @@ impl<L: PeerLink> EventLoop<L> {
                 }
             }
             Effect::Warn(report) => log_report(&report),
+            effect @ (Effect::TakeSnapshot { .. }
+            | Effect::DropSnapshot(_)
+            | Effect::Compact { .. }
+            | Effect::ReadPiece { .. }
+            | Effect::StorePiece { .. }
+            | Effect::FinishDownload(_)
+            | Effect::DropDownload(_)
+            | Effect::InstallState(_)) => self.execute_snapshot_effect(effect)?,
         }
         Ok(())
     }
@@ -444,46 +466,14 @@ impl<L: PeerLink> EventLoop<L> {
 }
 
 fn apply_task_ended(_ended: ApplyTaskEnded) -> StopReason {
-    StopReason::StateMachine("its task has ended".into_error())
+    StopReason::StateMachine(into_error("its task has ended"))
 }
 
 fn log_ended(_ended: LogTaskEnded) -> StopReason {
-    StopReason::Log("its task has ended".into_error())
+    StopReason::Log(into_error("its task has ended"))
 }
 
-/// Logs which nodes the bootstrap waits for, when that changes and at intervals.
-#[derive(Debug, Default)]
-struct BootstrapNotice {
-    last: Option<(Vec<NodeId>, Instant)>,
-}
-
-impl BootstrapNotice {
-    fn note(&mut self, awaited: Option<Vec<NodeId>>) {
-        let Some(awaited) = awaited.filter(|awaited| !awaited.is_empty()) else {
-            return;
-        };
-        let known = |(last, at): &(Vec<NodeId>, Instant)| {
-            *last == awaited && at.elapsed() < BOOTSTRAP_NOTICE_INTERVAL
-        };
-        if self.last.as_ref().is_some_and(known) {
-            return;
-        }
-        let nodes: Vec<u64> = awaited.iter().map(|node| node.0).collect();
-        tracing::info!(
-            ?nodes,
-            "the cluster is not formed: these nodes have not answered"
-        );
-        self.last = Some((awaited, Instant::now()));
-    }
-}
-
-trait IntoError {
-    fn into_error(self) -> Arc<dyn std::error::Error + Send + Sync>;
-}
-
-impl IntoError for &str {
-    fn into_error(self) -> Arc<dyn std::error::Error + Send + Sync> {
-        let error: Box<dyn std::error::Error + Send + Sync> = self.into();
-        Arc::from(error)
-    }
+fn into_error(text: &str) -> Arc<dyn std::error::Error + Send + Sync> {
+    let error: Box<dyn std::error::Error + Send + Sync> = text.into();
+    Arc::from(error)
 }

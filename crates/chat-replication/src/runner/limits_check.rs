@@ -27,6 +27,8 @@ pub(super) fn check(limits: &Limits) -> Result<(), StartError> {
     for (field, value) in all {
         at_least(field, value, 1)?;
     }
+    let log_bytes = usize::try_from(limits.snapshot_log_bytes).unwrap_or(usize::MAX);
+    at_least("snapshot_log_bytes", log_bytes, 1)?;
     let entries = MESSAGE_BYTES_MAX - MESSAGE_OVERHEAD_BYTES;
     at_most(
         "batch_entries_max",

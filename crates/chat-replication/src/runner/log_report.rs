@@ -41,6 +41,12 @@ pub(super) fn log_report(report: &Report) {
         | Report::ReadConfirmed(..)
         | Report::ReadRefused(_)
         | Report::BecameLeader(_)
-        | Report::SteppedDown(_) => {}
+        | Report::SteppedDown(_)
+        | Report::SnapshotWanted(..)
+        | Report::DownloadBegun { .. }
+        | Report::StorePiece { .. }
+        | Report::FinishDownload(_)
+        | Report::DownloadDropped(_)
+        | Report::StateWanted(_) => {}
     }
 }

@@ -1,10 +1,9 @@
 //! The log as a replica uses it: what keeps entries, term and vote over a power failure.
-//!
-//! Unstable until logs are compacted: [`LogStore::compact`] is not called yet.
 
 use std::future::Future;
+use std::path::PathBuf;
 
-use chat_consensus::{Entry, LogIndex, NodeId, Position, Stored, Writes};
+use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, Stored, Writes};
 
 use crate::runner::state_machine::BoxError;
 
@@ -12,8 +11,6 @@ use crate::runner::state_machine::BoxError;
 ///
 /// Called by one task, which awaits each call to its end. After an error of a call that writes the
 /// replica stops, and writes nothing again: a failed sync must never be retried.
-///
-/// Unstable until logs are compacted.
 pub trait LogStore: Send + Sized + 'static {
     /// Reads entries beside the writer.
     type Reader: LogReader;
@@ -33,12 +30,12 @@ pub trait LogStore: Send + Sized + 'static {
     /// When the log is in use, unreadable, damaged, another node's, or has a recorded fault.
     fn load(&mut self, node: NodeId) -> impl Future<Output = Result<Stored, Self::Error>> + Send;
 
-    /// A reader beside this writer. Called once, after [`Self::load`].
+    /// A reader beside this writer. Called after [`Self::load`].
     fn reader(&self) -> Self::Reader;
 
     /// Writes the batch in this order, boot count, term, vote and cluster, base, truncation, entries, and returns
     /// when all of it survives a power failure. A power failure before that leaves all of it or
-    /// nothing.
+    /// nothing. With a base the log begins anew: no entry of before is left (R24).
     ///
     /// # Errors
     ///
@@ -48,8 +45,9 @@ pub trait LogStore: Send + Sized + 'static {
         writes: &Writes,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Lets the log forget entries up to `through`, which are applied and in a snapshot, and returns
-    /// where it begins then: after fewer entries than asked, or at the beginning, if it cannot forget.
+    /// Removes entries up to `through` at most, all of which are applied and in a snapshot, and returns
+    /// where the log begins then: a log in files removes whole files, and one that cannot be compacted
+    /// nothing. Never called before the log has a base.
     ///
     /// # Errors
     ///
@@ -57,7 +55,44 @@ pub trait LogStore: Send + Sized + 'static {
     fn compact(
         &mut self,
         through: LogIndex,
-    ) -> impl Future<Output = Result<Position, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<LogBase, Self::Error>> + Send;
+
+    /// The chain value at `index`, which is that of the base or of an entry; `None` where the log does
+    /// not know it without reading everything before. Without it a snapshot cannot be compared with the
+    /// log.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or the log does not hold what was written.
+    fn chain_at(
+        &mut self,
+        index: LogIndex,
+    ) -> impl Future<Output = Result<Option<ChainValue>, Self::Error>> + Send {
+        let _unknown = index;
+        std::future::ready(Ok(None))
+    }
+
+    /// About how many bytes of payload the log holds. Asked once, after [`Self::load`]: it decides when
+    /// the first snapshot of a run is due.
+    fn payload_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Where snapshots are kept if the builder was given no directory, for a log that is not on a disk;
+    /// `None`: in a directory that is removed when the replica stops.
+    fn snapshots(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Nothing was written for a second: a log that notes how far it is synced, so that a start notices
+    /// if its end was lost, can do it now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append_and_sync`].
+    fn rest(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Ends the use of this log permanently: [`Self::load`] fails from now on and reports `fault`. For
     /// a replica that found that the protocol's promises do not hold (R11).

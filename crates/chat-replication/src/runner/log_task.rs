@@ -4,8 +4,9 @@
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chat_consensus::{LogIndex, UnsyncedBatch};
+use chat_consensus::{ChainValue, LogIndex, UnsyncedBatch};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
 
@@ -17,8 +18,20 @@ use crate::runner::state_machine::BoxError;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 
-/// The replica has one batch under way at most (R1).
-const BATCHES_MAX: usize = 1;
+/// The replica has one batch under way at most (R1), one compaction, and one question.
+const JOBS_MAX: usize = 3;
+
+/// What the writer is to do.
+#[derive(Debug)]
+enum Job {
+    Persist(Box<UnsyncedBatch>),
+    Compact(LogIndex),
+    /// The chain value at an index, if the log knows it.
+    ChainAt(LogIndex, oneshot::Sender<Option<ChainValue>>),
+}
+
+/// How long after the last job the log is at rest.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// What is to be read of the log.
 #[derive(Debug)]
@@ -32,7 +45,7 @@ pub(super) struct LogRead {
 /// The way to the tasks; they end when it is dropped.
 #[derive(Debug)]
 pub(super) struct LogTask {
-    batches: Sender<UnsyncedBatch>,
+    jobs: Sender<Job>,
     reads: Sender<LogRead>,
     /// What is recorded when the writer ends, so that the log is not used again (R11).
     fault: oneshot::Sender<String>,
@@ -48,7 +61,7 @@ impl LogTask {
     /// `nodes` is how many nodes there are: the replica has one read for each follower under way at
     /// most, and one to apply.
     pub(super) fn start<L: LogStore>(log: L, nodes: usize, events: &Sender<LoopEvent>) -> Self {
-        let (batches, received) = mpsc::channel(BATCHES_MAX);
+        let (jobs, received) = mpsc::channel(JOBS_MAX);
         let (reads, asked) = mpsc::channel(nodes + 1);
         let (fault, found) = oneshot::channel();
         let reader = log.reader();
@@ -56,7 +69,7 @@ impl LogTask {
         let writer = spawn::<L>(writing, events);
         let reader = spawn::<L>(read(reader, asked, events.clone()), events);
         Self {
-            batches,
+            jobs,
             reads,
             fault,
             writer,
@@ -66,7 +79,22 @@ impl LogTask {
 
     /// Starts to write and sync a batch.
     pub(super) fn persist(&self, batch: UnsyncedBatch) -> Result<(), LogTaskEnded> {
-        begin(&self.batches, batch)
+        begin(&self.jobs, Job::Persist(Box::new(batch)))
+    }
+
+    /// Starts to remove entries up to `through`.
+    pub(super) fn compact(&self, through: LogIndex) -> Result<(), LogTaskEnded> {
+        begin(&self.jobs, Job::Compact(through))
+    }
+
+    /// Asks for the chain value at an index of the log.
+    pub(super) fn chain_at(
+        &self,
+        index: LogIndex,
+    ) -> Result<oneshot::Receiver<Option<ChainValue>>, LogTaskEnded> {
+        let (asker, answered) = oneshot::channel();
+        begin(&self.jobs, Job::ChainAt(index, asker))?;
+        Ok(answered)
     }
 
     /// Starts a read of synced entries.
@@ -82,7 +110,7 @@ impl LogTask {
             Some(fault) => drop(self.fault.send(fault)),
             None => drop(self.fault),
         }
-        drop((self.batches, self.reads));
+        drop((self.jobs, self.reads));
         self.reader.wait().await;
         self.writer.wait().await;
     }
@@ -93,7 +121,9 @@ fn begin<T>(jobs: &Sender<T>, job: T) -> Result<(), LogTaskEnded> {
         Ok(()) => Ok(()),
         Err(mpsc::error::TrySendError::Closed(_)) => Err(LogTaskEnded),
         Err(mpsc::error::TrySendError::Full(_)) => {
-            unreachable!("the replica has one batch and one read for each follower under way")
+            unreachable!(
+                "the replica has one job of a kind and one read for each follower under way"
+            )
         }
     }
 }
@@ -111,13 +141,51 @@ fn spawn<L: LogStore>(
 
 async fn write<L: LogStore>(
     mut log: L,
-    (mut batches, fault): (Receiver<UnsyncedBatch>, oneshot::Receiver<String>),
+    (mut jobs, fault): (Receiver<Job>, oneshot::Receiver<String>),
     events: Sender<LoopEvent>,
 ) {
-    while let Some(batch) = batches.recv().await {
-        let synced = batch.persist_with_async(async |writes| log.append_and_sync(writes).await);
-        let synced = synced.await.map(Event::Synced);
-        if report(synced, &events).await.is_break() {
+    let mut at_rest = true;
+    loop {
+        let received = if at_rest {
+            Ok(jobs.recv().await)
+        } else {
+            tokio::time::timeout(REST_AFTER, jobs.recv()).await
+        };
+        let job = match received {
+            Ok(Some(job)) => job,
+            Ok(None) => break,
+            Err(_nothing_came) => {
+                at_rest = true;
+                match log.rest().await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        // Nothing goes on after a failed write, so whether it is received is no matter.
+                        let _reported = report(Err(error), &events).await;
+                        break;
+                    }
+                }
+            }
+        };
+        at_rest = false;
+        let done = match job {
+            Job::Persist(batch) => {
+                let synced =
+                    batch.persist_with_async(async |writes| log.append_and_sync(writes).await);
+                synced.await.map(|synced| Some(Event::Synced(synced)))
+            }
+            Job::Compact(through) => {
+                let base = log.compact(through).await;
+                base.map(|base| Some(Event::Compacted(base)))
+            }
+            Job::ChainAt(index, asker) => log.chain_at(index).await.map(|chain| {
+                // Who asked has gone if the replica has stopped.
+                let _gone = asker.send(chain);
+                None
+            }),
+        };
+        if let Some(done) = done.transpose()
+            && report(done, &events).await.is_break()
+        {
             break;
         }
     }
@@ -171,28 +239,85 @@ async fn report(
 }
 
 #[cfg(test)]
-#[cfg(feature = "sqlite-log")]
 mod tests {
-    use chat_consensus::{Config, Node, NodeId, Time, Timing};
+    use chat_consensus::{Config, Entry, LogBase, Node, NodeId, Stored, Time, Timing, Writes};
+    use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::runner::sqlite_log::SqliteLog;
+    use crate::runner::memory_log::{MemoryLog, MemoryLogReader};
 
-    async fn first_batch() -> (SqliteLog, UnsyncedBatch, tempfile::TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut log = SqliteLog::new(directory.path());
+    /// A log that reads nothing without a permit.
+    struct SlowReads {
+        log: MemoryLog,
+        permits: Arc<Semaphore>,
+    }
+
+    struct SlowReader {
+        reader: MemoryLogReader,
+        permits: Arc<Semaphore>,
+    }
+
+    impl LogStore for SlowReads {
+        type Reader = SlowReader;
+        type Error = <MemoryLog as LogStore>::Error;
+
+        const BLOCKS: bool = true;
+
+        async fn load(&mut self, node: NodeId) -> Result<Stored, Self::Error> {
+            self.log.load(node).await
+        }
+
+        fn reader(&self) -> SlowReader {
+            SlowReader {
+                reader: self.log.reader(),
+                permits: Arc::clone(&self.permits),
+            }
+        }
+
+        async fn append_and_sync(&mut self, writes: &Writes) -> Result<(), Self::Error> {
+            self.log.append_and_sync(writes).await
+        }
+
+        async fn compact(&mut self, through: LogIndex) -> Result<LogBase, Self::Error> {
+            self.log.compact(through).await
+        }
+
+        async fn record_fault(&mut self, fault: &str) -> Result<(), Self::Error> {
+            self.log.record_fault(fault).await
+        }
+
+        async fn close(self) -> Result<(), Self::Error> {
+            self.log.close().await
+        }
+    }
+
+    impl LogReader for SlowReader {
+        type Error = <MemoryLogReader as LogReader>::Error;
+
+        async fn read(
+            &mut self,
+            after: LogIndex,
+            last: LogIndex,
+            limits: ReadLimits,
+        ) -> Result<Vec<Entry>, Self::Error> {
+            self.permits.acquire().await.unwrap().forget();
+            self.reader.read(after, last, limits).await
+        }
+    }
+
+    /// R10: a leader whose write lasts too long resigns, so no write waits for reads; and as many
+    /// reads as there can be are no reason to stop.
+    #[tokio::test]
+    async fn batch_is_written_while_all_reads_wait() {
+        const NODES: usize = 5;
+        let permits = Arc::new(Semaphore::new(0));
+        let mut log = SlowReads {
+            log: MemoryLog::new(),
+            permits: Arc::clone(&permits),
+        };
         let stored = log.load(NodeId(1)).await.unwrap();
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
-        (log, node.take_batch().unwrap(), directory)
-    }
-
-    /// R10: a leader whose write lasts too long resigns, so no read goes before a write; and as many
-    /// reads as there can be are no reason to stop.
-    #[tokio::test]
-    async fn batch_is_written_before_all_reads_that_wait() {
-        const NODES: usize = 5;
-        let (log, batch, _directory) = first_batch().await;
         let (sender, mut events) = mpsc::channel(NODES + 2);
         let task = LogTask::start(log, NODES, &sender);
         for id in 0..=NODES as u64 {
@@ -207,12 +332,13 @@ mod tests {
             };
             task.read(read).unwrap();
         }
-        task.persist(batch).unwrap();
+        task.persist(node.take_batch().unwrap()).unwrap();
         let first = events.recv().await;
         assert!(
             matches!(first, Some(LoopEvent::Event(Event::Synced(_)))),
             "{first:?}"
         );
+        permits.add_permits(NODES + 1);
         for _ in 0..=NODES {
             let read = events.recv().await;
             assert!(

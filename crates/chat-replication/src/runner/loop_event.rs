@@ -36,12 +36,16 @@ pub(super) enum LoopEvent {
     },
     /// From the other tasks.
     Event(Event<ReplyMaker>),
-    Status(oneshot::Sender<ReplicaStatus>),
+    Status(oneshot::Sender<(ReplicaStatus, Taking)>),
     /// Stop once the answers that are certain are given, or after a moment.
     ShutDown,
     /// Stop at once: the replica cannot go on.
     Stop(StopReason),
 }
+
+/// Whether a snapshot is being taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taking(pub(super) bool);
 
 /// Sends a peer the reply to its call.
 pub(super) type Responder = oneshot::Sender<Envelope<PeerReply>>;

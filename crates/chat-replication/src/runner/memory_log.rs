@@ -1,18 +1,20 @@
-//! A log in memory, for tests and examples: nothing survives the end of the process, and it grows
-//! without a limit.
+//! A log in memory, for tests and examples: nothing survives the end of the process.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_consensus::{
-    Entry, HardState, LogBase, LogIndex, NodeId, Payload, Position, StorageId, Stored, TermRun,
+    ChainValue, Entry, HardState, LogBase, LogIndex, NodeId, Position, StorageId, Stored, TermRun,
     Writes,
 };
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
+use crate::runner::snapshot_directory::TemporaryDirectory;
 
 /// A log in memory. Its clones are the same log, as if they were on the same disk: keep one to start
-/// the replica again with what it had.
+/// the replica again with what it had. Snapshots are files all the same, in a temporary directory that
+/// is removed with the last clone.
 #[derive(Debug)]
 pub struct MemoryLog {
     disk: Arc<Mutex<Disk>>,
@@ -57,6 +59,7 @@ struct Disk {
     hard_state: HardState,
     base: Option<LogBase>,
     entries: Vec<Entry>,
+    snapshots: TemporaryDirectory,
 }
 
 impl MemoryLog {
@@ -73,6 +76,7 @@ impl MemoryLog {
                 hard_state: HardState::default(),
                 base: None,
                 entries: Vec::new(),
+                snapshots: TemporaryDirectory::new(),
             })),
             loaded: false,
         }
@@ -132,8 +136,21 @@ impl LogStore for MemoryLog {
         Ok(())
     }
 
-    async fn compact(&mut self, _through: LogIndex) -> Result<Position, MemoryLogError> {
-        Ok(lock(&self.disk).beginning())
+    async fn compact(&mut self, through: LogIndex) -> Result<LogBase, MemoryLogError> {
+        Ok(lock(&self.disk).compact(through))
+    }
+
+    async fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, MemoryLogError> {
+        Ok(lock(&self.disk).chain_at(index))
+    }
+
+    fn payload_bytes(&self) -> u64 {
+        let disk = lock(&self.disk);
+        disk.entries.iter().map(|entry| entry.size() as u64).sum()
+    }
+
+    fn snapshots(&self) -> Option<PathBuf> {
+        Some(lock(&self.disk).snapshots.path().to_owned())
     }
 
     async fn record_fault(&mut self, fault: &str) -> Result<(), MemoryLogError> {
@@ -162,7 +179,7 @@ impl LogReader for MemoryLogReader {
         let mut bytes = 0;
         let mut entries = Vec::new();
         for entry in wanted.take(limits.entries_max.max(1)) {
-            bytes += payload_bytes(entry);
+            bytes += entry.size();
             if bytes > limits.bytes_max && !entries.is_empty() {
                 break;
             }
@@ -177,8 +194,8 @@ impl Disk {
         self.boot_count = writes.boot_count.unwrap_or(self.boot_count);
         self.hard_state = writes.hard_state.unwrap_or(self.hard_state);
         if let Some(base) = &writes.base {
-            assert!(self.base.is_none(), "a log gets one base");
             self.base = Some((**base).clone());
+            self.entries.clear();
         }
         if let Some(after) = writes.truncate_after {
             self.entries.retain(|entry| entry.position.index <= after);
@@ -187,6 +204,31 @@ impl Disk {
             assert_eq!(entry.position.index, self.last().index.next(), "no gap");
             self.entries.push(entry.clone());
         }
+    }
+
+    fn compact(&mut self, through: LogIndex) -> LogBase {
+        let through = through.min(self.last().index);
+        let chain = self.chain_at(through);
+        let removed = self
+            .entries
+            .extract_if(.., |entry| entry.position.index <= through);
+        let last = removed.last();
+        let base = self.base.as_mut();
+        let base = base.expect("a log is compacted when it has a base");
+        if let (Some(last), Some(chain)) = (last, chain) {
+            (base.position, base.chain) = (last.position, chain);
+        }
+        base.clone()
+    }
+
+    fn chain_at(&self, index: LogIndex) -> Option<ChainValue> {
+        let base = self.base.as_ref()?;
+        if index < base.position.index || index > self.last().index {
+            return None;
+        }
+        let entries = self.entries.iter();
+        let through = entries.take_while(|entry| entry.position.index <= index);
+        Some(through.fold(base.chain, ChainValue::next))
     }
 
     fn last(&self) -> Position {
@@ -217,13 +259,6 @@ impl Disk {
             last: self.last(),
             terms,
         }
-    }
-}
-
-fn payload_bytes(entry: &Entry) -> usize {
-    match &entry.payload {
-        Payload::Command(command) => command.len(),
-        Payload::Empty => 0,
     }
 }
 

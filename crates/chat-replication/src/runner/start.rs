@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_consensus::{Config, LogIndex, NodeId, Position, Stored, TermIndex, Time};
+use chat_consensus::{Config, NodeId, Stored, Time};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
-use crate::runner::apply_task::ApplyTask;
+use crate::runner::apply_task::{ApplyStart, ApplyTask};
 use crate::runner::event_loop::{EventLoop, Publishes, Workers};
 use crate::runner::group_name::GroupName;
 use crate::runner::handle::{Handle, Parts};
@@ -18,8 +18,10 @@ use crate::runner::log_task::LogTask;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::peer_receiver::PeerReceiver;
 use crate::runner::prepare::{LeaderContext, Prepare};
+use crate::runner::restoring::{check_state, open_snapshots, restore};
+use crate::runner::snapshot_task::SnapshotTask;
 use crate::runner::start_error::StartError;
-use crate::runner::state_machine::{Applied, StateMachine};
+use crate::runner::state_machine::StateMachine;
 use crate::runner::timing::Timing;
 use crate::runner::transport::PeerLink;
 
@@ -42,31 +44,38 @@ pub(super) struct Settings {
 pub(super) async fn start<L: PeerLink>(
     settings: Settings,
     (log, links): (impl LogStore, Vec<(NodeId, L)>),
-    machine: impl StateMachine,
+    mut machine: impl StateMachine,
     prepare: impl Prepare,
 ) -> Result<Handle, StartError> {
     check_runtime().await?;
     let (log, stored) = load(log, settings.node).await?;
-    for applied in [machine.applied(), machine.last_ever_applied()] {
-        if !log_contains(&stored, applied) {
-            return Err(match stored.last.index.0 {
-                0 => StartError::StateOfAnotherLog { applied },
-                last => StartError::LogLostEntries { applied, last },
-            });
-        }
-    }
-    let applied = LogIndex(machine.applied().index);
+    check_state(&stored, &machine)?;
+    let directory = settings.directory.clone().or_else(|| log.snapshots());
+    let mut snapshots = open_snapshots(directory).await?;
+    let (log, restored) = restore(log, &stored, &mut machine, &mut snapshots).await?;
     let storage = stored.storage;
     let started = Start {
-        seed: random_seed(),
-        now: Time(0),
-        limits: settings.limits,
+        snapshots: snapshots.store.kept(),
+        partial: snapshots.download.progress(),
+        log_bytes: restored.log_bytes,
+        ..Start::new(random_seed(), Time(0), settings.limits)
     };
-    let replica = Replica::new(settings.config, stored, applied, started);
+    let replica = Replica::new(settings.config, stored, restored.applied.index, started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
+    let (reader, path) = (snapshots.store.reader(), snapshots.store.directory().path());
+    let directory = path.to_owned();
+    let snapshots = SnapshotTask::start(snapshots, settings.nodes, &sender);
+    let apply = ApplyStart {
+        applied: restored.applied,
+        chain: restored.chain,
+        taker: snapshots.taker(),
+        reader,
+        directory,
+    };
     let workers = Workers {
         log: LogTask::start(log, settings.nodes, &sender),
-        applier: ApplyTask::start(machine, sender.clone()),
+        applier: ApplyTask::start(machine, apply, sender.clone()),
+        snapshots,
         peers: PeerCalls::new(links, settings.timing.election_timeout, &sender),
     };
     let (leadership, watched) = watch::channel(Leadership::default());
@@ -121,14 +130,6 @@ async fn check_runtime() -> Result<(), StartError> {
     probe
         .await
         .map_err(|panicked| StartError::Runtime(panicked.into()))
-}
-
-/// Whether the log has the entry that `applied` names, or begins there.
-fn log_contains(stored: &Stored, applied: Applied) -> bool {
-    let base = stored.base.as_ref();
-    let base = base.map_or(Position::ZERO, |base| base.position);
-    let log = TermIndex::new(base, stored.terms.clone(), stored.last.index);
-    log.contains(Position::new(applied.index, applied.term))
 }
 
 /// Different at every start: the standard library's hash keys come from the operating system.

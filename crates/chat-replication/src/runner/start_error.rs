@@ -43,6 +43,24 @@ pub enum StartError {
         /// The index of the log's last entry.
         last: u64,
     },
+    /// The state machine has applied entries of another log, although this one has an entry at that
+    /// place. Delete the state: it is filled again from the log, or from a snapshot.
+    #[error(
+        "the state machine has applied entry {} of term {} of another log; delete the state, it is \
+         filled again",
+        applied.index, applied.term
+    )]
+    StateDiverges {
+        /// What the state machine reports.
+        applied: Applied,
+    },
+    /// The snapshots cannot be opened.
+    #[error("the snapshots cannot be opened")]
+    Snapshots(#[source] BoxError),
+    /// The state machine did not install this node's own snapshot, although its state ends before the
+    /// log begins.
+    #[error("the state cannot be restored from a snapshot")]
+    Restore(#[source] BoxError),
     /// A limit is too small.
     #[error("limits.{field} is {value} and must be at least {least}")]
     LimitTooSmall {

@@ -1,12 +1,14 @@
 //! The state machine that an embedder writes.
 
 use std::future::Future;
+use std::path::Path;
 
 use bytes::Bytes;
-use chat_consensus::CommittedEntry;
+use chat_consensus::{ChainValue, CommittedEntry, LogBase};
 
-/// Any error of an embedder's.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::runner::snapshot_source::SnapshotSource;
+
+pub use crate::runner::box_error::BoxError;
 
 /// What the log is applied to, by a task of its own that calls nothing twice at a time. What blocks
 /// for long belongs on a thread (`tokio::task::spawn_blocking`).
@@ -14,6 +16,13 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Deterministic: the same entries in the same order must lead to the same state and answers on
 /// every node, so no clock, no randomness and no order of a hash map may take part. What needs
 /// those is decided in [`Prepare`](crate::Prepare) and travels inside the command.
+///
+/// # Snapshots
+///
+/// A small state has them with [`Self::encode_state`] and [`Self::decode_state`]; one that is too
+/// large to be encoded in memory, between two batches, writes [`Self::snapshot`] and [`Self::install`]
+/// instead. Without either the log is never compacted, and a node that needs a snapshot cannot be
+/// helped by this one.
 pub trait StateMachine: Send + 'static {
     /// The last entry that has taken effect permanently; `Applied::default()` for none. Read once, at
     /// the start, and compared with the log: entries after it are applied again.
@@ -23,6 +32,13 @@ pub trait StateMachine: Send + 'static {
     /// [`Self::applied`] while a state of an older form is being made again. Read once, at the start.
     fn last_ever_applied(&self) -> Applied {
         self.applied()
+    }
+
+    /// The log's chain value at [`Self::applied`], if the state keeps it beside that: the `chain` of
+    /// the entry there, or of the base that was installed. A state whose value is not the log's is not
+    /// used. Read once, at the start.
+    fn applied_chain(&self) -> Option<ChainValue> {
+        None
     }
 
     /// Applies entries in order, without a gap, starting after the last one applied, and returns
@@ -50,6 +66,61 @@ pub trait StateMachine: Send + 'static {
     /// Any error stops the replica.
     fn publish(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// The whole state, as [`Self::decode_state`] reads it; `None` if it has no snapshots. A later
+    /// version of the program must decode what an earlier one encoded.
+    ///
+    /// # Errors
+    ///
+    /// No snapshot is taken now; the replica goes on.
+    fn encode_state(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(None)
+    }
+
+    /// Replaces the whole state by the one in `state`, which has applied everything up to `applied`.
+    /// A state on disk is replaced there, too, before this returns.
+    ///
+    /// # Errors
+    ///
+    /// Any error stops the replica.
+    fn decode_state(&mut self, state: &[u8], applied: Applied) -> Result<(), BoxError> {
+        let _ignored = (state, applied);
+        Err("this state machine has no snapshots".into())
+    }
+
+    /// Begins a snapshot of the state as it is now, between two batches: what writes its file, while
+    /// further entries are applied. `None` if it has no snapshots.
+    ///
+    /// # Errors
+    ///
+    /// No snapshot is taken now; the replica goes on.
+    fn snapshot(
+        &mut self,
+    ) -> impl Future<Output = Result<Option<SnapshotSource>, BoxError>> + Send {
+        let state = self.encode_state();
+        std::future::ready(state.map(|state| state.map(SnapshotSource::from_bytes)))
+    }
+
+    /// Replaces the whole state by the one in the file at `path`, which another node's or this node's
+    /// [`Self::snapshot`] wrote, and which is at `base`: everything up to its position is in it. The
+    /// file is only read, and is gone when this has returned. A state on disk is replaced there before
+    /// this returns; a crash before that may leave the old state or none.
+    ///
+    /// # Errors
+    ///
+    /// Any error stops the replica.
+    fn install(
+        &mut self,
+        path: &Path,
+        base: &LogBase,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let applied = Applied {
+            index: base.position.index.0,
+            term: base.position.term.0,
+        };
+        let state = std::fs::read(path).map_err(BoxError::from);
+        std::future::ready(state.and_then(|state| self.decode_state(&state, applied)))
     }
 }
 

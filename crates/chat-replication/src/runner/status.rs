@@ -45,6 +45,29 @@ pub struct Status {
     /// Until this node holds the leader's log through here it does not count, because its disk lost
     /// what it had acknowledged (R18); 0 if nothing was lost.
     pub repair_through_index: u64,
+    /// The index before the log's first entry: everything up to it is in a snapshot only.
+    pub log_begins_index: u64,
+    /// What the newest complete snapshot contains; `None` without one.
+    pub snapshot_index: Option<u64>,
+    /// Whether a snapshot is being taken.
+    pub taking_snapshot: bool,
+    /// Whether the state is missing, or behind the log's beginning (R24): until a snapshot is installed
+    /// nothing is applied.
+    pub state_lost: bool,
+    /// The snapshot that is being downloaded.
+    pub download: Option<DownloadStatus>,
+}
+
+/// How far the download of a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadStatus {
+    /// What the snapshot contains.
+    pub index: u64,
+    /// How many bytes are there.
+    pub bytes: u64,
+    /// How many there are.
+    pub size: u64,
 }
 
 /// What a leader knows of another node.
@@ -63,7 +86,12 @@ pub struct FollowerStatus {
 
 impl Status {
     /// What a replica reports, and what its handle knows beside it.
-    pub(super) fn new(status: ReplicaStatus, storage: StorageId, directory: Option<&Path>) -> Self {
+    pub(super) fn new(
+        status: ReplicaStatus,
+        taking_snapshot: bool,
+        storage: StorageId,
+        directory: Option<&Path>,
+    ) -> Self {
         let followers = status.followers.unwrap_or_default().into_iter();
         let followers = followers.map(|follower| FollowerStatus {
             node_id: follower.node.0,
@@ -89,19 +117,29 @@ impl Status {
             bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
             elections_won: status.elections_won,
             repair_through_index: status.repair_through.0,
+            log_begins_index: status.log_begins.0,
+            snapshot_index: status.snapshot.map(|snapshot| snapshot.0),
+            taking_snapshot,
+            state_lost: status.lost_state,
+            download: status.download.map(|download| DownloadStatus {
+                index: download.position.index.0,
+                bytes: download.bytes,
+                size: download.size,
+            }),
         }
     }
 }
 
+/// With the folders in it and theirs, for the log, the snapshots and a state.
 fn directory_bytes(directory: &Path) -> u64 {
-    let Ok(files) = std::fs::read_dir(directory) else {
-        return 0;
-    };
-    let sizes = files
-        .filter_map(Result::ok)
-        .filter_map(|file| file.metadata().ok());
-    sizes
-        .filter(std::fs::Metadata::is_file)
-        .map(|file| file.len())
-        .sum()
+    fn bytes(path: &Path, depth: usize) -> u64 {
+        let entries = std::fs::read_dir(path).into_iter().flatten();
+        let size = |entry: std::fs::DirEntry| match entry.metadata() {
+            Ok(found) if found.is_file() => found.len(),
+            Ok(found) if found.is_dir() && depth > 0 => bytes(&entry.path(), depth - 1),
+            _ => 0,
+        };
+        entries.filter_map(Result::ok).map(size).sum()
+    }
+    bytes(directory, 2)
 }

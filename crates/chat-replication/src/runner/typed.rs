@@ -58,6 +58,25 @@ pub trait TypedStateMachine: Send + 'static {
     fn publish(&mut self) -> impl Future<Output = Result<(), BoxError>> + Send {
         std::future::ready(Ok(()))
     }
+
+    /// See [`StateMachine::encode_state`].
+    ///
+    /// # Errors
+    ///
+    /// No snapshot is taken now; the replica goes on.
+    fn encode_state(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(None)
+    }
+
+    /// See [`StateMachine::decode_state`]. A state that is too large for it needs a [`StateMachine`].
+    ///
+    /// # Errors
+    ///
+    /// Any error stops the replica.
+    fn decode_state(&mut self, state: &[u8], applied: Applied) -> Result<(), BoxError> {
+        let _ignored = (state, applied);
+        Err("this state machine has no snapshots".into())
+    }
 }
 
 /// A committed entry.
@@ -101,6 +120,14 @@ impl<M: TypedStateMachine> StateMachine for Typed<M> {
 
     async fn publish(&mut self) -> Result<(), BoxError> {
         self.0.publish().await
+    }
+
+    fn encode_state(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        self.0.encode_state()
+    }
+
+    fn decode_state(&mut self, state: &[u8], applied: Applied) -> Result<(), BoxError> {
+        self.0.decode_state(state, applied)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_replication::{
-    Applied, BoxError, Builder, InProcessNetwork, LogStore, Typed, TypedEntry, TypedHandle,
+    Applied, BoxError, Builder, Codec, InProcessNetwork, LogStore, Typed, TypedEntry, TypedHandle,
     TypedStateMachine,
 };
 
@@ -29,6 +29,15 @@ impl TypedStateMachine for Counter {
         };
         Ok(batch.into_iter().map(add).collect())
     }
+
+    fn encode_state(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(Some(self.0.load(Ordering::Relaxed).encode().to_vec()))
+    }
+
+    fn decode_state(&mut self, state: &[u8], _applied: Applied) -> Result<(), BoxError> {
+        self.0.store(u64::decode(state)?, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 #[cfg(not(feature = "disk"))]
@@ -41,7 +50,7 @@ fn log(id: u64) -> impl LogStore {
     let folder = std::env::args()
         .nth(1)
         .expect("the first argument is a folder");
-    chat_replication::SqliteLog::new(std::path::Path::new(&folder).join(id.to_string()))
+    chat_replication::SegmentLog::new(std::path::Path::new(&folder).join(id.to_string()))
 }
 
 fn soon() -> Instant {

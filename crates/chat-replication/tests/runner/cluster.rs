@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_replication::{
-    Applied, BoxError, Builder, CommittedEntry, Grpc, Handle, SqliteLog, StateMachine, Timing,
+    Applied, BoxError, Builder, CommittedEntry, Grpc, Handle, SegmentLog, StateMachine, Timing,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -117,7 +117,7 @@ pub(crate) fn builder(
     directory: &Path,
     node_id: u64,
     nodes: &[(u64, String)],
-) -> Builder<SqliteLog, Grpc> {
+) -> Builder<SegmentLog, Grpc> {
     Builder::new(node_id, directory.join(node_id.to_string())).nodes(nodes.iter().cloned())
 }
 

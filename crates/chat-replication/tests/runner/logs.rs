@@ -5,8 +5,8 @@ use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 use chat_replication::{
-    Builder, Entry, Handle, InProcessNetwork, LogIndex, LogReader, LogStore, MemoryLog,
-    MemoryLogError, MemoryLogReader, NodeId, Position, ReadLimits, StartError, Stored, Writes,
+    Builder, ChainValue, Entry, Handle, InProcessNetwork, LogBase, LogIndex, LogReader, LogStore,
+    MemoryLog, MemoryLogError, MemoryLogReader, NodeId, ReadLimits, StartError, Stored, Writes,
 };
 
 use crate::cluster::{Recorder, soon};
@@ -56,8 +56,14 @@ impl LogStore for BlockingLog {
         self.log.append_and_sync(writes).await
     }
 
-    async fn compact(&mut self, through: LogIndex) -> Result<Position, MemoryLogError> {
+    async fn compact(&mut self, through: LogIndex) -> Result<LogBase, MemoryLogError> {
+        block(self.runtime);
         self.log.compact(through).await
+    }
+
+    async fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, MemoryLogError> {
+        block(self.runtime);
+        self.log.chain_at(index).await
     }
 
     async fn record_fault(&mut self, fault: &str) -> Result<(), MemoryLogError> {

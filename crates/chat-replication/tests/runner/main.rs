@@ -7,5 +7,6 @@ mod groups;
 mod logs;
 mod overload;
 mod serving;
+mod snapshots;
 mod starting;
 mod stopping;

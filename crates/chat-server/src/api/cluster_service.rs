@@ -97,7 +97,13 @@ impl ClusterService {
             commit_index: status.commit_index,
             applied_index: status.applied_index,
             followers: status.followers.into_iter().map(follower).collect(),
-            storage_state: storage_state(status.repair_through_index),
+            storage_state: storage_state(
+                status.repair_through_index,
+                status
+                    .download
+                    .map(|download| (download.bytes, download.size)),
+                status.state_lost,
+            ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: milliseconds(self.started.elapsed()),
             cluster_id: status
@@ -114,15 +120,25 @@ impl ClusterService {
     }
 }
 
-/// The problem of a node's storage while it runs. A node that cannot write sends no status: it has
-/// stopped.
-fn storage_state(repair_through_index: u64) -> String {
-    match repair_through_index {
-        0 => "ok".to_owned(),
-        index => format!(
+/// The problem of a node's storage while it runs; `download` is how many bytes are there of how many. A
+/// node that cannot write sends no status: it has stopped.
+fn storage_state(
+    repair_through_index: u64,
+    download: Option<(u64, u64)>,
+    state_lost: bool,
+) -> String {
+    if repair_through_index > 0 {
+        return format!(
             "this disk lost entries that it had acknowledged; it does not count until it holds \
-             the log through {index} again"
-        ),
+             the log through {repair_through_index} again"
+        );
+    }
+    match download {
+        Some((bytes, size)) => {
+            format!("a snapshot is being downloaded: {bytes} of {size} bytes")
+        }
+        None if state_lost => "the tables are being restored from a snapshot".to_owned(),
+        None => "ok".to_owned(),
     }
 }
 
@@ -181,9 +197,16 @@ mod tests {
 
     #[test]
     fn disk_that_lost_entries_is_reported_until_it_is_repaired() {
-        assert_eq!(storage_state(0), "ok");
-        let state = storage_state(7);
+        assert_eq!(storage_state(0, None, false), "ok");
+        let state = storage_state(7, None, false);
         assert!(state.contains("lost entries"), "{state}");
         assert!(state.contains("through 7"), "{state}");
+    }
+
+    #[test]
+    fn lost_tables_are_reported_with_the_download_that_restores_them() {
+        assert!(storage_state(0, None, true).contains("being restored"));
+        let state = storage_state(0, Some((10, 40)), true);
+        assert!(state.contains("10 of 40 bytes"), "{state}");
     }
 }

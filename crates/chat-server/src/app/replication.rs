@@ -1,6 +1,7 @@
 //! The chat as `chat-replication` embeds it: its state machine, its preparation, and the replica as its
 //! logic sees it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +10,9 @@ use chat_app::host::{Proposer, ReadBarrier};
 use chat_app::log_clock::LogClock;
 use chat_app::preparation::{LeaderPreparation, Preparing, ReplyBuilder};
 use chat_replication::{
-    Applied, BoxError, CommittedEntry, Handle, LeaderContext, MakeReply as _, Preparation, Prepare,
-    Prepared, ProposeError, ReadError, ReplyMaker, StateMachine,
+    Applied, BoxError, ChainValue, CommittedEntry, Handle, LeaderContext, LogBase, MakeReply as _,
+    Preparation, Prepare, Prepared, ProposeError, ReadError, ReplyMaker, SnapshotSource,
+    StateMachine,
 };
 use chat_store::{ChatState, LogIndex};
 
@@ -93,6 +95,10 @@ impl StateMachine for ChatMachine {
         }
     }
 
+    fn applied_chain(&self) -> Option<ChainValue> {
+        self.state.applied_chain()
+    }
+
     async fn apply(&mut self, batch: &[CommittedEntry]) -> Result<Vec<Bytes>, BoxError> {
         let applied = self.state.apply(batch).await?;
         // A batch without a command brings no new time; observing the same time again does no harm.
@@ -104,6 +110,23 @@ impl StateMachine for ChatMachine {
 
     async fn publish(&mut self) -> Result<(), BoxError> {
         Ok(self.state.commit().await?)
+    }
+
+    async fn snapshot(&mut self) -> Result<Option<SnapshotSource>, BoxError> {
+        let writer = self.state.snapshot().await?;
+        Ok(Some(SnapshotSource::new(move |path, pace| {
+            writer.write(path, &mut |bytes| pace.advance(bytes))?;
+            Ok(())
+        })))
+    }
+
+    async fn install(&mut self, path: &Path, base: &LogBase) -> Result<(), BoxError> {
+        self.state.install(path, base).await?;
+        self.clock.observe(self.state.log_time());
+        // Cached sessions and counts of inboxes are checked again before they matter; only watches
+        // depend on every change.
+        self.change_buffer.begin_again(self.state.applied_index());
+        Ok(())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chat_app::limits::log_throttle::LogThrottle;
 use chat_app::limits::quotas::Quotas;
 use chat_replication::Handle;
-use chat_store::ChatReader;
+use chat_store::{ChatReader, ChatState};
 use nix::sys::statvfs::statvfs;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -20,6 +20,9 @@ const PARAMS_INTERVAL: Duration = Duration::from_secs(600);
 const PARAMS_ACCOUNTS_MAX: usize = 10_000;
 /// How often free space is checked. Between two checks a node writes some hundred MB at most.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often states that were set aside are looked for: they are kept for days.
+const EVIDENCE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// What the checks read and update.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(crate) fn start(replica: Handle, checks: PeriodicChecks) {
             _ = replica.stopped() => {}
             () = checks.refresh_argon2_params() => {}
             () = checks.refresh_free_space(&unknown) => {}
+            () = checks.remove_old_evidence() => {}
+            () = checks.remove_converted_log(&replica) => {}
         }
     });
 }
@@ -55,6 +60,45 @@ impl PeriodicChecks {
                 Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the parameters of most passwords cannot be read");
+                }
+            }
+        }
+    }
+
+    async fn remove_old_evidence(&self) {
+        let mut ticks = interval(EVIDENCE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let directory = self.directory.clone();
+            let removing = tokio::task::spawn_blocking(move || {
+                ChatState::remove_old_evidence(&directory, SystemTime::now())
+            });
+            if let Ok(Err(error)) = removing.await {
+                tracing::warn!(%error, "a state that was set aside cannot be deleted");
+            }
+        }
+    }
+
+    /// The log of an earlier version is deleted once a snapshot contains what it has: it would keep
+    /// deleted messages.
+    async fn remove_converted_log(&self, replica: &Handle) {
+        let converted = self.directory.join(chat_sqlite_log::CONVERTED);
+        let mut ticks = interval(EVIDENCE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Ok(status) = replica.status().await else {
+                return std::future::pending().await;
+            };
+            if status.log_begins_index == 0 {
+                continue;
+            }
+            match remove_file(&converted).await {
+                Ok(()) => tracing::info!("the log of an earlier version is deleted"),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the log of an earlier version cannot be deleted");
                 }
             }
         }
@@ -96,6 +140,12 @@ fn record_free_space(checks: &PeriodicChecks, free: nix::Result<u64>, unknown: &
 }
 
 /// The space that an unprivileged process may use on the file system of `directory`.
+async fn remove_file(path: &Path) -> std::io::Result<()> {
+    let path = path.to_owned();
+    let removing = tokio::task::spawn_blocking(move || std::fs::remove_file(path));
+    removing.await.expect("deleting a file does not panic")
+}
+
 fn free_bytes(directory: &Path) -> nix::Result<u64> {
     let space = statvfs(directory)?;
     Ok(space

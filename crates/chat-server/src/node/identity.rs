@@ -2,7 +2,7 @@
 //! compared at every later one, so that a node never uses the data of another one.
 //!
 //! Has the names that operators use. The random ids of disk and cluster, which quorums use, are in
-//! `log.db`.
+//! the log.
 
 use std::fs;
 use std::io;

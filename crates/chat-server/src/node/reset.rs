@@ -1,21 +1,26 @@
 //! `--reset`: deletes the node's data before it starts. The node comes back like one with an empty
 //! disk, as a learner if there is a cluster.
 //!
-//! Deletes the files that a node makes and nothing else, and none while another process uses them.
-//! The order matters: the log is renamed, durably, before anything else is deleted. A log without the
-//! newest entries in `log.db-wal` would have lost votes and acknowledged entries under the same storage
-//! id.
+//! Deletes the files and folders that a node makes and nothing else, and none while another process
+//! uses them. The order matters: the logs are renamed, durably, before anything else is deleted. A log
+//! without its newest files would have lost votes and acknowledged entries under the same storage id.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The lock files of a node, and the files that each guards: those whose names begin with this.
-const GUARDED: [(&str, &str); 2] = [("log.lock", "log.db"), ("state.lock", "state.db")];
+/// The files that a process locks while it uses the node's data.
+const LOCKS: [&str; 3] = ["log/lock", "log.lock", "state.lock"];
 
-const LOG: &str = "log.db";
-/// The name of the log from the beginning of a reset to its end.
-const LOG_GONE: &str = "log.db.gone";
+/// The logs, of the present form and of the one before, and their names from the beginning of a reset to
+/// its end.
+const LOGS: [(&str, &str); 2] = [("log", "log.gone"), ("log.db", "log.db.gone")];
+
+/// What the names of all other files begin with.
+const FILES: [&str; 2] = ["log.db", "state.db"];
+
+/// All other folders.
+const FOLDERS: [&str; 3] = ["log.new", "snapshots", "state"];
 
 /// Why nothing, or not everything, was deleted.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +30,14 @@ pub(crate) enum ResetError {
     #[error("{path} cannot be deleted: {source}")]
     Delete { path: PathBuf, source: io::Error },
     #[error(
-        "{directory} has both {LOG} and {LOG_GONE}, which an interrupted --reset does not leave: \
-         delete {LOG_GONE} if the other is this node's, or use --reset to delete both"
+        "{directory} has both {log} and {gone}, which an interrupted --reset does not leave: \
+         delete {gone} if the other is this node's, or use --reset to delete both"
     )]
-    Ambiguous { directory: PathBuf },
+    Ambiguous {
+        directory: PathBuf,
+        log: &'static str,
+        gone: &'static str,
+    },
 }
 
 /// Called before each step that changes the disk; tests interrupt the reset there.
@@ -41,13 +50,21 @@ pub(crate) fn reset(directory: &Path) -> Result<(), ResetError> {
 
 /// Finishes a reset that was interrupted, if there was one.
 pub(crate) fn finish_interrupted(directory: &Path) -> Result<(), ResetError> {
-    if !directory.join(LOG_GONE).exists() {
+    let interrupted = LOGS
+        .iter()
+        .filter(|(_, gone)| directory.join(gone).exists());
+    let interrupted: Vec<_> = interrupted.collect();
+    if interrupted.is_empty() {
         return Ok(());
     }
-    if directory.join(LOG).exists() {
-        return Err(ResetError::Ambiguous {
-            directory: directory.to_owned(),
-        });
+    for (log, gone) in interrupted {
+        if directory.join(log).exists() {
+            return Err(ResetError::Ambiguous {
+                directory: directory.to_owned(),
+                log,
+                gone,
+            });
+        }
     }
     tracing::warn!(directory = %directory.display(), "an interrupted --reset is finished");
     reset(directory)
@@ -58,39 +75,55 @@ fn reset_stepwise(directory: &Path, before: Before<'_>) -> Result<(), ResetError
         return Ok(());
     }
     let _locks = lock(directory)?;
-    let (log, gone) = (directory.join(LOG), directory.join(LOG_GONE));
-    if log.exists() {
-        before()?;
-        fs::rename(&log, &gone).map_err(failed(&log))?;
-        before()?;
-        sync(directory)?;
+    for (log, gone) in LOGS {
+        let (log, gone) = (directory.join(log), directory.join(gone));
+        if log.exists() {
+            if gone.exists() {
+                before()?;
+                delete(&gone)?;
+            }
+            before()?;
+            fs::rename(&log, &gone).map_err(failed(&log))?;
+            before()?;
+            sync(directory)?;
+        }
     }
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_guarded = GUARDED
-            .iter()
-            .any(|(_, database)| name.starts_with(database));
-        if is_guarded && name != LOG_GONE {
+        let is_gone = LOGS.iter().any(|(_, gone)| name == *gone);
+        let is_file = FILES.iter().any(|file| name.starts_with(file));
+        if !is_gone && (is_file || FOLDERS.contains(&&*name)) {
             before()?;
-            fs::remove_file(&path).map_err(failed(&path))?;
+            delete(&path)?;
         }
     }
     before()?;
     sync(directory)?;
-    if gone.exists() {
-        before()?;
-        fs::remove_file(&gone).map_err(failed(&gone))?;
-        before()?;
-        sync(directory)?;
+    for (_, gone) in LOGS {
+        let gone = directory.join(gone);
+        if gone.exists() {
+            before()?;
+            delete(&gone)?;
+            before()?;
+            sync(directory)?;
+        }
     }
     Ok(())
+}
+
+fn delete(path: &Path) -> Result<(), ResetError> {
+    if path.is_dir() {
+        fs::remove_dir_all(path).map_err(failed(path))
+    } else {
+        fs::remove_file(path).map_err(failed(path))
+    }
 }
 
 /// Takes the locks of the node, so that no other process uses its files until they are dropped.
 fn lock(directory: &Path) -> Result<Vec<File>, ResetError> {
     let mut locks = Vec::new();
-    for (lock, _) in GUARDED {
+    for lock in LOCKS {
         let path = directory.join(lock);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -124,18 +157,28 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> ResetError + use<> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::path::Path;
 
-    use super::{LOG, LOG_GONE, ResetError, finish_interrupted, reset, reset_stepwise};
+    use super::{ResetError, finish_interrupted, reset, reset_stepwise};
 
-    const DATA: [&str; 5] = [
+    const DATA: [&str; 8] = [
         "log.db",
         "log.db-wal",
-        "log.db-shm",
+        "log/node",
+        "log.new/node",
+        "snapshots/1",
         "state.db",
         "state.db-wal",
+        "state/0-1/state.db",
     ];
 
-    /// A5: wherever a reset is interrupted, either the log is complete and nothing is deleted, or the next
+    fn write(directory: &Path, name: &str) {
+        let path = directory.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+
+    /// A5: wherever a reset is interrupted, either a log is complete and nothing is deleted, or the next
     /// start finds that the log must not be used.
     #[test]
     fn interrupted_reset_leaves_no_older_log() {
@@ -144,7 +187,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path();
             for name in DATA {
-                fs::write(path.join(name), "x").unwrap();
+                write(path, name);
             }
             let mut steps = 0;
             let result = reset_stepwise(path, &mut || {
@@ -155,15 +198,13 @@ mod tests {
                 (steps <= end).then_some(()).ok_or_else(in_use)
             });
             let is_there = |name: &&str| path.join(name).exists();
-            if path.join(LOG).exists() {
-                assert!(
-                    DATA.iter().all(is_there),
-                    "the log is complete, after {end} steps"
-                );
+            let gone = ["log.gone", "log.db.gone"];
+            if is_there(&"log/node") {
+                assert!(DATA.iter().all(is_there), "all is there, after {end} steps");
             } else if DATA.iter().any(is_there) {
-                assert!(path.join(LOG_GONE).exists(), "after {end} steps");
+                assert!(gone.iter().any(is_there), "after {end} steps");
             }
-            if path.join(LOG_GONE).exists() {
+            if gone.iter().any(is_there) {
                 finish_interrupted(path).unwrap();
                 assert!(
                     fs::read_dir(path).unwrap().next().is_none(),
@@ -177,34 +218,45 @@ mod tests {
             interrupted += 1;
         }
         assert_eq!(
-            interrupted, 9,
-            "before each of rename, sync, four deletions, sync, the last, sync"
+            interrupted, 15,
+            "before each of two renames and syncs, six deletions, a sync, two deletions and syncs"
         );
     }
 
     #[test]
     fn log_beside_a_renamed_one_is_not_touched() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path();
-        finish_interrupted(path).unwrap();
-        for name in [LOG, LOG_GONE] {
-            fs::write(path.join(name), name).unwrap();
+        for (log, gone) in super::LOGS {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path();
+            finish_interrupted(path).unwrap();
+            let content = |folder: &str| format!("{folder}/node");
+            for folder in [log, gone] {
+                write(path, &content(folder));
+            }
+            let rejected = finish_interrupted(path);
+            assert!(
+                matches!(rejected, Err(ResetError::Ambiguous { .. })),
+                "{rejected:?}"
+            );
+            let left = fs::read_to_string(path.join(content(log)));
+            assert_eq!(left.unwrap(), content(log));
+            reset(path).unwrap();
+            assert!(fs::read_dir(path).unwrap().next().is_none());
         }
-        let rejected = finish_interrupted(path);
-        assert!(
-            matches!(rejected, Err(ResetError::Ambiguous { .. })),
-            "{rejected:?}"
-        );
-        assert_eq!(fs::read_to_string(path.join(LOG)).unwrap(), LOG);
-        reset(path).unwrap();
-        assert!(fs::read_dir(path).unwrap().next().is_none());
     }
 
     #[test]
     fn only_files_of_the_node_are_deleted() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["log.db", "log.db-wal", "state.db", "log.lock", "notes.txt"] {
-            fs::write(directory.path().join(name), "x").unwrap();
+        for name in [
+            "log.db",
+            "log.db-wal",
+            "log/node",
+            "state.db",
+            "log.lock",
+            "notes.txt",
+        ] {
+            write(directory.path(), name);
         }
         reset(directory.path()).unwrap();
         let mut left: Vec<_> = fs::read_dir(directory.path())
@@ -218,15 +270,19 @@ mod tests {
 
     #[test]
     fn data_in_use_is_not_deleted() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("state.db"), "x").unwrap();
-        let lock = File::create(directory.path().join("state.lock")).unwrap();
-        lock.lock().unwrap();
-        let rejected = reset(directory.path());
-        assert!(
-            matches!(rejected, Err(ResetError::InUse { .. })),
-            "{rejected:?}"
-        );
-        assert!(directory.path().join("state.db").exists());
+        for lock in super::LOCKS {
+            let directory = tempfile::tempdir().unwrap();
+            let lock_file = directory.path().join(lock);
+            write(directory.path(), lock);
+            write(directory.path(), "state.db");
+            let lock = File::open(&lock_file).unwrap();
+            lock.lock().unwrap();
+            let rejected = reset(directory.path());
+            assert!(
+                matches!(rejected, Err(ResetError::InUse { .. })),
+                "{rejected:?}"
+            );
+            assert!(directory.path().join("state.db").exists());
+        }
     }
 }

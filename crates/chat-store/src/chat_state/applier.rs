@@ -56,10 +56,11 @@ impl Applier {
     ) -> Result<ApplyResult, StateError> {
         let mut results = BatchResult::new(entries.len());
         for (batch_index, entry) in entries.iter().enumerate() {
-            self.progress.advance(Position {
+            let position = Position {
                 term: entry.term,
                 index: entry.index,
-            });
+            };
+            self.progress.advance(position, entry.chain);
             if self.retention.is_due(entry.index) {
                 self.clean_up(database, &mut results).await?;
             }

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::error::StateError;
-use super::schema::FORMAT;
+use super::schema::OLDEST_UPGRADED;
 use crate::database::OpenError;
 use crate::directory;
 
@@ -25,7 +25,7 @@ pub(super) struct SetAside {
     pub(super) applied: Position,
 }
 
-/// Moves the tables at `path` away if their format is older than the current one. Returns the
+/// Moves the tables at `path` away if their format is too old to be upgraded. Returns the
 /// tables that were moved away now or before. The caller must have the lock.
 pub(super) fn set_aside(path: &Path) -> Result<Option<SetAside>, StateError> {
     let aside = path.with_extension("db.older");
@@ -77,7 +77,7 @@ fn has_older_format(path: &Path) -> Result<bool, StateError> {
     let looking = async {
         let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
         let format: i64 = first_integer(&mut connection, "PRAGMA user_version").await?;
-        let is_older = (1..FORMAT).contains(&format);
+        let is_older = (1..OLDEST_UPGRADED).contains(&format);
         connection.close().await?;
         if is_older {
             // Copies the write-ahead log into the file, and fails while another process uses it.

@@ -1,6 +1,6 @@
 //! The last applied entry: one row, written in the transaction that applied it.
 
-use chat_consensus::{LogIndex, Position, Term};
+use chat_consensus::{ChainValue, LogIndex, Position, Term};
 use sqlx::Row;
 
 use super::error::StateError;
@@ -10,28 +10,37 @@ use crate::database::Database;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     pub(super) applied: Position,
+    /// The log's chain value there. Unknown before the first entry, and after an upgrade from format 3
+    /// until the next one.
+    pub(super) chain: Option<ChainValue>,
     /// Seconds since 1970; the greatest time of any command.
     last_timestamp: f64,
 }
 
 impl Progress {
     pub(super) async fn load(database: &mut Database) -> Result<Self, StateError> {
-        let query = sqlx::query("SELECT applied_index, applied_term, last_timestamp FROM progress");
+        let query =
+            sqlx::query("SELECT applied_index, applied_term, last_timestamp, chain FROM progress");
         let row = database
             .fetch_optional(query)
             .await?
             .ok_or(StateError::Damaged { table: "progress" })?;
+        let chain = row.try_get::<Option<&[u8]>, _>(3)?;
+        let chain = chain.map(<[u8; 16]>::try_from).transpose();
         Ok(Self {
             applied: Position {
                 index: LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned()),
                 term: Term(row.try_get::<i64, _>(1)?.cast_unsigned()),
             },
+            chain: chain
+                .map_err(|_other_length| StateError::Damaged { table: "progress" })?
+                .map(ChainValue),
             last_timestamp: row.try_get(2)?,
         })
     }
 
-    /// Advances to the entry at `position`, which must be the next one.
-    pub(super) fn advance(&mut self, position: Position) {
+    /// Advances to the entry at `position` with this chain value, which must be the next one.
+    pub(super) fn advance(&mut self, position: Position, chain: ChainValue) {
         assert_eq!(
             position.index,
             self.applied.index.next(),
@@ -39,6 +48,7 @@ impl Progress {
         );
         assert!(position.term >= self.applied.term, "terms never decrease");
         self.applied = position;
+        self.chain = Some(chain);
     }
 
     /// The time of a command that was proposed at `time`. A later leader's clock may be behind, but
@@ -66,13 +76,14 @@ impl Progress {
     pub(super) async fn save_and_commit(&self, database: &mut Database) -> Result<(), StateError> {
         // Two statements in one text are one round trip.
         let query = sqlx::query(
-            "UPDATE progress SET applied_index = ?, applied_term = ?, last_timestamp = ? \
+            "UPDATE progress SET applied_index = ?, applied_term = ?, last_timestamp = ?, chain = ? \
              WHERE only = 1; COMMIT",
         );
         let query = query
             .bind(self.applied.index.0.cast_signed())
             .bind(self.applied.term.0.cast_signed())
-            .bind(self.last_timestamp);
+            .bind(self.last_timestamp)
+            .bind(self.chain.map(|chain| chain.0.to_vec()));
         database.execute(query).await?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! before it begins to read.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use chat_consensus::{LogIndex, Position};
@@ -30,14 +30,21 @@ const LISTINGS_MAX: u32 = 2;
 /// How long a read waits for one of the connections before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a read begins again because the tables were replaced meanwhile.
+const CHANGES_MAX: usize = 3;
+
 /// Reads the chat's tables. Clones share their connections.
+///
+/// When the tables are replaced, later reads use the new ones, and those in progress finish on the old
+/// ones.
 #[derive(Clone, Debug)]
 pub struct ChatReader {
-    shared: Arc<Shared>,
+    shared: Arc<RwLock<Arc<Connections>>>,
 }
 
+/// The connections to one file.
 #[derive(Debug)]
-struct Shared {
+struct Connections {
     reads: LazyPool,
     lookups: LazyPool,
     listings: LazyPool,
@@ -72,22 +79,19 @@ pub struct ReadTransaction {
 
 impl ChatReader {
     pub(super) fn new(path: &Path) -> Self {
-        let options = connect_options()
-            .filename(path)
-            .read_only(true)
-            .thread_name(|number| format!("state.db reader {number}"));
-        let pool = |connections_max| LazyPool {
-            options: options.clone(),
-            connections_max,
-            pool: OnceLock::new(),
-        };
         Self {
-            shared: Arc::new(Shared {
-                reads: pool(CONNECTIONS_MAX),
-                lookups: pool(LOOKUPS_MAX),
-                listings: pool(LISTINGS_MAX),
-            }),
+            shared: Arc::new(RwLock::new(Arc::new(Connections::new(path)))),
         }
+    }
+
+    /// Reads the tables at `path` from now on.
+    pub(super) fn change_to(&self, path: &Path) {
+        let new = Arc::new(Connections::new(path));
+        let mut current = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, new);
+        drop(current);
+        // Closes the connections that are not used.
+        drop(old);
     }
 
     /// Begins a transaction, which reads what is committed now.
@@ -99,7 +103,12 @@ impl ChatReader {
         // Beginning a transaction does not take the snapshot; the first read in it does.
         let begin = "BEGIN; SELECT applied_index FROM progress";
         Ok(ReadTransaction {
-            transaction: self.shared.reads.get().begin_with(begin).await?,
+            transaction: self
+                .use_pool(
+                    |connections| &connections.reads,
+                    async |pool| pool.begin_with(begin).await,
+                )
+                .await?,
         })
     }
 
@@ -154,7 +163,7 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn find_session(&self, token_hash: &[u8; 32]) -> Result<FoundSession, StateError> {
-        let mut connection = self.shared.lookups.get().acquire().await?;
+        let mut connection = self.lookup().await?;
         let (session, applied) = queries::find_session(&mut connection, token_hash).await?;
         Ok(FoundSession { session, applied })
     }
@@ -169,7 +178,7 @@ impl ChatReader {
         token_hash: &[u8; 32],
         request: &[u8; 16],
     ) -> Result<Option<Session>, StateError> {
-        let mut connection = self.shared.lookups.get().acquire().await?;
+        let mut connection = self.lookup().await?;
         queries::session_ended_by(&mut connection, token_hash, request).await
     }
 
@@ -215,7 +224,7 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn inbox_counts(&self, username: &str) -> Result<Option<InboxCounts>, StateError> {
-        let mut connection = self.shared.lookups.get().acquire().await?;
+        let mut connection = self.lookup().await?;
         queries::inbox_counts(&mut connection, username).await
     }
 
@@ -230,12 +239,70 @@ impl ChatReader {
         limit: usize,
         after: Option<&str>,
     ) -> Result<UsernamePage, StateError> {
-        let mut transaction = self.shared.listings.get().begin().await?;
+        let mut transaction = self
+            .use_pool(
+                |connections| &connections.listings,
+                async |pool| pool.begin().await,
+            )
+            .await?;
         queries::usernames(&mut transaction, glob, limit, after).await
     }
 
     async fn connection(&self) -> Result<PoolConnection<Sqlite>, StateError> {
-        Ok(self.shared.reads.get().acquire().await?)
+        self.use_pool(
+            |connections| &connections.reads,
+            async |pool| pool.acquire().await,
+        )
+        .await
+    }
+
+    async fn lookup(&self) -> Result<PoolConnection<Sqlite>, StateError> {
+        self.use_pool(
+            |connections| &connections.lookups,
+            async |pool| pool.acquire().await,
+        )
+        .await
+    }
+
+    /// Takes a connection to the current tables. The tables may be replaced while this waits; what the
+    /// caller has waited for may be in the new ones only.
+    async fn use_pool<T, F: Future<Output = sqlx::Result<T>>>(
+        &self,
+        pool: fn(&Connections) -> &LazyPool,
+        take: impl Fn(SqlitePool) -> F,
+    ) -> Result<T, StateError> {
+        let mut changes = 0;
+        loop {
+            let connections = self.current();
+            let taken = take(pool(&connections).get().clone()).await;
+            changes += 1;
+            if Arc::ptr_eq(&connections, &self.current()) || changes > CHANGES_MAX {
+                return Ok(taken?);
+            }
+        }
+    }
+
+    fn current(&self) -> Arc<Connections> {
+        Arc::clone(&self.shared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Connections {
+    fn new(path: &Path) -> Self {
+        let options = connect_options()
+            .filename(path)
+            .read_only(true)
+            .thread_name(|number| format!("state.db reader {number}"));
+        let pool = |connections_max| LazyPool {
+            options: options.clone(),
+            connections_max,
+            pool: OnceLock::new(),
+        };
+        Self {
+            reads: pool(CONNECTIONS_MAX),
+            lookups: pool(LOOKUPS_MAX),
+            listings: pool(LISTINGS_MAX),
+        }
     }
 }
 

@@ -1,21 +1,27 @@
 //! The file `state.db`: its format, its tables, and the options of its writer.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 
-use super::checkpoints::BUSY_TIMEOUT;
-use crate::database::{DatabaseFile, connect_options};
+use crate::database::{DatabaseFile, Upgrade, connect_options};
 
 /// SQLite's `user_version` of `state.db`.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
+
+/// The oldest format that is upgraded when it is opened.
+pub(super) const OLDEST_UPGRADED: i64 = 3;
 
 /// The number of pages of 4 KiB in the write-ahead log after which SQLite copies them into the main
 /// file.
 ///
 /// Only readers wait for these syncs, and the same index pages are written again and again, so it
 /// is larger than the log's: about 16 MiB.
-const CHECKPOINT_PAGES: &str = "4000";
+pub(super) const CHECKPOINT_PAGES: &str = "4000";
+
+/// How long the writer waits for reads in progress. It waits for nothing else in SQLite.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How much of the tables the writer keeps in memory, in KiB (SQLite expects a negative number).
 /// What an open transaction changes beyond it is written to the write-ahead log early, and twice.
@@ -26,12 +32,13 @@ const CACHE_KIB: &str = "-65536";
 /// of `read` it is in log order, because the row's key is its commit's index. Times other than a
 /// message's are whole seconds. The other indexes are for the clean-up; see `retention`.
 /// `former_accounts` are the deleted accounts, and `erasures` the pending deletions of inboxes.
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     CREATE TABLE progress (
         only INTEGER PRIMARY KEY CHECK (only = 1),
         applied_index INTEGER NOT NULL,
         applied_term INTEGER NOT NULL,
-        last_timestamp REAL NOT NULL
+        last_timestamp REAL NOT NULL,
+        chain BLOB
     ) STRICT;
     CREATE TABLE inboxes (
         account INTEGER PRIMARY KEY,
@@ -85,26 +92,34 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX inbox ON messages (recipient, read) WHERE deleted = 0;
     CREATE INDEX tombstones ON messages (deleted) WHERE deleted > 0;
-    INSERT INTO progress VALUES (1, 0, 0, 0.0)
+    INSERT INTO progress VALUES (1, 0, 0, 0.0, NULL)
 ";
 
-/// The database in `directory`.
-pub(super) fn database_file(directory: &Path) -> DatabaseFile {
+/// Format 3 had no chain value: it is unknown until the next entry is applied.
+const UPGRADES: &[Upgrade] = &[Upgrade {
+    from: OLDEST_UPGRADED,
+    script: "ALTER TABLE progress ADD COLUMN chain BLOB",
+}];
+
+/// The database at `path`, with the lock file `lock`.
+pub(super) fn database_file(path: PathBuf, lock: PathBuf) -> DatabaseFile {
     DatabaseFile {
-        path: directory.join("state.db"),
-        lock: directory.join("state.lock"),
+        path,
+        lock,
         format: FORMAT,
         schema: SCHEMA,
-        upgrades: &[],
+        upgrades: UPGRADES,
     }
 }
 
-/// The options of the writer's connection.
+/// The options of the writer's connection. What is deleted is overwritten with zeros, because a
+/// message that a user deleted must not be on the disk for ever.
 pub(super) fn writer_options() -> SqliteConnectOptions {
     connect_options()
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("cache_size", CACHE_KIB)
+        .pragma("secure_delete", "ON")
         .thread_name(|_| "state.db".to_owned())
 }

@@ -3,15 +3,18 @@
 mod applying;
 mod counting;
 mod ending;
+mod losing;
 mod oracle;
 mod properties;
 mod proposing;
 mod reading;
+mod replacing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use chat_consensus::{LogIndex, Position, Term};
+use chat_consensus::{ChainValue, LogIndex, Position, Term};
 use chat_proto::storage::v1 as proto;
 use chat_proto::storage::v1::command::Operation;
 use chat_proto::storage::v1::outcome;
@@ -22,10 +25,51 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
 
+use super::current::Current;
+use super::state_directories::StateDirectories;
 use super::{
     Change, ChatReader, ChatState, CommittedEntry, Credential, Event, InboxQuery, Message,
     MessagePage, Session, StateError,
 };
+
+/// Copies of a data directory, one for each step that changed it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Steps {
+    copies: Option<Arc<Mutex<Vec<TempDir>>>>,
+}
+
+impl Steps {
+    fn recorded() -> (Self, Arc<Mutex<Vec<TempDir>>>) {
+        let copies = Arc::<Mutex<Vec<TempDir>>>::default();
+        let steps = Self {
+            copies: Some(Arc::clone(&copies)),
+        };
+        (steps, copies)
+    }
+
+    pub(super) fn take(&self, directory: &Path) {
+        if let Some(copies) = &self.copies {
+            let copy = tempfile::tempdir().unwrap();
+            copy_all(directory, copy.path());
+            copies.lock().unwrap().push(copy);
+        }
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if from.is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy_all(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+}
 
 /// Tables in their own directory, with a reader.
 struct Chat {
@@ -93,6 +137,17 @@ impl Chat {
         block_on(self.state.apply(&entries)).unwrap().outcomes
     }
 
+    /// As [`Self::apply`], within a task.
+    async fn apply_later(&mut self, commands: &[proto::Command]) {
+        let first = self.state.applied_index().0 + 1;
+        let entries: Vec<_> = commands
+            .iter()
+            .zip(first..)
+            .map(|(command, index)| entry(index, command))
+            .collect();
+        self.state.apply(&entries).await.unwrap();
+    }
+
     fn reopen(&mut self) {
         // Both must be dropped to release the file.
         let placeholder = tempfile::tempdir().unwrap();
@@ -114,8 +169,16 @@ fn entry(index: u64, command: &proto::Command) -> CommittedEntry {
     CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
+        chain: chain(index),
         command,
     }
+}
+
+/// Takes the place of the chain value of the entry at `index`.
+fn chain(index: u64) -> ChainValue {
+    let mut value = [7; 16];
+    value[8..].copy_from_slice(&index.to_be_bytes());
+    ChainValue(value)
 }
 
 fn command(request: u8, operation: Operation) -> proto::Command {
@@ -232,9 +295,53 @@ fn show(outcome: &[u8]) -> String {
     }
 }
 
-fn tamper(directory: &Path, sql: &'static str) {
+/// The file with the current tables of a data directory.
+fn database(directory: &Path) -> PathBuf {
+    let directories = StateDirectories::new(directory);
+    match directories.current().unwrap() {
+        Current::Named(name) => directories.database(&name),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All rows of all tables of the file.
+fn all_rows(database: &Path) -> String {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let options = SqliteConnectOptions::new().filename(database);
+        let mut connection = options.connect().await.unwrap();
+        let mut text = String::new();
+        for table in [
+            "progress",
+            "inboxes",
+            "users",
+            "former_accounts",
+            "erasures",
+            "sessions",
+            "messages",
+        ] {
+            let columns = format!(
+                "SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info('{table}')"
+            );
+            let columns = sqlx::query(sqlx::AssertSqlSafe(columns));
+            let columns: String = columns.fetch_one(&mut connection).await.unwrap().get(0);
+            let rows = format!("SELECT {columns} FROM {table} ORDER BY 1");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(rows));
+            for row in rows.fetch_all(&mut connection).await.unwrap() {
+                text += &format!("{table} {}\n", row.get::<String, _>(0));
+            }
+        }
+        connection.close().await.unwrap();
+        text
+    })
+}
+
+fn tamper(directory: &Path, sql: &'static str) {
+    tamper_file(&database(directory), sql);
+}
+
+fn tamper_file(database: &Path, sql: &'static str) {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(database);
         let mut connection = options.connect().await.unwrap();
         connection.execute(sql).await.unwrap();
         connection.close().await.unwrap();
@@ -244,7 +351,7 @@ fn tamper(directory: &Path, sql: &'static str) {
 /// How SQLite would run `sql`.
 fn plan(directory: &Path, sql: &str) -> String {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let options = SqliteConnectOptions::new().filename(database(directory));
         let mut connection = options.connect().await.unwrap();
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let rows = sqlx::raw_sql(explain)

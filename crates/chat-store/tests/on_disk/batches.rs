@@ -1,7 +1,7 @@
 //! R16: the same commands give the same tables and outcomes, however they are split into batches.
 
 use bytes::Bytes;
-use chat_store::{ChatState, CommittedEntry, LogIndex, Term};
+use chat_store::{ChainValue, ChatState, CommittedEntry, LogIndex, Term};
 use futures::executor::block_on;
 
 use crate::history::{USERS, create_user, random_command};
@@ -53,6 +53,7 @@ fn history() -> Vec<CommittedEntry> {
     let entry = |(command, index)| CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
+        chain: ChainValue([1; 16]),
         command,
     };
     commands.into_iter().zip(1..).map(entry).collect()

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use chat_store::{
-    ChatState, CommitLog, CommittedEntry, Entry, LogIndex, Payload, Position, ReadLimits,
+    ChainValue, ChatState, CommitLog, CommittedEntry, Entry, LogIndex, Payload, Position,
+    ReadLimits,
 };
 use expect_test::expect_file;
 use futures::executor::block_on;
@@ -24,6 +25,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
 use crate::first_outcome;
+use crate::tables::database;
 
 /// The contents of the tables, one line a row, in a format that does not depend on the tables'
 /// format.
@@ -92,6 +94,34 @@ fn tables_of_the_first_release_are_rebuilt() {
     expect_file![golden("tables.txt")].assert_eq(&contents(directory.path()));
 }
 
+/// Its last entries are in the write-ahead log only. The program of commit 89beb67 wrote it, from the
+/// same log.
+#[test]
+fn tables_of_format_3_are_upgraded_and_moved() {
+    let log = copy(&["log.db", "identity.toml"]);
+    let entries = entries(log.path());
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["state.db", "state.db-wal"] {
+        let from = golden("../format_3").join(name);
+        std::fs::copy(from, directory.path().join(name)).unwrap();
+    }
+    let (mut state, _) = ChatState::open(directory.path()).unwrap();
+    assert_eq!(state.applied(), Position::new(392, 5));
+    assert_eq!((state.applied_chain(), state.lost()), (None, None));
+    expect_file![golden("tables.txt")].assert_eq(&contents(directory.path()));
+    // From the next entry on the chain value is known.
+    let next = CommittedEntry {
+        index: LogIndex(393),
+        command: None,
+        ..entries[391].clone()
+    };
+    block_on(state.apply(std::slice::from_ref(&next))).unwrap();
+    state.close().unwrap();
+    let (state, _) = ChatState::open(directory.path()).unwrap();
+    assert_eq!(state.applied_chain(), Some(next.chain));
+    assert!(!directory.path().join("state.db").exists());
+}
+
 fn golden(name: &str) -> PathBuf {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_folder.join("tests/golden/first_release").join(name)
@@ -116,15 +146,21 @@ fn entries(directory: &Path) -> Vec<CommittedEntry> {
     let base = stored.base.expect("a log with entries has a base");
     assert_eq!(base.position, Position::ZERO);
     let (log, again) = CommitLog::open(directory).unwrap();
-    assert_eq!(again.base, Some(base));
+    assert_eq!(again.base.as_ref(), Some(&base));
     log.close().unwrap();
+    let mut chain = base.chain;
+    let applied = |entry| {
+        chain = chain.next(&entry);
+        applied(entry, chain)
+    };
     entries.into_iter().map(applied).collect()
 }
 
-fn applied(entry: Entry) -> CommittedEntry {
+fn applied(entry: Entry, chain: ChainValue) -> CommittedEntry {
     CommittedEntry {
         index: entry.position.index,
         term: entry.position.term,
+        chain,
         command: match entry.payload {
             Payload::Command(command) => Some(command),
             _ => None,
@@ -143,7 +179,7 @@ fn line(entry: &CommittedEntry, outcome: &Bytes) -> String {
 
 fn contents(directory: &Path) -> String {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let options = SqliteConnectOptions::new().filename(database(directory));
         let mut connection = options.connect().await.unwrap();
         let mut text = String::new();
         for query in CONTENTS {

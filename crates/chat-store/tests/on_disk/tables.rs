@@ -1,15 +1,27 @@
 //! The contents of `state.db`, so that two of them can be compared.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
+/// The file with the current tables of a data directory.
+pub(crate) fn database(directory: &Path) -> PathBuf {
+    let states = directory.join("state");
+    let name = std::fs::read_to_string(states.join("current")).unwrap();
+    states.join(name).join("state.db")
+}
+
 /// All rows of all tables as text. The file must not be open for writing.
 pub(crate) fn dump(directory: &Path) -> String {
+    dump_file(&database(directory))
+}
+
+/// As [`dump`], of one file.
+pub(crate) fn dump_file(database: &Path) -> String {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let options = SqliteConnectOptions::new().filename(database);
         let mut connection = options.connect().await.unwrap();
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
         let mut text = String::new();

@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_consensus::{Entry, LogIndex, Payload, Position, Writes};
+use chat_consensus::{Entry, LogIndex, NodeId, Payload, Position, Writes};
+use chat_log::{Options, ReadLimits, SegmentLog};
 use chat_proto::storage::v1 as storage;
 use chat_proto::storage::v1::command::Operation;
-use chat_store::{CommitLog, ReadLimits};
 use chat_tests::processes::cluster::Cluster;
 use chat_tests::processes::plain_request::PlainClient;
 use chat_tests::processes::request_json;
 use chat_tests::processes::waiting::{until, within};
 use prost::Message as _;
-use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -31,6 +30,12 @@ const OWNER: &str = "collector";
 const PAGES_FIRST: usize = 100;
 /// Entries that are written at once.
 const BATCH: u64 = 4_096;
+
+/// The log has a few entries before.
+const READ_LIMITS: ReadLimits = ReadLimits {
+    entries_max: 1_000,
+    bytes_max: 1 << 20,
+};
 
 /// Whose inbox is filled, as the log knows it.
 struct Owner {
@@ -84,10 +89,12 @@ impl Owner {
 }
 
 /// Appends the messages to the log of a node that does not run; returns where it ended before.
-async fn append_messages(directory: &Path) -> Position {
-    let (mut log, stored) = CommitLog::open(directory).unwrap();
-    let last = stored.last;
-    let entries = log.read(LogIndex(0), last.index, ReadLimits::NONE).await;
+fn append_messages(node: NodeId, directory: &Path) -> Position {
+    let options = Options::new(node);
+    let opened = SegmentLog::open_folder(&directory.join("log"), options, || fastrand::u128(..));
+    let (mut log, opened) = opened.unwrap();
+    let last = opened.stored.last;
+    let entries = log.reader().read(LogIndex(0), last.index, READ_LIMITS);
     let owner = Owner::among(&entries.unwrap()).unwrap();
     for first in (1..=UNREAD).step_by(usize::try_from(BATCH).unwrap()) {
         let numbers = first..(first + BATCH).min(UNREAD + 1);
@@ -99,7 +106,7 @@ async fn append_messages(directory: &Path) -> Position {
             entries: numbers.map(entry).collect(),
             ..Writes::default()
         };
-        log.write_and_sync(&writes).await.unwrap();
+        log.append_and_sync(&writes).unwrap();
     }
     log.close().unwrap();
     last
@@ -121,7 +128,7 @@ async fn fill_inbox(cluster: &mut Cluster) {
     let mut writing = JoinSet::new();
     for id in cluster.ids() {
         let directory: PathBuf = cluster.data(id);
-        writing.spawn_blocking(move || Handle::current().block_on(append_messages(&directory)));
+        writing.spawn_blocking(move || append_messages(id, &directory));
     }
     let ends = writing.join_all().await;
     assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:?}");

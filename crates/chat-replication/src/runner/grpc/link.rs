@@ -1,4 +1,4 @@
-//! Calls to a peer over two connections.
+//! Calls to a peer over three connections.
 
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct GrpcLink {
     protocol: ReplicationClient<Channel>,
     /// A connection of their own: a fetch must never queue behind the proposals that wait for it.
     forwarded: ReplicationClient<Channel>,
+    /// Another one: nor behind the pieces of a snapshot.
+    snapshots: ReplicationClient<Channel>,
 }
 
 impl Grpc {
@@ -67,6 +69,7 @@ impl Transport for Grpc {
             group: group.clone(),
             protocol: client(&endpoint),
             forwarded: client(&endpoint),
+            snapshots: client(&endpoint),
         })
     }
 }
@@ -94,6 +97,7 @@ impl GrpcLink {
     ) -> Result<Envelope<PeerReply>, Status> {
         let Envelope { header, message } = request;
         let mut client = match message {
+            PeerRequest::Consensus(Request::GetSnapshot(_)) => self.snapshots.clone(),
             PeerRequest::Consensus(_) => self.protocol.clone(),
             PeerRequest::Propose { .. } | PeerRequest::ReadIndex => self.forwarded.clone(),
         };
@@ -113,6 +117,10 @@ impl GrpcLink {
             PeerRequest::Consensus(Request::GetCommits(fetch)) => {
                 let request = self.write::<v1::GetCommitsRequest>(header, fetch);
                 read(client.get_commits(request).await)?.map(Reply::GetCommits)
+            }
+            PeerRequest::Consensus(Request::GetSnapshot(wanted)) => {
+                let request = self.write::<v1::GetSnapshotRequest>(header, wanted);
+                read(client.get_snapshot(request).await)?.map(Reply::GetSnapshot)
             }
             PeerRequest::Consensus(Request::Resign { successor }) => {
                 let request = self.write::<v1::ResignRequest>(header, successor);

@@ -188,6 +188,21 @@ impl Replication for Router {
         .await
     }
 
+    async fn get_snapshot(
+        &self,
+        request: Request<wire::GetSnapshotRequest>,
+    ) -> Result<Response<wire::GetSnapshotResponse>, Status> {
+        self.answer(
+            request,
+            |wanted| PeerRequest::Consensus(ConsensusRequest::GetSnapshot(wanted)),
+            |reply| match reply {
+                PeerReply::Consensus(Reply::GetSnapshot(reply)) => Some(reply),
+                _ => None,
+            },
+        )
+        .await
+    }
+
     async fn heartbeat(
         &self,
         request: Request<wire::HeartbeatRequest>,

@@ -1,13 +1,14 @@
 //! Between the wire and the protocol's types. All of a peer's input is checked here.
 
 mod fields;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use chat_consensus::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
-    Heartbeat, HeartbeatReply, LogIndex, NodeId, StorageId,
+    GetSnapshot, GetSnapshotReply, Heartbeat, HeartbeatReply, LogIndex, NodeId, StorageId,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -17,6 +18,9 @@ use fields::{
     base_from, base_to, counter_from, entry_from, entry_to, header_from, header_to, id_bytes,
     id_from, index_from, kind_from, kind_to, malformed, node_or_none, none_or_node, position_from,
     position_to,
+};
+use snapshots::{
+    piece_from, piece_to, snapshot_from, snapshot_to, state_from, state_to, wanted_from, wanted_to,
 };
 
 /// The request or the response of one RPC, and what it means.
@@ -204,14 +208,18 @@ impl WireMessage for wire::GetCommitsRequest {
             commit_index: index_from(self.commit_index)?,
             bytes_max: self.bytes_max,
             repair_through: index_from(self.repair_through)?,
+            state: state_from(self.needs_snapshot, self.restoring)?,
         };
         envelope(self.header, fetch)
     }
 
     fn write(envelope: Envelope<GetCommits>) -> Self {
         let fetch = envelope.message;
+        let (needs_snapshot, restoring) = state_to(fetch.state);
         Self {
             header: header_to(&envelope.header),
+            needs_snapshot,
+            restoring,
             synced: Some(position_to(fetch.synced)),
             commit_index: fetch.commit_index.0,
             bytes_max: fetch.bytes_max,
@@ -239,6 +247,10 @@ impl WireMessage for wire::GetCommitsResponse {
                     .collect::<Result<_, _>>()?,
             },
             Outcome::Base(base) => GetCommitsReply::Base(base_from(base)?),
+            Outcome::Snapshot(snapshot) => {
+                GetCommitsReply::Snapshot(Box::new(snapshot_from(snapshot)?))
+            }
+            Outcome::NoSnapshotYet(_) => GetCommitsReply::NoSnapshotYet,
             Outcome::Diverging(position) => {
                 GetCommitsReply::Diverging(position_from(Some(position))?)
             }
@@ -266,6 +278,8 @@ impl WireMessage for wire::GetCommitsResponse {
                 entries: entries.into_iter().map(entry_to).collect(),
             }),
             GetCommitsReply::Base(base) => Outcome::Base(base_to(base)),
+            GetCommitsReply::Snapshot(snapshot) => Outcome::Snapshot(snapshot_to(*snapshot)),
+            GetCommitsReply::NoSnapshotYet => Outcome::NoSnapshotYet(true),
             GetCommitsReply::Diverging(position) => Outcome::Diverging(position_to(position)),
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
             GetCommitsReply::RolledBack {
@@ -279,6 +293,37 @@ impl WireMessage for wire::GetCommitsResponse {
         Self {
             header: header_to(&envelope.header),
             outcome: Some(outcome),
+        }
+    }
+}
+
+impl WireMessage for wire::GetSnapshotRequest {
+    type Message = GetSnapshot;
+
+    header_mut!();
+
+    fn read(mut self) -> Result<Envelope<GetSnapshot>, Status> {
+        envelope(self.header.take(), wanted_from(self)?)
+    }
+
+    fn write(envelope: Envelope<GetSnapshot>) -> Self {
+        wanted_to(header_to(&envelope.header), envelope.message)
+    }
+}
+
+impl WireMessage for wire::GetSnapshotResponse {
+    type Message = GetSnapshotReply;
+
+    header_mut!();
+
+    fn read(self) -> Result<Envelope<GetSnapshotReply>, Status> {
+        envelope(self.header, piece_from(self.outcome)?)
+    }
+
+    fn write(envelope: Envelope<GetSnapshotReply>) -> Self {
+        Self {
+            header: header_to(&envelope.header),
+            outcome: Some(piece_to(envelope.message)),
         }
     }
 }

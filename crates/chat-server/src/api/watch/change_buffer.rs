@@ -53,6 +53,9 @@ struct Inner {
     unproven: usize,
     /// Of `watches`.
     sources: HashMap<Source, usize>,
+    /// How often the buffer began again. Watches from before have lost changes, whatever they have
+    /// received.
+    restarts: u64,
 }
 
 /// Exists as long as a change of the account is kept or a watch of it is open.
@@ -74,6 +77,8 @@ pub(crate) struct WatchSlot {
     proven: bool,
     token_hash: [u8; 32],
     ended: watch::Receiver<bool>,
+    /// How often the buffer had begun again before.
+    restarts: u64,
 }
 
 /// A watch's subscription to the changes of its account.
@@ -96,7 +101,7 @@ pub(crate) enum Batch {
         changes: VecDeque<Arc<Event>>,
         through: LogIndex,
     },
-    /// Some were dropped from the buffer.
+    /// Some were dropped from the buffer, or it began again.
     Lost,
 }
 
@@ -119,6 +124,7 @@ impl ChangeBuffer {
                 watches: 0,
                 unproven: 0,
                 sources: HashMap::new(),
+                restarts: 0,
             }),
         }
     }
@@ -133,6 +139,24 @@ impl ChangeBuffer {
         while inner.order.len() > self.changes_max || inner.bytes > BYTES_MAX {
             inner.drop_oldest();
         }
+    }
+
+    /// The tables were replaced by those of a snapshot at `applied`: what changed before it is not
+    /// known here. All watches end as if they had been too slow. A client that continues with its
+    /// cursor is before the floor, here, and must fetch everything.
+    pub(crate) fn begin_again(&self, applied: LogIndex) {
+        let mut inner = self.lock();
+        inner.restarts += 1;
+        inner.applied = applied;
+        inner.floor = applied;
+        inner.bytes = 0;
+        inner.order.clear();
+        inner.accounts.retain(|_name, account| {
+            account.changes.clear();
+            account.lost_through = applied;
+            account.changed.send_replace(());
+            account.changed.receiver_count() > 0
+        });
     }
 
     /// Takes a slot for a watch of the session with this token, which is known here.
@@ -175,6 +199,7 @@ impl ChangeBuffer {
         let ended = session
             .or_insert_with(|| watch::Sender::new(false))
             .subscribe();
+        let restarts = inner.restarts;
         drop(inner);
         Ok(WatchSlot {
             change_buffer: Arc::clone(self),
@@ -182,6 +207,7 @@ impl ChangeBuffer {
             proven,
             token_hash,
             ended,
+            restarts,
         })
     }
 
@@ -310,7 +336,7 @@ impl Subscription {
         self.changed.mark_unchanged();
         let inner = self.slot.change_buffer.lock();
         let account = &inner.accounts[&self.username];
-        if account.lost_through > position {
+        if account.lost_through > position || inner.restarts != self.slot.restarts {
             return Batch::Lost;
         }
         let begin = account

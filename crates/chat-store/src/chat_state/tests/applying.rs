@@ -267,6 +267,7 @@ fn entry_without_a_command_only_advances_the_applied_index() {
     let empty = |index| CommittedEntry {
         index: LogIndex(index),
         term: Term(4),
+        chain: chain(index),
         command: None,
     };
     let applied = block_on(chat.state.apply(&[empty(1), empty(2)])).unwrap();
@@ -284,6 +285,7 @@ fn invalid_command_is_an_error_and_poisons_the_tables() {
         let entry = |index, command: &[u8]| CommittedEntry {
             index: LogIndex(index),
             term: Term(1),
+            chain: chain(index),
             command: Some(Bytes::copy_from_slice(command)),
         };
         let entries = [entry(1, &user.encode_to_vec()), entry(2, &bytes)];
@@ -373,6 +375,7 @@ fn long_transaction_is_committed_automatically() {
     let empty = |index| CommittedEntry {
         index: LogIndex(index),
         term: Term(1),
+        chain: chain(index),
         command: None,
     };
     let entries: Vec<_> = (1..=2048).map(empty).collect();

@@ -44,7 +44,7 @@ fn page_and_login_cost_does_not_depend_on_the_unread_count() {
 
 /// How many steps SQLite takes to read a page of 20 and the number of all unread messages.
 async fn steps_of_a_page(directory: &Path) -> u64 {
-    let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+    let options = SqliteConnectOptions::new().filename(database(directory));
     let mut connection = options.connect().await.unwrap();
     let steps = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&steps);

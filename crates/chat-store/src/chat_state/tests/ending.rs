@@ -150,6 +150,7 @@ fn advance(chat: &mut Chat, index: u64) {
         .map(|index| CommittedEntry {
             index: LogIndex(index),
             term: Term(1),
+            chain: chain(index),
             command: None,
         })
         .collect();
@@ -193,7 +194,7 @@ fn large_inbox_is_deleted_in_parts_and_never_shown_again() {
 fn texts_left(chat: &mut Chat) -> i64 {
     block_on(chat.state.commit()).unwrap();
     block_on(async {
-        let file = chat.directory.path().join("state.db");
+        let file = database(chat.directory.path());
         let options = SqliteConnectOptions::new().filename(file);
         let mut connection = options.connect().await.unwrap();
         let query = sqlx::query("SELECT count(*) FROM messages WHERE body <> ''");

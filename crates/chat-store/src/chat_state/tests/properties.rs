@@ -308,7 +308,7 @@ fn rows_of_all_tables(directory: &Path) -> Vec<String> {
 
 fn rows<const QUERIES: usize>(directory: &Path, queries: [&'static str; QUERIES]) -> Vec<String> {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(directory.join("state.db"));
+        let options = SqliteConnectOptions::new().filename(database(directory));
         let mut connection = options.connect().await.unwrap();
         let mut lines = Vec::new();
         for query in queries {

@@ -314,7 +314,7 @@ async fn continuous_readers_do_not_make_the_write_ahead_log_grow() {
                 .collect();
             chat.apply(&sends);
             block_on(chat.state.commit()).unwrap();
-            let wal = chat.directory.path().join("state.db-wal");
+            let wal = crate::directory::wal_of(&chat.state.path());
             largest = largest.max(std::fs::metadata(wal).unwrap().len());
         }
         largest

@@ -33,6 +33,8 @@ fn fuzz_peer_message() {
         decode::<wire::ElectionResponse>(bytes);
         decode::<wire::GetCommitsRequest>(bytes);
         decode::<wire::GetCommitsResponse>(bytes);
+        decode::<wire::GetSnapshotRequest>(bytes);
+        decode::<wire::GetSnapshotResponse>(bytes);
         decode::<wire::HeartbeatRequest>(bytes);
         decode::<wire::HeartbeatResponse>(bytes);
         decode::<wire::ResignRequest>(bytes);

@@ -201,3 +201,27 @@ fn no_source_and_no_account_takes_all_slots() {
     assert_eq!(begin(0, 4), Err(TooManyWatches), "an account with watches");
     begin(WATCHES_OF_SOURCE_MAX, 4).unwrap();
 }
+
+/// R24: entries that a snapshot replaced were never applied here, so their changes are unknown.
+#[tokio::test]
+async fn watches_end_when_the_tables_are_replaced() {
+    let change_buffer = change_buffer(8);
+    let mut alice = subscription(&change_buffer, "alice");
+    let mut ahead = subscription(&change_buffer, "bob");
+    let before = change_buffer.acquire_slot(TOKEN, Source::Local).unwrap();
+    change_buffer.put(vec![read(11, "alice"), read(12, "carol")], LogIndex(12));
+    check(&mut alice, 10, "11 to 12");
+    change_buffer.begin_again(LogIndex(50));
+    // It is woken, and not by a change.
+    alice.changed().await;
+    check(&mut alice, 11, "lost");
+    // With a cursor of a node that is ahead it is unknown whether a session has ended in between.
+    check(&mut ahead, 60, "lost");
+    check(&mut before.subscribe("dora").unwrap(), 60, "lost");
+    assert_eq!(change_buffer.floor(), LogIndex(50));
+    drop((alice, ahead));
+    let mut alice = subscription(&change_buffer, "alice");
+    change_buffer.put(vec![read(51, "alice")], LogIndex(52));
+    check(&mut alice, 50, "51 to 52");
+    check(&mut alice, 49, "lost");
+}
