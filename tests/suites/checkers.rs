@@ -335,6 +335,7 @@ fn acknowledgement_that_is_not_durable_is_found() {
         bytes_max: 0,
         repair_through: LogIndex::ZERO,
         state: chat_consensus::FollowerState::Whole,
+        behind_hole: false,
     });
     let checked = durability::sent(&envelope(2, 1, 1, fetch), behind.durable());
     check_found_by("log-durable", checked);

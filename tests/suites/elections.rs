@@ -62,6 +62,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
                 first: LogIndex(2),
             },
         ],
+        behind_hole: false,
     }
 }
 

@@ -69,6 +69,10 @@ impl Leader {
     }
 
     fn receive_fetch(&mut self) {
+        self.receive_fetch_from(false);
+    }
+
+    fn receive_fetch_from(&mut self, behind_hole: bool) {
         self.fetches += 1;
         let request = RequestId {
             start: RunId::new(1, 1),
@@ -81,6 +85,7 @@ impl Leader {
             bytes_max: u32::MAX,
             repair_through: LogIndex::ZERO,
             state: chat_consensus::FollowerState::Whole,
+            behind_hole,
         });
         self.receives(request, fetch);
     }
@@ -145,4 +150,17 @@ fn voter_that_does_not_fetch_gets_heartbeats_without_read_rounds() {
     assert!(rounds > 150, "{rounds} rounds");
     assert_eq!(rounds_to_idle, 0);
     assert!(heartbeats_to_idle >= 15, "{heartbeats_to_idle} heartbeats");
+}
+
+/// R24: a follower that may lack entries before the position that it names does not commit it.
+#[test]
+fn follower_behind_a_hole_commits_nothing() {
+    let mut leader = Leader::elected();
+    let before = leader.node.commit_index();
+    let end = leader.node.synced_position().index;
+    assert!(before < end, "{before} {end}");
+    leader.receive_fetch_from(true);
+    assert_eq!(leader.node.commit_index(), before);
+    leader.receive_fetch_from(false);
+    assert_eq!(leader.node.commit_index(), end);
 }

@@ -102,6 +102,9 @@ pub struct Stored {
     pub last: Position,
     /// The terms of the entries after the base, ascending; empty for a log without entries.
     pub terms: Vec<TermRun>,
+    /// Damaged entries are before the base: that the log begins there does not show that they are
+    /// committed (R24).
+    pub behind_hole: bool,
 }
 
 impl Stored {
@@ -114,6 +117,7 @@ impl Stored {
             base: None,
             last: Position::ZERO,
             terms: Vec::new(),
+            behind_hole: false,
         }
     }
 }

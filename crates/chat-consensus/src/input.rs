@@ -151,4 +151,11 @@ pub enum Fault {
         /// This node's commit index.
         commit_index: LogIndex,
     },
+    /// The common part with the leader's log ends where this node's log has a hole: what it must keep of
+    /// it is not known (R24). Its disk has forgotten (R18).
+    #[error("leader requested truncation to {common:?}, where the log is damaged")]
+    TruncationInHole {
+        /// Where the common part ends.
+        common: Position,
+    },
 }

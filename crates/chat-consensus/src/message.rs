@@ -155,6 +155,8 @@ pub struct GetCommits {
     pub repair_through: LogIndex,
     /// Whether the follower has the state at its base or later (R24).
     pub state: FollowerState,
+    /// Its log begins behind a hole with entries that it does not know to be committed (R24).
+    pub behind_hole: bool,
 }
 
 /// What a follower has of the state at the base of its log (R24).

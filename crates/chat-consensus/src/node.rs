@@ -100,6 +100,12 @@ impl Node {
         let base = stored.base.as_ref();
         let has_base = base.is_some();
         let beginning = base.map_or(Position::ZERO, |base| base.position);
+        // That the log begins behind a hole does not show what is committed (R24).
+        let committed = if stored.behind_hole {
+            LogIndex::ZERO
+        } else {
+            beginning.index
+        };
         let boot_count = (stored.boot_count + 1).min(BOOT_COUNT_MAX);
         let mut random = Random::with_seed(seed);
         let mut node = Self {
@@ -116,7 +122,7 @@ impl Node {
                 log_replacements: 0,
                 lost_state: applied < beginning.index,
                 snapshot: None,
-                commit_index: applied.max(beginning.index),
+                commit_index: applied.max(committed),
                 leader: KnownLeader::default(),
                 synced: SyncedState {
                     boot_count: stored.boot_count,

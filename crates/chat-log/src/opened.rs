@@ -18,7 +18,7 @@ pub struct Options {
 /// What opening a log found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// What the protocol starts from. All of it is synced.
+    /// What the protocol starts from. All of it is synced. A log with a hole begins behind it here.
     pub stored: Stored,
     /// The chain value after the last entry; 16 zero bytes for a log without a base.
     pub chain: ChainValue,
@@ -27,9 +27,7 @@ pub struct Opened {
     /// [`SegmentLog::set_state_directory`]: crate::SegmentLog::set_state_directory
     pub state_directory: Option<String>,
     /// Entries that are damaged or missing although the log goes on after them. With a hole the node
-    /// keeps its id and vote, but must not campaign; nothing reads what is in it, and
-    /// [`SegmentLog::compact`] removes it. What [`Self::stored`] says of the terms there is a guess
-    /// between those that are known.
+    /// keeps its id and vote; nothing reads what is in it, and [`SegmentLog::compact`] removes it.
     ///
     /// [`SegmentLog::compact`]: crate::SegmentLog::compact
     pub hole: Option<Hole>,

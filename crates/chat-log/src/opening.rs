@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use chat_consensus::{ChainValue, LogBase, LogIndex, StorageId, Stored};
+use chat_consensus::{ChainValue, LogBase, LogIndex, StorageId, Stored, TermRun};
 
 use crate::error::LogError;
 use crate::files::{Directory, File};
@@ -20,7 +20,7 @@ use crate::segment_writer::{NEW_SUFFIX, SegmentWriter};
 use crate::synced_log::{Shared, SyncedLog};
 
 /// What damaged files are renamed with.
-const DAMAGED_SUFFIX: &str = ".damaged";
+pub(crate) const DAMAGED_SUFFIX: &str = ".damaged";
 
 /// Zeros are written in steps of this many bytes.
 const ZEROS_BYTES: u64 = 1 << 20;
@@ -56,6 +56,10 @@ pub(crate) fn open<D: Directory>(
     let mut findings = Vec::new();
     let known = read_node(&directory, &names, options, &mut findings)?;
     let (mut found, amnesia) = find_log(&directory, &names, &known)?;
+    let abandoned = (amnesia.is_some() || found.resumes) && found.beginning_lost;
+    if abandoned {
+        found.abandon();
+    }
     check_terms(&found)?;
     check_cluster(known.state.as_deref(), found.base())?;
     findings.extend(found.hole.map(|hole| Finding::Hole {
@@ -75,10 +79,15 @@ pub(crate) fn open<D: Directory>(
         node.hard_state
             .cluster
             .get_or_insert(base.membership.cluster);
+    } else if node.amnesia.is_some() {
+        // It must not bootstrap a cluster, and does not know whether a base admits its disk (R12).
+        let repair_through = &mut node.hard_state.repair_through;
+        *repair_through = (*repair_through).max(LogIndex(1));
     }
     node.witness = found.contents().map(witness_of);
     node.damaged = found.damaged;
-    if amnesia.is_some() || !found.beginning_lost {
+    // As long as a file of an abandoned log is there, each start sees that its beginning is lost.
+    if !abandoned && (amnesia.is_some() || !found.beginning_lost) {
         let first = found.segments.first();
         node.oldest = first.map_or(0, |first| first.first_block);
     }
@@ -90,8 +99,8 @@ pub(crate) fn open<D: Directory>(
         node_file.write(&node)?;
     }
     set_aside(&directory, &found.lost, &mut findings)?;
+    let continues = is_continued(&found, &node);
     if let Some(tail) = &mut found.tail {
-        let continues = is_continued(tail, &node);
         sync_again(tail, continues, &mut findings)?;
     }
     directory.sync().map_err(LogError::io("sync", "."))?;
@@ -110,10 +119,20 @@ pub(crate) fn open<D: Directory>(
     )
     .with_damage(found.missing, found.damaged_through);
     let tail = match found.tail {
-        Some(tail) => Some(writer(&directory, options, &node, &salts, &mut log, tail)?),
+        Some(tail) => Some(writer(
+            &directory,
+            options,
+            &node,
+            (&salts, continues),
+            &mut log,
+            tail,
+        )?),
         None => None,
     };
     opened.hole = log.hole();
+    if let (Some(_), Some(begins)) = (opened.hole, log.begins()) {
+        begin_behind_hole(&mut opened.stored, begins);
+    }
     let parts = Parts {
         directory: Arc::new(directory),
         node_file,
@@ -205,6 +224,7 @@ fn opened<F: File>(node: &NodeState, found: &Survey<F>, findings: Vec<Finding>) 
             base: found.base().cloned(),
             last: found.last(),
             terms: found.terms.clone(),
+            behind_hole: false,
         },
         chain: contents.map_or(ChainValue([0; 16]), |contents| contents.chain),
         state_directory: node.state_directory.clone(),
@@ -212,6 +232,24 @@ fn opened<F: File>(node: &NodeState, found: &Survey<F>, findings: Vec<Finding>) 
         amnesia: node.amnesia.clone(),
         findings,
     }
+}
+
+/// Makes the log begin at `begins`, the end of its hole: what is before that is not whole (R24).
+fn begin_behind_hole(stored: &mut Stored, begins: LogBase) {
+    let last = stored.last.index;
+    stored.terms = runs_after(&stored.terms, begins.position.index, last);
+    stored.base = Some(begins);
+    stored.behind_hole = true;
+}
+
+/// Where the terms of the entries after `index` begin, in a log that ends at `last`.
+fn runs_after(runs: &[TermRun], index: LogIndex, last: LogIndex) -> Vec<TermRun> {
+    let (ended, after) = runs.split_at(runs.partition_point(|run| run.first <= index));
+    let first = index.next();
+    let next = after.first().map_or(last.next(), |run| run.first);
+    let going_on = ended.last().filter(|_| first < next);
+    let going_on = going_on.map(|run| TermRun { first, ..*run });
+    going_on.into_iter().chain(after.iter().copied()).collect()
 }
 
 /// The state of a disk that forgot, under its new storage id, which has promised nothing.
@@ -225,10 +263,6 @@ fn forgetful<F: File>(
     node.forget(storage, why, found.next_block.max(known.saturating_add(1)));
     let hard_state = &mut node.hard_state;
     hard_state.term = hard_state.term.max(found.last().term);
-    if hard_state.cluster.is_none() && found.base().is_none() {
-        // Not even the cluster is known. The node must not bootstrap another one (R12).
-        hard_state.repair_through = hard_state.repair_through.max(LogIndex(1));
-    }
     node
 }
 
@@ -245,10 +279,16 @@ fn check_terms<F: File>(found: &Survey<F>) -> Result<(), LogError> {
     let Some(base) = found.base().map(|base| base.position) else {
         return Ok(());
     };
-    let (terms, last) = (&found.terms, found.last());
-    let ascending = |pair: &[chat_consensus::TermRun]| {
-        pair[0].term < pair[1].term && pair[0].first < pair[1].first
+    let last = found.last();
+    // In a hole they are a guess, which nothing depends on.
+    let (base, terms) = match found.missing {
+        Some(missing) => {
+            let begins = missing.end;
+            (begins, runs_after(&found.terms, begins.index, last.index))
+        }
+        None => (base, found.terms.clone()),
     };
+    let ascending = |pair: &[TermRun]| pair[0].term < pair[1].term && pair[0].first < pair[1].first;
     let begins = terms
         .first()
         .is_none_or(|run| run.first == base.index.next() && run.term >= base.term);
@@ -351,9 +391,13 @@ pub(crate) fn remove_and_sync(directory: &impl Directory, name: &str) -> Result<
 }
 
 /// Whether blocks are appended to the last segment: not if it is of the storage id that the disk had
-/// before an amnesia, and not if blocks in it are damaged, so that it can be compacted.
-fn is_continued<F>(tail: &Tail<F>, node: &NodeState) -> bool {
-    tail.header.storage == node.storage && !tail.scan.contents.damaged
+/// before an amnesia, and not if a hole ends in it, so that it can be compacted.
+fn is_continued<F: File>(found: &Survey<F>, node: &NodeState) -> bool {
+    found.tail.as_ref().is_some_and(|tail| {
+        tail.header.storage == node.storage
+            && !tail.scan.contents.damaged
+            && found.damaged_through < tail.header.first_block
+    })
 }
 
 /// The segment that blocks are appended to: the last one, or a new one.
@@ -361,11 +405,10 @@ fn writer<D: Directory>(
     directory: &D,
     options: Options,
     node: &NodeState,
-    salts: &Salts,
+    (salts, continues): (&Salts, bool),
     log: &mut SyncedLog,
     tail: Tail<D::File>,
 ) -> Result<SegmentWriter<D::File>, LogError> {
-    let continues = is_continued(&tail, node);
     let contents = tail.scan.contents;
     if continues {
         let name = tail.file.name().to_owned();

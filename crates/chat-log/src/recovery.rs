@@ -237,6 +237,17 @@ impl<F: File> Survey<F> {
         };
     }
 
+    /// The beginning is lost, and with it what shows that the rest is committed: none of it is used.
+    pub(crate) fn abandon(&mut self) {
+        let segments = self.segments.drain(..).map(|segment| segment.name());
+        self.lost.extend(segments);
+        self.tail = None;
+        self.terms.clear();
+        (self.hole, self.missing, self.damaged) = (None, None, None);
+        self.damaged_through = 0;
+        self.beginning_lost = false;
+    }
+
     /// Whether a part of the log is damaged or missing, although others follow.
     pub(crate) fn is_broken(&self) -> bool {
         self.hole.is_some() || self.beginning_lost

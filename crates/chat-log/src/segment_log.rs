@@ -151,7 +151,7 @@ impl<D: Directory> SegmentLog<D> {
     }
 
     /// Removes the oldest segments, as many as have no entry after `through`, and returns where the
-    /// log begins then. The last segment stays: [`Self::roll`] begins another one. A segment that
+    /// log begins then, as [`Self::base`] has it. The last segment stays: [`Self::roll`] begins another one. A segment that
     /// a later one has truncated into stays until that one goes, too. A log with a hole is compacted
     /// only through [`Hole::removable_at`] or later, and then the hole is gone.
     ///
@@ -220,9 +220,9 @@ impl<D: Directory> SegmentLog<D> {
         SegmentReader::new(Arc::clone(&parts.directory), parts.shared.clone_handle())
     }
 
-    /// Where the log begins; `None` while it has no base.
+    /// Where the log begins, behind its hole if it has one; `None` while it has no base.
     pub fn base(&self) -> Option<LogBase> {
-        self.parts.shared.look().base().cloned()
+        self.parts.shared.look().begins()
     }
 
     /// The last entry's position, or the base's; [`Position::ZERO`] for a log without a base.
@@ -324,8 +324,8 @@ impl<D: Directory> SegmentLog<D> {
         let Some(index) = truncate_after.filter(|&index| index != last) else {
             return Ok(None);
         };
-        let base = self.base().map(|base| base.position.index);
-        let within = base.is_some_and(|base| base <= index) && index < last;
+        let base = self.parts.shared.look().base().map(|base| base.position);
+        let within = base.is_some_and(|base| base.index <= index) && index < last;
         assert!(within, "truncation is within the log");
         self.reader.position_and_chain_at(index)
     }

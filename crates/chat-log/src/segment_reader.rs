@@ -110,7 +110,7 @@ impl<D: Directory> SegmentReader<D> {
         self.while_unchanged(|reader| reader.position_and_chain_once(index))
     }
 
-    /// Where the log begins; `None` while it has no base.
+    /// Where the oldest segment begins, also of a log with a hole; `None` while it has no base.
     pub fn base(&self) -> Option<LogBase> {
         self.shared.look().base().cloned()
     }

@@ -167,8 +167,18 @@ impl SyncedLog {
             .collect()
     }
 
+    /// The base of the oldest segment.
     pub(crate) fn base(&self) -> Option<&LogBase> {
         self.segments.first().map(|segment| &segment.base)
+    }
+
+    /// From where on nothing is missing: the base, or the end of the hole.
+    pub(crate) fn begins(&self) -> Option<LogBase> {
+        let mut base = self.base()?.clone();
+        if let Some(missing) = self.missing {
+            (base.position, base.chain) = (missing.end, missing.chain);
+        }
+        Some(base)
     }
 
     pub(crate) fn last(&self) -> Position {

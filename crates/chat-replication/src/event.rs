@@ -128,6 +128,8 @@ pub enum Effect {
     Compact {
         /// The last entry that may be removed.
         through: LogIndex,
+        /// Whether a log in files begins a new one, before it does that.
+        rolls: bool,
     },
     /// Read a piece of a complete snapshot, for a peer; answer with [`Event::PieceRead`]. One for each
     /// peer at most is under way. Before a piece at offset 0 is read, the whole file is verified: a damaged

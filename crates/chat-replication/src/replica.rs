@@ -16,13 +16,14 @@ mod reading;
 mod reads;
 mod snapshots;
 mod snapshotting;
+mod start;
 mod weights;
 
 use std::collections::BTreeMap;
 
 use chat_consensus::{
-    Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing,
-    PartialDownload, Report, RequestId, Snapshot, Stored, Time,
+    Config, EntriesReply, Envelope, Fault, Header, Input, LogIndex, Node, NodeId, Outgoing, Report,
+    RequestId, Stored, Time,
 };
 
 use crate::event::{Effect, Event, LogReadId, MakeReply, ReplicaStatus};
@@ -38,6 +39,7 @@ use reads::Reads;
 use snapshots::Snapshots;
 
 pub use limits::Limits;
+pub use start::Start;
 
 /// One member of a replicated log, without its disk, network and clock.
 ///
@@ -75,7 +77,7 @@ impl<F: MakeReply> Replica<F> {
         let node = Node::new(config, stored, applied, start.seed, start.now);
         Self {
             node: node.with_snapshots(start.snapshots.last().cloned(), start.partial),
-            snapshots: Snapshots::new(start.snapshots, start.log_bytes, &start.limits),
+            snapshots: Snapshots::new(&start, applied),
             limits: start.limits,
             entry_cache: EntryCache::new(last, start.limits),
             proposals: Proposals::default(),
@@ -415,37 +417,5 @@ impl<F: MakeReply> Replica<F> {
         let header = self.node.reply_header(to);
         self.effects
             .push(Effect::Reply(Envelope { header, message }));
-    }
-}
-
-/// What differs from start to start.
-#[derive(Clone, Debug)]
-pub struct Start {
-    /// Seeds every random decision.
-    pub seed: u64,
-    /// The clock's reading.
-    pub now: Time,
-    /// How much may be held at once.
-    pub limits: Limits,
-    /// The complete snapshots that this node has, in ascending order of position (R24). If the state
-    /// ends before the base, it is installed from the newest.
-    pub snapshots: Vec<Snapshot>,
-    /// The download that was not finished when this node stopped.
-    pub partial: Option<PartialDownload>,
-    /// About how much payload the log holds after the newest snapshot, in bytes: counted for the next.
-    pub log_bytes: u64,
-}
-
-impl Start {
-    /// A start without snapshots.
-    pub fn new(seed: u64, now: Time, limits: Limits) -> Self {
-        Self {
-            seed,
-            now,
-            limits,
-            snapshots: Vec::new(),
-            partial: None,
-            log_bytes: 0,
-        }
     }
 }

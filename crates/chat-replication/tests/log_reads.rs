@@ -105,6 +105,7 @@ impl Leader {
             bytes_max: u32::MAX,
             repair_through: LogIndex::ZERO,
             state: FollowerState::Whole,
+            behind_hole: false,
         };
         let message = PeerRequest::Consensus(Request::GetCommits(fetch));
         self.happens(Event::Request(Envelope { header, message }));

@@ -82,6 +82,7 @@ impl CommitLog {
             base,
             last: verified.last,
             terms: verified.terms.clone(),
+            behind_hole: false,
         };
         let log = Self {
             database,

@@ -291,7 +291,7 @@ mod tests {
         assert_complete(directory.path(), &stored);
     }
 
-    /// DESIGN 5: a start with `log.new` and `log.db` begins again; one with `log.new` and
+    /// A start with `log.new` and `log.db` begins again; one with `log.new` and
     /// `log.db.converted` goes on.
     #[test]
     fn interrupted_conversion_goes_on_where_it_is_safe() {

@@ -115,14 +115,15 @@ impl ChatState {
         Self::open_with(directory, Retention::DEFAULT)
     }
 
-    /// Deletes the states in the data directory `directory` that were set aside more than a week before
-    /// `now`. They may be needed to find out what was wrong, and contain what users have deleted since.
+    /// Deletes the states and the files of the log in the data directory `directory` that were set aside
+    /// more than a week before `now`. They may be needed to find out what was wrong, and contain what users have deleted since.
     ///
     /// # Errors
     ///
     /// The operating system's.
     pub fn remove_old_evidence(directory: &Path, now: SystemTime) -> io::Result<()> {
-        StateDirectories::new(directory).remove_old_evidence(now)
+        StateDirectories::new(directory).remove_old_evidence(now)?;
+        chat_log::remove_old_evidence(&directory.join("log"), now)
     }
 
     fn open_with(directory: &Path, retention: Retention) -> Result<(Self, ChatReader), StateError> {

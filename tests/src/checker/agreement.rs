@@ -53,6 +53,12 @@ impl CommittedLog {
         ensure(to >= from, "monotonic-commit", || {
             format!("node {node} moved its commit index back from {from} to {to}")
         })?;
+        if to < moved.log.base().index {
+            // Its log begins behind a hole (R24), and does not say what it has committed.
+            return ensure(to <= self.last().index, NAME, || {
+                format!("the commit index of node {node} is {to}, which no leader has committed")
+            });
+        }
         let Some(term) = moved.log.term_at(to) else {
             let what = format!("the commit index {to} of node {node} is beyond its log");
             return Err(Violation::new(NAME, what));

@@ -107,6 +107,7 @@ impl Expected {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            behind_hole: false,
         }
     }
 

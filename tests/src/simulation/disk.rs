@@ -16,7 +16,7 @@ pub use image::Image;
 use image::Undo;
 use open_log::OpenLog;
 
-use crate::faulty_disk::{FaultyDirectory, Tearing, Trouble};
+use crate::faulty_disk::{FaultyDirectory, Rot, SECTOR, Tearing, Trouble};
 
 /// How many of the newest transactions a disk can be rolled back by; each is at most four flushes.
 const ROLL_BACK_MAX: usize = 16;
@@ -249,6 +249,16 @@ impl Disk {
         Ok(lost)
     }
 
+    /// The log begins a new file.
+    ///
+    /// # Errors
+    ///
+    /// The log fails.
+    pub(crate) fn roll(&mut self) -> Result<(), String> {
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        open.roll().map_err(|error| describe(&error))
+    }
+
     /// Removes entries up to `through`, which are in a snapshot, as many as the log can, and returns
     /// where it begins then (R24). What was before that cannot be rolled back to.
     ///
@@ -269,7 +279,63 @@ impl Disk {
             self.durable.compact(&base)?;
             self.undo.clear();
         }
+        self.durable.set_behind_hole(open.has_hole());
         Ok(base)
+    }
+
+    /// One bit of a segment rots while no process runs, if the next start then finds a hole that ends at
+    /// `through` or before (R24): other damage makes a disk forget. Returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// The log behind the hole is not what was written.
+    pub(crate) fn rot_in_the_middle(&mut self, through: LogIndex) -> Result<bool, String> {
+        if !self.unsynced.is_empty() {
+            return Ok(false);
+        }
+        let names = self.directory.files_on_medium().into_iter();
+        let segments: Vec<String> = names
+            .map(|(name, _)| name)
+            .filter(|name| name != "node")
+            .collect();
+        // The newest has what may not be committed.
+        let newest = segments.iter().max();
+        let any = self.random.choice(&segments);
+        let Some(name) = newest.filter(|_| self.random.bool()).or(any) else {
+            return Ok(false);
+        };
+        let used = self.directory.used_sectors(name);
+        let Some(sector) = self.random.choice(&used) else {
+            return Ok(false);
+        };
+        let within = self.random.usize(0..SECTOR * 8);
+        let bit = (sector * SECTOR * 8 + within) as u64;
+        let rotten = || {
+            let copy = self.directory.image().into_directory();
+            copy.rot(name, Rot::Flip { bit }).0
+        };
+        let mut random = self.random.clone();
+        let opened = OpenLog::open(&rotten(), self.options, || random.u128(1..));
+        let Ok((_, opened)) = opened else {
+            return Ok(false);
+        };
+        let (Some(base), None, Some(_)) = (opened.stored.base, opened.amnesia, opened.hole) else {
+            return Ok(false);
+        };
+        // If the last block is hit, no start can know that it was ever synced; and what hides behind an
+        // earlier hole is found by a read only.
+        let begins = self.durable.base().map(|base| base.position.index);
+        if base.position.index > through
+            || begins.is_none_or(|begins| base.position.index <= begins)
+            || opened.stored.last != self.durable.last()
+        {
+            return Ok(false);
+        }
+        self.durable.compact(&base)?;
+        self.durable.set_behind_hole(true);
+        self.directory = rotten();
+        self.undo.clear();
+        Ok(true)
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.

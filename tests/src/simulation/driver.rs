@@ -192,7 +192,11 @@ impl World {
         let Some(base) = self.disks[node].durable().base() else {
             return Ok(());
         };
-        self.check_base(base)?;
+        // Behind a hole it shows nothing (R24).
+        let is_hole = self.disks[node].durable().is_behind_hole();
+        if !is_hole || base.position.index <= self.checkers.committed.last().index {
+            self.check_base(base)?;
+        }
         let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
         memberships.written((id, storage), &base.membership, nodes)
     }

@@ -91,10 +91,12 @@ pub enum FaultKind {
     PieceNotStored,
     /// A power loss damaged the end of a download.
     DownloadDamaged,
+    /// A bit of a log rots, and valid blocks follow it (R24).
+    LogRotten,
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 42] = [
+pub const FAULT_KINDS: [FaultKind; 43] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -137,6 +139,7 @@ pub const FAULT_KINDS: [FaultKind; 42] = [
     FaultKind::SnapshotFailed,
     FaultKind::PieceNotStored,
     FaultKind::DownloadDamaged,
+    FaultKind::LogRotten,
 ];
 
 /// How often each kind fired.
@@ -231,6 +234,7 @@ impl FaultKind {
             Self::SnapshotFailed => "snapshot not taken",
             Self::PieceNotStored => "piece not stored",
             Self::DownloadDamaged => "download damaged",
+            Self::LogRotten => "log damaged in the middle",
         }
     }
 }
@@ -344,11 +348,15 @@ impl FaultMix {
             let weight = random.u32(10..=60);
             self.planned.push((FaultKind::SnapshotsLost, weight));
         }
+        if random.u32(0..10) < 6 {
+            let weight = random.u32(20..=90);
+            self.planned.push((FaultKind::LogRotten, weight));
+        }
     }
 
     /// Nodes that take no snapshots lose none.
     pub(crate) fn remove_snapshots(&mut self) {
         self.planned
-            .retain(|(kind, _)| *kind != FaultKind::SnapshotsLost);
+            .retain(|(kind, _)| !matches!(kind, FaultKind::SnapshotsLost | FaultKind::LogRotten));
     }
 }

@@ -73,6 +73,7 @@ impl World {
                 bytes_max: if self.random.bool() { u32::MAX } else { 0 },
                 repair_through: self.extreme_index(),
                 state: FollowerState::Lost { at_least: index },
+                behind_hole: false,
             }),
             7 => Request::GetSnapshot(GetSnapshot {
                 id: SnapshotId {

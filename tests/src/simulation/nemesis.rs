@@ -106,6 +106,7 @@ impl World {
             }
             FaultKind::Wipe => self.wipe_if_survivable(node),
             FaultKind::SnapshotsLost => self.lose_snapshots_if_survivable(node),
+            FaultKind::LogRotten => self.rot_log_if_survivable(node),
             FaultKind::Pause if running => {
                 self.faults.add(kind);
                 let micros = self.random.u64(10_000..2_500_000);
@@ -249,19 +250,24 @@ impl World {
     /// At most one disk of three voters is wiped, two of five; the lowest node's not before the entry
     /// of the bootstrap is committed.
     fn wipe_if_survivable(&mut self, node: usize) -> Checked {
+        if !self.survives_wiping(node) {
+            return Ok(());
+        }
+        self.faults.add(FaultKind::Wipe);
+        self.wipe(node)
+    }
+
+    pub(super) fn survives_wiping(&self, node: usize) -> bool {
         let most = (self.settings.nodes - 1) / 2;
         let id = self.processes[node].id;
         let bootstrapped = self.checkers.committed.last().index.0 > 0;
         let is_further = !self.wiped.contains(&id);
         let lacking = (0..self.settings.nodes).filter(|other| {
-            let wiped = self.wiped.contains(&self.processes[*other].id);
-            *other != node && !wiped && self.lacks_snapshot(*other)
+            let id = self.processes[*other].id;
+            let lacks = self.lacks_snapshot(*other) || self.may_forget.contains(&id);
+            *other != node && !self.wiped.contains(&id) && lacks
         });
         let impaired = self.wiped.len() + lacking.count();
-        if (is_further && impaired >= most) || (!bootstrapped && node == 0) {
-            return Ok(());
-        }
-        self.faults.add(FaultKind::Wipe);
-        self.wipe(node)
+        !(is_further && impaired >= most) && (bootstrapped || node != 0)
     }
 }

@@ -170,6 +170,20 @@ impl World {
             let recorded = self.disks[node].record_fault(fault.to_string());
             recorded.map_err(|why| Violation::new("disk", why))?;
         }
+        if let Fault::TruncationInHole { .. } = fault
+            && self.may_forget.contains(&id)
+        {
+            // Its new storage id makes it a learner; the simplest one has nothing (R18).
+            self.count("disk forgot what was in a hole");
+            self.wipe(node)?;
+            if self.mix.is_none() {
+                // All faults have ended, and it is started as every other was.
+                let run = self.processes[node].run;
+                let at = self.now + 1_000;
+                self.queue.push(at, SimEvent::Restart { node, run });
+            }
+            return Ok(());
+        }
         if self.settings.faults.is_some() {
             return Err(Violation::new("fault", format!("node {id}: {fault}")));
         }

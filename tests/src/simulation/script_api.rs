@@ -52,6 +52,7 @@ fn fetch(synced: Position) -> Message {
         bytes_max: u32::MAX,
         repair_through: LogIndex::ZERO,
         state: FollowerState::Whole,
+        behind_hole: false,
     }))
 }
 

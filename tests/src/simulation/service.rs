@@ -36,6 +36,7 @@ impl World {
             mix.remove_snapshots();
         }
         self.settings.limits.snapshot_log_bytes = u64::MAX;
+        self.settings.limits.snapshot_age = std::time::Duration::MAX;
     }
 
     /// A client's request, on the node that it reached.

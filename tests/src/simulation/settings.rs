@@ -74,6 +74,7 @@ impl Settings {
         let mut of_snapshots = Rng::with_seed(seed ^ 0x5afe_0000);
         let snapshots = of_snapshots.u32(0..5) > 0;
         limits.snapshot_log_bytes = u64::MAX;
+        limits.snapshot_age = std::time::Duration::MAX;
         if snapshots {
             faults.add_snapshots(&mut of_snapshots);
             let most = *of_snapshots.choice(&[40, 300, 3_000]).expect("not empty");
@@ -82,6 +83,13 @@ impl Settings {
             limits.kept_bytes = of_snapshots.u64(0..1_500);
             let pinned = of_snapshots.u64(20..1_500);
             limits.snapshot_pinned = std::time::Duration::from_millis(pinned);
+            if of_snapshots.bool() {
+                let age = of_snapshots.u64(300..3_000);
+                limits.snapshot_age = std::time::Duration::from_millis(age);
+                if of_snapshots.bool() {
+                    limits.snapshot_log_bytes = u64::MAX >> 1;
+                }
+            }
         }
         let sync_max = *random
             .choice(&[500, 2_000, 5_000, 15_000])

@@ -8,7 +8,10 @@ use chat_replication::PieceReadId;
 #[derive(Debug)]
 pub(crate) enum SnapshotWork {
     Take(Snapshot, Bytes),
-    Compact(LogIndex),
+    Compact {
+        through: LogIndex,
+        rolls: bool,
+    },
     Read {
         id: PieceReadId,
         snapshot: SnapshotId,

@@ -21,7 +21,10 @@ impl World {
                 position,
                 membership,
             } => (self.copy_state(node, position, membership)?, 60_000),
-            Effect::Compact { through } => (SnapshotWork::Compact(through), 5_000),
+            Effect::Compact { through, rolls } => {
+                let most = 5_000;
+                (SnapshotWork::Compact { through, rolls }, most)
+            }
             Effect::ReadPiece {
                 id,
                 snapshot,
@@ -116,7 +119,12 @@ impl World {
                 self.processes[node].files.add(snapshot.clone(), bytes);
                 Event::SnapshotTaken(Some(snapshot))
             }
-            SnapshotWork::Compact(through) => {
+            SnapshotWork::Compact { through, rolls } => {
+                if rolls {
+                    let rolled = self.disks[node].roll();
+                    rolled.map_err(|why| Violation::new("disk", why))?;
+                    self.count("log compacted because of its age");
+                }
                 let base = self.disks[node].compact(through);
                 let base = base.map_err(|why| Violation::new("disk", why))?;
                 self.check_base(&base)?;
@@ -257,18 +265,55 @@ impl World {
         begins > LogIndex::ZERO && self.processes[node].files.newest_intact() < begins
     }
 
+    /// Whether most of the voters can have their state again by themselves, without `node`.
+    fn is_survivable_without(&self, node: usize) -> bool {
+        let most = (self.settings.nodes - 1) / 2;
+        let impaired = |other: usize| {
+            let id = &self.processes[other].id;
+            let gone = self.wiped.contains(id) || self.may_forget.contains(id);
+            other == node || gone || self.lacks_snapshot(other)
+        };
+        (0..self.settings.nodes).filter(|n| impaired(*n)).count() <= most
+    }
+
+    /// The log of a node rots while it is without power, if the cluster survives it.
+    pub(super) fn rot_log_if_survivable(&mut self, node: usize) -> Checked {
+        if !self.is_survivable_without(node) {
+            return Ok(());
+        }
+        self.power_off(node)?;
+        let committed = self.checkers.committed.last().index;
+        let most = if self.survives_wiping(node) {
+            LogIndex(u64::MAX)
+        } else {
+            committed
+        };
+        let before = self.disks[node].copy();
+        let rotten = self.disks[node].rot_in_the_middle(most);
+        if rotten.map_err(|why| Violation::new("disk", why))? {
+            self.faults.add(FaultKind::LogRotten);
+            self.former_disks.push(before);
+            let begins = self.disks[node].durable().base().map(|base| base.position);
+            let begins = begins.unwrap_or_default();
+            let id = self.processes[node].id;
+            self.print(|_| format!("{id}: its log is damaged before {begins:?}"));
+            if self.processes[node].machine.applied < begins.index {
+                self.count("log damaged beyond the state");
+            }
+            if begins.index > committed && !self.may_forget.contains(&id) {
+                self.may_forget.push(id);
+            }
+        }
+        Ok(())
+    }
+
     /// A dead node loses its snapshots, if the cluster survives it: most of the voters can have their
     /// state again by themselves.
     pub(super) fn lose_snapshots_if_survivable(&mut self, node: usize) -> Checked {
-        let most = (self.settings.nodes - 1) / 2;
-        let impaired = |other: usize| {
-            let wiped = self.wiped.contains(&self.processes[other].id);
-            other == node || wiped || self.lacks_snapshot(other)
-        };
         let begins = self.disks[node].durable().base();
         let whole = begins.is_none_or(|base| base.position.index == LogIndex::ZERO);
         // A log from the beginning needs no snapshot, and a service has none here.
-        if whole || (0..self.settings.nodes).filter(|n| impaired(*n)).count() > most {
+        if whole || !self.is_survivable_without(node) {
             return Ok(());
         }
         self.kill(node)?;

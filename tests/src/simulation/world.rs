@@ -46,6 +46,8 @@ pub struct World {
     pub(super) failovers: Vec<FailOver>,
     /// Voters whose disks were wiped: at most as many as a cluster survives.
     pub(super) wiped: Vec<NodeId>,
+    /// Voters with damage in what was not committed: they forget if their leader does not hold it (R24).
+    pub(super) may_forget: Vec<NodeId>,
     pub(super) checkers: Checkers,
     pub(super) events: u64,
     pub(super) trace: Trace,
@@ -95,6 +97,7 @@ impl World {
             faults,
             situations: BTreeMap::new(),
             wiped: Vec::new(),
+            may_forget: Vec::new(),
             rolled_back: None,
             elected_at: 0,
             failovers: Vec::new(),

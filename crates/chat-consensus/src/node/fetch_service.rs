@@ -95,6 +95,7 @@ impl Leader {
         // It counts when neither side remembers a loss.
         progress.repair_through = demanded.max(fetch.repair_through);
         progress.lost_state = fetch.state != FollowerState::Whole;
+        progress.behind_hole = fetch.behind_hole;
         if held {
             progress.last_fetch = Some(now);
         }

@@ -89,6 +89,7 @@ impl Follower {
             bytes_max: size.bytes(),
             repair_through: context.hard_state.repair_through,
             state,
+            behind_hole: context.commit_index < context.log.base().index,
         };
         let request = context.request(leader, Request::GetCommits(fetch));
         self.fetch = PeerCall::sent(context, leader, request);

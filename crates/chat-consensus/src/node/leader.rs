@@ -221,7 +221,7 @@ impl Leader {
     /// Commits what a majority of voters holds, once that reaches this term's own entries (R3).
     pub(super) fn advance_commit_index(&mut self, context: &mut NodeContext) {
         let own = context.synced.last.index.0;
-        let held = self.voter_values(context, own, |progress| progress.match_index.0);
+        let held = self.voter_values(context, own, Progress::holds_through);
         let index = LogIndex(majority_value(held));
         if index < self.term_start || index <= context.commit_index {
             return;

@@ -242,12 +242,16 @@ impl Node {
         } else {
             ours
         };
-        if common.index >= context.log.last().index {
+        // The leader does not hold the base: it has no entry of that term.
+        let base = context.log.base();
+        let before_base = common.index < base.index || theirs.term < base.term;
+        let common = if before_base { theirs } else { common };
+        if !before_base && common.index >= context.log.last().index {
             self.reject_fetch_response();
             return Ok(());
         }
-        let kept_for_certain = context.commit_index.max(context.log.base().index);
-        if common.index < kept_for_certain {
+        if common.index < context.commit_index || before_base && context.commit_index >= base.index
+        {
             return Err(Fault::CommittedEntryLost {
                 common,
                 commit_index: context.commit_index,
@@ -256,6 +260,9 @@ impl Node {
         if common.index < context.leader.match_index {
             self.reject_fetch_response();
             return Ok(());
+        }
+        if before_base {
+            return Err(Fault::TruncationInHole { common });
         }
         self.on_fetch_success();
         self.context.truncate_after(common);

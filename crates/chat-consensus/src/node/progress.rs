@@ -31,6 +31,8 @@ pub(super) struct Progress {
     pub(super) lacked_base: bool,
     /// Its last fetch said that its state is lost (R24): it cannot lead.
     pub(super) lost_state: bool,
+    /// Its last fetch said that it may lack entries before the one that it names (R24).
+    pub(super) behind_hole: bool,
     /// The furthest piece of a snapshot that it has requested (R24).
     pub(super) piece_requested: Option<(SnapshotId, u64)>,
     /// Its last fetch that advanced or was at the end of the log (R10).
@@ -72,6 +74,7 @@ impl Progress {
             last_fetch: None,
             lacked_base: false,
             lost_state: false,
+            behind_hole: false,
             piece_requested: None,
             advanced_at: now,
             echoed_at: now,
@@ -105,6 +108,15 @@ impl Progress {
         if synced.index >= self.match_index {
             self.match_index = synced.index;
             self.match_term = synced.term;
+        }
+    }
+
+    /// The index that it counts for when the commit index is moved (R3, R24).
+    pub(super) fn holds_through(&self) -> u64 {
+        if self.behind_hole {
+            0
+        } else {
+            self.match_index.0
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use chat_consensus::{ChainValue, LogIndex, Position, StorageId, TermRun};
+use chat_consensus::{ChainValue, LogIndex, Position, StorageId, Term, TermRun};
 
 use crate::tests::fixture::{
     Disk, Log, append, base, block_of, entries, entry, read_all, truncate, written,
@@ -40,8 +40,14 @@ fn assert_memory_is_whole(opened: &Opened) {
 /// What of the entries 1 to `last` of [`written`], whose hole is `after..=through`, can be read.
 #[track_caller]
 fn check_reads(log: &mut Log, after: u64, through: u64, last: u64) {
-    let begin = log.base().unwrap().position.index.0;
     let mut reader = log.reader();
+    let begin = reader.base().unwrap().position.index.0;
+    let begins = log.base().unwrap();
+    assert_eq!(
+        begins.position,
+        Position::new(through, u64::from(through > 0))
+    );
+    assert_eq!(begins.chain, chain(through));
     let mut read = |range: Range<u64>| {
         reader.read(LogIndex(range.start), LogIndex(range.end), ReadLimits::NONE)
     };
@@ -61,10 +67,8 @@ fn check_reads(log: &mut Log, after: u64, through: u64, last: u64) {
     }
     for index in begin..=last {
         let found = log.chain_at(Position::new(index, u64::from(index > 0)));
-        match after < index && index < through && index > begin {
-            true => assert!(matches!(found, Err(LogError::InHole { .. })), "{found:?}"),
-            false => assert_eq!(found.unwrap(), Some(chain(index)), "{index}"),
-        }
+        let expected = (index >= through).then(|| chain(index));
+        assert_eq!(found.unwrap(), expected, "{index}");
     }
 }
 
@@ -94,7 +98,14 @@ fn damage_that_valid_blocks_follow_is_a_hole() {
             assert_eq!(opened.findings, [finding]);
             assert_eq!(opened.stored.last, Position::new(6, 1));
             assert_eq!(opened.chain, chain(6));
-            assert_eq!(opened.stored.terms.len(), 1);
+            let begins = log.base();
+            assert_eq!(opened.stored.base, begins);
+            assert!(opened.stored.behind_hole);
+            let run = TermRun {
+                term: Term(1),
+                first: LogIndex(5),
+            };
+            assert_eq!(opened.stored.terms, [run]);
             check_reads(&mut log, 2, 4, 6);
             assert_eq!(disk.segments().len(), 2, "start {starts}");
         }
@@ -116,7 +127,8 @@ fn log_with_a_hole_goes_on_at_its_end_until_the_hole_is_compacted() {
     check_reads(&mut log, 2, 3, 9);
     for through in [1, 3, 5] {
         let begins = log.compact(LogIndex(through)).unwrap();
-        assert_eq!(begins, base(), "{through}");
+        assert_eq!(begins.position, Position::new(3, 1), "{through}");
+        assert_eq!(begins.chain, chain(3), "{through}");
     }
     assert!(log.hole().is_some());
     let begins = log.compact(LogIndex(6)).unwrap();
@@ -381,21 +393,21 @@ fn entries_that_damaged_blocks_may_have_truncated_are_in_the_hole() {
     let image = disk.image();
     let name = disk.last_segment();
     let run = |term, first| TermRun {
-        term: chat_consensus::Term(term),
+        term: Term(term),
         first: LogIndex(first),
     };
     // Only the second one of term 2: it goes on after an entry of its own term.
     disk.edit(&name, |bytes| bytes[block_of(7)] ^= 1);
     let (_, opened) = disk.open();
     assert_eq!(opened.hole, hole(4, 5, 6));
-    assert_eq!(opened.stored.terms, [run(1, 1), run(2, 4)]);
+    assert_eq!(opened.stored.terms, [run(2, 6)]);
     // The one that truncates.
     disk.restore(&image);
     disk.edit(&name, |bytes| bytes[block_of(6)] ^= 1);
     let (log, opened) = disk.open();
     assert_eq!(opened.hole, hole(0, 4, 6));
     assert_eq!(opened.stored.last, Position::new(6, 2));
-    assert_eq!(opened.stored.terms, [run(1, 1), run(2, 4)]);
+    assert_eq!(opened.stored.terms, [run(2, 5)]);
     assert_eq!(opened.chain, end);
     let read = log.reader().read(LogIndex(4), ALL, ReadLimits::NONE);
     assert_eq!(read.unwrap(), entries(5, 6, 2));
@@ -429,4 +441,32 @@ fn damaged_block_and_a_torn_end_are_a_hole_and_a_torn_tail() {
     let (mut log, opened) = disk.open();
     assert_eq!(opened.hole, hole(2, 3, 5));
     check_reads(&mut log, 2, 3, 6);
+}
+
+/// R24: without its beginning nothing shows that the rest is committed, so a disk that forgot uses
+/// nothing of it, and must be given a base.
+#[test]
+fn disk_that_forgot_without_the_beginning_of_its_log_has_no_base() {
+    let mut disk = Disk::new(4096);
+    written(&mut disk, 30);
+    fs::remove_file(disk.path(&disk.segments()[0])).unwrap();
+    let (mut log, opened) = disk.open();
+    assert!(opened.stored.behind_hole);
+    log.begin_amnesia(StorageId(7), "a truncation ends in the hole")
+        .unwrap();
+    drop(log);
+    for _ in 0..2 {
+        let (log, opened) = disk.open();
+        assert_eq!(opened.stored.storage, StorageId(7));
+        assert_eq!((opened.stored.base, log.base()), (None, None));
+        assert_eq!(opened.stored.last, Position::ZERO);
+        assert!(!opened.stored.behind_hole);
+        assert!(opened.stored.hard_state.cluster.is_some());
+        assert!(opened.stored.hard_state.repair_through > LogIndex::ZERO);
+    }
+    let (mut log, _) = disk.open();
+    log.install(&base()).unwrap();
+    log.append_and_sync(&append(entries(1, 2, 1))).unwrap();
+    drop(log);
+    assert_eq!(read_all(&disk.open().0), entries(1, 2, 1));
 }

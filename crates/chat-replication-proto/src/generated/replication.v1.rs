@@ -168,6 +168,9 @@ pub struct GetCommitsRequest {
     /// Its state is lost, and it downloads or installs a snapshot.
     #[prost(bool, tag = "8")]
     pub restoring: bool,
+    /// Its log begins behind a hole with entries that it does not know to be committed.
+    #[prost(bool, tag = "9")]
+    pub behind_hole: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCommitsResponse {

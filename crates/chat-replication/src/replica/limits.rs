@@ -24,6 +24,10 @@ pub struct Limits {
     /// A snapshot is taken when so much payload was applied since the last one, in bytes, and no less
     /// than that one's size (R24).
     pub snapshot_log_bytes: u64,
+    /// A snapshot is also taken when what was applied since the last one is so old. The log is then
+    /// compacted through it, whatever `kept_entries` says: so what was deleted from the state is on the
+    /// disk for no longer than about twice this time (R24).
+    pub snapshot_age: std::time::Duration,
     /// So many of the newest applied entries stay in the log, whatever snapshots there are, so that
     /// followers that were away for a moment need none; fewer if they have more than `kept_bytes`.
     pub kept_entries: u64,
@@ -48,6 +52,7 @@ impl Default for Limits {
             cache_entries_max: 8_192,
             cache_bytes_max: 16 << 20,
             snapshot_log_bytes: 64 << 20,
+            snapshot_age: std::time::Duration::from_secs(24 * 60 * 60),
             kept_entries: 65_536,
             kept_bytes: 64 << 20,
             snapshot_pinned: std::time::Duration::from_secs(60),

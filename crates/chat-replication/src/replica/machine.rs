@@ -92,6 +92,7 @@ impl<F: MakeReply> Replica<F> {
         let bytes = std::mem::take(&mut self.applying.bytes_under_way);
         self.snapshots.log_bytes += bytes;
         self.snapshots.recent.add(self.applying.applied, bytes);
+        self.snapshots.note_applied(self.now, &self.limits);
         for (position, answer) in positions.into_iter().zip(answers) {
             self.applying.applied = position.index;
             self.answer_proposal(position, answer);

@@ -7,6 +7,7 @@ use chat_consensus::{LogIndex, NodeId, PieceReply, Snapshot, SnapshotId, Time};
 
 use crate::event::PieceReadId;
 use crate::replica::limits::Limits;
+use crate::replica::start::Start;
 
 /// After a snapshot that could not be taken the next attempt waits this long.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -21,8 +22,12 @@ pub(super) struct Snapshots {
     held: Vec<Held>,
     /// The payload of what is applied and not in the newest snapshot, in bytes.
     pub(super) log_bytes: u64,
-    /// While one is taken: what `log_bytes` was then.
-    pub(super) taking: Option<u64>,
+    /// When the oldest entry that is applied and not in the newest snapshot is as old as it may get.
+    pub(super) expires_at: Option<Time>,
+    /// While one is taken.
+    pub(super) taking: Option<Taking>,
+    /// The log is to be compacted through here, whatever is kept for followers.
+    pub(super) erased_through: LogIndex,
     /// No attempt before this.
     pub(super) retry_at: Option<Time>,
     /// A follower needs one that this leader does not have.
@@ -35,6 +40,15 @@ pub(super) struct Snapshots {
     pub(super) installing: Option<Snapshot>,
     pub(super) pieces: Pieces,
     pub(super) recent: RecentEntries,
+}
+
+/// What was when a snapshot was begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taking {
+    pub(super) log_bytes: u64,
+    pub(super) begun: Time,
+    /// It is taken because of what is to be erased from the log.
+    pub(super) erases: bool,
 }
 
 /// A complete snapshot.
@@ -70,11 +84,16 @@ pub(super) struct RecentEntries {
 }
 
 impl Snapshots {
-    pub(super) fn new(held: Vec<Snapshot>, log_bytes: u64, limits: &Limits) -> Self {
+    pub(super) fn new(start: &Start, applied: LogIndex) -> Self {
+        let limits = &start.limits;
+        let newest = start.snapshots.last().map_or(LogIndex::ZERO, index_of);
+        let left = limits.snapshot_age.saturating_sub(start.log_age);
         Self {
-            held: held.into_iter().map(Held::new).collect(),
-            log_bytes,
+            held: start.snapshots.iter().cloned().map(Held::new).collect(),
+            log_bytes: start.log_bytes,
+            expires_at: (applied > newest).then(|| start.now + left),
             taking: None,
+            erased_through: LogIndex::ZERO,
             retry_at: None,
             wanted: false,
             compacting: false,
@@ -150,7 +169,35 @@ impl Snapshots {
         // What is due already is looked at after every event.
         let retry = self.retry_at.filter(|at| *at > now);
         let retry = retry.unwrap_or(Time::NEVER);
-        retry.min(unpinned.unwrap_or(Time::NEVER))
+        let expires = self.expires_at.filter(|at| *at > now);
+        let expires = expires.unwrap_or(Time::NEVER);
+        retry.min(unpinned.unwrap_or(Time::NEVER)).min(expires)
+    }
+
+    /// Entries were applied.
+    pub(super) fn note_applied(&mut self, now: Time, limits: &Limits) {
+        let age = limits.snapshot_age;
+        self.expires_at.get_or_insert_with(|| now + age);
+    }
+
+    /// Whether what was applied since the newest snapshot is too old.
+    pub(super) fn is_expired(&self, now: Time) -> bool {
+        self.expires_at.is_some_and(|at| now >= at)
+    }
+
+    /// The snapshot is complete; everything applied after `applied` is not in it.
+    pub(super) fn note_taken(
+        &mut self,
+        taking: Taking,
+        index: LogIndex,
+        more: bool,
+        limits: &Limits,
+    ) {
+        self.log_bytes = self.log_bytes.saturating_sub(taking.log_bytes);
+        self.expires_at = more.then(|| taking.begun + limits.snapshot_age);
+        if taking.erases {
+            self.erased_through = index;
+        }
     }
 }
 

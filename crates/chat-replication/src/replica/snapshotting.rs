@@ -6,7 +6,7 @@ use chat_consensus::{Fault, Input, LogBase, LogIndex, PieceReply, Position, Snap
 use crate::event::{DownloadProgress, Effect, MakeReply, PieceReadId};
 use crate::peer_message::consensus_reply;
 use crate::replica::Replica;
-use crate::replica::snapshots::RETRY_PAUSE;
+use crate::replica::snapshots::{RETRY_PAUSE, Taking};
 
 /// How much of a snapshot one reply has at most, in bytes.
 const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -16,12 +16,14 @@ const COMPACTION_STEP: u64 = 16;
 impl<F: MakeReply> Replica<F> {
     pub(super) fn handle_snapshot_taken(&mut self, taken: Option<Snapshot>) -> Result<(), Fault> {
         let snapshots = &mut self.snapshots;
-        let counted = snapshots.taking.take().expect("one was being taken");
+        let taking = snapshots.taking.take().expect("one was being taken");
         let Some(snapshot) = taken else {
             snapshots.retry_at = Some(self.now + RETRY_PAUSE);
             return Ok(());
         };
-        snapshots.log_bytes = snapshots.log_bytes.saturating_sub(counted);
+        let index = snapshot.base.position.index;
+        let more = self.applying.applied > index;
+        snapshots.note_taken(taking, index, more, &self.limits);
         self.add_snapshot(snapshot)
     }
 
@@ -59,6 +61,7 @@ impl<F: MakeReply> Replica<F> {
             self.applying.gathered_by = None;
             self.publishing.record_applied(self.now);
             self.snapshots.log_bytes = 0;
+            self.snapshots.expires_at = None;
             self.snapshots.recent.clear();
             self.fail_proposals_through(position.index);
         } else {
@@ -175,7 +178,12 @@ impl<F: MakeReply> Replica<F> {
         let (Some(term), Some(membership)) = (term, self.node.membership().cloned()) else {
             return;
         };
-        self.snapshots.taking = Some(self.snapshots.log_bytes);
+        let erases = self.snapshots.is_expired(self.now);
+        self.snapshots.taking = Some(Taking {
+            log_bytes: self.snapshots.log_bytes,
+            begun: self.now,
+            erases,
+        });
         self.snapshots.wanted = false;
         self.effects.push(Effect::TakeSnapshot {
             position: Position { term, index },
@@ -190,7 +198,8 @@ impl<F: MakeReply> Replica<F> {
             return false;
         }
         let size = snapshots.newest().map_or(0, |newest| newest.size);
-        snapshots.log_bytes > self.limits.snapshot_log_bytes.max(size)
+        snapshots.is_expired(self.now)
+            || snapshots.log_bytes > self.limits.snapshot_log_bytes.max(size)
             || newest < self.node.log().base().index
             || snapshots.wanted
     }
@@ -209,11 +218,15 @@ impl<F: MakeReply> Replica<F> {
         let through = oldest.min(free).min(self.applied_index());
         let asked = self.snapshots.compacted_through;
         let step = LogIndex(asked.0 + (kept / COMPACTION_STEP).max(1));
-        let worth = through >= step || (through == oldest && through > asked);
+        let erased = self.snapshots.erased_through.min(oldest);
+        let through = through.max(erased);
+        let worth = through >= step || (through == oldest.max(erased) && through > asked);
         if through > self.node.log().base().index && worth {
             self.snapshots.compacting = true;
             self.snapshots.compacted_through = through;
-            self.effects.push(Effect::Compact { through });
+            // Then the next compaction of this kind can remove all that is in the log now.
+            let rolls = through == erased;
+            self.effects.push(Effect::Compact { through, rolls });
         }
     }
 

@@ -21,7 +21,7 @@ use crate::runner::apply_task::{ApplyTask, ApplyTaskEnded};
 use crate::runner::leadership::Leadership;
 use crate::runner::log_report::log_report;
 use crate::runner::log_store::ReadLimits;
-use crate::runner::log_task::{LogRead, LogTask, LogTaskEnded};
+use crate::runner::log_task::{LastRecord, LogRead, LogTask, LogTaskEnded};
 use crate::runner::loop_event::{LoopEvent, Responder, Taking};
 use crate::runner::not_taken::not_taken;
 use crate::runner::peer_calls::PeerCalls;
@@ -94,8 +94,8 @@ pub(super) struct EventLoop<L> {
     /// Before the first entry, from the log's first base until something is applied.
     first_chain: Option<ChainValue>,
     taking: Taking,
-    /// What the log must keep of this run's end (R11).
-    fault_to_record: Option<String>,
+    /// What the log must keep of this run's end.
+    last_record: Option<LastRecord>,
     /// When a shutdown no longer waits for answers; `None` while none was requested.
     drain_deadline: Option<Instant>,
 }
@@ -123,7 +123,7 @@ impl<L: PeerLink> EventLoop<L> {
             bootstrap: BootstrapNotice::default(),
             first_chain: None,
             taking: Taking(false),
-            fault_to_record: None,
+            last_record: None,
             drain_deadline: None,
         }
     }
@@ -173,7 +173,7 @@ impl<L: PeerLink> EventLoop<L> {
             tokio::join!(
                 self.workers.snapshots.close(),
                 self.workers.applier.close(),
-                self.workers.log.close(self.fault_to_record)
+                self.workers.log.close(self.last_record)
             )
         };
         if tokio::time::timeout(CLOSE_MAX, closing).await.is_err() {
@@ -302,10 +302,13 @@ impl<L: PeerLink> EventLoop<L> {
     fn step(&mut self, event: Event<ReplyMaker>) -> Result<(), StopReason> {
         let now = self.now();
         self.replica.handle(now, event).map_err(|fault| {
-            if let Fault::CommittedEntryLost { .. } = fault {
-                // A supervisor starts the node again; this log must not be worn down then (R11).
-                self.fault_to_record = Some(fault.to_string());
-            }
+            // A supervisor starts the node again.
+            self.last_record = match fault {
+                // This log must not be worn down then (R11).
+                Fault::CommittedEntryLost { .. } => Some(LastRecord::Fault(fault.to_string())),
+                Fault::TruncationInHole { .. } => Some(LastRecord::Amnesia(fault.to_string())),
+                Fault::TwoLeaders { .. } => None,
+            };
             StopReason::Fault(Arc::new(fault))
         })
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, Stored, Writes};
 
@@ -34,8 +35,8 @@ pub trait LogStore: Send + Sized + 'static {
     fn reader(&self) -> Self::Reader;
 
     /// Writes the batch in this order, boot count, term, vote and cluster, base, truncation, entries, and returns
-    /// when all of it survives a power failure. A power failure before that leaves all of it or
-    /// nothing. With a base the log begins anew: no entry of before is left (R24).
+    /// when all of it survives a power failure. A power failure before that leaves a part of that order:
+    /// of truncation and entries all or nothing. With a base the log begins anew: no entry of before is left (R24).
     ///
     /// # Errors
     ///
@@ -44,6 +45,21 @@ pub trait LogStore: Send + Sized + 'static {
         &mut self,
         writes: &Writes,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// A log in files begins a new one, so that [`Self::compact`] can remove what is written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append_and_sync`].
+    fn roll(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// For how long there may have been entries in the log, in this run and before. Asked once, after
+    /// [`Self::load`], if there is no snapshot yet: it decides when the first one is due.
+    fn age(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Removes entries up to `through` at most, all of which are applied and in a snapshot, and returns
     /// where the log begins then: a log in files removes whole files, and one that cannot be compacted
@@ -84,7 +100,7 @@ pub trait LogStore: Send + Sized + 'static {
         None
     }
 
-    /// Nothing was written for a second: a log that notes how far it is synced, so that a start notices
+    /// A second ago something was written: a log that notes how far it is synced, so that a start notices
     /// if its end was lost, can do it now.
     ///
     /// # Errors
@@ -102,6 +118,17 @@ pub trait LogStore: Send + Sized + 'static {
     /// When it is not recorded.
     fn record_fault(&mut self, fault: &str)
     -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The disk no longer knows what it had acknowledged (R18): it gets a new storage id before anything
+    /// else, and ends the use of the log until it is loaded again. A log that cannot have a hole is
+    /// never asked for that, and may record it as a fault.
+    ///
+    /// # Errors
+    ///
+    /// When it is not recorded.
+    fn begin_amnesia(&mut self, why: &str) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.record_fault(why)
+    }
 
     /// Closes the log.
     ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chat_consensus::{ChainValue, LogIndex, UnsyncedBatch};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::event::{Event, LogReadId};
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
@@ -25,12 +26,24 @@ const JOBS_MAX: usize = 3;
 #[derive(Debug)]
 enum Job {
     Persist(Box<UnsyncedBatch>),
-    Compact(LogIndex),
+    Compact {
+        through: LogIndex,
+        rolls: bool,
+    },
     /// The chain value at an index, if the log knows it.
     ChainAt(LogIndex, oneshot::Sender<Option<ChainValue>>),
 }
 
-/// How long after the last job the log is at rest.
+/// What the log must keep of the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LastRecord {
+    /// The log is not used again (R11).
+    Fault(String),
+    /// The disk forgot what it had acknowledged (R18).
+    Amnesia(String),
+}
+
+/// How long after it did [`LogStore::rest`] the log does so again, if it wrote meanwhile.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// What is to be read of the log.
@@ -47,8 +60,8 @@ pub(super) struct LogRead {
 pub(super) struct LogTask {
     jobs: Sender<Job>,
     reads: Sender<LogRead>,
-    /// What is recorded when the writer ends, so that the log is not used again (R11).
-    fault: oneshot::Sender<String>,
+    /// What is recorded when the writer ends.
+    last: oneshot::Sender<LastRecord>,
     writer: supervised_task::TaskHandle,
     reader: supervised_task::TaskHandle,
 }
@@ -63,15 +76,15 @@ impl LogTask {
     pub(super) fn start<L: LogStore>(log: L, nodes: usize, events: &Sender<LoopEvent>) -> Self {
         let (jobs, received) = mpsc::channel(JOBS_MAX);
         let (reads, asked) = mpsc::channel(nodes + 1);
-        let (fault, found) = oneshot::channel();
+        let (last, recorded) = oneshot::channel();
         let reader = log.reader();
-        let writing = write(log, (received, found), events.clone());
+        let writing = write(log, (received, recorded), events.clone());
         let writer = spawn::<L>(writing, events);
         let reader = spawn::<L>(read(reader, asked, events.clone()), events);
         Self {
             jobs,
             reads,
-            fault,
+            last,
             writer,
             reader,
         }
@@ -82,9 +95,9 @@ impl LogTask {
         begin(&self.jobs, Job::Persist(Box::new(batch)))
     }
 
-    /// Starts to remove entries up to `through`.
-    pub(super) fn compact(&self, through: LogIndex) -> Result<(), LogTaskEnded> {
-        begin(&self.jobs, Job::Compact(through))
+    /// Starts to remove entries up to `through`; before that the log `rolls`.
+    pub(super) fn compact(&self, through: LogIndex, rolls: bool) -> Result<(), LogTaskEnded> {
+        begin(&self.jobs, Job::Compact { through, rolls })
     }
 
     /// Asks for the chain value at an index of the log.
@@ -102,13 +115,12 @@ impl LogTask {
         begin(&self.reads, read)
     }
 
-    /// Completes when the batch that was begun is done, the fault is recorded, if there is one, and
-    /// the log is closed.
-    pub(super) async fn close(self, fault: Option<String>) {
-        match fault {
+    /// Completes when the batch that was begun is done, `last` is recorded, and the log is closed.
+    pub(super) async fn close(self, last: Option<LastRecord>) {
+        match last {
             // The task may have ended; then its own end was reported.
-            Some(fault) => drop(self.fault.send(fault)),
-            None => drop(self.fault),
+            Some(last) => drop(self.last.send(last)),
+            None => drop(self.last),
         }
         drop((self.jobs, self.reads));
         self.reader.wait().await;
@@ -141,21 +153,23 @@ fn spawn<L: LogStore>(
 
 async fn write<L: LogStore>(
     mut log: L,
-    (mut jobs, fault): (Receiver<Job>, oneshot::Receiver<String>),
+    (mut jobs, last): (Receiver<Job>, oneshot::Receiver<LastRecord>),
     events: Sender<LoopEvent>,
 ) {
-    let mut at_rest = true;
+    // When it is due.
+    let mut rest_at: Option<Instant> = None;
     loop {
-        let received = if at_rest {
-            Ok(jobs.recv().await)
-        } else {
-            tokio::time::timeout(REST_AFTER, jobs.recv()).await
+        let received = match rest_at {
+            None => Ok(jobs.recv().await),
+            // Jobs that wait do not put it off.
+            Some(at) if Instant::now() >= at => Err(()),
+            Some(at) => tokio::time::timeout_at(at, jobs.recv()).await.map_err(drop),
         };
         let job = match received {
             Ok(Some(job)) => job,
             Ok(None) => break,
-            Err(_nothing_came) => {
-                at_rest = true;
+            Err(()) => {
+                rest_at = None;
                 match log.rest().await {
                     Ok(()) => continue,
                     Err(error) => {
@@ -166,16 +180,22 @@ async fn write<L: LogStore>(
                 }
             }
         };
-        at_rest = false;
+        rest_at.get_or_insert_with(|| Instant::now() + REST_AFTER);
         let done = match job {
             Job::Persist(batch) => {
                 let synced =
                     batch.persist_with_async(async |writes| log.append_and_sync(writes).await);
                 synced.await.map(|synced| Some(Event::Synced(synced)))
             }
-            Job::Compact(through) => {
-                let base = log.compact(through).await;
-                base.map(|base| Some(Event::Compacted(base)))
+            Job::Compact { through, rolls } => {
+                let rolled = if rolls { log.roll().await } else { Ok(()) };
+                match rolled {
+                    Ok(()) => {
+                        let base = log.compact(through).await;
+                        base.map(|base| Some(Event::Compacted(base)))
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Job::ChainAt(index, asker) => log.chain_at(index).await.map(|chain| {
                 // Who asked has gone if the replica has stopped.
@@ -189,9 +209,12 @@ async fn write<L: LogStore>(
             break;
         }
     }
-    if let Ok(fault) = fault.await
-        && let Err(error) = log.record_fault(&fault).await
-    {
+    let recorded = match last.await {
+        Ok(LastRecord::Fault(fault)) => log.record_fault(&fault).await,
+        Ok(LastRecord::Amnesia(why)) => log.begin_amnesia(&why).await,
+        Err(_nothing) => Ok(()),
+    };
+    if let Err(error) = recorded {
         let error: BoxError = error.into();
         tracing::error!(
             error = error.as_ref(),

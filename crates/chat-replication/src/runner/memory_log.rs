@@ -258,6 +258,7 @@ impl Disk {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            behind_hole: false,
         }
     }
 }

@@ -2,12 +2,13 @@
 //! from a snapshot of this node if it ends before the log begins (R24).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chat_consensus::{ChainValue, LogIndex, Position, Snapshot, Stored, TermIndex};
-use chat_log::SnapshotStore;
+use chat_log::{OsDirectory, SnapshotStore};
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
-use crate::runner::snapshot_directory::{self, TemporaryDirectory};
+use crate::runner::snapshot_directory::{self, TemporaryDirectory, file_age};
 use crate::runner::snapshot_task::{Snapshots, verified_path};
 use crate::runner::start_error::StartError;
 use crate::runner::state_machine::{Applied, BoxError, StateMachine};
@@ -27,6 +28,8 @@ pub(super) struct Restored {
     pub(super) chain: Option<ChainValue>,
     /// About how much payload is behind the newest snapshot.
     pub(super) log_bytes: u64,
+    /// For how long there may have been entries behind it.
+    pub(super) log_age: Duration,
 }
 
 /// Refuses a state that was made from entries that the log does not have. One that ends before the log
@@ -35,9 +38,10 @@ pub(super) fn check_state(stored: &Stored, machine: &impl StateMachine) -> Resul
     let base = beginning(stored);
     for applied in [machine.applied(), machine.last_ever_applied()] {
         if applied.index >= base.index.0 && !log_contains(stored, position(applied)) {
-            return Err(match stored.last.index.0 {
-                0 => StartError::StateOfAnotherLog { applied },
-                last => StartError::LogLostEntries { applied, last },
+            let last = stored.last.index.0;
+            return Err(match stored.base {
+                None => StartError::StateOfAnotherLog { applied },
+                Some(_) => StartError::LogLostEntries { applied, last },
             });
         }
     }
@@ -66,10 +70,10 @@ pub(super) async fn open_snapshots(directory: Option<PathBuf>) -> Result<Snapsho
 
 /// Restores the state if it is lost and a snapshot of this node will do; otherwise the replica asks for
 /// another's.
-pub(super) async fn restore<L: LogStore>(
+pub(super) async fn restore<L: LogStore, M: StateMachine>(
     log: L,
     stored: &Stored,
-    machine: &mut impl StateMachine,
+    machine: &mut M,
     snapshots: &mut Snapshots,
 ) -> Result<(L, Restored), StartError> {
     let kept = snapshots.store.kept();
@@ -80,17 +84,37 @@ pub(super) async fn restore<L: LogStore>(
         && of_state != of_log
     {
         let applied = machine.applied();
-        return Err(StartError::StateDiverges { applied });
+        let diverges = StartError::StateDiverges { applied };
+        if !M::BEGINS_AGAIN {
+            return Err(diverges);
+        }
+        let why = diverges.to_string();
+        tracing::error!(error = why, "the state is set aside, and is filled again");
+        machine
+            .begin_again(&why)
+            .await
+            .map_err(StartError::Restore)?;
+        return Box::pin(restore(log, stored, machine, snapshots)).await;
     }
     let mut restored = Restored {
         applied,
         chain: measured.chain,
         log_bytes: measured.log_bytes,
+        log_age: kept.last().map_or_else(
+            || log.age(),
+            |newest| {
+                let directory = snapshots.store.directory().path();
+                file_age(&directory.join(SnapshotStore::<OsDirectory>::file_name(newest)))
+            },
+        ),
     };
     // One that the log does not vouch for was downloaded and not installed, or belongs to another log.
     for (snapshot, of_log) in kept.iter().zip(measured.of_snapshots) {
         let fits = |chain: ChainValue| chain == snapshot.base.chain;
-        if !log_contains(stored, snapshot.base.position) || !of_log.is_none_or(fits) {
+        // Before a hole the log says nothing.
+        let unknown = stored.behind_hole && snapshot.base.position < beginning(stored);
+        let contained = unknown || log_contains(stored, snapshot.base.position);
+        if !contained || !of_log.is_none_or(fits) {
             let position = snapshot.base.position;
             tracing::warn!(?position, "a snapshot that is not of this log is removed");
             let removed = snapshots.store.remove(snapshot.id());
@@ -164,8 +188,17 @@ async fn measure<L: LogStore>(
         let measured = ask(&mut log, &stored, applied, &kept).await;
         (log, measured)
     };
-    let measured = measured.map_err(StartError::Log)?;
-    Ok((log, measured))
+    match measured {
+        Ok(measured) => Ok((log, measured)),
+        Err(error) => {
+            // What is damaged is noted for the next start (R24).
+            if let Err(unclosed) = log.close().await {
+                let error: BoxError = unclosed.into();
+                tracing::warn!(error = error.as_ref(), "the log did not close cleanly");
+            }
+            Err(StartError::Log(error))
+        }
+    }
 }
 
 async fn ask<L: LogStore>(

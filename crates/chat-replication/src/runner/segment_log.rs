@@ -1,11 +1,15 @@
 //! The log in segment files, of `chat-log`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, Stored, Writes};
+use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Writes};
 use chat_log::{Finding, LogError, Options, OsDirectory, ReadLimits as LogReadLimits};
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
+use crate::runner::snapshot_directory::file_age;
 
 /// The log in a directory of its own, in segment files; made if it is missing. One replica at a time
 /// can use it.
@@ -15,11 +19,32 @@ pub struct SegmentLog {
     segment_bytes: Option<u64>,
     /// `None` before the log is loaded.
     log: Option<chat_log::SegmentLog<OsDirectory>>,
+    damaged: DamagedSegment,
 }
 
 /// Reads a [`SegmentLog`].
 #[derive(Debug)]
-pub struct SegmentLogReader(chat_log::SegmentReader<OsDirectory>);
+pub struct SegmentLogReader {
+    reader: chat_log::SegmentReader<OsDirectory>,
+    damaged: DamagedSegment,
+}
+
+/// The name of the first segment in which a read found damage. It is recorded when the log is closed, so
+/// that the next start finds a hole instead of stopping at the same place again.
+#[derive(Clone, Debug, Default)]
+struct DamagedSegment(Arc<OnceLock<String>>);
+
+impl DamagedSegment {
+    /// Passes a result on.
+    fn note<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if let Err(LogError::Damaged { segment, .. }) = &result
+            && segment.ends_with(".segment")
+        {
+            self.0.get_or_init(|| segment.clone());
+        }
+        result
+    }
+}
 
 impl SegmentLog {
     /// The log in `directory`, which is opened when a replica starts.
@@ -28,6 +53,7 @@ impl SegmentLog {
             directory: directory.into(),
             segment_bytes: None,
             log: None,
+            damaged: DamagedSegment::default(),
         }
     }
 
@@ -54,19 +80,13 @@ impl LogStore for SegmentLog {
     const BLOCKS: bool = true;
 
     async fn load(&mut self, node: NodeId) -> Result<Stored, LogError> {
+        // It is locked while it is open.
+        self.log = None;
         let mut options = Options::new(node);
         options.segment_bytes = self.segment_bytes.unwrap_or(options.segment_bytes);
         let (log, opened) = chat_log::SegmentLog::open_folder(&self.directory, options, random)?;
         for finding in &opened.findings {
             report(finding);
-        }
-        // A node with a hole keeps its id and vote, but needs those entries from a peer, which is not
-        // possible yet (docs/storage.md).
-        if let Some(hole) = opened.hole {
-            return Err(LogError::InHole {
-                after: hole.after,
-                through: hole.through,
-            });
         }
         self.log = Some(log);
         Ok(opened.stored)
@@ -74,11 +94,35 @@ impl LogStore for SegmentLog {
 
     fn reader(&self) -> SegmentLogReader {
         let log = self.log.as_ref();
-        SegmentLogReader(log.expect("a log is loaded before it is read").reader())
+        SegmentLogReader {
+            reader: log.expect("a log is loaded before it is read").reader(),
+            damaged: self.damaged.clone(),
+        }
     }
 
     async fn append_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
-        self.loaded().append_and_sync(writes)
+        let written = self.loaded().append_and_sync(writes);
+        self.damaged.note(written)
+    }
+
+    async fn roll(&mut self) -> Result<(), LogError> {
+        self.loaded().roll()
+    }
+
+    fn age(&self) -> Duration {
+        // Files are made in the order of their names.
+        let names = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let segments = names.filter(|file| {
+            let name = file.file_name();
+            Path::new(&name)
+                .extension()
+                .is_some_and(|end| end == "segment")
+        });
+        let oldest = segments.min_by_key(fs::DirEntry::file_name);
+        oldest.map_or(Duration::ZERO, |file| file_age(&file.path()))
     }
 
     async fn compact(&mut self, through: LogIndex) -> Result<LogBase, LogError> {
@@ -86,7 +130,13 @@ impl LogStore for SegmentLog {
     }
 
     async fn chain_at(&mut self, index: LogIndex) -> Result<Option<ChainValue>, LogError> {
-        self.loaded().reader().chain_at(index)
+        let log = self.loaded();
+        // What is in a hole, or before it, is not known.
+        if log.base().is_none_or(|base| index < base.position.index) {
+            return Ok(None);
+        }
+        let chain = log.reader().chain_at(index);
+        self.damaged.note(chain)
     }
 
     fn payload_bytes(&self) -> u64 {
@@ -102,11 +152,25 @@ impl LogStore for SegmentLog {
         self.loaded().record_fault(fault)
     }
 
+    async fn begin_amnesia(&mut self, why: &str) -> Result<(), LogError> {
+        self.loaded().begin_amnesia(StorageId(random()), why)
+    }
+
     async fn close(self) -> Result<(), LogError> {
-        match self.log {
-            Some(log) => log.close(),
-            None => Ok(()),
+        let Some(mut log) = self.log else {
+            return Ok(());
+        };
+        if let Some(segment) = self.damaged.0.get() {
+            tracing::error!(
+                segment,
+                "the log is damaged: the next start goes on behind that place"
+            );
+            // A log that refuses writes finds it again.
+            let recorded = log.record_hole(segment);
+            let closed = log.close();
+            return recorded.and(closed);
         }
+        log.close()
     }
 }
 
@@ -123,10 +187,10 @@ impl LogReader for SegmentLogReader {
             entries_max: limits.entries_max,
             bytes_max: limits.bytes_max,
         };
-        match self.0.read(after, last, limits) {
-            // Compacted meanwhile: the follower gets a snapshot.
-            Err(LogError::BelowBase { .. }) => Ok(Vec::new()),
-            read => read,
+        match self.reader.read(after, last, limits) {
+            // Compacted meanwhile, or behind a hole: the follower gets a snapshot.
+            Err(LogError::BelowBase { .. } | LogError::InHole { .. }) => Ok(Vec::new()),
+            read => self.damaged.note(read),
         }
     }
 }
@@ -145,6 +209,13 @@ fn report(finding: &Finding) {
             tracing::error!(
                 why,
                 "this disk lost what it had acknowledged: it has a new storage id and does not vote (R18)"
+            );
+        }
+        Finding::Hole { from, through } => {
+            tracing::error!(
+                from = from.0,
+                through = through.0,
+                "the log is damaged there, and begins behind it from now on; everything is on other disks"
             );
         }
         other => tracing::warn!(finding = ?other, "the log is damaged"),

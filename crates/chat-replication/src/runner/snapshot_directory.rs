@@ -4,6 +4,7 @@ use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chat_log::OsDirectory;
 
@@ -32,6 +33,14 @@ impl Drop for TemporaryDirectory {
         // It may never have been made; what cannot be removed is the system's to clean up.
         drop(fs::remove_dir_all(&self.0));
     }
+}
+
+/// How long ago a file was made, or written where the file system does not know that; zero if the clock
+/// was set back since.
+pub(super) fn file_age(path: &Path) -> Duration {
+    let made = fs::metadata(path).and_then(|file| file.created().or_else(|_| file.modified()));
+    let age = made.ok().and_then(|made| made.elapsed().ok());
+    age.unwrap_or(Duration::ZERO)
 }
 
 /// The folder for snapshots in `directory`; both are made if they are missing, and their names are

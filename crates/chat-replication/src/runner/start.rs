@@ -49,7 +49,10 @@ pub(super) async fn start<L: PeerLink>(
 ) -> Result<Handle, StartError> {
     check_runtime().await?;
     let (log, stored) = load(log, settings.node).await?;
-    check_state(&stored, &machine)?;
+    let (log, stored) = match check_state(&stored, &machine) {
+        Ok(()) => (log, stored),
+        Err(error) => set_state_aside((log, stored), &mut machine, settings.node, error).await?,
+    };
     let directory = settings.directory.clone().or_else(|| log.snapshots());
     let mut snapshots = open_snapshots(directory).await?;
     let (log, restored) = restore(log, &stored, &mut machine, &mut snapshots).await?;
@@ -58,6 +61,7 @@ pub(super) async fn start<L: PeerLink>(
         snapshots: snapshots.store.kept(),
         partial: snapshots.download.progress(),
         log_bytes: restored.log_bytes,
+        log_age: restored.log_age,
         ..Start::new(random_seed(), Time(0), settings.limits)
     };
     let replica = Replica::new(settings.config, stored, restored.applied.index, started);
@@ -105,6 +109,35 @@ pub(super) async fn start<L: PeerLink>(
         stopped: watched_stop,
         closed: watched_closing,
     }))
+}
+
+/// The log contradicts the state, as `error` says. If it is the log that lacks what was applied, the disk
+/// has forgotten what it had acknowledged (R18), and gets a new storage id before anything else.
+async fn set_state_aside<L: LogStore, M: StateMachine>(
+    (mut log, stored): (L, Stored),
+    machine: &mut M,
+    node: NodeId,
+    error: StartError,
+) -> Result<(L, Stored), StartError> {
+    if !M::BEGINS_AGAIN {
+        return Err(error);
+    }
+    let why = error.to_string();
+    tracing::error!(error = why, "the state is set aside, and is filled again");
+    let (log, stored) = if let StartError::LogLostEntries { .. } = error {
+        log.begin_amnesia(&why)
+            .await
+            .map_err(|error| StartError::Log(error.into()))?;
+        load(log, node).await?
+    } else {
+        (log, stored)
+    };
+    machine
+        .begin_again(&why)
+        .await
+        .map_err(StartError::Restore)?;
+    check_state(&stored, machine)?;
+    Ok((log, stored))
 }
 
 /// Opens the log, on a thread of its own if it blocks.

@@ -89,6 +89,22 @@ pub trait StateMachine: Send + 'static {
         Err("this state machine has no snapshots".into())
     }
 
+    /// Whether [`Self::begin_again`] is implemented. Without it a replica does not start when its log
+    /// contradicts its state.
+    const BEGINS_AGAIN: bool = false;
+
+    /// Sets the whole state aside and begins with an empty one, which has applied nothing: the log
+    /// contradicts it, as `why` says. Called at a start only; afterwards the state is filled again from
+    /// the log, or from a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// The replica does not start.
+    fn begin_again(&mut self, why: &str) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let why = format!("this state machine cannot begin again: {why}");
+        std::future::ready(Err(why.into()))
+    }
+
     /// Begins a snapshot of the state as it is now, between two batches: what writes its file, while
     /// further entries are applied. `None` if it has no snapshots.
     ///

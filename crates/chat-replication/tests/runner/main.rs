@@ -4,6 +4,8 @@
 
 mod cluster;
 mod groups;
+#[cfg(feature = "segment-log")]
+mod holes;
 mod logs;
 mod overload;
 mod serving;

@@ -1,6 +1,6 @@
 //! R24 with real files: snapshots are taken, served, downloaded and installed.
 
-mod book;
+pub(crate) mod book;
 
 use std::fs;
 use std::path::PathBuf;

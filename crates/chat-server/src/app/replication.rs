@@ -108,6 +108,14 @@ impl StateMachine for ChatMachine {
         Ok(applied.outcomes)
     }
 
+    const BEGINS_AGAIN: bool = true;
+
+    async fn begin_again(&mut self, why: &str) -> Result<(), BoxError> {
+        self.state.begin_again(why).await?;
+        self.change_buffer.begin_again(self.state.applied_index());
+        Ok(())
+    }
+
     async fn publish(&mut self) -> Result<(), BoxError> {
         Ok(self.state.commit().await?)
     }

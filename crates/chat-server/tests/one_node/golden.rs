@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use chat_log::{Options, SegmentLog};
 use chat_server::config::Sessions;
-use chat_store::{CommitLog, LogIndex, Writes};
+use chat_store::{CommitLog, LogIndex, NodeId, Writes};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -60,7 +61,7 @@ async fn data_of_the_first_release_is_usable() {
 
 /// R18: the applied index of the tables is evidence, even while they are rebuilt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn log_that_lacks_entries_applied_by_older_tables_is_rejected() {
+async fn log_that_lacks_entries_applied_by_older_tables_has_forgotten() {
     let directory = copy(&["log.db", "state.db", "identity.toml"]);
     let data = directory.path().join("node-1");
     let truncating = tokio::task::spawn_blocking(move || {
@@ -73,10 +74,21 @@ async fn log_that_lacks_entries_applied_by_older_tables_is_rejected() {
         log.close().unwrap();
     });
     truncating.await.unwrap();
+    let mut directory = directory;
+    let mut disks = Vec::new();
     for _ in 0..2 {
-        let error = OneNode::start_error_in(&directory).await;
-        assert!(error.contains("lost log entries"), "{error}");
+        let node = OneNode::start_in(directory, Sessions::default()).await;
+        directory = node.stop_and_keep().await;
+        let log = directory.path().join("node-1/log");
+        let options = Options::new(NodeId(1));
+        let (_, opened) =
+            SegmentLog::open_folder(&log, options, || Uuid::new_v4().as_u128()).unwrap();
+        let why = opened.amnesia.unwrap();
+        assert!(why.contains("lost log entries"), "{why}");
+        disks.push(opened.stored.storage);
     }
+    // A new disk once, and not at every start.
+    assert_eq!(disks[0], disks[1]);
 }
 
 fn copy(files: &[&str]) -> TempDir {

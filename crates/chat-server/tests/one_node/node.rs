@@ -81,14 +81,6 @@ impl OneNode {
         }
     }
 
-    /// The error of a node that does not start with the data in `directory`.
-    pub(crate) async fn start_error_in(directory: &tempfile::TempDir) -> String {
-        let config = config_in(directory, addresses(1));
-        let running = node::run(1, &config, DataPolicy::Keep, std::future::pending());
-        let ended = tokio::time::timeout(TEST_TIMEOUT, running).await;
-        ended.expect("it does not run").unwrap_err().to_string()
-    }
-
     /// Makes one request, with `token` if there is one.
     pub(crate) async fn execute(
         &self,

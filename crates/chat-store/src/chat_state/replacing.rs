@@ -19,6 +19,7 @@ use super::ChatState;
 use super::applier::Applier;
 use super::checkpoints::Checkpoints;
 use super::error::StateError;
+use super::older_format;
 use super::opening::{self, OpenState};
 use super::schema::{FORMAT, SCHEMA};
 use super::snapshot_writer::SnapshotWriter;
@@ -94,6 +95,11 @@ impl ChatState {
         let state = on_own_thread(move || opening::create(&directories, &lock)).await?;
         let old = self.change_to(state).await;
         self.directories.set_aside(&old, reason)?;
+        // Tables of an older format are evidence of the same loss, which is noted by now.
+        if let Some(older) = older_format::set_aside(&self.directories.undirected())? {
+            older.remove()?;
+        }
+        self.set_aside = Position::ZERO;
         self.lost = Some(reason.to_owned());
         self.poisoned = false;
         Ok(())

@@ -16,6 +16,8 @@ pub struct Image {
     entries: Vec<Entry>,
     /// How many of the first entries are as they were when they were last looked at.
     looked_at: usize,
+    /// It begins where damaged entries end.
+    behind_hole: bool,
 }
 
 /// What one transaction changed, so that a disk can be rolled back.
@@ -52,6 +54,7 @@ impl Image {
             let cluster = &mut self.hard_state.cluster;
             cluster.get_or_insert(base.membership.cluster);
             self.looked_at = 0;
+            self.behind_hole = false;
             undo.left = 0;
             undo.removed = std::mem::take(&mut self.entries);
         }
@@ -143,6 +146,16 @@ impl Image {
         Ok(())
     }
 
+    /// Whether entries before its base are damaged, and not removed (R24).
+    pub(super) fn set_behind_hole(&mut self, behind_hole: bool) {
+        self.behind_hole = behind_hole;
+    }
+
+    /// See [`Self::set_behind_hole`].
+    pub fn is_behind_hole(&self) -> bool {
+        self.behind_hole
+    }
+
     /// The chain value of the entry at `index`, or of the base.
     pub fn chain_at(&self, index: LogIndex) -> Option<ChainValue> {
         let base = self.base.as_ref()?;
@@ -231,6 +244,7 @@ impl Image {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            behind_hole: self.behind_hole,
         }
     }
 }

@@ -35,6 +35,14 @@ impl OpenLog {
         self.log.compact(through)
     }
 
+    pub(super) fn roll(&mut self) -> Result<(), LogError> {
+        self.log.roll()
+    }
+
+    pub(super) fn has_hole(&self) -> bool {
+        self.log.hole().is_some()
+    }
+
     pub(super) fn refresh_witness(&mut self) -> Result<(), LogError> {
         self.log.refresh_witness()
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::config::{Config, Timing};
 use crate::entry::{HardState, LogBase, Membership, Stored, TermRun};
-use crate::input::{Input, Report};
+use crate::input::{Fault, Input, Report};
 use crate::message::{
     Envelope, FollowerState, GetCommits, GetCommitsReply, GetSnapshotReply, Header, Reply, Request,
 };
@@ -57,6 +57,15 @@ struct Case {
 
 impl Case {
     fn start(applied: u64) -> Self {
+        Self::start_with(applied, false)
+    }
+
+    /// With a hole before 90@4.
+    fn start_behind_hole(applied: u64) -> Self {
+        Self::start_with(applied, true)
+    }
+
+    fn start_with(applied: u64, behind_hole: bool) -> Self {
         let nodes = [LEADER, FOLLOWER, NodeId(3)];
         let config = Config::new(FOLLOWER, &nodes, Timing::default()).unwrap();
         let stored = Stored {
@@ -72,6 +81,7 @@ impl Case {
                 term: Term(5),
                 first: LogIndex(91),
             }],
+            behind_hole,
             ..Stored::empty(StorageId(2))
         };
         let mut case = Self {
@@ -260,4 +270,51 @@ fn offer_of_another_snapshot_does_not_end_a_download() {
     case.offer(&snapshot(106, 6));
     let (downloaded, _) = case.node.download().unwrap();
     assert_eq!(downloaded, &first);
+}
+
+/// R24: what is in a hole is not known to be committed, so the fetches say so until it is.
+#[test]
+fn follower_behind_a_hole_is_not_counted_until_it_knows_that_it_is_committed() {
+    let mut case = Case::start_behind_hole(80);
+    assert!(case.node.has_lost_state());
+    assert_eq!(case.node.commit_index(), LogIndex(80));
+    let (request, fetch) = case.fetch();
+    assert!(fetch.behind_hole);
+    assert_eq!(fetch.synced, Position::new(100, 5));
+    let entries = GetCommitsReply::Entries {
+        after: LogIndex(100),
+        commit_index: LogIndex(95),
+        entries: Vec::new(),
+    };
+    case.answer_fetch(request, entries);
+    assert_eq!(case.node.commit_index(), LogIndex(95));
+    assert!(!case.fetch().1.behind_hole);
+    // A state that reaches beyond the hole shows that it is committed.
+    let case = Case::start_behind_hole(92);
+    assert!(!case.node.has_lost_state());
+    assert!(!case.fetch().1.behind_hole);
+}
+
+/// R24: the leader's log leaves this one before its base. That is a loss only if what is there was not
+/// committed; otherwise committed entries are gone.
+#[test]
+fn truncation_to_within_a_hole_is_amnesia() {
+    for (behind_hole, theirs) in [
+        (true, Position::new(85, 5)),
+        (true, Position::new(95, 3)),
+        (false, Position::new(85, 5)),
+        (false, Position::new(95, 3)),
+    ] {
+        let mut case = Case::start_with(80, behind_hole);
+        let (request, _) = case.fetch();
+        let header = case.header(request);
+        let message = Reply::GetCommits(GetCommitsReply::Diverging(theirs));
+        let reply = Input::Reply(Envelope { header, message });
+        let fault = case.node.handle(case.now, reply).unwrap_err();
+        match fault {
+            Fault::TruncationInHole { common } if behind_hole => assert_eq!(common, theirs),
+            Fault::CommittedEntryLost { .. } if !behind_hole => {}
+            other => panic!("{theirs:?}: {other}"),
+        }
+    }
 }

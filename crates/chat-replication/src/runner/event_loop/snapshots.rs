@@ -21,7 +21,10 @@ impl<L: PeerLink> EventLoop<L> {
                 begun.map_err(apply_task_ended)
             }
             Effect::DropSnapshot(id) => snapshots.remove(id).map_err(ended),
-            Effect::Compact { through } => self.workers.log.compact(through).map_err(log_ended),
+            Effect::Compact { through, rolls } => {
+                let begun = self.workers.log.compact(through, rolls);
+                begun.map_err(log_ended)
+            }
             Effect::ReadPiece {
                 id,
                 snapshot,

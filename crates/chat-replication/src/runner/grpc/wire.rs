@@ -209,6 +209,7 @@ impl WireMessage for wire::GetCommitsRequest {
             bytes_max: self.bytes_max,
             repair_through: index_from(self.repair_through)?,
             state: state_from(self.needs_snapshot, self.restoring)?,
+            behind_hole: self.behind_hole,
         };
         envelope(self.header, fetch)
     }
@@ -225,6 +226,7 @@ impl WireMessage for wire::GetCommitsRequest {
             bytes_max: fetch.bytes_max,
             repair_through: fetch.repair_through.0,
             has_base: fetch.has_base,
+            behind_hole: fetch.behind_hole,
         }
     }
 }

@@ -16,33 +16,33 @@ use tempfile::TempDir;
 use crate::cluster::soon;
 
 /// What one request for a piece gets at most, in bytes.
-pub(super) const PIECE: u64 = 1 << 20;
+pub(crate) const PIECE: u64 = 1 << 20;
 
 /// What a node has, and the chain value of the last entry.
-pub(super) type Contents = (Vec<String>, Option<ChainValue>);
+pub(crate) type Contents = (Vec<String>, Option<ChainValue>);
 
 /// Keeps every command, in memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Book {
+pub(crate) struct Book {
     contents: Arc<Mutex<Contents>>,
-    pub(super) installed: Arc<AtomicU64>,
-    pub(super) attempts: Arc<AtomicU64>,
+    pub(crate) installed: Arc<AtomicU64>,
+    pub(crate) attempts: Arc<AtomicU64>,
     /// Whether the disk is full for snapshots.
-    pub(super) full: Arc<AtomicBool>,
+    pub(crate) full: Arc<AtomicBool>,
     /// How many snapshots may still be written.
-    pub(super) permits: Arc<Permits>,
-    pub(super) has_snapshots: bool,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) has_snapshots: bool,
 }
 
 /// Snapshots wait here until they may be written.
 #[derive(Debug)]
-pub(super) struct Permits {
+pub(crate) struct Permits {
     left: Mutex<u64>,
     changed: Condvar,
 }
 
 impl Permits {
-    pub(super) fn set(&self, count: u64) {
+    pub(crate) fn set(&self, count: u64) {
         *self.left.lock().unwrap() = count;
         self.changed.notify_all();
     }
@@ -64,7 +64,7 @@ impl Default for Permits {
 }
 
 impl Book {
-    pub(super) fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         self.contents.lock().unwrap().clone()
     }
 }
@@ -118,13 +118,13 @@ impl StateMachine for Book {
 
 /// An [`InProcessNetwork`] that loses requests for late pieces, and notes what was asked for.
 #[derive(Clone, Debug)]
-pub(super) struct PieceNetwork {
+pub(crate) struct PieceNetwork {
     network: InProcessNetwork,
     pieces: Arc<Pieces>,
 }
 
 #[derive(Debug)]
-pub(super) struct PieceLink {
+pub(crate) struct PieceLink {
     link: InProcessLink,
     pieces: Arc<Pieces>,
 }
@@ -137,12 +137,12 @@ struct Pieces {
 
 impl PieceNetwork {
     /// Requests for pieces at this offset and after it are lost.
-    pub(super) fn lose_pieces_from(&self, offset: u64) {
+    pub(crate) fn lose_pieces_from(&self, offset: u64) {
         self.pieces.lost_from.store(offset, Ordering::Relaxed);
     }
 
     /// The offsets that were asked for since the last call.
-    pub(super) fn take_offsets(&self) -> Vec<u64> {
+    pub(crate) fn take_offsets(&self) -> Vec<u64> {
         std::mem::take(&mut *self.pieces.offsets.lock().unwrap())
     }
 }
@@ -175,8 +175,8 @@ impl PeerLink for PieceLink {
 }
 
 /// Nodes with ids from 1, each with a log and a folder that outlive its replica.
-pub(super) struct Nodes {
-    pub(super) network: PieceNetwork,
+pub(crate) struct Nodes {
+    pub(crate) network: PieceNetwork,
     nodes: Vec<Node>,
     prepare: fn(&mut Book),
 }
@@ -189,12 +189,12 @@ struct Node {
 }
 
 impl Nodes {
-    pub(super) async fn start(count: usize) -> Self {
+    pub(crate) async fn start(count: usize) -> Self {
         Self::start_with(count, |_| {}).await
     }
 
     /// With what `prepare` makes of each new state machine.
-    pub(super) async fn start_with(count: usize, prepare: fn(&mut Book)) -> Self {
+    pub(crate) async fn start_with(count: usize, prepare: fn(&mut Book)) -> Self {
         let node = || Node {
             log: MemoryLog::new(),
             folder: TempDir::new().unwrap(),
@@ -220,7 +220,7 @@ impl Nodes {
     }
 
     /// Starts a node with what its disk has, and an empty state.
-    pub(super) async fn run(&mut self, id: usize) {
+    pub(crate) async fn run(&mut self, id: usize) {
         let addresses = (1..=self.nodes.len() as u64).map(|id| (id, id.to_string()));
         let addresses: Vec<(u64, String)> = addresses.collect();
         let mut book = Book {
@@ -242,32 +242,32 @@ impl Nodes {
         (node.book, node.replica) = (book, Some(replica));
     }
 
-    pub(super) async fn stop(&mut self, id: usize) {
+    pub(crate) async fn stop(&mut self, id: usize) {
         let replica = self.nodes[id - 1].replica.take().expect("it runs");
         replica.shutdown().await;
     }
 
     /// The node's next run has an empty folder and this log.
-    pub(super) fn replace_disk(&mut self, id: usize, log: MemoryLog) {
+    pub(crate) fn replace_disk(&mut self, id: usize, log: MemoryLog) {
         let node = &mut self.nodes[id - 1];
         node.log = log;
         node.folder = TempDir::new().unwrap();
     }
 
-    pub(super) fn handle(&self, id: usize) -> &Handle {
+    pub(crate) fn handle(&self, id: usize) -> &Handle {
         self.nodes[id - 1].replica.as_ref().expect("it runs")
     }
 
-    pub(super) fn book(&self, id: usize) -> &Book {
+    pub(crate) fn book(&self, id: usize) -> &Book {
         &self.nodes[id - 1].book
     }
 
-    pub(super) fn folder(&self, id: usize) -> &Path {
+    pub(crate) fn folder(&self, id: usize) -> &Path {
         self.nodes[id - 1].folder.path()
     }
 
     /// Proposes commands of 100 bytes at a node, all at once.
-    pub(super) async fn write(&self, id: usize, count: usize) {
+    pub(crate) async fn write(&self, id: usize, count: usize) {
         let mut proposals = tokio::task::JoinSet::new();
         for _ in 0..count {
             proposals.spawn(propose(self.handle(id).clone(), vec![b'x'; 100]));
@@ -276,7 +276,7 @@ impl Nodes {
     }
 
     /// Proposes commands of a piece each that have so many bytes.
-    pub(super) async fn write_large(&self, id: usize, bytes: u64) {
+    pub(crate) async fn write_large(&self, id: usize, bytes: u64) {
         for _ in 0..bytes.div_ceil(PIECE) {
             let command = vec![b'y'; usize::try_from(PIECE).unwrap()];
             propose(self.handle(id).clone(), command).await;
@@ -286,7 +286,7 @@ impl Nodes {
 
 /// Until it is acknowledged: on a busy machine a leader may change, and the outcome be unknown. What is
 /// applied twice then is so on all nodes.
-async fn propose(replica: Handle, command: Vec<u8>) {
+pub(crate) async fn propose(replica: Handle, command: Vec<u8>) {
     let deadline = soon();
     while let Err(error) = replica.propose(command.clone().into(), soon()).await {
         assert!(std::time::Instant::now() < deadline, "{error}");
