@@ -5,6 +5,8 @@
 #[cfg(feature = "chat")]
 pub mod chat;
 pub mod checker;
+#[cfg(feature = "processes")]
+pub mod damage;
 pub mod faulty_disk;
 pub mod log_images;
 pub mod message;

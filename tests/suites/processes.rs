@@ -3,6 +3,7 @@
 //! `cargo test` builds the servers; a test that is run without it reports what is missing.
 
 mod crashes;
+mod damage;
 mod full_disks;
 mod graceful_shutdown;
 mod hostile;

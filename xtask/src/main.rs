@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod cluster;
 mod codegen;
+mod damage;
 mod fuzz;
 mod gui;
 mod mutants;
@@ -42,6 +43,12 @@ enum Command {
         /// Write nothing; fail when something would change.
         #[arg(long)]
         check: bool,
+    },
+    /// Damage one file of a real cluster at a time: --count N, --seed S.
+    Damage {
+        /// Passed on to the program that damages.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Give the decoders bytes that no program would send.
     Fuzz(fuzz::Arguments),
@@ -85,6 +92,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Bench { arguments } => bench::run(&root, &arguments)?,
         Command::Cluster(arguments) => return cluster::run(&root, arguments),
         Command::Codegen { check } => codegen::run(&root, check)?,
+        Command::Damage { arguments } => return damage::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments)?,
         Command::Gui(arguments) => return gui::run(&root, &arguments),
         Command::Package => package::run(&root)?,

@@ -13,13 +13,15 @@ use crate::package;
 
 /// Seeds of the simulator that every change must survive; more are for `cargo xtask simulate`.
 const SIMULATED_SEEDS: &str = "2000";
+/// Damages of a real cluster's files; more are for `cargo xtask damage`.
+const DAMAGES: &str = "40";
 
 struct Step {
     name: &'static str,
     run: fn(&Path) -> Result<()>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "format",
         run: format,
@@ -47,6 +49,10 @@ const STEPS: [Step; 9] = [
     Step {
         name: "simulation",
         run: simulation,
+    },
+    Step {
+        name: "damages",
+        run: damages,
     },
     Step {
         name: "documentation",
@@ -140,6 +146,11 @@ fn tests(root: &Path) -> Result<()> {
 
 fn simulation(root: &Path) -> Result<()> {
     run_built(root, "simulate", &["--seeds", SIMULATED_SEEDS])
+}
+
+/// The same seeds every time.
+fn damages(root: &Path) -> Result<()> {
+    run_built(root, "damage", &["--count", DAMAGES, "--seed", "0"])
 }
 
 /// The window is included although its page is nearly empty: leaving it out would change the set

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use devcluster_api::{LinkShape, Links, NodeId};
+use serde::Deserialize;
 
 use crate::circumstances::print_circumstances;
 use crate::probe::Probe;
@@ -25,9 +26,9 @@ const SENDS_PER_SECOND: u32 = 100;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Bodies nearly as long as they may be, so that the log grows quickly.
-const BODY_BYTES: &str = "16000";
+const BODY_BYTES: u64 = 16_000;
 const FILLING_CLIENTS: &str = "16";
-/// The log is measured after each such time of filling.
+/// What was sent is counted after each such time of filling.
 const FILLING_SECONDS: &str = "2";
 /// A machine that fills this slowly measures nothing.
 const FILLINGS_MAX: u32 = 300;
@@ -102,32 +103,30 @@ fn watch(session: &Session, probe: &mut Probe, follower: NodeId) -> Result<Optio
     Ok(None)
 }
 
-/// Sends long messages until the leader's log has grown by so much.
+/// What `chat bench` printed.
+#[derive(Debug, Deserialize)]
+struct Filled {
+    /// How many messages were acknowledged.
+    done: u64,
+}
+
+/// Sends long messages, so many bytes in all.
 fn fill(session: &Session, bytes: u64) -> Result<()> {
-    let (Some(leader), _) = session.leadership()? else {
-        bail!("no node leads");
-    };
-    let before = session.log_bytes(leader);
+    let mut sent = 0;
     for _ in 0..FILLINGS_MAX {
-        let grown = session.log_bytes(leader).saturating_sub(before);
-        if grown >= bytes {
+        if sent >= bytes {
             return Ok(());
         }
         let mut load = Command::new(session.program("chat"));
         load.args(["bench", "-o", "json", "--clients", FILLING_CLIENTS]);
-        load.args([
-            "--seconds",
-            FILLING_SECONDS,
-            "--body",
-            BODY_BYTES,
-            "--config",
-        ]);
-        load.arg(session.client_config());
-        load.stdin(Stdio::null()).stdout(Stdio::null());
-        let status = load.status().context("starting `chat bench`")?;
-        if !status.success() {
-            bail!("`chat bench` ended with {status}");
-        }
+        load.args(["--seconds", FILLING_SECONDS, "--body"]);
+        load.arg(BODY_BYTES.to_string());
+        load.arg("--config").arg(session.client_config());
+        let output = load.stdin(Stdio::null()).output();
+        let output = output.context("starting `chat bench`")?;
+        let filled: Filled = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("`chat bench` ended with {}", output.status))?;
+        sent += filled.done * BODY_BYTES;
     }
-    bail!("the log did not grow by {bytes} bytes in time")
+    bail!("{bytes} bytes were not sent in time")
 }

@@ -20,6 +20,7 @@ mod circumstances;
 mod etcd;
 mod failover;
 mod gui;
+mod life;
 mod probe;
 mod session;
 mod throughput;
@@ -57,6 +58,9 @@ enum Measurement {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1000))]
         megabytes: u64,
     },
+    /// What the files of a node take, how long its restart takes, and how long it takes when it is far
+    /// behind.
+    Life(life::Options),
     /// What a conversation of 100,000 messages costs in the window; no cluster is needed.
     Gui,
     /// Takes nine tenths of one processor.
@@ -76,6 +80,7 @@ fn main() -> Result<()> {
         Measurement::Failover { by, times } => failover::run(&programs, &folder, by, times),
         Measurement::Busy { minutes } => busy::run(&programs, &folder, minutes),
         Measurement::CatchUp { megabytes } => catch_up::run(&programs, &folder, megabytes),
+        Measurement::Life(options) => life::run(&programs, &folder, &options),
         Measurement::Gui => gui::run(&programs),
         Measurement::Spin { seconds } => {
             busy::spin(Duration::from_secs(seconds));

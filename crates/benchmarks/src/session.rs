@@ -1,16 +1,15 @@
 //! A cluster that a measurement starts, uses and deletes again.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use devcluster_api::{LinkShape, Links, NODES_MAX, NodeId, PortOffset, Request};
+use devcluster_api::{LinkShape, Links, NODES_MAX, NodeId, NodeState, PortOffset, Request};
 
 use devcluster::control_client;
 use devcluster::layout::Files;
 use devcluster::up::{self, Programs};
-use devcluster::{down, status};
+use devcluster::{down, state, status};
 
 /// Beside the ports of a cluster that the person may be running.
 const PORT_OFFSET: &str = "1000";
@@ -78,13 +77,37 @@ impl Session {
         Ok(own.filter(|own| own.reachable).and_then(|own| own.trails))
     }
 
-    /// The size of a node's log on its disk, in bytes.
-    pub(crate) fn log_bytes(&self, node: NodeId) -> u64 {
-        let files = fs::read_dir(self.files.data(node).join("log"));
-        let sizes = files.into_iter().flatten().flatten();
-        sizes
-            .filter_map(|file| Some(file.metadata().ok()?.len()))
-            .sum()
+    /// Where clients reach each node.
+    pub(crate) fn client_addresses(&self) -> Result<Vec<String>> {
+        let nodes = self.nodes()?;
+        Ok(nodes
+            .iter()
+            .map(|node| node.client_address.to_string())
+            .collect())
+    }
+
+    /// Where clients reach a node.
+    pub(crate) fn client_address(&self, node: NodeId) -> Result<String> {
+        let nodes = self.nodes()?;
+        let node = nodes.iter().find(|one| one.id == node);
+        let node = node.context("the node belongs to the cluster")?;
+        Ok(node.client_address.to_string())
+    }
+
+    /// Where each node stores everything.
+    pub(crate) fn data_directories(&self) -> Result<Vec<PathBuf>> {
+        let nodes = self.nodes()?.into_iter();
+        Ok(nodes.map(|node| node.data_directory).collect())
+    }
+
+    /// Kills a node.
+    pub(crate) fn kill(&self, node: NodeId) -> Result<()> {
+        self.send(Request::Kill { node }).map(drop)
+    }
+
+    /// Stops a node, deletes its data and starts it, and waits for nothing.
+    pub(crate) fn wipe(&self, node: NodeId) -> Result<()> {
+        self.send(Request::Wipe { node }).map(drop)
     }
 
     /// Ends a node in order.
@@ -140,6 +163,11 @@ impl Session {
     pub(crate) fn wait_until_settled(&self) -> Result<()> {
         up::wait_until_settled(&self.files)?;
         Ok(())
+    }
+
+    fn nodes(&self) -> Result<Vec<NodeState>> {
+        let state = state::read(&self.files)?.context("the cluster has its file")?;
+        Ok(state.nodes)
     }
 
     /// Sends a request about the leader, and returns which node it was.

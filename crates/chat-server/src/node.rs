@@ -16,7 +16,7 @@ use chat_app::limits::inbox_room::InboxRoom;
 use chat_app::limits::quotas::{QuotaLimits, Quotas};
 use chat_app::preparation::{Counters, LeaderPreparation, SessionLifetime};
 use chat_app::session_lookup::SessionLookup;
-use chat_replication::{Builder, Handle, StartError, StopReason, Timing};
+use chat_replication::{Builder, Grpc, Handle, Limits, SegmentLog, StartError, StopReason, Timing};
 use chat_sqlite_log::ConversionError;
 use chat_store::{ChatReader, ChatState, LogIndex, NodeId, StateError};
 use tokio::sync::watch;
@@ -319,7 +319,10 @@ async fn start_replica(
         config.timing.election_timeout(),
     );
     let machine = ChatMachine::new(state, Arc::clone(&change_buffer), clock);
-    let replica = Builder::new(id, &directory)
+    let log = SegmentLog::new(directory.join("log")).segment_bytes(config.storage.segment_bytes);
+    let replica = Builder::with(id, log, Grpc::new())
+        .directory(&directory)
+        .limits(replica_limits(&config.storage))
         .nodes(nodes.map(|node| (node.id, node.peer_address.as_str())))
         .timing(timing)
         .prepare(preparation)
@@ -373,6 +376,14 @@ fn quota_limits(limits: config::Limits) -> QuotaLimits {
         account_requests_burst: limits.account_requests_burst,
         free_bytes_min: limits.free_bytes_min,
     }
+}
+
+fn replica_limits(storage: &config::Storage) -> Limits {
+    let mut limits = Limits::default();
+    limits.snapshot_log_bytes = storage.snapshot_log_bytes;
+    limits.kept_entries = storage.kept_entries;
+    limits.kept_bytes = storage.kept_bytes;
+    limits
 }
 
 /// The reflection service: tools read from it which calls there are.

@@ -18,6 +18,7 @@ mod credential;
 mod current;
 mod error;
 mod events;
+mod found_damage;
 mod inbox_changes;
 mod inbox_counts;
 mod message;
@@ -269,13 +270,16 @@ impl ChatState {
     }
 
     /// Poisons the tables until the operation that begins here succeeds. They stay poisoned when it
-    /// fails, panics, or its future is dropped.
+    /// fails, panics, or its future is dropped; and when a read has found that they are damaged.
     fn begin(&mut self) -> Result<(), StateError> {
         if self.poisoned {
             return Err(StateError::Poisoned);
         }
         self.poisoned = true;
-        Ok(())
+        match self.reader.damage() {
+            Some(reason) => self.note_damage(Err(StateError::Lost { reason })),
+            None => Ok(()),
+        }
     }
 
     async fn apply_all(&mut self, entries: &[CommittedEntry]) -> Result<ApplyResult, StateError> {

@@ -80,6 +80,16 @@ impl Cluster {
     ///
     /// As there.
     pub async fn start_logging(count: u64, log_filter: &str) -> Self {
+        Self::start_with(count, log_filter, "").await
+    }
+
+    /// [`Self::start_logging`] for nodes whose configuration has further lines, after the key
+    /// `directory` of its section `[storage]`.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub async fn start_with(count: u64, log_filter: &str, further: &str) -> Self {
         let ports = PortBlock::claim();
         let home = tempfile::Builder::new().prefix("chat-tests-").tempdir();
         let home = home.expect("a temporary folder can be made");
@@ -87,7 +97,7 @@ impl Cluster {
         let nodes = ids
             .clone()
             .map(|id| (id, ports.client_address(id), ports.peer_address(id)));
-        let text = configuration(&home.path().join("data"), nodes);
+        let text = configuration(&home.path().join("data"), further, nodes);
         fs::write(home.path().join("cluster.toml"), text).expect("the test's folder is its own");
         let node = |id| {
             let address = format!("http://{}", ports.peer_address(id));
@@ -215,6 +225,25 @@ impl Cluster {
     pub fn kill_all(&mut self) {
         for id in self.serving() {
             self.kill(id);
+        }
+    }
+
+    /// How a node ended by itself, if it has since it was started.
+    pub fn try_ended(&mut self, id: NodeId) -> Option<ExitStatus> {
+        let ended = self.node(id).server.as_mut()?.ended()?;
+        self.node(id).server = None;
+        Some(ended)
+    }
+
+    /// SIGKILL for a node, whether it runs or not.
+    pub fn discard(&mut self, id: NodeId) {
+        self.node(id).server = None;
+    }
+
+    /// SIGKILL for every node that runs.
+    pub fn discard_all(&mut self) {
+        for id in self.ids() {
+            self.discard(id);
         }
     }
 
@@ -408,11 +437,13 @@ fn client(addresses: impl IntoIterator<Item = SocketAddr>) -> ChatClient {
 /// the others.
 pub(crate) fn configuration(
     data: &Path,
+    further: &str,
     nodes: impl Iterator<Item = (NodeId, SocketAddr, SocketAddr)>,
 ) -> String {
     // On separate hosts the nodes listen where the others reach them.
     let mut text = "[listen]\ninsecure = true\n\n".to_owned();
     node_config::push_storage(&mut text, data);
+    text.push_str(further);
     for (id, client_address, peer_address) in nodes {
         node_config::push_node(&mut text, id.0, client_address, &peer_address.to_string());
     }

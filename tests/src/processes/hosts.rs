@@ -57,7 +57,7 @@ impl Hosts {
                 peer_address(host),
             )
         };
-        let text = configuration(&home.path().join("data"), (1..=count).map(node));
+        let text = configuration(&home.path().join("data"), "", (1..=count).map(node));
         let config = home.path().join("cluster.toml");
         fs::write(&config, text).expect("the test's folder is its own");
         let mut hosts = Self {

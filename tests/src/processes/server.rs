@@ -25,10 +25,12 @@ pub struct Server {
 ///
 /// When it was not built.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the path of the test is known");
-    // The test is in `deps`, the program beside that.
-    let folder = test.parent().and_then(Path::parent);
-    let program = folder.expect("tests are in `deps`").join(name);
+    let own = std::env::current_exe().expect("the path of the test is known");
+    let folder = own.parent().expect("a program is in a folder");
+    // A test is in `deps`, the programs beside that.
+    let is_test = folder.ends_with("deps");
+    let folder = folder.parent().filter(|_| is_test).unwrap_or(folder);
+    let program = folder.join(name);
     assert!(
         program.exists(),
         "there is no {}; `cargo build --workspace --all-targets` makes it",

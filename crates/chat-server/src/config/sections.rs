@@ -34,11 +34,21 @@ table! {
 }
 
 table! {
-    /// Where the node keeps its data.
+    /// Where the node keeps its data, and how much of the log it keeps. Smaller numbers are for tests:
+    /// more snapshots cost processor time and writing, and a follower that was away for long needs one
+    /// instead of the entries that it lacks.
     pub struct Storage in "storage" {
         /// The node's own directory if it ends in `node-N`, N being its id, else the folder of such
         /// directories. It is made when it is missing.
         pub directory: PathBuf = ValueType::Path,
+        /// The size at which the log continues in a new file. Only whole files of the log are removed.
+        pub segment_bytes: u64 = ValueType::number("bytes", 16 << 10, 1 << 30),
+        /// A snapshot is taken when so much was applied since the last one, and no less than its size.
+        pub snapshot_log_bytes: u64 = ValueType::number("bytes", 16 << 10, 1 << 40),
+        /// So many of the newest entries stay in the log although a snapshot has them.
+        pub kept_entries: u64 = ValueType::number("entries", 16, 1 << 30),
+        /// Fewer than `kept_entries` stay if they have more than this.
+        pub kept_bytes: u64 = ValueType::number("bytes", 4096, 1 << 40),
     }
 }
 
@@ -189,6 +199,10 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             directory: PathBuf::from("data"),
+            segment_bytes: 64 << 20,
+            snapshot_log_bytes: 64 << 20,
+            kept_entries: 65_536,
+            kept_bytes: 64 << 20,
         }
     }
 }

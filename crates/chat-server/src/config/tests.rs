@@ -153,6 +153,10 @@ fn shown_configuration_reads_back_equal() {
 
         [storage]
         directory = '{HERE}/a "b" \c'  # --data
+        segment_bytes = 67108864  # default
+        snapshot_log_bytes = 67108864  # default
+        kept_entries = 65536  # default
+        kept_bytes = 67108864  # default
 
         [listen]
         # client is not set

@@ -15,7 +15,7 @@ use super::sections::{
 pub struct Config {
     /// Which cluster the node belongs to.
     pub cluster: Cluster,
-    /// Where the node keeps its data.
+    /// Where the node keeps its data, and how much of the log it keeps.
     pub storage: Storage,
     /// Where this node listens, if not at its own addresses in `nodes`.
     pub listen: Listen,

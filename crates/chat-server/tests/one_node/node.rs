@@ -142,6 +142,7 @@ fn config_in(directory: &tempfile::TempDir, nodes: Vec<Node>) -> Config {
     Config {
         storage: Storage {
             directory: directory.path().to_owned(),
+            ..Storage::default()
         },
         nodes,
         ..Config::default()

@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{Sqlite, Transaction};
 
 use super::error::StateError;
+use super::found_damage::FoundDamage;
 use super::inbox_counts::InboxCounts;
 use super::queries::{
     self, Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage,
@@ -48,6 +49,7 @@ struct Connections {
     reads: LazyPool,
     lookups: LazyPool,
     listings: LazyPool,
+    damage: FoundDamage,
 }
 
 /// Created by the first read, because creating a pool needs tokio, and opening the tables must not.
@@ -75,6 +77,7 @@ pub struct FoundSession {
 #[derive(Debug)]
 pub struct ReadTransaction {
     transaction: Transaction<'static, Sqlite>,
+    damage: FoundDamage,
 }
 
 impl ChatReader {
@@ -94,6 +97,11 @@ impl ChatReader {
         drop(old);
     }
 
+    /// What is wrong with the tables that are read, if a read has found something.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.current().damage.reason()
+    }
+
     /// Begins a transaction, which reads what is committed now.
     ///
     /// # Errors
@@ -102,13 +110,15 @@ impl ChatReader {
     pub async fn begin(&self) -> Result<ReadTransaction, StateError> {
         // Beginning a transaction does not take the snapshot; the first read in it does.
         let begin = "BEGIN; SELECT applied_index FROM progress";
+        let (transaction, damage) = self
+            .use_pool(
+                |connections| &connections.reads,
+                async |pool| pool.begin_with(begin).await,
+            )
+            .await?;
         Ok(ReadTransaction {
-            transaction: self
-                .use_pool(
-                    |connections| &connections.reads,
-                    async |pool| pool.begin_with(begin).await,
-                )
-                .await?,
+            transaction,
+            damage,
         })
     }
 
@@ -118,7 +128,8 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn applied_index(&self) -> Result<LogIndex, StateError> {
-        queries::applied_index(&mut *self.connection().await?).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::applied_index(&mut connection).await)
     }
 
     /// See [`ReadTransaction::account`].
@@ -127,7 +138,8 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn account(&self, username: &str) -> Result<Option<Account>, StateError> {
-        queries::account(&mut *self.connection().await?, username).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::account(&mut connection, username).await)
     }
 
     /// When exactly this message was stored, and by which commit; `None` if it was not.
@@ -139,7 +151,8 @@ impl ChatReader {
         &self,
         message: StoredMessage<'_>,
     ) -> Result<Option<(f64, Position)>, StateError> {
-        queries::stored_message(&mut *self.connection().await?, message).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::stored_message(&mut connection, message).await)
     }
 
     /// The Argon2 parameters of most stored passwords: the part before the salt in their PHC
@@ -152,7 +165,8 @@ impl ChatReader {
         &self,
         accounts_max: usize,
     ) -> Result<Option<String>, StateError> {
-        queries::common_argon2_params(&mut *self.connection().await?, accounts_max).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::common_argon2_params(&mut connection, accounts_max).await)
     }
 
     /// The session whose token has this SHA-256, and the last entry that was visible.
@@ -163,8 +177,9 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn find_session(&self, token_hash: &[u8; 32]) -> Result<FoundSession, StateError> {
-        let mut connection = self.lookup().await?;
-        let (session, applied) = queries::find_session(&mut connection, token_hash).await?;
+        let (mut connection, damage) = self.lookup().await?;
+        let found = queries::find_session(&mut connection, token_hash).await;
+        let (session, applied) = damage.note(found)?;
         Ok(FoundSession { session, applied })
     }
 
@@ -178,8 +193,8 @@ impl ChatReader {
         token_hash: &[u8; 32],
         request: &[u8; 16],
     ) -> Result<Option<Session>, StateError> {
-        let mut connection = self.lookup().await?;
-        queries::session_ended_by(&mut connection, token_hash, request).await
+        let (mut connection, damage) = self.lookup().await?;
+        damage.note(queries::session_ended_by(&mut connection, token_hash, request).await)
     }
 
     /// See [`ReadTransaction::session`].
@@ -188,7 +203,8 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn session(&self, token_hash: &[u8; 32]) -> Result<Option<Session>, StateError> {
-        queries::session(&mut *self.connection().await?, token_hash).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::session(&mut connection, token_hash).await)
     }
 
     /// See [`ReadTransaction::inbox`].
@@ -201,7 +217,8 @@ impl ChatReader {
         owner: &Session,
         query: InboxQuery,
     ) -> Result<MessagePage, StateError> {
-        queries::inbox(&mut *self.connection().await?, owner, query).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::inbox(&mut connection, owner, query).await)
     }
 
     /// See [`ReadTransaction::unread_count`].
@@ -210,7 +227,8 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn unread_count(&self, owner: &Session) -> Result<u64, StateError> {
-        queries::unread_count(&mut *self.connection().await?, owner).await
+        let (mut connection, damage) = self.connection().await?;
+        damage.note(queries::unread_count(&mut connection, owner).await)
     }
 
     /// The size of the inbox of the account with this name; `None` if the account does not exist.
@@ -224,8 +242,8 @@ impl ChatReader {
     ///
     /// As [`Self::begin`].
     pub async fn inbox_counts(&self, username: &str) -> Result<Option<InboxCounts>, StateError> {
-        let mut connection = self.lookup().await?;
-        queries::inbox_counts(&mut connection, username).await
+        let (mut connection, damage) = self.lookup().await?;
+        damage.note(queries::inbox_counts(&mut connection, username).await)
     }
 
     /// See [`ReadTransaction::usernames`]. Waits for other calls of this kind only.
@@ -239,16 +257,16 @@ impl ChatReader {
         limit: usize,
         after: Option<&str>,
     ) -> Result<UsernamePage, StateError> {
-        let mut transaction = self
+        let (mut transaction, damage) = self
             .use_pool(
                 |connections| &connections.listings,
                 async |pool| pool.begin().await,
             )
             .await?;
-        queries::usernames(&mut transaction, glob, limit, after).await
+        damage.note(queries::usernames(&mut transaction, glob, limit, after).await)
     }
 
-    async fn connection(&self) -> Result<PoolConnection<Sqlite>, StateError> {
+    async fn connection(&self) -> Result<(PoolConnection<Sqlite>, FoundDamage), StateError> {
         self.use_pool(
             |connections| &connections.reads,
             async |pool| pool.acquire().await,
@@ -256,7 +274,7 @@ impl ChatReader {
         .await
     }
 
-    async fn lookup(&self) -> Result<PoolConnection<Sqlite>, StateError> {
+    async fn lookup(&self) -> Result<(PoolConnection<Sqlite>, FoundDamage), StateError> {
         self.use_pool(
             |connections| &connections.lookups,
             async |pool| pool.acquire().await,
@@ -270,14 +288,16 @@ impl ChatReader {
         &self,
         pool: fn(&Connections) -> &LazyPool,
         take: impl Fn(SqlitePool) -> F,
-    ) -> Result<T, StateError> {
+    ) -> Result<(T, FoundDamage), StateError> {
         let mut changes = 0;
         loop {
             let connections = self.current();
             let taken = take(pool(&connections).get().clone()).await;
             changes += 1;
             if Arc::ptr_eq(&connections, &self.current()) || changes > CHANGES_MAX {
-                return Ok(taken?);
+                let damage = connections.damage.clone();
+                let taken = damage.note(taken.map_err(StateError::from))?;
+                return Ok((taken, damage));
             }
         }
     }
@@ -302,6 +322,7 @@ impl Connections {
             reads: pool(CONNECTIONS_MAX),
             lookups: pool(LOOKUPS_MAX),
             listings: pool(LISTINGS_MAX),
+            damage: FoundDamage::default(),
         }
     }
 }
@@ -328,7 +349,8 @@ impl ReadTransaction {
     ///
     /// SQLite's.
     pub async fn applied_index(&mut self) -> Result<LogIndex, StateError> {
-        queries::applied_index(self.connection()).await
+        let read = queries::applied_index(self.connection()).await;
+        self.damage.note(read)
     }
 
     /// The account with this name.
@@ -337,7 +359,8 @@ impl ReadTransaction {
     ///
     /// SQLite's.
     pub async fn account(&mut self, username: &str) -> Result<Option<Account>, StateError> {
-        queries::account(self.connection(), username).await
+        let read = queries::account(self.connection(), username).await;
+        self.damage.note(read)
     }
 
     /// The session whose token has this SHA-256; `None` also if it has expired or was ended, or if
@@ -347,7 +370,8 @@ impl ReadTransaction {
     ///
     /// SQLite's.
     pub async fn session(&mut self, token_hash: &[u8; 32]) -> Result<Option<Session>, StateError> {
-        queries::session(self.connection(), token_hash).await
+        let read = queries::session(self.connection(), token_hash).await;
+        self.damage.note(read)
     }
 
     /// The session whose token has this SHA-256, if the request with this id ended it: that request
@@ -361,7 +385,8 @@ impl ReadTransaction {
         token_hash: &[u8; 32],
         request: &[u8; 16],
     ) -> Result<Option<Session>, StateError> {
-        queries::session_ended_by(self.connection(), token_hash, request).await
+        let read = queries::session_ended_by(self.connection(), token_hash, request).await;
+        self.damage.note(read)
     }
 
     /// A page of the messages to the account of `owner`. Arriving messages do not shift pages,
@@ -375,7 +400,8 @@ impl ReadTransaction {
         owner: &Session,
         query: InboxQuery,
     ) -> Result<MessagePage, StateError> {
-        queries::inbox(self.connection(), owner, query).await
+        let read = queries::inbox(self.connection(), owner, query).await;
+        self.damage.note(read)
     }
 
     /// How many messages the account of `owner` has not read.
@@ -384,7 +410,8 @@ impl ReadTransaction {
     ///
     /// SQLite's.
     pub async fn unread_count(&mut self, owner: &Session) -> Result<u64, StateError> {
-        queries::unread_count(self.connection(), owner).await
+        let read = queries::unread_count(self.connection(), owner).await;
+        self.damage.note(read)
     }
 
     /// Up to `limit` names, and 1,000 at most, that match the SQLite pattern `glob` and come after
@@ -403,7 +430,8 @@ impl ReadTransaction {
         limit: usize,
         after: Option<&str>,
     ) -> Result<UsernamePage, StateError> {
-        queries::usernames(self.connection(), glob, limit, after).await
+        let read = queries::usernames(self.connection(), glob, limit, after).await;
+        self.damage.note(read)
     }
 
     fn connection(&mut self) -> &mut SqliteConnection {

@@ -114,6 +114,26 @@ fn value_of_wrong_type_is_rejected() {
 fn value_out_of_bounds_is_rejected() {
     let with = |text: &str| format!("{text}\n{THREE}");
     check_error(
+        &with("[storage]\nsegment_bytes = 4096"),
+        expect![
+            "storage.segment_bytes is 4096 (line 2 of {FILE}), and must be 16384 to 1073741824"
+        ],
+    );
+    check_error(
+        &with("[storage]\nsnapshot_log_bytes = 1"),
+        expect![
+            "storage.snapshot_log_bytes is 1 (line 2 of {FILE}), and must be 16384 to 1099511627776"
+        ],
+    );
+    check_error(
+        &with("[storage]\nkept_entries = 0"),
+        expect!["storage.kept_entries is 0 (line 2 of {FILE}), and must be 16 to 1073741824"],
+    );
+    check_error(
+        &with("[storage]\nkept_bytes = 100"),
+        expect!["storage.kept_bytes is 100 (line 2 of {FILE}), and must be 4096 to 1099511627776"],
+    );
+    check_error(
         &with("[timing]\nheartbeat_ms = 5"),
         expect!["timing.heartbeat_ms is 5 (line 2 of {FILE}), and must be 10 to 10000"],
     );

@@ -194,6 +194,36 @@ fn damage_that_applying_finds_is_noted_for_the_next_start() {
     assert!(state.lost().unwrap().contains("messages"));
 }
 
+/// Damage that only a read meets: the writer might not come to these pages for days.
+#[tokio::test]
+async fn damage_that_a_read_finds_stops_the_writer_and_is_noted_for_the_next_start() {
+    let mut chat = Chat::with_ann_and_bob();
+    chat.state.commit().await.unwrap();
+    tamper(chat.directory.path(), "DROP TABLE messages");
+    let message = crate::chat_state::StoredMessage {
+        id: "id",
+        sender: "ann",
+        sender_since: LogIndex(1),
+        recipient: "bob",
+        body: "text",
+    };
+    let failed = chat.reader.stored_message(message).await;
+    assert!(failed.unwrap_err().is_damage());
+    let stopped = chat.state.commit().await;
+    assert!(
+        matches!(stopped, Err(StateError::Lost { .. })),
+        "{stopped:?}"
+    );
+    let Chat {
+        directory,
+        state,
+        reader,
+    } = chat;
+    drop((state, reader));
+    let (state, _reader) = ChatState::open(directory.path()).unwrap();
+    assert!(state.lost().unwrap().contains("messages"));
+}
+
 #[test]
 fn state_of_another_log_is_set_aside_at_once() {
     let mut chat = Chat::with_ann_and_bob();
