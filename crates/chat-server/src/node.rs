@@ -381,6 +381,7 @@ fn quota_limits(limits: config::Limits) -> QuotaLimits {
 fn replica_limits(storage: &config::Storage) -> Limits {
     let mut limits = Limits::default();
     limits.snapshot_log_bytes = storage.snapshot_log_bytes;
+    limits.snapshot_age = Duration::from_secs(storage.snapshot_age_seconds.into());
     limits.kept_entries = storage.kept_entries;
     limits.kept_bytes = storage.kept_bytes;
     limits

@@ -48,20 +48,6 @@ const RIGHTLY_REFUSED: [(&str, Option<&str>, &str); 2] = [
     ),
 ];
 
-/// Remove this together with its use as soon as a node comes back with a hole in its log, and with a log
-/// that lacks what its tables contain: until then it does not start (`docs/storage.md`). What its last
-/// words contain, and what that is.
-const NOT_REPAIRED_YET: [([&str; 2], &str); 2] = [
-    (
-        ["the entries after ", " of the log are damaged"],
-        "the log has a hole, and entries of it are not fetched from a peer yet",
-    ),
-    (
-        ["the state machine has applied entry ", " does not hold it"],
-        "the log has forgotten what the tables contain, and these are not filled again yet",
-    ),
-];
-
 /// What a round does.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -300,9 +286,7 @@ impl Running<'_> {
         }
         if let Some((node, damage)) = damaged.filter(|(node, _)| self.gone.contains(node)) {
             let words = last_lines(&self.cluster.log(*node));
-            return right_to_refuse(damage)
-                .or_else(|| not_repaired_yet(&words))
-                .ok_or(Failure::Refused(words));
+            return right_to_refuse(damage).ok_or(Failure::Refused(words));
         }
         let voters = statuses.iter().find(|one| one.role == "leader");
         let voters = voters.map_or(&[][..], |leader| &leader.voter_ids);
@@ -354,12 +338,6 @@ fn right_to_refuse(damage: &FileDamage) -> Option<Outcome> {
         .iter()
         .find(|(file, only, _)| fits(file, *only));
     found.map(|(_, _, reason)| Outcome::RightlyRefused { reason })
-}
-
-fn not_repaired_yet(words: &str) -> Option<Outcome> {
-    let mut known = NOT_REPAIRED_YET.iter();
-    let found = known.find(|(parts, _)| parts.iter().all(|part| words.contains(part)));
-    found.map(|(_, reason)| Outcome::RightlyRefused { reason })
 }
 
 /// R5: one leader in a term.

@@ -11,6 +11,8 @@ use crate::replica::start::Start;
 
 /// After a snapshot that could not be taken the next attempt waits this long.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(10);
+/// ... and this long while a follower needs one.
+pub(super) const WANTED_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Into so many parts the kept entries are divided to know about how many bytes they have.
 const KEPT_PARTS: u64 = 32;

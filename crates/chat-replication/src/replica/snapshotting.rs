@@ -6,7 +6,7 @@ use chat_consensus::{Fault, Input, LogBase, LogIndex, PieceReply, Position, Snap
 use crate::event::{DownloadProgress, Effect, MakeReply, PieceReadId};
 use crate::peer_message::consensus_reply;
 use crate::replica::Replica;
-use crate::replica::snapshots::{RETRY_PAUSE, Taking};
+use crate::replica::snapshots::{RETRY_PAUSE, Taking, WANTED_RETRY_PAUSE};
 
 /// How much of a snapshot one reply has at most, in bytes.
 const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -118,7 +118,10 @@ impl<F: MakeReply> Replica<F> {
     /// A follower needs a snapshot of at least this index.
     pub(super) fn want_snapshot(&mut self, at_least: LogIndex) {
         if self.applied_index() >= at_least {
-            self.snapshots.wanted = true;
+            let snapshots = &mut self.snapshots;
+            snapshots.wanted = true;
+            let soon = self.now + WANTED_RETRY_PAUSE;
+            snapshots.retry_at = snapshots.retry_at.map(|at| at.min(soon));
         }
     }
 

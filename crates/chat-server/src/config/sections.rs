@@ -45,6 +45,9 @@ table! {
         pub segment_bytes: u64 = ValueType::number("bytes", 16 << 10, 1 << 30),
         /// A snapshot is taken when so much was applied since the last one, and no less than its size.
         pub snapshot_log_bytes: u64 = ValueType::number("bytes", 16 << 10, 1 << 40),
+        /// A snapshot is also taken when what was applied since the last one is so old, and the log before it
+        /// goes: what users have deleted is in no log and no snapshot after twice this time.
+        pub snapshot_age_seconds: u32 = ValueType::number("seconds", 1, 31_536_000),
         /// So many of the newest entries stay in the log although a snapshot has them.
         pub kept_entries: u64 = ValueType::number("entries", 16, 1 << 30),
         /// Fewer than `kept_entries` stay if they have more than this.
@@ -201,6 +204,7 @@ impl Default for Storage {
             directory: PathBuf::from("data"),
             segment_bytes: 64 << 20,
             snapshot_log_bytes: 64 << 20,
+            snapshot_age_seconds: 86_400,
             kept_entries: 65_536,
             kept_bytes: 64 << 20,
         }

@@ -81,6 +81,11 @@ impl OneNode {
         }
     }
 
+    /// Where its data is.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Makes one request, with `token` if there is one.
     pub(crate) async fn execute(
         &self,
