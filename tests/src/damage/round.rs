@@ -48,19 +48,12 @@ const RIGHTLY_REFUSED: [(&str, Option<&str>, &str); 2] = [
     ),
 ];
 
-/// Remove this together with its use as soon as a node comes back with a hole in its log, and with a log
-/// that lacks what its tables contain: until then it does not start (`docs/storage.md`). What its last
-/// words contain, and what that is.
-const NOT_REPAIRED_YET: [([&str; 2], &str); 2] = [
-    (
-        ["the entries after ", " of the log are damaged"],
-        "the log has a hole, and entries of it are not fetched from a peer yet",
-    ),
-    (
-        ["the state machine has applied entry ", " does not hold it"],
-        "the log has forgotten what the tables contain, and these are not filled again yet",
-    ),
-];
+/// Remove this together with its use as soon as a node whose log has a hole comes back by itself: until
+/// then it does not start (`docs/storage.md`). What its last words contain, and what that is.
+const HOLE_NOT_REPAIRED_YET: ([&str; 2], &str) = (
+    ["the entries after ", " of the log are damaged"],
+    "the log has a hole, and entries of it are not fetched from a peer yet",
+);
 
 /// What a round does.
 #[derive(Clone, Debug)]
@@ -301,7 +294,7 @@ impl Running<'_> {
         if let Some((node, damage)) = damaged.filter(|(node, _)| self.gone.contains(node)) {
             let words = last_lines(&self.cluster.log(*node));
             return right_to_refuse(damage)
-                .or_else(|| not_repaired_yet(&words))
+                .or_else(|| refused_for_a_hole(&words))
                 .ok_or(Failure::Refused(words));
         }
         let voters = statuses.iter().find(|one| one.role == "leader");
@@ -356,10 +349,10 @@ fn right_to_refuse(damage: &FileDamage) -> Option<Outcome> {
     found.map(|(_, _, reason)| Outcome::RightlyRefused { reason })
 }
 
-fn not_repaired_yet(words: &str) -> Option<Outcome> {
-    let mut known = NOT_REPAIRED_YET.iter();
-    let found = known.find(|(parts, _)| parts.iter().all(|part| words.contains(part)));
-    found.map(|(_, reason)| Outcome::RightlyRefused { reason })
+fn refused_for_a_hole(words: &str) -> Option<Outcome> {
+    let (parts, reason) = HOLE_NOT_REPAIRED_YET;
+    let is_hole = parts.iter().all(|part| words.contains(part));
+    is_hole.then_some(Outcome::RightlyRefused { reason })
 }
 
 /// R5: one leader in a term.
