@@ -20,9 +20,9 @@ use crate::damage::tree;
 use crate::processes::cluster::Cluster;
 
 /// Until all nodes are level: many elections, and a copy of all that there is.
-const LEVEL_LIMIT: Duration = Duration::from_secs(20);
+const LEVEL_LIMIT: Duration = Duration::from_secs(45);
 /// A whole round, in which requests are repeated for a while.
-const ROUND_LIMIT: Duration = Duration::from_secs(90);
+const ROUND_LIMIT: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A service manager starts a node again that has ended; not for ever.
 const RESTARTS_MAX: u32 = 3;
