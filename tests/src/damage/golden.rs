@@ -39,12 +39,16 @@ const SHORT_BYTES_MAX: usize = 800;
 const QUIET: Duration = Duration::from_millis(1_400);
 
 /// What makes logs short, so that there are several segments and snapshots: lines of the
-/// configuration that follow the key `directory` of the section `[storage]`.
+/// configuration that follow the key `directory` of the section `[storage]`. The timing is more patient
+/// than the default one: beside a compiler on two cores nodes with 400 ms elect for half a minute.
 fn small_limits() -> &'static str {
     "segment_bytes = 32768\n\
      snapshot_log_bytes = 65536\n\
      kept_entries = 150\n\
-     kept_bytes = 131072\n"
+     kept_bytes = 131072\n\n\
+     [timing]\n\
+     heartbeat_ms = 200\n\
+     election_timeout_ms = 1000\n\n"
 }
 
 /// Copies of the directories of all nodes at one moment, in which all of them had ended.
