@@ -49,10 +49,11 @@ async fn main() -> ExitCode {
         }
     }
     println!(
-        "{} rounds in {:.0} s, {} failed",
+        "{} rounds in {:.0} s, {} failed, {} with damage that is not detected yet",
         records.len(),
         begun.elapsed().as_secs_f64(),
-        failed.len()
+        failed.len(),
+        records.not_detected()
     );
     if failed.is_empty() {
         ExitCode::SUCCESS

@@ -192,9 +192,9 @@ impl World {
         let Some(base) = self.disks[node].durable().base() else {
             return Ok(());
         };
-        // Behind a hole it shows nothing (R24).
+        // Behind a hole in what was not committed it shows nothing (R24).
         let is_hole = self.disks[node].durable().is_behind_hole();
-        if !is_hole || base.position.index <= self.checkers.committed.last().index {
+        if !is_hole || !self.may_forget.contains(&id) {
             self.check_base(base)?;
         }
         let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
