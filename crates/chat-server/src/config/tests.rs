@@ -155,6 +155,7 @@ fn shown_configuration_reads_back_equal() {
         directory = '{HERE}/a "b" \c'  # --data
         segment_bytes = 67108864  # default
         snapshot_log_bytes = 67108864  # default
+        snapshot_age_seconds = 86400  # default
         kept_entries = 65536  # default
         kept_bytes = 67108864  # default
 

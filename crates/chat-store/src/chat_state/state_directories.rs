@@ -164,7 +164,11 @@ impl StateDirectories {
         let name = self.create(LogIndex::ZERO)?;
         for path in self.undirected_files()? {
             let file_name = path.file_name().unwrap_or_default();
-            fs::rename(&path, self.folder.join(&name).join(file_name)).map_err(failed(&path))?;
+            match fs::rename(&path, self.folder.join(&name).join(file_name)) {
+                // SQLite deletes the side files of a connection that it closes on a thread of its own.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed.map_err(failed(&path))?,
+            }
         }
         self.sync(&name).map_err(failed(&self.folder))?;
         self.set_aside(&name, reason)
