@@ -45,6 +45,10 @@ use reset::{ResetError, finish_interrupted, reset};
 /// that are closed by the end of the process.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether a read has found damage. Until then such reads are answered with an
+/// internal error.
+const DAMAGE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The longest request to the reflection service.
 const REFLECTION_BYTES_MAX: usize = 64 * 1024;
 
@@ -93,6 +97,8 @@ enum NodeFailure {
     },
     #[error(transparent)]
     Stopped(StopReason),
+    #[error("the tables are damaged, and are filled again at the next start: {reason}")]
+    Damaged { reason: String },
     #[error("a listener failed")]
     Serve(#[source] tonic::transport::Error),
     #[error("a listener ended unexpectedly")]
@@ -144,14 +150,31 @@ pub async fn run(
             node.replica.shutdown().await;
             Err(NodeFailure::Stopped(reason).into())
         }
+        reason = damage_of(&node.reader) => {
+            // It is noted beside the tables, which the next start replaces (docs/storage.md).
+            node.replica.shutdown().await;
+            Err(NodeFailure::Damaged { reason }.into())
+        }
         ended = &mut node.clients => Err(listener_ended(ended).into()),
         ended = &mut node.peers => Err(listener_ended(ended).into()),
+    }
+}
+
+/// Completes when a read has found that the tables are damaged.
+async fn damage_of(reader: &ChatReader) -> String {
+    let mut ticks = tokio::time::interval(DAMAGE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Some(reason) = reader.damage() {
+            return reason;
+        }
     }
 }
 
 /// A node that serves.
 struct Running {
     replica: Handle,
+    reader: ChatReader,
     chat: ChatService,
     lifecycle: watch::Sender<Lifecycle>,
     stop_clients: watch::Sender<bool>,
@@ -205,7 +228,7 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
         change_buffer,
     );
     let passwords_max = config.limits.connection_passwords_max;
-    let edge = Edge::new(running, machine, reader, sessions, passwords_max);
+    let edge = Edge::new(running, machine, reader.clone(), sessions, passwords_max);
     let chat = ChatService::new(edge, watches, replica.clone(), &config.nodes);
     let (lifecycle, watched) = watch::channel(Lifecycle::Serving);
     let client_routes = Routes::new(chat.clone().into_server())
@@ -225,6 +248,7 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
         clients: tokio::spawn(client_listener.serve(client_routes, clients, clients_stopped)),
         peers: tokio::spawn(peer_listener.serve(peer_routes, peers, peers_stopped)),
         replica,
+        reader,
     })
 }
 

@@ -98,7 +98,7 @@ impl ChatReader {
     }
 
     /// What is wrong with the tables that are read, if a read has found something.
-    pub(super) fn damage(&self) -> Option<String> {
+    pub fn damage(&self) -> Option<String> {
         self.current().damage.reason()
     }
 
@@ -322,7 +322,7 @@ impl Connections {
             reads: pool(CONNECTIONS_MAX),
             lookups: pool(LOOKUPS_MAX),
             listings: pool(LISTINGS_MAX),
-            damage: FoundDamage::default(),
+            damage: FoundDamage::of(path),
         }
     }
 }

@@ -139,8 +139,7 @@ impl StateDirectories {
 
     /// Notes durably that the state with this name must not be used.
     pub(super) fn mark(&self, name: &str, reason: &str) -> Result<(), StateError> {
-        let path = self.folder.join(name).join(REASON);
-        private_file::replace(&path, reason.as_bytes()).map_err(failed(&path))
+        mark_directory(&self.folder.join(name), reason)
     }
 
     /// Keeps the state with this name as evidence. Nothing is current until another is named.
@@ -254,6 +253,12 @@ impl StateDirectories {
         #[cfg(test)]
         self.steps.take(&self.data);
     }
+}
+
+/// Notes durably that the state in this directory must not be used.
+pub(super) fn mark_directory(directory: &Path, reason: &str) -> Result<(), StateError> {
+    let path = directory.join(REASON);
+    private_file::replace(&path, reason.as_bytes()).map_err(failed(&path))
 }
 
 /// The error when `path` cannot be created, changed or read.
