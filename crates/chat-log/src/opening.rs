@@ -56,11 +56,6 @@ pub(crate) fn open<D: Directory>(
     let mut findings = Vec::new();
     let known = read_node(&directory, &names, options, &mut findings)?;
     let (mut found, amnesia) = find_log(&directory, &names, &known)?;
-    let abandoned = (amnesia.is_some() || found.resumes) && found.beginning_lost;
-    if abandoned {
-        found.abandon();
-    }
-    check_terms(&found)?;
     check_cluster(known.state.as_deref(), found.base())?;
     findings.extend(found.hole.map(|hole| Finding::Hole {
         from: hole.from,
@@ -75,22 +70,7 @@ pub(crate) fn open<D: Directory>(
         node = forgetful(node, storage, why, &found);
         findings.push(Finding::Amnesia { why: why.clone() });
     }
-    if let Some(base) = found.base() {
-        node.hard_state
-            .cluster
-            .get_or_insert(base.membership.cluster);
-    } else if node.amnesia.is_some() {
-        // It must not bootstrap a cluster, and does not know whether a base admits its disk (R12).
-        let repair_through = &mut node.hard_state.repair_through;
-        *repair_through = (*repair_through).max(LogIndex(1));
-    }
-    node.witness = found.contents().map(witness_of);
-    node.damaged = found.damaged;
-    // As long as a file of an abandoned log is there, each start sees that its beginning is lost.
-    if !abandoned && (amnesia.is_some() || !found.beginning_lost) {
-        let first = found.segments.first();
-        node.oldest = first.map_or(0, |first| first.first_block);
-    }
+    update_node(&mut node, &found, amnesia.is_some());
     let mut node_file = match known.file {
         Some(file) => file,
         None => NodeFile::create(&directory, &node)?,
@@ -144,6 +124,26 @@ pub(crate) fn open<D: Directory>(
     Ok((parts, opened))
 }
 
+/// Puts into `node` what this start has found.
+fn update_node<F: File>(node: &mut NodeState, found: &Survey<F>, forgot: bool) {
+    if let Some(base) = found.base() {
+        node.hard_state
+            .cluster
+            .get_or_insert(base.membership.cluster);
+    } else if node.amnesia.is_some() {
+        // It must not bootstrap a cluster, and does not know whether a base admits its disk (R12).
+        let repair_through = &mut node.hard_state.repair_through;
+        *repair_through = (*repair_through).max(LogIndex(1));
+    }
+    node.witness = found.contents().map(witness_of);
+    node.damaged = found.damaged;
+    // As long as a file of an abandoned log is there, each start sees that its beginning is lost.
+    if !found.abandoned && (forgot || !found.beginning_lost) {
+        let first = found.segments.first();
+        node.oldest = first.map_or(0, |first| first.first_block);
+    }
+}
+
 /// Reads `node`, and refuses a log that is not this node's or that has a fault.
 fn read_node<D: Directory>(
     directory: &D,
@@ -194,6 +194,19 @@ fn read_node<D: Directory>(
 
 /// What the segments say, and how it is known that the disk forgot.
 fn find_log<D: Directory>(
+    directory: &D,
+    names: &[String],
+    known: &KnownNode<D::File>,
+) -> Result<(Survey<D::File>, Option<String>), LogError> {
+    let (mut found, amnesia) = salvage_log(directory, names, known)?;
+    if (amnesia.is_some() || found.resumes) && found.beginning_lost {
+        found.abandon();
+    }
+    check_terms(&found)?;
+    Ok((found, amnesia))
+}
+
+fn salvage_log<D: Directory>(
     directory: &D,
     names: &[String],
     known: &KnownNode<D::File>,

@@ -34,6 +34,8 @@ pub(crate) struct Survey<F> {
     pub(crate) hole: Option<DamagedRange>,
     /// Segments before the log's beginning are missing.
     pub(crate) beginning_lost: bool,
+    /// See [`Self::abandon`].
+    pub(crate) abandoned: bool,
     /// An earlier start began an amnesia that this one completes.
     pub(crate) resumes: bool,
     /// The same entries in a log that goes on after them, which only a salvaged one does.
@@ -100,6 +102,7 @@ pub(crate) fn survey<D: Directory>(
         lost: Vec::new(),
         hole: None,
         beginning_lost: false,
+        abandoned: false,
         resumes: false,
         missing: None,
         damaged: None,
@@ -246,6 +249,7 @@ impl<F: File> Survey<F> {
         (self.hole, self.missing, self.damaged) = (None, None, None);
         self.damaged_through = 0;
         self.beginning_lost = false;
+        self.abandoned = true;
     }
 
     /// Whether a part of the log is damaged or missing, although others follow.

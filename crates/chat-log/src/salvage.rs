@@ -98,6 +98,7 @@ pub(crate) fn salvage<D: Directory>(
         lost: lost.map(SegmentFile::name).collect(),
         hole,
         beginning_lost: beginning_lost && hole.is_some(),
+        abandoned: false,
         resumes: false,
         missing: log.missing,
         damaged: log.damaged,

@@ -77,19 +77,7 @@ impl Settings {
         limits.snapshot_age = std::time::Duration::MAX;
         if snapshots {
             faults.add_snapshots(&mut of_snapshots);
-            let most = *of_snapshots.choice(&[40, 300, 3_000]).expect("not empty");
-            limits.snapshot_log_bytes = of_snapshots.u64(16..most);
-            limits.kept_entries = *of_snapshots.choice(&[0, 0, 1, 5, 40]).expect("not empty");
-            limits.kept_bytes = of_snapshots.u64(0..1_500);
-            let pinned = of_snapshots.u64(20..1_500);
-            limits.snapshot_pinned = std::time::Duration::from_millis(pinned);
-            if of_snapshots.bool() {
-                let age = of_snapshots.u64(300..3_000);
-                limits.snapshot_age = std::time::Duration::from_millis(age);
-                if of_snapshots.bool() {
-                    limits.snapshot_log_bytes = u64::MAX >> 1;
-                }
-            }
+            draw_snapshots(&mut limits, &mut of_snapshots);
         }
         let sync_max = *random
             .choice(&[500, 2_000, 5_000, 15_000])
@@ -161,5 +149,22 @@ fn timing(heartbeat_ms: u64, election_ms: u64) -> Timing {
     Timing {
         heartbeat_interval: std::time::Duration::from_millis(heartbeat_ms),
         election_timeout: std::time::Duration::from_millis(election_ms),
+    }
+}
+
+/// When snapshots are taken, and what stays in the log.
+fn draw_snapshots(limits: &mut Limits, of_snapshots: &mut Rng) {
+    let most = *of_snapshots.choice(&[40, 300, 3_000]).expect("not empty");
+    limits.snapshot_log_bytes = of_snapshots.u64(16..most);
+    limits.kept_entries = *of_snapshots.choice(&[0, 0, 1, 5, 40]).expect("not empty");
+    limits.kept_bytes = of_snapshots.u64(0..1_500);
+    let pinned = of_snapshots.u64(20..1_500);
+    limits.snapshot_pinned = std::time::Duration::from_millis(pinned);
+    if of_snapshots.bool() {
+        let age = of_snapshots.u64(300..3_000);
+        limits.snapshot_age = std::time::Duration::from_millis(age);
+        if of_snapshots.bool() {
+            limits.snapshot_log_bytes = u64::MAX >> 1;
+        }
     }
 }

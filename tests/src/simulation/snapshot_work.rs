@@ -119,19 +119,7 @@ impl World {
                 self.processes[node].files.add(snapshot.clone(), bytes);
                 Event::SnapshotTaken(Some(snapshot))
             }
-            SnapshotWork::Compact { through, rolls } => {
-                if rolls {
-                    let rolled = self.disks[node].roll();
-                    rolled.map_err(|why| Violation::new("disk", why))?;
-                    self.count("log compacted because of its age");
-                }
-                let base = self.disks[node].compact(through);
-                let base = base.map_err(|why| Violation::new("disk", why))?;
-                self.check_base(&base)?;
-                self.count("log compacted");
-                self.print(|_| format!("{id}: its log begins at {:?}", base.position));
-                Event::Compacted(base)
-            }
+            SnapshotWork::Compact { through, rolls } => self.compact_log(node, through, rolls)?,
             SnapshotWork::Read {
                 id,
                 snapshot,
@@ -179,6 +167,26 @@ impl World {
                 Event::StateInstalled(installed)
             }
         })
+    }
+
+    fn compact_log(
+        &mut self,
+        node: usize,
+        through: LogIndex,
+        rolls: bool,
+    ) -> Result<Event<ReplyMaker>, Violation> {
+        let id = self.processes[node].id;
+        let disk = &mut self.disks[node];
+        let rolled = if rolls { disk.roll() } else { Ok(()) };
+        let base = rolled.and_then(|()| disk.compact(through));
+        let base = base.map_err(|why| Violation::new("disk", why))?;
+        if rolls {
+            self.count("log compacted because of its age");
+        }
+        self.check_base(&base)?;
+        self.count("log compacted");
+        self.print(|_| format!("{id}: its log begins at {:?}", base.position));
+        Ok(Event::Compacted(base))
     }
 
     /// The state as of now becomes a file, under a name that does not count yet.
