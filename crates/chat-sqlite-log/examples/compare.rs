@@ -130,7 +130,8 @@ fn processor_time() -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Bytes that this process gave to the disk, and its calls of write.
+/// Bytes that this process passed to calls that write, and how many of those there were. What the disk got
+/// is not counted: the kernel accounts a whole large folio for each byte in it.
 fn io_counts() -> Result<(u64, u64), Box<dyn Error>> {
     let text = fs::read_to_string("/proc/self/io")?;
     let field = |name: &str| {
@@ -140,7 +141,7 @@ fn io_counts() -> Result<(u64, u64), Box<dyn Error>> {
             .parse::<u64>()
             .map_err(Box::<dyn Error>::from)
     };
-    Ok((field("write_bytes:")?, field("syscw:")?))
+    Ok((field("wchar:")?, field("syscw:")?))
 }
 
 fn bootstrap() -> Writes {
