@@ -9,7 +9,7 @@ mod open_log;
 
 use std::collections::VecDeque;
 
-use chat_consensus::{Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Term, Writes};
+use chat_consensus::{Entry, LogBase, LogIndex, NodeId, Position, StorageId, Stored, Term, Writes};
 use chat_log::{LogError, Opened, Options, ReadLimits};
 
 pub use image::Image;
@@ -283,13 +283,16 @@ impl Disk {
         Ok(base)
     }
 
-    /// One bit of a segment rots while no process runs, if the next start then finds a hole that ends at
-    /// `through` or before (R24): other damage makes a disk forget. Returns whether it did.
+    /// One bit of a segment rots while no process runs, if the next start then finds a hole that ends at an
+    /// allowed position (R24): other damage makes a disk forget. Returns whether it did.
     ///
     /// # Errors
     ///
     /// The log behind the hole is not what was written.
-    pub(crate) fn rot_in_the_middle(&mut self, through: LogIndex) -> Result<bool, String> {
+    pub(crate) fn rot_in_the_middle(
+        &mut self,
+        is_allowed: impl Fn(Position) -> bool,
+    ) -> Result<bool, String> {
         if !self.unsynced.is_empty() {
             return Ok(false);
         }
@@ -325,7 +328,7 @@ impl Disk {
         // If the last block is hit, no start can know that it was ever synced; and what hides behind an
         // earlier hole is found by a read only.
         let begins = self.durable.base().map(|base| base.position.index);
-        if base.position.index > through
+        if !is_allowed(base.position)
             || begins.is_none_or(|begins| base.position.index <= begins)
             || opened.stored.last != self.durable.last()
         {

@@ -290,14 +290,11 @@ impl World {
             return Ok(());
         }
         self.power_off(node)?;
-        let committed = self.checkers.committed.last().index;
-        let most = if self.survives_wiping(node) {
-            LogIndex(u64::MAX)
-        } else {
-            committed
-        };
+        let may_forget = self.survives_wiping(node);
         let before = self.disks[node].copy();
-        let rotten = self.disks[node].rot_in_the_middle(most);
+        let committed = &self.checkers.committed;
+        let is_committed = |at: Position| committed.term_at(at.index) == Some(at.term);
+        let rotten = self.disks[node].rot_in_the_middle(|at| may_forget || is_committed(at));
         if rotten.map_err(|why| Violation::new("disk", why))? {
             self.faults.add(FaultKind::LogRotten);
             self.former_disks.push(before);
@@ -308,7 +305,8 @@ impl World {
             if self.processes[node].machine.applied < begins.index {
                 self.count("log damaged beyond the state");
             }
-            if begins.index > committed && !self.may_forget.contains(&id) {
+            let is_committed = self.checkers.committed.term_at(begins.index) == Some(begins.term);
+            if !is_committed && !self.may_forget.contains(&id) {
                 self.may_forget.push(id);
             }
         }

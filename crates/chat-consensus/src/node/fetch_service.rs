@@ -111,7 +111,7 @@ impl Leader {
         let base = context.log.base();
         // There this log does not show where the two part (R11, R24).
         if fetch.synced.index < base.index || fetch.synced.term < base.term {
-            self.reply_with_snapshot(context, header, admitted);
+            self.reply_with_snapshot(context, header, admitted, fetch.state);
             return None;
         }
         if !fetch.has_base

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 
 use crate::input::Report;
-use crate::message::{GetCommitsReply, GetSnapshot, Header, Reply};
+use crate::message::{FollowerState, GetCommitsReply, GetSnapshot, Header, Reply};
 use crate::node::context::NodeContext;
 use crate::node::leader::Leader;
 use crate::snapshot::Snapshot;
@@ -20,9 +20,15 @@ impl Leader {
         context: &mut NodeContext,
         header: &Header,
         admitted: bool,
+        state: FollowerState,
     ) {
         self.record_download(context, header, admitted);
-        let least = context.log.base().index;
+        // One that does not reach beyond a hole would be refused.
+        let base = context.log.base().index;
+        let least = match state {
+            FollowerState::Lost { at_least } => base.max(at_least),
+            FollowerState::Whole | FollowerState::Restoring => base,
+        };
         let reply = match self.offer(context, header, least) {
             Some(snapshot) => GetCommitsReply::Snapshot(snapshot),
             None => GetCommitsReply::NoSnapshotYet,
