@@ -215,7 +215,7 @@ fn report(finding: &Finding) {
             tracing::error!(
                 from = from.0,
                 through = through.0,
-                "the log is damaged there, and begins behind it from now on; everything is on other disks"
+                "the log is damaged there, and begins behind it from now on; what the state lacks comes as a snapshot"
             );
         }
         other => tracing::warn!(finding = ?other, "the log is damaged"),
