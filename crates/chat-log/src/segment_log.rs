@@ -19,6 +19,7 @@ use crate::os_directory::OsDirectory;
 use crate::segment_header::SegmentHeader;
 use crate::segment_reader::SegmentReader;
 use crate::segment_writer::SegmentWriter;
+use crate::synced_log::Segment;
 
 /// After this many entries `node` remembers how far the log is synced: so many may be forgotten
 /// unnoticed.
@@ -218,6 +219,12 @@ impl<D: Directory> SegmentLog<D> {
     pub fn reader(&self) -> SegmentReader<D> {
         let parts = &self.parts;
         SegmentReader::new(Arc::clone(&parts.directory), parts.shared.clone_handle())
+    }
+
+    /// The name of the oldest segment's file; `None` while the log has no base.
+    pub fn oldest_segment(&self) -> Option<String> {
+        let log = self.parts.shared.look();
+        log.segments().first().map(Segment::name)
     }
 
     /// Where the log begins, behind its hole if it has one; `None` while it has no base.

@@ -258,16 +258,8 @@ impl World {
     }
 
     pub(super) fn survives_wiping(&self, node: usize) -> bool {
-        let most = (self.settings.nodes - 1) / 2;
-        let id = self.processes[node].id;
         let bootstrapped = self.checkers.committed.last().index.0 > 0;
-        let is_further = !self.wiped.contains(&id);
-        let lacking = (0..self.settings.nodes).filter(|other| {
-            let id = self.processes[*other].id;
-            let lacks = self.lacks_snapshot(*other) || self.may_forget.contains(&id);
-            *other != node && !self.wiped.contains(&id) && lacks
-        });
-        let impaired = self.wiped.len() + lacking.count();
-        !(is_further && impaired >= most) && (bootstrapped || node != 0)
+        let again = self.wiped.contains(&self.processes[node].id);
+        (again || self.is_survivable_without(node)) && (bootstrapped || node != 0)
     }
 }

@@ -274,7 +274,7 @@ impl World {
     }
 
     /// Whether most of the voters can have their state again by themselves, without `node`.
-    fn is_survivable_without(&self, node: usize) -> bool {
+    pub(super) fn is_survivable_without(&self, node: usize) -> bool {
         let most = (self.settings.nodes - 1) / 2;
         let impaired = |other: usize| {
             let id = &self.processes[other].id;

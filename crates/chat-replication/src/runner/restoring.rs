@@ -48,6 +48,20 @@ pub(super) fn check_state(stored: &Stored, machine: &impl StateMachine) -> Resul
     Ok(())
 }
 
+/// The log contradicts the state, as `error` says: the state is set aside, if the machine can do that.
+pub(super) async fn begin_again<M: StateMachine>(
+    machine: &mut M,
+    error: StartError,
+) -> Result<(), StartError> {
+    if !M::BEGINS_AGAIN {
+        return Err(error);
+    }
+    let why = error.to_string();
+    tracing::error!(error = why, "the state is set aside, and is filled again");
+    let begun = machine.begin_again(&why).await;
+    begun.map_err(StartError::Restore)
+}
+
 /// Opens the snapshots in `directory`, or in a temporary one.
 pub(super) async fn open_snapshots(directory: Option<PathBuf>) -> Result<Snapshots, StartError> {
     let temporary = directory.is_none().then(TemporaryDirectory::new);
@@ -84,16 +98,7 @@ pub(super) async fn restore<L: LogStore, M: StateMachine>(
         && of_state != of_log
     {
         let applied = machine.applied();
-        let diverges = StartError::StateDiverges { applied };
-        if !M::BEGINS_AGAIN {
-            return Err(diverges);
-        }
-        let why = diverges.to_string();
-        tracing::error!(error = why, "the state is set aside, and is filled again");
-        machine
-            .begin_again(&why)
-            .await
-            .map_err(StartError::Restore)?;
+        begin_again(machine, StartError::StateDiverges { applied }).await?;
         return Box::pin(restore(log, stored, machine, snapshots)).await;
     }
     let mut restored = Restored {

@@ -1,7 +1,6 @@
 //! The log in segment files, of `chat-log`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -110,19 +109,9 @@ impl LogStore for SegmentLog {
     }
 
     fn age(&self) -> Duration {
-        // Files are made in the order of their names.
-        let names = fs::read_dir(&self.directory)
-            .into_iter()
-            .flatten()
-            .flatten();
-        let segments = names.filter(|file| {
-            let name = file.file_name();
-            Path::new(&name)
-                .extension()
-                .is_some_and(|end| end == "segment")
-        });
-        let oldest = segments.min_by_key(fs::DirEntry::file_name);
-        oldest.map_or(Duration::ZERO, |file| file_age(&file.path()))
+        let log = self.log.as_ref();
+        let oldest = log.and_then(chat_log::SegmentLog::oldest_segment);
+        oldest.map_or(Duration::ZERO, |name| file_age(&self.directory.join(name)))
     }
 
     async fn compact(&mut self, through: LogIndex) -> Result<LogBase, LogError> {

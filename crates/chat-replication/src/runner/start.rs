@@ -18,7 +18,7 @@ use crate::runner::log_task::LogTask;
 use crate::runner::peer_calls::PeerCalls;
 use crate::runner::peer_receiver::PeerReceiver;
 use crate::runner::prepare::{LeaderContext, Prepare};
-use crate::runner::restoring::{check_state, open_snapshots, restore};
+use crate::runner::restoring::{begin_again, check_state, open_snapshots, restore};
 use crate::runner::snapshot_task::SnapshotTask;
 use crate::runner::start_error::StartError;
 use crate::runner::state_machine::StateMachine;
@@ -119,23 +119,15 @@ async fn set_state_aside<L: LogStore, M: StateMachine>(
     node: NodeId,
     error: StartError,
 ) -> Result<(L, Stored), StartError> {
-    if !M::BEGINS_AGAIN {
-        return Err(error);
-    }
-    let why = error.to_string();
-    tracing::error!(error = why, "the state is set aside, and is filled again");
-    let (log, stored) = if let StartError::LogLostEntries { .. } = error {
-        log.begin_amnesia(&why)
-            .await
-            .map_err(|error| StartError::Log(error.into()))?;
-        load(log, node).await?
-    } else {
-        (log, stored)
+    let (log, stored) = match error {
+        StartError::LogLostEntries { .. } if M::BEGINS_AGAIN => {
+            let forgotten = log.begin_amnesia(&error.to_string()).await;
+            forgotten.map_err(|error| StartError::Log(error.into()))?;
+            load(log, node).await?
+        }
+        _ => (log, stored),
     };
-    machine
-        .begin_again(&why)
-        .await
-        .map_err(StartError::Restore)?;
+    begin_again(machine, error).await?;
     check_state(&stored, machine)?;
     Ok((log, stored))
 }

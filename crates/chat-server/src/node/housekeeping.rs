@@ -139,13 +139,13 @@ fn record_free_space(checks: &PeriodicChecks, free: nix::Result<u64>, unknown: &
     }
 }
 
-/// The space that an unprivileged process may use on the file system of `directory`.
 async fn remove_file(path: &Path) -> std::io::Result<()> {
     let path = path.to_owned();
     let removing = tokio::task::spawn_blocking(move || std::fs::remove_file(path));
     removing.await.expect("deleting a file does not panic")
 }
 
+/// The space that an unprivileged process may use on the file system of `directory`.
 fn free_bytes(directory: &Path) -> nix::Result<u64> {
     let space = statvfs(directory)?;
     Ok(space

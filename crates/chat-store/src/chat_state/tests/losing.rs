@@ -60,17 +60,18 @@ fn tables_beside_the_current_ones_are_deleted() {
     assert!(!chat.directory.path().join("state.db-wal").exists());
 }
 
+/// The data directory of a chat that is closed.
+fn closed(chat: Chat) -> TempDir {
+    drop(chat.reader);
+    chat.state.close().unwrap();
+    chat.directory
+}
+
 /// Runs `damage` with the file of committed tables, and checks that the next opening sets them aside.
 fn check_lost(damage: impl FnOnce(&Path), reason: &str) {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
-    let Chat {
-        directory,
-        state,
-        reader,
-    } = chat;
-    drop(reader);
-    state.close().unwrap();
+    let directory = closed(chat);
     let file = database(directory.path());
     damage(&file);
     let (mut state, reader) = ChatState::open(directory.path()).unwrap();
@@ -153,13 +154,7 @@ fn damaged_tables_of_an_earlier_program_are_set_aside() {
 fn tables_of_a_later_program_are_not_touched() {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
-    let Chat {
-        directory,
-        state,
-        reader,
-    } = chat;
-    drop(reader);
-    state.close().unwrap();
+    let directory = closed(chat);
     let file = database(directory.path());
     tamper_file(&file, "PRAGMA user_version = 5");
     for _ in 0..2 {
