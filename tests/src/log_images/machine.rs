@@ -1,11 +1,14 @@
 //! A log that is used at random, beside the model of what it must hold.
 
+mod open_log;
+
 use crate::faulty_disk::{CrashPoint, FaultyDirectory};
 use chat_consensus::{Entry, LogIndex, NodeId, Writes};
-use chat_log::{LogError, Opened, Options, ReadLimits, SegmentLog, SegmentReader};
+use chat_log::{LogError, Options, ReadLimits, SegmentLog};
 
-use super::expected::{Candidates, Expected, Found, Piece, Written};
+use super::expected::{Candidates, Expected, Found, Written};
 use super::step::Step;
+use open_log::OpenLog;
 
 /// So small that most logs have several segments.
 const SEGMENT_BYTES: [u64; 3] = [4 << 10, 8 << 10, 16 << 10];
@@ -22,47 +25,6 @@ pub(super) struct Machine {
     pub(super) since_witness: Vec<Expected>,
     pub(super) written: Written,
     pub(super) random: fastrand::Rng,
-}
-
-#[derive(Debug)]
-struct OpenLog {
-    log: SegmentLog<FaultyDirectory>,
-    reader: SegmentReader<FaultyDirectory>,
-}
-
-/// Everything that a reader returns: what is before a hole and what is after it.
-fn read_all(
-    reader: &mut SegmentReader<FaultyDirectory>,
-    opened: &Opened,
-) -> Result<Vec<Piece>, LogError> {
-    let Some(base) = &opened.stored.base else {
-        return Ok(Vec::new());
-    };
-    let (begin, last) = (base.position.index, opened.stored.last.index);
-    let parts = match opened.hole {
-        None => vec![(begin, last)],
-        Some(hole) => vec![(begin, hole.after), (hole.through.max(begin), last)],
-    };
-    let mut pieces = Vec::new();
-    for (after, through) in parts {
-        if after >= through {
-            continue;
-        }
-        let chain = reader.chain_at(after)?;
-        let mut entries = reader.read(after, through, ReadLimits::NONE)?;
-        while let Some(last) = entries.last().map(|entry| entry.position.index)
-            && last < through
-        {
-            entries.extend(reader.read(last, through, ReadLimits::NONE)?);
-        }
-        pieces.push(Piece {
-            after,
-            through,
-            chain: chain.ok_or(LogError::Poisoned)?,
-            entries,
-        });
-    }
-    Ok(pieces)
 }
 
 impl Machine {
@@ -125,7 +87,7 @@ impl Machine {
         let (directory, random) = (self.directory.clone(), &mut self.random);
         let (log, opened) = SegmentLog::open(directory, self.options, || random.u128(..))?;
         let mut open = OpenLog::new(log);
-        let pieces = read_all(&mut open.reader, &opened);
+        let pieces = open.read_all(&opened);
         self.log = Some(open);
         Ok(Found { opened, pieces })
     }
@@ -261,13 +223,6 @@ impl Machine {
             ));
         }
         Ok(())
-    }
-}
-
-impl OpenLog {
-    fn new(log: SegmentLog<FaultyDirectory>) -> Self {
-        let reader = log.reader();
-        Self { log, reader }
     }
 }
 
