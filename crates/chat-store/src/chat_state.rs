@@ -25,6 +25,7 @@ mod message;
 mod older_format;
 mod opening;
 mod outcome;
+mod page_sums;
 mod pending_messages;
 mod progress;
 mod queries;
@@ -35,6 +36,8 @@ mod schema;
 mod sessions;
 mod snapshot_writer;
 mod state_directories;
+mod tombstones;
+mod write_ahead_log;
 
 #[cfg(test)]
 mod tests;
@@ -135,6 +138,7 @@ impl ChatState {
         let OpenState {
             name,
             database,
+            checkpoints,
             progress,
         } = opened.state;
         let set_aside = match opened.older {
@@ -147,7 +151,7 @@ impl ChatState {
         };
         let reader = ChatReader::new(database.path());
         let state = Self {
-            checkpoints: Checkpoints::new(database.path()),
+            checkpoints,
             database,
             name,
             applier: Applier::new(retention, progress),
@@ -266,6 +270,8 @@ impl ChatState {
     /// SQLite's.
     pub fn close(mut self) -> Result<(), StateError> {
         block_on(self.commit())?;
+        let applied = self.visible.index;
+        block_on(self.checkpoints.truncate_wal(&mut self.database, applied))?;
         Ok(self.database.close()?)
     }
 
@@ -301,11 +307,17 @@ impl ChatState {
     }
 
     async fn commit_open(&mut self) -> Result<(), StateError> {
-        if self.uncommitted_entries.take().is_some() {
+        if let Some(entries) = self.uncommitted_entries.take() {
+            let committing = self.checkpoints.committing().await;
             self.applier.commit(&mut self.database).await?;
+            drop(committing);
             self.visible = self.applied();
+            let (database, applied) = (&mut self.database, self.visible.index);
+            self.checkpoints
+                .shorten_wal(database, entries, applied)
+                .await?;
         }
-        self.checkpoints.shorten_wal(&mut self.database).await
+        Ok(())
     }
 
     /// The next opening replaces tables that turned out to be damaged; it might not notice.

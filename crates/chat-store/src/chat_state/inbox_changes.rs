@@ -6,11 +6,12 @@
 use std::ops::ControlFlow;
 
 use chat_consensus::LogIndex;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::apply_context::ApplyContext;
 use super::command::SessionClaim;
 use super::error::StateError;
+use super::tombstones::{self, IS_LONG, RETURNING as ALL_BUT_THE_TEXT, Tombstone};
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::{BoundQuery, Database};
 
@@ -18,19 +19,18 @@ use crate::database::{BoundQuery, Database};
 /// instead. Messages sent before the account existed were sent to an earlier account of that name.
 const READ: &str = "UPDATE messages SET read = 1 \
      WHERE +recipient = ? AND +commit_index > ? AND +read = 0 AND +deleted = 0 AND id IN ";
-const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '' \
-     WHERE +recipient = ? AND +commit_index > ? AND +deleted = 0 AND id IN ";
+const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '' WHERE ";
+const TO_DELETE: &str = "+recipient = ? AND +commit_index > ? AND +deleted = 0 AND id IN ";
 const RETURNING: &str = " RETURNING commit_index, id, read";
 
 /// The oldest messages first, so that all nodes delete the same ones (R16). Merges the unread and
 /// the read messages of one inbox while it scans the index.
-pub(super) const DELETE_OLDEST: &str = "UPDATE messages SET deleted = ?1, deleted_at = ?2, body = '' \
-     WHERE commit_index IN ( \
+const OLDEST: &str = "commit_index IN ( \
      SELECT commit_index FROM messages \
-     WHERE recipient = ?3 AND deleted = 0 AND read = 0 AND commit_index < ?1 \
+     WHERE recipient = ?1 AND deleted = 0 AND read = 0 AND commit_index < ?2 \
      UNION ALL SELECT commit_index FROM messages \
-     WHERE recipient = ?3 AND deleted = 0 AND read = 1 AND commit_index < ?1 \
-     ORDER BY commit_index LIMIT ?4)";
+     WHERE recipient = ?1 AND deleted = 0 AND read = 1 AND commit_index < ?2 \
+     ORDER BY commit_index LIMIT ?3)";
 
 /// The messages that were deleted.
 #[derive(Debug)]
@@ -49,10 +49,21 @@ struct Changed {
     read: i64,
 }
 
+impl From<Tombstone> for Changed {
+    fn from(tombstone: Tombstone) -> Self {
+        Self {
+            commit_index: tombstone.commit_index,
+            id: tombstone.id,
+            read: tombstone.read,
+        }
+    }
+}
+
 /// The statements, each for several numbers of ids.
 #[derive(Debug)]
 pub(super) struct InboxChanges {
     read: BatchedStatement,
+    delete_long: BatchedStatement,
     delete: BatchedStatement,
 }
 
@@ -60,6 +71,7 @@ impl InboxChanges {
     pub(super) fn new() -> Self {
         Self {
             read: BatchedStatement::new(read_sql),
+            delete_long: BatchedStatement::new(delete_long_sql),
             delete: BatchedStatement::new(delete_sql),
         }
     }
@@ -89,15 +101,26 @@ impl InboxChanges {
         ids: &[String],
         context: &ApplyContext,
     ) -> Result<Deleted, StateError> {
+        let deleted = (context.commit.index.0.cast_signed(), context.now);
+        let incarnation = owner.credential.incarnation.0.cast_signed();
+        let mut long = Vec::new();
+        for chunk in ids.chunks(ROWS_MAX) {
+            let query = sqlx::query(self.delete_long.for_count(chunk.len()))
+                .bind(&owner.username)
+                .bind(incarnation);
+            long.extend(tombstones::rewrite(database, with_ids(query, chunk), deleted).await?);
+        }
         let changed = change(database, ids, |chunk| {
             let query = sqlx::query(self.delete.for_count(chunk.len()))
-                .bind(context.commit.index.0.cast_signed())
-                .bind(context.now)
+                .bind(deleted.0)
+                .bind(deleted.1)
                 .bind(&owner.username)
-                .bind(owner.credential.incarnation.0.cast_signed());
+                .bind(incarnation);
             with_ids(query, chunk)
         });
-        let changed = changed.await?;
+        let mut changed = changed.await?;
+        changed.extend(long.into_iter().map(Changed::from));
+        changed.sort_unstable();
         Ok(Deleted {
             unread: changed.iter().filter(|message| message.read == 0).count(),
             message_ids: ids_of(changed),
@@ -113,12 +136,29 @@ pub(super) async fn delete_oldest(
     (deleted, deleted_at): (LogIndex, i64),
     limit: u32,
 ) -> Result<u64, StateError> {
-    let query = sqlx::query(DELETE_OLDEST)
-        .bind(deleted.0.cast_signed())
-        .bind(deleted_at)
-        .bind(username)
-        .bind(limit);
-    Ok(database.execute(query).await?)
+    let (index, limit) = (deleted.0.cast_signed(), i64::from(limit));
+    let query = sqlx::query(AssertSqlSafe(delete_oldest_long_sql()));
+    let query = query.bind(username).bind(index).bind(limit);
+    let long = tombstones::rewrite(database, query, (index, deleted_at)).await?;
+    let long = i64::try_from(long.len()).unwrap_or(limit);
+    // Those are deleted already, so the oldest ones now are the rest of the same ones.
+    let query = sqlx::query(AssertSqlSafe(delete_oldest_sql()));
+    let query = query.bind(username).bind(index).bind(limit - long);
+    let short = database.execute(query.bind(deleted_at)).await?;
+    Ok(long.unsigned_abs() + short)
+}
+
+pub(super) fn delete_oldest_sql() -> String {
+    format!("UPDATE messages SET deleted = ?2, deleted_at = ?4, body = '' WHERE {OLDEST}")
+}
+
+pub(super) fn delete_oldest_long_sql() -> String {
+    format!("DELETE FROM messages WHERE {IS_LONG} AND {OLDEST}{ALL_BUT_THE_TEXT}")
+}
+
+pub(super) fn delete_long_sql(count: usize) -> String {
+    let ids = vec!["?"; count].join(",");
+    format!("DELETE FROM messages WHERE {IS_LONG} AND {TO_DELETE}({ids}){ALL_BUT_THE_TEXT}")
 }
 
 pub(super) fn read_sql(count: usize) -> String {
@@ -126,7 +166,8 @@ pub(super) fn read_sql(count: usize) -> String {
 }
 
 pub(super) fn delete_sql(count: usize) -> String {
-    format!("{DELETE}({}){RETURNING}", vec!["?"; count].join(","))
+    let ids = vec!["?"; count].join(",");
+    format!("{DELETE}{TO_DELETE}({ids}){RETURNING}")
 }
 
 fn with_ids<'q>(query: BoundQuery<'q>, ids: &'q [String]) -> BoundQuery<'q> {

@@ -14,12 +14,15 @@ use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
+use super::checkpoints::{Checkpoints, Verified, open_reader};
 use super::current::Current;
 use super::error::StateError;
 use super::older_format::{self, SetAside};
+use super::page_sums::PageSums;
 use super::progress::Progress;
 use super::schema;
 use super::state_directories::{CONVERTED, StateDirectories, failed, sync_file};
+use super::write_ahead_log::WriteAheadLog;
 use crate::database::{Database, DatabaseFile};
 use crate::directory::{self, DirectoryLock};
 
@@ -29,6 +32,7 @@ pub(super) struct OpenState {
     /// The name of its directory.
     pub(super) name: String,
     pub(super) database: Database,
+    pub(super) checkpoints: Checkpoints,
     pub(super) progress: Progress,
 }
 
@@ -94,10 +98,7 @@ pub(super) fn create(
     lock: &Arc<DirectoryLock>,
 ) -> Result<OpenState, StateError> {
     let name = directories.create(LogIndex::ZERO)?;
-    let mut open = open_file(&file(directories, &name), lock, name)?;
-    // Otherwise a power failure might leave a named file without tables.
-    let query = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-    block_on(open.database.fetch_optional(query))?;
+    let open = open_file(&file(directories, &name), lock, name)?;
     directories.set_current(&open.name)?;
     Ok(open)
 }
@@ -125,13 +126,51 @@ fn open_file(
     lock: &Arc<DirectoryLock>,
     name: String,
 ) -> Result<OpenState, StateError> {
+    let verified = verify(&file.path)?;
     let mut database = file.open_locked(Arc::clone(lock), schema::writer_options())?;
     let progress = block_on(Progress::load(&mut database))?;
+    let applied = progress.applied.index;
+    let checkpoints = Checkpoints::begin(&mut database, applied, verified);
     Ok(OpenState {
         name,
+        checkpoints: block_on(checkpoints)?,
         database,
         progress,
     })
+}
+
+/// Compares the database at `path` with its checksums, if it has any.
+fn verify(path: &Path) -> Result<Option<Verified>, StateError> {
+    let Some(sums) = PageSums::load(path)? else {
+        return Ok(None);
+    };
+    let wal_path = directory::wal_of(path);
+    let wal = if sums.is_wal_beginning() {
+        None
+    } else {
+        WriteAheadLog::read(&wal_path).map_err(failed(&wal_path))?
+    };
+    let verified = sums.verify(path, wal.as_ref()).map_err(failed(path))?;
+    verified.map_err(|reason| StateError::Lost { reason })?;
+    if wal.is_none() {
+        match fs::remove_file(&wal_path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&wal_path)(error));
+            }
+            _ => {}
+        }
+    }
+    let (reader, applied) = block_on(open_reader(path))?;
+    if applied < sums.applied {
+        let expected = sums.applied;
+        let reason = format!("the tables are at {applied}, and were at {expected}");
+        return Err(StateError::Lost { reason });
+    }
+    Ok(Some(Verified {
+        sums,
+        reader,
+        is_wal_missing: wal.is_none(),
+    }))
 }
 
 fn file(directories: &StateDirectories, name: &str) -> DatabaseFile {

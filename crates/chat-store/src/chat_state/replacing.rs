@@ -17,7 +17,6 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use super::ChatState;
 use super::applier::Applier;
-use super::checkpoints::Checkpoints;
 use super::error::StateError;
 use super::older_format;
 use super::opening::{self, OpenState};
@@ -41,10 +40,12 @@ impl ChatState {
         self.note_damage(committed)?;
         self.poisoned = false;
         // What was deleted is in no file from now on, unless a read takes too long.
-        self.checkpoints.truncate_wal(&mut self.database).await?;
-        let applied = (self.applied(), chain);
-        let reading = self.checkpoints.begin_snapshot(&mut self.database).await?;
-        SnapshotWriter::begin(self.database.path(), applied, reading).await
+        let applied = self.applied();
+        self.checkpoints
+            .truncate_wal(&mut self.database, applied.index)
+            .await?;
+        let checkpoints = self.checkpoints.for_snapshot();
+        SnapshotWriter::begin(self.database.path(), (applied, chain), checkpoints).await
     }
 
     /// Replaces the tables by the snapshot in the file at `path`, which must be at `base`. What is
@@ -110,9 +111,10 @@ impl ChatState {
         let OpenState {
             name,
             database,
+            checkpoints,
             progress,
         } = state;
-        self.checkpoints = Checkpoints::new(database.path());
+        self.checkpoints = checkpoints;
         self.reader.change_to(database.path());
         let old = std::mem::replace(&mut self.database, database);
         self.applier = Applier::new(self.retention, progress);
@@ -221,7 +223,9 @@ async fn schema_of(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String
 }
 
 /// Runs what blocks for long on a thread of its own: this crate needs no `async` runtime.
-async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn on_own_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (sender, receiver) = oneshot::channel();
     thread::spawn(move || drop(sender.send(work())));
     receiver.await.expect("the work does not panic")

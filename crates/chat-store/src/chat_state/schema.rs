@@ -13,13 +13,6 @@ pub(super) const FORMAT: i64 = 4;
 /// The oldest format that is upgraded when it is opened.
 pub(super) const OLDEST_UPGRADED: i64 = 3;
 
-/// The number of pages of 4 KiB in the write-ahead log after which SQLite copies them into the main
-/// file.
-///
-/// Only readers wait for these syncs, and the same index pages are written again and again, so it
-/// is larger than the log's: about 16 MiB.
-pub(super) const CHECKPOINT_PAGES: &str = "4000";
-
 /// How long the writer waits for reads in progress. It waits for nothing else in SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -112,13 +105,13 @@ pub(super) fn database_file(path: PathBuf, lock: PathBuf) -> DatabaseFile {
     }
 }
 
-/// The options of the writer's connection. What is deleted is overwritten with zeros, because a
+/// The options of the writer's connection. SQLite checkpoints nothing by itself (`checkpoints`). What is deleted is overwritten with zeros, because a
 /// message that a user deleted must not be on the disk for ever.
 pub(super) fn writer_options() -> SqliteConnectOptions {
     connect_options()
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", CACHE_KIB)
         .pragma("secure_delete", "ON")
         .thread_name(|_| "state.db".to_owned())

@@ -8,15 +8,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use chat_consensus::{ChainValue, Position};
 use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
+use super::checkpoints::SnapshotCheckpoints;
 use super::error::StateError;
 use super::schema::{FORMAT, SCHEMA};
 use super::state_directories::failed;
@@ -40,8 +41,7 @@ pub struct SnapshotWriter {
     connection: SqliteConnection,
     position: Position,
     chain: ChainValue,
-    /// Until it is dropped the writer does not wait for this reader.
-    reading: Arc<()>,
+    checkpoints: SnapshotCheckpoints,
 }
 
 /// Waits as long as so many bytes may take; an error ends the copy.
@@ -52,11 +52,13 @@ impl SnapshotWriter {
     pub(super) async fn begin(
         path: &Path,
         (position, chain): (Position, ChainValue),
-        reading: Arc<()>,
+        checkpoints: SnapshotCheckpoints,
     ) -> Result<Self, StateError> {
         let options = connect_options()
             .filename(path)
             .pragma("cache_size", CACHE_KIB)
+            .pragma("wal_autocheckpoint", "0")
+            .busy_timeout(Duration::ZERO)
             .thread_name(|_| "state.db snapshot".to_owned());
         let mut connection = options.connect().await?;
         // Beginning a transaction does not take the snapshot; the first read in it does.
@@ -69,7 +71,7 @@ impl SnapshotWriter {
             connection,
             position,
             chain,
-            reading,
+            checkpoints,
         })
     }
 
@@ -140,16 +142,9 @@ impl SnapshotWriter {
         }
         connection.execute("COMMIT; DETACH DATABASE copy").await?;
         connection.lock_handle().await?.remove_progress_handler();
-        // Otherwise the writer would have to copy at once what has come into the write-ahead log. Twice:
-        // it may have become long again meanwhile.
-        for _ in 0..2 {
-            self.connection
-                .execute("PRAGMA wal_checkpoint(PASSIVE)")
-                .await?;
-        }
-        self.connection.close().await?;
-        drop(self.reading);
-        Ok(())
+        // Otherwise the writer would have to copy at once what has come into the write-ahead log.
+        self.checkpoints.shorten_wal(&mut self.connection).await?;
+        Ok(self.connection.close().await?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Commands on real tables. Here is what the tests share.
 
 mod applying;
+mod checksums;
 mod counting;
 mod ending;
 mod losing;

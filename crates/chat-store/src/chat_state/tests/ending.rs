@@ -1,7 +1,9 @@
 //! How sessions, messages and accounts end, and how long their remains are kept.
 
 use super::*;
-use crate::chat_state::inbox_changes::{DELETE_OLDEST, delete_sql, read_sql};
+use crate::chat_state::inbox_changes::{
+    delete_long_sql, delete_oldest_long_sql, delete_oldest_sql, delete_sql, read_sql,
+};
 use crate::chat_state::retention::{EXPIRE_SESSIONS, OLD_TOMBSTONES, REMOVE_TOMBSTONES, Retention};
 use futures::executor::block_on;
 
@@ -218,10 +220,13 @@ fn changes_use_an_index() {
     let by_id = "USING INDEX sqlite_autoindex_messages_1 (id=?)";
     check(read_sql(2), by_id);
     check(delete_sql(2), by_id);
-    check(
-        DELETE_OLDEST.to_owned(),
-        "USING COVERING INDEX inbox (recipient=? AND read=? AND rowid<?)",
-    );
+    check(delete_long_sql(2), by_id);
+    for sql in [delete_oldest_sql(), delete_oldest_long_sql()] {
+        check(
+            sql,
+            "USING COVERING INDEX inbox (recipient=? AND read=? AND rowid<?)",
+        );
+    }
     check(
         OLD_TOMBSTONES.to_owned(),
         "USING INDEX tombstones (deleted>? AND deleted<?)",
@@ -234,6 +239,43 @@ fn changes_use_an_index() {
         EXPIRE_SESSIONS.to_owned(),
         "USING COVERING INDEX session_ends (expires<?)",
     );
+}
+
+/// Tombstones do not keep the pages of their texts, and long and short ones are deleted alike.
+#[test]
+fn deleted_long_texts_leave_no_pages() {
+    let pages = |chat: &mut Chat| {
+        block_on(chat.state.commit()).unwrap();
+        count(chat, "SELECT count(*) FROM dbstat WHERE name = 'messages'")
+    };
+    let mut chat = Chat::with_ann_and_bob();
+    let ids: Vec<String> = (0..400).map(|number| format!("id {number}")).collect();
+    for (number, id) in ids.iter().enumerate() {
+        let body = "x".repeat([16_000, 5, 3000, 999][number % 4]);
+        chat.apply(&[ann_sends(id, "bob", &body)]);
+    }
+    let before = pages(&mut chat);
+    assert!(before > 200, "{before}");
+    let gone: Vec<_> = ids.iter().map(String::as_str).collect();
+    chat.apply(&[bob_deletes(&gone)]);
+    let after = pages(&mut chat);
+    assert!(after < 60, "{after} of {before}");
+    let rows = "SELECT count(*) FROM messages WHERE body = '' AND deleted > 0 AND read = 0";
+    assert_eq!(count(&chat, rows), 400);
+    let inbox = "SELECT unread + messages FROM inboxes WHERE account = 2";
+    assert_eq!(count(&chat, inbox), 0);
+}
+
+/// The only number that the query returns.
+fn count(chat: &Chat, sql: &'static str) -> i64 {
+    let options = SqliteConnectOptions::new().filename(chat.state.path());
+    let counted = async {
+        let mut connection = options.read_only(true).connect().await.unwrap();
+        let row = connection.fetch_one(sql).await.unwrap();
+        connection.close().await.unwrap();
+        row.get(0)
+    };
+    block_on(counted)
 }
 
 /// In the order of the messages, not of the ids in the request; and only the first time.

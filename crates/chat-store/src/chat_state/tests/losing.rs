@@ -67,8 +67,21 @@ fn closed(chat: Chat) -> TempDir {
     chat.directory
 }
 
-/// Runs `damage` with the file of committed tables, and checks that the next opening sets them aside.
-fn check_lost(damage: impl FnOnce(&Path), reason: &str) {
+/// Runs `damage` with the file of committed tables, and checks that the next opening sets them aside: for
+/// `reason` if they have no checksums, and for any otherwise.
+fn check_lost(damage: impl Fn(&Path), reason: &str) {
+    check_lost_once(
+        |path| {
+            std::fs::remove_file(path.with_extension("sums")).unwrap();
+            damage(path);
+        },
+        reason,
+    );
+    let reason = if reason == "missing" { reason } else { "" };
+    check_lost_once(damage, reason);
+}
+
+fn check_lost_once(damage: impl FnOnce(&Path), reason: &str) {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
     let directory = closed(chat);
@@ -156,6 +169,22 @@ fn tables_of_a_later_program_are_not_touched() {
     block_on(chat.state.commit()).unwrap();
     let directory = closed(chat);
     let file = database(directory.path());
+    let sums = file.with_extension("sums");
+    let mut later = std::fs::read(&sums).unwrap();
+    later[11] += 1;
+    let end = later.len() - 4;
+    let checksum = crc32fast::hash(&later[..end]);
+    later[end..].copy_from_slice(&checksum.to_be_bytes());
+    std::fs::write(&sums, later).unwrap();
+    for _ in 0..2 {
+        let refused = ChatState::open(directory.path()).unwrap_err();
+        assert!(
+            refused.to_string().contains("sums has format 2"),
+            "{refused}"
+        );
+    }
+    // Of one that has none.
+    std::fs::remove_file(&sums).unwrap();
     tamper_file(&file, "PRAGMA user_version = 5");
     for _ in 0..2 {
         let refused = ChatState::open(directory.path()).unwrap_err();
@@ -163,6 +192,7 @@ fn tables_of_a_later_program_are_not_touched() {
     }
     tamper_file(&file, "PRAGMA user_version = 4");
     let (state, _reader) = ChatState::open(directory.path()).unwrap();
+    assert_eq!(state.lost(), None);
     assert_eq!(state.applied_index(), LogIndex(2));
 }
 
