@@ -26,9 +26,6 @@ pub enum Outcome {
         /// Why it is right.
         reason: &'static str,
     },
-    /// Something wrong was served, because of damage that no node detects yet (`docs/storage.md`); what
-    /// it was.
-    NotDetected(String),
     /// The round failed.
     Failed(Failure),
 }
@@ -87,7 +84,6 @@ impl Outcome {
             Self::Reported(_) => "found, voter",
             Self::NewStorageId => "found, new storage id",
             Self::RightlyRefused { .. } => "refused, rightly",
-            Self::NotDetected(_) => "NOT DETECTED",
             Self::Failed(failure) => match failure {
                 Failure::Refused(_) => "FAILED: refused",
                 Failure::NotLevel(_) => "FAILED: not level",
@@ -105,7 +101,6 @@ impl Outcome {
             Self::Harmless | Self::NewStorageId => "",
             Self::RightlyRefused { reason } => reason,
             Self::Reported(text)
-            | Self::NotDetected(text)
             | Self::Failed(
                 Failure::Refused(text)
                 | Failure::NotLevel(text)
@@ -176,13 +171,6 @@ impl Records {
     /// Adds rounds.
     pub fn extend(&mut self, records: Self) {
         self.all.extend(records.all);
-    }
-
-    /// How many had damage that no node detects yet.
-    pub fn not_detected(&self) -> usize {
-        let outcomes = self.all.iter().map(|record| &record.outcome);
-        let not_detected = outcomes.filter(|outcome| matches!(outcome, Outcome::NotDetected(_)));
-        not_detected.count()
     }
 
     /// How many there are.

@@ -48,10 +48,6 @@ const RIGHTLY_REFUSED: [(&str, Option<&str>, &str); 2] = [
     ),
 ];
 
-/// Files without checksums, whose damage may be served: a known gap, which is counted and printed and does
-/// not fail a round. Remove it together with its use when such damage is detected (`docs/storage.md`).
-const NOT_DETECTED: [&str; 2] = ["state/*/state.db", "state/*/state.db-wal"];
-
 /// What a round does.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -127,7 +123,7 @@ pub async fn run(goldens: &mut Goldens, plan: &Plan, keep: Option<&Path>) -> Rec
     };
     let outcome = match prepared {
         Ok(()) => match timeout(ROUND_LIMIT, running.check(copy, plan)).await {
-            Ok(ended) => ended.unwrap_or_else(|failure| judge(failure, plan)),
+            Ok(ended) => ended.unwrap_or_else(Outcome::Failed),
             Err(_late) => {
                 let late = format!("the round took longer than {ROUND_LIMIT:?}");
                 Outcome::Failed(Failure::NotServed(late))
@@ -330,19 +326,6 @@ impl Running<'_> {
             let is_report = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
             log.lines().find(is_report).map(str::to_owned)
         })
-    }
-}
-
-/// A failure, unless it is the known gap.
-fn judge(failure: Failure, plan: &Plan) -> Outcome {
-    let kind = plan
-        .damaged
-        .as_ref()
-        .map(|(_, damage)| tree::kind(&damage.file));
-    let is_gap = kind.is_some_and(|kind| NOT_DETECTED.contains(&kind.as_str()));
-    match failure {
-        Failure::Wrong(what) if is_gap => Outcome::NotDetected(what),
-        failure => Outcome::Failed(failure),
     }
 }
 

@@ -240,6 +240,11 @@ impl Checkpoints {
 }
 
 impl SnapshotCheckpoints {
+    /// The file that grows until the snapshot ends.
+    pub(super) fn wal(&self) -> PathBuf {
+        directory::wal_of(&self.database)
+    }
+
     /// Copies what it may, and empties the write-ahead log if nothing uses it, through the connection of
     /// the snapshot, on which no transaction is open and which waits for nothing. Blocks the thread.
     pub(super) async fn shorten_wal(

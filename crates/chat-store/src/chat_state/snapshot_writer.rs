@@ -30,6 +30,10 @@ const STEPS_BETWEEN_LOOKS: i32 = 1000;
 /// How much is written before the pace is asked, in bytes.
 const BYTES_BETWEEN_WAITS: u64 = 256 << 10;
 
+/// Beyond this many bytes of the write-ahead log, which cannot be shortened meanwhile, the copy is as fast
+/// as it can be: the pace is not asked.
+const WAL_BYTES_MAX: u64 = 48 << 20;
+
 /// How much of each file the copying connection keeps in memory, in KiB (SQLite expects a negative
 /// number). What is beyond it is written, so that the file grows evenly.
 const CACHE_KIB: &str = "-1024";
@@ -102,6 +106,7 @@ impl SnapshotWriter {
         let (answer, answers) = sync_channel(0);
         let growth = Growth {
             path: path.to_owned(),
+            wal: self.checkpoints.wal(),
             bytes: 0,
             looks,
             answers,
@@ -151,6 +156,8 @@ impl SnapshotWriter {
 /// How far the copy is, as SQLite's thread sees it.
 struct Growth {
     path: PathBuf,
+    /// The write-ahead log of the tables.
+    wal: PathBuf,
     /// How much the pace knows of.
     bytes: u64,
     looks: SyncSender<usize>,
@@ -159,15 +166,23 @@ struct Growth {
 
 impl Growth {
     fn may_go_on(&mut self) -> bool {
-        let bytes = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let bytes = length(&self.path);
         let more = bytes.saturating_sub(self.bytes);
         if more < BYTES_BETWEEN_WAITS {
+            return true;
+        }
+        if length(&self.wal) > WAL_BYTES_MAX {
+            self.bytes = bytes;
             return true;
         }
         self.bytes = bytes;
         let asked = self.looks.send(usize::try_from(more).unwrap_or(usize::MAX));
         asked.is_ok() && self.answers.recv().unwrap_or(false)
     }
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Passes what is written to `pace`, until the copy ends.

@@ -231,7 +231,7 @@ fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
                 .map(|image| database(image.directory.path()))
                 .collect()
         };
-        let others: Vec<_> = [files(&history), files(&foreign)].concat();
+        let (own, foreign) = (files(&history), files(&foreign));
         for (number, image) in history.images.iter().enumerate() {
             let what = image.what;
             match history.open(image, |_file| {}) {
@@ -239,6 +239,7 @@ fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
                 Ok(true) => failed.push(format!("{seed}.{number} {what}: a kill is called damage")),
                 Err(why) => failed.push(format!("{seed}.{number} {what}: {why}")),
             }
+            let others = [&own[..=number], &foreign].concat();
             for _ in 0..4 {
                 let mut how = None;
                 let opened = history.open(image, |file| how = damage(&mut rng, file, &others));
