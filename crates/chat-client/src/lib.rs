@@ -61,7 +61,7 @@ pub use error::ClientError;
 pub use leadership_transfer::{TransferError, transfer_leadership};
 pub use messages::OutgoingMessage;
 pub use node_list::{KnownNode, NodeList, NodeListError, NodeListOrigin};
-pub use node_status::{FollowerStatus, NodeStatus};
+pub use node_status::{FollowerStatus, NodeStatus, SnapshotDownload, SnapshotStatus};
 pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent, UsersPage, UsersQuery};
 pub use session::{LoggedIn, Session};
 pub use status::NodeReport;

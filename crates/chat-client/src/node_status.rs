@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use chat_proto::cluster::v1::{FollowerStatus as WireFollowerStatus, StatusResponse as WireStatus};
+use chat_proto::cluster::v1::{
+    FollowerStatus as WireFollowerStatus, SnapshotStatus as WireSnapshots,
+    StatusResponse as WireStatus,
+};
 
 /// A node's own view of itself and its cluster. What another node reports may differ: each knows only
 /// what it has received so far.
@@ -41,6 +44,32 @@ pub struct NodeStatus {
     pub quorum: Option<u32>,
     /// The nodes that the bootstrap waits for, as the bootstrap node reports them.
     pub bootstrap_awaits: Vec<u64>,
+    /// Where its log begins, and its snapshots; `None` from a server that has none.
+    pub snapshots: Option<SnapshotStatus>,
+}
+
+/// Where a node's log begins, and its snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotStatus {
+    /// The index before the log's first entry: everything up to it is in a snapshot only.
+    pub log_begins_index: u64,
+    /// The last entry that the newest complete snapshot contains; `None` without one.
+    pub newest_index: Option<u64>,
+    /// Whether one is being taken.
+    pub is_taking: bool,
+    /// The one that is being downloaded.
+    pub download: Option<SnapshotDownload>,
+}
+
+/// How far the download of a snapshot is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotDownload {
+    /// The last entry that the snapshot contains.
+    pub index: u64,
+    /// How many bytes are there.
+    pub bytes: u64,
+    /// How many bytes it has.
+    pub size: u64,
 }
 
 /// A follower, as its leader knows it.
@@ -75,6 +104,22 @@ impl From<WireStatus> for NodeStatus {
             voter_ids: wire.voter_ids,
             quorum: (wire.quorum != 0).then_some(wire.quorum),
             bootstrap_awaits: wire.bootstrap_awaits,
+            snapshots: wire.snapshots.map(Into::into),
+        }
+    }
+}
+
+impl From<WireSnapshots> for SnapshotStatus {
+    fn from(wire: WireSnapshots) -> Self {
+        Self {
+            log_begins_index: wire.log_begins_index,
+            newest_index: (wire.newest_index != 0).then_some(wire.newest_index),
+            is_taking: wire.taking,
+            download: wire.download.map(|download| SnapshotDownload {
+                index: download.index,
+                bytes: download.bytes,
+                size: download.size,
+            }),
         }
     }
 }

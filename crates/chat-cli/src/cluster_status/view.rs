@@ -57,6 +57,10 @@ pub(crate) struct NodeView {
     pub(crate) rtt_us: Option<u64>,
     pub(crate) storage: Option<String>,
     pub(crate) storage_bytes: Option<u64>,
+    /// The index before the first entry of its log.
+    pub(crate) log_begins: Option<u64>,
+    /// The last entry in its newest snapshot.
+    pub(crate) snapshot: Option<u64>,
     pub(crate) uptime_ms: Option<u64>,
     pub(crate) version: Option<String>,
     pub(crate) voter: Option<bool>,
@@ -161,6 +165,10 @@ fn answered(report: &NodeReport, answer: &NodeStatus, leader: Option<&NodeStatus
         rtt_us: u64::try_from(report.round_trip.as_micros()).ok(),
         storage: Some(answer.storage_state.clone()),
         storage_bytes: Some(answer.storage_bytes),
+        log_begins: answer.snapshots.map(|snapshots| snapshots.log_begins_index),
+        snapshot: answer
+            .snapshots
+            .and_then(|snapshots| snapshots.newest_index),
         uptime_ms: Some(whole_milliseconds(answer.uptime)),
         version: Some(answer.version.clone()),
         voter: Some(voter && !(answer.role == LEARNER || is_uninitialized(&answer.role))),

@@ -6,7 +6,7 @@ use chat_client::{
     ClientError, NodeReport as ClientReport, NodeStatus as ClientStatus, StatusCode,
 };
 
-use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::cluster::{NodeRole, NodeStatus, Snapshots};
 use crate::model::event::NodeReport;
 use crate::model::failure::Failure;
 use crate::model::message::Received;
@@ -111,5 +111,13 @@ fn status(status: ClientStatus) -> NodeStatus {
         cluster_id: status.cluster_id.unwrap_or_default(),
         storage_bytes: status.storage_bytes,
         quorum: status.quorum.unwrap_or_default() as usize,
+        snapshots: status.snapshots.map(|snapshots| Snapshots {
+            log_begins: LogIndex(snapshots.log_begins_index),
+            newest: snapshots.newest_index.map(LogIndex),
+            is_taking: snapshots.is_taking,
+            download: snapshots
+                .download
+                .map(|download| (download.bytes, download.size)),
+        }),
     }
 }

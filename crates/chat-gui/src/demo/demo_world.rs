@@ -13,7 +13,7 @@ use crate::demo::fixtures::{START, index_at, people};
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::chaos::{Process, ProcessCondition};
-use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::cluster::{NodeRole, NodeStatus, Snapshots};
 use crate::model::command::Command;
 use crate::model::event::{BackendEvent, Link, NodeReport, Started};
 use crate::model::message::Received;
@@ -242,6 +242,11 @@ impl DemoWorld {
             cluster_id: "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2".to_owned(),
             storage_bytes: 1_310_720 + node * 4_096,
             quorum: 2,
+            snapshots: Some(Snapshots {
+                log_begins: LogIndex(self.index / 4_096 * 4_096),
+                newest: Some(LogIndex(self.index - self.index % 1_000)),
+                ..Snapshots::default()
+            }),
         }
     }
 

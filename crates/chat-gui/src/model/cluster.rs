@@ -96,6 +96,21 @@ pub struct NodeStatus {
     pub storage_bytes: u64,
     /// How many voters must agree; 0 before the cluster is formed.
     pub quorum: usize,
+    /// Where its log begins, and its snapshots; `None` if its version has none.
+    pub snapshots: Option<Snapshots>,
+}
+
+/// Where a node's log begins, and its snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshots {
+    /// The last entry that is not in its log any more.
+    pub log_begins: LogIndex,
+    /// The last entry in its newest one, if it has one.
+    pub newest: Option<LogIndex>,
+    /// It is taking one.
+    pub is_taking: bool,
+    /// It is downloading one: how many bytes are there, and how many there are.
+    pub download: Option<(u64, u64)>,
 }
 
 /// What a node is in its term.

@@ -53,6 +53,36 @@ pub struct StatusResponse {
     /// answered that they are uninitialized.
     #[prost(uint64, repeated, tag = "18")]
     pub bootstrap_awaits: ::prost::alloc::vec::Vec<u64>,
+    /// Absent from servers that have no snapshots.
+    #[prost(message, optional, tag = "19")]
+    pub snapshots: ::core::option::Option<SnapshotStatus>,
+}
+/// Where a node's log begins, and its snapshots.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotStatus {
+    /// The index before the log's first entry: everything up to it is in a snapshot only.
+    #[prost(uint64, tag = "1")]
+    pub log_begins_index: u64,
+    /// The last entry that the newest complete snapshot contains; 0 without one.
+    #[prost(uint64, tag = "2")]
+    pub newest_index: u64,
+    /// Whether one is being taken.
+    #[prost(bool, tag = "3")]
+    pub taking: bool,
+    /// The one that is being downloaded.
+    #[prost(message, optional, tag = "4")]
+    pub download: ::core::option::Option<SnapshotDownload>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotDownload {
+    /// The last entry that it contains.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// How many bytes are there, of how many.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FollowerStatus {

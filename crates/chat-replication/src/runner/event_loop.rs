@@ -94,6 +94,8 @@ pub(super) struct EventLoop<L> {
     /// Before the first entry, from the log's first base until something is applied.
     first_chain: Option<ChainValue>,
     taking: Taking,
+    /// Where the log began when that was last logged.
+    log_begins_after: LogIndex,
     /// What the log must keep of this run's end.
     last_record: Option<LastRecord>,
     /// When a shutdown no longer waits for answers; `None` while none was requested.
@@ -123,6 +125,7 @@ impl<L: PeerLink> EventLoop<L> {
             bootstrap: BootstrapNotice::default(),
             first_chain: None,
             taking: Taking(false),
+            log_begins_after: LogIndex::ZERO,
             last_record: None,
             drain_deadline: None,
         }

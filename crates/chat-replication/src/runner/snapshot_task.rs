@@ -117,6 +117,7 @@ impl SnapshotTask {
             download,
             taker: taker.clone(),
             begun: None,
+            storing: None,
             stop: Arc::clone(&stop),
             events: events.clone(),
         };
@@ -275,6 +276,8 @@ struct Carrying {
     taker: SnapshotTaker,
     /// What was last read from its beginning, and when it was last verified for that.
     begun: Option<(SnapshotId, Instant)>,
+    /// How fast the download is stored.
+    storing: Option<(SnapshotId, SnapshotPace)>,
     stop: Arc<AtomicBool>,
     events: Sender<LoopEvent>,
 }
@@ -339,11 +342,24 @@ impl Carrying {
 
     fn store(&mut self, id: SnapshotId, offset: u64, bytes: &[u8]) -> Option<u64> {
         match self.download.store(id, offset, bytes) {
-            Ok(stored) => Some(stored),
+            Ok(stored) => {
+                self.wait_after_storing(id, bytes.len());
+                Some(stored)
+            }
             Err(error) => {
                 log_failure(&error, "a piece of a snapshot is not stored");
                 None
             }
+        }
+    }
+
+    fn wait_after_storing(&mut self, id: SnapshotId, bytes: usize) {
+        if self.storing.as_ref().is_none_or(|(last, _)| *last != id) {
+            self.storing = Some((id, SnapshotPace::new(Arc::clone(&self.stop))));
+        }
+        if let Some((_, pace)) = &mut self.storing {
+            // An error only says that the replica stops.
+            drop(pace.advance(bytes));
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    FollowerStatus, StatusRequest, StatusResponse, TransferLeadershipRequest,
-    TransferLeadershipResponse,
+    FollowerStatus, SnapshotDownload, SnapshotStatus, StatusRequest, StatusResponse,
+    TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use chat_replication::Handle;
 use tokio::sync::Mutex;
@@ -116,6 +116,16 @@ impl ClusterService {
             elections_won: status.elections_won,
             quorum: u32::try_from(status.quorum).unwrap_or(u32::MAX),
             bootstrap_awaits: status.bootstrap_awaits,
+            snapshots: Some(SnapshotStatus {
+                log_begins_index: status.log_begins_index,
+                newest_index: status.snapshot_index.unwrap_or(0),
+                taking: status.taking_snapshot,
+                download: status.download.map(|download| SnapshotDownload {
+                    index: download.index,
+                    bytes: download.bytes,
+                    size: download.size,
+                }),
+            }),
         }
     }
 }

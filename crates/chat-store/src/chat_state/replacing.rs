@@ -4,10 +4,12 @@
 //! writer and the readers change to it, and the old one goes. A crash leaves the old state or the new
 //! one. Reads that have begun finish on the old file.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use chat_consensus::{LogBase, Position};
 use futures::channel::oneshot;
@@ -22,8 +24,14 @@ use super::older_format;
 use super::opening::{self, OpenState};
 use super::schema::{FORMAT, SCHEMA};
 use super::snapshot_writer::SnapshotWriter;
-use super::state_directories::{StateDirectories, failed, sync_file};
+use super::state_directories::{StateDirectories, failed};
 use crate::database::connect_options;
+
+/// How much of a snapshot is copied before it is synced, in bytes.
+const COPIED_AT_ONCE: usize = 4 << 20;
+
+/// How much of it is copied in a second, in bytes: as fast as it is downloaded.
+const COPIED_PER_SECOND: u64 = 64 << 20;
 
 impl ChatState {
     /// Begins a snapshot of everything that is applied, and makes that visible to readers. The copy is
@@ -131,7 +139,7 @@ impl ChatState {
 fn copy(directories: &StateDirectories, path: &Path, base: &LogBase) -> Result<String, StateError> {
     let name = directories.create(base.position.index)?;
     let copy = directories.database(&name);
-    let copied = fs::copy(path, &copy).and_then(|_bytes| sync_file(&copy));
+    let copied = copy_slowly(path, &copy);
     directories.step();
     let result = match copied {
         Ok(()) => block_on(verify(&copy, base)),
@@ -142,6 +150,27 @@ fn copy(directories: &StateDirectories, path: &Path, base: &LogBase) -> Result<S
         return Err(error);
     }
     Ok(name)
+}
+
+/// Copies a file durably, in pieces and not as fast as it could, so that no sync of the log waits for all of
+/// it.
+fn copy_slowly(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = private_file::open_options().create_new(true).open(to)?;
+    let mut piece = vec![0; COPIED_AT_ONCE];
+    let began = Instant::now();
+    let mut bytes = 0;
+    loop {
+        let read = from.read(&mut piece)?;
+        if read == 0 {
+            return to.sync_all();
+        }
+        to.write_all(&piece[..read])?;
+        to.sync_data()?;
+        bytes += read as u64;
+        let due = Duration::from_micros(bytes * 1_000_000 / COPIED_PER_SECOND);
+        thread::sleep(due.saturating_sub(began.elapsed()));
+    }
 }
 
 /// Checks that the file is a complete copy of the tables, and is at `base`.

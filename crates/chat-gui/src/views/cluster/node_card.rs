@@ -6,7 +6,7 @@ use egui::{CornerRadius, Grid, Rect, RichText, Sense, Stroke, Ui, Vec2};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
-use crate::model::cluster::{NodeCard, NodeHealth, NodeRole, NodeStatus};
+use crate::model::cluster::{NodeCard, NodeHealth, NodeRole, NodeStatus, Snapshots};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::chaos::node_buttons_ui;
@@ -107,6 +107,16 @@ fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color
     }
 }
 
+/// What a node does with snapshots, or the last entry in its newest one.
+fn snapshot_words(snapshots: Snapshots) -> String {
+    match (snapshots.download, snapshots.newest) {
+        (Some((bytes, size)), _) => format!("receiving, {} %", bytes * 100 / size.max(1)),
+        _ if snapshots.is_taking => "being taken".to_owned(),
+        (None, Some(newest)) => grouped(newest.0),
+        (None, None) => "none yet".to_owned(),
+    }
+}
+
 /// Two columns of figures, those that change together beside each other.
 fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
     let report = node.report.as_ref();
@@ -130,6 +140,7 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
         .filter(|_| node.is_up())
         .map_or_else(|| "–".to_owned(), |report| duration_words(report.uptime));
     let disk = report.map_or_else(|| "–".to_owned(), |report| bytes(report.storage_bytes));
+    let snapshots = report.and_then(|report| report.snapshots);
     let facts = [
         ("Term", of(|report| report.term.0), "Seen", seen),
         (
@@ -155,6 +166,15 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
             behind,
             "Version",
             report.map_or_else(|| "–".to_owned(), |report| report.version.clone()),
+        ),
+        (
+            "Log begins",
+            snapshots.map_or_else(
+                || "–".to_owned(),
+                |snapshots| grouped(snapshots.log_begins.0 + 1),
+            ),
+            "Snapshot",
+            snapshots.map_or_else(|| "–".to_owned(), snapshot_words),
         ),
     ];
     let id = ui.unique_id().with("facts");

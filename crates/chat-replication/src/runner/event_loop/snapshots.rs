@@ -64,7 +64,8 @@ impl<L: PeerLink> EventLoop<L> {
     pub(super) fn note_event(&mut self, event: &Event<ReplyMaker>) {
         match event {
             Event::SnapshotTaken(_) => self.taking = Taking(false),
-            Event::Compacted(base) => {
+            Event::Compacted(base) if base.position.index > self.log_begins_after => {
+                self.log_begins_after = base.position.index;
                 tracing::info!(index = base.position.index.0, "the log begins here now");
             }
             _ => {}

@@ -46,6 +46,7 @@ fn status(pictures: &[&str]) -> BackendEvent {
                 cluster_id: String::new(),
                 storage_bytes: 0,
                 quorum: 2,
+                snapshots: None,
             })
         };
         NodeReport {
