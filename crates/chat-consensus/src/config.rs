@@ -13,6 +13,8 @@ pub struct Config {
     /// All configured nodes, this one too, ascending. Addresses only: the voters are in the log.
     pub(crate) configured: Vec<NodeId>,
     pub(crate) timing: Timing,
+    /// See [`Self::allow_bootstrap`].
+    pub(crate) may_bootstrap: bool,
 }
 
 /// The intervals from which all timers of a node are derived.
@@ -119,6 +121,23 @@ impl Config {
             node,
             configured,
             timing,
+            may_bootstrap: false,
         })
+    }
+
+    /// Lets this node form a new cluster while its disk is empty, with the others if they may, too
+    /// (R12). Otherwise an empty disk waits for the leader of a cluster that exists: a node whose disk
+    /// was lost must not found a second one.
+    ///
+    /// Without a call it may not.
+    #[must_use]
+    pub fn allow_bootstrap(mut self, may: bool) -> Self {
+        self.may_bootstrap = may;
+        self
+    }
+
+    /// See [`Self::allow_bootstrap`].
+    pub fn may_bootstrap(&self) -> bool {
+        self.may_bootstrap
     }
 }

@@ -87,12 +87,16 @@ pub(crate) async fn main() -> Result<(), BoxError> {
         let found = fs::read(&file).map(|found| serde_json::from_slice(&found));
         let machine = LockMachine(found.unwrap_or(Ok(Locks::default()))?, file.clone());
         let builder = Builder::new(id, file.with_extension("")).nodes(nodes.clone());
-        let replica = builder.prepare(Clock).start(machine).await?;
+        let replica = builder
+            .bootstrap(true)
+            .prepare(Clock)
+            .start(machine)
+            .await?;
         tokio::spawn(replica.serve(listener));
         replicas.push(replica);
     }
+    let deadline = time::Instant::now() + time::Duration::from_secs(10);
     for (replica, id, token) in [(0, "ann", "1"), (1, "bob", "0"), (2, "ann", "1")] {
-        let deadline = time::Instant::now() + time::Duration::from_secs(10);
         let request = serde_json::to_vec(&(id, "door"))?.into();
         assert_eq!(replicas[replica].propose(request, deadline).await?, token);
     }

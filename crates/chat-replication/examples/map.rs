@@ -83,7 +83,7 @@ pub(crate) async fn main() -> Result<(), BoxError> {
     for (id, address) in addresses {
         let map = Map::default();
         let builder = Builder::with(id, MemoryLog::new(), network.clone()).nodes(addresses);
-        let replica = builder.start(Typed(map.clone())).await?;
+        let replica = builder.bootstrap(true).start(Typed(map.clone())).await?;
         network.serve(address, replica.receiver());
         nodes.push(Node(TypedHandle::new(replica), map));
     }

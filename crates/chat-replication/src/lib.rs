@@ -33,7 +33,8 @@
 //! #[tokio::main]
 //! pub async fn main() -> Result<(), BoxError> {
 //!     let alone = Builder::with(1, MemoryLog::new(), InProcessNetwork::new());
-//!     let replica = alone.nodes([(1, "alone")]).start(Typed(Sum(0))).await?;
+//!     let replica = alone.nodes([(1, "alone")]).bootstrap(true);
+//!     let replica = replica.start(Typed(Sum(0))).await?;
 //!     let replica = TypedHandle::<Sum>::new(replica);
 //!     let deadline = Instant::now() + Duration::from_secs(10);
 //!     assert_eq!(replica.propose(&2, deadline).await?, 2);

@@ -34,6 +34,7 @@ impl Alone {
     fn start(limits: Limits) -> Self {
         let node = NodeId(1);
         let config = Config::new(node, &[node], Timing::default()).expect("one node is enough");
+        let config = config.allow_bootstrap(true);
         let start = Start::new(1, Time(0), limits);
         let stored = Stored::empty(StorageId(1));
         let mut alone = Self {

@@ -348,6 +348,7 @@ async fn start_replica(
         .directory(&directory)
         .limits(replica_limits(&config.storage))
         .nodes(nodes.map(|node| (node.id, node.peer_address.as_str())))
+        .bootstrap(config.cluster.bootstrap)
         .timing(timing)
         .prepare(preparation)
         .start(machine)

@@ -14,6 +14,7 @@ pub fn for_node(files: &Files, state: &ClusterState, node: NodeId) -> String {
     let mut text = format!(
         "# Node {node}. Written by `cargo xtask cluster up`, and again with the next one.\n\n"
     );
+    push_bootstrap(&mut text);
     push_storage(&mut text, &files.data(node));
     let sockets = SocketFolder::at(&state.socket_folder);
     for other in &state.nodes {
@@ -38,6 +39,11 @@ pub fn for_clients(state: &ClusterState) -> String {
         push_node(&mut text, node.id, node.client_address, &node.peer_address);
     }
     text
+}
+
+/// Adds the section that lets empty nodes form a new cluster.
+pub fn push_bootstrap(text: &mut String) {
+    text.push_str("[cluster]\nbootstrap = true\n\n");
 }
 
 /// Adds the section that names the folder of a node's data.
@@ -84,6 +90,9 @@ mod tests {
         let (files, state) = setup(2, Links::Proxied);
         let text = super::for_node(&files, &state, node);
         let expected = r#"
+[cluster]
+bootstrap = true
+
 [storage]
 directory = "/state \"x\"/node-2"
 

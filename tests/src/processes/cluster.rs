@@ -442,6 +442,7 @@ pub(crate) fn configuration(
 ) -> String {
     // On separate hosts the nodes listen where the others reach them.
     let mut text = "[listen]\ninsecure = true\n\n".to_owned();
+    node_config::push_bootstrap(&mut text);
     node_config::push_storage(&mut text, data);
     text.push_str(further);
     for (id, client_address, peer_address) in nodes {

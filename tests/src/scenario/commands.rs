@@ -17,6 +17,7 @@
 //! | `wipe 1` | the same, and the disk is replaced by an empty one |
 //! | `roll-back 1 3` | the disk of the stopped node 1 loses its newest 3 transactions, although they were synced |
 //! | `lose-state 1`, `lose-snapshots 1` | the stopped node 1 loses its state, or its snapshots |
+//! | `forbid-bootstrap 1`, `allow-bootstrap 1` | the configuration of node 1 says so from its next start on |
 //! | `pause 1`, `resume 1` | the process handles nothing between these |
 //! | `isolate 3` | no message passes between node 3 and the others |
 //! | `partition 1->2`, `partition 1-2` | no message passes on that link, in one direction or in both |
@@ -204,6 +205,8 @@ fn run_state_command(
     match verb {
         "lose-state" => world.lose_state_of(node)?,
         "lose-snapshots" => world.lose_snapshots_of(node)?,
+        "forbid-bootstrap" => world.set_may_bootstrap(node, false),
+        "allow-bootstrap" => world.set_may_bootstrap(node, true),
         "hold-apply" => world.hold_machine(node),
         "release-apply" => world.release_machine(node),
         _ => return Err("unknown command".to_owned()),

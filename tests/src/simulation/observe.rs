@@ -214,7 +214,7 @@ impl World {
                         format!("{from}: reports to {to} that it is uninitialized")
                     }
                     (ElectionKind::Bootstrap, false) => {
-                        format!("{from}: reports to {to} that it is initialized")
+                        format!("{from}: denies {to} the bootstrap")
                     }
                     (ElectionKind::PreVote, true) => format!("{from}: grants pre-vote to {to}"),
                     (ElectionKind::PreVote, false) => format!("{from}: denies pre-vote to {to}"),

@@ -57,6 +57,8 @@ pub(crate) struct Process {
     /// Batches that are applied do not end.
     pub(crate) machine_held: bool,
     pub(crate) seen: Seen,
+    /// Whether its configuration lets it form a new cluster (R12).
+    pub(crate) may_bootstrap: bool,
 }
 
 /// Whether a process runs.
@@ -193,6 +195,7 @@ impl Process {
             disk_held: false,
             machine_held: false,
             seen: Seen::NOTHING,
+            may_bootstrap: true,
         }
     }
 

@@ -38,7 +38,8 @@ impl World {
         self.check_disk(node)?;
         let configured: Vec<NodeId> = (0..self.settings.nodes).map(node_id).collect();
         let config = Config::new(node_id(node), &configured, self.settings.timing)
-            .map_err(|why| Violation::new("settings", why.to_string()))?;
+            .map_err(|why| Violation::new("settings", why.to_string()))?
+            .allow_bootstrap(self.processes[node].may_bootstrap);
         let process = &mut self.processes[node];
         process.clear();
         process.state = ProcessState::Running;

@@ -145,6 +145,11 @@ impl World {
         Ok(())
     }
 
+    /// Changes the configuration of a node, as its next start reads it.
+    pub(crate) fn set_may_bootstrap(&mut self, node: usize, may: bool) {
+        self.processes[node].may_bootstrap = may;
+    }
+
     /// The state of a stopped node is gone.
     pub(crate) fn lose_state_of(&mut self, node: usize) -> Result<(), String> {
         if self.is_alive(node) {

@@ -20,10 +20,10 @@ pub(super) struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// What an uninitialized node begins with: only the lowest configured node probes.
+    /// What an uninitialized node begins with: only the lowest configured node probes, if it may.
     pub(super) fn prepare(context: &NodeContext) -> Option<Self> {
         let is_lowest = context.config.configured.first() == Some(&context.id());
-        is_lowest.then(|| Self {
+        (is_lowest && context.config.may_bootstrap).then(|| Self {
             probes: BTreeMap::new(),
             answers: BTreeMap::new(),
             probe_at: context.now,

@@ -108,6 +108,7 @@ mod tests {
         };
         let nodes = vec![NodeId(1), NodeId(2), NodeId(3)];
         let config = Config::new(NodeId(1), &nodes, Timing::default()).unwrap();
+        let config = config.allow_bootstrap(true);
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
         assert_eq!(node.term(), Term(1));
         let batch = node.take_batch().unwrap();

@@ -158,6 +158,7 @@ mod tests {
     fn returning_term_waits_for_its_own_write() {
         let nodes = [NodeId(1), NodeId(2), NodeId(3)];
         let config = Config::new(NodeId(2), &nodes, Timing::default()).unwrap();
+        let config = config.allow_bootstrap(true);
         let stored = Stored::empty(StorageId(2));
         let mut node = Node::new(config, stored, Position::ZERO.index, 1, Time(0));
         probe(&mut node, 4, 1);

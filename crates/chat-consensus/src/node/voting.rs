@@ -17,7 +17,9 @@ impl Node {
         let granted = match election {
             // A node that another cluster's leader has reached is about to belong there.
             Election::Bootstrap => {
-                self.context.is_uninitialized() && !self.has_recent_leader_contact()
+                self.context.config.may_bootstrap
+                    && self.context.is_uninitialized()
+                    && !self.has_recent_leader_contact()
             }
             Election::PreVote(candidacy) => {
                 self.may_vote_in(header, candidacy)

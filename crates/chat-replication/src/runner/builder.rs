@@ -27,6 +27,7 @@ pub struct Builder<L, T, P = Passthrough> {
     node_id: u64,
     nodes: Vec<(u64, String)>,
     group: String,
+    may_bootstrap: bool,
     directory: Option<PathBuf>,
     timing: Timing,
     limits: Limits,
@@ -53,6 +54,7 @@ impl<L: LogStore, T: Transport> Builder<L, T> {
             node_id,
             nodes: Vec::new(),
             group: String::new(),
+            may_bootstrap: false,
             directory: None,
             timing: Timing::default(),
             limits: Limits::default(),
@@ -76,6 +78,14 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
     /// 64 letters, digits, `-`, `_` and `.`; empty, the default group, if it is not called.
     pub fn group(mut self, name: impl Into<String>) -> Self {
         self.group = name.into();
+        self
+    }
+
+    /// Lets the nodes form a new cluster while all of them are empty and may. Otherwise, as if this is
+    /// not called, a node whose log is empty waits for the leader of a cluster that exists, so that nodes
+    /// that have lost their disks do not found a second one.
+    pub fn bootstrap(mut self, may: bool) -> Self {
+        self.may_bootstrap = may;
         self
     }
 
@@ -105,6 +115,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             node_id,
             nodes,
             group,
+            may_bootstrap,
             directory,
             timing,
             limits,
@@ -116,6 +127,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             node_id,
             nodes,
             group,
+            may_bootstrap,
             directory,
             timing,
             limits,
@@ -164,6 +176,7 @@ impl<L: LogStore, T: Transport, P: Prepare> Builder<L, T, P> {
             election_timeout: self.timing.election_timeout,
         };
         let config = Config::new(NodeId(self.node_id), &nodes, timing);
+        let config = config.map(|config| config.allow_bootstrap(self.may_bootstrap));
         config.map_err(|problem| StartError::Setting {
             setting: match problem {
                 ConfigError::NodeNotConfigured(_) => "node_id",

@@ -340,6 +340,7 @@ mod tests {
         };
         let stored = log.load(NodeId(1)).await.unwrap();
         let config = Config::new(NodeId(1), &[NodeId(1)], Timing::default()).unwrap();
+        let config = config.allow_bootstrap(true);
         let mut node = Node::new(config, stored, LogIndex::ZERO, 1, Time(0));
         let (sender, mut events) = mpsc::channel(NODES + 2);
         let task = LogTask::start(log, NODES, &sender);

@@ -64,6 +64,11 @@ pub(super) async fn start<L: PeerLink>(
         log_age: restored.log_age,
         ..Start::new(random_seed(), Time(0), settings.limits)
     };
+    if stored.base.is_none() && stored.hard_state.cluster.is_none() {
+        // Otherwise an operator would look for a network problem.
+        let may_bootstrap = settings.config.may_bootstrap();
+        tracing::info!(may_bootstrap, "the log is empty: it waits for a leader");
+    }
     let replica = Replica::new(settings.config, stored, restored.applied.index, started);
     let (sender, incoming) = mpsc::channel(INCOMING_MAX);
     let (reader, path) = (snapshots.store.reader(), snapshots.store.directory().path());

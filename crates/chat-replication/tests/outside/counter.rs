@@ -65,7 +65,7 @@ async fn main() -> Result<(), BoxError> {
     for (id, address) in addresses {
         let counter = Counter::default();
         let builder = Builder::with(id, log(id), network.clone()).nodes(addresses);
-        let replica = builder.start(Typed(counter.clone())).await?;
+        let replica = builder.bootstrap(true).start(Typed(counter.clone())).await?;
         network.serve(address, replica.receiver());
         nodes.push((TypedHandle::<Counter>::new(replica), counter));
     }

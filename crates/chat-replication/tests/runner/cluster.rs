@@ -118,7 +118,9 @@ pub(crate) fn builder(
     node_id: u64,
     nodes: &[(u64, String)],
 ) -> Builder<SegmentLog, Grpc> {
-    Builder::new(node_id, directory.join(node_id.to_string())).nodes(nodes.iter().cloned())
+    Builder::new(node_id, directory.join(node_id.to_string()))
+        .nodes(nodes.iter().cloned())
+        .bootstrap(true)
 }
 
 /// One node, which is not served.

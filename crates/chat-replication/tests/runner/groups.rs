@@ -28,6 +28,7 @@ async fn start_groups() -> (Vec<String>, Vec<Vec<(Handle, Recorder)>>) {
             let recorder = Recorder::default();
             let replica = Builder::with(id, MemoryLog::new(), Grpc::new())
                 .nodes((1..).zip(&addresses))
+                .bootstrap(true)
                 .group(group)
                 .start(recorder.clone())
                 .await
@@ -89,6 +90,7 @@ async fn unknown_group_is_refused() {
     let address = listener.local_addr().unwrap().to_string();
     let replica = Builder::with(1, MemoryLog::new(), Grpc::new())
         .nodes([(1, address.as_str())])
+        .bootstrap(true)
         .group("locks")
         .start(Recorder::default())
         .await

@@ -42,6 +42,7 @@ impl Nodes {
         (limits.kept_entries, limits.kept_bytes) = (1_000, 60_000);
         let builder = Builder::with(id, log, self.network.clone());
         let builder = builder.nodes((1..=3).map(|id| (id, id.to_string())));
+        let builder = builder.bootstrap(true);
         let builder = builder.limits(limits).directory(self.folders[node].path());
         let mut book = Book::default();
         book.has_snapshots = true;

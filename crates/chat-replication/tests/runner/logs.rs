@@ -92,6 +92,7 @@ impl LogReader for BlockingReader {
 
 async fn start_alone(log: impl LogStore, recorder: &Recorder) -> Result<Handle, StartError> {
     let builder = Builder::with(1, log, InProcessNetwork::new()).nodes([(1, "alone")]);
+    let builder = builder.bootstrap(true);
     builder.start(recorder.clone()).await
 }
 

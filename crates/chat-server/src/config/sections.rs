@@ -30,6 +30,11 @@ table! {
     pub struct Cluster in "cluster" {
         /// A data directory keeps the name with which it was made, and is rejected under another.
         pub name: String = ValueType::Name,
+        /// Lets this node form a new cluster with the others while all their disks are empty and all of
+        /// them may. Without it an empty node waits for the leader of a cluster that exists, so that
+        /// nodes that lost their disks, all of them too, do not begin a second one. Not needed any more
+        /// once the cluster is formed.
+        pub bootstrap: bool = ValueType::Switch,
     }
 }
 
@@ -194,6 +199,7 @@ impl Default for Cluster {
     fn default() -> Self {
         Self {
             name: "chat".to_owned(),
+            bootstrap: false,
         }
     }
 }

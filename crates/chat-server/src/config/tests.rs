@@ -150,6 +150,7 @@ fn shown_configuration_reads_back_equal() {
     expect![[r#"
         [cluster]
         name = "a-1"  # line 4 of {FILE}
+        bootstrap = false  # default
 
         [storage]
         directory = '{HERE}/a "b" \c'  # --data

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chat_proto::chat::v1::chat_client::ChatClient;
 use chat_proto::chat::v1::{ExecuteRequest, WatchEvent, WatchRequest};
-use chat_server::config::{Config, Node, Sessions, Storage};
+use chat_server::config::{Cluster, Config, Node, Sessions, Storage};
 use chat_server::node::{self, DataPolicy};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -150,6 +150,10 @@ fn config_in(directory: &tempfile::TempDir, nodes: Vec<Node>) -> Config {
             ..Storage::default()
         },
         nodes,
+        cluster: Cluster {
+            bootstrap: true,
+            ..Cluster::default()
+        },
         ..Config::default()
     }
 }

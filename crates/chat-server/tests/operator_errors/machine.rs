@@ -117,7 +117,7 @@ impl Machine {
     pub(crate) fn run_node_1(&self) -> String {
         let [client, peer, ..] = &self.addresses;
         self.write(&format!(
-            "[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
+            "cluster.bootstrap = true\n[[nodes]]\nid = 1\nclient_address = \"{client}\"\npeer_address = \"{peer}\"\n"
         ));
         let mut node = self.program(&["--id", "1"]).spawn().unwrap();
         let log = wait_until_it_serves(&mut node);

@@ -25,6 +25,7 @@ impl StateMachine for Nothing {
 async fn start_alone() -> Result<Handle, StartError> {
     Builder::with(1, MemoryLog::new(), InProcessNetwork::new())
         .nodes([(1, "alone")])
+        .bootstrap(true)
         .start(Nothing)
         .await
 }

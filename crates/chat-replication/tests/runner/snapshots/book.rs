@@ -234,7 +234,7 @@ impl Nodes {
         (limits.kept_entries, limits.kept_bytes) = (10, 500);
         limits.snapshot_pinned = std::time::Duration::from_millis(100);
         let builder = Builder::with(id as u64, node.log.clone(), self.network.clone());
-        let builder = builder.nodes(addresses).limits(limits);
+        let builder = builder.nodes(addresses).limits(limits).bootstrap(true);
         let builder = builder.directory(node.folder.path());
         let replica = builder.start(book.clone()).await.unwrap();
         let receiver = replica.receiver();
