@@ -34,7 +34,7 @@ use crate::auth::passwords::{HashersError, Passwords};
 use crate::config::{self, Config};
 use crate::net::admission::Budgets;
 use crate::net::connection_limit::ConnectionLimits;
-use crate::net::listener::{HttpLimits, ListenError, Listener, ListenerOptions};
+use crate::net::listener::{BoundAddress, HttpLimits, ListenError, ListenerOptions};
 use crate::net::write_strategy::WriteStrategy;
 use housekeeping::PeriodicChecks;
 use identity::{Identity, IdentityError};
@@ -129,8 +129,8 @@ impl From<NodeFailure> for NodeError {
 ///
 /// # Errors
 ///
-/// Why it did not start or could not continue, in one sentence. Nothing is changed before the node
-/// listens on both addresses.
+/// Why it did not start or could not continue, in one sentence. Nothing is changed before the node has
+/// both addresses; it accepts connections once its log and its tables are open.
 pub async fn run(
     id: u64,
     config: &Config,
@@ -196,8 +196,8 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
             "other machines may reach this listener, and nothing there is encrypted (listen.insecure)"
         );
     }
-    let client_listener = Listener::bind(config.client_listener(own)).await?;
-    let peer_listener = Listener::bind(config.peer_listener(own)).await?;
+    let client_address = BoundAddress::bind(config.client_listener(own)).await?;
+    let peer_address = BoundAddress::bind(config.peer_listener(own)).await?;
     let directory = config.data_directory(id);
     let identity = Identity {
         cluster: config.cluster.name.clone(),
@@ -214,6 +214,7 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
         reader,
         change_buffer,
     } = start_replica(identity, config, directory).await?;
+    let (client_listener, peer_listener) = (client_address.listen()?, peer_address.listen()?);
 
     let cluster =
         |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();

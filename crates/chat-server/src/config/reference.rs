@@ -65,6 +65,7 @@ Every mistake is reported in one sentence on standard error, and nothing is chan
 An unknown key is rejected, and the message names the nearest known one.
 So is an address in `[[nodes]]` that other nodes cannot dial, such as `0.0.0.0:7401`, and one that two nodes have, in any spelling: `localhost` and `127.0.0.1` are the same.
 A node binds its two addresses before it touches its data; the message names an address that is taken.
+It accepts connections once its log and its tables are open; until then they are refused, as if it did not run.
 
 | exit code | meaning |
 | --- | --- |

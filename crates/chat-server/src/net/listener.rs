@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chat_app::limits::log_throttle::LogThrottle;
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tonic::service::Routes;
@@ -18,7 +18,7 @@ use crate::config::UNIX;
 use crate::net::admission::{AdmissionLayer, Budgets};
 use crate::net::connection_limit::{ConnectionLimits, Connections};
 use crate::net::counted_stream::CountedStream;
-use crate::net::peer_socket::PeerSocket;
+use crate::net::peer_socket::{BoundPeerSocket, PeerSocket};
 use crate::net::write_strategy::WriteStrategy;
 
 /// A connection without traffic gets a ping after this time…
@@ -32,6 +32,8 @@ const DROPPED_CALLER_GC_INTERVAL: Duration = Duration::from_secs(1);
 /// When the process or the system has no file left, accepting is retried after this time: something may
 /// be closed by then, and an attempt is cheap.
 const NO_FILE_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// How a listener treats its connections.
 #[derive(Debug)]
@@ -73,7 +75,22 @@ impl HttpLimits {
     };
 }
 
-/// An address that is bound: no other process can take it.
+/// An address that is bound, and refuses connections: a node that cannot answer yet must look like one
+/// that does not run, so that others do not wait for it.
+#[derive(Debug)]
+pub(crate) struct BoundAddress {
+    address: String,
+    socket: BoundSocket,
+}
+
+#[derive(Debug)]
+enum BoundSocket {
+    Port(TcpSocket),
+    /// In the file system.
+    Path(BoundPeerSocket),
+}
+
+/// An address that accepts connections.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
@@ -95,22 +112,59 @@ pub(crate) enum ListenError {
     Refused { address: String, source: io::Error },
 }
 
-impl Listener {
-    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
+impl ListenError {
+    fn new(address: &str, source: io::Error) -> Self {
         let address = address.to_owned();
-        let bound = match address.strip_prefix(UNIX) {
-            Some(path) => PeerSocket::bind(path.as_ref()).map(Socket::Path),
-            None => TcpListener::bind(&address).await.map(Socket::Port),
-        };
-        match bound {
-            Ok(socket) => Ok(Self { socket }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(ListenError::Taken { address })
-            }
-            Err(source) => Err(ListenError::Refused { address, source }),
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::Taken { address },
+            _ => Self::Refused { address, source },
         }
     }
+}
 
+impl BoundAddress {
+    pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
+        let bound = match address.strip_prefix(UNIX) {
+            Some(path) => PeerSocket::bind(path.as_ref()).map(BoundSocket::Path),
+            None => bind_port(address).await.map(BoundSocket::Port),
+        };
+        Ok(Self {
+            address: address.to_owned(),
+            socket: bound.map_err(|error| ListenError::new(address, error))?,
+        })
+    }
+
+    /// Accepts connections from now on. Another process that has bound a port meanwhile, and was faster,
+    /// has it.
+    pub(crate) fn listen(self) -> Result<Listener, ListenError> {
+        let socket = match self.socket {
+            BoundSocket::Port(socket) => socket.listen(BACKLOG).map(Socket::Port),
+            BoundSocket::Path(socket) => socket.listen(BACKLOG).map(Socket::Path),
+        };
+        let socket = socket.map_err(|error| ListenError::new(&self.address, error))?;
+        Ok(Listener { socket })
+    }
+}
+
+/// The first of the addresses with this name that can be bound.
+async fn bind_port(address: &str) -> io::Result<TcpSocket> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in lookup_host(address).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections of a process that has just ended do not keep the port.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Ok(()) => return Ok(socket),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+impl Listener {
     /// Serves until `stop` turns true; then finishes what is under way.
     pub(crate) async fn serve(
         self,

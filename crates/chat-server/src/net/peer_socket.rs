@@ -11,14 +11,18 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket};
 
-/// Connections that wait to be accepted; as many as tokio allows for a port.
-const BACKLOG: u32 = 1024;
-
 /// Read and write for the owner, and connecting is writing.
 const PRIVATE: u32 = 0o600;
 
 /// The mode bits with which others than its owner may write to a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// A socket that refuses connections yet, and is removed from the file system when this is dropped.
+#[derive(Debug)]
+pub(crate) struct BoundPeerSocket {
+    socket: UnixSocket,
+    name: SocketName,
+}
 
 /// A socket that is removed from the file system when this is dropped.
 #[derive(Debug)]
@@ -37,8 +41,8 @@ pub(crate) struct SocketName {
 }
 
 impl PeerSocket {
-    /// Listens at `path`. [`io::ErrorKind::AddrInUse`] when another process does.
-    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+    /// Takes `path`. [`io::ErrorKind::AddrInUse`] when another process has it.
+    pub(crate) fn bind(path: &Path) -> io::Result<BoundPeerSocket> {
         let folder = path
             .parent()
             .ok_or_else(|| io::Error::other("the path has no folder"))?;
@@ -54,8 +58,16 @@ impl PeerSocket {
             path: path.to_owned(),
             lock,
         };
-        let listener = socket.listen(BACKLOG)?;
-        Ok(Self { listener, name })
+        Ok(BoundPeerSocket { socket, name })
+    }
+}
+
+impl BoundPeerSocket {
+    /// Accepts connections from now on; `backlog` of them wait to be accepted.
+    pub(crate) fn listen(self, backlog: u32) -> io::Result<PeerSocket> {
+        let Self { socket, name } = self;
+        let listener = socket.listen(backlog)?;
+        Ok(PeerSocket { listener, name })
     }
 }
 
@@ -132,6 +144,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peer.sock");
         let socket = PeerSocket::bind(&path).unwrap();
+        assert!(UnixStream::connect(&path).await.is_err(), "not yet");
+        let socket = socket.listen(8).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let (connected, accepted) =

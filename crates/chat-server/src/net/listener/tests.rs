@@ -14,7 +14,9 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{HttpLimits, Listener, ListenerOptions, Socket, is_out_of_resources};
+use super::{
+    BoundAddress, BoundSocket, HttpLimits, Listener, ListenerOptions, Socket, is_out_of_resources,
+};
 use crate::net::admission::Budgets;
 use crate::net::connection_limit::ConnectionLimits;
 use crate::net::write_strategy::WriteStrategy;
@@ -33,7 +35,8 @@ struct Served {
 }
 
 async fn serve(per_source: usize) -> Served {
-    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let bound = BoundAddress::bind("127.0.0.1:0").await.unwrap();
+    let listener = bound.listen().unwrap();
     let address = port(&listener);
     let (stop, stopped) = watch::channel(false);
     let (_, health) = tonic_health::server::health_reporter();
@@ -95,18 +98,19 @@ async fn closed(mut stream: TcpStream) {
 async fn taken_path_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("unix:{}/peer.sock", folder.path().display());
-    let _listener = Listener::bind(&address).await.unwrap();
-    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    let _bound = BoundAddress::bind(&address).await.unwrap();
+    let error = BoundAddress::bind(&address).await.unwrap_err().to_string();
     assert_eq!(error, format!("{address} is taken by another process"));
 }
 
 #[tokio::test]
 async fn taken_address_is_reported() {
-    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let bound = BoundAddress::bind("127.0.0.1:0").await.unwrap();
+    let listener = bound.listen().unwrap();
     let address = port(&listener).to_string();
-    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    let error = BoundAddress::bind(&address).await.unwrap_err().to_string();
     assert_eq!(error, format!("{address} is taken by another process"));
-    let error = Listener::bind("127.0.0.1:no")
+    let error = BoundAddress::bind("127.0.0.1:no")
         .await
         .unwrap_err()
         .to_string();
@@ -114,6 +118,20 @@ async fn taken_address_is_reported() {
         error.starts_with("127.0.0.1:no cannot be listened on: "),
         "{error}"
     );
+}
+
+/// A node that is still opening its log must not look like one that is slow.
+#[tokio::test]
+async fn bound_address_refuses_connections_until_it_listens() {
+    let bound = BoundAddress::bind("127.0.0.1:0").await.unwrap();
+    let BoundSocket::Port(socket) = &bound.socket else {
+        panic!("it is a port");
+    };
+    let address = socket.local_addr().unwrap();
+    let refused = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let _listener = bound.listen().unwrap();
+    assert!(TcpStream::connect(address).await.is_ok());
 }
 
 #[tokio::test]
