@@ -124,13 +124,14 @@ impl<D: Directory> SegmentReader<D> {
     }
 
     /// Reads one sealed segment whole, from the medium if the system can, and checks every block. For
-    /// a task in the background that finds rot before the entries are needed.
+    /// a task in the background that finds rot before the entries are needed. Returns how many bytes it
+    /// has.
     ///
     /// # Errors
     ///
     /// [`LogError::Damaged`] when it is not what was written; [`LogError::NoSuchSegment`] when it
     /// is not, or no longer, a sealed segment; [`LogError::Io`] when the disk fails.
-    pub fn verify_segment(&mut self, name: &str) -> Result<(), LogError> {
+    pub fn verify_segment(&mut self, name: &str) -> Result<u64, LogError> {
         let missing = || LogError::NoSuchSegment {
             name: name.to_owned(),
         };
@@ -164,7 +165,7 @@ impl<D: Directory> SegmentReader<D> {
             offset += block.bytes();
         }
         if before == (end.position, end.chain) {
-            Ok(())
+            Ok(segment.end)
         } else {
             Err(file.damaged(offset, "it does not end where its successor begins"))
         }

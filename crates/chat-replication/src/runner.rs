@@ -15,6 +15,7 @@ mod in_process;
 mod leadership;
 mod limits_check;
 mod log_report;
+mod log_scrub;
 mod log_store;
 mod log_task;
 mod loop_event;

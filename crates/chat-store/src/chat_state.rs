@@ -149,7 +149,7 @@ impl ChatState {
             Some(older) => older.applied,
             None => Position::ZERO,
         };
-        let reader = ChatReader::new(database.path());
+        let reader = ChatReader::new(database.path(), checkpoints.verifier());
         let state = Self {
             checkpoints,
             database,

@@ -156,6 +156,17 @@ pub trait LogReader: Send + 'static {
         last: LogIndex,
         limits: ReadLimits,
     ) -> impl Future<Output = Result<Vec<Entry>, Self::Error>> + Send;
+
+    /// Reads the next part of what nothing is appended to any more, from the disk, and checks it. Returns how
+    /// many bytes that were; 0 at the end of a pass through all of it. Blocks its thread, on which
+    /// nothing else runs. Called on a reader of its own, and only if [`LogStore::BLOCKS`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    fn scrub(&mut self) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
 }
 
 /// How much one read of the log may return.

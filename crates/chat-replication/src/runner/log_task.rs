@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::event::{Event, LogReadId};
+use crate::runner::log_scrub::LogScrub;
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
 use crate::runner::loop_event::LoopEvent;
 use crate::runner::reply_maker::ReplyMaker;
@@ -64,6 +65,7 @@ pub(super) struct LogTask {
     last: oneshot::Sender<LastRecord>,
     writer: supervised_task::TaskHandle,
     reader: supervised_task::TaskHandle,
+    _scrub: Option<LogScrub>,
 }
 
 /// A task has ended: the log is closed, or failed.
@@ -78,6 +80,7 @@ impl LogTask {
         let (reads, asked) = mpsc::channel(nodes + 1);
         let (last, recorded) = oneshot::channel();
         let reader = log.reader();
+        let scrub = L::BLOCKS.then(|| LogScrub::start(log.reader(), events.clone()));
         let writing = write(log, (received, recorded), events.clone());
         let writer = spawn::<L>(writing, events);
         let reader = spawn::<L>(read(reader, asked, events.clone()), events);
@@ -87,6 +90,7 @@ impl LogTask {
             last,
             writer,
             reader,
+            _scrub: scrub,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct SegmentLog {
 pub struct SegmentLogReader {
     reader: chat_log::SegmentReader<OsDirectory>,
     damaged: DamagedSegment,
+    /// The segments that are still to be checked in this pass, the oldest one last; `None` between two.
+    unchecked: Option<Vec<String>>,
 }
 
 /// The name of the first segment in which a read found damage. It is recorded when the log is closed, so
@@ -96,6 +98,7 @@ impl LogStore for SegmentLog {
         SegmentLogReader {
             reader: log.expect("a log is loaded before it is read").reader(),
             damaged: self.damaged.clone(),
+            unchecked: None,
         }
     }
 
@@ -181,6 +184,26 @@ impl LogReader for SegmentLogReader {
             Err(LogError::BelowBase { .. } | LogError::InHole { .. }) => Ok(Vec::new()),
             read => self.damaged.note(read),
         }
+    }
+
+    fn scrub(&mut self) -> Result<u64, LogError> {
+        let mut unchecked = match self.unchecked.take() {
+            Some(unchecked) => unchecked,
+            None => self.reader.sealed_segments().into_iter().rev().collect(),
+        };
+        while let Some(segment) = unchecked.pop() {
+            match self.reader.verify_segment(&segment) {
+                // Compacted meanwhile.
+                Err(LogError::NoSuchSegment { .. }) => {}
+                Ok(bytes) => {
+                    tracing::debug!(segment, bytes, "a segment is as it was written");
+                    self.unchecked = Some(unchecked);
+                    return Ok(bytes);
+                }
+                Err(error) => return self.damaged.note(Err(error)),
+            }
+        }
+        Ok(0)
     }
 }
 

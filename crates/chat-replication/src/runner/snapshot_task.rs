@@ -427,16 +427,20 @@ fn spawn(
         .name(name.to_owned())
         .spawn(move || {
             let _watch = watch;
-            // On Linux niceness belongs to the thread.
-            if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-                tracing::warn!(%error, "the priority of snapshots cannot be lowered");
-            }
+            lower_priority();
             work();
         });
     if let Err(error) = spawned {
         tracing::error!(%error, "the system gives no thread for snapshots");
     }
     ended
+}
+
+/// Lets everything else go before this thread. On Linux niceness belongs to the thread.
+pub(super) fn lower_priority() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "the priority of work in the background cannot be lowered");
+    }
 }
 
 /// Dropped when the thread ends, however it does.

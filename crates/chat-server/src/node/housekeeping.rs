@@ -24,6 +24,12 @@ const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often states that were set aside are looked for: they are kept for days.
 const EVIDENCE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
+/// How much of the tables is compared with its checksums at once, and how often: 4 MiB a second.
+const PAGES_AT_ONCE: u32 = 1024;
+const PAGES_INTERVAL: Duration = Duration::from_secs(1);
+/// Between the ends of two passes through all of them. A start compares them, too.
+const PASS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What the checks read and update.
 #[derive(Debug)]
 pub(crate) struct PeriodicChecks {
@@ -44,6 +50,7 @@ pub(crate) fn start(replica: Handle, checks: PeriodicChecks) {
             () = checks.refresh_argon2_params() => {}
             () = checks.refresh_free_space(&unknown) => {}
             () = checks.remove_old_evidence() => {}
+            () = checks.verify_tables() => {}
             () = checks.remove_converted_log(&replica) => {}
         }
     });
@@ -76,6 +83,30 @@ impl PeriodicChecks {
             });
             if let Ok(Err(error)) = removing.await {
                 tracing::warn!(%error, "a state that was set aside cannot be deleted");
+            }
+        }
+    }
+
+    /// Finds a bit that has changed on the disk before it is read. That ends the node, and the next start
+    /// restores the tables.
+    async fn verify_tables(&self) {
+        let mut after = 0;
+        loop {
+            let wait = if after == 0 {
+                PASS_INTERVAL
+            } else {
+                PAGES_INTERVAL
+            };
+            tokio::time::sleep(wait).await;
+            match self.reader.verify_pages(after, PAGES_AT_ONCE).await {
+                Ok(last) => after = last.unwrap_or(0),
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the tables could not be checked"
+                    );
+                    after = 0;
+                }
             }
         }
     }

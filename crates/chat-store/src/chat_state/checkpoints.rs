@@ -75,6 +75,13 @@ pub(super) struct SnapshotCheckpoints {
     _snapshot: Arc<()>,
 }
 
+/// Compares the main file with its checksums, a part at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Verifier {
+    database: PathBuf,
+    sums: Sums,
+}
+
 /// How a checkpoint treats readers of older pages.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
@@ -138,6 +145,14 @@ impl Checkpoints {
     /// To be kept during a commit.
     pub(super) async fn committing(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.committing).lock_owned().await
+    }
+
+    /// What [`Verifier`] shares with checkpoints.
+    pub(super) fn verifier(&self) -> Verifier {
+        Verifier {
+            database: self.database.clone(),
+            sums: Arc::clone(&self.sums),
+        }
     }
 
     /// For a snapshot that begins now.
@@ -236,6 +251,20 @@ impl Checkpoints {
         let noted = on_own_thread(move || sums.note(frames, applied)).await;
         noted.map_err(failed(&self.database))?;
         Ok(true)
+    }
+}
+
+impl Verifier {
+    /// Compares some pages after `after`; returns the last one, or `None` at the end of the file.
+    pub(super) async fn verify_part(
+        &self,
+        after: u32,
+        count: u32,
+    ) -> Result<Option<u32>, StateError> {
+        let sums = Arc::clone(&self.sums).lock_owned().await;
+        let verified = on_own_thread(move || sums.verify_part(after, count)).await;
+        let verified = verified.map_err(failed(&self.database))?;
+        verified.map_err(|reason| StateError::Lost { reason })
     }
 }
 

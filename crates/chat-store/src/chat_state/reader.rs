@@ -12,6 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{Sqlite, Transaction};
 
+use super::checkpoints::Verifier;
 use super::error::StateError;
 use super::found_damage::FoundDamage;
 use super::inbox_counts::InboxCounts;
@@ -49,6 +50,7 @@ struct Connections {
     reads: LazyPool,
     lookups: LazyPool,
     listings: LazyPool,
+    verifier: Verifier,
     damage: FoundDamage,
 }
 
@@ -81,15 +83,15 @@ pub struct ReadTransaction {
 }
 
 impl ChatReader {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, verifier: Verifier) -> Self {
         Self {
-            shared: Arc::new(RwLock::new(Arc::new(Connections::new(path)))),
+            shared: Arc::new(RwLock::new(Arc::new(Connections::new(path, verifier)))),
         }
     }
 
     /// Reads the tables at `path` from now on.
-    pub(super) fn change_to(&self, path: &Path) {
-        let new = Arc::new(Connections::new(path));
+    pub(super) fn change_to(&self, path: &Path, verifier: Verifier) {
+        let new = Arc::new(Connections::new(path, verifier));
         let mut current = self.shared.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *current, new);
         drop(current);
@@ -100,6 +102,20 @@ impl ChatReader {
     /// What is wrong with the tables that are read, if a read has found something.
     pub fn damage(&self) -> Option<String> {
         self.current().damage.reason()
+    }
+
+    /// Compares up to `count` pages of 4 KiB of the tables' file after page `after` with their checksums,
+    /// and returns the last one, or `None` at the end of the file. Damage is noted as if a read had found
+    /// it: see [`Self::damage`]. For a slow check in the background; commits may wait for it as long as it
+    /// reads.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not what was written, or cannot be read.
+    pub async fn verify_pages(&self, after: u32, count: u32) -> Result<Option<u32>, StateError> {
+        let connections = self.current();
+        let verified = connections.verifier.verify_part(after, count).await;
+        connections.damage.note(verified)
     }
 
     /// Begins a transaction, which reads what is committed now.
@@ -308,7 +324,7 @@ impl ChatReader {
 }
 
 impl Connections {
-    fn new(path: &Path) -> Self {
+    fn new(path: &Path, verifier: Verifier) -> Self {
         let options = connect_options()
             .filename(path)
             .read_only(true)
@@ -322,6 +338,7 @@ impl Connections {
             reads: pool(CONNECTIONS_MAX),
             lookups: pool(LOOKUPS_MAX),
             listings: pool(LISTINGS_MAX),
+            verifier,
             damage: FoundDamage::of(path),
         }
     }

@@ -123,7 +123,8 @@ impl ChatState {
             progress,
         } = state;
         self.checkpoints = checkpoints;
-        self.reader.change_to(database.path());
+        let verifier = self.checkpoints.verifier();
+        self.reader.change_to(database.path(), verifier);
         let old = std::mem::replace(&mut self.database, database);
         self.applier = Applier::new(self.retention, progress);
         self.visible = progress.applied;

@@ -221,7 +221,7 @@ fn damage(rng: &mut Rng, file: &Path, others: &[PathBuf]) -> Option<String> {
 #[test]
 fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
     let (mut found, mut harmless, mut failed) = (0, 0, Vec::new());
-    for seed in 0..6 {
+    for seed in 0..4 {
         let history = History::run(seed, 24);
         let foreign = History::run(seed + 1000, 8);
         let mut rng = Rng::with_seed(seed);
@@ -259,7 +259,7 @@ fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
         failed.len(),
         failed.join("\n")
     );
-    assert!(found > 150 && harmless > 50, "{found} {harmless}");
+    assert!(found > 100 && harmless > 30, "{found} {harmless}");
 }
 
 /// Whoever looks at the file with a program of their own changes it.
@@ -274,4 +274,63 @@ fn checkpoint_of_another_program_is_taken_for_damage() {
     assert!(!wal_of(&file).exists(), "it has copied everything");
     let (state, _reader) = ChatState::open(image.path()).unwrap();
     assert!(state.lost().unwrap().contains("written last"));
+}
+
+/// Beside the work, and although a reader kept a checkpoint from copying everything.
+#[tokio::test]
+async fn damage_is_found_while_the_tables_are_used() {
+    let mut chat = Chat::committed(|chat| {
+        let sends: Vec<_> = (0..300)
+            .map(|number| ann_sends(&format!("id {number}"), "bob", &"text ".repeat(90)))
+            .collect();
+        chat.apply(&sends);
+    })
+    .await;
+    let file = chat.state.path();
+    let pages = async |chat: &Chat| {
+        let (mut after, mut parts) = (0, 0);
+        loop {
+            parts += 1;
+            match chat.reader.verify_pages(after, 7).await? {
+                Some(last) => after = last,
+                None => return Ok::<_, StateError>(parts),
+            }
+        }
+    };
+    let copy = async |chat: &mut Chat| {
+        let applied = chat.state.applied_index();
+        let ChatState {
+            checkpoints,
+            database,
+            ..
+        } = &mut chat.state;
+        checkpoints.copy(database, Mode::Passive, applied).await
+    };
+    assert!(copy(&mut chat).await.unwrap());
+    assert!(pages(&chat).await.unwrap() > 5);
+    let reading = chat.reader.begin().await.unwrap();
+    chat.apply_later(&[bob_reads(&["id 1", "id 200"])]).await;
+    chat.state.commit().await.unwrap();
+    // The first one goes as far as the reader, the second one finds it there still.
+    copy(&mut chat).await.unwrap();
+    chat.apply_later(&[bob_reads(&["id 2", "id 201"])]).await;
+    chat.state.commit().await.unwrap();
+    assert!(!copy(&mut chat).await.unwrap());
+    assert!(pages(&chat).await.unwrap() > 5);
+    drop(reading);
+    // Otherwise the damaged page may be one that the write-ahead log replaces.
+    let applied = chat.state.applied_index();
+    let ChatState {
+        checkpoints,
+        database,
+        ..
+    } = &mut chat.state;
+    checkpoints.truncate_wal(database, applied).await.unwrap();
+    let length = fs::metadata(&file).unwrap().len();
+    let writing = fs::File::options().write(true).open(&file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&writing, b"\xfe", length - 300).unwrap();
+    let found = pages(&chat).await.unwrap_err();
+    assert!(matches!(found, StateError::Lost { .. }), "{found}");
+    assert!(chat.reader.damage().unwrap().contains("written last"));
+    chat.drop_on_own_thread().await;
 }
