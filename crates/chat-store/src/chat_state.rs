@@ -25,6 +25,7 @@ mod message;
 mod older_format;
 mod opening;
 mod outcome;
+mod own_thread;
 mod page_sums;
 mod pending_messages;
 mod progress;

@@ -134,12 +134,14 @@ fn node_that_is_not_listed_is_rejected() {
     );
 }
 
+/// Two values that are not the defaults.
+const TWO_CHANGED: &str = "[timing]\nheartbeat_ms = 50\n[cluster]\nname = \"a-1\"\n";
+
 #[test]
 fn shown_configuration_reads_back_equal() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cluster.toml");
-    let text = format!("[timing]\nheartbeat_ms = 50\n[cluster]\nname = \"a-1\"\n{THREE}");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, TWO_CHANGED.to_owned() + THREE).unwrap();
     let overrides = Overrides {
         directory: Some(PathBuf::from("a \"b\" \\c")),
         listen_client: None,

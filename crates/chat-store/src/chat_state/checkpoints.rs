@@ -1,7 +1,7 @@
 //! Keeps the write-ahead log of `state.db` short while others read, and the checksums of the main file
 //! up to date.
 //!
-//! SQLite copies nothing by itself: whoever copies pages into the main file notes their checksums before
+//! SQLite copies nothing by itself: what copies pages into the main file notes their checksums before
 //! anything else is written (`page_sums`). SQLite begins its write-ahead log anew only at a moment when
 //! no reader uses it. With many readers there may be no such moment, and the file would grow for as
 //! long as that lasts. So once the file is too large the writer waits for such a moment and copies
@@ -18,8 +18,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use super::error::StateError;
+use super::own_thread::on_own_thread;
 use super::page_sums::{PageSums, SumsFile};
-use super::replacing::on_own_thread;
+
 use super::schema::FORMAT;
 use super::state_directories::failed;
 use crate::database::{Database, connect_options};
@@ -43,7 +44,7 @@ const ENTRIES_BETWEEN_LOOKS: usize = 512;
 /// What a commit counts for in that, because it writes some pages for itself.
 const ENTRIES_A_COMMIT: usize = 32;
 
-/// Whoever copies pages into the main file has this.
+/// What copies pages into the main file has this.
 type Sums = Arc<Mutex<SumsFile>>;
 
 /// When to copy the write-ahead log, and what the main file has then.

@@ -12,7 +12,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chat_consensus::{LogBase, Position};
-use futures::channel::oneshot;
 use futures::executor::block_on;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
@@ -22,6 +21,7 @@ use super::applier::Applier;
 use super::error::StateError;
 use super::older_format;
 use super::opening::{self, OpenState};
+use super::own_thread::on_own_thread;
 use super::schema::{FORMAT, SCHEMA};
 use super::snapshot_writer::SnapshotWriter;
 use super::state_directories::{StateDirectories, failed};
@@ -250,13 +250,4 @@ async fn schema_of(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String
         "SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_schema ORDER BY 1";
     let rows = sqlx::query(query).fetch_all(connection).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
-}
-
-/// Runs what blocks for long on a thread of its own: this crate needs no `async` runtime.
-pub(super) async fn on_own_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    let (sender, receiver) = oneshot::channel();
-    thread::spawn(move || drop(sender.send(work())));
-    receiver.await.expect("the work does not panic")
 }

@@ -19,7 +19,7 @@ const PAGE_BYTES_MIN: u32 = 512;
 const PAGE_BYTES_MAX: u32 = 65_536;
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The numbers that tell one run of the file from another. The first one grows by one, modulo 2^32,
+/// The numbers that distinguish one run of the file from another. The first one grows by one, modulo 2^32,
 /// when SQLite begins the file anew; the second one is random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Salts(pub(super) [u32; 2]);

@@ -107,14 +107,18 @@ fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color
     }
 }
 
-/// What a node does with snapshots, or the last entry in its newest one.
-fn snapshot_words(snapshots: Snapshots) -> String {
-    match (snapshots.download, snapshots.newest) {
+/// Where a node's log begins; and what the node does with snapshots, or the last entry in its newest one.
+fn snapshot_words(snapshots: Option<Snapshots>) -> (String, String) {
+    let Some(snapshots) = snapshots else {
+        return ("–".to_owned(), "–".to_owned());
+    };
+    let snapshot = match (snapshots.download, snapshots.newest) {
         (Some((bytes, size)), _) => format!("receiving, {} %", bytes * 100 / size.max(1)),
         _ if snapshots.is_taking => "being taken".to_owned(),
         (None, Some(newest)) => grouped(newest.0),
         (None, None) => "none yet".to_owned(),
-    }
+    };
+    (grouped(snapshots.log_begins.0 + 1), snapshot)
 }
 
 /// Two columns of figures, those that change together beside each other.
@@ -140,7 +144,7 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
         .filter(|_| node.is_up())
         .map_or_else(|| "–".to_owned(), |report| duration_words(report.uptime));
     let disk = report.map_or_else(|| "–".to_owned(), |report| bytes(report.storage_bytes));
-    let snapshots = report.and_then(|report| report.snapshots);
+    let (log_begins, snapshot) = snapshot_words(report.and_then(|report| report.snapshots));
     let facts = [
         ("Term", of(|report| report.term.0), "Seen", seen),
         (
@@ -167,15 +171,7 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
             "Version",
             report.map_or_else(|| "–".to_owned(), |report| report.version.clone()),
         ),
-        (
-            "Log begins",
-            snapshots.map_or_else(
-                || "–".to_owned(),
-                |snapshots| grouped(snapshots.log_begins.0 + 1),
-            ),
-            "Snapshot",
-            snapshots.map_or_else(|| "–".to_owned(), snapshot_words),
-        ),
+        ("Log begins", log_begins, "Snapshot", snapshot),
     ];
     let id = ui.unique_id().with("facts");
     let column = (ui.available_width() - 3.0 * space::SMALL) / 4.0;

@@ -247,7 +247,7 @@ fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
                     (_, Ok(true)) => found += 1,
                     (_, Ok(false)) => harmless += 1,
                     (how, Err(why)) => {
-                        failed.push(format!("{seed}.{number} {what}, {how:?}: {why}"))
+                        failed.push(format!("{seed}.{number} {what}, {how:?}: {why}"));
                     }
                 }
             }
@@ -262,7 +262,7 @@ fn no_damage_to_one_file_is_served_and_no_kill_is_taken_for_damage() {
     assert!(found > 100 && harmless > 30, "{found} {harmless}");
 }
 
-/// Whoever looks at the file with a program of their own changes it.
+/// Another program that opens the file changes it.
 #[test]
 fn checkpoint_of_another_program_is_taken_for_damage() {
     let mut chat = Chat::with_ann_and_bob();
