@@ -41,6 +41,11 @@ use snapshots::Snapshots;
 pub use limits::Limits;
 pub use start::Start;
 
+/// How many entries a follower gets at once that is so far behind that they are read from the log. Making
+/// them into a message takes time in which others wait; and it gets the next ones as soon as it has
+/// synced these.
+const FAR_BEHIND_ENTRIES_MAX: usize = 512;
+
 /// One member of a replicated log, without its disk, network and clock.
 ///
 /// Drive it so: pass everything that happens to [`Replica::handle`]; then carry out
@@ -348,12 +353,16 @@ impl<F: MakeReply> Replica<F> {
     fn read_log(&mut self, purpose: LogRead, after: LogIndex, last: LogIndex, bytes_max: usize) {
         self.log_reads_made += 1;
         let id = LogReadId(self.log_reads_made);
+        let entries_max = match purpose {
+            LogRead::Serve(_) => FAR_BEHIND_ENTRIES_MAX.min(self.limits.batch_entries_max),
+            LogRead::Apply => self.limits.batch_entries_max,
+        };
         self.log_reads.insert(id, purpose);
         self.effects.push(Effect::ReadEntries {
             id,
             after,
             last,
-            entries_max: self.limits.batch_entries_max,
+            entries_max,
             bytes_max,
         });
     }
