@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::entry::{Entry, HardState, LogBase};
 use crate::outgoing::Outgoing;
-use crate::types::{LogIndex, Position};
+use crate::types::{BlockNumber, LogIndex, Position};
 
 /// What one batch writes, in this order and in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,6 +42,7 @@ pub struct UnsyncedBatch {
 pub struct SyncedBatch {
     pub(crate) after: SyncedState,
     pub(crate) awaiting_sync: Vec<Outgoing>,
+    pub(crate) synced_block: BlockNumber,
 }
 
 /// What the disk holds for certain.
@@ -101,10 +102,7 @@ impl UnsyncedBatch {
         if !self.writes.is_empty() {
             write_and_sync(&self.writes)?;
         }
-        Ok(SyncedBatch {
-            after: self.after,
-            awaiting_sync: self.awaiting_sync,
-        })
+        Ok(self.synced())
     }
 
     /// As [`Self::persist_with`], for a disk that is waited for without blocking.
@@ -119,9 +117,25 @@ impl UnsyncedBatch {
         if !self.writes.is_empty() {
             write_and_sync(&self.writes).await?;
         }
-        Ok(SyncedBatch {
+        Ok(self.synced())
+    }
+
+    fn synced(self) -> SyncedBatch {
+        SyncedBatch {
             after: self.after,
             awaiting_sync: self.awaiting_sync,
-        })
+            synced_block: BlockNumber::UNKNOWN,
+        }
+    }
+}
+
+impl SyncedBatch {
+    /// The same, from a log whose newest synced block has this number now (R18). Without it the number
+    /// stays what it was.
+    pub fn with_synced_block(self, synced_block: BlockNumber) -> Self {
+        Self {
+            synced_block,
+            ..self
+        }
     }
 }

@@ -30,6 +30,7 @@ mod sync_samples;
 mod timers;
 mod transfer_size;
 mod views;
+mod voter_disks;
 mod voting;
 
 use alloc::boxed::Box;
@@ -57,6 +58,7 @@ use election_timer::ElectionTimer;
 use follower::Follower;
 use leader::{Leader, Resignation};
 use transfer_size::TransferSize;
+use voter_disks::VoterDisks;
 
 /// One member of a cluster. See the crate's documentation for how it is driven.
 ///
@@ -121,6 +123,9 @@ impl Node {
                 base: stored.base,
                 log_replacements: 0,
                 lost_state: applied < beginning.index,
+                block_at_start: stored.synced_block,
+                synced_block: stored.synced_block,
+                voter_disks: VoterDisks::default(),
                 snapshot: None,
                 commit_index: applied.max(committed),
                 leader: KnownLeader::default(),
