@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::types::{BlockNumber, ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
+use crate::types::{
+    BlockNumber, ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter,
+};
 
 /// One place of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

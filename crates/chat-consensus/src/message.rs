@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use crate::entry::{Entry, LogBase};
 use crate::snapshot::{Snapshot, SnapshotId};
-use crate::types::{BlockNumber, ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Voter};
+use crate::types::{
+    BlockNumber, ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Voter,
+};
 
 /// A message with what its receiver needs to decide whether to accept it (R4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

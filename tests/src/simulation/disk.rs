@@ -9,7 +9,9 @@ mod open_log;
 
 use std::collections::VecDeque;
 
-use chat_consensus::{Entry, LogBase, LogIndex, NodeId, Position, StorageId, Stored, Term, Writes};
+use chat_consensus::{
+    BlockNumber, Entry, LogBase, LogIndex, NodeId, Position, StorageId, Stored, Term, Writes,
+};
 use chat_log::{LogError, Opened, Options, ReadLimits};
 
 pub use image::Image;
@@ -44,6 +46,11 @@ pub struct Disk {
     fault: Option<String>,
     /// Written by a process that died before its sync; in order, each whole or absent.
     unsynced: Vec<Writes>,
+    /// What its log has returned last as its newest block, but for what the disk was made to lose: no
+    /// start finds less (R18).
+    newest_block: BlockNumber,
+    /// Its node knows that number, and not that of a log without blocks.
+    has_block_numbers: bool,
     /// The log of the process that runs.
     open: Option<OpenLog>,
     random: fastrand::Rng,
@@ -78,6 +85,7 @@ impl Disk {
         let (log, opened) = OpenLog::open(&directory, options, || storage.0)
             .expect("an empty disk without faults opens");
         assert_eq!(opened.stored, Stored::empty(storage), "an empty log");
+        let newest_block = opened.stored.synced_block;
         drop(log);
         Self {
             // The first start is another process.
@@ -88,6 +96,8 @@ impl Disk {
             undo: VecDeque::new(),
             fault: None,
             unsynced: Vec::new(),
+            newest_block,
+            has_block_numbers: true,
             open: None,
             random,
         }
@@ -97,6 +107,14 @@ impl Disk {
     #[must_use]
     pub fn with_segments(mut self, bytes: u64) -> Self {
         self.options.segment_bytes = bytes;
+        self
+    }
+
+    /// The same, for a node that does not know block numbers, as with a log without blocks, or as one of
+    /// an earlier program seen by others.
+    #[must_use]
+    pub fn without_block_numbers(mut self) -> Self {
+        self.has_block_numbers = false;
         self
     }
 
@@ -111,6 +129,8 @@ impl Disk {
             undo: self.undo.clone(),
             fault: self.fault.clone(),
             unsynced: self.unsynced.clone(),
+            newest_block: self.newest_block,
+            has_block_numbers: self.has_block_numbers,
             open: None,
             random: self.random.clone(),
         }
@@ -147,8 +167,43 @@ impl Disk {
         self.find_parts(&opened, flushes)?;
         self.unsynced.clear();
         log.compare(&self.durable)?;
+        let (found, known) = (opened.stored.synced_block, self.newest_block);
+        if found < known || found != log.synced_block() {
+            return Err(format!(
+                "the start finds block {found} as the newest, and {known} was synced"
+            ));
+        }
+        self.newest_block = found;
         self.open = Some(log);
-        Ok(opened.stored)
+        Ok(Stored {
+            synced_block: self.synced_block(),
+            ..opened.stored
+        })
+    }
+
+    /// The number of the newest synced block, as its node knows it.
+    pub fn synced_block(&self) -> BlockNumber {
+        if self.has_block_numbers {
+            self.newest_block
+        } else {
+            BlockNumber::UNKNOWN
+        }
+    }
+
+    /// The node has found that the disk has forgotten: it gets a new storage id, and no process runs.
+    ///
+    /// # Errors
+    ///
+    /// The log fails.
+    pub(crate) fn begin_amnesia(&mut self, storage: StorageId, why: &str) -> Result<(), String> {
+        let open = self.open.as_mut().ok_or("no process runs")?;
+        let begun = open.begin_amnesia(storage, why);
+        begun.map_err(|error| describe(&error))?;
+        self.storage = storage;
+        self.durable.forget_vote();
+        self.undo.clear();
+        self.kill();
+        Ok(())
     }
 
     /// The process dies. The page cache stays.
@@ -174,6 +229,7 @@ impl Disk {
             let written = open.refresh_witness();
             written.map_err(|error| describe(&error))?;
         }
+        self.newest_block = open.synced_block();
         Ok(())
     }
 
@@ -228,6 +284,7 @@ impl Disk {
     /// The log does not hold what it held then.
     pub fn roll_back(&mut self, count: usize) -> Result<usize, String> {
         self.unsynced.clear();
+        self.newest_block = BlockNumber::UNKNOWN;
         let mut lost = 0;
         let mut flushes = self.directory.flushes();
         // Parts of one batch that a crash left have one number.
@@ -421,13 +478,17 @@ impl Disk {
 
     /// The log was opened: the model takes over how many of the unsynced parts are there.
     fn find_parts(&mut self, opened: &Opened, flushes: u64) -> Result<(), String> {
-        if self.durable.stored(self.storage) == opened.stored {
+        let found = Stored {
+            synced_block: BlockNumber::UNKNOWN,
+            ..opened.stored.clone()
+        };
+        if self.durable.stored(self.storage) == found {
             return Ok(());
         }
         let mut expected = self.durable.clone();
         for (number, part) in self.unsynced.clone().iter().enumerate() {
             expected.change(part)?;
-            if expected.stored(self.storage) == opened.stored {
+            if expected.stored(self.storage) == found {
                 let parts: Vec<Writes> = self.unsynced.drain(..=number).collect();
                 for part in &parts {
                     self.make_durable(part, flushes)?;

@@ -118,6 +118,9 @@ fn fetch_reply(reply: &GetCommitsReply) -> String {
             snapshot.base.position, snapshot.size
         ),
         GetCommitsReply::NoSnapshotYet => "no snapshot yet".to_owned(),
+        GetCommitsReply::Amnesiac { remembered_block } => {
+            format!("amnesiac, block {remembered_block} is remembered")
+        }
         GetCommitsReply::Diverging(position) => format!("diverging at {position:?}"),
         GetCommitsReply::NotLeading { leader } => match leader {
             Some(leader) => format!("not leading, {leader} leads"),

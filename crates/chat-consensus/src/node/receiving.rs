@@ -89,12 +89,7 @@ impl Node {
     }
 
     /// The reply shows the higher term, and the old leader steps down (R6).
-    fn answer_stale(
-        &mut self,
-        header: &Header,
-        message: Request,
-        remembered: Option<BlockNumber>,
-    ) {
+    fn answer_stale(&mut self, header: &Header, message: Request, remembered: Option<BlockNumber>) {
         let reply = match message {
             Request::Election(election) => {
                 return self.handle_election(header, election, remembered);
