@@ -345,6 +345,21 @@ fn acknowledgement_that_is_not_durable_is_found() {
 }
 
 #[test]
+fn block_number_that_is_not_durable_is_found() {
+    let election = Request::Election(Election::Vote(Candidacy {
+        last: Position::ZERO,
+        asked: StorageId(1),
+        synced_block: BlockNumber(3),
+    }));
+    let envelope = envelope(2, 5, 2, election);
+    durability::block(&envelope, BlockNumber(3)).unwrap();
+    check_found_by(
+        "block-durable",
+        durability::block(&envelope, BlockNumber(2)),
+    );
+}
+
+#[test]
 fn message_before_boot_count_is_durable_is_found() {
     let old = disk(2, &[1], voted(1, 1));
     let header = envelope(2, 1, 2, Reply::Resign).header;

@@ -200,3 +200,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
