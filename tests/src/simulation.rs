@@ -9,6 +9,7 @@ mod clients;
 mod clock;
 pub mod command;
 pub mod disk;
+mod disk_copy;
 mod driver;
 pub mod failover;
 pub mod faults;

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, HardState, LogBase};
+use crate::entry::{Entry, HardState, LogBase, Stored};
 use crate::outgoing::Outgoing;
 use crate::types::{BlockNumber, LogIndex, Position};
 
@@ -54,6 +54,19 @@ pub(crate) struct SyncedState {
     pub(crate) has_base: bool,
     /// How often the log was replaced in this run by then (R24).
     pub(crate) log_replacements: u64,
+}
+
+impl SyncedState {
+    /// What a start has found, which is synced.
+    pub(crate) fn found(stored: &Stored) -> Self {
+        Self {
+            boot_count: stored.boot_count,
+            hard_state: stored.hard_state,
+            last: stored.last,
+            has_base: stored.base.is_some(),
+            log_replacements: 0,
+        }
+    }
 }
 
 impl Writes {

@@ -101,6 +101,7 @@ impl Node {
         );
         let base = stored.base.as_ref();
         let has_base = base.is_some();
+        let synced = SyncedState::found(&stored);
         let beginning = base.map_or(Position::ZERO, |base| base.position);
         // That the log begins behind a hole does not show what is committed (R24).
         let committed = if stored.behind_hole {
@@ -129,13 +130,7 @@ impl Node {
                 snapshot: None,
                 commit_index: applied.max(committed),
                 leader: KnownLeader::default(),
-                synced: SyncedState {
-                    boot_count: stored.boot_count,
-                    hard_state: stored.hard_state,
-                    last: stored.last,
-                    has_base,
-                    log_replacements: 0,
-                },
+                synced,
                 writes: Writes {
                     boot_count: Some(boot_count),
                     ..Writes::default()

@@ -5,12 +5,13 @@
 //! there for the next process, until a power loss (R4).
 
 mod image;
+mod losses;
 mod open_log;
 
 use std::collections::VecDeque;
 
 use chat_consensus::{
-    BlockNumber, Entry, LogBase, LogIndex, NodeId, Position, StorageId, Stored, Term, Writes,
+    BlockNumber, Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Term, Writes,
 };
 use chat_log::{LogError, Opened, Options, ReadLimits};
 
@@ -18,7 +19,7 @@ pub use image::Image;
 use image::Undo;
 use open_log::OpenLog;
 
-use crate::faulty_disk::{FaultyDirectory, Rot, SECTOR, Tearing, Trouble};
+use crate::faulty_disk::{FaultyDirectory, Tearing, Trouble};
 
 /// How many of the newest transactions a disk can be rolled back by; each is at most four flushes.
 const ROLL_BACK_MAX: usize = 16;
@@ -190,22 +191,6 @@ impl Disk {
         }
     }
 
-    /// The node has found that the disk has forgotten: it gets a new storage id, and no process runs.
-    ///
-    /// # Errors
-    ///
-    /// The log fails.
-    pub(crate) fn begin_amnesia(&mut self, storage: StorageId, why: &str) -> Result<(), String> {
-        let open = self.open.as_mut().ok_or("no process runs")?;
-        let begun = open.begin_amnesia(storage, why);
-        begun.map_err(|error| describe(&error))?;
-        self.storage = storage;
-        self.durable.forget_vote();
-        self.undo.clear();
-        self.kill();
-        Ok(())
-    }
-
     /// The process dies. The page cache stays.
     pub fn kill(&mut self) {
         self.directory = self.directory.kill();
@@ -276,36 +261,6 @@ impl Disk {
         self.look_at_medium(flushes)
     }
 
-    /// The disk lied about its syncs, or was replaced by an older copy: the newest `count` transactions
-    /// are lost, although they were synced. Returns how many were lost.
-    ///
-    /// # Errors
-    ///
-    /// The log does not hold what it held then.
-    pub fn roll_back(&mut self, count: usize) -> Result<usize, String> {
-        self.unsynced.clear();
-        self.newest_block = BlockNumber::UNKNOWN;
-        let mut lost = 0;
-        let mut flushes = self.directory.flushes();
-        // Parts of one batch that a crash left have one number.
-        while let Some((before, undo)) = self
-            .undo
-            .pop_back_if(|(before, _)| lost < count || *before == flushes)
-        {
-            self.durable.roll_back(undo);
-            flushes = before;
-            lost += 1;
-        }
-        let wanted = self.directory.flushes() - flushes;
-        let (directory, undone) = self.directory.lose_flushes(to_usize(wanted));
-        self.directory = directory;
-        if undone as u64 != wanted {
-            return Err(format!("only {undone} of {wanted} flushes can be lost"));
-        }
-        self.look_at_medium(flushes)?;
-        Ok(lost)
-    }
-
     /// The log begins a new file.
     ///
     /// # Errors
@@ -338,64 +293,6 @@ impl Disk {
         }
         self.durable.set_behind_hole(open.has_hole());
         Ok(base)
-    }
-
-    /// One bit of a segment rots while no process runs, if the next start then finds a hole that ends at an
-    /// allowed position (R24): other damage makes a disk forget. Returns whether it did.
-    ///
-    /// # Errors
-    ///
-    /// The log behind the hole is not what was written.
-    pub(crate) fn rot_in_the_middle(
-        &mut self,
-        is_allowed: impl Fn(Position) -> bool,
-    ) -> Result<bool, String> {
-        if !self.unsynced.is_empty() {
-            return Ok(false);
-        }
-        let names = self.directory.files_on_medium().into_iter();
-        let segments: Vec<String> = names
-            .map(|(name, _)| name)
-            .filter(|name| name != "node")
-            .collect();
-        // The newest has what may not be committed.
-        let newest = segments.iter().max();
-        let any = self.random.choice(&segments);
-        let Some(name) = newest.filter(|_| self.random.bool()).or(any) else {
-            return Ok(false);
-        };
-        let used = self.directory.used_sectors(name);
-        let Some(sector) = self.random.choice(&used) else {
-            return Ok(false);
-        };
-        let within = self.random.usize(0..SECTOR * 8);
-        let bit = (sector * SECTOR * 8 + within) as u64;
-        let rotten = || {
-            let copy = self.directory.image().into_directory();
-            copy.rot(name, Rot::Flip { bit }).0
-        };
-        let mut random = self.random.clone();
-        let opened = OpenLog::open(&rotten(), self.options, || random.u128(1..));
-        let Ok((_, opened)) = opened else {
-            return Ok(false);
-        };
-        let (Some(base), None, Some(_)) = (opened.stored.base, opened.amnesia, opened.hole) else {
-            return Ok(false);
-        };
-        // If the last block is hit, no start can know that it was ever synced; and what hides behind an
-        // earlier hole is found by a read only.
-        let begins = self.durable.base().map(|base| base.position.index);
-        if !is_allowed(base.position)
-            || begins.is_none_or(|begins| base.position.index <= begins)
-            || opened.stored.last != self.durable.last()
-        {
-            return Ok(false);
-        }
-        self.durable.compact(&base)?;
-        self.durable.set_behind_hole(true);
-        self.directory = rotten();
-        self.undo.clear();
-        Ok(true)
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.

@@ -5,25 +5,15 @@ use chat_consensus::{LogIndex, StorageId};
 
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::World;
-use crate::simulation::disk::Disk;
+use crate::simulation::disk_copy::DiskCopy;
 use crate::simulation::faults::FaultKind;
-use crate::simulation::process::Machine;
 use crate::simulation::queue::SimEvent;
 use crate::simulation::service_api::Tables;
-use crate::simulation::snapshot_files::SnapshotFiles;
 
 /// A disk that lost what it acknowledged counts again, or its node is a learner, within this time.
 const NOTICED_WITHIN: u64 = 3_000_000;
 /// A node that was restarted holds new entries within this time.
 const FOLLOWS_WITHIN: u64 = 3_000_000;
-
-/// What a node has on its disk.
-#[derive(Debug)]
-pub(super) struct Copy {
-    disk: Disk,
-    machine: Machine,
-    files: SnapshotFiles,
-}
 
 impl World {
     /// A follower dies, and at its restart its disk has lost the newest of what it had synced and
@@ -119,9 +109,9 @@ impl World {
     }
 
     /// A copy of what a node that does not run has on its disk.
-    pub(super) fn copy_of(&self, node: usize) -> Copy {
+    pub(super) fn copy_of(&self, node: usize) -> DiskCopy {
         let process = &self.processes[node];
-        Copy {
+        DiskCopy {
             disk: self.disks[node].copy(),
             machine: process.machine.clone(),
             files: process.files.clone(),
@@ -129,7 +119,7 @@ impl World {
     }
 
     /// A node that does not run has the copy on its disk from now on.
-    pub(super) fn restore(&mut self, node: usize, copy: Copy) {
+    pub(super) fn restore(&mut self, node: usize, copy: DiskCopy) {
         let former = std::mem::replace(&mut self.disks[node], copy.disk);
         self.former_disks.push(former);
         let process = &mut self.processes[node];

@@ -9,9 +9,9 @@ use crate::checker::Checkers;
 use crate::simulation::client::Client;
 use crate::simulation::clock::{Clock, EVEN_RATE};
 use crate::simulation::disk::{Disk, WriteFate};
+use crate::simulation::disk_copy::DiskCopy;
 use crate::simulation::failover::FailOver;
 use crate::simulation::faults::{FaultCounts, FaultKind, FaultMix};
-use crate::simulation::forgetful_disk::Copy;
 use crate::simulation::network::Network;
 use crate::simulation::process::Process;
 use crate::simulation::queue::{Queue, node_id};
@@ -61,7 +61,7 @@ pub struct World {
     /// The last fetch that each node sent, for scenarios that forge a response to it.
     pub(super) last_fetch: Vec<Option<Header>>,
     /// The copy that a scenario made of each node's disk.
-    pub(super) copies: Vec<Option<Copy>>,
+    pub(super) copies: Vec<Option<DiskCopy>>,
     /// The names that a scenario gave to operations.
     pub(super) names: Vec<String>,
     /// The state machines of the nodes; `None` for the list of operations.
