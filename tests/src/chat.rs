@@ -144,7 +144,7 @@ impl Chat {
             }
             (Ok(Reply::Done), RequestBody::InSession(token, what)) => {
                 if let Some(done) = what.done() {
-                    self.ledger.done(&token.hash.0, &done)?;
+                    self.ledger.done(&token.hash.0, &done, under_way.applied)?;
                 }
             }
             (Err(RequestError::Unauthenticated), RequestBody::InSession(token, _)) => {

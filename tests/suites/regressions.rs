@@ -55,3 +55,9 @@ fn held_messages_of_an_abandoned_term_are_dropped() {
 fn follower_that_installs_a_snapshot_does_not_wait_for_entries_to_gather() {
     check(10_141);
 }
+
+/// Not a fault of the nodes: the check of a reply asked for messages that had come after its request.
+#[test]
+fn reply_is_compared_with_what_was_there_when_its_request_began() {
+    check(100_079);
+}

@@ -93,23 +93,37 @@ impl Ledger {
         })
     }
 
-    /// The reply says that what was requested in the session of `token` is done.
-    pub(in crate::chat) fn done(&self, token: &[u8], what: &Done<'_>) -> Checked {
+    /// The reply says that what was requested in the session of `token` is done. When the request began,
+    /// `applied` entries were applied: messages that came later may have come after it.
+    pub(in crate::chat) fn done(&self, token: &[u8], what: &Done<'_>, applied: u64) -> Checked {
         let held = self.sessions.get(token);
         let is_done = held.is_some_and(|held| match what {
             Done::SessionEnded => held.ended.is_some(),
-            Done::MessagesRead(ids) => self.own(held, ids).all(|kept| kept.read.is_some()),
-            Done::MessagesDeleted(ids) => self.own(held, ids).all(|kept| kept.deleted.is_some()),
+            Done::MessagesRead(ids) => {
+                let mut own = self.own(held, ids, applied);
+                own.all(|kept| kept.read.is_some())
+            }
+            Done::MessagesDeleted(ids) => {
+                let mut own = self.own(held, ids, applied);
+                own.all(|kept| kept.deleted.is_some())
+            }
         });
         ensure(is_done, "chat-reply", || {
             format!("{what:?} is reported as done in {held:?}")
         })
     }
 
-    /// The messages with these ids that are, or were, in the inbox of the session's account.
-    fn own<'a>(&'a self, held: &'a Held, ids: &'a [String]) -> impl Iterator<Item = &'a Kept> {
+    /// The messages with these ids, among the first `applied` entries, that are, or were, in the inbox of
+    /// the session's account.
+    fn own<'a>(
+        &'a self,
+        held: &'a Held,
+        ids: &'a [String],
+        applied: u64,
+    ) -> impl Iterator<Item = &'a Kept> {
         let commits = ids.iter().filter_map(|id| self.ids.get(id));
-        let commits = commits.filter(|commit| **commit > held.credential.incarnation);
+        let after = held.credential.incarnation;
+        let commits = commits.filter(move |commit| **commit > after && **commit <= applied);
         let kept = commits.filter_map(|commit| self.messages.get(commit));
         kept.filter(|kept| kept.message.recipient == held.username && kept.deleted.is_none())
     }
