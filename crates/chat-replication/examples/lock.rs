@@ -86,12 +86,8 @@ pub(crate) async fn main() -> Result<(), BoxError> {
         let file = directory.path().join(format!("{id}.json"));
         let found = fs::read(&file).map(|found| serde_json::from_slice(&found));
         let machine = LockMachine(found.unwrap_or(Ok(Locks::default()))?, file.clone());
-        let builder = Builder::new(id, file.with_extension("")).nodes(nodes.clone());
-        let replica = builder
-            .bootstrap(true)
-            .prepare(Clock)
-            .start(machine)
-            .await?;
+        let node = Builder::new(id, file.with_extension("")).nodes(nodes.clone());
+        let replica = node.bootstrap(true).prepare(Clock).start(machine).await?;
         tokio::spawn(replica.serve(listener));
         replicas.push(replica);
     }
