@@ -2,7 +2,7 @@
 //! every event once, in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,16 @@ struct Shared {
 #[derive(Default)]
 struct Received {
     changes: Vec<Change>,
+    /// How many these are, for the test meanwhile.
+    count: Arc<AtomicUsize>,
     visits: BTreeMap<NodeId, usize>,
+}
+
+impl Received {
+    fn add(&mut self, news: Vec<Change>) {
+        self.changes.extend(news);
+        self.count.store(self.changes.len(), Ordering::Relaxed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,11 +67,22 @@ async fn watch_reports_every_event_once_and_in_order_through_leader_kills() {
         let last = OutgoingMessage::new("owner", "the last one");
         let (started, resident_started) = oneshot::channel();
         let watch = cluster.client().watch(&owner, None);
-        let resident = tokio::spawn(reside(watch, last.id, started));
+        let counts = [Arc::<AtomicUsize>::default(), Arc::default()];
+        let counting = |of: usize| Received {
+            count: Arc::clone(&counts[of]),
+            ..Received::default()
+        };
+        let resident = tokio::spawn(reside(counting(0), watch, last.id, started));
         let (started, visitor_started) = oneshot::channel();
         let hosts = cluster.ids().into_iter();
         let hosts = hosts.map(|id| (id, cluster.client_of(id).with_deadline(VISIT_TIMEOUT)));
-        let visitor = visit(hosts.collect(), owner.clone(), last.id, started);
+        let visitor = visit(
+            counting(1),
+            hosts.collect(),
+            owner.clone(),
+            last.id,
+            started,
+        );
         let visitor = tokio::spawn(visitor);
         resident_started.await.unwrap();
         visitor_started.await.unwrap();
@@ -72,6 +92,7 @@ async fn watch_reports_every_event_once_and_in_order_through_leader_kills() {
         let mut killed = BTreeSet::new();
         for kill in 0..LEADER_KILLS {
             killed.insert(kill_leader(&mut cluster, &load, kill).await);
+            visitor_follows(&counts).await;
         }
         let mut done = load.stop().await;
         let sent = cluster.client().send_message(&owner, &last).await.unwrap();
@@ -118,15 +139,32 @@ async fn kill_leader(cluster: &mut Cluster, load: &Load, kill: usize) -> NodeId 
     leader.node
 }
 
+/// Waits until the visitor has received what the resident had. A node keeps changes in memory: if all are
+/// started again before the visitor comes, none can continue its watch.
+async fn visitor_follows([resident, visitor]: &[Arc<AtomicUsize>; 2]) {
+    let goal = resident.load(Ordering::Relaxed);
+    until("the visitor follows", async || {
+        let there = visitor.load(Ordering::Relaxed);
+        (there >= goal)
+            .then_some(())
+            .ok_or(format!("{there} of {goal}"))
+    })
+    .await;
+}
+
 /// One watch for everything, which finds its way by itself.
-async fn reside(mut watch: Watch, last: Uuid, started: oneshot::Sender<()>) -> Received {
-    let mut received = Received::default();
+async fn reside(
+    mut received: Received,
+    mut watch: Watch,
+    last: Uuid,
+    started: oneshot::Sender<()>,
+) -> Received {
     let mut started = Some(started);
     while received.changes.last() != Some(&Change::Arrived(last)) {
         match watch.next().await {
             Ok(update) => {
                 announce(&update.event, &mut started);
-                received.changes.extend(changes(update.event).unwrap());
+                received.add(changes(update.event).unwrap());
             }
             // A client's deadline is longer than any fail-over, but machines may be suspended.
             Err(ClientError::Unavailable { .. }) => {}
@@ -138,12 +176,12 @@ async fn reside(mut watch: Watch, last: Uuid, started: oneshot::Sender<()>) -> R
 
 /// A new watch of one node after the other, each with the last one's cursor.
 async fn visit(
+    mut received: Received,
     hosts: Vec<(NodeId, ChatClient)>,
     owner: Session,
     last: Uuid,
     started: oneshot::Sender<()>,
 ) -> Received {
-    let mut received = Received::default();
     let mut started = Some(started);
     let mut cursor: Option<Cursor> = None;
     for (node, host) in hosts.iter().cycle() {
@@ -157,7 +195,7 @@ async fn visit(
                     announce(&update.event, &mut started);
                     let news = changes(update.event).unwrap();
                     events += news.len();
-                    received.changes.extend(news);
+                    received.add(news);
                     cursor = Some(update.cursor);
                 }
                 Err(ClientError::Unavailable { .. }) => break,
