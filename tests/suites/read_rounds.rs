@@ -62,7 +62,6 @@ impl Leader {
                     kind: election.kind(),
                     granted: true,
                     leader: None,
-                    remembered_block: chat_consensus::BlockNumber::UNKNOWN,
                 });
                 self.receives(sent.header.request, granted);
             }
@@ -87,7 +86,6 @@ impl Leader {
             repair_through: LogIndex::ZERO,
             state: chat_consensus::FollowerState::Whole,
             behind_hole,
-            synced_block: chat_consensus::BlockNumber::UNKNOWN,
         });
         self.receives(request, fetch);
     }

@@ -13,16 +13,15 @@ use crate::snapshots::book::{Book, propose};
 /// What a medium writes as one, in bytes.
 const SECTOR: usize = 512;
 
-/// Three nodes with logs in real files.
-pub(crate) struct Nodes {
+struct Nodes {
     segment_bytes: u64,
     network: InProcessNetwork,
-    pub(crate) folders: Vec<TempDir>,
+    folders: Vec<TempDir>,
     running: Vec<Option<(Handle, Book)>>,
 }
 
 impl Nodes {
-    pub(crate) async fn start(segment_bytes: u64) -> Self {
+    async fn start(segment_bytes: u64) -> Self {
         let mut nodes = Self {
             segment_bytes,
             network: InProcessNetwork::new(),
@@ -35,7 +34,7 @@ impl Nodes {
         nodes
     }
 
-    pub(crate) async fn run(&mut self, node: usize) {
+    async fn run(&mut self, node: usize) {
         let id = node as u64 + 1;
         let log = SegmentLog::new(self.log(node)).segment_bytes(self.segment_bytes);
         let mut limits = Limits::default();
@@ -52,7 +51,7 @@ impl Nodes {
         self.running[node] = Some((replica, book));
     }
 
-    pub(crate) async fn stop(&mut self, node: usize) {
+    async fn stop(&mut self, node: usize) {
         let (replica, _) = self.running[node].take().unwrap();
         replica.shutdown().await;
     }
@@ -61,18 +60,18 @@ impl Nodes {
         self.folders[node].path().join("log")
     }
 
-    pub(crate) fn node(&self, node: usize) -> &(Handle, Book) {
+    fn node(&self, node: usize) -> &(Handle, Book) {
         self.running[node].as_ref().unwrap()
     }
 
-    pub(crate) async fn write(&self, node: usize, count: usize) {
+    async fn write(&self, node: usize, count: usize) {
         for _ in 0..count {
             propose(self.node(node).0.clone(), vec![b'x'; 100]).await;
         }
     }
 
     /// Every node has applied everything.
-    pub(crate) async fn check_level(&self) {
+    async fn check_level(&self) {
         self.write(0, 1).await;
         let mut contents = Vec::new();
         for node in 0..3 {
