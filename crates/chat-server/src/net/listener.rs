@@ -125,7 +125,7 @@ impl ListenError {
 impl BoundAddress {
     pub(crate) async fn bind(address: &str) -> Result<Self, ListenError> {
         let bound = match address.strip_prefix(UNIX) {
-            Some(path) => PeerSocket::bind(path.as_ref()).map(BoundSocket::Path),
+            Some(path) => BoundPeerSocket::bind(path.as_ref()).map(BoundSocket::Path),
             None => bind_port(address).await.map(BoundSocket::Port),
         };
         Ok(Self {

@@ -40,9 +40,9 @@ pub(crate) struct SocketName {
     lock: File,
 }
 
-impl PeerSocket {
+impl BoundPeerSocket {
     /// Takes `path`. [`io::ErrorKind::AddrInUse`] when another process has it.
-    pub(crate) fn bind(path: &Path) -> io::Result<BoundPeerSocket> {
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         let folder = path
             .parent()
             .ok_or_else(|| io::Error::other("the path has no folder"))?;
@@ -58,11 +58,9 @@ impl PeerSocket {
             path: path.to_owned(),
             lock,
         };
-        Ok(BoundPeerSocket { socket, name })
+        Ok(Self { socket, name })
     }
-}
 
-impl BoundPeerSocket {
     /// Accepts connections from now on; `backlog` of them wait to be accepted.
     pub(crate) fn listen(self, backlog: u32) -> io::Result<PeerSocket> {
         let Self { socket, name } = self;
@@ -137,13 +135,13 @@ mod tests {
 
     use tokio::net::UnixStream;
 
-    use super::PeerSocket;
+    use super::BoundPeerSocket;
 
     #[tokio::test]
     async fn socket_is_private_and_removed_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peer.sock");
-        let socket = PeerSocket::bind(&path).unwrap();
+        let socket = BoundPeerSocket::bind(&path).unwrap();
         assert!(UnixStream::connect(&path).await.is_err(), "not yet");
         let socket = socket.listen(8).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -151,7 +149,7 @@ mod tests {
         let (connected, accepted) =
             tokio::join!(UnixStream::connect(&path), socket.listener.accept());
         assert!(connected.is_ok() && accepted.is_ok());
-        let taken = PeerSocket::bind(&path).unwrap_err();
+        let taken = BoundPeerSocket::bind(&path).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AddrInUse);
         assert!(
             UnixStream::connect(&path).await.is_ok(),
@@ -167,9 +165,9 @@ mod tests {
         let path = folder.path().join("peer.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        drop(PeerSocket::bind(&path).unwrap());
+        drop(BoundPeerSocket::bind(&path).unwrap());
         fs::write(&path, "mine").unwrap();
-        assert!(PeerSocket::bind(&path).is_err());
+        assert!(BoundPeerSocket::bind(&path).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 
@@ -179,10 +177,10 @@ mod tests {
         let path = folder.path().join("peer.sock");
         for mode in [0o770, 0o707, 0o1777] {
             fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
-            let error = PeerSocket::bind(&path).unwrap_err().to_string();
+            let error = BoundPeerSocket::bind(&path).unwrap_err().to_string();
             assert!(error.contains("other users can write to"), "{error}");
         }
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        assert!(PeerSocket::bind(&path).is_ok());
+        assert!(BoundPeerSocket::bind(&path).is_ok());
     }
 }

@@ -20,7 +20,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, R
 use super::error::StateError;
 use super::own_thread::on_own_thread;
 use super::page_sums::{PageSums, SumsFile};
-
 use super::schema::FORMAT;
 use super::state_directories::failed;
 use crate::database::{Database, connect_options};
@@ -86,10 +85,14 @@ pub(super) struct Verifier {
 /// How a checkpoint treats readers of older pages.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
+    /// It copies nothing, and says what there is.
+    Noop,
     /// It copies what it may.
     Passive,
     /// It waits for them, as long as the connection waits for anything.
     Full,
+    /// It does that, and then empties the write-ahead log.
+    Truncate,
 }
 
 /// A database that was compared with its checksums.
@@ -117,8 +120,8 @@ impl Checkpoints {
                 (sums, verified.is_wal_missing)
             }
             None => {
-                let frames = copy(database, Mode::Full).await?;
-                let frames = frames.ok_or_else(|| {
+                let frames = Frames::of(database, Mode::Full).await?;
+                let frames = frames.if_all_copied().ok_or_else(|| {
                     let busy = io::Error::other("it is being read by another program");
                     failed(&path)(busy)
                 })?;
@@ -199,7 +202,7 @@ impl Checkpoints {
         database: &mut Database,
         applied: LogIndex,
     ) -> Result<(), StateError> {
-        let there = Frames::of(database, "NOOP").await?.there;
+        let there = Frames::of(database, Mode::Noop).await?.there;
         if there <= FRAMES_MAX {
             self.due_above_frames = FRAMES_MAX;
         } else if there > self.due_above_frames
@@ -233,9 +236,9 @@ impl Checkpoints {
             return Ok(false);
         }
         // Emptying it begins it anew, even if it is empty: not twice without a note.
-        let is_empty = Frames::of(database, "NOOP").await?.there == 0;
+        let is_empty = Frames::of(database, Mode::Noop).await?.there == 0;
         // There is nothing left to copy.
-        Ok(is_empty || !Frames::of(database, "TRUNCATE").await?.is_busy)
+        Ok(is_empty || !Frames::of(database, Mode::Truncate).await?.is_busy)
     }
 
     /// Returns whether everything was copied.
@@ -246,7 +249,7 @@ impl Checkpoints {
         applied: LogIndex,
     ) -> Result<bool, StateError> {
         let mut sums = Arc::clone(&self.sums).lock_owned().await;
-        let Some(frames) = copy(database, mode).await? else {
+        let Some(frames) = Frames::of(database, mode).await?.if_all_copied() else {
             return Ok(false);
         };
         let noted = on_own_thread(move || sums.note(frames, applied)).await;
@@ -286,7 +289,7 @@ impl SnapshotCheckpoints {
         let _no_commit = self.committing.lock().await;
         if self.copy(connection).await? {
             // There is nothing left to copy. If something uses it, one of the next commits does it.
-            Frames::run(connection, "TRUNCATE").await?;
+            Frames::run(connection, Mode::Truncate).await?;
         }
         Ok(())
     }
@@ -295,12 +298,12 @@ impl SnapshotCheckpoints {
     async fn copy(&self, connection: &mut SqliteConnection) -> Result<bool, StateError> {
         // While this reads the newest pages, SQLite cannot begin the write-ahead log anew, unless all was
         // copied, and noted, before.
-        let (mut reader, _applied) = open_reader(&self.database).await?;
+        let mut reader = connect_reader(&self.database).await?;
         reader.execute("BEGIN").await?;
         let applied = applied_in(&mut reader).await?;
         let mut sums = self.sums.lock().await;
         let before = sums.salts().map_err(failed(&self.database))?;
-        let copied = Frames::run(connection, "PASSIVE").await?;
+        let copied = Frames::run(connection, Mode::Passive).await?;
         let copied = copied.if_all_copied().filter(|frames| *frames > 0);
         let after = sums.salts().map_err(failed(&self.database))?;
         let copied = copied.filter(|_| before == after);
@@ -316,10 +319,14 @@ impl SnapshotCheckpoints {
 
 /// A connection that has read from the database at `path`, and the last entry that is applied there.
 pub(super) async fn open_reader(path: &Path) -> Result<(SqliteConnection, LogIndex), StateError> {
-    let options = connect_options().filename(path).read_only(true);
-    let mut reader = options.connect().await?;
+    let mut reader = connect_reader(path).await?;
     let applied = applied_in(&mut reader).await?;
     Ok((reader, applied))
+}
+
+async fn connect_reader(path: &Path) -> sqlx::Result<SqliteConnection> {
+    let options = connect_options().filename(path).read_only(true);
+    options.connect().await
 }
 
 async fn applied_in(reader: &mut SqliteConnection) -> Result<LogIndex, StateError> {
@@ -341,18 +348,14 @@ struct Frames {
 }
 
 impl Frames {
-    async fn of(database: &mut Database, mode: &str) -> Result<Self, StateError> {
-        let query = format!("PRAGMA wal_checkpoint({mode})");
-        let row = database
-            .fetch_optional(sqlx::query(AssertSqlSafe(query)))
-            .await?;
+    async fn of(database: &mut Database, mode: Mode) -> Result<Self, StateError> {
+        let row = database.fetch_optional(sqlx::query(mode.sql())).await?;
         Ok(Self::in_row(&row.ok_or(sqlx::Error::RowNotFound)?)?)
     }
 
-    async fn run(connection: &mut SqliteConnection, mode: &str) -> Result<Self, StateError> {
-        let query = format!("PRAGMA wal_checkpoint({mode})");
-        let query = sqlx::query(AssertSqlSafe(query));
-        Ok(Self::in_row(&query.fetch_one(connection).await?)?)
+    async fn run(connection: &mut SqliteConnection, mode: Mode) -> Result<Self, StateError> {
+        let row = sqlx::query(mode.sql()).fetch_one(connection).await?;
+        Ok(Self::in_row(&row)?)
     }
 
     fn in_row(row: &SqliteRow) -> sqlx::Result<Self> {
@@ -370,13 +373,15 @@ impl Frames {
     }
 }
 
-/// Returns how many pages the write-ahead log has, if all of them are copied now.
-async fn copy(database: &mut Database, mode: Mode) -> Result<Option<u64>, StateError> {
-    let mode = match mode {
-        Mode::Passive => "PASSIVE",
-        Mode::Full => "FULL",
-    };
-    Ok(Frames::of(database, mode).await?.if_all_copied())
+impl Mode {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Noop => "PRAGMA wal_checkpoint(NOOP)",
+            Self::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+            Self::Full => "PRAGMA wal_checkpoint(FULL)",
+            Self::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+        }
+    }
 }
 
 /// Begins the empty write-ahead log, whose salts SQLite draws then. No entry is applied before they are

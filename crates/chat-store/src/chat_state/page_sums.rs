@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::error::StateError;
 use super::state_directories::failed;
-use super::write_ahead_log::{FrameChecksum, Frames, Salts, WriteAheadLog};
+use super::write_ahead_log::{FrameChecksum, Frames, Salts, WriteAheadLog, is_page_size};
 use crate::database::OpenError;
 use crate::directory;
 
@@ -28,7 +28,7 @@ const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8 + 4 + 8 + 8 + 8;
 const SUM_BYTES: usize = 4;
 
-/// How much of the main file is read at once, in bytes; at least the largest page of SQLite.
+/// How much of the main file is read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
 
 /// The page that has SQLite's locks, and nothing else, is the one at this offset.
@@ -61,11 +61,11 @@ struct Copied {
 pub(super) struct SumsFile {
     database: PathBuf,
     sums: PageSums,
-    /// Has read from the database: while it is open, SQLite does not take another connection for the last one,
-    /// whose closing would copy the write-ahead log.
+    /// Has read from the database: while it is open, SQLite does not take another connection for the
+    /// last one, whose closing would copy the write-ahead log.
     _reader: SqliteConnection,
-    /// Kept open until the connections are closed, because closing any descriptor of a file gives up the locks of
-    /// SQLite on it.
+    /// Kept open until the connections are closed, because closing any descriptor of a file gives up the
+    /// locks of SQLite on it.
     main: File,
 }
 
@@ -117,13 +117,11 @@ impl PageSums {
         }
         let locks = self.locks_page();
         let main = File::open(database)?;
-        let mut pages = Pages::new(&main, self.page_bytes)?;
+        let found = sums_of(&main, self.page_bytes)?;
         let replaced = |page| wal.is_some_and(|wal| wal.pages.contains(&page));
-        let mut found = 0;
-        while let Some((page, sum)) = pages.next()? {
-            found = page;
+        for (page, sum) in (1..).zip(&found) {
             let expected = self.pages.get(page as usize - 1);
-            if expected != Some(&sum) && !replaced(page) && page != locks {
+            if expected != Some(sum) && !replaced(page) && page != locks {
                 let wrong = format!("page {page} is not the one that was written last");
                 return Ok(Err(wrong));
             }
@@ -132,9 +130,9 @@ impl PageSums {
             // SQLite would delete the write-ahead log, whatever is in it.
             return Ok(Err("page 1 is missing".to_owned()));
         }
-        let expected = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
-        if let Some(missing) = (found..expected).find(|page| !replaced(page + 1)) {
-            return Ok(Err(format!("page {} is missing", missing + 1)));
+        let mut expected = (1..).zip(&self.pages).skip(found.len());
+        if let Some((missing, _)) = expected.find(|(page, _)| !replaced(*page)) {
+            return Ok(Err(format!("page {missing} is missing")));
         }
         Ok(Ok(()))
     }
@@ -196,7 +194,7 @@ impl Copied {
         }
     }
 
-    fn all(frames: Frames) -> Self {
+    fn all(frames: &Frames) -> Self {
         Self {
             salts: frames.salts,
             frames: frames.count,
@@ -248,16 +246,13 @@ impl SumsFile {
         if !is_page_size(page_bytes) {
             return Err(io::Error::other(format!("pages of {page_bytes} bytes")));
         }
-        let mut pages = Pages::new(&main, page_bytes)?;
-        let mut sums = Vec::new();
-        while let Some((_page, sum)) = pages.next()? {
-            sums.push(sum);
-        }
         let sums = PageSums {
             page_bytes,
             applied,
-            copied: Frames::read(&directory::wal_of(database), frames)?.map(Copied::all),
-            pages: sums,
+            copied: Frames::read(&directory::wal_of(database), frames)?
+                .as_ref()
+                .map(Copied::all),
+            pages: sums_of(&main, page_bytes)?,
         };
         let file = Self {
             database: database.to_owned(),
@@ -279,8 +274,7 @@ impl SumsFile {
 
     /// Notes durably which write-ahead log that is.
     pub(super) fn wal_has_begun(&mut self) -> io::Result<()> {
-        let wal = directory::wal_of(&self.database);
-        let begun = Frames::read(&wal, 1)?;
+        let begun = self.frames(1)?;
         let begun = begun.ok_or_else(|| io::Error::other("SQLite has written no frame"))?;
         self.sums.copied = Some(Copied::nothing_of(begun.salts));
         self.store()
@@ -288,23 +282,21 @@ impl SumsFile {
 
     /// Which run of the write-ahead log there is; `None` if it is empty.
     pub(super) fn salts(&self) -> io::Result<Option<Salts>> {
-        let wal = directory::wal_of(&self.database);
-        Ok(Frames::read(&wal, 1)?.map(|frames| frames.salts))
+        Ok(self.frames(1)?.map(|frames| frames.salts))
     }
 
     /// Notes durably that a checkpoint has copied all of the first `frames` frames of the write-ahead
     /// log, and that the main file is at `applied`. Nothing may checkpoint, or begin the write-ahead log
     /// anew, until this returns.
     pub(super) fn note(&mut self, frames: u64, applied: LogIndex) -> io::Result<()> {
-        let wal = directory::wal_of(&self.database);
-        let Some(frames) = Frames::read(&wal, frames)? else {
+        let Some(frames) = self.frames(frames)? else {
             return Ok(());
         };
-        self.add(&frames.pages)?;
-        let copied = Some(Copied::all(frames));
+        let copied = Some(Copied::all(&frames));
         if self.sums.copied == copied {
             return Ok(());
         }
+        self.add(&frames.pages)?;
         self.sums.copied = copied;
         self.sums.applied = applied;
         self.store()
@@ -317,16 +309,13 @@ impl SumsFile {
         after: u32,
         count: u32,
     ) -> io::Result<Result<Option<u32>, String>> {
-        let page_bytes = u64::from(self.sums.page_bytes);
         let known = u32::try_from(self.sums.pages.len()).unwrap_or(u32::MAX);
         let last = known.min(after.saturating_add(count));
         let mut page = vec![0; self.sums.page_bytes as usize];
         let mut wal = None;
         for number in after + 1..=last {
-            self.main
-                .read_exact_at(&mut page, u64::from(number - 1) * page_bytes)?;
-            let is_expected = crc32fast::hash(&page) == self.sums.pages[number as usize - 1];
-            if is_expected || number == self.sums.locks_page() {
+            let found = self.sum_of(number, &mut page)?;
+            if found == self.sums.pages[number as usize - 1] || number == self.sums.locks_page() {
                 continue;
             }
             // A checkpoint that could not copy everything may have copied it, and has noted nothing.
@@ -353,11 +342,20 @@ impl SumsFile {
             if number == 0 || number > there {
                 continue;
             }
-            self.main
-                .read_exact_at(&mut page, u64::from(number - 1) * page_bytes)?;
-            self.sums.pages[number as usize - 1] = crc32fast::hash(&page);
+            self.sums.pages[number as usize - 1] = self.sum_of(number, &mut page)?;
         }
         Ok(())
+    }
+
+    /// Reads a page of the main file into `page`, which has its size, and returns its checksum.
+    fn sum_of(&self, number: u32, page: &mut [u8]) -> io::Result<u32> {
+        let at = u64::from(number - 1) * page.len() as u64;
+        self.main.read_exact_at(page, at)?;
+        Ok(crc32fast::hash(page))
+    }
+
+    fn frames(&self, count: u64) -> io::Result<Option<Frames>> {
+        Frames::read(&directory::wal_of(&self.database), count)
     }
 
     fn store(&self) -> io::Result<()> {
@@ -376,70 +374,22 @@ fn path_of(database: &Path) -> PathBuf {
     database.with_extension("sums")
 }
 
-fn is_page_size(bytes: u32) -> bool {
-    bytes.is_power_of_two() && (512..=65_536).contains(&bytes)
-}
-
 fn be_u32(bytes: &[u8]) -> u32 {
     bytes
         .iter()
         .fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// The checksums of the pages of a file, one after the other.
-struct Pages<'a> {
-    file: &'a File,
-    page_bytes: usize,
-    buffer: Vec<u8>,
-    /// Where in the file the buffer ends, and how much of it is not used yet.
-    read: u64,
-    unused: usize,
-    last: u32,
-}
-
-impl<'a> Pages<'a> {
-    fn new(file: &'a File, page_bytes: u32) -> io::Result<Self> {
-        Ok(Self {
-            file,
-            page_bytes: usize::try_from(page_bytes).map_err(io::Error::other)?,
-            buffer: vec![0; READ_BYTES],
-            read: 0,
-            unused: 0,
-            last: 0,
-        })
-    }
-
-    /// The number and the checksum of the next page; the last one may be incomplete.
-    fn next(&mut self) -> io::Result<Option<(u32, u32)>> {
-        if self.unused == 0 {
-            self.fill()?;
+/// The checksum of each page of a file; the last one may be incomplete.
+fn sums_of(file: &File, page_bytes: u32) -> io::Result<Vec<u32>> {
+    let mut file = BufReader::with_capacity(READ_BYTES, file);
+    let (mut page, mut sums) = (Vec::new(), Vec::new());
+    loop {
+        page.clear();
+        let mut rest = file.by_ref().take(page_bytes.into());
+        if rest.read_to_end(&mut page)? == 0 {
+            return Ok(sums);
         }
-        if self.unused == 0 {
-            return Ok(None);
-        }
-        let begin = self.buffer.len() - self.unused;
-        let end = begin + self.page_bytes.min(self.unused);
-        self.unused -= end - begin;
-        self.last += 1;
-        Ok(Some((self.last, crc32fast::hash(&self.buffer[begin..end]))))
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        self.buffer.resize(READ_BYTES, 0);
-        let mut filled = 0;
-        while filled < self.buffer.len() {
-            match self.file.read_at(&mut self.buffer[filled..], self.read) {
-                Ok(0) => break,
-                Ok(bytes) => {
-                    filled += bytes;
-                    self.read += bytes as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.buffer.truncate(filled);
-        self.unused = filled;
-        Ok(())
+        sums.push(crc32fast::hash(&page));
     }
 }

@@ -15,8 +15,6 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// Its last bit says in which byte order the checksums are.
 const MAGIC: u32 = 0x377f_0682;
 const VERSION: u32 = 3_007_000;
-const PAGE_BYTES_MIN: u32 = 512;
-const PAGE_BYTES_MAX: u32 = 65_536;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The numbers that distinguish one run of the file from another. The first one grows by one, modulo 2^32,
@@ -134,10 +132,7 @@ impl Frames {
 impl Header {
     fn decode(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let (magic, version, page_bytes) = (number(bytes, 0), number(bytes, 4), number(bytes, 8));
-        let is_valid = magic & !1 == MAGIC
-            && version == VERSION
-            && page_bytes.is_power_of_two()
-            && (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page_bytes);
+        let is_valid = magic & !1 == MAGIC && version == VERSION && is_page_size(page_bytes);
         if !is_valid {
             return None;
         }
@@ -188,6 +183,11 @@ impl Checksum {
         }
         self.sums = [first, second];
     }
+}
+
+/// Whether SQLite has pages of this size.
+pub(super) fn is_page_size(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (512..=65_536).contains(&bytes)
 }
 
 /// The big-endian number at this place.

@@ -11,6 +11,28 @@ use crate::chat_state::checkpoints::Mode;
 use crate::chat_state::opening;
 use crate::directory::wal_of;
 
+/// Copies what may be copied, and notes it; returns whether that is everything.
+async fn copy(state: &mut ChatState) -> Result<bool, StateError> {
+    let applied = state.applied_index();
+    let ChatState {
+        checkpoints,
+        database,
+        ..
+    } = state;
+    checkpoints.copy(database, Mode::Passive, applied).await
+}
+
+/// Copies everything, and empties the write-ahead log.
+async fn truncate(state: &mut ChatState) {
+    let applied = state.applied_index();
+    let ChatState {
+        checkpoints,
+        database,
+        ..
+    } = state;
+    checkpoints.truncate_wal(database, applied).await.unwrap();
+}
+
 /// What a process that was killed leaves.
 struct Image {
     directory: TempDir,
@@ -69,15 +91,9 @@ impl History {
 
     /// Something that changes the main file or the write-ahead log; returns what.
     fn step(&mut self) -> &'static str {
-        let applied = self.chat.state.applied_index();
         match self.rng.u32(0..9) {
             0 | 1 => {
-                let ChatState {
-                    checkpoints,
-                    database,
-                    ..
-                } = &mut self.chat.state;
-                block_on(checkpoints.copy(database, Mode::Passive, applied)).unwrap();
+                block_on(copy(&mut self.chat.state)).unwrap();
                 "copied and noted"
             }
             2 | 3 => {
@@ -85,21 +101,11 @@ impl History {
                 let copied = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
                 block_on(self.chat.state.database.fetch_optional(copied)).unwrap();
                 self.keep("copied and not noted");
-                let ChatState {
-                    checkpoints,
-                    database,
-                    ..
-                } = &mut self.chat.state;
-                block_on(checkpoints.copy(database, Mode::Passive, applied)).unwrap();
+                block_on(copy(&mut self.chat.state)).unwrap();
                 "noted later"
             }
             4 => {
-                let ChatState {
-                    checkpoints,
-                    database,
-                    ..
-                } = &mut self.chat.state;
-                block_on(checkpoints.truncate_wal(database, applied)).unwrap();
+                block_on(truncate(&mut self.chat.state));
                 "emptied"
             }
             5 => {
@@ -297,35 +303,20 @@ async fn damage_is_found_while_the_tables_are_used() {
             }
         }
     };
-    let copy = async |chat: &mut Chat| {
-        let applied = chat.state.applied_index();
-        let ChatState {
-            checkpoints,
-            database,
-            ..
-        } = &mut chat.state;
-        checkpoints.copy(database, Mode::Passive, applied).await
-    };
-    assert!(copy(&mut chat).await.unwrap());
+    assert!(copy(&mut chat.state).await.unwrap());
     assert!(pages(&chat).await.unwrap() > 5);
     let reading = chat.reader.begin().await.unwrap();
     chat.apply_later(&[bob_reads(&["id 1", "id 200"])]).await;
     chat.state.commit().await.unwrap();
     // The first one goes as far as the reader, the second one finds it there still.
-    copy(&mut chat).await.unwrap();
+    copy(&mut chat.state).await.unwrap();
     chat.apply_later(&[bob_reads(&["id 2", "id 201"])]).await;
     chat.state.commit().await.unwrap();
-    assert!(!copy(&mut chat).await.unwrap());
+    assert!(!copy(&mut chat.state).await.unwrap());
     assert!(pages(&chat).await.unwrap() > 5);
     drop(reading);
     // Otherwise the damaged page may be one that the write-ahead log replaces.
-    let applied = chat.state.applied_index();
-    let ChatState {
-        checkpoints,
-        database,
-        ..
-    } = &mut chat.state;
-    checkpoints.truncate_wal(database, applied).await.unwrap();
+    truncate(&mut chat.state).await;
     let length = fs::metadata(&file).unwrap().len();
     let writing = fs::File::options().write(true).open(&file).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&writing, b"\xfe", length - 300).unwrap();
