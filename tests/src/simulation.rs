@@ -9,10 +9,12 @@ mod clients;
 mod clock;
 pub mod command;
 pub mod disk;
+mod disk_copy;
 mod driver;
 pub mod failover;
 pub mod faults;
 mod forgeries;
+mod forgetful_disk;
 mod machine_file;
 mod message_delivery;
 mod message_line;
@@ -45,7 +47,7 @@ use queue::SimEvent;
 pub(crate) use disk::WriteFate;
 pub(crate) use queue::node_number;
 pub(crate) use script_api::Forged;
-pub use settings::Settings;
+pub use settings::{BlockNumbers, Settings};
 pub use world::World;
 
 impl World {

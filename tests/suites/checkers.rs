@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    Candidacy, Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus, GetCommits,
-    HardState, Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply, Request,
-    RequestId, RunId, StorageId, Term, TermIndex, TermRun, Voter, Writes,
+    BlockNumber, Candidacy, Election, ElectionKind, ElectionReply, Entry, Envelope, FollowerStatus,
+    GetCommits, HardState, Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply,
+    Request, RequestId, RunId, StorageId, Term, TermIndex, TermRun, Voter, Writes,
 };
 use chat_tests::checker::agreement::{CommitMoved, CommittedLog};
 use chat_tests::checker::election::{Elected, Elections};
@@ -134,6 +134,7 @@ fn vote(granted: bool) -> Reply {
         kind: ElectionKind::Vote,
         granted,
         leader: None,
+        remembered_block: BlockNumber::UNKNOWN,
     })
 }
 
@@ -275,6 +276,7 @@ fn second_vote_after_restart_is_found() {
     let election = Request::Election(Election::Vote(Candidacy {
         last: Position::ZERO,
         asked: StorageId(1),
+        synced_block: BlockNumber::UNKNOWN,
     }));
     check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
 }
@@ -336,9 +338,25 @@ fn acknowledgement_that_is_not_durable_is_found() {
         repair_through: LogIndex::ZERO,
         state: chat_consensus::FollowerState::Whole,
         behind_hole: false,
+        synced_block: BlockNumber::UNKNOWN,
     });
     let checked = durability::sent(&envelope(2, 1, 1, fetch), behind.durable());
     check_found_by("log-durable", checked);
+}
+
+#[test]
+fn block_number_that_is_not_durable_is_found() {
+    let election = Request::Election(Election::Vote(Candidacy {
+        last: Position::ZERO,
+        asked: StorageId(1),
+        synced_block: BlockNumber(3),
+    }));
+    let envelope = envelope(2, 5, 2, election);
+    durability::block(&envelope, BlockNumber(3)).unwrap();
+    check_found_by(
+        "block-durable",
+        durability::block(&envelope, BlockNumber(2)),
+    );
 }
 
 #[test]

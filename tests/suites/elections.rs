@@ -52,6 +52,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
             voters: voters.to_vec(),
         })),
         last: END,
+        synced_block: chat_consensus::BlockNumber::UNKNOWN,
         terms: vec![
             TermRun {
                 term: Term(1),

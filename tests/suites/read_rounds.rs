@@ -62,6 +62,7 @@ impl Leader {
                     kind: election.kind(),
                     granted: true,
                     leader: None,
+                    remembered_block: chat_consensus::BlockNumber::UNKNOWN,
                 });
                 self.receives(sent.header.request, granted);
             }
@@ -86,6 +87,7 @@ impl Leader {
             repair_through: LogIndex::ZERO,
             state: chat_consensus::FollowerState::Whole,
             behind_hole,
+            synced_block: chat_consensus::BlockNumber::UNKNOWN,
         });
         self.receives(request, fetch);
     }

@@ -7,9 +7,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, HardState, LogBase};
+use crate::entry::{Entry, HardState, LogBase, Stored};
 use crate::outgoing::Outgoing;
-use crate::types::{LogIndex, Position};
+use crate::types::{BlockNumber, LogIndex, Position};
 
 /// What one batch writes, in this order and in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,6 +42,7 @@ pub struct UnsyncedBatch {
 pub struct SyncedBatch {
     pub(crate) after: SyncedState,
     pub(crate) awaiting_sync: Vec<Outgoing>,
+    pub(crate) synced_block: BlockNumber,
 }
 
 /// What the disk holds for certain.
@@ -53,6 +54,19 @@ pub(crate) struct SyncedState {
     pub(crate) has_base: bool,
     /// How often the log was replaced in this run by then (R24).
     pub(crate) log_replacements: u64,
+}
+
+impl SyncedState {
+    /// What a start has found, which is synced.
+    pub(crate) fn found(stored: &Stored) -> Self {
+        Self {
+            boot_count: stored.boot_count,
+            hard_state: stored.hard_state,
+            last: stored.last,
+            has_base: stored.base.is_some(),
+            log_replacements: 0,
+        }
+    }
 }
 
 impl Writes {
@@ -101,10 +115,7 @@ impl UnsyncedBatch {
         if !self.writes.is_empty() {
             write_and_sync(&self.writes)?;
         }
-        Ok(SyncedBatch {
-            after: self.after,
-            awaiting_sync: self.awaiting_sync,
-        })
+        Ok(self.synced())
     }
 
     /// As [`Self::persist_with`], for a disk that is waited for without blocking.
@@ -119,9 +130,25 @@ impl UnsyncedBatch {
         if !self.writes.is_empty() {
             write_and_sync(&self.writes).await?;
         }
-        Ok(SyncedBatch {
+        Ok(self.synced())
+    }
+
+    fn synced(self) -> SyncedBatch {
+        SyncedBatch {
             after: self.after,
             awaiting_sync: self.awaiting_sync,
-        })
+            synced_block: BlockNumber::UNKNOWN,
+        }
+    }
+}
+
+impl SyncedBatch {
+    /// The same, from a log whose newest synced block has this number now (R18). Without it the number
+    /// stays what it was.
+    pub fn with_synced_block(self, synced_block: BlockNumber) -> Self {
+        Self {
+            synced_block,
+            ..self
+        }
     }
 }

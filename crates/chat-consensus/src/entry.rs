@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::types::{ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter};
+use crate::types::{
+    BlockNumber, ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter,
+};
 
 /// One place of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +107,10 @@ pub struct Stored {
     /// Damaged entries are before the base: that the log begins there does not show that they are
     /// committed (R24).
     pub behind_hole: bool,
+    /// The number of the newest block, which is synced. It never falls between two starts under one
+    /// storage id, and is no index: a peer that remembers a higher one of an earlier start makes the
+    /// disk count as one that forgot (R18). [`BlockNumber::UNKNOWN`] for a log without blocks.
+    pub synced_block: BlockNumber,
 }
 
 impl Stored {
@@ -118,6 +124,7 @@ impl Stored {
             last: Position::ZERO,
             terms: Vec::new(),
             behind_hole: false,
+            synced_block: BlockNumber::UNKNOWN,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::batch::SyncedBatch;
 use crate::entry::LogBase;
 use crate::message::{Envelope, Reply, Request};
 use crate::snapshot::{Snapshot, SnapshotId};
-use crate::types::{LogIndex, NodeId, Position, RequestId, Term};
+use crate::types::{BlockNumber, LogIndex, NodeId, Position, RequestId, Term};
 
 /// Everything that can happen to a node.
 #[derive(Debug)]
@@ -80,8 +80,16 @@ pub enum Report {
         /// Until the log is held through here this node does not count.
         repair_through: LogIndex,
     },
+    /// The disk of a voter names a lower block number than this node remembers of an earlier run: it
+    /// has forgotten (R18). This and the next two are reported at most once in an election timeout.
+    PeerForgot {
+        /// The node with that disk.
+        node: NodeId,
+        /// What is remembered.
+        remembered: BlockNumber,
+    },
     /// A message claimed leadership for a disk that the log does not admit; it changed nothing
-    /// (R5). This and the next are reported at most once in an election timeout.
+    /// (R5).
     LeaderClaimRefused(NodeId),
     /// A message showed a term so far ahead that it was dropped (R4).
     TermTooFarAhead(NodeId, Term),
@@ -157,5 +165,18 @@ pub enum Fault {
     TruncationInHole {
         /// Where the common part ends.
         common: Position,
+    },
+    /// This node's own disk lost blocks that it had synced in an earlier run: another node remembers
+    /// their numbers. It has forgotten (R18).
+    #[error(
+        "node {peer} remembers block {remembered} of this disk, whose newest one at this start was {found}"
+    )]
+    DiskForgot {
+        /// Who remembers.
+        peer: NodeId,
+        /// The number that it remembers.
+        remembered: BlockNumber,
+        /// The number that the start found.
+        found: BlockNumber,
     },
 }

@@ -10,7 +10,8 @@
 //!    applied, and call [`Node::handle`] for everything that happens, with a time that never runs
 //!    backwards. On a [`Fault`] stop, and have the store record it, so that it does not open again.
 //! 2. After each call, take the batch ([`Node::take_batch`]) if there is one, write and sync it
-//!    with [`UnsyncedBatch::persist_with`], and give the [`SyncedBatch`] back. There is at most one
+//!    with [`UnsyncedBatch::persist_with`], and give the [`SyncedBatch`] back, with the number of the
+//!    newest block if the log has blocks ([`SyncedBatch::with_synced_block`]). There is at most one
 //!    at a time: while it syncs, the node collects the next. If the write fails, stop: never retry it.
 //! 3. Send [`Node::take_outgoing`]. For [`Outgoing::Entries`] first put the entries in.
 //!    Messages may be lost, doubled, delayed and reordered.
@@ -54,6 +55,6 @@ pub use snapshot::{Digest, PartialDownload, Snapshot, SnapshotId};
 pub use status::{FollowerStatus, RoleName};
 pub use term_index::TermIndex;
 pub use types::{
-    BOOT_COUNT_MAX, ChainValue, ClusterId, LOG_INDEX_MAX, LogIndex, NodeId, Position, RequestId,
-    RunId, StorageId, TERM_MAX, Term, Time, Voter,
+    BLOCK_NUMBER_MAX, BOOT_COUNT_MAX, BlockNumber, ChainValue, ClusterId, LOG_INDEX_MAX, LogIndex,
+    NodeId, Position, RequestId, RunId, StorageId, TERM_MAX, Term, Time, Voter,
 };

@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use crate::entry::{Entry, LogBase};
 use crate::snapshot::{Snapshot, SnapshotId};
-use crate::types::{ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term};
+use crate::types::{
+    BlockNumber, ClusterId, LogIndex, NodeId, Position, RequestId, StorageId, Term, Voter,
+};
 
 /// A message with what its receiver needs to decide whether to accept it (R4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +108,8 @@ pub struct Candidacy {
     /// The disk of the voter that is asked, as the candidate's base has it: only that one may grant
     /// (R12).
     pub asked: StorageId,
+    /// The newest synced block of the candidate's disk (R18).
+    pub synced_block: BlockNumber,
 }
 
 /// The reply to an [`Election`].
@@ -117,6 +121,9 @@ pub struct ElectionReply {
     pub granted: bool,
     /// Who leads the header's term, where that is known.
     pub leader: Option<NodeId>,
+    /// The replying node remembers this higher number of an earlier run of the candidate's disk, which
+    /// has forgotten (R18); otherwise [`BlockNumber::UNKNOWN`].
+    pub remembered_block: BlockNumber,
 }
 
 /// The echo of a [`Heartbeat`].
@@ -157,6 +164,8 @@ pub struct GetCommits {
     pub state: FollowerState,
     /// Its log begins behind a hole with entries that it does not know to be committed (R24).
     pub behind_hole: bool,
+    /// The newest synced block of the follower's disk (R18).
+    pub synced_block: BlockNumber,
 }
 
 /// What a follower has of the state at the base of its log (R24).
@@ -234,6 +243,22 @@ pub enum GetCommitsReply {
         /// The greatest boot count that this disk has shown, if the fetch's is not greater; else 0.
         boot_count: u64,
     },
+    /// The replying node, which need not lead, remembers a higher block number of an earlier run of the
+    /// follower's disk, which has forgotten (R18).
+    Amnesiac {
+        /// That number.
+        remembered_block: BlockNumber,
+    },
+}
+
+impl Header {
+    /// The sender with its disk.
+    pub fn sender(&self) -> Voter {
+        Voter {
+            node: self.from,
+            storage: self.storage,
+        }
+    }
 }
 
 impl Election {
@@ -264,6 +289,21 @@ impl Request {
             self,
             Self::Coordinator | Self::Heartbeat(_) | Self::Resign { .. }
         )
+    }
+
+    /// What a node that asks for something as a voter shows of its disk (R18).
+    pub(crate) fn synced_block(&self) -> Option<BlockNumber> {
+        match self {
+            Self::GetCommits(fetch) => Some(fetch.synced_block),
+            Self::Election(Election::PreVote(candidacy) | Election::Vote(candidacy)) => {
+                Some(candidacy.synced_block)
+            }
+            Self::Election(Election::Bootstrap)
+            | Self::Coordinator
+            | Self::Heartbeat(_)
+            | Self::GetSnapshot(_)
+            | Self::Resign { .. } => None,
+        }
     }
 
     /// Whether a node that belongs to no cluster has reason to send this to one that does (R4).

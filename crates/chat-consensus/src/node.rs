@@ -30,6 +30,7 @@ mod sync_samples;
 mod timers;
 mod transfer_size;
 mod views;
+mod voter_disks;
 mod voting;
 
 use alloc::boxed::Box;
@@ -57,6 +58,7 @@ use election_timer::ElectionTimer;
 use follower::Follower;
 use leader::{Leader, Resignation};
 use transfer_size::TransferSize;
+use voter_disks::VoterDisks;
 
 /// One member of a cluster. See the crate's documentation for how it is driven.
 ///
@@ -99,6 +101,7 @@ impl Node {
         );
         let base = stored.base.as_ref();
         let has_base = base.is_some();
+        let synced = SyncedState::found(&stored);
         let beginning = base.map_or(Position::ZERO, |base| base.position);
         // That the log begins behind a hole does not show what is committed (R24).
         let committed = if stored.behind_hole {
@@ -121,16 +124,13 @@ impl Node {
                 base: stored.base,
                 log_replacements: 0,
                 lost_state: applied < beginning.index,
+                block_at_start: stored.synced_block,
+                synced_block: stored.synced_block,
+                voter_disks: VoterDisks::default(),
                 snapshot: None,
                 commit_index: applied.max(committed),
                 leader: KnownLeader::default(),
-                synced: SyncedState {
-                    boot_count: stored.boot_count,
-                    hard_state: stored.hard_state,
-                    last: stored.last,
-                    has_base,
-                    log_replacements: 0,
-                },
+                synced,
                 writes: Writes {
                     boot_count: Some(boot_count),
                     ..Writes::default()

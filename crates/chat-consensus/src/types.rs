@@ -52,6 +52,11 @@ pub struct Voter {
     pub storage: StorageId,
 }
 
+/// The number of a block of a disk's log, counted up by the log for as long as its storage id lives
+/// (R18). [`BlockNumber::UNKNOWN`] for a log without blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockNumber(pub u64);
+
 /// Microseconds since some fixed moment of this run, by a clock that never runs backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
@@ -66,6 +71,9 @@ pub struct RequestId {
     /// Counts up within that run.
     pub number: u64,
 }
+
+/// The greatest block number that is accepted from a peer.
+pub const BLOCK_NUMBER_MAX: BlockNumber = BlockNumber(1 << 62);
 
 /// One run of a node: the boot count of its disk and 32 random bits (R4).
 ///
@@ -137,6 +145,11 @@ impl LogIndex {
     }
 }
 
+impl BlockNumber {
+    /// No block, or none that is known: shows nothing about a disk.
+    pub const UNKNOWN: Self = Self(0);
+}
+
 impl Position {
     /// Before the first entry.
     pub const ZERO: Self = Self {
@@ -203,6 +216,12 @@ impl fmt::Display for NodeId {
 }
 
 impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for BlockNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

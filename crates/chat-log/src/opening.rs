@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use chat_consensus::{ChainValue, LogBase, LogIndex, StorageId, Stored, TermRun};
+use chat_consensus::{BlockNumber, ChainValue, LogBase, LogIndex, StorageId, Stored, TermRun};
 
 use crate::error::LogError;
 use crate::files::{Directory, File};
@@ -238,6 +238,8 @@ fn opened<F: File>(node: &NodeState, found: &Survey<F>, findings: Vec<Finding>) 
             last: found.last(),
             terms: found.terms.clone(),
             behind_hole: false,
+            // Known once the log has the segment that blocks are appended to.
+            synced_block: BlockNumber::UNKNOWN,
         },
         chain: contents.map_or(ChainValue([0; 16]), |contents| contents.chain),
         state_directory: node.state_directory.clone(),

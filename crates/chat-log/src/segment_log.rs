@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, Position, Writes};
+use chat_consensus::{BlockNumber, ChainValue, Entry, LogBase, LogIndex, Position, Writes};
 
 use crate::block::BlockHeader;
 use crate::directory_lock::DirectoryLock;
@@ -97,7 +97,7 @@ impl<D: Directory> SegmentLog<D> {
         options: Options,
         random: impl FnMut() -> u128,
     ) -> Result<(Self, Opened), LogError> {
-        let (parts, opened) = opening::open(directory, options, random)?;
+        let (parts, mut opened) = opening::open(directory, options, random)?;
         let log = Self {
             reader: SegmentReader::new(Arc::clone(&parts.directory), parts.shared.clone_handle()),
             parts,
@@ -106,6 +106,7 @@ impl<D: Directory> SegmentLog<D> {
             poisoned: false,
             lock: None,
         };
+        opened.stored.synced_block = log.synced_block();
         Ok((log, opened))
     }
 
@@ -243,10 +244,13 @@ impl<D: Directory> SegmentLog<D> {
         chain.unwrap_or(ChainValue([0; 16]))
     }
 
-    /// The number of the last synced block; 0 before the first. It only grows for one storage id, so
-    /// that a peer that remembers a higher one knows of a loss (R18).
-    pub fn synced_block(&self) -> u64 {
-        self.next_block() - 1
+    /// The number of the last synced block; before the first one that of the storage id before, or 0.
+    ///
+    /// It only grows for one storage id, over all starts, so that a peer that remembers a higher one of
+    /// an earlier start knows of a loss (R18): a batch with a base, a truncation or entries adds one
+    /// block at least, and nothing else changes it.
+    pub fn synced_block(&self) -> BlockNumber {
+        BlockNumber(self.next_block() - 1)
     }
 
     /// The chain value of the entry at `position`, or of the base; `None` if that entry is not in the

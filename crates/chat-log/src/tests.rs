@@ -1,5 +1,6 @@
 //! Tests of the whole log on files of the operating system.
 
+mod block_numbers;
 mod fixture;
 mod holes;
 mod layout;

@@ -89,9 +89,9 @@ mod runner;
 
 pub use bytes::Bytes;
 pub use chat_consensus::{
-    ChainValue, ClusterId, CommittedEntry, Digest, Entry, Envelope, HardState, LogBase, LogIndex,
-    Membership, NodeId, PartialDownload, Payload, Position, Snapshot, SnapshotId, StorageId,
-    Stored, Term, TermRun, Voter, Writes,
+    BlockNumber, ChainValue, ClusterId, CommittedEntry, Digest, Entry, Envelope, HardState,
+    LogBase, LogIndex, Membership, NodeId, PartialDownload, Payload, Position, Snapshot,
+    SnapshotId, StorageId, Stored, Term, TermRun, Voter, Writes,
 };
 pub use error::{ProposeError, ReadError};
 pub use event::{

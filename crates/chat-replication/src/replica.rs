@@ -310,6 +310,7 @@ impl<F: MakeReply> Replica<F> {
                 Report::BecameLeader(_) => self.elections_won += 1,
                 Report::SteppedDown(_) => self.fail_uncommitted_proposals(),
                 Report::FollowerRolledBack(..)
+                | Report::PeerForgot { .. }
                 | Report::RolledBack { .. }
                 | Report::LeaderClaimRefused(_)
                 | Report::TermTooFarAhead(..)

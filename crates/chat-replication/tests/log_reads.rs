@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    ClusterId, Config, Entry, Envelope, FollowerState, GetCommits, GetCommitsReply, HardState,
-    Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply, Request, RequestId,
-    RunId, StorageId, Stored, Term, TermRun, Time, Timing, Voter,
+    BlockNumber, ClusterId, Config, Entry, Envelope, FollowerState, GetCommits, GetCommitsReply,
+    HardState, Header, LogBase, LogIndex, Membership, NodeId, Payload, Position, Reply, Request,
+    RequestId, RunId, StorageId, Stored, Term, TermRun, Time, Timing, Voter,
 };
 use chat_replication::{Effect, Event, Limits, LogReadId, PeerReply, PeerRequest, Replica, Start};
 
@@ -106,6 +106,7 @@ impl Leader {
             repair_through: LogIndex::ZERO,
             state: FollowerState::Whole,
             behind_hole: false,
+            synced_block: BlockNumber::UNKNOWN,
         };
         let message = PeerRequest::Consensus(Request::GetCommits(fetch));
         self.happens(Event::Request(Envelope { header, message }));

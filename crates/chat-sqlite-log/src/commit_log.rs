@@ -19,7 +19,9 @@ mod tests;
 
 use std::path::Path;
 
-use chat_consensus::{ClusterId, Entry, LogBase, LogIndex, NodeId, Position, Stored, Writes};
+use chat_consensus::{
+    BlockNumber, ClusterId, Entry, LogBase, LogIndex, NodeId, Position, Stored, Writes,
+};
 use futures::executor::block_on;
 use sqlx::Row;
 
@@ -83,6 +85,7 @@ impl CommitLog {
             last: verified.last,
             terms: verified.terms.clone(),
             behind_hole: false,
+            synced_block: BlockNumber::UNKNOWN,
         };
         let log = Self {
             database,

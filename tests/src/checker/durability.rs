@@ -1,7 +1,7 @@
 //! Order of syncing and sending: what a message shows is on its sender's disk (R1), and nothing is
 //! sent before the boot count of the run is (R4).
 
-use chat_consensus::{Election, ElectionKind, Envelope, Header, Reply, Request};
+use chat_consensus::{BlockNumber, Election, ElectionKind, Envelope, Header, Reply, Request};
 
 use crate::checker::{Checked, ensure};
 use crate::message::Message;
@@ -64,6 +64,27 @@ pub fn sent(envelope: &Envelope<Message>, durable: &Image) -> Checked {
         }
         _ => Ok(()),
     }
+}
+
+/// A request is sent by a process on whose disk `newest` is the newest synced block.
+///
+/// # Errors
+///
+/// It names one that a power loss would undo (R18).
+pub fn block(envelope: &Envelope<Message>, newest: BlockNumber) -> Checked {
+    let named = match &envelope.message {
+        Message::Request(Request::GetCommits(fetch)) => fetch.synced_block,
+        Message::Request(Request::Election(
+            Election::PreVote(candidacy) | Election::Vote(candidacy),
+        )) => candidacy.synced_block,
+        _ => return Ok(()),
+    };
+    ensure(named <= newest, "block-durable", || {
+        format!(
+            "node {} names block {named}, and {newest} is the newest on its disk",
+            envelope.header.from
+        )
+    })
 }
 
 /// The vote must be on the disk, unless the disk is in a later term.

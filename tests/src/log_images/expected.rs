@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chat_consensus::{
-    ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored, TermRun, Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored,
+    TermRun, Writes,
 };
 use chat_log::{LogError, Opened};
 
@@ -19,6 +20,8 @@ pub(super) struct Expected {
     /// After the base, each with the chain value up to it.
     pub(super) entries: Vec<(Entry, ChainValue)>,
     pub(super) state_directory: Option<String>,
+    /// The number of the newest block that the log has returned: no start finds less (R18).
+    pub(super) synced_block: BlockNumber,
 }
 
 /// What opening a log returned, and everything that its reader returns.
@@ -61,6 +64,7 @@ impl Expected {
             base: None,
             entries: Vec::new(),
             state_directory: None,
+            synced_block: BlockNumber::UNKNOWN,
         }
     }
 
@@ -108,6 +112,7 @@ impl Expected {
             last: self.last(),
             terms,
             behind_hole: false,
+            synced_block: self.synced_block,
         }
     }
 
@@ -154,7 +159,12 @@ impl Expected {
 
     /// Whether this is exactly what was found; unreadable entries are not checked.
     pub(super) fn is(&self, found: &Found) -> bool {
-        found.opened.stored == self.stored()
+        let stored = &found.opened.stored;
+        let expected = Stored {
+            synced_block: stored.synced_block.max(self.synced_block),
+            ..self.stored()
+        };
+        *stored == expected
             && found.opened.chain == self.chain()
             && found.opened.state_directory == self.state_directory
             && self.has_entries(found)
@@ -187,6 +197,7 @@ impl Expected {
             && self.boot_count == stored.boot_count
             && self.hard_state == stored.hard_state
             && self.last() == stored.last
+            && self.synced_block <= stored.synced_block
             && self.chain() == found.opened.chain
             && (begins <= own || found.opened.hole.is_some())
             && found.opened.state_directory == self.state_directory
@@ -295,6 +306,7 @@ impl Candidates {
                 state.begin_after(begins);
             }
             if state.is(found) {
+                state.synced_block = opened.stored.synced_block;
                 return Ok(state);
             }
         }

@@ -169,6 +169,8 @@ impl Machine {
                     .unwrap_or_else(|why| panic!("a restart changed the log: {why}"));
             }
         }
+        let open = self.log.as_ref().expect("a process runs");
+        after.synced_block = open.log.synced_block();
         if step.writes_node(&self.expected) {
             // The slots remember the log as it was before the block of this batch.
             let remembered = self.expected.with_node_of(&after);

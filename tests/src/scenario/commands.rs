@@ -5,6 +5,7 @@
 //! | `nodes 3` | three nodes with empty disks; none runs |
 //! | `cluster 3` | the same, started, bootstrapped and stable; prints nothing |
 //! | `cluster 3 snapshots` | the same, with a snapshot after every 48 bytes of commands, 2 entries that stay in the log, and pieces of 64 bytes |
+//! | `cluster 3 without-block-numbers` | the same as `cluster 3`, with logs that have no blocks |
 //! | `start 1 2`, `restart 1` | processes start with what their disks hold |
 //! | `tick 100ms` | time passes |
 //! | `propose 1 "hello"`, `propose 1 "hello" within 10ms` | a client proposes on node 1 and waits 10 s, or so long; 20 ms pass |
@@ -16,6 +17,7 @@
 //! | `power-off 1` | the machine is unreachable, and its disk keeps only what was synced |
 //! | `wipe 1` | the same, and the disk is replaced by an empty one |
 //! | `roll-back 1 3` | the disk of the stopped node 1 loses its newest 3 transactions, although they were synced |
+//! | `copy-disk 1`, `restore-disk 1` | all files of the stopped node 1 are copied; the stopped node 1 has that copy instead of its files |
 //! | `lose-state 1`, `lose-snapshots 1` | the stopped node 1 loses its state, or its snapshots |
 //! | `forbid-bootstrap 1`, `allow-bootstrap 1` | the configuration of node 1 says so from its next start on |
 //! | `pause 1`, `resume 1` | the process handles nothing between these |
@@ -34,7 +36,7 @@
 use std::time::Duration;
 
 use crate::checker::Checked;
-use crate::simulation::{Forged, Settings, World, WriteFate};
+use crate::simulation::{BlockNumbers, Forged, Settings, World, WriteFate};
 
 /// How much time passes after a command that sends something to a node.
 const COMMAND_DURATION: Duration = Duration::from_millis(20);
@@ -68,8 +70,11 @@ impl Interpreter {
             }
             "cluster" => {
                 let mut settings = Settings::of_scenario(number(arguments, 0)?);
-                if arguments.get(1).is_some_and(|word| word == "snapshots") {
-                    settings.take_snapshots();
+                match arguments.get(1).map(String::as_str) {
+                    None => {}
+                    Some("snapshots") => settings.take_snapshots(),
+                    Some("without-block-numbers") => settings.block_numbers = BlockNumbers::None,
+                    Some(other) => return Err(format!("a cluster cannot be `{other}`")),
                 }
                 let mut world = World::new(settings);
                 world
@@ -203,6 +208,8 @@ fn run_state_command(
 ) -> Result<Checked, String> {
     let node = node(arguments, 0)?;
     match verb {
+        "copy-disk" => world.copy_disk(node)?,
+        "restore-disk" => world.restore_disk(node)?,
         "lose-state" => world.lose_state_of(node)?,
         "lose-snapshots" => world.lose_snapshots_of(node)?,
         "forbid-bootstrap" => world.set_may_bootstrap(node, false),

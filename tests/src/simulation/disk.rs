@@ -5,18 +5,21 @@
 //! there for the next process, until a power loss (R4).
 
 mod image;
+mod losses;
 mod open_log;
 
 use std::collections::VecDeque;
 
-use chat_consensus::{Entry, LogBase, LogIndex, NodeId, Position, StorageId, Stored, Term, Writes};
+use chat_consensus::{
+    BlockNumber, Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Term, Writes,
+};
 use chat_log::{LogError, Opened, Options, ReadLimits};
 
 pub use image::Image;
 use image::Undo;
 use open_log::OpenLog;
 
-use crate::faulty_disk::{FaultyDirectory, Rot, SECTOR, Tearing, Trouble};
+use crate::faulty_disk::{FaultyDirectory, Tearing, Trouble};
 
 /// How many of the newest transactions a disk can be rolled back by; each is at most four flushes.
 const ROLL_BACK_MAX: usize = 16;
@@ -44,6 +47,11 @@ pub struct Disk {
     fault: Option<String>,
     /// Written by a process that died before its sync; in order, each whole or absent.
     unsynced: Vec<Writes>,
+    /// What its log has returned last as its newest block, but for what the disk was made to lose: no
+    /// start finds less (R18).
+    newest_block: BlockNumber,
+    /// Its node knows that number, and not that of a log without blocks.
+    has_block_numbers: bool,
     /// The log of the process that runs.
     open: Option<OpenLog>,
     random: fastrand::Rng,
@@ -78,6 +86,7 @@ impl Disk {
         let (log, opened) = OpenLog::open(&directory, options, || storage.0)
             .expect("an empty disk without faults opens");
         assert_eq!(opened.stored, Stored::empty(storage), "an empty log");
+        let newest_block = opened.stored.synced_block;
         drop(log);
         Self {
             // The first start is another process.
@@ -88,6 +97,8 @@ impl Disk {
             undo: VecDeque::new(),
             fault: None,
             unsynced: Vec::new(),
+            newest_block,
+            has_block_numbers: true,
             open: None,
             random,
         }
@@ -97,6 +108,14 @@ impl Disk {
     #[must_use]
     pub fn with_segments(mut self, bytes: u64) -> Self {
         self.options.segment_bytes = bytes;
+        self
+    }
+
+    /// The same, for a node that does not know block numbers, as with a log without blocks, or as one of
+    /// an earlier program seen by others.
+    #[must_use]
+    pub fn without_block_numbers(mut self) -> Self {
+        self.has_block_numbers = false;
         self
     }
 
@@ -111,6 +130,8 @@ impl Disk {
             undo: self.undo.clone(),
             fault: self.fault.clone(),
             unsynced: self.unsynced.clone(),
+            newest_block: self.newest_block,
+            has_block_numbers: self.has_block_numbers,
             open: None,
             random: self.random.clone(),
         }
@@ -147,8 +168,27 @@ impl Disk {
         self.find_parts(&opened, flushes)?;
         self.unsynced.clear();
         log.compare(&self.durable)?;
+        let (found, known) = (opened.stored.synced_block, self.newest_block);
+        if found < known || found != log.synced_block() {
+            return Err(format!(
+                "the start finds block {found} as the newest, and {known} was synced"
+            ));
+        }
+        self.newest_block = found;
         self.open = Some(log);
-        Ok(opened.stored)
+        Ok(Stored {
+            synced_block: self.synced_block(),
+            ..opened.stored
+        })
+    }
+
+    /// The number of the newest synced block, as its node knows it.
+    pub fn synced_block(&self) -> BlockNumber {
+        if self.has_block_numbers {
+            self.newest_block
+        } else {
+            BlockNumber::UNKNOWN
+        }
     }
 
     /// The process dies. The page cache stays.
@@ -174,6 +214,7 @@ impl Disk {
             let written = open.refresh_witness();
             written.map_err(|error| describe(&error))?;
         }
+        self.newest_block = open.synced_block();
         Ok(())
     }
 
@@ -220,35 +261,6 @@ impl Disk {
         self.look_at_medium(flushes)
     }
 
-    /// The disk lied about its syncs, or was replaced by an older copy: the newest `count` transactions
-    /// are lost, although they were synced. Returns how many were lost.
-    ///
-    /// # Errors
-    ///
-    /// The log does not hold what it held then.
-    pub fn roll_back(&mut self, count: usize) -> Result<usize, String> {
-        self.unsynced.clear();
-        let mut lost = 0;
-        let mut flushes = self.directory.flushes();
-        // Parts of one batch that a crash left have one number.
-        while let Some((before, undo)) = self
-            .undo
-            .pop_back_if(|(before, _)| lost < count || *before == flushes)
-        {
-            self.durable.roll_back(undo);
-            flushes = before;
-            lost += 1;
-        }
-        let wanted = self.directory.flushes() - flushes;
-        let (directory, undone) = self.directory.lose_flushes(to_usize(wanted));
-        self.directory = directory;
-        if undone as u64 != wanted {
-            return Err(format!("only {undone} of {wanted} flushes can be lost"));
-        }
-        self.look_at_medium(flushes)?;
-        Ok(lost)
-    }
-
     /// The log begins a new file.
     ///
     /// # Errors
@@ -281,64 +293,6 @@ impl Disk {
         }
         self.durable.set_behind_hole(open.has_hole());
         Ok(base)
-    }
-
-    /// One bit of a segment rots while no process runs, if the next start then finds a hole that ends at an
-    /// allowed position (R24): other damage makes a disk forget. Returns whether it did.
-    ///
-    /// # Errors
-    ///
-    /// The log behind the hole is not what was written.
-    pub(crate) fn rot_in_the_middle(
-        &mut self,
-        is_allowed: impl Fn(Position) -> bool,
-    ) -> Result<bool, String> {
-        if !self.unsynced.is_empty() {
-            return Ok(false);
-        }
-        let names = self.directory.files_on_medium().into_iter();
-        let segments: Vec<String> = names
-            .map(|(name, _)| name)
-            .filter(|name| name != "node")
-            .collect();
-        // The newest has what may not be committed.
-        let newest = segments.iter().max();
-        let any = self.random.choice(&segments);
-        let Some(name) = newest.filter(|_| self.random.bool()).or(any) else {
-            return Ok(false);
-        };
-        let used = self.directory.used_sectors(name);
-        let Some(sector) = self.random.choice(&used) else {
-            return Ok(false);
-        };
-        let within = self.random.usize(0..SECTOR * 8);
-        let bit = (sector * SECTOR * 8 + within) as u64;
-        let rotten = || {
-            let copy = self.directory.image().into_directory();
-            copy.rot(name, Rot::Flip { bit }).0
-        };
-        let mut random = self.random.clone();
-        let opened = OpenLog::open(&rotten(), self.options, || random.u128(1..));
-        let Ok((_, opened)) = opened else {
-            return Ok(false);
-        };
-        let (Some(base), None, Some(_)) = (opened.stored.base, opened.amnesia, opened.hole) else {
-            return Ok(false);
-        };
-        // If the last block is hit, no start can know that it was ever synced; and what hides behind an
-        // earlier hole is found by a read only.
-        let begins = self.durable.base().map(|base| base.position.index);
-        if !is_allowed(base.position)
-            || begins.is_none_or(|begins| base.position.index <= begins)
-            || opened.stored.last != self.durable.last()
-        {
-            return Ok(false);
-        }
-        self.durable.compact(&base)?;
-        self.durable.set_behind_hole(true);
-        self.directory = rotten();
-        self.undo.clear();
-        Ok(true)
     }
 
     /// The entries that became durable since the last call, and the term of the one before them.
@@ -421,13 +375,17 @@ impl Disk {
 
     /// The log was opened: the model takes over how many of the unsynced parts are there.
     fn find_parts(&mut self, opened: &Opened, flushes: u64) -> Result<(), String> {
-        if self.durable.stored(self.storage) == opened.stored {
+        let found = Stored {
+            synced_block: BlockNumber::UNKNOWN,
+            ..opened.stored.clone()
+        };
+        if self.durable.stored(self.storage) == found {
             return Ok(());
         }
         let mut expected = self.durable.clone();
         for (number, part) in self.unsynced.clone().iter().enumerate() {
             expected.change(part)?;
-            if expected.stored(self.storage) == opened.stored {
+            if expected.stored(self.storage) == found {
                 let parts: Vec<Writes> = self.unsynced.drain(..=number).collect();
                 for part in &parts {
                     self.make_durable(part, flushes)?;

@@ -209,7 +209,8 @@ impl World {
         let disk = &mut self.disks[node];
         let synced = batch
             .persist_with(|writes| disk.write_and_sync(writes))
-            .map_err(|why| Violation::new("disk", why))?;
+            .map_err(|why| Violation::new("disk", why))?
+            .with_synced_block(disk.synced_block());
         self.check_disk(node)?;
         if let Some(line) = line.filter(|_| self.shows_messages) {
             let id = self.processes[node].id;

@@ -79,6 +79,8 @@ pub enum FaultKind {
     Forged,
     /// A disk lost transactions that it had synced and acknowledged (R18).
     SyncedLost,
+    /// A disk was replaced by an older copy of all its files (R18).
+    OldCopy,
     /// The state machine lost its whole state in a crash.
     StateGone,
     /// A process is killed at a step of taking, compacting, downloading or installing (R24).
@@ -96,7 +98,7 @@ pub enum FaultKind {
 }
 
 /// All kinds, in the order of the table.
-pub const FAULT_KINDS: [FaultKind; 43] = [
+pub const FAULT_KINDS: [FaultKind; 44] = [
     FaultKind::Kill,
     FaultKind::KillBeforeWrite,
     FaultKind::KillBeforeSynced,
@@ -133,6 +135,7 @@ pub const FAULT_KINDS: [FaultKind; 43] = [
     FaultKind::PreparationFailed,
     FaultKind::Forged,
     FaultKind::SyncedLost,
+    FaultKind::OldCopy,
     FaultKind::StateGone,
     FaultKind::KillDuringSnapshot,
     FaultKind::SnapshotsLost,
@@ -228,6 +231,7 @@ impl FaultKind {
             Self::PreparationFailed => "preparation failed",
             Self::Forged => "forged request",
             Self::SyncedLost => "synced transactions lost",
+            Self::OldCopy => "disk replaced by an older copy",
             Self::StateGone => "whole state lost",
             Self::KillDuringSnapshot => "killed at a step of a snapshot",
             Self::SnapshotsLost => "snapshots lost or damaged",

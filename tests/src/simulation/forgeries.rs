@@ -2,9 +2,9 @@
 //! peer listener and knows the cluster id, but not the storage id of an admitted disk (R4).
 
 use chat_consensus::{
-    BOOT_COUNT_MAX, Candidacy, ClusterId, Digest, Election, FollowerState, GetCommits, GetSnapshot,
-    Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Position, Request, RequestId, RunId, SnapshotId,
-    StorageId, TERM_MAX, Term,
+    BOOT_COUNT_MAX, BlockNumber, Candidacy, ClusterId, Digest, Election, FollowerState, GetCommits,
+    GetSnapshot, Header, Heartbeat, LOG_INDEX_MAX, LogIndex, Position, Request, RequestId, RunId,
+    SnapshotId, StorageId, TERM_MAX, Term,
 };
 
 use crate::checker::Checked;
@@ -74,6 +74,7 @@ impl World {
                 repair_through: self.extreme_index(),
                 state: FollowerState::Lost { at_least: index },
                 behind_hole: false,
+                synced_block: BlockNumber(index.0),
             }),
             7 => Request::GetSnapshot(GetSnapshot {
                 id: SnapshotId {
@@ -86,6 +87,7 @@ impl World {
             5 => Request::Election(Election::PreVote(Candidacy {
                 last: Position { term, index },
                 asked: StorageId(self.random.u128(1..)),
+                synced_block: BlockNumber(index.0),
             })),
             _ => Request::Election(Election::Bootstrap),
         }

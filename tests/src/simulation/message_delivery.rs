@@ -107,6 +107,7 @@ impl World {
         durability::started(message.header(), boot_count, is_request, durable)?;
         if let Some(envelope) = message.of_protocol() {
             durability::sent(&envelope, durable)?;
+            durability::block(&envelope, self.disks[node].synced_block())?;
             if let Message::Reply(Reply::GetCommits(GetCommitsReply::Snapshot(offered))) =
                 &envelope.message
             {

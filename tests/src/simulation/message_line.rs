@@ -2,7 +2,7 @@
 //! on`: they show that nothing is sent before it is durable (R1). Decides and checks nothing.
 
 use chat_consensus::{
-    Candidacy, Election, ElectionKind, ElectionReply, FollowerState, GetCommitsReply,
+    BlockNumber, Candidacy, Election, ElectionKind, ElectionReply, FollowerState, GetCommitsReply,
     GetSnapshotReply, Reply, Request, Writes,
 };
 use chat_replication::{PeerReply, PeerRequest, ProposeOutcome};
@@ -87,7 +87,11 @@ fn election_request(election: &Election, term: u64) -> String {
 }
 
 fn election_reply(reply: &ElectionReply, term: u64) -> String {
-    let granted = if reply.granted { "granted" } else { "denied" };
+    let granted = match (reply.granted, reply.remembered_block) {
+        (true, _) => "granted".to_owned(),
+        (false, BlockNumber::UNKNOWN) => "denied".to_owned(),
+        (false, remembered) => format!("denied, block {remembered} is remembered"),
+    };
     match (reply.kind, reply.granted) {
         (ElectionKind::Bootstrap, true) => "uninitialized".to_owned(),
         (ElectionKind::Bootstrap, false) => "initialized".to_owned(),
@@ -118,6 +122,9 @@ fn fetch_reply(reply: &GetCommitsReply) -> String {
             snapshot.base.position, snapshot.size
         ),
         GetCommitsReply::NoSnapshotYet => "no snapshot yet".to_owned(),
+        GetCommitsReply::Amnesiac { remembered_block } => {
+            format!("amnesiac, block {remembered_block} is remembered")
+        }
         GetCommitsReply::Diverging(position) => format!("diverging at {position:?}"),
         GetCommitsReply::NotLeading { leader } => match leader {
             Some(leader) => format!("not leading, {leader} leads"),

@@ -170,6 +170,9 @@ impl World {
             Report::RolledBack { repair_through } => {
                 format!("{id}: is not counted until it holds the log through {repair_through}")
             }
+            Report::PeerForgot { node, remembered } => {
+                format!("{id}: remembers block {remembered} of {node}, whose disk has forgotten it")
+            }
             Report::LeaderClaimRefused(from) => {
                 format!("{id}: rejects the leader claim of {from}, which is not a voter")
             }

@@ -185,6 +185,11 @@ impl World {
             }
             return Ok(());
         }
+        if let Fault::DiskForgot { .. } = fault
+            && self.rolled_back == Some(node)
+        {
+            return self.begin_amnesia(node, &fault.to_string());
+        }
         if self.settings.faults.is_some() {
             return Err(Violation::new("fault", format!("node {id}: {fault}")));
         }

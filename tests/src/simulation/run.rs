@@ -5,9 +5,8 @@ use chat_consensus::LogIndex;
 
 use crate::checker::{Checked, Violation, ensure};
 use crate::simulation::failover::{FailOver, FailOverKind};
-use crate::simulation::faults::{FaultCounts, FaultKind};
+use crate::simulation::faults::FaultCounts;
 use crate::simulation::queue::SimEvent;
-use crate::simulation::service_api::Tables;
 use crate::simulation::{Settings, World};
 
 /// The cluster must have recovered this long after the faults ended, in microseconds.
@@ -29,8 +28,6 @@ const REPLACED_WITHIN_TIMEOUTS: u64 = 4;
 const MARGIN: u64 = 100_000;
 /// Without faults a sync takes less than this.
 const ORDINARY_SYNC_MAX: u64 = 3_000;
-/// A disk that lost what it acknowledged counts again within this time.
-const REPAIRED_WITHIN: u64 = 3_000_000;
 
 /// A run with few clients and few faults continues until it has had this many events.
 const EVENTS_MIN: u64 = 2_000;
@@ -162,10 +159,11 @@ impl World {
 
     /// Fail-over scenarios from which a cluster must recover quickly.
     fn fail_over(&mut self) -> Checked {
-        let spare = self.voters_left() > self.settings.nodes / 2 + 1;
         let first = self.random.usize(0..FAILOVER_SCENARIOS);
         for turn in 0..FAILOVER_SCENARIOS_TRIED {
             let before = self.now;
+            // A disk that forgot in one of them is not a voter's any more.
+            let spare = self.voters_left() > self.settings.nodes / 2 + 1;
             match (first + turn) % FAILOVER_SCENARIOS {
                 0 if spare => self.replace_killed_leader()?,
                 1 if spare => self.replace_isolated_leader()?,
@@ -174,7 +172,7 @@ impl World {
                 4 => self.power_off_everywhere()?,
                 5 if spare => self.replace_leader_with_stuck_disk()?,
                 6 => self.drop_leader_outbound()?,
-                7 => self.roll_back_follower_disk()?,
+                7 => self.make_follower_disk_forget()?,
                 _ => {}
             }
             if self.now > before {
@@ -354,68 +352,6 @@ impl World {
         })?;
         self.note_fail_over(FailOverKind::PowerLostEverywhere, self.elected_at - since);
         Ok(())
-    }
-
-    /// A follower dies, and at its restart its disk has lost the newest of what it had synced and
-    /// acknowledged: the leader detects that, and does not count it before it holds that again (R18).
-    fn roll_back_follower_disk(&mut self) -> Checked {
-        let leader = self.leader().expect("recovery saw one");
-        let term = self.processes[leader].seen.term;
-        let mut others = (0..self.settings.nodes).filter(|node| *node != leader);
-        let Some(follower) = others.find(|node| self.is_admitted(*node)) else {
-            return Ok(());
-        };
-        self.print(|_| "the disk of a follower is rolled back".to_owned());
-        self.kill(follower)?;
-        self.former_disks.push(self.disks[follower].copy());
-        let end = self.disks[follower].durable().last().index;
-        let count = self.random.usize(1..16);
-        let rolled_back = self.disks[follower].roll_back(count);
-        rolled_back.map_err(|why| Violation::new("disk", why))?;
-        let left = self.disks[follower].durable().last().index;
-        if self.disks[follower].durable().base().is_none() {
-            // Even the base is lost: that is the case of a wiped disk.
-            return Ok(());
-        }
-        if left < end {
-            self.faults.add(FaultKind::SyncedLost);
-        }
-        // State and log are rolled back together, as in a copy: otherwise the node would not start.
-        self.processes[follower].machine.roll_back(left);
-        if let Some(service) = &mut self.service {
-            service.stop(follower, Tables::Lost);
-        }
-        self.rolled_back = Some(follower);
-        self.start(follower)?;
-        let within = REPAIRED_WITHIN;
-        self.wait_until(within, "counted again after its roll-back", |world| {
-            let counts = world.counts_for(leader, follower, end);
-            counts && world.processes[follower].seen.last >= end
-        })?;
-        self.rolled_back = None;
-        ensure(
-            self.processes[leader].seen.term == term,
-            "stability",
-            || "the leader changed because a follower's disk was rolled back".to_owned(),
-        )
-    }
-
-    fn is_admitted(&self, node: usize) -> bool {
-        let storage = self.disks[node].storage();
-        let membership = self.checkers.memberships.known();
-        membership.is_some_and(|membership| membership.admits(super::queue::node_id(node), storage))
-    }
-
-    /// Whether `leader` counts `follower` as holding the log through `index`.
-    fn counts_for(&self, leader: usize, follower: usize, index: LogIndex) -> bool {
-        let replica = self.processes[leader].replica.as_ref();
-        let followers = replica.and_then(|replica| replica.node().followers());
-        let id = super::queue::node_id(follower);
-        let known = followers
-            .into_iter()
-            .flatten()
-            .find(|known| known.node == id);
-        known.is_some_and(|known| known.voter && known.match_index >= index)
     }
 
     /// The list that each node has applied equals that of the committed log.

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use chat_consensus::{
-    Candidacy, Election, FollowerState, GetCommits, GetCommitsReply, Header, Heartbeat, LogIndex,
-    Payload, Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
+    BlockNumber, Candidacy, Election, FollowerState, GetCommits, GetCommitsReply, Header,
+    Heartbeat, LogIndex, Payload, Position, Reply, Request, RequestId, StorageId, TERM_MAX, Term,
 };
 use chat_replication::Event;
 
@@ -53,6 +53,7 @@ fn fetch(synced: Position) -> Message {
         repair_through: LogIndex::ZERO,
         state: FollowerState::Whole,
         behind_hole: false,
+        synced_block: BlockNumber::UNKNOWN,
     }))
 }
 
@@ -148,6 +149,26 @@ impl World {
     /// Changes the configuration of a node, as its next start reads it.
     pub(crate) fn set_may_bootstrap(&mut self, node: usize, may: bool) {
         self.processes[node].may_bootstrap = may;
+    }
+
+    /// Copies what a stopped node has on its disk.
+    pub(crate) fn copy_disk(&mut self, node: usize) -> Result<(), String> {
+        if self.is_alive(node) {
+            return Err("it runs".to_owned());
+        }
+        self.copies[node] = Some(self.copy_of(node));
+        Ok(())
+    }
+
+    /// A stopped node gets the copy of its disk that was made before.
+    pub(crate) fn restore_disk(&mut self, node: usize) -> Result<(), String> {
+        if self.is_alive(node) {
+            return Err("it runs".to_owned());
+        }
+        let copy = self.copies[node].take().ok_or("there is no copy")?;
+        self.restore(node, copy);
+        self.rolled_back = Some(node);
+        Ok(())
     }
 
     /// The state of a stopped node is gone.
@@ -286,6 +307,7 @@ impl World {
                 Message::Request(Request::Election(Election::PreVote(Candidacy {
                     last: Position::new(1 << 40, 1 << 40),
                     asked: receiver.node().storage(),
+                    synced_block: BlockNumber::UNKNOWN,
                 })))
             }
             Forged::Diverging => Message::Reply(Reply::GetCommits(GetCommitsReply::Diverging(

@@ -40,11 +40,44 @@ pub struct Settings {
     pub piece_max: usize,
     /// How many times longer than usual the work with snapshots takes.
     pub slow_snapshots: u64,
+    /// Which nodes know the numbers of their blocks (R18).
+    pub block_numbers: BlockNumbers,
     /// How often effects wait for further events, per ten thousand.
     pub flush_late: u32,
     /// Record the lines of the trace, and those that a scenario shows.
     pub record_trace: bool,
     pub(crate) faults: Option<FaultMix>,
+}
+
+/// Which nodes know the numbers of their blocks: not those with a log without blocks, and others do not
+/// know those of a node with an earlier program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockNumbers {
+    /// Every node.
+    All,
+    /// Every second node.
+    Some,
+    /// No node.
+    None,
+}
+
+impl BlockNumbers {
+    fn of_seed(seed: u64) -> Self {
+        match seed % 8 {
+            3 => Self::None,
+            5 => Self::Some,
+            _ => Self::All,
+        }
+    }
+
+    /// Whether the node at this place does.
+    pub(crate) fn of_node(self, node: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some => node % 2 == 1,
+            Self::None => false,
+        }
+    }
 }
 
 impl Settings {
@@ -104,6 +137,7 @@ impl Settings {
             snapshots,
             piece_max: of_snapshots.usize(32..400),
             slow_snapshots: *of_snapshots.choice(&[1, 8, 30]).expect("not empty"),
+            block_numbers: BlockNumbers::of_seed(seed),
             flush_late: if random.bool() {
                 random.u32(1..6_000)
             } else {
@@ -138,6 +172,7 @@ impl Settings {
             snapshots: false,
             piece_max: 64,
             slow_snapshots: 1,
+            block_numbers: BlockNumbers::All,
             flush_late: 0,
             record_trace: true,
             faults: None,

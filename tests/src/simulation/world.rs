@@ -9,6 +9,7 @@ use crate::checker::Checkers;
 use crate::simulation::client::Client;
 use crate::simulation::clock::{Clock, EVEN_RATE};
 use crate::simulation::disk::{Disk, WriteFate};
+use crate::simulation::disk_copy::DiskCopy;
 use crate::simulation::failover::FailOver;
 use crate::simulation::faults::{FaultCounts, FaultKind, FaultMix};
 use crate::simulation::network::Network;
@@ -59,6 +60,8 @@ pub struct World {
     pub(super) write_fate: Option<WriteFate>,
     /// The last fetch that each node sent, for scenarios that forge a response to it.
     pub(super) last_fetch: Vec<Option<Header>>,
+    /// The copy that a scenario made of each node's disk.
+    pub(super) copies: Vec<Option<DiskCopy>>,
     /// The names that a scenario gave to operations.
     pub(super) names: Vec<String>,
     /// The state machines of the nodes; `None` for the list of operations.
@@ -107,6 +110,7 @@ impl World {
             output: Vec::new(),
             shows_messages: false,
             write_fate: None,
+            copies: (0..settings.nodes).map(|_| None).collect(),
             names: Vec::new(),
             service: None,
             random,
@@ -121,7 +125,10 @@ const COMPACTED_LOG_MAX: u64 = 1 << 20;
 /// An empty disk for `node`. Logs that are compacted have so many segments that there is something to
 /// remove; in a scenario each batch has its own, so that what is left is easy to say.
 pub(super) fn new_disk(settings: &Settings, node: usize, storage: StorageId) -> Disk {
-    let disk = Disk::empty(node_id(node), storage);
+    let mut disk = Disk::empty(node_id(node), storage);
+    if !settings.block_numbers.of_node(node) {
+        disk = disk.without_block_numbers();
+    }
     if settings.limits.snapshot_log_bytes > COMPACTED_LOG_MAX {
         return disk;
     }

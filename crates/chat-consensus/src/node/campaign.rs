@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::entry::HardState;
+use crate::input::Fault;
 use crate::message::{ElectionKind, ElectionReply, Header};
 use crate::node::candidate::{Candidate, Round};
 use crate::node::{Node, Role};
@@ -68,16 +69,33 @@ impl Node {
         }
     }
 
-    pub(super) fn handle_election_reply(&mut self, header: &Header, reply: ElectionReply) {
+    /// Handles the reply to a probe, a pre-vote or a vote.
+    ///
+    /// # Errors
+    ///
+    /// It shows that this disk has forgotten (R18).
+    pub(super) fn handle_election_reply(
+        &mut self,
+        header: &Header,
+        reply: ElectionReply,
+    ) -> Result<(), Fault> {
         if reply.kind == ElectionKind::Bootstrap {
-            return self.handle_bootstrap_reply(header, reply);
+            self.handle_bootstrap_reply(header, reply);
+        } else if let Role::Candidate(candidate) = &self.role
+            && candidate.expects(header, reply.kind)
+        {
+            self.context
+                .check_memory_of_peer(header, reply.remembered_block)?;
+            self.count_vote(header, reply);
         }
+        Ok(())
+    }
+
+    /// Counts a reply that belongs to this attempt.
+    fn count_vote(&mut self, header: &Header, reply: ElectionReply) {
         let Role::Candidate(candidate) = &mut self.role else {
             return;
         };
-        if !candidate.expects(header, reply.kind) {
-            return;
-        }
         // The node that counts the votes checks identity (R12).
         let admitted = self.context.admits(header.from, header.storage);
         if reply.granted && admitted {

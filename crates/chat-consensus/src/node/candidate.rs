@@ -49,6 +49,7 @@ impl Round {
         let candidacy = Candidacy {
             last: context.log.last(),
             asked,
+            synced_block: context.synced_block,
         };
         Request::Election(match self {
             Self::PreVote => Election::PreVote(candidacy),

@@ -8,14 +8,15 @@ use core::time::Duration;
 use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
 use crate::entry::{Entry, HardState, LogBase, Membership};
-use crate::input::Report;
+use crate::input::{Fault, Report};
 use crate::message::{Envelope, GetCommitsReply, GetSnapshot, Header, Reply, Request};
+use crate::node::voter_disks::VoterDisks;
 use crate::outgoing::{Outgoing, PieceReply};
 use crate::random::Random;
 use crate::snapshot::Snapshot;
 use crate::term_index::TermIndex;
 use crate::types::{
-    ClusterId, LogIndex, NodeId, Position, RequestId, RunId, StorageId, Time, Voter,
+    BlockNumber, ClusterId, LogIndex, NodeId, Position, RequestId, RunId, StorageId, Time, Voter,
 };
 
 /// See the file's first lines.
@@ -42,6 +43,11 @@ pub(super) struct NodeContext {
     pub(super) log_replacements: u64,
     /// The state ends before the log begins: nothing is applied until a snapshot is installed (R24).
     pub(super) lost_state: bool,
+    /// The number of the newest synced block that the start found, and the one of now (R18).
+    pub(super) block_at_start: BlockNumber,
+    pub(super) synced_block: BlockNumber,
+    /// What is remembered of the other voters' disks.
+    pub(super) voter_disks: VoterDisks,
     /// The newest complete snapshot of this node.
     pub(super) snapshot: Option<Box<Snapshot>>,
     /// Never moves back (R3).
@@ -217,6 +223,38 @@ impl NodeContext {
         let leader = self.leader.id;
         let rejection = GetCommitsReply::NotLeading { leader };
         self.reply(header, Reply::GetCommits(rejection));
+    }
+
+    /// Records what a request shows of its sender's disk. Returns the higher block number of an earlier
+    /// run, if that disk has forgotten (R18).
+    pub(super) fn record_disk(
+        &mut self,
+        header: &Header,
+        synced_block: BlockNumber,
+    ) -> Option<BlockNumber> {
+        let membership = &self.base.as_ref()?.membership;
+        let (voter, run) = (header.sender(), header.request.start);
+        self.voter_disks
+            .record(voter, run, synced_block, membership)
+    }
+
+    /// `remembered` was the reply to a request under way: then this disk has forgotten if it began this
+    /// run with fewer blocks (R18). Only voters remember.
+    pub(super) fn check_memory_of_peer(
+        &self,
+        header: &Header,
+        remembered: BlockNumber,
+    ) -> Result<(), Fault> {
+        let found = self.block_at_start;
+        let known = self.synced_block > BlockNumber::UNKNOWN;
+        if known && remembered > found && self.admits(header.from, header.storage) {
+            return Err(Fault::DiskForgot {
+                peer: header.from,
+                remembered,
+                found,
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn report(&mut self, report: Report) {

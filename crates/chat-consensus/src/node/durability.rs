@@ -44,6 +44,7 @@ impl NodeContext {
     pub(super) fn finish_sync(&mut self, batch: SyncedBatch) -> Syncing {
         let syncing = self.syncing.take().expect("one batch is written at a time");
         self.synced = batch.after;
+        self.synced_block = self.synced_block.max(batch.synced_block);
         for outgoing in batch.awaiting_sync {
             self.send_now(outgoing);
         }

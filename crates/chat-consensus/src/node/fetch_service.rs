@@ -29,12 +29,18 @@ impl Leader {
         let admitted = context.admits(header.from, header.storage);
         let now = context.now;
         let progress = self.progress_mut(header, admitted, now)?;
-        let (run, newest) = (header.request.start, progress.newest_fetch.start);
-        if run == newest && header.request.number <= progress.newest_fetch.number {
+        let (run, last) = (header.request.start, progress.newest_fetch);
+        if run == last.start && header.request.number <= last.number {
             return None;
         }
+        // The newest fetch, or a request that this leader remembers from before its term.
+        let remembered = context.voter_disks.newest_run(header.sender());
+        let remembered = remembered.filter(|run| run.counter() > last.start.counter());
+        let newest = remembered.unwrap_or(last.start);
         if run != newest && run.counter() <= newest.counter() {
             let acknowledged = progress.match_index.max(progress.repair_through);
+            // A repair that the disk has noted is not over because this leader knows nothing of it.
+            let acknowledged = acknowledged.max(fetch.repair_through);
             if run.counter() == newest.counter() {
                 // No intact disk shows one boot count twice; a lower one may be an old message.
                 self.record_rollback(context, header, admitted);
@@ -57,10 +63,23 @@ impl Leader {
         if self.record_disk(header, now, pause) {
             context.report(Report::DisksAlternate(header.from));
         }
-        if run != newest && acknowledged > LogIndex::ZERO && lost {
+        if run != last.start && acknowledged > LogIndex::ZERO && lost {
             self.record_rollback(context, header, admitted);
         }
         self.answer_fetch(context, header, fetch, admitted)
+    }
+
+    /// The admitted disk behind a request has forgotten what it had synced (R18): nothing of it counts
+    /// in this term, and no fetch of before is answered.
+    pub(super) fn record_amnesia(&mut self, header: &Header) {
+        if let Some(progress) = self.followers.get_mut(&header.from) {
+            progress.storage = Some(header.storage);
+            progress.admitted = true;
+            progress.forgot = true;
+            progress.match_index = LogIndex::ZERO;
+            progress.match_term = Term(0);
+            progress.pending_fetch = None;
+        }
     }
 
     /// The disk behind a fetch has lost what it acknowledged (R18).

@@ -90,6 +90,7 @@ impl Follower {
             repair_through: context.hard_state.repair_through,
             state,
             behind_hole: context.commit_index < context.log.base().index,
+            synced_block: context.synced_block,
         };
         let request = context.request(leader, Request::GetCommits(fetch));
         self.fetch = PeerCall::sent(context, leader, request);

@@ -102,6 +102,11 @@ impl Node {
                 repair_through,
                 boot_count,
             } => self.handle_rolled_back(header, repair_through, boot_count),
+            GetCommitsReply::Amnesiac { remembered_block } => {
+                self.context
+                    .check_memory_of_peer(header, remembered_block)?;
+                self.reject_fetch_response();
+            }
             GetCommitsReply::Entries {
                 after,
                 commit_index,

@@ -24,6 +24,8 @@ pub(super) struct Progress {
     pub(super) match_term: Term,
     /// Above 0 the disk does not count until it holds the log through here (R18).
     pub(super) repair_through: LogIndex,
+    /// Its disk has forgotten, as block numbers have shown (R18): it does not count in this term.
+    pub(super) forgot: bool,
     /// The newest fetch; older ones are ignored (R4).
     pub(super) newest_fetch: RequestId,
     pub(super) last_fetch: Option<Time>,
@@ -70,6 +72,7 @@ impl Progress {
             match_index: LogIndex::ZERO,
             match_term: Term(0),
             repair_through: LogIndex::ZERO,
+            forgot: false,
             newest_fetch: RequestId::default(),
             last_fetch: None,
             lacked_base: false,
@@ -120,9 +123,9 @@ impl Progress {
         }
     }
 
-    /// Whether it counts in quorums: its disk is admitted and was not rolled back.
+    /// Whether it counts in quorums: its disk is admitted, has not forgotten and was not rolled back.
     pub(super) fn counts(&self) -> bool {
-        self.admitted && self.repair_through == LogIndex::ZERO
+        self.admitted && !self.forgot && self.repair_through == LogIndex::ZERO
     }
 
     /// When it last made progress while the leader's messages reached it (R10).

@@ -1,9 +1,11 @@
 //! Which messages are handled at all, what their terms do, and who handles them (R4, R6).
 
 use crate::input::{Fault, Report};
-use crate::message::{Envelope, GetSnapshotReply, Header, HeartbeatReply, Reply, Request};
+use crate::message::{
+    Envelope, GetCommitsReply, GetSnapshotReply, Header, HeartbeatReply, Reply, Request,
+};
 use crate::node::{Node, Role};
-use crate::types::TERM_MAX;
+use crate::types::{BlockNumber, TERM_MAX};
 
 /// A message whose term is further ahead is dropped (R4): so many elections cannot have been
 /// missed, and a forged term must not lead to the end of the numbers in one step.
@@ -20,12 +22,17 @@ impl Node {
         {
             return Ok(());
         }
+        let remembered = self.record_disk(&header, &message);
+        if let (Some(remembered), Request::GetCommits(_)) = (remembered, &message) {
+            self.answer_amnesiac(&header, remembered);
+            return Ok(());
+        }
         if header.term < self.context.hard_state.term {
-            self.answer_stale(&header, message);
+            self.answer_stale(&header, message, remembered);
             return Ok(());
         }
         match message {
-            Request::Election(election) => self.handle_election(&header, election),
+            Request::Election(election) => self.handle_election(&header, election, remembered),
             Request::Coordinator => self.handle_coordinator(&header)?,
             Request::Heartbeat(heartbeat) => self.handle_heartbeat(&header, heartbeat)?,
             Request::Resign { successor } => self.handle_resign(&header, successor),
@@ -68,7 +75,7 @@ impl Node {
             return Ok(());
         }
         match message {
-            Reply::Election(reply) => self.handle_election_reply(&header, reply),
+            Reply::Election(reply) => self.handle_election_reply(&header, reply)?,
             Reply::Heartbeat(reply) => {
                 if let Role::Leader(leader) = &mut self.role {
                     leader.handle_heartbeat_reply(&mut self.context, &header, reply);
@@ -82,9 +89,11 @@ impl Node {
     }
 
     /// The reply shows the higher term, and the old leader steps down (R6).
-    fn answer_stale(&mut self, header: &Header, message: Request) {
+    fn answer_stale(&mut self, header: &Header, message: Request, remembered: Option<BlockNumber>) {
         let reply = match message {
-            Request::Election(election) => return self.handle_election(header, election),
+            Request::Election(election) => {
+                return self.handle_election(header, election, remembered);
+            }
             Request::GetCommits(_) => return self.context.reject_fetch(header),
             Request::GetSnapshot(_) => Reply::GetSnapshot(GetSnapshotReply::Gone),
             Request::Coordinator => Reply::Coordinator,
@@ -95,6 +104,26 @@ impl Node {
             }),
         };
         self.context.reply(header, reply);
+    }
+
+    /// Records what a request shows of its sender's disk, whatever its term. Returns the higher block
+    /// number of an earlier run, if that disk has forgotten (R18).
+    fn record_disk(&mut self, header: &Header, message: &Request) -> Option<BlockNumber> {
+        let remembered = self.context.record_disk(header, message.synced_block()?)?;
+        self.report_refused(Report::PeerForgot {
+            node: header.from,
+            remembered,
+        });
+        if let Role::Leader(leader) = &mut self.role {
+            leader.record_amnesia(header);
+        }
+        Some(remembered)
+    }
+
+    /// Replies to the fetch of a disk that forgot (R18), in any role.
+    fn answer_amnesiac(&mut self, header: &Header, remembered_block: BlockNumber) {
+        let reply = GetCommitsReply::Amnesiac { remembered_block };
+        self.context.reply(header, Reply::GetCommits(reply));
     }
 
     fn is_addressed_here(&self, header: &Header) -> bool {
@@ -171,3 +200,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

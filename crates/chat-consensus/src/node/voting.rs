@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::message::{Candidacy, Election, ElectionReply, Header, Reply};
 use crate::node::{Node, Role};
-use crate::types::{NodeId, Position, Term, Voter};
+use crate::types::{BlockNumber, NodeId, Position, Term};
 
 /// A node that granted a pre-vote lets the candidate go first: it puts off its own for a random
 /// time between these, so that two remaining nodes do not block each other (R17).
@@ -12,8 +12,19 @@ const PRE_VOTE_BACKOFF_MIN: Duration = Duration::from_millis(20);
 const PRE_VOTE_BACKOFF_MAX: Duration = Duration::from_millis(50);
 
 impl Node {
-    pub(super) fn handle_election(&mut self, header: &Header, election: Election) {
+    /// `remembered` is the higher block number of an earlier run of the candidate's disk (R18).
+    pub(super) fn handle_election(
+        &mut self,
+        header: &Header,
+        election: Election,
+        remembered: Option<BlockNumber>,
+    ) {
         let kind = election.kind();
+        let context = &self.context;
+        let superseded = context
+            .voter_disks
+            .is_superseded(header.sender(), header.request.start);
+        let intact = remembered.is_none() && !superseded;
         let granted = match election {
             // A node that another cluster's leader has reached is about to belong there.
             Election::Bootstrap => {
@@ -22,11 +33,13 @@ impl Node {
                     && !self.has_recent_leader_contact()
             }
             Election::PreVote(candidacy) => {
-                self.may_vote_in(header, candidacy)
+                intact
+                    && self.may_vote_in(header, candidacy)
                     && self.grant_pre_vote(header.from, candidacy.last)
             }
             Election::Vote(candidacy) => {
-                self.may_vote_in(header, candidacy)
+                intact
+                    && self.may_vote_in(header, candidacy)
                     && self.is_up_to_date(candidacy.last)
                     && self.grant_vote(header)
             }
@@ -35,6 +48,7 @@ impl Node {
             kind,
             granted,
             leader: self.context.leader.id,
+            remembered_block: remembered.unwrap_or_default(),
         };
         self.context.reply(header, Reply::Election(reply));
     }
@@ -93,10 +107,7 @@ impl Node {
 
     /// One vote a term (R5). The reply waits for the vote to be durable (R1).
     fn grant_vote(&mut self, header: &Header) -> bool {
-        let candidate = Voter {
-            node: header.from,
-            storage: header.storage,
-        };
+        let candidate = header.sender();
         let mut hard_state = self.context.hard_state;
         let voted_otherwise = hard_state.vote.is_some_and(|vote| vote != candidate);
         let leader = self.context.leader.id;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use chat_consensus::{ClusterId, LogIndex, NodeId, Position, StorageId};
+use chat_consensus::{BlockNumber, ClusterId, LogIndex, NodeId, Position, StorageId};
 
 use crate::tests::fixture::{Disk, append, block_of, entries, read_all, vote, written};
 use crate::{Finding, LogError};
@@ -76,7 +76,7 @@ fn end_that_is_shorter_than_its_witness_is_amnesia() {
     assert_eq!(opened.stored.hard_state.term.0, 1);
     assert_eq!(opened.stored.last, Position::new(3, 1));
     assert_eq!(disk.segments().len(), 2);
-    assert!(log.synced_block() >= 6, "numbers only grow");
+    assert!(log.synced_block() >= BlockNumber(6), "numbers only grow");
     log.append_and_sync(&append(entries(4, 6, 3))).unwrap();
     drop(log);
 

@@ -97,6 +97,9 @@ pub struct ElectionRequest {
     /// Empty in a bootstrap probe.
     #[prost(bytes = "bytes", tag = "5")]
     pub asked_storage_id: ::prost::bytes::Bytes,
+    /// The number of the newest synced block of the sender's disk, at most 2^62; 0 when it is unknown.
+    #[prost(uint64, tag = "6")]
+    pub synced_block: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ElectionResponse {
@@ -110,6 +113,10 @@ pub struct ElectionResponse {
     /// The leader of the header's term, 0 when unknown.
     #[prost(uint64, tag = "4")]
     pub leader_id: u64,
+    /// Not 0: the replying node remembers this number of an earlier run of the candidate's disk, and it is
+    /// higher than the request's. That disk has forgotten what it had synced.
+    #[prost(uint64, tag = "5")]
+    pub remembered_block: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorRequest {
@@ -171,12 +178,15 @@ pub struct GetCommitsRequest {
     /// Its log begins behind a hole with entries that it does not know to be committed.
     #[prost(bool, tag = "9")]
     pub behind_hole: bool,
+    /// The number of the newest synced block of the follower's disk, at most 2^62; 0 when it is unknown.
+    #[prost(uint64, tag = "10")]
+    pub synced_block: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCommitsResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<Header>,
-    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "get_commits_response::Outcome", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub outcome: ::core::option::Option<get_commits_response::Outcome>,
 }
 /// Nested message and enum types in `GetCommitsResponse`.
@@ -202,6 +212,11 @@ pub mod get_commits_response {
         /// Entries are not enough, and the leader has no snapshot yet: fetch again a little later.
         #[prost(bool, tag = "8")]
         NoSnapshotYet(bool),
+        /// The replying node remembers this block number of an earlier run of the follower's disk, and it is
+        /// higher than the request's: that disk has forgotten what it had synced. Only answers a request with
+        /// `synced_block`.
+        #[prost(uint64, tag = "9")]
+        Amnesiac(u64),
     }
 }
 /// The follower's disk lost what it had acknowledged, or has it again.

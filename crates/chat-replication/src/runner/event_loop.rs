@@ -309,7 +309,9 @@ impl<L: PeerLink> EventLoop<L> {
             self.last_record = match fault {
                 // This log must not be worn down then (R11).
                 Fault::CommittedEntryLost { .. } => Some(LastRecord::Fault(fault.to_string())),
-                Fault::TruncationInHole { .. } => Some(LastRecord::Amnesia(fault.to_string())),
+                Fault::TruncationInHole { .. } | Fault::DiskForgot { .. } => {
+                    Some(LastRecord::Amnesia(fault.to_string()))
+                }
                 Fault::TwoLeaders { .. } => None,
             };
             StopReason::Fault(Arc::new(fault))

@@ -18,6 +18,12 @@ pub(super) fn log_report(report: &Report) {
             "this node's disk lost what it had acknowledged; until it has that again the node \
              neither votes nor counts. Look at the disk: it, its cache or a restored backup did this"
         ),
+        Report::PeerForgot { node, remembered } => tracing::error!(
+            node = node.0,
+            remembered = remembered.0,
+            "a voter's disk has fewer blocks than it had in an earlier run: it lost what it had synced, \
+             and gets a new storage id"
+        ),
         Report::LeaderClaimRefused(node) => tracing::warn!(
             node = node.0,
             "a message claimed leadership for a disk that is not a voter's; it was dropped"

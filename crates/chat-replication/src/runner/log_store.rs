@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, Stored, Writes};
+use chat_consensus::{BlockNumber, ChainValue, Entry, LogBase, LogIndex, NodeId, Stored, Writes};
 
 use crate::runner::state_machine::BoxError;
 
@@ -45,6 +45,18 @@ pub trait LogStore: Send + Sized + 'static {
         &mut self,
         writes: &Writes,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The number of the newest synced block, of a log that counts its writes for as long as its storage
+    /// id lives: asked after each [`Self::append_and_sync`] that has succeeded, and [`Self::load`] returns
+    /// it, too.
+    ///
+    /// Whatever was returned once, each later [`Self::load`] under the same storage id returns as much or
+    /// more, unless the disk lost what was synced: other nodes remember the number, and a lower one costs
+    /// this node its vote (R18). So it is never an index of the log, which truncation lowers.
+    /// [`BlockNumber::UNKNOWN`] for a log that does not have it: then losses are found by index only.
+    fn synced_block(&self) -> BlockNumber {
+        BlockNumber::UNKNOWN
+    }
 
     /// A log in files begins a new one, so that [`Self::compact`] can remove what is written so far.
     ///
@@ -120,8 +132,8 @@ pub trait LogStore: Send + Sized + 'static {
     -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The disk no longer knows what it had acknowledged (R18): it gets a new storage id before anything
-    /// else, and ends the use of the log until it is loaded again. A log that cannot have a hole is
-    /// never asked for that, and may record it as a fault.
+    /// else, and ends the use of the log until it is loaded again. A log that cannot have a hole, and has
+    /// no [`Self::synced_block`], is never asked for that, and may record it as a fault.
     ///
     /// # Errors
     ///

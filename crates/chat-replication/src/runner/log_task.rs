@@ -189,7 +189,10 @@ async fn write<L: LogStore>(
             Job::Persist(batch) => {
                 let synced =
                     batch.persist_with_async(async |writes| log.append_and_sync(writes).await);
-                synced.await.map(|synced| Some(Event::Synced(synced)))
+                let synced = synced.await;
+                // What is synced by now, with this batch.
+                let block = log.synced_block();
+                synced.map(|synced| Some(Event::Synced(synced.with_synced_block(block))))
             }
             Job::Compact { through, rolls } => {
                 let rolled = if rolls { log.roll().await } else { Ok(()) };

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_consensus::{
-    ChainValue, Entry, HardState, LogBase, LogIndex, NodeId, Position, StorageId, Stored, TermRun,
-    Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, NodeId, Position, StorageId,
+    Stored, TermRun, Writes,
 };
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
@@ -259,6 +259,7 @@ impl Disk {
             last: self.last(),
             terms,
             behind_hole: false,
+            synced_block: BlockNumber::UNKNOWN,
         }
     }
 }

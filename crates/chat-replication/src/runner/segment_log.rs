@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Writes};
+use chat_consensus::{
+    BlockNumber, ChainValue, Entry, LogBase, LogIndex, NodeId, StorageId, Stored, Writes,
+};
 use chat_log::{Finding, LogError, Options, OsDirectory, ReadLimits as LogReadLimits};
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
@@ -105,6 +107,11 @@ impl LogStore for SegmentLog {
     async fn append_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         let written = self.loaded().append_and_sync(writes);
         self.damaged.note(written)
+    }
+
+    fn synced_block(&self) -> BlockNumber {
+        let log = self.log.as_ref();
+        log.map_or(BlockNumber::UNKNOWN, chat_log::SegmentLog::synced_block)
     }
 
     async fn roll(&mut self) -> Result<(), LogError> {

@@ -13,15 +13,16 @@ use crate::snapshots::book::{Book, propose};
 /// What a medium writes as one, in bytes.
 const SECTOR: usize = 512;
 
-struct Nodes {
+/// Three nodes with logs in real files.
+pub(crate) struct Nodes {
     segment_bytes: u64,
     network: InProcessNetwork,
-    folders: Vec<TempDir>,
+    pub(crate) folders: Vec<TempDir>,
     running: Vec<Option<(Handle, Book)>>,
 }
 
 impl Nodes {
-    async fn start(segment_bytes: u64) -> Self {
+    pub(crate) async fn start(segment_bytes: u64) -> Self {
         let mut nodes = Self {
             segment_bytes,
             network: InProcessNetwork::new(),
@@ -34,7 +35,7 @@ impl Nodes {
         nodes
     }
 
-    async fn run(&mut self, node: usize) {
+    pub(crate) async fn run(&mut self, node: usize) {
         let id = node as u64 + 1;
         let log = SegmentLog::new(self.log(node)).segment_bytes(self.segment_bytes);
         let mut limits = Limits::default();
@@ -51,7 +52,7 @@ impl Nodes {
         self.running[node] = Some((replica, book));
     }
 
-    async fn stop(&mut self, node: usize) {
+    pub(crate) async fn stop(&mut self, node: usize) {
         let (replica, _) = self.running[node].take().unwrap();
         replica.shutdown().await;
     }
@@ -60,18 +61,18 @@ impl Nodes {
         self.folders[node].path().join("log")
     }
 
-    fn node(&self, node: usize) -> &(Handle, Book) {
+    pub(crate) fn node(&self, node: usize) -> &(Handle, Book) {
         self.running[node].as_ref().unwrap()
     }
 
-    async fn write(&self, node: usize, count: usize) {
+    pub(crate) async fn write(&self, node: usize, count: usize) {
         for _ in 0..count {
             propose(self.node(node).0.clone(), vec![b'x'; 100]).await;
         }
     }
 
     /// Every node has applied everything.
-    async fn check_level(&self) {
+    pub(crate) async fn check_level(&self) {
         self.write(0, 1).await;
         let mut contents = Vec::new();
         for node in 0..3 {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod cluster;
+#[cfg(feature = "segment-log")]
+mod forgetful_disks;
 mod groups;
 #[cfg(feature = "segment-log")]
 mod holes;

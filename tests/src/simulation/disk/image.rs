@@ -1,8 +1,8 @@
 //! What a disk must hold: a model of the log beside the real one.
 
 use chat_consensus::{
-    ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored, Term, TermRun,
-    Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored,
+    Term, TermRun, Writes,
 };
 
 /// What one state of the disk holds.
@@ -122,6 +122,11 @@ impl Image {
         self.entries.truncate(undo.left);
         self.looked_at = self.looked_at.min(undo.left);
         self.entries.extend(undo.removed);
+    }
+
+    /// The disk has forgotten: what it voted is not its vote any more (R18).
+    pub(super) fn forget_vote(&mut self) {
+        self.hard_state.vote = None;
     }
 
     /// The log begins at `base` now, at one of its entries: those up to there are gone (R24).
@@ -245,6 +250,8 @@ impl Image {
             last: self.last(),
             terms,
             behind_hole: self.behind_hole,
+            // The model has no blocks.
+            synced_block: BlockNumber::UNKNOWN,
         }
     }
 }

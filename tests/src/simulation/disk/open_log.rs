@@ -1,6 +1,6 @@
 //! The log of a running process: the shipped code on a faulty disk.
 
-use chat_consensus::{Entry, LogBase, LogIndex, Writes};
+use chat_consensus::{BlockNumber, Entry, LogBase, LogIndex, StorageId, Writes};
 use chat_log::{LogError, Opened, Options, ReadLimits, SegmentLog, SegmentReader};
 
 use super::image::Image;
@@ -45,6 +45,14 @@ impl OpenLog {
 
     pub(super) fn refresh_witness(&mut self) -> Result<(), LogError> {
         self.log.refresh_witness()
+    }
+
+    pub(super) fn synced_block(&self) -> BlockNumber {
+        self.log.synced_block()
+    }
+
+    pub(super) fn begin_amnesia(&mut self, storage: StorageId, why: &str) -> Result<(), LogError> {
+        self.log.begin_amnesia(storage, why)
     }
 
     pub(super) fn record_fault(&mut self, fault: &str) -> Result<(), LogError> {

@@ -127,3 +127,28 @@ fn entries_are_read_as_they_were_written() {
     let read = disk.read(LogIndex(100), LogIndex(200), limits).unwrap();
     assert_eq!(read, disk.durable().entries()[100..107]);
 }
+
+/// R18: what others remember of block numbers.
+#[test]
+fn block_number_falls_only_on_a_disk_that_lost_blocks() {
+    let mut disk = disk();
+    let mut newest = disk.synced_block();
+    for index in 1..20 {
+        disk.write_and_sync(&entry(index)).unwrap();
+        assert!(disk.synced_block() > newest);
+        newest = disk.synced_block();
+        disk.kill();
+        assert_eq!(disk.start().unwrap().synced_block, newest);
+    }
+    disk.kill();
+    disk.roll_back(2).unwrap();
+    let found = disk.start().unwrap().synced_block;
+    assert!(found < newest && found == disk.synced_block());
+    // Under a new storage id its vote and its lower number are those of no voter.
+    disk.begin_amnesia(StorageId(9), "others remember more")
+        .unwrap();
+    assert_eq!(disk.start().unwrap().storage, StorageId(9));
+    disk.write_and_sync(&entry(18)).unwrap();
+    let disk = disk.copy().without_block_numbers();
+    assert_eq!(disk.synced_block(), BlockNumber::UNKNOWN);
+}

@@ -7,17 +7,18 @@ mod tests;
 
 use bytes::Bytes;
 use chat_consensus::{
-    Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits, GetCommitsReply,
-    GetSnapshot, GetSnapshotReply, Heartbeat, HeartbeatReply, LogIndex, NodeId, StorageId,
+    BlockNumber, Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits,
+    GetCommitsReply, GetSnapshot, GetSnapshotReply, Heartbeat, HeartbeatReply, LogIndex, NodeId,
+    Position, StorageId,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
 
 use crate::peer_message::{ProposeOutcome, Refusal};
 use fields::{
-    base_from, base_to, counter_from, entry_from, entry_to, header_from, header_to, id_bytes,
-    id_from, index_from, kind_from, kind_to, malformed, node_or_none, none_or_node, position_from,
-    position_to,
+    base_from, base_to, block_from, counter_from, entry_from, entry_to, header_from, header_to,
+    id_bytes, id_from, index_from, kind_from, kind_to, malformed, node_or_none, none_or_node,
+    position_from, position_to,
 };
 use snapshots::{
     piece_from, piece_to, snapshot_from, snapshot_to, state_from, state_to, wanted_from, wanted_to,
@@ -64,6 +65,7 @@ impl WireMessage for wire::ElectionRequest {
         let candidacy = Candidacy {
             last: position_from(self.last)?,
             asked: StorageId(id_from(&self.asked_storage_id, "asked_storage_id")?),
+            synced_block: block_from(self.synced_block)?,
         };
         let election = match kind {
             ElectionKind::PreVote => Election::PreVote(candidacy),
@@ -74,10 +76,11 @@ impl WireMessage for wire::ElectionRequest {
 
     fn write(envelope: Envelope<Election>) -> Self {
         let kind = kind_to(envelope.message.kind());
-        let (last, asked_storage_id) = match envelope.message {
-            Election::Bootstrap => (chat_consensus::Position::ZERO, Bytes::new()),
+        let (last, asked_storage_id, synced_block) = match envelope.message {
+            Election::Bootstrap => (Position::ZERO, Bytes::new(), BlockNumber::UNKNOWN),
             Election::PreVote(candidacy) | Election::Vote(candidacy) => {
-                (candidacy.last, id_bytes(candidacy.asked.0))
+                let asked = id_bytes(candidacy.asked.0);
+                (candidacy.last, asked, candidacy.synced_block)
             }
         };
         Self {
@@ -85,6 +88,7 @@ impl WireMessage for wire::ElectionRequest {
             kind,
             last: Some(position_to(last)),
             asked_storage_id,
+            synced_block: synced_block.0,
         }
     }
 }
@@ -99,6 +103,7 @@ impl WireMessage for wire::ElectionResponse {
             kind: kind_from(self.kind)?,
             granted: self.granted,
             leader: node_or_none(self.leader_id),
+            remembered_block: block_from(self.remembered_block)?,
         };
         envelope(self.header, reply)
     }
@@ -110,6 +115,7 @@ impl WireMessage for wire::ElectionResponse {
             kind: kind_to(reply.kind),
             granted: reply.granted,
             leader_id: none_or_node(reply.leader),
+            remembered_block: reply.remembered_block.0,
         }
     }
 }
@@ -210,6 +216,7 @@ impl WireMessage for wire::GetCommitsRequest {
             repair_through: index_from(self.repair_through)?,
             state: state_from(self.needs_snapshot, self.restoring)?,
             behind_hole: self.behind_hole,
+            synced_block: block_from(self.synced_block)?,
         };
         envelope(self.header, fetch)
     }
@@ -227,6 +234,7 @@ impl WireMessage for wire::GetCommitsRequest {
             repair_through: fetch.repair_through.0,
             has_base: fetch.has_base,
             behind_hole: fetch.behind_hole,
+            synced_block: fetch.synced_block.0,
         }
     }
 }
@@ -259,6 +267,9 @@ impl WireMessage for wire::GetCommitsResponse {
             Outcome::NotLeading(leader) => GetCommitsReply::NotLeading {
                 leader: node_or_none(leader),
             },
+            Outcome::Amnesiac(remembered_block) => GetCommitsReply::Amnesiac {
+                remembered_block: block_from(remembered_block)?,
+            },
             Outcome::RolledBack(lost) => GetCommitsReply::RolledBack {
                 repair_through: index_from(lost.repair_through)?,
                 boot_count: counter_from(lost.boot_count)?,
@@ -284,6 +295,7 @@ impl WireMessage for wire::GetCommitsResponse {
             GetCommitsReply::NoSnapshotYet => Outcome::NoSnapshotYet(true),
             GetCommitsReply::Diverging(position) => Outcome::Diverging(position_to(position)),
             GetCommitsReply::NotLeading { leader } => Outcome::NotLeading(none_or_node(leader)),
+            GetCommitsReply::Amnesiac { remembered_block } => Outcome::Amnesiac(remembered_block.0),
             GetCommitsReply::RolledBack {
                 repair_through,
                 boot_count,

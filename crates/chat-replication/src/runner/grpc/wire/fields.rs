@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use chat_consensus::{
-    BOOT_COUNT_MAX, ChainValue, ClusterId, ElectionKind, Entry, Header, LOG_INDEX_MAX, LogBase,
-    LogIndex, Membership, NodeId, Payload, Position, RequestId, RunId, StorageId, TERM_MAX, Term,
-    Voter,
+    BLOCK_NUMBER_MAX, BOOT_COUNT_MAX, BlockNumber, ChainValue, ClusterId, ElectionKind, Entry,
+    Header, LOG_INDEX_MAX, LogBase, LogIndex, Membership, NodeId, Payload, Position, RequestId,
+    RunId, StorageId, TERM_MAX, Term, Voter,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -80,6 +80,13 @@ pub(super) fn index_from(index: u64) -> Result<LogIndex, Status> {
         return Err(malformed("an index is above 2^62"));
     }
     Ok(LogIndex(index))
+}
+
+pub(super) fn block_from(block: u64) -> Result<BlockNumber, Status> {
+    if block > BLOCK_NUMBER_MAX.0 {
+        return Err(malformed("a block number is above 2^62"));
+    }
+    Ok(BlockNumber(block))
 }
 
 pub(super) fn counter_from(counter: u64) -> Result<u64, Status> {

@@ -1,6 +1,6 @@
 //! What is not decoded: numbers that no honest peer sends (R4).
 
-use chat_consensus::{BOOT_COUNT_MAX, LOG_INDEX_MAX, RunId, TERM_MAX};
+use chat_consensus::{BLOCK_NUMBER_MAX, BOOT_COUNT_MAX, LOG_INDEX_MAX, RunId, TERM_MAX};
 
 use super::fields::header_from;
 use super::*;
@@ -73,4 +73,53 @@ fn numbers_near_their_end_are_not_decoded() {
         index: u64::MAX,
     };
     assert!(read_index.read().is_err());
+}
+
+/// R18: a program from before block numbers neither sends one nor is sent `amnesiac`.
+#[test]
+fn absent_block_number_is_unknown() {
+    let read = fetch(7, 1, 0).read().unwrap();
+    assert_eq!(read.message.synced_block, BlockNumber::UNKNOWN);
+    let request = wire::ElectionRequest {
+        header: header(1, 1 << 32),
+        kind: wire::ElectionKind::Vote.into(),
+        last: Some(wire::Position { index: 7, term: 1 }),
+        asked_storage_id: Bytes::from_static(&[7; 16]),
+        ..wire::ElectionRequest::default()
+    };
+    let Election::Vote(candidacy) = request.read().unwrap().message else {
+        panic!("another kind");
+    };
+    assert_eq!(candidacy.synced_block, BlockNumber::UNKNOWN);
+    let reply = wire::ElectionResponse {
+        header: header(1, 1 << 32),
+        kind: wire::ElectionKind::Vote.into(),
+        ..wire::ElectionResponse::default()
+    };
+    let reply = reply.read().unwrap().message;
+    assert_eq!(reply.remembered_block, BlockNumber::UNKNOWN);
+}
+
+/// R18: block numbers travel both ways, and none near the end of the numbers is decoded.
+#[test]
+fn block_number_is_decoded_up_to_its_limit() {
+    use wire::get_commits_response::Outcome;
+    for (block, fits) in [(1, true), (BLOCK_NUMBER_MAX.0, true), (u64::MAX, false)] {
+        let request = wire::GetCommitsRequest {
+            synced_block: block,
+            ..fetch(7, 1, 0)
+        };
+        let read = request.clone().read();
+        assert_eq!(read.is_ok(), fits, "{block}");
+        let response = wire::GetCommitsResponse {
+            header: header(1, 1 << 32),
+            outcome: Some(Outcome::Amnesiac(block)),
+        };
+        let answer = response.clone().read();
+        assert_eq!(answer.is_ok(), fits, "{block}");
+        if let (Ok(read), Ok(answer)) = (read, answer) {
+            assert_eq!(wire::GetCommitsRequest::write(read), request);
+            assert_eq!(wire::GetCommitsResponse::write(answer), response);
+        }
+    }
 }
