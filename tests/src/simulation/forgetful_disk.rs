@@ -40,7 +40,7 @@ impl World {
         let Some(end) = end else {
             return Ok(());
         };
-        self.rolled_back = Some(follower);
+        self.note_rolled_back(follower);
         self.start(follower)?;
         let what = "noticed after its disk was rolled back";
         let has_block_numbers = self.settings.block_numbers.of_node(follower);
@@ -106,6 +106,13 @@ impl World {
         self.faults.add(FaultKind::OldCopy);
         self.restore(follower, copy);
         Ok(Some(end))
+    }
+
+    /// What a disk had acknowledged is lost: its leader may not count it, and others may answer that it has
+    /// forgotten.
+    pub(super) fn note_rolled_back(&mut self, node: usize) {
+        self.rolled_back = Some(node);
+        self.ever_rolled_back.insert(self.disks[node].storage());
     }
 
     /// A copy of what a node that does not run has on its disk.

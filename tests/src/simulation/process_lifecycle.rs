@@ -186,7 +186,7 @@ impl World {
             return Ok(());
         }
         if let Fault::DiskForgot { .. } = fault
-            && self.rolled_back == Some(node)
+            && self.ever_rolled_back.contains(&self.disks[node].storage())
         {
             return self.begin_amnesia(node, &fault.to_string());
         }

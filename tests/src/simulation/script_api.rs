@@ -142,7 +142,7 @@ impl World {
         self.disks[node].roll_back(count)?;
         let end = self.disks[node].durable().last().index;
         self.processes[node].machine.roll_back(end);
-        self.rolled_back = Some(node);
+        self.note_rolled_back(node);
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl World {
         }
         let copy = self.copies[node].take().ok_or("there is no copy")?;
         self.restore(node, copy);
-        self.rolled_back = Some(node);
+        self.note_rolled_back(node);
         Ok(())
     }
 

@@ -279,7 +279,8 @@ impl World {
         let impaired = |other: usize| {
             let id = &self.processes[other].id;
             let gone = self.wiped.contains(id) || self.may_forget.contains(id);
-            other == node || gone || self.lacks_snapshot(other)
+            let forgot = self.ever_rolled_back.contains(&self.disks[other].storage());
+            other == node || gone || forgot || self.lacks_snapshot(other)
         };
         (0..self.settings.nodes).filter(|n| impaired(*n)).count() <= most
     }

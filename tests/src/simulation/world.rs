@@ -1,6 +1,6 @@
 //! The state of a simulated cluster; what happens to it is in the files that extend [`World`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_consensus::{Header, NodeId, StorageId};
 use fastrand::Rng;
@@ -41,6 +41,9 @@ pub struct World {
     pub(super) situations: BTreeMap<&'static str, u64>,
     /// The node whose disk has lost acknowledged entries, until it holds them again (R18).
     pub(super) rolled_back: Option<usize>,
+    /// Disks that have lost acknowledged entries at some time: other nodes may remember that for ever,
+    /// and say so long after the leader counts the disk again (R18).
+    pub(super) ever_rolled_back: BTreeSet<StorageId>,
     /// When a node was elected last.
     pub(super) elected_at: u64,
     /// How long each fail-over took.
@@ -102,6 +105,7 @@ impl World {
             wiped: Vec::new(),
             may_forget: Vec::new(),
             rolled_back: None,
+            ever_rolled_back: BTreeSet::new(),
             elected_at: 0,
             failovers: Vec::new(),
             former_disks: Vec::new(),
