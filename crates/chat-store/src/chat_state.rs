@@ -31,6 +31,7 @@ mod pending_messages;
 mod progress;
 mod queries;
 mod reader;
+mod remains;
 mod replacing;
 mod retention;
 mod schema;
@@ -64,6 +65,7 @@ pub use snapshot_writer::SnapshotWriter;
 use applier::Applier;
 use checkpoints::Checkpoints;
 use opening::OpenState;
+use remains::Remains;
 use retention::Retention;
 use state_directories::StateDirectories;
 
@@ -87,6 +89,7 @@ pub struct ChatState {
     /// The name of the directory in which it is.
     name: String,
     checkpoints: Checkpoints,
+    remains: Remains,
     applier: Applier,
     retention: Retention,
     /// Reads the same tables, also after they are replaced.
@@ -153,6 +156,7 @@ impl ChatState {
         let reader = ChatReader::new(database.path(), checkpoints.verifier());
         let state = Self {
             checkpoints,
+            remains: Remains::new(),
             database,
             name,
             applier: Applier::new(retention, progress),
@@ -317,6 +321,15 @@ impl ChatState {
             self.checkpoints
                 .shorten_wal(database, entries, applied)
                 .await?;
+            let pages = self
+                .remains
+                .step_if_due(database, &self.checkpoints)
+                .await?;
+            if pages > 0 {
+                self.checkpoints
+                    .shorten_wal(database, pages, applied)
+                    .await?;
+            }
         }
         Ok(())
     }

@@ -169,6 +169,11 @@ impl Checkpoints {
         }
     }
 
+    /// Whether a snapshot is being written. Until it is complete the writer copies nothing.
+    pub(super) fn is_snapshot_written(&self) -> bool {
+        Arc::strong_count(&self.snapshots) > 1
+    }
+
     /// To be called after each commit, with how many entries it had and the last one applied.
     pub(super) async fn shorten_wal(
         &mut self,
@@ -176,7 +181,7 @@ impl Checkpoints {
         entries: usize,
         applied: LogIndex,
     ) -> Result<(), StateError> {
-        if Arc::strong_count(&self.snapshots) > 1 {
+        if self.is_snapshot_written() {
             return Ok(());
         }
         self.written += entries + ENTRIES_A_COMMIT;
@@ -221,7 +226,7 @@ impl Checkpoints {
         applied: LogIndex,
     ) -> Result<(), StateError> {
         let empty =
-            Arc::strong_count(&self.snapshots) == 1 && self.truncate(database, applied).await?;
+            !self.is_snapshot_written() && self.truncate(database, applied).await?;
         self.due_above_bytes = if empty { WAL_BYTES_MAX } else { 0 };
         Ok(())
     }

@@ -21,6 +21,7 @@ use super::applier::Applier;
 use super::error::StateError;
 use super::older_format;
 use super::opening::{self, OpenState};
+use super::remains::Remains;
 use super::own_thread::on_own_thread;
 use super::schema::{FORMAT, SCHEMA};
 use super::snapshot_writer::SnapshotWriter;
@@ -44,11 +45,17 @@ impl ChatState {
     pub async fn snapshot(&mut self) -> Result<SnapshotWriter, StateError> {
         let chain = self.applied_chain().ok_or(StateError::ChainUnknown)?;
         self.begin()?;
+        let was_idle = self.remains.is_idle();
         let committed = self.commit_open().await;
         self.note_damage(committed)?;
         self.poisoned = false;
-        // What was deleted is in no file from now on, unless a read takes too long.
+        // What was deleted is in no file from now on, unless a read takes too long. While much is applied
+        // each commit has overwritten some of it.
         let applied = self.applied();
+        if was_idle {
+            let (database, checkpoints) = (&mut self.database, &self.checkpoints);
+            self.remains.end_pass(database, checkpoints).await?;
+        }
         self.checkpoints
             .truncate_wal(&mut self.database, applied.index)
             .await?;
@@ -123,6 +130,7 @@ impl ChatState {
             progress,
         } = state;
         self.checkpoints = checkpoints;
+        self.remains = Remains::new();
         let verifier = self.checkpoints.verifier();
         self.reader.change_to(database.path(), verifier);
         let old = std::mem::replace(&mut self.database, database);
