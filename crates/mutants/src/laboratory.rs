@@ -14,10 +14,13 @@ use crate::verdict::{self, Examined, Verdict};
 /// More seeds than a mutant should need, few enough to run for every one of them.
 pub(crate) const SEEDS: &str = "400";
 
-/// The three checks that may catch a mutant.
+/// The three checks of the simulator that may catch a mutant.
 const SEEDS_CHECK: &[&str] = &["--seeds", SEEDS, "--stop-at-first-failure"];
 const SCENARIOS_CHECK: &[&str] = &["--scenarios"];
 const LOG_IMAGES_CHECK: &[&str] = &["--log-images"];
+
+/// Those whose unit tests are asked at last.
+const TESTED_PACKAGES: &[&str] = &["chat-consensus", "chat-log", "chat-store"];
 
 /// A copy of the sources, its builds and the output of its runs.
 #[derive(Debug)]
@@ -79,12 +82,30 @@ impl Laboratory {
         let (seeds, _) = self.check(&format!("{name}-seeds.txt"), SEEDS_CHECK)?;
         let (scenarios, changed) = self.check(&format!("{name}-scenarios.txt"), SCENARIOS_CHECK)?;
         let (images, _) = self.check(&format!("{name}-log-images.txt"), LOG_IMAGES_CHECK)?;
-        Ok(Examined {
+        let mut examined = Examined {
             seeds,
             scenarios,
             changed,
             images,
-        })
+            tests: Verdict::Survived,
+        };
+        if examined.verdict() == Verdict::Survived {
+            examined.tests = self.unit_tests(&format!("{name}-tests.txt"))?;
+        }
+        Ok(examined)
+    }
+
+    /// The verdict of the unit tests of some packages.
+    fn unit_tests(&self, log: &str) -> Result<Verdict> {
+        let log = self.logs.join(log);
+        let mut test = workspace::cargo(&self.copy.folder, ["test", "--lib", "--no-fail-fast"]);
+        for package in TESTED_PACKAGES {
+            test.args(["--package", package]);
+        }
+        test.arg("--target-dir").arg(&self.build);
+        let ended = run_into(&mut test, &log)?;
+        let output = fs::read_to_string(&log).unwrap_or_default();
+        Ok(verdict::of_run(ended, &output, &log))
     }
 
     /// The verdict of one run of the simulator, and which scenarios differ in it.

@@ -1,12 +1,12 @@
 //! `cargo xtask mutants`: breaks one rule at a time in a copy and demands that a check notices.
 //!
 //! A mutant is a patch in `tests/mutants`. It is caught when the simulator or a scenario ends
-//! with a line `FAILED …`; a mutant that does not apply or build is an error of the patch and
+//! with a line `FAILED …`, or a unit test fails; a mutant that does not apply or build is an error of the patch and
 //! catches nothing. The copy without a mutant must pass first: a check that always fails would
 //! otherwise look perfect.
 //!
-//! Both checks are always made, so that the table in `docs/testing.md` can show what each of them
-//! detects; `--record` writes its rows.
+//! Seeds, scenarios and log images are always tried, so that the table in `docs/testing.md` can show what
+//! each of them detects; unit tests only if none of them catches it. `--record` writes the rows.
 
 use std::path::Path;
 use std::process::ExitCode;

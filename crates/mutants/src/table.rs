@@ -44,10 +44,11 @@ pub(crate) fn row(patch: &Patch, examined: &Examined) -> Option<String> {
 }
 
 fn of_other_checks(examined: &Examined) -> String {
-    let check = match (examined.changed.is_empty(), &examined.images) {
-        (false, _) => "a scenario",
-        (true, Verdict::Caught { .. }) => "log images",
-        (true, _) => "nothing",
+    let check = match (&examined.images, &examined.tests) {
+        _ if !examined.changed.is_empty() => "a scenario",
+        (Verdict::Caught { .. }, _) => "log images",
+        (_, Verdict::Caught { .. }) => "a unit test",
+        _ => "nothing",
     };
     check.to_owned()
 }
@@ -106,6 +107,7 @@ mod tests {
             scenarios: Verdict::Survived,
             changed: changed.iter().map(|name| (*name).to_owned()).collect(),
             images: Verdict::Survived,
+            tests: Verdict::Survived,
         };
         assert_eq!(row(&patch(), &examined).as_deref(), Some(expected));
     }

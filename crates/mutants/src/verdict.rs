@@ -1,4 +1,4 @@
-//! The verdict on a mutant, from a run of the simulator.
+//! The verdict on a mutant, from a run of the simulator or of unit tests.
 
 use std::path::Path;
 
@@ -37,6 +37,8 @@ pub(crate) struct Examined {
     pub(crate) changed: Vec<String>,
     /// Logs that are opened after crashes, lies and rot.
     pub(crate) images: Verdict,
+    /// Unit tests, which are asked only when nothing else has caught it.
+    pub(crate) tests: Verdict,
 }
 
 impl Examined {
@@ -47,6 +49,7 @@ impl Examined {
             scenarios: Verdict::Survived,
             changed: Vec::new(),
             images: Verdict::Survived,
+            tests: Verdict::Survived,
         }
     }
 
@@ -54,11 +57,11 @@ impl Examined {
     /// down. A check that gives neither result makes the whole an error, unless the seeds have
     /// caught the mutant: its scenarios may well never end.
     pub(crate) fn verdict(&self) -> Verdict {
-        match (&self.seeds, &self.scenarios) {
-            (Verdict::Survived, Verdict::Survived) => self.images.clone(),
-            (Verdict::Survived, scenarios) => scenarios.clone(),
-            (seeds, _) => seeds.clone(),
-        }
+        let verdicts = [&self.seeds, &self.scenarios, &self.images, &self.tests];
+        let first = verdicts
+            .into_iter()
+            .find(|verdict| **verdict != Verdict::Survived);
+        first.cloned().unwrap_or(Verdict::Survived)
     }
 }
 
@@ -101,9 +104,18 @@ fn earliest_failure(output: &str) -> Option<Verdict> {
     let images = output
         .lines()
         .find_map(|line| line.strip_prefix("FAILED log images ")?.split_once(": "));
-    images.map(|(kind, _)| Verdict::Caught {
-        check: "the log images of".to_owned(),
-        effort: kind.to_owned(),
+    if let Some((kind, _)) = images {
+        return Some(Verdict::Caught {
+            check: "the log images of".to_owned(),
+            effort: kind.to_owned(),
+        });
+    }
+    let test = output
+        .lines()
+        .find_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
+    test.map(|name| Verdict::Caught {
+        check: "the test".to_owned(),
+        effort: name.to_owned(),
     })
 }
 
@@ -155,6 +167,11 @@ mod tests {
             Ended::Badly,
             "FAILED log images rot: seed 3, step 7: believed wrongly\n",
             "caught by the log images of rot",
+        );
+        check(
+            Ended::Badly,
+            "running 2 tests\ntest a::works ... ok\ntest a::fails ... FAILED\n",
+            "caught by the test a::fails",
         );
     }
 
