@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use chat_client::{ChatClient, ClientError, OutgoingMessage, Session as Account};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval_at};
 use uuid::Uuid;
 
 use crate::life::report::Waits;
@@ -168,8 +168,10 @@ impl Load {
             let acknowledged = Arc::clone(&foreground.acknowledged);
             let body = "x".repeat(body_bytes);
             let pause = Duration::from_secs(1) * FOREGROUND_SENDERS / rate;
+            // Users do not send at the same moment: a sync that is slow would delay all of them at once.
+            let first = Instant::now() + pause * sender / FOREGROUND_SENDERS;
             self.runtime.spawn(async move {
-                let mut pace = interval(pause);
+                let mut pace = interval_at(first.into(), pause);
                 pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 while !stopping.load(Ordering::Relaxed) {
                     pace.tick().await;

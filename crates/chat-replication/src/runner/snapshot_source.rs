@@ -19,7 +19,7 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// What is written is synced as often as this, in bytes: a sync of the log must not wait for a whole
 /// snapshot.
-const SYNC_BYTES: u64 = 4 << 20;
+const SYNC_BYTES: u64 = 1 << 20;
 
 const CHUNK_BYTES: usize = 256 << 10;
 

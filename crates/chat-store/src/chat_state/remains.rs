@@ -210,7 +210,7 @@ fn overwritten(mut page: Vec<u8>, number: u32) -> Option<Vec<u8>> {
         _ => return None,
     };
     let rows = usize::from(number_at(&page, header + 3)?);
-    // Zero stands for 65,536, in pages that are larger than ours.
+    // Zero means 65,536, in pages that are larger than ours.
     let end = usize::from(number_at(&page, header + 5)?);
     let gap = page.get_mut(header + length + 2 * rows..end)?;
     if gap.iter().all(|byte| *byte == 0) {

@@ -29,7 +29,7 @@ use super::state_directories::{StateDirectories, failed};
 use crate::database::connect_options;
 
 /// How much of a snapshot is copied before it is synced, in bytes.
-const COPIED_AT_ONCE: usize = 4 << 20;
+const COPIED_AT_ONCE: usize = 1 << 20;
 
 /// How much of it is copied in a second, in bytes: as fast as it is downloaded.
 const COPIED_PER_SECOND: u64 = 64 << 20;
