@@ -7,6 +7,7 @@
 //! clock, seeded random numbers, and passwords in place of their hashes (`host`). Sessions do not expire
 //! and nothing is cleaned up in the time that a run has.
 
+mod draft;
 mod host;
 mod ledger;
 mod reading;
@@ -156,9 +157,14 @@ impl Chat {
                 self.ledger
                     .invalid_credentials(name, password, under_way.applied)?;
             }
-            (Err(RequestError::InboxFull | RequestError::TooManyRequests { .. }), _) => {
-                self.ledger.beyond_limit();
-            }
+            (
+                Err(
+                    RequestError::InboxFull
+                    | RequestError::CopiesFull
+                    | RequestError::TooManyRequests { .. },
+                ),
+                _,
+            ) => self.ledger.beyond_limit(),
             _ => {}
         }
         self.replies.insert(under_way.attempt, reply);
@@ -326,6 +332,10 @@ impl Service for Chat {
                 let live = open.live_messages().await?;
                 ensure(live == ledger.live_messages(), "chat-resurrection", || {
                     format!("node {} holds {live:?} at the end of the run", node + 1)
+                })?;
+                let copies = open.live_copies().await?;
+                ensure(copies == ledger.live_copies(), "chat-copy", || {
+                    format!("node {} has copies of {copies:?} at the end", node + 1)
                 })?;
                 let mut snapshot = reading::begin_read(open, seen).await?;
                 reading::names(&mut snapshot, ledger, seen).await?;

@@ -253,15 +253,25 @@ impl<R: Proposer, H: Host> Edge<R, H> {
     }
 }
 
-/// A message, which has the parts of its session that are not in its own fields.
-fn send_message(message: SendMessageRequest, session: storage::Session) -> Operation {
-    Operation::SendMessage(storage::SendMessage {
+/// A message, which has the parts of its session that are not in its own fields. Without options it is the
+/// operation that every version knows.
+fn send_message(request: SendMessageRequest, session: storage::Session) -> Operation {
+    let message = storage::SendMessage {
         token_hash: session.token_hash,
         credential: session.credential,
-        message_id: message.message_id.0,
-        sender: message.sender.0,
-        recipient: message.recipient.0,
-        body: message.body.0,
+        message_id: request.message_id.0,
+        sender: request.sender.0,
+        recipient: request.recipient.0,
+        body: request.body.0,
+    };
+    if !request.keep_copy && request.reply_to.is_none() && request.written_at.is_none() {
+        return Operation::SendMessage(message);
+    }
+    Operation::SendWithOptions(storage::SendWithOptions {
+        message: Some(message),
+        keep_copy: request.keep_copy,
+        reply_to: request.reply_to.map(|id| id.0).unwrap_or_default(),
+        written_at: request.written_at.map_or(0.0, |time| time.0),
     })
 }
 
@@ -311,7 +321,10 @@ impl<R: Proposer> LeaderCall<R> {
         operation: Operation,
         deadline: Instant,
     ) -> Result<Reply, RequestError> {
-        let sends = matches!(operation, Operation::SendMessage(_));
+        let sends = matches!(
+            operation,
+            Operation::SendMessage(_) | Operation::SendWithOptions(_)
+        );
         let command = storage::Command {
             request_id: Bytes::copy_from_slice(id.0.as_bytes()),
             // The leader's.

@@ -65,6 +65,9 @@ pub enum RequestError {
     /// The recipient has to delete messages first.
     #[error("the recipient's inbox is full, this attempt changed nothing")]
     InboxFull,
+    /// The sender has to delete copies first, or to send without one.
+    #[error("the sender has too many copies of sent messages, this attempt changed nothing")]
+    CopiesFull,
     /// The leader's disk is nearly full.
     #[error("the servers have no room left, this attempt changed nothing; deleting is possible")]
     StorageFull,
@@ -168,6 +171,10 @@ impl RequestError {
                 Some(ErrorCode::InboxFull),
                 status(Code::ResourceExhausted, "INBOX_FULL"),
             ),
+            Self::CopiesFull => (
+                Some(ErrorCode::CopiesFull),
+                status(Code::ResourceExhausted, "COPIES_FULL"),
+            ),
             Self::Timeout => (
                 Some(ErrorCode::Timeout),
                 status(Code::DeadlineExceeded, "TIMEOUT"),
@@ -195,7 +202,7 @@ impl RequestError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Overloaded => Some(RETRY_DELAY),
-            Self::StorageFull | Self::InboxFull => Some(STORAGE_RETRY_DELAY),
+            Self::StorageFull | Self::InboxFull | Self::CopiesFull => Some(STORAGE_RETRY_DELAY),
             Self::TooManyAttempts { after } | Self::TooManyRequests { after } => Some(*after),
             _ => None,
         }
@@ -228,6 +235,7 @@ impl RequestError {
             ErrorCode::TooManyRequests => Self::TooManyRequests { after },
             ErrorCode::StorageFull => Self::StorageFull,
             ErrorCode::InboxFull => Self::InboxFull,
+            ErrorCode::CopiesFull => Self::CopiesFull,
             ErrorCode::Timeout => Self::Timeout,
             ErrorCode::NoLeader => Self::NoLeader,
             ErrorCode::Internal => Self::Internal,
@@ -344,7 +352,8 @@ mod tests {
             ERROR_CODE_INBOX_FULL: ResourceExhausted INBOX_FULL
             ERROR_CODE_TIMEOUT: DeadlineExceeded TIMEOUT
             ERROR_CODE_NO_LEADER: Unavailable NO_LEADER
-            ERROR_CODE_INTERNAL: Internal INTERNAL"#]]
+            ERROR_CODE_INTERNAL: Internal INTERNAL
+            ERROR_CODE_COPIES_FULL: ResourceExhausted COPIES_FULL"#]]
         .assert_eq(&rows.join("\n"));
     }
 

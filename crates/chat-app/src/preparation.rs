@@ -43,11 +43,20 @@ pub struct Unfinished(Rest);
 
 #[derive(Debug)]
 enum Rest {
-    /// The inbox of the recipient must be counted first.
-    Uncounted(ProposedCommand),
+    /// Boxes must be counted first.
+    Uncounted(ProposedCommand, Uncounted),
     /// A limit rejects the message, unless it was stored already.
     Exceeded(ProposedCommand, RequestError),
     Secret(SecretRequest),
+}
+
+/// What must be counted before a message has room.
+#[derive(Clone, Copy, Debug)]
+struct Uncounted {
+    /// The copies of its sender.
+    copies: bool,
+    /// The inbox of its recipient.
+    inbox: bool,
 }
 
 impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
@@ -99,15 +108,29 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
         let ProposedOperation::SendMessage(message) = command.operation() else {
             return Preparing::Ready(self.append(command));
         };
-        match self.inboxes.reserve(&message.recipient, now) {
-            InboxAdmission::Free => Preparing::Ready(self.append(command)),
-            InboxAdmission::Uncounted => {
-                Preparing::Unfinished(Unfinished(Rest::Uncounted(command)))
+        // First that of the sender: if the copy has no room, the inbox is not charged.
+        let copy = if command.keeps_copy() {
+            self.copies.reserve(command.account(), now)
+        } else {
+            InboxAdmission::Free
+        };
+        let rest = if copy == InboxAdmission::Full {
+            Rest::Exceeded(command, RequestError::CopiesFull)
+        } else {
+            let inbox = self.inboxes.reserve(&message.recipient, now);
+            let uncounted = Uncounted {
+                copies: copy == InboxAdmission::Uncounted,
+                inbox: inbox == InboxAdmission::Uncounted,
+            };
+            match inbox {
+                InboxAdmission::Full => Rest::Exceeded(command, RequestError::InboxFull),
+                InboxAdmission::Free if !uncounted.copies => {
+                    return Preparing::Ready(self.append(command));
+                }
+                _ => Rest::Uncounted(command, uncounted),
             }
-            InboxAdmission::Full => {
-                Preparing::Unfinished(Unfinished(Rest::Exceeded(command, RequestError::InboxFull)))
-            }
-        }
+        };
+        Preparing::Unfinished(Unfinished(rest))
     }
 
     /// What needs a read of the tables, or a password.
@@ -117,7 +140,7 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
         leader: &impl ReadBarrier,
     ) -> Prepared<ReplyBuilder> {
         let prepared = match unfinished.0 {
-            Rest::Uncounted(command) => self.count_inbox(command, leader).await,
+            Rest::Uncounted(command, uncounted) => self.count(command, uncounted, leader).await,
             Rest::Exceeded(command, error) => self.exceeded(&command, error, leader).await,
             Rest::Secret(request) => {
                 let prepared = self.prepare_secret(request, leader).await;
@@ -127,26 +150,39 @@ impl<P: PasswordHasher, H: Host> LeaderPreparation<P, H> {
         prepared.unwrap_or_else(|error| reply_builder::error(&error))
     }
 
-    /// Counts the recipient's inbox when the room that is known to be left is used up.
-    async fn count_inbox(
+    /// Counts boxes when the room that is known to be left in them is used up.
+    async fn count(
         &self,
         command: ProposedCommand,
+        uncounted: Uncounted,
         leader: &impl ReadBarrier,
     ) -> Result<Prepared<ReplyBuilder>, RequestError> {
         let ProposedOperation::SendMessage(message) = command.operation() else {
             return Ok(self.append(command));
         };
-        let counts = self.reader.inbox_counts(&message.recipient).await;
-        let counts = counts.map_err(|error| RequestError::log_read_error(&error))?;
-        let messages = counts.unwrap_or_default().messages;
-        let now = self.host.now();
-        match self.inboxes.counted(&message.recipient, messages, now) {
-            InboxAdmission::Full => {
-                self.exceeded(&command, RequestError::InboxFull, leader)
-                    .await
+        let read_error = |error| RequestError::log_read_error(&error);
+        if uncounted.copies {
+            let owner = command.account();
+            let copies = self.reader.copy_count(owner).await.map_err(read_error)?;
+            let now = self.host.now();
+            if self.copies.counted(owner, copies, now) == InboxAdmission::Full {
+                return self
+                    .exceeded(&command, RequestError::CopiesFull, leader)
+                    .await;
             }
-            InboxAdmission::Free | InboxAdmission::Uncounted => Ok(self.append(command)),
         }
+        if uncounted.inbox {
+            let counts = self.reader.inbox_counts(&message.recipient).await;
+            let messages = counts.map_err(read_error)?.unwrap_or_default().messages;
+            let now = self.host.now();
+            let inbox = self.inboxes.counted(&message.recipient, messages, now);
+            if inbox == InboxAdmission::Full {
+                return self
+                    .exceeded(&command, RequestError::InboxFull, leader)
+                    .await;
+            }
+        }
+        Ok(self.append(command))
     }
 
     /// A request that a limit rejects may be the retry of one that was done: then it gets its answer. An

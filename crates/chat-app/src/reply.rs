@@ -1,7 +1,7 @@
 //! The JSON of replies: results, and the errors of the chat itself with the exercise's texts.
 
 use chat_proto::storage::v1::Sent;
-use chat_store::{Message, MessagePage, UsernamePage};
+use chat_store::{Direction, LocatedMessage, Message, MessagePage, Position, UsernamePage};
 use serde::Serialize;
 
 use crate::error::{RequestError, Shown};
@@ -24,13 +24,17 @@ pub enum Reply {
     },
     /// A message is in its recipient's inbox.
     Sent(Sent),
-    /// A page of an inbox.
+    /// A page of an account's messages.
     Messages {
         /// The page.
         page: MessagePage,
         /// How many messages of the whole inbox are unread.
         unread: u64,
+        /// Whether each message is shown with its direction.
+        names_direction: bool,
     },
+    /// Where messages are in the log.
+    Located(Vec<LocatedMessage>),
     /// A page of names.
     Users(UsernamePage),
     /// The password was changed; the token of the new session.
@@ -72,6 +76,23 @@ struct MessagesJson<'a> {
 }
 
 #[derive(Serialize)]
+struct LocatedJson<'a> {
+    status: &'static str,
+    messages: Vec<LocatedMessageJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct LocatedMessageJson<'a> {
+    id: &'a str,
+    direction: &'static str,
+    in_box: bool,
+    timestamp: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_at: Option<f64>,
+    commit: CommitJson,
+}
+
+#[derive(Serialize)]
 struct UsersJson<'a> {
     status: &'static str,
     usernames: &'a [String],
@@ -89,7 +110,15 @@ struct MessageJson<'a> {
     sender: &'a str,
     sender_since: u64,
     recipient: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_since: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
     body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_at: Option<f64>,
     timestamp: f64,
     read: bool,
     commit: CommitJson,
@@ -145,11 +174,23 @@ impl Reply {
                     term: sent.commit_term,
                 },
             }),
-            Self::Messages { page, unread } => json(&MessagesJson {
+            Self::Messages {
+                page,
+                unread,
+                names_direction,
+            } => json(&MessagesJson {
                 status: OK,
-                messages: page.messages.iter().map(message_json).collect(),
+                messages: page
+                    .messages
+                    .iter()
+                    .map(|message| message_json(message, *names_direction))
+                    .collect(),
                 unread: *unread,
                 next: page.next.map(encode_page_token),
+            }),
+            Self::Located(messages) => json(&LocatedJson {
+                status: OK,
+                messages: messages.iter().map(located_json).collect(),
             }),
             Self::Users(page) => json(&UsersJson {
                 status: OK,
@@ -161,19 +202,48 @@ impl Reply {
     }
 }
 
-fn message_json(message: &Message) -> MessageJson<'_> {
+fn message_json(message: &Message, names_direction: bool) -> MessageJson<'_> {
     MessageJson {
         id: &message.id,
         sender: &message.sender,
         sender_since: message.sender_since.0,
         recipient: &message.recipient,
+        recipient_since: match message.direction {
+            Direction::Received => None,
+            Direction::Sent { recipient_since } => Some(recipient_since.0),
+        },
+        direction: names_direction.then(|| direction_text(message.direction)),
         body: &message.body,
+        reply_to: message.reply_to.as_deref(),
+        written_at: message.written_at,
         timestamp: message.timestamp,
         read: message.read,
-        commit: CommitJson {
-            index: message.commit.index.0,
-            term: message.commit.term.0,
-        },
+        commit: commit_json(message.commit),
+    }
+}
+
+fn located_json(message: &LocatedMessage) -> LocatedMessageJson<'_> {
+    LocatedMessageJson {
+        id: &message.id,
+        direction: direction_text(message.direction),
+        in_box: message.in_box,
+        timestamp: message.timestamp,
+        written_at: message.written_at,
+        commit: commit_json(message.commit),
+    }
+}
+
+fn direction_text(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Received => "received",
+        Direction::Sent { .. } => "sent",
+    }
+}
+
+fn commit_json(commit: Position) -> CommitJson {
+    CommitJson {
+        index: commit.index.0,
+        term: commit.term.0,
     }
 }
 
@@ -184,7 +254,9 @@ fn json(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use chat_proto::storage::v1::Sent;
-    use chat_store::{LogIndex, Message, MessagePage, Position, UsernamePage};
+    use chat_store::{
+        Direction, LocatedMessage, LogIndex, Message, MessagePage, Position, UsernamePage,
+    };
     use expect_test::{Expect, expect};
 
     use super::Reply;
@@ -219,22 +291,17 @@ mod tests {
                 r#"{"status":"OK","id":"m","timestamp":1700000000.25,"commit":{"index":7,"term":2}}"#
             ]],
         );
-        let message = Message {
-            id: "m".to_owned(),
-            sender: "alice".to_owned(),
-            sender_since: LogIndex(3),
-            recipient: "bob".to_owned(),
-            body: "\"hi\"\n".to_owned(),
-            timestamp: 1_700_000_000.25,
-            read: false,
-            commit: Position::new(7, 2),
-        };
+        let message = message();
         let page = MessagePage {
             messages: vec![message],
             next: Some(LogIndex(7)),
         };
         check(
-            &Reply::Messages { page, unread: 3 },
+            &Reply::Messages {
+                page,
+                unread: 3,
+                names_direction: false,
+            },
             expect![[
                 r#"{"status":"OK","messages":[{"id":"m","sender":"alice","sender_since":3,"recipient":"bob","body":"\"hi\"\n","timestamp":1700000000.25,"read":false,"commit":{"index":7,"term":2}}],"unread":3,"next":"7"}"#
             ]],
@@ -250,8 +317,64 @@ mod tests {
         check(&Reply::Done, expect![[r#"{"status":"OK"}"#]]);
         let page = MessagePage::default();
         check(
-            &Reply::Messages { page, unread: 0 },
+            &Reply::Messages {
+                page,
+                unread: 0,
+                names_direction: true,
+            },
             expect![[r#"{"status":"OK","messages":[],"unread":0,"next":null}"#]],
+        );
+    }
+
+    fn message() -> Message {
+        Message {
+            id: "m".to_owned(),
+            sender: "alice".to_owned(),
+            sender_since: LogIndex(3),
+            recipient: "bob".to_owned(),
+            direction: Direction::Received,
+            body: "\"hi\"\n".to_owned(),
+            reply_to: None,
+            written_at: None,
+            timestamp: 1_700_000_000.25,
+            read: false,
+            commit: Position::new(7, 2),
+        }
+    }
+
+    #[test]
+    fn copies_and_places_of_messages_have_their_own_fields() {
+        let copy = MessagePage {
+            messages: vec![Message {
+                reply_to: Some("l".to_owned()),
+                written_at: Some(1_700_000_000.0),
+                ..message().to_copy(LogIndex(4))
+            }],
+            next: None,
+        };
+        check(
+            &Reply::Messages {
+                page: copy,
+                unread: 0,
+                names_direction: true,
+            },
+            expect![[
+                r#"{"status":"OK","messages":[{"id":"m","sender":"alice","sender_since":3,"recipient":"bob","recipient_since":4,"direction":"sent","body":"\"hi\"\n","reply_to":"l","written_at":1700000000.0,"timestamp":1700000000.25,"read":true,"commit":{"index":7,"term":2}}],"unread":0,"next":null}"#
+            ]],
+        );
+        let located = LocatedMessage {
+            id: "m".to_owned(),
+            direction: Direction::Received,
+            in_box: false,
+            timestamp: 1_700_000_000.25,
+            written_at: None,
+            commit: Position::new(7, 2),
+        };
+        check(
+            &Reply::Located(vec![located]),
+            expect![[
+                r#"{"status":"OK","messages":[{"id":"m","direction":"received","in_box":false,"timestamp":1700000000.25,"commit":{"index":7,"term":2}}]}"#
+            ]],
         );
     }
 

@@ -18,7 +18,7 @@ pub use chat_request::{
     GetMessagesRequest, ListUsersRequest, MessageIdsRequest, ReadRequest, SendMessageRequest,
     SignInRequest,
 };
-pub use fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
+pub use fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username, WrittenAt};
 pub use invalid_request::InvalidRequest;
 pub use paging::encode_page_token;
 pub use parse::REQUEST_BYTES_MAX;

@@ -21,7 +21,7 @@ pub enum AuthScope<'a> {
 impl<'a> From<&'a ReadRequest> for AuthScope<'a> {
     fn from(request: &'a ReadRequest) -> Self {
         match request {
-            ReadRequest::ListUsers(_) => Self::OwnAccount,
+            ReadRequest::ListUsers(_) | ReadRequest::CheckMessages(_) => Self::OwnAccount,
             ReadRequest::GetMessages(GetMessagesRequest { username, .. }) => Self::NamedAccount {
                 field: "username",
                 username,

@@ -96,6 +96,7 @@ fn leader(reader: ChatReader) -> LeaderPreparation<NoPasswords, Stopped> {
             free_bytes_min: 0,
         })),
         inboxes: InboxRoom::new(1),
+        copies: InboxRoom::new(1),
         counters: Counters::default(),
     }
 }

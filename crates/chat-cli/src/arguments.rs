@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chat_client::DirectionFilter;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
@@ -58,13 +59,15 @@ pub(crate) enum Command {
     List(List),
     /// Send a message
     Send(Send),
-    /// Show received messages, the newest first
+    /// Show messages, the newest first
     Inbox(Inbox),
+    /// Show which messages are stored, where in the log, and on how many servers
+    Stored(Stored),
     /// Mark messages as read, or show the next unread messages and mark them
     Read(ReadMessages),
-    /// Delete received messages
+    /// Delete received messages, and copies of sent ones
     Delete(Delete),
-    /// Show changes of the inbox as they happen, until interrupted
+    /// Show changes of the messages as they happen, until interrupted
     Watch(Watch),
     /// Change the password, and end all other sessions
     Password(Password),
@@ -126,10 +129,48 @@ pub(crate) struct Send {
     /// The id of the message, to repeat a send with an unknown outcome: it is sent once
     #[arg(long)]
     pub(crate) id: Option<Uuid>,
+    /// Keep a copy, which `chat inbox --direction sent` shows on every device
+    #[arg(long)]
+    pub(crate) keep_copy: bool,
+    /// The id of the message that this one replies to
+    #[arg(long, value_name = "ID")]
+    pub(crate) reply_to: Option<Uuid>,
+}
+
+/// Which messages of the account.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Direction {
+    /// Received messages
+    #[default]
+    Received,
+    /// Copies of sent messages
+    Sent,
+    /// Both
+    All,
+}
+
+impl From<Direction> for DirectionFilter {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Received => Self::Received,
+            Direction::Sent => Self::Sent,
+            Direction::All => Self::All,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stored {
+    /// The ids of messages that the account sent or received
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<Uuid>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Inbox {
+    /// Which messages
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) direction: Direction,
     /// Show only unread messages
     #[arg(long)]
     pub(crate) unread: bool,
@@ -161,6 +202,9 @@ pub(crate) struct Delete {
 
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
+    /// Of which messages
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) direction: Direction,
     /// Continue after an earlier event: its `cursor`
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<String>,
@@ -298,6 +342,10 @@ mod tests {
             "chat list al* -n 5",
             "chat list",
             "chat send bob -",
+            "chat send bob hi --keep-copy --reply-to 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat inbox --direction all",
+            "chat stored 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "chat watch --direction sent",
             "chat send bob hi --id 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "chat read 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "chat read --next 5",
@@ -319,6 +367,9 @@ mod tests {
             "chat read --next 1 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "chat read seven",
             "chat delete",
+            "chat inbox --direction both",
+            "chat stored",
+            "chat send bob hi --reply-to seven",
             "chat inbox --timeout 0",
         ] {
             assert!(

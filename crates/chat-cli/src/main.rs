@@ -13,6 +13,7 @@ mod password;
 mod printer;
 mod progress;
 mod stderr;
+mod stored;
 mod transfer;
 mod users;
 mod watch;
@@ -89,6 +90,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::DeleteAccount(deletion) => users::delete_account(context, deletion).await,
         Command::Send(send) => messages::send(context, send).await,
         Command::Inbox(inbox) => messages::inbox(context, inbox).await,
+        Command::Stored(stored) => stored::run(context, stored).await,
         Command::Read(read) => messages::read(context, read).await,
         Command::Delete(delete) => messages::delete(context, delete).await,
         Command::Watch(watch) => watch::run(context, watch).await,

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use chat_client::{ClientError, InboxPage, InboxQuery, Message, OutgoingMessage};
+use chat_client::{
+    ClientError, Direction, InboxPage, InboxQuery, Message, OutgoingMessage, SendOptions,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -25,8 +28,10 @@ pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Fai
     };
     let mut message = OutgoingMessage::new(&send.to, text);
     message.id = send.id.unwrap_or(message.id);
+    let options = options(send);
     let client = context.client()?;
-    let sent = waiting("sending", client.send_message(&session, &message)).await;
+    let sending = client.send_message_with(&session, &message, &options);
+    let sent = waiting("sending", sending).await;
     let sent = sent.map_err(|error| with_repeat_advice(error, message.id))?;
     context.printer.print(
         || {
@@ -36,6 +41,17 @@ pub(crate) async fn send(context: &Context, send: &Send) -> Result<ExitCode, Fai
         &sent,
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without one of the arguments there are none, so that every server understands the message.
+fn options(send: &Send) -> SendOptions {
+    let any = send.keep_copy || send.reply_to.is_some();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    SendOptions {
+        keep_copy: send.keep_copy,
+        reply_to: send.reply_to,
+        written_at: now.ok().filter(|_| any).map(|now| now.as_secs_f64()),
+    }
 }
 
 /// Adds to an unknown outcome how to repeat the message.
@@ -67,6 +83,7 @@ pub(crate) async fn inbox(context: &Context, wanted: &Inbox) -> Result<ExitCode,
     let query = InboxQuery {
         limit: Some(wanted.page.limit),
         after: wanted.page.after.clone(),
+        directions: wanted.direction.into(),
         unread_only: wanted.unread,
         oldest_first: wanted.oldest_first,
     };
@@ -152,13 +169,13 @@ fn describe(username: &str, page: &InboxPage) -> String {
 fn blocks(messages: &[Message]) -> String {
     let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
     for message in messages {
-        let since = newest.entry(&message.sender).or_default();
-        *since = (*since).max(message.sender_since.unwrap_or_default());
+        let (other, since) = other(message);
+        let newest = newest.entry(other).or_default();
+        *newest = (*newest).max(since.unwrap_or_default());
     }
     let block_of = |message: &Message| {
-        let is_former = message
-            .sender_since
-            .is_some_and(|since| since < newest[message.sender.as_str()]);
+        let (other, since) = other(message);
+        let is_former = since.is_some_and(|since| since < newest[other]);
         block(
             message,
             is_former.then_some("an earlier account with this name"),
@@ -167,17 +184,33 @@ fn blocks(messages: &[Message]) -> String {
     messages.iter().map(block_of).collect()
 }
 
-/// A message for people: a line with its id, time and sender, then its text. `sender_note` follows the
-/// sender's name.
-pub(crate) fn block(message: &Message, sender_note: Option<&str>) -> String {
+/// The other person, and the commit that created that account.
+pub(crate) fn other(message: &Message) -> (&str, Option<u64>) {
+    match message.direction {
+        Direction::Received => (&message.sender, message.sender_since),
+        Direction::Sent => (&message.recipient, message.recipient_since),
+    }
+}
+
+/// A message for people: a line with its id, time and sender, or recipient if it is a copy, then its text.
+/// `note` follows the name.
+pub(crate) fn block(message: &Message, note: Option<&str>) -> String {
     let mark = if message.read { ' ' } else { '*' };
     let (id, time) = (message.id, output::time(message.timestamp));
-    let mut sender = harmless(&message.sender).into_owned();
-    if let Some(note) = sender_note {
-        sender += &format!("  ({note})");
+    let to = match message.direction {
+        Direction::Received => "",
+        Direction::Sent => "to ",
+    };
+    let mut person = harmless(other(message).0).into_owned();
+    if let Some(note) = note {
+        person += &format!("  ({note})");
     }
+    let reply_to = message.reply_to.map(|id| format!("    in reply to {id}\n"));
     let body = harmless(&message.body).replace('\n', "\n    ");
-    format!("{mark} {id}  {time}  {sender}\n    {body}\n")
+    format!(
+        "{mark} {id}  {time}  {to}{person}\n{}    {body}\n",
+        reply_to.unwrap_or_default()
+    )
 }
 
 /// `2 messages`.
@@ -212,6 +245,23 @@ mod tests {
               67e55044-10b1-426f-9247-bb680e5fe0c8  2026-11-22 16:04:05 UTC  alice
                 �[2J
             … there are more; --after '7' shows them
+        "#]]
+        .assert_eq(&super::describe("bob", &page));
+    }
+
+    #[test]
+    fn copy_is_shown_with_its_recipient() {
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        let copy = json!({"id": id, "sender": "bob", "recipient": "alice", "recipient_since": 4,
+                          "direction": "sent", "body": "hi", "reply_to": id, "timestamp": 0,
+                          "written_at": 0.5, "read": true, "commit": {"index": 7, "term": 2}});
+        let page = json!({"messages": [copy], "unread": 0, "next": null});
+        let page: InboxPage = serde_json::from_value(page).unwrap();
+        expect![[r#"
+            bob: no unread messages
+              67e55044-10b1-426f-9247-bb680e5fe0c8  1970-01-01 00:00:00 UTC  to alice
+                in reply to 67e55044-10b1-426f-9247-bb680e5fe0c8
+                hi
         "#]]
         .assert_eq(&super::describe("bob", &page));
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::arguments::Watch;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::messages::{block, count};
+use crate::messages::{block, count, other};
 use crate::stderr::warn;
 
 /// A line of JSON. What is serialised is a stable interface.
@@ -27,7 +27,8 @@ struct Line<'a> {
 pub(crate) async fn run(context: &Context, options: &Watch) -> Result<ExitCode, Failure> {
     let session = context.session().await?;
     let cursor = options.after.clone().map(Cursor::new);
-    let mut watch = context.client()?.watch(&session, cursor);
+    let client = context.client()?;
+    let mut watch = client.watch_with(&session, cursor, options.direction.into());
     let mut messages = 0;
     let mut senders = Senders::default();
     while options.limit.is_none_or(|limit| messages < limit) {
@@ -67,16 +68,17 @@ fn line(update: &WatchUpdate) -> Line<'_> {
     }
 }
 
-/// The account of each name that wrote the last message in this watch.
+/// The account of each name that wrote or received the last message in this watch.
 #[derive(Default)]
 struct Senders(BTreeMap<String, u64>);
 
 impl Senders {
-    /// A note about the sender of the next message, if another account wrote the last message under the
+    /// A note about the other person of the next message, if another account had the last message under the
     /// same name.
     fn note(&mut self, message: &Message) -> Option<&'static str> {
-        let since = message.sender_since?;
-        let before = self.0.insert(message.sender.clone(), since);
+        let (other, since) = other(message);
+        let since = since?;
+        let before = self.0.insert(other.to_owned(), since);
         let is_other = before.is_some_and(|before| before != since);
         is_other.then_some("a different account with this name than before")
     }

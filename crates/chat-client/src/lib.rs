@@ -53,17 +53,22 @@ mod search;
 mod session;
 mod status;
 mod status_code;
+mod stored_on;
 mod watch;
 
 pub use client::ChatClient;
 pub use devcluster_api::UntrustedClusterFile;
 pub use error::ClientError;
 pub use leadership_transfer::{TransferError, transfer_leadership};
-pub use messages::OutgoingMessage;
+pub use messages::{OutgoingMessage, SendOptions};
 pub use node_list::{KnownNode, NodeList, NodeListError, NodeListOrigin};
 pub use node_status::{FollowerStatus, NodeStatus, SnapshotDownload, SnapshotStatus};
-pub use requests::{Commit, InboxPage, InboxQuery, Message, Sent, UsersPage, UsersQuery};
+pub use requests::{
+    Commit, Direction, DirectionFilter, InboxPage, InboxQuery, Message, Sent, StoredMessage,
+    UsersPage, UsersQuery,
+};
 pub use session::{LoggedIn, Session};
 pub use status::NodeReport;
 pub use status_code::{FieldViolation, StatusCode};
+pub use stored_on::StoredOn;
 pub use watch::{Cursor, Watch, WatchEvent, WatchState, WatchUpdate};

@@ -20,6 +20,8 @@ pub(crate) enum Request<'a> {
     },
     SendMessage {
         id: Uuid,
+        #[serde(skip_serializing_if = "is_false")]
+        keep_copy: bool,
         message: MessageJson<'a>,
     },
     GetMessages {
@@ -27,6 +29,10 @@ pub(crate) enum Request<'a> {
         username: &'a str,
         #[serde(flatten)]
         query: &'a InboxQuery,
+    },
+    CheckMessages {
+        id: Uuid,
+        message_ids: &'a [Uuid],
     },
     Logout {
         id: Uuid,
@@ -61,9 +67,37 @@ pub(crate) struct MessageJson<'a> {
     pub(crate) sender: &'a str,
     pub(crate) recipient: &'a str,
     pub(crate) body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reply_to: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) written_at: Option<f64>,
 }
 
-/// Which messages of an inbox are requested.
+/// Which messages of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectionFilter {
+    /// Those that it has received.
+    #[default]
+    Received,
+    /// Its copies of those that it has sent.
+    Sent,
+    /// Both.
+    All,
+}
+
+/// How a message came into the box of the account that has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The account received it. What servers without copies return has this direction.
+    #[default]
+    Received,
+    /// The account sent it, and has a copy.
+    Sent,
+}
+
+/// Which messages of an account are requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InboxQuery {
     /// The maximum number of messages; the server has a default of 100 and a limit of 500.
@@ -72,7 +106,11 @@ pub struct InboxQuery {
     /// Continues after an earlier page: its [`InboxPage::next`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Omits messages that were read.
+    /// Received ones, copies of sent ones, or both. A server without copies rejects the last two.
+    #[serde(skip_serializing_if = "DirectionFilter::is_default")]
+    #[serde(rename = "direction")]
+    pub directions: DirectionFilter,
+    /// Omits messages that were read, and copies.
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
@@ -111,7 +149,7 @@ pub struct UsersPage {
     pub next: Option<String>,
 }
 
-/// A message in an inbox.
+/// A message in an inbox, or a copy of a sent one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Its id, which the sender's client generated.
@@ -124,8 +162,20 @@ pub struct Message {
     pub sender_since: Option<u64>,
     /// The account that received it.
     pub recipient: String,
+    /// Of a copy: the index of the commit that created the recipient's account, as `sender_since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_since: Option<u64>,
+    /// Whether the account received it, or sent it and has a copy.
+    #[serde(default)]
+    pub direction: Direction,
     /// The text.
     pub body: String,
+    /// The id of the message that it replies to, as its sender gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Uuid>,
+    /// When it was written by its sender's clock, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<f64>,
     /// Seconds since 1970; grows with the commit.
     pub timestamp: f64,
     /// Whether it was read.
@@ -165,6 +215,29 @@ pub struct Sent {
     pub commit: Commit,
 }
 
+/// Where a message that the account sent or received is in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: Uuid,
+    /// Whether the account received it, or sent it.
+    pub direction: Direction,
+    /// Whether it is in the account's box now: in its inbox, or as a copy.
+    pub in_box: bool,
+    /// When it was stored, in seconds since 1970, by the leader's clock.
+    pub timestamp: f64,
+    /// When it was written by its sender's clock, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<f64>,
+    /// Its place among all changes.
+    pub commit: Commit,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct StoredMessages {
+    pub(crate) messages: Vec<StoredMessage>,
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Created {
     pub(crate) token: String,
@@ -192,6 +265,24 @@ enum Reply<T> {
     },
 }
 
+impl DirectionFilter {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::Received
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Request<'_> {
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("every request can be written as JSON")
@@ -202,7 +293,10 @@ impl Request<'_> {
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(
             self,
-            Self::Login { .. } | Self::GetMessages { .. } | Self::ListUsers { .. }
+            Self::Login { .. }
+                | Self::GetMessages { .. }
+                | Self::CheckMessages { .. }
+                | Self::ListUsers { .. }
         )
     }
 
@@ -213,6 +307,7 @@ impl Request<'_> {
         matches!(
             self,
             Self::GetMessages { .. }
+                | Self::CheckMessages { .. }
                 | Self::ListUsers { .. }
                 | Self::SendMessage { .. }
                 | Self::ReadMessages { .. }
@@ -234,6 +329,7 @@ impl Request<'_> {
             | Self::Login { id, .. }
             | Self::SendMessage { id, .. }
             | Self::GetMessages { id, .. }
+            | Self::CheckMessages { id, .. }
             | Self::Logout { id }
             | Self::ListUsers { id, .. }
             | Self::ReadMessages { id, .. }

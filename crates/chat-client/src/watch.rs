@@ -16,7 +16,7 @@ use crate::client::ChatClient;
 use crate::error::ClientError;
 use crate::node_pool::FIRST_ATTEMPT;
 use crate::node_selector::{Attempts, NodeSelector, jittered};
-use crate::requests::{Commit, Message};
+use crate::requests::{Commit, Direction, DirectionFilter, Message};
 use crate::retry_decision::{AttemptFailure, RetryDecision};
 use crate::session::Session;
 
@@ -29,11 +29,11 @@ pub struct Cursor(String);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WatchEvent {
-    /// A message arrived.
+    /// A message arrived, or was sent and copied.
     Message(Message),
     /// Unread messages were marked as read.
     Read(Vec<Uuid>),
-    /// Messages were deleted.
+    /// Messages or copies were deleted.
     Deleted(Vec<Uuid>),
     /// Every event that was acknowledged before the watch started or resumed has been delivered. Also
     /// delivered from time to time while nothing happens, with a newer cursor.
@@ -57,6 +57,7 @@ pub struct WatchUpdate {
 pub struct Watch {
     client: ChatClient,
     session: Session,
+    directions: DirectionFilter,
     cursor: Option<Cursor>,
     stream: Option<Streaming<wire::WatchEvent>>,
     /// The node that serves the stream, or is tried next.
@@ -121,10 +122,22 @@ impl ChatClient {
     /// # }
     /// ```
     pub fn watch(&self, session: &Session, cursor: Option<Cursor>) -> Watch {
+        self.watch_with(session, cursor, DirectionFilter::Received)
+    }
+
+    /// As [`Self::watch`], of received messages, of copies of sent ones, or of both. Keep to one filter for a
+    /// cursor: another one shows nothing from before it. A server without copies shows received messages only.
+    pub fn watch_with(
+        &self,
+        session: &Session,
+        cursor: Option<Cursor>,
+        directions: DirectionFilter,
+    ) -> Watch {
         let (node, attempts) = self.pool().selector().begin();
         Watch {
             client: self.clone(),
             session: session.clone(),
+            directions,
             cursor,
             stream: None,
             node,
@@ -201,6 +214,13 @@ impl Watch {
         let cursor = self.cursor.as_ref().map(Cursor::to_string);
         let mut request = tonic::Request::new(wire::WatchRequest {
             cursor: cursor.unwrap_or_default(),
+            direction: match self.directions {
+                // What servers without copies know.
+                DirectionFilter::Received => wire::Direction::Unspecified,
+                DirectionFilter::Sent => wire::Direction::Sent,
+                DirectionFilter::All => wire::Direction::All,
+            }
+            .into(),
         });
         let authorization = self.session.authorization();
         request
@@ -275,23 +295,37 @@ impl Watch {
     }
 }
 
+fn decode_message(message: wire::NewMessage) -> Result<Message, ClientError> {
+    let is_sent = message.direction() == wire::Direction::Sent;
+    let reply_to = Some(message.reply_to.as_str()).filter(|text| !text.is_empty());
+    Ok(Message {
+        id: id(&message.id)?,
+        reply_to: reply_to.map(id).transpose()?,
+        sender: message.sender,
+        // Older servers do not send it.
+        sender_since: (message.sender_since > 0).then_some(message.sender_since),
+        recipient: message.recipient,
+        recipient_since: (message.recipient_since > 0).then_some(message.recipient_since),
+        direction: if is_sent {
+            Direction::Sent
+        } else {
+            Direction::Received
+        },
+        body: message.body,
+        written_at: Some(message.written_at).filter(|time| *time != 0.0),
+        timestamp: message.timestamp,
+        read: is_sent,
+        commit: Commit {
+            index: message.commit_index,
+            term: message.commit_term,
+        },
+    })
+}
+
 fn decode(event: wire::watch_event::Event) -> Result<WatchEvent, ClientError> {
     use wire::watch_event::Event;
     Ok(match event {
-        Event::Message(message) => WatchEvent::Message(Message {
-            id: id(&message.id)?,
-            sender: message.sender,
-            // Older servers do not send it.
-            sender_since: (message.sender_since > 0).then_some(message.sender_since),
-            recipient: message.recipient,
-            body: message.body,
-            timestamp: message.timestamp,
-            read: false,
-            commit: Commit {
-                index: message.commit_index,
-                term: message.commit_term,
-            },
-        }),
+        Event::Message(message) => WatchEvent::Message(decode_message(message)?),
         Event::Read(read) => WatchEvent::Read(ids(&read.ids)?),
         Event::Deleted(deleted) => WatchEvent::Deleted(ids(&deleted.ids)?),
         Event::CaughtUp(wire::CaughtUp {}) => WatchEvent::CaughtUp,

@@ -335,6 +335,7 @@ async fn start_replica(
         clock: Arc::clone(&clock),
         quotas: Arc::clone(&quotas),
         inboxes: InboxRoom::new(config.limits.inbox_messages_max),
+        copies: InboxRoom::new(config.limits.inbox_messages_max),
         counters: Counters::default(),
     });
     let change_buffer = Arc::new(ChangeBuffer::new(state.applied_index()));

@@ -74,6 +74,7 @@ mod tests {
             },
             RequestError::StorageFull,
             RequestError::InboxFull,
+            RequestError::CopiesFull,
             RequestError::Timeout,
             RequestError::NoLeader,
             RequestError::NotAppended,
@@ -107,6 +108,7 @@ mod tests {
             ResourceExhausted TOO_MANY_REQUESTS -: the account makes too many requests at once, this attempt changed nothing
             ResourceExhausted STORAGE_FULL -: the servers have no room left, this attempt changed nothing; deleting is possible
             ResourceExhausted INBOX_FULL -: the recipient's inbox is full, this attempt changed nothing
+            ResourceExhausted COPIES_FULL -: the sender has too many copies of sent messages, this attempt changed nothing
             DeadlineExceeded TIMEOUT -: the deadline has passed, nothing was changed
             Unavailable NO_LEADER 127.0.0.1:7402: no leader was found in time, nothing was changed
             Unavailable NOT_APPENDED 127.0.0.1:7402: the leader did not accept the request in time, nothing was changed

@@ -14,6 +14,8 @@ mod apply_context;
 mod cache;
 mod checkpoints;
 mod command;
+mod copies;
+mod copy_counts;
 mod credential;
 mod current;
 mod error;
@@ -52,13 +54,16 @@ use std::time::SystemTime;
 use chat_consensus::{ChainValue, CommittedEntry, LogIndex, Position};
 use futures::executor::block_on;
 
-pub use command::{NewMessage, ProposedCommand, ProposedOperation};
+pub use command::{NewMessage, ProposedCommand, ProposedOperation, SendOptions};
 pub use credential::Credential;
 pub use error::{InvalidCommand, StateError};
 pub use events::{ApplyResult, Change, Event};
 pub use inbox_counts::InboxCounts;
-pub use message::Message;
-pub use queries::{Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage};
+pub use message::{Direction, Message};
+pub use queries::{
+    Account, DirectionFilter, InboxQuery, LocatedMessage, MessagePage, Session, StoredMessage,
+    UsernamePage,
+};
 pub use reader::{ChatReader, FoundSession, ReadTransaction};
 pub use snapshot_writer::SnapshotWriter;
 

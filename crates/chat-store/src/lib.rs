@@ -36,10 +36,10 @@ pub use chat_consensus::{
 pub use chat_sqlite_log::{CommitLog, LogError, OpenError, ReadLimits};
 #[cfg(feature = "chat")]
 pub use chat_state::{
-    Account, ApplyResult, Change, ChatReader, ChatState, Credential, Event, FoundSession,
-    InboxCounts, InboxQuery, InvalidCommand, Message, MessagePage, NewMessage, ProposedCommand,
-    ProposedOperation, ReadTransaction, Session, SnapshotWriter, StateError, StoredMessage,
-    UsernamePage,
+    Account, ApplyResult, Change, ChatReader, ChatState, Credential, Direction, DirectionFilter,
+    Event, FoundSession, InboxCounts, InboxQuery, InvalidCommand, LocatedMessage, Message,
+    MessagePage, NewMessage, ProposedCommand, ProposedOperation, ReadTransaction, SendOptions,
+    Session, SnapshotWriter, StateError, StoredMessage, UsernamePage,
 };
 #[cfg(feature = "chat")]
 pub use log_export::{ExportError, Secrets, ShownLog};

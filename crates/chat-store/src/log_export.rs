@@ -210,6 +210,11 @@ fn redacted(mut command: proto::Command) -> proto::Command {
             create.token_hash.clear();
         }
         Some(Operation::SendMessage(send)) => send.token_hash.clear(),
+        Some(Operation::SendWithOptions(send)) => {
+            if let Some(message) = &mut send.message {
+                message.token_hash.clear();
+            }
+        }
         Some(Operation::Logout(logout)) => session(&mut logout.session),
         Some(Operation::ReadMessages(read)) => session(&mut read.session),
         Some(Operation::DeleteMessages(delete)) => session(&mut delete.session),

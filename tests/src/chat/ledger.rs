@@ -3,9 +3,10 @@
 //! Records every entry once, when the first node has applied it, and from which index to which each
 //! account, session and message exists, so that a node that is behind is checked by what is true at
 //! its index. Its checkers are `chat-session`, `chat-resurrection`, `chat-once`, `chat-leak`,
-//! `chat-order`, `chat-names`, `chat-replay`, `chat-outcome`, `chat-reply` and `chat-digest`. Takes nothing from the
-//! tables that it checks, and does not model the clean-up: no run is long enough for it.
+//! `chat-order`, `chat-copy`, `chat-names`, `chat-replay`, `chat-outcome`, `chat-reply` and `chat-digest`. Takes
+//! nothing from the tables that it checks, and does not model the clean-up: no run is long enough for it.
 
+mod boxes;
 mod learning;
 mod replies;
 #[cfg(test)]
@@ -76,6 +77,14 @@ struct Kept {
     message: Message,
     read: Option<u64>,
     deleted: Option<u64>,
+    copy: Option<Copied>,
+}
+
+/// A copy in the box of the sender's account.
+#[derive(Clone, Debug)]
+struct Copied {
+    recipient_since: LogIndex,
+    deleted: Option<u64>,
 }
 
 impl Ledger {
@@ -109,9 +118,17 @@ impl Ledger {
         if let Some(command) = command {
             let expected = self.learn(position, command);
             self.check_outcome(index, command, &expected, &answer)?;
-            let stored = self.messages.get(&index).map(|kept| &kept.message);
+            let stored = self.messages.get(&index);
+            let stored = stored.map(|kept| {
+                let copy = kept.copy.as_ref();
+                (&kept.message, copy.map(|copy| copy.recipient_since))
+            });
             let reported = match event.as_ref().map(|event| &event.change) {
-                Some(Change::MessageStored(message)) => Some(message),
+                Some(Change::MessageStored(message)) => Some((message, None)),
+                Some(Change::MessageCopied {
+                    message,
+                    recipient_since,
+                }) => Some((message, Some(*recipient_since))),
                 _ => None,
             };
             ensure(stored == reported, "chat-once", || {
@@ -160,42 +177,6 @@ impl Ledger {
         })
     }
 
-    /// A node that has applied everything up to `seen` shows `owner` these messages, oldest first.
-    pub(super) fn inbox_seen(
-        &mut self,
-        owner: &Session,
-        seen: LogIndex,
-        shown: &[Message],
-    ) -> Checked {
-        let since = owner.credential.incarnation;
-        self.occurrences.note(Situation::InboxRead);
-        let mut before = self.messages.range(..since.0);
-        if before.any(|(_, kept)| kept.message.recipient == owner.username) {
-            self.occurrences.note(Situation::RecreatedAccountInboxRead);
-        }
-        for message in shown {
-            ensure(
-                message.recipient == owner.username && message.commit.index > since,
-                "chat-leak",
-                || format!("{owner:?} is shown {message:?}"),
-            )?;
-            let kept = self
-                .ids
-                .get(&message.id)
-                .map(|commit| &self.messages[commit]);
-            let deleted = kept.and_then(|kept| kept.deleted);
-            ensure(
-                deleted.is_none_or(|deleted| deleted > seen.0),
-                "chat-resurrection",
-                || format!("at {seen} there is {message:?}, deleted by {deleted:?}"),
-            )?;
-        }
-        let expected = self.inbox_at(owner, seen);
-        ensure(expected == shown, "chat-order", || {
-            format!("at {seen} {owner:?} is shown {shown:?}, and should be {expected:?}")
-        })
-    }
-
     /// A node that has applied everything up to `seen` lists these names, in order.
     ///
     /// # Errors
@@ -212,20 +193,6 @@ impl Ledger {
             "chat-names",
             || format!("at {seen} there are {shown:?}, and should be {expected:?}"),
         )
-    }
-
-    fn inbox_at(&self, owner: &Session, seen: LogIndex) -> Vec<Message> {
-        let since = owner.credential.incarnation.0;
-        let theirs = self.messages.range(since..=seen.0).filter(|(_, kept)| {
-            kept.message.recipient == owner.username
-                && kept.deleted.is_none_or(|deleted| deleted > seen.0)
-        });
-        let as_seen = |(_, kept): (&u64, &Kept)| {
-            let mut message = kept.message.clone();
-            message.read = kept.read.is_some_and(|read| read <= seen.0);
-            message
-        };
-        theirs.map(as_seen).collect()
     }
 
     fn check_outcome(
@@ -276,6 +243,15 @@ impl Ledger {
     /// The ids of all messages that were not deleted.
     pub(super) fn live_messages(&self) -> Vec<String> {
         let live = self.messages.values().filter(|kept| kept.deleted.is_none());
+        live.map(|kept| kept.message.id.clone()).collect()
+    }
+
+    /// The ids of all messages of which there are copies.
+    pub(super) fn live_copies(&self) -> Vec<String> {
+        let live = self.messages.values().filter(|kept| {
+            let copy = kept.copy.as_ref();
+            copy.is_some_and(|copy| copy.deleted.is_none())
+        });
         live.map(|kept| kept.message.id.clone()).collect()
     }
 }

@@ -3,7 +3,7 @@
 //! Every list is read in all the ways that a server offers; the results must agree.
 
 use chat_consensus::LogIndex;
-use chat_store::{InboxQuery, Message, ReadTransaction, Session};
+use chat_store::{DirectionFilter, InboxQuery, Message, ReadTransaction, Session};
 
 use crate::chat::ledger::{Ledger, refused};
 use crate::chat::tables::OpenTables;
@@ -58,7 +58,7 @@ pub(super) async fn names(
     }
 }
 
-/// Reads and checks the whole inbox of a session, oldest first.
+/// Reads and checks all messages of a session's account, received and sent, oldest first.
 pub(super) async fn inbox(
     snapshot: &mut ReadTransaction,
     ledger: &mut Ledger,
@@ -88,7 +88,47 @@ pub(super) async fn inbox(
         format!("{owner:?} is shown {oldest:?}, and {newest:?} from the other end")
     })?;
     unread(snapshot, &owner, from_oldest, &oldest).await?;
-    Ok(oldest)
+    let all = both_boxes(snapshot, ledger, &owner, seen, oldest).await?;
+    let ids = ledger.newest_ids(seen);
+    let located = snapshot.located_messages(&owner, &ids).await;
+    let located = located.map_err(|error| refused(&error))?;
+    ledger.located(&owner, seen, &located)?;
+    Ok(all)
+}
+
+/// Reads and checks the copies, and that both boxes together are the merged ones.
+async fn both_boxes(
+    snapshot: &mut ReadTransaction,
+    ledger: &mut Ledger,
+    owner: &Session,
+    seen: LogIndex,
+    received: Vec<Message>,
+) -> Result<Vec<Message>, Violation> {
+    let in_direction = |directions| InboxQuery {
+        limit: PAGE_MESSAGES,
+        oldest_first: true,
+        directions,
+        ..InboxQuery::default()
+    };
+    let copies = pages(snapshot, owner, in_direction(DirectionFilter::Sent)).await?;
+    ledger.copies_seen(owner, seen, &copies)?;
+    let mut merged = received;
+    merged.extend(copies);
+    merged.sort_by_key(|message| message.commit.index);
+    let all = pages(snapshot, owner, in_direction(DirectionFilter::All)).await?;
+    ensure(all == merged, "chat-copy", || {
+        format!("{owner:?} is shown {all:?}, and the boxes together have {merged:?}")
+    })?;
+    let newest_first = InboxQuery {
+        oldest_first: false,
+        ..in_direction(DirectionFilter::All)
+    };
+    let mut newest = pages(snapshot, owner, newest_first).await?;
+    newest.reverse();
+    ensure(all == newest, "chat-order", || {
+        format!("{owner:?} is shown {all:?}, and {newest:?} from the other end")
+    })?;
+    Ok(all)
 }
 
 /// The unread messages are those of all messages that were not read.

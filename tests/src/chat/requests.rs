@@ -12,17 +12,15 @@ use chat_app::token::PresentedToken;
 use fastrand::Rng;
 use uuid::Uuid;
 
-use crate::chat::ledger::{Done, SentMessage};
+use crate::chat::draft::{Draft, NAMES};
+use crate::chat::ledger::Done;
 use crate::checker::Violation;
 use crate::simulation::service_api::AfterReply;
 
-const NAMES: [&str; 4] = ["ann", "bob", "cem", "dot"];
 /// How many of its sessions a client remembers, ended or not.
 const SESSIONS_MAX: usize = 6;
 /// How many message ids a request names at most.
 const IDS_MAX: usize = 5;
-/// One message in so many has an id that was used before.
-const SENT_AGAIN_ONE_IN: u32 = 8;
 /// So many of the newest requests are repeated more often than others.
 const RECENT: usize = 12;
 /// One request in so many arrives once more, late.
@@ -78,27 +76,6 @@ pub(super) struct Clients {
     sent: Vec<Draft>,
 }
 
-/// A message as its sender's client has it.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    sender: String,
-    pub(super) id: String,
-    pub(super) recipient: String,
-    pub(super) body: String,
-}
-
-impl Draft {
-    /// As the ledger compares it.
-    pub(super) fn as_sent(&self) -> SentMessage<'_> {
-        SentMessage {
-            id: &self.id,
-            sender: &self.sender,
-            recipient: &self.recipient,
-            body: &self.body,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Client {
     sessions: Vec<Held>,
@@ -148,13 +125,7 @@ impl InSession {
             message_ids: ids.iter().cloned().map(MessageId).collect(),
         };
         match self {
-            Self::Send(draft) => ChangeRequest::SendMessage(app::SendMessageRequest {
-                id,
-                message_id: MessageId(draft.id.clone()),
-                sender: Username(draft.sender.clone()),
-                recipient: Username(draft.recipient.clone()),
-                body: app::MessageBody(draft.body.clone()),
-            }),
+            Self::Send(draft) => ChangeRequest::SendMessage(draft.to_request(id)),
             Self::Read(message_ids) => ChangeRequest::ReadMessages(ids(message_ids)),
             Self::Delete(message_ids) => ChangeRequest::DeleteMessages(ids(message_ids)),
             Self::LogOut => ChangeRequest::Logout(id),
@@ -335,7 +306,7 @@ impl Clients {
     ) -> InSession {
         match random.u32(0..100) {
             0..50 => {
-                let draft = self.draft(&held.owner.name, operation, random);
+                let draft = Draft::new(&self.sent, &held.owner.name, operation, random);
                 self.sent.push(draft.clone());
                 InSession::Send(draft)
             }
@@ -348,30 +319,6 @@ impl Clients {
             },
             _ => InSession::DeleteAccount {
                 name: held.owner.name.clone(),
-            },
-        }
-    }
-
-    /// A message, now and then under an id that was used before, with the same text or another one.
-    fn draft(&self, sender: &str, operation: u64, random: &mut Rng) -> Draft {
-        let of_theirs = random.u32(0..4) > 0;
-        let may_be_again = |draft: &&Draft| !of_theirs || draft.sender == sender;
-        let sent: Vec<&Draft> = self.sent.iter().filter(may_be_again).collect();
-        let again = random.u32(0..SENT_AGAIN_ONE_IN) == 0;
-        match random.choice(sent).filter(|_| again) {
-            Some(old) => {
-                let changed = if random.u32(0..3) == 0 { ", or so" } else { "" };
-                Draft {
-                    sender: sender.to_owned(),
-                    body: format!("{}{changed}", old.body),
-                    ..old.clone()
-                }
-            }
-            None => Draft {
-                sender: sender.to_owned(),
-                id: format!("m{operation:x}"),
-                recipient: (*random.choice(&NAMES).expect("not empty")).to_owned(),
-                body: format!("text {operation:x}"),
             },
         }
     }
@@ -433,7 +380,8 @@ fn after_error(error: &RequestError, request: &Request) -> Result<AfterReply, Vi
         | RequestError::DuplicateMessage
         | RequestError::Unauthenticated
         // Its owner may never delete anything.
-        | RequestError::InboxFull => Ok(AfterReply::Done),
+        | RequestError::InboxFull
+        | RequestError::CopiesFull => Ok(AfterReply::Done),
         RequestError::Overloaded
         | RequestError::TooManyRequests { .. }
         | RequestError::Timeout

@@ -30,9 +30,17 @@ pub(super) enum Situation {
     TablesCompared,
     /// A request is rejected because of a limit.
     BeyondLimit,
+    /// A message is stored with a copy.
+    CopyKept,
+    /// A copy is deleted.
+    CopyDeleted,
+    /// A copy is read whose message its recipient has deleted.
+    CopyOutlivesMessage,
+    /// Messages are looked up by their ids.
+    MessagesLocated,
 }
 
-const ALL: [Situation; 12] = [
+const ALL: [Situation; 16] = [
     Situation::AccountCreatedAgain,
     Situation::LateSignUp,
     Situation::SentAgain,
@@ -45,6 +53,10 @@ const ALL: [Situation; 12] = [
     Situation::AppliedAgain,
     Situation::TablesCompared,
     Situation::BeyondLimit,
+    Situation::CopyKept,
+    Situation::CopyDeleted,
+    Situation::CopyOutlivesMessage,
+    Situation::MessagesLocated,
 ];
 
 /// How often each occurred.
@@ -68,6 +80,10 @@ impl Situation {
             Self::AppliedAgain => "entry applied again",
             Self::TablesCompared => "tables of two nodes compared",
             Self::BeyondLimit => "request beyond a limit",
+            Self::CopyKept => "message stored with a copy",
+            Self::CopyDeleted => "copy deleted",
+            Self::CopyOutlivesMessage => "copy read whose message is deleted",
+            Self::MessagesLocated => "messages looked up by id",
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::simulation::service_api::Tables;
 const MEMORY: &str = "/dev/shm";
 
 /// Every row of every table, in an order that does not depend on how it was written.
-const ALL_ROWS: [&str; 7] = [
+const ALL_ROWS: [&str; 9] = [
     "SELECT quote(applied_index) || quote(applied_term) || quote(last_timestamp) FROM progress",
     "SELECT quote(username) || quote(password) || quote(incarnation) \
      || quote(credential_version) || quote(created_by_request) || quote(password_request) \
@@ -30,7 +30,10 @@ const ALL_ROWS: [&str; 7] = [
      || quote(expires) || quote(ended_by) FROM sessions ORDER BY token_hash",
     "SELECT quote(commit_index) || quote(commit_term) || quote(id) || quote(sender) \
      || ' ' || quote(sender_since) || quote(recipient) || quote(body) || quote(timestamp) || quote(read) || quote(deleted) \
-     || quote(deleted_at) FROM messages ORDER BY commit_index",
+     || quote(deleted_at) || quote(reply_to) || quote(written_at) FROM messages ORDER BY commit_index",
+    "SELECT quote(commit_index) || quote(owner) || quote(recipient_since) || quote(body) \
+     || quote(reply_to) || quote(written_at) FROM copies ORDER BY commit_index",
+    "SELECT quote(account) || ' ' || quote(copies) FROM copy_counts ORDER BY account",
     "SELECT quote(account) || ' ' || quote(messages) || ' ' || quote(unread) \
      FROM inboxes ORDER BY account",
     "SELECT quote(deleted) || quote(deleted_at) || quote(username) || quote(created_by_request) \
@@ -39,6 +42,10 @@ const ALL_ROWS: [&str; 7] = [
 ];
 
 const LIVE_MESSAGES: &str = "SELECT id FROM messages WHERE deleted = 0 ORDER BY commit_index";
+
+/// A copy must not be there without the row of its message.
+const LIVE_COPIES: &str = "SELECT ifnull(id, 'of no message') FROM copies \
+     LEFT JOIN messages ON messages.commit_index = copies.commit_index ORDER BY copies.commit_index";
 
 /// A folder for all nodes, removed with the world.
 #[derive(Debug)]
@@ -150,6 +157,11 @@ impl OpenTables {
     /// The ids of the messages that are not deleted.
     pub(super) async fn live_messages(&mut self) -> Result<Vec<String>, Violation> {
         self.lines(LIVE_MESSAGES).await
+    }
+
+    /// The ids of the messages of which there are copies.
+    pub(super) async fn live_copies(&mut self) -> Result<Vec<String>, Violation> {
+        self.lines(LIVE_COPIES).await
     }
 
     async fn lines(&mut self, query: &'static str) -> Result<Vec<String>, Violation> {

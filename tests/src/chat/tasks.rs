@@ -110,6 +110,7 @@ impl NodeLogic {
             clock: Arc::clone(&clock),
             quotas: Arc::new(Quotas::new(limits.quotas)),
             inboxes: InboxRoom::new(limits.inbox_messages_max),
+            copies: InboxRoom::new(limits.inbox_messages_max),
             counters: Counters::default(),
         };
         Self {

@@ -114,7 +114,7 @@ pub fn check_equal(first: &Inboxes, second: &Inboxes) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use chat_client::{Commit, Message, OutgoingMessage, Sent};
+    use chat_client::{Commit, Direction, Message, OutgoingMessage, Sent};
 
     use super::{Facts, check_equal};
     use crate::processes::history::{Inboxes, Letter};
@@ -132,7 +132,11 @@ mod tests {
             sender: letter.sender.clone(),
             sender_since: None,
             recipient: letter.message.recipient.clone(),
+            recipient_since: None,
+            direction: Direction::Received,
             body: letter.message.body.clone(),
+            reply_to: None,
+            written_at: None,
             timestamp: index as f64,
             read,
             commit: Commit { index, term: 1 },

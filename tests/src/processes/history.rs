@@ -153,7 +153,7 @@ fn check_content(copy: &Message, letter: &Letter) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use chat_client::{Commit, Message, OutgoingMessage, Sent};
+    use chat_client::{Commit, Direction, Message, OutgoingMessage, Sent};
 
     use super::{Acknowledged, History, Inboxes, Letter};
 
@@ -176,7 +176,11 @@ mod tests {
             sender: letter.sender.clone(),
             sender_since: None,
             recipient: letter.message.recipient.clone(),
+            recipient_since: None,
+            direction: Direction::Received,
             body: letter.message.body.clone(),
+            reply_to: None,
+            written_at: None,
             timestamp: index as f64,
             read: false,
             commit: Commit { index, term: 2 },

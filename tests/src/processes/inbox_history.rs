@@ -164,7 +164,7 @@ impl InboxView {
 
 #[cfg(test)]
 mod tests {
-    use chat_client::{Commit, Message, Sent};
+    use chat_client::{Commit, Direction, Message, Sent};
     use uuid::Uuid;
 
     use super::{InboxHistory, InboxView};
@@ -176,7 +176,11 @@ mod tests {
             sender: "alice".to_owned(),
             sender_since: None,
             recipient: "bob".to_owned(),
+            recipient_since: None,
+            direction: Direction::Received,
             body: "a".to_owned(),
+            reply_to: None,
+            written_at: None,
             timestamp: 1.0,
             read: false,
             commit: Commit {

@@ -6,7 +6,7 @@ use chat_proto::storage::v1 as storage;
 use chat_store::{ReadTransaction, Session, StateError};
 use storage::command::Operation;
 
-use super::{Edge, session_claim};
+use super::{Edge, session_claim, texts};
 use crate::authorize::authorize;
 use crate::error::RequestError;
 use crate::host::{Host, Proposer};
@@ -30,6 +30,11 @@ impl<R: Proposer, H: Host> Edge<R, H> {
             .await?;
         match request {
             ReadRequest::GetMessages(inbox) => messages(&mut snapshot, &inbox, &owner).await,
+            ReadRequest::CheckMessages(checked) => {
+                let ids = texts(checked.message_ids);
+                let located = snapshot.located_messages(&owner, &ids).await;
+                Ok(Reply::Located(located.map_err(read_error)?))
+            }
             ReadRequest::ListUsers(listing) => {
                 drop(snapshot);
                 self.list_users(&listing, &owner).await
@@ -111,7 +116,11 @@ async fn messages(
         .await
         .map_err(read_error)?;
     let unread = snapshot.unread_count(owner).await.map_err(read_error)?;
-    Ok(Reply::Messages { page, unread })
+    Ok(Reply::Messages {
+        page,
+        unread,
+        names_direction: inbox.names_direction,
+    })
 }
 
 fn read_error(error: StateError) -> RequestError {

@@ -1,4 +1,4 @@
-//! How many more messages the leader accepts for each inbox.
+//! How many more messages the leader accepts for each inbox, or copies for each sender.
 //!
 //! Inboxes are counted in the tables, which lag behind the messages in flight. So the leader counts an
 //! inbox once, accepts as many messages as there was room for, up to a fixed number, and then counts

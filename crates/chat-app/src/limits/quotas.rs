@@ -80,7 +80,9 @@ impl<'a> From<&'a ProposedCommand> for Usage<'a> {
     fn from(command: &'a ProposedCommand) -> Self {
         let (more, grows) = match command.operation() {
             ProposedOperation::SendMessage(message) => {
-                (Some(message.body.len() / BYTES_PER_COUNT), true)
+                // A copy has the text once more.
+                let texts = 1 + usize::from(command.keeps_copy());
+                (Some(texts * message.body.len() / BYTES_PER_COUNT), true)
             }
             ProposedOperation::ReadMessages(ids) => (Some(ids.len() / IDS_PER_COUNT), true),
             ProposedOperation::DeleteMessages(ids) => (Some(ids.len() / IDS_PER_COUNT), false),

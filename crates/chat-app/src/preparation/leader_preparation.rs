@@ -36,6 +36,8 @@ pub struct LeaderPreparation<P, H> {
     pub quotas: Arc<Quotas>,
     /// Of inboxes.
     pub inboxes: InboxRoom,
+    /// Of copies of sent messages, which do not count in inboxes.
+    pub copies: InboxRoom,
     /// What it counts and keeps apart by itself.
     pub counters: Counters,
 }

@@ -2,10 +2,10 @@
 
 use chat_store::InboxQuery;
 
-use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
+use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username, WrittenAt};
 
 /// A request of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ChatRequest {
     /// It opens a session, and needs none.
     SignIn(SignInRequest),
@@ -27,14 +27,16 @@ pub enum SignInRequest {
 /// A request that only reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadRequest {
-    /// A page of the account's inbox.
+    /// A page of the account's messages.
     GetMessages(GetMessagesRequest),
+    /// Where messages that the account sent or received are in the log.
+    CheckMessages(MessageIdsRequest),
     /// A page of the names of all accounts.
     ListUsers(ListUsersRequest),
 }
 
 /// A request that changes something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ChangeRequest {
     /// A message to another account, or to the same one.
     SendMessage(SendMessageRequest),
@@ -62,7 +64,7 @@ pub struct Credentials {
 }
 
 /// A message to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SendMessageRequest {
     /// The same on every retry.
     pub id: RequestId,
@@ -74,9 +76,15 @@ pub struct SendMessageRequest {
     pub recipient: Username,
     /// Its text.
     pub body: MessageBody,
+    /// Whether its sender's box gets a copy.
+    pub keep_copy: bool,
+    /// The message that it replies to, whether or not there is one.
+    pub reply_to: Option<MessageId>,
+    /// By its client's clock.
+    pub written_at: Option<WrittenAt>,
 }
 
-/// Which page of which inbox.
+/// Which page of the messages of which account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetMessagesRequest {
     /// The same on every retry.
@@ -85,6 +93,8 @@ pub struct GetMessagesRequest {
     pub username: Username,
     /// The page.
     pub query: InboxQuery,
+    /// Whether the request names a direction, so that the reply does, too.
+    pub names_direction: bool,
 }
 
 /// Which names to list.
@@ -100,12 +110,12 @@ pub struct ListUsersRequest {
     pub after: Option<Username>,
 }
 
-/// Some messages in the account's inbox.
+/// Some messages of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageIdsRequest {
     /// The same on every retry.
     pub id: RequestId,
-    /// Ids of messages in other inboxes are ignored.
+    /// Ids of messages of other accounts are ignored.
     pub message_ids: Vec<MessageId>,
 }
 
@@ -145,6 +155,7 @@ impl ChatRequest {
             Self::SignIn(SignInRequest::CreateUser(_)) => "CREATE_USER",
             Self::SignIn(SignInRequest::Login(_)) => "LOGIN",
             Self::Read(ReadRequest::GetMessages(_)) => "GET_MESSAGES",
+            Self::Read(ReadRequest::CheckMessages(_)) => "CHECK_MESSAGES",
             Self::Read(ReadRequest::ListUsers(_)) => "LIST_USERS",
             Self::Change(request) => request.name(),
         }
@@ -164,6 +175,7 @@ impl ReadRequest {
     pub fn id(&self) -> RequestId {
         match self {
             Self::GetMessages(inbox) => inbox.id,
+            Self::CheckMessages(messages) => messages.id,
             Self::ListUsers(listing) => listing.id,
         }
     }

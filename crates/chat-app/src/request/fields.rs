@@ -14,6 +14,8 @@ const USERNAME_CHARACTERS_MAX: usize = 64;
 const BODY_BYTES_MAX: usize = 16_384;
 /// The longest pattern, in bytes after normalisation. How long matching takes grows with it.
 const PATTERN_BYTES_MAX: usize = 64;
+/// The latest time at which a message may have been written, in seconds since 1970: in the year 2286.
+const WRITTEN_AT_MAX: f64 = 9_999_999_999.0;
 /// A SHA-256 in hexadecimal.
 const DIGEST_LENGTH: usize = 64;
 /// A UUID with its hyphens.
@@ -39,6 +41,10 @@ pub struct Pattern(pub String);
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageBody(pub String);
 
+/// When a message was written, in seconds since 1970; above 0 and finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WrittenAt(pub f64);
+
 /// The client's digest of a password, as good as the password. Kept out of `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest(pub String);
@@ -58,6 +64,17 @@ impl fmt::Display for RequestId {
 impl MessageId {
     pub(super) fn parse(field: &str, text: &str) -> Result<Self, InvalidRequest> {
         Ok(Self(parse_uuid(field, text)?.to_string()))
+    }
+}
+
+impl WrittenAt {
+    /// 0 is as good as no time.
+    pub(super) fn parse(field: &str, seconds: f64) -> Result<Option<Self>, InvalidRequest> {
+        if !(0.0..=WRITTEN_AT_MAX).contains(&seconds) {
+            let problem = "must be 0 to 9,999,999,999, in seconds since 1970";
+            return Err(InvalidRequest::new(field, problem));
+        }
+        Ok((seconds != 0.0).then_some(Self(seconds)))
     }
 }
 

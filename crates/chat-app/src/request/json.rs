@@ -15,10 +15,12 @@ use super::invalid_request::InvalidRequest;
 const PROBLEM_CHARACTERS_MAX: usize = 200;
 
 /// The fields of all requests.
-const KNOWN_FIELDS: [&str; 16] = [
+const KNOWN_FIELDS: [&str; 20] = [
     "after",
     "body",
+    "direction",
     "id",
+    "keep_copy",
     "limit",
     "message",
     "message_ids",
@@ -27,11 +29,13 @@ const KNOWN_FIELDS: [&str; 16] = [
     "password",
     "pattern",
     "recipient",
+    "reply_to",
     "request_type",
     "sender",
     "timestamp",
     "unread_only",
     "username",
+    "written_at",
 ];
 
 /// A `T` from a JSON object. Left alone, serde would also read one from an array of its fields.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chat_store::InboxQuery;
+use chat_store::{DirectionFilter, InboxQuery};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -11,7 +11,7 @@ use super::chat_request::{
     GetMessagesRequest, ListUsersRequest, MessageIdsRequest, ReadRequest, SendMessageRequest,
     SignInRequest,
 };
-use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username};
+use super::fields::{Digest, MessageBody, MessageId, Pattern, RequestId, Username, WrittenAt};
 use super::invalid_request::InvalidRequest;
 use super::json;
 use super::paging::{decode_page_token, invalid_page_token, page_limit};
@@ -20,10 +20,10 @@ use super::paging::{decode_page_token, invalid_page_token, page_limit};
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 
 /// The types of request, as the error for an unknown one lists them.
-pub(super) const KNOWN_TYPES: &str = "CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, LIST_USERS, SEND_MESSAGE, \
-     READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD";
+pub(super) const KNOWN_TYPES: &str = "CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, CHECK_MESSAGES, LIST_USERS, \
+     SEND_MESSAGE, READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD";
 
-/// The most messages that one request reads or deletes.
+/// The most messages that one request checks, reads or deletes.
 const MESSAGE_IDS_MAX: usize = 1000;
 
 #[derive(Deserialize)]
@@ -56,6 +56,10 @@ impl ChatRequest {
             "GET_MESSAGES" => json::read::<GetMessagesJson<'_>>(text)?
                 .check()
                 .map(ReadRequest::GetMessages)
+                .map(Self::Read),
+            "CHECK_MESSAGES" => json::read::<MessageIdsJson<'_>>(text)?
+                .check()
+                .map(ReadRequest::CheckMessages)
                 .map(Self::Read),
             "LIST_USERS" => json::read::<ListUsersJson<'_>>(text)?
                 .check()
@@ -115,6 +119,8 @@ struct SendMessageJson<'a> {
     _request_type: IgnoredAny,
     #[serde(borrow)]
     message: json::Object<MessageJson<'a>>,
+    #[serde(default)]
+    keep_copy: bool,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +137,10 @@ struct MessageJson<'a> {
     /// The exercise's clients send one; the leader's clock decides.
     #[serde(default, rename = "timestamp")]
     _timestamp: IgnoredAny,
+    #[serde(default, borrow)]
+    reply_to: Option<Cow<'a, str>>,
+    #[serde(default)]
+    written_at: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +156,8 @@ struct GetMessagesJson<'a> {
     limit: Option<u64>,
     #[serde(default, borrow)]
     after: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    direction: Option<Cow<'a, str>>,
     #[serde(default)]
     unread_only: bool,
     #[serde(default)]
@@ -224,12 +236,21 @@ impl CredentialsJson<'_> {
 impl SendMessageJson<'_> {
     fn check(self) -> Result<SendMessageRequest, InvalidRequest> {
         let json::Object(message) = self.message;
+        let reply_to = message
+            .reply_to
+            .map(|id| MessageId::parse("message.reply_to", &id));
+        let written_at = message
+            .written_at
+            .map(|seconds| WrittenAt::parse("message.written_at", seconds));
         Ok(SendMessageRequest {
             id: RequestId::parse("id", &self.id)?,
             message_id: MessageId::parse("message.id", &message.id)?,
             sender: Username::parse("message.sender", message.sender)?,
             recipient: Username::parse("message.recipient", message.recipient)?,
             body: MessageBody::parse("message.body", message.body)?,
+            keep_copy: self.keep_copy,
+            reply_to: reply_to.transpose()?,
+            written_at: written_at.transpose()?.flatten(),
         })
     }
 }
@@ -244,13 +265,29 @@ impl GetMessagesJson<'_> {
         Ok(GetMessagesRequest {
             id: RequestId::parse("id", &self.id)?,
             username: Username::parse("username", self.username)?,
+            names_direction: self.direction.is_some(),
             query: InboxQuery {
                 limit,
                 after,
+                directions: self
+                    .direction
+                    .map_or(Ok(DirectionFilter::Received), direction)?,
                 unread_only: self.unread_only,
                 oldest_first: self.oldest_first,
             },
         })
+    }
+}
+
+fn direction(text: Cow<'_, str>) -> Result<DirectionFilter, InvalidRequest> {
+    match &*text {
+        "received" => Ok(DirectionFilter::Received),
+        "sent" => Ok(DirectionFilter::Sent),
+        "all" => Ok(DirectionFilter::All),
+        _ => {
+            let problem = "must be `received`, `sent` or `all`";
+            Err(InvalidRequest::new("direction", problem))
+        }
     }
 }
 

@@ -56,12 +56,13 @@ fn change_password() -> Value {
 }
 
 /// One of each type.
-fn all() -> [Value; 10] {
+fn all() -> [Value; 11] {
     [
         json!({"id": ID, "request_type": "CREATE_USER", "username": "alice", "password": digest()}),
         credentials(),
         json!({"id": ID, "request_type": "LOGOUT"}),
         inbox(),
+        json!({"id": ID, "request_type": "CHECK_MESSAGES", "message_ids": [ID]}),
         listing(),
         send(),
         read(),
@@ -217,7 +218,7 @@ fn unknown_field_or_type_is_rejected() {
     check_rejected(
         &with(inbox(), "/request_type", json!("DROP_TABLES")),
         expect![
-            "request_type: must be one of CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, LIST_USERS, SEND_MESSAGE, READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD"
+            "request_type: must be one of CREATE_USER, LOGIN, LOGOUT, GET_MESSAGES, CHECK_MESSAGES, LIST_USERS, SEND_MESSAGE, READ_MESSAGES, DELETE_MESSAGES, DELETE_USER, CHANGE_PASSWORD"
         ],
     );
     check_rejected(
@@ -227,13 +228,13 @@ fn unknown_field_or_type_is_rejected() {
     check_rejected(
         &with(inbox(), "/colour", json!("red")),
         expect![
-            "request: has an unknown field; known are `id`, `request_type`, `username`, `limit`, `after`, `unread_only`, `oldest_first`"
+            "request: has an unknown field; known are `id`, `request_type`, `username`, `limit`, `after`, `direction`, `unread_only`, `oldest_first`"
         ],
     );
     check_rejected(
         &with(send(), "/message/colour", json!("red")),
         expect![
-            "message: has an unknown field; known are `id`, `sender`, `recipient`, `body`, `timestamp`"
+            "message: has an unknown field; known are `id`, `sender`, `recipient`, `body`, `timestamp`, `reply_to`, `written_at`"
         ],
     );
     check_rejected(

@@ -106,7 +106,8 @@ impl State {
                 json!({"status": "OK"})
             }
             "LIST_USERS" => self.list(request),
-            "SEND_MESSAGE" => self.send(&request["message"]),
+            "SEND_MESSAGE" => self.send(&request["message"], request["keep_copy"] == true),
+            "CHECK_MESSAGES" => self.check(request, &account),
             "GET_MESSAGES" => self.inbox(request, &account),
             "READ_MESSAGES" => {
                 let ids = ids(request);
@@ -180,7 +181,7 @@ impl State {
         self.of(account).filter(unread).count()
     }
 
-    fn send(&mut self, message: &Value) -> Value {
+    fn send(&mut self, message: &Value, keep_copy: bool) -> Value {
         let recipient = text(message, "recipient");
         if !self.passwords.contains_key(&recipient) {
             return error("recipient_not_found", "Recipient does not exist.");
@@ -203,19 +204,45 @@ impl State {
         message["timestamp"] = json!(timestamp);
         message["read"] = json!(false);
         message["commit"] = commit.clone();
+        message["copied"] = json!(keep_copy);
         let id = message["id"].clone();
         self.messages.push(message);
         json!({"status": "OK", "id": id, "timestamp": timestamp, "commit": commit})
     }
 
+    /// Supports only ids of messages that the account sent with a copy.
+    fn check(&self, request: &Value, account: &str) -> Value {
+        let ids = ids(request);
+        let own = self
+            .messages
+            .iter()
+            .filter(|message| message["sender"] == account && ids.contains(&text(message, "id")));
+        let stored = own.map(|message| {
+            json!({"id": message["id"], "direction": "sent", "in_box": message["copied"],
+                   "timestamp": message["timestamp"], "commit": message["commit"]})
+        });
+        json!({"status": "OK", "messages": stored.collect::<Vec<_>>()})
+    }
+
     fn inbox(&mut self, request: &Value, account: &str) -> Value {
         let unread = self.unread(account);
         let unread_only = request["unread_only"] == true;
-        let mut messages: Vec<Value> = self
-            .of(account)
-            .filter(|message| !unread_only || message["read"] == false)
-            .map(|message| message.clone())
-            .collect();
+        let direction = request["direction"].as_str().unwrap_or("received");
+        let mut messages = Vec::new();
+        for message in &self.messages {
+            let mut message = message.clone();
+            if direction != "sent" && message["recipient"] == account {
+                if !unread_only || message["read"] == false {
+                    messages.push(message);
+                }
+            } else if direction != "received"
+                && message["sender"] == account
+                && message["copied"] == true
+            {
+                message["direction"] = json!("sent");
+                messages.push(message);
+            }
+        }
         if request["oldest_first"] != true {
             messages.reverse();
         }
@@ -317,6 +344,8 @@ impl Cluster for FakeChat {
             role: "leader".to_owned(),
             term: 3,
             leader_id: 1,
+            commit_index: 9,
+            applied_index: 9,
             storage_state: "ok".to_owned(),
             voter_ids: vec![1],
             quorum: 1,

@@ -6,6 +6,7 @@
     reason = "Clippy takes only functions marked as tests for tests"
 )]
 
+mod copies;
 mod fake_chat;
 
 use std::fs::{self, File, Permissions};
@@ -225,7 +226,8 @@ async fn watch_prints_events_in_order() {
         events,
         ["resync", "caught_up", "message", "read", "message"]
     );
-    let message = json!({"id": id, "sender": "alice", "recipient": "bob", "body": "one",
+    let message = json!({"id": id, "sender": "alice", "recipient": "bob",
+                         "direction": "received", "body": "one",
                          "timestamp": 1_795_363_445.0, "read": false,
                          "commit": {"index": 1, "term": 1}});
     assert_eq!(

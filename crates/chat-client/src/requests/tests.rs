@@ -4,7 +4,8 @@ use expect_test::{Expect, expect};
 use uuid::Uuid;
 
 use super::{
-    Commit, Done, InboxPage, InboxQuery, MessageJson, Request, Sent, UsersPage, UsersQuery, decode,
+    Commit, DirectionFilter, Done, InboxPage, InboxQuery, MessageJson, Request, Sent, UsersPage,
+    UsersQuery, decode,
 };
 use crate::error::ClientError;
 
@@ -40,9 +41,16 @@ fn requests_are_encoded() {
         sender: "a",
         recipient: "b",
         body: "\"hi\"",
+        reply_to: None,
+        written_at: None,
     };
+    let keep_copy = false;
     check(
-        &Request::SendMessage { id, message },
+        &Request::SendMessage {
+            id,
+            keep_copy,
+            message,
+        },
         expect![[
             r#"{"request_type":"SEND_MESSAGE","id":"00000000-0000-0000-0000-000000000000","message":{"id":"00000000-0000-0000-0000-000000000000","sender":"a","recipient":"b","body":"\"hi\""}}"#
         ]],
@@ -60,6 +68,52 @@ fn requests_are_encoded() {
         },
         expect![[
             r#"{"request_type":"GET_MESSAGES","id":"00000000-0000-0000-0000-000000000000","username":"a","limit":2,"unread_only":true,"oldest_first":false}"#
+        ]],
+    );
+}
+
+/// A server without copies knows none of these fields.
+#[test]
+fn options_are_encoded_if_there_are_any() {
+    let id = Uuid::nil();
+    let message = MessageJson {
+        id,
+        sender: "a",
+        recipient: "b",
+        body: "hi",
+        reply_to: Some(id),
+        written_at: Some(1.5),
+    };
+    let keep_copy = true;
+    check(
+        &Request::SendMessage {
+            id,
+            keep_copy,
+            message,
+        },
+        expect![[
+            r#"{"request_type":"SEND_MESSAGE","id":"00000000-0000-0000-0000-000000000000","keep_copy":true,"message":{"id":"00000000-0000-0000-0000-000000000000","sender":"a","recipient":"b","body":"hi","reply_to":"00000000-0000-0000-0000-000000000000","written_at":1.5}}"#
+        ]],
+    );
+    let query = InboxQuery {
+        directions: DirectionFilter::All,
+        ..InboxQuery::default()
+    };
+    check(
+        &Request::GetMessages {
+            id,
+            username: "a",
+            query: &query,
+        },
+        expect![[
+            r#"{"request_type":"GET_MESSAGES","id":"00000000-0000-0000-0000-000000000000","username":"a","direction":"all","unread_only":false,"oldest_first":false}"#
+        ]],
+    );
+    let message_ids = &[id];
+    check(
+        &Request::CheckMessages { id, message_ids },
+        expect![[
+            r#"{"request_type":"CHECK_MESSAGES","id":"00000000-0000-0000-0000-000000000000","message_ids":["00000000-0000-0000-0000-000000000000"]}"#
         ]],
     );
 }

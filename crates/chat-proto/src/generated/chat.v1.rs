@@ -18,6 +18,10 @@ pub struct WatchRequest {
     /// The cursor of the last event that arrived, from any node; empty to begin now.
     #[prost(string, tag = "1")]
     pub cursor: ::prost::alloc::string::String,
+    /// Of which messages; only of received ones if it is not set. A value that the node does not know is
+    /// rejected. Does not change what a cursor means.
+    #[prost(enumeration = "Direction", tag = "2")]
+    pub direction: i32,
 }
 /// One change, and where to go on after it. A status that ends the stream names the last cursor as
 /// `cursor` in the metadata of its `ErrorInfo`.
@@ -47,7 +51,7 @@ pub mod watch_event {
         Resync(super::Resync),
     }
 }
-/// A message arrived in the inbox; unread.
+/// A message arrived in the inbox, unread; or the account has sent one and has a copy of it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NewMessage {
     #[prost(string, tag = "1")]
@@ -69,6 +73,18 @@ pub struct NewMessage {
     /// account that had or has the same name. 0 from a node that does not send it.
     #[prost(uint64, tag = "8")]
     pub sender_since: u64,
+    /// Unspecified from a node that knows only received messages.
+    #[prost(enumeration = "Direction", tag = "9")]
+    pub direction: i32,
+    /// Of a copy: the index of the commit that created the recipient's account.
+    #[prost(uint64, tag = "10")]
+    pub recipient_since: u64,
+    /// The id of the message that it replies to, or empty.
+    #[prost(string, tag = "11")]
+    pub reply_to: ::prost::alloc::string::String,
+    /// When it was written by its sender's clock, in seconds since 1970; 0 if that is not known.
+    #[prost(double, tag = "12")]
+    pub written_at: f64,
 }
 /// Messages that were unread are read now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -76,7 +92,7 @@ pub struct MessagesRead {
     #[prost(string, repeated, tag = "1")]
     pub ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Messages are gone.
+/// Messages, or copies of sent ones, are gone.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MessagesDeleted {
     #[prost(string, repeated, tag = "1")]
@@ -90,6 +106,40 @@ pub struct CaughtUp {}
 /// again, then go on. What is sent from here on may be in the inbox already.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Resync {}
+/// Whether an account has received a message, or has a copy of one that it sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Direction {
+    Unspecified = 0,
+    Received = 1,
+    Sent = 2,
+    /// Only in requests.
+    All = 3,
+}
+impl Direction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DIRECTION_UNSPECIFIED",
+            Self::Received => "DIRECTION_RECEIVED",
+            Self::Sent => "DIRECTION_SENT",
+            Self::All => "DIRECTION_ALL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DIRECTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "DIRECTION_RECEIVED" => Some(Self::Received),
+            "DIRECTION_SENT" => Some(Self::Sent),
+            "DIRECTION_ALL" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod chat_client {
     #![allow(
@@ -204,7 +254,7 @@ pub mod chat_client {
             req.extensions_mut().insert(GrpcMethod::new("chat.v1.Chat", "Execute"));
             self.inner.unary(req, path, codec).await
         }
-        /// What happens to the inbox of the token's account, once it is committed and applied; from any
+        /// What happens to the messages of the token's account, once it is committed and applied; from any
         /// node, and resumable on any other without a gap or a repetition. Ends with the session.
         pub async fn watch(
             &mut self,
@@ -254,7 +304,7 @@ pub mod chat_server {
             >
             + std::marker::Send
             + 'static;
-        /// What happens to the inbox of the token's account, once it is committed and applied; from any
+        /// What happens to the messages of the token's account, once it is committed and applied; from any
         /// node, and resumable on any other without a gap or a repetition. Ends with the session.
         async fn watch(
             &self,

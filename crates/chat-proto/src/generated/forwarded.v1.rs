@@ -20,7 +20,8 @@ pub mod request {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Operation {
         /// The encoding of a storage.v1.Command without `time`, whose operation is one that needs no
-        /// secret: SendMessage, Logout, ReadMessages, DeleteMessages, DeleteUser or RenewSession.
+        /// secret: SendMessage, SendWithOptions, Logout, ReadMessages, DeleteMessages, DeleteUser or
+        /// RenewSession.
         /// The leader decodes it with the code that will apply it, and appends to these bytes nothing but
         /// the field `time`. A command with a field that the leader does not know, or with another
         /// operation, is one that it cannot read.

@@ -14,13 +14,13 @@ pub struct Command {
     #[prost(double, tag = "2")]
     pub time: f64,
     /// A node that finds none it knows stops: an entry is never skipped.
-    #[prost(oneof = "command::Operation", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "command::Operation", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub operation: ::core::option::Option<command::Operation>,
 }
 /// Nested message and enum types in `Command`.
 pub mod command {
     /// A node that finds none it knows stops: an entry is never skipped.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Operation {
         #[prost(message, tag = "3")]
         CreateUser(super::CreateUser),
@@ -40,6 +40,8 @@ pub mod command {
         ChangePassword(super::ChangePassword),
         #[prost(message, tag = "11")]
         RenewSession(super::RenewSession),
+        #[prost(message, tag = "12")]
+        SendWithOptions(super::SendWithOptions),
     }
 }
 /// A new account, and its first session.
@@ -93,6 +95,23 @@ pub struct SendMessage {
     #[prost(string, tag = "6")]
     pub body: ::prost::alloc::string::String,
 }
+/// A message with more than SendMessage can have. A kind of its own: a program that does not know it
+/// stops, where it would ignore an unknown field of SendMessage and have other tables from then on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SendWithOptions {
+    #[prost(message, optional, tag = "1")]
+    pub message: ::core::option::Option<SendMessage>,
+    /// Its sender gets a copy, unless that is the recipient.
+    #[prost(bool, tag = "2")]
+    pub keep_copy: bool,
+    /// The id of the message that it replies to, in the form of `message_id`, or empty. Kept as given:
+    /// there may be no such message.
+    #[prost(string, tag = "3")]
+    pub reply_to: ::prost::alloc::string::String,
+    /// When it was written by its sender's clock, in seconds since 1970; 0 if that is not known. Finite.
+    #[prost(double, tag = "4")]
+    pub written_at: f64,
+}
 /// Ends one session.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Logout {
@@ -108,7 +127,8 @@ pub struct ReadMessages {
     #[prost(string, repeated, tag = "2")]
     pub message_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Deletes messages; those that are not the account's, or not there, count as done.
+/// Deletes messages, and copies of sent ones; those that are not the account's, or not there, count as
+/// done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteMessages {
     #[prost(message, optional, tag = "1")]
@@ -117,7 +137,7 @@ pub struct DeleteMessages {
     #[prost(string, repeated, tag = "2")]
     pub message_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Ends an account, with its inbox and its sessions.
+/// Ends an account, with its inbox, its copies and its sessions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteUser {
     #[prost(message, optional, tag = "1")]
@@ -276,6 +296,8 @@ pub enum ErrorCode {
     NoLeader = 14,
     /// An internal error of the leader; its log has the details.
     Internal = 15,
+    /// The sender has as many copies as it may.
+    CopiesFull = 16,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -304,6 +326,7 @@ impl ErrorCode {
             Self::Timeout => "ERROR_CODE_TIMEOUT",
             Self::NoLeader => "ERROR_CODE_NO_LEADER",
             Self::Internal => "ERROR_CODE_INTERNAL",
+            Self::CopiesFull => "ERROR_CODE_COPIES_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -329,6 +352,7 @@ impl ErrorCode {
             "ERROR_CODE_TIMEOUT" => Some(Self::Timeout),
             "ERROR_CODE_NO_LEADER" => Some(Self::NoLeader),
             "ERROR_CODE_INTERNAL" => Some(Self::Internal),
+            "ERROR_CODE_COPIES_FULL" => Some(Self::CopiesFull),
             _ => None,
         }
     }

@@ -203,6 +203,7 @@ impl Chat for ChatService {
         let now = Instant::now();
         let call = WatchCall {
             cursor: &request.cursor,
+            direction: request.direction,
             token: bearer_token(&metadata),
             source: connection.map_or(Source::Local, |connection| connection.source()),
             begun_by: deadline::of(&metadata, now),

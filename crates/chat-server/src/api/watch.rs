@@ -1,4 +1,4 @@
-//! `Watch`: sends the changes of an account's inbox as they are applied here. The client can continue
+//! `Watch`: sends the changes of an account's messages as they are applied here. The client can continue
 //! on any other node.
 //!
 //! A watch begins as a linearizable read: everything acknowledged before it, and every entry that a
@@ -15,11 +15,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use chat_app::error::RequestError;
+use chat_app::request::InvalidRequest;
 use chat_app::session_lookup::{SessionLookup, TokenLookup};
 use chat_app::token::{PresentedToken, TokenHash};
-use chat_proto::chat::v1::WatchEvent;
+use chat_proto::chat::v1::{Direction, WatchEvent};
 use chat_replication::Handle;
-use chat_store::{ChatReader, LogIndex, Session, StateError};
+use chat_store::{ChatReader, DirectionFilter, LogIndex, Session, StateError};
 use futures::Stream;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
@@ -49,6 +50,8 @@ pub(crate) struct Watches {
 #[derive(Debug)]
 pub(crate) struct WatchCall<'a> {
     pub(crate) cursor: &'a str,
+    /// A `chat.v1.Direction`.
+    pub(crate) direction: i32,
     pub(crate) token: Option<PresentedToken>,
     /// Where it comes from.
     pub(crate) source: Source,
@@ -107,6 +110,7 @@ impl Watches {
     async fn watcher(&self, call: &WatchCall<'_>) -> Result<Watcher, WatchRejected> {
         let token = call.token.ok_or(RequestError::Unauthenticated)?;
         let cursor = Cursor::parse(call.cursor).map_err(RequestError::Invalid)?;
+        let directions = directions(call.direction).map_err(RequestError::Invalid)?;
         // Sessions that are known here get a slot. Unproven ones have fewer slots, which they hold
         // until they are looked up.
         let slot = match self.sessions.known(token).await? {
@@ -143,13 +147,9 @@ impl Watches {
             stopping: self.stopping.subscribe(),
             until: call.until,
         };
-        Ok(Watcher::new(
-            subscription,
-            session.credential,
-            cluster,
-            start,
-            context,
-        ))
+        let credential = session.credential;
+        let watcher = Watcher::new(subscription, credential, cluster, start, context);
+        Ok(watcher.with_directions(directions))
     }
 
     /// The session of the token, and the applied index at which it was read.
@@ -178,6 +178,18 @@ impl Watches {
         // A leader has just been confirmed, and it leads a bootstrapped cluster.
         let id = status.cluster_id.ok_or(RequestError::NoLeader)?;
         Ok(*self.cluster.get_or_init(|| ClusterMark::of(id)))
+    }
+}
+
+fn directions(direction: i32) -> Result<DirectionFilter, InvalidRequest> {
+    match Direction::try_from(direction) {
+        Ok(Direction::Unspecified | Direction::Received) => Ok(DirectionFilter::Received),
+        Ok(Direction::Sent) => Ok(DirectionFilter::Sent),
+        Ok(Direction::All) => Ok(DirectionFilter::All),
+        Err(_unknown) => {
+            let problem = "must be one of the values of `chat.v1.Direction`";
+            Err(InvalidRequest::new("direction", problem))
+        }
     }
 }
 

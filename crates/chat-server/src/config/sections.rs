@@ -151,8 +151,8 @@ table! {
         pub account_requests_per_second: u32 = ValueType::number("requests", 1, 1_000_000),
         /// What one account may change at once.
         pub account_requests_burst: u32 = ValueType::number("requests", 256, 10_000_000),
-        /// What one inbox holds, read or not; further messages are rejected. Messages in flight when
-        /// an inbox is counted may exceed it.
+        /// What one inbox holds, read or not, and how many copies of sent messages an account has;
+        /// further messages are rejected. Messages in flight when they are counted may exceed it.
         pub inbox_messages_max: u64 = ValueType::number("messages", 1, 1 << 40),
         /// While the leader's disk has less free space than this, only signing out and deleting are
         /// accepted, and below a quarter of it no change at all.

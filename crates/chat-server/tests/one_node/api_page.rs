@@ -15,7 +15,7 @@ use crate::requests::text;
 const PAGE: &str = include_str!("../../../../docs/api.md");
 
 /// Values that differ from run to run.
-const VARIABLE: [&str; 7] = [
+const VARIABLE: [&str; 8] = [
     "token",
     "timestamp",
     "index",
@@ -23,6 +23,7 @@ const VARIABLE: [&str; 7] = [
     "next",
     "leader_id",
     "sender_since",
+    "recipient_since",
 ];
 
 struct Fence {
@@ -120,6 +121,7 @@ async fn examples_of_the_page_give_the_shown_results() {
         "LOGIN",
         "LOGOUT",
         "GET_MESSAGES",
+        "CHECK_MESSAGES",
         "LIST_USERS",
         "SEND_MESSAGE",
         "READ_MESSAGES",

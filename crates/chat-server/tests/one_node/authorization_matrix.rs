@@ -21,7 +21,7 @@ pub(crate) type Row = (&'static str, ForeignToken, fn(Uuid) -> Value);
 
 /// Requests that only read come first: a request that wrongly ended a session would hide the results
 /// of the rows after it.
-pub(crate) const MATRIX: [Row; 10] = [
+pub(crate) const MATRIX: [Row; 11] = [
     ("CREATE_USER", ForeignToken::Ignored, |_| {
         request(
             "CREATE_USER",
@@ -36,6 +36,9 @@ pub(crate) const MATRIX: [Row; 10] = [
     }),
     ("GET_MESSAGES", ForeignToken::Denied, |_| {
         request("GET_MESSAGES", json!({"username": "alice"}))
+    }),
+    ("CHECK_MESSAGES", ForeignToken::OwnAccountOnly, |id| {
+        request("CHECK_MESSAGES", json!({"message_ids": [id]}))
     }),
     ("LIST_USERS", ForeignToken::OwnAccountOnly, |_| {
         request("LIST_USERS", json!({"pattern": "*"}))

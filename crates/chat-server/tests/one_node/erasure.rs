@@ -44,7 +44,8 @@ async fn deleted_text_is_in_no_file_after_two_snapshots() {
     let alice = node.account("alice").await;
     let bob = node.account("bob").await;
     let id = Uuid::new_v4();
-    let message = send(id, "alice", "bob", SECRET);
+    let mut message = send(id, "alice", "bob", SECRET);
+    message["keep_copy"] = json!(true);
     node.execute(message, Some(&alice)).await.unwrap();
     let directory = node.directory().to_owned();
     assert!(
@@ -52,7 +53,9 @@ async fn deleted_text_is_in_no_file_after_two_snapshots() {
         "it is on the disk"
     );
     let deletion = request("DELETE_MESSAGES", json!({"message_ids": [id]}));
-    node.execute(deletion, Some(&bob)).await.unwrap();
+    node.execute(deletion.clone(), Some(&bob)).await.unwrap();
+    // The copy (C10).
+    node.execute(deletion, Some(&alice)).await.unwrap();
     let deadline = Instant::now() + LIMIT;
     loop {
         // Without anything new there is no reason for a snapshot.

@@ -9,6 +9,7 @@
 mod api_page;
 mod authorization;
 mod authorization_matrix;
+mod copies;
 mod erasure;
 mod golden;
 mod node;

@@ -105,8 +105,19 @@ impl OneNode {
         cursor: &str,
         token: Option<&str>,
     ) -> Result<Streaming<WatchEvent>, Status> {
+        self.watch_direction(cursor, 0, token).await
+    }
+
+    /// Watches with a `chat.v1.Direction`.
+    pub(crate) async fn watch_direction(
+        &self,
+        cursor: &str,
+        direction: i32,
+        token: Option<&str>,
+    ) -> Result<Streaming<WatchEvent>, Status> {
         let cursor = cursor.to_owned();
-        let request = authorized(Request::new(WatchRequest { cursor }), token);
+        let request = WatchRequest { cursor, direction };
+        let request = authorized(Request::new(request), token);
         let mut stub = ChatClient::new(self.clients.clone());
         Ok(stub.watch(request).await?.into_inner())
     }

@@ -256,9 +256,15 @@ impl Applier {
             .await?;
         let account = claim.credential.incarnation;
         self.counts.deleted(account, message_ids.len(), unread);
-        Ok((!message_ids.is_empty()).then(|| Change::MessagesDeleted {
+        let deleted = (context.commit.index, context.now);
+        let copies = self.pending.copies();
+        let copy_ids = copies.delete(database, claim, ids, deleted).await?;
+        self.counts.copies_deleted(account, copy_ids.len());
+        let some = !message_ids.is_empty() || !copy_ids.is_empty();
+        Ok(some.then(|| Change::MessagesDeleted {
             username: claim.username.clone(),
             message_ids,
+            copy_ids,
         }))
     }
 
@@ -274,7 +280,7 @@ impl Applier {
             .await?;
         let deleted = (context.commit.index, context.now);
         self.retention
-            .begin_inbox_deletion(database, &claim.username, deleted)
+            .begin_deletion(database, &claim.username, deleted)
             .await
     }
 }

@@ -74,7 +74,7 @@ pub(super) struct SessionClaim {
 }
 
 /// A message to store. Its text is kept out of `Debug`.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub struct NewMessage {
     /// A UUID in its canonical form.
     pub id: String,
@@ -82,6 +82,19 @@ pub struct NewMessage {
     pub recipient: String,
     /// The text.
     pub body: String,
+    /// What most messages do not have.
+    pub options: SendOptions,
+}
+
+/// What a message may have besides recipient and text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendOptions {
+    /// Its sender gets a copy.
+    pub keep_copy: bool,
+    /// The id of the message that it replies to.
+    pub reply_to: Option<String>,
+    /// When it was written by its sender's clock, in seconds since 1970; finite.
+    pub written_at: Option<f64>,
 }
 
 impl fmt::Debug for NewMessage {
@@ -147,19 +160,18 @@ fn decode_operation(operation: proto::command::Operation) -> Result<Operation, I
                 rehashed: Some(session.password_hash).filter(|hash| !hash.is_empty()),
             }));
         }
-        Encoded::SendMessage(message) => {
-            let claim = SessionClaim {
-                token_hash: fixed("token_hash", &message.token_hash)?,
-                username: message.sender,
-                credential: credential(message.credential)?,
+        Encoded::SendMessage(message) => return send_message(message, SendOptions::default()),
+        Encoded::SendWithOptions(send) => {
+            if !send.written_at.is_finite() {
+                return Err(InvalidCommand::TimeNotFinite);
+            }
+            let options = SendOptions {
+                keep_copy: send.keep_copy,
+                reply_to: Some(send.reply_to).filter(|id| !id.is_empty()),
+                written_at: Some(send.written_at).filter(|time| *time != 0.0),
             };
-            let message = NewMessage {
-                id: message.message_id,
-                recipient: message.recipient,
-                body: message.body,
-            };
-            let operation = SessionOperation::SendMessage(message);
-            return Ok(Operation::InSession(claim, operation));
+            let message = send.message.ok_or(InvalidCommand::MissingMessage)?;
+            return send_message(message, options);
         }
         Encoded::Logout(logout) => (logout.session, SessionOperation::Logout),
         Encoded::ReadMessages(read) => (
@@ -182,6 +194,28 @@ fn decode_operation(operation: proto::command::Operation) -> Result<Operation, I
         Encoded::RenewSession(renew) => (renew.session, SessionOperation::RenewSession),
     };
     Ok(Operation::InSession(claim(session)?, operation))
+}
+
+/// Its session is in fields of its own.
+fn send_message(
+    message: proto::SendMessage,
+    options: SendOptions,
+) -> Result<Operation, InvalidCommand> {
+    let claim = SessionClaim {
+        token_hash: fixed("token_hash", &message.token_hash)?,
+        username: message.sender,
+        credential: credential(message.credential)?,
+    };
+    let message = NewMessage {
+        id: message.message_id,
+        recipient: message.recipient,
+        body: message.body,
+        options,
+    };
+    Ok(Operation::InSession(
+        claim,
+        SessionOperation::SendMessage(message),
+    ))
 }
 
 fn claim(session: Option<proto::Session>) -> Result<SessionClaim, InvalidCommand> {
@@ -231,7 +265,7 @@ pub struct ProposedCommand {
 }
 
 /// What a proposed command does.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum ProposedOperation {
     /// Sends a message to another account, or to the same one.
     SendMessage(NewMessage),
@@ -266,8 +300,9 @@ impl ProposedCommand {
     /// leader may make it.
     pub fn decode(bytes: Bytes) -> Result<Self, InvalidCommand> {
         let command = proto::Command::decode(bytes.clone())?;
-        // Every other encoding of the known fields is longer, or has them in another order. That is so
-        // as long as no operation has a packed field, an enumeration or a map.
+        // Every other encoding of the known fields is longer, has them in another order, or has another
+        // number for true, which means the same everywhere. That is so as long as no operation has a packed
+        // field, an enumeration or a map.
         if command.encoded_len() != bytes.len() {
             return Err(InvalidCommand::UnknownField);
         }
@@ -321,7 +356,17 @@ impl ProposedCommand {
             sender_since: self.session.credential.incarnation,
             recipient: &message.recipient,
             body: &message.body,
+            reply_to: message.options.reply_to.as_deref(),
         })
+    }
+
+    /// Of the message that it sends: whether its sender's box gets a copy, which that of a message to
+    /// oneself does not.
+    pub fn keeps_copy(&self) -> bool {
+        let ProposedOperation::SendMessage(message) = &self.operation else {
+            return false;
+        };
+        message.options.keep_copy && message.recipient != self.session.username
     }
 
     /// The payload of its entry: the same bytes, and the leader's time after them, which is finite.

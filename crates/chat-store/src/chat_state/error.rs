@@ -104,6 +104,9 @@ pub enum InvalidCommand {
     /// It lacks the credential of the account that the leader checked.
     #[error("it has no credential")]
     MissingCredential,
+    /// It lacks the message that it sends.
+    #[error("it has no message")]
+    MissingMessage,
     /// It lacks the session in which it is requested.
     #[error("it has no session")]
     MissingSession,

@@ -14,7 +14,7 @@ use super::message::Message;
 pub struct ApplyResult {
     /// For each entry its encoded `storage.v1.Outcome`; empty for one without a command.
     pub outcomes: Vec<Bytes>,
-    /// In log order, at most one for each entry, so the index of the last event that a client has
+    /// In log order, at most one for each entry, which may concern two accounts. So the index of the last event that a client has
     /// received is enough to resume after it. An entry that changed nothing, such as a retry, has none.
     pub events: Vec<Event>,
 }
@@ -33,6 +33,13 @@ pub struct Event {
 pub enum Change {
     /// A message is in its recipient's inbox.
     MessageStored(Message),
+    /// The same, and a copy is in its sender's box; the two are different accounts.
+    MessageCopied {
+        /// As its recipient has it.
+        message: Message,
+        /// The commit that created the recipient's account.
+        recipient_since: LogIndex,
+    },
     /// An account has read messages in its inbox that were unread before.
     MessagesRead {
         /// The account.
@@ -40,12 +47,14 @@ pub enum Change {
         /// Those that changed, in the order of their commits.
         message_ids: Vec<String>,
     },
-    /// An account has deleted messages in its inbox.
+    /// An account has deleted messages in its inbox, or copies of sent ones.
     MessagesDeleted {
         /// The account.
         username: String,
-        /// Those that changed, in the order of their commits.
+        /// Those that it had received, in the order of their commits.
         message_ids: Vec<String>,
+        /// Those of which it had copies, in the same order.
+        copy_ids: Vec<String>,
     },
     /// An account is deleted, with its inbox and its sessions.
     AccountDeleted {

@@ -19,7 +19,8 @@ use crate::database::{BoundQuery, Database};
 /// instead. Messages sent before the account existed were sent to an earlier account of that name.
 const READ: &str = "UPDATE messages SET read = 1 \
      WHERE +recipient = ? AND +commit_index > ? AND +read = 0 AND +deleted = 0 AND id IN ";
-const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '' WHERE ";
+const DELETE: &str = "UPDATE messages SET deleted = ?, deleted_at = ?, body = '', reply_to = NULL, \
+     written_at = NULL WHERE ";
 const TO_DELETE: &str = "+recipient = ? AND +commit_index > ? AND +deleted = 0 AND id IN ";
 const RETURNING: &str = " RETURNING commit_index, id, read";
 
@@ -149,7 +150,10 @@ pub(super) async fn delete_oldest(
 }
 
 pub(super) fn delete_oldest_sql() -> String {
-    format!("UPDATE messages SET deleted = ?2, deleted_at = ?4, body = '' WHERE {OLDEST}")
+    format!(
+        "UPDATE messages SET deleted = ?2, deleted_at = ?4, body = '', reply_to = NULL, \
+         written_at = NULL WHERE {OLDEST}"
+    )
 }
 
 pub(super) fn delete_oldest_long_sql() -> String {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chat_consensus::LogIndex;
 use sqlx::Row;
 
+use super::copy_counts::CopyCountChanges;
 use super::error::StateError;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
@@ -28,6 +29,7 @@ pub struct InboxCounts {
 pub(super) struct CountChanges {
     update: BatchedStatement,
     by_account: BTreeMap<LogIndex, CountChange>,
+    copies: CopyCountChanges,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +43,7 @@ impl CountChanges {
         Self {
             update: BatchedStatement::new(update_sql),
             by_account: BTreeMap::new(),
+            copies: CopyCountChanges::new(),
         }
     }
 
@@ -68,7 +71,19 @@ impl CountChanges {
         database
             .execute(query.bind(account.0.cast_signed()))
             .await?;
-        Ok(())
+        self.copies.remove(database, account).await
+    }
+
+    /// Counts a new copy in the box of the account that sent the message.
+    pub(super) fn copied(&mut self, account: LogIndex) {
+        self.copies.change(account, 1);
+    }
+
+    /// Counts `count` copies as deleted.
+    pub(super) fn copies_deleted(&mut self, account: LogIndex, count: usize) {
+        if count > 0 {
+            self.copies.change(account, -signed(count));
+        }
     }
 
     /// Counts a new, unread message.
@@ -121,7 +136,7 @@ impl CountChanges {
                 return Err(StateError::Damaged { table: "inboxes" });
             }
         }
-        Ok(())
+        self.copies.write(database).await
     }
 }
 

@@ -141,7 +141,7 @@ fn open_file(
 
 /// Compares the database at `path` with its checksums, if it has any.
 fn verify(path: &Path) -> Result<Option<Verified>, StateError> {
-    let Some(sums) = PageSums::load(path)? else {
+    let Some(mut sums) = PageSums::load(path)? else {
         return Ok(None);
     };
     let wal_path = directory::wal_of(path);
@@ -159,6 +159,8 @@ fn verify(path: &Path) -> Result<Option<Verified>, StateError> {
             }
             _ => {}
         }
+        // An upgrade of the tables is the first transaction of the next one. After a crash it is done again.
+        sums.wal_begins(path).map_err(failed(path))?;
     }
     let (reader, applied) = block_on(open_reader(path))?;
     if applied < sums.applied {

@@ -96,10 +96,18 @@ impl PageSums {
         Ok(Self::decode(content))
     }
 
-    /// Whether a write-ahead log, if there is one, has nothing but its first transaction, which changes
-    /// nothing.
+    /// Whether a write-ahead log, if there is one, has nothing but its first transactions, which change
+    /// nothing, or upgrade the tables.
     pub(super) fn is_wal_beginning(&self) -> bool {
         self.copied.is_none()
+    }
+
+    /// Notes durably that SQLite begins a write-ahead log whose salts are not known yet.
+    pub(super) fn wal_begins(&mut self, database: &Path) -> io::Result<()> {
+        if self.copied.take().is_some() {
+            private_file::replace(&path_of(database), &self.encode())?;
+        }
+        Ok(())
     }
 
     /// Compares the main file at `database` with the checksums. `wal` is what SQLite would use of the
@@ -266,10 +274,7 @@ impl SumsFile {
 
     /// Notes durably that SQLite begins a write-ahead log whose salts are not known yet.
     pub(super) fn begin_wal(&mut self) -> io::Result<()> {
-        if self.sums.copied.take().is_some() {
-            self.store()?;
-        }
-        Ok(())
+        self.sums.wal_begins(&self.database)
     }
 
     /// Notes durably which write-ahead log that is.

@@ -8,13 +8,17 @@ use sqlx::Row;
 
 use super::apply_context::ApplyContext;
 use super::command::{NewMessage, SessionClaim};
+use super::copies::{Copies, NewCopy};
 use super::error::StateError;
 use super::events::{BatchResult, Change};
 use super::inbox_counts::CountChanges;
-use super::message::Message;
+use super::message::{Direction, Message};
 use super::outcome;
 use crate::batched_statement::{BatchedStatement, ROWS_MAX};
 use crate::database::Database;
+
+/// An id that is there already is looked at afterwards.
+const ON_CONFLICT: &str = "ON CONFLICT (id) DO NOTHING";
 
 /// A message from an authenticated sender.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct SentMessage {
     pub(super) batch_index: usize,
     /// As it will be in the inbox.
     pub(super) message: Message,
+    /// Its sender gets a copy, too.
+    keeps_copy: bool,
 }
 
 /// A message that is not stored yet, and the commit that created its recipient's account.
@@ -35,14 +41,20 @@ struct PendingMessage {
 impl SentMessage {
     /// The message as it will be in the inbox, sent by the account of `claim`.
     pub(super) fn new(message: NewMessage, claim: &SessionClaim, context: &ApplyContext) -> Self {
+        // The box of its sender has a message to oneself already (C4).
+        let keeps_copy = message.options.keep_copy && message.recipient != claim.username;
         Self {
             batch_index: context.batch_index,
+            keeps_copy,
             message: Message {
                 id: message.id,
                 sender: claim.username.clone(),
                 sender_since: claim.credential.incarnation,
                 recipient: message.recipient,
+                direction: Direction::Received,
                 body: message.body,
+                reply_to: message.options.reply_to,
+                written_at: message.options.written_at,
                 timestamp: context.timestamp,
                 read: false,
                 commit: context.commit,
@@ -55,6 +67,9 @@ impl SentMessage {
 #[derive(Debug)]
 pub(super) struct PendingMessages {
     insert: BatchedStatement,
+    /// For rows of which one has what most messages do not have.
+    insert_with_options: BatchedStatement,
+    copies: Copies,
     /// In the order of their commits, each id once.
     messages: Vec<PendingMessage>,
     ids: HashSet<String>,
@@ -65,10 +80,22 @@ impl PendingMessages {
         let target = "messages (commit_index, commit_term, id, sender, sender_since, recipient, \
                       body, timestamp)";
         Self {
-            insert: BatchedStatement::insert(target, 8, "ON CONFLICT (id) DO NOTHING"),
+            insert: BatchedStatement::insert(target, 8, ON_CONFLICT),
+            insert_with_options: BatchedStatement::insert(
+                "messages (commit_index, commit_term, id, sender, sender_since, recipient, body, \
+                 timestamp, reply_to, written_at)",
+                10,
+                ON_CONFLICT,
+            ),
+            copies: Copies::new(),
             messages: Vec::new(),
             ids: HashSet::new(),
         }
+    }
+
+    /// What it stores copies with.
+    pub(super) fn copies(&self) -> &Copies {
+        &self.copies
     }
 
     /// Adds the message, or sets its outcome at once. `recipient` is the commit that created the
@@ -120,11 +147,14 @@ impl PendingMessages {
         } else {
             Some(stored_commits_in(database, range).await?)
         };
+        self.insert_copies(database, counts, stored.as_ref())
+            .await?;
         self.ids.clear();
         for PendingMessage { sent, recipient } in self.messages.drain(..) {
             let SentMessage {
                 batch_index,
                 message,
+                keeps_copy,
             } = &sent;
             let is_stored = stored
                 .as_ref()
@@ -134,7 +164,15 @@ impl PendingMessages {
                 results.set_outcome(*batch_index, outcome);
                 counts.stored(recipient);
                 let (batch_index, commit) = (*batch_index, message.commit);
-                results.set_change(batch_index, commit, Change::MessageStored(sent.message));
+                let change = if *keeps_copy {
+                    Change::MessageCopied {
+                        message: sent.message,
+                        recipient_since: recipient,
+                    }
+                } else {
+                    Change::MessageStored(sent.message)
+                };
+                results.set_change(batch_index, commit, change);
             } else {
                 let original = original_outcome(database, &sent).await?;
                 let outcome = original.ok_or(StateError::Damaged { table: "messages" })?;
@@ -146,7 +184,17 @@ impl PendingMessages {
 
     /// Inserts the messages whose ids are new. Returns how many it inserted.
     async fn insert(&self, database: &mut Database) -> Result<usize, StateError> {
-        let mut query = sqlx::query(self.insert.for_count(self.messages.len()));
+        let has_options = |pending: &PendingMessage| {
+            let message = &pending.sent.message;
+            message.reply_to.is_some() || message.written_at.is_some()
+        };
+        let have_options = self.messages.iter().any(has_options);
+        let statement = if have_options {
+            &self.insert_with_options
+        } else {
+            &self.insert
+        };
+        let mut query = sqlx::query(statement.for_count(self.messages.len()));
         for PendingMessage { sent, .. } in &self.messages {
             let message = &sent.message;
             query = query
@@ -158,9 +206,43 @@ impl PendingMessages {
                 .bind(&message.recipient)
                 .bind(&message.body)
                 .bind(message.timestamp);
+            if have_options {
+                query = query
+                    .bind(message.reply_to.as_deref())
+                    .bind(message.written_at);
+            }
         }
         let inserted = database.execute(query).await?;
         Ok(usize::try_from(inserted).expect("no more rows than were bound"))
+    }
+
+    /// Inserts the copies of those messages that are new, which are all without `stored`.
+    async fn insert_copies(
+        &self,
+        database: &mut Database,
+        counts: &mut CountChanges,
+        stored: Option<&HashSet<LogIndex>>,
+    ) -> Result<(), StateError> {
+        let mut copies = Vec::new();
+        for PendingMessage { sent, recipient } in &self.messages {
+            let message = &sent.message;
+            let is_stored = stored.is_none_or(|stored| stored.contains(&message.commit.index));
+            if sent.keeps_copy && is_stored {
+                counts.copied(message.sender_since);
+                copies.push(NewCopy {
+                    commit: message.commit.index,
+                    owner: &message.sender,
+                    recipient_since: *recipient,
+                    body: &message.body,
+                    reply_to: message.reply_to.as_deref(),
+                    written_at: message.written_at,
+                });
+            }
+        }
+        if !copies.is_empty() {
+            self.copies.insert(database, &copies).await?;
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +272,7 @@ async fn original_outcome(
 ) -> Result<Option<Bytes>, StateError> {
     let message = &sent.message;
     let query = sqlx::query(
-        "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term \
+        "SELECT sender, recipient, body, deleted, timestamp, commit_index, commit_term, reply_to \
          FROM messages WHERE id = ?",
     );
     let Some(row) = database.fetch_optional(query.bind(&message.id)).await? else {
@@ -205,7 +287,9 @@ async fn original_outcome(
     let is_same = message.sender_since < commit.index
         && row.try_get::<&str, _>(0)? == message.sender
         && row.try_get::<&str, _>(1)? == message.recipient
-        && (row.try_get::<i64, _>(3)? != 0 || row.try_get::<&str, _>(2)? == message.body);
+        && (row.try_get::<i64, _>(3)? != 0
+            || (row.try_get::<&str, _>(2)? == message.body
+                && row.try_get::<Option<&str>, _>(7)? == message.reply_to.as_deref()));
     if !is_same {
         return Ok(Some(outcome::duplicate_message()));
     }

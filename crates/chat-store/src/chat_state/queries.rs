@@ -2,6 +2,7 @@
 
 mod accounts;
 mod inbox;
+mod located;
 mod messages;
 mod page_size;
 mod sessions;
@@ -14,19 +15,21 @@ use sqlx::sqlite::SqliteConnection;
 use super::error::StateError;
 
 pub use accounts::Account;
-pub use inbox::{InboxQuery, MessagePage};
+pub use inbox::{DirectionFilter, InboxQuery, MessagePage};
+pub use located::LocatedMessage;
 pub use messages::StoredMessage;
 pub use sessions::Session;
 pub use usernames::UsernamePage;
 
 pub(super) use accounts::{account, common_argon2_params};
-pub(super) use inbox::{inbox, inbox_counts, unread_count};
+pub(super) use inbox::{copy_count, inbox, inbox_counts, unread_count};
+pub(super) use located::located_messages;
 pub(super) use messages::stored_message;
 pub(super) use sessions::{find_session, session, session_ended_by};
 pub(super) use usernames::usernames;
 
 #[cfg(test)]
-pub(super) use inbox::{INBOX_COUNTS, inbox_sql};
+pub(super) use inbox::{COPY_COUNT, INBOX_COUNTS, inbox_sql};
 
 pub(super) async fn applied_index(
     connection: &mut SqliteConnection,

@@ -17,7 +17,7 @@ use super::error::StateError;
 use super::found_damage::FoundDamage;
 use super::inbox_counts::InboxCounts;
 use super::queries::{
-    self, Account, InboxQuery, MessagePage, Session, StoredMessage, UsernamePage,
+    self, Account, InboxQuery, LocatedMessage, MessagePage, Session, StoredMessage, UsernamePage,
 };
 use crate::database::connect_options;
 
@@ -262,6 +262,17 @@ impl ChatReader {
         damage.note(queries::inbox_counts(&mut connection, username).await)
     }
 
+    /// How many copies of sent messages the account with this name has. Reads two rows. Waits as
+    /// [`Self::find_session`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn copy_count(&self, username: &str) -> Result<u64, StateError> {
+        let (mut connection, damage) = self.lookup().await?;
+        damage.note(queries::copy_count(&mut connection, username).await)
+    }
+
     /// See [`ReadTransaction::usernames`]. Waits for other calls of this kind only.
     ///
     /// # Errors
@@ -406,7 +417,7 @@ impl ReadTransaction {
         self.damage.note(read)
     }
 
-    /// A page of the messages to the account of `owner`. Arriving messages do not shift pages,
+    /// A page of the messages of the account of `owner`. Arriving messages do not shift pages,
     /// because pages are found by log order.
     ///
     /// # Errors
@@ -418,6 +429,21 @@ impl ReadTransaction {
         query: InboxQuery,
     ) -> Result<MessagePage, StateError> {
         let read = queries::inbox(self.connection(), owner, query).await;
+        self.damage.note(read)
+    }
+
+    /// Those of the messages with these ids that the account of `owner` has received or sent, in the order of
+    /// their commits. The caller must bound the number of ids, which are UUIDs.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn located_messages(
+        &mut self,
+        owner: &Session,
+        ids: &[String],
+    ) -> Result<Vec<LocatedMessage>, StateError> {
+        let read = queries::located_messages(self.connection(), owner, ids).await;
         self.damage.note(read)
     }
 

@@ -23,7 +23,7 @@ use super::older_format;
 use super::opening::{self, OpenState};
 use super::remains::Remains;
 use super::own_thread::on_own_thread;
-use super::schema::{FORMAT, SCHEMA};
+use super::schema::schema_of_snapshot;
 use super::snapshot_writer::SnapshotWriter;
 use super::state_directories::{StateDirectories, failed};
 use crate::database::connect_options;
@@ -190,10 +190,10 @@ async fn verify(copy: &Path, base: &LogBase) -> Result<(), StateError> {
     };
     let found = contents(copy).await;
     let found = found.map_err(|error| wrong(opening::sentence(&StateError::Sqlite(error))))?;
-    if found.format != FORMAT {
+    let Some(script) = schema_of_snapshot(found.format) else {
         return Err(wrong(format!("its format is {}", found.format)));
-    }
-    if found.schema != expected_schema().await? {
+    };
+    if found.schema != schema_after(script).await? {
         return Err(wrong("it has other tables".to_owned()));
     }
     if found.check != "ok" {
@@ -244,10 +244,10 @@ async fn contents(copy: &Path) -> sqlx::Result<Contents> {
     })
 }
 
-/// What [`schema_of`] returns for the tables of this program.
-async fn expected_schema() -> sqlx::Result<Vec<String>> {
+/// What [`schema_of`] returns for the tables that `script` creates.
+async fn schema_after(script: &'static str) -> sqlx::Result<Vec<String>> {
     let mut connection = SqliteConnectOptions::new().connect().await?;
-    connection.execute(SCHEMA).await?;
+    connection.execute(script).await?;
     let schema = schema_of(&mut connection).await?;
     connection.close().await?;
     Ok(schema)

@@ -10,6 +10,7 @@ use sqlx::Row;
 
 use super::accounts::Accounts;
 use super::command::TokenHash;
+use super::copies::{self, KEEP_TOMBSTONES};
 use super::error::StateError;
 use super::inbox_changes::delete_oldest;
 use crate::database::Database;
@@ -55,30 +56,37 @@ impl Retention {
         now: i64,
     ) -> Result<(), StateError> {
         self.expire_sessions(database, accounts, now).await?;
-        self.continue_inbox_deletion(database).await?;
-        for (old, remove) in [
-            (OLD_TOMBSTONES, REMOVE_TOMBSTONES),
-            (OLD_DELETED_ACCOUNTS, REMOVE_DELETED_ACCOUNTS),
-        ] {
-            if let Some(last) = self.last_old(database, old, index, now).await? {
-                let query = sqlx::query(remove).bind(last).bind(self.rows_max);
-                database.execute(query).await?;
-            }
+        self.continue_deletion(database).await?;
+        let removed = |statement, last: i64, rows| sqlx::query(statement).bind(last).bind(rows);
+        if let Some(last) = self.last_old(database, OLD_TOMBSTONES, index, now).await? {
+            let rows = i64::from(self.rows_max);
+            let kept = removed(KEEP_TOMBSTONES, last, rows);
+            let kept = database.execute(kept).await?.cast_signed();
+            // Of the same rows, those that are left.
+            let rest = removed(REMOVE_TOMBSTONES, last, rows - kept);
+            database.execute(rest).await?;
+        }
+        if let Some(last) = self
+            .last_old(database, OLD_DELETED_ACCOUNTS, index, now)
+            .await?
+        {
+            let rows = i64::from(self.rows_max);
+            let old = removed(REMOVE_DELETED_ACCOUNTS, last, rows);
+            database.execute(old).await?;
         }
         Ok(())
     }
 
-    /// Begins to delete the inbox of the account that the commit `deleted` deleted.
-    pub(super) async fn begin_inbox_deletion(
+    /// Begins to delete the messages and copies of the account that the commit `deleted` deleted.
+    pub(super) async fn begin_deletion(
         &self,
         database: &mut Database,
         username: &str,
         (deleted, deleted_at): (LogIndex, i64),
     ) -> Result<(), StateError> {
         let limit = self.deleted_at_once_max;
-        if delete_oldest(database, username, (deleted, deleted_at), limit).await?
-            == u64::from(limit)
-        {
+        let deleted_now = delete_rows(database, username, (deleted, deleted_at), limit).await?;
+        if deleted_now == limit {
             let query = sqlx::query("INSERT INTO erasures VALUES (?, ?, ?)")
                 .bind(deleted.0.cast_signed())
                 .bind(deleted_at)
@@ -88,7 +96,7 @@ impl Retention {
         Ok(())
     }
 
-    async fn continue_inbox_deletion(&self, database: &mut Database) -> Result<(), StateError> {
+    async fn continue_deletion(&self, database: &mut Database) -> Result<(), StateError> {
         let query = sqlx::query(
             "SELECT deleted, deleted_at, username FROM erasures ORDER BY deleted LIMIT 1",
         );
@@ -97,14 +105,10 @@ impl Retention {
         };
         let deleted = LogIndex(row.try_get::<i64, _>(0)?.cast_unsigned());
         let username: &str = row.try_get(2)?;
-        let deleted_now = delete_oldest(
-            database,
-            username,
-            (deleted, row.try_get(1)?),
-            self.rows_max,
-        )
-        .await?;
-        if deleted_now < u64::from(self.rows_max) {
+        let limit = self.rows_max;
+        let deleted_now =
+            delete_rows(database, username, (deleted, row.try_get(1)?), limit).await?;
+        if deleted_now < limit {
             let query = sqlx::query("DELETE FROM erasures WHERE deleted = ?");
             database
                 .execute(query.bind(deleted.0.cast_signed()))
@@ -160,6 +164,20 @@ impl Retention {
             .await?;
         Ok(last)
     }
+}
+
+/// Deletes up to `limit` messages of the inbox, and copies if there are fewer messages.
+async fn delete_rows(
+    database: &mut Database,
+    username: &str,
+    deleted: (LogIndex, i64),
+    limit: u32,
+) -> Result<u32, StateError> {
+    let messages = delete_oldest(database, username, deleted, limit).await?;
+    let messages = u32::try_from(messages).unwrap_or(limit);
+    let limit = limit.saturating_sub(messages);
+    let copies = copies::delete_oldest(database, username, deleted, limit).await?;
+    Ok(messages + u32::try_from(copies).unwrap_or(limit))
 }
 
 pub(super) const EXPIRE_SESSIONS: &str = "DELETE FROM sessions WHERE token_hash IN \

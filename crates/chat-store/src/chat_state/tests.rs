@@ -2,6 +2,7 @@
 
 mod applying;
 mod checksums;
+mod copying;
 mod counting;
 mod ending;
 mod losing;
@@ -10,6 +11,7 @@ mod properties;
 mod proposing;
 mod reading;
 mod replacing;
+mod upgrading;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -29,8 +31,8 @@ use tempfile::TempDir;
 use super::current::Current;
 use super::state_directories::StateDirectories;
 use super::{
-    Change, ChatReader, ChatState, CommittedEntry, Credential, Event, InboxQuery, Message,
-    MessagePage, Session, StateError,
+    Change, ChatReader, ChatState, CommittedEntry, Credential, Direction, DirectionFilter, Event,
+    InboxQuery, Message, MessagePage, Session, StateError,
 };
 
 /// Copies of a data directory, one for each step that changed it.
@@ -213,15 +215,25 @@ fn create_session(username: &str, commit: u64, token: u8) -> proto::Command {
 
 /// SEND from `sender`, whose account commit `token` created, with the token of that commit.
 fn send(token: u8, sender: &str, id: &str, recipient: &str, body: &str) -> proto::Command {
-    let message = proto::SendMessage {
+    let message = message_of(token, sender, id, recipient, body);
+    command(token, Operation::SendMessage(message))
+}
+
+fn message_of(
+    token: u8,
+    sender: &str,
+    id: &str,
+    recipient: &str,
+    body: &str,
+) -> proto::SendMessage {
+    proto::SendMessage {
         token_hash: vec![token; 32].into(),
         credential: credential(token.into()),
         message_id: id.to_owned(),
         sender: sender.to_owned(),
         recipient: recipient.to_owned(),
         body: body.to_owned(),
-    };
-    command(token, Operation::SendMessage(message))
+    }
 }
 
 fn ann_sends(id: &str, recipient: &str, body: &str) -> proto::Command {
@@ -314,6 +326,8 @@ fn all_rows(database: &Path) -> String {
         for table in [
             "progress",
             "inboxes",
+            "copies",
+            "copy_counts",
             "users",
             "former_accounts",
             "erasures",

@@ -6,12 +6,12 @@
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
 use chat_proto::storage::v1 as proto;
-use chat_store::Message;
+use chat_store::{Direction, Message};
 use proto::ErrorCode;
 use proto::command::Operation;
 use proto::outcome::Result as Outcome;
 
-use super::{Account, AccountLifetime, Held, Kept, Ledger};
+use super::{Account, AccountLifetime, Copied, Held, Kept, Ledger};
 use crate::chat::situations::Situation;
 
 const DONE: Outcome = Outcome::Done(proto::Done {});
@@ -27,16 +27,13 @@ impl Ledger {
             Operation::CreateUser(user) => self.create(index, request, &user),
             Operation::CreateSession(session) => self.log_in(index, &session),
             Operation::SendMessage(message) => {
-                let session = proto::Session {
-                    token_hash: message.token_hash.clone(),
-                    username: message.sender.clone(),
-                    credential: message.credential,
+                let plain = proto::SendWithOptions {
+                    message: Some(message),
+                    ..proto::SendWithOptions::default()
                 };
-                match self.valid_session(Some(&session), request) {
-                    Ok(owner) => self.send(position, message, owner.credential.incarnation),
-                    Err(_) => error(ErrorCode::Unauthenticated),
-                }
+                self.send_in_session(position, request, plain)
             }
+            Operation::SendWithOptions(send) => self.send_in_session(position, request, send),
             Operation::ReadMessages(read) => {
                 self.in_session(read.session.as_ref(), request, |ledger, owner| {
                     ledger.each_own(owner, &read.message_ids, |kept| {
@@ -48,6 +45,9 @@ impl Ledger {
                 self.in_session(delete.session.as_ref(), request, |ledger, owner| {
                     ledger.each_own(owner, &delete.message_ids, |kept| {
                         kept.deleted = Some(index);
+                    });
+                    ledger.delete_copies(index, owner, |kept| {
+                        delete.message_ids.contains(&kept.message.id)
                     });
                 })
             }
@@ -73,6 +73,7 @@ impl Ledger {
                     for kept in all.filter(|kept| kept.message.recipient == owner.username) {
                         kept.deleted.get_or_insert(index);
                     }
+                    ledger.delete_copies(index, owner, |_| true);
                 })
             }
             Operation::ChangePassword(change) => self.change_password(index, request, &change),
@@ -165,14 +166,43 @@ impl Ledger {
         }
     }
 
-    fn send(&mut self, position: Position, message: proto::SendMessage, since: u64) -> Outcome {
+    fn send_in_session(
+        &mut self,
+        position: Position,
+        request: &Bytes,
+        mut send: proto::SendWithOptions,
+    ) -> Outcome {
+        let message = send.message.take().expect("it was prepared here");
+        let session = proto::Session {
+            token_hash: message.token_hash.clone(),
+            username: message.sender.clone(),
+            credential: message.credential,
+        };
+        match self.valid_session(Some(&session), request) {
+            Ok(owner) => {
+                let since = owner.credential.incarnation;
+                self.send(position, message, (send.keep_copy, send.reply_to), since)
+            }
+            Err(_) => error(ErrorCode::Unauthenticated),
+        }
+    }
+
+    fn send(
+        &mut self,
+        position: Position,
+        message: proto::SendMessage,
+        (keep_copy, reply_to): (bool, String),
+        since: u64,
+    ) -> Outcome {
         let index = position.index.0;
+        let reply_to = Some(reply_to).filter(|id| !id.is_empty());
         if let Some(first) = self.ids.get(&message.message_id) {
             let kept = &self.messages[first];
             let is_same = since < *first
                 && kept.message.sender == message.sender
                 && kept.message.recipient == message.recipient
-                && (kept.deleted.is_some() || kept.message.body == message.body);
+                && (kept.deleted.is_some()
+                    || kept.message.body == message.body && kept.message.reply_to == reply_to);
             return if is_same {
                 self.occurrences.note(if kept.deleted.is_some() {
                     Situation::DeletedSentAgain
@@ -184,15 +214,26 @@ impl Ledger {
                 error(ErrorCode::DuplicateMessage)
             };
         }
-        if !self.accounts.contains_key(&message.recipient) {
+        let Some(recipient) = self.accounts.get(&message.recipient) else {
             return error(ErrorCode::RecipientNotFound);
+        };
+        let is_copied = keep_copy && message.recipient != message.sender;
+        let copy = is_copied.then_some(Copied {
+            recipient_since: LogIndex(recipient.credential.incarnation),
+            deleted: None,
+        });
+        if is_copied {
+            self.occurrences.note(Situation::CopyKept);
         }
         let message = Message {
             id: message.message_id,
             sender: message.sender,
             sender_since: LogIndex(since),
             recipient: message.recipient,
+            direction: Direction::Received,
             body: message.body,
+            reply_to,
+            written_at: None,
             timestamp: self.time,
             read: false,
             commit: position,
@@ -203,6 +244,7 @@ impl Ledger {
             message,
             read: None,
             deleted: None,
+            copy,
         };
         self.messages.insert(index, kept);
         answer
@@ -273,6 +315,17 @@ impl Ledger {
             let own = kept
                 .filter(|kept| kept.message.recipient == owner.username && kept.deleted.is_none());
             own.into_iter().for_each(&work);
+        }
+    }
+
+    /// Deletes those copies of the account that `chosen` names.
+    fn delete_copies(&mut self, index: u64, owner: &Held, chosen: impl Fn(&Kept) -> bool) {
+        let account = (owner.username.as_str(), owner.credential.incarnation);
+        for kept in self.messages.values_mut() {
+            if kept.has_copy_at(account, LogIndex(u64::MAX)) && chosen(kept) {
+                self.occurrences.note(Situation::CopyDeleted);
+                kept.copy.as_mut().expect("it has one").deleted = Some(index);
+            }
         }
     }
 

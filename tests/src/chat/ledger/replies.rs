@@ -18,6 +18,7 @@ pub(in crate::chat) struct SentMessage<'a> {
     pub(in crate::chat) sender: &'a str,
     pub(in crate::chat) recipient: &'a str,
     pub(in crate::chat) body: &'a str,
+    pub(in crate::chat) reply_to: Option<&'a str>,
 }
 
 /// What a client reads in the reply that its request is done.
@@ -86,7 +87,9 @@ impl Ledger {
                 && kept.message.sender == message.sender
                 && kept.message.recipient == message.recipient
                 // The text of a deleted message is not kept to be compared.
-                && (kept.deleted.is_some() || kept.message.body == message.body)
+                && (kept.deleted.is_some()
+                    || kept.message.body == message.body
+                        && kept.message.reply_to.as_deref() == message.reply_to)
         });
         ensure(is_right, "chat-once", || {
             format!("{message:?} is replied to with {sent:?}, and stored is {kept:?}")
@@ -105,7 +108,7 @@ impl Ledger {
             }
             Done::MessagesDeleted(ids) => {
                 let mut own = self.own(held, ids, applied);
-                own.all(|kept| kept.deleted.is_some())
+                own.all(|kept| kept.deleted.is_some()) && !self.has_copy_of_any(held, ids, applied)
             }
         });
         ensure(is_done, "chat-reply", || {
@@ -126,6 +129,18 @@ impl Ledger {
         let commits = commits.filter(move |commit| **commit > after && **commit <= applied);
         let kept = commits.filter_map(|commit| self.messages.get(commit));
         kept.filter(|kept| kept.message.recipient == held.username && kept.deleted.is_none())
+    }
+
+    /// Whether the session's account has a copy of one of these messages, of those among the first `applied`
+    /// entries.
+    fn has_copy_of_any(&self, held: &Held, ids: &[String], applied: u64) -> bool {
+        let commits = ids.iter().filter_map(|id| self.ids.get(id));
+        let mut commits = commits.filter(|commit| **commit <= applied);
+        commits.any(|commit| {
+            let kept = &self.messages[commit];
+            let account = (held.username.as_str(), held.credential.incarnation);
+            kept.has_copy_at(account, LogIndex(u64::MAX))
+        })
     }
 
     /// How many entries some node has applied: a read that begins now must see them.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_consensus::{LogIndex, Position};
 use chat_proto::storage::v1 as proto;
-use chat_store::{Change, Credential, Event, Message, Session};
+use chat_store::{Change, Credential, Direction, Event, LocatedMessage, Message, Session};
 use prost::Message as _;
 use proto::command::Operation;
 use proto::outcome::Result as Outcome;
@@ -68,14 +68,27 @@ fn sign_up(whose: u8) -> Operation {
 }
 
 fn send(id: &str) -> Operation {
-    Operation::SendMessage(proto::SendMessage {
+    Operation::SendMessage(anns_message(id))
+}
+
+/// The same, and ann keeps a copy.
+fn send_with_copy(id: &str) -> Operation {
+    Operation::SendWithOptions(proto::SendWithOptions {
+        message: Some(anns_message(id)),
+        keep_copy: true,
+        ..proto::SendWithOptions::default()
+    })
+}
+
+fn anns_message(id: &str) -> proto::SendMessage {
+    proto::SendMessage {
         token_hash: token(ANN),
         credential: Some(credential_of(1)),
         message_id: id.to_owned(),
         sender: "ann".to_owned(),
         recipient: "bob".to_owned(),
         body: format!("this is {id}"),
-    })
+    }
 }
 
 fn bob_deletes(id: &str) -> Operation {
@@ -96,7 +109,10 @@ fn stored(id: &str, index: u64) -> Message {
         sender: "ann".to_owned(),
         sender_since: LogIndex(1),
         recipient: "bob".to_owned(),
+        direction: Direction::Received,
         body: format!("this is {id}"),
+        reply_to: None,
+        written_at: None,
         timestamp: 0.0,
         read: false,
         commit: Position::new(index, 1),
@@ -147,6 +163,14 @@ fn apply_request(
     let event = match (operation, outcome) {
         (Operation::SendMessage(message), Outcome::Sent(sent)) if sent.commit_index == index => {
             let change = Change::MessageStored(stored(&message.message_id, index));
+            Some(Event { commit, change })
+        }
+        (Operation::SendWithOptions(send), Outcome::Sent(sent)) if sent.commit_index == index => {
+            let id = &send.message.as_ref().expect("it has one").message_id;
+            let change = Change::MessageCopied {
+                message: stored(id, index),
+                recipient_since: LogIndex(2),
+            };
             Some(Event { commit, change })
         }
         _ => None,
@@ -301,4 +325,82 @@ fn difference_between_nodes_is_found() {
     check_found_by("chat-outcome", wrong);
     ledger.digest(0, LogIndex(3), 77).expect("the first");
     check_found_by("chat-digest", ledger.digest(1, LogIndex(3), 78));
+}
+
+/// As [`two_messages`], with a copy of a third one at 5.
+fn copied_message() -> (Ledger, Message) {
+    let mut ledger = two_messages();
+    let sent = sent("three", 5);
+    apply(&mut ledger, 5, &send_with_copy("three"), &sent).expect("all is well");
+    (ledger, stored("three", 5).to_copy(LogIndex(2)))
+}
+
+#[test]
+fn correct_copies_pass() {
+    let (mut ledger, copy) = copied_message();
+    let (ann, bob) = (shown(ANN, 1), shown(BOB, 2));
+    let copies = [copy];
+    ledger
+        .copies_seen(&ann, LogIndex(4), &[])
+        .expect("a node behind");
+    ledger
+        .copies_seen(&ann, LogIndex(5), &copies)
+        .expect("hers");
+    ledger
+        .copies_seen(&bob, LogIndex(5), &[])
+        .expect("he has none");
+    apply(&mut ledger, 6, &bob_deletes("three"), &done()).expect("his");
+    ledger
+        .copies_seen(&ann, LogIndex(6), &copies)
+        .expect("hers");
+    assert_eq!(ledger.live_copies(), ["three"]);
+    apply(&mut ledger, 7, &send_with_copy("three"), &sent("three", 5)).expect("a late retry");
+    ledger
+        .copies_seen(&ann, LogIndex(7), &copies)
+        .expect("the same one");
+}
+
+#[test]
+fn copy_that_is_missing_or_shown_to_another_account_is_found() {
+    let (mut ledger, copy) = copied_message();
+    let (ann, bob) = (shown(ANN, 1), shown(BOB, 2));
+    let copies = [copy];
+    check_found_by("chat-leak", ledger.copies_seen(&bob, LogIndex(5), &copies));
+    check_found_by("chat-copy", ledger.copies_seen(&ann, LogIndex(5), &[]));
+    check_found_by("chat-copy", ledger.copies_seen(&ann, LogIndex(4), &copies));
+    let mut unread = copies;
+    unread[0].read = false;
+    check_found_by("chat-copy", ledger.copies_seen(&ann, LogIndex(5), &unread));
+    // In the inbox of the sender.
+    let inbox = [stored("three", 5)];
+    check_found_by("chat-leak", ledger.inbox_seen(&ann, LogIndex(5), &inbox));
+}
+
+#[test]
+fn message_that_is_not_located_is_found() {
+    let (mut ledger, copy) = copied_message();
+    let located = |in_box| LocatedMessage {
+        id: "three".to_owned(),
+        direction: copy.direction,
+        in_box,
+        timestamp: 0.0,
+        written_at: None,
+        commit: Position::new(5, 1),
+    };
+    let ann = shown(ANN, 1);
+    let others = ["one", "two"].map(|id| LocatedMessage {
+        id: id.to_owned(),
+        direction: Direction::Sent {
+            recipient_since: LogIndex::ZERO,
+        },
+        commit: Position::new(if id == "one" { 3 } else { 4 }, 1),
+        ..located(false)
+    });
+    let [one, two] = others;
+    let all = [one, two, located(true)];
+    ledger.located(&ann, LogIndex(5), &all).expect("hers");
+    check_found_by("chat-copy", ledger.located(&ann, LogIndex(5), &all[..2]));
+    let mut wrong = all;
+    wrong[2].in_box = false;
+    check_found_by("chat-copy", ledger.located(&ann, LogIndex(5), &wrong));
 }

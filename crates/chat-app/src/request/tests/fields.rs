@@ -1,5 +1,6 @@
 //! The limits of each field.
 
+use chat_store::DirectionFilter;
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -206,4 +207,55 @@ fn page_is_limited() {
     check_accepted(&with(inbox(), "/limit", json!(500)));
     check_accepted(&with(inbox(), "/after", json!("17")));
     check_accepted(&with(inbox(), "/after", Value::Null));
+}
+
+#[test]
+fn options_of_a_message_are_optional_and_limited() {
+    let parsed = |text: &str| match check_accepted(text) {
+        ChatRequest::Change(ChangeRequest::SendMessage(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let plain = parsed(&send().to_string());
+    assert!(!plain.keep_copy && plain.reply_to.is_none() && plain.written_at.is_none());
+    let reply_to = ID.to_uppercase();
+    let reply = parsed(&with(send(), "/message/reply_to", json!(reply_to)));
+    assert_eq!(reply.reply_to.map(|id| id.0).as_deref(), Some(ID));
+    let written = |time: Value| with(send(), "/message/written_at", time);
+    let time = |value| parsed(&written(value)).written_at.map(|time| time.0);
+    assert_eq!(time(json!(9_999_999_999_u64)), Some(9_999_999_999.0));
+    assert_eq!(time(json!(0)), None);
+    assert_eq!(time(Value::Null), None);
+    for wrong in [json!(-0.5), json!(10_000_000_000_u64), json!(1e300)] {
+        check_rejected(
+            &written(wrong),
+            expect!["message.written_at: must be 0 to 9,999,999,999, in seconds since 1970"],
+        );
+    }
+    check_rejected(
+        &with(send(), "/message/reply_to", json!("m1")),
+        expect!["message.reply_to: must be a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8"],
+    );
+    check_rejected(
+        &with(send(), "/keep_copy", json!("yes")),
+        expect!["keep_copy: must be a boolean at line 1 column 62"],
+    );
+}
+
+#[test]
+fn direction_is_one_of_three() {
+    for (text, expected) in [
+        ("received", DirectionFilter::Received),
+        ("sent", DirectionFilter::Sent),
+        ("all", DirectionFilter::All),
+    ] {
+        let request = check_accepted(&with(inbox(), "/direction", json!(text)));
+        let ChatRequest::Read(ReadRequest::GetMessages(inbox)) = request else {
+            panic!("{request:?}");
+        };
+        assert_eq!(inbox.query.directions, expected);
+    }
+    check_rejected(
+        &with(inbox(), "/direction", json!("Sent")),
+        expect!["direction: must be `received`, `sent` or `all`"],
+    );
 }

@@ -1,4 +1,4 @@
-//! The latest changes of all inboxes, kept in memory for open watches and for clients that reconnect.
+//! The latest changes of all accounts' messages, kept in memory for open watches and for clients that reconnect.
 //!
 //! Applying fills it and never waits for a reader: a watch that is too slow finds that changes were
 //! dropped. Nothing here is on a disk; after a restart it begins with what is applied then.
@@ -43,7 +43,7 @@ struct Inner {
     /// Every change after this entry is still kept.
     floor: LogIndex,
     bytes: usize,
-    /// The account of each kept change, the oldest first.
+    /// The account of each kept change, the oldest first; a change of two accounts is there twice.
     order: VecDeque<Arc<str>>,
     accounts: HashMap<Arc<str>, Account>,
     /// Whether the session of each open watch has ended, by the hash of its token.
@@ -224,14 +224,18 @@ impl ChangeBuffer {
 
 impl Inner {
     fn put(&mut self, event: Event) {
-        let Some(username) = account_of(&event.change) else {
-            if let Change::SessionEnded { token_hash } = &event.change
-                && let Some(session) = self.sessions.get(token_hash)
-            {
-                session.send_replace(true);
-            }
-            return;
-        };
+        if let Change::SessionEnded { token_hash } = &event.change
+            && let Some(session) = self.sessions.get(token_hash)
+        {
+            session.send_replace(true);
+        }
+        let event = Arc::new(event);
+        for username in accounts_of(&event.change).into_iter().flatten() {
+            self.put_for(username, &event);
+        }
+    }
+
+    fn put_for(&mut self, username: &str, event: &Arc<Event>) {
         let name = match self.accounts.get_key_value(username) {
             Some((name, _)) => Arc::clone(name),
             None => self.add_account(username),
@@ -240,8 +244,8 @@ impl Inner {
             .accounts
             .get_mut(&name)
             .expect("the account existed or was added");
-        self.bytes += size(&event);
-        account.changes.push_back(Arc::new(event));
+        self.bytes += size(event);
+        account.changes.push_back(Arc::clone(event));
         if account.changed.receiver_count() > 0 {
             account.changed.send_replace(());
         }
@@ -331,6 +335,11 @@ impl Drop for WatchSlot {
 }
 
 impl Subscription {
+    /// The account.
+    pub(crate) fn username(&self) -> &str {
+        &self.username
+    }
+
     /// The account's changes after `position`, some of them if there are many.
     pub(crate) fn next_batch(&mut self, position: LogIndex) -> Batch {
         self.changed.mark_unchanged();
@@ -380,15 +389,20 @@ impl Drop for Subscription {
     }
 }
 
-fn account_of(change: &Change) -> Option<&str> {
-    match change {
-        Change::MessageStored(message) => Some(&message.recipient),
+/// The accounts of which watches may send the change.
+fn accounts_of(change: &Change) -> [Option<&str>; 2] {
+    let one = match change {
+        Change::MessageStored(message) => &message.recipient,
+        Change::MessageCopied { message, .. } => {
+            return [Some(&message.recipient), Some(&message.sender)];
+        }
         Change::MessagesRead { username, .. }
         | Change::MessagesDeleted { username, .. }
         | Change::AccountDeleted { username, .. }
-        | Change::PasswordChanged { username, .. } => Some(username),
-        Change::SessionEnded { .. } => None,
-    }
+        | Change::PasswordChanged { username, .. } => username,
+        Change::SessionEnded { .. } => return [None, None],
+    };
+    [Some(one), None]
 }
 
 /// About how much memory a change needs.
@@ -398,10 +412,15 @@ fn size(event: &Event) -> usize {
     /// An id, and where it is.
     const ID: usize = 64;
     REST + match &event.change {
-        Change::MessageStored(message) => message.body.len(),
-        Change::MessagesRead { message_ids, .. } | Change::MessagesDeleted { message_ids, .. } => {
-            ID * message_ids.len()
+        Change::MessageStored(message) | Change::MessageCopied { message, .. } => {
+            message.body.len()
         }
+        Change::MessagesRead { message_ids, .. } => ID * message_ids.len(),
+        Change::MessagesDeleted {
+            message_ids,
+            copy_ids,
+            ..
+        } => ID * (message_ids.len() + copy_ids.len()),
         Change::AccountDeleted { .. }
         | Change::PasswordChanged { .. }
         | Change::SessionEnded { .. } => 0,

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use chat_proto::chat::v1::watch_event::Event as SentEvent;
 use chat_proto::chat::v1::{
-    CaughtUp, MessagesDeleted, MessagesRead, NewMessage, Resync, WatchEvent,
+    CaughtUp, Direction as SentDirection, MessagesDeleted, MessagesRead, NewMessage, Resync,
+    WatchEvent,
 };
 use chat_replication::Leadership;
-use chat_store::{Change, Credential, Event, LogIndex, Message};
+use chat_store::{Change, Credential, Direction, DirectionFilter, Event, LogIndex, Message};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -59,6 +60,8 @@ pub(super) struct Watcher {
     subscription: Subscription,
     credential: Credential,
     cluster: ClusterMark,
+    /// Whether events about received messages, about copies, or about both are sent.
+    directions: DirectionFilter,
     validated: LogIndex,
     /// Every change up to this entry has been sent, or does not concern this watch.
     last_sent: LogIndex,
@@ -123,6 +126,7 @@ impl Watcher {
             subscription,
             credential,
             cluster,
+            directions: DirectionFilter::Received,
             validated: start.validated,
             last_sent: start.from,
             batch: VecDeque::new(),
@@ -134,6 +138,12 @@ impl Watcher {
             next_session_recheck: Instant::now() + SESSION_RECHECK_INTERVAL,
             context,
         }
+    }
+
+    /// Sends events about these messages.
+    pub(super) fn with_directions(mut self, directions: DirectionFilter) -> Self {
+        self.directions = directions;
+        self
     }
 
     /// The cursor after everything that was sent.
@@ -195,14 +205,33 @@ impl Watcher {
         // A change from before the session was checked did not end it.
         let since_checked = event.commit.index > self.validated;
         Ok(match &event.change {
-            Change::MessageStored(message) => Some(SentEvent::Message(new_message(message))),
-            Change::MessagesRead { message_ids, .. } => Some(SentEvent::Read(MessagesRead {
-                ids: message_ids.clone(),
-            })),
-            Change::MessagesDeleted { message_ids, .. } => {
-                Some(SentEvent::Deleted(MessagesDeleted {
-                    ids: message_ids.clone(),
-                }))
+            Change::MessageStored(message) => self.message_event(message),
+            Change::MessageCopied {
+                message,
+                recipient_since,
+            } => {
+                if message.recipient == self.subscription.username() {
+                    self.message_event(message)
+                } else {
+                    self.message_event(&message.to_copy(*recipient_since))
+                }
+            }
+            Change::MessagesRead { message_ids, .. } => {
+                let ids = message_ids.clone();
+                (self.directions != DirectionFilter::Sent)
+                    .then_some(SentEvent::Read(MessagesRead { ids }))
+            }
+            Change::MessagesDeleted {
+                message_ids,
+                copy_ids,
+                ..
+            } => {
+                let ids = match self.directions {
+                    DirectionFilter::Received => message_ids.clone(),
+                    DirectionFilter::Sent => copy_ids.clone(),
+                    DirectionFilter::All => [message_ids.as_slice(), copy_ids].concat(),
+                };
+                (!ids.is_empty()).then_some(SentEvent::Deleted(MessagesDeleted { ids }))
             }
             Change::PasswordChanged { credential, .. }
                 if since_checked && *credential != self.credential =>
@@ -214,6 +243,17 @@ impl Watcher {
             | Change::AccountDeleted { .. }
             | Change::SessionEnded { .. } => None,
         })
+    }
+
+    /// The event for a message that is in the account's box now.
+    fn message_event(&self, message: &Message) -> Option<SentEvent> {
+        let is_sent = matches!(message.direction, Direction::Sent { .. });
+        let is_left_out = match self.directions {
+            DirectionFilter::Received => is_sent,
+            DirectionFilter::Sent => !is_sent,
+            DirectionFilter::All => false,
+        };
+        (!is_left_out).then(|| SentEvent::Message(new_message(message)))
     }
 
     /// Whether something ends the watch, even if there is more to send.
@@ -281,6 +321,10 @@ async fn leaderless(leadership: &mut watch::Receiver<Leadership>) -> EndReason {
 }
 
 fn new_message(message: &Message) -> NewMessage {
+    let (direction, recipient_since) = match message.direction {
+        Direction::Received => (SentDirection::Received, LogIndex::ZERO),
+        Direction::Sent { recipient_since } => (SentDirection::Sent, recipient_since),
+    };
     NewMessage {
         id: message.id.clone(),
         sender: message.sender.clone(),
@@ -290,6 +334,10 @@ fn new_message(message: &Message) -> NewMessage {
         commit_index: message.commit.index.0,
         commit_term: message.commit.term.0,
         sender_since: message.sender_since.0,
+        direction: direction.into(),
+        recipient_since: recipient_since.0,
+        reply_to: message.reply_to.clone().unwrap_or_default(),
+        written_at: message.written_at.unwrap_or_default(),
     }
 }
 

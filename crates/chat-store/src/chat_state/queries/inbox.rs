@@ -1,4 +1,4 @@
-//! Pages of an inbox, and how many messages it contains.
+//! Pages of an account's messages, and how many messages its inbox contains.
 
 use std::pin::pin;
 
@@ -11,7 +11,7 @@ use super::page_size::one_more;
 use super::sessions::Session;
 use crate::chat_state::error::StateError;
 use crate::chat_state::inbox_counts::{InboxCounts, UNREAD};
-use crate::chat_state::message::Message;
+use crate::chat_state::message::{Direction, Message};
 
 /// The most messages of one page.
 const PAGE_MESSAGES_MAX: usize = 500;
@@ -19,7 +19,19 @@ const PAGE_MESSAGES_MAX: usize = 500;
 /// of a gRPC message.
 const PAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Which messages of an inbox to return.
+/// Which messages of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectionFilter {
+    /// Those that it has received.
+    #[default]
+    Received,
+    /// Its copies of those that it has sent.
+    Sent,
+    /// Both.
+    All,
+}
+
+/// Which messages of an account to return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InboxQuery {
     /// The most messages to return; never more than 500.
@@ -27,13 +39,15 @@ pub struct InboxQuery {
     /// Continues after this commit, in the order of the page: [`MessagePage::next`] of the last
     /// page.
     pub after: Option<LogIndex>,
-    /// Leaves out messages that were read.
+    /// Received ones, copies of sent ones, or both.
+    pub directions: DirectionFilter,
+    /// Leaves out messages that were read, and copies.
     pub unread_only: bool,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
 }
 
-/// Some messages of an inbox, in order.
+/// Some messages of an account, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessagePage {
     /// As many as the limit, or 1 MiB of text, or all that are left.
@@ -57,7 +71,10 @@ pub(crate) async fn inbox(
         Some(after) => (floor, after),
         None => (floor, end),
     };
-    let query = sqlx::query(inbox_sql(inbox))
+    let Some(sql) = inbox_sql(inbox) else {
+        return Ok(MessagePage::default());
+    };
+    let query = sqlx::query(sql)
         .bind(&owner.username)
         .bind(above.0.cast_signed())
         .bind(below.0.cast_signed())
@@ -77,30 +94,57 @@ pub(crate) async fn inbox(
     Ok(page)
 }
 
-/// The read and the unread messages are two ranges of the index, each in log order. SQLite merges
-/// them while it reads.
-pub(crate) fn inbox_sql(inbox: InboxQuery) -> &'static str {
+/// The read and the unread messages are two ranges of the index, each in log order; the copies are one of
+/// theirs. SQLite merges them while it reads. `None` if there can be no such messages.
+pub(crate) fn inbox_sql(inbox: InboxQuery) -> Option<&'static str> {
     macro_rules! range {
         ($read:literal) => {
             concat!(
                 "SELECT id, sender, sender_since, recipient, body, timestamp, read, commit_index, ",
-                "commit_term FROM messages WHERE recipient = ?1 AND deleted = 0 AND read = ",
+                "commit_term, reply_to, written_at, NULL FROM messages ",
+                "WHERE recipient = ?1 AND deleted = 0 AND read = ",
                 $read,
                 " AND commit_index > ?2 AND commit_index < ?3 "
             )
         };
     }
-    macro_rules! both {
+    macro_rules! copies {
+        () => {
+            concat!(
+                "SELECT id, sender, sender_since, recipient, copies.body, timestamp, 1, ",
+                "copies.commit_index AS commit_index, commit_term, copies.reply_to, ",
+                "copies.written_at, recipient_since FROM copies ",
+                "CROSS JOIN messages ON messages.commit_index = copies.commit_index ",
+                "WHERE owner = ?1 AND copies.commit_index > ?2 AND copies.commit_index < ?3 "
+            )
+        };
+    }
+    macro_rules! received {
         () => {
             concat!(range!("0"), "UNION ALL ", range!("1"))
         };
     }
-    match (inbox.unread_only, inbox.oldest_first) {
-        (true, true) => concat!(range!("0"), "ORDER BY commit_index LIMIT ?4"),
-        (true, false) => concat!(range!("0"), "ORDER BY commit_index DESC LIMIT ?4"),
-        (false, true) => concat!(both!(), "ORDER BY commit_index LIMIT ?4"),
-        (false, false) => concat!(both!(), "ORDER BY commit_index DESC LIMIT ?4"),
+    macro_rules! all {
+        () => {
+            concat!(received!(), "UNION ALL ", copies!())
+        };
     }
+    macro_rules! ordered {
+        ($select:expr) => {
+            if inbox.oldest_first {
+                concat!($select, "ORDER BY commit_index LIMIT ?4")
+            } else {
+                concat!($select, "ORDER BY commit_index DESC LIMIT ?4")
+            }
+        };
+    }
+    Some(match (inbox.directions, inbox.unread_only) {
+        (DirectionFilter::Received | DirectionFilter::All, true) => ordered!(range!("0")),
+        (DirectionFilter::Received, false) => ordered!(received!()),
+        (DirectionFilter::All, false) => ordered!(all!()),
+        (DirectionFilter::Sent, false) => ordered!(copies!()),
+        (DirectionFilter::Sent, true) => return None,
+    })
 }
 
 fn message(row: &SqliteRow) -> Result<Message, StateError> {
@@ -115,6 +159,14 @@ fn message(row: &SqliteRow) -> Result<Message, StateError> {
         commit: Position {
             index: LogIndex(row.try_get::<i64, _>(7)?.cast_unsigned()),
             term: Term(row.try_get::<i64, _>(8)?.cast_unsigned()),
+        },
+        reply_to: row.try_get(9)?,
+        written_at: row.try_get(10)?,
+        direction: match row.try_get::<Option<i64>, _>(11)? {
+            None => Direction::Received,
+            Some(recipient_since) => Direction::Sent {
+                recipient_since: LogIndex(recipient_since.cast_unsigned()),
+            },
         },
     })
 }
@@ -159,3 +211,22 @@ pub(crate) async fn inbox_counts(
 
 pub(crate) const INBOX_COUNTS: &str = "SELECT messages, unread \
      FROM users CROSS JOIN inboxes ON account = incarnation WHERE username = ?";
+
+/// How many copies of sent messages the account with this name has.
+pub(crate) async fn copy_count(
+    connection: &mut SqliteConnection,
+    username: &str,
+) -> Result<u64, StateError> {
+    let row = sqlx::query(COPY_COUNT)
+        .bind(username)
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map_or(Ok(0), |row| {
+        u64::try_from(row.try_get::<i64, _>(0)?).map_err(|_negative| StateError::Damaged {
+            table: "copy_counts",
+        })
+    })
+}
+
+pub(crate) const COPY_COUNT: &str = "SELECT copies \
+     FROM users CROSS JOIN copy_counts ON account = incarnation WHERE username = ?";

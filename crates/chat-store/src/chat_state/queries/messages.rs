@@ -19,6 +19,8 @@ pub struct StoredMessage<'a> {
     pub recipient: &'a str,
     /// The text.
     pub body: &'a str,
+    /// The id of the message that it replies to.
+    pub reply_to: Option<&'a str>,
 }
 
 /// When exactly this message was stored, and by which commit; `None` if it was not stored, or if
@@ -29,12 +31,13 @@ pub(crate) async fn stored_message(
 ) -> Result<Option<(f64, Position)>, StateError> {
     let query = sqlx::query(
         "SELECT timestamp, commit_index, commit_term FROM messages WHERE id = ? AND sender = ? \
-         AND recipient = ? AND (deleted > 0 OR body = ?) AND commit_index > ?",
+         AND recipient = ? AND (deleted <> 0 OR (body = ? AND reply_to IS ?)) AND commit_index > ?",
     )
     .bind(message.id)
     .bind(message.sender)
     .bind(message.recipient)
     .bind(message.body)
+    .bind(message.reply_to)
     .bind(message.sender_since.0.cast_signed());
     let Some(row) = query.fetch_optional(&mut *connection).await? else {
         return Ok(None);

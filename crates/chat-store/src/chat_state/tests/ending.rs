@@ -311,6 +311,7 @@ fn reads_and_deletions_are_reported_in_log_order() {
         Event {
             commit: Position::new(8, 1),
             change: Change::MessagesDeleted {
+                copy_ids: Vec::new(),
                 username,
                 message_ids,
             },

@@ -185,12 +185,12 @@ fn tables_of_a_later_program_are_not_touched() {
     }
     // Of one that has none.
     std::fs::remove_file(&sums).unwrap();
-    tamper_file(&file, "PRAGMA user_version = 5");
+    tamper_file(&file, "PRAGMA user_version = 6");
     for _ in 0..2 {
         let refused = ChatState::open(directory.path()).unwrap_err();
-        assert!(refused.to_string().contains("has format 5"), "{refused}");
+        assert!(refused.to_string().contains("has format 6"), "{refused}");
     }
-    tamper_file(&file, "PRAGMA user_version = 4");
+    tamper_file(&file, "PRAGMA user_version = 5");
     let (state, _reader) = ChatState::open(directory.path()).unwrap();
     assert_eq!(state.lost(), None);
     assert_eq!(state.applied_index(), LogIndex(2));
@@ -226,6 +226,7 @@ async fn damage_that_a_read_finds_stops_the_writer_and_is_noted_for_the_next_sta
     chat.state.commit().await.unwrap();
     tamper(chat.directory.path(), "DROP TABLE messages");
     let message = crate::chat_state::StoredMessage {
+        reply_to: None,
         id: "id",
         sender: "ann",
         sender_since: LogIndex(1),

@@ -20,6 +20,10 @@ pub(super) struct Oracle {
     sessions: BTreeMap<Bytes, HeldSession>,
     /// By commit.
     messages: BTreeMap<u64, Stored>,
+    /// By the commit of their messages.
+    copies: BTreeMap<u64, Copied>,
+    /// How many tombstones were kept for a copy, and how many were renewed because its owner deleted it.
+    pub(super) kept_and_renewed: (u32, u32),
     /// Commit of the deletion, its second, name.
     pending_deletions: Vec<(u64, i64, String)>,
 }
@@ -42,6 +46,23 @@ struct HeldSession {
 struct Stored {
     message: Message,
     deleted: Option<(u64, i64)>,
+    /// A tombstone that would have been removed without its copy.
+    kept: bool,
+}
+
+struct Copied {
+    owner: String,
+    recipient_since: u64,
+    body: String,
+    reply_to: Option<String>,
+}
+
+impl Stored {
+    fn delete(&mut self, deleted: (u64, i64)) {
+        self.message.body.clear();
+        self.message.reply_to = None;
+        self.deleted = Some(deleted);
+    }
 }
 
 impl Oracle {
@@ -54,6 +75,8 @@ impl Oracle {
             deleted_accounts: Vec::new(),
             sessions: BTreeMap::new(),
             messages: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            kept_and_renewed: (0, 0),
             pending_deletions: Vec::new(),
         }
     }
@@ -70,16 +93,13 @@ impl Oracle {
             Operation::CreateUser(user) => (self.create_user(user, request), None),
             Operation::CreateSession(session) => (self.create_session(session), None),
             Operation::SendMessage(message) => {
-                let session = proto::Session {
-                    token_hash: message.token_hash.clone(),
-                    username: message.sender.clone(),
-                    credential: message.credential,
+                let plain = proto::SendWithOptions {
+                    message: Some(message),
+                    ..proto::SendWithOptions::default()
                 };
-                match self.check_session(Some(session), request) {
-                    Ok(since) => self.send(message, since),
-                    Err(_) => (error(ErrorCode::Unauthenticated), None),
-                }
+                self.send_in_session(plain, request)
             }
+            Operation::SendWithOptions(send) => self.send_in_session(send, request),
             Operation::ReadMessages(read) => {
                 self.in_session(read.session, request, |chat, owner, since| {
                     let changed = chat.each_own(owner, since, &read.message_ids, |stored| {
@@ -94,14 +114,18 @@ impl Oracle {
             Operation::DeleteMessages(delete) => {
                 self.in_session(delete.session, request, |chat, owner, since| {
                     let deleted = (chat.index, chat.now());
-                    let changed = chat.each_own(owner, since, &delete.message_ids, |stored| {
-                        stored.message.body.clear();
-                        stored.deleted = Some(deleted);
+                    let ids = &delete.message_ids;
+                    let received = chat.each_own(owner, since, ids, |stored| {
+                        stored.delete(deleted);
                         true
                     });
-                    changed.map(|message_ids| Change::MessagesDeleted {
+                    let message_ids = received.unwrap_or_default();
+                    let copy_ids = chat.delete_copies(owner, since, ids);
+                    let any = !message_ids.is_empty() || !copy_ids.is_empty();
+                    any.then(|| Change::MessagesDeleted {
                         username: owner.to_owned(),
                         message_ids,
+                        copy_ids,
                     })
                 })
             }
@@ -143,12 +167,18 @@ impl Oracle {
         let mut old: Vec<_> = self
             .messages
             .iter()
+            .filter(|(_, stored)| !stored.kept)
             .filter_map(|(commit, stored)| Some((stored.deleted?, *commit)))
             .filter(|(deleted, _)| is_old(*deleted))
             .collect();
         old.sort_unstable();
         for (_, commit) in old.into_iter().take(rows) {
-            self.messages.remove(&commit);
+            if self.copies.contains_key(&commit) {
+                self.messages.get_mut(&commit).unwrap().kept = true;
+                self.kept_and_renewed.0 += 1;
+            } else {
+                self.messages.remove(&commit);
+            }
         }
         let old = self.deleted_accounts.iter().take(rows);
         let old = old.take_while(|(.., index, at)| is_old((*index, *at)));

@@ -40,7 +40,7 @@ impl Request {
         Self {
             id: random.u8(..),
             session: oracle.some_session(random),
-            kind: random.u8(0..40),
+            kind: random.u8(0..56),
             name: NAMES[random.usize(..NAMES.len())],
             other: NAMES[random.usize(..NAMES.len())],
             number: recent + random.u8(0..8),
@@ -85,20 +85,33 @@ impl Request {
                 session,
                 message_ids,
             }),
-            14..=16 => Operation::DeleteMessages(proto::DeleteMessages {
+            14..=16 | 52.. => Operation::DeleteMessages(proto::DeleteMessages {
                 session,
                 message_ids,
             }),
             _ => {
                 let session = session?;
-                Operation::SendMessage(proto::SendMessage {
+                let message = proto::SendMessage {
                     token_hash: session.token_hash,
                     credential: session.credential,
                     message_id: message_id(self.number),
                     sender: session.username,
                     recipient: self.other.to_owned(),
                     body: format!("text {}", self.id % 3),
-                })
+                };
+                if self.kind < 34 {
+                    Operation::SendMessage(message)
+                } else {
+                    Operation::SendWithOptions(proto::SendWithOptions {
+                        message: Some(message),
+                        keep_copy: !self.id.is_multiple_of(5),
+                        reply_to: match self.id % 4 {
+                            0 => message_id(self.id / 4),
+                            _ => String::new(),
+                        },
+                        written_at: 0.0,
+                    })
+                }
             }
         };
         operation_needs_session(&operation, self.session.is_some()).then(|| proto::Command {
@@ -127,6 +140,7 @@ struct History {
     outcomes: Vec<String>,
     events: Vec<Event>,
     tables: Vec<String>,
+    kept_and_renewed: (u32, u32),
 }
 
 fn history(seed: u64) -> History {
@@ -182,6 +196,7 @@ fn history(seed: u64) -> History {
         outcomes,
         events,
         tables: oracle.dump(),
+        kept_and_renewed: oracle.kept_and_renewed,
     }
 }
 
@@ -219,8 +234,11 @@ fn replay(entries: &[CommittedEntry], seed: u64) -> Replica {
 #[test]
 fn replicas_agree_with_the_oracle() {
     let mut seen = BTreeMap::new();
+    let (mut kept, mut renewed) = (0, 0);
     for seed in 0..5 {
         let history = history(seed);
+        kept += history.kept_and_renewed.0;
+        renewed += history.kept_and_renewed.1;
         let outcomes = history
             .outcomes
             .iter()
@@ -244,14 +262,16 @@ fn replicas_agree_with_the_oracle() {
         let all = |replica: &Replica| rows_of_all_tables(replica.directory.path());
         assert!(all(&one) == all(&other), "seed {seed}");
     }
+    assert!(kept >= 20 && renewed >= 5, "{kept} {renewed}");
     // Each kind of outcome and event occurred.
-    assert_eq!(seen.len(), 16, "{seen:?}");
+    assert_eq!(seen.len(), 17, "{seen:?}");
     assert!(seen.values().all(|times| *times >= 20), "{seen:?}");
 }
 
 fn name(change: &Change) -> &'static str {
     match change {
         Change::MessageStored(_) => "message stored",
+        Change::MessageCopied { .. } => "message copied",
         Change::MessagesRead { .. } => "messages read",
         Change::MessagesDeleted { .. } => "messages deleted",
         Change::AccountDeleted { .. } => "account deleted",
@@ -261,7 +281,7 @@ fn name(change: &Change) -> &'static str {
 }
 
 /// The contents of the oracle, one line a row.
-pub(super) const DUMP: [&str; 6] = [
+pub(super) const DUMP: [&str; 9] = [
     "SELECT 'user ' || username || ' ' || incarnation || ' ' || credential_version \
      FROM users ORDER BY username",
     "SELECT 'inbox ' || username || ' ' || messages || ' ' || unread \
@@ -276,8 +296,14 @@ pub(super) const DUMP: [&str; 6] = [
      FROM sessions) ORDER BY token_hash",
     "SELECT 'message ' || commit_index || ' ' || id || ' ' || sender || ' ' || sender_since || ' ' \
      || recipient || ' [' \
-     || body || '] ' || read || ' ' || deleted || ' ' || deleted_at \
+     || body || '] ' || ifnull(reply_to, '-') || ' ' || read || ' ' || deleted || ' ' || deleted_at \
      FROM messages ORDER BY commit_index",
+    "SELECT 'copy ' || commit_index || ' ' || owner || ' ' || recipient_since || ' [' || body || '] ' \
+     || ifnull(reply_to, '-') FROM copies ORDER BY commit_index",
+    "SELECT 'copies ' || username || ' ' || ifnull(copies, 0) \
+     FROM users LEFT JOIN copy_counts ON account = incarnation ORDER BY username",
+    "SELECT 'count without an account ' || account FROM copy_counts \
+     WHERE account NOT IN (SELECT incarnation FROM users)",
     "SELECT 'former ' || deleted || ' ' || username || ' ' || deleted_at \
      FROM former_accounts ORDER BY deleted",
     "SELECT 'erasure ' || deleted || ' ' || username FROM erasures ORDER BY deleted",
@@ -299,7 +325,11 @@ fn rows_of_all_tables(directory: &Path) -> Vec<String> {
              FROM sessions ORDER BY token_hash",
             "SELECT quote(commit_index) || ' ' || quote(commit_term) || quote(id) || quote(sender) \
              || ' ' || quote(sender_since) || quote(recipient) || quote(body) || quote(timestamp) || quote(read) \
-             || ' ' || quote(deleted) || ' ' || quote(deleted_at) FROM messages ORDER BY 1",
+             || ' ' || quote(deleted) || ' ' || quote(deleted_at) || quote(reply_to) || quote(written_at) \
+             FROM messages ORDER BY 1",
+            "SELECT quote(commit_index) || quote(owner) || quote(recipient_since) || quote(body) \
+             || quote(reply_to) || quote(written_at) FROM copies ORDER BY 1",
+            "SELECT quote(account) || ' ' || quote(copies) FROM copy_counts ORDER BY 1",
             "SELECT quote(deleted) || ' ' || quote(deleted_at) || quote(username) \
              || quote(created_by_request) FROM former_accounts ORDER BY 1",
         ],

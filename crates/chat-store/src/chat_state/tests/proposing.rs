@@ -47,10 +47,19 @@ fn ids() -> Vec<String> {
 }
 
 /// Every operation that a node may propose.
-fn proposable() -> [Operation; 6] {
+fn proposable() -> [Operation; 7] {
     let session = session();
+    let Operation::SendMessage(message) = send_message() else {
+        unreachable!("it sends a message");
+    };
     [
         send_message(),
+        Operation::SendWithOptions(proto::SendWithOptions {
+            message: Some(message),
+            keep_copy: true,
+            reply_to: "l".to_owned(),
+            written_at: 1.5,
+        }),
         Operation::ReadMessages(proto::ReadMessages {
             session: session.clone(),
             message_ids: ids(),

@@ -109,9 +109,9 @@ async fn inbox_pages_are_in_log_order() {
             for limit in [1, 2, 3, 6, 7, 8, 1000] {
                 let query = InboxQuery {
                     limit,
-                    after: None,
                     unread_only,
                     oldest_first,
+                    ..InboxQuery::default()
                 };
                 let shown = all_pages(&reader, query).await;
                 assert_eq!(shown, forwards.join(" "), "{query:?}");
@@ -330,14 +330,26 @@ async fn continuous_readers_do_not_make_the_write_ahead_log_grow() {
 fn inbox_queries_use_the_index() {
     let mut chat = Chat::with_ann_and_bob();
     block_on(chat.state.commit()).unwrap();
-    for flags in 0..4 {
+    for flags in 0..12 {
         let query = InboxQuery {
             unread_only: flags & 1 != 0,
             oldest_first: flags & 2 != 0,
+            directions: [
+                DirectionFilter::Received,
+                DirectionFilter::Sent,
+                DirectionFilter::All,
+            ][flags / 4],
             ..InboxQuery::default()
         };
-        let plan = plan(chat.directory.path(), queries::inbox_sql(query));
-        assert!(plan.contains("USING INDEX inbox"), "{plan}");
+        let Some(sql) = queries::inbox_sql(query) else {
+            assert_eq!(query.directions, DirectionFilter::Sent);
+            continue;
+        };
+        let plan = plan(chat.directory.path(), sql);
+        let received = query.directions != DirectionFilter::Sent;
+        assert_eq!(plan.contains("USING INDEX inbox"), received, "{plan}");
+        let sent = query.directions != DirectionFilter::Received && !query.unread_only;
+        assert_eq!(plan.contains("USING INDEX sent"), sent, "{plan}");
         assert!(
             !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
             "{plan}"

@@ -9,7 +9,7 @@ use chat_consensus::{ClusterId, LogBase, Membership, NodeId, StorageId, Voter};
 use futures::executor::block_on;
 
 /// The base behind a snapshot at this index.
-fn base(index: u64) -> LogBase {
+pub(super) fn base(index: u64) -> LogBase {
     let voter = Voter {
         node: NodeId(1),
         storage: StorageId(1),
@@ -258,8 +258,8 @@ fn what_is_not_the_snapshot_is_refused_and_changes_nothing() {
     check(&mut chat, b"", &at, "no such table");
     check(&mut chat, &[7; 9000], &at, "not a database");
     let mut newer = good.clone();
-    newer[60..64].copy_from_slice(&5_u32.to_be_bytes());
-    check(&mut chat, &newer, &at, "its format is 5");
+    newer[60..64].copy_from_slice(&6_u32.to_be_bytes());
+    check(&mut chat, &newer, &at, "its format is 6");
     let mut damaged = good.clone();
     for page in 1..good.len() / 4096 {
         damaged[page * 4096..page * 4096 + 8].fill(0xff);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use chat_proto::chat::v1::WatchEvent;
 use chat_proto::chat::v1::watch_event::Event as SentEvent;
 use chat_replication::Leadership;
-use chat_store::{Change, Credential, Event, LogIndex, Message, Position};
+use chat_store::{
+    Change, Credential, Direction, DirectionFilter, Event, LogIndex, Message, Position,
+};
 use tokio::sync::watch;
 
 use super::{Start, WatchContext, Watcher};
@@ -87,16 +89,39 @@ impl Fixture {
 }
 
 fn stored(index: u64, recipient: &str) -> Change {
-    Change::MessageStored(Message {
+    Change::MessageStored(message(index, "bob", recipient))
+}
+
+fn copied(index: u64, sender: &str, recipient: &str) -> Change {
+    Change::MessageCopied {
+        message: message(index, sender, recipient),
+        recipient_since: LogIndex(4),
+    }
+}
+
+fn message(index: u64, sender: &str, recipient: &str) -> Message {
+    Message {
         id: format!("m{index}"),
-        sender: "bob".to_owned(),
+        sender: sender.to_owned(),
         sender_since: LogIndex(3),
         recipient: recipient.to_owned(),
+        direction: Direction::Received,
         body: "hi".to_owned(),
+        reply_to: None,
+        written_at: None,
         timestamp: 1.0,
         read: false,
         commit: Position::new(index, 1),
-    })
+    }
+}
+
+fn deleted(ids: &[&str], copies: &[&str]) -> Change {
+    let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    Change::MessagesDeleted {
+        username: "alice".to_owned(),
+        message_ids: texts(ids),
+        copy_ids: texts(copies),
+    }
 }
 
 fn read(ids: &[&str]) -> Change {
@@ -116,7 +141,16 @@ fn password_changed(now: Credential) -> Change {
 /// `message m11 @11`.
 fn line(event: &WatchEvent) -> String {
     let what = match event.event.as_ref().unwrap() {
-        SentEvent::Message(message) => format!("message {}", message.id),
+        SentEvent::Message(message) => {
+            let copy = match message.direction {
+                2 => format!(
+                    " to {} since {}",
+                    message.recipient, message.recipient_since
+                ),
+                _ => String::new(),
+            };
+            format!("message {}{copy}", message.id)
+        }
         SentEvent::Read(read) => format!("read {}", read.ids.join(" ")),
         SentEvent::Deleted(deleted) => format!("deleted {}", deleted.ids.join(" ")),
         SentEvent::CaughtUp(_) => "caught up".to_owned(),
@@ -156,6 +190,59 @@ async fn watch_continues_from_a_cursor_without_gap_or_repetition() {
     // The node had applied entry 10 when it started; older cursors are unusable there.
     let all = ["message m11 @11", "message m12 @12"];
     check(&mut fixture.watch(cursor(10), 15), &all).await;
+}
+
+/// C1, C3: a sender's watch without a direction shows nothing of copies, and a recipient's nothing more than
+/// the message.
+#[tokio::test]
+async fn watch_sends_copies_only_in_their_direction() {
+    let fixture = Fixture::new();
+    let changes = [
+        copied(11, "alice", "bob"),
+        copied(12, "bob", "alice"),
+        read(&["m12"]),
+        deleted(&["m12"], &["m11"]),
+        deleted(&[], &["m9"]),
+        stored(16, "alice"),
+    ];
+    for (change, index) in changes.into_iter().zip(11..) {
+        fixture.apply(index, change);
+    }
+    for (directions, expected) in [
+        (
+            DirectionFilter::Received,
+            [
+                "message m12 @12",
+                "read m12 @13",
+                "deleted m12 @14",
+                "message m16 @16",
+            ]
+            .as_slice(),
+        ),
+        (
+            DirectionFilter::Sent,
+            &[
+                "message m11 to bob since 4 @11",
+                "deleted m11 @14",
+                "deleted m9 @15",
+                "caught up @16",
+            ],
+        ),
+        (
+            DirectionFilter::All,
+            &[
+                "message m11 to bob since 4 @11",
+                "message m12 @12",
+                "read m12 @13",
+                "deleted m12 m11 @14",
+                "deleted m9 @15",
+                "message m16 @16",
+            ],
+        ),
+    ] {
+        let watcher = fixture.watch(cursor(10), 16);
+        check(&mut watcher.with_directions(directions), expected).await;
+    }
 }
 
 #[tokio::test]

@@ -37,14 +37,34 @@ impl Oracle {
                 sender_since,
                 recipient,
                 body,
+                reply_to,
                 read,
                 ..
             } = &stored.message;
             let (deleted, at) = stored.deleted.unwrap_or_default();
-            let read = u8::from(*read);
+            let kept = if stored.kept { "-" } else { "" };
+            let (read, reply_to) = (u8::from(*read), reply_to.as_deref().unwrap_or("-"));
             lines.push(format!(
-                "message {commit} {id} {sender} {sender_since} {recipient} [{body}] {read} {deleted} {at}"
+                "message {commit} {id} {sender} {sender_since} {recipient} [{body}] {reply_to} {read} \
+                 {kept}{deleted} {at}"
             ));
+        }
+        for (commit, copy) in &self.copies {
+            let Copied {
+                owner,
+                recipient_since,
+                body,
+                reply_to,
+            } = copy;
+            let reply_to = reply_to.as_deref().unwrap_or("-");
+            lines.push(format!(
+                "copy {commit} {owner} {recipient_since} [{body}] {reply_to}"
+            ));
+        }
+        for (name, user) in &self.users {
+            let theirs = self.copies.range(user.credential.incarnation..);
+            let count = theirs.filter(|(_, copy)| copy.owner == *name).count();
+            lines.push(format!("copies {name} {count}"));
         }
         let deleted_accounts = self.deleted_accounts.iter();
         lines.extend(
