@@ -80,6 +80,16 @@ pub fn title() -> TextStyle {
     TextStyle::Name(TITLE.into())
 }
 
+/// The factor of the text's size in force where `ui` draws.
+pub fn scale(ui: &Ui) -> f32 {
+    TextStyle::Body.resolve(ui.style()).size / size::BODY
+}
+
+/// Whether less than `points`, at normal text size, is left from left to right in `ui`.
+pub fn is_narrow(ui: &Ui, points: f32) -> bool {
+    ui.available_width() < points * scale(ui)
+}
+
 /// The colours in force where `ui` draws.
 pub fn palette(ui: &Ui) -> &'static Palette {
     if ui.visuals().dark_mode {

@@ -109,13 +109,14 @@ pub fn estimate(message: &Message, look: Look, width: f32, scale: f32) -> f32 {
     let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
     let letters = message.body.len() as f32;
     let lines = (letters / letters_in_line).ceil().max(1.0);
-    above(look) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message)
+    above(look, scale) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message, scale)
 }
 
 impl Bubble {
     /// Lays a message out in a row of the given width.
     pub fn lay_out(ui: &Ui, message: &Message, look: Look, zone: &Zone, width: f32) -> Self {
         let colours = palette(ui);
+        let scale = theme::scale(ui);
         let own = message.is_own();
         let (front, muted) = text_colours(colours, own, look.holder);
         let text_width = text_width(width);
@@ -153,8 +154,8 @@ impl Bubble {
         };
         Self {
             size: (inner + PADDING * 2.0).ceil(),
-            gap: above(look),
-            below: below_height(message),
+            gap: above(look, scale),
+            below: below_height(message, scale),
             body,
             footer,
             caption,
@@ -207,31 +208,32 @@ impl Bubble {
         }
         self.paint_caption(ui, bubble);
 
-        let icon = own_icon(state);
-        let icon_room = icon.map_or(0.0, |_| STATE_ICON + 4.0);
-        let right = bubble.right() - PADDING.x;
-        let height = self.footer.size().y;
-        // Beside the text it is on the text's line; egui's lines are centred on each other.
-        let top = if self.footer_beside {
-            let line = self
-                .body
-                .rows
-                .last()
-                .map_or(height, |row| row.rect().height());
-            bubble.bottom() - PADDING.y - (line + height) / 2.0 + 1.0
-        } else {
-            bubble.bottom() - PADDING.y - height + 2.0
-        };
-        let time_left = right - icon_room - self.footer.size().x;
+        let footer = self.footer_rect(bubble);
         ui.painter()
-            .galley(egui::pos2(time_left, top), Arc::clone(&self.footer), muted);
-        if let Some(icon) = icon {
-            let square = Rect::from_min_size(
-                egui::pos2(right - STATE_ICON, top + (height - STATE_ICON) / 2.0),
+            .galley(footer.min, Arc::clone(&self.footer), muted);
+        if let Some(icon) = own_icon(state) {
+            let square = Rect::from_center_size(
+                egui::pos2(footer.right() - STATE_ICON / 2.0, footer.center().y),
                 Vec2::splat(STATE_ICON),
             );
             icon.paint(ui.painter(), square, STATE_ICON, muted);
         }
+    }
+
+    /// Where the time is in the bubble, with the tick or clock beside it.
+    pub fn footer_rect(&self, bubble: Rect) -> Rect {
+        let icon = if self.own { STATE_ICON + 4.0 } else { 0.0 };
+        let size = self.footer.size() + vec2(icon, 0.0);
+        // Beside the text it is on the text's line; egui's lines are centred on each other.
+        let top = if self.footer_beside {
+            let last = self.body.rows.last();
+            let line = last.map_or(size.y, |row| row.rect().height());
+            bubble.bottom() - PADDING.y - (line + size.y) / 2.0 + 1.0
+        } else {
+            bubble.bottom() - PADDING.y - size.y + 2.0
+        };
+        let left = bubble.right() - PADDING.x - size.x;
+        Rect::from_min_size(egui::pos2(left, top), size)
     }
 
     /// Above the bubble, on its side.
@@ -242,7 +244,7 @@ impl Bubble {
         } else {
             bubble.left()
         };
-        let top = bubble.top() - (CAPTION_HEIGHT + caption.size().y) / 2.0;
+        let top = bubble.top() - (CAPTION_HEIGHT * theme::scale(ui) + caption.size().y) / 2.0;
         let muted = palette(ui).muted;
         ui.painter()
             .galley(egui::pos2(left, top), Arc::clone(caption), muted);
@@ -324,9 +326,9 @@ fn has_caption(look: Look) -> bool {
 }
 
 /// The room above a bubble.
-fn above(look: Look) -> f32 {
+fn above(look: Look, scale: f32) -> f32 {
     if has_caption(look) {
-        GAP_APART + CAPTION_HEIGHT
+        GAP_APART + CAPTION_HEIGHT * scale
     } else if starts_series(look.series) {
         GAP_APART
     } else {
@@ -335,10 +337,10 @@ fn above(look: Look) -> f32 {
 }
 
 /// How high what is drawn below the bubble is.
-pub fn below_height(message: &Message) -> f32 {
+pub fn below_height(message: &Message, scale: f32) -> f32 {
     match below(message) {
         Below::Nothing => 0.0,
-        Below::Delay => DELAY_HEIGHT,
-        Below::Trouble => TROUBLE_HEIGHT,
+        Below::Delay => DELAY_HEIGHT * scale,
+        Below::Trouble => TROUBLE_HEIGHT * scale,
     }
 }

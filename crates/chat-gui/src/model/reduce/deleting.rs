@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::model::command::Command;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::MessageId;
-use crate::model::names::NoticeId;
-use crate::model::navigation::Screen;
+use crate::model::names::{Name, NoticeId};
 use crate::model::{Deletion, Model};
 
 /// How long a deletion can be undone.
@@ -23,14 +22,9 @@ impl Model {
 
     /// Everything that is shown and can be deleted.
     pub(super) fn select_all(&mut self) {
-        let shown: Vec<MessageId> = match self.screen {
-            Screen::Inbox => self.inbox().iter().map(|message| message.id).collect(),
-            _ => {
-                let messages = self.open_conversation().map(|open| open.messages.iter());
-                let deletable = messages.into_iter().flatten().filter(|one| deletable(one));
-                deletable.map(|message| message.id).collect()
-            }
-        };
+        let messages = self.open_conversation().map(|open| open.messages.iter());
+        let deletable = messages.into_iter().flatten().filter(|one| deletable(one));
+        let shown: Vec<MessageId> = deletable.map(|message| message.id).collect();
         self.selection.extend(shown);
     }
 
@@ -44,11 +38,31 @@ impl Model {
         if ids.is_empty() {
             return;
         }
-        let messages = self.remove_messages(&ids);
-        let text = match messages.len() {
+        let text = match ids.len() {
             1 => "1 message deleted.".to_owned(),
             count => format!("{count} messages deleted."),
         };
+        self.hide(ids, text);
+    }
+
+    /// Deletes what can be deleted of a conversation. What waits to be sent, and a draft, stay.
+    pub(super) fn delete_chat(&mut self, peer: &Name, commands: &mut Vec<Command>) {
+        let Some(conversation) = self.conversations.get(peer) else {
+            return;
+        };
+        let messages = conversation.messages.iter().filter(|one| deletable(one));
+        let ids: Vec<MessageId> = messages.map(|message| message.id).collect();
+        self.forget_marks(peer, commands);
+        if self.open.as_ref() == Some(peer) {
+            self.close_conversation(commands);
+        }
+        if !ids.is_empty() {
+            self.hide(ids, format!("Chat with {peer} deleted."));
+        }
+    }
+
+    fn hide(&mut self, ids: Vec<MessageId>, text: String) {
+        let messages = self.remove_messages(&ids);
         let notice = self.offer_undo(text, UNDO_TIME);
         let hidden = &mut self.memory.account.hidden;
         hidden.extend(messages.into_iter().map(|message| (message.id, message)));

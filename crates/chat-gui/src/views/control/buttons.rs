@@ -64,6 +64,25 @@ pub fn button_if(ui: &mut Ui, text: &str, enabled: bool) -> Response {
     )
 }
 
+/// One of several choices side by side, of which one holds.
+pub fn choice(ui: &mut Ui, name: &str, chosen: bool) -> Response {
+    let colours = palette(ui);
+    let mut text = RichText::new(name);
+    if chosen {
+        text = text.text_style(theme::strong()).color(colours.accent_text);
+    }
+    let mut button = Button::new(text);
+    if chosen {
+        button = button.fill(colours.accent_soft);
+    }
+    let response = ui.add(button);
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_role(Role::RadioButton);
+        node.set_toggled(chosen.into());
+    });
+    response
+}
+
 /// A button that looks like a link.
 pub fn link_button(ui: &mut Ui, text: &str) -> Response {
     let colours = palette(ui);

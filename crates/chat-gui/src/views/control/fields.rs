@@ -2,7 +2,7 @@
 //! Deliberately absent: anything that knows the model.
 
 use egui::accesskit::Role;
-use egui::{Align, Align2, Margin, Rect, Response, RichText, TextEdit, Ui, Vec2};
+use egui::{Align, Align2, Key, Margin, Rect, Response, RichText, TextEdit, Ui, Vec2};
 
 use crate::theme::{self, CONTROL_HEIGHT, palette, space};
 use crate::views::icon::Icon;
@@ -34,6 +34,11 @@ impl Field<'_> {
         })
         .inner
     }
+}
+
+/// Whether Enter was pressed in a one-line field, which gives up the keyboard then.
+pub fn is_entered(ui: &Ui, field: &Response) -> bool {
+    field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
 
 /// What egui calls by another name: text in the middle of a field that is higher than a line.

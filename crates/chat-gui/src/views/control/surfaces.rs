@@ -15,6 +15,9 @@ use crate::views::icon::Icon;
 /// The width of pages that are read like a letter: longer lines tire.
 pub const READING_WIDTH: f32 = 640.0;
 
+/// A row narrower than this, in points at normal text size, has its value below.
+const VALUE_BESIDE_FROM: f32 = 290.0;
+
 /// Things beside one another, all in the middle of a row that is as high as a control.
 pub fn row<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
     row_of(ui, CONTROL_HEIGHT, contents)
@@ -32,6 +35,30 @@ pub fn row_of<R>(ui: &mut Ui, height: f32, contents: impl FnOnce(&mut Ui) -> R) 
         .inner
     })
     .inner
+}
+
+/// Things beside one another, or below where less than `points`, at normal text size, are left.
+pub fn beside_or_below<R>(ui: &mut Ui, points: f32, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    if theme::is_narrow(ui, points) {
+        ui.vertical(contents).inner
+    } else {
+        ui.horizontal(contents).inner
+    }
+}
+
+/// What something is called, and its value at the right end of the row, or below where it is narrow.
+pub fn value_row(ui: &mut Ui, name: impl FnOnce(&mut Ui), value: &str) {
+    let value = RichText::new(value).text_style(theme::strong());
+    if theme::is_narrow(ui, VALUE_BESIDE_FROM) {
+        ui.horizontal_wrapped(name);
+        ui.label(value);
+        return;
+    }
+    ui.horizontal(|ui| {
+        name(ui);
+        let layout = Layout::right_to_left(Align::Center);
+        ui.with_layout(layout, |ui| ui.label(value));
+    });
 }
 
 /// A surface that lies on the page.

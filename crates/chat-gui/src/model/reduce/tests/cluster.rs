@@ -175,7 +175,7 @@ fn first_commit_ends_a_fail_over_without_messages() {
     assert!(window.model.connection.is_online());
     let health = window.model.cluster.health();
     assert_eq!(health.level, HealthLevel::Degraded);
-    assert!(health.sentence.contains("no further node may fail"));
+    assert!(health.sentence.contains("cannot lose another node"));
     window.receive(status(&["1F6@103", "2L6@103", "3F6@103"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
     assert_eq!(window.model.cluster.failovers.len(), 1);
@@ -283,6 +283,7 @@ fn second_fault_action_is_ignored_while_one_is_busy() {
     let kill = UserAction::Chaos(FaultAction::Kill(NodeId(1)));
     assert_eq!(window.act(kill.clone()), [], "there is none");
     let running = Process {
+        address: "127.0.0.1:7401".to_owned(),
         condition: ProcessCondition::Running,
         isolated: false,
     };
@@ -316,7 +317,7 @@ fn isolated_leader_counts_as_lost_since_its_isolation() {
     assert_eq!(failover.duration(), Some(Duration::from_millis(800)));
     let health = window.model.cluster.health();
     assert_eq!(health.level, HealthLevel::Degraded);
-    let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow; no further node may fail.";
+    let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow. The cluster cannot lose another node.";
     assert_eq!(health.sentence, sentence);
 }
 
