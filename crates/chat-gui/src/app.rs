@@ -84,6 +84,14 @@ impl ChatApp {
 
     /// Carries out what a person wants, as a view would have returned it.
     pub fn act(&mut self, action: UserAction) {
+        // Before the backend is asked to end.
+        if let (UserAction::Quit | UserAction::QuitNow, Some(size)) = (&action, self.size) {
+            self.execute(UserAction::SetWindowSize(size));
+        }
+        self.execute(action);
+    }
+
+    fn execute(&mut self, action: UserAction) {
         let commands = self.model.act(action, now(self.opened));
         self.send_commands(commands);
     }
@@ -216,9 +224,6 @@ impl eframe::App for ChatApp {
 impl Drop for ChatApp {
     /// Deletions that can still be undone are carried out, and the queued commands are sent.
     fn drop(&mut self) {
-        if let Some(size) = self.size {
-            self.act(UserAction::SetWindowSize(size));
-        }
         self.act(UserAction::QuitNow);
         self.backend.close(std::mem::take(&mut self.backlog));
     }

@@ -423,3 +423,26 @@ fn time_of_a_message_has_seconds_and_date_on_hovering() {
     }
     assert!(found, "no place in {row:?} shows the time");
 }
+
+#[test]
+fn narrow_window_shows_the_list_or_a_conversation() {
+    let mut harness = open("chat");
+    harness.set_size(Vec2::new(500.0, 700.0));
+    harness.run();
+    let has_list = |harness: &Test| {
+        let lines = harness.query_all_by_label_contains("Chat with ");
+        lines.count() > 0
+    };
+    assert!(!has_list(&harness));
+    harness.get_by_label("Back to chats").click();
+    harness.run();
+    assert!(has_list(&harness));
+    assert_eq!(open_peer(&harness), None);
+    harness.get_by_label_contains("Chat with David").click();
+    harness.run();
+    assert!(!has_list(&harness));
+    check_focus(&harness, "Message to David");
+    press_control(&mut harness, Key::K);
+    assert!(has_list(&harness));
+    check_focus(&harness, "Search");
+}

@@ -167,18 +167,10 @@ impl Model {
             Act::CloseSearch => self.message_search = None,
             Act::SearchPeople(text) => self.search_people(&text, commands),
             Act::MorePeople => self.more_people(commands),
-            Act::SetTheme(theme) => {
-                self.preferences.theme = theme;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
-            Act::SetTextSize(size) => {
-                self.preferences.text_size = size;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
-            Act::SetNotifications(choice) => {
-                self.preferences.notifications = choice;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
+            Act::SetTheme(_)
+            | Act::SetTextSize(_)
+            | Act::SetNotifications(_)
+            | Act::SetWindowSize(_) => self.change_preferences(action, commands),
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
@@ -186,15 +178,24 @@ impl Model {
             Act::SetPinned { peer, pinned } => self.set_pinned(peer, pinned, commands),
             Act::MarkUnread(peer) => self.mark_unread(peer, commands),
             Act::DeleteChat(peer) => self.delete_chat(&peer, commands),
-            Act::SetWindowSize(size) => {
-                if self.preferences.window != Some(size) {
-                    self.preferences.window = Some(size);
-                    commands.push(Command::SavePreferences(self.preferences.clone()));
-                }
-            }
             Act::Focus(focused) => self.set_focused(focused),
             Act::Quit => self.ask_to_quit(commands),
             Act::QuitNow => self.quit(commands),
+        }
+    }
+
+    /// What the person has chosen is kept when it changes.
+    fn change_preferences(&mut self, action: UserAction, commands: &mut Vec<Command>) {
+        let before = self.preferences.clone();
+        match action {
+            UserAction::SetTheme(theme) => self.preferences.theme = theme,
+            UserAction::SetTextSize(size) => self.preferences.text_size = size,
+            UserAction::SetNotifications(choice) => self.preferences.notifications = choice,
+            UserAction::SetWindowSize(size) => self.preferences.window = Some(size),
+            _ => {}
+        }
+        if self.preferences != before {
+            commands.push(Command::SavePreferences(self.preferences.clone()));
         }
     }
 

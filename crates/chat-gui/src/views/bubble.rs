@@ -32,8 +32,10 @@ const GAP_JOINED: f32 = 3.0;
 const GAP_APART: f32 = 12.0;
 /// Between the text and the time.
 const FOOTER_GAP: f32 = 12.0;
-/// The tick or clock beside the time.
+/// The tick or clock beside the time, at normal text size.
 const STATE_ICON: f32 = 14.0;
+/// Between it and the time.
+const STATE_ICON_GAP: f32 = 4.0;
 /// Above a series with an earlier account of the name: that it is.
 const CAPTION_HEIGHT: f32 = 20.0;
 /// Below a bubble: why it was not sent, and what to do.
@@ -51,6 +53,8 @@ pub struct Bubble {
     caption: Option<Arc<Galley>>,
     /// The time is on the text's last line.
     footer_beside: bool,
+    /// Of the tick or clock.
+    icon_size: f32,
     /// Of the bubble itself.
     pub size: Vec2,
     /// Above it.
@@ -137,7 +141,8 @@ impl Bubble {
             one_line(ui, text, theme::small_strong(), colours.muted, room)
         });
 
-        let icon = if own { STATE_ICON + 4.0 } else { 0.0 };
+        let icon_size = STATE_ICON * scale.max(1.0);
+        let icon = if own { icon_size + STATE_ICON_GAP } else { 0.0 };
         let footer_width = footer.size().x + icon;
         let last_row = body.rows.last().map_or(0.0, |row| row.rect().right());
         let footer_beside = last_row + FOOTER_GAP + footer_width <= text_width;
@@ -160,6 +165,7 @@ impl Bubble {
             footer,
             caption,
             footer_beside,
+            icon_size,
             own,
             look,
         }
@@ -213,16 +219,20 @@ impl Bubble {
             .galley(footer.min, Arc::clone(&self.footer), muted);
         if let Some(icon) = own_icon(state) {
             let square = Rect::from_center_size(
-                egui::pos2(footer.right() - STATE_ICON / 2.0, footer.center().y),
-                Vec2::splat(STATE_ICON),
+                egui::pos2(footer.right() - self.icon_size / 2.0, footer.center().y),
+                Vec2::splat(self.icon_size),
             );
-            icon.paint(ui.painter(), square, STATE_ICON, muted);
+            icon.paint(ui.painter(), square, self.icon_size, muted);
         }
     }
 
     /// Where the time is in the bubble, with the tick or clock beside it.
     pub fn footer_rect(&self, bubble: Rect) -> Rect {
-        let icon = if self.own { STATE_ICON + 4.0 } else { 0.0 };
+        let icon = if self.own {
+            self.icon_size + STATE_ICON_GAP
+        } else {
+            0.0
+        };
         let size = self.footer.size() + vec2(icon, 0.0);
         // Beside the text it is on the text's line; egui's lines are centred on each other.
         let top = if self.footer_beside {

@@ -10,7 +10,7 @@ use egui::{
 
 use crate::model::action::UserAction;
 use crate::model::names::{BODY_BYTES_MAX, Name};
-use crate::theme::{CONTROL_HEIGHT, FOCUS_RING, palette, radius, space};
+use crate::theme::{self, FOCUS_RING, palette, radius, space};
 use crate::views::control::buttons::focus_ring;
 use crate::views::control::text::grouped;
 use crate::views::icon::Icon;
@@ -33,7 +33,7 @@ pub fn composer_ui(ui: &mut Ui, peer: &Name, state: &mut ViewState, actions: &mu
     }
     let sends = ui.memory(|memory| memory.has_focus(id)) && take_send_key(ui);
     let row = ui.available_rect_before_wrap();
-    let button = Vec2::splat(CONTROL_HEIGHT + 2.0);
+    let button = Vec2::splat(theme::control_height(ui) + 2.0);
     let gap = ui.spacing().item_spacing.x;
     let field = egui::Rect::from_min_max(
         row.min,
@@ -139,7 +139,7 @@ fn send_button(ui: &mut Ui, size: Vec2, sendable: bool) -> bool {
     };
     ui.painter()
         .rect_filled(rect, CornerRadius::same(radius::CARD), fill);
-    Icon::Send.paint(ui.painter(), rect, 18.0, front);
+    Icon::Send.paint(ui.painter(), rect, rect.height() / 2.0, front);
     focus_ring(ui, &response, radius::CARD);
     response.on_hover_text("Send (Enter)").clicked()
 }

@@ -33,6 +33,8 @@ use crate::views::timeline_rows::TimelineRows;
 
 /// The height of the bar above the messages at normal text size.
 const HEADER_HEIGHT: f32 = 64.0;
+/// The share of that height that the picture of the person takes.
+const FACE_SHARE: f32 = 0.625;
 
 /// The height of the bar above the messages; the list beside it has one of the same height.
 pub fn header_height(ui: &Ui) -> f32 {
@@ -69,10 +71,10 @@ pub fn conversation_ui(
                 selection_ui(ui, model, state.one_pane, actions);
             }
         });
-    let searching_here = model
-        .message_search
-        .as_ref()
-        .is_some_and(|search| search.scope != SearchScope::Everywhere);
+    let searching_here = model.message_search.as_ref().is_some_and(|search| {
+        // In a narrow window the list of what was found is not beside the conversation.
+        state.one_pane || search.scope != SearchScope::Everywhere
+    });
     if searching_here {
         Panel::top("message search")
             .resizable(false)
@@ -126,12 +128,13 @@ fn header_ui(
     actions: &mut Vec<UserAction>,
 ) {
     ui.horizontal_centered(|ui| {
-        if one_pane && icon_button(ui, Icon::ArrowLeft, "Back to chats").clicked() {
+        if one_pane && icon_button(ui, Icon::Back, "Back to chats").clicked() {
             actions.push(UserAction::CloseConversation);
         }
-        let (rect, _) = ui.allocate_exact_size(Vec2::splat(40.0), egui::Sense::hover());
+        let face = Vec2::splat(header_height(ui) * FACE_SHARE);
+        let (rect, _) = ui.allocate_exact_size(face, egui::Sense::hover());
         avatar(ui, rect, peer);
-        let buttons = 3.0 * (theme::CONTROL_HEIGHT + space::TINY);
+        let buttons = 3.0 * (theme::control_height(ui) + space::TINY);
         let room = ui.available_width() - buttons - space::MEDIUM;
         let text = if conversation.muted {
             "Muted"

@@ -31,6 +31,8 @@ use crate::views::state::{ConversationFilter, Focus, ViewState};
 /// The height of a line at normal text size.
 const ROW_HEIGHT: f32 = 66.0;
 
+/// The share of a line's height that the picture of the person takes.
+const FACE_SHARE: f32 = 0.64;
 /// The width of a small picture beside the preview.
 const ICON_ROOM: f32 = 20.0;
 
@@ -100,7 +102,7 @@ fn chosen_line(filter: &ConversationFilter, count: usize) -> Option<usize> {
 
 fn header_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let wants_focus = state.takes_focus(Focus::ConversationFilter);
-    let buttons = 2.0 * (theme::CONTROL_HEIGHT + ui.spacing().item_spacing.x);
+    let buttons = 2.0 * (theme::control_height(ui) + ui.spacing().item_spacing.x);
     let width = ui.available_width() - buttons;
     take_arrows(ui, model, &mut state.filter);
     let field = search_field(ui, "Search", &mut state.filter.text, width);
@@ -253,9 +255,10 @@ fn line_ui(
     let ring = response.clone().with_new_rect(inner);
     focus_ring(ui, &ring, radius::CONTROL);
 
+    let size = height * FACE_SHARE;
     let face = Rect::from_center_size(
-        egui::pos2(inner.left() + 8.0 + 21.0, inner.center().y),
-        Vec2::splat(42.0),
+        egui::pos2(inner.left() + 8.0 + size / 2.0, inner.center().y),
+        Vec2::splat(size),
     );
     avatar(ui, face, line.peer);
     let text = Rect::from_min_max(

@@ -16,8 +16,6 @@ pub enum Icon {
     SearchMessages,
     /// A pin.
     Pin,
-    /// To the left.
-    ArrowLeft,
     /// Two heads.
     People,
     /// Three nodes that know each other.
@@ -154,16 +152,7 @@ impl Pen<'_> {
         match icon {
             Icon::Chat => self.chat(),
             Icon::SearchMessages => self.search_messages(),
-            Icon::Pin => {
-                self.line(&[(7.0, 3.5), (13.0, 3.5)]);
-                self.line(&[(8.0, 3.5), (7.5, 9.0), (5.0, 12.0), (15.0, 12.0)]);
-                self.line(&[(15.0, 12.0), (12.5, 9.0), (12.0, 3.5)]);
-                self.line(&[(10.0, 12.0), (10.0, 17.0)]);
-            }
-            Icon::ArrowLeft => {
-                self.line(&[(16.0, 10.0), (4.0, 10.0)]);
-                self.line(&[(9.5, 4.5), (4.0, 10.0), (9.5, 15.5)]);
-            }
+            Icon::Pin => self.pin(),
             Icon::People => self.people(),
             Icon::Cluster => self.cluster(),
             Icon::Settings => self.settings(),
@@ -239,6 +228,13 @@ impl Pen<'_> {
         self.line(&[(6.0, 14.0), (6.0, 17.5), (10.0, 14.0)]);
         self.line(&[(6.0, 7.5), (14.0, 7.5)]);
         self.line(&[(6.0, 10.5), (11.0, 10.5)]);
+    }
+
+    fn pin(&self) {
+        self.line(&[(7.0, 3.5), (13.0, 3.5)]);
+        self.line(&[(8.0, 3.5), (7.5, 9.0), (5.0, 12.0), (15.0, 12.0)]);
+        self.line(&[(15.0, 12.0), (12.5, 9.0), (12.0, 3.5)]);
+        self.line(&[(10.0, 12.0), (10.0, 17.0)]);
     }
 
     fn search_messages(&self) {

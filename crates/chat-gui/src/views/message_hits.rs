@@ -57,7 +57,7 @@ pub fn message_hits_ui(
 
 fn field_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let wants_focus = state.takes_focus(Focus::MessageSearch);
-    let width = ui.available_width() - theme::CONTROL_HEIGHT - space::SMALL;
+    let width = ui.available_width() - theme::control_height(ui) - space::SMALL;
     let field = search_field(ui, "Search all messages", &mut state.search_text, width);
     if wants_focus {
         field.request_focus();

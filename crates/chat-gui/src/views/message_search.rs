@@ -26,14 +26,14 @@ pub fn message_search_ui(
         return;
     };
     ui.horizontal(|ui| {
-        let SearchScope::Conversation(peer) = &search.scope else {
-            return;
+        let name = match &search.scope {
+            SearchScope::Conversation(peer) => format!("Search messages with {peer}"),
+            SearchScope::Everywhere => "Search all messages".to_owned(),
         };
-        let name = format!("Search messages with {peer}");
         let wants_focus = state.takes_focus(Focus::MessageSearch);
         let colour = palette(ui).muted;
         let count = one_line(ui, &count(search), TextStyle::Small, colour, f32::INFINITY);
-        let buttons = 3.0 * (theme::CONTROL_HEIGHT + space::SMALL) + 2.0 * space::SMALL;
+        let buttons = 3.0 * (theme::control_height(ui) + space::SMALL) + 2.0 * space::SMALL;
         let width = (ui.available_width() - buttons - count.size().x).clamp(60.0, 420.0);
         let field = search_field(ui, &name, &mut state.search_text, width);
         if wants_focus {

@@ -64,7 +64,7 @@ fn buttons_width(ui: &Ui, notice: &Notice) -> f32 {
     } else {
         1.0
     };
-    offer + icons * (theme::CONTROL_HEIGHT + space)
+    offer + icons * (theme::control_height(ui) + space)
 }
 
 fn buttons_ui(ui: &mut Ui, notice: &Notice, actions: &mut Vec<UserAction>) {
@@ -86,7 +86,7 @@ fn texts_ui(ui: &mut Ui, notice: &Notice) {
     ui.spacing_mut().item_spacing.y = 2.0;
     if notice.detail.is_empty() {
         let line = ui.text_style_height(&theme::strong());
-        ui.add_space(((theme::CONTROL_HEIGHT - line) / 2.0).max(0.0));
+        ui.add_space(((theme::control_height(ui) - line) / 2.0).max(0.0));
     }
     ui.label(RichText::new(&notice.text).text_style(theme::strong()));
     if !notice.detail.is_empty() {

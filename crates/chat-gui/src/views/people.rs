@@ -76,7 +76,7 @@ fn examples_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>
     muted(ui, "For example:");
     for (pattern, meaning) in EXAMPLES {
         row(ui, |ui| {
-            let size = Vec2::new(90.0, theme::CONTROL_HEIGHT);
+            let size = Vec2::new(90.0, theme::control_height(ui));
             let text = RichText::new(pattern).monospace();
             if ui.add(egui::Button::new(text).min_size(size)).clicked() {
                 pattern.clone_into(&mut state.people_text);

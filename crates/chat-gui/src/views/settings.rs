@@ -46,9 +46,9 @@ fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut
     }
     // The label and its explanation together are about as high as a control.
     let height = if explanation.is_empty() {
-        theme::CONTROL_HEIGHT
+        theme::control_height(ui)
     } else {
-        theme::CONTROL_HEIGHT + 4.0
+        theme::control_height(ui) + 4.0
     };
     row_of(ui, height, |ui| {
         ui.vertical(|ui| {

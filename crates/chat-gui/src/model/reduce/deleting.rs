@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::message::{Message, MessageState};
-use crate::model::names::MessageId;
-use crate::model::names::{Name, NoticeId};
+use crate::model::names::{MessageId, Name, NoticeId};
 use crate::model::{Deletion, Model};
 
 /// How long a deletion can be undone.
@@ -38,11 +37,19 @@ impl Model {
         if ids.is_empty() {
             return;
         }
-        let text = match ids.len() {
+        let messages = self.remove_messages(&ids);
+        let text = match messages.len() {
             1 => "1 message deleted.".to_owned(),
             count => format!("{count} messages deleted."),
         };
-        self.hide(ids, text);
+        let notice = self.offer_undo(text, UNDO_TIME);
+        let hidden = &mut self.memory.account.hidden;
+        hidden.extend(messages.into_iter().map(|message| (message.id, message)));
+        self.deletions.push_back(Deletion {
+            notice,
+            messages: ids,
+            due: self.now.moment.plus(UNDO_TIME),
+        });
     }
 
     /// Deletes what can be deleted of a conversation. What waits to be sent, and a draft, stay.
@@ -56,21 +63,13 @@ impl Model {
         if self.open.as_ref() == Some(peer) {
             self.close_conversation(commands);
         }
-        if !ids.is_empty() {
-            self.hide(ids, format!("Chat with {peer} deleted."));
+        if ids.is_empty() {
+            return;
         }
-    }
-
-    fn hide(&mut self, ids: Vec<MessageId>, text: String) {
-        let messages = self.remove_messages(&ids);
-        let notice = self.offer_undo(text, UNDO_TIME);
-        let hidden = &mut self.memory.account.hidden;
-        hidden.extend(messages.into_iter().map(|message| (message.id, message)));
-        self.deletions.push_back(Deletion {
-            notice,
-            messages: ids,
-            due: self.now.moment.plus(UNDO_TIME),
-        });
+        self.delete(ids);
+        if let Some(notice) = self.notices.back_mut() {
+            notice.text = format!("Chat with {peer} deleted.");
+        }
     }
 
     pub(super) fn undo_delete(&mut self, notice: NoticeId) {

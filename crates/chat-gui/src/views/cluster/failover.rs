@@ -174,8 +174,7 @@ fn summary_ui(ui: &mut Ui, model: &Model) {
         .filter_map(Failover::duration)
         .collect();
     all.sort_unstable();
-    let (Some(middle), Some(longest)) = (all.get(all.len().saturating_sub(1) / 2), all.last())
-    else {
+    let (Some(middle), Some(longest)) = (all.get(all.len() / 2), all.last()) else {
         return;
     };
     caption(

@@ -76,7 +76,9 @@ fn title_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
     let colours = palette(ui);
     ui.horizontal_wrapped(|ui| {
         let term = node.report.as_ref().map(|report| report.term);
-        let (dot, _) = ui.allocate_exact_size(Vec2::splat(14.0), Sense::hover());
+        // As high as the title: a row that may be broken puts things at its upper edge.
+        let size = Vec2::new(14.0, ui.text_style_height(&theme::title()));
+        let (dot, _) = ui.allocate_exact_size(size, Sense::hover());
         let dot = Rect::from_center_size(dot.center(), Vec2::splat(12.0));
         let colour = term.map_or(colours.border_strong, |term| term_colour(colours, term));
         let rounding = CornerRadius::same(6);
@@ -132,8 +134,10 @@ fn snapshot_words(snapshots: Option<Snapshots>) -> (String, String) {
     (grouped(snapshots.log_begins.0 + 1), snapshot)
 }
 
-/// Two columns of figures, those that change together beside each other.
-fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+/// Two figures that change together, each after its name.
+type FactPair = (&'static str, String, &'static str, String);
+
+fn facts(model: &Model, node: &NodeCard) -> [FactPair; 6] {
     let report = node.report.as_ref();
     let of = |pick: fn(&NodeStatus) -> u64| {
         report.map_or_else(|| "–".to_owned(), |report| grouped(pick(report)))
@@ -159,7 +163,7 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
         );
     let disk = report.map_or_else(|| "–".to_owned(), |report| bytes(report.storage_bytes));
     let (log_begins, snapshot) = snapshot_words(report.and_then(|report| report.snapshots));
-    let facts = [
+    [
         ("Term", of(|report| report.term.0), "Seen", seen),
         (
             "Log ends",
@@ -186,7 +190,12 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
             report.map_or_else(|| "–".to_owned(), |report| report.version.clone()),
         ),
         ("Log begins", log_begins, "Snapshot", snapshot),
-    ];
+    ]
+}
+
+/// Two columns of figures, those that change together beside each other.
+fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+    let facts = facts(model, node);
     let id = ui.unique_id().with("facts");
     if theme::is_narrow(ui, FOUR_COLUMNS_FROM) {
         for (left, left_value, right, right_value) in facts {

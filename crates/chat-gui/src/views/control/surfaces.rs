@@ -7,7 +7,7 @@ use egui::{
     Vec2,
 };
 
-use crate::theme::{self, CONTROL_HEIGHT, palette, radius, space};
+use crate::theme::{self, palette, radius, space};
 use crate::views::control::buttons::primary_button;
 use crate::views::control::text::{heading, muted, with_code};
 use crate::views::icon::Icon;
@@ -20,7 +20,7 @@ const VALUE_BESIDE_FROM: f32 = 290.0;
 
 /// Things beside one another, all in the middle of a row that is as high as a control.
 pub fn row<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
-    row_of(ui, CONTROL_HEIGHT, contents)
+    row_of(ui, theme::control_height(ui), contents)
 }
 
 /// The same in a row of another height. egui puts what comes first where it would be in the
@@ -147,7 +147,7 @@ pub fn empty_state(ui: &mut Ui, icon: Icon, title: &str, text: &str, offer: Opti
 /// The title of a page with one sentence below it, and `right` at the right end of the row.
 pub fn page_header(ui: &mut Ui, title: &str, sentence: &str, right: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
-        ui.set_min_height(CONTROL_HEIGHT);
+        ui.set_min_height(theme::control_height(ui));
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             heading(ui, title, TextStyle::Heading);

@@ -15,6 +15,6 @@ pub(super) fn buttons_ui(ui: &mut Ui, buttons: impl FnOnce(&mut Ui)) {
         return;
     }
     let layout = egui::Layout::right_to_left(egui::Align::Center);
-    let size = egui::vec2(ui.available_width(), theme::CONTROL_HEIGHT + 4.0);
+    let size = egui::vec2(ui.available_width(), theme::control_height(ui) + 4.0);
     ui.allocate_ui_with_layout(size, layout, buttons);
 }
