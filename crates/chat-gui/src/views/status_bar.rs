@@ -29,7 +29,7 @@ pub fn status_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
     let look = look(model, urgent.is_some(), colours);
     let sentence = urgent
         .or_else(|| model.online_sentence())
-        .unwrap_or_else(|| "Connecting…".to_owned());
+        .unwrap_or_else(|| quiet_words(&model.connection).to_owned());
     let waiting = matches!(
         model.connection,
         Connection::Reconnecting { .. } | Connection::Offline { .. }
@@ -60,6 +60,17 @@ pub fn status_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
                 });
             });
         });
+}
+
+/// While the model has no sentence: for an interruption that may be over at once it has none.
+fn quiet_words(connection: &Connection) -> &'static str {
+    match connection {
+        Connection::Idle => "Not signed in",
+        Connection::Online { .. } => "Online",
+        Connection::Connecting { .. }
+        | Connection::Reconnecting { .. }
+        | Connection::Offline { .. } => "Connecting…",
+    }
 }
 
 fn sentence_ui(ui: &mut Ui, sentence: &str, colour: egui::Color32) {
