@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use egui::{Context, UserAttentionType, ViewportCommand};
+use egui::{Context, UserAttentionType, Vec2, ViewportCommand};
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::names::IdSource;
+use crate::model::preferences::WindowSize;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
 use crate::theme;
 use crate::views::{ViewState, window_ui};
@@ -25,6 +26,9 @@ use crate::views::{ViewState, window_ui};
 /// Events that are processed before one frame: a page of the inbox is one, so this is never far
 /// behind; and however many there are, the window stays quick.
 const EVENTS_PER_FRAME: usize = 500;
+
+/// The smallest size of the window, in points: that of a small telephone.
+pub const SIZE_MIN: Vec2 = Vec2::new(360.0, 420.0);
 
 /// The window.
 #[derive(Debug)]
@@ -37,6 +41,11 @@ pub struct ChatApp {
     opened: Instant,
     title: String,
     attention: u64,
+    focus_requests: u64,
+    /// Whether the window has the size that it had when it was closed last.
+    is_size_restored: bool,
+    /// The size of the window now.
+    size: Option<WindowSize>,
 }
 
 impl ChatApp {
@@ -62,6 +71,9 @@ impl ChatApp {
             opened,
             title: String::new(),
             attention: 0,
+            focus_requests: 0,
+            is_size_restored: false,
+            size: None,
         })
     }
 
@@ -72,6 +84,14 @@ impl ChatApp {
 
     /// Carries out what a person wants, as a view would have returned it.
     pub fn act(&mut self, action: UserAction) {
+        // Before the backend is asked to end.
+        if let (UserAction::Quit | UserAction::QuitNow, Some(size)) = (&action, self.size) {
+            self.execute(UserAction::SetWindowSize(size));
+        }
+        self.execute(action);
+    }
+
+    fn execute(&mut self, action: UserAction) {
         let commands = self.model.act(action, now(self.opened));
         self.send_commands(commands);
     }
@@ -122,8 +142,13 @@ impl ChatApp {
         if focused != self.model.focused {
             self.act(UserAction::Focus(focused));
         }
+        self.sync_size(context);
         if closing && !self.model.closing {
             self.act(UserAction::Quit);
+            if !self.model.closing {
+                // The person is asked first.
+                context.send_viewport_cmd(ViewportCommand::CancelClose);
+            }
         } else if self.model.closing && !closing {
             context.send_viewport_cmd(ViewportCommand::Close);
         }
@@ -136,6 +161,30 @@ impl ChatApp {
             self.attention = self.model.attention;
             let attention = ViewportCommand::RequestUserAttention(UserAttentionType::Informational);
             context.send_viewport_cmd(attention);
+        }
+        if self.focus_requests != self.model.focus_requests {
+            self.focus_requests = self.model.focus_requests;
+            context.send_viewport_cmd(ViewportCommand::Minimized(false));
+            context.send_viewport_cmd(ViewportCommand::Focus);
+        }
+    }
+
+    /// Gives the window the size of the last time, once that is known, and notices a change.
+    fn sync_size(&mut self, context: &Context) {
+        if let (Some(size), false) = (self.model.preferences.window, self.is_size_restored) {
+            self.is_size_restored = true;
+            let size = Vec2::new(size.width.into(), size.height.into());
+            context.send_viewport_cmd(ViewportCommand::InnerSize(size.max(SIZE_MIN)));
+            return;
+        }
+        let (rect, maximized) = context.input(|input| {
+            let viewport = input.viewport();
+            (viewport.inner_rect, viewport.maximized)
+        });
+        if let Some(rect) = rect
+            && maximized != Some(true)
+        {
+            self.size = Some(window_size(rect.size()));
         }
     }
 
@@ -160,6 +209,8 @@ impl eframe::App for ChatApp {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        // Times that are shown as passed are right in each frame that is drawn.
+        self.model.now = now(self.opened);
         let actions = window_ui(ui, &self.model, &mut self.state);
         if !actions.is_empty() {
             ui.ctx().request_repaint();
@@ -173,8 +224,21 @@ impl eframe::App for ChatApp {
 impl Drop for ChatApp {
     /// Deletions that can still be undone are carried out, and the queued commands are sent.
     fn drop(&mut self) {
-        self.act(UserAction::Quit);
+        self.act(UserAction::QuitNow);
         self.backend.close(std::mem::take(&mut self.backlog));
+    }
+}
+
+/// In whole points; a window of more than 65,535 is none.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what does not fit saturates"
+)]
+fn window_size(size: Vec2) -> WindowSize {
+    WindowSize {
+        width: size.x.round() as u16,
+        height: size.y.round() as u16,
     }
 }
 

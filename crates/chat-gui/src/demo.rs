@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::app::SIZE_MIN;
 use crate::model::action::UserAction;
 use crate::model::preferences::ThemeChoice;
 use crate::theme;
@@ -73,6 +74,12 @@ pub fn pages() -> Vec<DemoPage> {
     groups.concat()
 }
 
+/// What a made-up node reports, for tests.
+#[cfg(test)]
+pub(crate) fn status_of_node(node: u64) -> crate::model::cluster::NodeStatus {
+    DemoWorld::new().status(node)
+}
+
 fn names() -> Vec<&'static str> {
     pages().iter().map(|page| page.name).collect()
 }
@@ -105,7 +112,7 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
         viewport: egui::ViewportBuilder::default()
             .with_title("Chat (demo)")
             .with_inner_size([width, height])
-            .with_min_inner_size([640.0, 420.0]),
+            .with_min_inner_size(SIZE_MIN),
         ..eframe::NativeOptions::default()
     };
     let taken = Arc::new(AtomicBool::new(false));
@@ -157,7 +164,7 @@ impl eframe::App for DemoApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         for action in window_ui(ui, &self.world.model, &mut self.state) {
-            if action == UserAction::Quit {
+            if action == UserAction::QuitNow || action == UserAction::Quit {
                 ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
             }
             self.world.act(action);

@@ -6,6 +6,7 @@
 
 mod conversations;
 mod error;
+mod marks;
 mod outbox;
 mod private_folder;
 mod refusal;
@@ -160,6 +161,7 @@ impl LocalStore {
                 .iter()
                 .map(|row| name(row, 0))
                 .collect::<Result<_, _>>()?,
+            marks: self.marks(account).await?,
         })
     }
 
@@ -188,6 +190,7 @@ impl LocalStore {
             "DELETE FROM outbox WHERE account = ?",
             "DELETE FROM sent WHERE account = ?",
             "DELETE FROM muted WHERE account = ?",
+            "DELETE FROM settings WHERE key = 'marks ' || ?",
         ] {
             sqlx::query(statement)
                 .bind(account.text())

@@ -6,7 +6,7 @@ mod settings;
 use std::error::Error;
 use std::process::ExitCode;
 
-use chat_gui::app::ChatApp;
+use chat_gui::app::{ChatApp, SIZE_MIN};
 use chat_gui::demo;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -39,7 +39,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             .with_title("Chat")
             .with_app_id("chat-gui")
             .with_inner_size([1180.0, 760.0])
-            .with_min_inner_size([640.0, 420.0]),
+            .with_min_inner_size(SIZE_MIN),
         ..eframe::NativeOptions::default()
     };
     let create: eframe::AppCreator<'_> =

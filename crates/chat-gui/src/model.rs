@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod command;
 pub mod connection;
 pub mod conversation;
+mod copies;
 pub mod event;
 pub mod failover;
 pub mod failure;
@@ -14,6 +15,7 @@ pub mod feed;
 pub mod holder;
 pub mod ledger;
 mod ledger_check;
+pub mod marks;
 mod memory;
 pub mod message;
 mod message_index;
@@ -35,6 +37,7 @@ use crate::model::cluster::Cluster;
 use crate::model::connection::{Connection, Recovery};
 use crate::model::conversation::Conversation;
 use crate::model::ledger::Ledger;
+use crate::model::marks::ChatMarks;
 use crate::model::memory::Memory;
 use crate::model::names::NoticeId;
 use crate::model::names::{IdSource, MessageId, Name};
@@ -76,6 +79,8 @@ pub struct Model {
     pub open: Option<Name>,
     /// Which message the open conversation is to be scrolled to.
     pub scroll: ScrollRequest,
+    /// What the person has marked about the chats.
+    pub marks: ChatMarks,
     /// Selected messages.
     pub selection: BTreeSet<MessageId>,
     /// Unread messages of the whole inbox, also those that are not loaded.
@@ -111,6 +116,8 @@ pub struct Model {
     pub focused: bool,
     /// Grows whenever the desktop should point the person to the window.
     pub attention: u64,
+    /// Grows whenever the window should come to the front.
+    pub focus_requests: u64,
     /// Whether the window is to close: the commands that come before have been sent.
     pub closing: bool,
     /// Where the person is, as far as the time of day goes.

@@ -4,7 +4,7 @@
 //! Deliberately absent: keys that belong to one control (Enter in the composer, arrows in the list
 //! of messages); those are listed in the guide and handled where they belong.
 
-use egui::{Context, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -28,6 +28,10 @@ pub enum KeyAction {
     NewConversation,
     /// Goes to the field above the list of conversations.
     FilterConversations,
+    /// Lists only conversations with unread messages, or all again.
+    UnreadOnly,
+    /// Brings back what was deleted last.
+    Undo,
     /// Searches in the open conversation.
     SearchHere,
     /// Searches in all messages.
@@ -100,6 +104,12 @@ const fn key(
     }
 }
 
+/// A conversation by its place; the guide lists only the first of these.
+const fn nth(digit: Key, place: usize) -> Shortcut {
+    let action = KeyAction::Nth(place);
+    key(CONTROL, digit, action, Part::Conversations, "")
+}
+
 /// All of them. Those with more modifiers come first: egui takes a key with Shift for one without.
 pub const SHORTCUTS: &[Shortcut] = &[
     key(
@@ -107,14 +117,14 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::ArrowDown,
         KeyAction::Unread(Step::Next),
         Part::Conversations,
-        "Next unread conversation",
+        "Next unread chat",
     ),
     key(
         ALT_SHIFT,
         Key::ArrowUp,
         KeyAction::Unread(Step::Previous),
         Part::Conversations,
-        "Previous unread conversation",
+        "Previous unread chat",
     ),
     key(
         CONTROL_SHIFT,
@@ -128,98 +138,50 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::ArrowDown,
         KeyAction::Conversation(Step::Next),
         Part::Conversations,
-        "Next conversation",
+        "Next chat",
     ),
     key(
         ALT,
         Key::ArrowUp,
         KeyAction::Conversation(Step::Previous),
         Part::Conversations,
-        "Previous conversation",
+        "Previous chat",
     ),
     key(
         CONTROL,
         Key::K,
         KeyAction::FilterConversations,
         Part::Conversations,
-        "Find a chat",
+        "Search chats",
     ),
     key(
         CONTROL,
         Key::N,
         KeyAction::NewConversation,
         Part::Conversations,
-        "Write to a new person",
+        "New message",
     ),
     key(
         CONTROL,
         Key::Num1,
         KeyAction::Nth(0),
         Part::Conversations,
-        "First conversation, up to 9",
+        "Open chat 1–9",
     ),
-    key(
-        CONTROL,
-        Key::Num2,
-        KeyAction::Nth(1),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num3,
-        KeyAction::Nth(2),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num4,
-        KeyAction::Nth(3),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num5,
-        KeyAction::Nth(4),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num6,
-        KeyAction::Nth(5),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num7,
-        KeyAction::Nth(6),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num8,
-        KeyAction::Nth(7),
-        Part::Conversations,
-        "",
-    ),
-    key(
-        CONTROL,
-        Key::Num9,
-        KeyAction::Nth(8),
-        Part::Conversations,
-        "",
-    ),
+    nth(Key::Num2, 1),
+    nth(Key::Num3, 2),
+    nth(Key::Num4, 3),
+    nth(Key::Num5, 4),
+    nth(Key::Num6, 5),
+    nth(Key::Num7, 6),
+    nth(Key::Num8, 7),
+    nth(Key::Num9, 8),
     key(
         CONTROL,
         Key::F,
         KeyAction::SearchHere,
         Part::Messages,
-        "Search in the conversation",
+        "Search in this chat",
     ),
     key(
         CONTROL,
@@ -230,10 +192,17 @@ pub const SHORTCUTS: &[Shortcut] = &[
     ),
     key(
         CONTROL,
+        Key::Z,
+        KeyAction::Undo,
+        Part::Messages,
+        "Undo delete",
+    ),
+    key(
+        CONTROL,
         Key::J,
         KeyAction::Newest,
         Part::Messages,
-        "Jump to the newest message",
+        "Jump to newest message",
     ),
     key(
         CONTROL,
@@ -247,7 +216,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::F1,
         KeyAction::Guide,
         Part::Window,
-        "This guide",
+        "Shortcuts",
     ),
     key(
         Modifiers::NONE,
@@ -259,9 +228,9 @@ pub const SHORTCUTS: &[Shortcut] = &[
     key(
         Modifiers::NONE,
         Key::F3,
-        KeyAction::Show(Screen::Inbox),
-        Part::Pages,
-        "Inbox",
+        KeyAction::UnreadOnly,
+        Part::Conversations,
+        "Unread chats only",
     ),
     key(
         Modifiers::NONE,
@@ -318,15 +287,9 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Key::Escape,
         KeyAction::Back,
         Part::Window,
-        "Close what is open",
+        "Close",
     ),
-    key(
-        CONTROL,
-        Key::Q,
-        KeyAction::Quit,
-        Part::Window,
-        "Close the window",
-    ),
+    key(CONTROL, Key::Q, KeyAction::Quit, Part::Window, "Quit"),
 ];
 
 /// Keys of single controls, for the guide.
@@ -336,7 +299,7 @@ pub const OF_CONTROLS: &[(Part, &str, &str)] = &[
     (Part::Messages, "Up, Down", "From message to message"),
     (Part::Messages, "Space", "Select the message"),
     (Part::Messages, "Enter", "Details of the message"),
-    (Part::Messages, "Delete", "Delete, with Undo"),
+    (Part::Messages, "Delete", "Delete"),
     (Part::Messages, "Ctrl+C", "Copy"),
     (Part::Window, "Tab", "From control to control"),
 ];
@@ -348,9 +311,18 @@ pub fn take(
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
+    let can_undo = state.undoes_deletion(model).is_some();
+    // A menu takes Esc itself.
+    let in_menu = Popup::is_any_open(context);
+    let applies = |shortcut: &&Shortcut| match shortcut.action {
+        KeyAction::Undo => can_undo,
+        KeyAction::Back => !in_menu,
+        _ => true,
+    };
     let action = context.input_mut(|input| {
         SHORTCUTS
             .iter()
+            .filter(applies)
             .find(|shortcut| input.consume_shortcut(&shortcut.keys))
             .map(|shortcut| shortcut.action)
     });
@@ -368,11 +340,7 @@ pub fn take(
 }
 
 fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    let to_chat = |actions: &mut Vec<UserAction>| {
-        if model.screen != Screen::Chat {
-            actions.push(UserAction::Show(Screen::Chat));
-        }
-    };
+    let to_chat = |actions: &mut Vec<UserAction>| show_chats(model, actions);
     let size = model.preferences.text_size;
     match action {
         KeyAction::Show(screen) => actions.push(UserAction::Show(screen)),
@@ -393,11 +361,24 @@ fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mu
             state.send_focus(Focus::People);
         }
         KeyAction::FilterConversations => {
-            to_chat(actions);
+            to_list(model, state, actions);
             state.send_focus(Focus::ConversationFilter);
         }
+        KeyAction::UnreadOnly => {
+            to_list(model, state, actions);
+            state.filter.unread_only = !state.filter.unread_only;
+        }
+        KeyAction::Undo => {
+            if let Some(notice) = state.undoes_deletion(model) {
+                actions.push(UserAction::UndoDelete(notice));
+                state.send_focus(Focus::Composer);
+            }
+        }
         KeyAction::SearchHere => search(model, state, actions, false),
-        KeyAction::SearchEverywhere => search(model, state, actions, true),
+        KeyAction::SearchEverywhere => {
+            to_list(model, state, actions);
+            search(model, state, actions, true);
+        }
         KeyAction::WriteHere => {
             to_chat(actions);
             state.send_focus(Focus::Composer);
@@ -412,8 +393,26 @@ fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mu
         KeyAction::Smaller => actions.push(UserAction::SetTextSize(size.smaller())),
         KeyAction::NormalSize => actions.push(UserAction::SetTextSize(TextSize::default())),
         KeyAction::Guide => actions.push(UserAction::OpenDialog(Dialog::Shortcuts)),
-        KeyAction::Back => actions.push(UserAction::Back),
+        KeyAction::Back => {
+            if !state.leave_filter(model) {
+                actions.push(UserAction::Back);
+            }
+        }
         KeyAction::Quit => actions.push(UserAction::Quit),
+    }
+}
+
+fn show_chats(model: &Model, actions: &mut Vec<UserAction>) {
+    if model.screen != Screen::Chat {
+        actions.push(UserAction::Show(Screen::Chat));
+    }
+}
+
+/// To the list of conversations, which a narrow window shows only while none is open.
+fn to_list(model: &Model, state: &ViewState, actions: &mut Vec<UserAction>) {
+    show_chats(model, actions);
+    if state.one_pane && model.open.is_some() {
+        actions.push(UserAction::CloseConversation);
     }
 }
 
@@ -422,9 +421,7 @@ fn search(model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>, e
         Some(peer) if !everywhere => SearchScope::Conversation(peer.clone()),
         _ => SearchScope::Everywhere,
     };
-    if model.screen != Screen::Chat {
-        actions.push(UserAction::Show(Screen::Chat));
-    }
+    show_chats(model, actions);
     let same = model
         .message_search
         .as_ref()

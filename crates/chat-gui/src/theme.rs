@@ -42,8 +42,10 @@ pub mod radius {
     pub const BUBBLE_JOINED: u8 = 5;
 }
 
-/// The height of buttons and one-line inputs, so that they line up.
-pub const CONTROL_HEIGHT: f32 = 34.0;
+/// The height of buttons and one-line inputs at normal text size, so that they line up.
+const CONTROL_HEIGHT: f32 = 34.0;
+/// Controls grow with the text up to this factor: their edges need no more room then.
+const CONTROL_SCALE_MAX: f32 = 1.5;
 
 /// The height of a row that has only text in it.
 const ROW_HEIGHT: f32 = 18.0;
@@ -78,6 +80,21 @@ pub fn small_strong() -> TextStyle {
 /// The title of a card, a dialog or a conversation.
 pub fn title() -> TextStyle {
     TextStyle::Name(TITLE.into())
+}
+
+/// The factor of the text's size in force where `ui` draws.
+pub fn scale(ui: &Ui) -> f32 {
+    TextStyle::Body.resolve(ui.style()).size / size::BODY
+}
+
+/// The height of buttons and one-line inputs where `ui` draws.
+pub fn control_height(ui: &Ui) -> f32 {
+    CONTROL_HEIGHT * scale(ui).clamp(1.0, CONTROL_SCALE_MAX)
+}
+
+/// Whether less than `points`, at normal text size, is left from left to right in `ui`.
+pub fn is_narrow(ui: &Ui, points: f32) -> bool {
+    ui.available_width() < points * scale(ui)
 }
 
 /// The colours in force where `ui` draws.
@@ -147,8 +164,8 @@ fn style(palette: &Palette, dark: bool, scale: f32) -> Style {
     spacing.interact_size = Vec2::new(40.0, ROW_HEIGHT);
     spacing.window_margin = Margin::same(20);
     spacing.menu_margin = Margin::same(6);
-    spacing.icon_width = 18.0;
-    spacing.icon_width_inner = 10.0;
+    spacing.icon_width = 18.0 * scale.clamp(1.0, CONTROL_SCALE_MAX);
+    spacing.icon_width_inner = 10.0 * scale.clamp(1.0, CONTROL_SCALE_MAX);
     spacing.icon_spacing = space::SMALL;
     spacing.tooltip_width = 360.0;
     spacing.scroll = ScrollStyle {

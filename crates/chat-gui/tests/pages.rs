@@ -133,7 +133,7 @@ fn conversation_pages_are_accessible() {
 #[test]
 fn other_pages_are_accessible() {
     walk(&[
-        "inbox",
+        "quit",
         "people",
         "settings",
         "delete",
@@ -209,9 +209,9 @@ fn demo_page(name: &str) -> DemoPage {
 #[test]
 fn page_focuses_the_control_to_start_with() {
     let cases = [
-        ("first-run", "Or the address of a server"),
+        ("first-run", "Use this cluster"),
         ("sign-in", "Password"),
-        ("people", "Name or pattern"),
+        ("people", "Search people"),
         ("chat", "Message to Benjamin"),
         ("chat-search", "Search messages with Benjamin"),
         ("delete-account", "Type Alice to confirm"),
@@ -229,7 +229,7 @@ fn page_focuses_the_control_to_start_with() {
 fn sign_up_form_focuses_its_first_field() {
     let mut harness = open(&demo_page("sign-in"), ThemeChoice::Light, SIZES[0]);
     harness.run();
-    for (link, first) in [("Create an account", "Name"), ("Sign in", "Password")] {
+    for (link, first) in [("Create account", "Name"), ("Sign in", "Password")] {
         // The button that signs in has the same name as the link, and comes before it.
         let links = harness.get_all_by_label(link);
         links.last().expect("it is there").click();

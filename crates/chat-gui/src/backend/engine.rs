@@ -213,7 +213,15 @@ impl Engine {
                 let kept = self.store.lock().await.save_preferences(&preferences).await;
                 self.events.report_storage_error(kept).await;
             }
-            Command::Notify { title, body } => notification::raise(&title, &body),
+            Command::Notify {
+                peer,
+                id,
+                title,
+                body,
+            } => {
+                let opened = BackendEvent::NotificationOpened { peer, id };
+                notification::raise(title, body, self.events.clone(), opened);
+            }
             Command::Chaos(action) => self.chaos(action),
             Command::WatchCluster(watched) => {
                 self.watched.send_replace(watched);
@@ -237,6 +245,10 @@ impl Engine {
                 let mut store = self.store.lock().await;
                 let kept = store.save_muted(&account, &peer, muted).await;
                 drop(store);
+                self.events.report_storage_error(kept).await;
+            }
+            Command::SaveMarks(marks) => {
+                let kept = self.store.lock().await.save_marks(&account, &marks).await;
                 self.events.report_storage_error(kept).await;
             }
             Command::ForgetSent(ids) => {

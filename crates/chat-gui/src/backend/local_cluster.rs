@@ -52,6 +52,7 @@ pub(super) fn processes(cluster: &ClusterState) -> Option<BTreeMap<NodeId, Proce
         (
             NodeId(node.id.number().into()),
             Process {
+                address: node.client_address.to_string(),
                 condition,
                 isolated,
             },
@@ -199,7 +200,8 @@ mod tests {
         assert_eq!(find(&place).await, stopped, "no supervisor listens");
         let listener = UnixListener::bind(folder.path().join("supervisor.sock")).unwrap();
         let cluster = read(&place).unwrap().unwrap();
-        let process = processes(&cluster).unwrap()[&NodeId(1)];
+        let process = &processes(&cluster).unwrap()[&NodeId(1)];
+        assert_eq!(process.address, ADDRESS);
         assert_eq!(process.condition, ProcessCondition::Running);
         assert!(process.isolated);
         let answers = [

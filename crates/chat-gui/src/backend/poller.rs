@@ -1,11 +1,11 @@
 //! Polls the status of all nodes, and reads what the supervisor of a local cluster writes: often
 //! while the cluster page is shown or the leadership changes, seldom otherwise. Reports only
-//! changes, unless the cluster page is shown.
+//! changes: of leadership and health always, of the figures while the cluster page is shown.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chat_client::{ChatClient, NodeReport};
+use chat_client::{ChatClient, NodeReport as ClientReport};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,8 +14,8 @@ use crate::backend::local_cluster;
 use crate::backend::options::ClusterPlace;
 use crate::backend::translate;
 use crate::model::chaos::Process;
-use crate::model::cluster::NodeRole;
-use crate::model::event::BackendEvent;
+use crate::model::cluster::{NodeRole, NodeStatus};
+use crate::model::event::{BackendEvent, NodeReport};
 use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as unreachable.
@@ -50,6 +50,7 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) async fn run(mut self) {
         let mut reported: Option<Picture> = None;
+        let mut figures: Option<Figures> = None;
         let mut processes: Option<Option<BTreeMap<NodeId, Process>>> = None;
         let mut leader = None;
         let mut hot_until = Instant::now();
@@ -65,8 +66,11 @@ impl Poller {
             leader = leads;
             let is_hot = begun < hot_until;
             let is_watched = *self.watched.borrow_and_update();
-            if is_watched || is_hot || reported.as_ref() != Some(&picture) {
-                let nodes = reports.into_iter().map(translate::report).collect();
+            let nodes: Vec<_> = reports.into_iter().map(translate::report).collect();
+            let latest = Figures::of(&nodes);
+            let reported_figures = figures.as_ref();
+            let are_new = !reported_figures.is_some_and(|before| latest.follow(before));
+            if ((is_watched || is_hot) && are_new) || reported.as_ref() != Some(&picture) {
                 let since_previous = previous.map(|previous| previous.elapsed());
                 let event = BackendEvent::Status {
                     nodes,
@@ -74,6 +78,7 @@ impl Poller {
                 };
                 self.events.send(event).await;
                 reported = Some(picture);
+                figures = Some(latest);
             }
             previous = Some(begun);
             let now = self.processes();
@@ -110,7 +115,34 @@ impl Poller {
     }
 }
 
-fn picture(reports: &[NodeReport]) -> Picture {
+/// What the cluster page shows of all nodes.
+struct Figures(Vec<NodeReport>);
+
+impl Figures {
+    fn of(nodes: &[NodeReport]) -> Self {
+        Self(nodes.to_vec())
+    }
+
+    /// Whether nothing has changed since `before`, the last ones reported, but the time.
+    fn follow(&self, before: &Self) -> bool {
+        let same = |(now, before): (&NodeReport, &NodeReport)| {
+            now.address == before.address
+                && match (&now.status, &before.status) {
+                    (Ok(now), Ok(before)) => {
+                        let timeless = NodeStatus {
+                            uptime: before.uptime,
+                            ..now.clone()
+                        };
+                        now.uptime >= before.uptime && timeless == *before
+                    }
+                    (now, before) => now == before,
+                }
+        };
+        self.0.len() == before.0.len() && self.0.iter().zip(&before.0).all(same)
+    }
+}
+
+fn picture(reports: &[ClientReport]) -> Picture {
     let nodes = reports.iter().map(|report| {
         let summary = report.status.as_ref().ok().map(|status| {
             let status_of_model = translate::report(report.clone()).status;
@@ -130,4 +162,43 @@ fn leader_of(picture: &Picture) -> Option<(NodeId, u64)> {
     summaries()
         .find(|(_, role, at, _)| *role == NodeRole::Leader && *at == term)
         .map(|(id, _, term, _)| (*id, *term))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Figures;
+    use crate::demo::status_of_node;
+    use crate::model::event::NodeReport;
+
+    fn figures(change: impl FnOnce(&mut NodeReport)) -> Figures {
+        let mut report = NodeReport {
+            address: "127.0.0.1:7401".to_owned(),
+            status: Ok(status_of_node(1)),
+            round_trip: Duration::from_millis(1),
+        };
+        change(&mut report);
+        Figures(vec![report])
+    }
+
+    fn status(change: impl FnOnce(&mut crate::model::cluster::NodeStatus)) -> Figures {
+        figures(|report| {
+            if let Ok(status) = &mut report.status {
+                change(status);
+            }
+        })
+    }
+
+    #[test]
+    fn only_passing_time_is_no_change() {
+        let before = figures(|_| ());
+        let longer = status(|status| status.uptime += Duration::from_secs(1));
+        assert!(longer.follow(&before));
+        assert!(figures(|report| report.round_trip *= 2).follow(&before));
+        assert!(!before.follow(&longer), "the node has restarted");
+        assert!(!status(|status| status.applied_index.0 += 1).follow(&before));
+        assert!(!figures(|report| report.status = Err("refused".to_owned())).follow(&before));
+        assert!(!Figures(Vec::new()).follow(&before));
+    }
 }

@@ -14,6 +14,7 @@ use chat_gui::message_list::{geometry::RowId, message_row};
 use chat_gui::model::Model;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
+use chat_gui::model::marks::ChatMarks;
 use chat_gui::model::message::Received;
 use chat_gui::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use chat_gui::model::time::{Moment, Now, Timestamp, Zone};
@@ -99,6 +100,7 @@ impl Bench {
             outbox: Vec::new(),
             sent: Vec::new(),
             muted: BTreeSet::new(),
+            marks: ChatMarks::default(),
         }));
         let newest_first = (0..MESSAGES).map(|back| message(NEWEST - back));
         bench.receive(BackendEvent::Inbox(InboxPage {

@@ -35,10 +35,10 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-error", error),
     DemoPage::new("chat-details", details),
     DemoPage::new("chat-details-pending", details_pending),
-    DemoPage::new("inbox", inbox),
-    DemoPage::new("inbox-selection", inbox_selection),
-    DemoPage::new("inbox-other-account", inbox_other_account),
-    DemoPage::new("inbox-empty", inbox_empty),
+    DemoPage::new("chat-unread", none_open).typed(|state| state.filter.unread_only = true),
+    DemoPage::new("chat-unread-none", newcomer).typed(|state| state.filter.unread_only = true),
+    DemoPage::new("chat-delete", delete_chat),
+    DemoPage::new("quit", quit),
     DemoPage::new("people", people),
     DemoPage::new("people-found", people_found)
         .typed(|state| "*".clone_into(&mut state.people_text)),
@@ -223,11 +223,8 @@ fn other_account() -> DemoWorld {
         world.wait(20_000);
     }
     world.link_up();
+    world.act(UserAction::JumpToNewest);
     world
-}
-
-fn inbox_other_account() -> DemoWorld {
-    page(other_account(), Screen::Inbox)
 }
 
 fn search() -> DemoWorld {
@@ -311,28 +308,22 @@ fn page(mut world: DemoWorld, screen: Screen) -> DemoWorld {
     world
 }
 
-fn inbox() -> DemoWorld {
-    page(none_open(), Screen::Inbox)
-}
-
-fn inbox_selection() -> DemoWorld {
-    let mut world = inbox();
-    let ids: Vec<MessageId> = world
-        .model
-        .inbox()
-        .iter()
-        .skip(2)
-        .take(4)
-        .map(|message| message.id)
-        .collect();
-    for id in ids {
-        world.act(UserAction::ToggleSelected(id));
-    }
+fn delete_chat() -> DemoWorld {
+    let mut world = chat();
+    let charlotte = Name::new("Charlotte");
+    world.act(UserAction::SetPinned {
+        peer: charlotte.clone(),
+        pinned: true,
+    });
+    world.act(UserAction::OpenDialog(Dialog::DeleteChat(charlotte)));
     world
 }
 
-fn inbox_empty() -> DemoWorld {
-    page(newcomer(), Screen::Inbox)
+/// Messages wait, and the person wants to leave.
+fn quit() -> DemoWorld {
+    let mut world = pending();
+    world.act(UserAction::Quit);
+    world
 }
 
 fn people() -> DemoWorld {

@@ -19,6 +19,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("cluster-failover", failover),
     DemoPage::new("cluster-recovered", recovered),
     DemoPage::new("cluster-remote", remote),
+    DemoPage::new("cluster-dead", dead),
     DemoPage::new("cluster-not-polled", not_polled),
     DemoPage::new("cluster-kill", kill),
 ];
@@ -141,6 +142,18 @@ fn remote() -> DemoWorld {
     world
 }
 
+/// The window was opened after one node had died and another one had been isolated.
+fn dead() -> DemoWorld {
+    let mut world = DemoWorld::with_servers();
+    world.up[0] = false;
+    world.leader = Some((2, 8));
+    world.isolated = Some(3);
+    sign_alice_in(&mut world, 30.0);
+    world.act(UserAction::Show(Screen::Cluster));
+    pass(&mut world, 9_000);
+    world
+}
+
 fn not_polled() -> DemoWorld {
     let mut world = DemoWorld::with_servers();
     world.receive(BackendEvent::SignedIn(crate::model::event::StoredAccount {
@@ -149,6 +162,7 @@ fn not_polled() -> DemoWorld {
         outbox: Vec::new(),
         sent: Vec::new(),
         muted: std::collections::BTreeSet::new(),
+        marks: crate::model::marks::ChatMarks::default(),
     }));
     world.act(UserAction::Show(Screen::Cluster));
     world

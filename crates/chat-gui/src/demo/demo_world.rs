@@ -38,6 +38,8 @@ pub(super) struct DemoWorld {
     pub(super) candidate: Option<(u64, u64)>,
     /// Which of the three servers answer.
     pub(super) up: [bool; 3],
+    /// Which server reaches no other one.
+    pub(super) isolated: Option<u64>,
     /// The last leader's term.
     pub(super) last_term: u64,
     /// How long they have been running at the start, in seconds.
@@ -58,6 +60,7 @@ impl DemoWorld {
             leader: Some((1, 7)),
             candidate: None,
             up: [true; 3],
+            isolated: None,
             last_term: 7,
             started: [15_200, 15_200, 15_199],
         };
@@ -167,8 +170,9 @@ impl DemoWorld {
             (
                 NodeId(node),
                 Process {
+                    address: address(node),
                     condition,
-                    isolated: false,
+                    isolated: self.isolated == Some(node),
                 },
             )
         });
@@ -191,20 +195,19 @@ impl DemoWorld {
     }
 
     fn report(&self, node: u64) -> NodeReport {
-        let place = usize::try_from(node - 1).unwrap_or(0);
         let status = if self.is_up(node) {
             Ok(self.status(node))
         } else {
             Err("connection refused".to_owned())
         };
         NodeReport {
-            address: ADDRESSES[place].to_owned(),
+            address: address(node),
             status,
             round_trip: Duration::from_micros(380 + 90 * node),
         }
     }
 
-    fn status(&self, node: u64) -> NodeStatus {
+    pub(super) fn status(&self, node: u64) -> NodeStatus {
         let place = usize::try_from(node - 1).unwrap_or(0);
         let (role, term, leader) = match self.leader {
             Some((leader, term)) if leader == node => {
@@ -273,6 +276,12 @@ impl DemoWorld {
             },
         }
     }
+}
+
+/// Where a made-up server is.
+fn address(node: u64) -> String {
+    let place = usize::try_from(node - 1).unwrap_or(0);
+    ADDRESSES[place].to_owned()
 }
 
 /// Where the made-up servers are.

@@ -62,7 +62,10 @@ impl LocalStore {
     }
 
     /// A setting that can no longer be parsed counts as not set.
-    async fn setting<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, StoreError> {
+    pub(super) async fn setting<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<T>, StoreError> {
         let row = sqlx::query("SELECT value FROM settings WHERE key = ?")
             .bind(key)
             .fetch_optional(&mut self.connection)
@@ -72,7 +75,11 @@ impl LocalStore {
         Ok(serde_json::from_str(&value).ok())
     }
 
-    async fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), StoreError> {
+    pub(super) async fn set<T: Serialize + ?Sized>(
+        &mut self,
+        key: &str,
+        value: &T,
+    ) -> Result<(), StoreError> {
         let value =
             serde_json::to_string(value).expect("settings hold only what JSON can represent");
         sqlx::query("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)")

@@ -13,7 +13,7 @@ use super::{AccountKey, LocalStore, StoreError};
 use crate::model::failure::Failure;
 use crate::model::message::OutboxMessage;
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
-use crate::model::preferences::{Preferences, TextSize, ThemeChoice};
+use crate::model::preferences::{Preferences, TextSize, ThemeChoice, WindowSize};
 use crate::model::time::Timestamp;
 
 fn outgoing(number: u128, recipient: &str) -> OutboxMessage {
@@ -45,6 +45,10 @@ async fn stored_data_is_complete_after_reopening() {
     let preferences = Preferences {
         theme: ThemeChoice::Dark,
         text_size: TextSize::new(130),
+        window: Some(WindowSize {
+            width: 900,
+            height: 600,
+        }),
         ..Preferences::default()
     };
     store.save_preferences(&preferences).await.unwrap();

@@ -4,7 +4,7 @@
 use crate::model::chaos::FaultAction;
 use crate::model::names::{MessageId, Name, NoticeId, Password};
 use crate::model::navigation::{Dialog, Screen, Step};
-use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
+use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice, WindowSize};
 use crate::model::search::SearchScope;
 
 /// What a person wants.
@@ -25,6 +25,8 @@ pub enum UserAction {
         /// As typed.
         password: Password,
     },
+    /// The form is for something else now: what failed before no longer matters.
+    ForgetSignInFailure,
     /// Create an account, and be signed in to it.
     SignUp {
         /// As typed.
@@ -91,17 +93,17 @@ pub enum UserAction {
     /// Connect and send now instead of at the next attempt.
     TryNow,
 
-    /// These messages have been in front of the person's eyes.
+    /// These messages have been in front of the person's eyes, and so have those before them.
     Seen(Vec<MessageId>),
-    /// Read so many of the oldest unread messages, at most [`READ_NEXT_MAX`].
-    ///
-    /// [`READ_NEXT_MAX`]: crate::model::names::READ_NEXT_MAX
-    ReadNext(u16),
+    /// Show the oldest unread message.
+    OpenOldestUnread,
+    /// Show a message in its conversation.
+    OpenMessage(Name, MessageId),
     /// Everything of a conversation is read.
     MarkRead(Name),
     /// Select a message, or remove it from the selection.
     ToggleSelected(MessageId),
-    /// Select all messages of the open conversation, or of the inbox page.
+    /// Select all messages of the open conversation.
     SelectAll,
     /// Select none.
     ClearSelection,
@@ -151,6 +153,20 @@ pub enum UserAction {
         muted: bool,
     },
 
+    /// Keep a chat at the top of the list, or no longer.
+    SetPinned {
+        /// With whom.
+        peer: Name,
+        /// Whether it stays at the top.
+        pinned: bool,
+    },
+    /// Show a chat as unread until it is opened.
+    MarkUnread(Name),
+    /// Delete all messages of a chat, with time to undo it.
+    DeleteChat(Name),
+    /// The window has this size; the next one opens with it.
+    SetWindowSize(WindowSize),
+
     /// Dismiss a notice.
     DismissNotice(NoticeId),
     /// Cause a fault in the local cluster, or undo one.
@@ -160,6 +176,8 @@ pub enum UserAction {
 
     /// The window got or lost the keyboard.
     Focus(bool),
-    /// Close the window; deletions that can still be undone are carried out first.
+    /// Close the window, after a question if messages wait to be sent.
     Quit,
+    /// Close the window; deletions that can still be undone are carried out first.
+    QuitNow,
 }

@@ -17,8 +17,10 @@ pub struct Chaos {
 }
 
 /// What the supervisor reports about one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
+    /// Where clients reach it.
+    pub address: String,
     /// Whether it runs.
     pub condition: ProcessCondition,
     /// Whether it is isolated from the other nodes.

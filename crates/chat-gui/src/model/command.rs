@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::chaos::FaultAction;
+use crate::model::marks::ChatMarks;
 use crate::model::message::OutboxMessage;
 use crate::model::names::{MessageId, Name, Password, RequestId};
 use crate::model::preferences::Preferences;
@@ -93,8 +94,14 @@ pub enum Command {
         /// Whether.
         muted: bool,
     },
-    /// Raise a notification of the desktop.
+    /// Keep what the person has marked about the chats.
+    SaveMarks(ChatMarks),
+    /// Raise a notification of the desktop; `NotificationOpened` follows when it is clicked.
     Notify {
+        /// Who wrote the message.
+        peer: Name,
+        /// Which message it is.
+        id: MessageId,
         /// The first line.
         title: String,
         /// The text below it; may be empty.

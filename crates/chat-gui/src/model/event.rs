@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::model::chaos::{FaultAction, Process};
 use crate::model::cluster::NodeStatus;
 use crate::model::failure::Failure;
+use crate::model::marks::ChatMarks;
 use crate::model::message::{OutboxMessage, Received, SentCopy};
 use crate::model::names::{Commit, MessageId, Name, NodeId};
 use crate::model::preferences::Preferences;
@@ -102,6 +103,13 @@ pub enum BackendEvent {
     WithdrawRefused(MessageId),
     /// The oldest unread messages, oldest first; they are read now.
     ReadNext(Vec<Received>),
+    /// The person clicked the notification about a message.
+    NotificationOpened {
+        /// Who wrote it.
+        peer: Name,
+        /// Which message.
+        id: MessageId,
+    },
     /// A change of the inbox was rejected.
     InboxFailed(Failure),
 
@@ -175,6 +183,8 @@ pub struct StoredAccount {
     pub sent: Vec<SentCopy>,
     /// Who is muted.
     pub muted: BTreeSet<Name>,
+    /// What the person has marked about the chats.
+    pub marks: ChatMarks,
 }
 
 /// Why the session ended.

@@ -60,7 +60,7 @@ impl Failure {
     pub fn sentence(&self) -> String {
         match self {
             Self::WrongCredentials => "The name or the password is wrong.".to_owned(),
-            Self::NameTaken => "Another account has this name already.".to_owned(),
+            Self::NameTaken => "This name is taken.".to_owned(),
             Self::NameNotAllowed(why) => format!("This name cannot be used: {why}"),
             Self::Incomplete(what) => (*what).to_owned(),
             Self::NoServer { addresses } => {
@@ -93,7 +93,7 @@ impl Failure {
             }
             Self::TooOld => "It was queued for a day, and may have been sent already.".to_owned(),
             Self::Refused(why) => format!("The servers rejected it: {why}"),
-            Self::AddressUnusable(what) => format!("This is not an address: {what}"),
+            Self::AddressUnusable(_) => "Enter host:port, e.g. 127.0.0.1:7401.".to_owned(),
             Self::LocalStorage(what) => format!("This device could not store it: {what}"),
             Self::Supervisor(what) => format!("The local cluster did not do this: {what}"),
         }
@@ -107,7 +107,7 @@ impl Failure {
             Self::NameNotAllowed(_) => {
                 return format!("Use 1 to {NAME_CHARACTERS_MAX} visible characters.");
             }
-            Self::Incomplete(_) => "Fill it in and try again.",
+            Self::Incomplete(_) => "",
             Self::NoServer { .. } => {
                 "Check the addresses, or start a cluster with `cargo xtask cluster up`."
             }
@@ -128,7 +128,7 @@ impl Failure {
             Self::BodyTooLong => "Shorten it, or send it in parts.",
             Self::TooOld => "Ask whether it arrived before you send it again.",
             Self::Refused(_) => "Change it and try again.",
-            Self::AddressUnusable(_) => "Enter a host and a port, such as 127.0.0.1:7401.",
+            Self::AddressUnusable(what) => return what.clone(),
             Self::LocalStorage(_) => "Free some disk space or check the folder's permissions.",
             Self::Supervisor(_) => {
                 "Check whether the cluster is running: `cargo xtask cluster status`."

@@ -45,6 +45,8 @@ pub(super) struct AccountMemory {
     pub(super) unsaved_drafts: BTreeMap<Name, Moment>,
     /// Messages that go back into the composer once they are out of the outbox.
     pub(super) restoring_to_draft: BTreeSet<MessageId>,
+    /// Whether the open conversation is the one of the last time, and its messages have not come.
+    pub(super) restored_open: bool,
     pub(super) link: LinkMemory,
     pub(super) ledger_check: LedgerCheck,
 }

@@ -14,8 +14,6 @@ pub enum Screen {
     SignIn,
     /// Conversations.
     Chat,
-    /// All received messages in one list, newest first, to select and to delete.
-    Inbox,
     /// The search of accounts.
     People,
     /// The cluster, and what can be done to it.
@@ -37,6 +35,10 @@ pub enum Dialog {
     MessageDetails(Name, MessageId),
     /// Whether that is really to be done, and what to expect.
     Chaos(FaultAction),
+    /// Whether the whole chat with a person is to be deleted.
+    DeleteChat(Name),
+    /// Whether to close the window although messages wait to be sent.
+    Quit,
 }
 
 /// One of two ways through a list.

@@ -43,6 +43,17 @@ pub struct Preferences {
     pub text_size: TextSize,
     /// Notifications.
     pub notifications: NotificationChoice,
+    /// The size that the window had when it was closed last.
+    pub window: Option<WindowSize>,
+}
+
+/// The size of the window's contents, in points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    /// From left to right.
+    pub width: u16,
+    /// From top to bottom.
+    pub height: u16,
 }
 
 impl TextSize {

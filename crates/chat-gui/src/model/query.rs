@@ -33,17 +33,6 @@ impl Model {
         self.conversations.get(self.open.as_ref()?)
     }
 
-    /// All received messages that are loaded, newest first.
-    pub fn inbox(&self) -> Vec<&Message> {
-        let received = self.conversations.values().flat_map(|conversation| {
-            let messages = conversation.messages.iter();
-            messages.filter(|message| !message.is_own())
-        });
-        let mut received: Vec<&Message> = received.collect();
-        received.sort_by_key(|message| std::cmp::Reverse(message.sort_key));
-        received
-    }
-
     /// A message of a conversation.
     pub fn message(&self, peer: &Name, id: MessageId) -> Option<&Message> {
         let messages = &self.conversations.get(peer)?.messages;
@@ -156,9 +145,9 @@ impl Cluster {
         let quorum = self.quorum().unwrap_or(all / 2 + 1);
         let spare = following.saturating_sub(quorum);
         let may_fail = match spare {
-            0 => "no further node may fail".to_owned(),
-            1 => "one may fail".to_owned(),
-            more => format!("{more} may fail"),
+            0 => "cannot lose another node".to_owned(),
+            1 => "can lose 1 more node".to_owned(),
+            more => format!("can lose {more} more nodes"),
         };
         let degraded = self
             .nodes
@@ -182,7 +171,7 @@ impl Cluster {
         Health {
             level,
             sentence: format!(
-                "{up} of {all} nodes answer, {leader} leads in term {term}{apart}; {may_fail}.{storage}"
+                "{up} of {all} nodes answer, {leader} leads in term {term}{apart}. The cluster {may_fail}.{storage}"
             ),
         }
     }

@@ -7,6 +7,7 @@ mod cluster;
 mod connecting;
 mod deleting;
 mod ledger;
+mod marking;
 mod message_index;
 mod navigating;
 mod notices;
@@ -22,6 +23,7 @@ use crate::model::command::Command;
 use crate::model::connection::Connection;
 use crate::model::event::BackendEvent;
 use crate::model::ledger::Ledger;
+use crate::model::marks::ChatMarks;
 use crate::model::memory::Memory;
 use crate::model::names::IdSource;
 use crate::model::navigation::Screen;
@@ -45,6 +47,7 @@ impl Model {
             order: Vec::new(),
             open: None,
             scroll: ScrollRequest::default(),
+            marks: ChatMarks::default(),
             selection: BTreeSet::new(),
             unread: 0,
             more_to_load: false,
@@ -61,6 +64,7 @@ impl Model {
             preferences: Preferences::default(),
             focused: true,
             attention: 0,
+            focus_requests: 0,
             closing: false,
             zone,
             now,
@@ -117,6 +121,7 @@ impl Model {
     fn apply_action(&mut self, action: UserAction, commands: &mut Vec<Command>) {
         use UserAction as Act;
         match action {
+            Act::ForgetSignInFailure => self.sign_in.failure = None,
             Act::FindLocalCluster
             | Act::UseServers(_)
             | Act::UseLocalCluster
@@ -140,8 +145,9 @@ impl Model {
             Act::Discard(id) => self.withdraw(id, false, commands),
             Act::TakeBack(id) => self.withdraw(id, true, commands),
             Act::TryNow => commands.push(Command::TryNow),
-            Act::Seen(ids) => self.mark_read(&ids, commands),
-            Act::ReadNext(count) => self.read_next(count, commands),
+            Act::Seen(ids) => self.mark_seen(&ids, commands),
+            Act::OpenOldestUnread => self.open_oldest_unread(commands),
+            Act::OpenMessage(peer, id) => self.open_message(peer, id, commands),
             Act::MarkRead(peer) => self.mark_conversation_read(&peer, commands),
             Act::ToggleSelected(id) => self.toggle_selected(id),
             Act::SelectAll => self.select_all(),
@@ -161,24 +167,35 @@ impl Model {
             Act::CloseSearch => self.message_search = None,
             Act::SearchPeople(text) => self.search_people(&text, commands),
             Act::MorePeople => self.more_people(commands),
-            Act::SetTheme(theme) => {
-                self.preferences.theme = theme;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
-            Act::SetTextSize(size) => {
-                self.preferences.text_size = size;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
-            Act::SetNotifications(choice) => {
-                self.preferences.notifications = choice;
-                commands.push(Command::SavePreferences(self.preferences.clone()));
-            }
+            Act::SetTheme(_)
+            | Act::SetTextSize(_)
+            | Act::SetNotifications(_)
+            | Act::SetWindowSize(_) => self.change_preferences(action, commands),
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
             Act::CheckLedger => self.check_ledger(commands),
-            Act::Focus(focused) => self.focused = focused,
-            Act::Quit => self.quit(commands),
+            Act::SetPinned { peer, pinned } => self.set_pinned(peer, pinned, commands),
+            Act::MarkUnread(peer) => self.mark_unread(peer, commands),
+            Act::DeleteChat(peer) => self.delete_chat(&peer, commands),
+            Act::Focus(focused) => self.set_focused(focused),
+            Act::Quit => self.ask_to_quit(commands),
+            Act::QuitNow => self.quit(commands),
+        }
+    }
+
+    /// What the person has chosen is kept when it changes.
+    fn change_preferences(&mut self, action: UserAction, commands: &mut Vec<Command>) {
+        let before = self.preferences.clone();
+        match action {
+            UserAction::SetTheme(theme) => self.preferences.theme = theme,
+            UserAction::SetTextSize(size) => self.preferences.text_size = size,
+            UserAction::SetNotifications(choice) => self.preferences.notifications = choice,
+            UserAction::SetWindowSize(size) => self.preferences.window = Some(size),
+            _ => {}
+        }
+        if self.preferences != before {
+            commands.push(Command::SavePreferences(self.preferences.clone()));
         }
     }
 
@@ -198,7 +215,8 @@ impl Model {
             Event::Arrived(message) => self.arrived(message, commands),
             Event::Read(ids) => self.were_read(&ids),
             Event::Deleted(ids) => self.were_deleted(&ids),
-            Event::ReadNext(messages) => self.take_read_next(messages),
+            Event::ReadNext(messages) => self.take_read_next(messages, commands),
+            Event::NotificationOpened { peer, id } => self.notification_opened(peer, id, commands),
             Event::InboxFailed(why) => self.show_failure(&why),
             Event::People { .. } | Event::PeopleFailed { .. } => self.take_people(event),
             Event::SendStarted { id, attempt } => self.send_started(id, attempt),

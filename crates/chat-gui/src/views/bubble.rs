@@ -32,8 +32,10 @@ const GAP_JOINED: f32 = 3.0;
 const GAP_APART: f32 = 12.0;
 /// Between the text and the time.
 const FOOTER_GAP: f32 = 12.0;
-/// The tick or clock beside the time.
+/// The tick or clock beside the time, at normal text size.
 const STATE_ICON: f32 = 14.0;
+/// Between it and the time.
+const STATE_ICON_GAP: f32 = 4.0;
 /// Above a series with an earlier account of the name: that it is.
 const CAPTION_HEIGHT: f32 = 20.0;
 /// Below a bubble: why it was not sent, and what to do.
@@ -51,6 +53,8 @@ pub struct Bubble {
     caption: Option<Arc<Galley>>,
     /// The time is on the text's last line.
     footer_beside: bool,
+    /// Of the tick or clock.
+    icon_size: f32,
     /// Of the bubble itself.
     pub size: Vec2,
     /// Above it.
@@ -109,13 +113,14 @@ pub fn estimate(message: &Message, look: Look, width: f32, scale: f32) -> f32 {
     let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
     let letters = message.body.len() as f32;
     let lines = (letters / letters_in_line).ceil().max(1.0);
-    above(look) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message)
+    above(look, scale) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message, scale)
 }
 
 impl Bubble {
     /// Lays a message out in a row of the given width.
     pub fn lay_out(ui: &Ui, message: &Message, look: Look, zone: &Zone, width: f32) -> Self {
         let colours = palette(ui);
+        let scale = theme::scale(ui);
         let own = message.is_own();
         let (front, muted) = text_colours(colours, own, look.holder);
         let text_width = text_width(width);
@@ -136,7 +141,8 @@ impl Bubble {
             one_line(ui, text, theme::small_strong(), colours.muted, room)
         });
 
-        let icon = if own { STATE_ICON + 4.0 } else { 0.0 };
+        let icon_size = STATE_ICON * scale.max(1.0);
+        let icon = if own { icon_size + STATE_ICON_GAP } else { 0.0 };
         let footer_width = footer.size().x + icon;
         let last_row = body.rows.last().map_or(0.0, |row| row.rect().right());
         let footer_beside = last_row + FOOTER_GAP + footer_width <= text_width;
@@ -153,12 +159,13 @@ impl Bubble {
         };
         Self {
             size: (inner + PADDING * 2.0).ceil(),
-            gap: above(look),
-            below: below_height(message),
+            gap: above(look, scale),
+            below: below_height(message, scale),
             body,
             footer,
             caption,
             footer_beside,
+            icon_size,
             own,
             look,
         }
@@ -207,31 +214,36 @@ impl Bubble {
         }
         self.paint_caption(ui, bubble);
 
-        let icon = own_icon(state);
-        let icon_room = icon.map_or(0.0, |_| STATE_ICON + 4.0);
-        let right = bubble.right() - PADDING.x;
-        let height = self.footer.size().y;
+        let footer = self.footer_rect(bubble);
+        ui.painter()
+            .galley(footer.min, Arc::clone(&self.footer), muted);
+        if let Some(icon) = own_icon(state) {
+            let square = Rect::from_center_size(
+                egui::pos2(footer.right() - self.icon_size / 2.0, footer.center().y),
+                Vec2::splat(self.icon_size),
+            );
+            icon.paint(ui.painter(), square, self.icon_size, muted);
+        }
+    }
+
+    /// Where the time is in the bubble, with the tick or clock beside it.
+    pub fn footer_rect(&self, bubble: Rect) -> Rect {
+        let icon = if self.own {
+            self.icon_size + STATE_ICON_GAP
+        } else {
+            0.0
+        };
+        let size = self.footer.size() + vec2(icon, 0.0);
         // Beside the text it is on the text's line; egui's lines are centred on each other.
         let top = if self.footer_beside {
-            let line = self
-                .body
-                .rows
-                .last()
-                .map_or(height, |row| row.rect().height());
-            bubble.bottom() - PADDING.y - (line + height) / 2.0 + 1.0
+            let last = self.body.rows.last();
+            let line = last.map_or(size.y, |row| row.rect().height());
+            bubble.bottom() - PADDING.y - (line + size.y) / 2.0 + 1.0
         } else {
-            bubble.bottom() - PADDING.y - height + 2.0
+            bubble.bottom() - PADDING.y - size.y + 2.0
         };
-        let time_left = right - icon_room - self.footer.size().x;
-        ui.painter()
-            .galley(egui::pos2(time_left, top), Arc::clone(&self.footer), muted);
-        if let Some(icon) = icon {
-            let square = Rect::from_min_size(
-                egui::pos2(right - STATE_ICON, top + (height - STATE_ICON) / 2.0),
-                Vec2::splat(STATE_ICON),
-            );
-            icon.paint(ui.painter(), square, STATE_ICON, muted);
-        }
+        let left = bubble.right() - PADDING.x - size.x;
+        Rect::from_min_size(egui::pos2(left, top), size)
     }
 
     /// Above the bubble, on its side.
@@ -242,7 +254,7 @@ impl Bubble {
         } else {
             bubble.left()
         };
-        let top = bubble.top() - (CAPTION_HEIGHT + caption.size().y) / 2.0;
+        let top = bubble.top() - (CAPTION_HEIGHT * theme::scale(ui) + caption.size().y) / 2.0;
         let muted = palette(ui).muted;
         ui.painter()
             .galley(egui::pos2(left, top), Arc::clone(caption), muted);
@@ -324,9 +336,9 @@ fn has_caption(look: Look) -> bool {
 }
 
 /// The room above a bubble.
-fn above(look: Look) -> f32 {
+fn above(look: Look, scale: f32) -> f32 {
     if has_caption(look) {
-        GAP_APART + CAPTION_HEIGHT
+        GAP_APART + CAPTION_HEIGHT * scale
     } else if starts_series(look.series) {
         GAP_APART
     } else {
@@ -335,10 +347,10 @@ fn above(look: Look) -> f32 {
 }
 
 /// How high what is drawn below the bubble is.
-pub fn below_height(message: &Message) -> f32 {
+pub fn below_height(message: &Message, scale: f32) -> f32 {
     match below(message) {
         Below::Nothing => 0.0,
-        Below::Delay => DELAY_HEIGHT,
-        Below::Trouble => TROUBLE_HEIGHT,
+        Below::Delay => DELAY_HEIGHT * scale,
+        Below::Trouble => TROUBLE_HEIGHT * scale,
     }
 }

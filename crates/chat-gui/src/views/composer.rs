@@ -10,7 +10,7 @@ use egui::{
 
 use crate::model::action::UserAction;
 use crate::model::names::{BODY_BYTES_MAX, Name};
-use crate::theme::{CONTROL_HEIGHT, FOCUS_RING, palette, radius, space};
+use crate::theme::{self, FOCUS_RING, palette, radius, space};
 use crate::views::control::buttons::focus_ring;
 use crate::views::control::text::grouped;
 use crate::views::icon::Icon;
@@ -27,16 +27,20 @@ pub fn composer_ui(ui: &mut Ui, peer: &Name, state: &mut ViewState, actions: &mu
     let wants_focus = state.takes_focus(Focus::Composer);
     let composer = &mut state.composer;
     let id = ui.make_persistent_id("composer");
+    if wants_focus {
+        // Before the field is drawn: what was typed in this frame goes into it.
+        ui.memory_mut(|memory| memory.request_focus(id));
+    }
     let sends = ui.memory(|memory| memory.has_focus(id)) && take_send_key(ui);
     let row = ui.available_rect_before_wrap();
-    let button = Vec2::splat(CONTROL_HEIGHT + 2.0);
+    let button = Vec2::splat(theme::control_height(ui) + 2.0);
     let gap = ui.spacing().item_spacing.x;
     let field = egui::Rect::from_min_max(
         row.min,
         egui::pos2(row.right() - button.x - gap, row.bottom()),
     );
     let edited = ui.scope_builder(UiBuilder::new().max_rect(field), |ui| {
-        edit_ui(ui, id, peer, composer, wants_focus, actions);
+        edit_ui(ui, id, peer, composer, actions);
     });
     // Beside the last line of the text: the row is as high as the text, and shrinks with it.
     let place = egui::Rect::from_min_size(
@@ -69,7 +73,6 @@ fn edit_ui(
     id: egui::Id,
     peer: &Name,
     composer: &mut Composer,
-    wants_focus: bool,
     actions: &mut Vec<UserAction>,
 ) {
     let colours = palette(ui);
@@ -99,7 +102,7 @@ fn edit_ui(
                     let edit = TextEdit::multiline(&mut composer.text)
                         .id(id)
                         .frame(Frame::NONE)
-                        .hint_text(format!("Write to {peer}"))
+                        .hint_text(format!("Message {peer}"))
                         .desired_rows(1)
                         .desired_width(f32::INFINITY)
                         .return_key(KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter));
@@ -107,9 +110,6 @@ fn edit_ui(
                     ui.ctx().accesskit_node_builder(response.id, |node| {
                         node.set_label(format!("Message to {peer}"));
                     });
-                    if wants_focus {
-                        response.request_focus();
-                    }
                     if response.changed() {
                         actions.push(UserAction::EditDraft {
                             peer: peer.clone(),
@@ -139,7 +139,7 @@ fn send_button(ui: &mut Ui, size: Vec2, sendable: bool) -> bool {
     };
     ui.painter()
         .rect_filled(rect, CornerRadius::same(radius::CARD), fill);
-    Icon::Send.paint(ui.painter(), rect, 18.0, front);
+    Icon::Send.paint(ui.painter(), rect, rect.height() / 2.0, front);
     focus_ring(ui, &response, radius::CARD);
     response.on_hover_text("Send (Enter)").clicked()
 }

@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use egui::{CornerRadius, Frame, Margin, Panel, Rect, RichText, Stroke, Ui, UiBuilder, Vec2};
+use egui::{
+    CornerRadius, Event, Frame, Margin, Panel, Popup, Rect, RichText, Stroke, Ui, UiBuilder, Vec2,
+};
 
 use crate::message_list::{RowKeyPress, Shown};
 use crate::model::Model;
@@ -25,11 +27,19 @@ use crate::views::control::text;
 use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::message_search::message_search_ui;
+use crate::views::notices::notices_ui;
 use crate::views::state::{Focus, ViewState};
 use crate::views::timeline_rows::TimelineRows;
 
+/// The height of the bar above the messages at normal text size.
+const HEADER_HEIGHT: f32 = 64.0;
+/// The share of that height that the picture of the person takes.
+const FACE_SHARE: f32 = 0.625;
+
 /// The height of the bar above the messages; the list beside it has one of the same height.
-pub const HEADER_HEIGHT: f32 = 64.0;
+pub fn header_height(ui: &Ui) -> f32 {
+    HEADER_HEIGHT * (0.6 + 0.4 * theme::scale(ui).max(1.0))
+}
 
 /// The open conversation, or what to do when none is open.
 pub fn conversation_ui(
@@ -39,48 +49,74 @@ pub fn conversation_ui(
     actions: &mut Vec<UserAction>,
 ) {
     let Some(peer) = &model.open else {
+        notices_ui(ui, model, actions);
         nothing_open_ui(ui, model, actions);
         return;
     };
     let nothing_yet = Conversation::default();
     let conversation = model.open_conversation().unwrap_or(&nothing_yet);
     let colours = palette(ui);
+    let margin = if state.one_pane { 10 } else { 20 };
     let bar = Frame::new()
         .fill(colours.window)
-        .inner_margin(Margin::symmetric(20, 0));
+        .inner_margin(Margin::symmetric(margin, 0));
     Panel::top("conversation header")
-        .exact_size(HEADER_HEIGHT)
+        .exact_size(header_height(ui))
         .resizable(false)
         .frame(bar)
         .show(ui, |ui| {
             if model.selection.is_empty() {
-                header_ui(ui, model, peer, conversation, actions);
+                header_ui(ui, model, peer, conversation, state.one_pane, actions);
             } else {
-                selection_ui(ui, model, actions);
+                selection_ui(ui, model, state.one_pane, actions);
             }
         });
-    let searching_here = model
-        .message_search
-        .as_ref()
-        .is_some_and(|search| search.scope != SearchScope::Everywhere);
+    let searching_here = model.message_search.as_ref().is_some_and(|search| {
+        // In a narrow window the list of what was found is not beside the conversation.
+        state.one_pane || search.scope != SearchScope::Everywhere
+    });
     if searching_here {
         Panel::top("message search")
             .resizable(false)
             .frame(
                 bar.fill(colours.sidebar)
-                    .inner_margin(Margin::symmetric(20, 8)),
+                    .inner_margin(Margin::symmetric(margin, 8)),
             )
             .show(ui, |ui| message_search_ui(ui, model, state, actions));
     }
     let below = Frame::new()
         .fill(colours.window)
-        .inner_margin(Margin::symmetric(20, 14));
+        .inner_margin(Margin::symmetric(margin, 14));
     Panel::bottom("composer")
         .resizable(false)
         .show_separator_line(false)
         .frame(below)
-        .show(ui, |ui| composer_ui(ui, peer, state, actions));
+        .show(ui, |ui| {
+            if is_typed_elsewhere(ui, model) {
+                state.send_focus(Focus::Composer);
+            }
+            let before = actions.len();
+            composer_ui(ui, peer, state, actions);
+            if actions.len() > before {
+                state.notice_edit(model);
+            }
+        });
+    notices_ui(ui, model, actions);
     messages_ui(ui, model, peer, conversation, state, actions);
+}
+
+/// Whether the person types, and nothing that takes text has the keyboard.
+fn is_typed_elsewhere(ui: &Ui, model: &Model) -> bool {
+    if model.dialog.is_some() || ui.text_edit_focused() || Popup::is_any_open(ui) {
+        return false;
+    }
+    ui.input(|input| {
+        input.events.iter().any(|event| match event {
+            // A space presses the button, or selects the message, that has the keyboard.
+            Event::Text(text) | Event::Paste(text) => !text.trim().is_empty(),
+            _ => false,
+        })
+    })
 }
 
 fn header_ui(
@@ -88,35 +124,48 @@ fn header_ui(
     model: &Model,
     peer: &Name,
     conversation: &Conversation,
+    one_pane: bool,
     actions: &mut Vec<UserAction>,
 ) {
     ui.horizontal_centered(|ui| {
-        let (rect, _) = ui.allocate_exact_size(Vec2::splat(40.0), egui::Sense::hover());
+        if one_pane && icon_button(ui, Icon::Back, "Back to chats").clicked() {
+            actions.push(UserAction::CloseConversation);
+        }
+        let face = Vec2::splat(header_height(ui) * FACE_SHARE);
+        let (rect, _) = ui.allocate_exact_size(face, egui::Sense::hover());
         avatar(ui, rect, peer);
-        let buttons = 3.0 * (theme::CONTROL_HEIGHT + space::TINY);
+        let buttons = 3.0 * (theme::control_height(ui) + space::TINY);
         let room = ui.available_width() - buttons - space::MEDIUM;
         let text = if conversation.muted {
-            "Notifications are off"
+            "Muted"
         } else if conversation.unread > 0 {
             "New messages"
         } else {
-            "Your own messages are kept on this device"
+            ""
         };
-        let colours = palette(ui);
-        let name = one_line(ui, peer, theme::title(), colours.text, room);
-        let below = one_line(ui, text, egui::TextStyle::Small, colours.muted, room);
-        ui.vertical(|ui| {
-            ui.spacing_mut().item_spacing.y = 1.0;
-            let height = name.size().y + below.size().y + 1.0;
-            ui.add_space((HEADER_HEIGHT - height) / 2.0);
-            ui.label(name);
-            ui.label(below);
-        });
+        names_ui(ui, peer, text, room);
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {
             ui.spacing_mut().item_spacing.x = space::TINY;
             header_buttons(ui, model, peer, conversation, actions);
         });
+    });
+}
+
+/// The name, with a few words below it where there are some.
+fn names_ui(ui: &mut Ui, name: &str, below: &str, room: f32) {
+    let colours = palette(ui);
+    let name = one_line(ui, name, theme::title(), colours.text, room);
+    let below = (!below.is_empty())
+        .then(|| one_line(ui, below, egui::TextStyle::Small, colours.muted, room));
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        let height = name.size().y + below.as_ref().map_or(0.0, |text| text.size().y + 1.0);
+        ui.add_space(((header_height(ui) - height) / 2.0).max(0.0));
+        ui.label(name);
+        if let Some(below) = below {
+            ui.label(below);
+        }
     });
 }
 
@@ -128,9 +177,9 @@ fn header_buttons(
     actions: &mut Vec<UserAction>,
 ) {
     let (icon, name) = if conversation.muted {
-        (Icon::BellOff, "Turn notifications on")
+        (Icon::BellOff, "Unmute")
     } else {
-        (Icon::Bell, "Turn notifications off")
+        (Icon::Bell, "Mute")
     };
     if icon_button(ui, icon, name).clicked() {
         actions.push(UserAction::SetMuted {
@@ -138,7 +187,7 @@ fn header_buttons(
             muted: !conversation.muted,
         });
     }
-    if icon_button(ui, Icon::Search, "Search in this conversation").clicked() {
+    if icon_button(ui, Icon::Search, "Search in this chat").clicked() {
         if model.message_search.is_some() {
             actions.push(UserAction::CloseSearch);
         } else {
@@ -154,16 +203,16 @@ fn header_buttons(
 }
 
 /// What can be done with the selected messages, in place of the header.
-fn selection_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+fn selection_ui(ui: &mut Ui, model: &Model, one_pane: bool, actions: &mut Vec<UserAction>) {
     ui.horizontal_centered(|ui| {
-        if icon_button(ui, Icon::Close, "Clear the selection").clicked() {
+        if icon_button(ui, Icon::Close, "Clear selection").clicked() {
             actions.push(UserAction::ClearSelection);
         }
         let count = model.selection.len();
-        let text = if count == 1 {
-            "1 message selected".to_owned()
-        } else {
-            format!("{} messages selected", text::grouped(count as u64))
+        let text = match count {
+            _ if one_pane => text::grouped(count as u64),
+            1 => "1 message selected".to_owned(),
+            _ => format!("{} messages selected", text::grouped(count as u64)),
         };
         ui.label(RichText::new(text).text_style(theme::title()));
         let layout = egui::Layout::right_to_left(egui::Align::Center);
@@ -174,7 +223,7 @@ fn selection_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             if button(ui, "Copy").clicked() {
                 ui.ctx().copy_text(selected_text(model));
             }
-            if button(ui, "Select all").clicked() {
+            if !one_pane && button(ui, "Select all").clicked() {
                 actions.push(UserAction::SelectAll);
             }
         });
@@ -214,9 +263,7 @@ fn messages_ui(
     actions: &mut Vec<UserAction>,
 ) {
     if conversation.messages.is_empty() {
-        let text = format!(
-            "Write the first one below. {peer} sees it as soon as a majority of the servers has stored it."
-        );
+        let text = format!("Write the first message to {peer} below.");
         surfaces::empty_state(ui, Icon::Chat, "No messages yet", &text, None);
         return;
     }
@@ -305,9 +352,9 @@ fn jump_button(
     let mut ui = ui.new_child(UiBuilder::new().id_salt("jump").max_rect(rect));
     let response = ui.allocate_rect(rect, egui::Sense::click());
     let name = if conversation.unread > 0 {
-        format!("Jump to the newest message, {} unread", conversation.unread)
+        format!("Jump to newest message, {} unread", conversation.unread)
     } else {
-        "Jump to the newest message".to_owned()
+        "Jump to newest message".to_owned()
     };
     response.widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Button, true, &name));
     let fill = if response.hovered() {
@@ -338,16 +385,12 @@ fn jump_button(
 fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let (title, text, offer) = if model.order.is_empty() {
         (
-            "No conversations yet",
-            "Find a person by name and write the first message. Messages from others appear here automatically.",
+            "No chats yet",
+            "Find someone by name and write the first message.",
             "Find people",
         )
     } else {
-        (
-            "Choose a conversation",
-            "Choose one on the left, or press Alt and an arrow key to go through them.",
-            "Find people",
-        )
+        ("Select a chat", "Or press Ctrl+K to search.", "Find people")
     };
     if surfaces::empty_state(ui, Icon::Chat, title, text, Some(offer)) {
         actions.push(UserAction::Show(crate::model::navigation::Screen::People));

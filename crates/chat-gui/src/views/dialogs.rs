@@ -5,8 +5,11 @@
 pub mod account;
 mod buttons;
 pub mod chaos;
+mod confirm;
 pub mod details;
 pub mod guide;
+
+use std::borrow::Cow;
 
 use egui::accesskit::Role;
 use egui::{Context, Id, Modal, Ui};
@@ -31,13 +34,7 @@ pub fn dialog_ui(
     let Some(dialog) = &model.dialog else {
         return;
     };
-    let (title, width) = match dialog {
-        Dialog::Shortcuts => ("Keyboard", 800.0),
-        Dialog::DeleteAccount => ("Delete the account", 440.0),
-        Dialog::ChangePassword => ("Change the password", 400.0),
-        Dialog::MessageDetails(..) => ("Message", 500.0),
-        Dialog::Chaos(_) => ("Change the local cluster", 460.0),
-    };
+    let (title, width) = title_and_width(dialog);
     let dark = context.global_style().visuals.dark_mode;
     let backdrop = if dark {
         palette::DARK.backdrop
@@ -49,9 +46,9 @@ pub fn dialog_ui(
         .frame(egui::Frame::window(&context.global_style()))
         .show(context, |ui| {
             let window = ui.ctx().content_rect();
-            ui.set_width(f32::min(width, window.width() - 80.0));
+            ui.set_width(f32::min(width, window.width() - 60.0));
             ui.set_max_height(window.height() - 80.0);
-            title_ui(ui, title, actions);
+            title_ui(ui, &title, actions);
             match dialog {
                 Dialog::Shortcuts => guide::guide_ui(ui),
                 Dialog::DeleteAccount => account::delete_ui(ui, model, state, actions),
@@ -59,26 +56,46 @@ pub fn dialog_ui(
                 Dialog::MessageDetails(peer, id) => {
                     details::details_ui(ui, model, peer, *id, actions);
                 }
+                Dialog::DeleteChat(peer) => {
+                    confirm::delete_chat_ui(ui, model, peer, state, actions);
+                }
+                Dialog::Quit => confirm::quit_ui(ui, model, state, actions),
                 Dialog::Chaos(action) => chaos::chaos_ui(ui, model, *action, state, actions),
             }
         });
     context.accesskit_node_builder(shown.response.id, |node| {
         node.set_role(Role::Dialog);
-        node.set_label(title);
+        node.set_label(&*title);
     });
     if shown.should_close() {
         actions.push(UserAction::Back);
     }
 }
 
+fn title_and_width(dialog: &Dialog) -> (Cow<'static, str>, f32) {
+    let (title, width) = match dialog {
+        Dialog::Shortcuts => ("Keyboard shortcuts", 800.0),
+        Dialog::DeleteAccount => ("Delete account", 440.0),
+        Dialog::ChangePassword => ("Change password", 400.0),
+        Dialog::MessageDetails(..) => ("Message", 500.0),
+        Dialog::DeleteChat(peer) => return (format!("Delete chat with {peer}?").into(), 440.0),
+        Dialog::Quit => ("Quit?", 420.0),
+        Dialog::Chaos(action) => return (chaos::question(*action).into(), 460.0),
+    };
+    (title.into(), width)
+}
+
 fn title_ui(ui: &mut Ui, title: &str, actions: &mut Vec<UserAction>) {
     row(ui, |ui| {
-        heading(ui, title, theme::title());
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {
             if icon_button(ui, Icon::Close, "Close").clicked() {
                 actions.push(UserAction::Back);
             }
+            let layout = egui::Layout::left_to_right(egui::Align::Center);
+            ui.with_layout(layout.with_main_wrap(true), |ui| {
+                heading(ui, title, theme::title());
+            });
         });
     });
     let colour = palette(ui).border;

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: looking for them.
 
-use egui::{Key, RichText, TextStyle, Ui};
+use egui::{RichText, TextStyle, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -10,7 +10,7 @@ use crate::model::sign_in::LocalCluster;
 use crate::theme::{self, palette, space};
 use crate::views::control::buttons;
 use crate::views::control::buttons::{button, primary_button};
-use crate::views::control::fields::Field;
+use crate::views::control::fields::{Field, is_entered};
 use crate::views::control::surfaces;
 use crate::views::control::surfaces::{Tone, card, message_box};
 use crate::views::control::text;
@@ -37,13 +37,18 @@ pub fn first_run_ui(
         );
         card(ui, |ui| {
             ui.set_width(ui.available_width());
-            local_cluster_ui(ui, model, actions);
+            local_cluster_ui(ui, model, state, actions);
         });
         addresses_ui(ui, model, state, actions);
     });
 }
 
-fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+fn local_cluster_ui(
+    ui: &mut Ui,
+    model: &Model,
+    state: &mut ViewState,
+    actions: &mut Vec<UserAction>,
+) {
     text::card_title(ui, "On this machine");
     let colours = palette(ui);
     match &model.servers.local {
@@ -51,7 +56,7 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             muted(ui, "Searching for a cluster…");
         }
         LocalCluster::Running { addresses } => {
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 Icon::Check.show(ui, 16.0, colours.good);
                 ui.label(format!(
                     "A cluster of {} nodes is running.",
@@ -59,7 +64,11 @@ fn local_cluster_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
                 ));
             });
             text::caption(ui, addresses.join("   "));
-            if primary_button(ui, "Use this cluster", !model.servers.busy).clicked() {
+            let button = primary_button(ui, "Use this cluster", !model.servers.busy);
+            if state.takes_focus(Focus::LocalCluster) {
+                button.request_focus();
+            }
+            if button.clicked() {
                 actions.push(UserAction::UseLocalCluster);
             }
         }
@@ -92,12 +101,16 @@ fn command_ui(ui: &mut Ui, actions: &mut Vec<UserAction>) {
         .inner_margin(egui::Margin::symmetric(12, 4))
         .show(ui, |ui| {
             surfaces::row(ui, |ui| {
-                ui.label(RichText::new(CLUSTER_UP).monospace());
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| {
                     if buttons::icon_button(ui, Icon::Copy, "Copy the command").clicked() {
                         ui.ctx().copy_text(CLUSTER_UP.to_owned());
                     }
+                    let layout = egui::Layout::left_to_right(egui::Align::Center);
+                    ui.with_layout(layout, |ui| {
+                        let command = RichText::new(CLUSTER_UP).monospace();
+                        ui.add(egui::Label::new(command).wrap());
+                    });
                 });
             });
         });
@@ -114,15 +127,16 @@ fn addresses_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
         hint: "host:port, several with commas",
         secret: false,
     }
-    .show(ui, &mut state.addresses);
+    .show(ui, &mut state.addresses.text);
     if wants_focus {
         field.request_focus();
     }
-    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    let entered = is_entered(ui, &field);
     if let Some(failure) = &model.servers.failure {
         message_box(ui, Tone::Bad, &failure.sentence(), &failure.next_step());
     }
-    let ready = !model.servers.busy && !state.addresses.trim().is_empty();
+    let is_empty = state.addresses.text.trim().is_empty();
+    let ready = !model.servers.busy && !is_empty;
     let text = if model.servers.busy {
         "Connecting…"
     } else {
@@ -130,6 +144,12 @@ fn addresses_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
     };
     let pressed = primary_button(ui, text, ready).clicked();
     if (entered || pressed) && ready {
-        actions.push(UserAction::UseServers(state.addresses.clone()));
+        state.addresses.submitted = true;
+        actions.push(UserAction::UseServers(state.addresses.text.clone()));
+    } else if entered && is_empty && matches!(model.servers.local, LocalCluster::Running { .. }) {
+        actions.push(UserAction::UseLocalCluster);
+    }
+    if entered {
+        field.request_focus();
     }
 }

@@ -12,8 +12,10 @@ use egui::{
 pub enum Icon {
     /// A speech bubble.
     Chat,
-    /// A tray.
-    Inbox,
+    /// A magnifying glass over a speech bubble.
+    SearchMessages,
+    /// A pin.
+    Pin,
     /// Two heads.
     People,
     /// Three nodes that know each other.
@@ -149,7 +151,8 @@ impl Pen<'_> {
     fn draw(&self, icon: Icon) {
         match icon {
             Icon::Chat => self.chat(),
-            Icon::Inbox => self.inbox(),
+            Icon::SearchMessages => self.search_messages(),
+            Icon::Pin => self.pin(),
             Icon::People => self.people(),
             Icon::Cluster => self.cluster(),
             Icon::Settings => self.settings(),
@@ -227,23 +230,23 @@ impl Pen<'_> {
         self.line(&[(6.0, 10.5), (11.0, 10.5)]);
     }
 
-    fn inbox(&self) {
-        self.closed(&[
-            (5.0, 3.5),
-            (15.0, 3.5),
-            (17.5, 11.0),
-            (17.5, 16.5),
-            (2.5, 16.5),
-            (2.5, 11.0),
-        ]);
+    fn pin(&self) {
+        self.line(&[(7.0, 3.5), (13.0, 3.5)]);
+        self.line(&[(8.0, 3.5), (7.5, 9.0), (5.0, 12.0), (15.0, 12.0)]);
+        self.line(&[(15.0, 12.0), (12.5, 9.0), (12.0, 3.5)]);
+        self.line(&[(10.0, 12.0), (10.0, 17.0)]);
+    }
+
+    fn search_messages(&self) {
         self.line(&[
-            (2.5, 11.0),
-            (7.0, 11.0),
-            (8.0, 13.3),
-            (12.0, 13.3),
-            (13.0, 11.0),
-            (17.5, 11.0),
+            (7.0, 14.0),
+            (3.5, 17.0),
+            (3.5, 3.5),
+            (16.5, 3.5),
+            (16.5, 7.0),
         ]);
+        self.circle(12.0, 11.5, 3.7);
+        self.line(&[(14.8, 14.3), (17.5, 17.0)]);
     }
 
     fn people(&self) {

@@ -4,7 +4,7 @@
 
 use egui::accesskit::Role;
 use egui::{
-    CornerRadius, Frame, Key, Margin, Panel, ScrollArea, Sense, TextStyle, Ui, Vec2, WidgetInfo,
+    CornerRadius, Frame, Margin, Panel, ScrollArea, Sense, TextStyle, Ui, Vec2, WidgetInfo,
 };
 
 use crate::model::Model;
@@ -13,16 +13,16 @@ use crate::model::navigation::Step;
 use crate::model::search::{MessageSearch, SearchScope};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::buttons::{focus_ring, icon_button};
-use crate::views::control::fields::search_field;
+use crate::views::control::fields::{is_entered, search_field};
 use crate::views::control::text::{caption, one_line};
-use crate::views::conversation::HEADER_HEIGHT;
+use crate::views::conversation::header_height;
 use crate::views::conversation_list::when;
 use crate::views::icon::Icon;
 use crate::views::message_search::count;
 use crate::views::state::{Focus, ViewState};
 
-/// The height of a hit.
-const ROW_HEIGHT: f32 = 58.0;
+/// Around the two lines of a hit.
+const ROW_MARGIN: f32 = 24.0;
 
 /// The field, and what was found.
 pub fn message_hits_ui(
@@ -34,7 +34,7 @@ pub fn message_hits_ui(
 ) {
     let header = Frame::new().inner_margin(Margin::symmetric(14, 0));
     Panel::top("hits header")
-        .exact_size(HEADER_HEIGHT)
+        .exact_size(header_height(ui))
         .resizable(false)
         .show_separator_line(false)
         .frame(header)
@@ -47,16 +47,17 @@ pub fn message_hits_ui(
     });
     ui.spacing_mut().item_spacing.y = 2.0;
     let list = ScrollArea::vertical().id_salt("hits").auto_shrink(false);
-    list.show_rows(ui, ROW_HEIGHT, search.hits.len(), |ui, rows| {
+    let height = 2.0 * ui.text_style_height(&TextStyle::Body) + ROW_MARGIN;
+    list.show_rows(ui, height, search.hits.len(), |ui, rows| {
         for place in rows {
-            hit_ui(ui, model, search, place, actions);
+            hit_ui(ui, model, search, (place, height), actions);
         }
     });
 }
 
 fn field_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     let wants_focus = state.takes_focus(Focus::MessageSearch);
-    let width = ui.available_width() - theme::CONTROL_HEIGHT - space::SMALL;
+    let width = ui.available_width() - theme::control_height(ui) - space::SMALL;
     let field = search_field(ui, "Search all messages", &mut state.search_text, width);
     if wants_focus {
         field.request_focus();
@@ -67,11 +68,11 @@ fn field_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
             text: state.search_text.clone(),
         });
     }
-    if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+    if is_entered(ui, &field) {
         actions.push(UserAction::StepHit(Step::Previous));
         field.request_focus();
     }
-    if icon_button(ui, Icon::Close, "Close the search").clicked() {
+    if icon_button(ui, Icon::Close, "Close search").clicked() {
         actions.push(UserAction::CloseSearch);
     }
 }
@@ -80,13 +81,13 @@ fn hit_ui(
     ui: &mut Ui,
     model: &Model,
     search: &MessageSearch,
-    place: usize,
+    (place, height): (usize, f32),
     actions: &mut Vec<UserAction>,
 ) {
     let Some(hit) = search.hits.get(place) else {
         return;
     };
-    let size = Vec2::new(ui.available_width(), ROW_HEIGHT);
+    let size = Vec2::new(ui.available_width(), height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let Some(message) = model.message(&hit.peer, hit.id) else {
         return;

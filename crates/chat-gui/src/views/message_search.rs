@@ -2,16 +2,16 @@
 //!
 //! Deliberately absent: searching.
 
-use egui::{Key, Modifiers, Ui};
+use egui::{Modifiers, TextStyle, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::navigation::Step;
 use crate::model::search::{MessageSearch, SearchScope};
-use crate::theme::space;
+use crate::theme::{self, palette, space};
 use crate::views::control::buttons::{icon_button, icon_button_if};
-use crate::views::control::fields::search_field;
-use crate::views::control::text::caption;
+use crate::views::control::fields::{is_entered, search_field};
+use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 
@@ -26,12 +26,15 @@ pub fn message_search_ui(
         return;
     };
     ui.horizontal(|ui| {
-        let SearchScope::Conversation(peer) = &search.scope else {
-            return;
+        let name = match &search.scope {
+            SearchScope::Conversation(peer) => format!("Search messages with {peer}"),
+            SearchScope::Everywhere => "Search all messages".to_owned(),
         };
-        let name = format!("Search messages with {peer}");
         let wants_focus = state.takes_focus(Focus::MessageSearch);
-        let width = (ui.available_width() - 260.0).clamp(140.0, 420.0);
+        let colour = palette(ui).muted;
+        let count = one_line(ui, &count(search), TextStyle::Small, colour, f32::INFINITY);
+        let buttons = 3.0 * (theme::control_height(ui) + space::SMALL) + 2.0 * space::SMALL;
+        let width = (ui.available_width() - buttons - count.size().x).clamp(60.0, 420.0);
         let field = search_field(ui, &name, &mut state.search_text, width);
         if wants_focus {
             field.request_focus();
@@ -43,7 +46,7 @@ pub fn message_search_ui(
             });
         }
         // A one-line field gives up the keyboard on Enter; here Enter goes on to the next hit.
-        if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+        if is_entered(ui, &field) {
             let back = ui.input(|input| input.modifiers.contains(Modifiers::SHIFT));
             let step = if back { Step::Next } else { Step::Previous };
             actions.push(UserAction::StepHit(step));
@@ -57,10 +60,10 @@ pub fn message_search_ui(
         if icon_button_if(ui, Icon::ChevronDown, "Next hit", found).clicked() {
             actions.push(UserAction::StepHit(Step::Next));
         }
-        caption(ui, count(search));
+        ui.label(count);
         let layout = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(layout, |ui| {
-            if icon_button(ui, Icon::Close, "Close the search").clicked() {
+            if icon_button(ui, Icon::Close, "Close search").clicked() {
                 actions.push(UserAction::CloseSearch);
             }
         });
@@ -70,7 +73,7 @@ pub fn message_search_ui(
 /// How many were found, and which is shown.
 pub fn count(search: &MessageSearch) -> String {
     if search.text.trim().is_empty() {
-        return "Type a word".to_owned();
+        return "Type to search".to_owned();
     }
     let more = if search.more { "+" } else { "" };
     match (search.current, search.hits.len()) {

@@ -1,4 +1,4 @@
-//! The rail on the left: the pages, and the state of the connection to the servers.
+//! The rail on the left: the pages, and the keys.
 //!
 //! Deliberately absent: the pages themselves.
 
@@ -7,7 +7,6 @@ use egui::{Align2, CornerRadius, FontId, Rect, Sense, TextStyle, Ui, Vec2, Widge
 
 use crate::model::Model;
 use crate::model::action::UserAction;
-use crate::model::connection::Connection;
 use crate::model::navigation::{Dialog, Screen};
 use crate::theme::{self, palette, radius};
 use crate::views::control::avatars::badge;
@@ -26,8 +25,7 @@ pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
     ui.add_space(10.0);
     let unread = usize::try_from(model.unread).unwrap_or(usize::MAX);
     let pages = [
-        (Screen::Chat, Icon::Chat, "Chats", 0),
-        (Screen::Inbox, Icon::Inbox, "Inbox", unread),
+        (Screen::Chat, Icon::Chat, "Chats", unread),
         (Screen::People, Icon::People, "People", 0),
         (Screen::Cluster, Icon::Cluster, "Cluster", 0),
         (Screen::Settings, Icon::Settings, "Settings", 0),
@@ -40,8 +38,7 @@ pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
     let layout = egui::Layout::bottom_up(egui::Align::Center);
     ui.with_layout(layout, |ui| {
         ui.add_space(10.0);
-        connection_dot(ui, model);
-        if entry_ui(ui, Icon::Keyboard, "Keys", false, 0) {
+        if entry_ui(ui, Icon::Keyboard, "Shortcuts", false, 0) {
             actions.push(UserAction::OpenDialog(Dialog::Shortcuts));
         }
     });
@@ -93,34 +90,4 @@ fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> 
         badge(ui, right, count, false);
     }
     response.clicked()
-}
-
-/// A dot and a word for the state of the connection; the whole sentence on hovering.
-fn connection_dot(ui: &mut Ui, model: &Model) {
-    let colours = palette(ui);
-    let (colour, word) = match model.connection {
-        Connection::Idle => (colours.border_strong, "Idle"),
-        Connection::Connecting { .. } => (colours.warn, "Connecting"),
-        Connection::Online { .. } => (colours.good, "Online"),
-        Connection::Reconnecting { .. } => (colours.warn, "Waiting"),
-        Connection::Offline { .. } => (colours.bad, "Offline"),
-    };
-    let size = Vec2::new(RAIL_WIDTH - 12.0, 30.0);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    let sentence = model
-        .online_sentence()
-        .or_else(|| model.connection_sentence())
-        .unwrap_or_else(|| word.to_owned());
-    response.widget_info(|| WidgetInfo::labeled(Role::Status, true, &sentence));
-    ui.painter()
-        .circle_filled(egui::pos2(rect.center().x, rect.top() + 7.0), 4.5, colour);
-    let family = TextStyle::Small.resolve(ui.style()).family;
-    ui.painter().text(
-        egui::pos2(rect.center().x, rect.top() + 21.0),
-        Align2::CENTER_CENTER,
-        word,
-        FontId::new(10.5, family),
-        colours.muted,
-    );
-    response.on_hover_text(sentence);
 }

@@ -12,7 +12,7 @@ use crate::model::names::{Name, PATTERN_BYTES_MAX};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::avatars::avatar;
 use crate::views::control::buttons::{button, focus_ring};
-use crate::views::control::fields::search_field;
+use crate::views::control::fields::{is_entered, search_field};
 use crate::views::control::surfaces::{Tone, empty_state, message_box, page_header, row};
 use crate::views::control::text::{caption, muted, one_line};
 use crate::views::icon::Icon;
@@ -31,11 +31,11 @@ const EXAMPLES: [(&str, &str); 4] = [
 
 /// The page.
 pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    let sentence = "Find a person to write to, by name or by pattern.";
+    let sentence = "Find people by name.";
     page_header(ui, "People", sentence, |_| {});
     let wants_focus = state.takes_focus(Focus::People);
     let width = ui.available_width().min(520.0);
-    let field = search_field(ui, "Name or pattern", &mut state.people_text, width);
+    let field = search_field(ui, "Search people", &mut state.people_text, width);
     if wants_focus {
         field.request_focus();
     }
@@ -43,7 +43,7 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
         truncate(&mut state.people_text);
         actions.push(UserAction::SearchPeople(state.people_text.clone()));
     }
-    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    let entered = is_entered(ui, &field);
     if entered && let Some(first) = model.people.names.first() {
         actions.push(UserAction::OpenConversation(first.clone()));
     }
@@ -55,8 +55,8 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     } else if model.people.names.is_empty() && model.people.busy {
         muted(ui, "Searching…");
     } else if model.people.names.is_empty() {
-        let text = "No name begins with this. In a pattern, * means any letters, ? means one letter, and [a-c] means one of these letters. Patterns distinguish a and A.";
-        empty_state(ui, Icon::People, "No account found", text, None);
+        let text = "Use * and ? as wildcards.";
+        empty_state(ui, Icon::People, "No one found", text, None);
     } else {
         found_ui(ui, model, actions);
     }
@@ -76,13 +76,13 @@ fn examples_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>
     muted(ui, "For example:");
     for (pattern, meaning) in EXAMPLES {
         row(ui, |ui| {
-            let size = Vec2::new(90.0, theme::CONTROL_HEIGHT);
+            let size = Vec2::new(90.0, theme::control_height(ui));
             let text = RichText::new(pattern).monospace();
             if ui.add(egui::Button::new(text).min_size(size)).clicked() {
                 pattern.clone_into(&mut state.people_text);
                 actions.push(UserAction::SearchPeople(pattern.to_owned()));
             }
-            ui.label(meaning);
+            ui.add(egui::Label::new(meaning).wrap());
         });
     }
 }
@@ -125,7 +125,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
     let size = Vec2::new(ui.available_width().min(520.0), ROW_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let own = model.account.as_ref().is_some_and(|own| own.name == *name);
-    let label = format!("Write to {name}");
+    let label = format!("Message {name}");
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
     if response.gained_focus() {
         response.scroll_to_me(None);
@@ -155,7 +155,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
     let hint = if own {
         "you"
     } else if model.conversations.contains_key(name) {
-        "known"
+        "in your chats"
     } else {
         ""
     };

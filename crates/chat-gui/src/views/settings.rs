@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: where preferences are kept.
 
-use egui::{Align, Layout, RichText, ScrollArea, Ui};
+use egui::{Align, Layout, ScrollArea, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -10,8 +10,8 @@ use crate::model::names::Name;
 use crate::model::navigation::Dialog;
 use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
 use crate::model::sign_in::AccountStep;
-use crate::theme::{self, palette, space};
-use crate::views::control::buttons::{button, button_if, danger_button};
+use crate::theme::{self, space};
+use crate::views::control::buttons::{button, button_if, choice, danger_button};
 use crate::views::control::surfaces::{
     READING_WIDTH, Tone, card, message_box, page_header, row_of,
 };
@@ -30,13 +30,25 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
 }
 
-/// One line of a card: what it is about on the left, the choice on the right.
+/// A card narrower than this, in points at normal text size, has choices below what they are about.
+const BESIDE_FROM: f32 = 460.0;
+
+/// One line of a card: what it is about on the left, the choice on the right, or below it.
 fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut Ui)) {
+    if ui.available_width() < BESIDE_FROM * theme::scale(ui) {
+        ui.label(label);
+        if !explanation.is_empty() {
+            caption(ui, explanation);
+        }
+        ui.horizontal_wrapped(choice);
+        ui.add_space(space::TINY);
+        return;
+    }
     // The label and its explanation together are about as high as a control.
     let height = if explanation.is_empty() {
-        theme::CONTROL_HEIGHT
+        theme::control_height(ui)
     } else {
-        theme::CONTROL_HEIGHT + 4.0
+        theme::control_height(ui) + 4.0
     };
     row_of(ui, height, |ui| {
         ui.vertical(|ui| {
@@ -62,31 +74,22 @@ fn line_ui(ui: &mut Ui, label: &str, explanation: &str, choice: impl FnOnce(&mut
 fn choice_ui<T: Copy + PartialEq>(ui: &mut Ui, now: T, choices: &[(T, &str)]) -> Option<T> {
     let mut pressed = None;
     ui.spacing_mut().item_spacing.x = space::TINY;
-    // The row runs from right to left, so the last one comes first.
-    for (value, name) in choices.iter().rev() {
+    for (value, name) in in_order(ui, choices) {
         let chosen = *value == now;
-        let colours = palette(ui);
-        let text = if chosen {
-            RichText::new(*name)
-                .text_style(theme::strong())
-                .color(colours.accent_text)
-        } else {
-            RichText::new(*name)
-        };
-        let mut choice = egui::Button::new(text);
-        if chosen {
-            choice = choice.fill(colours.accent_soft);
-        }
-        let response = ui.add(choice);
-        ui.ctx().accesskit_node_builder(response.id, |node| {
-            node.set_role(egui::accesskit::Role::RadioButton);
-            node.set_toggled(chosen.into());
-        });
-        if response.clicked() && !chosen {
+        if choice(ui, name, chosen).clicked() && !chosen {
             pressed = Some(*value);
         }
     }
     pressed
+}
+
+/// In a row that runs from right to left, the last one comes first.
+fn in_order<'a, T>(ui: &Ui, items: &'a [T]) -> Vec<&'a T> {
+    if ui.layout().prefer_right_to_left() {
+        items.iter().rev().collect()
+    } else {
+        items.iter().collect()
+    }
 }
 
 fn appearance_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
@@ -95,7 +98,7 @@ fn appearance_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let preferences = &model.preferences;
     line_ui(ui, "Theme", "", |ui| {
         let choices = [
-            (ThemeChoice::System, "Same as the desktop"),
+            (ThemeChoice::System, "System"),
             (ThemeChoice::Light, "Light"),
             (ThemeChoice::Dark, "Dark"),
         ];
@@ -105,13 +108,16 @@ fn appearance_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
     line_ui(ui, "Text size", "Ctrl and plus or minus", |ui| {
         let size = preferences.text_size;
-        if button_if(ui, "Larger", size < TextSize::MAX).clicked() {
-            actions.push(UserAction::SetTextSize(size.larger()));
+        let sizes = [
+            ("Smaller", size > TextSize::MIN, size.smaller()),
+            ("Larger", size < TextSize::MAX, size.larger()),
+        ];
+        for (name, enabled, wanted) in in_order(ui, &sizes) {
+            if button_if(ui, name, *enabled).clicked() {
+                actions.push(UserAction::SetTextSize(*wanted));
+            }
         }
         ui.label(format!("{} %", size.percent()));
-        if button_if(ui, "Smaller", size > TextSize::MIN).clicked() {
-            actions.push(UserAction::SetTextSize(size.smaller()));
-        }
     });
 }
 
@@ -120,7 +126,7 @@ fn notifications_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     card_title(ui, "Notifications");
     line_ui(
         ui,
-        "For new messages",
+        "New messages",
         "While the window is not in front",
         |ui| {
             let choices = [
@@ -140,10 +146,7 @@ fn notifications_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         .map(|(peer, _)| peer)
         .collect();
     if muted.is_empty() {
-        caption(
-            ui,
-            "To mute one person, press the bell above the conversation.",
-        );
+        caption(ui, "To mute one person, press the bell above the chat.");
     }
     for peer in muted {
         line_ui(ui, &format!("{peer} is muted"), "", |ui| {
@@ -189,7 +192,7 @@ fn account_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
     ui.separator();
     let lost = "Your name and all messages you have received are lost.";
-    line_ui(ui, "Delete the account", lost, |ui| {
+    line_ui(ui, "Delete account", lost, |ui| {
         if danger_button(ui, "Delete…", free).clicked() {
             actions.push(UserAction::OpenDialog(Dialog::DeleteAccount));
         }

@@ -3,7 +3,7 @@
 //! Deliberately absent: what a name or a password must be like; the servers check that, and their
 //! answer is shown below the fields.
 
-use egui::{Key, TextStyle, Ui};
+use egui::{TextStyle, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -11,11 +11,14 @@ use crate::model::names::Password;
 use crate::model::sign_in::SignInStep;
 use crate::theme::{palette, space};
 use crate::views::control::buttons::{link_button, primary_button};
-use crate::views::control::fields::Field;
-use crate::views::control::surfaces::{Tone, message_box};
+use crate::views::control::fields::{Field, is_entered};
+use crate::views::control::surfaces::{Tone, beside_or_below, message_box};
 use crate::views::control::text::{caption, heading, muted};
-use crate::views::state::{Focus, ViewState};
+use crate::views::state::{Focus, SignInField, ViewState};
 use crate::views::welcome::welcome_ui;
+
+/// A column narrower than this, in points at normal text size, has the link below the question.
+const QUESTION_BESIDE_FROM: f32 = 300.0;
 
 /// The page.
 pub fn sign_in_ui(
@@ -26,13 +29,15 @@ pub fn sign_in_ui(
 ) {
     welcome_ui(ui, |ui| {
         let creating = state.sign_in.creating;
-        let (title, sentence) = if creating {
-            ("Create an account", "Others find you by your name.")
+        let title = if creating {
+            "Create account"
         } else {
-            ("Sign in", "Welcome back.")
+            "Sign in"
         };
         heading(ui, title, TextStyle::Heading);
-        muted(ui, sentence);
+        if creating {
+            muted(ui, "Others find you by your name.");
+        }
         ui.add_space(space::TINY);
         let entered = fields_ui(ui, state);
         if let Some(failure) = &model.sign_in.failure {
@@ -40,59 +45,72 @@ pub fn sign_in_ui(
         }
         submit_ui(ui, model, state, entered, actions);
         ui.add_space(space::TINY);
-        switch_ui(ui, state);
+        switch_ui(ui, state, actions);
         servers_ui(ui, model, actions);
     });
 }
 
-/// The fields; whether Enter was pressed in the last one.
+/// The fields; whether Enter was pressed in one of them and nothing is missing.
 fn fields_ui(ui: &mut Ui, state: &mut ViewState) -> bool {
-    let wants_focus = state.takes_focus(Focus::SignIn);
+    let wanted = state.take_focus_in(|focus| match focus {
+        Focus::SignIn(field) => Some(field),
+        _ => None,
+    });
     let form = &mut state.sign_in;
-    let name = Field {
-        label: "Name",
-        hint: "",
-        secret: false,
-    }
-    .show(ui, &mut form.name);
-    let password = Field {
-        label: "Password",
-        hint: "",
-        secret: !form.shown,
-    }
-    .show(ui, &mut form.password);
-    // A new account wants another name than the remembered one.
-    if wants_focus && (form.creating || form.name.is_empty()) {
-        name.request_focus();
-    } else if wants_focus {
-        password.request_focus();
-    }
-    let mut last = password;
+    let secret = !form.shown;
+    let mut fields = vec![
+        ("Name", false, SignInField::Name, &mut form.name),
+        (
+            "Password",
+            secret,
+            SignInField::Password,
+            &mut form.password,
+        ),
+    ];
     if form.creating {
-        last = Field {
-            label: "Repeat the password",
-            hint: "",
-            secret: !form.shown,
-        }
-        .show(ui, &mut form.repeated);
+        let repeated = &mut form.repeated;
+        fields.push(("Confirm password", secret, SignInField::Repeated, repeated));
     }
-    ui.checkbox(&mut form.shown, "Show the password");
-    last.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+    let mut entered = None;
+    for (label, secret, field, text) in fields {
+        let hint = "";
+        let response = Field {
+            label,
+            hint,
+            secret,
+        }
+        .show(ui, text);
+        if wanted == Some(field) {
+            response.request_focus();
+        }
+        if is_entered(ui, &response) {
+            entered = Some(response);
+        }
+    }
+    ui.checkbox(&mut form.shown, "Show password");
+    let Some(response) = entered else {
+        return false;
+    };
+    match form.first_empty() {
+        Some(field) => state.send_focus(Focus::SignIn(field)),
+        None => response.request_focus(),
+    }
+    state.sign_in.first_empty().is_none()
 }
 
 fn submit_ui(
     ui: &mut Ui,
     model: &Model,
-    state: &ViewState,
+    state: &mut ViewState,
     entered: bool,
     actions: &mut Vec<UserAction>,
 ) {
-    let form = &state.sign_in;
+    let form = &mut state.sign_in;
     let text = match model.sign_in.busy {
         Some(SignInStep::Resuming) => "Signing you in…",
         Some(SignInStep::SigningIn) => "Signing in…",
-        Some(SignInStep::SigningUp) => "Creating the account…",
-        None if form.creating => "Create the account",
+        Some(SignInStep::SigningUp) => "Creating account…",
+        None if form.creating => "Create account",
         None => "Sign in",
     };
     let ready = model.sign_in.busy.is_none();
@@ -106,6 +124,7 @@ fn submit_ui(
     if !(ready && (entered || pressed)) {
         return;
     }
+    form.submitted = true;
     let name = form.name.trim().to_owned();
     let password = Password::new(form.password.clone());
     actions.push(if form.creating {
@@ -119,19 +138,23 @@ fn submit_ui(
     });
 }
 
-fn switch_ui(ui: &mut Ui, state: &mut ViewState) {
-    ui.horizontal(|ui| {
+fn switch_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    beside_or_below(ui, QUESTION_BESIDE_FROM, |ui| {
         let (question, answer) = if state.sign_in.creating {
             ("Already have an account?", "Sign in")
         } else {
-            ("New here?", "Create an account")
+            ("New here?", "Create account")
         };
         muted(ui, question);
         if link_button(ui, answer).clicked() {
             let form = &mut state.sign_in;
             form.creating = !form.creating;
+            // It may be the wrong one of another account.
+            form.password.clear();
             form.repeated.clear();
-            state.send_focus(Focus::SignIn);
+            let first = form.first_field();
+            state.send_focus(Focus::SignIn(first));
+            actions.push(UserAction::ForgetSignInFailure);
         }
     });
 }
@@ -145,11 +168,9 @@ fn servers_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         egui::Stroke::new(1.0, colours.border),
     );
     ui.add_space(space::SMALL);
-    ui.horizontal_wrapped(|ui| {
-        let addresses = model.servers.addresses.join(", ");
-        caption(ui, format!("Servers: {addresses}"));
-        if link_button(ui, "Change").clicked() {
-            actions.push(UserAction::ChooseServers);
-        }
-    });
+    let addresses = model.servers.addresses.join(", ");
+    caption(ui, format!("Servers: {addresses}"));
+    if link_button(ui, "Change servers").clicked() {
+        actions.push(UserAction::ChooseServers);
+    }
 }

@@ -8,9 +8,12 @@ use egui::Context;
 
 use crate::message_list::MessageList;
 use crate::model::Model;
-use crate::model::names::Name;
+use crate::model::failure::Failure;
+use crate::model::names::{Name, NoticeId};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::preferences::Preferences;
+use crate::model::search::SearchScope;
+use crate::model::sign_in::LocalCluster;
 use crate::theme;
 
 /// What the views keep between frames.
@@ -30,9 +33,11 @@ pub struct ViewState {
     /// Signing in.
     pub sign_in: SignInForm,
     /// The field for addresses.
-    pub addresses: String,
+    pub addresses: AddressForm,
     /// What the list of conversations is narrowed to.
-    pub conversation_filter: String,
+    pub filter: ConversationFilter,
+    /// Whether the window is too narrow for the list beside a conversation.
+    pub one_pane: bool,
     /// What is being written.
     pub composer: Composer,
     /// The open conversation.
@@ -41,8 +46,6 @@ pub struct ViewState {
     pub search_text: String,
     /// The search of accounts.
     pub people_text: String,
-    /// The received messages.
-    pub inbox: InboxState,
     /// Dialogs.
     pub forms: Forms,
     /// The entry of the cluster's feed that is pointed at.
@@ -52,10 +55,12 @@ pub struct ViewState {
 /// Something that can get the focus of the keyboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
-    /// The first field of the page for signing in.
-    SignIn,
+    /// A field of the page for signing in.
+    SignIn(SignInField),
     /// The field for addresses.
     Addresses,
+    /// The button that uses the cluster of this machine.
+    LocalCluster,
     /// The field above the list of conversations.
     ConversationFilter,
     /// Where one writes.
@@ -68,6 +73,30 @@ pub enum Focus {
     People,
     /// The first control of a dialog.
     Dialog,
+    /// A field of the dialog for another password.
+    Password(PasswordField),
+}
+
+/// A field of the page for signing in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInField {
+    /// The name.
+    Name,
+    /// The password.
+    Password,
+    /// The password once more.
+    Repeated,
+}
+
+/// A field of the dialog for another password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordField {
+    /// The present one.
+    Current,
+    /// The new one.
+    New,
+    /// The new one once more.
+    Repeated,
 }
 
 /// What is typed to sign in or up.
@@ -83,6 +112,31 @@ pub struct SignInForm {
     pub repeated: String,
     /// Whether the passwords can be read.
     pub shown: bool,
+    /// Whether it was submitted and the outcome is not known.
+    pub submitted: bool,
+}
+
+/// What is typed to choose servers.
+#[derive(Debug, Default)]
+pub struct AddressForm {
+    /// The addresses.
+    pub text: String,
+    /// Whether it was submitted and the outcome is not known.
+    pub submitted: bool,
+    is_cluster_found: bool,
+}
+
+/// What the list of conversations is narrowed to.
+#[derive(Debug, Default)]
+pub struct ConversationFilter {
+    /// Part of a name.
+    pub text: String,
+    /// Whether only conversations with unread messages are listed.
+    pub unread_only: bool,
+    /// The line that Enter opens, counted from the top, once the arrow keys have moved there.
+    pub chosen: Option<usize>,
+    /// Whether the keyboard was in the field in the last frame.
+    pub has_focus: bool,
 }
 
 /// What is being written, and to whom.
@@ -94,17 +148,8 @@ pub struct Composer {
     pub revision: u64,
     /// The text.
     pub text: String,
-}
-
-/// What the page of received messages keeps between frames.
-#[derive(Debug, Default)]
-pub struct InboxState {
-    /// How many of the oldest unread messages are to be read next, as typed.
-    pub read_next: String,
-    /// What is shown, newest first: whose conversation, and which of its messages.
-    pub rows: Vec<(Name, usize)>,
-    /// What `rows` was computed from.
-    pub computed_from: Option<(usize, u64)>,
+    /// The newest deletion when the text was changed last: Ctrl+Z is about the text since then.
+    edited_after: Option<NoticeId>,
 }
 
 /// What is typed in dialogs.
@@ -118,6 +163,8 @@ pub struct Forms {
     pub new_password: String,
     /// The new one once more.
     pub repeated: String,
+    /// Whether it was submitted and the outcome is not known.
+    pub submitted: bool,
 }
 
 impl ViewState {
@@ -139,21 +186,29 @@ impl ViewState {
         if self.screen != Some(model.screen) {
             self.screen = Some(model.screen);
             self.focus = match model.screen {
-                Screen::FirstRun => Some(Focus::Addresses),
+                Screen::FirstRun => {
+                    self.addresses.is_cluster_found = false;
+                    Some(Focus::Addresses)
+                }
                 Screen::SignIn => {
                     self.begin_sign_in(model);
-                    Some(Focus::SignIn)
+                    Some(Focus::SignIn(self.sign_in.first_field()))
                 }
                 Screen::People => Some(Focus::People),
                 Screen::Chat if model.open.is_some() => Some(Focus::Composer),
                 Screen::Chat => Some(Focus::ConversationFilter),
-                Screen::Inbox | Screen::Cluster | Screen::Settings => None,
+                Screen::Cluster | Screen::Settings => None,
             };
         }
         if self.open != model.open {
             self.open.clone_from(&model.open);
             self.messages = MessageList::default();
-            self.focus = model.open.is_some().then_some(Focus::Composer);
+            self.focus = match &model.open {
+                // Enter goes on to the next hit.
+                Some(_) if is_showing_hits(model) => Some(Focus::MessageSearch),
+                Some(_) => Some(Focus::Composer),
+                None => self.focus,
+            };
         }
         if self.scroll_number != model.scroll.number {
             self.scroll_number = model.scroll.number;
@@ -170,13 +225,55 @@ impl ViewState {
             self.dialog.clone_from(&model.dialog);
         }
         self.follow_draft(model);
+        self.follow_forms(model);
+    }
+
+    /// After a failure the keyboard is in the field to repair.
+    fn follow_forms(&mut self, model: &Model) {
+        let is_found = matches!(model.servers.local, LocalCluster::Running { .. });
+        let was_found = std::mem::replace(&mut self.addresses.is_cluster_found, is_found);
+        if model.screen == Screen::FirstRun
+            && is_found
+            && !was_found
+            && self.addresses.text.is_empty()
+        {
+            self.focus = Some(Focus::LocalCluster);
+        }
+        if self.addresses.submitted && !model.servers.busy {
+            self.addresses.submitted = false;
+            if model.servers.failure.is_some() {
+                self.focus = Some(Focus::Addresses);
+            }
+        }
+        if self.sign_in.submitted && model.sign_in.busy.is_none() {
+            self.sign_in.submitted = false;
+            if let Some(failure) = &model.sign_in.failure {
+                let field = self.sign_in.field_to_repair(failure);
+                self.focus = Some(Focus::SignIn(field));
+            }
+        }
+        let account = model.account.as_ref();
+        if let Some(account) = account.filter(|one| self.forms.submitted && one.busy.is_none()) {
+            self.forms.submitted = false;
+            if let Some(failure) = &account.failure {
+                self.focus = Some(match model.dialog {
+                    Some(Dialog::ChangePassword) => {
+                        Focus::Password(self.forms.field_to_repair(failure))
+                    }
+                    _ => Focus::Dialog,
+                });
+            }
+        }
     }
 
     fn begin_sign_in(&mut self, model: &Model) {
-        if let Some(name) = &model.sign_in.remembered
-            && self.sign_in.name.is_empty()
-        {
-            self.sign_in.name = name.to_string();
+        if !self.sign_in.name.is_empty() {
+            return;
+        }
+        match &model.sign_in.remembered {
+            Some(name) => self.sign_in.name = name.to_string(),
+            // Who was never signed in here most likely has no account yet.
+            None => self.sign_in.creating = true,
         }
     }
 
@@ -203,8 +300,40 @@ impl ViewState {
                 peer: model.open.clone(),
                 revision,
                 text: draft.map(|draft| draft.text.clone()).unwrap_or_default(),
+                edited_after: None,
             };
         }
+    }
+
+    /// Whether Ctrl+Z brings deleted messages back: the person has typed nothing since.
+    pub fn undoes_deletion(&self, model: &Model) -> Option<NoticeId> {
+        let newest = model.deletions.back()?.notice;
+        (self.composer.edited_after != Some(newest)).then_some(newest)
+    }
+
+    /// Notices that the person typed in the composer.
+    pub fn notice_edit(&mut self, model: &Model) {
+        self.composer.edited_after = model.deletions.back().map(|deletion| deletion.notice);
+    }
+
+    /// Leaves the field above the list of conversations. Returns whether there was something to
+    /// leave.
+    pub fn leave_filter(&mut self, model: &Model) -> bool {
+        let is_covered = model.dialog.is_some()
+            || model.message_search.is_some()
+            || !model.selection.is_empty()
+            || model.screen != Screen::Chat;
+        let is_used = self.filter.has_focus && model.open.is_some();
+        if is_covered || (self.filter.text.is_empty() && !is_used) {
+            return false;
+        }
+        self.filter.text.clear();
+        self.filter.chosen = None;
+        self.focus = Some(match model.open {
+            Some(_) => Focus::Composer,
+            None => Focus::ConversationFilter,
+        });
+        true
     }
 
     /// Moves the focus of the keyboard to something, as soon as that is drawn.
@@ -214,10 +343,75 @@ impl ViewState {
 
     /// Whether the keyboard is to go to `what`, which is being drawn; returns it once.
     pub fn takes_focus(&mut self, what: Focus) -> bool {
-        let wanted = self.focus == Some(what);
-        if wanted {
+        self.take_focus_in(|focus| (focus == what).then_some(()))
+            .is_some()
+    }
+
+    /// The same for one of several things that are being drawn: `pick` finds which.
+    pub fn take_focus_in<T>(&mut self, pick: impl FnOnce(Focus) -> Option<T>) -> Option<T> {
+        let found = self.focus.and_then(pick);
+        if found.is_some() {
             self.focus = None;
         }
-        wanted
+        found
     }
+}
+
+impl SignInForm {
+    /// Where one begins to type. A new account wants another name than the remembered one.
+    pub fn first_field(&self) -> SignInField {
+        if self.creating || self.name.is_empty() {
+            SignInField::Name
+        } else {
+            SignInField::Password
+        }
+    }
+
+    /// The first field that has nothing in it.
+    pub fn first_empty(&self) -> Option<SignInField> {
+        if self.name.trim().is_empty() {
+            Some(SignInField::Name)
+        } else if self.password.is_empty() {
+            Some(SignInField::Password)
+        } else if self.creating && self.repeated.is_empty() {
+            Some(SignInField::Repeated)
+        } else {
+            None
+        }
+    }
+
+    fn field_to_repair(&self, failure: &Failure) -> SignInField {
+        match failure {
+            Failure::NameTaken | Failure::NameNotAllowed(_) => SignInField::Name,
+            // All fields are filled in, so the two passwords differ.
+            Failure::Incomplete(_) => self.first_empty().unwrap_or(SignInField::Repeated),
+            _ => SignInField::Password,
+        }
+    }
+}
+
+impl Forms {
+    /// The first field of another password that has nothing in it.
+    pub fn first_empty(&self) -> Option<PasswordField> {
+        let fields = [
+            (&self.password, PasswordField::Current),
+            (&self.new_password, PasswordField::New),
+            (&self.repeated, PasswordField::Repeated),
+        ];
+        let mut empty = fields.into_iter().filter(|(text, _)| text.is_empty());
+        empty.next().map(|(_, field)| field)
+    }
+
+    fn field_to_repair(&self, failure: &Failure) -> PasswordField {
+        match failure {
+            Failure::Incomplete(_) => self.first_empty().unwrap_or(PasswordField::Repeated),
+            _ => PasswordField::Current,
+        }
+    }
+}
+
+/// Whether the person goes from hit to hit through all conversations.
+fn is_showing_hits(model: &Model) -> bool {
+    let search = model.message_search.as_ref();
+    search.is_some_and(|one| one.scope == SearchScope::Everywhere && one.current.is_some())
 }

@@ -34,6 +34,9 @@ const LINE_HEIGHT: f32 = 40.0;
 /// any day has, and far below the smallest identity of a message.
 const ACCOUNTS_FROM: u128 = 1 << 32;
 
+/// Enough, at normal text size, for what is below a message that was not sent.
+const NOT_SENT_WIDTH: f32 = 330.0;
+
 /// Room below the newest message, so that a ring around it is whole.
 const BELOW_LAST: f32 = 8.0;
 
@@ -190,6 +193,11 @@ impl<'a> TimelineRows<'a> {
         for response in [&whole, &text] {
             self.context_menu(response, message);
         }
+        let time = laid_out.footer_rect(rect);
+        ui.interact(time, ui.unique_id().with("time"), Sense::hover())
+            .on_hover_ui(|ui| {
+                ui.label(self.time_words(message));
+            });
         self.below_ui(ui, row, rect, message);
         whole.id
     }
@@ -204,6 +212,22 @@ impl<'a> TimelineRows<'a> {
         let time = self.model.zone.hours_and_minutes(message.at);
         let state = bubble::state_words(&message.state);
         format!("{who}, {time}: {} ({state})", message.body)
+    }
+
+    /// When it was written or stored, to the second, and on how many servers it is.
+    fn time_words(&self, message: &Message) -> String {
+        let time = self.model.zone.date_and_time(message.at);
+        match &message.state {
+            MessageState::Received { .. } => time,
+            MessageState::Sent { commit } => {
+                format!(
+                    "{time}\n{}",
+                    self.model.cluster.stored_sentence(commit.index)
+                )
+            }
+            MessageState::Pending(_) => format!("{time}\nWaiting to send"),
+            MessageState::NotSent { .. } => format!("{time}\nNot sent"),
+        }
     }
 
     fn paint_row(&self, ui: &Ui, row: Rect, rect: Rect, selected: bool, current: bool) {
@@ -268,7 +292,7 @@ impl<'a> TimelineRows<'a> {
             (Icon::Unchosen, colours.border_strong)
         };
         icon.paint(ui.painter(), place, 20.0, colour);
-        if response.on_hover_text("Select this message").clicked() {
+        if response.on_hover_text("Select").clicked() {
             self.actions.push(UserAction::ToggleSelected(message.id));
         }
     }
@@ -276,7 +300,7 @@ impl<'a> TimelineRows<'a> {
     fn context_menu(&mut self, response: &Response, message: &Message) {
         Popup::context_menu(response).show(|ui| {
             ui.set_min_width(180.0);
-            if ui.button("Copy the text").clicked() {
+            if ui.button("Copy text").clicked() {
                 ui.ctx().copy_text(message.body.to_string());
                 ui.close();
             }
@@ -290,7 +314,7 @@ impl<'a> TimelineRows<'a> {
                 ui.close();
             }
             if matches!(message.state, MessageState::Pending(_)) {
-                if ui.button("Move back to the composer").clicked() {
+                if ui.button("Cancel sending and edit").clicked() {
                     self.actions.push(UserAction::TakeBack(message.id));
                     ui.close();
                 }
@@ -311,7 +335,7 @@ impl<'a> TimelineRows<'a> {
             egui::pos2(row.left() + GUTTER, rect.bottom()),
             egui::pos2(
                 row.right() - RIGHT_EDGE,
-                rect.bottom() + bubble::below_height(message),
+                rect.bottom() + bubble::below_height(message, theme::scale(ui)),
             ),
         );
         let layout = Layout::right_to_left(egui::Align::Center);
@@ -320,7 +344,7 @@ impl<'a> TimelineRows<'a> {
         match &message.state {
             MessageState::Pending(pending) => {
                 if let Some(why) = &pending.delayed {
-                    let text = "Queued for the servers; it is sent automatically.";
+                    let text = "Waiting to send";
                     let text = RichText::new(text).small().color(colours.muted);
                     ui.add(Label::new(text).truncate()).on_hover_text(format!(
                         "{} {}",
@@ -335,7 +359,9 @@ impl<'a> TimelineRows<'a> {
                 if ui.button("Discard").clicked() {
                     self.actions.push(UserAction::Discard(message.id));
                 }
-                if ui.button("Copy").clicked() {
+                // The menu has it, too.
+                let has_room = !theme::is_narrow(&ui, NOT_SENT_WIDTH);
+                if has_room && ui.button("Copy").clicked() {
                     ui.ctx().copy_text(message.body.to_string());
                 }
                 if ui.button("Retry").clicked() {

@@ -16,6 +16,9 @@ const COLUMN_WIDTH: f32 = 380.0;
 /// About how high what is typed there is; it is in the middle.
 const CONTENT_HEIGHT: f32 = 440.0;
 
+/// A window narrower than this, in points at normal text size, has no picture.
+const PICTURE_FROM: f32 = 760.0;
+
 /// The widest that the picture gets; it takes two fifths of a smaller window.
 const PICTURE_WIDTH_MAX: f32 = 520.0;
 
@@ -28,13 +31,15 @@ const FAINT: Color32 = Color32::from_rgb(0xC9, 0xCC, 0xFF);
 /// The picture, and `contents` beside it.
 pub fn welcome_ui(ui: &mut Ui, contents: impl FnOnce(&mut Ui)) {
     let whole = ui.available_rect_before_wrap();
-    let width = (whole.width() * 0.4).min(PICTURE_WIDTH_MAX);
-    Panel::left("picture")
-        .exact_size(width)
-        .resizable(false)
-        .show_separator_line(false)
-        .frame(Frame::NONE)
-        .show(ui, picture_ui);
+    if !theme::is_narrow(ui, PICTURE_FROM) {
+        let width = (whole.width() * 0.4).min(PICTURE_WIDTH_MAX);
+        Panel::left("picture")
+            .exact_size(width)
+            .resizable(false)
+            .show_separator_line(false)
+            .frame(Frame::NONE)
+            .show(ui, picture_ui);
+    }
     let fill = palette(ui).window;
     egui::CentralPanel::default()
         .frame(Frame::new().fill(fill))
@@ -91,7 +96,7 @@ fn picture_ui(ui: &mut Ui) {
         width,
     );
     let lines = painter.layout(
-        "A tick means: stored permanently on a majority of the servers. When a server fails, your messages are queued here and sent automatically, exactly once.".to_owned(),
+        "A tick means that most of the servers have stored your message. When a server fails, your messages wait here and are sent exactly once.".to_owned(),
         text,
         FAINT,
         width,

@@ -52,7 +52,7 @@ async fn two_windows_agree_on_read_and_deleted_messages() {
             3,
             "it can be undone"
         );
-        two.act(UserAction::Show(Screen::Inbox));
+        two.act(UserAction::Show(Screen::People));
         one.until("it is gone here too", |model| {
             (conversation(model, "bob").messages.len() == 2).then_some(())
         })

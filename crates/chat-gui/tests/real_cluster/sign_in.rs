@@ -39,9 +39,10 @@ async fn wrong_password_and_taken_name_have_different_errors() {
             Failure::WrongCredentials
         );
 
-        window.press("Create an account");
-        window.fill("Repeat the password", "something else");
-        window.press("Create the account");
+        window.press("Create account");
+        window.fill("Password", "something else");
+        window.fill("Confirm password", "something else");
+        window.press("Create account");
         window
             .until("the name is taken", |model| {
                 (model.sign_in.failure == Some(Failure::NameTaken)).then_some(())

@@ -148,21 +148,29 @@ impl Window {
 
     /// Creates an account on the page for it.
     pub(crate) async fn sign_up(&mut self, name: &str) {
-        self.wait_for_text("New here?").await;
-        self.press("Create an account");
+        self.show_sign_in_form("New here?", "Create account").await;
         self.fill("Name", name);
         self.fill("Password", PASSWORD);
-        self.fill("Repeat the password", PASSWORD);
-        self.press("Create the account");
+        self.fill("Confirm password", PASSWORD);
+        self.press("Create account");
         self.signed_in().await;
     }
 
     /// Signs in on the page for it.
     pub(crate) async fn sign_in(&mut self, name: &str, password: &str) {
-        self.wait_for_text("New here?").await;
+        self.show_sign_in_form("Already have an account?", "Sign in")
+            .await;
         self.fill("Name", name);
         self.fill("Password", password);
         self.press("Sign in");
+    }
+
+    /// Waits for the page, and presses the link after `question` if that is what it asks.
+    async fn show_sign_in_form(&mut self, question: &str, link: &str) {
+        self.wait_for_text("Servers:").await;
+        if self.count_text(question) > 0 {
+            self.press(link);
+        }
     }
 
     pub(crate) async fn signed_in(&mut self) {

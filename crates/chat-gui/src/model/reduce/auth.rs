@@ -9,9 +9,10 @@ use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, SignedOut, Started, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::ledger::Ledger;
+use crate::model::marks::ChatMarks;
 use crate::model::message::{Message, MessageState, SentCopy, SortKey};
 use crate::model::names::{Name, Password, RequestId};
-use crate::model::navigation::Screen;
+use crate::model::navigation::{Dialog, Screen};
 use crate::model::search::PeopleSearch;
 use crate::model::sign_in::{Account, AccountStep, LocalCluster, SignIn, SignInStep};
 
@@ -162,7 +163,7 @@ impl Model {
             return;
         };
         if password != *repeated {
-            self.sign_in.failure = Some(Failure::Incomplete("The two passwords differ."));
+            self.sign_in.failure = Some(Failure::Incomplete("The passwords don't match."));
             return;
         }
         let again = self.memory.sign_up.take();
@@ -186,8 +187,8 @@ impl Model {
         }
         let name = name.trim();
         let missing = match (name.is_empty(), password.reveal().is_empty()) {
-            (true, _) => Some("The name is missing."),
-            (false, true) => Some("The password is missing."),
+            (true, _) => Some("Enter a name."),
+            (false, true) => Some("Enter a password."),
             (false, false) => None,
         };
         self.sign_in.failure = missing.map(Failure::Incomplete);
@@ -202,9 +203,9 @@ impl Model {
         commands: &mut Vec<Command>,
     ) {
         let wrong = match () {
-            () if password.reveal().is_empty() => Some("The current password is missing."),
-            () if new_password.reveal().is_empty() => Some("The new password is missing."),
-            () if new_password != *repeated => Some("The two new passwords differ."),
+            () if password.reveal().is_empty() => Some("Enter your current password."),
+            () if new_password.reveal().is_empty() => Some("Enter a new password."),
+            () if new_password != *repeated => Some("The passwords don't match."),
             () => None,
         };
         if let (Some(wrong), Some(account)) = (wrong, &mut self.account) {
@@ -266,6 +267,8 @@ impl Model {
             // It is not known how far an attempt got before the window was closed.
             self.insert_outgoing(outgoing, true);
         }
+        self.marks = stored.marks;
+        self.restore_open();
         let all: Vec<Name> = self.conversations.keys().cloned().collect();
         self.reorder(&all);
         self.connection = Connection::Connecting {
@@ -304,6 +307,7 @@ impl Model {
         self.conversations = BTreeMap::new();
         self.order = Vec::new();
         self.open = None;
+        self.marks = ChatMarks::default();
         self.selection = BTreeSet::new();
         self.more_to_load = false;
         self.loading = false;
@@ -317,6 +321,17 @@ impl Model {
         self.memory.account = crate::model::memory::AccountMemory::default();
         self.memory.sign_up = None;
         self.memory.password_change = None;
+    }
+
+    /// Closes the window, unless messages wait to be sent: then the person decides. Asked a second
+    /// time it closes.
+    pub(super) fn ask_to_quit(&mut self, commands: &mut Vec<Command>) {
+        let waits = self.outbox.iter().any(|line| line.waiting);
+        if waits && self.dialog != Some(Dialog::Quit) {
+            self.dialog = Some(Dialog::Quit);
+        } else {
+            self.quit(commands);
+        }
     }
 
     pub(super) fn quit(&mut self, commands: &mut Vec<Command>) {

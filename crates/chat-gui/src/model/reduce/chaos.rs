@@ -33,9 +33,23 @@ impl Model {
             Some(processes) => {
                 let chaos = self.cluster.chaos.get_or_insert_with(Chaos::default);
                 chaos.processes = processes;
+                self.identify_nodes();
             }
             None => self.cluster.chaos = None,
         }
+    }
+
+    /// A node that has not answered yet has the number that the supervisor reports for its address.
+    pub(super) fn identify_nodes(&mut self) {
+        if let Some(chaos) = &self.cluster.chaos {
+            for card in &mut self.cluster.nodes {
+                let mut processes = chaos.processes.iter();
+                let found = processes.find(|(_, process)| process.address == card.address);
+                card.id = card.id.or(found.map(|(id, _)| *id));
+            }
+        }
+        let cards = &mut self.cluster.nodes;
+        cards.sort_by_key(|card| card.id.map_or(u64::MAX, |id| id.0));
     }
 
     pub(super) fn action_completed(&mut self, action: FaultAction, answer: String) {

@@ -28,11 +28,14 @@ impl Model {
         });
         let known = |card: &NodeCard| reports.iter().any(|report| report.address == card.address);
         self.cluster.nodes.retain(known);
+        // What has not changed is not reported, so these answered at the previous poll, too.
+        for card in self.cluster.nodes.iter_mut().filter(|card| card.is_up()) {
+            card.seen_at = card.seen_at.max(Some(previously));
+        }
         for report in reports {
             self.take_report(report);
         }
-        let cards = &mut self.cluster.nodes;
-        cards.sort_by_key(|card| card.id.map_or(u64::MAX, |id| id.0));
+        self.identify_nodes();
         self.cluster.polled_at = Some(now);
         self.measure_lag();
         self.follow_leadership(previously);

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::message::{Message, MessageState};
-use crate::model::names::MessageId;
-use crate::model::names::NoticeId;
-use crate::model::navigation::Screen;
+use crate::model::names::{MessageId, Name, NoticeId};
 use crate::model::{Deletion, Model};
 
 /// How long a deletion can be undone.
@@ -23,14 +21,9 @@ impl Model {
 
     /// Everything that is shown and can be deleted.
     pub(super) fn select_all(&mut self) {
-        let shown: Vec<MessageId> = match self.screen {
-            Screen::Inbox => self.inbox().iter().map(|message| message.id).collect(),
-            _ => {
-                let messages = self.open_conversation().map(|open| open.messages.iter());
-                let deletable = messages.into_iter().flatten().filter(|one| deletable(one));
-                deletable.map(|message| message.id).collect()
-            }
-        };
+        let messages = self.open_conversation().map(|open| open.messages.iter());
+        let deletable = messages.into_iter().flatten().filter(|one| deletable(one));
+        let shown: Vec<MessageId> = deletable.map(|message| message.id).collect();
         self.selection.extend(shown);
     }
 
@@ -57,6 +50,26 @@ impl Model {
             messages: ids,
             due: self.now.moment.plus(UNDO_TIME),
         });
+    }
+
+    /// Deletes what can be deleted of a conversation. What waits to be sent, and a draft, stay.
+    pub(super) fn delete_chat(&mut self, peer: &Name, commands: &mut Vec<Command>) {
+        let Some(conversation) = self.conversations.get(peer) else {
+            return;
+        };
+        let messages = conversation.messages.iter().filter(|one| deletable(one));
+        let ids: Vec<MessageId> = messages.map(|message| message.id).collect();
+        self.forget_marks(peer, commands);
+        if self.open.as_ref() == Some(peer) {
+            self.close_conversation(commands);
+        }
+        if ids.is_empty() {
+            return;
+        }
+        self.delete(ids);
+        if let Some(notice) = self.notices.back_mut() {
+            notice.text = format!("Chat with {peer} deleted.");
+        }
     }
 
     pub(super) fn undo_delete(&mut self, notice: NoticeId) {

@@ -76,7 +76,8 @@ impl Model {
         removed
     }
 
-    /// Puts these conversations where they belong in the list: the latest first. One in which
+    /// Puts these conversations where they belong in the list: those that are pinned, then the
+    /// others, the latest first. One in which
     /// nothing is left but a draft stays; one without anything goes, unless it is open.
     pub(super) fn reorder(&mut self, peers: &[Name]) {
         for peer in peers {
@@ -85,6 +86,7 @@ impl Model {
                 conversation.messages.is_empty()
                     && conversation.draft.text.is_empty()
                     && !conversation.muted
+                    && !self.marks.pinned.contains(peer)
             });
             if is_empty && !is_open {
                 self.conversations.remove(peer);
@@ -95,7 +97,8 @@ impl Model {
         // The log's order is the same for all, and what is not in the log is the latest.
         order.sort_by_key(|peer| {
             let last = conversations[peer].messages.last();
-            std::cmp::Reverse(last.map(|message| message.sort_key))
+            let is_pinned = self.marks.pinned.contains(peer);
+            std::cmp::Reverse((is_pinned, last.map(|message| message.sort_key)))
         });
         self.order = order;
     }

@@ -1,7 +1,7 @@
 //! Which page, which conversation, which dialog over it, and the way back.
 
 use crate::model::command::Command;
-use crate::model::names::Name;
+use crate::model::names::{MessageId, Name};
 use crate::model::navigation::{Screen, Step};
 use crate::model::{Model, ScrollRequest, ScrollTarget};
 
@@ -35,7 +35,7 @@ impl Model {
         }
         match self.screen {
             Screen::Chat => self.close_conversation(commands),
-            Screen::Inbox | Screen::People | Screen::Cluster | Screen::Settings => {
+            Screen::People | Screen::Cluster | Screen::Settings => {
                 let home = match (&self.account, self.servers.addresses.is_empty()) {
                     (Some(_), _) => Screen::Chat,
                     (None, false) => Screen::SignIn,
@@ -58,6 +58,7 @@ impl Model {
         self.leave_conversation(commands);
         self.dialog = None;
         self.open = Some(peer.clone());
+        self.mark_open(commands);
         let conversation = self.conversations.entry(peer.clone()).or_default();
         conversation.draw_unread_line(&self.zone);
         self.reorder(&[peer]);
@@ -67,6 +68,66 @@ impl Model {
     pub(super) fn close_conversation(&mut self, commands: &mut Vec<Command>) {
         self.leave_conversation(commands);
         self.open = None;
+        self.mark_open(commands);
+    }
+
+    /// Shows a message in its conversation, if it is still there.
+    pub(super) fn open_message(&mut self, peer: Name, id: MessageId, commands: &mut Vec<Command>) {
+        if self.message(&peer, id).is_some() {
+            self.open_conversation_with(peer, commands);
+            self.scroll_to(ScrollTarget::Message(id));
+        }
+    }
+
+    /// The person clicked a notification, which may be older than the session.
+    pub(super) fn notification_opened(
+        &mut self,
+        peer: Name,
+        id: MessageId,
+        commands: &mut Vec<Command>,
+    ) {
+        self.focus_requests += 1;
+        self.open_message(peer, id, commands);
+    }
+
+    /// The window got or lost the keyboard. What arrived while it had not is below the unread line.
+    pub(super) fn set_focused(&mut self, focused: bool) {
+        let returned = focused && !self.focused;
+        self.focused = focused;
+        if returned {
+            self.show_unread_line();
+        }
+    }
+
+    /// Puts the unread line above what the person has not seen of the open conversation.
+    fn show_unread_line(&mut self) {
+        let Some(peer) = &self.open else { return };
+        let Some(conversation) = self.conversations.get_mut(peer) else {
+            return;
+        };
+        if self.screen == Screen::Chat && conversation.unread > 0 {
+            conversation.draw_unread_line(&self.zone);
+            self.scroll_to(ScrollTarget::Unread);
+        }
+    }
+
+    /// Shows the conversation that was open when the window was closed. What the servers have of it
+    /// may come later.
+    pub(super) fn restore_open(&mut self) {
+        let Some(peer) = self.marks.open.clone() else {
+            return;
+        };
+        self.conversations.entry(peer.clone()).or_default();
+        self.open = Some(peer.clone());
+        self.reorder(&[peer]);
+        self.memory.account.restored_open = true;
+    }
+
+    /// The messages of the restored conversation are there.
+    pub(super) fn restored_open_is_loaded(&mut self) {
+        if std::mem::take(&mut self.memory.account.restored_open) {
+            self.show_unread_line();
+        }
     }
 
     fn leave_conversation(&mut self, commands: &mut Vec<Command>) {

@@ -8,7 +8,7 @@ use crate::model::command::Command;
 use crate::model::event::{InboxPage, PagePlace};
 use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
 use crate::model::message::{Message, MessageState, Received, SortKey};
-use crate::model::names::{MessageId, Name, READ_NEXT_MAX};
+use crate::model::names::{MessageId, Name};
 use crate::model::preferences::NotificationChoice;
 use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
 
@@ -39,6 +39,7 @@ impl Model {
             0
         };
         self.loading = false;
+        self.restored_open_is_loaded();
         if self.more_to_load && self.memory.account.fetched < RECEIVED_EAGER {
             self.load_older(commands);
         }
@@ -140,7 +141,7 @@ impl Model {
             return;
         };
         let from_self = account.name == message.sender;
-        let (peer, body) = (message.sender.clone(), message.body.clone());
+        let (peer, id, body) = (message.sender.clone(), message.id, message.body.clone());
         let title = self.title_of(&message);
         if self.insert_received(vec![message]).is_empty() || from_self {
             return;
@@ -155,7 +156,12 @@ impl Model {
             NotificationChoice::WithText => body.chars().take(NOTIFIED_CHARACTERS).collect(),
         };
         self.attention += 1;
-        commands.push(Command::Notify { title, body });
+        commands.push(Command::Notify {
+            peer,
+            id,
+            title,
+            body,
+        });
     }
 
     /// The title of a notification: who wrote, and which account of that name, where it is not the
@@ -186,7 +192,22 @@ impl Model {
         }
     }
 
-    /// The person has seen messages.
+    /// The person has seen messages: all before the newest of them are read.
+    pub(super) fn mark_seen(&mut self, ids: &[MessageId], commands: &mut Vec<Command>) {
+        let seen = ids.iter().filter_map(|id| self.find(*id));
+        let Some(newest) = seen.max_by_key(|message| message.sort_key) else {
+            return;
+        };
+        let conversation = self.conversations.get(&newest.peer);
+        let messages = conversation.map_or(&[][..], |one| one.messages.as_slice());
+        let before = messages
+            .iter()
+            .take_while(|message| message.sort_key <= newest.sort_key)
+            .filter(|message| message.is_unread());
+        let unread: Vec<MessageId> = before.map(|message| message.id).collect();
+        self.mark_read(&unread, commands);
+    }
+
     pub(super) fn mark_read(&mut self, ids: &[MessageId], commands: &mut Vec<Command>) {
         let unread: Vec<MessageId> = ids
             .iter()
@@ -213,28 +234,40 @@ impl Model {
         self.mark_read(&unread, commands);
     }
 
-    pub(super) fn read_next(&mut self, count: u16, commands: &mut Vec<Command>) {
-        if self.account.is_some() {
-            commands.push(Command::ReadNext(count.clamp(1, READ_NEXT_MAX)));
+    /// Shows the oldest unread message; one that is not loaded comes from the servers.
+    pub(super) fn open_oldest_unread(&mut self, commands: &mut Vec<Command>) {
+        if self.account.is_none() {
+            return;
+        }
+        if self.memory.account.unread_not_loaded > 0 {
+            commands.push(Command::ReadNext(1));
+            return;
+        }
+        let with_unread = self.conversations.values().filter(|one| one.unread > 0);
+        let oldest = with_unread
+            .filter_map(|one| one.messages.iter().find(|message| message.is_unread()))
+            .min_by_key(|message| message.sort_key);
+        match oldest {
+            Some(message) => self.open_message(message.peer.clone(), message.id, commands),
+            None => self.confirm("No unread messages."),
         }
     }
 
     /// The oldest unread ones, which are read now.
-    pub(super) fn take_read_next(&mut self, messages: Vec<Received>) {
+    pub(super) fn take_read_next(&mut self, messages: Vec<Received>, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             return;
         }
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
-        let text = match ids.len() {
-            0 => "There are no unread messages.".to_owned(),
-            1 => "1 message read.".to_owned(),
-            count => format!("{count} messages read."),
-        };
+        let oldest = messages.first().map(|one| (one.sender.clone(), one.id));
         let new = self.insert_received(messages);
         let beyond = &mut self.memory.account.unread_not_loaded;
         *beyond = beyond.saturating_sub(new.len() as u64);
         self.were_read(&ids);
-        self.confirm(text);
+        match oldest {
+            Some((peer, id)) => self.open_message(peer, id, commands),
+            None => self.confirm("No unread messages."),
+        }
     }
 
     pub(super) fn load_older(&mut self, commands: &mut Vec<Command>) {

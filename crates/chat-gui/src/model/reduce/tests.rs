@@ -2,6 +2,7 @@
 //! and events come in any order.
 
 mod auth;
+mod chats;
 mod cluster;
 mod holders;
 mod inbox;
@@ -18,6 +19,7 @@ use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
 use crate::model::holder::Holder;
+use crate::model::marks::ChatMarks;
 use crate::model::message::{MessageState, Received};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use crate::model::time::{Moment, Now, Timestamp, Zone};
@@ -130,6 +132,7 @@ fn stored(name: &str) -> StoredAccount {
         outbox: Vec::new(),
         sent: Vec::new(),
         muted: BTreeSet::new(),
+        marks: ChatMarks::default(),
     }
 }
 

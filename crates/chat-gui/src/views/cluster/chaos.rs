@@ -6,7 +6,7 @@ use egui::{RichText, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
-use crate::model::chaos::{Chaos, FaultAction, Process, ProcessCondition};
+use crate::model::chaos::{Chaos, FaultAction, ProcessCondition};
 use crate::model::cluster::NodeCard;
 use crate::model::navigation::Dialog;
 use crate::theme::{palette, space};
@@ -18,16 +18,14 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
     let (Some(chaos), Some(id)) = (&model.cluster.chaos, node.id) else {
         return;
     };
-    let process = chaos.processes.get(&id).copied().unwrap_or(Process {
-        condition: ProcessCondition::Running,
-        isolated: false,
-    });
-    let link = if process.isolated {
+    let process = chaos.processes.get(&id);
+    let link = if process.is_some_and(|process| process.isolated) {
         ("Reconnect", FaultAction::Reconnect(id))
     } else {
         ("Isolate", FaultAction::Isolate(id))
     };
-    let offered = match process.condition {
+    let condition = process.map_or(ProcessCondition::Running, |process| process.condition);
+    let offered = match condition {
         ProcessCondition::Running => vec![
             ("Kill", FaultAction::Kill(id)),
             ("Pause", FaultAction::Pause(id)),
@@ -40,7 +38,7 @@ pub fn node_buttons_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mu
         ProcessCondition::Down => vec![("Start", FaultAction::Restart(id))],
     };
     ui.add_space(space::TINY);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.spacing_mut().button_padding = egui::vec2(10.0, 3.0);
         for (word, action) in offered {
@@ -78,8 +76,8 @@ fn action_button(
     });
 }
 
-/// What was done last, and what concerns all nodes; from right to left.
-pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+/// What concerns all nodes.
+pub fn chaos_buttons_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let Some(chaos) = &model.cluster.chaos else {
         return;
     };
@@ -88,26 +86,35 @@ pub fn chaos_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         .values()
         .any(|process| process.condition == ProcessCondition::Down);
     let any_isolated = chaos.processes.values().any(|process| process.isolated);
-    let layout = egui::Layout::right_to_left(egui::Align::Center);
-    ui.with_layout(layout, |ui| {
-        if button_if(ui, "Start stopped nodes", any_down && chaos.busy.is_none()).clicked() {
-            actions.push(UserAction::Chaos(FaultAction::StartDead));
-        }
-        if button_if(ui, "Reconnect all", any_isolated && chaos.busy.is_none()).clicked() {
-            actions.push(UserAction::Chaos(FaultAction::ReconnectAll));
-        }
-        let text = match (&chaos.busy, &chaos.answer) {
-            (Some(action), _) => format!("{}…", capitalised(&action.sentence())),
-            (None, Some(answer)) => answer.clone(),
-            (None, None) => "This is the local cluster: cause a fault and watch.".to_owned(),
-        };
-        let colours = palette(ui);
-        let colour = if chaos.busy.is_some() {
-            colours.warn
-        } else {
-            colours.muted
-        };
-        let text = RichText::new(text).small().color(colour);
-        ui.add(egui::Label::new(text).truncate());
+    if button_if(ui, "Start all", any_down && chaos.busy.is_none()).clicked() {
+        actions.push(UserAction::Chaos(FaultAction::StartDead));
+    }
+    if button_if(ui, "Reconnect all", any_isolated && chaos.busy.is_none()).clicked() {
+        actions.push(UserAction::Chaos(FaultAction::ReconnectAll));
+    }
+}
+
+/// What was done last.
+pub fn chaos_text_ui(ui: &mut Ui, model: &Model) {
+    let Some(chaos) = &model.cluster.chaos else {
+        return;
+    };
+    let text = match (&chaos.busy, &chaos.answer) {
+        (Some(action), _) => format!("{}…", capitalised(&action.sentence())),
+        (None, Some(answer)) => answer.clone(),
+        (None, None) => "This is the local cluster: cause a fault and watch.".to_owned(),
+    };
+    let colours = palette(ui);
+    let colour = if chaos.busy.is_some() {
+        colours.warn
+    } else {
+        colours.muted
+    };
+    let text = RichText::new(text).small().color(colour);
+    let label = egui::Label::new(text);
+    ui.add(if ui.layout().is_vertical() {
+        label.wrap()
+    } else {
+        label.truncate()
     });
 }

@@ -12,6 +12,7 @@ use crate::model::failover::{Failover, FailoverStage};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::term_colour::term_colour;
+use crate::views::control::surfaces::value_row;
 use crate::views::control::text::{caption, card_title, muted};
 
 /// How many earlier ones are listed.
@@ -115,17 +116,14 @@ fn stages_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
 }
 
 fn stage_row(ui: &mut Ui, colour: egui::Color32, words: &str, time: &str) {
-    ui.horizontal(|ui| {
+    let name = |ui: &mut Ui| {
         let (dot, _) = ui.allocate_exact_size(Vec2::splat(12.0), Sense::hover());
         let square = Rect::from_center_size(dot.center(), Vec2::splat(9.0));
         ui.painter()
             .rect_filled(square, CornerRadius::same(3), colour);
         ui.label(words);
-        let layout = egui::Layout::right_to_left(egui::Align::Center);
-        ui.with_layout(layout, |ui| {
-            ui.label(RichText::new(time).text_style(theme::strong()));
-        });
-    });
+    };
+    value_row(ui, name, time);
 }
 
 fn stage_words(stage: FailoverStage) -> &'static str {
@@ -159,16 +157,12 @@ fn earlier_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
     );
     let from = leader_words(failover.old_leader.map(|node| node.0));
     let ago = duration_words(model.now.moment.since(failover.lost_at));
-    ui.horizontal(|ui| {
+    let lasted = failover.duration();
+    let lasted = lasted.map_or_else(|| "–".to_owned(), milliseconds);
+    let name = |ui: &mut Ui| {
         ui.label(format!("{from} to {to}, {ago} ago"));
-        let layout = egui::Layout::right_to_left(egui::Align::Center);
-        ui.with_layout(layout, |ui| {
-            let lasted = failover
-                .duration()
-                .map_or_else(|| "–".to_owned(), milliseconds);
-            ui.label(RichText::new(lasted).text_style(theme::strong()));
-        });
-    });
+    };
+    value_row(ui, name, &lasted);
 }
 
 /// The middle and the longest of all that are remembered.

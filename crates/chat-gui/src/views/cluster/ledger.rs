@@ -2,7 +2,8 @@
 //!
 //! Deliberately absent: any figure that does not come from the servers.
 
-use egui::{RichText, Ui};
+use egui::accesskit::Role;
+use egui::{Color32, RichText, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -11,26 +12,25 @@ use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::control::buttons::button_if;
 use crate::views::control::surfaces::row;
-use crate::views::control::text::{caption, card_title, grouped, muted};
+use crate::views::control::text::{caption, card_title, grouped, muted, one_line};
+
+/// A card narrower than this, in points at normal text size, has its button below its title.
+const BUTTON_BESIDE_FROM: f32 = 200.0;
 
 /// The ledger.
 pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     ui.set_width(ui.available_width());
     let ledger = &model.ledger;
-    row(ui, |ui| {
+    if theme::is_narrow(ui, BUTTON_BESIDE_FROM) {
         card_title(ui, "Ledger");
-        let layout = egui::Layout::right_to_left(egui::Align::Center);
-        ui.with_layout(layout, |ui| {
-            let text = if ledger.checking.is_some() {
-                "Checking…"
-            } else {
-                "Check now"
-            };
-            if button_if(ui, text, ledger.checking.is_none()).clicked() {
-                actions.push(UserAction::CheckLedger);
-            }
+        check_ui(ui, ledger, actions);
+    } else {
+        row(ui, |ui| {
+            card_title(ui, "Ledger");
+            let layout = egui::Layout::right_to_left(egui::Align::Center);
+            ui.with_layout(layout, |ui| check_ui(ui, ledger, actions));
         });
-    });
+    }
     if let Some(covered) = ledger.checking {
         caption(ui, format!("{} messages checked so far", grouped(covered)));
     } else if let Some(failure) = &ledger.failure {
@@ -54,6 +54,17 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     );
 }
 
+fn check_ui(ui: &mut Ui, ledger: &Ledger, actions: &mut Vec<UserAction>) {
+    let text = if ledger.checking.is_some() {
+        "Checking…"
+    } else {
+        "Check now"
+    };
+    if button_if(ui, text, ledger.checking.is_none()).clicked() {
+        actions.push(UserAction::CheckLedger);
+    }
+}
+
 fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
     let colours = palette(ui);
     let verdict = |count: u64| {
@@ -70,14 +81,10 @@ fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
         ("Lost", ledger.lost, verdict(ledger.lost)),
         ("Doubled", ledger.doubled, verdict(ledger.doubled)),
     ];
-    ui.columns_const(|columns: &mut [Ui; 5]| {
-        for (ui, (word, count, colour)) in columns.iter_mut().zip(figures) {
-            ui.spacing_mut().item_spacing.y = 0.0;
-            let number = RichText::new(grouped(count))
-                .text_style(theme::title())
-                .color(colour);
-            ui.label(number);
-            caption(ui, word);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::HUGE;
+        for (word, count, colour) in figures {
+            figure_ui(ui, word, count, colour);
         }
     });
     ui.add_space(space::TINY);
@@ -87,4 +94,21 @@ fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
         grouped(ledger.inbox_shown)
     );
     ui.label(inbox);
+}
+
+/// A number above its word, as one thing that is never broken.
+fn figure_ui(ui: &mut Ui, word: &str, count: u64, colour: Color32) {
+    let muted = palette(ui).muted;
+    let count = grouped(count);
+    let number = one_line(ui, &count, theme::title(), colour, f32::INFINITY);
+    let name = one_line(ui, word, TextStyle::Small, muted, f32::INFINITY);
+    let size = Vec2::new(
+        number.size().x.max(name.size().x),
+        number.size().y + name.size().y,
+    );
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{word}: {count}")));
+    let below = rect.left_top() + Vec2::new(0.0, number.size().y);
+    ui.painter().galley(rect.left_top(), number, colour);
+    ui.painter().galley(below, name, muted);
 }

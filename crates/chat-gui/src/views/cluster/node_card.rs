@@ -17,6 +17,9 @@ use crate::views::control::text::{caption, chip, grouped, heading, muted};
 /// The narrowest that a card gets before the next one goes below.
 const CARD_WIDTH_MIN: f32 = 290.0;
 
+/// A card narrower than this, in points at normal text size, has its figures below each other.
+const FOUR_COLUMNS_FROM: f32 = 250.0;
+
 /// All cards, side by side as far as they fit.
 pub fn node_cards_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let nodes = &model.cluster.nodes;
@@ -47,7 +50,7 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
     card(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 6.0;
-        title_ui(ui, node);
+        title_ui(ui, model, node);
         let trouble = match &node.health {
             NodeHealth::Down(why) => Some((palette(ui).bad, why.as_str())),
             NodeHealth::Degraded(why) => Some((palette(ui).warn, why.as_str())),
@@ -55,7 +58,8 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
         };
         match trouble {
             Some((colour, why)) => {
-                let text = RichText::new(why).small().color(colour);
+                let text = format!("{}: {why}", node.address);
+                let text = RichText::new(text).small().color(colour);
                 ui.add(egui::Label::new(text).truncate());
             }
             None => {
@@ -68,11 +72,13 @@ fn node_card_ui(ui: &mut Ui, model: &Model, node: &NodeCard, actions: &mut Vec<U
     });
 }
 
-fn title_ui(ui: &mut Ui, node: &NodeCard) {
+fn title_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
     let colours = palette(ui);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let term = node.report.as_ref().map(|report| report.term);
-        let (dot, _) = ui.allocate_exact_size(Vec2::splat(14.0), Sense::hover());
+        // As high as the title: a row that may be broken puts things at its upper edge.
+        let size = Vec2::new(14.0, ui.text_style_height(&theme::title()));
+        let (dot, _) = ui.allocate_exact_size(size, Sense::hover());
         let dot = Rect::from_center_size(dot.center(), Vec2::splat(12.0));
         let colour = term.map_or(colours.border_strong, |term| term_colour(colours, term));
         let rounding = CornerRadius::same(6);
@@ -87,12 +93,19 @@ fn title_ui(ui: &mut Ui, node: &NodeCard) {
             .id
             .map_or_else(|| "Node".to_owned(), |id| format!("Node {}", id.0));
         heading(ui, &name, theme::title());
-        let layout = egui::Layout::right_to_left(egui::Align::Center);
-        ui.with_layout(layout, |ui| {
-            let (word, front, behind) = role(node, colours);
-            chip(ui, word, front, behind);
-        });
+        let (word, front, behind) = role(node, colours);
+        chip(ui, word, front, behind);
+        if is_isolated(model, node) {
+            chip(ui, "Isolated", colours.warn, colours.warn_soft);
+        }
     });
+}
+
+/// Whether the supervisor of a local cluster keeps the node apart from the others.
+fn is_isolated(model: &Model, node: &NodeCard) -> bool {
+    let processes = model.cluster.chaos.as_ref().map(|chaos| &chaos.processes);
+    let process = processes.zip(node.id).and_then(|(all, id)| all.get(&id));
+    process.is_some_and(|process| process.isolated)
 }
 
 fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color32, egui::Color32) {
@@ -121,20 +134,21 @@ fn snapshot_words(snapshots: Option<Snapshots>) -> (String, String) {
     (grouped(snapshots.log_begins.0 + 1), snapshot)
 }
 
-/// Two columns of figures, those that change together beside each other.
-fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+/// Two figures that change together, each after its name.
+type FactPair = (&'static str, String, &'static str, String);
+
+fn facts(model: &Model, node: &NodeCard) -> [FactPair; 6] {
     let report = node.report.as_ref();
     let of = |pick: fn(&NodeStatus) -> u64| {
         report.map_or_else(|| "–".to_owned(), |report| grouped(pick(report)))
     };
     let now = model.now.moment;
-    let seen = node.seen_at.map_or_else(
-        || "never".to_owned(),
-        |at| match now.since(at) {
-            ago if ago.as_millis() < 2_000 => "now".to_owned(),
-            ago => format!("{} ago", duration_words(ago)),
-        },
-    );
+    let seen = match node.seen_at {
+        None => "never".to_owned(),
+        // It is polled all the time, and what has not changed is not reported.
+        Some(_) if node.is_up() => "now".to_owned(),
+        Some(at) => format!("{} ago", duration_words(now.since(at))),
+    };
     let round_trip = node.round_trip.filter(|_| node.is_up()).map_or_else(
         || "–".to_owned(),
         |time| format!("{:.1} ms", time.as_secs_f64() * 1000.0),
@@ -142,10 +156,14 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
     let behind = node.behind.map_or_else(|| "–".to_owned(), grouped);
     let up = report
         .filter(|_| node.is_up())
-        .map_or_else(|| "–".to_owned(), |report| duration_words(report.uptime));
+        .zip(node.seen_at)
+        .map_or_else(
+            || "–".to_owned(),
+            |(report, at)| duration_words(report.uptime + now.since(at)),
+        );
     let disk = report.map_or_else(|| "–".to_owned(), |report| bytes(report.storage_bytes));
     let (log_begins, snapshot) = snapshot_words(report.and_then(|report| report.snapshots));
-    let facts = [
+    [
         ("Term", of(|report| report.term.0), "Seen", seen),
         (
             "Log ends",
@@ -172,8 +190,20 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
             report.map_or_else(|| "–".to_owned(), |report| report.version.clone()),
         ),
         ("Log begins", log_begins, "Snapshot", snapshot),
-    ];
+    ]
+}
+
+/// Two columns of figures, those that change together beside each other.
+fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
+    let facts = facts(model, node);
     let id = ui.unique_id().with("facts");
+    if theme::is_narrow(ui, FOUR_COLUMNS_FROM) {
+        for (left, left_value, right, right_value) in facts {
+            fact_ui(ui, left, &left_value);
+            fact_ui(ui, right, &right_value);
+        }
+        return;
+    }
     let column = (ui.available_width() - 3.0 * space::SMALL) / 4.0;
     Grid::new(id)
         .num_columns(4)
@@ -188,6 +218,15 @@ fn facts_ui(ui: &mut Ui, model: &Model, node: &NodeCard) {
                 ui.end_row();
             }
         });
+}
+
+/// In a line of its own, and the figure below its name where they do not fit.
+fn fact_ui(ui: &mut Ui, name: &str, value: &str) {
+    ui.horizontal_wrapped(|ui| {
+        caption(ui, name);
+        let value = RichText::new(value).text_style(theme::small_strong());
+        ui.add(egui::Label::new(value).extend());
+    });
 }
 
 fn figure(ui: &mut Ui, value: &str) {

@@ -12,7 +12,8 @@ use crate::model::term_timeline::{TERM_TIMELINE_LENGTH, TermBand, Tick, TickKind
 use crate::model::time::{Moment, duration_words};
 use crate::theme::{self, Palette, palette, space};
 use crate::views::cluster::term_colour::term_colour;
-use crate::views::control::text::{caption, card_title};
+use crate::views::control::surfaces::beside_or_below;
+use crate::views::control::text::{caption, card_title, one_line};
 use crate::views::state::ViewState;
 
 /// How high the timeline is.
@@ -21,6 +22,8 @@ const HEIGHT: f32 = 44.0;
 const SCALE_HEIGHT: f32 = 18.0;
 /// The narrowest that a time without a leader is drawn.
 const LEADERLESS_WIDTH_MIN: f32 = 5.0;
+/// A card narrower than this, in points at normal text size, has less text.
+const TITLE_BESIDE_FROM: f32 = 320.0;
 /// How far a tick reaches into the timeline: the words on the bands stay readable.
 const TICK_DEPTH: f32 = 9.0;
 /// How near the pointer must be to a tick.
@@ -29,11 +32,14 @@ const NEAR: f32 = 6.0;
 /// The timeline with its scale and what its colours mean.
 pub fn term_timeline_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     ui.set_width(ui.available_width());
-    ui.horizontal(|ui| {
+    beside_or_below(ui, TITLE_BESIDE_FROM, |ui| {
         card_title(ui, "Terms");
         caption(ui, "the last ten minutes; a band for each leader");
     });
-    let size = Vec2::new(ui.available_width(), HEIGHT + SCALE_HEIGHT);
+    let size = Vec2::new(
+        ui.available_width(),
+        HEIGHT + SCALE_HEIGHT * theme::scale(ui),
+    );
     let (whole, response) = ui.allocate_exact_size(size, Sense::hover());
     let label = in_words(model);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &label));
@@ -47,7 +53,12 @@ pub fn term_timeline_ui(ui: &mut Ui, model: &Model, state: &mut ViewState) {
     };
     bands(ui, model, &scale);
     state.feed_entry = ticks(ui, model, &scale, state.feed_entry);
-    for minutes in [10_u16, 8, 6, 4, 2, 0] {
+    let all: &[u16] = if theme::is_narrow(ui, TITLE_BESIDE_FROM) {
+        &[10, 0]
+    } else {
+        &[10, 8, 6, 4, 2, 0]
+    };
+    for &minutes in all {
         let share = 1.0 - f32::from(minutes) / 10.0;
         let x = timeline.left() + share * timeline.width();
         let (align, text) = match minutes {
@@ -226,15 +237,26 @@ fn legend(ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::TINY + 2.0;
         for (kind, text) in kinds {
-            let (rect, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
+            let rect = legend_entry(ui, 10.0, text);
             mark(ui, rect.center(), kind, tick_colour(kind, palette(ui)));
-            caption(ui, text);
-            ui.add_space(space::TINY);
         }
-        let (rect, _) = ui.allocate_exact_size(Vec2::new(18.0, 10.0), Sense::hover());
+        let rect = legend_entry(ui, 18.0, "no leader");
         hatch(ui, rect, palette(ui).bad);
-        caption(ui, "no leader");
     });
+}
+
+/// A word with room for its mark on the left, which is returned; the two are never apart.
+fn legend_entry(ui: &mut Ui, width: f32, text: &str) -> Rect {
+    let muted = palette(ui).muted;
+    let word = one_line(ui, text, TextStyle::Small, muted, f32::INFINITY);
+    let left = width + space::TINY + 2.0;
+    let size = Vec2::new(left + word.size().x + space::TINY, word.size().y);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
+    let place = rect.left_top() + Vec2::new(left, 0.0);
+    ui.painter().galley(place, word, muted);
+    let middle = egui::pos2(rect.left() + width / 2.0, rect.center().y);
+    Rect::from_center_size(middle, Vec2::new(width, 10.0))
 }
 
 /// The timeline as text, for screen readers.

@@ -7,7 +7,7 @@ use egui::{
     WidgetInfo,
 };
 
-use crate::theme::{self, CONTROL_HEIGHT, FOCUS_RING, palette, radius};
+use crate::theme::{self, FOCUS_RING, palette, radius};
 use crate::views::icon::Icon;
 
 /// The button of what the person most likely wants; at most one on a page.
@@ -39,7 +39,7 @@ fn filled_button(
     let button = Button::new(text)
         .fill(fill)
         .stroke(Stroke::NONE)
-        .min_size(Vec2::new(0.0, CONTROL_HEIGHT));
+        .min_size(Vec2::new(0.0, theme::control_height(ui)));
     // Not `add_enabled`: fading would take the text below the contrast that it needs.
     let response = ui.scope(|ui| {
         if !enabled {
@@ -53,15 +53,34 @@ fn filled_button(
 
 /// A button like any other.
 pub fn button(ui: &mut Ui, text: &str) -> Response {
-    ui.add(Button::new(text).min_size(Vec2::new(0.0, CONTROL_HEIGHT)))
+    ui.add(Button::new(text).min_size(Vec2::new(0.0, theme::control_height(ui))))
 }
 
 /// A button like any other, which cannot be pressed now if `enabled` is not set.
 pub fn button_if(ui: &mut Ui, text: &str, enabled: bool) -> Response {
     ui.add_enabled(
         enabled,
-        Button::new(text).min_size(Vec2::new(0.0, CONTROL_HEIGHT)),
+        Button::new(text).min_size(Vec2::new(0.0, theme::control_height(ui))),
     )
+}
+
+/// One of several choices side by side, of which one holds.
+pub fn choice(ui: &mut Ui, name: &str, chosen: bool) -> Response {
+    let colours = palette(ui);
+    let mut text = RichText::new(name);
+    if chosen {
+        text = text.text_style(theme::strong()).color(colours.accent_text);
+    }
+    let mut button = Button::new(text);
+    if chosen {
+        button = button.fill(colours.accent_soft);
+    }
+    let response = ui.add(button);
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_role(Role::RadioButton);
+        node.set_toggled(chosen.into());
+    });
+    response
 }
 
 /// A button that looks like a link.
@@ -88,7 +107,7 @@ pub fn icon_button_if(ui: &mut Ui, icon: Icon, name: &str, enabled: bool) -> Res
     } else {
         Sense::hover()
     };
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(CONTROL_HEIGHT), sense);
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(theme::control_height(ui)), sense);
     response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
     let front = if !enabled {
         colours.border_strong
@@ -101,7 +120,7 @@ pub fn icon_button_if(ui: &mut Ui, icon: Icon, name: &str, enabled: bool) -> Res
         ui.painter()
             .rect_filled(rect, CornerRadius::same(radius::CONTROL), colours.hover);
     }
-    icon.paint(ui.painter(), rect, 20.0, front);
+    icon.paint(ui.painter(), rect, rect.height() * 0.6, front);
     focus_ring(ui, &response, radius::CONTROL);
     response.on_hover_text(name)
 }

@@ -2,9 +2,9 @@
 //! Deliberately absent: anything that knows the model.
 
 use egui::accesskit::Role;
-use egui::{Align, Align2, Margin, Rect, Response, RichText, TextEdit, Ui, Vec2};
+use egui::{Align, Align2, Key, Margin, Rect, Response, RichText, TextEdit, Ui, Vec2};
 
-use crate::theme::{self, CONTROL_HEIGHT, palette, space};
+use crate::theme::{self, palette, space};
 use crate::views::icon::Icon;
 
 /// A field with its name above it.
@@ -27,13 +27,18 @@ impl Field<'_> {
             let edit = TextEdit::singleline(text)
                 .hint_text(self.hint.to_owned())
                 .password(self.secret)
-                .min_size(Vec2::new(0.0, CONTROL_HEIGHT))
+                .min_size(Vec2::new(0.0, theme::control_height(ui)))
                 .vertical_align_middle()
                 .desired_width(f32::INFINITY);
             ui.add(edit).labelled_by(label.id)
         })
         .inner
     }
+}
+
+/// Whether Enter was pressed in a one-line field, which gives up the keyboard then.
+pub fn is_entered(ui: &Ui, field: &Response) -> bool {
+    field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
 
 /// What egui calls by another name: text in the middle of a field that is higher than a line.
@@ -52,23 +57,26 @@ impl MiddleOfField for TextEdit<'_> {
 /// A field for searching, with a glass in it. Its name is `name`.
 pub fn search_field(ui: &mut Ui, name: &str, text: &mut String, width: f32) -> Response {
     let colours = palette(ui);
+    let height = theme::control_height(ui);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a control is about as high as a line"
+    )]
+    let left = height as i8;
     let edit = TextEdit::singleline(text)
         .hint_text(name.to_owned())
         .vertical_align_middle()
         .margin(Margin {
-            left: 34,
+            left,
             right: 10,
             top: 6,
             bottom: 6,
         })
-        .min_size(Vec2::new(0.0, CONTROL_HEIGHT))
+        .min_size(Vec2::new(0.0, height))
         .desired_width(width);
     let response = ui.add(edit);
-    let place = Rect::from_min_size(
-        response.rect.min,
-        Vec2::new(CONTROL_HEIGHT, response.rect.height()),
-    );
-    Icon::Search.paint(ui.painter(), place, 16.0, colours.muted);
+    let place = Rect::from_min_size(response.rect.min, Vec2::new(height, response.rect.height()));
+    Icon::Search.paint(ui.painter(), place, height / 2.0, colours.muted);
     ui.ctx().accesskit_node_builder(response.id, |node| {
         node.set_role(Role::SearchInput);
         node.set_label(name);

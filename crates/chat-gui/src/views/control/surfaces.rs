@@ -7,7 +7,7 @@ use egui::{
     Vec2,
 };
 
-use crate::theme::{self, CONTROL_HEIGHT, palette, radius, space};
+use crate::theme::{self, palette, radius, space};
 use crate::views::control::buttons::primary_button;
 use crate::views::control::text::{heading, muted, with_code};
 use crate::views::icon::Icon;
@@ -15,9 +15,12 @@ use crate::views::icon::Icon;
 /// The width of pages that are read like a letter: longer lines tire.
 pub const READING_WIDTH: f32 = 640.0;
 
+/// A row narrower than this, in points at normal text size, has its value below.
+const VALUE_BESIDE_FROM: f32 = 290.0;
+
 /// Things beside one another, all in the middle of a row that is as high as a control.
 pub fn row<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
-    row_of(ui, CONTROL_HEIGHT, contents)
+    row_of(ui, theme::control_height(ui), contents)
 }
 
 /// The same in a row of another height. egui puts what comes first where it would be in the
@@ -32,6 +35,30 @@ pub fn row_of<R>(ui: &mut Ui, height: f32, contents: impl FnOnce(&mut Ui) -> R) 
         .inner
     })
     .inner
+}
+
+/// Things beside one another, or below where less than `points`, at normal text size, are left.
+pub fn beside_or_below<R>(ui: &mut Ui, points: f32, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    if theme::is_narrow(ui, points) {
+        ui.vertical(contents).inner
+    } else {
+        ui.horizontal(contents).inner
+    }
+}
+
+/// What something is called, and its value at the right end of the row, or below where it is narrow.
+pub fn value_row(ui: &mut Ui, name: impl FnOnce(&mut Ui), value: &str) {
+    let value = RichText::new(value).text_style(theme::strong());
+    if theme::is_narrow(ui, VALUE_BESIDE_FROM) {
+        ui.horizontal_wrapped(name);
+        ui.label(value);
+        return;
+    }
+    ui.horizontal(|ui| {
+        name(ui);
+        let layout = Layout::right_to_left(Align::Center);
+        ui.with_layout(layout, |ui| ui.label(value));
+    });
 }
 
 /// A surface that lies on the page.
@@ -120,7 +147,7 @@ pub fn empty_state(ui: &mut Ui, icon: Icon, title: &str, text: &str, offer: Opti
 /// The title of a page with one sentence below it, and `right` at the right end of the row.
 pub fn page_header(ui: &mut Ui, title: &str, sentence: &str, right: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
-        ui.set_min_height(CONTROL_HEIGHT);
+        ui.set_min_height(theme::control_height(ui));
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             heading(ui, title, TextStyle::Heading);

@@ -7,7 +7,8 @@ use egui::accesskit::Role;
 use egui::text::LayoutJob;
 use egui::text::TextWrapping;
 use egui::{
-    Color32, CornerRadius, FontSelection, Frame, Galley, Margin, Response, RichText, TextStyle, Ui,
+    Color32, CornerRadius, FontSelection, Galley, Response, RichText, Sense, TextStyle, Ui, Vec2,
+    WidgetInfo,
 };
 
 use crate::theme::{self, palette};
@@ -51,17 +52,17 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).color(colour).small())
 }
 
-/// A few words in a coloured pill.
+/// A few words in a coloured pill, which is never broken.
 pub fn chip(ui: &mut Ui, text: &str, front: Color32, behind: Color32) -> Response {
-    let text = RichText::new(text)
-        .text_style(theme::small_strong())
-        .color(front);
-    Frame::new()
-        .fill(behind)
-        .corner_radius(CornerRadius::same(10))
-        .inner_margin(Margin::symmetric(8, 2))
-        .show(ui, |ui| ui.add(egui::Label::new(text).extend()))
-        .inner
+    let words = one_line(ui, text, theme::small_strong(), front, f32::INFINITY);
+    let size = words.size() + Vec2::new(16.0, 4.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
+    ui.painter()
+        .rect_filled(rect, CornerRadius::same(10), behind);
+    ui.painter()
+        .galley(rect.min + Vec2::new(8.0, 2.0), words, front);
+    response
 }
 
 /// Text laid out in one line of at most `width` points, shortened with an ellipsis.

@@ -9,10 +9,10 @@ use crate::model::action::UserAction;
 use crate::model::names::Password;
 use crate::model::sign_in::AccountStep;
 use crate::views::control::buttons::{button, danger_button, primary_button};
-use crate::views::control::fields::Field;
+use crate::views::control::fields::{Field, is_entered};
 use crate::views::control::surfaces::{Tone, message_box};
 use crate::views::dialogs::buttons::buttons_ui;
-use crate::views::state::{Focus, ViewState};
+use crate::views::state::{Focus, PasswordField, ViewState};
 
 /// Shows what is lost, and asks for the name to be typed.
 pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
@@ -33,19 +33,23 @@ pub fn delete_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
         secret: false,
     }
     .show(ui, &mut state.forms.typed_name);
-    if wants_focus {
+    let entered = is_entered(ui, &field);
+    if wants_focus || entered {
         field.request_focus();
     }
     failure_ui(ui, model);
     let busy = account.busy == Some(AccountStep::Deleting);
     let same = *state.forms.typed_name == *account.name;
+    let ready = same && account.busy.is_none();
     buttons_ui(ui, |ui| {
         let text = if busy {
             "Deleting…"
         } else {
-            "Delete the account"
+            "Delete account"
         };
-        if danger_button(ui, text, same && account.busy.is_none()).clicked() {
+        let pressed = danger_button(ui, text, ready).clicked();
+        if (pressed || entered) && ready {
+            state.forms.submitted = true;
             actions.push(UserAction::DeleteAccount {
                 typed_name: state.forms.typed_name.clone(),
             });
@@ -63,19 +67,8 @@ pub fn password_ui(
     state: &mut ViewState,
     actions: &mut Vec<UserAction>,
 ) {
-    let wants_focus = state.takes_focus(Focus::Dialog);
+    let entered = password_fields_ui(ui, state);
     let forms = &mut state.forms;
-    let secret = |label| Field {
-        label,
-        hint: "",
-        secret: true,
-    };
-    let first = secret("Current password").show(ui, &mut forms.password);
-    if wants_focus {
-        first.request_focus();
-    }
-    secret("New password").show(ui, &mut forms.new_password);
-    secret("Repeat the new password").show(ui, &mut forms.repeated);
     failure_ui(ui, model);
     let busy = model
         .account
@@ -83,8 +76,14 @@ pub fn password_ui(
         .is_some_and(|account| account.busy.is_some());
     let complete = !forms.password.is_empty() && !forms.new_password.is_empty();
     buttons_ui(ui, |ui| {
-        let text = if busy { "Changing…" } else { "Change it" };
-        if primary_button(ui, text, complete && !busy).clicked() {
+        let text = if busy {
+            "Changing…"
+        } else {
+            "Change password"
+        };
+        let pressed = primary_button(ui, text, complete && !busy).clicked();
+        if pressed || (entered && !busy) {
+            forms.submitted = true;
             actions.push(UserAction::ChangePassword {
                 password: Password::new(forms.password.clone()),
                 new_password: Password::new(forms.new_password.clone()),
@@ -95,6 +94,52 @@ pub fn password_ui(
             actions.push(UserAction::Back);
         }
     });
+}
+
+/// The fields; whether Enter was pressed in one of them and nothing is missing.
+fn password_fields_ui(ui: &mut Ui, state: &mut ViewState) -> bool {
+    let wanted = state.take_focus_in(|focus| match focus {
+        Focus::Dialog => Some(PasswordField::Current),
+        Focus::Password(field) => Some(field),
+        _ => None,
+    });
+    let forms = &mut state.forms;
+    let fields = [
+        (
+            "Current password",
+            PasswordField::Current,
+            &mut forms.password,
+        ),
+        ("New password", PasswordField::New, &mut forms.new_password),
+        (
+            "Confirm new password",
+            PasswordField::Repeated,
+            &mut forms.repeated,
+        ),
+    ];
+    let mut entered = None;
+    for (label, field, text) in fields {
+        let response = Field {
+            label,
+            hint: "",
+            secret: true,
+        }
+        .show(ui, text);
+        if wanted == Some(field) {
+            response.request_focus();
+        }
+        if is_entered(ui, &response) {
+            entered = Some(response);
+        }
+    }
+    let Some(response) = entered else {
+        return false;
+    };
+    match forms.first_empty() {
+        Some(field) => state.send_focus(Focus::Password(field)),
+        None => response.request_focus(),
+    }
+    state.forms.first_empty().is_none()
 }
 
 fn failure_ui(ui: &mut Ui, model: &Model) {

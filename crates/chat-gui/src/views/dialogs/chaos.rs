@@ -2,14 +2,14 @@
 //!
 //! Deliberately absent: doing it.
 
-use egui::{RichText, TextStyle, Ui};
+use egui::{TextStyle, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::chaos::FaultAction;
 use crate::model::cluster::Cluster;
 use crate::model::names::NodeId;
-use crate::theme::{self, palette, space};
+use crate::theme::{palette, space};
 use crate::views::control::buttons::{button, danger_button};
 use crate::views::control::text::with_code;
 use crate::views::dialogs::buttons::buttons_ui;
@@ -24,7 +24,6 @@ pub fn chaos_ui(
     actions: &mut Vec<UserAction>,
 ) {
     let sentence = capitalised(&action.sentence());
-    ui.label(RichText::new(format!("{sentence}?")).text_style(theme::strong()));
     ui.label(expectation(action, &model.cluster));
     ui.add_space(space::TINY);
     let text = "This affects only the cluster of `cargo xtask cluster up` on this machine.";
@@ -44,6 +43,11 @@ pub fn chaos_ui(
             actions.push(UserAction::Back);
         }
     });
+}
+
+/// The dialog's title.
+pub(super) fn question(action: FaultAction) -> String {
+    format!("{}?", capitalised(&action.sentence()))
 }
 
 /// What will be seen when this is done, in the present state of the cluster.

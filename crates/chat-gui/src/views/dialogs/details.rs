@@ -7,7 +7,7 @@ use egui::{Grid, RichText, Ui};
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::message::{Message, MessageState};
-use crate::model::names::{MessageId, Name};
+use crate::model::names::{Commit, MessageId, Name};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::control::buttons::{button, danger_button, primary_button};
@@ -46,7 +46,7 @@ pub fn details_ui(
                 }
             }
             MessageState::Pending(_) => {
-                if button(ui, "Move back to the composer").clicked() {
+                if button(ui, "Cancel sending and edit").clicked() {
                     actions.push(UserAction::TakeBack(id));
                     actions.push(UserAction::Back);
                 }
@@ -58,62 +58,76 @@ pub fn details_ui(
                 }
             }
         }
-        if button(ui, "Copy the text").clicked() {
+        if button(ui, "Copy text").clicked() {
             ui.ctx().copy_text(message.body.to_string());
         }
     });
 }
 
+/// A dialog narrower than this, in points at normal text size, has each fact below its name.
+const BESIDE_FROM: f32 = 420.0;
+
 /// Who, when and where in the log.
 fn facts_ui(ui: &mut Ui, model: &Model, message: &Message) {
-    let named = model.holder(message).named(&message.peer);
+    let facts = facts(model, message);
+    if theme::is_narrow(ui, BESIDE_FROM) {
+        for (what, value) in facts {
+            fact_ui(ui, what, value);
+        }
+        return;
+    }
     Grid::new("details")
         .num_columns(2)
         .spacing(egui::vec2(space::LARGE, space::SMALL))
         .show(ui, |ui| {
-            let (from, to) = if message.is_own() {
-                ("you", &*named)
-            } else {
-                (&*named, "you")
-            };
-            fact(ui, "From", from);
-            fact(ui, "To", to);
-            fact(ui, "Time", &model.zone.date_and_time(message.at));
-            if let MessageState::Received {
-                sender_since: Some(since),
-                ..
-            } = message.state
-            {
-                fact(ui, "Sender's account since index", &grouped(since.0));
+            for (what, value) in facts {
+                fact_ui(ui, what, value);
+                ui.end_row();
             }
-            if let Some(commit) = message.commit() {
-                fact(ui, "Committed at index", &grouped(commit.index.0));
-                fact(ui, "In term", &grouped(commit.term.0));
-            }
-            fact(
-                ui,
-                "Length",
-                &format!("{} bytes", grouped(message.body.len() as u64)),
-            );
-            fact(ui, "Name", &message.id.0.to_string());
         });
+}
+
+fn facts(model: &Model, message: &Message) -> Vec<(&'static str, String)> {
+    let named = model.holder(message).named(&message.peer).to_string();
+    let you = "you".to_owned();
+    let (from, to) = if message.is_own() {
+        (you, named)
+    } else {
+        (named, you)
+    };
+    let mut facts = vec![
+        ("From", from),
+        ("To", to),
+        ("Time", model.zone.date_and_time(message.at)),
+    ];
+    if let MessageState::Received {
+        sender_since: Some(since),
+        ..
+    } = message.state
+    {
+        let since = format!("Log position {}", grouped(since.0));
+        facts.push(("Sender's account since", since));
+    }
+    if let Some(commit) = message.commit() {
+        let place = format!("{}, term {}", grouped(commit.index.0), commit.term);
+        facts.push(("Log position", place));
+    }
+    let length = format!("{} bytes", grouped(message.body.len() as u64));
+    facts.push(("Length", length));
+    facts.push(("Message ID", message.id.0.to_string()));
+    facts
 }
 
 /// What became of it, in a sentence.
 fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
+    let stored = |commit: &Commit| model.cluster.stored_sentence(commit.index);
     match &message.state {
-        MessageState::Received { .. } => message_box(
-            ui,
-            Tone::Good,
-            "Received.",
-            "It is stored on a majority of the servers.",
-        ),
-        MessageState::Sent { .. } => message_box(
-            ui,
-            Tone::Good,
-            "Sent.",
-            "It is stored permanently on a majority of the servers, exactly once.",
-        ),
+        MessageState::Received { commit, .. } => {
+            message_box(ui, Tone::Good, "Received", &stored(commit));
+        }
+        MessageState::Sent { commit } => {
+            message_box(ui, Tone::Good, "Sent", &stored(commit));
+        }
         MessageState::Pending(pending) => {
             let since = duration_words(model.now.moment.since(pending.since));
             let sentence = format!("Sending for {since}, attempt {}.", pending.attempts);
@@ -138,9 +152,8 @@ fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
     }
 }
 
-fn fact(ui: &mut Ui, what: &str, value: &str) {
+fn fact_ui(ui: &mut Ui, what: &str, value: String) {
     let colours = palette(ui);
     ui.label(RichText::new(what).color(colours.muted));
     ui.label(RichText::new(value).text_style(theme::strong()));
-    ui.end_row();
 }

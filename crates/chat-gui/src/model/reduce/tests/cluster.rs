@@ -175,7 +175,7 @@ fn first_commit_ends_a_fail_over_without_messages() {
     assert!(window.model.connection.is_online());
     let health = window.model.cluster.health();
     assert_eq!(health.level, HealthLevel::Degraded);
-    assert!(health.sentence.contains("no further node may fail"));
+    assert!(health.sentence.contains("cannot lose another node"));
     window.receive(status(&["1F6@103", "2L6@103", "3F6@103"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
     assert_eq!(window.model.cluster.failovers.len(), 1);
@@ -283,6 +283,7 @@ fn second_fault_action_is_ignored_while_one_is_busy() {
     let kill = UserAction::Chaos(FaultAction::Kill(NodeId(1)));
     assert_eq!(window.act(kill.clone()), [], "there is none");
     let running = Process {
+        address: "127.0.0.1:7401".to_owned(),
         condition: ProcessCondition::Running,
         isolated: false,
     };
@@ -297,6 +298,54 @@ fn second_fault_action_is_ignored_while_one_is_busy() {
     assert_eq!(chaos.busy, None);
     assert_eq!(chaos.answer.as_deref(), Some("node 1 is dead"));
     assert_eq!(feed(&window), ["You: kill node 1."]);
+}
+
+#[test]
+fn node_that_never_answered_has_the_number_of_its_process() {
+    let mut window = Window::of_alice();
+    window.receive(status(&["1-", "2L5@100", "3F5@100"]));
+    let numbers = |window: &Window| {
+        let cards = window.model.cluster.nodes.iter();
+        cards.map(|card| card.id).collect::<Vec<_>>()
+    };
+    let unknown = [Some(NodeId(2)), Some(NodeId(3)), None];
+    assert_eq!(numbers(&window), unknown);
+    let process = |number: u64| Process {
+        address: format!("127.0.0.1:740{number}"),
+        condition: ProcessCondition::Down,
+        isolated: false,
+    };
+    let processes = (1..=3).map(|number| (NodeId(number), process(number)));
+    window.receive(BackendEvent::Processes(Some(processes.collect())));
+    assert_eq!(numbers(&window), [1, 2, 3].map(|id| Some(NodeId(id))));
+}
+
+#[test]
+fn node_was_seen_at_the_poll_before_the_one_that_it_missed() {
+    let mut window = Window::of_alice();
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    // Nothing changes, so nothing is reported.
+    window.wait(60_000);
+    window.receive(status(&["1L5@100", "2F5@100", "3-"]));
+    let seen = window.model.cluster.nodes[2].seen_at.unwrap();
+    assert_eq!(window.now().moment.since(seen), Duration::from_millis(50));
+}
+
+#[test]
+fn entry_is_stored_on_the_servers_that_the_leader_knows_to_hold_it() {
+    let mut window = Window::of_alice();
+    let mut leading = status(&["1L5@100", "2F5@100", "3F5@90"]);
+    if let BackendEvent::Status { nodes, .. } = &mut leading
+        && let Ok(status) = &mut nodes[0].status
+    {
+        let held = [(NodeId(2), LogIndex(100)), (NodeId(3), LogIndex(90))];
+        status.followers = BTreeMap::from(held);
+    }
+    window.receive(leading);
+    let sentence = |index| window.model.cluster.stored_sentence(LogIndex(index));
+    assert_eq!(sentence(90), "Stored on 3 of 3 servers");
+    assert_eq!(sentence(100), "Stored on 2 of 3 servers");
+    assert_eq!(sentence(101), "Stored on a majority of the servers");
 }
 
 #[test]
@@ -316,7 +365,7 @@ fn isolated_leader_counts_as_lost_since_its_isolation() {
     assert_eq!(failover.duration(), Some(Duration::from_millis(800)));
     let health = window.model.cluster.health();
     assert_eq!(health.level, HealthLevel::Degraded);
-    let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow; no further node may fail.";
+    let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow. The cluster cannot lose another node.";
     assert_eq!(health.sentence, sentence);
 }
 

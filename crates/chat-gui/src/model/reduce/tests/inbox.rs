@@ -1,6 +1,7 @@
 //! Pages, events, reading, deleting, notifying, searching.
 
 use super::{Window, id, page, received, stored, up};
+use crate::model::ScrollTarget;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::event::{BackendEvent, InboxPage, PagePlace};
@@ -88,7 +89,7 @@ fn deletion_is_carried_out_unless_undone() {
 
 #[test]
 fn leaving_the_page_or_closing_the_window_completes_a_deletion() {
-    for last in [UserAction::Show(Screen::Inbox), UserAction::Quit] {
+    for last in [UserAction::Show(Screen::People), UserAction::Quit] {
         let mut window = Window::of_alice();
         window.receive(page(vec![received(9, "bob", true)], false));
         window.act(UserAction::ToggleSelected(id(9)));
@@ -205,7 +206,7 @@ fn notifications_follow_the_preferences() {
     let notifications = |window: &mut Window, index| {
         let commands = window.receive(BackendEvent::Arrived(received(index, "bob", false)));
         let body = |command: &Command| match command {
-            Command::Notify { title, body } => format!("{title}: {body}"),
+            Command::Notify { title, body, .. } => format!("{title}: {body}"),
             other => panic!("{other:?}"),
         };
         commands.iter().map(body).collect::<Vec<_>>()
@@ -256,7 +257,7 @@ fn messages_are_found_newest_first() {
     window.act(UserAction::StepHit(Step::Previous));
     window.act(UserAction::StepHit(Step::Previous));
     assert_eq!(window.model.open, Some(Name::new("bob")));
-    let target = crate::model::ScrollTarget::Message(id(2));
+    let target = ScrollTarget::Message(id(2));
     assert_eq!(window.model.scroll.target, target);
     window.act(UserAction::SearchMessages {
         scope: SearchScope::Conversation(Name::new("bob")),
@@ -297,18 +298,28 @@ fn sent_copies_are_sorted_among_received_messages() {
 }
 
 #[test]
-fn read_next_marks_the_oldest_unread_messages() {
+fn oldest_unread_message_opens_and_is_fetched_if_it_is_not_loaded() {
     let mut window = Window::of_alice();
-    assert_eq!(window.act(UserAction::ReadNext(0)), [Command::ReadNext(1)]);
-    assert_eq!(
-        window.act(UserAction::ReadNext(900)),
-        [Command::ReadNext(100)]
-    );
+    window.act(UserAction::OpenOldestUnread);
+    assert_eq!(window.model.notices[0].text, "No unread messages.");
+    let unread = vec![received(9, "bob", false), received(8, "carol", false)];
+    window.receive(page(unread, false));
+    window.act(UserAction::OpenOldestUnread);
+    assert_eq!(window.model.open, Some(Name::new("carol")));
+    assert_eq!(window.model.scroll.target, ScrollTarget::Message(id(8)));
+
+    let mut window = Window::of_alice();
     window.receive(page(vec![received(9, "bob", false)], true));
-    window.receive(BackendEvent::ReadNext(vec![
-        received(2, "bob", true),
-        received(9, "bob", true),
-    ]));
-    assert_eq!(window.lines("bob")[1..], ["< m2 First", "< m9 Last"]);
-    assert_eq!(window.model.notices[0].text, "2 messages read.");
+    let unread_elsewhere = BackendEvent::Inbox(InboxPage {
+        messages: vec![received(9, "bob", false)],
+        unread: 2,
+        place: PagePlace::First,
+        more: true,
+    });
+    window.receive(unread_elsewhere);
+    let commands = window.act(UserAction::OpenOldestUnread);
+    assert_eq!(commands, [Command::ReadNext(1)]);
+    window.receive(BackendEvent::ReadNext(vec![received(2, "dave", true)]));
+    assert_eq!(window.model.open, Some(Name::new("dave")));
+    assert_eq!(window.model.scroll.target, ScrollTarget::Message(id(2)));
 }
