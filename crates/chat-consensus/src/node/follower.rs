@@ -14,16 +14,6 @@ use crate::types::{NodeId, RequestId, Time};
 /// tight loop.
 const FETCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// A log lacks much if it lacks so many replies like the last one.
-const REPLIES_FAR_BEHIND: u64 = 8;
-
-/// Then the next fetch waits so many times as long as that reply took, so that others get the disk and the
-/// processor in between.
-const FAR_BEHIND_PAUSE_FACTOR: u32 = 4;
-
-/// But not longer: a link that carries little is slow enough.
-const FAR_BEHIND_PAUSE_MAX: Duration = Duration::from_millis(20);
-
 /// A reply with so many entries was as full as one with half of the bytes: leaders limit both.
 const FULL_ENTRIES: usize = 1_024;
 
@@ -40,8 +30,6 @@ pub(super) struct Follower {
     /// The last fetch, or request for a piece to the leader, failed or passed its deadline: heartbeats no
     /// longer refresh the election timer (R8).
     fetch_failed: bool,
-    /// How many committed entries the log lacked after the last reply with entries.
-    lacking: Option<u64>,
 }
 
 /// Requests more after a reply that was full and arrived soon (R8).
@@ -135,24 +123,6 @@ impl Follower {
         self.fetch.pause(now, pause);
     }
 
-    /// After a reply with `received` entries that took `took`, the log still lacks `lacking`. If that is
-    /// much, the next fetch waits, unless this log then gains on the leader's less than half of what it
-    /// receives (R8).
-    pub(super) fn pause_if_far_behind(
-        &mut self,
-        now: Time,
-        (received, lacking): (u64, u64),
-        took: Duration,
-    ) {
-        let before = self.lacking.replace(lacking);
-        let gained = before.map_or(0, |before| before.saturating_sub(lacking));
-        let is_far = received > 0 && lacking / REPLIES_FAR_BEHIND >= received;
-        if is_far && gained >= received.div_ceil(2) && self.fetch.is_idle() {
-            let pause = took * FAR_BEHIND_PAUSE_FACTOR;
-            self.fetch.pause(now, pause.min(FAR_BEHIND_PAUSE_MAX));
-        }
-    }
-
     /// A call failed; if it was the fetch or that for a piece, the next one waits a moment.
     pub(super) fn fail_call(
         &mut self,
@@ -229,42 +199,5 @@ impl Follower {
         let timeout = context.config.timing.election_timeout;
         let recent = |at: Time| context.now.since(at) < timeout;
         context.leader.id.is_some() && self.leader_contact_at.is_some_and(recent)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Time = Time(1_000_000);
-
-    /// How long the next fetch waits after replies with 100 entries each, in milliseconds.
-    fn pause_after(lacking: &[u64], took_millis: u64) -> Option<u64> {
-        let mut follower = Follower::default();
-        for lacking in lacking {
-            follower.fetch = PeerCall::Idle;
-            let took = Duration::from_millis(took_millis);
-            follower.pause_if_far_behind(NOW, (100, *lacking), took);
-        }
-        match follower.fetch {
-            PeerCall::Pausing { until } => Some(until.since(NOW).as_millis() as u64),
-            PeerCall::Idle | PeerCall::Waiting { .. } => None,
-        }
-    }
-
-    #[test]
-    fn follower_that_is_far_behind_and_gains_pauses() {
-        assert_eq!(pause_after(&[5_000, 4_900], 2), Some(8));
-        assert_eq!(pause_after(&[5_000, 4_950], 2), Some(8));
-        assert_eq!(pause_after(&[900, 800], 100), Some(20));
-    }
-
-    #[test]
-    fn follower_that_is_nearly_level_or_does_not_gain_does_not_pause() {
-        assert_eq!(pause_after(&[899, 799], 2), None);
-        assert_eq!(pause_after(&[5_000, 4_951], 2), None);
-        assert_eq!(pause_after(&[5_000, 5_100], 2), None);
-        // Whether it gains is not known after the first reply.
-        assert_eq!(pause_after(&[5_000], 2), None);
     }
 }

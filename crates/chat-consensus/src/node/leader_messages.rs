@@ -1,7 +1,6 @@
 //! What a follower does with its leader's messages, and when the leader is gone (R3, R8, R11, R18).
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use crate::entry::{Entry, LogBase};
 use crate::input::{Fault, Report};
@@ -117,9 +116,7 @@ impl Node {
                     let took = self.context.now.since(sent);
                     let limit = self.context.config.timing.fetch_timeout();
                     grow_fetch_size(&mut self.fetch_size, &entries, took, limit);
-                    let received = entries.len() as u64;
                     self.accept_entries(entries, commit_index);
-                    self.pause_if_far_behind(received, commit_index, took);
                 } else {
                     self.reject_fetch_response();
                 }
@@ -185,13 +182,6 @@ impl Node {
             follower.finish_fetch();
         }
         self.record_leader_contact();
-    }
-
-    fn pause_if_far_behind(&mut self, received: u64, commit_index: LogIndex, took: Duration) {
-        let lacking = commit_index.0.saturating_sub(self.context.log.last().index.0);
-        if let Role::Follower(follower) = &mut self.role {
-            follower.pause_if_far_behind(self.context.now, (received, lacking), took);
-        }
     }
 
     pub(super) fn reject_fetch_response(&mut self) {
