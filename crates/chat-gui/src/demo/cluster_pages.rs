@@ -149,6 +149,7 @@ fn not_polled() -> DemoWorld {
         outbox: Vec::new(),
         sent: Vec::new(),
         muted: std::collections::BTreeSet::new(),
+        inbox: crate::model::event::StoredInbox::default(),
     }));
     world.act(UserAction::Show(Screen::Cluster));
     world

@@ -199,6 +199,7 @@ impl DemoWorld {
         };
         NodeReport {
             address: ADDRESSES[place].to_owned(),
+            id: Some(NodeId(node)),
             status,
             round_trip: Duration::from_micros(380 + 90 * node),
         }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::demo::demo_world::DemoWorld;
 use crate::demo::fixtures::{LINES, START, index_at};
-use crate::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
+use crate::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount, StoredInbox};
 use crate::model::message::{Received, SentCopy};
 use crate::model::names::{Commit, MessageId, Name, RequestId, Term};
 use crate::model::time::Timestamp;
@@ -36,6 +36,7 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
         outbox: Vec::new(),
         sent,
         muted: BTreeSet::from([Name::new("Friedrich")]),
+        inbox: StoredInbox::default(),
     }));
     world.link_up();
     world.poll(1_000);
@@ -64,6 +65,7 @@ pub(super) fn sign_newcomer_in(world: &mut DemoWorld) {
         outbox: Vec::new(),
         sent: Vec::new(),
         muted: BTreeSet::new(),
+        inbox: StoredInbox::default(),
     }));
     world.link_up();
     world.poll(1_000);

@@ -37,14 +37,14 @@ pub(super) struct AccountMemory {
     pub(super) newest_index: u64,
     /// What was known when the first page came and has not come again yet.
     pub(super) unconfirmed: Option<BTreeSet<MessageId>>,
-    /// How many messages were fetched since the first page.
-    pub(super) fetched: usize,
     /// Unread messages that are not loaded.
     pub(super) unread_not_loaded: u64,
     /// Drafts that are not kept yet, and when they will be.
     pub(super) unsaved_drafts: BTreeMap<Name, Moment>,
     /// Messages that go back into the composer once they are out of the outbox.
     pub(super) restoring_to_draft: BTreeSet<MessageId>,
+    /// Whether the search of accounts was repeated although the servers answered.
+    pub(super) people_repeated: bool,
     pub(super) link: LinkMemory,
     pub(super) ledger_check: LedgerCheck,
 }
@@ -57,6 +57,8 @@ pub(super) struct LinkMemory {
     pub(super) next_try: Option<Moment>,
     /// Whether it was ever up since signing in.
     pub(super) was_up: bool,
+    /// Whether a node led when the connection was looked at last.
+    pub(super) was_led: bool,
     /// Since when sending is not possible, as far as we know.
     pub(super) blocked_since: Option<Moment>,
     /// The attempt that is under way, and since when.
@@ -72,6 +74,8 @@ pub(super) struct LinkMemory {
 pub(super) struct Observation {
     /// The leader at the last poll; kept while there is none.
     pub(super) leader: Option<(NodeId, Term)>,
+    /// The poll before the first one that this leader did not answer, while it does not.
+    pub(super) silent_since: Option<Moment>,
     /// The end of the new leader's log when it was first seen to lead. A leader begins its term
     /// with an entry: once this is committed, something of the new term is.
     pub(super) log_end: Option<LogIndex>,

@@ -7,13 +7,13 @@ use egui::{
     CornerRadius, Frame, Margin, Panel, Rect, ScrollArea, Sense, TextStyle, Ui, Vec2, WidgetInfo,
 };
 
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::conversation::{ConversationLine, Preview};
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::Name;
 use crate::model::navigation::Screen;
 use crate::model::time::Timestamp;
+use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::avatars::{avatar, badge};
 use crate::views::control::buttons;
@@ -84,12 +84,13 @@ fn no_one_found_ui(ui: &mut Ui, model: &Model, state: &ViewState, actions: &mut 
         ui.set_max_width(ui.available_width() - 40.0);
         let wanted = state.conversation_filter.trim();
         if wanted.is_empty() {
-            let text = if model.loading {
-                "Loading your messages…"
+            if model.inbox_state == InboxFreshness::Unknown {
+                let (title, detail) = model.unknown_inbox_words();
+                text::muted(ui, title);
+                text::muted(ui, detail);
             } else {
-                "Your conversations will be listed here."
-            };
-            text::muted(ui, text);
+                text::muted(ui, "Your conversations will be listed here.");
+            }
             return;
         }
         text::muted(ui, "No conversation with such a name.");

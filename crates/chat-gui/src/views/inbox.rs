@@ -4,11 +4,11 @@
 
 use egui::{CornerRadius, RichText, ScrollArea, Sense, TextEdit, TextStyle, Ui, UiBuilder, Vec2};
 
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::holder::Holder;
 use crate::model::message::Message;
 use crate::model::names::{Name, READ_NEXT_MAX};
+use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::avatars::{avatar, avatar_of_earlier};
 use crate::views::control::buttons::{button, button_if, danger_button, icon_button};
@@ -24,7 +24,9 @@ const ROW_HEIGHT: f32 = 62.0;
 /// The page.
 pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
     compute_rows(model, &mut state.inbox);
+    let is_known = model.inbox_state != InboxFreshness::Unknown;
     let sentence = match model.unread {
+        0 if !is_known => String::new(),
         0 => "All messages are read.".to_owned(),
         1 => "1 unread message.".to_owned(),
         more => format!("{} unread messages.", grouped(more)),
@@ -35,8 +37,13 @@ pub fn inbox_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
         }
     });
     if state.inbox.rows.is_empty() {
-        let text = "Messages from others are listed here, the newest first.";
-        empty_state(ui, Icon::Inbox, "No messages", text, None);
+        if is_known {
+            let text = "Messages from others are listed here, the newest first.";
+            empty_state(ui, Icon::Inbox, "No messages", text, None);
+        } else {
+            let (title, text) = model.unknown_inbox_words();
+            empty_state(ui, Icon::Inbox, title, text, None);
+        }
         return;
     }
     tools_ui(ui, model, state, actions);

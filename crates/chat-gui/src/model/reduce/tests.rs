@@ -7,6 +7,7 @@ mod holders;
 mod inbox;
 mod property;
 mod sending;
+mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
+use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount, StoredInbox};
 use crate::model::holder::Holder;
 use crate::model::message::{MessageState, Received};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
@@ -130,6 +131,7 @@ fn stored(name: &str) -> StoredAccount {
         outbox: Vec::new(),
         sent: Vec::new(),
         muted: BTreeSet::new(),
+        inbox: StoredInbox::default(),
     }
 }
 
