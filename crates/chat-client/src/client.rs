@@ -67,6 +67,10 @@ impl ChatClient {
     pub(crate) fn pool(&self) -> &NodePool {
         &self.pool
     }
+
+    pub(crate) fn shared_pool(&self) -> Arc<NodePool> {
+        Arc::clone(&self.pool)
+    }
 }
 
 #[cfg(test)]

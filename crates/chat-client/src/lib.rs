@@ -32,7 +32,10 @@
 //!    this cluster; keep [`ChatClient::cluster_id`] beside the token.
 //! 7. [`NodeList::find`] finds the nodes. Addresses that were not named come from a file that only
 //!    this user or root can have written ([`UntrustedClusterFile`]), or are the default addresses.
-//! 8. A password leaves this library only as its SHA-256. A person who sees the digest can use it
+//! 8. [`ChatClient::finding_members`] finds the other nodes from those that were named. Keep the
+//!    [`NodeStatus::members`] of a cluster beside its id, and pass them to
+//!    [`ChatClient::add_members`] after a restart.
+//! 9. A password leaves this library only as its SHA-256. A person who sees the digest can use it
 //!    like the password: connect over networks that you trust.
 
 mod accounts;
@@ -40,6 +43,7 @@ mod client;
 mod connection;
 mod error;
 mod leadership_transfer;
+mod members;
 mod messages;
 mod node_list;
 mod node_pool;
@@ -62,7 +66,7 @@ pub use error::ClientError;
 pub use leadership_transfer::{TransferError, transfer_leadership};
 pub use messages::{OutgoingMessage, SendOptions};
 pub use node_list::{KnownNode, NodeList, NodeListError, NodeListOrigin};
-pub use node_status::{FollowerStatus, NodeStatus, SnapshotDownload, SnapshotStatus};
+pub use node_status::{FollowerStatus, Member, NodeStatus, SnapshotDownload, SnapshotStatus};
 pub use requests::{
     Commit, Direction, DirectionFilter, InboxPage, InboxQuery, Message, Sent, StoredMessage,
     UsersPage, UsersQuery,

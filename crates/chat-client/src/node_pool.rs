@@ -1,7 +1,9 @@
 //! The nodes of a client: a connection to each, what is known about them, and one attempt of one
-//! request at one of them. Which node is tried when is decided in `search` and `watch`.
+//! request at one of them. Which node is tried when is decided in `search` and `watch`, which nodes
+//! are added while the client runs in `members`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use chat_proto::chat::v1::ExecuteRequest;
@@ -15,6 +17,7 @@ use tonic::transport::Channel;
 use crate::connection;
 use crate::error::ClientError;
 use crate::node_selector::NodeSelector;
+use crate::node_status::NodeStatus;
 use crate::retry_budget::RetryBudget;
 use crate::retry_decision::{AttemptFailure, RetryDecision};
 use crate::session::Session;
@@ -30,7 +33,12 @@ const LEADER_METADATA: &str = "chat-leader-address";
 /// The nodes of a client and all of its clones.
 #[derive(Debug)]
 pub(crate) struct NodePool {
-    nodes: Vec<Node>,
+    /// Only grows, so that a place names the same node as long as the client exists.
+    pub(crate) nodes: RwLock<Vec<Arc<Node>>>,
+    /// Whether the members that the nodes name are used, too.
+    pub(crate) finds_members: AtomicBool,
+    /// The cluster that a node reported last that the caller named.
+    pub(crate) named_cluster: Mutex<Option<String>>,
     selector: Mutex<NodeSelector>,
     budget: Mutex<RetryBudget>,
 }
@@ -39,6 +47,11 @@ pub(crate) struct NodePool {
 pub(crate) struct Node {
     pub(crate) address: String,
     pub(crate) channel: Channel,
+    /// The cluster that named it as a member; `None` for a node that the caller named. Nothing is
+    /// sent to it while it reports another cluster.
+    pub(crate) member_of: Option<String>,
+    /// Its number, as it or another node reported it last.
+    pub(crate) node_id: Mutex<Option<u64>>,
     cluster_id: Mutex<Option<String>>,
 }
 
@@ -50,11 +63,14 @@ pub(crate) struct EncodedRequest<'a> {
 }
 
 impl Node {
-    fn new(address: String) -> Result<Self, ClientError> {
+    /// Does not connect yet.
+    pub(crate) fn new(address: String, member_of: Option<String>) -> Result<Self, ClientError> {
         let channel = connection::channel(&address)?;
         Ok(Self {
             address,
             channel,
+            member_of,
+            node_id: Mutex::new(None),
             cluster_id: Mutex::new(None),
         })
     }
@@ -79,20 +95,32 @@ impl NodePool {
                 "there is no node to connect to".to_owned(),
             ));
         }
-        let nodes: Vec<Node> = addresses
+        let nodes: Vec<Arc<Node>> = addresses
             .iter()
             .cloned()
-            .map(Node::new)
+            .map(|address| Node::new(address, None).map(Arc::new))
             .collect::<Result<_, ClientError>>()?;
         Ok(Self {
-            nodes,
+            nodes: RwLock::new(nodes),
+            finds_members: AtomicBool::new(false),
+            named_cluster: Mutex::new(None),
             selector: Mutex::new(NodeSelector::new(addresses)),
             budget: Mutex::new(RetryBudget::default()),
         })
     }
 
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
+    /// All nodes known so far.
+    pub(crate) fn nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The node at a place that the selector has returned.
+    pub(crate) fn node(&self, place: usize) -> Arc<Node> {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&nodes[place])
     }
 
     pub(crate) fn selector(&self) -> MutexGuard<'_, NodeSelector> {
@@ -111,13 +139,11 @@ impl NodePool {
         time_limit: Duration,
     ) -> Result<String, RetryDecision> {
         let begun = Instant::now();
-        if let Some(session) = encoded.session {
-            match timeout(time_limit, self.confirm_cluster(node, session)).await {
-                Ok(confirmed) => confirmed?,
-                Err(_elapsed) => {
-                    let failure = AttemptFailure::timed_out(time_limit);
-                    return Err(RetryDecision::Retry(failure).without_side_effect());
-                }
+        match timeout(time_limit, self.confirm_cluster(node, encoded.session)).await {
+            Ok(confirmed) => confirmed?,
+            Err(_elapsed) => {
+                let failure = AttemptFailure::timed_out(time_limit);
+                return Err(RetryDecision::Retry(failure).without_side_effect());
             }
         }
         let left = time_limit.saturating_sub(begun.elapsed());
@@ -131,7 +157,7 @@ impl NodePool {
         if let Err(RetryDecision::Retry(failure)) = &outcome
             && !failure.answered
         {
-            self.nodes[node].forget_cluster();
+            self.node(node).forget_cluster();
         }
         outcome
     }
@@ -151,7 +177,7 @@ impl NodePool {
                 .metadata_mut()
                 .insert("authorization", session.authorization());
         }
-        let channel = self.nodes[node].channel.clone();
+        let channel = self.node(node).channel.clone();
         let mut stub = Stub::new(channel).max_decoding_message_size(REPLY_BYTES_MAX);
         let reply = stub
             .execute(request)
@@ -166,43 +192,60 @@ impl NodePool {
         Ok(reply.into_inner().response)
     }
 
-    /// Checks that the node belongs to the session's cluster, so that the token may be sent to it.
-    /// What the node reports is remembered until it fails: a connection that did not break leads to
-    /// the process that answered.
+    /// Checks that the node belongs to the session's cluster, so that the token may be sent to it,
+    /// and to the cluster that named it as a member. What the node reports is remembered until it
+    /// fails: a connection that did not break leads to the process that answered.
     pub(crate) async fn confirm_cluster(
         &self,
-        node: usize,
-        session: &Session,
+        place: usize,
+        session: Option<&Session>,
     ) -> Result<(), RetryDecision> {
-        let Some(expected) = session.cluster_id() else {
+        let node = self.node(place);
+        if self.is_left_over(&node) {
+            return Err(RetryDecision::Retry(stranger()));
+        }
+        let of_session = session.and_then(Session::cluster_id);
+        let Some(expected) = of_session.or(node.member_of.as_deref()) else {
             return Ok(());
         };
-        let node = &self.nodes[node];
         if node.cluster_id().as_deref() == Some(expected) {
             return Ok(());
         }
         let mut stub = ClusterClient::new(node.channel.clone());
         let status = stub.status(StatusRequest {}).await;
         let status = status.map_err(|status| RetryDecision::from(&status).without_side_effect())?;
-        let found = status.into_inner().cluster_id;
-        if found.is_empty() {
+        let status = NodeStatus::from(status.into_inner());
+        let Some(found) = status.cluster_id.clone() else {
             let failure =
                 AttemptFailure::without_side_effect("the node does not belong to a cluster yet");
             return Err(RetryDecision::Retry(failure));
-        }
+        };
         if found != expected {
+            // Another process has the address of a member by now; the members are elsewhere.
+            if node.member_of.as_deref() == Some(expected) {
+                return Err(RetryDecision::Retry(stranger()));
+            }
             return Err(RetryDecision::Final(ClientError::OtherCluster {
                 address: node.address.clone(),
                 expected: expected.to_owned(),
                 found,
             }));
         }
+        self.learn_from(&node, &status);
         *node.cluster_id() = Some(found);
         Ok(())
     }
 }
 
+/// Nothing was sent to the node, which does not count as one of the cluster.
+fn stranger() -> AttemptFailure {
+    AttemptFailure {
+        answered: false,
+        ..AttemptFailure::without_side_effect("the node belongs to another cluster")
+    }
+}
+
 /// No code panics while it holds one of these locks, and every state of the values is valid.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -56,6 +56,12 @@ impl NodeSelector {
         }
     }
 
+    /// Another node, which is tried after the others.
+    pub(crate) fn add(&mut self, address: String) {
+        self.addresses.push(address);
+        self.failed_at.push(None);
+    }
+
     /// Starts a request: the node for its first attempt.
     pub(crate) fn begin(&self) -> (usize, Attempts) {
         (self.preferred, self.begin_at(self.preferred))
@@ -87,6 +93,7 @@ impl NodeSelector {
         attempts: &mut Attempts,
         now: Instant,
     ) -> Option<usize> {
+        attempts.cover(self.addresses.len());
         let next = self
             .untried_after(node, attempts)
             .or_else(|| self.tried_after(node, attempts))?;
@@ -107,6 +114,7 @@ impl NodeSelector {
         now: Instant,
     ) -> NextAttempt {
         self.failed_at[node] = Some(now);
+        attempts.cover(self.addresses.len());
         // Also if it failed recently: what this node reports about it is newer.
         let named = leader.and_then(|leader| self.position(leader));
         if let Some(next) = named.filter(|named| attempts.tried[*named])
@@ -173,6 +181,13 @@ impl NodeSelector {
         let is_cooling_down =
             self.failed_at[node].is_some_and(|failed| now < failed + FAILED_NODE_COOLDOWN);
         (!is_cooling_down).then_some(node)
+    }
+}
+
+impl Attempts {
+    /// Nodes that were added since the request began are untried.
+    fn cover(&mut self, nodes: usize) {
+        self.tried.resize(nodes, false);
     }
 }
 
@@ -281,6 +296,18 @@ mod tests {
         let (node, mut attempts) = selector.begin();
         let next = selector.on_failure(node, Some("a:1"), &mut attempts, now);
         assert_eq!((node, next.node), (1, 0));
+    }
+
+    #[test]
+    fn node_added_during_a_request_is_tried_by_it() {
+        let mut selector = NodeSelector::new(vec!["a:1".to_owned()]);
+        let now = Instant::now();
+        let (node, mut attempts) = selector.begin();
+        selector.add("b:1".to_owned());
+        let next = selector.on_failure(node, None, &mut attempts, now);
+        assert_eq!((next.node, next.pause), (1, Duration::ZERO));
+        selector.on_success(0, Some("b:1"), now + FAILED_NODE_COOLDOWN);
+        assert_eq!(selector.begin().0, 1, "it can be named as the leader");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_proto::cluster::v1::{
-    FollowerStatus as WireFollowerStatus, SnapshotStatus as WireSnapshots,
+    FollowerStatus as WireFollowerStatus, Member as WireMember, SnapshotStatus as WireSnapshots,
     StatusResponse as WireStatus,
 };
 
@@ -46,6 +46,18 @@ pub struct NodeStatus {
     pub bootstrap_awaits: Vec<u64>,
     /// Where its log begins, and its snapshots; `None` from a server that has none.
     pub snapshots: Option<SnapshotStatus>,
+    /// Every node that its configuration names, itself too; empty from a server that does not
+    /// report it.
+    pub members: Vec<Member>,
+}
+
+/// A node of the cluster, as another node's configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// The node.
+    pub node_id: u64,
+    /// Where clients reach it: a host and a port.
+    pub address: String,
 }
 
 /// Where a node's log begins, and its snapshots.
@@ -105,6 +117,16 @@ impl From<WireStatus> for NodeStatus {
             quorum: (wire.quorum != 0).then_some(wire.quorum),
             bootstrap_awaits: wire.bootstrap_awaits,
             snapshots: wire.snapshots.map(Into::into),
+            members: wire.members.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<WireMember> for Member {
+    fn from(wire: WireMember) -> Self {
+        Self {
+            node_id: wire.node_id,
+            address: wire.client_address,
         }
     }
 }

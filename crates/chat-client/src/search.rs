@@ -166,8 +166,8 @@ impl<'a> Search<'a> {
         let now = Instant::now().into_std();
         let second = self.pool.selector().hedge(node, &mut self.attempts, now)?;
         self.pool.budget().take_token();
-        let nodes = self.pool.nodes();
-        let (slow, second_address) = (&nodes[node].address, &nodes[second].address);
+        let (slow, second_node) = (self.pool.node(node), self.pool.node(second));
+        let (slow, second_address) = (&slow.address, &second_node.address);
         tracing::debug!(request = %self.request.id(), slow, second_address, "hedging with a second node");
         Some(second)
     }
@@ -187,7 +187,8 @@ impl<'a> Search<'a> {
         if self.rejected.is_some() {
             return None;
         }
-        let (address, what) = (&self.pool.nodes()[node].address, &failure.what);
+        let failed = self.pool.node(node);
+        let (address, what) = (&failed.address, &failure.what);
         tracing::debug!(request = %self.request.id(), address, what, "trying another node");
         let leader = failure.leader.as_deref();
         let now = Instant::now();

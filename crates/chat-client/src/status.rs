@@ -7,11 +7,10 @@ use chat_proto::cluster::v1::cluster_client::ClusterClient;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use crate::client::ChatClient;
 use crate::error::ClientError;
-use crate::node_pool::FIRST_ATTEMPT;
+use crate::node_pool::{FIRST_ATTEMPT, Node, NodePool, lock};
 use crate::node_status::NodeStatus;
 use crate::retry_decision;
 
@@ -20,6 +19,8 @@ use crate::retry_decision;
 pub struct NodeReport {
     /// The address of the node.
     pub address: String,
+    /// The number of the node, once it or another node has reported it.
+    pub node_id: Option<u64>,
     /// Its own view, or why there is none.
     pub status: Result<NodeStatus, String>,
     /// Whether something answers at the address that is not a node of this chat, or is of a version
@@ -69,35 +70,123 @@ impl ChatClient {
     }
 
     /// Requests a report from every node, from all at once, and waits for each at most `time_limit`.
-    /// The reports are in the order of the addresses.
+    /// The reports are in the order of the addresses: those that were named, then those of the
+    /// members that were found. A node that has two addresses reports once.
     pub async fn status(&self, time_limit: Duration) -> Vec<NodeReport> {
         let mut calls = JoinSet::new();
-        for (place, node) in self.pool().nodes().iter().enumerate() {
-            let (address, channel) = (node.address.clone(), node.channel.clone());
-            calls.spawn(async move { (place, report(address, channel, time_limit).await) });
+        let nodes = self.pool().nodes();
+        let used = nodes
+            .into_iter()
+            .filter(|node| !self.pool().is_left_over(node));
+        for (place, node) in used.enumerate() {
+            let pool = self.shared_pool();
+            calls.spawn(async move { (place, report(&pool, &node, time_limit).await) });
         }
         let mut reports = calls.join_all().await;
         reports.sort_by_key(|(place, _)| *place);
-        reports.into_iter().map(|(_, report)| report).collect()
+        once_each(reports.into_iter().map(|(_, report)| report).collect())
     }
 }
 
-async fn report(address: String, channel: Channel, time_limit: Duration) -> NodeReport {
+/// Without the reports of nodes that answer at another address, too.
+fn once_each(reports: Vec<NodeReport>) -> Vec<NodeReport> {
+    let identity = |report: &NodeReport| {
+        let status = report.status.as_ref().ok()?;
+        Some((status.cluster_id.clone()?, status.node_id))
+    };
+    let answered: Vec<(String, u64)> = reports.iter().filter_map(identity).collect();
+    let mut seen = Vec::new();
+    let mut is_first = |report: &NodeReport| match identity(report) {
+        Some(node) if seen.contains(&node) => false,
+        Some(node) => {
+            seen.push(node);
+            true
+        }
+        // An old address of a node that answers elsewhere, unless these nodes are of several
+        // clusters.
+        None => !answered.iter().any(|(cluster_id, id)| {
+            Some(*id) == report.node_id
+                && answered.iter().all(|(other, _)| other == cluster_id)
+                && report.status.is_err()
+        }),
+    };
+    reports
+        .into_iter()
+        .filter(|report| is_first(report))
+        .collect()
+}
+
+async fn report(pool: &NodePool, node: &Node, time_limit: Duration) -> NodeReport {
     let started = Instant::now();
-    let mut stub = ClusterClient::new(channel);
+    let mut stub = ClusterClient::new(node.channel.clone());
     let mut is_foreign = false;
     let status = match timeout(time_limit, stub.status(StatusRequest {})).await {
-        Ok(Ok(response)) => Ok(response.into_inner().into()),
+        Ok(Ok(response)) => Ok(NodeStatus::from(response.into_inner())),
         Ok(Err(status)) => {
             is_foreign = status.code() == Code::Unimplemented;
             Err(retry_decision::innermost_message(&status))
         }
         Err(_elapsed) => Err(format!("no answer within {} ms", time_limit.as_millis())),
     };
+    let is_stranger = |status: &NodeStatus| {
+        let expected = node.member_of.as_ref();
+        expected.is_some() && status.cluster_id.is_some() && status.cluster_id.as_ref() != expected
+    };
+    let status = match status {
+        Ok(status) if is_stranger(&status) => {
+            Err("a node of another cluster answers there".to_owned())
+        }
+        Ok(status) => {
+            pool.learn_from(node, &status);
+            Ok(status)
+        }
+        Err(why) => Err(why),
+    };
     NodeReport {
-        address,
+        address: node.address.clone(),
+        node_id: *lock(&node.node_id),
         status,
         is_foreign,
         round_trip: started.elapsed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{NodeReport, NodeStatus, once_each};
+
+    fn report(address: &str, id: u64, cluster: Option<&str>) -> NodeReport {
+        let status = cluster.map(|cluster| NodeStatus {
+            node_id: id,
+            cluster_id: Some(cluster.to_owned()),
+            ..NodeStatus::default()
+        });
+        NodeReport {
+            address: address.to_owned(),
+            node_id: Some(id),
+            status: status.ok_or_else(|| "connection refused".to_owned()),
+            is_foreign: false,
+            round_trip: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn node_with_two_addresses_reports_once() {
+        let addresses = |reports: Vec<NodeReport>| -> Vec<String> {
+            let reports = once_each(reports).into_iter();
+            reports.map(|report| report.address).collect()
+        };
+        let x = Some("x");
+        let twice = vec![report("a", 1, x), report("b", 2, x), report("c", 1, x)];
+        assert_eq!(addresses(twice), ["a", "b"]);
+        let moved = vec![report("a", 1, None), report("b", 2, x), report("c", 1, x)];
+        assert_eq!(addresses(moved), ["b", "c"]);
+        let down = vec![report("a", 1, None), report("b", 2, x)];
+        assert_eq!(addresses(down), ["a", "b"]);
+        // Node 1 of another cluster is another node.
+        let mixed = vec![report("a", 1, x), report("b", 1, Some("y"))];
+        assert_eq!(addresses(mixed), ["a", "b"]);
     }
 }

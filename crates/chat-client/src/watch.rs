@@ -166,7 +166,7 @@ impl Watch {
                 None => match self.open().await {
                     Ok(stream) => {
                         self.stream = Some(stream);
-                        let address = self.client.pool().nodes()[self.node].address.clone();
+                        let address = self.client.pool().node(self.node).address.clone();
                         self.state.send_replace(WatchState::Connected { address });
                         continue;
                     }
@@ -227,13 +227,18 @@ impl Watch {
             .metadata_mut()
             .insert("authorization", authorization);
         let pool = self.client.pool();
-        match timeout(time_limit, pool.confirm_cluster(self.node, &self.session)).await {
+        match timeout(
+            time_limit,
+            pool.confirm_cluster(self.node, Some(&self.session)),
+        )
+        .await
+        {
             Ok(confirmed) => confirmed?,
             Err(_elapsed) => {
                 return Err(RetryDecision::Retry(AttemptFailure::timed_out(time_limit)));
             }
         }
-        let node = &pool.nodes()[self.node];
+        let node = pool.node(self.node);
         let mut stub = Stub::new(node.channel.clone());
         // The time limit is not sent: a `grpc-timeout` would end the stream, too.
         match timeout(time_limit, stub.watch(request)).await {
@@ -255,7 +260,7 @@ impl Watch {
         self.state.send_replace(WatchState::Reconnecting {
             why: failure.what.clone(),
         });
-        let node = &self.client.pool().nodes()[self.node];
+        let node = self.client.pool().node(self.node);
         node.forget_cluster();
         let (address, what) = (&node.address, &failure.what);
         tracing::debug!(address, what, "continuing the watch on another node");

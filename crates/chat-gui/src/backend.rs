@@ -2,8 +2,10 @@
 //! receives commands and sends events, both over bounded channels.
 
 mod change_queue;
+mod contact;
 mod engine;
 mod event_sender;
+mod inbox_fetch;
 mod inbox_sync;
 mod ledger_check;
 mod local_cluster;

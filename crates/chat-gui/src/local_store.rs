@@ -1,13 +1,16 @@
-//! What this device keeps: drafts, the outbox, copies of sent messages, preferences. One SQLite
-//! file in a folder that only its user may read; a call that returns has been synced to the disk.
+//! What this device keeps: drafts, the outbox, copies of sent and of received messages, preferences.
+//! One SQLite file in a folder that only its user may read; a call that returns has been synced to
+//! the disk. `docs/window-store.md` has the rules.
 //!
-//! Deliberately absent: received messages, which the servers keep, and the session's token, which
-//! is in a file of its own.
+//! Deliberately absent: the session's token, which is in a file of its own.
 
 mod conversations;
 mod error;
+pub mod inbox_copy;
 mod marks;
+mod members;
 mod outbox;
+pub mod pending_changes;
 mod private_folder;
 mod refusal;
 mod rows;
@@ -21,13 +24,13 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::model::event::StoredAccount;
+use crate::model::message::OutboxMessage;
 use crate::model::names::Name;
 use private_folder::{claim, open_private};
 use rows::{name, outbox_message, sent_copy, text};
-use schema::{FORMAT, SCHEMA};
 
 pub use error::StoreError;
 
@@ -39,6 +42,10 @@ const FILE: &str = "local.db";
 #[derive(Debug)]
 pub struct LocalStore {
     connection: SqliteConnection,
+    /// Received messages that are kept of an account at most.
+    received_max: usize,
+    /// Messages that were added since the oldest went.
+    surplus: usize,
     /// Held as long as the store is open; never read.
     _lock: Option<File>,
 }
@@ -57,6 +64,14 @@ impl AccountKey {
     /// As it is written in the file: no cluster's id has a space in it.
     fn text(&self) -> String {
         format!("{} {}", self.cluster_id, self.name)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (cluster_id, name) = text.split_once(' ')?;
+        Some(Self {
+            cluster_id: cluster_id.to_owned(),
+            name: Name::new(name),
+        })
     }
 }
 
@@ -78,7 +93,9 @@ impl LocalStore {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
+            .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten: it cannot be read from the file any more.
+            .pragma("secure_delete", "ON");
         Self::connect(options, path, Some(lock)).await
     }
 
@@ -98,22 +115,18 @@ impl LocalStore {
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
         let mut connection = options.connect().await?;
-        let row = sqlx::query("PRAGMA user_version")
-            .fetch_one(&mut connection)
-            .await?;
-        match row.try_get(0)? {
-            0 => {
-                let mut change = connection.begin().await?;
-                sqlx::raw_sql(SCHEMA).execute(&mut *change).await?;
-                change.commit().await?;
-            }
-            FORMAT => {}
-            found => return Err(StoreError::UnknownFormat { path, found }),
+        if let Some(found) = schema::migrate(&mut connection).await? {
+            return Err(StoreError::UnknownFormat { path, found });
         }
-        Ok(Self {
+        let mut store = Self {
             connection,
+            received_max: 0,
+            surplus: 0,
             _lock: lock,
-        })
+        };
+        let settings = store.settings().await?;
+        store.received_max = settings.preferences.kept_messages.count();
+        Ok(store)
     }
 
     /// Everything that is kept of an account.
@@ -127,13 +140,7 @@ impl LocalStore {
             .bind(account.text())
             .fetch_all(&mut self.connection)
             .await?;
-        let outbox = sqlx::query(
-            "SELECT id, request_id, recipient, body, written_at, refused
-             FROM outbox WHERE account = ? ORDER BY position",
-        )
-        .bind(account.text())
-        .fetch_all(&mut self.connection)
-        .await?;
+        let outbox = self.outbox(account).await?;
         let sent = sqlx::query(
             "SELECT id, request_id, recipient, body, at, commit_index, commit_term
              FROM sent WHERE account = ? ORDER BY commit_index",
@@ -152,17 +159,32 @@ impl LocalStore {
                 .iter()
                 .map(draft)
                 .collect::<Result<_, sqlx::Error>>()?,
-            outbox: outbox
-                .iter()
-                .map(outbox_message)
-                .collect::<Result<_, _>>()?,
+            outbox,
             sent: sent.iter().map(sent_copy).collect::<Result<_, _>>()?,
             muted: muted
                 .iter()
                 .map(|row| name(row, 0))
                 .collect::<Result<_, _>>()?,
             marks: self.marks(account).await?,
+            inbox: self.inbox_copy(account).await?,
         })
+    }
+
+    /// What is not acknowledged, in the order of writing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn outbox(&mut self, account: &AccountKey) -> Result<Vec<OutboxMessage>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, request_id, recipient, body, written_at, refused
+             FROM outbox WHERE account = ? ORDER BY position",
+        )
+        .bind(account.text())
+        .fetch_all(&mut self.connection)
+        .await?;
+        let outbox = rows.iter().map(outbox_message).collect::<Result<_, _>>()?;
+        Ok(outbox)
     }
 
     async fn drop_oldest_copies(&mut self, account: &AccountKey) -> Result<(), StoreError> {
@@ -191,14 +213,32 @@ impl LocalStore {
             "DELETE FROM sent WHERE account = ?",
             "DELETE FROM muted WHERE account = ?",
             "DELETE FROM settings WHERE key = 'marks ' || ?",
+            "DELETE FROM received WHERE inbox = (SELECT number FROM inboxes WHERE account = ?)",
+            "DELETE FROM pending_changes
+             WHERE inbox = (SELECT number FROM inboxes WHERE account = ?)",
+            "DELETE FROM inboxes WHERE account = ?",
         ] {
             sqlx::query(statement)
                 .bind(account.text())
                 .execute(&mut *change)
                 .await?;
         }
-        Ok(change.commit().await?)
+        change.commit().await?;
+        self.overwrite_deleted().await
     }
+
+    /// What was deleted is in no file any more.
+    async fn overwrite_deleted(&mut self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A number of the servers as SQLite keeps it.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! time comes in with each input, and what is to be done outside comes out as commands.
 
 pub mod action;
+pub mod availability;
 pub mod chaos;
 pub mod cluster;
 pub mod command;
@@ -50,8 +51,6 @@ use crate::model::time::{Moment, Now, Zone};
 
 /// Received messages that are kept in memory at most; older ones stay on the servers.
 pub const RECEIVED_MAX: usize = 200_000;
-/// Received messages that are fetched without a request; `LoadOlder` fetches the older ones.
-pub const RECEIVED_EAGER: usize = 10_000;
 /// Own messages in the outbox at most; more are rejected.
 pub const OUTBOX_MAX: usize = 1_000;
 
@@ -89,6 +88,8 @@ pub struct Model {
     pub more_to_load: bool,
     /// Whether messages are being loaded.
     pub loading: bool,
+    /// How much of the inbox is known: an inbox of which nothing is known is not empty.
+    pub inbox_state: InboxFreshness,
     /// Deletions that can still be undone: which messages are hidden, and until when.
     pub deletions: VecDeque<Deletion>,
     /// Own messages that are queued or were rejected, in the order of writing.
@@ -127,6 +128,18 @@ pub struct Model {
     ids: IdSource,
     /// What the reducer remembers and the views do not show.
     memory: Memory,
+}
+
+/// How much of the inbox is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InboxFreshness {
+    /// Nothing: this device has no copy, and the servers have not answered yet.
+    #[default]
+    Unknown,
+    /// What this device keeps, as of the last connection.
+    Copy,
+    /// What the servers have.
+    Current,
 }
 
 /// Which message a conversation is to be scrolled to; carried out once for each number.

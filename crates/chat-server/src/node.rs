@@ -216,8 +216,9 @@ async fn start(id: u64, config: &Config, data_policy: DataPolicy) -> Result<Runn
     } = start_replica(identity, config, directory).await?;
     let (client_listener, peer_listener) = (client_address.listen()?, peer_address.listen()?);
 
-    let cluster =
-        |listener| ClusterService::new(replica.clone(), id, started, listener).into_server();
+    let cluster = |listener| {
+        ClusterService::new(replica.clone(), id, &config.nodes, started, listener).into_server()
+    };
     let running = RunningReplica(replica.clone());
     let machine = Arc::new(Machine);
     let lookup = SessionLookup::new(running.clone(), Arc::clone(&machine), reader.clone());

@@ -50,6 +50,7 @@ fn view(answers: impl IntoIterator<Item = Option<NodeStatus>>) -> View {
         .enumerate()
         .map(|(place, answer)| NodeReport {
             address: format!("127.0.0.1:740{}", place + 1),
+            node_id: None,
             status: answer.ok_or_else(|| "Connection refused".to_owned()),
             is_foreign: false,
             round_trip: Duration::from_micros(400),

@@ -1,5 +1,6 @@
 //! Changes of the inbox: marks messages as read and deletes them, in order, and retries each
-//! request until it is done. All of it may be done twice without harm.
+//! request until it is done. All of it may be done twice without harm. The engine has stored each
+//! change before it is requested here; the next start takes up what was not finished.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use crate::backend::session::context::SessionContext;
 use crate::backend::translate;
+use crate::local_store::pending_changes::ChangeKind;
 use crate::model::event::BackendEvent;
 use crate::model::names::MessageId;
 
@@ -42,7 +44,8 @@ enum Step {
 /// Handles requests until the channel is closed.
 pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<ChangeRequest>) {
     let (client, session) = (&context.client, &context.session);
-    let mut waiting: VecDeque<Step> = VecDeque::new();
+    let mut contact = context.contact.subscribe();
+    let mut waiting = unfinished(&context).await;
     loop {
         if waiting.is_empty() {
             match changes.recv().await {
@@ -58,30 +61,65 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
         let Some(step) = waiting.pop_front() else {
             continue;
         };
+        contact.forget();
         let outcome = match &step {
             Step::Read(ids) => client.mark_read(session, ids).await,
             Step::Delete(ids) => client.delete_messages(session, ids).await,
             Step::Flush(_) => Ok(()),
         };
         match outcome {
-            Ok(()) => {
-                if let Step::Flush(done) = step {
-                    // The receiver may have stopped waiting.
-                    let _gone = done.send(());
-                }
-            }
+            Ok(()) => finish(&context, step).await,
             Err(ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. }) => {
                 waiting.push_front(step);
-                sleep(PAUSE).await;
+                tokio::select! {
+                    () = sleep(PAUSE) => {}
+                    () = contact.changed() => {}
+                }
             }
             // The task that watches the inbox notices it too, and reports it.
             Err(error) if translate::is_session_over(&error) => return,
             Err(error) => {
-                let why = translate::failure(&error, &context.addresses);
+                let why = translate::failure(&error, &context.addresses());
                 context.send(BackendEvent::InboxFailed(why)).await;
+                finish(&context, step).await;
             }
         }
     }
+}
+
+/// What an earlier run of the window has requested and not finished.
+async fn unfinished(context: &SessionContext) -> VecDeque<Step> {
+    let pending = context
+        .store()
+        .await
+        .pending_changes(&context.account)
+        .await;
+    let mut waiting = VecDeque::new();
+    match pending {
+        Ok((read, deleted)) => {
+            add(&mut waiting, ChangeRequest::Read(read));
+            add(&mut waiting, ChangeRequest::Delete(deleted));
+        }
+        Err(error) => context.events.report_storage_error(Err(error)).await,
+    }
+    waiting
+}
+
+/// The servers have carried a step out, or rejected it for good.
+async fn finish(context: &SessionContext, step: Step) {
+    let (kind, ids) = match step {
+        Step::Read(ids) => (ChangeKind::Read, ids),
+        Step::Delete(ids) => (ChangeKind::Delete, ids),
+        Step::Flush(done) => {
+            // The receiver may have stopped waiting.
+            let _gone = done.send(());
+            return;
+        }
+    };
+    let mut store = context.store().await;
+    let kept = store.change_done(&context.account, kind, &ids).await;
+    drop(store);
+    context.events.report_storage_error(kept).await;
 }
 
 fn add(waiting: &mut VecDeque<Step>, change: ChangeRequest) {

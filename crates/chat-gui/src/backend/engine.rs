@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::backend::change_queue::ChangeRequest;
+use crate::backend::contact::Contact;
 use crate::backend::event_sender::EventSender;
 use crate::backend::inbox_sync::SyncRequest;
 use crate::backend::local_cluster;
@@ -21,6 +22,7 @@ use crate::backend::session::SignedIn;
 use crate::backend::session::context::{SharedStore, TaskEvent};
 use crate::backend::translate::local_storage_error;
 use crate::backend::{notification, translate};
+use crate::local_store::pending_changes::ChangeKind;
 use crate::local_store::token_file::TokenFile;
 use crate::local_store::{AccountKey, LocalStore};
 use crate::model::chaos::FaultAction;
@@ -52,6 +54,7 @@ struct Engine {
     last_account: Option<AccountKey>,
     task_events: mpsc::Sender<TaskEvent>,
     watched: watch::Sender<bool>,
+    contact: Contact,
     people: Option<JoinHandle<()>>,
 }
 
@@ -134,9 +137,11 @@ impl Engine {
             last_account: None,
             task_events,
             watched: watch::Sender::new(false),
+            contact: Contact::new(),
             people: None,
         };
-        let unusable = engine.use_servers(&addresses).err();
+        let cluster_id = kept.as_ref().map(|kept| kept.cluster_id.as_str());
+        let unusable = engine.use_servers(&addresses, cluster_id).await.err();
         let resuming = kept.is_some() && engine.servers.is_some();
         let started = Started {
             preferences: settings.preferences,
@@ -164,19 +169,39 @@ impl Engine {
         engine
     }
 
-    fn use_servers(&mut self, addresses: &[String]) -> Result<(), Failure> {
+    /// Uses the servers at these addresses, and those that were found from them earlier: of
+    /// `cluster_id` only, if there is a session.
+    async fn use_servers(
+        &mut self,
+        addresses: &[String],
+        cluster_id: Option<&str>,
+    ) -> Result<(), Failure> {
         if addresses.is_empty() {
             self.servers = None;
             return Ok(());
         }
         let client = ChatClient::new(addresses.iter().cloned())
-            .map_err(|error| translate::failure(&error, addresses))?;
+            .map_err(|error| translate::failure(&error, addresses))?
+            .finding_members();
+        let kept = self
+            .store
+            .lock()
+            .await
+            .members_of(addresses, cluster_id)
+            .await;
+        match kept {
+            Ok(Some((cluster_id, members))) => client.add_members(&cluster_id, &members),
+            Ok(None) => {}
+            Err(error) => self.events.report_storage_error(Err(error)).await,
+        }
         let poller = Poller {
             client: client.clone(),
             local_cluster: self.local_cluster.clone(),
             addresses: addresses.to_vec(),
             events: self.events.clone(),
             watched: self.watched.subscribe(),
+            store: Arc::clone(&self.store),
+            contact: self.contact.clone(),
         };
         self.servers = Some(Servers {
             addresses: addresses.to_vec(),
@@ -264,8 +289,22 @@ impl Engine {
             Command::LoadOlder => send_to_sync(signed_in, SyncRequest::LoadOlder).await,
             Command::Refresh => send_to_sync(signed_in, SyncRequest::Refresh).await,
             Command::ReadNext(count) => send_to_sync(signed_in, SyncRequest::ReadNext(count)).await,
-            Command::MarkRead(ids) => send_to_changes(signed_in, ChangeRequest::Read(ids)).await,
-            Command::Delete(ids) => send_to_changes(signed_in, ChangeRequest::Delete(ids)).await,
+            Command::MarkRead(ids) => {
+                let mut store = self.store.lock().await;
+                let kept = store.request_change(&account, ChangeKind::Read, &ids).await;
+                drop(store);
+                self.events.report_storage_error(kept).await;
+                send_to_changes(signed_in, ChangeRequest::Read(ids)).await;
+            }
+            Command::Delete(ids) => {
+                let mut store = self.store.lock().await;
+                let kept = store
+                    .request_change(&account, ChangeKind::Delete, &ids)
+                    .await;
+                drop(store);
+                self.events.report_storage_error(kept).await;
+                send_to_changes(signed_in, ChangeRequest::Delete(ids)).await;
+            }
             Command::CheckLedger(ids) => signed_in.check_ledger(ids),
             Command::SearchPeople { pattern, after } => self.search_people(pattern, after),
             _ => {}
@@ -324,7 +363,7 @@ impl Engine {
             self.events.send(BackendEvent::ServersRefused(why)).await;
             return;
         }
-        if let Err(why) = self.use_servers(&addresses) {
+        if let Err(why) = self.use_servers(&addresses, None).await {
             self.events.send(BackendEvent::ServersRefused(why)).await;
             return;
         }
@@ -388,7 +427,7 @@ impl Engine {
 
     fn addresses(&self) -> Vec<String> {
         let servers = self.servers.as_ref();
-        servers.map_or_else(Vec::new, |servers| servers.addresses.clone())
+        servers.map_or_else(Vec::new, |servers| servers.client.addresses())
     }
 }
 

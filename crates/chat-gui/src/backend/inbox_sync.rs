@@ -1,17 +1,20 @@
-//! Keeps the inbox of one account up to date: the watch, and the pages. One task does both, so that
-//! a page is never older than events that were sent before it.
+//! Keeps the inbox of one account up to date, on this device and in the window: follows the watch, and
+//! fetches the inbox where there is nothing to follow. Every change is stored before the window shows
+//! it. One task does all of it, so that a page is never older than events that were sent before it.
 
+use std::future::ready;
 use std::time::Duration;
 
-use chat_client::{
-    ClientError, InboxPage as ClientPage, InboxQuery, Watch, WatchEvent, WatchState, WatchUpdate,
-};
+use chat_client::{ClientError, Cursor, InboxQuery, Watch, WatchEvent, WatchState, WatchUpdate};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use crate::backend::contact::ContactReceiver;
+use crate::backend::inbox_fetch::InboxFetch;
 use crate::backend::session::context::SessionContext;
 use crate::backend::translate;
-use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace};
+use crate::local_store::inbox_copy::{CopyPosition, InboxChange};
+use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
 use crate::model::names::MessageId;
 
@@ -21,17 +24,15 @@ const SEARCH: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// …up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The pause before a page is requested again.
-const PAGE_PAUSE: Duration = Duration::from_millis(500);
-/// Messages of a page; the servers' own limit.
-const PAGE: u32 = 500;
+/// Events that are stored in one write, if so many have arrived.
+const BATCH_MAX: usize = 256;
 
 /// A request to the task that keeps the inbox up to date.
 #[derive(Debug)]
 pub(super) enum SyncRequest {
     /// The next older page.
     LoadOlder,
-    /// The newest page again.
+    /// The whole inbox again.
     Refresh,
     /// Read so many of the oldest unread messages.
     ReadNext(u16),
@@ -43,54 +44,79 @@ pub(super) enum SyncRequest {
 pub(super) struct InboxSync {
     number: u64,
     context: SessionContext,
-    /// Where the next older page goes on; `None` when there is none.
-    older: Option<String>,
-    /// Whether the first page was sent to the window.
-    begun: bool,
+    contact: ContactReceiver,
+    fetch: InboxFetch,
+    /// Where the watch begins.
+    cursor: Option<Cursor>,
+    /// Whether the inbox has to be fetched once the watch reports every change.
+    must_fetch: bool,
+    /// Whether everything was reported that has happened since the copy was written.
+    is_current: bool,
     /// The node that sends us changes, if that was the last report about the link.
     last_reported_node: Option<String>,
 }
 
 /// The session is over, or the window is gone.
-struct SessionClosed;
+pub(super) struct SessionClosed;
 
 impl InboxSync {
-    pub(super) fn new(number: u64, mut context: SessionContext) -> Self {
+    /// Starts with the copy on this device.
+    pub(super) fn new(number: u64, mut context: SessionContext, copy: CopyPosition) -> Self {
         context.client = context.client.with_deadline(SEARCH);
         Self {
             number,
+            contact: context.contact.subscribe(),
+            fetch: InboxFetch::new(context.clone(), &copy),
             context,
-            older: None,
-            begun: false,
+            must_fetch: copy.cursor.is_none(),
+            cursor: copy.cursor.map(Cursor::new),
+            is_current: false,
             last_reported_node: None,
         }
     }
 
     /// Runs until the session is over or the channel of requests is closed.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<SyncRequest>) {
-        let mut watch = self.context.client.watch(&self.context.session, None);
-        let mut pause = PAUSE_MIN;
-        loop {
-            let outcome = match self.next(&mut watch, &mut requests).await {
-                Ok(Ok(update)) => {
-                    pause = PAUSE_MIN;
-                    self.forward(update.event).await
-                }
-                Ok(Err(error)) => {
-                    let now = pause;
-                    pause = PAUSE_MAX.min(pause * 2);
-                    self.wait(&error, now, &mut requests).await
-                }
-                Err(over) => Err(over),
-            };
-            if let Err(SessionClosed) = outcome {
-                return;
-            }
+        if self.follow(&mut requests).await.is_err() {
+            tracing::debug!("the inbox is no longer followed");
         }
     }
 
-    /// The next event of the watch; requests are handled meanwhile. The watch searches at its own
-    /// pace: its future is never dropped before it has an answer.
+    async fn follow(
+        &mut self,
+        requests: &mut mpsc::Receiver<SyncRequest>,
+    ) -> Result<(), SessionClosed> {
+        let (client, session) = (self.context.client.clone(), self.context.session.clone());
+        let mut watch = client.watch(&session, self.cursor.clone());
+        let mut pause = PAUSE_MIN;
+        loop {
+            self.contact.forget();
+            let error = match self.next(&mut watch, requests).await? {
+                Ok(first) => {
+                    pause = PAUSE_MIN;
+                    let (batch, failure) = with_those_here(first, &mut watch).await;
+                    self.take(batch).await;
+                    match failure {
+                        Some(error) => error,
+                        None => continue,
+                    }
+                }
+                Err(error) => error,
+            };
+            if is_cursor_rejected(&error) && self.cursor.take().is_some() {
+                // The servers cannot say what has changed since: the inbox is fetched again.
+                watch = client.watch(&session, None);
+                self.must_fetch = true;
+                continue;
+            }
+            self.wait(&error, pause, requests).await?;
+            pause = PAUSE_MAX.min(pause * 2);
+        }
+    }
+
+    /// The next event of the watch. Requests are handled meanwhile, and pages are fetched while no
+    /// event has arrived. The watch searches at its own pace: its future is not dropped before it has
+    /// an answer.
     async fn next(
         &mut self,
         watch: &mut Watch,
@@ -101,7 +127,9 @@ impl InboxSync {
         let next = watch.next();
         tokio::pin!(next);
         loop {
+            let due = self.fetch.due();
             tokio::select! {
+                biased;
                 update = &mut next => {
                     self.report_link(&mut state).await;
                     return Ok(update);
@@ -112,7 +140,17 @@ impl InboxSync {
                     None => return Err(SessionClosed),
                     Some(request) => self.handle(request).await?,
                 },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.fetch_page().await?;
+                }
             }
+        }
+    }
+
+    async fn fetch_page(&mut self) -> Result<(), SessionClosed> {
+        match self.fetch.page().await {
+            Ok(()) => Ok(()),
+            Err(SessionClosed) => self.close_session().await,
         }
     }
 
@@ -123,6 +161,7 @@ impl InboxSync {
                 if self.last_reported_node.as_ref() != Some(&address) =>
             {
                 self.last_reported_node = Some(address.clone());
+                self.context.contact.succeeded();
                 self.context
                     .send(BackendEvent::Link(Link::Up { address }))
                     .await;
@@ -138,23 +177,59 @@ impl InboxSync {
         }
     }
 
-    async fn forward(&mut self, event: WatchEvent) -> Result<(), SessionClosed> {
+    /// Stores events and the cursor behind them, then shows them.
+    async fn take(&mut self, batch: Vec<WatchUpdate>) {
         let ids = |ids: Vec<uuid::Uuid>| ids.into_iter().map(MessageId).collect();
-        match event {
-            WatchEvent::Message(message) => {
-                let message = translate::received(message);
-                self.context.send(BackendEvent::Arrived(message)).await;
+        let mut changes = Vec::new();
+        let mut last = None;
+        for WatchUpdate { event, cursor } in batch {
+            match event {
+                WatchEvent::Message(message) => {
+                    changes.push(InboxChange::Arrived(translate::received(message)));
+                }
+                WatchEvent::Read(read) => changes.push(InboxChange::Read(ids(read))),
+                WatchEvent::Deleted(gone) => changes.push(InboxChange::Deleted(ids(gone))),
+                WatchEvent::CaughtUp if self.must_fetch => self.begin_fetch().await,
+                WatchEvent::CaughtUp => {
+                    self.keep(std::mem::take(&mut changes), &cursor).await;
+                    if !std::mem::replace(&mut self.is_current, true) && !self.fetch.is_under_way()
+                    {
+                        self.context.send(BackendEvent::CaughtUp).await;
+                    }
+                }
+                WatchEvent::Resync => {
+                    // What came before the gap may be deleted in it.
+                    if let Some(last) = &last {
+                        self.keep(std::mem::take(&mut changes), last).await;
+                    }
+                    self.begin_fetch().await;
+                }
+                _ => {}
             }
-            WatchEvent::Read(read) => self.context.send(BackendEvent::Read(ids(read))).await,
-            WatchEvent::Deleted(gone) => {
-                self.context.send(BackendEvent::Deleted(ids(gone))).await;
-            }
-            // The watch reports every change from here on, so the inbox can be fetched.
-            WatchEvent::CaughtUp if !self.begun => self.fetch_first().await?,
-            WatchEvent::Resync => self.fetch_first().await?,
-            _ => {}
+            last = Some(cursor);
         }
-        Ok(())
+        if let Some(last) = last {
+            self.keep(changes, &last).await;
+        }
+    }
+
+    /// The copy counts as complete again after the last page; until then the next start fetches the
+    /// inbox, whatever the cursor is.
+    async fn begin_fetch(&mut self) {
+        self.must_fetch = false;
+        self.fetch.begin().await;
+    }
+
+    async fn keep(&self, changes: Vec<InboxChange>, cursor: &Cursor) {
+        let mut store = self.context.store().await;
+        let kept = store
+            .follow(&self.context.account, &changes, cursor.as_str())
+            .await;
+        drop(store);
+        self.context.events.report_storage_error(kept).await;
+        for change in changes {
+            self.context.send(shown(change)).await;
+        }
     }
 
     /// No node could be reached.
@@ -168,7 +243,7 @@ impl InboxSync {
             return self.close_session().await;
         }
         self.last_reported_node = None;
-        let why = translate::failure(error, &self.context.addresses);
+        let why = translate::failure(error, &self.context.addresses());
         let waiting = Link::Waiting {
             why: why.clone(),
             next_try: pause,
@@ -178,6 +253,7 @@ impl InboxSync {
         loop {
             tokio::select! {
                 () = sleep_until(until) => break,
+                () = self.contact.changed() => break,
                 request = requests.recv() => match request {
                     None => return Err(SessionClosed),
                     Some(SyncRequest::TryNow) => break,
@@ -198,66 +274,12 @@ impl InboxSync {
 
     async fn handle(&mut self, request: SyncRequest) -> Result<(), SessionClosed> {
         match request {
-            SyncRequest::TryNow => Ok(()),
-            SyncRequest::Refresh => self.fetch_first().await,
-            SyncRequest::LoadOlder => match self.older.clone() {
-                Some(older) => self.fetch(Some(older), PagePlace::Next).await,
-                None if self.begun => Ok(()),
-                None => self.fetch_first().await,
-            },
-            SyncRequest::ReadNext(count) => self.read_next(count).await,
+            SyncRequest::TryNow => self.fetch.try_now(),
+            SyncRequest::Refresh => self.fetch.begin().await,
+            SyncRequest::LoadOlder => self.fetch.load_older().await,
+            SyncRequest::ReadNext(count) => return self.read_next(count).await,
         }
-    }
-
-    async fn fetch_first(&mut self) -> Result<(), SessionClosed> {
-        self.fetch(None, PagePlace::First).await
-    }
-
-    /// Retries until there is an answer: the screen waits for it.
-    async fn fetch(
-        &mut self,
-        after: Option<String>,
-        place: PagePlace,
-    ) -> Result<(), SessionClosed> {
-        let query = InboxQuery {
-            limit: Some(PAGE),
-            after,
-            ..InboxQuery::default()
-        };
-        let page = self.fetch_page(&query).await?;
-        self.begun = true;
-        let page_event = InboxPage {
-            unread: page.unread,
-            place,
-            more: page.next.is_some(),
-            messages: page.messages.into_iter().map(translate::received).collect(),
-        };
-        self.older = page.next;
-        self.context.send(BackendEvent::Inbox(page_event)).await;
         Ok(())
-    }
-
-    async fn fetch_page(&mut self, query: &InboxQuery) -> Result<ClientPage, SessionClosed> {
-        loop {
-            let error = match self
-                .context
-                .client
-                .inbox(&self.context.session, query)
-                .await
-            {
-                Ok(page) => return Ok(page),
-                Err(error) => error,
-            };
-            if translate::is_session_over(&error) {
-                self.close_session().await?;
-            }
-            self.last_reported_node = None;
-            let why = translate::failure(&error, &self.context.addresses);
-            self.context
-                .send(BackendEvent::Link(Link::Broken(why)))
-                .await;
-            sleep(PAGE_PAUSE).await;
-        }
     }
 
     async fn read_next(&mut self, count: u16) -> Result<(), SessionClosed> {
@@ -295,10 +317,42 @@ impl InboxSync {
             }
             Err(error) if translate::is_session_over(&error) => self.close_session().await,
             Err(error) => {
-                let why = translate::failure(&error, &self.context.addresses);
+                let why = translate::failure(&error, &self.context.addresses());
                 self.context.send(BackendEvent::InboxFailed(why)).await;
                 Ok(())
             }
         }
+    }
+}
+
+/// An event and those behind it that are here already: nothing is waited for.
+async fn with_those_here(
+    first: WatchUpdate,
+    watch: &mut Watch,
+) -> (Vec<WatchUpdate>, Option<ClientError>) {
+    let mut batch = vec![first];
+    while batch.len() < BATCH_MAX {
+        tokio::select! {
+            biased;
+            next = watch.next() => match next {
+                Ok(update) => batch.push(update),
+                Err(error) => return (batch, Some(error)),
+            },
+            () = ready(()) => break,
+        }
+    }
+    (batch, None)
+}
+
+/// Whether the servers do not accept the cursor, so that another attempt would fail in the same way.
+fn is_cursor_rejected(error: &ClientError) -> bool {
+    error.violation("cursor").is_some()
+}
+
+fn shown(change: InboxChange) -> BackendEvent {
+    match change {
+        InboxChange::Arrived(message) => BackendEvent::Arrived(message),
+        InboxChange::Read(ids) => BackendEvent::Read(ids),
+        InboxChange::Deleted(ids) => BackendEvent::Deleted(ids),
     }
 }

@@ -33,11 +33,11 @@ async fn check(context: &SessionContext, ids: Vec<MessageId>) -> Result<(), Fail
     let SessionContext {
         client,
         session,
-        addresses,
         store,
         events,
         ..
     } = context;
+    let addresses = &context.addresses();
     for id in ids {
         let copy = store.lock().await.sent_copy(id).await;
         let copy = copy.map_err(|error| local_storage_error(&error))?;

@@ -9,10 +9,11 @@ use chat_client::{ClientError, OutgoingMessage, Sent};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::backend::contact::ContactReceiver;
 use crate::backend::session::context::SessionContext;
 use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
-use crate::model::event::{BackendEvent, StoredAccount};
+use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::message::OutboxMessage;
 use crate::model::names::MessageId;
@@ -48,6 +49,7 @@ pub(super) struct OutboxSender {
     account: AccountKey,
     number: u64,
     context: SessionContext,
+    contact: ContactReceiver,
     waiting: VecDeque<Waiting>,
     /// Rejected, and kept for the person to decide; by id. The flag is whether it is on the disk.
     refused: HashMap<MessageId, (OutboxMessage, bool)>,
@@ -70,11 +72,15 @@ enum Next {
 
 impl OutboxSender {
     /// Starts with what an earlier run has left.
-    pub(super) fn new(number: u64, mut context: SessionContext, stored: &StoredAccount) -> Self {
+    pub(super) fn new(
+        number: u64,
+        mut context: SessionContext,
+        outbox: Vec<OutboxMessage>,
+    ) -> Self {
         context.client = context.client.with_deadline(ATTEMPT);
-        let outbox = stored.outbox.iter().cloned();
-        let (refused, waiting): (Vec<_>, Vec<_>) =
-            outbox.partition(|message| message.refused.is_some());
+        let (refused, waiting): (Vec<_>, Vec<_>) = outbox
+            .into_iter()
+            .partition(|message| message.refused.is_some());
         let waiting = waiting.into_iter().map(|message| Waiting {
             message,
             attempts: 0,
@@ -85,6 +91,7 @@ impl OutboxSender {
         Self {
             account: context.account.clone(),
             number,
+            contact: context.contact.subscribe(),
             context,
             waiting: waiting.collect(),
             refused: refused
@@ -139,6 +146,7 @@ impl OutboxSender {
                     }
                 },
                 () = sleep_until(until) => return true,
+                () = self.contact.changed() => return true,
             }
         }
     }
@@ -160,6 +168,7 @@ impl OutboxSender {
             recipient: first.message.recipient.to_string(),
             body: first.message.body.to_string(),
         };
+        self.contact.forget();
         let started = BackendEvent::SendStarted { id, attempt };
         self.context.send(started).await;
         let (client, session) = (self.context.client.clone(), self.context.session.clone());
@@ -187,12 +196,13 @@ impl OutboxSender {
     ) -> Next {
         let error = match outcome {
             Ok(sent) => {
+                self.context.contact.succeeded();
                 self.acknowledged(id, &sent).await;
                 return Next::GoOn;
             }
             Err(error) => error,
         };
-        let why = translate::failure(&error, &self.context.addresses);
+        let why = translate::failure(&error, &self.context.addresses());
         match error {
             error if translate::is_session_over(&error) => return Next::SessionOver,
             ClientError::Application { .. } => {

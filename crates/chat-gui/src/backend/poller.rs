@@ -2,16 +2,18 @@
 //! while the cluster page is shown or the leadership changes, seldom otherwise. Reports only
 //! changes: of leadership and health always, of the figures while the cluster page is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chat_client::{ChatClient, NodeReport as ClientReport};
+use chat_client::{ChatClient, Member, NodeReport as ClientReport};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use crate::backend::contact::Contact;
 use crate::backend::event_sender::EventSender;
 use crate::backend::local_cluster;
 use crate::backend::options::ClusterPlace;
+use crate::backend::session::context::SharedStore;
 use crate::backend::translate;
 use crate::model::chaos::Process;
 use crate::model::cluster::{NodeRole, NodeStatus};
@@ -19,11 +21,12 @@ use crate::model::event::{BackendEvent, NodeReport};
 use crate::model::names::NodeId;
 
 /// How long a node may take to answer before it counts as unreachable.
-const STATUS_TIMEOUT: Duration = Duration::from_millis(400);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(300);
 /// While the cluster page is not shown and all is well. An interruption is reported too long by
 /// this much at most.
-const PERIOD: Duration = Duration::from_millis(500);
-/// While the cluster page is shown.
+const PERIOD: Duration = Duration::from_millis(400);
+/// While the cluster page is shown, or not all is well: then each poll takes as long as a node that
+/// does not answer.
 const PERIOD_WATCHED: Duration = Duration::from_millis(250);
 /// While the leadership changes: the stages of a fail-over are measured this finely.
 const PERIOD_HOT: Duration = Duration::from_millis(40);
@@ -34,8 +37,15 @@ const HOT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Picture(Vec<(String, Option<NodeSummary>)>);
 
-/// Of one node: its number, role, term, and what its storage is like.
-type NodeSummary = (NodeId, NodeRole, u64, String);
+/// Of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NodeSummary {
+    id: NodeId,
+    role: NodeRole,
+    term: u64,
+    leader: Option<NodeId>,
+    storage: String,
+}
 
 /// Polls until it is aborted.
 pub(super) struct Poller {
@@ -45,6 +55,8 @@ pub(super) struct Poller {
     pub(super) events: EventSender,
     /// Whether the cluster page is shown.
     pub(super) watched: watch::Receiver<bool>,
+    pub(super) store: SharedStore,
+    pub(super) contact: Contact,
 }
 
 impl Poller {
@@ -55,22 +67,32 @@ impl Poller {
         let mut leader = None;
         let mut hot_until = Instant::now();
         let mut previous: Option<Instant> = None;
+        let mut contact = self.contact.subscribe();
+        let mut is_asked = false;
+        let mut kept = None;
         loop {
             let begun = Instant::now();
             let reports = self.client.status(STATUS_TIMEOUT).await;
             let picture = picture(&reports);
             let leads = leader_of(&picture);
+            let all_answer = reports.iter().all(|report| report.status.is_ok());
             if leads != leader && reported.is_some() {
                 hot_until = begun + HOT;
             }
+            if leader.is_none() && leads.is_some() {
+                self.contact.succeeded();
+                contact.forget();
+            }
             leader = leads;
+            self.keep_members(&reports, &mut kept).await;
             let is_hot = begun < hot_until;
             let is_watched = *self.watched.borrow_and_update();
             let nodes: Vec<_> = reports.into_iter().map(translate::report).collect();
             let latest = Figures::of(&nodes);
             let reported_figures = figures.as_ref();
             let are_new = !reported_figures.is_some_and(|before| latest.follow(before));
-            if ((is_watched || is_hot) && are_new) || reported.as_ref() != Some(&picture) {
+            let is_changed = reported.as_ref() != Some(&picture);
+            if ((is_watched || is_hot) && are_new) || is_asked || is_changed {
                 let since_previous = previous.map(|previous| previous.elapsed());
                 let event = BackendEvent::Status {
                     nodes,
@@ -89,16 +111,38 @@ impl Poller {
             let period = match (is_hot, is_watched) {
                 (true, _) => PERIOD_HOT,
                 (false, true) => PERIOD_WATCHED,
+                (false, false) if leader.is_none() || !all_answer => PERIOD_WATCHED,
                 (false, false) => PERIOD,
             };
-            // A change of the page that is shown is a reason to poll at once.
-            if timeout(period, self.watched.changed())
-                .await
-                .is_ok_and(|changed| changed.is_err())
-            {
-                sleep(period).await;
+            let pause = period.saturating_sub(begun.elapsed()).max(PERIOD_HOT);
+            // A change of the page that is shown is a reason to poll at once, and so is a success
+            // that contradicts the last poll.
+            is_asked = false;
+            tokio::select! {
+                () = sleep(pause) => {}
+                Ok(()) = self.watched.changed() => {}
+                () = contact.changed(), if leader.is_none() => is_asked = true,
             }
         }
+    }
+
+    /// Keeps the members of the cluster for the next start, whenever they have changed.
+    async fn keep_members(
+        &self,
+        reports: &[ClientReport],
+        kept: &mut Option<(String, Vec<Member>)>,
+    ) {
+        let Some(members) = members(reports) else {
+            return;
+        };
+        if kept.as_ref() == Some(&members) {
+            return;
+        }
+        let mut store = self.store.lock().await;
+        let saved = store.save_members(&members.0, &members.1).await;
+        drop(store);
+        self.events.report_storage_error(saved).await;
+        *kept = Some(members);
     }
 
     /// Of a local cluster, if it is the one that this app is connected to.
@@ -147,21 +191,57 @@ fn picture(reports: &[ClientReport]) -> Picture {
         let summary = report.status.as_ref().ok().map(|status| {
             let status_of_model = translate::report(report.clone()).status;
             let role = status_of_model.map_or(NodeRole::Unknown, |status| status.role);
-            let storage = status.storage_state.clone();
-            (NodeId(status.node_id), role, status.term, storage)
+            NodeSummary {
+                id: NodeId(status.node_id),
+                role,
+                term: status.term,
+                leader: status.leader_id.map(NodeId),
+                storage: status.storage_state.clone(),
+            }
         });
         (report.address.clone(), summary)
     });
     Picture(nodes.collect())
 }
 
-/// The leader of the highest term that any node knows.
+/// The leader of the highest term in which a node leads or follows a leader.
 fn leader_of(picture: &Picture) -> Option<(NodeId, u64)> {
-    let summaries = || picture.0.iter().filter_map(|(_, summary)| summary.as_ref());
-    let term = summaries().map(|(_, _, term, _)| *term).max()?;
-    summaries()
-        .find(|(_, role, at, _)| *role == NodeRole::Leader && *at == term)
-        .map(|(id, _, term, _)| (*id, *term))
+    let summaries = picture.0.iter().filter_map(|(_, summary)| summary.as_ref());
+    let named = summaries.filter_map(|summary| {
+        let (leads, leader) = match summary.role {
+            NodeRole::Leader => (true, Some(summary.id)),
+            NodeRole::Follower => (false, summary.leader),
+            _ => (false, None),
+        };
+        Some((summary.term, leads, leader?))
+    });
+    let newest = named.max_by_key(|(term, leads, _)| (*term, *leads));
+    newest.map(|(term, _, leader)| (leader, term))
+}
+
+/// The members of the cluster that the nodes name, with the addresses at which they answer. `None`
+/// while no node names any, or nodes of several clusters answer.
+fn members(reports: &[ClientReport]) -> Option<(String, Vec<Member>)> {
+    let statuses = reports.iter().filter_map(|report| {
+        let status = report.status.as_ref().ok()?;
+        Some((report, status, status.cluster_id.as_ref()?))
+    });
+    let mut members = BTreeSet::new();
+    let mut cluster: Option<&String> = None;
+    let mut are_named = false;
+    for (report, status, cluster_id) in statuses {
+        if cluster.is_some_and(|cluster| cluster != cluster_id) {
+            return None;
+        }
+        cluster = Some(cluster_id);
+        are_named |= !status.members.is_empty();
+        members.extend(status.members.iter().cloned());
+        members.insert(Member {
+            node_id: status.node_id,
+            address: report.address.clone(),
+        });
+    }
+    are_named.then(|| Some((cluster?.clone(), members.into_iter().collect())))?
 }
 
 #[cfg(test)]
@@ -175,6 +255,7 @@ mod tests {
     fn figures(change: impl FnOnce(&mut NodeReport)) -> Figures {
         let mut report = NodeReport {
             address: "127.0.0.1:7401".to_owned(),
+            id: None,
             status: Ok(status_of_node(1)),
             round_trip: Duration::from_millis(1),
         };

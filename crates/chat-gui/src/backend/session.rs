@@ -12,11 +12,21 @@ use crate::backend::ledger_check;
 use crate::backend::outbox_sender::{OutboxRequest, OutboxSender};
 use crate::backend::session::context::SessionContext;
 use crate::local_store::AccountKey;
-use crate::model::event::StoredAccount;
+use crate::local_store::inbox_copy::CopyPosition;
+use crate::model::message::OutboxMessage;
 use crate::model::names::MessageId;
 
 /// Requests of one kind in a queue at most; the engine waits when it is full.
 const REQUESTS_MAX: usize = 256;
+
+/// What the tasks of an account start with.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// What is not acknowledged.
+    pub(super) outbox: Vec<OutboxMessage>,
+    /// How far the copy of the inbox goes.
+    pub(super) copy: CopyPosition,
+}
 
 /// One account that is signed in. Dropping it ends its tasks.
 pub(super) struct SignedIn {
@@ -33,13 +43,14 @@ pub(super) struct SignedIn {
 
 impl SignedIn {
     /// Starts the tasks that watch the inbox and send the outbox.
-    pub(super) fn start(number: u64, context: &SessionContext, stored: &StoredAccount) -> Self {
+    pub(super) fn start(number: u64, context: &SessionContext, start: Start) -> Self {
         let mut tasks = JoinSet::new();
         let (outbox_requests, requests) = mpsc::channel(REQUESTS_MAX);
-        let outbox_sender = OutboxSender::new(number, context.clone(), stored);
+        let outbox_sender = OutboxSender::new(number, context.clone(), start.outbox);
         tasks.spawn(outbox_sender.run(requests));
         let (sync_requests, requests) = mpsc::channel(REQUESTS_MAX);
-        tasks.spawn(InboxSync::new(number, context.clone()).run(requests));
+        let inbox_sync = InboxSync::new(number, context.clone(), start.copy);
+        tasks.spawn(inbox_sync.run(requests));
         let (change_requests, changes) = mpsc::channel(REQUESTS_MAX);
         tasks.spawn(change_queue::run(context.clone(), changes));
         Self {
@@ -67,6 +78,12 @@ impl SignedIn {
 
     /// Waits for the changes of the inbox that were requested, at most for `limit`.
     pub(super) async fn finish(mut self, limit: std::time::Duration) {
+        self.flush(limit).await;
+        self.tasks.shutdown().await;
+    }
+
+    /// The same, and the tasks go on.
+    pub(super) async fn flush(&self, limit: std::time::Duration) {
         let (done, finished) = tokio::sync::oneshot::channel();
         if self
             .change_requests
@@ -77,6 +94,5 @@ impl SignedIn {
             // What is not finished by then is tried no longer; the person wants to go.
             let _late = tokio::time::timeout(limit, finished).await;
         }
-        self.tasks.shutdown().await;
     }
 }

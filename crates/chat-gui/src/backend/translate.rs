@@ -80,6 +80,7 @@ pub(super) fn received(message: chat_client::Message) -> Received {
 pub(super) fn report(report: ClientReport) -> NodeReport {
     NodeReport {
         address: report.address,
+        id: report.node_id.map(NodeId),
         status: report.status.map(status),
         round_trip: report.round_trip,
     }

@@ -163,6 +163,7 @@ fn not_polled() -> DemoWorld {
         sent: Vec::new(),
         muted: std::collections::BTreeSet::new(),
         marks: crate::model::marks::ChatMarks::default(),
+        inbox: crate::model::event::StoredInbox::default(),
     }));
     world.act(UserAction::Show(Screen::Cluster));
     world

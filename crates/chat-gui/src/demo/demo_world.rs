@@ -202,6 +202,7 @@ impl DemoWorld {
         };
         NodeReport {
             address: address(node),
+            id: Some(NodeId(node)),
             status,
             round_trip: Duration::from_micros(380 + 90 * node),
         }

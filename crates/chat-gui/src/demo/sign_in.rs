@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::demo::demo_world::DemoWorld;
 use crate::demo::fixtures::{LINES, START, index_at};
-use crate::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
+use crate::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount, StoredInbox};
 use crate::model::marks::ChatMarks;
 use crate::model::message::{Received, SentCopy};
 use crate::model::names::{Commit, MessageId, Name, RequestId, Term};
@@ -38,6 +38,7 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
         sent,
         muted: BTreeSet::from([Name::new("Friedrich")]),
         marks: ChatMarks::default(),
+        inbox: StoredInbox::default(),
     }));
     world.link_up();
     world.poll(1_000);
@@ -67,6 +68,7 @@ pub(super) fn sign_newcomer_in(world: &mut DemoWorld) {
         sent: Vec::new(),
         muted: BTreeSet::new(),
         marks: ChatMarks::default(),
+        inbox: StoredInbox::default(),
     }));
     world.link_up();
     world.poll(1_000);

@@ -4,7 +4,7 @@
 use sqlx::Connection;
 
 use crate::local_store::rows::sent_copy;
-use crate::local_store::{AccountKey, LocalStore, StoreError, refusal};
+use crate::local_store::{AccountKey, LocalStore, StoreError, number, refusal};
 use crate::model::failure::Failure;
 use crate::model::message::{OutboxMessage, SentCopy};
 use crate::model::names::{Commit, MessageId};
@@ -99,7 +99,6 @@ impl LocalStore {
         at: Timestamp,
         commit: Commit,
     ) -> Result<(), StoreError> {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let mut change = self.connection.begin().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO sent

@@ -1,5 +1,6 @@
 //! Converts rows of the local store into the types of the model.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::Row;
@@ -7,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::local_store::refusal;
-use crate::model::message::{OutboxMessage, SentCopy};
+use crate::model::message::{OutboxMessage, Received, SentCopy};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::time::Timestamp;
 
@@ -36,11 +37,49 @@ pub(super) fn outbox_message(row: &SqliteRow) -> Result<OutboxMessage, sqlx::Err
     })
 }
 
+/// Shares each name between the messages that have it.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashSet<Name>);
+
+impl Names {
+    fn share(&mut self, text: &str) -> Name {
+        let name = Name::new(text);
+        match self.0.get(&name) {
+            Some(known) => known.clone(),
+            None => {
+                self.0.insert(name.clone());
+                name
+            }
+        }
+    }
+}
+
+pub(super) fn flag(row: &SqliteRow, column: usize) -> Result<bool, sqlx::Error> {
+    row.try_get(column)
+}
+
+pub(super) fn received(row: &SqliteRow, names: &mut Names) -> Result<Received, sqlx::Error> {
+    let since: Option<i64> = row.try_get(2)?;
+    Ok(Received {
+        id: MessageId(uuid(row, 0)?),
+        sender: names.share(row.try_get(1)?),
+        sender_since: since.map(unsigned).transpose()?.map(LogIndex),
+        body: text(row, 3)?,
+        at: Timestamp(row.try_get(4)?),
+        read: row.try_get(5)?,
+        commit: Commit {
+            index: LogIndex(unsigned(row.try_get(6)?)?),
+            term: Term(unsigned(row.try_get(7)?)?),
+        },
+    })
+}
+
+fn unsigned(number: i64) -> Result<u64, sqlx::Error> {
+    u64::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
 pub(super) fn sent_copy(row: &SqliteRow) -> Result<SentCopy, sqlx::Error> {
-    let number = |column| -> Result<u64, sqlx::Error> {
-        let number: i64 = row.try_get(column)?;
-        u64::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
-    };
+    let number = |column| unsigned(row.try_get(column)?);
     Ok(SentCopy {
         id: MessageId(uuid(row, 0)?),
         request_id: RequestId(uuid(row, 1)?),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 
-use crate::local_store::{LocalStore, StoreError};
+use crate::local_store::{AccountKey, LocalStore, StoreError};
 use crate::model::names::Name;
 use crate::model::preferences::Preferences;
 
@@ -40,7 +40,31 @@ impl LocalStore {
     ///
     /// [`StoreError::Database`].
     pub async fn save_preferences(&mut self, preferences: &Preferences) -> Result<(), StoreError> {
-        self.set("preferences", preferences).await
+        self.set("preferences", preferences).await?;
+        self.limit_received(preferences.kept_messages.count()).await
+    }
+
+    /// Received messages that are more than the person wants to keep are deleted, of all accounts.
+    async fn limit_received(&mut self, received_max: usize) -> Result<(), StoreError> {
+        let before = std::mem::replace(&mut self.received_max, received_max);
+        if received_max >= before {
+            return Ok(());
+        }
+        let rows = sqlx::query("SELECT account FROM inboxes")
+            .fetch_all(&mut self.connection)
+            .await?;
+        for row in rows {
+            let text: &str = row.try_get(0)?;
+            let Some(account) = AccountKey::from_text(text) else {
+                continue;
+            };
+            if received_max == 0 {
+                self.forget_received(&account).await?;
+            } else {
+                self.trim(&account).await?;
+            }
+        }
+        self.overwrite_deleted().await
     }
 
     /// Keeps the servers that are used.

@@ -1,5 +1,7 @@
 //! What is confirmed is there after every kind of end: an ordinary one, a kill, a torn write.
 
+mod received;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

@@ -4,7 +4,9 @@
 use crate::model::chaos::FaultAction;
 use crate::model::names::{MessageId, Name, NoticeId, Password};
 use crate::model::navigation::{Dialog, Screen, Step};
-use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice, WindowSize};
+use crate::model::preferences::{
+    KeptMessages, NotificationChoice, TextSize, ThemeChoice, WindowSize,
+};
 use crate::model::search::SearchScope;
 
 /// What a person wants.
@@ -145,6 +147,8 @@ pub enum UserAction {
     SetTextSize(TextSize),
     /// Choose when notifications are raised.
     SetNotifications(NotificationChoice),
+    /// Choose how many received messages are kept on this device.
+    KeepMessages(KeptMessages),
     /// Raise no notifications for messages of one person, or raise them again.
     SetMuted {
         /// Of whom.

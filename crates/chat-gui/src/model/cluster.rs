@@ -31,6 +31,9 @@ pub struct Cluster {
     pub chaos: Option<Chaos>,
     /// When the nodes were polled last.
     pub polled_at: Option<Moment>,
+    /// The last acknowledgement of a message, by the leader of which term and when, unless a poll
+    /// has begun since.
+    pub acknowledged: Option<(Term, Moment)>,
 }
 
 /// What is known of one node.
@@ -133,6 +136,8 @@ pub enum NodeRole {
 pub enum HealthLevel {
     /// No node was polled yet.
     Unknown,
+    /// No node answers.
+    Offline,
     /// All nodes answer and follow one leader.
     Healthy,
     /// There is a leader; something is missing.

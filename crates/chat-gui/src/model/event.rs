@@ -40,6 +40,9 @@ pub enum BackendEvent {
 
     /// A page of the inbox.
     Inbox(InboxPage),
+    /// What was shown is what the servers have: everything has been reported since this device was
+    /// connected before.
+    CaughtUp,
     /// A message arrived.
     Arrived(Received),
     /// Messages were read, somewhere.
@@ -185,6 +188,21 @@ pub struct StoredAccount {
     pub muted: BTreeSet<Name>,
     /// What the person has marked about the chats.
     pub marks: ChatMarks,
+    /// The copy of the inbox.
+    pub inbox: StoredInbox,
+}
+
+/// What this device keeps of the inbox.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredInbox {
+    /// Oldest first.
+    pub messages: Vec<Received>,
+    /// Whether this is the whole inbox down to the oldest of them, as of the last connection.
+    pub is_complete: bool,
+    /// Whether the servers have older ones.
+    pub more: bool,
+    /// How many of those are unread.
+    pub unread_elsewhere: u64,
 }
 
 /// Why the session ended.
@@ -244,6 +262,8 @@ pub enum Link {
 pub struct NodeReport {
     /// Its address.
     pub address: String,
+    /// Its number, once it or another node has reported it.
+    pub id: Option<NodeId>,
     /// Its status, or why there is none.
     pub status: Result<NodeStatus, String>,
     /// How long that took.

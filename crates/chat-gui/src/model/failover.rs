@@ -53,6 +53,19 @@ impl Failover {
         .filter_map(move |(stage, at)| Some((stage, at?.since(self.lost_at))))
     }
 
+    /// It is over: nothing could be sent from `lost_at` to `online_at`. No stage is later.
+    pub(super) fn end(&mut self, lost_at: Moment, online_at: Moment) {
+        for stage in [
+            &mut self.candidate_at,
+            &mut self.elected_at,
+            &mut self.first_commit_at,
+        ] {
+            *stage = Some(stage.map_or(online_at, |at| at.min(online_at)));
+        }
+        self.lost_at = lost_at;
+        self.online_at = Some(online_at);
+    }
+
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         self.online_at.is_some()
@@ -61,5 +74,75 @@ impl Failover {
     /// How long nothing could be sent; `None` while it lasts.
     pub fn duration(&self) -> Option<Duration> {
         self.online_at.map(|at| at.since(self.lost_at))
+    }
+}
+
+/// How long several fail-overs took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailoverSummary {
+    /// How many they were.
+    pub count: usize,
+    /// At least half of them took no longer.
+    pub half_within: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+/// How long the fail-overs took that are over; `None` without any.
+pub fn summary<'a>(failovers: impl IntoIterator<Item = &'a Failover>) -> Option<FailoverSummary> {
+    let mut all: Vec<Duration> = failovers
+        .into_iter()
+        .filter_map(Failover::duration)
+        .collect();
+    all.sort_unstable();
+    Some(FailoverSummary {
+        count: all.len(),
+        longest: *all.last()?,
+        half_within: all[(all.len() - 1) / 2],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Failover, summary};
+    use crate::model::names::Term;
+    use crate::model::time::Moment;
+
+    #[test]
+    fn summary_names_the_middle_and_the_longest() {
+        let milliseconds = Duration::from_millis;
+        for (durations, half_within) in [
+            (&[355][..], 355),
+            (&[468, 355], 355),
+            (&[468, 355, 400], 400),
+            (&[4, 3, 2, 1], 2),
+        ] {
+            let mut all: Vec<Failover> = Vec::new();
+            for duration in durations {
+                let mut failover = Failover {
+                    old_leader: None,
+                    old_term: Term(1),
+                    lost_at: Moment(0),
+                    candidate_at: None,
+                    elected_at: None,
+                    new_leader: None,
+                    first_commit_at: None,
+                    online_at: None,
+                };
+                all.push(failover);
+                failover.end(Moment(10), Moment(10 + duration));
+                all.push(failover);
+            }
+            let found = summary(&all).unwrap();
+            assert_eq!(found.count, durations.len(), "one that lasts is left out");
+            assert_eq!(found.half_within, milliseconds(half_within));
+            assert_eq!(
+                found.longest,
+                milliseconds(*durations.iter().max().unwrap())
+            );
+        }
+        assert_eq!(summary(&[]), None);
     }
 }

@@ -37,8 +37,6 @@ pub(super) struct AccountMemory {
     pub(super) newest_index: u64,
     /// What was known when the first page came and has not come again yet.
     pub(super) unconfirmed: Option<BTreeSet<MessageId>>,
-    /// How many messages were fetched since the first page.
-    pub(super) fetched: usize,
     /// Unread messages that are not loaded.
     pub(super) unread_not_loaded: u64,
     /// Drafts that are not kept yet, and when they will be.
@@ -47,6 +45,8 @@ pub(super) struct AccountMemory {
     pub(super) restoring_to_draft: BTreeSet<MessageId>,
     /// Whether the open conversation is the one of the last time, and its messages have not come.
     pub(super) restored_open: bool,
+    /// Whether the search of accounts was repeated although the servers answered.
+    pub(super) people_repeated: bool,
     pub(super) link: LinkMemory,
     pub(super) ledger_check: LedgerCheck,
 }
@@ -59,6 +59,8 @@ pub(super) struct LinkMemory {
     pub(super) next_try: Option<Moment>,
     /// Whether it was ever up since signing in.
     pub(super) was_up: bool,
+    /// Whether a node led when the connection was looked at last.
+    pub(super) was_led: bool,
     /// Since when sending is not possible, as far as we know.
     pub(super) blocked_since: Option<Moment>,
     /// The attempt that is under way, and since when.
@@ -74,6 +76,8 @@ pub(super) struct LinkMemory {
 pub(super) struct Observation {
     /// The leader at the last poll; kept while there is none.
     pub(super) leader: Option<(NodeId, Term)>,
+    /// The poll before the first one that this leader did not answer, while it does not.
+    pub(super) silent_since: Option<Moment>,
     /// The end of the new leader's log when it was first seen to lead. A leader begins its term
     /// with an entry: once this is committed, something of the new term is.
     pub(super) log_end: Option<LogIndex>,

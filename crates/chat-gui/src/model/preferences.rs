@@ -28,6 +28,21 @@ pub enum NotificationChoice {
     WithText,
 }
 
+/// How many received messages are kept on this device, the newest ones. The servers have all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptMessages {
+    /// None: they are read from the servers each time.
+    None,
+    /// A thousand.
+    Thousand,
+    /// Ten thousand.
+    TenThousand,
+    /// A hundred thousand.
+    #[default]
+    HundredThousand,
+}
+
 /// The size of all text, in percent of the normal one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "u16")]
@@ -43,6 +58,8 @@ pub struct Preferences {
     pub text_size: TextSize,
     /// Notifications.
     pub notifications: NotificationChoice,
+    /// Received messages on this device.
+    pub kept_messages: KeptMessages,
     /// The size that the window had when it was closed last.
     pub window: Option<WindowSize>,
 }
@@ -54,6 +71,18 @@ pub struct WindowSize {
     pub width: u16,
     /// From top to bottom.
     pub height: u16,
+}
+
+impl KeptMessages {
+    /// How many that are.
+    pub fn count(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Thousand => 1_000,
+            Self::TenThousand => 10_000,
+            Self::HundredThousand => 100_000,
+        }
+    }
 }
 
 impl TextSize {

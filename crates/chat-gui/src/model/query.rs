@@ -1,6 +1,7 @@
 //! What views read from the model: lists and sentences that are derived from it and stored nowhere.
 
 use crate::model::Model;
+use crate::model::availability::Availability;
 use crate::model::cluster::{
     Cluster, Health, HealthLevel, NodeCard, NodeHealth, NodeRole, NodeStatus,
 };
@@ -8,7 +9,7 @@ use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
 use crate::model::holder::Holder;
 use crate::model::message::{Message, MessageState};
-use crate::model::names::{MessageId, Name, NodeId, Term};
+use crate::model::names::{MessageId, Name, Term};
 use crate::model::time::duration_words;
 
 impl Model {
@@ -43,6 +44,17 @@ impl Model {
     pub fn holder(&self, message: &Message) -> Holder {
         let conversation = self.conversations.get(&message.peer);
         conversation.map_or(Holder::Present, |one| one.holder(message))
+    }
+
+    /// What stands for an inbox of which nothing is known: it may be far from empty.
+    pub fn unknown_inbox_words(&self) -> (&'static str, &'static str) {
+        if self.connection.is_online() || matches!(self.connection, Connection::Connecting { .. }) {
+            return ("Loading your messages…", "They are stored on the servers.");
+        }
+        (
+            "Can't load your messages right now.",
+            "They are stored on the servers.",
+        )
     }
 
     /// The sentence of the banner; `None` when there is nothing to show.
@@ -115,31 +127,35 @@ impl Conversation {
 }
 
 impl Cluster {
-    /// The node that reports itself as the leader of the highest known term.
-    pub fn leader(&self) -> Option<(NodeId, Term)> {
-        let up = self.nodes.iter().filter(|node| node.is_up());
-        let reports = || up.clone().filter_map(|node| node.report.as_ref());
-        let term = reports().map(|report| report.term).max()?;
-        reports()
-            .find(|report| report.term == term && report.role == NodeRole::Leader)
-            .map(|report| (report.id, term))
-    }
-
     /// How the cluster is, in one sentence.
     pub fn health(&self) -> Health {
         let all = self.nodes.len();
         let up = self.nodes.iter().filter(|node| node.is_up()).count();
-        if self.polled_at.is_none() || all == 0 {
-            return Health {
-                level: HealthLevel::Unknown,
-                sentence: "The nodes have not reported yet.".to_owned(),
-            };
-        }
-        let Some((leader, term)) = self.leader() else {
-            return Health {
-                level: HealthLevel::NoLeader,
-                sentence: format!("No leader: {up} of {all} nodes answer. Messages are queued."),
-            };
+        let (leader, term) = match self.availability() {
+            Availability::Unknown => {
+                return Health {
+                    level: HealthLevel::Unknown,
+                    sentence: "The nodes have not reported yet.".to_owned(),
+                };
+            }
+            Availability::Offline => {
+                return Health {
+                    level: HealthLevel::Offline,
+                    sentence: format!("None of {all} nodes answers. Messages are queued."),
+                };
+            }
+            Availability::NoLeader => {
+                return Health {
+                    level: HealthLevel::NoLeader,
+                    sentence: format!(
+                        "No leader: {up} of {all} nodes answer. Messages are queued."
+                    ),
+                };
+            }
+            Availability::Led { leader, term } => {
+                let leader = leader.map_or("a node".to_owned(), |leader| leader.to_string());
+                (leader, term)
+            }
         };
         let following = self.nodes.iter().filter(|node| node.is_in(term)).count();
         let quorum = self.quorum().unwrap_or(all / 2 + 1);

@@ -31,7 +31,7 @@ use crate::model::preferences::Preferences;
 use crate::model::search::PeopleSearch;
 use crate::model::sign_in::{Servers, SignIn};
 use crate::model::time::{Moment, Now, Zone};
-use crate::model::{Model, ScrollRequest};
+use crate::model::{InboxFreshness, Model, ScrollRequest};
 
 impl Model {
     /// An empty window. The backend's first event decides what comes next.
@@ -52,6 +52,7 @@ impl Model {
             unread: 0,
             more_to_load: false,
             loading: false,
+            inbox_state: InboxFreshness::default(),
             deletions: VecDeque::new(),
             outbox: VecDeque::new(),
             message_search: None,
@@ -78,7 +79,7 @@ impl Model {
         self.now = now;
         let mut commands = Vec::new();
         self.apply_action(action, &mut commands);
-        self.after_input();
+        self.after_input(&mut commands);
         commands
     }
 
@@ -87,7 +88,7 @@ impl Model {
         self.now = now;
         let mut commands = Vec::new();
         self.apply_event(event, &mut commands);
-        self.after_input();
+        self.after_input(&mut commands);
         commands
     }
 
@@ -100,7 +101,7 @@ impl Model {
         self.run_due_deletions(&mut commands);
         self.save_due_drafts(&mut commands);
         self.end_recovery();
-        self.after_input();
+        self.after_input(&mut commands);
         commands
     }
 
@@ -171,6 +172,7 @@ impl Model {
             | Act::SetTextSize(_)
             | Act::SetNotifications(_)
             | Act::SetWindowSize(_) => self.change_preferences(action, commands),
+            Act::KeepMessages(kept) => self.keep_messages(kept, commands),
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
@@ -211,14 +213,17 @@ impl Model {
             | Event::SignedOut(_)
             | Event::AccountFailed(_)
             | Event::PasswordChanged => self.handle_auth_event(event),
-            Event::Inbox(page) => self.take_page(page, commands),
+            Event::Inbox(page) => self.take_page(page),
+            Event::CaughtUp => self.inbox_caught_up(),
             Event::Arrived(message) => self.arrived(message, commands),
             Event::Read(ids) => self.were_read(&ids),
             Event::Deleted(ids) => self.were_deleted(&ids),
             Event::ReadNext(messages) => self.take_read_next(messages, commands),
             Event::NotificationOpened { peer, id } => self.notification_opened(peer, id, commands),
             Event::InboxFailed(why) => self.show_failure(&why),
-            Event::People { .. } | Event::PeopleFailed { .. } => self.take_people(event),
+            Event::People { .. } | Event::PeopleFailed { .. } => {
+                self.take_people(event, commands);
+            }
             Event::SendStarted { id, attempt } => self.send_started(id, attempt),
             Event::SendDelayed { id, why, next_try } => self.send_delayed(id, why, next_try),
             Event::SendAcknowledged { id, at, commit } => self.acknowledged(id, at, commit),
@@ -242,10 +247,10 @@ impl Model {
     }
 
     /// Brings up to date what is derived from the rest.
-    fn after_input(&mut self) {
+    fn after_input(&mut self, commands: &mut Vec<Command>) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
-        self.update_connection_state();
+        self.update_connection_state(commands);
     }
 }
 

@@ -74,6 +74,7 @@ fn health_ui(ui: &mut Ui, model: &Model) {
     let health = model.cluster.health();
     let (front, behind, word) = match health.level {
         HealthLevel::Unknown => (colours.muted, colours.hover, "Unknown"),
+        HealthLevel::Offline => (colours.bad, colours.bad_soft, "Offline"),
         HealthLevel::Healthy => (colours.good, colours.good_soft, "Healthy"),
         HealthLevel::Degraded => (colours.warn, colours.warn_soft, "Degraded"),
         HealthLevel::NoLeader => (colours.bad, colours.bad_soft, "No leader"),

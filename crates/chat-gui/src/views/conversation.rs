@@ -9,13 +9,13 @@ use egui::{
 };
 
 use crate::message_list::{RowKeyPress, Shown};
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::conversation::Conversation;
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::names::{MessageId, Name};
 use crate::model::navigation::Dialog;
 use crate::model::search::SearchScope;
+use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, space};
 use crate::views::composer::composer_ui;
 use crate::views::control::avatars;
@@ -383,6 +383,11 @@ fn jump_button(
 }
 
 fn nothing_open_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    if model.order.is_empty() && model.inbox_state == InboxFreshness::Unknown {
+        let (title, text) = model.unknown_inbox_words();
+        surfaces::empty_state(ui, Icon::Chat, title, text, None);
+        return;
+    }
     let (title, text, offer) = if model.order.is_empty() {
         (
             "No chats yet",

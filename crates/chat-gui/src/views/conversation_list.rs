@@ -8,7 +8,6 @@ use egui::{
     TextStyle, Ui, Vec2, WidgetInfo,
 };
 
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::conversation::{ConversationLine, Preview};
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
@@ -16,6 +15,7 @@ use crate::model::names::Name;
 use crate::model::navigation::Screen;
 use crate::model::search::SearchScope;
 use crate::model::time::Timestamp;
+use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::avatars::{avatar, badge};
 use crate::views::control::buttons;
@@ -205,14 +205,15 @@ fn no_one_found_ui(
     ui.vertical_centered(|ui| {
         ui.set_max_width(ui.available_width() - 40.0);
         if state.filter.text.trim().is_empty() {
-            let text = if state.filter.unread_only {
-                "No unread chats."
-            } else if model.loading {
-                "Loading your messages…"
+            if model.inbox_state == InboxFreshness::Unknown {
+                let (title, detail) = model.unknown_inbox_words();
+                text::muted(ui, title);
+                text::muted(ui, detail);
+            } else if state.filter.unread_only {
+                text::muted(ui, "No unread chats.");
             } else {
-                "No chats yet."
-            };
-            text::muted(ui, text);
+                text::muted(ui, "No chats yet.");
+            }
             return;
         }
         text::muted(ui, "No chats found.");

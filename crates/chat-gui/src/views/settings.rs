@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::names::Name;
 use crate::model::navigation::Dialog;
-use crate::model::preferences::{NotificationChoice, TextSize, ThemeChoice};
+use crate::model::preferences::{KeptMessages, NotificationChoice, TextSize, ThemeChoice};
 use crate::model::sign_in::AccountStep;
 use crate::theme::{self, space};
 use crate::views::control::buttons::{button, button_if, choice, danger_button};
@@ -25,6 +25,7 @@ pub fn settings_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         ui.spacing_mut().item_spacing.y = space::MEDIUM;
         card(ui, |ui| appearance_ui(ui, model, actions));
         card(ui, |ui| notifications_ui(ui, model, actions));
+        card(ui, |ui| messages_ui(ui, model, actions));
         card(ui, |ui| account_ui(ui, model, actions));
         ui.add_space(space::MEDIUM);
     });
@@ -159,6 +160,35 @@ fn notifications_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             }
         });
     }
+}
+
+/// How much of the inbox is kept on this device.
+fn messages_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    ui.set_width(ui.available_width());
+    card_title(ui, "Messages on this device");
+    let kept = model.preferences.kept_messages;
+    line_ui(
+        ui,
+        "Received messages",
+        "The newest ones, readable without the servers",
+        |ui| {
+            let choices = [
+                (KeptMessages::None, "None"),
+                (KeptMessages::Thousand, "1,000"),
+                (KeptMessages::TenThousand, "10,000"),
+                (KeptMessages::HundredThousand, "100,000"),
+            ];
+            if let Some(choice) = choice_ui(ui, kept, &choices) {
+                actions.push(UserAction::KeepMessages(choice));
+            }
+        },
+    );
+    line_ui(ui, "Delete them here", "The servers keep them", |ui| {
+        let any = kept != KeptMessages::None;
+        if button_if(ui, "Forget messages on this device", any).clicked() {
+            actions.push(UserAction::KeepMessages(KeptMessages::None));
+        }
+    });
 }
 
 fn account_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {

@@ -1,6 +1,7 @@
 //! What most tests of this folder begin with: servers, accounts, and a window on a device.
 
 use std::future::Future;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ impl Device {
         Self {
             folder: Rc::new(folder),
         }
+    }
+
+    /// Where its data is.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Opens the window of this device for these servers; without any it uses those of last time.

@@ -4,10 +4,12 @@
 //! Deliberately absent: pixels. Tests read what a screen reader reads, and the model.
 
 mod account;
+mod banner;
 mod convergence;
 mod delivery;
 mod fake_server;
 mod fixture;
+mod history;
 mod ledger;
 mod other_cluster;
 mod restart;

@@ -56,6 +56,19 @@ pub struct StatusResponse {
     /// Absent from servers that have no snapshots.
     #[prost(message, optional, tag = "19")]
     pub snapshots: ::core::option::Option<SnapshotStatus>,
+    /// Every node that this node's configuration names, itself too. Empty from servers that do not
+    /// report it. A client that knows one node finds the others from it.
+    #[prost(message, repeated, tag = "20")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+}
+/// A node of the cluster, as the configuration of the node that replies names it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Member {
+    #[prost(uint64, tag = "1")]
+    pub node_id: u64,
+    /// Where clients dial it: a host and a port.
+    #[prost(string, tag = "2")]
+    pub client_address: ::prost::alloc::string::String,
 }
 /// Where a node's log begins, and its snapshots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

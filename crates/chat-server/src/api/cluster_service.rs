@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    FollowerStatus, SnapshotDownload, SnapshotStatus, StatusRequest, StatusResponse,
+    FollowerStatus, Member, SnapshotDownload, SnapshotStatus, StatusRequest, StatusResponse,
     TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use chat_replication::Handle;
 use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
+
+use crate::config;
 
 /// How long a leadership transfer waits for the next leader to be known.
 const NEXT_LEADER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,6 +29,8 @@ const REQUEST_BYTES_MAX: usize = 4 * 1024;
 pub(crate) struct ClusterService {
     replica: Handle,
     node_id: u64,
+    /// The nodes of the configuration, which does not change while the node runs.
+    members: Arc<[Member]>,
     started: Instant,
     listener: Listener,
     /// The last status sent to clients. Locked while a new one is made, so that one serves all the
@@ -44,10 +48,21 @@ pub(crate) enum Listener {
 }
 
 impl ClusterService {
-    pub(crate) fn new(replica: Handle, node_id: u64, started: Instant, listener: Listener) -> Self {
+    pub(crate) fn new(
+        replica: Handle,
+        node_id: u64,
+        nodes: &[config::Node],
+        started: Instant,
+        listener: Listener,
+    ) -> Self {
+        let member = |node: &config::Node| Member {
+            node_id: node.id,
+            client_address: node.client_address.clone(),
+        };
         Self {
             replica,
             node_id,
+            members: nodes.iter().map(member).collect(),
             started,
             listener,
             cached: Arc::default(),
@@ -126,6 +141,7 @@ impl ClusterService {
                     size: download.size,
                 }),
             }),
+            members: self.members.to_vec(),
         }
     }
 }

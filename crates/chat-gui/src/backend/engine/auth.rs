@@ -6,12 +6,12 @@ use std::time::Duration;
 use chat_client::{ClientError, Session};
 
 use crate::backend::engine::{Engine, FINISH, PROBE, SIGN_IN_DEADLINE};
-use crate::backend::session::SignedIn;
 use crate::backend::session::context::SessionContext;
+use crate::backend::session::{SignedIn, Start};
 use crate::backend::translate::{self, local_storage_error};
-use crate::local_store::AccountKey;
 use crate::local_store::token_file::KeptSession;
-use crate::model::event::{BackendEvent, SignedOut, StoredAccount};
+use crate::local_store::{AccountKey, StoreError};
+use crate::model::event::{BackendEvent, SignedOut};
 use crate::model::failure::Failure;
 use crate::model::names::{Name, Password, RequestId};
 
@@ -123,9 +123,13 @@ impl Engine {
         let name = Some(&account.name);
         let kept = self.store.lock().await.save_remembered(name).await;
         self.events.report_storage_error(kept).await;
-        let addresses = self.addresses();
-        let kept = self.store.lock().await.save_addresses(&addresses).await;
+        let servers = self.servers.as_ref();
+        let named = servers.map_or_else(Vec::new, |servers| servers.addresses.clone());
+        let kept = self.store.lock().await.save_addresses(&named).await;
         self.events.report_storage_error(kept).await;
+        // Of an account that had this name before, if anything.
+        let forgotten = self.store.lock().await.forget_received(&account).await;
+        self.events.report_storage_error(forgotten).await;
         self.open_session(account, session).await;
     }
 
@@ -150,25 +154,43 @@ impl Engine {
                 return;
             }
         };
-        let event = BackendEvent::SignedIn(stored.clone());
-        self.events.send(event).await;
-        self.start_tasks(account, session, &stored);
+        self.events.send(BackendEvent::SignedIn(stored)).await;
+        self.start_tasks(account, session).await;
     }
 
-    fn start_tasks(&mut self, account: AccountKey, session: Session, stored: &StoredAccount) {
+    /// The tasks begin with what the disk has.
+    async fn start_tasks(&mut self, account: AccountKey, session: Session) {
+        let start = match self.start(&account).await {
+            Ok(start) => start,
+            Err(error) => {
+                let why = local_storage_error(&error);
+                self.events
+                    .send(BackendEvent::LocalStorageFailed(why))
+                    .await;
+                Start::default()
+            }
+        };
         let Some(servers) = &self.servers else { return };
         let context = SessionContext {
             client: servers.client.clone(),
             account: account.clone(),
             session,
-            addresses: servers.addresses.clone(),
+            contact: self.contact.clone(),
             store: Arc::clone(&self.store),
             events: self.events.clone(),
             task_events: self.task_events.clone(),
         };
         self.sessions += 1;
         self.last_account = Some(account);
-        self.signed_in = Some(SignedIn::start(self.sessions, &context, stored));
+        self.signed_in = Some(SignedIn::start(self.sessions, &context, start));
+    }
+
+    async fn start(&self, account: &AccountKey) -> Result<Start, StoreError> {
+        let mut store = self.store.lock().await;
+        Ok(Start {
+            outbox: store.outbox(account).await?,
+            copy: store.copy_position(account).await?,
+        })
     }
 
     /// A task reports that its session was closed; a report about an earlier session is ignored.
@@ -187,7 +209,11 @@ impl Engine {
         if let Some(people) = self.people.take() {
             people.abort();
         }
+        let account = signed_in.account.clone();
         signed_in.stop().await;
+        // Another person may use this device next. What was written here stays for its writer.
+        let forgotten = self.store.lock().await.forget_received(&account).await;
+        self.events.report_storage_error(forgotten).await;
         if let Some(file) = &self.token_file {
             self.events.report_storage_error(file.clear()).await;
         }
@@ -199,6 +225,7 @@ impl Engine {
         else {
             return;
         };
+        signed_in.flush(SIGN_OUT_DEADLINE).await;
         // This device forgets the token in any case; without servers the session ends by its age.
         if let Err(error) = client.logout(&signed_in.session).await {
             tracing::info!(%error, "the servers did not receive the sign-out");
@@ -258,16 +285,7 @@ impl Engine {
         // The tasks go on with the new session, from what the disk has.
         if let Some(signed_in) = self.signed_in.take() {
             signed_in.finish(FINISH).await;
-            let stored = self.store.lock().await.account(&account).await;
-            match stored {
-                Ok(stored) => self.start_tasks(account, session, &stored),
-                Err(error) => {
-                    let why = local_storage_error(&error);
-                    self.events
-                        .send(BackendEvent::LocalStorageFailed(why))
-                        .await;
-                }
-            }
+            self.start_tasks(account, session).await;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chat_client::{ChatClient, Session};
 use tokio::sync::{Mutex, MutexGuard, mpsc};
 
+use crate::backend::contact::Contact;
 use crate::backend::event_sender::EventSender;
 use crate::local_store::{AccountKey, LocalStore};
 use crate::model::event::BackendEvent;
@@ -26,8 +27,7 @@ pub(in crate::backend) struct SessionContext {
     pub(in crate::backend) client: ChatClient,
     pub(in crate::backend) account: AccountKey,
     pub(in crate::backend) session: Session,
-    /// For error texts only; the client has them too.
-    pub(in crate::backend) addresses: Vec<String>,
+    pub(in crate::backend) contact: Contact,
     pub(in crate::backend) store: SharedStore,
     pub(in crate::backend) events: EventSender,
     pub(in crate::backend) task_events: mpsc::Sender<TaskEvent>,
@@ -37,6 +37,11 @@ impl SessionContext {
     /// Sends an event to the window.
     pub(in crate::backend) async fn send(&self, event: BackendEvent) {
         self.events.send(event).await;
+    }
+
+    /// The addresses of the servers, for error texts.
+    pub(in crate::backend) fn addresses(&self) -> Vec<String> {
+        self.client.addresses()
     }
 
     /// Takes the lock of the local store.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::connection::Connection;
@@ -15,6 +14,7 @@ use crate::model::names::{Name, Password, RequestId};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::search::PeopleSearch;
 use crate::model::sign_in::{Account, AccountStep, LocalCluster, SignIn, SignInStep};
+use crate::model::{InboxFreshness, Model};
 
 impl Model {
     pub(super) fn start(&mut self, started: Started, commands: &mut Vec<Command>) {
@@ -263,6 +263,7 @@ impl Model {
             check.acknowledge(copy.id, copy.commit);
         }
         self.insert_messages(stored.sent.into_iter().map(sent_message).collect());
+        self.show_copy(stored.inbox);
         for outgoing in &stored.outbox {
             // It is not known how far an attempt got before the window was closed.
             self.insert_outgoing(outgoing, true);
@@ -311,6 +312,7 @@ impl Model {
         self.selection = BTreeSet::new();
         self.more_to_load = false;
         self.loading = false;
+        self.inbox_state = InboxFreshness::default();
         self.deletions = VecDeque::new();
         self.outbox = VecDeque::new();
         self.message_search = None;

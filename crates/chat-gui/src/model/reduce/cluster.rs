@@ -26,6 +26,11 @@ impl Model {
             let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
             Moment(now.0.saturating_sub(ago))
         });
+        let longest = reports.iter().map(|report| report.round_trip).max();
+        let begun = longest.map(|longest| {
+            let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+            Moment(now.0.saturating_sub(longest))
+        });
         let known = |card: &NodeCard| reports.iter().any(|report| report.address == card.address);
         self.cluster.nodes.retain(known);
         // What has not changed is not reported, so these answered at the previous poll, too.
@@ -37,6 +42,11 @@ impl Model {
         }
         self.identify_nodes();
         self.cluster.polled_at = Some(now);
+        // What was acknowledged before this poll began is older than what it shows.
+        self.cluster.acknowledged = self
+            .cluster
+            .acknowledged
+            .filter(|(_, at)| begun.is_some_and(|begun| *at >= begun));
         self.measure_lag();
         self.follow_leadership(previously);
         self.extend_term_timeline();
@@ -48,7 +58,7 @@ impl Model {
         let place = cards.iter().position(|card| card.address == report.address);
         let place = place.unwrap_or_else(|| {
             cards.push(NodeCard {
-                id: None,
+                id: report.id,
                 address: report.address,
                 health: NodeHealth::Unknown,
                 report: None,
@@ -123,6 +133,7 @@ impl Model {
     fn follow_leadership(&mut self, previously: Moment) {
         let leader = self.cluster.leader();
         let before = self.memory.observation.leader;
+        let silent_since = self.notice_silence(previously);
         if let Some((old, old_term)) = before
             && leader != before
             && self.failover_begun_at().is_none()
@@ -133,6 +144,7 @@ impl Model {
                 old_term,
                 lost_at: self
                     .fault_caused_at(old)
+                    .or(silent_since)
                     .unwrap_or(previously)
                     .min(previously),
                 candidate_at: None,
@@ -150,6 +162,7 @@ impl Model {
             && leader != before
         {
             self.memory.observation.leader = leader;
+            self.memory.observation.silent_since = None;
             self.add_to_feed(FeedEvent::Elected(node, term), Some(TickKind::Elected));
         }
         if let Some(leader) = leader {
@@ -161,6 +174,22 @@ impl Model {
         }
     }
 
+    /// Since when the leader of the last poll has not answered. The others name it for a while, until
+    /// they miss it.
+    fn notice_silence(&mut self, previously: Moment) -> Option<Moment> {
+        let leader = self.memory.observation.leader.map(|(leader, _)| leader);
+        let mut cards = self.cluster.nodes.iter();
+        let card = cards.find(|card| leader.is_some() && card.id == leader);
+        let is_silent = card.is_some_and(|card| !card.is_up());
+        let silent_since = &mut self.memory.observation.silent_since;
+        if is_silent {
+            silent_since.get_or_insert(previously);
+        } else {
+            *silent_since = None;
+        }
+        *silent_since
+    }
+
     /// When this window hurt `leader`, if that may be why it is lost now: an isolated leader
     /// reports for a while that it still leads.
     fn fault_caused_at(&self, leader: NodeId) -> Option<Moment> {
@@ -170,10 +199,12 @@ impl Model {
 
     fn follow_new_leader(&mut self, leader: (NodeId, Term)) {
         let now = self.now.moment;
-        let mut reports = self.reports();
-        let leading = reports.find(|report| report.id == leader.0);
-        let ends = leading.map(|report| (report.last_index, report.commit_index));
-        drop(reports);
+        let own = self.reports().find(|report| report.id == leader.0);
+        // A leader that does not answer here is judged by a follower.
+        let of_term = || self.reports().find(|report| report.term == leader.1);
+        let ends = own
+            .or_else(of_term)
+            .map(|report| (report.last_index, report.commit_index));
         let log_end = self.memory.observation.log_end;
         let Some(failover) = self.current_failover() else {
             return;
@@ -278,7 +309,7 @@ impl Model {
     pub(super) fn failover_is_over(&mut self, term: Option<Term>) -> Option<Moment> {
         let now = self.now.moment;
         let acknowledged = self.memory.account.link.acknowledged;
-        let recovered_at = self.recovery.map(|recovery| recovery.at);
+        let recovery = self.recovery;
         let failover = self.current_failover()?;
         // The next poll may come only after a message was acknowledged already.
         let proof = acknowledged
@@ -292,19 +323,18 @@ impl Model {
         if !is_over && proof.is_none() {
             return None;
         }
-        let online = proof.unwrap_or(now);
-        for stage in [
-            &mut failover.candidate_at,
-            &mut failover.elected_at,
-            &mut failover.first_commit_at,
-        ] {
-            *stage = Some(stage.map_or(online, |at| at.min(online)));
+        let (lost_at, online_at) = (failover.lost_at, proof.unwrap_or(now));
+        match recovery.filter(|recovery| recovery.at >= lost_at) {
+            // It was reported before the polls showed what it was.
+            Some(recovery) => {
+                failover.end(recovery.began(), recovery.at);
+                None
+            }
+            None => {
+                failover.end(lost_at, online_at);
+                Some(lost_at)
+            }
         }
-        failover.online_at = Some(online);
-        let lost_at = failover.lost_at;
-        recovered_at
-            .is_none_or(|at| at < lost_at)
-            .then_some(lost_at)
     }
 
     fn reports(&self) -> impl Iterator<Item = &NodeStatus> {

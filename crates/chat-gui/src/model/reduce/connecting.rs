@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use crate::model::Model;
+use crate::model::availability::Availability;
 use crate::model::cluster::NodeCard;
-use crate::model::connection::{BANNER_DELAY, Connection, Recovery};
+use crate::model::command::Command;
+use crate::model::connection::{BANNER_DELAY, Connection, Recovery, Signs};
 use crate::model::event::Link;
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
@@ -39,44 +41,28 @@ impl Model {
     }
 
     /// Brings what is shown of the connection up to date.
-    pub(super) fn update_connection_state(&mut self) {
+    pub(super) fn update_connection_state(&mut self, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             self.connection = Connection::Idle;
             self.recovery = None;
             return;
         }
         let now = self.now.moment;
-        let no_leader = self.cluster.polled_at.is_some() && self.cluster.leader().is_none();
-        let memory = &self.memory.account.link;
+        let availability = self.cluster.availability();
+        self.end_delays(availability);
         let since = self.connection_since();
-        let connection = match (&memory.link, memory.delayed.clone()) {
-            (None, _) => Connection::Connecting { since },
-            (Some(Link::Waiting { why, .. }), _) => Connection::Offline {
-                since,
-                why: why.clone(),
-                next_try: memory.next_try.unwrap_or(now),
-            },
-            (Some(Link::Broken(_)), _) if !memory.was_up => Connection::Connecting { since },
-            (Some(Link::Broken(why)), _) => Connection::Reconnecting {
-                since,
-                why: why.clone(),
-            },
-            (Some(Link::Up { .. }), _) if no_leader => Connection::Reconnecting {
-                since,
-                why: Failure::NoMajority,
-            },
-            (Some(Link::Up { .. }), Some(why)) => Connection::Reconnecting { since, why },
-            (Some(Link::Up { address }), None) => Connection::Online {
-                node: self.card_at(address).and_then(|card| card.id),
-                term: self.cluster.leader().map(|(_, term)| term),
-            },
-        };
-        let is_blocked = no_leader
-            || memory.delayed.is_some()
+        let connection = self.assess(availability, since);
+        let memory = &self.memory.account.link;
+        let is_blocked = matches!(availability, Availability::NoLeader | Availability::Offline)
+            || self.delayed().is_some()
             || matches!(memory.link, Some(Link::Waiting { .. }));
         let is_up = connection.is_online();
         let is_first = !memory.was_up;
+        let is_back = is_up && !self.connection.is_online();
         self.connection = connection;
+        if is_back {
+            self.repeat_people_search(commands);
+        }
         if is_first {
             return;
         }
@@ -87,6 +73,49 @@ impl Model {
             blocked_since.get_or_insert(lost_at.unwrap_or(since).min(now));
         } else if is_up && !waits {
             self.sending_is_possible();
+        }
+    }
+
+    /// Why the first queued message was delayed; `None` once nothing is queued.
+    fn delayed(&self) -> Option<&Failure> {
+        let waits = self.outbox.iter().any(|line| line.waiting);
+        let delayed = self.memory.account.link.delayed.as_ref();
+        delayed.filter(|_| waits)
+    }
+
+    fn assess(&self, availability: Availability, since: Moment) -> Connection {
+        let memory = &self.memory.account.link;
+        let nodes = self.cluster.nodes.iter();
+        let addresses: Vec<String> = nodes.map(|node| node.address.clone()).collect();
+        let watched = match &memory.link {
+            Some(Link::Up { address }) => self.card_at(address).and_then(|card| card.id),
+            _ => None,
+        };
+        Connection::from_signs(&Signs {
+            availability,
+            addresses: &addresses,
+            link: memory.link.as_ref(),
+            watched,
+            was_up: memory.was_up,
+            delayed: self.delayed(),
+            since,
+            next_try: memory.next_try.unwrap_or(self.now.moment),
+        })
+    }
+
+    /// The reasons for which messages were delayed have passed once a node leads again: the backend
+    /// tries them again at once.
+    fn end_delays(&mut self, availability: Availability) {
+        let is_led = matches!(availability, Availability::Led { .. });
+        let link = &mut self.memory.account.link;
+        let was_led = std::mem::replace(&mut link.was_led, is_led);
+        if !is_led || was_led {
+            return;
+        }
+        link.delayed = link.delayed.take().filter(|why| !why.may_pass());
+        let waiting = self.outbox.iter().filter(|line| line.waiting);
+        for id in waiting.map(|line| line.id).collect::<Vec<_>>() {
+            self.change_pending(id, |pending| pending.delayed = None);
         }
     }
 
@@ -111,6 +140,8 @@ impl Model {
         let link = &mut self.memory.account.link;
         link.delayed = None;
         link.acknowledged = Some((term, now));
+        self.cluster.acknowledged = Some((term, now));
+        let link = &mut self.memory.account.link;
         let begun = link
             .attempt
             .take()
@@ -123,7 +154,10 @@ impl Model {
 
     fn sending_is_possible(&mut self) {
         let lost_at = self.failover_is_over(None);
-        self.recovered(None, lost_at);
+        // There may be a leader that has not committed anything yet: the interruption goes on.
+        if self.failover_begun_at().is_none() {
+            self.recovered(None, lost_at);
+        }
     }
 
     /// Reports an interruption, if one is known to have ended now: by an event about the link,
@@ -141,6 +175,12 @@ impl Model {
             waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
             at: now,
         };
+        // The card of the fail-over, the feed and the banner have the same figure.
+        if lost_at.is_some()
+            && let Some(failover) = self.cluster.failovers.front_mut()
+        {
+            failover.end(since, now);
+        }
         self.add_to_feed(FeedEvent::SendingAgain(recovery.lasted), None);
         self.recovery = Some(recovery);
     }

@@ -38,10 +38,7 @@ impl Model {
             return;
         }
         let messages = self.remove_messages(&ids);
-        let text = match messages.len() {
-            1 => "1 message deleted.".to_owned(),
-            count => format!("{count} messages deleted."),
-        };
+        let text = deletion_words(&messages);
         let notice = self.offer_undo(text, UNDO_TIME);
         let hidden = &mut self.memory.account.hidden;
         hidden.extend(messages.into_iter().map(|message| (message.id, message)));
@@ -160,6 +157,31 @@ impl Model {
             self.deletions.retain(|deletion| deletion.notice != notice);
             self.drop_notice(notice);
         }
+    }
+}
+
+/// What was deleted, and who still has it: an own message is deleted for its writer only.
+fn deletion_words(messages: &[Message]) -> String {
+    let mut recipients: Vec<&Name> = messages
+        .iter()
+        .filter(|message| message.is_own())
+        .map(|message| &message.peer)
+        .collect();
+    recipients.dedup();
+    match (messages, &recipients[..]) {
+        ([_], []) => "1 message deleted.".to_owned(),
+        ([_], [recipient]) => {
+            format!("1 message deleted on this device. {recipient} still has it.")
+        }
+        (_, []) => format!("{} messages deleted.", messages.len()),
+        (_, [recipient]) => format!(
+            "{} messages deleted. {recipient} still has those that you sent.",
+            messages.len()
+        ),
+        _ => format!(
+            "{} messages deleted. Their recipients still have those that you sent.",
+            messages.len()
+        ),
     }
 }
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use crate::model::command::Command;
-use crate::model::event::{InboxPage, PagePlace};
+use crate::model::event::{InboxPage, PagePlace, StoredInbox};
 use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
 use crate::model::message::{Message, MessageState, Received, SortKey};
 use crate::model::names::{MessageId, Name};
-use crate::model::preferences::NotificationChoice;
-use crate::model::{Model, RECEIVED_EAGER, RECEIVED_MAX};
+use crate::model::preferences::{KeptMessages, NotificationChoice};
+use crate::model::{InboxFreshness, Model, RECEIVED_MAX};
 
 /// The beginning of a text that a notification shows, in characters.
 const NOTIFIED_CHARACTERS: usize = 120;
@@ -18,16 +18,14 @@ const NOTIFIED_CHARACTERS: usize = 120;
 impl Model {
     /// Applies a page. Messages that were known before the first page and come on none of them were
     /// deleted.
-    pub(super) fn take_page(&mut self, page: InboxPage, commands: &mut Vec<Command>) {
+    pub(super) fn take_page(&mut self, page: InboxPage) {
         if self.account.is_none() {
             return;
         }
         if page.place == PagePlace::First {
             self.memory.account.unconfirmed = Some(self.received_ids());
-            self.memory.account.fetched = 0;
         }
         let oldest = page.messages.last().map(|message| message.commit.index.0);
-        self.memory.account.fetched += page.messages.len();
         self.insert_received(page.messages);
         let full = self.memory.account.message_index.len() >= RECEIVED_MAX;
         self.more_to_load = page.more && !full;
@@ -40,9 +38,28 @@ impl Model {
         };
         self.loading = false;
         self.restored_open_is_loaded();
-        if self.more_to_load && self.memory.account.fetched < RECEIVED_EAGER {
-            self.load_older(commands);
+        self.inbox_state = InboxFreshness::Current;
+    }
+
+    /// The copy on this device is what the servers have.
+    pub(super) fn inbox_caught_up(&mut self) {
+        if self.account.is_some() {
+            self.loading = false;
+            self.inbox_state = InboxFreshness::Current;
+            self.restored_open_is_loaded();
         }
+    }
+
+    /// Shows what this device keeps of the inbox. The servers are asked for the rest.
+    pub(super) fn show_copy(&mut self, inbox: StoredInbox) {
+        self.inbox_state = if inbox.is_complete || !inbox.messages.is_empty() {
+            InboxFreshness::Copy
+        } else {
+            InboxFreshness::Unknown
+        };
+        self.insert_received(inbox.messages);
+        self.more_to_load = inbox.more;
+        self.memory.account.unread_not_loaded = inbox.unread_elsewhere;
     }
 
     /// The ids of all received messages that are shown or hidden.
@@ -281,6 +298,19 @@ impl Model {
         if self.account.is_some() && !self.loading {
             self.loading = true;
             commands.push(Command::Refresh);
+        }
+    }
+
+    /// Keeps so many received messages on this device. If these are more than before, the servers are
+    /// asked for them.
+    pub(super) fn keep_messages(&mut self, kept: KeptMessages, commands: &mut Vec<Command>) {
+        let before = std::mem::replace(&mut self.preferences.kept_messages, kept);
+        commands.push(Command::SavePreferences(self.preferences.clone()));
+        if kept > before {
+            self.refresh(commands);
+        }
+        if kept == KeptMessages::None && before != kept {
+            self.confirm("The messages are deleted from this device. The servers have them.");
         }
     }
 

@@ -94,12 +94,26 @@ impl Model {
             };
             return;
         }
+        self.memory.account.people_repeated = false;
         self.people.pattern = pattern.clone();
         self.people.busy = true;
         commands.push(Command::SearchPeople {
             pattern,
             after: None,
         });
+    }
+
+    /// Repeats a search that failed for a reason that has passed.
+    pub(super) fn repeat_people_search(&mut self, commands: &mut Vec<Command>) {
+        let people = &mut self.people;
+        if people.failure.as_ref().is_some_and(Failure::may_pass) && !people.busy {
+            people.failure = None;
+            people.busy = true;
+            commands.push(Command::SearchPeople {
+                pattern: people.pattern.clone(),
+                after: None,
+            });
+        }
     }
 
     pub(super) fn more_people(&mut self, commands: &mut Vec<Command>) {
@@ -114,7 +128,7 @@ impl Model {
     }
 
     /// An answer; one to an earlier pattern is dropped.
-    pub(super) fn take_people(&mut self, event: BackendEvent) {
+    pub(super) fn take_people(&mut self, event: BackendEvent, commands: &mut Vec<Command>) {
         match event {
             BackendEvent::People {
                 pattern,
@@ -137,6 +151,11 @@ impl Model {
             BackendEvent::PeopleFailed { pattern, why } if pattern == self.people.pattern => {
                 self.people.busy = false;
                 self.people.failure = Some(why);
+                // It began before the servers were back.
+                if self.connection.is_online() && !self.memory.account.people_repeated {
+                    self.memory.account.people_repeated = true;
+                    self.repeat_people_search(commands);
+                }
             }
             _ => {}
         }

@@ -8,6 +8,7 @@ mod holders;
 mod inbox;
 mod property;
 mod sending;
+mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount};
+use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount, StoredInbox};
 use crate::model::holder::Holder;
 use crate::model::marks::ChatMarks;
 use crate::model::message::{MessageState, Received};
@@ -133,6 +134,7 @@ fn stored(name: &str) -> StoredAccount {
         sent: Vec::new(),
         muted: BTreeSet::new(),
         marks: ChatMarks::default(),
+        inbox: StoredInbox::default(),
     }
 }
 

@@ -197,7 +197,7 @@ impl Model {
         }
     }
 
-    fn change_pending(&mut self, id: MessageId, change: impl FnOnce(&mut Pending)) {
+    pub(super) fn change_pending(&mut self, id: MessageId, change: impl FnOnce(&mut Pending)) {
         self.change(id, |message| {
             if let MessageState::Pending(pending) = &mut message.state {
                 change(pending);

@@ -8,7 +8,7 @@ use egui::{CornerRadius, Rect, RichText, Sense, Ui, Vec2, WidgetInfo};
 use std::time::Duration;
 
 use crate::model::Model;
-use crate::model::failover::{Failover, FailoverStage};
+use crate::model::failover::{self, Failover, FailoverStage};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
 use crate::views::cluster::term_colour::term_colour;
@@ -167,23 +167,16 @@ fn earlier_ui(ui: &mut Ui, model: &Model, failover: &Failover) {
 
 /// The middle and the longest of all that are remembered.
 fn summary_ui(ui: &mut Ui, model: &Model) {
-    let mut all: Vec<Duration> = model
-        .cluster
-        .failovers
-        .iter()
-        .filter_map(Failover::duration)
-        .collect();
-    all.sort_unstable();
-    let (Some(middle), Some(longest)) = (all.get(all.len() / 2), all.last()) else {
+    let Some(all) = failover::summary(&model.cluster.failovers) else {
         return;
     };
     caption(
         ui,
         format!(
             "{} in all: half of them within {}, the longest {}.",
-            all.len(),
-            milliseconds(*middle),
-            milliseconds(*longest)
+            all.count,
+            milliseconds(all.half_within),
+            milliseconds(all.longest)
         ),
     );
 }

@@ -15,8 +15,8 @@ use crate::model::failure::Failure;
 use crate::model::names::{Commit, LogIndex, NodeId, Term};
 
 /// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F`
-/// follows, `C` campaigns, `-` does not answer.
-fn status(pictures: &[&str]) -> BackendEvent {
+/// follows, `C` campaigns, `-` does not answer. `2F5@100>1` names node 1 as the leader.
+pub(super) fn status(pictures: &[&str]) -> BackendEvent {
     let nodes = pictures.iter().map(|picture| {
         let (id, rest) = picture.split_at(1);
         let id: u64 = id.parse().unwrap();
@@ -24,6 +24,10 @@ fn status(pictures: &[&str]) -> BackendEvent {
             Err("connection refused".to_owned())
         } else {
             let (role, rest) = rest.split_at(1);
+            let (rest, leader) = match rest.split_once('>') {
+                Some((rest, leader)) => (rest, Some(NodeId(leader.parse().unwrap()))),
+                None => (rest, None),
+            };
             let (term, ends) = rest.split_once('@').unwrap();
             let (last, committed) = ends.split_once('/').unwrap_or((ends, ends));
             let index = LogIndex(committed.parse().unwrap());
@@ -35,7 +39,7 @@ fn status(pictures: &[&str]) -> BackendEvent {
                     _ => NodeRole::Candidate,
                 },
                 term: Term(term.parse().unwrap()),
-                leader: None,
+                leader,
                 last_index: LogIndex(last.parse().unwrap()),
                 commit_index: index,
                 applied_index: index,
@@ -51,6 +55,7 @@ fn status(pictures: &[&str]) -> BackendEvent {
         };
         NodeReport {
             address: format!("127.0.0.1:740{id}"),
+            id: None,
             status,
             round_trip: Duration::from_millis(1),
         }
@@ -212,7 +217,11 @@ fn fail_over_between_two_polls_is_reported_once_by_a_queued_message() {
         since_previous: Some(Duration::from_millis(900)),
     });
     let failover = window.model.cluster.failovers[0];
-    assert_eq!(failover.duration(), Some(Duration::from_millis(860)));
+    assert_eq!(
+        failover.duration(),
+        Some(Duration::from_millis(700)),
+        "one figure"
+    );
     assert_eq!(window.model.recovery, Some(recovery), "shown once");
 }
 

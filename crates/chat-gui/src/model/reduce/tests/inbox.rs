@@ -1,15 +1,25 @@
 //! Pages, events, reading, deleting, notifying, searching.
 
+use std::time::Duration;
+
 use super::{Window, id, page, received, stored, up};
-use crate::model::ScrollTarget;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, InboxPage, PagePlace};
-use crate::model::message::SentCopy;
+use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredInbox};
+use crate::model::failure::Failure;
+use crate::model::message::{Received, SentCopy};
 use crate::model::names::{Name, RequestId};
 use crate::model::navigation::{Screen, Step};
-use crate::model::preferences::NotificationChoice;
+use crate::model::preferences::{KeptMessages, NotificationChoice};
 use crate::model::search::SearchScope;
+use crate::model::{InboxFreshness, ScrollTarget};
+
+/// How many received messages are shown.
+fn received_count(window: &Window) -> usize {
+    let conversations = window.model.conversations.values();
+    let messages = conversations.flat_map(|one| &one.messages);
+    messages.filter(|message| !message.is_own()).count()
+}
 
 fn open(window: &mut Window, peer: &str) {
     window.act(UserAction::OpenConversation(Name::new(peer)));
@@ -147,25 +157,82 @@ fn first_page_after_a_gap_removes_missing_messages() {
 }
 
 #[test]
-fn older_pages_are_loaded_up_to_a_limit() {
+fn older_pages_are_loaded_when_they_are_wanted() {
     let mut window = Window::of_alice();
     let commands = window.receive(page(vec![received(9, "bob", true)], true));
-    assert_eq!(commands, [Command::LoadOlder]);
+    assert_eq!(commands, [], "the backend fetches what this device keeps");
+    assert_eq!(window.act(UserAction::LoadOlder), [Command::LoadOlder]);
     assert!(window.model.loading);
     assert_eq!(window.act(UserAction::LoadOlder), [], "once is enough");
-    let many = (0..crate::model::RECEIVED_EAGER as u64)
-        .rev()
-        .map(|index| received(index, "bob", true))
-        .collect();
-    let commands = window.receive(BackendEvent::Inbox(InboxPage {
-        messages: many,
+    window.receive(BackendEvent::Inbox(InboxPage {
+        messages: vec![received(8, "bob", true)],
         unread: 70,
         place: PagePlace::Next,
         more: true,
     }));
-    assert_eq!(commands, [], "the rest is loaded when it is wanted");
     assert_eq!(window.model.unread, 70, "also what is not loaded");
     assert_eq!(window.act(UserAction::LoadOlder), [Command::LoadOlder]);
+}
+
+/// The inbox of an account with a copy on this device.
+fn with_copy(messages: Vec<Received>) -> Window {
+    let mut window = Window::new();
+    let mut account = stored("alice");
+    account.inbox = StoredInbox {
+        messages,
+        is_complete: true,
+        more: true,
+        unread_elsewhere: 5,
+    };
+    window.receive(BackendEvent::SignedIn(account));
+    window
+}
+
+#[test]
+fn copy_on_this_device_is_shown_before_any_server_answers() {
+    let mut window = with_copy(vec![received(1, "bob", true), received(2, "carol", false)]);
+    assert_eq!(window.model.inbox_state, InboxFreshness::Copy);
+    assert_eq!(received_count(&window), 2);
+    assert_eq!(window.model.unread, 6, "also what is not on this device");
+    assert!(window.model.more_to_load);
+    window.receive(BackendEvent::Link(up()));
+    window.receive(BackendEvent::Deleted(vec![id(1)]));
+    window.receive(BackendEvent::CaughtUp);
+    assert_eq!(window.model.inbox_state, InboxFreshness::Current);
+    assert!(!window.model.loading);
+    assert_eq!(received_count(&window), 1);
+}
+
+#[test]
+fn inbox_of_which_nothing_is_known_is_not_called_empty() {
+    let mut window = Window::new();
+    window.receive(BackendEvent::SignedIn(stored("alice")));
+    assert_eq!(window.model.inbox_state, InboxFreshness::Unknown);
+    let why = Failure::NoServer {
+        addresses: vec!["a:1".to_owned()],
+    };
+    window.receive(BackendEvent::Link(Link::Waiting {
+        why,
+        next_try: Duration::from_secs(1),
+    }));
+    let (title, detail) = window.model.unknown_inbox_words();
+    assert_eq!(title, "Can't load your messages right now.");
+    assert_eq!(detail, "They are stored on the servers.");
+    window.receive(BackendEvent::Link(up()));
+    window.receive(page(Vec::new(), false));
+    assert_eq!(window.model.inbox_state, InboxFreshness::Current);
+}
+
+#[test]
+fn forgotten_messages_are_fetched_again_when_they_are_wanted() {
+    let mut window = with_copy(vec![received(1, "bob", true)]);
+    window.receive(BackendEvent::CaughtUp);
+    let kept = |window: &Window| Command::SavePreferences(window.model.preferences.clone());
+    let commands = window.act(UserAction::KeepMessages(KeptMessages::None));
+    assert_eq!(commands, [kept(&window)]);
+    assert_eq!(received_count(&window), 1, "shown until the window closes");
+    let commands = window.act(UserAction::KeepMessages(KeptMessages::Thousand));
+    assert_eq!(commands, [kept(&window), Command::Refresh]);
 }
 
 #[test]

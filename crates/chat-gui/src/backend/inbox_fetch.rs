@@ -1,0 +1,180 @@
+//! Fetches the inbox page by page, the newest first, as far as this device keeps it; and older pages
+//! when the person scrolls there. A page that fails is tried again after a pause.
+//!
+//! Deliberately absent: the watch, between whose events `inbox_sync` asks for the next page.
+
+use std::time::Duration;
+
+use chat_client::{ClientError, InboxQuery};
+use tokio::time::Instant;
+
+use crate::backend::inbox_sync::SessionClosed;
+use crate::backend::session::context::SessionContext;
+use crate::backend::translate;
+use crate::local_store::inbox_copy::{CopyPosition, PageEnd};
+use crate::model::event::{BackendEvent, InboxPage, PagePlace};
+
+/// The pause before a page is requested again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The pause after a page was rejected: the reason will not have passed at once.
+const REJECTED_PAUSE: Duration = Duration::from_secs(10);
+/// Messages of a page; the servers' own limit.
+const PAGE: u32 = 500;
+/// Messages that are fetched for a person who keeps fewer on this device.
+const FETCHED_MIN: usize = 10_000;
+
+/// Fetches one inbox.
+pub(super) struct InboxFetch {
+    context: SessionContext,
+    /// Where the page behind the ones that came begins.
+    older: Option<String>,
+    /// Whether there is such a page, also if it is not known where it begins.
+    more: bool,
+    next: Option<NextPage>,
+}
+
+/// The page to be fetched.
+#[derive(Clone, Debug)]
+struct NextPage {
+    after: Option<String>,
+    place: PagePlace,
+    /// Messages to be fetched, with this page.
+    left: usize,
+    /// Not before.
+    at: Instant,
+}
+
+impl InboxFetch {
+    /// Nothing is fetched yet.
+    pub(super) fn new(context: SessionContext, copy: &CopyPosition) -> Self {
+        Self {
+            context,
+            older: copy.older.clone(),
+            more: copy.more,
+            next: None,
+        }
+    }
+
+    /// When the next page is to be fetched; `None` when none is.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next.as_ref().map(|next| next.at)
+    }
+
+    /// Whether pages are being fetched.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// The person does not want to wait.
+    pub(super) fn try_now(&mut self) {
+        if let Some(next) = &mut self.next {
+            next.at = Instant::now();
+        }
+    }
+
+    /// The whole inbox is fetched from here on.
+    pub(super) async fn begin(&mut self) {
+        let (begun, kept_max) = {
+            let mut store = self.context.store().await;
+            let begun = store.begin_fetch(&self.context.account).await;
+            (begun, store.received_max())
+        };
+        self.context.events.report_storage_error(begun).await;
+        self.next = Some(NextPage {
+            after: None,
+            place: PagePlace::First,
+            left: kept_max.max(FETCHED_MIN),
+            at: Instant::now(),
+        });
+    }
+
+    /// One more page behind those that came, unless pages are being fetched anyhow.
+    pub(super) async fn load_older(&mut self) {
+        match (&self.next, self.older.clone(), self.more) {
+            (None, Some(older), true) => {
+                self.next = Some(NextPage {
+                    after: Some(older),
+                    place: PagePlace::Next,
+                    left: 1,
+                    at: Instant::now(),
+                });
+            }
+            // It is not known where the page begins: after the newest ones, somewhere.
+            (None, None, true) => self.begin().await,
+            _ => {}
+        }
+    }
+
+    /// Fetches, stores and shows the next page.
+    pub(super) async fn page(&mut self) -> Result<(), SessionClosed> {
+        let Some(wanted) = self.next.clone() else {
+            return Ok(());
+        };
+        let query = InboxQuery {
+            limit: Some(PAGE),
+            after: wanted.after.clone(),
+            ..InboxQuery::default()
+        };
+        let (client, session) = (&self.context.client, &self.context.session);
+        let page = match client.inbox(session, &query).await {
+            Ok(page) => page,
+            Err(error) => return self.failed(&error).await,
+        };
+        let left = wanted.left.saturating_sub(page.messages.len());
+        let more = page.next.is_some();
+        let end = PageEnd {
+            older: page.next.clone(),
+            unread: page.unread,
+            is_last: left == 0 || !more,
+        };
+        let messages: Vec<_> = page.messages.into_iter().map(translate::received).collect();
+        let kept = {
+            let mut store = self.context.store().await;
+            store
+                .keep_page(&self.context.account, messages.clone(), &end)
+                .await
+        };
+        let messages = match kept {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.context.events.report_storage_error(Err(error)).await;
+                messages
+            }
+        };
+        self.older = page.next.clone();
+        self.more = more;
+        self.next = (!end.is_last).then(|| NextPage {
+            after: page.next,
+            place: PagePlace::Next,
+            left,
+            at: Instant::now(),
+        });
+        let page = InboxPage {
+            unread: end.unread,
+            place: wanted.place,
+            more,
+            messages,
+        };
+        self.context.send(BackendEvent::Inbox(page)).await;
+        Ok(())
+    }
+
+    async fn failed(&mut self, error: &ClientError) -> Result<(), SessionClosed> {
+        if translate::is_session_over(error) {
+            return Err(SessionClosed);
+        }
+        let why = translate::failure(error, &self.context.addresses());
+        let pause = if why.may_pass() {
+            PAUSE
+        } else {
+            REJECTED_PAUSE
+        };
+        if let Some(next) = &mut self.next {
+            next.at = Instant::now() + pause;
+        }
+        if !why.may_pass() {
+            self.context.send(BackendEvent::InboxFailed(why)).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! What the window says about the servers is what they are: with one address of three, whichever node
+//! leads, dies, hangs or comes back.
+
+use std::time::Duration;
+
+use chat_gui::model::Model;
+use chat_gui::model::cluster::HealthLevel;
+use chat_gui::model::connection::Connection;
+use chat_gui::model::failure::Failure;
+use chat_gui::model::names::NodeId as ModelNode;
+use chat_tests::processes::cluster::Cluster;
+use chat_tests::processes::waiting::{until, within};
+use tokio::time::Instant;
+
+use crate::fixture::{Device, limited};
+use crate::window::{PASSWORD, Window};
+
+/// How long the window may be wrong after the nodes agree.
+const SETTLED: Duration = Duration::from_secs(1);
+/// Faults in the usual run of the tests.
+const FAULTS: usize = 12;
+/// Another number of faults, for a long run.
+const FAULTS_VARIABLE: &str = "CHAT_GUI_FAULTS";
+
+/// What the nodes that answer say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truth {
+    /// No node answers.
+    Offline,
+    /// None of those that answer knows a leader.
+    NoLeader,
+    /// A node that answers leads, or another one names it; and it is reached by a majority.
+    Led(u64),
+}
+
+/// What they are, once those that run agree on it.
+async fn settled_truth(cluster: &Cluster, running: &[u64], case: &str) -> Truth {
+    if running.is_empty() {
+        return Truth::Offline;
+    }
+    let majority = running.len() > cluster.ids().len() / 2;
+    let what = format!("{case}: {running:?} agree on what they are");
+    until(&what, async || {
+        let mut leaders = Vec::new();
+        for id in cluster.ids() {
+            if running.contains(&id.0) {
+                let status = cluster.status(id).await?;
+                // A node that campaigns misses the leader that it names.
+                let is_settled = matches!(status.role.as_str(), "leader" | "follower");
+                leaders.push(if is_settled { status.leader_id } else { 0 });
+            }
+        }
+        let first = leaders[0];
+        let is_running = running.contains(&first);
+        match (first, majority) {
+            (0, false) if leaders.iter().all(|leader| *leader == 0) => Ok(Truth::NoLeader),
+            (leader, true) if is_running && leaders.iter().all(|one| *one == leader) => {
+                Ok(Truth::Led(leader))
+            }
+            _ => Err(format!("{leaders:?}")),
+        }
+    })
+    .await
+}
+
+/// Whether banner, dot and cluster page say so.
+fn shows(model: &Model, truth: Truth) -> bool {
+    let level = model.cluster.health().level;
+    match truth {
+        Truth::Offline => {
+            level == HealthLevel::Offline && matches!(model.connection, Connection::Offline { .. })
+        }
+        Truth::NoLeader => {
+            let why = Failure::NoMajority;
+            level == HealthLevel::NoLeader
+                && matches!(&model.connection, Connection::Reconnecting { why: shown, .. } if *shown == why)
+        }
+        Truth::Led(leader) => {
+            let shown = model.cluster.leader().map(|(leader, _)| leader);
+            matches!(level, HealthLevel::Healthy | HealthLevel::Degraded)
+                && model.connection.is_online()
+                && shown == Some(ModelNode(leader))
+        }
+    }
+}
+
+/// Fails unless the window shows what the servers are soon enough.
+async fn check(window: &mut Window, truth: Truth, case: &str) {
+    let deadline = Instant::now() + SETTLED;
+    let what = format!("{case}: {truth:?} is shown");
+    let shown_at = window
+        .until(&what, |model| shows(model, truth).then(Instant::now))
+        .await;
+    let late = shown_at.saturating_duration_since(deadline);
+    assert!(late.is_zero(), "{what}, {late:?} too late");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_of_three_is_enough_also_after_that_node_died() {
+    limited(async {
+        let mut cluster = Cluster::start(3).await;
+        cluster.client().sign_up("bob", PASSWORD).await.unwrap();
+        let leader = cluster.settled().await;
+        let named = cluster.client_address(leader.node).to_string();
+        let device = Device::new();
+        let mut window = device.open(vec![named.clone()]);
+        window.sign_up("alice").await;
+        window
+            .until("all three nodes are known", |model| {
+                let ids = model.cluster.nodes.iter().filter(|node| node.is_up());
+                (ids.count() == 3).then_some(())
+            })
+            .await;
+        check(&mut window, Truth::Led(leader.node.0), "all run").await;
+
+        // The only node that was named is the leader, and dies.
+        cluster.kill(leader.node);
+        window.open_conversation("bob");
+        window.write("bob", "after the fail-over");
+        window.until_sent("bob", "after the fail-over").await;
+        let others = cluster.ids().into_iter().map(|id| id.0);
+        let running: Vec<u64> = others.filter(|id| *id != leader.node.0).collect();
+        let truth = settled_truth(&cluster, &running, "the named leader died").await;
+        check(&mut window, truth, "the named leader died").await;
+        drop(window);
+
+        // The window is opened again with the address of the dead node only.
+        let mut window = device.open(vec![named]);
+        window.signed_in().await;
+        check(&mut window, truth, "opened with a dead address").await;
+        window.open_conversation("bob");
+        window.write("bob", "after the restart");
+        window.until_sent("bob", "after the restart").await;
+    })
+    .await;
+}
+
+/// Faults of all kinds in a random order: what the window says is what the servers are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn window_shows_what_the_servers_are_after_random_faults() {
+    let faults = std::env::var(FAULTS_VARIABLE).ok();
+    let faults = faults.map_or(FAULTS, |count| count.parse().expect("a number of faults"));
+    let time_limit = Duration::from_secs(60 + 10 * faults as u64);
+    within(time_limit, async {
+        let seed = fastrand::u64(..);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let mut cluster = Cluster::start(3).await;
+        let ids = cluster.ids();
+        let named = ids[dice.usize(0..ids.len())];
+        let device = Device::new();
+        let mut window = device.open(vec![cluster.client_address(named).to_string()]);
+        window.sign_up("alice").await;
+        window
+            .until("all three nodes are known", |model| {
+                (model.cluster.nodes.len() == 3).then_some(())
+            })
+            .await;
+        let (mut dead, mut paused): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+        for fault in 0..faults {
+            let id = ids[dice.usize(0..ids.len())];
+            let what = if let Some(place) = dead.iter().position(|one| *one == id.0) {
+                dead.remove(place);
+                cluster.start_node(id);
+                "started"
+            } else if let Some(place) = paused.iter().position(|one| *one == id.0) {
+                paused.remove(place);
+                cluster.resume(id);
+                "resumed"
+            } else if dice.bool() {
+                dead.push(id.0);
+                cluster.kill(id);
+                "killed"
+            } else {
+                paused.push(id.0);
+                cluster.pause(id);
+                "paused"
+            };
+            let running: Vec<u64> = ids
+                .iter()
+                .map(|id| id.0)
+                .filter(|id| !dead.contains(id) && !paused.contains(id))
+                .collect();
+            let case = format!("seed {seed}, fault {fault}: node {} {what}", id.0);
+            let truth = settled_truth(&cluster, &running, &case).await;
+            check(&mut window, truth, &case).await;
+        }
+        for id in ids.into_iter().filter(|id| paused.contains(&id.0)) {
+            cluster.resume(id);
+        }
+    })
+    .await;
+}
