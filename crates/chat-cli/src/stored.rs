@@ -121,6 +121,7 @@ mod tests {
         let messages = serde_json::from_value(messages).unwrap();
         let report = |node_id, applied| NodeReport {
             address: String::new(),
+            node_id: Some(node_id),
             status: Ok(NodeStatus {
                 node_id,
                 commit_index: applied,

@@ -55,8 +55,8 @@ impl NodePool {
         if node.member_of.is_none() {
             *lock(&self.named_cluster) = Some(cluster_id.clone());
         }
-        let is_stranger = node.member_of.as_ref().is_some_and(|id| id != cluster_id);
-        if is_stranger || !self.finds_members.load(Ordering::Relaxed) {
+        let is_foreign = node.member_of.as_ref().is_some_and(|id| id != cluster_id);
+        if is_foreign || !self.finds_members.load(Ordering::Relaxed) {
             return;
         }
         let is_local = is_loopback(&node.address);

@@ -202,7 +202,7 @@ impl NodePool {
     ) -> Result<(), RetryDecision> {
         let node = self.node(place);
         if self.is_left_over(&node) {
-            return Err(RetryDecision::Retry(stranger()));
+            return Err(RetryDecision::Retry(foreign_node()));
         }
         let of_session = session.and_then(Session::cluster_id);
         let Some(expected) = of_session.or(node.member_of.as_deref()) else {
@@ -223,7 +223,7 @@ impl NodePool {
         if found != expected {
             // Another process has the address of a member by now; the members are elsewhere.
             if node.member_of.as_deref() == Some(expected) {
-                return Err(RetryDecision::Retry(stranger()));
+                return Err(RetryDecision::Retry(foreign_node()));
             }
             return Err(RetryDecision::Final(ClientError::OtherCluster {
                 address: node.address.clone(),
@@ -238,7 +238,7 @@ impl NodePool {
 }
 
 /// Nothing was sent to the node, which does not count as one of the cluster.
-fn stranger() -> AttemptFailure {
+fn foreign_node() -> AttemptFailure {
     AttemptFailure {
         answered: false,
         ..AttemptFailure::without_side_effect("the node belongs to another cluster")

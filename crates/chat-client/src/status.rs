@@ -128,12 +128,12 @@ async fn report(pool: &NodePool, node: &Node, time_limit: Duration) -> NodeRepor
         }
         Err(_elapsed) => Err(format!("no answer within {} ms", time_limit.as_millis())),
     };
-    let is_stranger = |status: &NodeStatus| {
+    let is_of_another_cluster = |status: &NodeStatus| {
         let expected = node.member_of.as_ref();
         expected.is_some() && status.cluster_id.is_some() && status.cluster_id.as_ref() != expected
     };
     let status = match status {
-        Ok(status) if is_stranger(&status) => {
+        Ok(status) if is_of_another_cluster(&status) => {
             Err("a node of another cluster answers there".to_owned())
         }
         Ok(status) => {

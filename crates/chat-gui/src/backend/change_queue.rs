@@ -105,7 +105,7 @@ async fn unfinished(context: &SessionContext) -> VecDeque<Step> {
     waiting
 }
 
-/// The servers have carried a step out, or rejected it for good.
+/// The servers have carried a step out, or rejected it permanently.
 async fn finish(context: &SessionContext, step: Step) {
     let (kind, ids) = match step {
         Step::Read(ids) => (ChangeKind::Read, ids),

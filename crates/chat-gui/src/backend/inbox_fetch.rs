@@ -8,8 +8,7 @@ use std::time::Duration;
 use chat_client::{ClientError, InboxQuery};
 use tokio::time::Instant;
 
-use crate::backend::inbox_sync::SessionClosed;
-use crate::backend::session::context::SessionContext;
+use crate::backend::session::context::{SessionClosed, SessionContext};
 use crate::backend::translate;
 use crate::local_store::inbox_copy::{CopyPosition, PageEnd};
 use crate::model::event::{BackendEvent, InboxPage, PagePlace};

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backend::contact::ContactReceiver;
 use crate::backend::inbox_fetch::InboxFetch;
-use crate::backend::session::context::SessionContext;
+use crate::backend::session::context::{SessionClosed, SessionContext};
 use crate::backend::translate;
 use crate::local_store::inbox_copy::{CopyPosition, InboxChange};
 use crate::model::event::{BackendEvent, Link};
@@ -55,9 +55,6 @@ pub(super) struct InboxSync {
     /// The node that sends us changes, if that was the last report about the link.
     last_reported_node: Option<String>,
 }
-
-/// The session is over, or the window is gone.
-pub(super) struct SessionClosed;
 
 impl InboxSync {
     /// Starts with the copy on this device.

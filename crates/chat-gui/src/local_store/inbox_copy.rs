@@ -236,7 +236,7 @@ impl LocalStore {
         Ok(shown)
     }
 
-    /// Deletes the copy of an inbox, for good. Changes that the servers do not have yet are kept:
+    /// Deletes the copy of an inbox permanently. Changes that the servers do not have yet are kept:
     /// they have no text.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ impl Model {
         conversation.map_or(Holder::Present, |one| one.holder(message))
     }
 
-    /// What stands for an inbox of which nothing is known: it may be far from empty.
+    /// What is shown for an inbox of which nothing is known: it may be far from empty.
     pub fn unknown_inbox_words(&self) -> (&'static str, &'static str) {
         if self.connection.is_online() || matches!(self.connection, Connection::Connecting { .. }) {
             return ("Loading your messages…", "They are stored on the servers.");

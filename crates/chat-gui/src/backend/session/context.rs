@@ -21,6 +21,9 @@ pub(in crate::backend) enum TaskEvent {
     SessionClosed(u64),
 }
 
+/// The session is over, or the window is gone: a task ends.
+pub(in crate::backend) struct SessionClosed;
+
 /// What every task of an account works with.
 #[derive(Clone)]
 pub(in crate::backend) struct SessionContext {
