@@ -170,7 +170,7 @@ fn messages_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     line_ui(
         ui,
         "Received messages",
-        "The newest ones, readable without the servers",
+        "The newest, also offline",
         |ui| {
             let choices = [
                 (KeptMessages::None, "None"),
