@@ -167,22 +167,17 @@ fn messages_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     ui.set_width(ui.available_width());
     card_title(ui, "Messages on this device");
     let kept = model.preferences.kept_messages;
-    line_ui(
-        ui,
-        "Received messages",
-        "The newest, also offline",
-        |ui| {
-            let choices = [
-                (KeptMessages::None, "None"),
-                (KeptMessages::Thousand, "1,000"),
-                (KeptMessages::TenThousand, "10,000"),
-                (KeptMessages::HundredThousand, "100,000"),
-            ];
-            if let Some(choice) = choice_ui(ui, kept, &choices) {
-                actions.push(UserAction::KeepMessages(choice));
-            }
-        },
-    );
+    line_ui(ui, "Received messages", "The newest, also offline", |ui| {
+        let choices = [
+            (KeptMessages::None, "None"),
+            (KeptMessages::Thousand, "1,000"),
+            (KeptMessages::TenThousand, "10,000"),
+            (KeptMessages::HundredThousand, "100,000"),
+        ];
+        if let Some(choice) = choice_ui(ui, kept, &choices) {
+            actions.push(UserAction::KeepMessages(choice));
+        }
+    });
     line_ui(ui, "Delete them here", "The servers keep them", |ui| {
         let any = kept != KeptMessages::None;
         if button_if(ui, "Forget messages on this device", any).clicked() {

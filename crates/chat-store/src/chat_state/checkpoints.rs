@@ -225,8 +225,7 @@ impl Checkpoints {
         database: &mut Database,
         applied: LogIndex,
     ) -> Result<(), StateError> {
-        let empty =
-            !self.is_snapshot_written() && self.truncate(database, applied).await?;
+        let empty = !self.is_snapshot_written() && self.truncate(database, applied).await?;
         self.due_above_bytes = if empty { WAL_BYTES_MAX } else { 0 };
         Ok(())
     }

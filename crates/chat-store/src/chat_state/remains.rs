@@ -85,7 +85,9 @@ impl Remains {
         if checkpoints.is_snapshot_written() {
             return Ok(0);
         }
-        let since = self.stepped.map_or(STEP_INTERVAL, |stepped| stepped.elapsed());
+        let since = self
+            .stepped
+            .map_or(STEP_INTERVAL, |stepped| stepped.elapsed());
         let intervals = since.as_millis() / STEP_INTERVAL.as_millis();
         let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
         let pages = intervals.saturating_mul(PAGES_AN_INTERVAL);
@@ -189,9 +191,7 @@ async fn read(database: &mut Database, number: u32) -> Result<Vec<u8>, StateErro
 }
 
 async fn replace(database: &mut Database, pages: Vec<(u32, Vec<u8>)>) -> Result<(), StateError> {
-    database
-        .execute(sqlx::query("BEGIN IMMEDIATE"))
-        .await?;
+    database.execute(sqlx::query("BEGIN IMMEDIATE")).await?;
     for (number, page) in pages {
         let query = sqlx::query("UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?");
         database.execute(query.bind(page).bind(number)).await?;

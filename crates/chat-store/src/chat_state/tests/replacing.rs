@@ -382,7 +382,12 @@ fn former_hashes_of_many_accounts_are_in_no_file() {
     let overwritten = block_on(state.remains.end_pass(database, checkpoints)).unwrap();
     let applied = state.applied();
     let state = &mut chat.state;
-    block_on(state.checkpoints.truncate_wal(&mut state.database, applied.index)).unwrap();
+    block_on(
+        state
+            .checkpoints
+            .truncate_wal(&mut state.database, applied.index),
+    )
+    .unwrap();
     assert!(overwritten > 0);
     assert_eq!(files_with(&data, b"SECRET"), Vec::<PathBuf>::new());
     // An installed snapshot is clean.
