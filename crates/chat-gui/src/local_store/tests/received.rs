@@ -17,7 +17,7 @@ fn message(number: u64, read: bool) -> Received {
     Received {
         id: id(number),
         sender: Name::new("bob"),
-        sender_since: (number % 2 == 0).then_some(LogIndex(1)),
+        sender_since: number.is_multiple_of(2).then_some(LogIndex(1)),
         body: Arc::from(format!("secret {number}")),
         at: Timestamp(2.5),
         read,

@@ -310,6 +310,18 @@ fn crash_while_installing_leaves_the_old_tables_or_the_new_ones() {
     assert_eq!((found[0], found[found.len() - 1]), (false, true));
 }
 
+/// When SQLite distributes the rows of a page anew it does not overwrite where they were (`remains.rs`).
+/// Returns how many pages are overwritten now.
+fn overwrite_remains(chat: &mut Chat) -> usize {
+    let state = &mut chat.state;
+    state.remains = Remains::new();
+    let (database, checkpoints) = (&mut state.database, &state.checkpoints);
+    let overwritten = block_on(state.remains.end_pass(database, checkpoints)).unwrap();
+    let applied = state.applied().index;
+    block_on(state.checkpoints.truncate_wal(&mut state.database, applied)).unwrap();
+    overwritten
+}
+
 /// Accounts with random names, so that the pages of their table are split in all ways.
 #[test]
 fn former_hashes_of_many_accounts_are_in_no_file() {
@@ -375,19 +387,7 @@ fn former_hashes_of_many_accounts_are_in_no_file() {
     };
     let snapshot = folder.path().join("snapshot");
     assert_eq!(copies(&snapshot), 0);
-    // When SQLite distributes the rows of a page anew it does not overwrite where they were (`remains.rs`).
-    let state = &mut chat.state;
-    let (database, checkpoints) = (&mut state.database, &state.checkpoints);
-    state.remains = Remains::new();
-    let overwritten = block_on(state.remains.end_pass(database, checkpoints)).unwrap();
-    let applied = state.applied();
-    let state = &mut chat.state;
-    block_on(
-        state
-            .checkpoints
-            .truncate_wal(&mut state.database, applied.index),
-    )
-    .unwrap();
+    let overwritten = overwrite_remains(&mut chat);
     assert!(overwritten > 0);
     assert_eq!(files_with(&data, b"SECRET"), Vec::<PathBuf>::new());
     // An installed snapshot is clean.
