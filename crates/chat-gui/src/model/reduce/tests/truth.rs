@@ -258,12 +258,12 @@ fn search_of_people_is_repeated_when_the_servers_are_back() {
     assert_eq!(window.receive(failed(Failure::NoMajority)), []);
     assert!(window.model.people.failure.is_some());
     let commands = window.receive(status(&["1-", "2L6@101", "3F6@101>2"]));
-    assert_eq!(commands, std::slice::from_ref(&search));
+    assert_eq!(commands, std::slice::from_ref(search));
     assert_eq!(window.model.people.failure, None);
     // It began before the servers were back: once more, and no more.
     assert_eq!(
         window.receive(failed(Failure::NoMajority)),
-        std::slice::from_ref(&search)
+        std::slice::from_ref(search)
     );
     assert_eq!(window.receive(failed(Failure::NoMajority)), []);
     // What will fail again is not repeated.
