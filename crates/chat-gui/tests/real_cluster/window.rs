@@ -55,6 +55,11 @@ impl Window {
         self.harness.state().model()
     }
 
+    /// Draws one frame.
+    pub(crate) fn draw(&mut self) {
+        self.harness.step();
+    }
+
     /// What a view would have returned.
     pub(crate) fn act(&mut self, action: UserAction) {
         self.harness.state_mut().act(action);
