@@ -2,59 +2,19 @@
 //!
 //! Deliberately absent: servers. The commands of the model are recorded, and not answered.
 
-use chat_gui::demo;
-use chat_gui::model::Model;
+mod demo_window;
+
 use chat_gui::model::action::UserAction;
 use chat_gui::model::command::Command;
 use chat_gui::model::event::BackendEvent;
 use chat_gui::model::message::{MessageState, Received};
 use chat_gui::model::names::{Commit, LogIndex, MessageId, Name, Term};
-use chat_gui::model::preferences::ThemeChoice;
-use chat_gui::theme;
-use chat_gui::views::{ViewState, window_ui};
 use egui::accesskit::Role;
-use egui::{Event, ImeEvent, Key, Modifiers, Vec2};
+use egui::{Event, ImeEvent, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-/// The window, whose actions are carried out.
-struct Window {
-    model: Model,
-    state: ViewState,
-    commands: Vec<Command>,
-}
-
-fn open(name: &str) -> Harness<'static, Window> {
-    let mut pages = demo::pages().into_iter();
-    let page = pages
-        .find(|page| page.name == name)
-        .expect("the demo has this page");
-    let window = Window {
-        model: page.model(ThemeChoice::Light),
-        state: page.state(),
-        commands: Vec::new(),
-    };
-    let mut harness = Harness::builder()
-        .with_size(Vec2::new(1000.0, 700.0))
-        .with_max_steps(10)
-        .with_context_setup(theme::install)
-        .build_ui_state(
-            |ui, window: &mut Window| {
-                let now = window.model.now;
-                for action in window_ui(ui, &window.model, &mut window.state) {
-                    window.commands.extend(window.model.act(action, now));
-                }
-            },
-            window,
-        );
-    harness.run();
-    harness
-}
-
-fn type_text(harness: &mut Harness<'_, Window>, text: &str) {
-    harness.event(Event::Text(text.to_owned()));
-    harness.run();
-}
+use demo_window::{Window, open, type_text};
 
 /// What was put into the outbox.
 fn sent(harness: &Harness<'_, Window>) -> Vec<String> {

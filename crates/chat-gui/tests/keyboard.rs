@@ -3,63 +3,20 @@
 //!
 //! Deliberately absent: servers. The commands of the model are recorded, and not answered.
 
+mod demo_window;
+
 use std::collections::BTreeSet;
 
-use chat_gui::demo;
-use chat_gui::model::Model;
 use chat_gui::model::command::Command;
 use chat_gui::model::event::BackendEvent;
 use chat_gui::model::failure::Failure;
 use chat_gui::model::names::Name;
 use chat_gui::model::navigation::Dialog;
-use chat_gui::model::preferences::ThemeChoice;
-use chat_gui::theme;
-use chat_gui::views::{ViewState, window_ui};
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Vec2};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-/// The window, whose actions are carried out.
-struct Window {
-    model: Model,
-    state: ViewState,
-    commands: Vec<Command>,
-}
-
-type Test = Harness<'static, Window>;
-
-fn open(name: &str) -> Test {
-    let mut pages = demo::pages().into_iter();
-    let page = pages
-        .find(|page| page.name == name)
-        .expect("the demo has this page");
-    let window = Window {
-        model: page.model(ThemeChoice::Light),
-        state: page.state(),
-        commands: Vec::new(),
-    };
-    let mut harness = Harness::builder()
-        .with_size(Vec2::new(1000.0, 700.0))
-        .with_max_steps(10)
-        .with_context_setup(theme::install)
-        .build_ui_state(
-            |ui, window: &mut Window| {
-                let now = window.model.now;
-                for action in window_ui(ui, &window.model, &mut window.state) {
-                    window.commands.extend(window.model.act(action, now));
-                }
-            },
-            window,
-        );
-    harness.run();
-    harness
-}
-
-fn type_text(harness: &mut Test, text: &str) {
-    harness.event(Event::Text(text.to_owned()));
-    harness.run();
-}
+use demo_window::{Test, open, type_text};
 
 fn press(harness: &mut Test, key: Key) {
     harness.key_press(key);
