@@ -86,7 +86,24 @@ fn heading(text: &str, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::heading;
+    use std::process::Command;
+
+    use super::{heading, select};
+
+    /// One that does not would only be found when it is tried.
+    #[test]
+    fn every_mutant_applies_to_the_sources() {
+        let root = workspace::root();
+        let applies = |patch: &super::Patch| {
+            let mut git = Command::new("git");
+            git.args(["apply", "--check", "--whitespace=nowarn"]);
+            git.arg(&patch.path).current_dir(&root).status().unwrap()
+        };
+        let patches = select(&root, &[]).unwrap();
+        let failed = patches.iter().filter(|patch| !applies(patch).success());
+        let failed: Vec<&str> = failed.map(|patch| patch.name.as_str()).collect();
+        assert_eq!(failed, Vec::<&str>::new());
+    }
 
     #[test]
     fn headings_are_read_above_the_diff() {
