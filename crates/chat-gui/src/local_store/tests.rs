@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -29,6 +30,20 @@ fn outgoing(number: u128, recipient: &str) -> OutboxMessage {
     }
 }
 
+/// Opens the store of a folder that is not in use. A process that another test has just started has its
+/// lock, too, until that process runs its own program.
+async fn open(folder: &Path) -> LocalStore {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match LocalStore::open(folder).await {
+            Err(StoreError::InUse { .. }) if Instant::now() < deadline => {
+                tokio::task::yield_now().await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 fn key(name: &str) -> AccountKey {
     AccountKey {
         cluster_id: "c1".to_owned(),
@@ -43,7 +58,7 @@ fn alice() -> AccountKey {
 #[tokio::test]
 async fn stored_data_is_complete_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     let preferences = Preferences {
         theme: ThemeChoice::Dark,
         text_size: TextSize::new(130),
@@ -85,7 +100,7 @@ async fn stored_data_is_complete_after_reopening() {
         .unwrap();
     drop(store);
 
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     let settings = store.settings().await.unwrap();
     assert_eq!(settings.preferences, preferences);
     assert_eq!(settings.addresses, ["a:1"]);
@@ -157,7 +172,7 @@ async fn message_to_oneself_leaves_no_copy() {
 async fn folder_is_private_and_locked_for_one_window() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("chat/default");
-    let store = LocalStore::open(&folder).await.unwrap();
+    let store = open(&folder).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     for entry in fs::read_dir(&folder).unwrap() {
@@ -168,7 +183,7 @@ async fn folder_is_private_and_locked_for_one_window() {
     assert!(matches!(second, StoreError::InUse { .. }), "{second}");
     assert!(second.to_string().contains("--profile"));
     drop(store);
-    LocalStore::open(&folder).await.unwrap();
+    open(&folder).await;
 }
 
 #[tokio::test]
@@ -185,7 +200,7 @@ async fn file_of_an_unknown_format_is_not_changed() {
 #[tokio::test]
 async fn torn_write_loses_no_confirmed_data() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     for number in 1..=5 {
         store
             .enqueue(&alice(), &outgoing(number, "bob"))
@@ -206,7 +221,7 @@ async fn torn_write_loses_no_confirmed_data() {
         fs::write(copy.path().join("local.db"), &database).unwrap();
         let torn = &whole[..usize::try_from(end).unwrap()];
         fs::write(copy.path().join("local.db-wal"), torn).unwrap();
-        let mut store = LocalStore::open(copy.path()).await.unwrap();
+        let mut store = open(copy.path()).await;
         let outbox = store.account(&alice()).await.unwrap().outbox;
         let expected = if end == written { 6 } else { 5 };
         let numbers: Vec<u128> = outbox.iter().map(|one| one.id.0.as_u128()).collect();
@@ -223,7 +238,7 @@ async fn write_until_killed() {
     let Ok(folder) = std::env::var(VICTIM) else {
         return;
     };
-    let mut store = LocalStore::open(Path::new(&folder)).await.unwrap();
+    let mut store = open(Path::new(&folder)).await;
     let begun = store.account(&alice()).await.unwrap().outbox.len() as u128;
     for number in begun + 1.. {
         store
@@ -263,7 +278,7 @@ async fn killed_process_keeps_confirmed_writes() {
         }
         victim.wait().unwrap();
         assert!(confirmed > 0, "something was confirmed");
-        let mut store = LocalStore::open(folder.path()).await.unwrap();
+        let mut store = open(folder.path()).await;
         let outbox = store.account(&alice()).await.unwrap().outbox;
         let numbers: Vec<u128> = outbox.iter().map(|one| one.id.0.as_u128()).collect();
         let last = *numbers.last().unwrap();

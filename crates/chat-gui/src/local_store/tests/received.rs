@@ -76,7 +76,7 @@ async fn filled(store: &mut LocalStore) {
 #[tokio::test]
 async fn copy_and_its_cursor_are_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     let changes = [
         arrived(4),
@@ -86,7 +86,7 @@ async fn copy_and_its_cursor_are_there_after_reopening() {
     ];
     store.follow(&alice(), &changes, "c2").await.unwrap();
     drop(store);
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     assert_eq!(copy(&mut store).await, ["1", "2", "4*", "5*"]);
     let position = store.copy_position(&alice()).await.unwrap();
     assert_eq!(position.cursor.as_deref(), Some("c2"));
@@ -100,7 +100,7 @@ async fn copy_and_its_cursor_are_there_after_reopening() {
 #[tokio::test]
 async fn interrupted_fetch_is_begun_again_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     store.begin_fetch(&alice()).await.unwrap();
     store.follow(&alice(), &[arrived(9)], "c9").await.unwrap();
@@ -114,7 +114,7 @@ async fn interrupted_fetch_is_begun_again_by_the_next_start() {
         .await
         .unwrap();
     drop(store);
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     assert_eq!(store.copy_position(&alice()).await.unwrap().cursor, None);
     assert_eq!(copy(&mut store).await, ["1", "2*", "3*", "9*"], "shown");
     // Nothing that was deleted meanwhile outlives the fetch.
@@ -159,7 +159,7 @@ async fn fetch_removes_what_comes_on_no_page_and_keeps_read_marks() {
 #[tokio::test]
 async fn requested_changes_hold_until_the_servers_have_them() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     let (read, delete) = (ChangeKind::Read, ChangeKind::Delete);
     for (kind, number) in [(read, 2), (delete, 3)] {
@@ -169,7 +169,7 @@ async fn requested_changes_hold_until_the_servers_have_them() {
             .unwrap();
     }
     drop(store);
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     let pending = store.pending_changes(&alice()).await.unwrap();
     assert_eq!(pending, (vec![id(2)], vec![id(3)]));
     // The servers return both as they were.
@@ -193,7 +193,7 @@ async fn requested_changes_hold_until_the_servers_have_them() {
 #[tokio::test]
 async fn copy_is_bounded_and_forgotten_at_will() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     let many: Vec<InboxChange> = (10..1_300).map(arrived).collect();
     store.follow(&alice(), &many, "c2").await.unwrap();
@@ -236,7 +236,7 @@ async fn copy_is_bounded_and_forgotten_at_will() {
 #[tokio::test]
 async fn erased_account_leaves_no_received_text() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     store
         .request_change(&alice(), ChangeKind::Read, &[id(2)])
@@ -274,7 +274,7 @@ async fn file_of_the_format_before_is_migrated_with_nothing_lost() {
     earlier.close().await.unwrap();
 
     for _ in 0..2 {
-        let mut store = LocalStore::open(folder.path()).await.unwrap();
+        let mut store = open(folder.path()).await;
         let account = store.account(&alice()).await.unwrap();
         assert_eq!(&*account.drafts[&Name::new("bob")], "half a");
         assert_eq!(&*account.outbox[0].body, "unsent");
@@ -293,7 +293,7 @@ async fn file_of_the_format_before_is_migrated_with_nothing_lost() {
 #[tokio::test]
 async fn torn_write_separates_no_message_from_its_cursor() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = LocalStore::open(folder.path()).await.unwrap();
+    let mut store = open(folder.path()).await;
     filled(&mut store).await;
     let log = folder.path().join("local.db-wal");
     let confirmed = fs::metadata(&log).unwrap().len();
@@ -310,7 +310,7 @@ async fn torn_write_separates_no_message_from_its_cursor() {
         fs::write(copied.path().join("local.db"), &database).unwrap();
         let torn = &whole[..usize::try_from(end).unwrap()];
         fs::write(copied.path().join("local.db-wal"), torn).unwrap();
-        let mut store = LocalStore::open(copied.path()).await.unwrap();
+        let mut store = open(copied.path()).await;
         let cursor = store.copy_position(&alice()).await.unwrap().cursor;
         let (messages, expected) = if end == written {
             (vec!["1", "2*", "4*"], "c2")
