@@ -96,7 +96,9 @@ mod tests {
         let root = workspace::root();
         let applies = |patch: &super::Patch| {
             let mut git = Command::new("git");
-            git.args(["apply", "--check", "--whitespace=nowarn"]);
+            // The checkout may belong to another user; it is only read.
+            git.args(["-c", "safe.directory=*", "apply", "--check"]);
+            git.arg("--whitespace=nowarn");
             git.arg(&patch.path).current_dir(&root).status().unwrap()
         };
         let patches = select(&root, &[]).unwrap();
