@@ -3,8 +3,6 @@
 //!
 //! Deliberately absent: servers. The commands of the model are recorded, and not answered.
 
-mod demo_window;
-
 use std::collections::BTreeSet;
 
 use chat_gui::model::command::Command;
@@ -16,7 +14,7 @@ use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use demo_window::{Test, open, type_text};
+use crate::demo_window::{Test, open, type_text};
 
 fn press(harness: &mut Test, key: Key) {
     harness.key_press(key);

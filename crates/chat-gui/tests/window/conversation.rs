@@ -2,8 +2,6 @@
 //!
 //! Deliberately absent: servers. The commands of the model are recorded, and not answered.
 
-mod demo_window;
-
 use chat_gui::model::action::UserAction;
 use chat_gui::model::command::Command;
 use chat_gui::model::event::BackendEvent;
@@ -14,7 +12,7 @@ use egui::{Event, ImeEvent, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use demo_window::{Window, open, type_text};
+use crate::demo_window::{Window, open, type_text};
 
 /// What was put into the outbox.
 fn sent(harness: &Harness<'_, Window>) -> Vec<String> {

@@ -1,0 +1,5 @@
+//! The window used as a person would, with a page of the demo and without servers.
+
+mod conversation;
+mod demo_window;
+mod keyboard;
