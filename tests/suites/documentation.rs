@@ -89,7 +89,8 @@ fn each_mutant_in_the_text_exists_and_those_without_a_seed_are_explained() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|name| name.starts_with('r') && !name.contains('/'))
+        .filter(|name| name.starts_with('r') || name.starts_with("state-"))
+        .filter(|name| !name.contains('/'))
         .map(str::to_owned)
         .collect();
     let rows = rows(&page, "mutant");
