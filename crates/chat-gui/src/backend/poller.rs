@@ -15,10 +15,11 @@ use crate::backend::local_cluster;
 use crate::backend::options::ClusterPlace;
 use crate::backend::session::context::SharedStore;
 use crate::backend::translate;
+use crate::model::availability::newest_leader;
 use crate::model::chaos::Process;
 use crate::model::cluster::{NodeRole, NodeStatus};
 use crate::model::event::{BackendEvent, NodeReport};
-use crate::model::names::NodeId;
+use crate::model::names::{NodeId, Term};
 
 /// How long a node may take to answer before it counts as unreachable.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(300);
@@ -42,7 +43,7 @@ struct Picture(Vec<(String, Option<NodeSummary>)>);
 struct NodeSummary {
     id: NodeId,
     role: NodeRole,
-    term: u64,
+    term: Term,
     leader: Option<NodeId>,
     storage: String,
 }
@@ -73,9 +74,12 @@ impl Poller {
         loop {
             let begun = Instant::now();
             let reports = self.client.status(STATUS_TIMEOUT).await;
-            let picture = picture(&reports);
-            let leads = leader_of(&picture);
-            let all_answer = reports.iter().all(|report| report.status.is_ok());
+            let members = members(&reports);
+            let nodes: Vec<_> = reports.into_iter().map(translate::report).collect();
+            let picture = picture(&nodes);
+            let answers = nodes.iter().filter_map(|node| node.status.as_ref().ok());
+            let leads = newest_leader(answers);
+            let all_answer = nodes.iter().all(|node| node.status.is_ok());
             if leads != leader && reported.is_some() {
                 hot_until = begun + HOT;
             }
@@ -84,10 +88,9 @@ impl Poller {
                 contact.forget();
             }
             leader = leads;
-            self.keep_members(&reports, &mut kept).await;
+            self.keep_members(members, &mut kept).await;
             let is_hot = begun < hot_until;
             let is_watched = *self.watched.borrow_and_update();
-            let nodes: Vec<_> = reports.into_iter().map(translate::report).collect();
             let latest = Figures::of(&nodes);
             let reported_figures = figures.as_ref();
             let are_new = !reported_figures.is_some_and(|before| latest.follow(before));
@@ -129,10 +132,10 @@ impl Poller {
     /// Keeps the members of the cluster for the next start, whenever they have changed.
     async fn keep_members(
         &self,
-        reports: &[ClientReport],
+        members: Option<(String, Vec<Member>)>,
         kept: &mut Option<(String, Vec<Member>)>,
     ) {
-        let Some(members) = members(reports) else {
+        let Some(members) = members else {
             return;
         };
         if kept.as_ref() == Some(&members) {
@@ -186,37 +189,18 @@ impl Figures {
     }
 }
 
-fn picture(reports: &[ClientReport]) -> Picture {
-    let nodes = reports.iter().map(|report| {
-        let summary = report.status.as_ref().ok().map(|status| {
-            let status_of_model = translate::report(report.clone()).status;
-            let role = status_of_model.map_or(NodeRole::Unknown, |status| status.role);
-            NodeSummary {
-                id: NodeId(status.node_id),
-                role,
-                term: status.term,
-                leader: status.leader_id.map(NodeId),
-                storage: status.storage_state.clone(),
-            }
+fn picture(nodes: &[NodeReport]) -> Picture {
+    let nodes = nodes.iter().map(|node| {
+        let summary = node.status.as_ref().ok().map(|status| NodeSummary {
+            id: status.id,
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            storage: status.storage.clone(),
         });
-        (report.address.clone(), summary)
+        (node.address.clone(), summary)
     });
     Picture(nodes.collect())
-}
-
-/// The leader of the highest term in which a node leads or follows a leader.
-fn leader_of(picture: &Picture) -> Option<(NodeId, u64)> {
-    let summaries = picture.0.iter().filter_map(|(_, summary)| summary.as_ref());
-    let named = summaries.filter_map(|summary| {
-        let (leads, leader) = match summary.role {
-            NodeRole::Leader => (true, Some(summary.id)),
-            NodeRole::Follower => (false, summary.leader),
-            _ => (false, None),
-        };
-        Some((summary.term, leads, leader?))
-    });
-    let newest = named.max_by_key(|(term, leads, _)| (*term, *leads));
-    newest.map(|(term, _, leader)| (leader, term))
 }
 
 /// The members of the cluster that the nodes name, with the addresses at which they answer. `None`

@@ -4,7 +4,7 @@
 //! Deliberately absent: whether the inbox arrives and since when something is wrong, which
 //! `connection` adds.
 
-use crate::model::cluster::{Cluster, NodeCard, NodeHealth, NodeRole};
+use crate::model::cluster::{Cluster, NodeCard, NodeHealth, NodeRole, NodeStatus};
 use crate::model::names::{NodeId, Term};
 
 /// What the servers can do for this window at the moment.
@@ -48,24 +48,28 @@ impl Cluster {
         }
     }
 
-    /// The leader of the highest term in which a node that answers leads or follows a leader. That
-    /// may be a node that does not answer here: the others reach it, or will soon miss it. A node that
-    /// campaigns misses the leader that it names.
+    /// The leader, from what the nodes say that answer.
     pub fn leader(&self) -> Option<(NodeId, Term)> {
         let up = self.nodes.iter().filter(|node| node.is_up());
-        let named = up.filter_map(|node| {
-            let report = node.report.as_ref()?;
-            let (leads, leader) = match report.role {
-                NodeRole::Leader => (true, Some(report.id)),
-                NodeRole::Follower => (false, report.leader),
-                _ => (false, None),
-            };
-            Some((report.term, leads, leader?))
-        });
-        // What a leader says of itself counts before what another one says of the same term.
-        let newest = named.max_by_key(|(term, leads, _)| (*term, *leads));
-        newest.map(|(term, _, leader)| (leader, term))
+        newest_leader(up.filter_map(|node| node.report.as_ref()))
     }
+}
+
+/// The leader of the highest term in which one of these nodes, which answer, leads or follows a leader.
+/// That may be a node that does not answer here: the others reach it, or will soon miss it. A node that
+/// campaigns misses the leader that it names.
+pub fn newest_leader<'a>(reports: impl Iterator<Item = &'a NodeStatus>) -> Option<(NodeId, Term)> {
+    let named = reports.filter_map(|report| {
+        let (leads, leader) = match report.role {
+            NodeRole::Leader => (true, Some(report.id)),
+            NodeRole::Follower => (false, report.leader),
+            _ => (false, None),
+        };
+        Some((report.term, leads, leader?))
+    });
+    // What a leader says of itself counts before what another one says of the same term.
+    let newest = named.max_by_key(|(term, leads, _)| (*term, *leads));
+    newest.map(|(term, _, leader)| (leader, term))
 }
 
 #[cfg(test)]
