@@ -12,6 +12,11 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 /// that the round trip no longer matters (measured: docs/storage.md).
 pub const ROWS_MAX: usize = 512;
 
+/// `(?,?,…)`, with `count` parameters.
+pub fn parameters(count: usize) -> String {
+    format!("({})", vec!["?"; count].join(","))
+}
+
 /// One statement in all its sizes.
 #[derive(Debug)]
 pub struct BatchedStatement {
@@ -31,7 +36,7 @@ impl BatchedStatement {
     /// `INSERT INTO {target} … {on_conflict}`, where `target` names `columns` columns whose first
     /// is never NULL.
     pub fn insert(target: &str, columns: usize, on_conflict: &str) -> Self {
-        let row = format!("({})", vec!["?"; columns].join(","));
+        let row = parameters(columns);
         Self::new(|count| {
             let rows = vec![row.as_str(); count].join(",");
             if count == 1 {

@@ -11,7 +11,7 @@ use sqlx::Row;
 
 use super::command::SessionClaim;
 use super::error::StateError;
-use crate::batched_statement::{BatchedStatement, ROWS_MAX};
+use crate::batched_statement::{BatchedStatement, ROWS_MAX, parameters};
 use crate::database::{BoundQuery, Database};
 
 /// A copy to store.
@@ -181,5 +181,5 @@ pub(super) async fn delete_oldest(
 }
 
 fn in_list(statement: &str, count: usize) -> String {
-    format!("{statement}({})", vec!["?"; count].join(","))
+    format!("{statement}{}", parameters(count))
 }

@@ -12,7 +12,7 @@ use super::apply_context::ApplyContext;
 use super::command::SessionClaim;
 use super::error::StateError;
 use super::tombstones::{self, IS_LONG, RETURNING as ALL_BUT_THE_TEXT, Tombstone};
-use crate::batched_statement::{BatchedStatement, ROWS_MAX};
+use crate::batched_statement::{BatchedStatement, ROWS_MAX, parameters};
 use crate::database::{BoundQuery, Database};
 
 /// Messages are found by their ids; the plus signs keep SQLite from scanning the whole inbox
@@ -161,17 +161,16 @@ pub(super) fn delete_oldest_long_sql() -> String {
 }
 
 pub(super) fn delete_long_sql(count: usize) -> String {
-    let ids = vec!["?"; count].join(",");
-    format!("DELETE FROM messages WHERE {IS_LONG} AND {TO_DELETE}({ids}){ALL_BUT_THE_TEXT}")
+    let ids = parameters(count);
+    format!("DELETE FROM messages WHERE {IS_LONG} AND {TO_DELETE}{ids}{ALL_BUT_THE_TEXT}")
 }
 
 pub(super) fn read_sql(count: usize) -> String {
-    format!("{READ}({}){RETURNING}", vec!["?"; count].join(","))
+    format!("{READ}{}{RETURNING}", parameters(count))
 }
 
 pub(super) fn delete_sql(count: usize) -> String {
-    let ids = vec!["?"; count].join(",");
-    format!("{DELETE}{TO_DELETE}({ids}){RETURNING}")
+    format!("{DELETE}{TO_DELETE}{}{RETURNING}", parameters(count))
 }
 
 fn with_ids<'q>(query: BoundQuery<'q>, ids: &'q [String]) -> BoundQuery<'q> {
