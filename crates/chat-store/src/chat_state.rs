@@ -161,7 +161,7 @@ impl ChatState {
         let reader = ChatReader::new(database.path(), checkpoints.verifier());
         let state = Self {
             checkpoints,
-            remains: Remains::new(),
+            remains: Remains::default(),
             database,
             name,
             applier: Applier::new(retention, progress),
@@ -323,18 +323,13 @@ impl ChatState {
             drop(committing);
             self.visible = self.applied();
             let (database, applied) = (&mut self.database, self.visible.index);
-            self.checkpoints
-                .shorten_wal(database, entries, applied)
-                .await?;
             let pages = self
                 .remains
                 .step_if_due(database, &self.checkpoints)
                 .await?;
-            if pages > 0 {
-                self.checkpoints
-                    .shorten_wal(database, pages, applied)
-                    .await?;
-            }
+            self.checkpoints
+                .shorten_wal(database, entries + pages, applied)
+                .await?;
         }
         Ok(())
     }

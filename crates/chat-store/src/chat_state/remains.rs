@@ -37,8 +37,8 @@ const FILE_HEADER: usize = 100;
 /// In a file with so many pages a page that is no node of a tree may begin as one. It has 128 GiB.
 const PAGES_MAX: i64 = 1 << 25;
 
-/// How far the passes are.
-#[derive(Debug)]
+/// How far the passes are. By default nothing is known of what earlier runs did.
+#[derive(Debug, Default)]
 pub(super) struct Remains {
     /// The next page of the pass that has begun; `None` between two passes.
     next: Option<u32>,
@@ -51,16 +51,6 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    /// For tables that were just opened. Nothing is known of what earlier runs did.
-    pub(super) fn new() -> Self {
-        Self {
-            next: None,
-            began: None,
-            stepped: None,
-            is_possible: None,
-        }
-    }
-
     /// Whether nothing was applied for a while.
     pub(super) fn is_idle(&self) -> bool {
         self.stepped

@@ -45,22 +45,27 @@ impl ChatState {
     pub async fn snapshot(&mut self) -> Result<SnapshotWriter, StateError> {
         let chain = self.applied_chain().ok_or(StateError::ChainUnknown)?;
         self.begin()?;
-        let was_idle = self.remains.is_idle();
-        let committed = self.commit_open().await;
+        let committed = self.commit_and_overwrite_remains().await;
         self.note_damage(committed)?;
         self.poisoned = false;
-        // What was deleted is in no file from now on, unless a read takes too long. While much is applied
-        // each commit has overwritten some of it.
+        // What was deleted is in no file from now on, unless a read takes too long.
         let applied = self.applied();
-        if was_idle {
-            let (database, checkpoints) = (&mut self.database, &self.checkpoints);
-            self.remains.end_pass(database, checkpoints).await?;
-        }
         self.checkpoints
             .truncate_wal(&mut self.database, applied.index)
             .await?;
         let checkpoints = self.checkpoints.for_snapshot();
         SnapshotWriter::begin(self.database.path(), (applied, chain), checkpoints).await
+    }
+
+    /// While much is applied each commit overwrites some remains; otherwise the rest of the pass is made here.
+    async fn commit_and_overwrite_remains(&mut self) -> Result<(), StateError> {
+        let was_idle = self.remains.is_idle();
+        self.commit_open().await?;
+        if was_idle {
+            let (database, checkpoints) = (&mut self.database, &self.checkpoints);
+            self.remains.end_pass(database, checkpoints).await?;
+        }
+        Ok(())
     }
 
     /// Replaces the tables by the snapshot in the file at `path`, which must be at `base`. What is
@@ -130,7 +135,7 @@ impl ChatState {
             progress,
         } = state;
         self.checkpoints = checkpoints;
-        self.remains = Remains::new();
+        self.remains = Remains::default();
         let verifier = self.checkpoints.verifier();
         self.reader.change_to(database.path(), verifier);
         let old = std::mem::replace(&mut self.database, database);

@@ -314,7 +314,7 @@ fn crash_while_installing_leaves_the_old_tables_or_the_new_ones() {
 /// Returns how many pages are overwritten now.
 fn overwrite_remains(chat: &mut Chat) -> usize {
     let state = &mut chat.state;
-    state.remains = Remains::new();
+    state.remains = Remains::default();
     let (database, checkpoints) = (&mut state.database, &state.checkpoints);
     let overwritten = block_on(state.remains.end_pass(database, checkpoints)).unwrap();
     let applied = state.applied().index;
