@@ -56,7 +56,7 @@ fn found(ids: &[Uuid], messages: Vec<StoredMessage>, reports: &[NodeReport]) -> 
         let statuses = reports
             .iter()
             .filter_map(|report| report.status.as_ref().ok());
-        let stored = StoredOn::from_statuses(message.commit.index, statuses);
+        let stored = StoredOn::from_reports(message.commit.index, statuses);
         let servers = stored.map(|stored| Servers {
             stored: stored.nodes,
             of: stored.of,

@@ -27,6 +27,10 @@ pub enum ClientError {
         /// [`StatusCode::InvalidArgument`].
         violations: Vec<FieldViolation>,
     },
+    /// The account has as many copies of sent messages as it may: delete some, or send without a copy.
+    /// This attempt changed nothing; an earlier one with the same ids may have been carried out.
+    #[error("{0}")]
+    CopiesFull(String),
     /// No node carried the request out before the deadline. Nothing was changed.
     #[error("no node could serve the request: {last}")]
     Unavailable {

@@ -74,5 +74,5 @@ pub use requests::{
 pub use session::{LoggedIn, Session};
 pub use status::NodeReport;
 pub use status_code::{FieldViolation, StatusCode};
-pub use stored_on::StoredOn;
+pub use stored_on::{LogReport, StoredOn};
 pub use watch::{Cursor, Watch, WatchEvent, WatchState, WatchUpdate};

@@ -95,6 +95,11 @@ impl From<&Status> for RetryDecision {
 fn classify_server_status(status: &Status, reason: &str, leader: Option<&String>) -> RetryDecision {
     let side_effect = match (status.code(), reason) {
         (Code::Unavailable, "NO_LEADER" | "NOT_APPENDED" | "STOPPING") => SideEffect::None,
+        // It stays so until copies are deleted, on every node.
+        (Code::ResourceExhausted, "COPIES_FULL") => {
+            let what = status.message().to_owned();
+            return RetryDecision::Final(ClientError::CopiesFull(what));
+        }
         (Code::ResourceExhausted, _) | (Code::DeadlineExceeded, "TIMEOUT") => SideEffect::None,
         // Also a reason that only a newer server knows.
         (Code::Unavailable, _) => SideEffect::Possible,
@@ -236,6 +241,7 @@ mod tests {
             server_status(Code::ResourceExhausted, "OVERLOADED"),
             Some(SideEffect::None),
         );
+        check(server_status(Code::ResourceExhausted, "COPIES_FULL"), None);
         check(
             server_status(Code::DeadlineExceeded, "TIMEOUT"),
             Some(SideEffect::None),

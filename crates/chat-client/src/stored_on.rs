@@ -15,6 +15,43 @@ pub struct StoredOn {
     pub of: usize,
 }
 
+/// What a node reports about its log and, if it leads, about the logs of others.
+pub trait LogReport {
+    /// The node that reports.
+    fn node_id(&self) -> u64;
+    /// The voters of its cluster, as far as it knows them.
+    fn voter_ids(&self) -> impl Iterator<Item = u64>;
+    /// The last entry that it knows to be committed.
+    fn commit_index(&self) -> u64;
+    /// The last entry that it has applied, which is on its disk.
+    fn applied_index(&self) -> u64;
+    /// Of a leader: each follower with the last entry that is known to be in its log as in the leader's.
+    fn match_indexes(&self) -> impl Iterator<Item = (u64, u64)>;
+}
+
+impl LogReport for NodeStatus {
+    fn node_id(&self) -> u64 {
+        self.node_id
+    }
+
+    fn voter_ids(&self) -> impl Iterator<Item = u64> {
+        self.voter_ids.iter().copied()
+    }
+
+    fn commit_index(&self) -> u64 {
+        self.commit_index
+    }
+
+    fn applied_index(&self) -> u64 {
+        self.applied_index
+    }
+
+    fn match_indexes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let followers = self.followers.iter();
+        followers.map(|follower| (follower.node_id, follower.match_index))
+    }
+}
+
 impl StoredOn {
     /// Of the entry that was committed as `index`, as the reply to a message reports it. `None` if no node
     /// reports that it is committed: the reports are too old, or of another cluster.
@@ -22,26 +59,23 @@ impl StoredOn {
     /// Each node vouches for itself up to its applied index, because it applies nothing that it has not
     /// synced, or installed. A leader that has committed the entry also knows which followers hold it; a leader that was
     /// replaced may have another entry there, which is not committed.
-    pub fn from_statuses<'a>(
+    pub fn from_reports<'a, R: LogReport + 'a>(
         index: u64,
-        statuses: impl IntoIterator<Item = &'a NodeStatus>,
+        reports: impl IntoIterator<Item = &'a R>,
     ) -> Option<Self> {
         let (mut holders, mut known) = (BTreeSet::new(), BTreeSet::new());
-        for status in statuses {
-            known.insert(status.node_id);
-            known.extend(&status.voter_ids);
-            known.extend(status.followers.iter().map(|follower| follower.node_id));
-            if status.commit_index < index {
+        for report in reports {
+            known.insert(report.node_id());
+            known.extend(report.voter_ids());
+            known.extend(report.match_indexes().map(|(follower, _)| follower));
+            if report.commit_index() < index {
                 continue;
             }
-            if status.applied_index >= index {
-                holders.insert(status.node_id);
+            if report.applied_index() >= index {
+                holders.insert(report.node_id());
             }
-            let matched = status
-                .followers
-                .iter()
-                .filter(|follower| follower.match_index >= index);
-            holders.extend(matched.map(|follower| follower.node_id));
+            let matched = report.match_indexes().filter(|(_, held)| *held >= index);
+            holders.extend(matched.map(|(follower, _)| follower));
         }
         (!holders.is_empty()).then_some(Self {
             nodes: holders.len(),
@@ -77,7 +111,7 @@ mod tests {
 
     #[track_caller]
     fn check(statuses: &[NodeStatus], expected: Option<(usize, usize)>) {
-        let found = StoredOn::from_statuses(7, statuses);
+        let found = StoredOn::from_reports(7, statuses);
         assert_eq!(found.map(|stored| (stored.nodes, stored.of)), expected);
     }
 

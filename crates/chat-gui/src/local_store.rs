@@ -1,4 +1,4 @@
-//! What this device keeps: drafts, the outbox, copies of sent and of received messages, preferences.
+//! What this device keeps: drafts, the outbox, copies of received and of sent messages, preferences.
 //! One SQLite file in a folder that only its user may read; a call that returns has been synced to
 //! the disk. `docs/window-store.md` has the rules.
 //!
@@ -26,23 +26,23 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 
-use crate::model::event::StoredAccount;
+use crate::model::event::{StoredAccount, StoredDraft};
 use crate::model::message::OutboxMessage;
 use crate::model::names::Name;
 use private_folder::{claim, open_private};
-use rows::{name, outbox_message, sent_copy, text};
+use rows::{name, optional_id, outbox_message, text};
 
 pub use error::StoreError;
 
-/// Copies of sent messages that are kept of one account; the oldest go first.
-const SENT_MAX: i64 = 50_000;
+/// Sent messages that only this device has, of one account at most; the oldest go first.
+const SENT_MAX: usize = 50_000;
 const FILE: &str = "local.db";
 
 /// The store. Dropping it leaves nothing undone.
 #[derive(Debug)]
 pub struct LocalStore {
     connection: SqliteConnection,
-    /// Received messages that are kept of an account at most.
+    /// Messages of a box that are kept at most.
     received_max: usize,
     /// Messages that were added since the oldest went.
     surplus: usize,
@@ -135,24 +135,24 @@ impl LocalStore {
     ///
     /// [`StoreError::Database`].
     pub async fn account(&mut self, account: &AccountKey) -> Result<StoredAccount, StoreError> {
-        self.drop_oldest_copies(account).await?;
-        let drafts = sqlx::query("SELECT peer, text FROM drafts WHERE account = ?")
+        let drafts = sqlx::query("SELECT peer, text, reply_to FROM drafts WHERE account = ?")
             .bind(account.text())
             .fetch_all(&mut self.connection)
             .await?;
         let outbox = self.outbox(account).await?;
-        let sent = sqlx::query(
-            "SELECT id, request_id, recipient, body, at, commit_index, commit_term
-             FROM sent WHERE account = ? ORDER BY commit_index",
-        )
-        .bind(account.text())
-        .fetch_all(&mut self.connection)
-        .await?;
         let muted = sqlx::query("SELECT peer FROM muted WHERE account = ?")
             .bind(account.text())
             .fetch_all(&mut self.connection)
             .await?;
-        let draft = |row: &SqliteRow| Ok((name(row, 0)?, text(row, 1)?));
+        let draft = |row: &SqliteRow| {
+            let draft = StoredDraft {
+                text: text(row, 1)?,
+                reply_to: optional_id(row, 2)?,
+            };
+            Ok((name(row, 0)?, draft))
+        };
+        let (inbox, sent) = self.messages(account).await?;
+        let (_, deleted) = self.pending_changes(account).await?;
         Ok(StoredAccount {
             name: account.name.clone(),
             drafts: drafts
@@ -160,13 +160,14 @@ impl LocalStore {
                 .map(draft)
                 .collect::<Result<_, sqlx::Error>>()?,
             outbox,
-            sent: sent.iter().map(sent_copy).collect::<Result<_, _>>()?,
+            sent,
             muted: muted
                 .iter()
                 .map(|row| name(row, 0))
                 .collect::<Result<_, _>>()?,
             marks: self.marks(account).await?,
-            inbox: self.inbox_copy(account).await?,
+            inbox,
+            deleted,
         })
     }
 
@@ -177,7 +178,7 @@ impl LocalStore {
     /// [`StoreError::Database`].
     pub async fn outbox(&mut self, account: &AccountKey) -> Result<Vec<OutboxMessage>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, request_id, recipient, body, written_at, refused
+            "SELECT id, request_id, recipient, body, written_at, refused, reply_to, keeps_copy
              FROM outbox WHERE account = ? ORDER BY position",
         )
         .bind(account.text())
@@ -185,19 +186,6 @@ impl LocalStore {
         .await?;
         let outbox = rows.iter().map(outbox_message).collect::<Result<_, _>>()?;
         Ok(outbox)
-    }
-
-    async fn drop_oldest_copies(&mut self, account: &AccountKey) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM sent WHERE account = ?1 AND commit_index <= (
-                 SELECT commit_index FROM sent WHERE account = ?1
-                 ORDER BY commit_index DESC LIMIT 1 OFFSET ?2)",
-        )
-        .bind(account.text())
-        .bind(SENT_MAX)
-        .execute(&mut self.connection)
-        .await?;
-        Ok(())
     }
 
     /// Deletes everything that is kept of an account.
@@ -210,10 +198,9 @@ impl LocalStore {
         for statement in [
             "DELETE FROM drafts WHERE account = ?",
             "DELETE FROM outbox WHERE account = ?",
-            "DELETE FROM sent WHERE account = ?",
             "DELETE FROM muted WHERE account = ?",
             "DELETE FROM settings WHERE key = 'marks ' || ?",
-            "DELETE FROM received WHERE inbox = (SELECT number FROM inboxes WHERE account = ?)",
+            "DELETE FROM messages WHERE inbox = (SELECT number FROM inboxes WHERE account = ?)",
             "DELETE FROM pending_changes
              WHERE inbox = (SELECT number FROM inboxes WHERE account = ?)",
             "DELETE FROM inboxes WHERE account = ?",

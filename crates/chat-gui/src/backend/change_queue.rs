@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chat_client::ClientError;
+use chat_client::{ClientError, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -14,12 +14,15 @@ use crate::backend::session::context::SessionContext;
 use crate::backend::translate;
 use crate::local_store::pending_changes::ChangeKind;
 use crate::model::event::BackendEvent;
+use crate::model::failure::Failure;
 use crate::model::names::MessageId;
 
 /// The most ids in one request; the servers' own limit.
 const IDS_MAX: usize = 1_000;
 /// The pause after an attempt that failed; the client has tried every node by then.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The pause after a server answered with something that is neither the change nor a rejection of it.
+const REJECTED_PAUSE: Duration = Duration::from_secs(10);
 /// Steps in the queue at most. More come when a person deletes for minutes without a server; the
 /// channel before this queue fills up then.
 const WAITING_MAX: usize = 1_000;
@@ -69,19 +72,28 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
         };
         match outcome {
             Ok(()) => finish(&context, step).await,
-            Err(ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. }) => {
-                waiting.push_front(step);
-                tokio::select! {
-                    () = sleep(PAUSE) => {}
-                    () = contact.changed() => {}
-                }
-            }
             // The task that watches the inbox notices it too, and reports it.
             Err(error) if translate::is_session_over(&error) => return,
-            Err(error) => {
-                let why = translate::failure(&error, &context.addresses());
+            // Only a malformed request fails on every node, and for good.
+            Err(ClientError::Status {
+                code: StatusCode::InvalidArgument,
+                message,
+                ..
+            }) => {
+                let why = Failure::Refused(message);
                 context.send(BackendEvent::InboxFailed(why)).await;
                 finish(&context, step).await;
+            }
+            Err(error) => {
+                waiting.push_front(step);
+                let pause = match error {
+                    ClientError::Unavailable { .. } | ClientError::OutcomeUnknown { .. } => PAUSE,
+                    _ => REJECTED_PAUSE,
+                };
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = contact.changed() => {}
+                }
             }
         }
     }

@@ -276,10 +276,6 @@ impl Engine {
                 let kept = self.store.lock().await.save_marks(&account, &marks).await;
                 self.events.report_storage_error(kept).await;
             }
-            Command::ForgetSent(ids) => {
-                let kept = self.store.lock().await.forget_sent(&ids).await;
-                self.events.report_storage_error(kept).await;
-            }
             Command::Requeue(id) => send_to_outbox(signed_in, OutboxRequest::Requeue(id)).await,
             Command::Withdraw(id) => send_to_outbox(signed_in, OutboxRequest::Withdraw(id)).await,
             Command::TryNow => {
@@ -305,7 +301,7 @@ impl Engine {
                 self.events.report_storage_error(kept).await;
                 send_to_changes(signed_in, ChangeRequest::Delete(ids)).await;
             }
-            Command::CheckLedger(ids) => signed_in.check_ledger(ids),
+            Command::CheckLedger { ids, scope } => signed_in.check_ledger(ids, scope),
             Command::SearchPeople { pattern, after } => self.search_people(pattern, after),
             _ => {}
         }
@@ -317,8 +313,8 @@ impl Engine {
         let account = self.last_account.clone()?;
         let mut store = self.store.lock().await;
         match command {
-            Command::SaveDraft { peer, text } => {
-                let kept = store.save_draft(&account, &peer, &text).await;
+            Command::SaveDraft { peer, draft } => {
+                let kept = store.save_draft(&account, &peer, &draft).await;
                 drop(store);
                 self.events.report_storage_error(kept).await;
                 None
@@ -327,12 +323,12 @@ impl Engine {
                 let kept = store.enqueue(&account, &message).await;
                 drop(store);
                 let request = match kept {
-                    Ok(()) => OutboxRequest::Send(message),
+                    Ok(()) => OutboxRequest::Send(*message),
                     Err(error) => {
                         let (id, why) = (message.id, local_storage_error(&error));
                         let refused = BackendEvent::SendRefused { id, why };
                         self.events.send(refused).await;
-                        OutboxRequest::Hold(message)
+                        OutboxRequest::Hold(*message)
                     }
                 };
                 if let Some(signed_in) = &self.signed_in {

@@ -1,22 +1,25 @@
-//! Fetches the inbox page by page, the newest first, as far as this device keeps it; and older pages
+//! Fetches the box page by page, the newest first, as far as this device keeps it; and older pages
 //! when the person scrolls there. A page that fails is tried again after a pause.
 //!
 //! Deliberately absent: the watch, between whose events `inbox_sync` asks for the next page.
 
 use std::time::Duration;
 
-use chat_client::{ClientError, InboxQuery};
+use chat_client::{ClientError, DirectionFilter, InboxQuery};
 use tokio::time::Instant;
 
 use crate::backend::session::context::{SessionClosed, SessionContext};
 use crate::backend::translate;
 use crate::local_store::inbox_copy::{CopyPosition, PageEnd};
-use crate::model::event::{BackendEvent, InboxPage, PagePlace};
+use crate::model::event::{BackendEvent, InboxPage};
+use crate::model::names::LogIndex;
 
 /// The pause before a page is requested again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause after a page was rejected: the reason will not have passed at once.
 const REJECTED_PAUSE: Duration = Duration::from_secs(10);
+/// The pause after a page could not be written: the disk is full, or worse.
+const UNWRITTEN_PAUSE: Duration = Duration::from_secs(60);
 /// Messages of a page; the servers' own limit.
 const PAGE: u32 = 500;
 /// Messages that are fetched for a person who keeps fewer on this device.
@@ -36,7 +39,6 @@ pub(super) struct InboxFetch {
 #[derive(Clone, Debug)]
 struct NextPage {
     after: Option<String>,
-    place: PagePlace,
     /// Messages to be fetched, with this page.
     left: usize,
     /// Not before.
@@ -71,20 +73,24 @@ impl InboxFetch {
         }
     }
 
-    /// The whole inbox is fetched from here on.
-    pub(super) async fn begin(&mut self) {
+    /// The whole box is fetched from here on. The store and the window know it before the first page is
+    /// requested: what they have by now is on the pages, or was deleted. Returns whether the store has
+    /// written it.
+    pub(super) async fn begin(&mut self) -> bool {
         let (begun, kept_max) = {
             let mut store = self.context.store().await;
             let begun = store.begin_fetch(&self.context.account).await;
             (begun, store.received_max())
         };
+        let is_kept = begun.is_ok();
         self.context.events.report_storage_error(begun).await;
+        self.context.send(BackendEvent::FetchBegan).await;
         self.next = Some(NextPage {
             after: None,
-            place: PagePlace::First,
             left: kept_max.max(FETCHED_MIN),
             at: Instant::now(),
         });
+        is_kept
     }
 
     /// One more page behind those that came, unless pages are being fetched anyhow.
@@ -93,13 +99,14 @@ impl InboxFetch {
             (None, Some(older), true) => {
                 self.next = Some(NextPage {
                     after: Some(older),
-                    place: PagePlace::Next,
                     left: 1,
                     at: Instant::now(),
                 });
             }
             // It is not known where the page begins: after the newest ones, somewhere.
-            (None, None, true) => self.begin().await,
+            (None, None, true) => {
+                self.begin().await;
+            }
             _ => {}
         }
     }
@@ -112,6 +119,7 @@ impl InboxFetch {
         let query = InboxQuery {
             limit: Some(PAGE),
             after: wanted.after.clone(),
+            directions: DirectionFilter::All,
             ..InboxQuery::default()
         };
         let (client, session) = (&self.context.client, &self.context.session);
@@ -126,13 +134,17 @@ impl InboxFetch {
             unread: page.unread,
             is_last: left == 0 || !more,
         };
-        let messages: Vec<_> = page.messages.into_iter().map(translate::received).collect();
+        let oldest = page.messages.last().map(|message| message.commit.index);
+        // A page without messages that is not the last one shows nothing about the others.
+        let reaches = if more { oldest.unwrap_or(u64::MAX) } else { 0 };
+        let messages: Vec<_> = page.messages.into_iter().map(translate::stored).collect();
         let kept = {
             let mut store = self.context.store().await;
             store
                 .keep_page(&self.context.account, messages.clone(), &end)
                 .await
         };
+        let is_kept = kept.is_ok();
         let messages = match kept {
             Ok(messages) => messages,
             Err(error) => {
@@ -144,18 +156,30 @@ impl InboxFetch {
         self.more = more;
         self.next = (!end.is_last).then(|| NextPage {
             after: page.next,
-            place: PagePlace::Next,
             left,
             at: Instant::now(),
         });
         let page = InboxPage {
             unread: end.unread,
-            place: wanted.place,
+            reaches: LogIndex(reaches),
             more,
+            is_last: end.is_last,
             messages,
         };
         self.context.send(BackendEvent::Inbox(page)).await;
+        if !is_kept {
+            self.begin_again_later();
+        }
         Ok(())
+    }
+
+    /// A page could not be written. Without it the copy must not become complete.
+    fn begin_again_later(&mut self) {
+        self.next = Some(NextPage {
+            after: None,
+            left: FETCHED_MIN,
+            at: Instant::now() + UNWRITTEN_PAUSE,
+        });
     }
 
     async fn failed(&mut self, error: &ClientError) -> Result<(), SessionClosed> {

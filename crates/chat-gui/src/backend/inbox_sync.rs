@@ -1,11 +1,13 @@
-//! Keeps the inbox of one account up to date, on this device and in the window: follows the watch, and
-//! fetches the inbox where there is nothing to follow. Every change is stored before the window shows
+//! Keeps the box of one account up to date, on this device and in the window: follows the watch, and
+//! fetches the box where there is nothing to follow. Every change is stored before the window shows
 //! it. One task does all of it, so that a page is never older than events that were sent before it.
 
 use std::future::ready;
 use std::time::Duration;
 
-use chat_client::{ClientError, Cursor, InboxQuery, Watch, WatchEvent, WatchState, WatchUpdate};
+use chat_client::{
+    ClientError, Cursor, DirectionFilter, InboxQuery, Watch, WatchEvent, WatchState, WatchUpdate,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -52,6 +54,8 @@ pub(super) struct InboxSync {
     must_fetch: bool,
     /// Whether everything was reported that has happened since the copy was written.
     is_current: bool,
+    /// Whether a change could not be written: the copy is not complete, and no later cursor is kept.
+    is_write_missing: bool,
     /// The node that sends us changes, if that was the last report about the link.
     last_reported_node: Option<String>,
 }
@@ -68,6 +72,7 @@ impl InboxSync {
             must_fetch: copy.cursor.is_none(),
             cursor: copy.cursor.map(Cursor::new),
             is_current: false,
+            is_write_missing: false,
             last_reported_node: None,
         }
     }
@@ -84,7 +89,7 @@ impl InboxSync {
         requests: &mut mpsc::Receiver<SyncRequest>,
     ) -> Result<(), SessionClosed> {
         let (client, session) = (self.context.client.clone(), self.context.session.clone());
-        let mut watch = client.watch(&session, self.cursor.clone());
+        let mut watch = client.watch_with(&session, self.cursor.clone(), DirectionFilter::All);
         let mut pause = PAUSE_MIN;
         loop {
             self.contact.forget();
@@ -102,7 +107,7 @@ impl InboxSync {
             };
             if is_cursor_rejected(&error) && self.cursor.take().is_some() {
                 // The servers cannot say what has changed since: the inbox is fetched again.
-                watch = client.watch(&session, None);
+                watch = client.watch_with(&session, None, DirectionFilter::All);
                 self.must_fetch = true;
                 continue;
             }
@@ -182,7 +187,7 @@ impl InboxSync {
         for WatchUpdate { event, cursor } in batch {
             match event {
                 WatchEvent::Message(message) => {
-                    changes.push(InboxChange::Arrived(translate::received(message)));
+                    changes.push(InboxChange::Arrived(translate::stored(message)));
                 }
                 WatchEvent::Read(read) => changes.push(InboxChange::Read(ids(read))),
                 WatchEvent::Deleted(gone) => changes.push(InboxChange::Deleted(ids(gone))),
@@ -214,16 +219,23 @@ impl InboxSync {
     /// inbox, whatever the cursor is.
     async fn begin_fetch(&mut self) {
         self.must_fetch = false;
-        self.fetch.begin().await;
+        self.is_write_missing = !self.fetch.begin().await;
     }
 
-    async fn keep(&self, changes: Vec<InboxChange>, cursor: &Cursor) {
-        let mut store = self.context.store().await;
-        let kept = store
-            .follow(&self.context.account, &changes, cursor.as_str())
-            .await;
-        drop(store);
-        self.context.events.report_storage_error(kept).await;
+    async fn keep(&mut self, changes: Vec<InboxChange>, cursor: &Cursor) {
+        if self.is_write_missing {
+            // Once the copy is marked as incomplete, what is missing comes with the pages.
+            self.is_write_missing = !self.fetch.begin().await;
+        }
+        if !self.is_write_missing {
+            let mut store = self.context.store().await;
+            let kept = store
+                .follow(&self.context.account, &changes, cursor.as_str())
+                .await;
+            drop(store);
+            self.is_write_missing = kept.is_err();
+            self.context.events.report_storage_error(kept).await;
+        }
         for change in changes {
             self.context.send(shown(change)).await;
         }
@@ -272,7 +284,7 @@ impl InboxSync {
     async fn handle(&mut self, request: SyncRequest) -> Result<(), SessionClosed> {
         match request {
             SyncRequest::TryNow => self.fetch.try_now(),
-            SyncRequest::Refresh => self.fetch.begin().await,
+            SyncRequest::Refresh => self.is_write_missing = !self.fetch.begin().await,
             SyncRequest::LoadOlder => self.fetch.load_older().await,
             SyncRequest::ReadNext(count) => return self.read_next(count).await,
         }
@@ -304,7 +316,7 @@ impl InboxSync {
         match outcome.await {
             Ok(messages) => {
                 let read = messages.into_iter().map(|message| {
-                    let mut message = translate::received(message);
+                    let mut message = translate::stored(message);
                     message.read = true;
                     message
                 });

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_client::{ClientError, OutgoingMessage, Sent};
+use chat_client::{ClientError, OutgoingMessage, SendOptions, Sent};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,8 +15,8 @@ use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
 use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
-use crate::model::message::OutboxMessage;
-use crate::model::names::MessageId;
+use crate::model::message::{CopyPlace, OutboxMessage};
+use crate::model::names::{Commit, MessageId};
 use crate::model::time::Timestamp;
 
 /// How long one attempt searches for a node that accepts the message.
@@ -51,8 +51,8 @@ pub(super) struct OutboxSender {
     context: SessionContext,
     contact: ContactReceiver,
     waiting: VecDeque<Waiting>,
-    /// Rejected, and kept for the person to decide; by id. The flag is whether it is on the disk.
-    refused: HashMap<MessageId, (OutboxMessage, bool)>,
+    /// Rejected, and kept for the person to decide; by id.
+    refused: HashMap<MessageId, Refused>,
 }
 
 #[derive(Debug)]
@@ -60,6 +60,27 @@ struct Waiting {
     message: OutboxMessage,
     attempts: u32,
     /// Whether an earlier attempt may have succeeded: its outcome is unknown.
+    outcome_uncertain: bool,
+    /// Whether the person has requested it again: then it is sent however old it is.
+    is_requested: bool,
+}
+
+impl Waiting {
+    fn new(message: OutboxMessage) -> Self {
+        Self {
+            message,
+            attempts: 0,
+            outcome_uncertain: false,
+            is_requested: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Refused {
+    message: OutboxMessage,
+    on_disk: bool,
+    /// As of [`Waiting`]: it is too old to be sent again by itself.
     outcome_uncertain: bool,
 }
 
@@ -82,10 +103,9 @@ impl OutboxSender {
             .into_iter()
             .partition(|message| message.refused.is_some());
         let waiting = waiting.into_iter().map(|message| Waiting {
-            message,
-            attempts: 0,
             // It is not known how far the last run got with it.
             outcome_uncertain: true,
+            ..Waiting::new(message)
         });
         let refused = refused.into_iter();
         Self {
@@ -95,7 +115,14 @@ impl OutboxSender {
             context,
             waiting: waiting.collect(),
             refused: refused
-                .map(|message| (message.id, (message, true)))
+                .map(|message| {
+                    let refused = Refused {
+                        outcome_uncertain: message.refused == Some(Failure::TooOld),
+                        message,
+                        on_disk: true,
+                    };
+                    (refused.message.id, refused)
+                })
                 .collect(),
         }
     }
@@ -157,9 +184,9 @@ impl OutboxSender {
             return Next::GoOn;
         };
         let id = first.message.id;
-        if first.outcome_uncertain && age(first.message.written_at) > RETRY_AGE_MAX {
-            self.refuse(id, Failure::TooOld).await;
-            return Next::GoOn;
+        let is_old = age(first.message.written_at) > RETRY_AGE_MAX;
+        if first.outcome_uncertain && is_old && !first.is_requested {
+            return self.find_outcome(id).await;
         }
         let attempt = first.attempts + 1;
         let message = OutgoingMessage {
@@ -168,11 +195,16 @@ impl OutboxSender {
             recipient: first.message.recipient.to_string(),
             body: first.message.body.to_string(),
         };
+        let options = SendOptions {
+            keep_copy: first.message.copy == CopyPlace::Servers,
+            reply_to: first.message.reply_to.map(|id| id.0),
+            written_at: Some(first.message.written_at.0),
+        };
         self.contact.forget();
         let started = BackendEvent::SendStarted { id, attempt };
         self.context.send(started).await;
         let (client, session) = (self.context.client.clone(), self.context.session.clone());
-        let sending = async move { client.send_message(&session, &message).await };
+        let sending = async move { client.send_message_with(&session, &message, &options).await };
         tokio::pin!(sending);
         let mut open = true;
         let outcome = loop {
@@ -197,7 +229,8 @@ impl OutboxSender {
         let error = match outcome {
             Ok(sent) => {
                 self.context.contact.succeeded();
-                self.acknowledged(id, &sent).await;
+                let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
+                self.acknowledged(id, at, commit).await;
                 return Next::GoOn;
             }
             Err(error) => error,
@@ -209,6 +242,7 @@ impl OutboxSender {
                 self.refuse(id, why).await;
                 return Next::GoOn;
             }
+            ClientError::CopiesFull(_) => return self.send_without_copy(id).await,
             // What the servers call malformed stays so, unless they are of another version.
             ClientError::Status { .. } if !matches!(why, Failure::OtherVersion { .. }) => {
                 self.refuse(id, why).await;
@@ -230,14 +264,66 @@ impl OutboxSender {
         Next::Pause(pause)
     }
 
-    async fn acknowledged(&mut self, id: MessageId, sent: &Sent) {
-        let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
+    async fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
         let kept = self.context.store().await.acknowledge(id, at, commit).await;
         // If this failed, the message is sent again after the next start, which changes nothing.
         self.context.events.report_storage_error(kept).await;
-        self.waiting.retain(|waiting| waiting.message.id != id);
-        let event = BackendEvent::SendAcknowledged { id, at, commit };
+        let place = self.waiting.iter().position(|one| one.message.id == id);
+        let Some(sent) = place.and_then(|place| self.waiting.remove(place)) else {
+            return;
+        };
+        let copy = sent.message.copy;
+        let event = BackendEvent::SendAcknowledged {
+            id,
+            at,
+            commit,
+            copy,
+        };
         self.context.send(event).await;
+    }
+
+    /// What became of a message that is too old to be sent again by itself, and that may have been sent.
+    async fn find_outcome(&mut self, id: MessageId) -> Next {
+        let (client, session) = (&self.context.client, &self.context.session);
+        match client.check_messages(session, &[id.0]).await {
+            Ok(stored) => {
+                match stored.first() {
+                    Some(message) => {
+                        let at = Timestamp(message.timestamp);
+                        let commit = translate::commit(message.commit);
+                        self.acknowledged(id, at, commit).await;
+                    }
+                    None => self.refuse(id, Failure::TooOld).await,
+                }
+                Next::GoOn
+            }
+            Err(error) if translate::is_session_over(&error) => Next::SessionOver,
+            Err(error) => {
+                let delayed = BackendEvent::SendDelayed {
+                    id,
+                    why: translate::failure(&error, &self.context.addresses()),
+                    next_try: PAUSE_MAX,
+                };
+                self.context.send(delayed).await;
+                Next::Pause(PAUSE_MAX)
+            }
+        }
+    }
+
+    /// The servers have no room for a copy: only this device will have one. What is on the disk decides
+    /// after a restart, so nothing is sent before it says so.
+    async fn send_without_copy(&mut self, id: MessageId) -> Next {
+        let kept = self.context.store().await.send_without_copy(id).await;
+        if kept.is_err() {
+            self.context.events.report_storage_error(kept).await;
+            return Next::Pause(PAUSE_MAX);
+        }
+        if let Some(first) = self.waiting.front_mut() {
+            first.message.copy = CopyPlace::Device;
+            // An earlier attempt may have been carried out all the same.
+            first.outcome_uncertain = true;
+        }
+        Next::GoOn
     }
 
     async fn refuse(&mut self, id: MessageId, why: Failure) {
@@ -248,7 +334,12 @@ impl OutboxSender {
             .iter()
             .position(|waiting| waiting.message.id == id);
         if let Some(waiting) = place.and_then(|place| self.waiting.remove(place)) {
-            self.refused.insert(id, (waiting.message, true));
+            let refused = Refused {
+                message: waiting.message,
+                on_disk: true,
+                outcome_uncertain: why == Failure::TooOld,
+            };
+            self.refused.insert(id, refused);
         }
         self.context
             .send(BackendEvent::SendRefused { id, why })
@@ -259,21 +350,23 @@ impl OutboxSender {
     async fn handle(&mut self, request: OutboxRequest, under_way: Option<MessageId>) {
         match request {
             OutboxRequest::TryNow => {}
-            OutboxRequest::Send(message) => self.push_back(message),
-            OutboxRequest::Hold(message) => {
-                self.refused.insert(message.id, (message, false));
-            }
+            OutboxRequest::Send(message) => self.waiting.push_back(Waiting::new(message)),
+            OutboxRequest::Hold(message) => self.hold(message),
             OutboxRequest::Requeue(id) => {
-                let Some((message, is_kept)) = self.refused.remove(&id) else {
+                let Some(refused) = self.refused.remove(&id) else {
                     return;
                 };
-                if !is_kept {
-                    self.enqueue(message).await;
+                if !refused.on_disk {
+                    self.enqueue(refused.message).await;
                     return;
                 }
                 let kept = self.context.store().await.requeue(id).await;
                 self.context.events.report_storage_error(kept).await;
-                self.push_back(message);
+                self.waiting.push_back(Waiting {
+                    outcome_uncertain: refused.outcome_uncertain,
+                    is_requested: true,
+                    ..Waiting::new(refused.message)
+                });
             }
             OutboxRequest::Withdraw(id) => self.withdraw(id, under_way).await,
         }
@@ -288,11 +381,11 @@ impl OutboxSender {
             .enqueue(&self.account, &message)
             .await;
         match kept {
-            Ok(()) => self.push_back(message),
+            Ok(()) => self.waiting.push_back(Waiting::new(message)),
             Err(error) => {
                 let why = local_storage_error(&error);
                 let id = message.id;
-                self.refused.insert(id, (message, false));
+                self.hold(message);
                 self.context
                     .send(BackendEvent::SendRefused { id, why })
                     .await;
@@ -300,12 +393,13 @@ impl OutboxSender {
         }
     }
 
-    fn push_back(&mut self, message: OutboxMessage) {
-        self.waiting.push_back(Waiting {
+    fn hold(&mut self, message: OutboxMessage) {
+        let held = Refused {
             message,
-            attempts: 0,
+            on_disk: false,
             outcome_uncertain: false,
-        });
+        };
+        self.refused.insert(held.message.id, held);
     }
 
     async fn withdraw(&mut self, id: MessageId, under_way: Option<MessageId>) {
@@ -322,13 +416,19 @@ impl OutboxSender {
             return;
         }
         let withdrawn = self.context.store().await.withdraw(id).await;
-        if withdrawn.is_err() {
-            self.context.events.report_storage_error(withdrawn).await;
-            return;
-        }
+        let was_there = match withdrawn {
+            Ok(was_there) => was_there,
+            Err(error) => {
+                self.context.events.report_storage_error(Err(error)).await;
+                return;
+            }
+        };
         self.waiting.retain(|waiting| waiting.message.id != id);
-        self.refused.remove(&id);
-        self.context.send(BackendEvent::Withdrawn(id)).await;
+        let refused = self.refused.remove(&id);
+        // Else the servers have reported it: it is a message of the box.
+        if was_there || refused.is_some_and(|refused| !refused.on_disk) {
+            self.context.send(BackendEvent::Withdrawn(id)).await;
+        }
     }
 }
 

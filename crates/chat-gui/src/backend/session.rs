@@ -13,6 +13,7 @@ use crate::backend::outbox_sender::{OutboxRequest, OutboxSender};
 use crate::backend::session::context::SessionContext;
 use crate::local_store::AccountKey;
 use crate::local_store::inbox_copy::CopyPosition;
+use crate::model::ledger::LedgerScope;
 use crate::model::message::OutboxMessage;
 use crate::model::names::MessageId;
 
@@ -66,9 +67,9 @@ impl SignedIn {
     }
 
     /// Compares what was acknowledged with what the servers have.
-    pub(super) fn check_ledger(&mut self, ids: Vec<MessageId>) {
+    pub(super) fn check_ledger(&mut self, ids: Vec<MessageId>, scope: LedgerScope) {
         self.tasks
-            .spawn(ledger_check::run(self.context.clone(), ids));
+            .spawn(ledger_check::run(self.context.clone(), ids, scope));
     }
 
     /// Ends all tasks, and waits until they have: they send no more events.
@@ -77,9 +78,20 @@ impl SignedIn {
     }
 
     /// Waits for the changes of the inbox that were requested, at most for `limit`.
-    pub(super) async fn finish(mut self, limit: std::time::Duration) {
+    pub(super) async fn finish(self, limit: std::time::Duration) {
         self.flush(limit).await;
-        self.tasks.shutdown().await;
+        let Self {
+            mut tasks,
+            outbox_requests,
+            sync_requests,
+            change_requests,
+            ..
+        } = self;
+        // Without requests a task ends by itself, when the window shows all that the task has stored.
+        drop((outbox_requests, sync_requests, change_requests));
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        let _late = tokio::time::timeout(limit, all_ended).await;
+        tasks.shutdown().await;
     }
 
     /// The same, and the tasks go on.

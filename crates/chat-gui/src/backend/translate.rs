@@ -9,7 +9,7 @@ use chat_client::{
 use crate::model::cluster::{NodeRole, NodeStatus, Snapshots};
 use crate::model::event::NodeReport;
 use crate::model::failure::Failure;
-use crate::model::message::Received;
+use crate::model::message::{Direction, StoredMessage};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId, Term};
 use crate::model::time::Timestamp;
 
@@ -65,13 +65,24 @@ pub(super) fn commit(commit: chat_client::Commit) -> Commit {
     }
 }
 
-pub(super) fn received(message: chat_client::Message) -> Received {
-    Received {
+pub(super) fn stored(message: chat_client::Message) -> StoredMessage {
+    let (direction, peer, peer_since) = match message.direction {
+        chat_client::Direction::Received => {
+            (Direction::Received, message.sender, message.sender_since)
+        }
+        chat_client::Direction::Sent => {
+            (Direction::Sent, message.recipient, message.recipient_since)
+        }
+    };
+    StoredMessage {
         id: MessageId(message.id),
-        sender: Name::new(message.sender),
-        sender_since: message.sender_since.map(LogIndex),
+        direction,
+        peer: Name::new(peer),
+        peer_since: peer_since.map(LogIndex),
         body: Arc::from(message.body),
         at: Timestamp(message.timestamp),
+        written_at: message.written_at.map(Timestamp),
+        reply_to: message.reply_to.map(MessageId),
         read: message.read,
         commit: commit(message.commit),
     }
@@ -111,6 +122,7 @@ fn status(status: ClientStatus) -> NodeStatus {
         uptime: status.uptime,
         cluster_id: status.cluster_id.unwrap_or_default(),
         storage_bytes: status.storage_bytes,
+        voters: status.voter_ids.into_iter().map(NodeId).collect(),
         quorum: status.quorum.unwrap_or_default() as usize,
         snapshots: status.snapshots.map(|snapshots| Snapshots {
             log_begins: LogIndex(snapshots.log_begins_index),

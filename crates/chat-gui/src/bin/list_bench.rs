@@ -16,8 +16,8 @@ use chat_gui::local_store::{AccountKey, LocalStore};
 use chat_gui::message_list::{geometry::RowId, message_row};
 use chat_gui::model::Model;
 use chat_gui::model::action::UserAction;
-use chat_gui::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount};
-use chat_gui::model::message::Received;
+use chat_gui::model::event::{BackendEvent, InboxPage, StoredAccount};
+use chat_gui::model::message::{Direction, StoredMessage};
 use chat_gui::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use chat_gui::model::time::{Moment, Now, Timestamp, Zone};
 use chat_gui::theme;
@@ -213,8 +213,9 @@ impl Bench {
             self.receive(BackendEvent::Inbox(InboxPage {
                 messages: (0..PAGE).map(|back| message(newest - back)).collect(),
                 unread: 0,
-                place: PagePlace::Next,
+                reaches: LogIndex(newest - PAGE + 1),
                 more: true,
+                is_last: false,
             }));
             self.receive(BackendEvent::Arrived(message(NEWEST + 1 + page)));
             self.frame(Vec::new());
@@ -273,18 +274,21 @@ async fn read(folder: &Path) -> StoredAccount {
     account.expect("the store has the inbox")
 }
 
-fn message(index: u64) -> Received {
+fn message(index: u64) -> StoredMessage {
     let words = 3 + index * 7 % 41 + if index.is_multiple_of(50) { 160 } else { 0 };
     let text: String = (0..words)
         .flat_map(|word| ["message ", "of ", "some ", "length "].get((word % 4) as usize))
         .copied()
         .collect();
-    Received {
+    StoredMessage {
         id: id(index),
-        sender: Name::new("Benjamin"),
-        sender_since: Some(LogIndex(0)),
+        direction: Direction::Received,
+        peer: Name::new("Benjamin"),
+        peer_since: Some(LogIndex(0)),
         body: Arc::from(format!("{index} {text}")),
         at: Timestamp(index as f64 * 30.0),
+        written_at: None,
+        reply_to: None,
         read: true,
         commit: Commit {
             index: LogIndex(index),

@@ -10,7 +10,7 @@ use crate::demo::sign_in::{sign_alice_in, sign_newcomer_in};
 use crate::model::action::UserAction;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
-use crate::model::message::MessageState;
+use crate::model::message::{CopyPlace, MessageState};
 use crate::model::names::{LogIndex, MessageId, Name};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::search::SearchScope;
@@ -132,6 +132,7 @@ fn recovered() -> DemoWorld {
             id,
             at: world.now().wall,
             commit: world.commit(world.index),
+            copy: CopyPlace::Servers,
         };
         world.receive(event);
     }
@@ -218,7 +219,7 @@ fn other_account() -> DemoWorld {
         let mut message = world.received("Benjamin", text, 0.0, true, 8_000 + number as u128);
         message.commit = world.commit(world.index);
         message.at = world.now().wall;
-        message.sender_since = Some(since);
+        message.peer_since = Some(since);
         world.receive(BackendEvent::Arrived(message));
         world.wait(20_000);
     }

@@ -9,7 +9,7 @@ use crate::model::action::UserAction;
 use crate::model::chaos::FaultAction;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
-use crate::model::ledger::Ledger;
+use crate::model::ledger::{LastCheck, Ledger, LedgerScope};
 use crate::model::names::{Name, NodeId};
 use crate::model::navigation::{Dialog, Screen};
 
@@ -108,9 +108,12 @@ fn ledger(world: &DemoWorld) -> Ledger {
         acknowledged: 214,
         stored: 214,
         shown: 214,
-        inbox_stored: 188,
-        inbox_shown: 188,
-        checked_at: Some(world.now().moment),
+        box_stored: 402,
+        box_shown: 402,
+        last: Some(LastCheck {
+            at: world.now(),
+            scope: LedgerScope::All,
+        }),
         ..Ledger::default()
     }
 }
@@ -164,6 +167,7 @@ fn not_polled() -> DemoWorld {
         muted: std::collections::BTreeSet::new(),
         marks: crate::model::marks::ChatMarks::default(),
         inbox: crate::model::event::StoredInbox::default(),
+        deleted: Vec::new(),
     }));
     world.act(UserAction::Show(Screen::Cluster));
     world

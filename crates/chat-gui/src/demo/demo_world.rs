@@ -16,7 +16,7 @@ use crate::model::chaos::{Process, ProcessCondition};
 use crate::model::cluster::{NodeRole, NodeStatus, Snapshots};
 use crate::model::command::Command;
 use crate::model::event::{BackendEvent, Link, NodeReport, Started};
-use crate::model::message::Received;
+use crate::model::message::{Direction, StoredMessage};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, NodeId, Term};
 use crate::model::sign_in::LocalCluster;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
@@ -117,6 +117,7 @@ impl DemoWorld {
                         id: outgoing.id,
                         at: self.now().wall,
                         commit: self.commit(self.index),
+                        copy: outgoing.copy,
                     }
                 }
                 Command::SearchPeople { pattern, .. } => BackendEvent::People {
@@ -245,6 +246,7 @@ impl DemoWorld {
             uptime: Duration::from_secs(ran),
             cluster_id: "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2".to_owned(),
             storage_bytes: 1_310_720 + node * 4_096,
+            voters: vec![NodeId(1), NodeId(2), NodeId(3)],
             quorum: 2,
             snapshots: Some(Snapshots {
                 log_begins: LogIndex(self.index / 4_096 * 4_096),
@@ -262,14 +264,17 @@ impl DemoWorld {
         minutes: f64,
         read: bool,
         id: u128,
-    ) -> Received {
+    ) -> StoredMessage {
         let at = Timestamp(START - minutes * 60.0);
-        Received {
+        StoredMessage {
             id: MessageId(Uuid::from_u128(id)),
-            sender: Name::new(from),
-            sender_since: Some(LogIndex(1)),
+            direction: Direction::Received,
+            peer: Name::new(from),
+            peer_since: Some(LogIndex(1)),
             body: Arc::from(text),
             at,
+            written_at: Some(Timestamp(at.0 - 0.4)),
+            reply_to: None,
             read,
             commit: Commit {
                 index: index_at(minutes),

@@ -3,50 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::demo::demo_world::DemoWorld;
-use crate::demo::fixtures::{LINES, START, index_at};
-use crate::model::event::{BackendEvent, InboxPage, PagePlace, StoredAccount, StoredInbox};
+use crate::demo::fixtures::LINES;
+use crate::model::event::{BackendEvent, InboxPage, StoredAccount, StoredDraft, StoredInbox};
 use crate::model::marks::ChatMarks;
-use crate::model::message::{Received, SentCopy};
-use crate::model::names::{Commit, MessageId, Name, RequestId, Term};
-use crate::model::time::Timestamp;
+use crate::model::message::{Direction, StoredMessage};
+use crate::model::names::{LogIndex, Name};
 
 /// Alice's account as this device and the servers have it; `unread_within` minutes are unread.
 pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
-    let sent = LINES.iter().enumerate().filter(|(_, line)| line.1);
-    let mut sent: Vec<SentCopy> = sent
-        .map(|(number, (peer, _, minutes, text))| SentCopy {
-            id: MessageId(Uuid::from_u128(5_000 + number as u128)),
-            request_id: RequestId(Uuid::from_u128(6_000 + number as u128)),
-            recipient: Name::new(peer),
-            body: Arc::from(*text),
-            at: Timestamp(START - minutes * 60.0),
-            commit: Commit {
-                index: index_at(*minutes),
-                term: Term(if *minutes > 600.0 { 6 } else { 7 }),
-            },
-        })
-        .collect();
-    sent.sort_by_key(|copy| copy.commit.index);
-    let drafts = [(Name::new("Eleanor"), Arc::from("I would love to, but"))];
+    let draft = StoredDraft {
+        text: Arc::from("I would love to, but"),
+        reply_to: None,
+    };
+    let drafts = [(Name::new("Eleanor"), draft)];
     world.receive(BackendEvent::SignedIn(StoredAccount {
         name: Name::new("Alice"),
         drafts: BTreeMap::from(drafts),
         outbox: Vec::new(),
-        sent,
+        sent: Vec::new(),
         muted: BTreeSet::from([Name::new("Friedrich")]),
         marks: ChatMarks::default(),
         inbox: StoredInbox::default(),
+        deleted: Vec::new(),
     }));
     world.link_up();
     world.poll(1_000);
-    let received = LINES.iter().enumerate().filter(|(_, line)| !line.1);
-    let mut messages: Vec<Received> = received
-        .map(|(number, (peer, _, minutes, text))| {
-            let read = *minutes > unread_within;
-            world.received(peer, text, *minutes, read, 4_000 + number as u128)
+    let lines = LINES.iter().enumerate();
+    let mut messages: Vec<StoredMessage> = lines
+        .map(|(number, (peer, own, minutes, text))| {
+            let read = *own || *minutes > unread_within;
+            let mut message = world.received(peer, text, *minutes, read, 4_000 + number as u128);
+            if *own {
+                message.direction = Direction::Sent;
+            }
+            message
         })
         .collect();
     messages.sort_by_key(|message| std::cmp::Reverse(message.commit.index));
@@ -54,8 +45,9 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
     world.receive(BackendEvent::Inbox(InboxPage {
         messages,
         unread,
-        place: PagePlace::First,
+        reaches: LogIndex(0),
         more: false,
+        is_last: true,
     }));
 }
 
@@ -69,13 +61,15 @@ pub(super) fn sign_newcomer_in(world: &mut DemoWorld) {
         muted: BTreeSet::new(),
         marks: ChatMarks::default(),
         inbox: StoredInbox::default(),
+        deleted: Vec::new(),
     }));
     world.link_up();
     world.poll(1_000);
     world.receive(BackendEvent::Inbox(InboxPage {
         messages: Vec::new(),
         unread: 0,
-        place: PagePlace::First,
+        reaches: LogIndex(0),
         more: false,
+        is_last: true,
     }));
 }

@@ -1,10 +1,13 @@
 //! What is stored about one conversation: the draft, and whether it is muted.
 
+use sqlx::Connection;
+
 use crate::local_store::{AccountKey, LocalStore, StoreError};
+use crate::model::event::StoredDraft;
 use crate::model::names::Name;
 
 impl LocalStore {
-    /// Keeps what is in a composer; an empty text removes it.
+    /// Keeps what is in a composer; an empty text without a message to reply to removes it.
     ///
     /// # Errors
     ///
@@ -13,19 +16,24 @@ impl LocalStore {
         &mut self,
         account: &AccountKey,
         peer: &Name,
-        text: &str,
+        draft: &StoredDraft,
     ) -> Result<(), StoreError> {
-        let statement = if text.is_empty() {
-            sqlx::query("DELETE FROM drafts WHERE account = ? AND peer = ?")
-        } else {
-            sqlx::query("INSERT OR REPLACE INTO drafts (account, peer, text) VALUES (?, ?, ?)")
-        };
-        let mut statement = statement.bind(account.text()).bind(peer.as_str());
-        if !text.is_empty() {
-            statement = statement.bind(text);
+        let mut change = self.connection.begin().await?;
+        sqlx::query("DELETE FROM drafts WHERE account = ? AND peer = ?")
+            .bind(account.text())
+            .bind(peer.as_str())
+            .execute(&mut *change)
+            .await?;
+        if !draft.text.is_empty() || draft.reply_to.is_some() {
+            sqlx::query("INSERT INTO drafts (account, peer, text, reply_to) VALUES (?, ?, ?, ?)")
+                .bind(account.text())
+                .bind(peer.as_str())
+                .bind(&*draft.text)
+                .bind(draft.reply_to.map(|id| id.0.as_bytes().to_vec()))
+                .execute(&mut *change)
+                .await?;
         }
-        statement.execute(&mut self.connection).await?;
-        Ok(())
+        Ok(change.commit().await?)
     }
 
     /// Stores whether a person is muted.

@@ -1,12 +1,11 @@
-//! The outbox and the copies of what was sent: a message is in exactly one of the two, and moves in
-//! one transaction.
+//! The outbox: what was written and is not acknowledged. A message is here or among the messages of
+//! the box, and moves in one transaction.
 
 use sqlx::Connection;
 
-use crate::local_store::rows::sent_copy;
 use crate::local_store::{AccountKey, LocalStore, StoreError, number, refusal};
 use crate::model::failure::Failure;
-use crate::model::message::{OutboxMessage, SentCopy};
+use crate::model::message::{CopyPlace, OutboxMessage};
 use crate::model::names::{Commit, MessageId};
 use crate::model::time::Timestamp;
 
@@ -24,8 +23,9 @@ impl LocalStore {
     ) -> Result<(), StoreError> {
         let mut change = self.connection.begin().await?;
         sqlx::query(
-            "INSERT INTO outbox (id, request_id, account, recipient, body, written_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox
+                 (id, request_id, account, recipient, body, written_at, reply_to, keeps_copy)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&message.id.0.as_bytes()[..])
         .bind(&message.request_id.0.as_bytes()[..])
@@ -33,6 +33,8 @@ impl LocalStore {
         .bind(message.recipient.as_str())
         .bind(&*message.body)
         .bind(message.written_at.0)
+        .bind(message.reply_to.map(|id| id.0.as_bytes().to_vec()))
+        .bind(message.copy == CopyPlace::Servers)
         .execute(&mut *change)
         .await?;
         sqlx::query("DELETE FROM drafts WHERE account = ? AND peer = ?")
@@ -74,21 +76,35 @@ impl LocalStore {
         Ok(())
     }
 
-    /// A message is given up.
+    /// A message is given up. Returns whether it was still in the outbox.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn withdraw(&mut self, id: MessageId) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM outbox WHERE id = ?")
+    pub async fn withdraw(&mut self, id: MessageId) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM outbox WHERE id = ?")
+            .bind(&id.0.as_bytes()[..])
+            .execute(&mut self.connection)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// The servers have no room for a copy: every further attempt is without one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn send_without_copy(&mut self, id: MessageId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox SET keeps_copy = 0 WHERE id = ?")
             .bind(&id.0.as_bytes()[..])
             .execute(&mut self.connection)
             .await?;
         Ok(())
     }
 
-    /// A message is acknowledged: out of the outbox, into the copies of what was sent. A message
-    /// to oneself is in the inbox and needs no copy.
+    /// A message is acknowledged: out of the outbox, into the messages of the box or of this device. A
+    /// message to oneself is in the inbox and needs no copy; one of which the servers have a copy is kept
+    /// unless nothing of the box is.
     ///
     /// # Errors
     ///
@@ -100,55 +116,34 @@ impl LocalStore {
         commit: Commit,
     ) -> Result<(), StoreError> {
         let mut change = self.connection.begin().await?;
+        let id = &id.0.as_bytes()[..];
         sqlx::query(
-            "INSERT OR REPLACE INTO sent
-                 (id, request_id, account, recipient, body, at, commit_index, commit_term)
-             SELECT id, request_id, account, recipient, body, ?, ?, ?
-             FROM outbox
-             WHERE id = ? AND recipient <> substr(account, instr(account, ' ') + 1)",
+            "INSERT OR IGNORE INTO inboxes (account) SELECT account FROM outbox WHERE id = ?",
+        )
+        .bind(id)
+        .execute(&mut *change)
+        .await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO messages
+                 (inbox, id, is_sent, peer, body, at, written_at, reply_to, read,
+                  commit_index, commit_term, checked, is_on_servers)
+             SELECT number, id, 1, recipient, body, ?, written_at, reply_to, 1, ?, ?, 1, keeps_copy
+             FROM outbox JOIN inboxes USING (account)
+             WHERE id = ? AND recipient <> substr(account, instr(account, ' ') + 1)
+                 AND (? OR NOT keeps_copy)",
         )
         .bind(at.0)
         .bind(number(commit.index.0))
         .bind(number(commit.term.0))
-        .bind(&id.0.as_bytes()[..])
+        .bind(id)
+        .bind(self.received_max > 0)
         .execute(&mut *change)
         .await?;
         sqlx::query("DELETE FROM outbox WHERE id = ?")
-            .bind(&id.0.as_bytes()[..])
+            .bind(id)
             .execute(&mut *change)
             .await?;
+        self.surplus += 1;
         Ok(change.commit().await?)
-    }
-
-    /// Deletes copies of what was sent.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`]; none is deleted then.
-    pub async fn forget_sent(&mut self, ids: &[MessageId]) -> Result<(), StoreError> {
-        let mut change = self.connection.begin().await?;
-        for id in ids {
-            sqlx::query("DELETE FROM sent WHERE id = ?")
-                .bind(&id.0.as_bytes()[..])
-                .execute(&mut *change)
-                .await?;
-        }
-        Ok(change.commit().await?)
-    }
-
-    /// The copy of a sent message, if it is kept.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn sent_copy(&mut self, id: MessageId) -> Result<Option<SentCopy>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, request_id, recipient, body, at, commit_index, commit_term
-             FROM sent WHERE id = ?",
-        )
-        .bind(&id.0.as_bytes()[..])
-        .fetch_optional(&mut self.connection)
-        .await?;
-        Ok(row.as_ref().map(sent_copy).transpose()?)
     }
 }

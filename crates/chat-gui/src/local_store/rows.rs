@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::local_store::refusal;
-use crate::model::message::{OutboxMessage, Received, SentCopy};
+use crate::model::message::{CopyPlace, Direction, OutboxMessage, StoredMessage};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::time::Timestamp;
 
@@ -33,6 +33,12 @@ pub(super) fn outbox_message(row: &SqliteRow) -> Result<OutboxMessage, sqlx::Err
         recipient: name(row, 2)?,
         body: text(row, 3)?,
         written_at: Timestamp(row.try_get(4)?),
+        reply_to: optional_id(row, 6)?,
+        copy: if flag(row, 7)? {
+            CopyPlace::Servers
+        } else {
+            CopyPlace::Device
+        },
         refused: refused.map(refusal::read),
     })
 }
@@ -58,37 +64,53 @@ pub(super) fn flag(row: &SqliteRow, column: usize) -> Result<bool, sqlx::Error> 
     row.try_get(column)
 }
 
-pub(super) fn received(row: &SqliteRow, names: &mut Names) -> Result<Received, sqlx::Error> {
+/// The columns of a message, in the order in which [`stored_message`] reads them.
+pub(super) const MESSAGE_COLUMNS: &str = "id, peer, peer_since, body, at, read, commit_index, commit_term, is_sent, written_at, reply_to, is_on_servers";
+
+/// A message, and where its copy is.
+pub(super) fn stored_message(
+    row: &SqliteRow,
+    names: &mut Names,
+) -> Result<(StoredMessage, CopyPlace), sqlx::Error> {
     let since: Option<i64> = row.try_get(2)?;
-    Ok(Received {
+    let written_at: Option<f64> = row.try_get(9)?;
+    let message = StoredMessage {
         id: MessageId(uuid(row, 0)?),
-        sender: names.share(row.try_get(1)?),
-        sender_since: since.map(unsigned).transpose()?.map(LogIndex),
+        direction: if flag(row, 8)? {
+            Direction::Sent
+        } else {
+            Direction::Received
+        },
+        peer: names.share(row.try_get(1)?),
+        peer_since: since.map(unsigned).transpose()?.map(LogIndex),
         body: text(row, 3)?,
         at: Timestamp(row.try_get(4)?),
+        written_at: written_at.map(Timestamp),
+        reply_to: optional_id(row, 10)?,
         read: row.try_get(5)?,
         commit: Commit {
             index: LogIndex(unsigned(row.try_get(6)?)?),
             term: Term(unsigned(row.try_get(7)?)?),
         },
-    })
+    };
+    let copy = if flag(row, 11)? {
+        CopyPlace::Servers
+    } else {
+        CopyPlace::Device
+    };
+    Ok((message, copy))
+}
+
+pub(super) fn optional_id(
+    row: &SqliteRow,
+    column: usize,
+) -> Result<Option<MessageId>, sqlx::Error> {
+    let bytes: Option<&[u8]> = row.try_get(column)?;
+    let id = bytes.map(Uuid::from_slice).transpose();
+    let id = id.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(id.map(MessageId))
 }
 
 fn unsigned(number: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-pub(super) fn sent_copy(row: &SqliteRow) -> Result<SentCopy, sqlx::Error> {
-    let number = |column| unsigned(row.try_get(column)?);
-    Ok(SentCopy {
-        id: MessageId(uuid(row, 0)?),
-        request_id: RequestId(uuid(row, 1)?),
-        recipient: name(row, 2)?,
-        body: text(row, 3)?,
-        at: Timestamp(row.try_get(4)?),
-        commit: Commit {
-            index: LogIndex(number(5)?),
-            term: Term(number(6)?),
-        },
-    })
 }

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
 /// This program's format of the file.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// The tables of format 1, in an empty file.
 const FORMAT_1: &str = "
@@ -64,6 +64,37 @@ CREATE TABLE members (
 PRAGMA user_version = 2;
 ";
 
+/// From format 2 to format 3: one table for all messages of the box, received and sent, as the servers
+/// have them. What was sent before has no copy there. The box is fetched again, because so far only
+/// received messages came.
+///
+/// `messages.is_on_servers` is whether the servers have it in the box; otherwise only this device has it.
+/// `outbox.keeps_copy` is whether the servers make a copy for the sender, the same for every attempt.
+const FORMAT_3: &str = "
+ALTER TABLE received RENAME TO messages;
+ALTER TABLE messages RENAME COLUMN sender TO peer;
+ALTER TABLE messages RENAME COLUMN sender_since TO peer_since;
+ALTER TABLE messages ADD COLUMN is_sent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN is_on_servers INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN written_at REAL;
+ALTER TABLE messages ADD COLUMN reply_to BLOB;
+DROP INDEX received_by_id;
+DROP INDEX received_in_order;
+CREATE UNIQUE INDEX messages_by_id ON messages (inbox, id);
+CREATE INDEX messages_in_order ON messages (inbox, is_on_servers, commit_index);
+INSERT OR IGNORE INTO inboxes (account) SELECT DISTINCT account FROM sent;
+INSERT OR IGNORE INTO messages
+    (inbox, id, peer, body, at, read, commit_index, commit_term, checked, is_sent, is_on_servers)
+    SELECT number, id, recipient, body, at, 1, commit_index, commit_term, 1, 1, 0
+    FROM sent JOIN inboxes USING (account);
+DROP TABLE sent;
+UPDATE inboxes SET is_complete = 0, cursor = NULL, older = NULL;
+ALTER TABLE outbox ADD COLUMN keeps_copy INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN reply_to BLOB;
+ALTER TABLE drafts ADD COLUMN reply_to BLOB;
+PRAGMA user_version = 3;
+";
+
 /// Brings the file to this program's format, in one transaction. Returns the format that was found
 /// if it is a later one; nothing was changed then.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
@@ -71,8 +102,9 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<Option<
         .fetch_one(&mut *connection)
         .await?;
     let steps: &[&'static str] = match row.try_get(0)? {
-        0 => &[FORMAT_1, FORMAT_2],
-        1 => &[FORMAT_2],
+        0 => &[FORMAT_1, FORMAT_2, FORMAT_3],
+        1 => &[FORMAT_2, FORMAT_3],
+        2 => &[FORMAT_3],
         FORMAT => &[],
         unknown => return Ok(Some(unknown)),
     };
@@ -86,6 +118,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<Option<
 
 #[cfg(test)]
 pub(super) mod tests {
-    /// The tables as the version before wrote them.
-    pub(in crate::local_store) const EARLIER: &str = super::FORMAT_1;
+    /// The tables as earlier versions wrote them.
+    pub(in crate::local_store) const FORMAT_1: &str = super::FORMAT_1;
+    /// What the next version changed in them.
+    pub(in crate::local_store) const FORMAT_2: &str = super::FORMAT_2;
 }

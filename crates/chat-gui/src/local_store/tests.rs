@@ -1,6 +1,8 @@
 //! What is confirmed is there after every kind of end: an ordinary one, a kill, a torn write.
 
+mod migration;
 mod received;
+mod sent;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,8 +15,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::{AccountKey, LocalStore, StoreError};
+use crate::model::event::StoredDraft;
 use crate::model::failure::Failure;
-use crate::model::message::OutboxMessage;
+use crate::model::message::{CopyPlace, OutboxMessage};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::preferences::{Preferences, TextSize, ThemeChoice, WindowSize};
 use crate::model::time::Timestamp;
@@ -26,6 +29,8 @@ fn outgoing(number: u128, recipient: &str) -> OutboxMessage {
         recipient: Name::new(recipient),
         body: Arc::from(format!("number {number}")),
         written_at: Timestamp(1.5),
+        reply_to: (number == 3).then_some(MessageId(Uuid::from_u128(77))),
+        copy: CopyPlace::Servers,
         refused: None,
     }
 }
@@ -55,11 +60,8 @@ fn alice() -> AccountKey {
     key("alice")
 }
 
-#[tokio::test]
-async fn stored_data_is_complete_after_reopening() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = open(folder.path()).await;
-    let preferences = Preferences {
+fn chosen_preferences() -> Preferences {
+    Preferences {
         theme: ThemeChoice::Dark,
         text_size: TextSize::new(130),
         window: Some(WindowSize {
@@ -67,16 +69,26 @@ async fn stored_data_is_complete_after_reopening() {
             height: 600,
         }),
         ..Preferences::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn stored_data_is_complete_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path()).await;
+    let preferences = chosen_preferences();
     store.save_preferences(&preferences).await.unwrap();
     store.save_addresses(&["a:1".to_owned()]).await.unwrap();
     store.save_remembered(Some(&alice().name)).await.unwrap();
     let bob = Name::new("bob");
-    store.save_draft(&alice(), &bob, "half a").await.unwrap();
-    store
-        .save_draft(&alice(), &Name::new("carol"), "x")
-        .await
-        .unwrap();
+    let draft = |text: &str| StoredDraft {
+        text: Arc::from(text),
+        reply_to: Some(MessageId(Uuid::from_u128(5))),
+    };
+    for (peer, text) in [("bob", "half a"), ("carol", "x")] {
+        let (peer, draft) = (Name::new(peer), draft(text));
+        store.save_draft(&alice(), &peer, &draft).await.unwrap();
+    }
     store.save_muted(&alice(), &bob, true).await.unwrap();
     for number in 1..=3 {
         store
@@ -112,21 +124,25 @@ async fn stored_data_is_complete_after_reopening() {
     let another_account = store.account(&elsewhere).await.unwrap();
     assert!(another_account.outbox.is_empty() && another_account.drafts.is_empty());
     let account = store.account(&alice()).await.unwrap();
-    let drafts: Vec<(&str, &str)> = account
+    let drafts: Vec<(&str, StoredDraft)> = account
         .drafts
         .iter()
-        .map(|(peer, text)| (peer.as_str(), &**text))
+        .map(|(peer, draft)| (peer.as_str(), draft.clone()))
         .collect();
-    assert_eq!(drafts, [("bob", "half a")], "what was sent is no draft");
+    assert_eq!(
+        drafts,
+        [("bob", draft("half a"))],
+        "what was sent is no draft"
+    );
     assert!(account.muted.contains(&bob));
     let mut refused = outgoing(1, "carol");
     refused.refused = Some(Failure::RecipientMissing);
     assert_eq!(account.outbox, [refused, outgoing(3, "carol")]);
-    assert_eq!(account.sent.len(), 1);
-    let copy = &account.sent[0];
+    assert_eq!(account.sent, [], "the servers have it");
+    let copy = &account.inbox.messages[0];
     assert_eq!((copy.commit, copy.at), (commit, Timestamp(3.0)));
     assert_eq!(&*copy.body, "number 2");
-    assert_eq!(store.sent_copy(copy.id).await.unwrap().as_ref(), Some(copy));
+    assert_eq!(copy.written_at, Some(Timestamp(1.5)));
 }
 
 #[tokio::test]
@@ -166,6 +182,7 @@ async fn message_to_oneself_leaves_no_copy() {
     store.acknowledge(id, Timestamp(1.0), commit).await.unwrap();
     let account = store.account(&alice()).await.unwrap();
     assert!(account.outbox.is_empty() && account.sent.is_empty());
+    assert!(account.inbox.messages.is_empty());
 }
 
 #[tokio::test]

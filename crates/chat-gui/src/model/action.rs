@@ -72,6 +72,10 @@ pub enum UserAction {
     /// Show the conversation at this place of the list, counted from 0.
     OpenNth(usize),
 
+    /// Reply to a message: the next one in its conversation names it.
+    Reply(MessageId),
+    /// The next message replies to none.
+    CancelReply(Name),
     /// The composer's text is now this.
     EditDraft {
         /// Whose composer.

@@ -139,6 +139,7 @@ mod tests {
             uptime: Duration::ZERO,
             cluster_id: String::new(),
             storage_bytes: 0,
+            voters: Vec::new(),
             quorum: 2,
             snapshots: None,
         }

@@ -97,6 +97,8 @@ pub struct NodeStatus {
     pub cluster_id: String,
     /// Bytes on its disk.
     pub storage_bytes: u64,
+    /// The voters of its cluster, as far as it knows them.
+    pub voters: Vec<NodeId>,
     /// How many voters must agree; 0 before the cluster is formed.
     pub quorum: usize,
     /// Where its log begins, and its snapshots; `None` if its version has none.

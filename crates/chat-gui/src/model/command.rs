@@ -1,9 +1,9 @@
 //! What the model requests of the backend. Commands are handled on the backend's thread, in the
 //! order in which they were sent; the answers are `BackendEvent`s.
 
-use std::sync::Arc;
-
 use crate::model::chaos::FaultAction;
+use crate::model::event::StoredDraft;
+use crate::model::ledger::LedgerScope;
 use crate::model::marks::ChatMarks;
 use crate::model::message::OutboxMessage;
 use crate::model::names::{MessageId, Name, Password, RequestId};
@@ -47,16 +47,16 @@ pub enum Command {
         request_id: RequestId,
     },
 
-    /// Keep what is in a composer; an empty text removes it.
+    /// Keep what is in a composer; an empty text without a message to reply to removes it.
     SaveDraft {
         /// Whose composer.
         peer: Name,
         /// All of it.
-        text: Arc<str>,
+        draft: StoredDraft,
     },
     /// Store a message in the outbox, then send it after those before it. A draft of the same
     /// conversation goes in the same write.
-    Enqueue(OutboxMessage),
+    Enqueue(Box<OutboxMessage>),
     /// Send a rejected message again: after those in the queue.
     Requeue(MessageId),
     /// Remove a message from the outbox, unless it is being sent or may have been: `Withdrawn` or
@@ -64,12 +64,10 @@ pub enum Command {
     Withdraw(MessageId),
     /// Try again now instead of at the next attempt.
     TryNow,
-    /// Delete copies of sent messages from this device.
-    ForgetSent(Vec<MessageId>),
 
     /// Mark messages of the inbox as read; tried until it is done.
     MarkRead(Vec<MessageId>),
-    /// Delete messages of the inbox; tried until it is done.
+    /// Delete messages of the box and from this device; tried until it is done.
     Delete(Vec<MessageId>),
     /// Read so many of the oldest unread messages of the whole inbox: `ReadNext` returns them.
     ReadNext(u16),
@@ -111,8 +109,16 @@ pub enum Command {
     Chaos(FaultAction),
     /// Poll the status of the nodes more often while the cluster page is shown, or as usual again.
     WatchCluster(bool),
-    /// Check with the servers each of these acknowledged messages, then the whole inbox.
-    CheckLedger(Vec<MessageId>),
+    /// Ask the servers which of these sent messages they have, at most [`LEDGER_CHECK_MAX`], and what is
+    /// in the box.
+    ///
+    /// [`LEDGER_CHECK_MAX`]: crate::model::ledger::LEDGER_CHECK_MAX
+    CheckLedger {
+        /// The sent messages.
+        ids: Vec<MessageId>,
+        /// How much of the box.
+        scope: LedgerScope,
+    },
     /// Finish what was begun, then end.
     Quit,
 }

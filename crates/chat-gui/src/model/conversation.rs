@@ -34,6 +34,8 @@ pub struct Conversation {
 pub struct Draft {
     /// The text.
     pub text: String,
+    /// The message that it replies to.
+    pub reply_to: Option<MessageId>,
     /// Grows whenever the model itself changes the text; an editor that shows an older one takes
     /// the text from here.
     pub revision: u64,

@@ -10,8 +10,8 @@ use crate::model::chaos::{FaultAction, Process};
 use crate::model::cluster::NodeStatus;
 use crate::model::failure::Failure;
 use crate::model::marks::ChatMarks;
-use crate::model::message::{OutboxMessage, Received, SentCopy};
-use crate::model::names::{Commit, MessageId, Name, NodeId};
+use crate::model::message::{CopyPlace, OutboxMessage, StoredMessage};
+use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId};
 use crate::model::preferences::Preferences;
 use crate::model::sign_in::LocalCluster;
 use crate::model::time::Timestamp;
@@ -38,13 +38,15 @@ pub enum BackendEvent {
     /// The password is another one now.
     PasswordChanged,
 
-    /// A page of the inbox.
+    /// The whole box is fetched from here on: what is in it comes on pages or with the watch.
+    FetchBegan,
+    /// A page of the box.
     Inbox(InboxPage),
     /// What was shown is what the servers have: everything has been reported since this device was
     /// connected before.
     CaughtUp,
-    /// A message arrived.
-    Arrived(Received),
+    /// A message arrived, or was sent with a copy, here or on another device.
+    Arrived(StoredMessage),
     /// Messages were read, somewhere.
     Read(Vec<MessageId>),
     /// Messages were deleted, somewhere.
@@ -92,6 +94,8 @@ pub enum BackendEvent {
         at: Timestamp,
         /// Its place in the log.
         commit: Commit,
+        /// Where our copy of it is.
+        copy: CopyPlace,
     },
     /// A message was rejected permanently.
     SendRefused {
@@ -105,7 +109,7 @@ pub enum BackendEvent {
     /// A message may have been sent already, so it stays in the outbox until it certainly is.
     WithdrawRefused(MessageId),
     /// The oldest unread messages, oldest first; they are read now.
-    ReadNext(Vec<Received>),
+    ReadNext(Vec<StoredMessage>),
     /// The person clicked the notification about a message.
     NotificationOpened {
         /// Who wrote it.
@@ -143,17 +147,10 @@ pub enum BackendEvent {
         /// Why.
         why: Failure,
     },
-    /// A message of the ledger was checked.
-    LedgerEntry {
-        /// Which.
-        id: MessageId,
-        /// Where the servers have it; `None` when they do not.
-        commit: Option<Commit>,
-    },
-    /// A message of the ledger cannot be checked: the check leaves it out.
-    LedgerSkipped(MessageId),
-    /// The whole inbox as the servers have it, as far as messages are kept in memory at all.
-    LedgerInbox(Vec<(MessageId, Commit)>),
+    /// Where the servers have the sent messages of the ledger, of those that they have.
+    LedgerStored(Vec<StoredPlace>),
+    /// The box as the servers have it, as far as the check covers it.
+    LedgerBox(Vec<(MessageId, Commit)>),
     /// The check of the ledger is over, or could not go on.
     LedgerEnded(Result<(), Failure>),
     /// Something could not be stored on this device.
@@ -179,30 +176,52 @@ pub struct StoredAccount {
     /// Whose it is.
     pub name: Name,
     /// What is in the composers.
-    pub drafts: BTreeMap<Name, Arc<str>>,
+    pub drafts: BTreeMap<Name, StoredDraft>,
     /// What is not acknowledged, in the order of writing.
     pub outbox: Vec<OutboxMessage>,
-    /// What is, newest last.
-    pub sent: Vec<SentCopy>,
+    /// What was sent and only this device has, oldest first.
+    pub sent: Vec<StoredMessage>,
     /// Who is muted.
     pub muted: BTreeSet<Name>,
     /// What the person has marked about the chats.
     pub marks: ChatMarks,
-    /// The copy of the inbox.
+    /// The copy of the box.
     pub inbox: StoredInbox,
+    /// What was deleted and the servers may still have.
+    pub deleted: Vec<MessageId>,
 }
 
-/// What this device keeps of the inbox.
+/// What is kept of a composer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDraft {
+    /// The text.
+    pub text: Arc<str>,
+    /// The message that it replies to.
+    pub reply_to: Option<MessageId>,
+}
+
+/// What this device keeps of the box: received messages, and copies of sent ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredInbox {
     /// Oldest first.
-    pub messages: Vec<Received>,
-    /// Whether this is the whole inbox down to the oldest of them, as of the last connection.
+    pub messages: Vec<StoredMessage>,
+    /// Whether this is the whole box down to the oldest of them, as of the last connection.
     pub is_complete: bool,
     /// Whether the servers have older ones.
     pub more: bool,
     /// How many of those are unread.
     pub unread_elsewhere: u64,
+}
+
+/// Where the servers have a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredPlace {
+    /// Which message.
+    pub id: MessageId,
+    /// Its place in the log.
+    pub commit: Commit,
+    /// Whether it is in the account's box.
+    pub in_box: bool,
 }
 
 /// Why the session ended.
@@ -216,26 +235,20 @@ pub enum SignedOut {
     SessionEnded,
 }
 
-/// A page of the inbox.
+/// A page of the box.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InboxPage {
-    /// Newest first.
-    pub messages: Vec<Received>,
+    /// Newest first; without those whose deletion the person has requested.
+    pub messages: Vec<StoredMessage>,
+    /// Everything that the servers have from this index on has come with this page or before it; 0 if
+    /// they have nothing older.
+    pub reaches: LogIndex,
     /// How many messages of the whole inbox are unread.
     pub unread: u64,
-    /// Its place among the pages.
-    pub place: PagePlace,
-    /// Whether older ones follow.
+    /// Whether the servers have older ones.
     pub more: bool,
-}
-
-/// The place of a page of the inbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PagePlace {
-    /// The newest messages: known messages that do not come again were deleted.
-    First,
-    /// It goes on behind the page before.
-    Next,
+    /// Whether the fetch ends with this page.
+    pub is_last: bool,
 }
 
 /// The state of the connection to the servers.

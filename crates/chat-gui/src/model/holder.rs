@@ -56,7 +56,7 @@ impl Holders {
     }
 
     /// The commit that created the account that a message is from or for: what the servers report
-    /// for a received message, else the newest account that was there when the message was
+    /// for a message of the box, else the newest account that was there when the message was
     /// committed. Index 0 means an unknown account, and `None` means no account: the message was
     /// rejected, or the creation of no account is known.
     pub(super) fn account(&self, message: &Message) -> Option<LogIndex> {
@@ -65,8 +65,12 @@ impl Holders {
             MessageState::Received {
                 sender_since: Some(since),
                 ..
+            }
+            | MessageState::Sent {
+                recipient_since: Some(since),
+                ..
             } => return Some(*since),
-            MessageState::Received { commit, .. } | MessageState::Sent { commit } => commit,
+            MessageState::Received { commit, .. } | MessageState::Sent { commit, .. } => commit,
             MessageState::Pending(_) => return Some(newest),
             MessageState::NotSent { .. } => return None,
         };
@@ -81,13 +85,17 @@ impl Holders {
         accounts.is_none_or(|(one, other)| one == other) && self.holder(one) == self.holder(other)
     }
 
-    /// Records who wrote these messages. Returns whether an account is among them that was not
+    /// Records who wrote or received these messages. Returns whether an account is among them that was not
     /// known: then all messages have to be examined again.
     pub(super) fn learn(&mut self, messages: &[Message]) -> bool {
         let mut learned = false;
         for message in messages {
             if let MessageState::Received {
                 sender_since: Some(since),
+                ..
+            }
+            | MessageState::Sent {
+                recipient_since: Some(since),
                 ..
             } = message.state
             {

@@ -35,8 +35,12 @@ pub(super) struct AccountMemory {
     pub(super) sequence: u64,
     /// The highest index of a message that was received.
     pub(super) newest_index: u64,
-    /// What was known when the first page came and has not come again yet.
+    /// What was known when the fetch began and has not come yet.
     pub(super) unconfirmed: Option<BTreeSet<MessageId>>,
+    /// Whether pages of the whole box are on their way.
+    pub(super) is_fetching: bool,
+    /// Every message of the box from this index on is loaded, once no pages are on their way.
+    pub(super) loaded_from: u64,
     /// Unread messages that are not loaded.
     pub(super) unread_not_loaded: u64,
     /// Drafts that are not kept yet, and when they will be.

@@ -17,6 +17,10 @@ pub struct Message {
     pub body: Arc<str>,
     /// By the leader's clock once it is acknowledged, by ours until then.
     pub at: Timestamp,
+    /// When it was written, by its sender's clock, if that is known.
+    pub written_at: Option<Timestamp>,
+    /// The message that it replies to, which may not be here.
+    pub reply_to: Option<MessageId>,
     /// What it is and what became of it.
     pub state: MessageState,
     /// Its place in its conversation.
@@ -38,16 +42,29 @@ pub enum MessageState {
     },
     /// We wrote it, and it is in our outbox.
     Pending(Pending),
-    /// It is durable on a majority of disks. We know it from what this device keeps.
+    /// We wrote it, and it is durable on a majority of disks.
     Sent {
         /// Its place in the log.
         commit: Commit,
+        /// The commit that created its recipient's account; `None` until the servers report it.
+        recipient_since: Option<LogIndex>,
+        /// Where our copy is.
+        copy: CopyPlace,
     },
     /// It was rejected permanently.
     NotSent {
         /// The reason.
         reason: Failure,
     },
+}
+
+/// Where our copy of a message that we sent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyPlace {
+    /// On the servers: each device of the account shows it.
+    Servers,
+    /// On this device only.
+    Device,
 }
 
 /// How far the delivery of a message is.
@@ -89,46 +106,47 @@ pub struct OutboxMessage {
     pub body: Arc<str>,
     /// When the person pressed send, by this device's clock.
     pub written_at: Timestamp,
+    /// The message that it replies to.
+    pub reply_to: Option<MessageId>,
+    /// Where the copy for us will be: the same for every attempt, unless the servers have no room for it.
+    pub copy: CopyPlace,
     /// Why it was rejected, if it was; it is retried only when the person requests it.
     pub refused: Option<Failure>,
 }
 
-/// Our own message that was acknowledged; the servers keep no copy for the sender, so this device
-/// does.
+/// A message of the account, as the servers return it or this device keeps it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SentCopy {
-    /// Its id.
+pub struct StoredMessage {
+    /// Its sender's name for it.
     pub id: MessageId,
-    /// For the check of the ledger.
-    pub request_id: RequestId,
-    /// The recipient.
-    pub recipient: Name,
+    /// Whether the account received or sent it.
+    pub direction: Direction,
+    /// The other one: who sent it, or whom it is for.
+    pub peer: Name,
+    /// The commit that created the account of `peer`, which distinguishes it from others that had or
+    /// have the name; `None` where it is not known.
+    pub peer_since: Option<LogIndex>,
     /// The text.
     pub body: Arc<str>,
     /// By the leader's clock.
     pub at: Timestamp,
+    /// When it was written, by its sender's clock, if that is known.
+    pub written_at: Option<Timestamp>,
+    /// The message that it replies to.
+    pub reply_to: Option<MessageId>,
+    /// Whether it was read; what was sent is.
+    pub read: bool,
     /// Its place in the log.
     pub commit: Commit,
 }
 
-/// A message of the inbox, as the servers return it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Received {
-    /// Its sender's name for it.
-    pub id: MessageId,
-    /// The sender.
-    pub sender: Name,
-    /// The commit that created the sender's account, which distinguishes it from others that had or
-    /// have the name; `None` where the servers do not report it.
-    pub sender_since: Option<LogIndex>,
-    /// The text.
-    pub body: Arc<str>,
-    /// By the leader's clock.
-    pub at: Timestamp,
-    /// Whether it was read.
-    pub read: bool,
-    /// Its place in the log.
-    pub commit: Commit,
+/// How a message came into the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The account received it.
+    Received,
+    /// The account sent it.
+    Sent,
 }
 
 impl Message {
@@ -145,8 +163,61 @@ impl Message {
     /// Its place in the log, if it has one.
     pub fn commit(&self) -> Option<Commit> {
         match self.state {
-            MessageState::Received { commit, .. } | MessageState::Sent { commit } => Some(commit),
+            MessageState::Received { commit, .. } | MessageState::Sent { commit, .. } => {
+                Some(commit)
+            }
             MessageState::Pending(_) | MessageState::NotSent { .. } => None,
+        }
+    }
+
+    /// Whether we wrote it and it is not acknowledged: it is queued, or was rejected.
+    pub fn is_under_way(&self) -> bool {
+        matches!(
+            self.state,
+            MessageState::Pending(_) | MessageState::NotSent { .. }
+        )
+    }
+
+    /// Whether it is in the account's box on the servers, as far as this device knows.
+    pub fn is_in_box(&self) -> bool {
+        matches!(
+            self.state,
+            MessageState::Received { .. }
+                | MessageState::Sent {
+                    copy: CopyPlace::Servers,
+                    ..
+                }
+        )
+    }
+}
+
+impl StoredMessage {
+    /// The message as it is shown; of what was sent, the copy is in this place.
+    pub(super) fn shown(self, copy: CopyPlace) -> Message {
+        let state = match self.direction {
+            Direction::Received => MessageState::Received {
+                commit: self.commit,
+                read: self.read,
+                sender_since: self.peer_since,
+            },
+            Direction::Sent => MessageState::Sent {
+                commit: self.commit,
+                recipient_since: self.peer_since,
+                copy,
+            },
+        };
+        Message {
+            id: self.id,
+            peer: self.peer,
+            body: self.body,
+            at: self.at,
+            written_at: self.written_at,
+            reply_to: self.reply_to,
+            state,
+            sort_key: SortKey {
+                index: self.commit.index.0,
+                sequence: 0,
+            },
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::model::cluster::Cluster;
 use crate::model::command::Command;
 use crate::model::connection::Connection;
 use crate::model::event::BackendEvent;
-use crate::model::ledger::Ledger;
+use crate::model::ledger::{Ledger, LedgerScope};
 use crate::model::marks::ChatMarks;
 use crate::model::memory::Memory;
 use crate::model::names::IdSource;
@@ -100,6 +100,7 @@ impl Model {
         self.fade_notices();
         self.run_due_deletions(&mut commands);
         self.save_due_drafts(&mut commands);
+        self.run_due_ledger_check(&mut commands);
         self.end_recovery();
         self.after_input(&mut commands);
         commands
@@ -113,6 +114,7 @@ impl Model {
             self.deletions.iter().map(|deletion| deletion.due).min(),
             account.unsaved_drafts.values().copied().min(),
             self.connection_deadline(),
+            self.ledger_check_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -176,7 +178,9 @@ impl Model {
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
-            Act::CheckLedger => self.check_ledger(commands),
+            Act::CheckLedger => self.check_ledger(LedgerScope::All, commands),
+            Act::Reply(id) => self.reply(id),
+            Act::CancelReply(peer) => self.cancel_reply(&peer),
             Act::SetPinned { peer, pinned } => self.set_pinned(peer, pinned, commands),
             Act::MarkUnread(peer) => self.mark_unread(peer, commands),
             Act::DeleteChat(peer) => self.delete_chat(&peer, commands),
@@ -213,6 +217,7 @@ impl Model {
             | Event::SignedOut(_)
             | Event::AccountFailed(_)
             | Event::PasswordChanged => self.handle_auth_event(event),
+            Event::FetchBegan => self.fetch_began(),
             Event::Inbox(page) => self.take_page(page),
             Event::CaughtUp => self.inbox_caught_up(),
             Event::Arrived(message) => self.arrived(message, commands),
@@ -226,7 +231,12 @@ impl Model {
             }
             Event::SendStarted { id, attempt } => self.send_started(id, attempt),
             Event::SendDelayed { id, why, next_try } => self.send_delayed(id, why, next_try),
-            Event::SendAcknowledged { id, at, commit } => self.acknowledged(id, at, commit),
+            Event::SendAcknowledged {
+                id,
+                at,
+                commit,
+                copy,
+            } => self.acknowledged(id, at, commit, copy),
             Event::SendRefused { id, why } => self.send_refused(id, why),
             Event::Withdrawn(id) => self.withdrawn(id, commands),
             Event::WithdrawRefused(id) => self.withdraw_refused(id),
@@ -238,9 +248,8 @@ impl Model {
             Event::Processes(processes) => self.take_processes(processes),
             Event::FaultActionCompleted { action, answer } => self.action_completed(action, answer),
             Event::FaultActionFailed { action, why } => self.action_failed(action, &why),
-            Event::LedgerEntry { id, commit } => self.ledger_entry(id, commit),
-            Event::LedgerSkipped(id) => self.ledger_skipped(id),
-            Event::LedgerInbox(inbox) => self.ledger_inbox(inbox),
+            Event::LedgerStored(stored) => self.ledger_stored(stored, commands),
+            Event::LedgerBox(in_box) => self.ledger_box(in_box),
             Event::LedgerEnded(outcome) => self.ledger_ended(outcome),
             Event::LocalStorageFailed(why) => self.show_failure(&why),
         }
@@ -251,6 +260,7 @@ impl Model {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
         self.update_connection_state(commands);
+        self.schedule_ledger_check();
     }
 }
 

@@ -219,7 +219,7 @@ impl<'a> TimelineRows<'a> {
         let time = self.model.zone.date_and_time(message.at);
         match &message.state {
             MessageState::Received { .. } => time,
-            MessageState::Sent { commit } => {
+            MessageState::Sent { commit, .. } => {
                 format!(
                     "{time}\n{}",
                     self.model.cluster.stored_sentence(commit.index)

@@ -40,7 +40,7 @@ async fn message_in_flight_when_the_leader_dies_arrives_once() {
         let commit = window
             .until("the message is sent", |model| {
                 match message(model, "bob", "during")?.state {
-                    MessageState::Sent { commit } => Some(commit),
+                    MessageState::Sent { commit, .. } => Some(commit),
                     MessageState::Pending(_) => None,
                     other => panic!("it cannot be refused: {other:?}"),
                 }

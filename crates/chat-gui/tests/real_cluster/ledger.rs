@@ -1,6 +1,7 @@
 //! What was acknowledged is there, through a fail-over, by the servers' own answers.
 
 use chat_gui::model::action::UserAction;
+use chat_gui::model::ledger::LedgerScope;
 
 use crate::fixture::{Fixture, limited};
 
@@ -44,12 +45,18 @@ async fn ledger_balances_after_a_fail_over() {
             .until("the ledger is checked", |model| {
                 let ledger = model.ledger.clone();
                 assert_eq!(ledger.failure, None);
-                ledger.checked_at.is_some().then_some(ledger)
+                let whole = ledger
+                    .last
+                    .is_some_and(|last| last.scope == LedgerScope::All);
+                whole.then_some(ledger)
             })
             .await;
         let own = (ledger.acknowledged, ledger.stored, ledger.shown);
         assert_eq!(own, (MESSAGES, MESSAGES, MESSAGES));
-        assert_eq!((ledger.inbox_stored, ledger.inbox_shown), (1, 1));
+        assert_eq!(
+            (ledger.box_stored, ledger.box_shown),
+            (MESSAGES + 1, MESSAGES + 1)
+        );
         assert_eq!((ledger.lost, ledger.doubled), (0, 0));
     })
     .await;

@@ -190,7 +190,7 @@ impl Window {
     pub(crate) async fn until_sent(&mut self, peer: &str, text: &str) -> Commit {
         let what = format!("{text:?} is sent");
         self.until(&what, |model| match message(model, peer, text)?.state {
-            MessageState::Sent { commit } => Some(commit),
+            MessageState::Sent { commit, .. } => Some(commit),
             _ => None,
         })
         .await

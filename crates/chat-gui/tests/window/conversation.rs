@@ -5,7 +5,7 @@
 use chat_gui::model::action::UserAction;
 use chat_gui::model::command::Command;
 use chat_gui::model::event::BackendEvent;
-use chat_gui::model::message::{MessageState, Received};
+use chat_gui::model::message::{Direction, MessageState, StoredMessage};
 use chat_gui::model::names::{Commit, LogIndex, MessageId, Name, Term};
 use egui::accesskit::Role;
 use egui::{Event, ImeEvent, Key, Modifiers};
@@ -223,13 +223,16 @@ fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     }
 }
 
-fn arrival(index: u64, text: &str) -> Received {
-    Received {
+fn arrival(index: u64, text: &str) -> StoredMessage {
+    StoredMessage {
         id: MessageId(uuid::Uuid::from_u128(1_000_000 + u128::from(index))),
-        sender: Name::new("Benjamin"),
-        sender_since: Some(LogIndex(1)),
+        direction: Direction::Received,
+        peer: Name::new("Benjamin"),
+        peer_since: Some(LogIndex(1)),
         body: text.into(),
         at: chat_gui::model::time::Timestamp(1_795_359_000.0),
+        written_at: None,
+        reply_to: None,
         read: true,
         commit: Commit {
             index: LogIndex(index),

@@ -9,7 +9,7 @@ use crate::model::event::{BackendEvent, SignedOut, Started, StoredAccount};
 use crate::model::failure::Failure;
 use crate::model::ledger::Ledger;
 use crate::model::marks::ChatMarks;
-use crate::model::message::{Message, MessageState, SentCopy, SortKey};
+use crate::model::message::CopyPlace;
 use crate::model::names::{Name, Password, RequestId};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::search::PeopleSearch;
@@ -250,9 +250,10 @@ impl Model {
             busy: None,
             failure: None,
         });
-        for (peer, text) in stored.drafts {
+        for (peer, draft) in stored.drafts {
             let conversation = self.conversations.entry(peer).or_default();
-            conversation.draft.text = text.to_string();
+            conversation.draft.text = draft.text.to_string();
+            conversation.draft.reply_to = draft.reply_to;
             conversation.draft.revision += 1;
         }
         for peer in stored.muted {
@@ -262,7 +263,11 @@ impl Model {
             let check = &mut self.memory.account.ledger_check;
             check.acknowledge(copy.id, copy.commit);
         }
-        self.insert_messages(stored.sent.into_iter().map(sent_message).collect());
+        for id in stored.deleted {
+            self.memory.account.message_index.forget(id);
+        }
+        let sent = stored.sent.into_iter();
+        self.insert_messages(sent.map(|copy| copy.shown(CopyPlace::Device)).collect());
         self.show_copy(stored.inbox);
         for outgoing in &stored.outbox {
             // It is not known how far an attempt got before the window was closed.
@@ -342,21 +347,5 @@ impl Model {
             self.save_all_drafts(commands);
             commands.push(Command::Quit);
         }
-    }
-}
-
-fn sent_message(copy: SentCopy) -> Message {
-    Message {
-        id: copy.id,
-        peer: copy.recipient,
-        body: copy.body,
-        at: copy.at,
-        sort_key: SortKey {
-            index: copy.commit.index.0,
-            sequence: 0,
-        },
-        state: MessageState::Sent {
-            commit: copy.commit,
-        },
     }
 }

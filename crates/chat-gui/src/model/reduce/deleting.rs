@@ -103,39 +103,28 @@ impl Model {
         self.deletions = waiting;
         for deletion in due {
             self.drop_notice(deletion.notice);
-            let (mut received, mut own) = (Vec::new(), Vec::new());
-            for id in deletion.messages {
-                if let Some(message) = self.memory.account.hidden.remove(&id) {
-                    self.memory.account.message_index.forget(id);
-                    let ids = if message.is_own() {
-                        &mut own
-                    } else {
-                        &mut received
-                    };
-                    ids.push(id);
-                }
+            let account = &mut self.memory.account;
+            let mut deleted = deletion.messages;
+            deleted.retain(|id| account.hidden.remove(id).is_some());
+            for id in &deleted {
+                account.message_index.forget(*id);
             }
-            if !received.is_empty() {
-                commands.push(Command::Delete(received));
-            }
-            if !own.is_empty() {
-                commands.push(Command::ForgetSent(own));
+            if !deleted.is_empty() {
+                commands.push(Command::Delete(deleted));
             }
         }
     }
 
-    /// Another window of this account deleted messages, or this one did.
+    /// Another window of this account deleted messages, or this one did. A message that is still
+    /// under way here was stored and deleted all the same.
     pub(super) fn were_deleted(&mut self, ids: &[MessageId]) {
-        let known: Vec<MessageId> = ids
-            .iter()
-            .copied()
-            .filter(|id| self.find(*id).is_some_and(|message| !message.is_own()))
-            .collect();
-        self.remove_messages(&known);
+        self.remove_messages(ids);
         for id in ids {
+            self.drop_from_outbox(*id);
             let account = &mut self.memory.account;
             account.hidden.remove(id);
             account.message_index.forget(*id);
+            account.ledger_check.unconfirmed.remove(id);
             if let Some(unconfirmed) = &mut account.unconfirmed {
                 unconfirmed.remove(id);
             }
@@ -170,9 +159,7 @@ fn deletion_words(messages: &[Message]) -> String {
     recipients.dedup();
     match (messages, &recipients[..]) {
         ([_], []) => "1 message deleted.".to_owned(),
-        ([_], [recipient]) => {
-            format!("1 message deleted on this device. {recipient} still has it.")
-        }
+        ([_], [recipient]) => format!("1 message deleted. {recipient} still has it."),
         (_, []) => format!("{} messages deleted.", messages.len()),
         (_, [recipient]) => format!(
             "{} messages deleted. {recipient} still has those that you sent.",

@@ -1,13 +1,13 @@
-//! The inbox: pages of it, what arrives, what is read here or elsewhere. The outcome does not
+//! The box: pages of it, what arrives, what is read here or elsewhere. The outcome does not
 //! depend on the order of answers and events: what was read stays read, what is deleted stays
-//! deleted.
+//! deleted, what was acknowledged stays acknowledged.
 
 use std::collections::BTreeSet;
 
 use crate::model::command::Command;
-use crate::model::event::{InboxPage, PagePlace, StoredInbox};
+use crate::model::event::{InboxPage, StoredInbox};
 use crate::model::holder::{EARLIER_ACCOUNT, OTHER_ACCOUNT};
-use crate::model::message::{Message, MessageState, Received, SortKey};
+use crate::model::message::{CopyPlace, Direction, Message, MessageState, StoredMessage};
 use crate::model::names::{MessageId, Name};
 use crate::model::preferences::{KeptMessages, NotificationChoice};
 use crate::model::{InboxFreshness, Model, RECEIVED_MAX};
@@ -16,20 +16,27 @@ use crate::model::{InboxFreshness, Model, RECEIVED_MAX};
 const NOTIFIED_CHARACTERS: usize = 120;
 
 impl Model {
-    /// Applies a page. Messages that were known before the first page and come on none of them were
-    /// deleted.
+    /// Messages of the box that are known now and come on no page were deleted. One that is
+    /// acknowledged from now on may be missing on a page that is older.
+    pub(super) fn fetch_began(&mut self) {
+        if self.account.is_some() {
+            self.memory.account.unconfirmed = Some(self.box_ids());
+            self.memory.account.is_fetching = true;
+        }
+    }
+
+    /// Applies a page.
     pub(super) fn take_page(&mut self, page: InboxPage) {
         if self.account.is_none() {
             return;
         }
-        if page.place == PagePlace::First {
-            self.memory.account.unconfirmed = Some(self.received_ids());
-        }
-        let oldest = page.messages.last().map(|message| message.commit.index.0);
-        self.insert_received(page.messages);
+        self.insert_stored(page.messages);
         let full = self.memory.account.message_index.len() >= RECEIVED_MAX;
         self.more_to_load = page.more && !full;
-        self.drop_unconfirmed(oldest, page.more);
+        self.drop_unconfirmed(page.reaches.0);
+        let account = &mut self.memory.account;
+        account.is_fetching &= !page.is_last;
+        account.loaded_from = page.reaches.0;
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.memory.account.unread_not_loaded = if page.more {
             page.unread.saturating_sub(loaded as u64)
@@ -57,13 +64,15 @@ impl Model {
         } else {
             InboxFreshness::Unknown
         };
-        self.insert_received(inbox.messages);
+        let oldest = inbox.messages.first().map(|message| message.commit.index.0);
+        self.memory.account.loaded_from = oldest.filter(|_| inbox.more).unwrap_or(0);
+        self.insert_stored(inbox.messages);
         self.more_to_load = inbox.more;
         self.memory.account.unread_not_loaded = inbox.unread_elsewhere;
     }
 
-    /// The ids of all received messages that are shown or hidden.
-    fn received_ids(&self) -> BTreeSet<MessageId> {
+    /// The ids of all messages of the box that are shown or hidden.
+    fn box_ids(&self) -> BTreeSet<MessageId> {
         let shown = self
             .conversations
             .values()
@@ -71,13 +80,13 @@ impl Model {
         let hidden = self.memory.account.hidden.values();
         shown
             .chain(hidden)
-            .filter(|message| !message.is_own())
+            .filter(|message| message.is_in_box())
             .map(|message| message.id)
             .collect()
     }
 
-    /// Everything down to `oldest` has come by now; all there is, if no more follow.
-    fn drop_unconfirmed(&mut self, oldest: Option<u64>, more: bool) {
+    /// Everything from the index `limit` on has come by now.
+    fn drop_unconfirmed(&mut self, limit: u64) {
         let Some(mut unconfirmed) = self.memory.account.unconfirmed.take() else {
             return;
         };
@@ -85,7 +94,6 @@ impl Model {
             let message = self.find(*id).or(self.memory.account.hidden.get(id));
             message.map_or(0, |message| message.sort_key.index)
         };
-        let limit = if more { oldest.unwrap_or(0) } else { 0 };
         let gone: Vec<MessageId> = unconfirmed
             .iter()
             .copied()
@@ -95,72 +103,74 @@ impl Model {
             unconfirmed.remove(id);
         }
         self.were_deleted(&gone);
-        self.memory.account.unconfirmed = (more && !unconfirmed.is_empty()).then_some(unconfirmed);
+        self.memory.account.unconfirmed =
+            (limit > 0 && !unconfirmed.is_empty()).then_some(unconfirmed);
     }
 
-    /// Puts messages of the inbox where they belong. Returns which ones are new.
-    fn insert_received(&mut self, messages: Vec<Received>) -> Vec<MessageId> {
+    /// Puts messages of the box where they belong. Returns which ones are new.
+    fn insert_stored(&mut self, messages: Vec<StoredMessage>) -> Vec<MessageId> {
         let mut put = Vec::with_capacity(messages.len());
         let mut new = Vec::new();
-        for received in messages {
-            let id = received.id;
+        for mut stored in messages {
+            let id = stored.id;
             let account = &mut self.memory.account;
-            account.newest_index = account.newest_index.max(received.commit.index.0);
+            account.newest_index = account.newest_index.max(stored.commit.index.0);
             if let Some(unconfirmed) = &mut account.unconfirmed {
                 unconfirmed.remove(&id);
             }
             if let Some(hidden) = account.hidden.get_mut(&id) {
-                become_read(hidden, received.read);
+                confirm_stored(hidden, &stored);
                 continue;
             }
             if account.message_index.is_gone(id) {
                 continue;
             }
-            let known = self
-                .find(id)
-                .map(|message| (message.is_own(), &message.peer));
-            match known {
-                // A person who writes to themselves sees the message once.
-                Some((true, peer)) if *peer == received.sender => self.drop_from_outbox(id),
-                // One of our own ids under another sender's name is not trustworthy.
-                Some((true, _)) => continue,
+            if stored.direction == Direction::Sent {
+                self.drop_from_outbox(id);
+                let account = &mut self.memory.account;
+                account.restoring_to_draft.remove(&id);
+                account.ledger_check.acknowledge(id, stored.commit);
+                account.ledger_check.unconfirmed.remove(&id);
+            }
+            match self.find(id).map(|known| (known.is_own(), &known.peer)) {
+                // One of our own ids under another name is not trustworthy.
+                Some((_, peer)) if *peer != stored.peer => continue,
+                Some((false, _)) if stored.direction == Direction::Sent => continue,
                 Some((false, _)) => {
-                    self.change(id, |message| become_read(message, received.read));
+                    self.change(id, |message| confirm_stored(message, &stored));
                     continue;
                 }
-                None => {}
+                // A person who writes to themselves sees the message once.
+                Some((true, peer)) if stored.direction == Direction::Received => {
+                    if !self.is_myself(peer) {
+                        continue;
+                    }
+                    self.drop_from_outbox(id);
+                    new.push(id);
+                }
+                Some((true, _)) => {}
+                None => new.push(id),
             }
-            let read = self.memory.account.message_index.take_read_before_load(id) || received.read;
-            new.push(id);
-            put.push(Message {
-                id,
-                peer: received.sender,
-                body: received.body,
-                at: received.at,
-                sort_key: SortKey {
-                    index: received.commit.index.0,
-                    sequence: 0,
-                },
-                state: MessageState::Received {
-                    commit: received.commit,
-                    read,
-                    sender_since: received.sender_since,
-                },
-            });
+            stored.read |= self.memory.account.message_index.take_read_before_load(id);
+            put.push(stored.shown(CopyPlace::Servers));
         }
         self.insert_messages(put);
         new
     }
 
-    /// A message has just arrived.
-    pub(super) fn arrived(&mut self, message: Received, commands: &mut Vec<Command>) {
+    fn is_myself(&self, name: &Name) -> bool {
+        self.account.as_ref().is_some_and(|one| one.name == *name)
+    }
+
+    /// A message has just arrived, or was sent.
+    pub(super) fn arrived(&mut self, message: StoredMessage, commands: &mut Vec<Command>) {
         let Some(account) = &self.account else {
             return;
         };
-        let from_self = account.name == message.sender;
-        let (peer, id, body) = (message.sender.clone(), message.id, message.body.clone());
+        let is_own = message.direction == Direction::Sent || account.name == message.peer;
+        let (peer, id, body) = (message.peer.clone(), message.id, message.body.clone());
         let title = self.title_of(&message);
-        if self.insert_received(vec![message]).is_empty() || from_self {
+        if self.insert_stored(vec![message]).is_empty() || is_own {
             return;
         }
         let muted = self.conversations.get(&peer).is_some_and(|one| one.muted);
@@ -183,15 +193,15 @@ impl Model {
 
     /// The title of a notification: who wrote, and which account of that name, where it is not the
     /// one that wrote last.
-    fn title_of(&self, message: &Received) -> String {
-        let known = self.conversations.get(&message.sender);
+    fn title_of(&self, message: &StoredMessage) -> String {
+        let known = self.conversations.get(&message.peer);
         let newest = known.and_then(|one| one.holders.newest());
-        let note = match message.sender_since.zip(newest) {
+        let note = match message.peer_since.zip(newest) {
             Some((since, newest)) if since < newest => EARLIER_ACCOUNT,
             Some((since, newest)) if since > newest => OTHER_ACCOUNT,
-            _ => return message.sender.to_string(),
+            _ => return message.peer.to_string(),
         };
-        format!("{} ({note})", message.sender)
+        format!("{} ({note})", message.peer)
     }
 
     /// Messages were read, here or in another window.
@@ -271,13 +281,17 @@ impl Model {
     }
 
     /// The oldest unread ones, which are read now.
-    pub(super) fn take_read_next(&mut self, messages: Vec<Received>, commands: &mut Vec<Command>) {
+    pub(super) fn take_read_next(
+        &mut self,
+        messages: Vec<StoredMessage>,
+        commands: &mut Vec<Command>,
+    ) {
         if self.account.is_none() {
             return;
         }
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
-        let oldest = messages.first().map(|one| (one.sender.clone(), one.id));
-        let new = self.insert_received(messages);
+        let oldest = messages.first().map(|one| (one.peer.clone(), one.id));
+        let new = self.insert_stored(messages);
         let beyond = &mut self.memory.account.unread_not_loaded;
         *beyond = beyond.saturating_sub(new.len() as u64);
         self.were_read(&ids);
@@ -318,6 +332,22 @@ impl Model {
         self.conversations.entry(peer.clone()).or_default().muted = muted;
         self.reorder(std::slice::from_ref(&peer));
         commands.push(Command::SaveMuted { peer, muted });
+    }
+}
+
+/// What the servers report of a message that is here. What was read stays read.
+fn confirm_stored(message: &mut Message, stored: &StoredMessage) {
+    match &mut message.state {
+        MessageState::Received { read, .. } => *read |= stored.read,
+        MessageState::Sent {
+            copy,
+            recipient_since,
+            ..
+        } => {
+            *copy = CopyPlace::Servers;
+            *recipient_since = stored.peer_since;
+        }
+        MessageState::Pending(_) | MessageState::NotSent { .. } => {}
     }
 }
 

@@ -6,6 +6,7 @@ mod chats;
 mod cluster;
 mod holders;
 mod inbox;
+mod ledger;
 mod property;
 mod sending;
 mod truth;
@@ -18,10 +19,10 @@ use uuid::Uuid;
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredAccount, StoredInbox};
+use crate::model::event::{BackendEvent, InboxPage, Link, StoredAccount, StoredInbox};
 use crate::model::holder::Holder;
 use crate::model::marks::ChatMarks;
-use crate::model::message::{MessageState, Received};
+use crate::model::message::{Direction, MessageState, StoredMessage};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, Term};
 use crate::model::time::{Moment, Now, Timestamp, Zone};
 use crate::model::timeline::TimelineItem;
@@ -68,7 +69,14 @@ impl Window {
         self.model.receive(event, self.now())
     }
 
+    /// Lets time pass. What the window checks by itself is not returned.
     fn wait(&mut self, milliseconds: u64) -> Vec<Command> {
+        let mut commands = self.wait_with_checks(milliseconds);
+        commands.retain(|command| !matches!(command, Command::CheckLedger { .. }));
+        commands
+    }
+
+    fn wait_with_checks(&mut self, milliseconds: u64) -> Vec<Command> {
         self.milliseconds += milliseconds;
         self.model.run_timers(self.now())
     }
@@ -100,7 +108,7 @@ impl Window {
                     MessageState::Received { read: true, .. } => "<".to_owned(),
                     MessageState::Received { read: false, .. } => "< new".to_owned(),
                     MessageState::Pending(_) => "> …".to_owned(),
-                    MessageState::Sent { commit } => format!("> ✓{}", commit.index),
+                    MessageState::Sent { commit, .. } => format!("> ✓{}", commit.index),
                     MessageState::NotSent { .. } => "> ✗".to_owned(),
                 };
                 let earlier = match conversation.holder(message) {
@@ -135,6 +143,7 @@ fn stored(name: &str) -> StoredAccount {
         muted: BTreeSet::new(),
         marks: ChatMarks::default(),
         inbox: StoredInbox::default(),
+        deleted: Vec::new(),
     }
 }
 
@@ -150,24 +159,37 @@ fn commit(index: u64) -> Commit {
 }
 
 /// A message of the inbox whose id and time follow from its index.
-fn received(index: u64, sender: &str, read: bool) -> Received {
-    Received {
+fn received(index: u64, sender: &str, read: bool) -> StoredMessage {
+    StoredMessage {
         id: id(index),
-        sender: Name::new(sender),
-        sender_since: None,
+        direction: Direction::Received,
+        peer: Name::new(sender),
+        peer_since: None,
         body: Arc::from(format!("m{index}")),
         at: wall(index * 1000),
+        written_at: None,
+        reply_to: None,
         read,
         commit: commit(index),
     }
 }
 
-fn page(messages: Vec<Received>, more: bool) -> BackendEvent {
+/// A message that was sent, of which the servers or only this device may have the copy.
+fn sent(index: u64, recipient: &str) -> StoredMessage {
+    StoredMessage {
+        direction: Direction::Sent,
+        ..received(index, recipient, true)
+    }
+}
+
+fn page(messages: Vec<StoredMessage>, more: bool) -> BackendEvent {
     let unread = messages.iter().filter(|message| !message.read).count();
+    let oldest = messages.last().map(|message| message.commit.index);
     BackendEvent::Inbox(InboxPage {
         messages,
         unread: unread as u64,
-        place: PagePlace::First,
+        reaches: oldest.filter(|_| more).unwrap_or(LogIndex(0)),
         more,
+        is_last: !more,
     })
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::command::Command;
+use crate::model::event::StoredDraft;
 use crate::model::failure::Failure;
-use crate::model::message::{Message, MessageState, OutboxMessage, Pending, SortKey};
+use crate::model::message::{CopyPlace, Message, MessageState, OutboxMessage, Pending, SortKey};
 use crate::model::names::{BODY_BYTES_MAX, Commit, MessageId, Name, RequestId};
 use crate::model::time::Timestamp;
 use crate::model::{Model, OUTBOX_MAX, OutboxLine, ScrollTarget};
@@ -57,21 +58,51 @@ impl Model {
         if self.memory.account.unsaved_drafts.remove(peer).is_none() {
             return;
         }
-        let draft = self.conversations.get(peer).map(|one| &*one.draft.text);
+        let draft = self.conversations.get(peer).map(|one| &one.draft);
         commands.push(Command::SaveDraft {
             peer: peer.clone(),
-            text: Arc::from(draft.unwrap_or_default()),
+            draft: StoredDraft {
+                text: Arc::from(draft.map_or("", |draft| &draft.text)),
+                reply_to: draft.and_then(|draft| draft.reply_to),
+            },
         });
     }
 
-    /// Puts a text into the composer, before what is there already.
-    fn restore_draft(&mut self, peer: &Name, text: &str) {
+    /// The open conversation's next message replies to this one.
+    pub(super) fn reply(&mut self, id: MessageId) {
+        let Some(message) = self.find(id).filter(|message| message.commit().is_some()) else {
+            return;
+        };
+        let peer = message.peer.clone();
+        self.change_reply(&peer, Some(id));
+    }
+
+    /// It replies to none.
+    pub(super) fn cancel_reply(&mut self, peer: &Name) {
+        self.change_reply(peer, None);
+    }
+
+    fn change_reply(&mut self, peer: &Name, reply_to: Option<MessageId>) {
+        let conversation = self.conversations.entry(peer.clone()).or_default();
+        if conversation.draft.reply_to == reply_to {
+            return;
+        }
+        conversation.draft.reply_to = reply_to;
+        let due = self.now.moment.plus(DRAFT_DELAY);
+        let unsaved = &mut self.memory.account.unsaved_drafts;
+        unsaved.entry(peer.clone()).or_insert(due);
+    }
+
+    /// Puts a message back into the composer, its text before what is there already.
+    fn restore_draft(&mut self, message: &Message) {
+        let (peer, text) = (&message.peer, &*message.body);
         let conversation = self.conversations.entry(peer.clone()).or_default();
         let draft = &mut conversation.draft;
         draft.text = match draft.text.as_str() {
             "" => text.to_owned(),
             rest => format!("{text}\n{rest}"),
         };
+        draft.reply_to = draft.reply_to.or(message.reply_to);
         draft.revision += 1;
         let now = self.now.moment;
         let unsaved = &mut self.memory.account.unsaved_drafts;
@@ -95,15 +126,18 @@ impl Model {
             );
             return;
         }
+        let (id, request_id) = (self.ids.next_id(), self.ids.next_id());
+        let conversation = self.conversations.entry(peer.clone()).or_default();
         let outgoing = OutboxMessage {
-            id: MessageId(self.ids.next_id()),
-            request_id: RequestId(self.ids.next_id()),
+            id: MessageId(id),
+            request_id: RequestId(request_id),
             recipient: peer.clone(),
             body: Arc::from(text),
             written_at: self.now.wall,
+            reply_to: conversation.draft.reply_to.take(),
+            copy: CopyPlace::Servers,
             refused: None,
         };
-        let conversation = self.conversations.entry(peer.clone()).or_default();
         conversation.draft.text.clear();
         conversation.draft.revision += 1;
         conversation.clear_unread_line(&self.zone);
@@ -113,7 +147,7 @@ impl Model {
         if self.open.as_ref() == Some(&peer) {
             self.scroll_to(ScrollTarget::Newest);
         }
-        commands.push(Command::Enqueue(outgoing));
+        commands.push(Command::Enqueue(Box::new(outgoing)));
     }
 
     /// Shows a message of the outbox, and counts it in.
@@ -144,6 +178,8 @@ impl Model {
             peer: outgoing.recipient.clone(),
             body: outgoing.body.clone(),
             at: outgoing.written_at,
+            written_at: Some(outgoing.written_at),
+            reply_to: outgoing.reply_to,
             state,
             sort_key,
         }]);
@@ -205,24 +241,39 @@ impl Model {
         });
     }
 
-    /// A message is on a majority of disks; reported once or again.
-    pub(super) fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
+    /// A message is on a majority of disks; reported once or again, before or after the watch has
+    /// reported the copy.
+    pub(super) fn acknowledged(
+        &mut self,
+        id: MessageId,
+        at: Timestamp,
+        commit: Commit,
+        copy: CopyPlace,
+    ) {
         self.drop_from_outbox(id);
         self.memory.account.restoring_to_draft.remove(&id);
-        let Some(message) = self.find(id) else { return };
-        if !message.is_own() {
+        self.sending_works(id, commit.term);
+        let Some(message) = self.find(id).filter(|message| message.is_under_way()) else {
             return;
-        }
+        };
         let mut message = message.clone();
-        message.state = MessageState::Sent { commit };
+        message.state = MessageState::Sent {
+            commit,
+            recipient_since: None,
+            copy,
+        };
         message.at = at;
         message.sort_key = SortKey {
             index: commit.index.0,
             sequence: 0,
         };
         self.insert_messages(vec![message]);
-        self.memory.account.ledger_check.acknowledge(id, commit);
-        self.sending_works(id, commit.term);
+        let now = self.now.moment;
+        let check = &mut self.memory.account.ledger_check;
+        check.acknowledge(id, commit);
+        if copy == CopyPlace::Servers {
+            check.unconfirmed.insert(id, now);
+        }
     }
 
     pub(super) fn send_refused(&mut self, id: MessageId, why: Failure) {
@@ -293,10 +344,14 @@ impl Model {
 
     pub(super) fn withdrawn(&mut self, id: MessageId, commands: &mut Vec<Command>) {
         let into_composer = self.memory.account.restoring_to_draft.remove(&id);
+        let is_under_way = self.find(id).is_some_and(Message::is_under_way);
         self.drop_from_outbox(id);
+        if !is_under_way {
+            return;
+        }
         for message in self.remove_messages(&[id]) {
             if into_composer {
-                self.restore_draft(&message.peer, &message.body);
+                self.restore_draft(&message);
                 self.save_draft(&message.peer, commands);
             }
         }

@@ -7,10 +7,9 @@ use egui::{Color32, RichText, Sense, TextStyle, Ui, Vec2, WidgetInfo};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
-use crate::model::ledger::{LEDGER_CHECK_MAX, Ledger};
-use crate::model::time::duration_words;
+use crate::model::ledger::Ledger;
 use crate::theme::{self, palette, space};
-use crate::views::control::buttons::button_if;
+use crate::views::control::buttons::{button, button_if};
 use crate::views::control::surfaces::row;
 use crate::views::control::text::{caption, card_title, grouped, muted, one_line};
 
@@ -31,27 +30,23 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
             ui.with_layout(layout, |ui| check_ui(ui, ledger, actions));
         });
     }
-    if let Some(covered) = ledger.checking {
-        caption(ui, format!("{} messages checked so far", grouped(covered)));
-    } else if let Some(failure) = &ledger.failure {
+    if let Some(failure) = &ledger.failure {
         let colour = palette(ui).bad;
         ui.label(RichText::new(format!("The last check failed: {failure}")).color(colour));
     }
-    let Some(checked_at) = ledger.checked_at else {
+    let Some(last) = ledger.last else {
         muted(
             ui,
-            "Checks that the servers still have every message that they acknowledged to this device.",
+            "Checks that the servers still have every message that they acknowledged.",
         );
         return;
     };
     figures_ui(ui, ledger);
-    let ago = duration_words(model.now.moment.since(checked_at));
-    caption(
-        ui,
-        format!(
-            "Checked {ago} ago: at most your newest {LEDGER_CHECK_MAX} sent messages, and the whole inbox."
-        ),
-    );
+    ui.add_space(space::TINY);
+    caption(ui, model.last_check_words(&last));
+    if button(ui, "Copy as text").clicked() {
+        ui.ctx().copy_text(model.ledger_text());
+    }
 }
 
 fn check_ui(ui: &mut Ui, ledger: &Ledger, actions: &mut Vec<UserAction>) {
@@ -78,6 +73,8 @@ fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
         ("Sent", ledger.acknowledged, colours.text),
         ("Stored", ledger.stored, colours.text),
         ("Shown", ledger.shown, colours.text),
+        ("In the account", ledger.box_stored, colours.text),
+        ("Shown of them", ledger.box_shown, colours.text),
         ("Lost", ledger.lost, verdict(ledger.lost)),
         ("Doubled", ledger.doubled, verdict(ledger.doubled)),
     ];
@@ -87,13 +84,6 @@ fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
             figure_ui(ui, word, count, colour);
         }
     });
-    ui.add_space(space::TINY);
-    let inbox = format!(
-        "Inbox: {} stored, {} shown.",
-        grouped(ledger.inbox_stored),
-        grouped(ledger.inbox_shown)
-    );
-    ui.label(inbox);
 }
 
 /// A number above its word, as one thing that is never broken.

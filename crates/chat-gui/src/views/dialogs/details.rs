@@ -6,7 +6,7 @@ use egui::{Grid, RichText, Ui};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
-use crate::model::message::{Message, MessageState};
+use crate::model::message::{CopyPlace, Message, MessageState};
 use crate::model::names::{Commit, MessageId, Name};
 use crate::model::time::duration_words;
 use crate::theme::{self, palette, space};
@@ -30,12 +30,9 @@ pub fn details_ui(
     state_ui(ui, model, message);
     ui.add_space(space::SMALL);
     facts_ui(ui, model, message);
-    if message.is_own() {
+    if let MessageState::Sent { copy, .. } = message.state {
         ui.add_space(space::TINY);
-        caption(
-            ui,
-            "This copy is kept on this device; the servers keep only the recipient's.",
-        );
+        caption(ui, copy_words(copy, peer));
     }
     buttons_ui(ui, |ui| {
         match message.state {
@@ -95,11 +92,14 @@ fn facts(model: &Model, message: &Message) -> Vec<(&'static str, String)> {
     } else {
         (named, you)
     };
-    let mut facts = vec![
-        ("From", from),
-        ("To", to),
-        ("Time", model.zone.date_and_time(message.at)),
-    ];
+    let mut facts = vec![("From", from), ("To", to)];
+    let has_place = message.commit().is_some();
+    if let Some(written) = message.written_at {
+        facts.push(("Written", model.zone.date_and_time(written)));
+    }
+    if has_place {
+        facts.push(("Stored", model.zone.date_and_time(message.at)));
+    }
     if let MessageState::Received {
         sender_since: Some(since),
         ..
@@ -118,6 +118,16 @@ fn facts(model: &Model, message: &Message) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// Where the copy of a sent message is, and what deleting it means.
+fn copy_words(copy: CopyPlace, peer: &Name) -> String {
+    match copy {
+        CopyPlace::Servers => {
+            format!("On all your devices. Deleting it here deletes it there, too; {peer} keeps it.")
+        }
+        CopyPlace::Device => format!("On this device only. If you delete it, {peer} keeps it."),
+    }
+}
+
 /// What became of it, in a sentence.
 fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
     let stored = |commit: &Commit| model.cluster.stored_sentence(commit.index);
@@ -125,7 +135,7 @@ fn state_ui(ui: &mut Ui, model: &Model, message: &Message) {
         MessageState::Received { commit, .. } => {
             message_box(ui, Tone::Good, "Received", &stored(commit));
         }
-        MessageState::Sent { commit } => {
+        MessageState::Sent { commit, .. } => {
             message_box(ui, Tone::Good, "Sent", &stored(commit));
         }
         MessageState::Pending(pending) => {

@@ -1,9 +1,9 @@
-//! From reports of nodes to banner, cards, timeline, feed, fail-overs; and the ledger.
+//! From reports of nodes to banner, cards, timeline, feed, fail-overs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Window, commit, id, page, received, up, wall};
+use super::{Window, up, wall};
 use crate::model::action::UserAction;
 use crate::model::chaos::{FaultAction, Process, ProcessCondition};
 use crate::model::cluster::{HealthLevel, NodeRole, NodeStatus};
@@ -12,7 +12,8 @@ use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, Link, NodeReport};
 use crate::model::failover::FailoverStage;
 use crate::model::failure::Failure;
-use crate::model::names::{Commit, LogIndex, NodeId, Term};
+use crate::model::message::CopyPlace;
+use crate::model::names::{Commit, LogIndex, MessageId, NodeId, Term};
 
 /// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F`
 /// follows, `C` campaigns, `-` does not answer. `2F5@100>1` names node 1 as the leader.
@@ -49,6 +50,7 @@ pub(super) fn status(pictures: &[&str]) -> BackendEvent {
                 uptime: Duration::from_secs(9),
                 cluster_id: String::new(),
                 storage_bytes: 0,
+                voters: vec![NodeId(1), NodeId(2), NodeId(3)],
                 quorum: 2,
                 snapshots: None,
             })
@@ -87,6 +89,18 @@ fn node_unknown_to_a_new_leader_keeps_its_last_position() {
     assert_eq!(behind.collect::<Vec<_>>(), [Some(3), Some(0), Some(0)]);
 }
 
+fn acknowledged(id: MessageId, at: u64, index: u64) -> BackendEvent {
+    BackendEvent::SendAcknowledged {
+        id,
+        at: wall(at),
+        commit: Commit {
+            index: LogIndex(index),
+            term: Term(6),
+        },
+        copy: CopyPlace::Servers,
+    }
+}
+
 #[test]
 fn fail_over_is_timed_from_the_loss_to_the_first_message() {
     let mut window = Window::of_alice();
@@ -96,10 +110,11 @@ fn fail_over_is_timed_from_the_loss_to_the_first_message() {
     assert_eq!(window.model.online_sentence().as_deref(), Some(online));
     window.wait(1_000);
     let message = window.send("hello");
-    window.receive(BackendEvent::SendStarted {
+    let started = BackendEvent::SendStarted {
         id: message,
         attempt: 1,
-    });
+    };
+    window.receive(started);
     window.wait(50);
     window.receive(status(&["1-", "2F5@100", "3F5@100"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::NoLeader);
@@ -111,14 +126,7 @@ fn fail_over_is_timed_from_the_loss_to_the_first_message() {
     window.receive(status(&["1-", "2L6@101/100", "3F6@100"]));
     assert!(!window.model.cluster.failovers[0].is_over());
     window.wait(30);
-    window.receive(BackendEvent::SendAcknowledged {
-        id: message,
-        at: wall(1_580),
-        commit: Commit {
-            index: LogIndex(103),
-            term: Term(6),
-        },
-    });
+    window.receive(acknowledged(message, 1_580, 103));
     let failover = window.model.cluster.failovers[0];
     let stages: Vec<(FailoverStage, u128)> = failover
         .stages()
@@ -205,6 +213,7 @@ fn fail_over_between_two_polls_is_reported_once_by_a_queued_message() {
         id: message,
         at: wall(1_700),
         commit: acknowledged,
+        copy: CopyPlace::Servers,
     });
     let recovery = window.model.recovery.unwrap();
     assert_eq!(recovery.lasted, Duration::from_millis(700));
@@ -376,64 +385,4 @@ fn isolated_leader_counts_as_lost_since_its_isolation() {
     assert_eq!(health.level, HealthLevel::Degraded);
     let sentence = "3 of 3 nodes answer, node 2 leads in term 6 and one of them does not follow. The cluster cannot lose another node.";
     assert_eq!(health.sentence, sentence);
-}
-
-#[test]
-fn ledger_counts_answers_and_shown_messages() {
-    let mut window = Window::of_alice();
-    window.receive(page(
-        vec![received(3, "bob", true), received(1, "bob", true)],
-        false,
-    ));
-    let ids: Vec<_> = (0..3)
-        .map(|number| window.send(&number.to_string()))
-        .collect();
-    for (place, id) in ids.iter().enumerate() {
-        window.receive(BackendEvent::SendAcknowledged {
-            id: *id,
-            at: wall(9),
-            commit: commit(10 + place as u64),
-        });
-    }
-    assert_eq!(
-        window.act(UserAction::CheckLedger),
-        [Command::CheckLedger(ids.clone())]
-    );
-    let answer = |id, commit| BackendEvent::LedgerEntry { id, commit };
-    let inbox = || BackendEvent::LedgerInbox(vec![(id(3), commit(3)), (id(1), commit(1))]);
-    for (place, id) in ids.iter().enumerate() {
-        window.receive(answer(*id, Some(commit(10 + place as u64))));
-    }
-    assert_eq!(window.model.ledger.checking, Some(3));
-    window.receive(inbox());
-    window.receive(BackendEvent::LedgerEnded(Ok(())));
-    let ledger = window.model.ledger.clone();
-    let figures = (ledger.acknowledged, ledger.stored, ledger.shown);
-    assert_eq!(figures, (3, 3, 3));
-    assert_eq!((ledger.inbox_stored, ledger.inbox_shown), (2, 2));
-    assert_eq!((ledger.lost, ledger.doubled), (0, 0));
-
-    // A server that has forgotten one message, moved another, and returns one of the inbox twice.
-    window.act(UserAction::CheckLedger);
-    window.receive(answer(ids[0], None));
-    window.receive(answer(ids[1], Some(commit(90))));
-    window.receive(answer(ids[2], Some(commit(12))));
-    let mut doubled = vec![(id(3), commit(3)), (id(3), commit(3)), (id(2), commit(2))];
-    // The watch has not delivered this one yet.
-    doubled.push((id(50), commit(50)));
-    window.receive(BackendEvent::LedgerInbox(doubled));
-    window.receive(BackendEvent::LedgerEnded(Ok(())));
-    let ledger = &window.model.ledger;
-    assert_eq!((ledger.acknowledged, ledger.stored), (3, 1));
-    assert_eq!(
-        (ledger.lost, ledger.doubled),
-        (3, 1),
-        "two of this device, and m2 is not shown"
-    );
-
-    window.act(UserAction::CheckLedger);
-    window.receive(BackendEvent::LedgerEnded(Err(Failure::NoMajority)));
-    let ledger = &window.model.ledger;
-    assert!(ledger.failure.is_some());
-    assert_eq!(ledger.lost, 3, "the figures of the last check stay");
 }

@@ -1,31 +1,20 @@
 //! S-A15: a deleted name may be taken by another person, who did not write what its former holder
 //! wrote.
 
-use super::{Window, commit, id, page, received, stored, up, wall};
+use super::{Window, id, page, received, sent, stored, up};
 use crate::model::action::UserAction;
 use crate::model::command::Command;
 use crate::model::event::BackendEvent;
 use crate::model::failure::Failure;
 use crate::model::holder::Holder;
-use crate::model::message::{Received, SentCopy};
-use crate::model::names::{LogIndex, Name, RequestId};
+use crate::model::message::StoredMessage;
+use crate::model::names::{LogIndex, Name};
 
 /// A message of the account of this name that the commit `since` created.
-fn received_of(since: u64, index: u64, sender: &str) -> Received {
-    Received {
-        sender_since: Some(LogIndex(since)),
+fn received_of(since: u64, index: u64, sender: &str) -> StoredMessage {
+    StoredMessage {
+        peer_since: Some(LogIndex(since)),
         ..received(index, sender, true)
-    }
-}
-
-fn sent(index: u64, recipient: &str) -> SentCopy {
-    SentCopy {
-        id: id(index),
-        request_id: RequestId(id(index).0),
-        recipient: Name::new(recipient),
-        body: format!("m{index}").into(),
-        at: wall(index * 1000),
-        commit: commit(index),
     }
 }
 

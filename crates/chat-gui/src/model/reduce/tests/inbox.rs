@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Window, id, page, received, stored, up};
+use super::{Window, id, page, received, sent, stored, up};
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, InboxPage, Link, PagePlace, StoredInbox};
+use crate::model::event::{BackendEvent, InboxPage, Link, StoredInbox};
 use crate::model::failure::Failure;
-use crate::model::message::{Received, SentCopy};
-use crate::model::names::{Name, RequestId};
+use crate::model::message::{CopyPlace, StoredMessage};
+use crate::model::names::{LogIndex, Name};
 use crate::model::navigation::{Screen, Step};
 use crate::model::preferences::{KeptMessages, NotificationChoice};
 use crate::model::search::SearchScope;
@@ -93,6 +93,7 @@ fn deletion_is_carried_out_unless_undone() {
     assert_eq!(window.wait(5_999), []);
     assert_eq!(window.wait(1), [Command::Delete(vec![id(9)])]);
     window.receive(BackendEvent::Deleted(vec![id(9)]));
+    window.receive(BackendEvent::FetchBegan);
     window.receive(page(vec![received(9, "bob", true)], false));
     assert_eq!(window.lines("bob"), Vec::<String>::new(), "gone is gone");
 }
@@ -132,18 +133,21 @@ fn first_page_after_a_gap_removes_missing_messages() {
         .collect();
     window.receive(page(all, false));
     // Between the times 5 and 2 were deleted and 6 was read, and no event reported it.
+    window.receive(BackendEvent::FetchBegan);
     let first = vec![received(6, "bob", true), received(4, "bob", false)];
     window.receive(BackendEvent::Inbox(InboxPage {
         messages: first,
         unread: 3,
-        place: PagePlace::First,
+        reaches: LogIndex(4),
         more: true,
+        is_last: false,
     }));
     window.receive(BackendEvent::Inbox(InboxPage {
         messages: vec![received(3, "bob", false), received(1, "bob", false)],
         unread: 3,
-        place: PagePlace::Next,
+        reaches: LogIndex(0),
         more: false,
+        is_last: true,
     }));
     let expected = [
         "— 2026-03-02",
@@ -167,15 +171,16 @@ fn older_pages_are_loaded_when_they_are_wanted() {
     window.receive(BackendEvent::Inbox(InboxPage {
         messages: vec![received(8, "bob", true)],
         unread: 70,
-        place: PagePlace::Next,
+        reaches: LogIndex(8),
         more: true,
+        is_last: false,
     }));
     assert_eq!(window.model.unread, 70, "also what is not loaded");
     assert_eq!(window.act(UserAction::LoadOlder), [Command::LoadOlder]);
 }
 
 /// The inbox of an account with a copy on this device.
-fn with_copy(messages: Vec<Received>) -> Window {
+fn with_copy(messages: Vec<StoredMessage>) -> Window {
     let mut window = Window::new();
     let mut account = stored("alice");
     account.inbox = StoredInbox {
@@ -251,6 +256,7 @@ fn message_to_oneself_is_shown_once() {
         id: note.id,
         at: arrived.at,
         commit: arrived.commit,
+        copy: CopyPlace::Servers,
     };
     window.receive(BackendEvent::Arrived(arrived.clone()));
     window.receive(acknowledged.clone());
@@ -339,14 +345,7 @@ fn messages_are_found_newest_first() {
 fn sent_copies_are_sorted_among_received_messages() {
     let mut window = Window::new();
     let mut account = stored("alice");
-    account.sent = vec![SentCopy {
-        id: id(5),
-        request_id: RequestId(id(6).0),
-        recipient: Name::new("bob"),
-        body: "mine".into(),
-        at: super::wall(5_000),
-        commit: super::commit(5),
-    }];
+    account.sent = vec![sent(5, "bob")];
     window.receive(BackendEvent::SignedIn(account));
     window.receive(BackendEvent::Link(up()));
     window.receive(page(
@@ -356,12 +355,12 @@ fn sent_copies_are_sorted_among_received_messages() {
     let expected = [
         "— 2026-03-02",
         "< m4 Single",
-        "> ✓5 mine Single",
+        "> ✓5 m5 Single",
         "< m6 Single",
     ];
     assert_eq!(window.lines("bob"), expected);
     window.act(UserAction::Delete(vec![id(5)]));
-    assert_eq!(window.wait(6_000), [Command::ForgetSent(vec![id(5)])]);
+    assert_eq!(window.wait(6_000), [Command::Delete(vec![id(5)])]);
 }
 
 #[test]
@@ -380,8 +379,9 @@ fn oldest_unread_message_opens_and_is_fetched_if_it_is_not_loaded() {
     let unread_elsewhere = BackendEvent::Inbox(InboxPage {
         messages: vec![received(9, "bob", false)],
         unread: 2,
-        place: PagePlace::First,
+        reaches: LogIndex(9),
         more: true,
+        is_last: false,
     });
     window.receive(unread_elsewhere);
     let commands = window.act(UserAction::OpenOldestUnread);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{Window, id, received};
-use crate::model::event::{BackendEvent, InboxPage, PagePlace};
-use crate::model::message::MessageState;
+use crate::model::event::{BackendEvent, InboxPage};
+use crate::model::message::{CopyPlace, MessageState};
 use crate::model::names::{LogIndex, MessageId};
 use crate::model::timeline::TimelineItem;
 
@@ -15,10 +15,10 @@ const PEERS: [&str; 3] = ["bob", "carol", "dave"];
 /// What the servers have: by index, whether it was read.
 type Inbox = BTreeMap<u64, bool>;
 
-fn message(index: u64, read: bool) -> crate::model::message::Received {
+fn message(index: u64, read: bool) -> crate::model::message::StoredMessage {
     let mut message = received(index, PEERS[usize::try_from(index).unwrap() % 3], read);
     // Each name changes hands now and then.
-    message.sender_since = Some(LogIndex(index / 7 * 7));
+    message.peer_since = Some(LogIndex(index / 7 * 7));
     message
 }
 
@@ -52,17 +52,14 @@ fn pages(inbox: &Inbox, size: usize) -> Vec<BackendEvent> {
     };
     let last = chunks.len() - 1;
     let page = |(number, chunk): (usize, &&[(&u64, &bool)])| {
+        let more = number < last;
         let messages = chunk.iter().map(|(index, read)| message(**index, **read));
-        let place = if number == 0 {
-            PagePlace::First
-        } else {
-            PagePlace::Next
-        };
         BackendEvent::Inbox(InboxPage {
             messages: messages.collect(),
             unread,
-            place,
-            more: number < last,
+            reaches: LogIndex(if more { *chunk[chunk.len() - 1].0 } else { 0 }),
+            more,
+            is_last: !more,
         })
     };
     chunks.iter().enumerate().map(page).collect()
@@ -114,6 +111,7 @@ fn window_converges_to_the_state_of_the_servers() {
             for _ in 0..dice.u8(0..10) {
                 change(&mut inbox, &mut next, &mut dice);
             }
+            window.receive(BackendEvent::FetchBegan);
             for page in pages(&inbox, dice.usize(1..8)) {
                 window.receive(page);
                 let mut reported = Vec::new();
@@ -177,6 +175,7 @@ fn state_of_an_own_message_only_moves_forward() {
                         id,
                         at: super::wall(index),
                         commit: super::commit(index),
+                        copy: CopyPlace::Servers,
                     });
                 }
                 _ => {

@@ -7,9 +7,9 @@ use super::{Window, commit, id, received, stored, wall};
 use crate::model::OUTBOX_MAX;
 use crate::model::action::UserAction;
 use crate::model::command::Command;
-use crate::model::event::BackendEvent;
+use crate::model::event::{BackendEvent, StoredDraft};
 use crate::model::failure::Failure;
-use crate::model::message::{MessageState, OutboxMessage};
+use crate::model::message::{CopyPlace, MessageState, OutboxMessage};
 use crate::model::names::{BODY_BYTES_MAX, MessageId, Name, RequestId};
 
 fn bob() -> Name {
@@ -21,6 +21,7 @@ fn acknowledged(id: MessageId, index: u64) -> BackendEvent {
         id,
         at: wall(index * 1000),
         commit: commit(index),
+        copy: CopyPlace::Servers,
     }
 }
 
@@ -36,6 +37,16 @@ fn delayed(id: MessageId, why: Failure) -> BackendEvent {
         id,
         why,
         next_try: Duration::from_secs(1),
+    }
+}
+
+fn save_draft(text: &str) -> Command {
+    Command::SaveDraft {
+        peer: bob(),
+        draft: StoredDraft {
+            text: Arc::from(text),
+            reply_to: None,
+        },
     }
 }
 
@@ -113,10 +124,7 @@ fn rejected_message_can_be_edited_or_discarded() {
     let commands = window.act(UserAction::TakeBack(first));
     assert_eq!(commands, [Command::Withdraw(first)]);
     let commands = window.receive(BackendEvent::Withdrawn(first));
-    let kept = Command::SaveDraft {
-        peer: bob(),
-        text: Arc::from("one\nnew"),
-    };
+    let kept = save_draft("one\nnew");
     assert_eq!(commands, [kept]);
     let draft = &window.model.conversations[&bob()].draft;
     assert_eq!(draft.text, "one\nnew");
@@ -157,6 +165,8 @@ fn outbox_of_an_earlier_run_is_shown_in_order() {
         recipient: bob(),
         body: Arc::from(format!("m{number}")),
         written_at: wall(number),
+        reply_to: None,
+        copy: CopyPlace::Servers,
         refused,
     };
     let mut account = stored("alice");
@@ -165,7 +175,13 @@ fn outbox_of_an_earlier_run_is_shown_in_order() {
         outgoing(2, None),
         outgoing(3, None),
     ];
-    account.drafts.insert(bob(), Arc::from("half a"));
+    account.drafts.insert(
+        bob(),
+        StoredDraft {
+            text: Arc::from("half a"),
+            reply_to: Some(id(7)),
+        },
+    );
     window.receive(BackendEvent::SignedIn(account));
     let expected = [
         "— 2026-03-02",
@@ -192,18 +208,18 @@ fn drafts_are_saved_after_a_delay_and_before_closing() {
         peer: bob(),
         text: text.to_owned(),
     };
-    let kept = |text: &str| Command::SaveDraft {
-        peer: bob(),
-        text: Arc::from(text),
-    };
     assert_eq!(window.act(edit("h")), []);
     window.wait(300);
     window.act(edit("ha"));
-    assert_eq!(window.wait(200), [kept("ha")], "not put off by typing on");
+    assert_eq!(
+        window.wait(200),
+        [save_draft("ha")],
+        "not put off by typing on"
+    );
     assert_eq!(window.wait(1000), []);
     window.act(edit("half"));
     let commands = window.act(UserAction::Quit);
-    assert_eq!(commands, [kept("half"), Command::Quit]);
+    assert_eq!(commands, [save_draft("half"), Command::Quit]);
     assert!(window.model.closing);
 }
 

@@ -12,7 +12,7 @@ use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
 use crate::model::feed::FeedEvent;
-use crate::model::message::MessageState;
+use crate::model::message::{CopyPlace, MessageState};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, NodeId, Term};
 
 fn no_server() -> Failure {
@@ -36,6 +36,7 @@ fn acknowledged(id: MessageId, index: u64, term: u64) -> BackendEvent {
             index: LogIndex(index),
             term: Term(term),
         },
+        copy: CopyPlace::Servers,
     }
 }
 
@@ -286,6 +287,7 @@ fn deletion_of_own_messages_says_who_still_has_them() {
             id: *id,
             at: wall(9),
             commit: commit(10 + place as u64),
+            copy: CopyPlace::Servers,
         });
     }
     let mut deleted = |ids: Vec<MessageId>| {
@@ -293,7 +295,7 @@ fn deletion_of_own_messages_says_who_still_has_them() {
         window.model.notices.back().unwrap().text.clone()
     };
     let text = deleted(vec![own[0]]);
-    assert_eq!(text, "1 message deleted on this device. bob still has it.");
+    assert_eq!(text, "1 message deleted. bob still has it.");
     let text = deleted(vec![own[1], id(1)]);
     assert_eq!(
         text,
