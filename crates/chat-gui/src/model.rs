@@ -16,6 +16,7 @@ pub mod feed;
 pub mod holder;
 pub mod ledger;
 mod ledger_check;
+pub mod links;
 pub mod marks;
 mod memory;
 pub mod message;
