@@ -9,6 +9,7 @@ mod cluster_pages;
 mod demo_world;
 mod entry_pages;
 mod fixtures;
+mod message_pages;
 mod page;
 mod picture;
 mod sign_in;
@@ -70,7 +71,12 @@ pub enum DemoError {
 
 /// All pages, in the order of a walk through the app.
 pub fn pages() -> Vec<DemoPage> {
-    let groups = [entry_pages::PAGES, chat_pages::PAGES, cluster_pages::PAGES];
+    let groups = [
+        entry_pages::PAGES,
+        chat_pages::PAGES,
+        message_pages::PAGES,
+        cluster_pages::PAGES,
+    ];
     groups.concat()
 }
 

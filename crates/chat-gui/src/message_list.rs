@@ -66,6 +66,8 @@ pub enum RowKeyPress {
     Delete,
     /// Copy its text.
     Copy,
+    /// Open its menu.
+    Menu,
 }
 
 /// What became of showing a list.
@@ -320,14 +322,16 @@ fn row_key(ui: &Ui) -> Option<RowKeyPress> {
         return Some(RowKeyPress::Copy);
     }
     let keys = [
-        (Key::Space, RowKeyPress::Toggle),
-        (Key::Enter, RowKeyPress::Open),
-        (Key::Delete, RowKeyPress::Delete),
+        (Modifiers::NONE, Key::Space, RowKeyPress::Toggle),
+        (Modifiers::NONE, Key::Enter, RowKeyPress::Open),
+        (Modifiers::NONE, Key::Delete, RowKeyPress::Delete),
+        (Modifiers::NONE, Key::Menu, RowKeyPress::Menu),
+        (Modifiers::SHIFT, Key::F10, RowKeyPress::Menu),
     ];
     ui.input_mut(|input| {
         keys.into_iter()
-            .find(|(key, _)| input.consume_key(Modifiers::NONE, *key))
-            .map(|(_, press)| press)
+            .find(|(modifiers, key, _)| input.consume_key(*modifiers, *key))
+            .map(|(.., press)| press)
     })
 }
 

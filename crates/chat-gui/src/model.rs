@@ -17,6 +17,7 @@ pub mod holder;
 pub mod ledger;
 mod ledger_check;
 mod ledger_words;
+pub mod links;
 pub mod marks;
 mod memory;
 pub mod message;

@@ -50,7 +50,8 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("shortcuts", shortcuts),
 ];
 
-fn benjamin() -> Name {
+/// With whom the open conversation is.
+pub(super) fn benjamin() -> Name {
     Name::new("Benjamin")
 }
 
@@ -60,7 +61,8 @@ fn none_open() -> DemoWorld {
     world
 }
 
-fn chat() -> DemoWorld {
+/// The conversation with Benjamin is open.
+pub(super) fn chat() -> DemoWorld {
     let mut world = none_open();
     world.act(UserAction::OpenConversation(benjamin()));
     world.wait(4_000);
@@ -79,7 +81,8 @@ fn first_message() -> DemoWorld {
     world
 }
 
-fn send(world: &mut DemoWorld, text: &str) {
+/// Alice writes to Benjamin.
+pub(super) fn send(world: &mut DemoWorld, text: &str) {
     world.act(UserAction::Send {
         peer: benjamin(),
         text: text.to_owned(),

@@ -175,6 +175,8 @@ pub enum UserAction {
     /// The window has this size; the next one opens with it.
     SetWindowSize(WindowSize),
 
+    /// Something was copied; a notice confirms it.
+    Copied,
     /// Dismiss a notice.
     DismissNotice(NoticeId),
     /// Cause a fault in the local cluster, or undo one.

@@ -2,6 +2,7 @@
 //! Deliberately absent: how a page is left or entered, which is the reducer's.
 
 use crate::model::chaos::FaultAction;
+use crate::model::links::Link;
 use crate::model::names::{MessageId, Name};
 
 /// The pages of the window; exactly one is shown.
@@ -39,6 +40,8 @@ pub enum Dialog {
     DeleteChat(Name),
     /// Whether to close the window although messages wait to be sent.
     Quit,
+    /// Whether to open a link of a message, and where it leads.
+    OpenLink(Link),
 }
 
 /// One of two ways through a list.

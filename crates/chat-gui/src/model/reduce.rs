@@ -176,6 +176,7 @@ impl Model {
             | Act::SetWindowSize(_) => self.change_preferences(action, commands),
             Act::KeepMessages(kept) => self.keep_messages(kept, commands),
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
+            Act::Copied => self.confirm("Copied."),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),
             Act::CheckLedger => self.check_ledger(LedgerScope::All, commands),

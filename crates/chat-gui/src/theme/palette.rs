@@ -42,12 +42,16 @@ pub struct Palette {
     pub on_mine: Color32,
     /// Time and state in them.
     pub mine_muted: Color32,
+    /// Links in them.
+    pub mine_link: Color32,
     /// The other's bubbles.
     pub bubble_theirs: Color32,
     /// Text in them.
     pub on_theirs: Color32,
     /// Time in them.
     pub theirs_muted: Color32,
+    /// Links in them, and on the window.
+    pub theirs_link: Color32,
     /// All is well.
     pub good: Color32,
     /// Behind text about it.
@@ -97,9 +101,11 @@ pub const LIGHT: Palette = Palette {
     bubble_mine: rgb(0x4A_4F_D6),
     on_mine: rgb(0xFF_FF_FF),
     mine_muted: rgb(0xE0_E2_FC),
+    mine_link: rgb(0xD2_F1_FF),
     bubble_theirs: rgb(0xED_EF_F5),
     on_theirs: rgb(0x17_1A_26),
     theirs_muted: rgb(0x56_5D_72),
+    theirs_link: rgb(0x1E_55_C8),
     good: rgb(0x12_6B_44),
     good_soft: rgb(0xDF_F4_E9),
     warn: rgb(0x82_54_00),
@@ -142,9 +148,11 @@ pub const DARK: Palette = Palette {
     bubble_mine: rgb(0x4A_4F_CC),
     on_mine: rgb(0xFF_FF_FF),
     mine_muted: rgb(0xE0_E2_FC),
+    mine_link: rgb(0xD2_F1_FF),
     bubble_theirs: rgb(0x26_2A_38),
     on_theirs: rgb(0xE9_EB_F3),
     theirs_muted: rgb(0xAB_B2_C7),
+    theirs_link: rgb(0x8C_BF_FF),
     good: rgb(0x5F_D3_9B),
     good_soft: rgb(0x15_35_2A),
     warn: rgb(0xF0_BE_5C),
@@ -228,7 +236,10 @@ mod tests {
             ),
             ("own text", p.on_mine, p.bubble_mine),
             ("own time", p.mine_muted, p.bubble_mine),
+            ("a link in own text", p.mine_link, p.bubble_mine),
             ("their text", p.on_theirs, p.bubble_theirs),
+            ("a link in their text", p.theirs_link, p.bubble_theirs),
+            ("a link with an earlier account", p.theirs_link, p.window),
             ("their time", p.theirs_muted, p.bubble_theirs),
             ("good on soft", p.good, p.good_soft),
             ("warn on soft", p.warn, p.warn_soft),

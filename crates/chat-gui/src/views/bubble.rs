@@ -4,7 +4,7 @@
 
 use egui::{
     Color32, CornerRadius, FontSelection, Galley, Rect, Stroke, StrokeKind, TextStyle, Ui, Vec2,
-    text::LayoutJob, vec2,
+    vec2,
 };
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::model::timeline::Series;
 use crate::theme::{self, Palette, palette, radius};
 use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
+use crate::views::message_text::{MessageText, TextColours};
 
 /// Room on the left of every row, for the circle that selects.
 pub const GUTTER: f32 = 44.0;
@@ -47,7 +48,7 @@ pub const DELAY_HEIGHT: f32 = 20.0;
 #[derive(Debug)]
 pub struct Bubble {
     /// The text.
-    pub body: Arc<Galley>,
+    pub text: MessageText,
     footer: Arc<Galley>,
     /// Above it.
     caption: Option<Arc<Galley>>,
@@ -122,11 +123,10 @@ impl Bubble {
         let colours = palette(ui);
         let scale = theme::scale(ui);
         let own = message.is_own();
-        let (front, muted) = text_colours(colours, own, look.holder);
+        let (text_colours, muted) = colours_of(colours, own, look.holder);
         let text_width = text_width(width);
-        let font = FontSelection::Style(TextStyle::Body).resolve(ui.style());
-        let job = LayoutJob::simple(message.body.to_string(), font, front, text_width);
-        let body = ui.fonts_mut(|fonts| fonts.layout_job(job));
+        let text = MessageText::lay_out(ui, &message.body, text_colours, text_width);
+        let body = &text.galley;
         let time = zone.hours_and_minutes(message.at);
         let footer_font = FontSelection::Style(TextStyle::Small).resolve(ui.style());
         let footer = ui.painter().layout_no_wrap(time, footer_font, muted);
@@ -161,7 +161,7 @@ impl Bubble {
             size: (inner + PADDING * 2.0).ceil(),
             gap: above(look, scale),
             below: below_height(message, scale),
-            body,
+            text,
             footer,
             caption,
             footer_beside,
@@ -189,13 +189,13 @@ impl Bubble {
 
     /// Where the text is in the bubble.
     pub fn text_rect(&self, bubble: Rect) -> Rect {
-        Rect::from_min_size(bubble.min + PADDING, self.body.size())
+        Rect::from_min_size(bubble.min + PADDING, self.text.galley.size())
     }
 
     /// Paints all but the text.
     pub fn paint(&self, ui: &Ui, bubble: Rect, state: &MessageState) {
         let colours = palette(ui);
-        let (_, muted) = text_colours(colours, self.own, self.look.holder);
+        let (_, muted) = colours_of(colours, self.own, self.look.holder);
         match self.look.holder {
             Holder::Present => {
                 let fill = if self.own {
@@ -236,7 +236,7 @@ impl Bubble {
         let size = self.footer.size() + vec2(icon, 0.0);
         // Beside the text it is on the text's line; egui's lines are centred on each other.
         let top = if self.footer_beside {
-            let last = self.body.rows.last();
+            let last = self.text.galley.rows.last();
             let line = last.map_or(size.y, |row| row.rect().height());
             bubble.bottom() - PADDING.y - (line + size.y) / 2.0 + 1.0
         } else {
@@ -314,12 +314,14 @@ pub fn state_words(state: &MessageState) -> &'static str {
     }
 }
 
-fn text_colours(colours: &Palette, own: bool, holder: Holder) -> (Color32, Color32) {
-    match (holder, own) {
-        (Holder::Earlier, _) => (colours.text, colours.muted),
-        (Holder::Present, true) => (colours.on_mine, colours.mine_muted),
-        (Holder::Present, false) => (colours.on_theirs, colours.theirs_muted),
-    }
+/// The colours of the text, and of what is around it.
+fn colours_of(colours: &Palette, own: bool, holder: Holder) -> (TextColours, Color32) {
+    let (front, link, muted) = match (holder, own) {
+        (Holder::Earlier, _) => (colours.text, colours.theirs_link, colours.muted),
+        (Holder::Present, true) => (colours.on_mine, colours.mine_link, colours.mine_muted),
+        (Holder::Present, false) => (colours.on_theirs, colours.theirs_link, colours.theirs_muted),
+    };
+    (TextColours { front, link }, muted)
 }
 
 fn text_width(row_width: f32) -> f32 {

@@ -222,6 +222,7 @@ fn selection_ui(ui: &mut Ui, model: &Model, one_pane: bool, actions: &mut Vec<Us
             }
             if button(ui, "Copy").clicked() {
                 ui.ctx().copy_text(selected_text(model));
+                actions.push(UserAction::Copied);
             }
             if !one_pane && button(ui, "Select all").clicked() {
                 actions.push(UserAction::SelectAll);
@@ -272,6 +273,7 @@ fn messages_ui(
         peer,
         conversation,
         scale: model.preferences.text_size.factor(),
+        menu_to_open: state.menu_to_open.take(),
         actions,
     };
     let place = ui.available_rect_before_wrap();
@@ -296,10 +298,25 @@ fn messages_ui(
     if shown.near_top && model.more_to_load && !model.loading {
         actions.push(UserAction::LoadOlder);
     }
-    if let Some((press, id)) = pressed {
-        act_on(ui, model, peer, press, id, actions);
+    match pressed {
+        Some((RowKeyPress::Menu, id)) => {
+            state.menu_to_open = Some(id);
+            state.has_menu = true;
+            ui.ctx().request_repaint();
+        }
+        Some((press, id)) => act_on(ui, model, peer, press, id, actions),
+        None => return_from_menu(ui, model, state),
     }
     jump_button(ui, place, &shown, conversation, actions);
+}
+
+/// Once a menu that the keyboard opened is closed, the keyboard is in the messages again.
+fn return_from_menu(ui: &Ui, model: &Model, state: &mut ViewState) {
+    let opens = state.menu_to_open.is_some() || Popup::is_any_open(ui);
+    if !opens && std::mem::take(&mut state.has_menu) && model.dialog.is_none() {
+        state.send_focus(Focus::Messages);
+        ui.ctx().request_repaint();
+    }
 }
 
 fn act_on(
@@ -323,9 +340,15 @@ fn act_on(
         RowKeyPress::Copy if model.selection.is_empty() => {
             if let Some(message) = model.message(peer, id) {
                 ui.ctx().copy_text(message.body.to_string());
+                actions.push(UserAction::Copied);
             }
         }
-        RowKeyPress::Copy => ui.ctx().copy_text(selected_text(model)),
+        RowKeyPress::Copy => {
+            ui.ctx().copy_text(selected_text(model));
+            actions.push(UserAction::Copied);
+        }
+        // Needs the row.
+        RowKeyPress::Menu => {}
     }
 }
 

@@ -9,7 +9,7 @@ use egui::Context;
 use crate::message_list::MessageList;
 use crate::model::Model;
 use crate::model::failure::Failure;
-use crate::model::names::{Name, NoticeId};
+use crate::model::names::{MessageId, Name, NoticeId};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::preferences::Preferences;
 use crate::model::search::SearchScope;
@@ -42,6 +42,10 @@ pub struct ViewState {
     pub composer: Composer,
     /// The open conversation.
     pub messages: MessageList,
+    /// The message whose menu the keyboard opens now.
+    pub menu_to_open: Option<MessageId>,
+    /// Whether the keyboard opened a menu, to which it belongs until that is closed.
+    pub has_menu: bool,
     /// The search in messages.
     pub search_text: String,
     /// The search of accounts.

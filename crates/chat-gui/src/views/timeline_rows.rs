@@ -5,7 +5,7 @@
 
 use egui::accesskit::Role;
 use egui::{
-    Align2, CornerRadius, Id, Label, Layout, Popup, Rect, Response, RichText, Sense, Stroke,
+    Align2, CornerRadius, CursorIcon, Id, Label, Layout, Rect, Response, RichText, Sense, Stroke,
     StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText,
 };
 
@@ -18,7 +18,7 @@ use crate::model::action::UserAction;
 use crate::model::conversation::Conversation;
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
 use crate::model::message::{Message, MessageState};
-use crate::model::names::Name;
+use crate::model::names::{MessageId, Name};
 use crate::model::navigation::Dialog;
 use crate::model::time::day_label;
 use crate::model::timeline::TimelineItem;
@@ -26,6 +26,8 @@ use crate::theme::{self, FOCUS_RING, palette, radius, space};
 use crate::views::bubble::{self, Below, Bubble, GUTTER, Look, RIGHT_EDGE};
 use crate::views::control::text;
 use crate::views::icon::Icon;
+use crate::views::message_menu::MessageMenu;
+use crate::views::message_text::MessageText;
 
 /// The height of a day line or the unread line.
 const LINE_HEIGHT: f32 = 40.0;
@@ -51,6 +53,8 @@ pub struct TimelineRows<'a> {
     pub conversation: &'a Conversation,
     /// The factor of the text's size.
     pub scale: f32,
+    /// The message whose menu the keyboard opens now.
+    pub menu_to_open: Option<MessageId>,
     /// What the person wants.
     pub actions: &'a mut Vec<UserAction>,
 }
@@ -176,7 +180,7 @@ impl<'a> TimelineRows<'a> {
         laid_out.paint(ui, rect, &message.state);
         self.mark_found(ui, rect, message);
 
-        let text = Label::new(WidgetText::Galley(Arc::clone(&laid_out.body)))
+        let text = Label::new(WidgetText::Galley(Arc::clone(&laid_out.text.galley)))
             .selectable(!selecting)
             .sense(Sense::CLICK);
         let text = ui.put(laid_out.text_rect(rect), text);
@@ -189,9 +193,17 @@ impl<'a> TimelineRows<'a> {
         let with_control = ui.input(|input| input.modifiers.command);
         if clicked && (selecting || with_control) {
             self.actions.push(UserAction::ToggleSelected(message.id));
+        } else if !selecting {
+            self.link_ui(ui, &text, &laid_out.text);
         }
         for response in [&whole, &text] {
-            self.context_menu(response, message);
+            let menu = MessageMenu {
+                peer: self.peer,
+                message,
+                place: rect,
+                opens: self.menu_to_open == Some(message.id) && response.id == whole.id,
+            };
+            menu.show(response, laid_out.text.links(), self.actions);
         }
         let time = laid_out.footer_rect(rect);
         ui.interact(time, ui.unique_id().with("time"), Sense::hover())
@@ -200,6 +212,20 @@ impl<'a> TimelineRows<'a> {
             });
         self.below_ui(ui, row, rect, message);
         whole.id
+    }
+
+    /// A link under the pointer is asked about before it is opened.
+    fn link_ui(&mut self, ui: &Ui, response: &Response, text: &MessageText) {
+        let place = response.interact_pointer_pos().or(response.hover_pos());
+        let link = place.and_then(|place| text.link_under(place - response.rect.min));
+        let Some(link) = link else { return };
+        if response.hovered() {
+            ui.ctx().set_cursor_icon(CursorIcon::PointingHand);
+        }
+        if response.clicked() {
+            let dialog = Dialog::OpenLink(link.clone());
+            self.actions.push(UserAction::OpenDialog(dialog));
+        }
     }
 
     /// What a screen reader reads: who, when, what, and the state of the message.
@@ -295,34 +321,6 @@ impl<'a> TimelineRows<'a> {
         if response.on_hover_text("Select").clicked() {
             self.actions.push(UserAction::ToggleSelected(message.id));
         }
-    }
-
-    fn context_menu(&mut self, response: &Response, message: &Message) {
-        Popup::context_menu(response).show(|ui| {
-            ui.set_min_width(180.0);
-            if ui.button("Copy text").clicked() {
-                ui.ctx().copy_text(message.body.to_string());
-                ui.close();
-            }
-            if ui.button("Select").clicked() {
-                self.actions.push(UserAction::ToggleSelected(message.id));
-                ui.close();
-            }
-            if ui.button("Details…").clicked() {
-                let details = Dialog::MessageDetails(self.peer.clone(), message.id);
-                self.actions.push(UserAction::OpenDialog(details));
-                ui.close();
-            }
-            if matches!(message.state, MessageState::Pending(_)) {
-                if ui.button("Cancel sending and edit").clicked() {
-                    self.actions.push(UserAction::TakeBack(message.id));
-                    ui.close();
-                }
-            } else if ui.button("Delete").clicked() {
-                self.actions.push(UserAction::Delete(vec![message.id]));
-                ui.close();
-            }
-        });
     }
 
     /// Below a bubble: why it is queued, or why it was rejected and what can be done.
