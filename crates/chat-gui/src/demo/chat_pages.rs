@@ -13,7 +13,6 @@ use crate::model::failure::Failure;
 use crate::model::message::MessageState;
 use crate::model::names::{LogIndex, MessageId, Name};
 use crate::model::navigation::{Dialog, Screen};
-use crate::model::search::SearchScope;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
@@ -30,6 +29,9 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-other-account", other_account),
     DemoPage::new("chat-search", search),
     DemoPage::new("chat-search-all", search_all),
+    DemoPage::new("chat-search-people", search_people),
+    DemoPage::new("chat-search-nothing", search_nothing),
+    DemoPage::new("chat-search-offline", search_offline),
     DemoPage::new("chat-selection", selection),
     DemoPage::new("chat-undo", undo),
     DemoPage::new("chat-error", error),
@@ -229,20 +231,40 @@ fn other_account() -> DemoWorld {
 
 fn search() -> DemoWorld {
     let mut world = chat();
-    world.act(UserAction::SearchMessages {
-        scope: SearchScope::Conversation(benjamin()),
+    world.act(UserAction::SearchIn {
+        peer: benjamin(),
         text: "once".to_owned(),
     });
     world
 }
 
+/// Chats, people and messages are found, and a message is open.
 fn search_all() -> DemoWorld {
     let mut world = chat();
-    world.act(UserAction::SearchMessages {
-        scope: SearchScope::Everywhere,
-        text: "the".to_owned(),
-    });
+    world.act(UserAction::Search("le".to_owned()));
     world.act(UserAction::ShowHit(1));
+    world
+}
+
+/// More people than are listed.
+fn search_people() -> DemoWorld {
+    let mut world = none_open();
+    world.act(UserAction::Search("*a".to_owned()));
+    world
+}
+
+fn search_nothing() -> DemoWorld {
+    let mut world = chat();
+    world.act(UserAction::Search("zz".to_owned()));
+    world
+}
+
+/// The servers cannot be asked for people.
+fn search_offline() -> DemoWorld {
+    let mut world = offline();
+    world.answers_people = false;
+    world.act(UserAction::Search("ch".to_owned()));
+    world.act(UserAction::CloseConversation);
     world
 }
 

@@ -162,7 +162,8 @@ impl Model {
             Act::LoadOlder => self.load_older(commands),
             Act::Refresh => self.refresh(commands),
             Act::JumpToNewest => self.scroll_to(crate::model::ScrollTarget::Newest),
-            Act::SearchMessages { scope, text } => self.search_messages(scope, text),
+            Act::Search(text) => self.search_everywhere(text, commands),
+            Act::SearchIn { peer, text } => self.search_in(peer, text),
             Act::StepHit(step) => self.step_hit(step, commands),
             Act::ShowHit(place) => self.show_hit(place, commands),
             Act::CloseSearch => self.message_search = None,
@@ -250,6 +251,7 @@ impl Model {
     fn after_input(&mut self, commands: &mut Vec<Command>) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
+        self.drop_gone_hits();
         self.update_connection_state(commands);
     }
 }

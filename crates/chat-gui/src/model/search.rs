@@ -1,7 +1,10 @@
 //! The two searches: accounts on the servers, by pattern, and messages in this window, by text.
+//! Deliberately absent: what is shown of both in one list, which is in `found`.
 
+use crate::model::excerpt::Excerpt;
 use crate::model::failure::Failure;
 use crate::model::names::{MessageId, Name, PATTERN_BYTES_MAX};
+use crate::model::time::Timestamp;
 
 /// How many accounts are listed at most; a longer pattern finds the others.
 pub const PEOPLE_MAX: usize = 1_000;
@@ -11,7 +14,10 @@ pub const HITS_MAX: usize = 1_000;
 /// The search of accounts. What is being typed is the view's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeopleSearch {
-    /// The last pattern; empty before the first search.
+    /// What was typed for the last search; `None` before the first one. A view that has another
+    /// text asks for it.
+    pub text: Option<String>,
+    /// The pattern that this became.
     pub pattern: String,
     /// Whether an answer is waited for.
     pub busy: bool,
@@ -67,17 +73,23 @@ pub struct MessageSearch {
 pub enum SearchScope {
     /// In one conversation.
     Conversation(Name),
-    /// In all of them.
+    /// In all of them: part of the search above the list of conversations.
     Everywhere,
 }
 
 /// A message that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     /// In which conversation.
     pub peer: Name,
     /// Which message.
     pub id: MessageId,
+    /// The other one's name, with a note if it is an earlier account of it.
+    pub named: String,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// The text around what was searched for.
+    pub excerpt: Excerpt,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! them the ones that are overtaken.
 
 use egui::accesskit::Role;
-use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
+use egui::{CornerRadius, Rect, Response, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
@@ -19,7 +19,7 @@ use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 
 /// The height of a row.
-const ROW_HEIGHT: f32 = 52.0;
+pub(super) const ROW_HEIGHT: f32 = 52.0;
 
 /// Patterns to try, and what they find.
 const EXAMPLES: [(&str, &str); 4] = [
@@ -40,7 +40,7 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
         field.request_focus();
     }
     if field.changed() {
-        truncate(&mut state.people_text);
+        truncate(&mut state.people_text, PATTERN_BYTES_MAX);
         actions.push(UserAction::SearchPeople(state.people_text.clone()));
     }
     let entered = is_entered(ui, &field);
@@ -62,9 +62,16 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
     }
 }
 
-/// Shortens a pattern to what the servers accept.
-fn truncate(text: &mut String) {
-    let mut end = text.len().min(PATTERN_BYTES_MAX);
+/// Asks for the people who are called so, unless they were asked for last.
+pub(super) fn ask_for_people(model: &Model, text: &str, actions: &mut Vec<UserAction>) {
+    if model.people.text.as_deref() != Some(text) {
+        actions.push(UserAction::SearchPeople(text.to_owned()));
+    }
+}
+
+/// Shortens a text to so many bytes, between two letters.
+pub(super) fn truncate(text: &mut String, bytes_max: usize) {
+    let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -107,7 +114,7 @@ fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         for index in range {
             match people.names.get(index) {
                 Some(name) => {
-                    if person_ui(ui, model, name) {
+                    if person_ui(ui, model, name, false).clicked() {
                         actions.push(UserAction::OpenConversation(name.clone()));
                     }
                 }
@@ -121,7 +128,8 @@ fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
 }
 
-fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
+/// One person; `next` is whether Enter chooses it.
+pub(super) fn person_ui(ui: &mut Ui, model: &Model, name: &Name, next: bool) -> Response {
     let size = Vec2::new(ui.available_width().min(520.0), ROW_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let own = model.account.as_ref().is_some_and(|own| own.name == *name);
@@ -131,7 +139,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
         response.scroll_to_me(None);
     }
     let colours = palette(ui);
-    if response.hovered() || response.has_focus() {
+    if next || response.hovered() || response.has_focus() {
         ui.painter()
             .rect_filled(rect, CornerRadius::same(radius::CONTROL), colours.hover);
     }
@@ -165,7 +173,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
         rect.center().y - hint.size().y / 2.0,
     );
     ui.painter().galley(place, hint, colours.muted);
-    response.clicked()
+    response
 }
 
 #[cfg(test)]
@@ -175,7 +183,7 @@ mod tests {
     #[test]
     fn long_pattern_is_shortened_between_letters() {
         let mut text = "ä".repeat(40);
-        truncate(&mut text);
+        truncate(&mut text, PATTERN_BYTES_MAX);
         assert_eq!(text.len(), PATTERN_BYTES_MAX);
         assert!(text.chars().all(|letter| letter == 'ä'));
     }

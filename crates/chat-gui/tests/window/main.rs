@@ -3,3 +3,4 @@
 mod conversation;
 mod demo_window;
 mod keyboard;
+mod search;

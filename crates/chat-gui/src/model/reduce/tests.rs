@@ -7,6 +7,7 @@ mod cluster;
 mod holders;
 mod inbox;
 mod property;
+mod searching;
 mod sending;
 mod truth;
 
