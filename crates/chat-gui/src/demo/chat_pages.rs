@@ -42,8 +42,13 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-delete", delete_chat),
     DemoPage::new("quit", quit),
     DemoPage::new("people", people),
+    DemoPage::new("people-more", people_more),
+    DemoPage::new("people-loading", people_loading),
+    DemoPage::new("people-offline", people_offline),
+    DemoPage::new("people-refused", people_refused)
+        .typed(|state| long_name().clone_into(&mut state.people_text)),
     DemoPage::new("people-found", people_found)
-        .typed(|state| "*".clone_into(&mut state.people_text)),
+        .typed(|state| "al".clone_into(&mut state.people_text)),
     DemoPage::new("people-not-found", people_not_found)
         .typed(|state| "zz*".clone_into(&mut state.people_text)),
     DemoPage::new("settings", settings),
@@ -348,13 +353,46 @@ fn quit() -> DemoWorld {
     world
 }
 
+/// Everybody is listed, without a word typed.
 fn people() -> DemoWorld {
-    page(none_open(), Screen::People)
+    let mut world = page(none_open(), Screen::People);
+    world.act(UserAction::SearchPeople(String::new()));
+    world
+}
+
+/// The first page of many.
+fn people_more() -> DemoWorld {
+    let mut world = people();
+    let names = world.model.people.names.clone();
+    let next = names.last().map(ToString::to_string);
+    world.receive(BackendEvent::People {
+        pattern: world.model.people.pattern.clone(),
+        names,
+        next,
+        continued: false,
+    });
+    world
+}
+
+fn people_loading() -> DemoWorld {
+    let mut world = none_open();
+    world.answers_people = false;
+    world.act(UserAction::Show(Screen::People));
+    world.act(UserAction::SearchPeople(String::new()));
+    world
+}
+
+fn people_offline() -> DemoWorld {
+    let mut world = offline();
+    world.answers_people = false;
+    world.act(UserAction::Show(Screen::People));
+    world.act(UserAction::SearchPeople(String::new()));
+    world
 }
 
 fn people_found() -> DemoWorld {
     let mut world = people();
-    world.act(UserAction::SearchPeople("*".to_owned()));
+    world.act(UserAction::SearchPeople("al".to_owned()));
     world
 }
 
@@ -362,6 +400,16 @@ fn people_not_found() -> DemoWorld {
     let mut world = people();
     world.act(UserAction::SearchPeople("zz*".to_owned()));
     world
+}
+
+fn people_refused() -> DemoWorld {
+    let mut world = people();
+    world.act(UserAction::SearchPeople(long_name()));
+    world
+}
+
+fn long_name() -> String {
+    "[ab]".repeat(17)
 }
 
 fn settings() -> DemoWorld {

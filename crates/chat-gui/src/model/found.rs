@@ -92,23 +92,34 @@ impl Model {
         ranked.into_iter().map(|(_, line)| line).collect()
     }
 
-    fn found_people(&self, text: &str) -> FoundPeople<'_> {
+    /// How much is known of the people who match a text.
+    pub fn people_state(&self, text: &str) -> PeopleState {
         let people = &self.people;
-        let is_current = people.text.as_deref() == Some(text);
+        let is_answered = people.text.as_deref() == Some(text) && !people.busy;
         let is_offline = matches!(
             self.connection,
             Connection::Reconnecting { .. } | Connection::Offline { .. }
         );
-        let failed = people.failure.as_ref().filter(|_| is_current);
-        // Such as a text that is too long: no name is like it.
-        let is_refused = failed.is_some_and(|why| !why.may_pass());
-        let state = if is_refused || (is_current && !people.busy && failed.is_none()) {
+        if self.are_people_refused(text) || (is_answered && people.failure.is_none()) {
             PeopleState::Known
-        } else if is_offline || (is_current && !people.busy) {
+        } else if is_answered || is_offline {
             PeopleState::Unavailable
         } else {
             PeopleState::Searching
-        };
+        }
+    }
+
+    /// Whether a text cannot be searched for, such as one that is too long: no name is like it.
+    fn are_people_refused(&self, text: &str) -> bool {
+        let failure = self.people.failure.as_ref();
+        let is_current = self.people.text.as_deref() == Some(text);
+        is_current && failure.is_some_and(|why| !why.may_pass())
+    }
+
+    fn found_people(&self, text: &str) -> FoundPeople<'_> {
+        let people = &self.people;
+        let state = self.people_state(text);
+        let is_refused = self.are_people_refused(text);
         let wanted = text.trim().to_lowercase();
         // Until the answer comes, those of the earlier answer that still match.
         let matches =

@@ -160,7 +160,7 @@ impl Model {
             }
             Act::UndoDelete(notice) => self.undo_delete(notice),
             Act::LoadOlder => self.load_older(commands),
-            Act::Refresh => self.refresh(commands),
+            Act::Refresh => self.refresh_all(commands),
             Act::JumpToNewest => self.scroll_to(crate::model::ScrollTarget::Newest),
             Act::Search(text) => self.search_everywhere(text, commands),
             Act::SearchIn { peer, text } => self.search_in(peer, text),
@@ -185,6 +185,12 @@ impl Model {
             Act::Quit => self.ask_to_quit(commands),
             Act::QuitNow => self.quit(commands),
         }
+    }
+
+    /// Fetches the inbox and the people again.
+    fn refresh_all(&mut self, commands: &mut Vec<Command>) {
+        self.outdate_people();
+        self.refresh(commands);
     }
 
     /// What the person has chosen is kept when it changes.

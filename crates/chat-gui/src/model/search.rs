@@ -21,8 +21,12 @@ pub struct PeopleSearch {
     pub pattern: String,
     /// Whether an answer is waited for.
     pub busy: bool,
+    /// Whether the last request was for a further page.
+    pub continues: bool,
     /// Who matches, so far.
     pub names: Vec<Name>,
+    /// The pattern that these match: the last one, or the one before it until the answer comes.
+    pub listed: Option<String>,
     /// Where the next page goes on; `None` when all are listed.
     pub next: Option<String>,
     /// Why there is no answer.
@@ -30,7 +34,8 @@ pub struct PeopleSearch {
 }
 
 /// What the servers search for when a person types `text`: the pattern, if it is one, else the
-/// names that begin so, in upper or lower case as far as that fits into a pattern.
+/// names that begin so, in upper or lower case as far as that fits into a pattern. No text is the
+/// beginning of all names.
 pub fn pattern_of(text: &str) -> String {
     let text = text.trim();
     if text.contains(['*', '?', '[']) {
@@ -100,6 +105,7 @@ mod tests {
     fn text_without_wildcards_becomes_a_prefix_pattern() {
         let long = "x".repeat(PATTERN_BYTES_MAX);
         let cases = [
+            (" ", "*"),
             ("bo", "[bB][oO]*"),
             ("Bo ", "[bB][oO]*"),
             ("jörg-2", "[jJ][öÖ][rR][gG]-2*"),

@@ -7,6 +7,7 @@ use chat_gui::model::ScrollTarget;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::command::Command;
 use chat_gui::model::event::BackendEvent;
+use chat_gui::model::failure::Failure;
 use chat_gui::model::names::Name;
 use chat_gui::model::navigation::Screen;
 use egui::accesskit::Role;
@@ -232,16 +233,61 @@ fn more_people_are_on_the_page_of_people() {
     harness.run();
     type_text(&mut harness, "y");
     press(&mut harness, Key::F2);
-    let patterns = harness
-        .state()
-        .commands
-        .iter()
-        .filter_map(|command| match command {
-            Command::SearchPeople { pattern, .. } => Some(pattern.as_str()),
-            _ => None,
-        });
-    let patterns: Vec<&str> = patterns.collect();
-    assert_eq!(patterns.last(), Some(&"[xX]*"));
+    assert_eq!(asked(&harness).last(), Some(&"[xX]*"));
+}
+
+fn asked(harness: &Test) -> Vec<&str> {
+    let commands = harness.state().commands.iter();
+    let patterns = commands.filter_map(|command| match command {
+        Command::SearchPeople { pattern, .. } => Some(pattern.as_str()),
+        _ => None,
+    });
+    patterns.collect()
+}
+
+#[test]
+fn page_of_people_lists_all_at_once_and_typing_narrows() {
+    let mut harness = open("chat");
+    press(&mut harness, Key::F4);
+    assert_eq!(asked(&harness), ["*"], "once");
+    assert!(is_shown(&harness, "Loading people…"));
+    answer(&mut harness, &["Albert", "Alice", "Bertha"]);
+    assert!(is_shown(&harness, "3 people"));
+    // Enter opens no one at random.
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().model.screen, Screen::People);
+    type_text(&mut harness, "be");
+    assert_eq!(asked(&harness), ["*", "[bB][eE]*"]);
+    answer(&mut harness, &["Bertha"]);
+    assert!(is_shown(&harness, "1 person"));
+    press(&mut harness, Key::Enter);
+    assert_eq!(open_peer(&harness), Some("Bertha"));
+}
+
+#[test]
+fn page_of_people_loads_by_itself_once_online() {
+    let mut harness = open("people-offline");
+    assert!(is_shown(&harness, "People are shown here as soon as"));
+    let model = &mut harness.state_mut().model;
+    let failed = BackendEvent::PeopleFailed {
+        pattern: "*".to_owned(),
+        why: Failure::NoMajority,
+    };
+    model.receive(failed, model.now);
+    harness.run();
+    assert!(is_shown(&harness, "People are shown here as soon as"));
+    answer(&mut harness, &["Albert"]);
+    assert!(is_shown(&harness, "Message Albert"));
+    let mut harness = open("people-more");
+    assert!(is_shown(&harness, "16+ people"));
+    harness.set_size(Vec2::new(1000.0, 1400.0));
+    harness.run();
+    harness.get_by_label("Show more").click();
+    harness.run();
+    assert!(matches!(
+        harness.state().commands[..],
+        [Command::SearchPeople { after: Some(_), .. }]
+    ));
 }
 
 #[test]

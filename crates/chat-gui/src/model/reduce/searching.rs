@@ -103,13 +103,6 @@ impl Model {
         if self.account.is_none() {
             return;
         }
-        if text.trim().is_empty() {
-            self.people = PeopleSearch {
-                text: Some(text.to_owned()),
-                ..PeopleSearch::default()
-            };
-            return;
-        }
         let pattern = pattern_of(text);
         if pattern.len() > PATTERN_BYTES_MAX {
             self.people = PeopleSearch {
@@ -126,10 +119,17 @@ impl Model {
         self.people.text = Some(text.to_owned());
         self.people.pattern = pattern.clone();
         self.people.busy = true;
+        self.people.continues = false;
         commands.push(Command::SearchPeople {
             pattern,
             after: None,
         });
+    }
+
+    /// The page of people, which comes into sight now, asks for its list again: there may be new
+    /// accounts.
+    pub(super) fn outdate_people(&mut self) {
+        self.people.text = None;
     }
 
     /// Repeats a search that failed for a reason that has passed.
@@ -140,7 +140,7 @@ impl Model {
             people.busy = true;
             commands.push(Command::SearchPeople {
                 pattern: people.pattern.clone(),
-                after: None,
+                after: people.next.clone().filter(|_| people.continues),
             });
         }
     }
@@ -149,6 +149,8 @@ impl Model {
         let people = &mut self.people;
         if let (Some(after), false) = (people.next.clone(), people.busy) {
             people.busy = true;
+            people.continues = true;
+            people.failure = None;
             commands.push(Command::SearchPeople {
                 pattern: people.pattern.clone(),
                 after: Some(after),
@@ -168,6 +170,7 @@ impl Model {
                 let people = &mut self.people;
                 people.busy = false;
                 people.failure = None;
+                people.listed = Some(pattern);
                 if continued {
                     people.names.extend(names);
                 } else {

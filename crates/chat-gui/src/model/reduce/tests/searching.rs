@@ -193,3 +193,68 @@ fn search_in_a_conversation_takes_the_place_of_the_other_one() {
     assert_eq!(window.model.message_search, None);
     assert_eq!(window.model.screen, Screen::Chat);
 }
+
+fn all_people(after: Option<&str>) -> Command {
+    Command::SearchPeople {
+        pattern: "*".to_owned(),
+        after: after.map(str::to_owned),
+    }
+}
+
+#[test]
+fn people_are_listed_without_a_text_and_again_when_their_page_is_shown() {
+    let mut window = window();
+    window.act(UserAction::Show(Screen::People));
+    assert_eq!(window.model.people.text, None, "the page asks");
+    let ask = UserAction::SearchPeople(String::new());
+    assert_eq!(window.act(ask.clone()), [all_people(None)]);
+    assert_eq!(window.model.people_state(""), PeopleState::Searching);
+    answer(&mut window, &["alice", "bob"], None);
+    assert_eq!(window.model.people_state(""), PeopleState::Known);
+    assert_eq!(window.model.people.names.len(), 2);
+    window.act(UserAction::Show(Screen::Chat));
+    window.act(UserAction::Show(Screen::People));
+    assert_eq!(window.model.people.text, None, "there may be new accounts");
+    assert_eq!(window.act(ask), [all_people(None)]);
+    assert_eq!(
+        window.model.people.names.len(),
+        2,
+        "the list stays until then"
+    );
+}
+
+#[test]
+fn page_of_people_that_failed_is_loaded_once_online() {
+    let mut window = window();
+    let failed = |window: &mut Window| {
+        window.receive(BackendEvent::Link(Link::Broken(Failure::Interrupted)));
+        window.receive(BackendEvent::PeopleFailed {
+            pattern: "*".to_owned(),
+            why: Failure::Interrupted,
+        });
+        assert_eq!(window.model.people_state(""), PeopleState::Unavailable);
+    };
+    window.act(UserAction::SearchPeople(String::new()));
+    failed(&mut window);
+    let commands = window.receive(BackendEvent::Link(up()));
+    assert_eq!(commands, [all_people(None)]);
+    answer(&mut window, &["alice", "bob"], Some("bob"));
+
+    // The same with a further page: those that are listed stay.
+    assert_eq!(
+        window.act(UserAction::MorePeople),
+        [all_people(Some("bob"))]
+    );
+    failed(&mut window);
+    assert_eq!(window.model.people.names.len(), 2);
+    let commands = window.receive(BackendEvent::Link(up()));
+    assert_eq!(commands, [all_people(Some("bob"))]);
+    window.receive(BackendEvent::People {
+        pattern: "*".to_owned(),
+        names: vec![Name::new("carol")],
+        next: None,
+        continued: true,
+    });
+    assert_eq!(window.model.people.names.len(), 3);
+    assert_eq!(window.model.people_state(""), PeopleState::Known);
+}
