@@ -10,9 +10,11 @@ pub mod connection;
 pub mod conversation;
 mod copies;
 pub mod event;
+pub mod excerpt;
 pub mod failover;
 pub mod failure;
 pub mod feed;
+pub mod found;
 pub mod holder;
 pub mod ledger;
 mod ledger_check;
@@ -97,7 +99,8 @@ pub struct Model {
     /// Own messages that are queued or were rejected, in the order of writing.
     pub outbox: VecDeque<OutboxLine>,
 
-    /// The search in messages, while it is open.
+    /// The search in messages, while it is open: of one conversation, or the part of the search above
+    /// the list of conversations that is about messages.
     pub message_search: Option<MessageSearch>,
     /// The search of accounts.
     pub people: PeopleSearch,

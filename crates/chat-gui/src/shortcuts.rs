@@ -26,16 +26,14 @@ pub enum KeyAction {
     Nth(usize),
     /// Goes to the search of accounts.
     NewConversation,
-    /// Goes to the field above the list of conversations.
-    FilterConversations,
+    /// Goes to the search above the list of conversations.
+    Search,
     /// Lists only conversations with unread messages, or all again.
     UnreadOnly,
     /// Brings back what was deleted last.
     Undo,
     /// Searches in the open conversation.
     SearchHere,
-    /// Searches in all messages.
-    SearchEverywhere,
     /// Focuses the composer.
     WriteHere,
     /// Goes to the newest message.
@@ -126,13 +124,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
         Part::Conversations,
         "Previous unread chat",
     ),
-    key(
-        CONTROL_SHIFT,
-        Key::F,
-        KeyAction::SearchEverywhere,
-        Part::Messages,
-        "Search all messages",
-    ),
+    key(CONTROL_SHIFT, Key::F, KeyAction::Search, Part::Messages, ""),
     key(
         ALT,
         Key::ArrowDown,
@@ -150,9 +142,9 @@ pub const SHORTCUTS: &[Shortcut] = &[
     key(
         CONTROL,
         Key::K,
-        KeyAction::FilterConversations,
+        KeyAction::Search,
         Part::Conversations,
-        "Search chats",
+        "Search everything",
     ),
     key(
         CONTROL,
@@ -360,12 +352,12 @@ fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mu
             actions.push(UserAction::Show(Screen::People));
             state.send_focus(Focus::People);
         }
-        KeyAction::FilterConversations => {
-            to_list(model, state, actions);
-            state.send_focus(Focus::ConversationFilter);
-        }
+        KeyAction::Search => search(model, state, actions),
         KeyAction::UnreadOnly => {
             to_list(model, state, actions);
+            if model.search().is_some() {
+                state.clear_search(actions);
+            }
             state.filter.unread_only = !state.filter.unread_only;
         }
         KeyAction::Undo => {
@@ -374,11 +366,7 @@ fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mu
                 state.send_focus(Focus::Composer);
             }
         }
-        KeyAction::SearchHere => search(model, state, actions, false),
-        KeyAction::SearchEverywhere => {
-            to_list(model, state, actions);
-            search(model, state, actions, true);
-        }
+        KeyAction::SearchHere => search_here(model, state, actions),
         KeyAction::WriteHere => {
             to_chat(actions);
             state.send_focus(Focus::Composer);
@@ -394,7 +382,7 @@ fn perform(action: KeyAction, model: &Model, state: &mut ViewState, actions: &mu
         KeyAction::NormalSize => actions.push(UserAction::SetTextSize(TextSize::default())),
         KeyAction::Guide => actions.push(UserAction::OpenDialog(Dialog::Shortcuts)),
         KeyAction::Back => {
-            if !state.leave_filter(model) {
+            if !state.leave_search(model, actions) {
                 actions.push(UserAction::Back);
             }
         }
@@ -416,19 +404,24 @@ fn to_list(model: &Model, state: &ViewState, actions: &mut Vec<UserAction>) {
     }
 }
 
-fn search(model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>, everywhere: bool) {
-    let scope = match &model.open {
-        Some(peer) if !everywhere => SearchScope::Conversation(peer.clone()),
-        _ => SearchScope::Everywhere,
+fn search(model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    to_list(model, state, actions);
+    state.send_focus(Focus::Search);
+}
+
+fn search_here(model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
+    let Some(peer) = &model.open else {
+        search(model, state, actions);
+        return;
     };
     show_chats(model, actions);
-    let same = model
-        .message_search
-        .as_ref()
-        .is_some_and(|search| search.scope == scope);
-    if !same {
-        let text = state.search_text.clone();
-        actions.push(UserAction::SearchMessages { scope, text });
+    let scope = SearchScope::Conversation(peer.clone());
+    let open = model.message_search.as_ref();
+    if open.is_none_or(|search| search.scope != scope) {
+        actions.push(UserAction::SearchIn {
+            peer: peer.clone(),
+            text: state.search_text.clone(),
+        });
     }
     state.send_focus(Focus::MessageSearch);
 }

@@ -8,18 +8,19 @@ pub mod cluster;
 pub mod composer;
 pub mod control;
 pub mod conversation;
+pub mod conversation_line;
 pub mod conversation_list;
 mod conversation_menu;
 pub mod dialogs;
 pub mod first_run;
 pub mod icon;
-pub mod message_hits;
 mod message_menu;
 pub mod message_search;
 pub mod message_text;
 pub mod navigation;
 pub mod notices;
 pub mod people;
+pub mod search_results;
 pub mod settings;
 pub mod sign_in;
 pub mod state;
@@ -32,9 +33,9 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::navigation::Screen;
-use crate::model::search::SearchScope;
 use crate::shortcuts;
 use crate::theme::{self, palette};
+use conversation_list::conversation_list_ui;
 pub use state::ViewState;
 
 /// A window narrower than this, in points at normal text size, shows the list or a conversation.
@@ -114,7 +115,7 @@ fn chat_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<
         .size_range(220.0..=420.0)
         .resizable(true)
         .frame(Frame::new().fill(colours.sidebar))
-        .show(ui, |ui| list_ui(ui, model, state, actions));
+        .show(ui, |ui| conversation_list_ui(ui, model, state, actions));
     CentralPanel::default()
         .frame(Frame::new().fill(colours.window))
         .show(ui, |ui| {
@@ -136,16 +137,7 @@ fn one_pane_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut 
                 conversation::conversation_ui(ui, model, state, actions);
             } else {
                 notices::notices_ui(ui, model, actions);
-                list_ui(ui, model, state, actions);
+                conversation_list_ui(ui, model, state, actions);
             }
         });
-}
-
-/// The conversations, or what a search in all of them found.
-fn list_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    let search = model.message_search.as_ref();
-    match search.filter(|search| search.scope == SearchScope::Everywhere) {
-        Some(search) => message_hits::message_hits_ui(ui, model, search, state, actions),
-        None => conversation_list::conversation_list_ui(ui, model, state, actions),
-    }
 }

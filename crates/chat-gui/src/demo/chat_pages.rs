@@ -13,7 +13,6 @@ use crate::model::failure::Failure;
 use crate::model::message::{CopyPlace, MessageState};
 use crate::model::names::{LogIndex, MessageId, Name};
 use crate::model::navigation::{Dialog, Screen};
-use crate::model::search::SearchScope;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
@@ -30,6 +29,9 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-other-account", other_account),
     DemoPage::new("chat-search", search),
     DemoPage::new("chat-search-all", search_all),
+    DemoPage::new("chat-search-people", search_people),
+    DemoPage::new("chat-search-nothing", search_nothing),
+    DemoPage::new("chat-search-offline", search_offline),
     DemoPage::new("chat-selection", selection),
     DemoPage::new("chat-undo", undo),
     DemoPage::new("chat-error", error),
@@ -40,8 +42,13 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-delete", delete_chat),
     DemoPage::new("quit", quit),
     DemoPage::new("people", people),
+    DemoPage::new("people-more", people_more),
+    DemoPage::new("people-loading", people_loading),
+    DemoPage::new("people-offline", people_offline),
+    DemoPage::new("people-refused", people_refused)
+        .typed(|state| long_name().clone_into(&mut state.people_text)),
     DemoPage::new("people-found", people_found)
-        .typed(|state| "*".clone_into(&mut state.people_text)),
+        .typed(|state| "al".clone_into(&mut state.people_text)),
     DemoPage::new("people-not-found", people_not_found)
         .typed(|state| "zz*".clone_into(&mut state.people_text)),
     DemoPage::new("settings", settings),
@@ -233,20 +240,40 @@ fn other_account() -> DemoWorld {
 
 fn search() -> DemoWorld {
     let mut world = chat();
-    world.act(UserAction::SearchMessages {
-        scope: SearchScope::Conversation(benjamin()),
+    world.act(UserAction::SearchIn {
+        peer: benjamin(),
         text: "once".to_owned(),
     });
     world
 }
 
+/// Chats, people and messages are found, and a message is open.
 fn search_all() -> DemoWorld {
     let mut world = chat();
-    world.act(UserAction::SearchMessages {
-        scope: SearchScope::Everywhere,
-        text: "the".to_owned(),
-    });
+    world.act(UserAction::Search("le".to_owned()));
     world.act(UserAction::ShowHit(1));
+    world
+}
+
+/// More people than are listed.
+fn search_people() -> DemoWorld {
+    let mut world = none_open();
+    world.act(UserAction::Search("*a".to_owned()));
+    world
+}
+
+fn search_nothing() -> DemoWorld {
+    let mut world = chat();
+    world.act(UserAction::Search("zz".to_owned()));
+    world
+}
+
+/// The servers cannot be asked for people.
+fn search_offline() -> DemoWorld {
+    let mut world = offline();
+    world.answers_people = false;
+    world.act(UserAction::Search("ch".to_owned()));
+    world.act(UserAction::CloseConversation);
     world
 }
 
@@ -330,13 +357,46 @@ fn quit() -> DemoWorld {
     world
 }
 
+/// Everybody is listed, without a word typed.
 fn people() -> DemoWorld {
-    page(none_open(), Screen::People)
+    let mut world = page(none_open(), Screen::People);
+    world.act(UserAction::SearchPeople(String::new()));
+    world
+}
+
+/// The first page of many.
+fn people_more() -> DemoWorld {
+    let mut world = people();
+    let names = world.model.people.names.clone();
+    let next = names.last().map(ToString::to_string);
+    world.receive(BackendEvent::People {
+        pattern: world.model.people.pattern.clone(),
+        names,
+        next,
+        continued: false,
+    });
+    world
+}
+
+fn people_loading() -> DemoWorld {
+    let mut world = none_open();
+    world.answers_people = false;
+    world.act(UserAction::Show(Screen::People));
+    world.act(UserAction::SearchPeople(String::new()));
+    world
+}
+
+fn people_offline() -> DemoWorld {
+    let mut world = offline();
+    world.answers_people = false;
+    world.act(UserAction::Show(Screen::People));
+    world.act(UserAction::SearchPeople(String::new()));
+    world
 }
 
 fn people_found() -> DemoWorld {
     let mut world = people();
-    world.act(UserAction::SearchPeople("*".to_owned()));
+    world.act(UserAction::SearchPeople("al".to_owned()));
     world
 }
 
@@ -344,6 +404,16 @@ fn people_not_found() -> DemoWorld {
     let mut world = people();
     world.act(UserAction::SearchPeople("zz*".to_owned()));
     world
+}
+
+fn people_refused() -> DemoWorld {
+    let mut world = people();
+    world.act(UserAction::SearchPeople(long_name()));
+    world
+}
+
+fn long_name() -> String {
+    "[ab]".repeat(17)
 }
 
 fn settings() -> DemoWorld {

@@ -42,6 +42,8 @@ pub(super) struct DemoWorld {
     pub(super) isolated: Option<u64>,
     /// The last leader's term.
     pub(super) last_term: u64,
+    /// Whether searches of people are answered.
+    pub(super) answers_people: bool,
     /// How long they have been running at the start, in seconds.
     started: [u64; 3],
 }
@@ -62,6 +64,7 @@ impl DemoWorld {
             up: [true; 3],
             isolated: None,
             last_term: 7,
+            answers_people: true,
             started: [15_200, 15_200, 15_199],
         };
         world.receive(BackendEvent::Started(Started::default()));
@@ -120,6 +123,7 @@ impl DemoWorld {
                         copy: outgoing.copy,
                     }
                 }
+                Command::SearchPeople { .. } if !self.answers_people => continue,
                 Command::SearchPeople { pattern, .. } => BackendEvent::People {
                     names: people(&pattern),
                     pattern,

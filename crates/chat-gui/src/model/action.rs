@@ -7,7 +7,6 @@ use crate::model::navigation::{Dialog, Screen, Step};
 use crate::model::preferences::{
     KeptMessages, NotificationChoice, TextSize, ThemeChoice, WindowSize,
 };
-use crate::model::search::SearchScope;
 
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,11 +125,13 @@ pub enum UserAction {
     /// Show the end of the open conversation.
     JumpToNewest,
 
-    /// Search messages; an empty text finds nothing. The search stays open until
-    /// [`UserAction::CloseSearch`].
-    SearchMessages {
-        /// Where.
-        scope: SearchScope,
+    /// Search chats, people and messages; an empty text ends the search.
+    Search(String),
+    /// Search the messages of one conversation; an empty text finds nothing. The search stays open
+    /// until [`UserAction::CloseSearch`].
+    SearchIn {
+        /// With whom.
+        peer: Name,
         /// What for.
         text: String,
     },
@@ -138,7 +139,7 @@ pub enum UserAction {
     StepHit(Step),
     /// Show this hit: a place in the list of hits.
     ShowHit(usize),
-    /// End the search.
+    /// End the search, whichever is open.
     CloseSearch,
     /// Search accounts whose names begin with this, or match it if it is a pattern.
     SearchPeople(String),

@@ -162,9 +162,10 @@ impl Model {
             }
             Act::UndoDelete(notice) => self.undo_delete(notice),
             Act::LoadOlder => self.load_older(commands),
-            Act::Refresh => self.refresh(commands),
+            Act::Refresh => self.refresh_all(commands),
             Act::JumpToNewest => self.scroll_to(crate::model::ScrollTarget::Newest),
-            Act::SearchMessages { scope, text } => self.search_messages(scope, text),
+            Act::Search(text) => self.search_everywhere(text, commands),
+            Act::SearchIn { peer, text } => self.search_in(peer, text),
             Act::StepHit(step) => self.step_hit(step, commands),
             Act::ShowHit(place) => self.show_hit(place, commands),
             Act::CloseSearch => self.message_search = None,
@@ -189,6 +190,12 @@ impl Model {
             Act::Quit => self.ask_to_quit(commands),
             Act::QuitNow => self.quit(commands),
         }
+    }
+
+    /// Fetches the inbox and the people again.
+    fn refresh_all(&mut self, commands: &mut Vec<Command>) {
+        self.outdate_people();
+        self.refresh(commands);
     }
 
     /// What the person has chosen is kept when it changes.
@@ -260,6 +267,7 @@ impl Model {
     fn after_input(&mut self, commands: &mut Vec<Command>) {
         let loaded: usize = self.conversations.values().map(|one| one.unread).sum();
         self.unread = loaded as u64 + self.memory.account.unread_not_loaded;
+        self.drop_gone_hits();
         self.update_connection_state(commands);
         self.schedule_ledger_check();
     }

@@ -1,7 +1,10 @@
 //! The two searches: accounts on the servers, by pattern, and messages in this window, by text.
+//! Deliberately absent: what is shown of both in one list, which is in `found`.
 
+use crate::model::excerpt::Excerpt;
 use crate::model::failure::Failure;
 use crate::model::names::{MessageId, Name, PATTERN_BYTES_MAX};
+use crate::model::time::Timestamp;
 
 /// How many accounts are listed at most; a longer pattern finds the others.
 pub const PEOPLE_MAX: usize = 1_000;
@@ -11,12 +14,19 @@ pub const HITS_MAX: usize = 1_000;
 /// The search of accounts. What is being typed is the view's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeopleSearch {
-    /// The last pattern; empty before the first search.
+    /// What was typed for the last search; `None` before the first one. A view that has another
+    /// text asks for it.
+    pub text: Option<String>,
+    /// The pattern that this became.
     pub pattern: String,
     /// Whether an answer is waited for.
     pub busy: bool,
+    /// Whether the last request was for a further page.
+    pub continues: bool,
     /// Who matches, so far.
     pub names: Vec<Name>,
+    /// The pattern that these match: the last one, or the one before it until the answer comes.
+    pub listed: Option<String>,
     /// Where the next page goes on; `None` when all are listed.
     pub next: Option<String>,
     /// Why there is no answer.
@@ -24,7 +34,8 @@ pub struct PeopleSearch {
 }
 
 /// What the servers search for when a person types `text`: the pattern, if it is one, else the
-/// names that begin so, in upper or lower case as far as that fits into a pattern.
+/// names that begin so, in upper or lower case as far as that fits into a pattern. No text is the
+/// beginning of all names.
 pub fn pattern_of(text: &str) -> String {
     let text = text.trim();
     if text.contains(['*', '?', '[']) {
@@ -67,17 +78,23 @@ pub struct MessageSearch {
 pub enum SearchScope {
     /// In one conversation.
     Conversation(Name),
-    /// In all of them.
+    /// In all of them: part of the search above the list of conversations.
     Everywhere,
 }
 
 /// A message that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     /// In which conversation.
     pub peer: Name,
     /// Which message.
     pub id: MessageId,
+    /// The other one's name, with a note if it is an earlier account of it.
+    pub named: String,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// The text around what was searched for.
+    pub excerpt: Excerpt,
 }
 
 #[cfg(test)]
@@ -88,6 +105,7 @@ mod tests {
     fn text_without_wildcards_becomes_a_prefix_pattern() {
         let long = "x".repeat(PATTERN_BYTES_MAX);
         let cases = [
+            (" ", "*"),
             ("bo", "[bB][oO]*"),
             ("Bo ", "[bB][oO]*"),
             ("jörg-2", "[jJ][öÖ][rR][gG]-2*"),

@@ -71,11 +71,7 @@ pub fn conversation_ui(
                 selection_ui(ui, model, state.one_pane, actions);
             }
         });
-    let searching_here = model.message_search.as_ref().is_some_and(|search| {
-        // In a narrow window the list of what was found is not beside the conversation.
-        state.one_pane || search.scope != SearchScope::Everywhere
-    });
-    if searching_here {
+    if is_searched(model) {
         Panel::top("message search")
             .resizable(false)
             .frame(
@@ -103,6 +99,12 @@ pub fn conversation_ui(
         });
     notices_ui(ui, model, actions);
     messages_ui(ui, model, peer, conversation, state, actions);
+}
+
+/// Whether the messages of one conversation are searched.
+fn is_searched(model: &Model) -> bool {
+    let search = model.message_search.as_ref();
+    search.is_some_and(|search| search.scope != SearchScope::Everywhere)
 }
 
 /// Whether the person types, and nothing that takes text has the keyboard.
@@ -188,11 +190,11 @@ fn header_buttons(
         });
     }
     if icon_button(ui, Icon::Search, "Search in this chat").clicked() {
-        if model.message_search.is_some() {
+        if is_searched(model) {
             actions.push(UserAction::CloseSearch);
         } else {
-            actions.push(UserAction::SearchMessages {
-                scope: SearchScope::Conversation(peer.clone()),
+            actions.push(UserAction::SearchIn {
+                peer: peer.clone(),
                 text: String::new(),
             });
         }

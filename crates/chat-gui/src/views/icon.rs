@@ -12,8 +12,6 @@ use egui::{
 pub enum Icon {
     /// A speech bubble.
     Chat,
-    /// A magnifying glass over a speech bubble.
-    SearchMessages,
     /// A pin.
     Pin,
     /// Two heads.
@@ -151,7 +149,6 @@ impl Pen<'_> {
     fn draw(&self, icon: Icon) {
         match icon {
             Icon::Chat => self.chat(),
-            Icon::SearchMessages => self.search_messages(),
             Icon::Pin => self.pin(),
             Icon::People => self.people(),
             Icon::Cluster => self.cluster(),
@@ -235,18 +232,6 @@ impl Pen<'_> {
         self.line(&[(8.0, 3.5), (7.5, 9.0), (5.0, 12.0), (15.0, 12.0)]);
         self.line(&[(15.0, 12.0), (12.5, 9.0), (12.0, 3.5)]);
         self.line(&[(10.0, 12.0), (10.0, 17.0)]);
-    }
-
-    fn search_messages(&self) {
-        self.line(&[
-            (7.0, 14.0),
-            (3.5, 17.0),
-            (3.5, 3.5),
-            (16.5, 3.5),
-            (16.5, 7.0),
-        ]);
-        self.circle(12.0, 11.5, 3.7);
-        self.line(&[(14.8, 14.3), (17.5, 17.0)]);
     }
 
     fn people(&self) {

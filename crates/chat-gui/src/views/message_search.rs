@@ -1,4 +1,5 @@
-//! The bar of the search in messages: what for, how many were found, and from one to the next.
+//! The bar of the search in one conversation: what for, how many were found, and from one to the
+//! next.
 //!
 //! Deliberately absent: searching.
 
@@ -25,11 +26,11 @@ pub fn message_search_ui(
     let Some(search) = &model.message_search else {
         return;
     };
+    let SearchScope::Conversation(peer) = &search.scope else {
+        return;
+    };
     ui.horizontal(|ui| {
-        let name = match &search.scope {
-            SearchScope::Conversation(peer) => format!("Search messages with {peer}"),
-            SearchScope::Everywhere => "Search all messages".to_owned(),
-        };
+        let name = format!("Search messages with {peer}");
         let wants_focus = state.takes_focus(Focus::MessageSearch);
         let colour = palette(ui).muted;
         let count = one_line(ui, &count(search), TextStyle::Small, colour, f32::INFINITY);
@@ -40,8 +41,8 @@ pub fn message_search_ui(
             field.request_focus();
         }
         if field.changed() {
-            actions.push(UserAction::SearchMessages {
-                scope: search.scope.clone(),
+            actions.push(UserAction::SearchIn {
+                peer: peer.clone(),
                 text: state.search_text.clone(),
             });
         }
@@ -71,7 +72,7 @@ pub fn message_search_ui(
 }
 
 /// How many were found, and which is shown.
-pub fn count(search: &MessageSearch) -> String {
+fn count(search: &MessageSearch) -> String {
     if search.text.trim().is_empty() {
         return "Type to search".to_owned();
     }

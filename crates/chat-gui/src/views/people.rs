@@ -1,33 +1,27 @@
-//! The search of accounts: by the beginning of a name or a pattern, while one types.
+//! All accounts, and the search among them: by the beginning of a name or a pattern, while one types.
 //!
-//! Deliberately absent: requests to the servers; each keystroke is an action, and the model spares
-//! them the ones that are overtaken.
+//! Deliberately absent: requests to the servers; each keystroke is an action, and the backend ends
+//! the ones that are overtaken.
 
 use egui::accesskit::Role;
-use egui::{CornerRadius, Rect, RichText, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
+use egui::{CornerRadius, Rect, Response, ScrollArea, Sense, Ui, Vec2, WidgetInfo};
 
 use crate::model::Model;
 use crate::model::action::UserAction;
+use crate::model::found::PeopleState;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
+use crate::model::search::PEOPLE_MAX;
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::avatars::avatar;
 use crate::views::control::buttons::{button, focus_ring};
 use crate::views::control::fields::{is_entered, search_field};
-use crate::views::control::surfaces::{Tone, empty_state, message_box, page_header, row};
-use crate::views::control::text::{caption, muted, one_line};
+use crate::views::control::surfaces::{Tone, empty_state, message_box, page_header};
+use crate::views::control::text::{caption, grouped, muted, one_line};
 use crate::views::icon::Icon;
 use crate::views::state::{Focus, ViewState};
 
 /// The height of a row.
-const ROW_HEIGHT: f32 = 52.0;
-
-/// Patterns to try, and what they find.
-const EXAMPLES: [(&str, &str); 4] = [
-    ("*", "all names"),
-    ("al", "names that begin with al, or Al"),
-    ("?ob", "any letter, then ob"),
-    ("[a-c]*", "names from a to c"),
-];
+pub(super) const ROW_HEIGHT: f32 = 52.0;
 
 /// The page.
 pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut Vec<UserAction>) {
@@ -40,64 +34,79 @@ pub fn people_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mu
         field.request_focus();
     }
     if field.changed() {
-        truncate(&mut state.people_text);
-        actions.push(UserAction::SearchPeople(state.people_text.clone()));
+        truncate(&mut state.people_text, PATTERN_BYTES_MAX);
     }
-    let entered = is_entered(ui, &field);
-    if entered && let Some(first) = model.people.names.first() {
-        actions.push(UserAction::OpenConversation(first.clone()));
+    let text = &state.people_text;
+    ask_for_people(model, text, actions);
+    let (people, known) = (&model.people, model.people_state(text));
+    if is_entered(ui, &field) {
+        match people.names.first() {
+            Some(first) if known == PeopleState::Known && !text.trim().is_empty() => {
+                actions.push(UserAction::OpenConversation(first.clone()));
+            }
+            _ => field.request_focus(),
+        }
     }
     ui.add_space(space::TINY);
-    if let Some(failure) = &model.people.failure {
-        message_box(ui, Tone::Bad, &failure.sentence(), &failure.next_step());
-    } else if state.people_text.trim().is_empty() && model.people.names.is_empty() {
-        examples_ui(ui, state, actions);
-    } else if model.people.names.is_empty() && model.people.busy {
-        muted(ui, "Searching…");
-    } else if model.people.names.is_empty() {
-        let text = "Use * and ? as wildcards.";
-        empty_state(ui, Icon::People, "No one found", text, None);
+    let is_listed = people.listed.as_ref() == Some(&people.pattern) && !people.names.is_empty();
+    let refused = people.failure.as_ref().filter(|why| !why.may_pass());
+    if let Some(refused) = refused {
+        message_box(ui, Tone::Bad, &refused.sentence(), &refused.next_step());
+    } else if is_listed {
+        found_ui(ui, model, known, actions);
+    } else if known == PeopleState::Unavailable {
+        let detail = "People are shown here as soon as you are back online.";
+        empty_state(ui, Icon::People, unavailable_words(text), detail, None);
+    } else if known == PeopleState::Searching {
+        muted(ui, "Loading people…");
     } else {
-        found_ui(ui, model, actions);
+        let detail = "Use * and ? as wildcards.";
+        empty_state(ui, Icon::People, "No one found", detail, None);
     }
 }
 
-/// Shortens a pattern to what the servers accept.
-fn truncate(text: &mut String) {
-    let mut end = text.len().min(PATTERN_BYTES_MAX);
+fn unavailable_words(text: &str) -> &'static str {
+    if text.trim().is_empty() {
+        "Can't load people right now."
+    } else {
+        "Can't search people right now."
+    }
+}
+
+/// Asks for the people who are called so, unless they were asked for last.
+pub(super) fn ask_for_people(model: &Model, text: &str, actions: &mut Vec<UserAction>) {
+    if model.people.text.as_deref() != Some(text) {
+        actions.push(UserAction::SearchPeople(text.to_owned()));
+    }
+}
+
+/// Shortens a text to so many bytes, between two letters.
+pub(super) fn truncate(text: &mut String, bytes_max: usize) {
+    let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     text.truncate(end);
 }
 
-fn examples_ui(ui: &mut Ui, state: &mut ViewState, actions: &mut Vec<UserAction>) {
-    ui.add_space(space::SMALL);
-    muted(ui, "For example:");
-    for (pattern, meaning) in EXAMPLES {
-        row(ui, |ui| {
-            let size = Vec2::new(90.0, theme::control_height(ui));
-            let text = RichText::new(pattern).monospace();
-            if ui.add(egui::Button::new(text).min_size(size)).clicked() {
-                pattern.clone_into(&mut state.people_text);
-                actions.push(UserAction::SearchPeople(pattern.to_owned()));
-            }
-            ui.add(egui::Label::new(meaning).wrap());
-        });
-    }
-}
-
-fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+fn found_ui(ui: &mut Ui, model: &Model, known: PeopleState, actions: &mut Vec<UserAction>) {
     let people = &model.people;
     let more = if people.next.is_some() { "+" } else { "" };
     let count = match people.names.len() {
         1 => "1 person".to_owned(),
-        many => format!("{many}{more} people"),
+        PEOPLE_MAX => format!("The first {} people", grouped(PEOPLE_MAX as u64)),
+        many => format!("{}{more} people", grouped(many as u64)),
     };
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         caption(ui, count);
-        if people.busy {
-            caption(ui, "Searching…");
+        match known {
+            PeopleState::Known => {}
+            PeopleState::Searching => {
+                caption(ui, "Loading…");
+            }
+            PeopleState::Unavailable => {
+                caption(ui, "Can't load people right now.");
+            }
         }
     });
     let rows = people.names.len() + usize::from(people.next.is_some());
@@ -107,7 +116,7 @@ fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         for index in range {
             match people.names.get(index) {
                 Some(name) => {
-                    if person_ui(ui, model, name) {
+                    if person_ui(ui, model, name, false).clicked() {
                         actions.push(UserAction::OpenConversation(name.clone()));
                     }
                 }
@@ -121,7 +130,8 @@ fn found_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     });
 }
 
-fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
+/// One person; `next` is whether Enter chooses it.
+pub(super) fn person_ui(ui: &mut Ui, model: &Model, name: &Name, next: bool) -> Response {
     let size = Vec2::new(ui.available_width().min(520.0), ROW_HEIGHT);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let own = model.account.as_ref().is_some_and(|own| own.name == *name);
@@ -131,7 +141,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
         response.scroll_to_me(None);
     }
     let colours = palette(ui);
-    if response.hovered() || response.has_focus() {
+    if next || response.hovered() || response.has_focus() {
         ui.painter()
             .rect_filled(rect, CornerRadius::same(radius::CONTROL), colours.hover);
     }
@@ -165,7 +175,7 @@ fn person_ui(ui: &mut Ui, model: &Model, name: &Name) -> bool {
         rect.center().y - hint.size().y / 2.0,
     );
     ui.painter().galley(place, hint, colours.muted);
-    response.clicked()
+    response
 }
 
 #[cfg(test)]
@@ -175,7 +185,7 @@ mod tests {
     #[test]
     fn long_pattern_is_shortened_between_letters() {
         let mut text = "ä".repeat(40);
-        truncate(&mut text);
+        truncate(&mut text, PATTERN_BYTES_MAX);
         assert_eq!(text.len(), PATTERN_BYTES_MAX);
         assert!(text.chars().all(|letter| letter == 'ä'));
     }

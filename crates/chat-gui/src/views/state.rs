@@ -8,7 +8,9 @@ use egui::Context;
 
 use crate::message_list::MessageList;
 use crate::model::Model;
+use crate::model::action::UserAction;
 use crate::model::failure::Failure;
+use crate::model::found::Found;
 use crate::model::names::{MessageId, Name, NoticeId};
 use crate::model::navigation::{Dialog, Screen};
 use crate::model::preferences::Preferences;
@@ -25,7 +27,8 @@ pub struct ViewState {
     screen: Option<Screen>,
     dialog: Option<Dialog>,
     open: Option<Name>,
-    searching: bool,
+    /// Where the search that is open searches.
+    search_scope: Option<SearchScope>,
     scroll_number: u64,
     /// What the keyboard is to go to, as soon as it is drawn.
     focus: Option<Focus>,
@@ -34,7 +37,7 @@ pub struct ViewState {
     pub sign_in: SignInForm,
     /// The field for addresses.
     pub addresses: AddressForm,
-    /// What the list of conversations is narrowed to.
+    /// The search above the list of conversations, and what the list is narrowed to.
     pub filter: ConversationFilter,
     /// Whether the window is too narrow for the list beside a conversation.
     pub one_pane: bool,
@@ -46,7 +49,7 @@ pub struct ViewState {
     pub menu_to_open: Option<MessageId>,
     /// Whether the keyboard opened a menu, to which it belongs until that is closed.
     pub has_menu: bool,
-    /// The search in messages.
+    /// The search in one conversation.
     pub search_text: String,
     /// The search of accounts.
     pub people_text: String,
@@ -66,12 +69,12 @@ pub enum Focus {
     /// The button that uses the cluster of this machine.
     LocalCluster,
     /// The field above the list of conversations.
-    ConversationFilter,
+    Search,
     /// Where one writes.
     Composer,
     /// The messages of the open conversation.
     Messages,
-    /// The search in messages.
+    /// The search in one conversation.
     MessageSearch,
     /// The search of accounts.
     People,
@@ -130,15 +133,19 @@ pub struct AddressForm {
     is_cluster_found: bool,
 }
 
-/// What the list of conversations is narrowed to.
+/// The search above the list of conversations, and what the list is narrowed to.
 #[derive(Debug, Default)]
 pub struct ConversationFilter {
-    /// Part of a name.
+    /// What is searched for.
     pub text: String,
     /// Whether only conversations with unread messages are listed.
     pub unread_only: bool,
-    /// The line that Enter opens, counted from the top, once the arrow keys have moved there.
-    pub chosen: Option<usize>,
+    /// The entry that Enter opens.
+    pub chosen: Option<Found>,
+    /// Whether the list is to be scrolled to that entry.
+    pub reveals_chosen: bool,
+    /// Whether Enter was pressed, and the search for the text is not done yet.
+    pub is_entered: bool,
     /// Whether the keyboard was in the field in the last frame.
     pub has_focus: bool,
 }
@@ -200,7 +207,7 @@ impl ViewState {
                 }
                 Screen::People => Some(Focus::People),
                 Screen::Chat if model.open.is_some() => Some(Focus::Composer),
-                Screen::Chat => Some(Focus::ConversationFilter),
+                Screen::Chat => Some(Focus::Search),
                 Screen::Cluster | Screen::Settings => None,
             };
         }
@@ -208,8 +215,8 @@ impl ViewState {
             self.open.clone_from(&model.open);
             self.messages = MessageList::default();
             self.focus = match &model.open {
-                // Enter goes on to the next hit.
-                Some(_) if is_showing_hits(model) => Some(Focus::MessageSearch),
+                // The arrow keys and Enter go on to another hit.
+                Some(_) if is_showing_hits(model) && !self.one_pane => Some(Focus::Search),
                 Some(_) => Some(Focus::Composer),
                 None => self.focus,
             };
@@ -282,17 +289,28 @@ impl ViewState {
     }
 
     fn follow_search(&mut self, model: &Model) {
-        let searching = model.message_search.is_some();
-        if self.searching != searching {
-            self.searching = searching;
-            match &model.message_search {
-                Some(search) => {
-                    self.search_text.clone_from(&search.text);
-                    self.focus = Some(Focus::MessageSearch);
-                }
-                None if model.open.is_some() => self.focus = Some(Focus::Composer),
-                None => {}
+        let scope = model.message_search.as_ref().map(|search| &search.scope);
+        if self.search_scope.as_ref() == scope {
+            return;
+        }
+        let was_everywhere = self.search_scope == Some(SearchScope::Everywhere);
+        self.search_scope = scope.cloned();
+        if was_everywhere {
+            self.filter.text.clear();
+            self.filter.chosen = None;
+        }
+        let Some(search) = &model.message_search else {
+            if model.open.is_some() && !was_everywhere {
+                self.focus = Some(Focus::Composer);
             }
+            return;
+        };
+        if search.scope != SearchScope::Everywhere {
+            self.search_text.clone_from(&search.text);
+            self.focus = Some(Focus::MessageSearch);
+        } else if self.filter.text != search.text {
+            self.filter.text.clone_from(&search.text);
+            self.focus = Some(Focus::Search);
         }
     }
 
@@ -320,24 +338,41 @@ impl ViewState {
         self.composer.edited_after = model.deletions.back().map(|deletion| deletion.notice);
     }
 
-    /// Leaves the field above the list of conversations. Returns whether there was something to
-    /// leave.
-    pub fn leave_filter(&mut self, model: &Model) -> bool {
-        let is_covered = model.dialog.is_some()
-            || model.message_search.is_some()
-            || !model.selection.is_empty()
-            || model.screen != Screen::Chat;
-        let is_used = self.filter.has_focus && model.open.is_some();
-        if is_covered || (self.filter.text.is_empty() && !is_used) {
+    /// Goes back one step in the search above the list of conversations: from a hit to the list,
+    /// then the search is cleared, then its field is left. Returns whether there was a step.
+    pub fn leave_search(&mut self, model: &Model, actions: &mut Vec<UserAction>) -> bool {
+        let is_covered =
+            model.dialog.is_some() || !model.selection.is_empty() || model.screen != Screen::Chat;
+        let is_searching = model.search().is_some();
+        if is_covered || (model.message_search.is_some() && !is_searching) {
             return false;
         }
+        if is_searching && self.one_pane && model.open.is_some() {
+            actions.push(UserAction::CloseConversation);
+            return true;
+        }
+        if is_searching || !self.filter.text.is_empty() {
+            let to = match model.open {
+                Some(_) if !self.filter.has_focus => Focus::Composer,
+                _ => Focus::Search,
+            };
+            self.clear_search(actions);
+            self.focus = Some(to);
+            return true;
+        }
+        let leaves_field = self.filter.has_focus && model.open.is_some();
+        if leaves_field {
+            self.focus = Some(Focus::Composer);
+        }
+        leaves_field
+    }
+
+    /// Ends the search above the list of conversations.
+    pub fn clear_search(&mut self, actions: &mut Vec<UserAction>) {
         self.filter.text.clear();
         self.filter.chosen = None;
-        self.focus = Some(match model.open {
-            Some(_) => Focus::Composer,
-            None => Focus::ConversationFilter,
-        });
-        true
+        self.filter.is_entered = false;
+        actions.push(UserAction::Search(String::new()));
     }
 
     /// Moves the focus of the keyboard to something, as soon as that is drawn.
@@ -358,6 +393,13 @@ impl ViewState {
             self.focus = None;
         }
         found
+    }
+}
+
+impl ConversationFilter {
+    /// Whether this is the entry that Enter opens.
+    pub fn shows_chosen(&self, entry: &Found) -> bool {
+        self.has_focus && self.chosen.as_ref() == Some(entry)
     }
 }
 
@@ -416,6 +458,7 @@ impl Forms {
 
 /// Whether the person goes from hit to hit through all conversations.
 fn is_showing_hits(model: &Model) -> bool {
-    let search = model.message_search.as_ref();
-    search.is_some_and(|one| one.scope == SearchScope::Everywhere && one.current.is_some())
+    model
+        .search()
+        .is_some_and(|search| search.current.is_some())
 }

@@ -204,15 +204,12 @@ fn earlier_account_of_a_name_is_distinguished_from_the_present_one() {
     assert!(place(&harness, "You to an earlier account with this name, ").is_some());
 
     let now = harness.state().model.now;
-    let everywhere = UserAction::SearchMessages {
-        scope: chat_gui::model::search::SearchScope::Everywhere,
-        text: "you".to_owned(),
-    };
-    harness.state_mut().model.act(everywhere, now);
+    let search = UserAction::Search("you".to_owned());
+    harness.state_mut().model.act(search, now);
     harness.run();
     for hit in [
         "Message with Benjamin: Who are you?".to_owned(),
-        format!("Message with {earlier}: By the way, the talk is on Thursday."),
+        format!("Message with {earlier}: …Thursday. Could you bring"),
     ] {
         let mut buttons = harness.query_all_by_role(Role::Button);
         let found = buttons.any(|node| {

@@ -4,3 +4,4 @@ mod conversation;
 mod demo_window;
 mod keyboard;
 mod links;
+mod search;

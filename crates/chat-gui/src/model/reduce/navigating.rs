@@ -23,6 +23,9 @@ impl Model {
         self.dialog = None;
         self.delete_now(None, commands);
         self.screen = screen;
+        if screen == Screen::People {
+            self.outdate_people();
+        }
     }
 
     /// Leaves what is open, the topmost first.

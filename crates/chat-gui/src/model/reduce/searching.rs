@@ -3,7 +3,9 @@
 use crate::model::command::Command;
 use crate::model::conversation::Conversation;
 use crate::model::event::BackendEvent;
+use crate::model::excerpt::Excerpt;
 use crate::model::failure::Failure;
+use crate::model::message::Message;
 use crate::model::names::{Name, PATTERN_BYTES_MAX};
 use crate::model::navigation::Step;
 use crate::model::search::{
@@ -12,39 +14,59 @@ use crate::model::search::{
 use crate::model::{Model, ScrollTarget};
 
 impl Model {
-    pub(super) fn search_messages(&mut self, scope: SearchScope, text: String) {
-        let wanted = text.trim().to_lowercase();
-        let mut found: Vec<(u64, Hit)> = Vec::new();
-        if !wanted.is_empty() {
-            match &scope {
-                SearchScope::Conversation(peer) => {
-                    if let Some(conversation) = self.conversations.get(peer) {
-                        search(peer, conversation, &wanted, &mut found);
-                    }
-                }
-                SearchScope::Everywhere => {
-                    for (peer, conversation) in &self.conversations {
-                        search(peer, conversation, &wanted, &mut found);
-                    }
-                }
+    /// Searches chats, people and messages. Nothing typed is no search.
+    pub(super) fn search_everywhere(&mut self, text: String, commands: &mut Vec<Command>) {
+        if text.trim().is_empty() {
+            if self.search().is_some() {
+                self.message_search = None;
             }
+            return;
         }
-        found.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+        self.search_people(&text, commands);
+        let found = matching(self.conversations.iter(), &text);
+        self.message_search = Some(MessageSearch {
+            scope: SearchScope::Everywhere,
+            hits: hits(&found, &text),
+            more: found.len() > HITS_MAX,
+            text,
+            current: None,
+        });
+    }
+
+    /// Searches the messages of one conversation, and shows the newest hit.
+    pub(super) fn search_in(&mut self, peer: Name, text: String) {
+        let conversation = self.conversations.get_key_value(&peer);
+        let found = matching(conversation.into_iter(), &text);
         let more = found.len() > HITS_MAX;
-        found.truncate(HITS_MAX);
-        let current =
-            (!found.is_empty() && matches!(scope, SearchScope::Conversation(_))).then_some(0);
-        let hits: Vec<Hit> = found.into_iter().map(|(_, hit)| hit).collect();
-        if current.is_some() {
-            self.scroll_to(ScrollTarget::Message(hits[0].id));
+        let hits = hits(&found, &text);
+        let newest = hits.first().map(|hit| hit.id);
+        if let Some(newest) = newest {
+            self.scroll_to(ScrollTarget::Message(newest));
         }
         self.message_search = Some(MessageSearch {
-            scope,
+            scope: SearchScope::Conversation(peer),
             text,
             hits,
             more,
-            current,
+            current: newest.map(|_| 0),
         });
+    }
+
+    /// Leaves out hits whose messages were deleted since.
+    pub(super) fn drop_gone_hits(&mut self) {
+        let Some(search) = &mut self.message_search else {
+            return;
+        };
+        let places = &self.memory.account.message_index.places;
+        let is_there = |hit: &Hit| places.contains_key(&hit.id);
+        if search.hits.iter().all(is_there) {
+            return;
+        }
+        let current = search.current.and_then(|place| search.hits.get(place));
+        let current = current.map(|hit| hit.id);
+        search.hits.retain(is_there);
+        let mut hits = search.hits.iter();
+        search.current = hits.position(|hit| Some(hit.id) == current);
     }
 
     pub(super) fn step_hit(&mut self, step: Step, commands: &mut Vec<Command>) {
@@ -81,13 +103,10 @@ impl Model {
         if self.account.is_none() {
             return;
         }
-        if text.trim().is_empty() {
-            self.people = PeopleSearch::default();
-            return;
-        }
         let pattern = pattern_of(text);
         if pattern.len() > PATTERN_BYTES_MAX {
             self.people = PeopleSearch {
+                text: Some(text.to_owned()),
                 failure: Some(Failure::Incomplete("This pattern is too long.")),
                 pattern,
                 ..PeopleSearch::default()
@@ -95,12 +114,22 @@ impl Model {
             return;
         }
         self.memory.account.people_repeated = false;
+        // What lasts was about the earlier text.
+        self.people.failure = self.people.failure.take().filter(Failure::may_pass);
+        self.people.text = Some(text.to_owned());
         self.people.pattern = pattern.clone();
         self.people.busy = true;
+        self.people.continues = false;
         commands.push(Command::SearchPeople {
             pattern,
             after: None,
         });
+    }
+
+    /// The page of people, which comes into sight now, asks for its list again: there may be new
+    /// accounts.
+    pub(super) fn outdate_people(&mut self) {
+        self.people.text = None;
     }
 
     /// Repeats a search that failed for a reason that has passed.
@@ -111,7 +140,7 @@ impl Model {
             people.busy = true;
             commands.push(Command::SearchPeople {
                 pattern: people.pattern.clone(),
-                after: None,
+                after: people.next.clone().filter(|_| people.continues),
             });
         }
     }
@@ -120,6 +149,8 @@ impl Model {
         let people = &mut self.people;
         if let (Some(after), false) = (people.next.clone(), people.busy) {
             people.busy = true;
+            people.continues = true;
+            people.failure = None;
             commands.push(Command::SearchPeople {
                 pattern: people.pattern.clone(),
                 after: Some(after),
@@ -139,6 +170,7 @@ impl Model {
                 let people = &mut self.people;
                 people.busy = false;
                 people.failure = None;
+                people.listed = Some(pattern);
                 if continued {
                     people.names.extend(names);
                 } else {
@@ -162,18 +194,52 @@ impl Model {
     }
 }
 
-fn search(peer: &Name, conversation: &Conversation, wanted: &str, found: &mut Vec<(u64, Hit)>) {
-    let matching = conversation
-        .messages
-        .iter()
-        .rev()
-        .filter(|message| message.body.to_lowercase().contains(wanted))
-        .map(|message| {
-            let hit = Hit {
-                peer: peer.clone(),
-                id: message.id,
-            };
-            (message.sort_key.index, hit)
-        });
-    found.extend(matching.take(HITS_MAX + 1));
+/// The messages with this text, newest first; one more than are listed, if there are more.
+fn matching<'a>(
+    conversations: impl Iterator<Item = (&'a Name, &'a Conversation)>,
+    text: &str,
+) -> Vec<Match<'a>> {
+    let wanted = text.trim().to_lowercase();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (peer, conversation) in conversations {
+        let newest_first = conversation.messages.iter().rev();
+        let matching = newest_first.filter(|message| message.body.to_lowercase().contains(&wanted));
+        let matching = matching.take(HITS_MAX + 1);
+        found.extend(matching.map(|message| Match {
+            peer,
+            conversation,
+            message,
+        }));
+    }
+    found.sort_by_key(|found| std::cmp::Reverse(found.message.sort_key));
+    found.truncate(HITS_MAX + 1);
+    found
+}
+
+/// What is shown of the messages that were found.
+fn hits(found: &[Match<'_>], text: &str) -> Vec<Hit> {
+    let wanted = text.trim().to_lowercase();
+    let listed = found.iter().take(HITS_MAX);
+    let hit = |found: &Match<'_>| Hit {
+        peer: found.peer.clone(),
+        id: found.message.id,
+        named: found
+            .conversation
+            .holder(found.message)
+            .named(found.peer)
+            .into_owned(),
+        at: found.message.at,
+        excerpt: Excerpt::new(&found.message.body, &wanted),
+    };
+    listed.map(hit).collect()
+}
+
+/// A message that was found, and where.
+struct Match<'a> {
+    peer: &'a Name,
+    conversation: &'a Conversation,
+    message: &'a Message,
 }

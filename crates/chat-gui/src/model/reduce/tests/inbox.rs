@@ -11,7 +11,6 @@ use crate::model::message::{CopyPlace, StoredMessage};
 use crate::model::names::{LogIndex, Name};
 use crate::model::navigation::{Screen, Step};
 use crate::model::preferences::{KeptMessages, NotificationChoice};
-use crate::model::search::SearchScope;
 use crate::model::{InboxFreshness, ScrollTarget};
 
 /// How many received messages are shown.
@@ -305,40 +304,6 @@ fn notifications_follow_the_preferences() {
     window.act(UserAction::SetNotifications(NotificationChoice::Off));
     assert!(notifications(&mut window, 5).is_empty());
     assert_eq!(window.model.attention, 2);
-}
-
-#[test]
-fn messages_are_found_newest_first() {
-    let mut window = Window::of_alice();
-    window.receive(page(
-        vec![
-            received(21, "carol", true),
-            received(12, "bob", true),
-            received(2, "bob", true),
-        ],
-        false,
-    ));
-    window.act(UserAction::SearchMessages {
-        scope: SearchScope::Everywhere,
-        text: " M2".to_owned(),
-    });
-    let hits = |window: &Window| {
-        let search = window.model.message_search.as_ref().unwrap();
-        search.hits.iter().map(|hit| hit.id).collect::<Vec<_>>()
-    };
-    assert_eq!(hits(&window), [id(21), id(2)]);
-    window.act(UserAction::StepHit(Step::Previous));
-    window.act(UserAction::StepHit(Step::Previous));
-    assert_eq!(window.model.open, Some(Name::new("bob")));
-    let target = ScrollTarget::Message(id(2));
-    assert_eq!(window.model.scroll.target, target);
-    window.act(UserAction::SearchMessages {
-        scope: SearchScope::Conversation(Name::new("bob")),
-        text: "m".to_owned(),
-    });
-    assert_eq!(hits(&window), [id(12), id(2)]);
-    window.act(UserAction::Back);
-    assert_eq!(window.model.message_search, None);
 }
 
 #[test]
