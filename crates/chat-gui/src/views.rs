@@ -20,6 +20,7 @@ pub mod message_text;
 pub mod navigation;
 pub mod notices;
 pub mod people;
+pub mod quote;
 pub mod search_results;
 pub mod settings;
 pub mod sign_in;

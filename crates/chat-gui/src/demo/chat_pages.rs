@@ -18,6 +18,7 @@ use crate::model::navigation::{Dialog, Screen};
 pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat", chat),
     DemoPage::new("chat-none-open", none_open),
+    DemoPage::new("chat-reply", reply),
     DemoPage::new("chat-newcomer", newcomer),
     DemoPage::new("chat-first-message", first_message),
     DemoPage::new("chat-pending", pending),
@@ -73,6 +74,30 @@ pub(super) fn chat() -> DemoWorld {
     let mut world = none_open();
     world.act(UserAction::OpenConversation(benjamin()));
     world.wait(4_000);
+    world
+}
+
+/// A message that replies to one of Benjamin's, one that replies to one that is not here, and the composer
+/// about to reply.
+fn reply() -> DemoWorld {
+    let mut world = chat();
+    let theirs = |world: &DemoWorld, place: usize| {
+        let messages = &world.model.conversations[&benjamin()].messages;
+        let received = messages.iter().rev().filter(|message| !message.is_own());
+        received.map(|message| message.id).nth(place)
+    };
+    if let Some(id) = theirs(&world, 1) {
+        world.act(UserAction::Reply(id));
+    }
+    send(&mut world, "That one, yes. I will bring it on Thursday.");
+    let mut missing = world.received("Benjamin", "No, I meant the other one.", 0.0, true, 9_400);
+    missing.reply_to = Some(MessageId(uuid::Uuid::from_u128(1)));
+    missing.commit = world.commit(world.index + 1);
+    world.index += 1;
+    world.receive(BackendEvent::Arrived(missing));
+    if let Some(id) = theirs(&world, 0) {
+        world.act(UserAction::Reply(id));
+    }
     world
 }
 

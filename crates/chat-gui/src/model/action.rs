@@ -58,7 +58,7 @@ pub enum UserAction {
     Show(Screen),
     /// Lay a dialog over it.
     OpenDialog(Dialog),
-    /// Leave what is open, the topmost first: dialog, search, selection, conversation.
+    /// Leave what is open, the topmost first: dialog, search, selection, reply, conversation.
     Back,
     /// Show the conversation with a person, whether there is one yet or not.
     OpenConversation(Name),

@@ -40,6 +40,13 @@ impl Model {
         messages.iter().rev().find(|message| message.id == id)
     }
 
+    /// The message with this id that a message with `peer` may quote, if it is in the same conversation.
+    pub fn quoted(&self, peer: &Name, id: MessageId) -> Option<&Message> {
+        let (with, place) = self.memory.account.message_index.places.get(&id)?;
+        let conversation = self.conversations.get(with).filter(|_| with == peer)?;
+        conversation.at(*place, id)
+    }
+
     /// Which account of the other one's name a message is from or for.
     pub fn holder(&self, message: &Message) -> Holder {
         let conversation = self.conversations.get(&message.peer);

@@ -17,6 +17,7 @@ use crate::theme::{self, Palette, palette, radius};
 use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::message_text::{MessageText, TextColours};
+use crate::views::quote::{LaidQuote, Quote};
 
 /// Room on the left of every row, for the circle that selects.
 pub const GUTTER: f32 = 44.0;
@@ -39,6 +40,8 @@ const STATE_ICON: f32 = 14.0;
 const STATE_ICON_GAP: f32 = 4.0;
 /// Above a series with an earlier account of the name: that it is.
 const CAPTION_HEIGHT: f32 = 20.0;
+/// Roughly how high a quote is, at normal text size.
+const QUOTE_ESTIMATE: f32 = 38.0;
 /// Below a bubble: why it was not sent, and what to do.
 pub const TROUBLE_HEIGHT: f32 = 40.0;
 /// Below a bubble: why it is queued.
@@ -64,6 +67,8 @@ pub struct Bubble {
     below: f32,
     own: bool,
     look: Look,
+    /// Above the text: what the message replies to.
+    quote: Option<LaidQuote>,
 }
 
 /// What a bubble looks like beside what is in it.
@@ -104,7 +109,8 @@ pub fn shape(message: &Message, look: Look) -> u32 {
     };
     let icon = u32::from(message.is_own());
     let earlier = u32::from(look.holder == Holder::Earlier);
-    below * 16 + earlier * 8 + icon * 4 + u32::from(starts_series(look.series)) * 2
+    let quotes = u32::from(message.reply_to.is_some());
+    below * 32 + quotes * 16 + earlier * 8 + icon * 4 + u32::from(starts_series(look.series)) * 2
 }
 
 /// Roughly how high a row of this message is.
@@ -114,12 +120,25 @@ pub fn estimate(message: &Message, look: Look, width: f32, scale: f32) -> f32 {
     let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
     let letters = message.body.len() as f32;
     let lines = (letters / letters_in_line).ceil().max(1.0);
-    above(look, scale) + PADDING.y * 2.0 + lines * 17.0 * scale + below_height(message, scale)
+    let quote = if message.reply_to.is_some() {
+        QUOTE_ESTIMATE * scale
+    } else {
+        0.0
+    };
+    let text = lines * 17.0 * scale + quote;
+    above(look, scale) + PADDING.y * 2.0 + text + below_height(message, scale)
 }
 
 impl Bubble {
     /// Lays a message out in a row of the given width.
-    pub fn lay_out(ui: &Ui, message: &Message, look: Look, zone: &Zone, width: f32) -> Self {
+    pub fn lay_out(
+        ui: &Ui,
+        message: &Message,
+        look: Look,
+        quote: Option<&Quote>,
+        zone: &Zone,
+        width: f32,
+    ) -> Self {
         let colours = palette(ui);
         let scale = theme::scale(ui);
         let own = message.is_own();
@@ -157,6 +176,9 @@ impl Bubble {
                 body.size().y + footer.size().y + 2.0,
             )
         };
+        let quote = quote.map(|quote| quote.lay_out(ui, muted, text_width));
+        let above_text = quote.as_ref().map_or(Vec2::ZERO, LaidQuote::size);
+        let inner = vec2(inner.x.max(above_text.x), inner.y + above_text.y);
         Self {
             size: (inner + PADDING * 2.0).ceil(),
             gap: above(look, scale),
@@ -168,6 +190,7 @@ impl Bubble {
             icon_size,
             own,
             look,
+            quote,
         }
     }
 
@@ -189,11 +212,19 @@ impl Bubble {
 
     /// Where the text is in the bubble.
     pub fn text_rect(&self, bubble: Rect) -> Rect {
-        Rect::from_min_size(bubble.min + PADDING, self.text.galley.size())
+        let above = self.quote.as_ref().map_or(0.0, |quote| quote.size().y);
+        let place = bubble.min + PADDING + vec2(0.0, above);
+        Rect::from_min_size(place, self.text.galley.size())
+    }
+
+    /// Paints what the message replies to; returns where that is.
+    pub fn paint_quote(&self, ui: &Ui, bubble: Rect) -> Option<Rect> {
+        let quote = self.quote.as_ref()?;
+        Some(quote.paint(ui, bubble.min + PADDING))
     }
 
     /// Paints all but the text.
-    pub fn paint(&self, ui: &Ui, bubble: Rect, state: &MessageState) {
+    pub fn paint(&self, ui: &Ui, bubble: Rect, icon: Option<Icon>) {
         let colours = palette(ui);
         let (_, muted) = colours_of(colours, self.own, self.look.holder);
         match self.look.holder {
@@ -217,7 +248,7 @@ impl Bubble {
         let footer = self.footer_rect(bubble);
         ui.painter()
             .galley(footer.min, Arc::clone(&self.footer), muted);
-        if let Some(icon) = own_icon(state) {
+        if let Some(icon) = icon {
             let square = Rect::from_center_size(
                 egui::pos2(footer.right() - self.icon_size / 2.0, footer.center().y),
                 Vec2::splat(self.icon_size),
@@ -293,11 +324,13 @@ impl Bubble {
     }
 }
 
-/// A shape for each state, so that colour is not the only difference.
-fn own_icon(state: &MessageState) -> Option<Icon> {
+/// A shape for each state, so that colour is not the only difference. `everywhere` is whether all servers
+/// have the message.
+pub fn state_icon(state: &MessageState, everywhere: bool) -> Option<Icon> {
     match state {
         MessageState::Received { .. } => None,
         MessageState::Pending(_) => Some(Icon::Clock),
+        MessageState::Sent { .. } if everywhere => Some(Icon::Checks),
         MessageState::Sent { .. } => Some(Icon::Check),
         MessageState::NotSent { .. } => Some(Icon::Warning),
     }

@@ -28,6 +28,7 @@ use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
 use crate::views::message_search::message_search_ui;
 use crate::views::notices::notices_ui;
+use crate::views::quote::reply_ui;
 use crate::views::state::{Focus, ViewState};
 use crate::views::timeline_rows::TimelineRows;
 
@@ -92,13 +93,19 @@ pub fn conversation_ui(
                 state.send_focus(Focus::Composer);
             }
             let before = actions.len();
+            reply_ui(ui, model, peer, actions);
             composer_ui(ui, peer, state, actions);
             if actions.len() > before {
                 state.notice_edit(model);
             }
         });
     notices_ui(ui, model, actions);
+    let before = actions.len();
     messages_ui(ui, model, peer, conversation, state, actions);
+    let replies = |action: &UserAction| matches!(action, UserAction::Reply(_));
+    if actions.iter().skip(before).any(replies) {
+        state.send_focus(Focus::Composer);
+    }
 }
 
 /// Whether the messages of one conversation are searched.

@@ -30,6 +30,8 @@ pub enum Icon {
     Clock,
     /// A tick.
     Check,
+    /// Two ticks.
+    Checks,
     /// A triangle with an exclamation mark.
     Warning,
     /// A cross.
@@ -164,6 +166,10 @@ impl Pen<'_> {
                 self.line(&[(10.0, 5.5), (10.0, 10.0), (13.0, 12.0)]);
             }
             Icon::Check => self.line(&[(4.0, 10.5), (8.2, 14.8), (16.0, 5.5)]),
+            Icon::Checks => {
+                self.line(&[(1.0, 10.5), (5.2, 14.8), (13.0, 5.5)]);
+                self.line(&[(9.4, 13.6), (10.6, 14.8), (18.4, 5.5)]);
+            }
             Icon::Warning => self.warning(),
             Icon::Close => {
                 self.line(&[(5.0, 5.0), (15.0, 15.0)]);

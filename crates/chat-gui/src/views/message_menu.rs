@@ -63,6 +63,10 @@ impl MessageMenu<'_> {
             actions.push(UserAction::Copied);
             ui.close();
         }
+        if message.commit().is_some() && ui.button("Reply").clicked() {
+            actions.push(UserAction::Reply(message.id));
+            ui.close();
+        }
         for link in links {
             let text = match links.len() {
                 1 => "Open link…".to_owned(),

@@ -28,6 +28,7 @@ use crate::views::control::text;
 use crate::views::icon::Icon;
 use crate::views::message_menu::MessageMenu;
 use crate::views::message_text::MessageText;
+use crate::views::quote::Quote;
 
 /// The height of a day line or the unread line.
 const LINE_HEIGHT: f32 = 40.0;
@@ -38,6 +39,9 @@ const ACCOUNTS_FROM: u128 = 1 << 32;
 
 /// Enough, at normal text size, for what is below a message that was not sent.
 const NOT_SENT_WIDTH: f32 = 330.0;
+
+/// The beginning of a quoted message that a screen reader reads.
+const QUOTED_CHARACTERS: usize = 60;
 
 /// Room below the newest message, so that a ring around it is whole.
 const BELOW_LAST: f32 = 8.0;
@@ -114,7 +118,7 @@ impl Rows for TimelineRows<'_> {
     fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32 {
         match self.message(row) {
             Some((message, look)) => {
-                let laid_out = Bubble::lay_out(ui, message, look, &self.model.zone, width);
+                let laid_out = self.lay_out(ui, message, look, width);
                 laid_out.row_height() + self.room_below(row)
             }
             None => LINE_HEIGHT,
@@ -163,7 +167,7 @@ impl<'a> TimelineRows<'a> {
 
     fn message_ui(&mut self, ui: &mut Ui, message: &Message, look: Look, current: bool) -> Id {
         let row = ui.max_rect();
-        let laid_out = Bubble::lay_out(ui, message, look, &self.model.zone, row.width());
+        let laid_out = self.lay_out(ui, message, look, row.width());
         let rect = laid_out.rect(row);
         let selected = self.model.selection.contains(&message.id);
         let selecting = !self.model.selection.is_empty();
@@ -177,7 +181,7 @@ impl<'a> TimelineRows<'a> {
             info
         });
         self.paint_row(ui, row, rect, selected, current);
-        laid_out.paint(ui, rect, &message.state);
+        laid_out.paint(ui, rect, self.icon(message));
         self.mark_found(ui, rect, message);
 
         let text = Label::new(WidgetText::Galley(Arc::clone(&laid_out.text.galley)))
@@ -205,6 +209,7 @@ impl<'a> TimelineRows<'a> {
             };
             menu.show(response, laid_out.text.links(), self.actions);
         }
+        self.quote_ui(ui, &laid_out, rect, message);
         let time = laid_out.footer_rect(rect);
         ui.interact(time, ui.unique_id().with("time"), Sense::hover())
             .on_hover_ui(|ui| {
@@ -212,6 +217,34 @@ impl<'a> TimelineRows<'a> {
             });
         self.below_ui(ui, row, rect, message);
         whole.id
+    }
+
+    fn lay_out(&self, ui: &Ui, message: &Message, look: Look, width: f32) -> Bubble {
+        let quote = Quote::of(self.model, self.peer, message.reply_to);
+        Bubble::lay_out(ui, message, look, quote.as_ref(), &self.model.zone, width)
+    }
+
+    fn icon(&self, message: &Message) -> Option<Icon> {
+        let cluster = &self.model.cluster;
+        let everywhere = message
+            .commit()
+            .is_some_and(|commit| cluster.is_stored_everywhere(commit.index));
+        bubble::state_icon(&message.state, everywhere)
+    }
+
+    /// What the message replies to; a click leads there.
+    fn quote_ui(&mut self, ui: &Ui, laid_out: &Bubble, bubble: Rect, message: &Message) {
+        let Some(place) = laid_out.paint_quote(ui, bubble) else {
+            return;
+        };
+        let quoted = message.reply_to;
+        let quoted = quoted.filter(|id| self.model.quoted(self.peer, *id).is_some());
+        let Some(id) = quoted else { return };
+        let quote = ui.interact(place, ui.unique_id().with("quote"), Sense::CLICK);
+        if quote.on_hover_cursor(CursorIcon::PointingHand).clicked() {
+            self.actions
+                .push(UserAction::OpenMessage(self.peer.clone(), id));
+        }
     }
 
     /// A link under the pointer is asked about before it is opened.
@@ -237,7 +270,12 @@ impl<'a> TimelineRows<'a> {
         };
         let time = self.model.zone.hours_and_minutes(message.at);
         let state = bubble::state_words(&message.state);
-        format!("{who}, {time}: {} ({state})", message.body)
+        let quote = Quote::of(self.model, self.peer, message.reply_to);
+        let reply = quote.map_or_else(String::new, |quote| {
+            let beginning: String = quote.text.chars().take(QUOTED_CHARACTERS).collect();
+            format!(" replying to {}, {beginning:?}", quote.who)
+        });
+        format!("{who}, {time}{reply}: {} ({state})", message.body)
     }
 
     /// When it was written or stored, to the second, and on how many servers it is.

@@ -37,7 +37,10 @@ impl Model {
             return;
         }
         match self.screen {
-            Screen::Chat => self.close_conversation(commands),
+            Screen::Chat => match self.open.clone() {
+                Some(peer) if self.replies(&peer) => self.cancel_reply(&peer),
+                _ => self.close_conversation(commands),
+            },
             Screen::People | Screen::Cluster | Screen::Settings => {
                 let home = match (&self.account, self.servers.addresses.is_empty()) {
                     (Some(_), _) => Screen::Chat,

@@ -8,6 +8,7 @@ mod holders;
 mod inbox;
 mod ledger;
 mod property;
+mod replies;
 mod searching;
 mod sending;
 mod truth;

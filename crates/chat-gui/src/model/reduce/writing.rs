@@ -82,6 +82,12 @@ impl Model {
         self.change_reply(peer, None);
     }
 
+    /// Whether the next message to a person replies to one.
+    pub(super) fn replies(&self, peer: &Name) -> bool {
+        let conversation = self.conversations.get(peer);
+        conversation.is_some_and(|one| one.draft.reply_to.is_some())
+    }
+
     fn change_reply(&mut self, peer: &Name, reply_to: Option<MessageId>) {
         let conversation = self.conversations.entry(peer.clone()).or_default();
         if conversation.draft.reply_to == reply_to {
