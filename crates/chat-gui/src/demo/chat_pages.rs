@@ -91,7 +91,7 @@ fn reply() -> DemoWorld {
     }
     send(&mut world, "That one, yes. I will bring it on Thursday.");
     let mut missing = world.received("Benjamin", "No, I meant the other one.", 0.0, true, 9_400);
-    missing.reply_to = Some(MessageId(uuid::Uuid::from_u128(1)));
+    missing.reply_to = Some(MessageId(uuid::Uuid::max()));
     missing.commit = world.commit(world.index + 1);
     world.index += 1;
     world.receive(BackendEvent::Arrived(missing));
