@@ -27,9 +27,9 @@ pub struct Server {
 pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the path of the test is known");
     let folder = own.parent().expect("a program is in a folder");
-    // A test is in `deps`, the programs beside that.
-    let is_test = folder.ends_with("deps");
-    let folder = folder.parent().filter(|_| is_test).unwrap_or(folder);
+    // A test is in `deps` and an example in `examples`, the programs beside that.
+    let is_below = folder.ends_with("deps") || folder.ends_with("examples");
+    let folder = folder.parent().filter(|_| is_below).unwrap_or(folder);
     let program = folder.join(name);
     assert!(
         program.exists(),

@@ -30,7 +30,7 @@ impl Model {
             LedgerScope::Newest => "and your newest 500 messages",
             LedgerScope::All => "and all messages of the account",
         };
-        format!("Checked {at}: at most your newest {LEDGER_CHECK_MAX} sent messages, {covered}.")
+        format!("Checked {at}: your newest 1,000 sent messages, {covered}.")
     }
 
     /// All figures of the last check as text; empty before the first.

@@ -73,8 +73,8 @@ fn figures_ui(ui: &mut Ui, ledger: &Ledger) {
         ("Sent", ledger.acknowledged, colours.text),
         ("Stored", ledger.stored, colours.text),
         ("Shown", ledger.shown, colours.text),
-        ("In the account", ledger.box_stored, colours.text),
-        ("Shown of them", ledger.box_shown, colours.text),
+        ("All messages", ledger.box_stored, colours.text),
+        ("Shown", ledger.box_shown, colours.text),
         ("Lost", ledger.lost, verdict(ledger.lost)),
         ("Doubled", ledger.doubled, verdict(ledger.doubled)),
     ];
