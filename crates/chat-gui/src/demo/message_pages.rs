@@ -16,6 +16,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-link", link),
     DemoPage::new("chat-link-imitated", imitated_link),
     DemoPage::new("chat-link-long", long_link),
+    DemoPage::new("chat-emoji", emoji),
 ];
 
 /// Benjamin writes, the latest last.
@@ -69,4 +70,20 @@ fn long_link() -> DemoWorld {
     ask_about(&format!(
         "https://a-long-name.of-a-computer.in-a-department.of-a-large-organisation.example{path}"
     ))
+}
+
+fn emoji() -> DemoWorld {
+    let mut world = chat();
+    receive(
+        &mut world,
+        &[
+            "Have you seen it? 😀 All three nodes are back 🎉🚀, and that in one line ❤\u{FE0F}, a thumb 👍🏽, a family 👩‍👩‍👧, a flag 🇫🇷 and a key 1\u{FE0F}\u{20E3}. The next line has none, and must be as far below as the one before it.",
+            "👍🏽",
+            "🎉🚀❤\u{FE0F}",
+            "🎉🎉🎉🎉",
+        ],
+    );
+    send(&mut world, "😀");
+    send(&mut world, "As letters: ❤ ☀ © ™ 1 # * ✓");
+    world
 }
