@@ -10,6 +10,7 @@ pub mod control;
 pub mod conversation;
 pub mod conversation_list;
 mod conversation_menu;
+mod copy_button;
 pub mod dialogs;
 pub mod first_run;
 pub mod icon;

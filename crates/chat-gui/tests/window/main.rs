@@ -1,6 +1,7 @@
 //! The window used as a person would, with a page of the demo and without servers.
 
 mod conversation;
+mod copying;
 mod demo_window;
 mod keyboard;
 mod links;
