@@ -14,6 +14,7 @@ mod copy_button;
 pub mod dialogs;
 pub mod first_run;
 pub mod icon;
+mod menu_key;
 pub mod message_hits;
 mod message_menu;
 pub mod message_search;

@@ -6,6 +6,7 @@ use crate::demo::chat_pages::{benjamin, chat, send};
 use crate::demo::demo_world::DemoWorld;
 use crate::demo::page::DemoPage;
 use crate::model::action::UserAction;
+use crate::model::dates::DateChoice;
 use crate::model::event::BackendEvent;
 use crate::model::links::Link;
 use crate::model::navigation::Dialog;
@@ -17,6 +18,9 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-link-imitated", imitated_link),
     DemoPage::new("chat-link-long", long_link),
     DemoPage::new("chat-emoji", emoji),
+    DemoPage::new("chat-date", date),
+    DemoPage::new("chat-date-wrong", wrong_date),
+    DemoPage::new("chat-date-none", no_such_date),
 ];
 
 /// Benjamin writes, the latest last.
@@ -85,5 +89,34 @@ fn emoji() -> DemoWorld {
     );
     send(&mut world, "😀");
     send(&mut world, "As letters: ❤ ☀ © ™ 1 # * ✓");
+    world
+}
+
+fn date() -> DemoWorld {
+    let mut world = chat();
+    world.model.more_to_load = true;
+    world.act(UserAction::OpenDialog(Dialog::GoToDate {
+        peer: benjamin(),
+        wrong: None,
+    }));
+    world
+}
+
+fn go_to(world: &mut DemoWorld, text: &str) {
+    world.act(UserAction::GoToDate {
+        peer: benjamin(),
+        date: DateChoice::Typed(text.to_owned()),
+    });
+}
+
+fn wrong_date() -> DemoWorld {
+    let mut world = date();
+    go_to(&mut world, "30.11.2026");
+    world
+}
+
+fn no_such_date() -> DemoWorld {
+    let mut world = date();
+    go_to(&mut world, "2026-11-01");
     world
 }

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod copying;
+mod dates;
 mod demo_window;
 mod keyboard;
 mod links;
