@@ -80,7 +80,7 @@ fn signed_in_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
             .fill(colours.sidebar)
             .inner_margin(Margin::symmetric(6, 0));
         Panel::left("rail")
-            .exact_size(navigation::RAIL_WIDTH)
+            .exact_size(navigation::rail_width(ui))
             .resizable(false)
             .frame(rail)
             .show(ui, |ui| navigation::navigation_ui(ui, model, actions));

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: the states of sending.
 
-use crate::demo::chat_pages::{benjamin, chat, send};
+use crate::demo::chat_pages::{benjamin, chat, none_open, send};
 use crate::demo::demo_world::DemoWorld;
 use crate::demo::page::DemoPage;
 use crate::model::action::UserAction;
@@ -10,6 +10,7 @@ use crate::model::dates::DateChoice;
 use crate::model::event::BackendEvent;
 use crate::model::links::Link;
 use crate::model::navigation::Dialog;
+use crate::model::preferences::TextSize;
 
 /// All of them.
 pub(super) const PAGES: &[DemoPage] = &[
@@ -21,6 +22,7 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-date", date),
     DemoPage::new("chat-date-wrong", wrong_date),
     DemoPage::new("chat-date-none", no_such_date),
+    DemoPage::new("chat-large-text", large_text),
 ];
 
 /// Benjamin writes, the latest last.
@@ -118,5 +120,11 @@ fn wrong_date() -> DemoWorld {
 fn no_such_date() -> DemoWorld {
     let mut world = date();
     go_to(&mut world, "2026-11-01");
+    world
+}
+
+fn large_text() -> DemoWorld {
+    let mut world = none_open();
+    world.act(UserAction::SetTextSize(TextSize::new(200)));
     world
 }

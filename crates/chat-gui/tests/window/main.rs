@@ -6,3 +6,4 @@ mod dates;
 mod demo_window;
 mod keyboard;
 mod links;
+mod rail;
