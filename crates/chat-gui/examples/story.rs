@@ -114,7 +114,15 @@ impl Window {
         let (width, height) = SIZE.split_once('x').context("a size is two numbers")?;
         let mut place = vec!["search", "--onlyvisible", "--name", "^Chat"];
         // There is no window manager that would give it a place and the keyboard.
-        place.extend(["windowmove", "0", "0", "windowsize", width, height, "windowfocus"]);
+        place.extend([
+            "windowmove",
+            "0",
+            "0",
+            "windowsize",
+            width,
+            height,
+            "windowfocus",
+        ]);
         while screen.tool("xdotool", &place).is_err() {
             ensure!(Instant::now() < deadline, "the window does not appear");
             sleep(Duration::from_millis(100)).await;
@@ -154,7 +162,9 @@ impl Story {
     async fn picture(&mut self, name: &str) -> Result<()> {
         sleep(DRAWN).await;
         self.pictures += 1;
-        let file = self.folder.join(format!("story-{}-{name}.png", self.pictures));
+        let file = self
+            .folder
+            .join(format!("story-{}-{name}.png", self.pictures));
         let file = file.to_str().context("the folder's name is text")?;
         self.screen.tool("import", &["-window", "root", file])?;
         println!("{file}");
@@ -177,7 +187,11 @@ async fn texts(client: &ChatClient, session: &Session) -> Result<Vec<String>> {
         ..InboxQuery::default()
     };
     let page = client.inbox(session, &query).await?;
-    Ok(page.messages.into_iter().map(|message| message.body).collect())
+    Ok(page
+        .messages
+        .into_iter()
+        .map(|message| message.body)
+        .collect())
 }
 
 async fn until_texts(client: &ChatClient, session: &Session, expected: &[String]) -> Result<()> {
@@ -187,7 +201,10 @@ async fn until_texts(client: &ChatClient, session: &Session, expected: &[String]
         if found == expected {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "{found:?} instead of {expected:?}");
+        ensure!(
+            Instant::now() < deadline,
+            "{found:?} instead of {expected:?}"
+        );
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -261,7 +278,9 @@ impl Story {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let folder = std::env::args_os().nth(1).context("name a folder for the pictures")?;
+    let folder = std::env::args_os()
+        .nth(1)
+        .context("name a folder for the pictures")?;
     let folder = PathBuf::from(folder);
     std::fs::create_dir_all(&folder)?;
     let mut story = Story {

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::app::SIZE_MIN;
 use crate::model::action::UserAction;
 use crate::model::preferences::ThemeChoice;
-use crate::theme;
+use crate::theme::{self, SystemEmoji};
 use crate::views::{ViewState, window_ui};
 
 use demo_world::DemoWorld;
@@ -131,8 +131,10 @@ pub fn run(options: DemoOptions) -> Result<(), DemoError> {
         frames: 0,
         taken: Arc::clone(&taken),
     };
+    let emoji = SystemEmoji::search();
     let create: eframe::AppCreator<'_> = Box::new(|creation| {
         theme::install(&creation.egui_ctx);
+        theme::use_system_emoji(&creation.egui_ctx, emoji);
         Ok(Box::new(app))
     });
     eframe::run_native("chat-gui-demo", native, create).map_err(DemoError::Window)?;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use chat_gui::app::{ChatApp, SIZE_MIN};
 use chat_gui::demo;
+use chat_gui::theme::{self, SystemEmoji};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -42,8 +43,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             .with_min_inner_size(SIZE_MIN),
         ..eframe::NativeOptions::default()
     };
-    let create: eframe::AppCreator<'_> =
-        Box::new(|creation| Ok(Box::new(ChatApp::new(&creation.egui_ctx, options)?)));
+    let emoji = SystemEmoji::search();
+    let create: eframe::AppCreator<'_> = Box::new(|creation| {
+        let app = ChatApp::new(&creation.egui_ctx, options)?;
+        theme::use_system_emoji(&creation.egui_ctx, emoji);
+        Ok(Box::new(app))
+    });
     eframe::run_native("chat-gui", window, create)
         .map_err(|error| described(&error).context("the window cannot be opened"))
 }

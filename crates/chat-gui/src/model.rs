@@ -9,6 +9,8 @@ pub mod command;
 pub mod connection;
 pub mod conversation;
 mod copies;
+pub mod dates;
+pub mod emoji;
 pub mod event;
 pub mod excerpt;
 pub mod failover;

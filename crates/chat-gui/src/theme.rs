@@ -5,8 +5,10 @@
 
 pub mod fonts;
 pub mod palette;
+pub mod system_emoji;
 
 pub use palette::Palette;
+pub use system_emoji::SystemEmoji;
 
 use egui::style::{ScrollStyle, Selection, WidgetVisuals, Widgets};
 use egui::{
@@ -106,12 +108,20 @@ pub fn palette(ui: &Ui) -> &'static Palette {
     }
 }
 
-/// Installs fonts and both themes; once, when the window is made.
+/// Installs fonts and both themes; once, when the window is made. All is the same on every
+/// machine then; see [`use_system_emoji`].
 pub fn install(context: &Context) {
-    context.set_fonts(fonts::definitions());
+    context.set_fonts(fonts::definitions(None));
     // Ctrl and plus make text larger, which the model remembers; egui would zoom everything.
     context.options_mut(|options| options.zoom_with_keyboard = false);
     set_text_scale(context, 1.0);
+}
+
+/// Draws emoji in the system's colours, if it has them.
+pub fn use_system_emoji(context: &Context, emoji: SystemEmoji) {
+    if let Some(font) = emoji.found() {
+        context.set_fonts(fonts::definitions(Some(font)));
+    }
 }
 
 /// Puts the person's choice of colours and text size into force.

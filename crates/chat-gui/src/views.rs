@@ -11,9 +11,11 @@ pub mod conversation;
 pub mod conversation_line;
 pub mod conversation_list;
 mod conversation_menu;
+mod copy_button;
 pub mod dialogs;
 pub mod first_run;
 pub mod icon;
+mod menu_key;
 mod message_menu;
 pub mod message_search;
 pub mod message_text;
@@ -80,7 +82,7 @@ fn signed_in_ui(ui: &mut Ui, model: &Model, state: &mut ViewState, actions: &mut
             .fill(colours.sidebar)
             .inner_margin(Margin::symmetric(6, 0));
         Panel::left("rail")
-            .exact_size(navigation::RAIL_WIDTH)
+            .exact_size(navigation::rail_width(ui))
             .resizable(false)
             .frame(rail)
             .show(ui, |ui| navigation::navigation_ui(ui, model, actions));

@@ -63,7 +63,8 @@ pub(super) fn benjamin() -> Name {
     Name::new("Benjamin")
 }
 
-fn none_open() -> DemoWorld {
+/// Alice is signed in, and has opened no conversation.
+pub(super) fn none_open() -> DemoWorld {
     let mut world = DemoWorld::with_servers();
     sign_alice_in(&mut world, 30.0);
     world

@@ -2,6 +2,7 @@
 //! the model carries them out.
 
 use crate::model::chaos::FaultAction;
+use crate::model::dates::DateChoice;
 use crate::model::names::{MessageId, Name, NoticeId, Password};
 use crate::model::navigation::{Dialog, Screen, Step};
 use crate::model::preferences::{
@@ -124,6 +125,13 @@ pub enum UserAction {
     Refresh,
     /// Show the end of the open conversation.
     JumpToNewest,
+    /// Show the first message of a chat that is of this day or later.
+    GoToDate {
+        /// With whom.
+        peer: Name,
+        /// Which day.
+        date: DateChoice,
+    },
 
     /// Search chats, people and messages; an empty text ends the search.
     Search(String),

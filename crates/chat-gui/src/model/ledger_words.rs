@@ -2,7 +2,7 @@
 //! a person can give to another one.
 
 use crate::model::Model;
-use crate::model::ledger::{LEDGER_CHECK_MAX, LastCheck, LedgerScope};
+use crate::model::ledger::{LastCheck, LedgerScope};
 
 impl Model {
     /// The last check in one line; `None` before the first.

@@ -40,6 +40,13 @@ pub enum Dialog {
     DeleteChat(Name),
     /// Whether to close the window although messages wait to be sent.
     Quit,
+    /// Which day of a chat to go to.
+    GoToDate {
+        /// With whom.
+        peer: Name,
+        /// What was typed and is no day.
+        wrong: Option<String>,
+    },
     /// Whether to open a link of a message, and where it leads.
     OpenLink(Link),
 }

@@ -5,6 +5,7 @@ mod auth;
 mod chaos;
 mod cluster;
 mod connecting;
+mod dates;
 mod deleting;
 mod ledger;
 mod marking;
@@ -177,6 +178,7 @@ impl Model {
             | Act::SetWindowSize(_) => self.change_preferences(action, commands),
             Act::KeepMessages(kept) => self.keep_messages(kept, commands),
             Act::SetMuted { peer, muted } => self.set_muted(peer, muted, commands),
+            Act::GoToDate { peer, date } => self.go_to_date(peer, date, commands),
             Act::Copied => self.confirm("Copied."),
             Act::DismissNotice(id) => self.dismiss(id, commands),
             Act::Chaos(action) => self.request_fault_action(action, commands),

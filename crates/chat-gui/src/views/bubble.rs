@@ -9,6 +9,7 @@ use egui::{
 
 use std::sync::Arc;
 
+use crate::model::emoji;
 use crate::model::holder::Holder;
 use crate::model::message::{Message, MessageState};
 use crate::model::time::Zone;
@@ -16,7 +17,7 @@ use crate::model::timeline::Series;
 use crate::theme::{self, Palette, palette, radius};
 use crate::views::control::text::one_line;
 use crate::views::icon::Icon;
-use crate::views::message_text::{MessageText, TextColours};
+use crate::views::message_text::{FEW_EMOJI, MessageText, TextColours};
 use crate::views::quote::{LaidQuote, Quote};
 
 /// Room on the left of every row, for the circle that selects.
@@ -119,7 +120,11 @@ pub fn estimate(message: &Message, look: Look, width: f32, scale: f32) -> f32 {
     // An average letter of Inter is half as wide as the type is high.
     let letters_in_line = (text_width / (7.0 * scale)).max(4.0);
     let letters = message.body.len() as f32;
-    let lines = (letters / letters_in_line).ceil().max(1.0);
+    let lines = if emoji::are_few_alone(&message.body) {
+        FEW_EMOJI
+    } else {
+        (letters / letters_in_line).ceil().max(1.0)
+    };
     let quote = if message.reply_to.is_some() {
         QUOTE_ESTIMATE * scale
     } else {

@@ -6,6 +6,7 @@ pub mod account;
 mod buttons;
 pub mod chaos;
 mod confirm;
+mod date;
 pub mod details;
 pub mod guide;
 mod open_link;
@@ -61,6 +62,9 @@ pub fn dialog_ui(
                     confirm::delete_chat_ui(ui, model, peer, state, actions);
                 }
                 Dialog::Quit => confirm::quit_ui(ui, model, state, actions),
+                Dialog::GoToDate { peer, wrong } => {
+                    date::date_ui(ui, model, (peer, wrong.as_deref()), state, actions);
+                }
                 Dialog::OpenLink(link) => open_link::open_link_ui(ui, link, state, actions),
                 Dialog::Chaos(action) => chaos::chaos_ui(ui, model, *action, state, actions),
             }
@@ -82,6 +86,7 @@ fn title_and_width(dialog: &Dialog) -> (Cow<'static, str>, f32) {
         Dialog::MessageDetails(..) => ("Message", 500.0),
         Dialog::DeleteChat(peer) => return (format!("Delete chat with {peer}?").into(), 440.0),
         Dialog::Quit => ("Quit?", 420.0),
+        Dialog::GoToDate { .. } => ("Go to date", 420.0),
         Dialog::OpenLink(_) => ("Open this link?", 460.0),
         Dialog::Chaos(action) => return (chaos::question(*action).into(), 460.0),
     };

@@ -2,13 +2,14 @@
 //!
 //! Deliberately absent: doing what it offers.
 
-use egui::{Popup, Rect, Response, Ui};
+use egui::{Rect, Response, Ui};
 
 use crate::model::action::UserAction;
 use crate::model::links::Link;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::Name;
 use crate::model::navigation::Dialog;
+use crate::views::menu_key;
 
 /// How many links of a message are offered; more would hide the rest of the menu.
 const LINKS_OFFERED: usize = 3;
@@ -36,16 +37,8 @@ impl MessageMenu<'_> {
         links: impl Iterator<Item = &'l Link>,
         actions: &mut Vec<UserAction>,
     ) {
-        let id = Popup::default_response_id(response);
-        if self.opens {
-            Popup::open_id(&response.ctx, id);
-        }
-        let mut popup = Popup::context_menu(response);
-        if Popup::position_of_id(&response.ctx, id).is_none() && !response.secondary_clicked() {
-            // No pointer opened it.
-            popup = popup.at_position(self.place.left_bottom());
-        }
-        popup.show(|ui| {
+        let menu = menu_key::menu(response, self.opens, self.place.left_bottom());
+        menu.show(|ui| {
             ui.set_min_width(180.0);
             let links: Vec<&Link> = links.take(LINKS_OFFERED).collect();
             self.entries(ui, &links, actions);

@@ -1,4 +1,5 @@
-//! The text of a message, laid out: its links look like links and are found under the pointer.
+//! The text of a message, laid out: its emoji are in colour if there are some, its links look like
+//! links and are found under the pointer.
 //!
 //! Deliberately absent: what a click on a link leads to, and the bubble around the text.
 
@@ -6,12 +7,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::LayoutJob;
-use egui::{Color32, FontSelection, Galley, Stroke, TextFormat, TextStyle, Ui, Vec2};
+use egui::{Color32, FontId, FontSelection, Galley, Stroke, TextFormat, TextStyle, Ui, Vec2};
 
+use crate::model::emoji;
 use crate::model::links::{self, Link};
+use crate::theme::fonts;
 
 /// The thickness of the line under a link, in points.
 const UNDERLINE: f32 = 1.0;
+
+/// How much larger a few emoji are that are all of a message.
+pub const FEW_EMOJI: f32 = 2.4;
 
 /// A text with its links.
 #[derive(Debug)]
@@ -41,20 +47,15 @@ pub struct TextColours {
 impl MessageText {
     /// Lays the text out in lines of at most `width` points.
     pub fn lay_out(ui: &Ui, text: &str, colours: TextColours, width: f32) -> Self {
-        let font = FontSelection::Style(TextStyle::Body).resolve(ui.style());
-        let plain = TextFormat::simple(font.clone(), colours.front);
-        let linked = TextFormat {
-            underline: Stroke::new(UNDERLINE, colours.link),
-            ..TextFormat::simple(font, colours.link)
-        };
+        let formats = Formats::new(ui, text, colours);
         let mut job = LayoutJob::default();
         job.wrap.max_width = width;
         let mut links = Vec::new();
         let (mut bytes, mut characters) = (0, 0);
         for found in links::find(text) {
             let before = &text[bytes..found.range.start];
-            append(&mut job, before, &plain);
-            append(&mut job, found.link.written(), &linked);
+            formats.append_text(&mut job, before);
+            job.append(found.link.written(), 0.0, formats.link.clone());
             let start = characters + before.chars().count();
             characters = start + found.link.written().chars().count();
             bytes = found.range.end;
@@ -63,7 +64,11 @@ impl MessageText {
                 link: found.link,
             });
         }
-        append(&mut job, &text[bytes..], &plain);
+        formats.append_text(&mut job, &text[bytes..]);
+        if job.sections.is_empty() {
+            // An empty text is as high as a line.
+            job.append("", 0.0, formats.text.clone());
+        }
         Self {
             galley: ui.fonts_mut(|fonts| fonts.layout_job(job)),
             links,
@@ -104,9 +109,108 @@ impl MessageText {
     }
 }
 
-/// Empty sections would be drawn as nothing, and make the text of an empty message unlike others.
-fn append(job: &mut LayoutJob, text: &str, format: &TextFormat) {
-    if !text.is_empty() || job.sections.is_empty() {
-        job.append(text, 0.0, format.clone());
+/// How the parts of a text are painted.
+struct Formats {
+    text: TextFormat,
+    emoji: TextFormat,
+    link: TextFormat,
+}
+
+impl Formats {
+    fn new(ui: &Ui, text: &str, colours: TextColours) -> Self {
+        let mut font = FontSelection::Style(TextStyle::Body).resolve(ui.style());
+        // A font of emoji has higher lines; one emoji in a text must not move the lines apart.
+        let mut line_height = ui.fonts_mut(|fonts| fonts.row_height(&font));
+        if emoji::are_few_alone(text) {
+            font.size *= FEW_EMOJI;
+            line_height *= FEW_EMOJI;
+        }
+        let of_emoji = FontId::new(font.size, fonts::emoji());
+        Self {
+            text: TextFormat::simple(font.clone(), colours.front),
+            emoji: TextFormat {
+                line_height: Some(line_height),
+                ..TextFormat::simple(of_emoji, colours.front)
+            },
+            link: TextFormat {
+                underline: Stroke::new(UNDERLINE, colours.link),
+                ..TextFormat::simple(font, colours.link)
+            },
+        }
+    }
+
+    /// Adds a text without links.
+    fn append_text(&self, job: &mut LayoutJob, text: &str) {
+        for run in emoji::runs(text) {
+            let format = if run.emoji { &self.emoji } else { &self.text };
+            job.append(run.text, 0.0, format.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FEW_EMOJI, MessageText, TextColours};
+
+    use egui::{Color32, Context, Ui, vec2};
+
+    use crate::theme;
+
+    fn with_ui(check: impl Fn(&Ui)) {
+        let context = Context::default();
+        theme::install(&context);
+        let mut output = context.run_ui(egui::RawInput::default(), |ui| check(ui));
+        output.textures_delta.clear();
+    }
+
+    fn lay_out(ui: &Ui, text: &str) -> MessageText {
+        let colours = TextColours {
+            front: Color32::BLACK,
+            link: Color32::BLUE,
+        };
+        MessageText::lay_out(ui, text, colours, 400.0)
+    }
+
+    #[test]
+    fn links_are_found_behind_emoji_and_in_other_lines() {
+        with_ui(|ui| {
+            let (before, first) = ("😀👩‍👩‍👧 é ", "https://example.org");
+            let text = format!("{before}{first} x\nhttps://b.example");
+            let laid_out = lay_out(ui, &text);
+            let start = lay_out(ui, before).galley.size().x;
+            let end = lay_out(ui, &format!("{before}{first}")).galley.size().x;
+            let line = laid_out.galley.rows[0].max_y();
+            let under = |x: f32, y: f32| {
+                let link = laid_out.link_under(vec2(x, y));
+                link.map(|link| link.host().to_owned())
+            };
+            let (one, other) = (Some("example.org".to_owned()), Some("b.example".to_owned()));
+            for (x, y, expected) in [
+                (start - 3.0, 2.0, None),
+                (start + 3.0, 2.0, one.clone()),
+                (end - 3.0, 2.0, one),
+                (end + 3.0, 2.0, None),
+                (end + 200.0, 2.0, None),
+                (3.0, line + 2.0, other),
+                (3.0, -2.0, None),
+                (3.0, line * 4.0, None),
+            ] {
+                assert_eq!(under(x, y), expected, "at {x} {y}");
+            }
+        });
+    }
+
+    #[test]
+    fn emoji_do_not_move_lines_apart_unless_they_are_alone() {
+        with_ui(|ui| {
+            let height = |text: &str| lay_out(ui, text).galley.size().y;
+            let line = height("text");
+            for text in ["text 😀", "😀😀😀😀", "❤\u{FE0F} x", ""] {
+                assert!((height(text) - line).abs() < 1.0, "{text:?}");
+            }
+            for text in ["😀", "👍🏽", "❤\u{FE0F}🎉🚀"] {
+                assert!((height(text) - line * FEW_EMOJI).abs() < 2.0, "{text:?}");
+            }
+        });
     }
 }

@@ -13,15 +13,46 @@ use crate::views::control::avatars::badge;
 use crate::views::control::buttons::focus_ring;
 use crate::views::icon::Icon;
 
-/// How wide the rail is.
-pub const RAIL_WIDTH: f32 = 76.0;
+/// How wide the rail is at normal text size, in points.
+const RAIL_WIDTH: f32 = 76.0;
+/// The share of a window that the rail may take.
+const WIDTH_SHARE: f32 = 0.2;
 
-/// The height of one entry.
+/// The height of one entry at normal text size.
 const ENTRY_HEIGHT: f32 = 58.0;
+/// What all entries need of the window's height at normal text size, with the bar below the rail.
+const ENTRIES_HEIGHT: f32 = 5.0 * (ENTRY_HEIGHT + GAP) + 60.0;
+/// Between entries.
+const GAP: f32 = 4.0;
+/// On both sides of an entry.
+const MARGIN: f32 = 6.0;
+/// The size of an entry's icon and of its name at normal text size.
+const ICON: f32 = 22.0;
+const NAME: f32 = 11.0;
+
+/// How wide the rail is.
+pub fn rail_width(ui: &Ui) -> f32 {
+    (RAIL_WIDTH * growth(ui)).round()
+}
+
+/// How much larger all of the rail is than at normal text size: as much as the text, as far as the
+/// window has room.
+fn growth(ui: &Ui) -> f32 {
+    let window = ui.ctx().content_rect();
+    let wide = window.width() * WIDTH_SHARE / RAIL_WIDTH;
+    let high = window.height() / ENTRIES_HEIGHT;
+    theme::scale(ui).min(wide).min(high).max(1.0)
+}
 
 /// The rail.
 pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
-    ui.spacing_mut().item_spacing.y = 4.0;
+    ui.spacing_mut().item_spacing.y = GAP;
+    // The number at an entry is as large as the entry.
+    let growth = growth(ui) / theme::scale(ui);
+    let styles = &mut ui.style_mut().text_styles;
+    if let Some(font) = styles.get_mut(&theme::small_strong()) {
+        font.size *= growth;
+    }
     ui.add_space(10.0);
     let unread = usize::try_from(model.unread).unwrap_or(usize::MAX);
     let pages = [
@@ -45,7 +76,8 @@ pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
 }
 
 fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> bool {
-    let size = Vec2::new(RAIL_WIDTH - 12.0, ENTRY_HEIGHT);
+    let growth = growth(ui);
+    let size = Vec2::new(rail_width(ui) - 2.0 * MARGIN, ENTRY_HEIGHT * growth);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let label = if count > 0 {
         format!("{name}, {count} unread")
@@ -67,26 +99,25 @@ fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> 
     }
     focus_ring(ui, &response, radius::CARD);
     let picture = Rect::from_center_size(
-        egui::pos2(rect.center().x, rect.top() + 21.0),
-        Vec2::splat(22.0),
+        egui::pos2(rect.center().x, rect.top() + 21.0 * growth),
+        Vec2::splat(ICON * growth),
     );
-    icon.paint(ui.painter(), picture, 22.0, front);
+    icon.paint(ui.painter(), picture, ICON * growth, front);
     let family = if chosen {
         theme::small_strong()
     } else {
         TextStyle::Small
     };
-    // The rail does not grow, so neither does its text.
-    let font = FontId::new(11.0, family.resolve(ui.style()).family);
+    let font = FontId::new(NAME * growth, family.resolve(ui.style()).family);
     ui.painter().text(
-        egui::pos2(rect.center().x, rect.bottom() - 13.0),
+        egui::pos2(rect.center().x, rect.bottom() - 13.0 * growth),
         Align2::CENTER_CENTER,
         name,
         font,
         front,
     );
     if count > 0 {
-        let right = egui::pos2(rect.right() - 2.0, rect.top() + 12.0);
+        let right = egui::pos2(rect.right() - 2.0, rect.top() + 12.0 * growth);
         badge(ui, right, count, false);
     }
     response.clicked()

@@ -174,6 +174,8 @@ pub struct Forms {
     pub new_password: String,
     /// The new one once more.
     pub repeated: String,
+    /// The day of a chat to go to.
+    pub date: String,
     /// Whether it was submitted and the outcome is not known.
     pub submitted: bool,
 }

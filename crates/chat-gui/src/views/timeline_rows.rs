@@ -25,6 +25,7 @@ use crate::model::timeline::TimelineItem;
 use crate::theme::{self, FOCUS_RING, palette, radius, space};
 use crate::views::bubble::{self, Below, Bubble, GUTTER, Look, RIGHT_EDGE};
 use crate::views::control::text;
+use crate::views::copy_button::copy_button_ui;
 use crate::views::icon::Icon;
 use crate::views::message_menu::MessageMenu;
 use crate::views::message_text::MessageText;
@@ -193,6 +194,10 @@ impl<'a> TimelineRows<'a> {
             .accesskit_node_builder(text.id, egui::accesskit::Node::set_hidden);
         let hovered = whole.hovered() || text.hovered();
         self.select_circle(ui, rect, message, selecting, hovered);
+        if !selecting && copy_button_ui(ui, rect, message.is_own(), hovered) {
+            ui.ctx().copy_text(message.body.to_string());
+            self.actions.push(UserAction::Copied);
+        }
         let clicked = whole.clicked() || text.clicked();
         let with_control = ui.input(|input| input.modifiers.command);
         if clicked && (selecting || with_control) {
@@ -399,6 +404,7 @@ impl<'a> TimelineRows<'a> {
                 let has_room = !theme::is_narrow(&ui, NOT_SENT_WIDTH);
                 if has_room && ui.button("Copy").clicked() {
                     ui.ctx().copy_text(message.body.to_string());
+                    self.actions.push(UserAction::Copied);
                 }
                 if ui.button("Retry").clicked() {
                     self.actions.push(UserAction::Retry(message.id));

@@ -1,7 +1,10 @@
 //! The window used as a person would, with a page of the demo and without servers.
 
 mod conversation;
+mod copying;
+mod dates;
 mod demo_window;
 mod keyboard;
 mod links;
+mod rail;
 mod search;

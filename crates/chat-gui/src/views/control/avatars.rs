@@ -41,6 +41,9 @@ fn hue_of(name: &str, hues: usize) -> usize {
     usize::try_from(hash >> 33).unwrap_or(0) % hues
 }
 
+/// The corner of a pill: as round as its height allows.
+const CORNER: u8 = 255;
+
 /// A number in a filled pill, painted so that its right end is at `right`; returns its width.
 pub fn badge(ui: &Ui, right: egui::Pos2, number: usize, quiet: bool) -> f32 {
     let colours = palette(ui);
@@ -57,13 +60,15 @@ pub fn badge(ui: &Ui, right: egui::Pos2, number: usize, quiet: bool) -> f32 {
     };
     let font = theme::small_strong().resolve(ui.style());
     let galley = ui.painter().layout_no_wrap(text, font, front);
-    let size = Vec2::new((galley.size().x + 12.0).max(20.0), 20.0);
+    // As high as it was at normal text size, and higher with the text.
+    let height = (galley.size().y + 4.0).max(20.0);
+    let size = Vec2::new((galley.size().x + 12.0).max(height), height);
     let rect = Rect::from_min_max(
         egui::pos2(right.x - size.x, right.y - size.y / 2.0),
         egui::pos2(right.x, right.y + size.y / 2.0),
     );
     ui.painter()
-        .rect_filled(rect, CornerRadius::same(10), behind);
+        .rect_filled(rect, CornerRadius::same(CORNER), behind);
     ui.painter()
         .galley(rect.center() - galley.size() / 2.0, galley, front);
     size.x
