@@ -249,7 +249,7 @@ impl Model {
             Event::LedgerSkipped(id) => self.ledger_skipped(id),
             Event::LedgerInbox(inbox) => self.ledger_inbox(inbox),
             Event::LedgerEnded(outcome) => self.ledger_ended(outcome),
-            Event::LocalStorageFailed(why) => self.show_failure(&why),
+            Event::LocalStorageFailed(why) => self.local_storage_failed(&why),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod account;
 mod buttons;
 pub mod chaos;
 mod confirm;
+mod connection;
 pub mod details;
 pub mod guide;
 
@@ -59,6 +60,7 @@ pub fn dialog_ui(
                 Dialog::DeleteChat(peer) => {
                     confirm::delete_chat_ui(ui, model, peer, state, actions);
                 }
+                Dialog::Connection => connection::connection_ui(ui, model, state, actions),
                 Dialog::Quit => confirm::quit_ui(ui, model, state, actions),
                 Dialog::Chaos(action) => chaos::chaos_ui(ui, model, *action, state, actions),
             }
@@ -79,6 +81,7 @@ fn title_and_width(dialog: &Dialog) -> (Cow<'static, str>, f32) {
         Dialog::ChangePassword => ("Change password", 400.0),
         Dialog::MessageDetails(..) => ("Message", 500.0),
         Dialog::DeleteChat(peer) => return (format!("Delete chat with {peer}?").into(), 440.0),
+        Dialog::Connection => ("Connection", 460.0),
         Dialog::Quit => ("Quit?", 420.0),
         Dialog::Chaos(action) => return (chaos::question(*action).into(), 460.0),
     };

@@ -4,6 +4,7 @@
 mod auth;
 mod chats;
 mod cluster;
+mod connecting;
 mod holders;
 mod inbox;
 mod property;
