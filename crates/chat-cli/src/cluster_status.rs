@@ -32,7 +32,7 @@ fn summary(view: &View) -> String {
 
 /// The current view of the cluster.
 async fn current_view(context: &Context) -> Result<View, Failure> {
-    let reports = context.client()?.status(REPORT_TIMEOUT).await;
+    let reports = context.named_client()?.status(REPORT_TIMEOUT).await;
     Ok(View::new(&context.node_list.nodes, &reports))
 }
 

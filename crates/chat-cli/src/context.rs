@@ -20,7 +20,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// A client of the nodes that were named, and of those that these name as members of their
+    /// cluster: the command goes on when a node that was named dies. It learns them from a report
+    /// that it needs in any case, and connects to none before it is needed.
     pub(crate) fn client(&self) -> Result<ChatClient, Failure> {
+        Ok(self.named_client()?.finding_members())
+    }
+
+    /// A client of the nodes that were named, and of no others: a report or a measurement is about
+    /// these.
+    pub(crate) fn named_client(&self) -> Result<ChatClient, Failure> {
         let nodes = self.node_list.nodes.iter();
         let addresses = nodes.map(|node| node.client_address.as_str());
         Ok(ChatClient::new(addresses)?.with_deadline(self.deadline))

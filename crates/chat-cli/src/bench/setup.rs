@@ -24,7 +24,7 @@ impl BenchSetup {
         accounts: usize,
     ) -> Result<Self, Failure> {
         let connections: Vec<ChatClient> = (0..connections)
-            .map(|_| context.client())
+            .map(|_| context.named_client())
             .collect::<Result<_, _>>()?;
         let run = Uuid::new_v4().simple().to_string();
         let mut sessions = Vec::new();

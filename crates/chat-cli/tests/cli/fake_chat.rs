@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chat_proto::chat::v1::chat_server::{Chat, ChatServer};
 use chat_proto::chat::v1::watch_event::Event;
@@ -13,7 +13,7 @@ use chat_proto::chat::v1::{
 };
 use chat_proto::cluster::v1::cluster_server::{Cluster, ClusterServer};
 use chat_proto::cluster::v1::{
-    StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+    Member, StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
 };
 use serde_json::{Value, json};
 use test_kit::serve;
@@ -27,6 +27,8 @@ type History = Vec<(String, Event)>;
 #[derive(Clone, Default)]
 pub(crate) struct FakeChat {
     state: Arc<Mutex<State>>,
+    /// Which node it is.
+    node_id: u64,
 }
 
 #[derive(Default)]
@@ -42,6 +44,10 @@ struct State {
     cluster_id: String,
     /// How many requests had a token.
     tokens_seen: u64,
+    /// The addresses of the nodes 1, 2 and so on that it reports as members.
+    members: Vec<String>,
+    /// How many requests each node had.
+    requests: BTreeMap<u64, u64>,
 }
 
 impl FakeChat {
@@ -54,11 +60,39 @@ impl FakeChat {
     pub(crate) async fn start_as(cluster_id: &str) -> (Self, String) {
         let fake = Self::default();
         fake.state.lock().unwrap().cluster_id = cluster_id.to_owned();
-        let router = Server::builder()
-            .add_service(ChatServer::new(fake.clone()))
-            .add_service(ClusterServer::new(fake.clone()));
-        let address = serve(router).await;
+        let address = fake.serve_as(1).await;
         (fake, address)
+    }
+
+    /// Serves the same chat as another node, too, at the returned address.
+    pub(crate) async fn serve_as(&self, node_id: u64) -> String {
+        let node = Self {
+            node_id,
+            ..self.clone()
+        };
+        let router = Server::builder()
+            .add_service(ChatServer::new(node.clone()))
+            .add_service(ClusterServer::new(node));
+        serve(router).await
+    }
+
+    /// The nodes report the nodes at these addresses as the members of their cluster.
+    pub(crate) fn report_members(&self, addresses: &[&str]) {
+        let addresses = addresses.iter().map(ToString::to_string);
+        self.state.lock().unwrap().members = addresses.collect();
+    }
+
+    /// How many requests of any kind a node had.
+    pub(crate) fn requests_at(&self, node_id: u64) -> u64 {
+        let state = self.state.lock().unwrap();
+        state.requests.get(&node_id).copied().unwrap_or(0)
+    }
+
+    /// The state, for the next request.
+    fn next_request(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap();
+        *state.requests.entry(self.node_id).or_default() += 1;
+        state
     }
 
     /// Makes every later request fail with this status.
@@ -284,7 +318,7 @@ impl Chat for FakeChat {
         &self,
         request: Request<ExecuteRequest>,
     ) -> Result<Response<ExecuteResponse>, Status> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.next_request();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
         }
@@ -300,7 +334,7 @@ impl Chat for FakeChat {
         &self,
         request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.next_request();
         let account = account(&mut state, &request)
             .ok_or_else(|| Status::unauthenticated("a token is needed"))?;
         let after: usize = request.into_inner().cursor.parse().unwrap_or(0);
@@ -338,9 +372,16 @@ impl Cluster for FakeChat {
         &self,
         _request: Request<StatusRequest>,
     ) -> Result<Response<StatusResponse>, Status> {
+        let state = self.next_request();
+        let members = (1..).zip(&state.members);
+        let members = members.map(|(node_id, address)| Member {
+            node_id,
+            client_address: address.clone(),
+        });
         Ok(Response::new(StatusResponse {
-            node_id: 1,
-            cluster_id: self.state.lock().unwrap().cluster_id.clone(),
+            node_id: self.node_id,
+            cluster_id: state.cluster_id.clone(),
+            members: members.collect(),
             role: "leader".to_owned(),
             term: 3,
             leader_id: 1,

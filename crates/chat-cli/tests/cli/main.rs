@@ -8,6 +8,7 @@
 
 mod copies;
 mod fake_chat;
+mod members;
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;

@@ -23,7 +23,10 @@ pub(super) const PAGES: &[DemoPage] = &[
     DemoPage::new("chat-first-message", first_message),
     DemoPage::new("chat-pending", pending),
     DemoPage::new("chat-offline", offline),
+    DemoPage::new("chat-no-server", no_server),
     DemoPage::new("chat-recovered", recovered),
+    DemoPage::new("chat-connection", connection),
+    DemoPage::new("chat-connection-no-leader", connection_no_leader),
     DemoPage::new("chat-not-sent", not_sent),
     DemoPage::new("chat-long-text", long_text),
     DemoPage::new("chat-scrolled", scrolled),
@@ -155,6 +158,29 @@ fn offline() -> DemoWorld {
         next_try: Duration::from_secs(5),
     }));
     world.wait(2_000);
+    world
+}
+
+/// No node answers.
+fn no_server() -> DemoWorld {
+    let mut world = offline();
+    world.up = [false; 3];
+    world.poll(500);
+    world.wait(900);
+    world
+}
+
+fn connection() -> DemoWorld {
+    let mut world = no_server();
+    world.act(UserAction::OpenDialog(Dialog::Connection));
+    world
+}
+
+fn connection_no_leader() -> DemoWorld {
+    let mut world = pending();
+    world.poll(500);
+    world.wait(900);
+    world.act(UserAction::OpenDialog(Dialog::Connection));
     world
 }
 
@@ -383,7 +409,7 @@ fn quit() -> DemoWorld {
     world
 }
 
-/// Everybody is listed, without a word typed.
+/// All people are listed before anything is typed.
 fn people() -> DemoWorld {
     let mut world = page(none_open(), Screen::People);
     world.act(UserAction::SearchPeople(String::new()));

@@ -52,8 +52,8 @@ pub enum Connection {
 pub struct Recovery {
     /// How long sending was not possible.
     pub lasted: Duration,
-    /// Messages that were still queued when it was over.
-    pub waiting: u32,
+    /// Whether there was no leader; else only this window could not reach it, or not fast enough.
+    pub without_leader: bool,
     /// When it was over.
     pub at: Moment,
 }
@@ -128,6 +128,25 @@ impl Connection {
             },
         }
     }
+
+    /// Since when it is not as it should be.
+    pub fn since(&self) -> Option<Moment> {
+        match self {
+            Self::Connecting { since }
+            | Self::Reconnecting { since, .. }
+            | Self::Offline { since, .. } => Some(*since),
+            Self::Idle | Self::Online { .. } => None,
+        }
+    }
+
+    /// Why the last attempt failed.
+    pub fn why(&self) -> Option<&Failure> {
+        match self {
+            Self::Reconnecting { why, .. } | Self::Offline { why, .. } => Some(why),
+            Self::Idle | Self::Connecting { .. } | Self::Online { .. } => None,
+        }
+    }
+
     /// Whether messages can be sent right now, as far as we know.
     pub fn is_online(&self) -> bool {
         matches!(self, Self::Online { .. })

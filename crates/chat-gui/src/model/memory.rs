@@ -51,6 +51,8 @@ pub(super) struct AccountMemory {
     pub(super) restored_open: bool,
     /// Whether the search of accounts was repeated although the servers answered.
     pub(super) people_repeated: bool,
+    /// Whether something that this device keeps could not be read or written since signing in.
+    pub(super) storage_failed: bool,
     pub(super) link: LinkMemory,
     pub(super) ledger_check: LedgerCheck,
 }

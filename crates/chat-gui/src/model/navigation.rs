@@ -38,6 +38,8 @@ pub enum Dialog {
     Chaos(FaultAction),
     /// Whether the whole chat with a person is to be deleted.
     DeleteChat(Name),
+    /// All that is known of the connection to the servers.
+    Connection,
     /// Whether to close the window although messages wait to be sent.
     Quit,
     /// Which day of a chat to go to.

@@ -7,10 +7,11 @@ use crate::model::cluster::{
 };
 use crate::model::connection::{BANNER_DELAY, Connection};
 use crate::model::conversation::{Conversation, ConversationLine, Preview};
+use crate::model::failure::Failure;
 use crate::model::holder::Holder;
 use crate::model::message::{Message, MessageState};
 use crate::model::names::{MessageId, Name, Term};
-use crate::model::time::duration_words;
+use crate::model::time::seconds_words;
 
 impl Model {
     /// The list of conversations, the latest first.
@@ -73,31 +74,38 @@ impl Model {
             Connection::Connecting { since } if now.since(*since) < BANNER_DELAY => None,
             Connection::Connecting { .. } => Some("Connecting…".to_owned()),
             Connection::Reconnecting { since, .. } if now.since(*since) < BANNER_DELAY => None,
-            Connection::Reconnecting { since, why } => Some(format!(
-                "Reconnecting for {}. {}",
-                duration_words(now.since(*since)),
-                why.sentence()
-            )),
-            Connection::Offline { why, next_try, .. } => Some(format!(
-                "Offline. {} Next try in {}.",
-                why.sentence(),
-                duration_words(next_try.since(now))
-            )),
+            Connection::Reconnecting { why, .. } => Some(not_online("Connecting…", why)),
+            Connection::Offline { why, .. } => Some(not_online("Offline.", why)),
         }
     }
 
     /// What is shown for a while after an interruption.
     fn recovery_sentence(&self) -> Option<String> {
         let recovery = self.recovery?;
-        let lasted = duration_words(recovery.lasted);
-        let waiting = match recovery.waiting {
+        let lasted = seconds_words(recovery.lasted);
+        let interruption = if recovery.without_leader {
+            format!("{lasted} without a leader")
+        } else {
+            format!("sending paused for {lasted}")
+        };
+        let outcome = if self.is_known_that_nothing_was_lost() {
+            format!("Back online. Nothing was lost ({interruption}).")
+        } else {
+            format!("Back online ({interruption}).")
+        };
+        let waiting = self.outbox.iter().filter(|line| line.waiting).count();
+        let waiting = match waiting {
             0 => String::new(),
             1 => " One message is going out now.".to_owned(),
             more => format!(" {more} messages are going out now."),
         };
-        Some(format!(
-            "Connected again. Sending was not possible for {lasted}.{waiting}"
-        ))
+        Some(outcome + &waiting)
+    }
+
+    /// Whether every message that the person sent is on the servers, or in the outbox on its way.
+    fn is_known_that_nothing_was_lost(&self) -> bool {
+        let was_rejected = self.outbox.iter().any(|line| !line.waiting);
+        !was_rejected && !self.memory.account.storage_failed && self.ledger.lost == 0
     }
 
     /// The status line while all is well: which node, which term.
@@ -111,6 +119,16 @@ impl Model {
             }),
             _ => None,
         }
+    }
+}
+
+/// The words for a connection that is interrupted: what is wrong, if it does not pass by itself.
+fn not_online(state: &str, why: &Failure) -> String {
+    match why {
+        // The person has to know which server that is.
+        Failure::OtherCluster { .. } => format!("{state} {}", why.sentence()),
+        why if !why.may_pass() => format!("{state} {}", why.sentence()),
+        _ => format!("{state} Messages are sent when you are back online."),
     }
 }
 

@@ -261,7 +261,7 @@ impl Model {
             Event::LedgerStored(stored) => self.ledger_stored(stored, commands),
             Event::LedgerBox(in_box) => self.ledger_box(in_box),
             Event::LedgerEnded(outcome) => self.ledger_ended(outcome),
-            Event::LocalStorageFailed(why) => self.show_failure(&why),
+            Event::LocalStorageFailed(why) => self.local_storage_failed(&why),
         }
     }
 

@@ -127,13 +127,21 @@ pub fn duration_words(duration: Duration) -> String {
     }
 }
 
+/// The same for an interruption in a sentence: `0.5 s`, and milliseconds only below a tenth.
+pub fn seconds_words(duration: Duration) -> String {
+    if (100..1_000).contains(&duration.as_millis()) {
+        return format!("{:.1} s", duration.as_secs_f64());
+    }
+    duration_words(duration)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use jiff::civil::date;
 
-    use super::{Timestamp, Zone, day_label, duration_words};
+    use super::{Timestamp, Zone, day_label, duration_words, seconds_words};
 
     #[test]
     fn days_have_relative_labels() {
@@ -172,6 +180,19 @@ mod tests {
         ];
         for (milliseconds, words) in cases {
             assert_eq!(duration_words(Duration::from_millis(milliseconds)), words);
+        }
+    }
+
+    #[test]
+    fn interruptions_are_in_seconds_from_a_tenth_on() {
+        for (milliseconds, words) in [
+            (99, "99 ms"),
+            (100, "0.1 s"),
+            (512, "0.5 s"),
+            (2_000, "2.0 s"),
+            (61_000, "1 min"),
+        ] {
+            assert_eq!(seconds_words(Duration::from_millis(milliseconds)), words);
         }
     }
 }

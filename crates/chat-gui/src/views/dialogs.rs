@@ -6,6 +6,7 @@ pub mod account;
 mod buttons;
 pub mod chaos;
 mod confirm;
+mod connection;
 mod date;
 pub mod details;
 pub mod guide;
@@ -61,6 +62,7 @@ pub fn dialog_ui(
                 Dialog::DeleteChat(peer) => {
                     confirm::delete_chat_ui(ui, model, peer, state, actions);
                 }
+                Dialog::Connection => connection::connection_ui(ui, model, state, actions),
                 Dialog::Quit => confirm::quit_ui(ui, model, state, actions),
                 Dialog::GoToDate { peer, wrong } => {
                     date::date_ui(ui, model, (peer, wrong.as_deref()), state, actions);
@@ -85,6 +87,7 @@ fn title_and_width(dialog: &Dialog) -> (Cow<'static, str>, f32) {
         Dialog::ChangePassword => ("Change password", 400.0),
         Dialog::MessageDetails(..) => ("Message", 500.0),
         Dialog::DeleteChat(peer) => return (format!("Delete chat with {peer}?").into(), 440.0),
+        Dialog::Connection => ("Connection", 460.0),
         Dialog::Quit => ("Quit?", 420.0),
         Dialog::GoToDate { .. } => ("Go to date", 420.0),
         Dialog::OpenLink(_) => ("Open this link?", 460.0),

@@ -10,10 +10,13 @@ use egui::{Frame, Margin, Panel, RichText, TextStyle, Ui, Vec2};
 use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::connection::Connection;
-use crate::theme::{Palette, palette, space};
+use crate::model::navigation::Dialog;
+use crate::theme::{self, Palette, palette, space};
 
 /// Above and below the text.
 const MARGIN: f32 = 6.0;
+/// A line narrower than this, in points at normal text size, has one button.
+const BOTH_BUTTONS_FROM: f32 = 560.0;
 
 /// What the line looks like.
 struct Look {
@@ -26,14 +29,11 @@ struct Look {
 pub fn status_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     let colours = palette(ui);
     let urgent = model.connection_sentence();
-    let look = look(model, urgent.is_some(), colours);
+    let is_urgent = urgent.is_some();
+    let look = look(model, is_urgent, colours);
     let sentence = urgent
         .or_else(|| model.online_sentence())
         .unwrap_or_else(|| quiet_words(&model.connection).to_owned());
-    let waiting = matches!(
-        model.connection,
-        Connection::Reconnecting { .. } | Connection::Offline { .. }
-    );
     let height = ui.text_style_height(&TextStyle::Small) + 2.0 * MARGIN;
     let frame = Frame::new()
         .fill(look.fill)
@@ -49,17 +49,32 @@ pub fn status_bar_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
                 let layout = egui::Layout::right_to_left(egui::Align::Center);
                 ui.with_layout(layout, |ui| {
                     ui.spacing_mut().button_padding = egui::vec2(space::SMALL, 1.0);
-                    if waiting {
-                        let text = RichText::new("Try now").small();
-                        if ui.add(egui::Button::new(text)).clicked() {
-                            actions.push(UserAction::TryNow);
-                        }
-                    }
+                    buttons_ui(ui, model, is_urgent, actions);
                     let layout = egui::Layout::left_to_right(egui::Align::Center);
                     ui.with_layout(layout, |ui| sentence_ui(ui, &sentence, look.text));
                 });
             });
         });
+}
+
+/// What a person can do about an interruption. A narrow window has the second one in the dialog of
+/// the first.
+fn buttons_ui(ui: &mut Ui, model: &Model, urgent: bool, actions: &mut Vec<UserAction>) {
+    if !urgent || model.connection.since().is_none() {
+        return;
+    }
+    let has_room = !theme::is_narrow(ui, BOTH_BUTTONS_FROM);
+    if small_button(ui, "Details") {
+        actions.push(UserAction::OpenDialog(Dialog::Connection));
+    }
+    if has_room && model.connection.why().is_some() && small_button(ui, "Try now") {
+        actions.push(UserAction::TryNow);
+    }
+}
+
+fn small_button(ui: &mut Ui, text: &str) -> bool {
+    let text = RichText::new(text).small();
+    ui.add(egui::Button::new(text)).clicked()
 }
 
 /// While the model has no sentence: for an interruption that may be over at once it has none.

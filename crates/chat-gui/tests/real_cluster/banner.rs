@@ -63,6 +63,21 @@ async fn truth(cluster: &Cluster, running: &[u64]) -> Result<Truth, String> {
 
 /// Whether banner, dot and cluster page say so.
 fn shows(model: &Model, truth: Truth) -> bool {
+    says(model, truth) && has(model, truth)
+}
+
+/// Whether the sentence of the banner says so.
+fn says(model: &Model, truth: Truth) -> bool {
+    let sentence = model.connection_sentence().unwrap_or_default();
+    match truth {
+        Truth::Offline => sentence == "Offline. Messages are sent when you are back online.",
+        Truth::NoLeader => sentence == "Connecting… Messages are sent when you are back online.",
+        Truth::Led(_) => sentence.is_empty() || sentence.starts_with("Back online"),
+    }
+}
+
+/// Whether the state that dot and cluster page show is that.
+fn has(model: &Model, truth: Truth) -> bool {
     let level = model.cluster.health().level;
     match truth {
         Truth::Offline => {

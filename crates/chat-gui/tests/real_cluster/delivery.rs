@@ -47,7 +47,9 @@ async fn message_in_flight_when_the_leader_dies_arrives_once() {
             })
             .await;
         assert!(commit.term > Term(leader.term.0), "by another leader");
-        window.wait_for_text("Sending was not possible for").await;
+        window
+            .wait_for_text("Back online. Nothing was lost (")
+            .await;
         let lasted = window.model().recovery.unwrap().lasted;
         println!("sending was not possible for {lasted:?}");
         assert!(lasted > Duration::from_millis(50), "{lasted:?}");

@@ -30,7 +30,9 @@ async fn draft_and_unsent_message_survive_a_restart_and_the_message_is_sent_once
                 }
             })
             .await;
-        window.wait_for_text("Reconnecting").await;
+        window
+            .wait_for_text("Messages are sent when you are back online.")
+            .await;
         let id = message(window.model(), "bob", "unsent").unwrap().id;
         window.fill("Message to bob", "half a sen");
         drop(window);

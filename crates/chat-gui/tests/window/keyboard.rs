@@ -342,6 +342,34 @@ fn waiting_messages_are_named_before_the_window_closes() {
 }
 
 #[test]
+fn status_line_has_its_details_in_a_dialog() {
+    let mut harness = open("chat-no-server");
+    let sentence = "Offline. Messages are sent when you are back online.";
+    harness.get_by_role_and_label(Role::Status, sentence);
+    assert!(!is_shown(&harness, "127.0.0.1:7402"));
+    harness.get_by_label("Details").click();
+    harness.run();
+    assert_eq!(harness.state().model.dialog, Some(Dialog::Connection));
+    for shown in [
+        "127.0.0.1:7402",
+        "does not answer: connection refused",
+        "Since",
+        "No server answers.",
+        "Next attempt",
+    ] {
+        assert!(is_shown(&harness, shown), "{shown}");
+    }
+    press(&mut harness, Key::Enter);
+    assert!(harness.state().commands.contains(&Command::TryNow));
+    press(&mut harness, Key::Escape);
+    assert_eq!(harness.state().model.dialog, None);
+    assert_eq!(open_peer(&harness), Some("Benjamin"));
+
+    let harness = open("chat");
+    assert!(!is_shown(&harness, "Details"), "all is well");
+}
+
+#[test]
 fn time_of_a_message_has_seconds_and_date_on_hovering() {
     let mut harness = open("chat");
     let message = "And the long power strip, please. (received";

@@ -19,8 +19,8 @@ use crate::model::time::Moment;
 const RECOVERY_TIME: Duration = Duration::from_secs(8);
 /// An attempt that took longer counts as an interruption.
 const SLOW: Duration = Duration::from_millis(500);
-/// Sentences that count time change this often.
-const SENTENCE_STEP: u64 = 1_000;
+/// Times that count change this often.
+const COUNTING_STEP: u64 = 1_000;
 
 impl Model {
     pub(super) fn take_link(&mut self, link: Link) {
@@ -121,12 +121,7 @@ impl Model {
 
     /// Since when it is not as it should be; now, if it was until now.
     fn connection_since(&self) -> Moment {
-        match self.connection {
-            Connection::Connecting { since }
-            | Connection::Reconnecting { since, .. }
-            | Connection::Offline { since, .. } => since,
-            Connection::Idle | Connection::Online { .. } => self.now.moment,
-        }
+        self.connection.since().unwrap_or(self.now.moment)
     }
 
     fn card_at(&self, address: &str) -> Option<&NodeCard> {
@@ -169,10 +164,9 @@ impl Model {
         let Some(since) = signs.into_iter().flatten().min() else {
             return;
         };
-        let waiting = self.outbox.iter().filter(|line| line.waiting).count();
         let recovery = Recovery {
             lasted: now.since(since),
-            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            without_leader: lost_at.is_some(),
             at: now,
         };
         // The card of the fail-over, the feed and the banner have the same figure.
@@ -192,20 +186,26 @@ impl Model {
             .filter(|recovery| now < recovery.at.plus(RECOVERY_TIME));
     }
 
-    /// When the sentence of the banner changes by itself.
+    /// What this device keeps could not be read or written: from now on it is not known whether
+    /// something is lost.
+    pub(super) fn local_storage_failed(&mut self, why: &Failure) {
+        self.memory.account.storage_failed = true;
+        self.show_failure(why);
+    }
+
+    /// When something that is shown of the connection changes by itself.
     pub(super) fn connection_deadline(&self) -> Option<Moment> {
         let recovery = self.recovery.map(|one| one.at.plus(RECOVERY_TIME));
-        let counting = match self.connection {
-            Connection::Idle | Connection::Online { .. } => None,
-            Connection::Connecting { .. }
-            | Connection::Reconnecting { .. }
-            | Connection::Offline { .. } => {
-                let now = self.now.moment;
-                let shown = self.connection_since().plus(BANNER_DELAY);
-                let next_step = Moment(now.0 - now.0 % SENTENCE_STEP + SENTENCE_STEP);
-                Some(if now < shown { shown } else { next_step })
+        let now = self.now.moment;
+        let interruption = self.connection.since().and_then(|since| {
+            let shown = since.plus(BANNER_DELAY);
+            if now < shown {
+                return Some(shown);
             }
-        };
-        [recovery, counting].into_iter().flatten().min()
+            // Only dialogs count time.
+            let next_step = Moment(now.0 - now.0 % COUNTING_STEP + COUNTING_STEP);
+            self.dialog.is_some().then_some(next_step)
+        });
+        [recovery, interruption].into_iter().flatten().min()
     }
 }

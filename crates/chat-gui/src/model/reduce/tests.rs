@@ -4,6 +4,7 @@
 mod auth;
 mod chats;
 mod cluster;
+mod connecting;
 mod dates;
 mod holders;
 mod inbox;
