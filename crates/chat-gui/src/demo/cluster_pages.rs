@@ -9,7 +9,6 @@ use crate::model::action::UserAction;
 use crate::model::chaos::FaultAction;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
-use crate::model::ledger::{LastCheck, Ledger, LedgerScope};
 use crate::model::names::{Name, NodeId};
 use crate::model::navigation::{Dialog, Screen};
 
@@ -98,24 +97,9 @@ fn quiet() -> DemoWorld {
     world.restarted(1);
     world.poll(POLL);
     pass(&mut world, 120_000);
-    world.model.ledger = ledger(&world);
+    world.act(UserAction::CheckLedger);
     pass(&mut world, 9_000);
     world
-}
-
-fn ledger(world: &DemoWorld) -> Ledger {
-    Ledger {
-        acknowledged: 214,
-        stored: 214,
-        shown: 214,
-        box_stored: 402,
-        box_shown: 402,
-        last: Some(LastCheck {
-            at: world.now(),
-            scope: LedgerScope::All,
-        }),
-        ..Ledger::default()
-    }
 }
 
 fn failover() -> DemoWorld {

@@ -15,7 +15,7 @@ use crate::model::action::UserAction;
 use crate::model::chaos::{Process, ProcessCondition};
 use crate::model::cluster::{NodeRole, NodeStatus, Snapshots};
 use crate::model::command::Command;
-use crate::model::event::{BackendEvent, Link, NodeReport, Started};
+use crate::model::event::{BackendEvent, Link, NodeReport, Started, StoredPlace};
 use crate::model::message::{Direction, StoredMessage};
 use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, NodeId, Term};
 use crate::model::sign_in::LocalCluster;
@@ -130,11 +130,34 @@ impl DemoWorld {
                     next: None,
                     continued: false,
                 },
+                Command::CheckLedger { ids, .. } => {
+                    self.answer_check(&ids);
+                    continue;
+                }
                 Command::FindLocalCluster => continue,
                 _ => continue,
             };
             self.receive(event);
         }
+    }
+
+    /// The servers have everything that was acknowledged.
+    fn answer_check(&mut self, ids: &[MessageId]) {
+        let conversations = self.model.conversations.values();
+        let messages = conversations.flat_map(|conversation| &conversation.messages);
+        let in_box: Vec<(MessageId, Commit)> = messages
+            .filter_map(|message| Some((message.id, message.commit()?)))
+            .collect();
+        let sent = in_box.iter().filter(|(id, _)| ids.contains(id));
+        let stored = sent.map(|(id, commit)| StoredPlace {
+            id: *id,
+            commit: *commit,
+            in_box: true,
+        });
+        let stored = stored.collect();
+        self.receive(BackendEvent::LedgerStored(stored));
+        self.receive(BackendEvent::LedgerBox(in_box));
+        self.receive(BackendEvent::LedgerEnded(Ok(())));
     }
 
     /// A place in the log, in the present term.

@@ -23,6 +23,17 @@ impl Model {
         })
     }
 
+    /// The last check in a word that fits everywhere; empty before the first.
+    pub fn ledger_words(&self) -> String {
+        let ledger = &self.ledger;
+        match (ledger.last, ledger.lost, ledger.doubled) {
+            (None, ..) => String::new(),
+            (_, 0, 0) => "All kept".to_owned(),
+            (_, 0, doubled) => format!("{doubled} twice"),
+            (_, lost, _) => format!("{lost} lost"),
+        }
+    }
+
     /// When the last check was, and what it covered.
     pub fn last_check_words(&self, last: &LastCheck) -> String {
         let at = self.zone.date_and_time(last.at.wall);

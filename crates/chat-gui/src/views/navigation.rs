@@ -21,7 +21,10 @@ const WIDTH_SHARE: f32 = 0.2;
 /// The height of one entry at normal text size.
 const ENTRY_HEIGHT: f32 = 58.0;
 /// What all entries need of the window's height at normal text size, with the bar below the rail.
-const ENTRIES_HEIGHT: f32 = 5.0 * (ENTRY_HEIGHT + GAP) + 60.0;
+const ENTRIES_HEIGHT: f32 = 5.0 * (ENTRY_HEIGHT + GAP) + LEDGER_HEIGHT + GAP + 60.0;
+/// The height of the line of the ledger at normal text size, and of the mark in it.
+const LEDGER_HEIGHT: f32 = 24.0;
+const LEDGER_ICON: f32 = 13.0;
 /// Between entries.
 const GAP: f32 = 4.0;
 /// On both sides of an entry.
@@ -72,7 +75,48 @@ pub fn navigation_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) 
         if entry_ui(ui, Icon::Keyboard, "Shortcuts", false, 0) {
             actions.push(UserAction::OpenDialog(Dialog::Shortcuts));
         }
+        ledger_ui(ui, model, actions);
     });
+}
+
+/// The last check of the ledger in one line, which leads to all of it.
+fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
+    let (Some(sentence), Some(is_whole)) = (model.ledger_sentence(), model.ledger.is_whole())
+    else {
+        return;
+    };
+    let growth = growth(ui);
+    let size = Vec2::new(rail_width(ui) - 2.0 * MARGIN, LEDGER_HEIGHT * growth);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let label = format!("Ledger: {sentence}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+    let colours = palette(ui);
+    if response.hovered() || response.has_focus() {
+        ui.painter()
+            .rect_filled(rect, CornerRadius::same(radius::CONTROL), colours.hover);
+    }
+    focus_ring(ui, &response, radius::CONTROL);
+    let (icon, front) = if is_whole {
+        (Icon::Check, colours.good)
+    } else {
+        (Icon::Warning, colours.bad)
+    };
+    let mark = Rect::from_center_size(
+        egui::pos2(rect.left() + 12.0 * growth, rect.center().y),
+        Vec2::splat(LEDGER_ICON * growth),
+    );
+    icon.paint(ui.painter(), mark, LEDGER_ICON * growth, front);
+    let font = FontId::new(NAME * growth, TextStyle::Small.resolve(ui.style()).family);
+    ui.painter().text(
+        egui::pos2(mark.right() + 3.0 * growth, rect.center().y),
+        Align2::LEFT_CENTER,
+        model.ledger_words(),
+        font,
+        front,
+    );
+    if response.on_hover_text(sentence).clicked() {
+        actions.push(UserAction::Show(Screen::Cluster));
+    }
 }
 
 fn entry_ui(ui: &mut Ui, icon: Icon, name: &str, chosen: bool, count: usize) -> bool {

@@ -110,6 +110,21 @@ async fn until_lines(window: &mut Window, what: &str, expected: &[&str]) {
         .await;
 }
 
+/// One writes and deletes while the other device is closed, and Bob answers.
+async fn write_and_delete(cluster: &Cluster, bob: &chat_client::Session, one: &mut Window) {
+    let text = "the second is closed";
+    one.open_conversation("bob");
+    one.write("bob", text);
+    one.until_sent("bob", text).await;
+    let gone = conversation(one.model(), "bob").messages[0].id;
+    one.act(UserAction::Delete(vec![gone]));
+    one.act(UserAction::Show(Screen::People));
+    let client = cluster.client();
+    client.send(bob, "alice", "and an answer").await.unwrap();
+    let expected = ["> the second is closed", "< and an answer"];
+    until_lines(one, "an answer", &expected).await;
+}
+
 /// Sent on either device, deleted on the other, while one is closed, through `resync`, and in an outage.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_devices_show_what_was_sent_on_either() {
@@ -149,24 +164,7 @@ async fn two_devices_show_what_was_sent_on_either() {
         drop(two);
 
         // The second device is closed, the nodes forget what has changed since, and there is an outage.
-        let text = "the second is closed";
-        one.open_conversation("bob");
-        one.write("bob", text);
-        one.until_sent("bob", text).await;
-        let gone = conversation(one.model(), "bob").messages[0].id;
-        one.act(UserAction::Delete(vec![gone]));
-        one.act(UserAction::Show(Screen::People));
-        cluster
-            .client()
-            .send(&bob, "alice", "and an answer")
-            .await
-            .unwrap();
-        until_lines(
-            &mut one,
-            "an answer",
-            &["> the second is closed", "< and an answer"],
-        )
-        .await;
+        write_and_delete(&cluster, &bob, &mut one).await;
         cluster.kill_all();
         let mut two = devices[1].open(Vec::new());
         until_lines(&mut two, "what this device keeps", &["> from the second"]).await;

@@ -15,7 +15,7 @@ use device::Device;
 use servers::Servers;
 
 /// Runs of the property; `CHAT_GUI_TWO_DEVICES` sets another number.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 const STEPS: u64 = 150;
 
 /// One step of a device, or of the other person.

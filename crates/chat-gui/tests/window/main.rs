@@ -7,4 +7,5 @@ mod demo_window;
 mod keyboard;
 mod links;
 mod rail;
+mod reply;
 mod search;
