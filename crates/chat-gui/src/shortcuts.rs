@@ -286,6 +286,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
 
 /// Keys of single controls, for the guide.
 pub const OF_CONTROLS: &[(Part, &str, &str)] = &[
+    (Part::Conversations, "Up, Down", "From result to result"),
     (Part::Messages, "Enter", "Send"),
     (Part::Messages, "Shift+Enter", "New line"),
     (Part::Messages, "Up, Down", "From message to message"),

@@ -186,6 +186,8 @@ fn connection_no_leader() -> DemoWorld {
 
 fn recovered() -> DemoWorld {
     let mut world = pending();
+    world.poll(500);
+    world.wait(300);
     world.leader = Some((2, 8));
     let waiting: Vec<MessageId> = world.model.outbox.iter().map(|line| line.id).collect();
     for id in waiting {

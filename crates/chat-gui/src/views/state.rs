@@ -362,7 +362,8 @@ impl ViewState {
             self.focus = Some(to);
             return true;
         }
-        let leaves_field = self.filter.has_focus && model.open.is_some();
+        // In a narrow window the field is not there while a conversation is open.
+        let leaves_field = self.filter.has_focus && model.open.is_some() && !self.one_pane;
         if leaves_field {
             self.focus = Some(Focus::Composer);
         }

@@ -331,6 +331,15 @@ fn narrow_window_goes_from_a_hit_back_to_the_list() {
     assert_eq!(open_peer(&harness), None);
     assert_eq!(value(&harness), "dumpl");
     assert!(is_shown(&harness, "Message with David"));
+    // A chat ends the search, so one step leads from it to the list of chats.
+    press(&mut harness, Key::Escape);
+    type_text(&mut harness, "dav");
+    press(&mut harness, Key::Enter);
+    assert_eq!(open_peer(&harness), Some("David"));
+    press(&mut harness, Key::Escape);
+    assert_eq!(open_peer(&harness), None);
+    assert_eq!(value(&harness), "");
+    assert!(is_shown(&harness, "Chat with Charlotte"));
 }
 
 #[test]
