@@ -18,6 +18,7 @@ pub(super) fn conversation_menu_ui(
     actions: &mut Vec<UserAction>,
 ) {
     let opens = menu_key::is_pressed(line);
+    let by_keys = menu_key::is_open_by_keys(line);
     menu_key::menu(line, opens, line.rect.left_bottom()).show(|ui| {
         ui.set_min_width(180.0);
         for (place, (text, action)) in offers(model, peer).into_iter().enumerate() {
@@ -31,6 +32,10 @@ pub(super) fn conversation_menu_ui(
             }
         }
     });
+    if by_keys && !menu_key::is_open_by_keys(line) {
+        // The keyboard goes back to where it was, unless a dialog takes it.
+        line.request_focus();
+    }
 }
 
 fn offers(model: &Model, peer: &Name) -> [(&'static str, UserAction); 5] {

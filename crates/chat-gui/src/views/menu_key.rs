@@ -24,6 +24,12 @@ pub(super) fn menu(response: &Response, now: bool, place: Pos2) -> Popup<'_> {
     }
 }
 
+/// Whether the menu of `response` is open, and no pointer opened it.
+pub(super) fn is_open_by_keys(response: &Response) -> bool {
+    let id = Popup::default_response_id(response);
+    Popup::is_id_open(&response.ctx, id) && Popup::position_of_id(&response.ctx, id).is_none()
+}
+
 /// Whether the menu key was pressed for `response`, which has the keyboard then.
 pub(super) fn is_pressed(response: &Response) -> bool {
     response.has_focus()

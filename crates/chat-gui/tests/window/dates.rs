@@ -80,7 +80,21 @@ fn menu_of_a_chat_is_opened_by_keys() {
     harness.key_press(Key::ArrowUp);
     harness.run();
     assert!(harness.get_by_label("Go to date…").is_focused());
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert!(harness.query_by_label("Go to date…").is_none());
+    let line = harness.get_by_label_contains("Chat with Grace");
+    assert!(line.is_focused(), "the keyboard is where it was");
+
+    harness.key_press(Key::Menu);
+    harness.run();
+    for _ in 0..2 {
+        harness.key_press(Key::ArrowUp);
+        harness.run();
+    }
     harness.key_press(Key::Enter);
     harness.run();
     assert!(is_open(&harness));
+    let field = harness.get_by_role_and_label(Role::TextInput, "Date (year-month-day)");
+    assert!(field.is_focused());
 }
