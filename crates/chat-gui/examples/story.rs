@@ -24,7 +24,7 @@ const PASSWORD: &str = "open sesame";
 /// From an input to a picture of what it led to: longer than a frame takes without a graphics card.
 const DRAWN: Duration = Duration::from_millis(1_500);
 /// The longest that anything in this story may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const STEP_TIMEOUT: Duration = Duration::from_secs(40);
 /// Where the field for the name is on the page that creates an account, in a window of this size.
 const NAME_FIELD: (u32, u32) = (770, 268);
 /// Where the button "Check now" of the cluster page is in a window of this size.
@@ -49,9 +49,17 @@ struct Screen {
 
 impl Screen {
     fn open() -> Result<Self> {
-        // Xvfb chooses a free number and prints it.
+        // Xvfb chooses a free number and prints it. It does not begin anew when its only window closes.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
+            .args([
+                "-displayfd",
+                "1",
+                "-noreset",
+                "-nolisten",
+                "tcp",
+                "-screen",
+                "0",
+            ])
             .arg(format!("{SIZE}x24"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -106,11 +114,10 @@ impl Window {
             .env_remove("WAYLAND_DISPLAY")
             .args(["--servers", address, "--data"])
             .arg(data)
-            .stderr(Stdio::null())
             .spawn()
             .context("cannot start the window")?;
-        let window = Self(window);
-        let deadline = Instant::now() + PATIENCE;
+        let mut window = Self(window);
+        let deadline = Instant::now() + STEP_TIMEOUT;
         let (width, height) = SIZE.split_once('x').context("a size is two numbers")?;
         let mut place = vec!["search", "--onlyvisible", "--name", "^Chat"];
         // There is no window manager that would give it a place and the keyboard.
@@ -124,6 +131,8 @@ impl Window {
             "windowfocus",
         ]);
         while screen.tool("xdotool", &place).is_err() {
+            let ended = window.0.try_wait()?;
+            ensure!(ended.is_none(), "the window ended with {ended:?}");
             ensure!(Instant::now() < deadline, "the window does not appear");
             sleep(Duration::from_millis(100)).await;
         }
@@ -132,7 +141,7 @@ impl Window {
     }
 
     async fn until_closed(mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.0.try_wait()? {
                 ensure!(status.success(), "the window ended with {status}");
@@ -195,7 +204,7 @@ async fn texts(client: &ChatClient, session: &Session) -> Result<Vec<String>> {
 }
 
 async fn until_texts(client: &ChatClient, session: &Session, expected: &[String]) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STEP_TIMEOUT;
     loop {
         let found = texts(client, session).await?;
         if found == expected {
@@ -209,7 +218,7 @@ async fn until_texts(client: &ChatClient, session: &Session, expected: &[String]
     }
 }
 
-async fn tell(story: &mut Story) -> Result<()> {
+async fn play(story: &mut Story) -> Result<()> {
     let data = TempDir::new()?;
     let mut cluster = Cluster::start(3).await;
     let client = cluster.client();
@@ -271,6 +280,8 @@ impl Story {
             self.screen.text(PASSWORD)?;
         }
         self.screen.keys("Return")?;
+        // Out of the way: what is under the pointer has buttons beside it.
+        self.screen.tool("xdotool", &["mousemove", "700", "20"])?;
         sleep(DRAWN * 2).await;
         Ok(())
     }
@@ -288,7 +299,7 @@ async fn main() -> Result<()> {
         folder,
         pictures: 0,
     };
-    let outcome = tell(&mut story).await;
+    let outcome = play(&mut story).await;
     if outcome.is_err() {
         story.picture("failed").await?;
     }

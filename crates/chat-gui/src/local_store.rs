@@ -9,6 +9,7 @@ mod error;
 pub mod inbox_copy;
 mod marks;
 mod members;
+mod message_rows;
 mod outbox;
 pub mod pending_changes;
 mod private_folder;

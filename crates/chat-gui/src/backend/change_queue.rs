@@ -74,7 +74,7 @@ pub(super) async fn run(context: SessionContext, mut changes: mpsc::Receiver<Cha
             Ok(()) => finish(&context, step).await,
             // The task that watches the inbox notices it too, and reports it.
             Err(error) if translate::is_session_over(&error) => return,
-            // Only a malformed request fails on every node, and for good.
+            // Only a malformed request fails on every node, and permanently.
             Err(ClientError::Status {
                 code: StatusCode::InvalidArgument,
                 message,

@@ -4,7 +4,7 @@
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::local_store::inbox_copy::{Pending, delete, inbox_number, mark_read};
+use crate::local_store::message_rows::{Pending, delete, inbox_number, mark_read};
 use crate::local_store::{AccountKey, LocalStore, StoreError};
 use crate::model::names::MessageId;
 

@@ -120,7 +120,8 @@ async fn write_and_delete(cluster: &Cluster, bob: &chat_client::Session, one: &m
     one.act(UserAction::Delete(vec![gone]));
     one.act(UserAction::Show(Screen::People));
     let client = cluster.client();
-    client.send(bob, "alice", "and an answer").await.unwrap();
+    let sent = client.send(bob, "alice", "and an answer").await;
+    sent.expect("the servers accept it");
     let expected = ["> the second is closed", "< and an answer"];
     until_lines(one, "an answer", &expected).await;
 }

@@ -14,7 +14,7 @@ use chat_gui::model::names::{IdSource, LogIndex, MessageId, Name};
 use chat_gui::model::time::{Moment, Now, Timestamp, Zone};
 use uuid::Uuid;
 
-use crate::servers::{Line, Servers};
+use crate::servers::{Servers, Shown};
 
 /// More than any timer of the model takes.
 const QUIET: u64 = 11_000;
@@ -161,8 +161,8 @@ impl Device {
         conversations.flat_map(|conversation| &conversation.messages)
     }
 
-    pub(super) fn shown(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = self
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let mut lines: Vec<Shown> = self
             .messages()
             .map(|message| match &message.state {
                 MessageState::Received { commit, read, .. } => (commit.index.0, false, *read),

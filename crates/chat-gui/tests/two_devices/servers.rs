@@ -11,7 +11,7 @@ use chat_gui::model::time::Timestamp;
 use uuid::Uuid;
 
 /// What a device shows of a message: its place in the log, whether it was sent, whether it was read.
-pub(super) type Line = (u64, bool, bool);
+pub(super) type Shown = (u64, bool, bool);
 
 /// Messages of a page.
 const PAGE: usize = 3;
@@ -144,9 +144,9 @@ impl Servers {
             .collect()
     }
 
-    pub(super) fn in_box(&self) -> Vec<Line> {
+    pub(super) fn in_box(&self) -> Vec<Shown> {
         let messages = self.in_box.values();
-        let mut lines: Vec<Line> = messages
+        let mut lines: Vec<Shown> = messages
             .map(|message| {
                 let is_sent = message.direction == Direction::Sent;
                 (message.commit.index.0, is_sent, message.read)

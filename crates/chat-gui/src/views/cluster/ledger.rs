@@ -46,6 +46,7 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
     caption(ui, model.last_check_words(&last));
     if button(ui, "Copy as text").clicked() {
         ui.ctx().copy_text(model.ledger_text());
+        actions.push(UserAction::Copied);
     }
 }
 

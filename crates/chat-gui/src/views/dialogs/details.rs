@@ -57,6 +57,7 @@ pub fn details_ui(
         }
         if button(ui, "Copy text").clicked() {
             ui.ctx().copy_text(message.body.to_string());
+            actions.push(UserAction::Copied);
         }
     });
 }
