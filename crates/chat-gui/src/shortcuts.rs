@@ -294,11 +294,7 @@ pub const OF_CONTROLS: &[(Part, &str, &str)] = &[
     (Part::Messages, "Enter", "Details of the message"),
     (Part::Messages, "Delete", "Delete"),
     (Part::Messages, "Ctrl+C", "Copy"),
-    (
-        Part::Messages,
-        "Menu",
-        "Menu of the message or chat",
-    ),
+    (Part::Messages, "Menu", "Menu of the message or chat"),
     (Part::Window, "Tab", "From control to control"),
 ];
 

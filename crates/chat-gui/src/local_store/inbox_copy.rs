@@ -85,8 +85,9 @@ impl LocalStore {
         &mut self,
         inbox: i64,
     ) -> Result<(Vec<StoredMessage>, Vec<StoredMessage>), StoreError> {
+        // The plus keeps SQLite from an index, which would sort all rows again for each part.
         let statement = format!(
-            "SELECT {}, rowid FROM messages WHERE inbox = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            "SELECT {}, rowid FROM messages WHERE +inbox = ? AND rowid > ? ORDER BY rowid LIMIT ?",
             rows::MESSAGE_COLUMNS
         );
         let mut names = rows::Names::default();
@@ -105,7 +106,7 @@ impl LocalStore {
                     CopyPlace::Servers => in_box.push(message),
                     CopyPlace::Device => sent.push(message),
                 }
-                last = row.try_get(12)?;
+                last = row.try_get(10)?;
             }
             if rows.is_empty() {
                 break;

@@ -45,18 +45,27 @@ pub(super) fn outbox_message(row: &SqliteRow) -> Result<OutboxMessage, sqlx::Err
 
 /// Shares each name between the messages that have it.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<Name>);
+pub(super) struct Names {
+    known: HashSet<Name>,
+    /// Neighbours are often of one conversation.
+    last: Option<Name>,
+}
 
 impl Names {
     fn share(&mut self, text: &str) -> Name {
+        if let Some(last) = self.last.as_ref().filter(|last| last.as_str() == text) {
+            return last.clone();
+        }
         let name = Name::new(text);
-        match self.0.get(&name) {
+        let name = match self.known.get(&name) {
             Some(known) => known.clone(),
             None => {
-                self.0.insert(name.clone());
+                self.known.insert(name.clone());
                 name
             }
-        }
+        };
+        self.last = Some(name.clone());
+        name
     }
 }
 
@@ -64,8 +73,10 @@ pub(super) fn flag(row: &SqliteRow, column: usize) -> Result<bool, sqlx::Error> 
     row.try_get(column)
 }
 
-/// The columns of a message, in the order in which [`stored_message`] reads them.
-pub(super) const MESSAGE_COLUMNS: &str = "id, peer, peer_since, body, at, read, commit_index, commit_term, is_sent, written_at, reply_to, is_on_servers";
+/// The columns of a message, in the order in which [`stored_message`] reads them. Each one takes time for
+/// each of many messages, so what is yes or no is in one of them.
+pub(super) const MESSAGE_COLUMNS: &str = "id, peer, peer_since, body, at, commit_index, commit_term, \
+    written_at, reply_to, read + 2 * is_sent + 4 * is_on_servers";
 
 /// A message, and where its copy is.
 pub(super) fn stored_message(
@@ -73,30 +84,31 @@ pub(super) fn stored_message(
     names: &mut Names,
 ) -> Result<(StoredMessage, CopyPlace), sqlx::Error> {
     let since: Option<i64> = row.try_get(2)?;
-    let written_at: Option<f64> = row.try_get(9)?;
+    let written_at: Option<f64> = row.try_get(7)?;
+    let flags: i64 = row.try_get(9)?;
     let message = StoredMessage {
         id: MessageId(uuid(row, 0)?),
-        direction: if flag(row, 8)? {
-            Direction::Sent
-        } else {
+        direction: if flags & 2 == 0 {
             Direction::Received
+        } else {
+            Direction::Sent
         },
         peer: names.share(row.try_get(1)?),
         peer_since: since.map(unsigned).transpose()?.map(LogIndex),
         body: text(row, 3)?,
         at: Timestamp(row.try_get(4)?),
         written_at: written_at.map(Timestamp),
-        reply_to: optional_id(row, 10)?,
-        read: row.try_get(5)?,
+        reply_to: optional_id(row, 8)?,
+        read: flags & 1 != 0,
         commit: Commit {
-            index: LogIndex(unsigned(row.try_get(6)?)?),
-            term: Term(unsigned(row.try_get(7)?)?),
+            index: LogIndex(unsigned(row.try_get(5)?)?),
+            term: Term(unsigned(row.try_get(6)?)?),
         },
     };
-    let copy = if flag(row, 11)? {
-        CopyPlace::Servers
-    } else {
+    let copy = if flags & 4 == 0 {
         CopyPlace::Device
+    } else {
+        CopyPlace::Servers
     };
     Ok((message, copy))
 }
