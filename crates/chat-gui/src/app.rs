@@ -209,6 +209,7 @@ impl eframe::App for ChatApp {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        tracing::trace!("a frame is drawn");
         // Times that are shown as passed are right in each frame that is drawn.
         self.model.now = now(self.opened);
         let actions = window_ui(ui, &self.model, &mut self.state);
