@@ -5,6 +5,8 @@
 
 mod behind;
 mod disk_use;
+mod etcd_behind;
+mod floor;
 mod load;
 mod report;
 mod restart;
@@ -30,7 +32,8 @@ pub(crate) enum Part {
     Disk,
     /// How long a node with many messages takes to serve after its start.
     Restart,
-    /// How long a follower that lacks many messages takes, beside other load.
+    /// How long a follower that lacks many messages takes, beside other load; and one of etcd, where that
+    /// is installed.
     Behind,
 }
 
@@ -82,18 +85,18 @@ pub(crate) fn run(programs: &Path, folder: &Path, options: &Options) -> Result<(
         let session = start(programs, folder)?;
         let load = Load::start(&session)?;
         if wanted(Part::Behind) {
-            let size = behind::Size {
-                messages: options.messages,
-                kills: options.kills,
-                rate: options.rate,
-            };
-            report.behind = behind::measure(&session, &load, size)?;
+            report.behind = behind::measure(&session, &load, folder, options.behind())?;
         } else {
             load.send(options.messages, BODY_BYTES)?;
         }
         if wanted(Part::Restart) {
             report.restart = restart::measure(&session, &load, options.messages)?;
         }
+    }
+    if wanted(Part::Behind) {
+        let folder = folder.join("life-etcd");
+        let beside = etcd_behind::measure(programs, &folder, options.behind())?;
+        report.behind.extend(beside);
     }
     match options.output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -110,6 +113,14 @@ fn start(programs: &Path, folder: &Path) -> Result<Session> {
 }
 
 impl Options {
+    fn behind(&self) -> behind::Size {
+        behind::Size {
+            messages: self.messages,
+            kills: self.kills,
+            rate: self.rate,
+        }
+    }
+
     fn command(&self) -> String {
         let part = |part: &Part| {
             part.to_possible_value()

@@ -1,5 +1,6 @@
 //! How long a follower takes that lacks many messages, and what that costs others.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,15 +8,16 @@ use anyhow::Result;
 use chat_client::{ChatClient, NodeStatus};
 use devcluster_api::NodeId;
 
+use crate::life::floor::Floor;
 use crate::life::load::{BODY_BYTES, Foreground, Load};
-use crate::life::report::{CatchUp, Waits};
+use crate::life::report::{CatchUp, Others};
 use crate::session::Session;
 
 /// How long others are measured before the follower is started.
-const BEFORE: Duration = Duration::from_secs(10);
+pub(super) const BEFORE: Duration = Duration::from_secs(10);
 /// How long is waited for a follower at most.
-const LIMIT: Duration = Duration::from_secs(300);
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const LIMIT: Duration = Duration::from_secs(300);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Between two kills, at least: a node must have begun.
 const ALIVE_MIN: Duration = Duration::from_millis(100);
@@ -43,11 +45,17 @@ struct Watch<'a> {
 
 /// Lets a follower fall behind, and catch up three times: with its old files, with none, and with
 /// none while it is killed again and again.
-pub(super) fn measure(session: &Session, load: &Load, size: Size) -> Result<Vec<CatchUp>> {
+pub(super) fn measure(
+    session: &Session,
+    load: &Load,
+    folder: &Path,
+    size: Size,
+) -> Result<Vec<CatchUp>> {
     let follower = session.follower()?;
     session.stop(follower)?;
     load.send(size.messages, BODY_BYTES)?;
     let foreground = load.foreground(size.rate, BODY_BYTES);
+    let floor = Floor::start(folder)?;
     let client = load.client(session.client_addresses()?)?;
     let mut watch = Watch {
         session,
@@ -57,19 +65,19 @@ pub(super) fn measure(session: &Session, load: &Load, size: Size) -> Result<Vec<
         goal: None,
     };
 
-    let before = measure_before(&foreground)?;
+    let before = measure_before(&foreground, &floor)?;
     let begun = Instant::now();
     session.start_node(follower)?;
     let stopped = watch.until_level(begun)?;
-    let during = foreground.since(begun)?;
+    let during = Others::since(&foreground, &floor, begun)?;
     let mut caught_up = vec![result("stopped", size.messages, 0, stopped, before, during)];
 
     session.stop(follower)?;
-    let before = measure_before(&foreground)?;
+    let before = measure_before(&foreground, &floor)?;
     let begun = Instant::now();
     session.wipe(follower)?;
     let empty = watch.until_level(begun)?;
-    let during = foreground.since(begun)?;
+    let during = Others::since(&foreground, &floor, begun)?;
     caught_up.push(result(
         "empty disk",
         size.messages,
@@ -80,13 +88,13 @@ pub(super) fn measure(session: &Session, load: &Load, size: Size) -> Result<Vec<
     ));
 
     session.stop(follower)?;
-    let before = measure_before(&foreground)?;
+    let before = measure_before(&foreground, &floor)?;
     let begun = Instant::now();
     session.wipe(follower)?;
     let alive = (empty.unwrap_or(LIMIT) / (size.kills + 2)).max(ALIVE_MIN);
     let kills = watch.kill_often(size.kills, alive, begun)?;
     let killed = watch.until_level(begun)?;
-    let during = foreground.since(begun)?;
+    let during = Others::since(&foreground, &floor, begun)?;
     caught_up.push(result(
         "empty disk",
         size.messages,
@@ -98,19 +106,30 @@ pub(super) fn measure(session: &Session, load: &Load, size: Size) -> Result<Vec<
     Ok(caught_up)
 }
 
-fn measure_before(foreground: &Foreground) -> Result<Waits> {
+/// Others' sends and syncs of the disk while nothing catches up.
+pub(super) fn measure_before(foreground: &Foreground, floor: &Floor) -> Result<Others> {
     let begun = Instant::now();
     thread::sleep(BEFORE);
-    foreground.since(begun)
+    Others::since(foreground, floor, begun)
 }
 
-fn result(
+impl Others {
+    /// From then on.
+    pub(super) fn since(foreground: &Foreground, floor: &Floor, begun: Instant) -> Result<Self> {
+        Ok(Self {
+            sends: foreground.since(begun)?,
+            syncs: floor.since(begun),
+        })
+    }
+}
+
+pub(super) fn result(
     how: &'static str,
     messages: u64,
     kills: u32,
     level_after: Option<Duration>,
-    before: Waits,
-    during: Waits,
+    before: Others,
+    during: Others,
 ) -> CatchUp {
     CatchUp {
         how,

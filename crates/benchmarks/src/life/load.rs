@@ -1,7 +1,10 @@
 //! Clients that fill inboxes, delete from them, and send beside everything else.
 
+use std::io::{BufRead, BufReader};
+use std::process::ChildStdout;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -22,9 +25,9 @@ const ACCOUNTS: usize = 16;
 /// Each finds the leader and keeps a connection to it.
 const CONNECTIONS: usize = 8;
 /// Sends under way at the same time while inboxes are filled.
-const SENDERS: usize = 128;
+pub(super) const SENDERS: usize = 128;
 /// Clients that send beside everything else.
-const FOREGROUND_SENDERS: u32 = 16;
+pub(super) const FOREGROUND_SENDERS: u32 = 16;
 /// A request may name twice as many.
 const DELETED_AT_ONCE: usize = 500;
 /// A cluster that fills this slowly measures nothing.
@@ -194,6 +197,27 @@ impl Load {
 }
 
 impl Foreground {
+    /// Sends of another program, which prints the microseconds of each one when it ends.
+    pub(super) fn of_lines(lines: ChildStdout) -> Self {
+        let foreground = Self {
+            stopping: Arc::new(AtomicBool::new(false)),
+            acknowledged: Arc::default(),
+        };
+        let acknowledged = Arc::clone(&foreground.acknowledged);
+        thread::spawn(move || {
+            let lines = BufReader::new(lines).lines().map_while(Result::ok);
+            for micros in lines.filter_map(|line| line.parse().ok()) {
+                let one = Acknowledged {
+                    at: Instant::now(),
+                    waited: Duration::from_micros(micros),
+                };
+                let mut all = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(one);
+            }
+        });
+        foreground
+    }
+
     /// What was acknowledged from then on; an error if nothing was.
     pub(super) fn since(&self, begun: Instant) -> Result<Waits> {
         let all = self.acknowledged.lock();
