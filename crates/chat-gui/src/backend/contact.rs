@@ -1,11 +1,18 @@
 //! Success of one task ends the pauses of the others: a task that waits before its next attempt tries
 //! at once when another one has reached the servers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::watch;
 
 /// Counts successes after which a pause of another task has no reason any more.
 #[derive(Clone, Debug)]
-pub(super) struct Contact(watch::Sender<u64>);
+pub(super) struct Contact {
+    successes: watch::Sender<u64>,
+    /// The highest index of the log that was acknowledged to this window.
+    acknowledged: Arc<AtomicU64>,
+}
 
 /// The successes that one task has not seen yet.
 #[derive(Debug)]
@@ -13,16 +20,29 @@ pub(super) struct ContactReceiver(watch::Receiver<u64>);
 
 impl Contact {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(0))
+        Self {
+            successes: watch::Sender::new(0),
+            acknowledged: Arc::default(),
+        }
+    }
+
+    /// The servers have acknowledged a message with this index of the log.
+    pub(super) fn acknowledge(&self, index: u64) {
+        self.acknowledged.fetch_max(index, Ordering::Relaxed);
+    }
+
+    /// The highest index of the log that was acknowledged to this window.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// The servers have carried something out, or a node leads again.
     pub(super) fn succeeded(&self) {
-        self.0.send_modify(|count| *count += 1);
+        self.successes.send_modify(|count| *count += 1);
     }
 
     pub(super) fn subscribe(&self) -> ContactReceiver {
-        ContactReceiver(self.0.subscribe())
+        ContactReceiver(self.successes.subscribe())
     }
 }
 

@@ -33,11 +33,16 @@ pub(super) struct InboxFetch {
     /// Whether there is such a page, also if it is not known where it begins.
     more: bool,
     next: Option<NextPage>,
+    /// Whether a change or a page could not be written. Until the copy is marked as incomplete, no later
+    /// cursor may be kept and no fetch may complete it; what is missing then comes with the pages.
+    is_write_missing: bool,
 }
 
 /// The page to be fetched.
 #[derive(Clone, Debug)]
 struct NextPage {
+    /// Whether the whole box is fetched again, instead of one more page.
+    begins: bool,
     after: Option<String>,
     /// Messages to be fetched, with this page.
     left: usize,
@@ -53,6 +58,7 @@ impl InboxFetch {
             older: copy.older.clone(),
             more: copy.more,
             next: None,
+            is_write_missing: false,
         }
     }
 
@@ -63,7 +69,7 @@ impl InboxFetch {
 
     /// Whether pages are being fetched.
     pub(super) fn is_under_way(&self) -> bool {
-        self.next.is_some()
+        self.next.as_ref().is_some_and(|next| !next.begins)
     }
 
     /// The person does not want to wait.
@@ -74,23 +80,22 @@ impl InboxFetch {
     }
 
     /// The whole box is fetched from here on. The store and the window know it before the first page is
-    /// requested: what they have by now is on the pages, or was deleted. Returns whether the store has
-    /// written it.
-    pub(super) async fn begin(&mut self) -> bool {
+    /// requested: what they have by now is on the pages, or was deleted.
+    pub(super) async fn begin(&mut self) {
         let (begun, kept_max) = {
             let mut store = self.context.store().await;
             let begun = store.begin_fetch(&self.context.account).await;
             (begun, store.received_max())
         };
-        let is_kept = begun.is_ok();
+        self.is_write_missing = begun.is_err();
         self.context.events.report_storage_error(begun).await;
         self.context.send(BackendEvent::FetchBegan).await;
         self.next = Some(NextPage {
+            begins: false,
             after: None,
             left: kept_max.max(FETCHED_MIN),
             at: Instant::now(),
         });
-        is_kept
     }
 
     /// One more page behind those that came, unless pages are being fetched anyhow.
@@ -98,15 +103,14 @@ impl InboxFetch {
         match (&self.next, self.older.clone(), self.more) {
             (None, Some(older), true) => {
                 self.next = Some(NextPage {
+                    begins: false,
                     after: Some(older),
                     left: 1,
                     at: Instant::now(),
                 });
             }
             // It is not known where the page begins: after the newest ones, somewhere.
-            (None, None, true) => {
-                self.begin().await;
-            }
+            (None, None, true) => self.begin().await,
             _ => {}
         }
     }
@@ -116,6 +120,10 @@ impl InboxFetch {
         let Some(wanted) = self.next.clone() else {
             return Ok(());
         };
+        if wanted.begins {
+            self.begin().await;
+            return Ok(());
+        }
         let query = InboxQuery {
             limit: Some(PAGE),
             after: wanted.after.clone(),
@@ -138,10 +146,14 @@ impl InboxFetch {
         // A page without messages that is not the last one shows nothing about the others.
         let reaches = if more { oldest.unwrap_or(u64::MAX) } else { 0 };
         let messages: Vec<_> = page.messages.into_iter().map(translate::stored).collect();
+        let stored_end = PageEnd {
+            is_last: end.is_last && !self.is_write_missing,
+            ..end.clone()
+        };
         let kept = {
             let mut store = self.context.store().await;
             store
-                .keep_page(&self.context.account, messages.clone(), &end)
+                .keep_page(&self.context.account, messages.clone(), &stored_end)
                 .await
         };
         let is_kept = kept.is_ok();
@@ -155,6 +167,7 @@ impl InboxFetch {
         self.older = page.next.clone();
         self.more = more;
         self.next = (!end.is_last).then(|| NextPage {
+            begins: false,
             after: page.next,
             left,
             at: Instant::now(),
@@ -167,17 +180,24 @@ impl InboxFetch {
             messages,
         };
         self.context.send(BackendEvent::Inbox(page)).await;
-        if !is_kept {
-            self.begin_again_later();
+        if !is_kept || (end.is_last && self.is_write_missing) {
+            self.write_failed();
         }
         Ok(())
     }
 
-    /// A page could not be written. Without it the copy must not become complete.
-    fn begin_again_later(&mut self) {
+    /// Whether something could not be written, so that nothing further may be.
+    pub(super) fn is_write_missing(&self) -> bool {
+        self.is_write_missing
+    }
+
+    /// A change or a page could not be written: the box is fetched again later.
+    pub(super) fn write_failed(&mut self) {
+        self.is_write_missing = true;
         self.next = Some(NextPage {
+            begins: true,
             after: None,
-            left: FETCHED_MIN,
+            left: 0,
             at: Instant::now() + UNWRITTEN_PAUSE,
         });
     }

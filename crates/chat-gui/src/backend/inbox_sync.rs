@@ -54,8 +54,6 @@ pub(super) struct InboxSync {
     must_fetch: bool,
     /// Whether everything was reported that has happened since the copy was written.
     is_current: bool,
-    /// Whether a change could not be written: the copy is not complete, and no later cursor is kept.
-    is_write_missing: bool,
     /// The node that sends us changes, if that was the last report about the link.
     last_reported_node: Option<String>,
 }
@@ -72,7 +70,6 @@ impl InboxSync {
             must_fetch: copy.cursor.is_none(),
             cursor: copy.cursor.map(Cursor::new),
             is_current: false,
-            is_write_missing: false,
             last_reported_node: None,
         }
     }
@@ -219,21 +216,19 @@ impl InboxSync {
     /// inbox, whatever the cursor is.
     async fn begin_fetch(&mut self) {
         self.must_fetch = false;
-        self.is_write_missing = !self.fetch.begin().await;
+        self.fetch.begin().await;
     }
 
     async fn keep(&mut self, changes: Vec<InboxChange>, cursor: &Cursor) {
-        if self.is_write_missing {
-            // Once the copy is marked as incomplete, what is missing comes with the pages.
-            self.is_write_missing = !self.fetch.begin().await;
-        }
-        if !self.is_write_missing {
+        if !self.fetch.is_write_missing() {
             let mut store = self.context.store().await;
             let kept = store
                 .follow(&self.context.account, &changes, cursor.as_str())
                 .await;
             drop(store);
-            self.is_write_missing = kept.is_err();
+            if kept.is_err() {
+                self.fetch.write_failed();
+            }
             self.context.events.report_storage_error(kept).await;
         }
         for change in changes {
@@ -284,7 +279,7 @@ impl InboxSync {
     async fn handle(&mut self, request: SyncRequest) -> Result<(), SessionClosed> {
         match request {
             SyncRequest::TryNow => self.fetch.try_now(),
-            SyncRequest::Refresh => self.is_write_missing = !self.fetch.begin().await,
+            SyncRequest::Refresh => self.fetch.begin().await,
             SyncRequest::LoadOlder => self.fetch.load_older().await,
             SyncRequest::ReadNext(count) => return self.read_next(count).await,
         }

@@ -272,6 +272,7 @@ impl OutboxSender {
         let Some(sent) = place.and_then(|place| self.waiting.remove(place)) else {
             return;
         };
+        self.context.contact.acknowledge(commit.index.0);
         let copy = sent.message.copy;
         let event = BackendEvent::SendAcknowledged {
             id,
@@ -298,27 +299,46 @@ impl OutboxSender {
                 Next::GoOn
             }
             Err(error) if translate::is_session_over(&error) => Next::SessionOver,
+            // It stays so: what is behind this message must not wait for it.
+            Err(ClientError::Status { .. }) => {
+                self.refuse(id, Failure::TooOld).await;
+                Next::GoOn
+            }
             Err(error) => {
-                let delayed = BackendEvent::SendDelayed {
-                    id,
-                    why: translate::failure(&error, &self.context.addresses()),
-                    next_try: PAUSE_MAX,
-                };
-                self.context.send(delayed).await;
-                Next::Pause(PAUSE_MAX)
+                let why = translate::failure(&error, &self.context.addresses());
+                self.delay(id, why).await
             }
         }
+    }
+
+    /// A message waits, for a reason that will not have passed at once.
+    async fn delay(&self, id: MessageId, why: Failure) -> Next {
+        let delayed = BackendEvent::SendDelayed {
+            id,
+            why,
+            next_try: PAUSE_MAX,
+        };
+        self.context.send(delayed).await;
+        Next::Pause(PAUSE_MAX)
     }
 
     /// The servers have no room for a copy: only this device will have one. What is on the disk decides
     /// after a restart, so nothing is sent before it says so.
     async fn send_without_copy(&mut self, id: MessageId) -> Next {
         let kept = self.context.store().await.send_without_copy(id).await;
-        if kept.is_err() {
-            self.context.events.report_storage_error(kept).await;
-            return Next::Pause(PAUSE_MAX);
+        if let Err(error) = kept {
+            let why = local_storage_error(&error);
+            return self.delay(id, why).await;
         }
-        if let Some(first) = self.waiting.front_mut() {
+        let first = self.waiting.front_mut();
+        if first
+            .as_ref()
+            .is_some_and(|first| first.message.copy == CopyPlace::Device)
+        {
+            // It was sent without one: what answers so is no server of this version.
+            return self.delay(id, Failure::OtherVersion { theirs: None }).await;
+        }
+        if let Some(first) = first {
             first.message.copy = CopyPlace::Device;
             // An earlier attempt may have been carried out all the same.
             first.outcome_uncertain = true;

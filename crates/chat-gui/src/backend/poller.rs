@@ -95,7 +95,11 @@ impl Poller {
             let reported_figures = figures.as_ref();
             let are_new = !reported_figures.is_some_and(|before| latest.follow(before));
             let is_changed = reported.as_ref() != Some(&picture);
-            if ((is_watched || is_hot) && are_new) || is_asked || is_changed {
+            // Messages show whether all nodes have them.
+            let is_awaited = reported_figures
+                .is_some_and(|before| !before.have_applied(self.contact.acknowledged()));
+            let is_shown = is_watched || is_hot || is_awaited;
+            if (is_shown && are_new) || is_asked || is_changed {
                 let since_previous = previous.map(|previous| previous.elapsed());
                 let event = BackendEvent::Status {
                     nodes,
@@ -168,6 +172,14 @@ struct Figures(Vec<NodeReport>);
 impl Figures {
     fn of(nodes: &[NodeReport]) -> Self {
         Self(nodes.to_vec())
+    }
+
+    /// Whether all nodes that answer have applied the log up to `index`.
+    fn have_applied(&self, index: u64) -> bool {
+        let answers = self.0.iter().filter_map(|node| node.status.as_ref().ok());
+        answers
+            .map(|status| status.applied_index.0)
+            .all(|applied| applied >= index)
     }
 
     /// Whether nothing has changed since `before`, the last ones reported, but the time.
@@ -253,6 +265,15 @@ mod tests {
                 change(status);
             }
         })
+    }
+
+    #[test]
+    fn acknowledged_message_is_awaited_until_all_that_answer_have_applied_it() {
+        let applied = |index: u64| status(|status| status.applied_index.0 = index);
+        assert!(applied(7).have_applied(7));
+        assert!(!applied(6).have_applied(7));
+        let silent = figures(|report| report.status = Err("refused".to_owned()));
+        assert!(silent.have_applied(7));
     }
 
     #[test]

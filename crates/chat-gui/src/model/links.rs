@@ -156,19 +156,28 @@ fn ends_link(c: char) -> bool {
         )
 }
 
-/// Without what belongs to the sentence around the address.
+/// Without what belongs to the sentence around the address. Looks at each character a few times only,
+/// however many brackets there are: a person who writes them must not stop the reader's window.
 fn without_sentence_marks(mut written: &str) -> &str {
+    // How many brackets of a kind are closed and were never opened.
+    let mut surplus = BRACKETS.map(|(open, close)| {
+        let closed = written.matches(close).count();
+        closed.saturating_sub(written.matches(open).count())
+    });
     while let Some(last) = written.chars().next_back() {
-        let rest = &written[..written.len() - last.len_utf8()];
-        let bracket = BRACKETS.iter().find(|(_, close)| *close == last);
-        let is_mark = match bracket {
-            Some((open, close)) => written.matches(*close).count() > written.matches(*open).count(),
+        let bracket = BRACKETS.iter().position(|(_, close)| *close == last);
+        let is_mark = match bracket.and_then(|place| surplus.get_mut(place)) {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
             None => SENTENCE_MARKS.contains(&last),
         };
         if !is_mark {
             break;
         }
-        written = rest;
+        written = &written[..written.len() - last.len_utf8()];
     }
     written
 }

@@ -49,6 +49,8 @@ pub(super) struct AccountMemory {
     pub(super) restoring_to_draft: BTreeSet<MessageId>,
     /// Whether the open conversation is the one of the last time, and its messages have not come.
     pub(super) restored_open: bool,
+    /// When the open search in messages is repeated.
+    pub(super) search_due: Option<Moment>,
     /// Whether the search of accounts was repeated although the servers answered.
     pub(super) people_repeated: bool,
     /// Whether something that this device keeps could not be read or written since signing in.

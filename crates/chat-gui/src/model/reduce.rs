@@ -102,6 +102,7 @@ impl Model {
         self.run_due_deletions(&mut commands);
         self.save_due_drafts(&mut commands);
         self.run_due_ledger_check(&mut commands);
+        self.run_due_search();
         self.end_recovery();
         self.after_input(&mut commands);
         commands
@@ -116,6 +117,7 @@ impl Model {
             account.unsaved_drafts.values().copied().min(),
             self.connection_deadline(),
             self.ledger_check_deadline(),
+            account.search_due,
         ]
         .into_iter()
         .flatten()

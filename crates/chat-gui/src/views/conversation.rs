@@ -12,6 +12,7 @@ use crate::message_list::{RowKeyPress, Shown};
 use crate::model::action::UserAction;
 use crate::model::conversation::Conversation;
 use crate::model::holder::{EARLIER_ACCOUNT, Holder};
+use crate::model::message::MessageState;
 use crate::model::names::{MessageId, Name};
 use crate::model::navigation::Dialog;
 use crate::model::search::SearchScope;
@@ -343,7 +344,14 @@ fn act_on(
             actions.push(UserAction::OpenDialog(details));
         }
         RowKeyPress::Delete if model.selection.is_empty() => {
-            actions.push(UserAction::Delete(vec![id]));
+            let message = model.message(peer, id);
+            let is_rejected = message
+                .is_some_and(|message| matches!(message.state, MessageState::NotSent { .. }));
+            actions.push(if is_rejected {
+                UserAction::Discard(id)
+            } else {
+                UserAction::Delete(vec![id])
+            });
         }
         RowKeyPress::Delete => actions.push(UserAction::DeleteSelected),
         RowKeyPress::Copy if model.selection.is_empty() => {

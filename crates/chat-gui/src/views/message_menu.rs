@@ -85,6 +85,11 @@ impl MessageMenu<'_> {
                 actions.push(UserAction::TakeBack(message.id));
                 ui.close();
             }
+        } else if matches!(message.state, MessageState::NotSent { .. }) {
+            if ui.button("Discard").clicked() {
+                actions.push(UserAction::Discard(message.id));
+                ui.close();
+            }
         } else if ui.button("Delete").clicked() {
             actions.push(UserAction::Delete(vec![message.id]));
             ui.close();

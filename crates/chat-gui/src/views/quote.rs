@@ -24,6 +24,8 @@ const BAR: f32 = 3.0;
 const BAR_GAP: f32 = 9.0;
 /// Between the two lines.
 const LINE_GAP: f32 = 1.0;
+/// More of a quoted text is in no line.
+const CHARACTERS_MAX: usize = 300;
 /// Between a quote and the text of its bubble.
 const BELOW: f32 = 7.0;
 
@@ -59,7 +61,7 @@ impl Quote {
         };
         Some(Self {
             who: writer(message),
-            text: message.body.to_string(),
+            text: message.body.chars().take(CHARACTERS_MAX).collect(),
             id: Some(id),
         })
     }

@@ -12,7 +12,6 @@ use egui::{
     UiBuilder, Vec2, WidgetInfo,
 };
 
-use crate::model::Model;
 use crate::model::action::UserAction;
 use crate::model::conversation::ConversationLine;
 use crate::model::excerpt::Excerpt;
@@ -20,6 +19,7 @@ use crate::model::found::{Found, PeopleState, SearchResults};
 use crate::model::names::Name;
 use crate::model::navigation::Screen;
 use crate::model::search::{HITS_MAX, Hit};
+use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::buttons::focus_ring;
 use crate::views::control::text::{grouped, heading, muted, one_line};
@@ -127,6 +127,9 @@ fn rows<'a>(model: &Model, results: &SearchResults<'a>) -> Vec<Row<'a>> {
     }
     if results.chats.is_empty() && results.messages.is_empty() && people.names.is_empty() {
         let note = match people.state {
+            _ if model.inbox_state == InboxFreshness::Unknown => {
+                "Your messages are not loaded yet."
+            }
             PeopleState::Known => "Nothing found.",
             _ => "No chats or messages found.",
         };

@@ -205,7 +205,11 @@ impl<'a> TimelineRows<'a> {
         } else if !selecting {
             self.link_ui(ui, &text, &laid_out.text);
         }
-        for response in [&whole, &text] {
+        let quote = self.quote_ui(ui, &laid_out, rect, message, selecting);
+        for response in [Some(&whole), Some(&text), quote.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let menu = MessageMenu {
                 peer: self.peer,
                 message,
@@ -214,7 +218,6 @@ impl<'a> TimelineRows<'a> {
             };
             menu.show(response, laid_out.text.links(), self.actions);
         }
-        self.quote_ui(ui, &laid_out, rect, message);
         let time = laid_out.footer_rect(rect);
         ui.interact(time, ui.unique_id().with("time"), Sense::hover())
             .on_hover_ui(|ui| {
@@ -237,19 +240,27 @@ impl<'a> TimelineRows<'a> {
         bubble::state_icon(&message.state, everywhere)
     }
 
-    /// What the message replies to; a click leads there.
-    fn quote_ui(&mut self, ui: &Ui, laid_out: &Bubble, bubble: Rect, message: &Message) {
-        let Some(place) = laid_out.paint_quote(ui, bubble) else {
-            return;
-        };
-        let quoted = message.reply_to;
-        let quoted = quoted.filter(|id| self.model.quoted(self.peer, *id).is_some());
-        let Some(id) = quoted else { return };
-        let quote = ui.interact(place, ui.unique_id().with("quote"), Sense::CLICK);
-        if quote.on_hover_cursor(CursorIcon::PointingHand).clicked() {
-            self.actions
-                .push(UserAction::OpenMessage(self.peer.clone(), id));
+    /// What the message replies to; a click leads there, unless one selects.
+    fn quote_ui(
+        &mut self,
+        ui: &Ui,
+        laid_out: &Bubble,
+        bubble: Rect,
+        message: &Message,
+        selecting: bool,
+    ) -> Option<Response> {
+        let place = laid_out.paint_quote(ui, bubble)?;
+        let id = message.reply_to?;
+        if selecting || self.model.quoted(self.peer, id).is_none() {
+            return None;
         }
+        let quote = ui.interact(place, ui.unique_id().with("quote"), Sense::CLICK);
+        let quote = quote.on_hover_cursor(CursorIcon::PointingHand);
+        if quote.clicked() {
+            let there = UserAction::OpenMessage(self.peer.clone(), id);
+            self.actions.push(there);
+        }
+        Some(quote)
     }
 
     /// A link under the pointer is asked about before it is opened.

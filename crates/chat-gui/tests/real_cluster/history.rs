@@ -6,6 +6,8 @@ use chat_gui::model::message::MessageState;
 use chat_gui::model::preferences::KeptMessages;
 use chat_gui::model::{InboxFreshness, Model};
 use chat_tests::processes::cluster::Cluster;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::fixture::{Device, Fixture, limited};
 use crate::window::{PASSWORD, Window, addresses, conversation};
@@ -111,6 +113,47 @@ async fn inbox_is_there_without_servers_and_is_current_again_with_them() {
         cluster.kill_all();
         let window = open_offline(&device).await;
         assert_eq!(received(window.model(), "bob"), ["four*", "five*"]);
+    })
+    .await;
+}
+
+/// Rule 1 of `docs/window-store.md`: no cursor is kept behind a change that could not be written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn message_that_could_not_be_written_is_here_after_a_restart() {
+    limited(async {
+        let Fixture {
+            cluster,
+            bob,
+            device,
+            mut window,
+            ..
+        } = Fixture::start().await;
+        window.act(UserAction::CloseConversation);
+        let client = cluster.client();
+        client.send(&bob, "alice", "before").await.unwrap();
+        until_received(&mut window, "it arrives", &["before*"]).await;
+        // Another process holds the file: SQLite gives up after some seconds.
+        let options = SqliteConnectOptions::new().filename(device.path().join("local.db"));
+        let mut other = options.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN EXCLUSIVE")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        client.send(&bob, "alice", "not written").await.unwrap();
+        until_received(
+            &mut window,
+            "shown all the same",
+            &["before*", "not written*"],
+        )
+        .await;
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+        sqlx::Connection::close(other).await.unwrap();
+        client.send(&bob, "alice", "after").await.unwrap();
+        let all = ["before*", "not written*", "after*"];
+        until_received(&mut window, "the next one", &all).await;
+        drop(window);
+        let mut window = device.open(Vec::new());
+        until_received(&mut window, "nothing is missing", &all).await;
     })
     .await;
 }

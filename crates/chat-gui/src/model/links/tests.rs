@@ -170,3 +170,15 @@ proptest! {
         check(&format!("{before}{address}{after}"), &[&address]);
     }
 }
+
+/// A person may send any text: finding its links takes about as long as reading it.
+#[test]
+fn brackets_without_end_take_no_time() {
+    let begun = std::time::Instant::now();
+    for marks in [")", "]", "(", ").", "http://", "a://"] {
+        let text = format!("http://a{}", marks.repeat(16_384 / marks.len()));
+        assert!(find(&text).len() <= LINKS_MAX, "{marks}");
+    }
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+}

@@ -113,6 +113,8 @@ impl Model {
             }
             BackendEvent::PasswordChanged => {
                 self.memory.password_change = None;
+                // The task that checks has ended with the session.
+                self.ledger.checking = None;
                 if let Some(account) = &mut self.account {
                     account.busy = None;
                     account.failure = None;

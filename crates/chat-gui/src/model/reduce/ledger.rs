@@ -22,6 +22,8 @@ const CHECK_DELAY: Duration = Duration::from_secs(2);
 const CONFIRM_TIME: Duration = Duration::from_secs(5);
 /// From the end of a check to the next one that the window makes by itself.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// The same after a check that failed.
+const FAILED_PAUSE: Duration = Duration::from_secs(60);
 /// The servers remember a message that no account has any more for a day. Without a copy on the servers an
 /// older one is left out of the check: its recipient may have deleted it. Half of the day leaves room
 /// for clocks that differ.
@@ -76,6 +78,7 @@ impl Model {
         check.answers.clear();
         check.in_box = None;
         check.due = None;
+        check.unconfirmed.clear();
         check.newest_index = newest_index;
         check.covered = check
             .acknowledged
@@ -94,9 +97,6 @@ impl Model {
         let answers = stored.into_iter().map(|place| (place.id, place)).collect();
         let check = &mut self.memory.account.ledger_check;
         check.answers = answers;
-        check
-            .unconfirmed
-            .retain(|id, _| !check.covered.contains_key(id));
         let check = &self.memory.account.ledger_check;
         let mut deleted: Vec<MessageId> = check
             .covered
@@ -124,8 +124,11 @@ impl Model {
         let Some(scope) = self.ledger.checking.take() else {
             return;
         };
-        let next = self.now.moment.plus(CHECK_INTERVAL);
-        self.memory.account.ledger_check.due = Some(next);
+        let pause = match outcome {
+            Ok(()) => CHECK_INTERVAL,
+            Err(_) => FAILED_PAUSE,
+        };
+        self.memory.account.ledger_check.due = Some(self.now.moment.plus(pause));
         if let Err(why) = outcome {
             self.ledger.failure = Some(why.sentence());
             return;

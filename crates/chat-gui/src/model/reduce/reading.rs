@@ -155,6 +155,9 @@ impl Model {
             put.push(stored.shown(CopyPlace::Servers));
         }
         self.insert_messages(put);
+        if !new.is_empty() {
+            self.outdate_search();
+        }
         new
     }
 

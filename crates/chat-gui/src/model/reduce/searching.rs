@@ -1,5 +1,7 @@
 //! Both searches: messages among those that are loaded, accounts on the servers.
 
+use std::time::Duration;
+
 use crate::model::command::Command;
 use crate::model::conversation::Conversation;
 use crate::model::event::BackendEvent;
@@ -12,6 +14,9 @@ use crate::model::search::{
     HITS_MAX, Hit, MessageSearch, PEOPLE_MAX, PeopleSearch, SearchScope, pattern_of,
 };
 use crate::model::{Model, ScrollTarget};
+
+/// From the moment at which messages come to the search in them: many come at once.
+const SEARCH_DELAY: Duration = Duration::from_millis(300);
 
 impl Model {
     /// Searches chats, people and messages. Nothing typed is no search.
@@ -50,6 +55,39 @@ impl Model {
             more,
             current: newest.map(|_| 0),
         });
+    }
+
+    /// Messages have come while a search is open: it is repeated soon.
+    pub(super) fn outdate_search(&mut self) {
+        if self.message_search.is_some() {
+            let due = self.now.moment.plus(SEARCH_DELAY);
+            self.memory.account.search_due.get_or_insert(due);
+        }
+    }
+
+    /// Searches what was searched for again. The hit that is shown stays the same.
+    pub(super) fn run_due_search(&mut self) {
+        let due = self.memory.account.search_due;
+        if due.is_none_or(|due| due > self.now.moment) {
+            return;
+        }
+        self.memory.account.search_due = None;
+        let Some(search) = &mut self.message_search else {
+            return;
+        };
+        let found = match &search.scope {
+            SearchScope::Everywhere => matching(self.conversations.iter(), &search.text),
+            SearchScope::Conversation(peer) => {
+                let conversation = self.conversations.get_key_value(peer);
+                matching(conversation.into_iter(), &search.text)
+            }
+        };
+        let current = search.current.and_then(|place| search.hits.get(place));
+        let current = current.map(|hit| hit.id);
+        search.more = found.len() > HITS_MAX;
+        search.hits = hits(&found, &search.text);
+        let mut hits = search.hits.iter();
+        search.current = hits.position(|hit| Some(hit.id) == current);
     }
 
     /// Leaves out hits whose messages were deleted since.

@@ -189,3 +189,23 @@ fn copy_on_this_device_only_is_never_deleted_by_a_check() {
     let ledger = end(&mut window, Vec::new(), &[]);
     assert_eq!((ledger.acknowledged, ledger.lost), (0, 0));
 }
+
+/// Whatever rejects the check does so a minute later again, and not at once.
+#[test]
+fn failed_check_is_repeated_after_a_pause() {
+    let mut window = with(Vec::new());
+    window.wait_with_checks(2_000);
+    end(&mut window, Vec::new(), &[]);
+    let unconfirmed = window.send("unconfirmed");
+    acknowledge(&mut window, unconfirmed, 10, CopyPlace::Servers);
+    assert_eq!(window.wait_with_checks(5_000).len(), 1);
+    for _ in 0..3 {
+        window.receive(BackendEvent::LedgerEnded(Err(Failure::NoMajority)));
+        assert_eq!(window.wait_with_checks(59_999), []);
+        let commands = window.wait_with_checks(1);
+        assert!(
+            matches!(&commands[..], [Command::CheckLedger { ids, .. }] if *ids == [unconfirmed]),
+            "{commands:?}"
+        );
+    }
+}
