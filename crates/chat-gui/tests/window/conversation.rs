@@ -270,3 +270,28 @@ fn unfocused_window_marks_nothing_as_read() {
     let david = &harness.state().model.conversations[&Name::new("David")];
     assert!(david.unread > 0);
 }
+
+#[test]
+fn rejected_message_is_discarded_from_its_menu_and_by_key() {
+    for by_key in [true, false] {
+        let mut harness = open("chat-not-sent");
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
+        harness.run();
+        if by_key {
+            harness.key_press(Key::Delete);
+        } else {
+            harness.key_press(Key::Menu);
+            harness.run();
+            assert_eq!(harness.query_all_by_label("Delete").count(), 0);
+            // The message has a button, too.
+            let discard = harness.query_all_by_label("Discard").last();
+            discard.expect("the menu is open").click();
+        }
+        harness.run();
+        let commands = &harness.state().commands;
+        assert!(
+            matches!(commands.last(), Some(Command::Withdraw(_))),
+            "by key {by_key}: {commands:?}"
+        );
+    }
+}

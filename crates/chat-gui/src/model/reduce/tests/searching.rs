@@ -258,3 +258,32 @@ fn page_of_people_that_failed_is_loaded_once_online() {
     assert_eq!(window.model.people.names.len(), 3);
     assert_eq!(window.model.people_state(""), PeopleState::Known);
 }
+
+/// What is listed is what is there, also when messages come after the last letter was typed.
+#[test]
+fn open_search_takes_in_messages_that_come_later_and_keeps_the_hit_that_is_shown() {
+    let mut window = window();
+    search(&mut window, "m3");
+    assert_eq!(listed(&window), [""; 0]);
+    window.receive(BackendEvent::Arrived(received(30, "bob", true)));
+    window.wait(299);
+    assert_eq!(listed(&window), [""; 0], "many come at once");
+    window.wait(1);
+    assert_eq!(listed(&window), ["message 30"]);
+
+    window.act(UserAction::SearchIn {
+        peer: Name::new("bob"),
+        text: "m".to_owned(),
+    });
+    window.act(UserAction::StepHit(Step::Previous));
+    let shown = |window: &Window| {
+        let search = window.model.message_search.as_ref().unwrap();
+        search.hits[search.current.unwrap()].id
+    };
+    assert_eq!(shown(&window), id(12));
+    window.receive(BackendEvent::Arrived(received(31, "bob", true)));
+    window.wait(300);
+    assert_eq!(shown(&window), id(12));
+    let hits = window.model.message_search.as_ref().unwrap().hits.len();
+    assert_eq!(hits, 4);
+}
