@@ -156,6 +156,7 @@ impl LocalStore {
         let (_, deleted) = self.pending_changes(account).await?;
         Ok(StoredAccount {
             name: account.name.clone(),
+            cluster_id: account.cluster_id.clone(),
             drafts: drafts
                 .iter()
                 .map(draft)

@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: real servers; these follow the script of the page.
 
-use crate::demo::demo_world::DemoWorld;
+use crate::demo::demo_world::{CLUSTER_ID, DemoWorld};
 use crate::demo::page::DemoPage;
 use crate::demo::sign_in::sign_alice_in;
 use crate::model::action::UserAction;
@@ -145,6 +145,7 @@ fn not_polled() -> DemoWorld {
     let mut world = DemoWorld::with_servers();
     world.receive(BackendEvent::SignedIn(crate::model::event::StoredAccount {
         name: Name::new("Alice"),
+        cluster_id: CLUSTER_ID.to_owned(),
         drafts: std::collections::BTreeMap::new(),
         outbox: Vec::new(),
         sent: Vec::new(),

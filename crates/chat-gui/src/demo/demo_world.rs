@@ -21,6 +21,8 @@ use crate::model::names::{Commit, IdSource, LogIndex, MessageId, Name, NodeId, T
 use crate::model::sign_in::LocalCluster;
 use crate::model::time::{Moment, Now, Timestamp, Zone};
 
+/// The made-up cluster.
+pub(super) const CLUSTER_ID: &str = "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2";
 /// Where the made-up servers are.
 pub(super) const ADDRESSES: [&str; 3] = ["127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"];
 
@@ -271,7 +273,7 @@ impl DemoWorld {
             storage: "ok".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Duration::from_secs(ran),
-            cluster_id: "5f0c2a9e41d84b7f9b6b7a1f35d0c8e2".to_owned(),
+            cluster_id: CLUSTER_ID.to_owned(),
             storage_bytes: 1_310_720 + node * 4_096,
             voters: vec![NodeId(1), NodeId(2), NodeId(3)],
             quorum: 2,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::demo::demo_world::DemoWorld;
+use crate::demo::demo_world::{CLUSTER_ID, DemoWorld};
 use crate::demo::fixtures::LINES;
 use crate::model::event::{BackendEvent, InboxPage, StoredAccount, StoredDraft, StoredInbox};
 use crate::model::marks::ChatMarks;
@@ -19,6 +19,7 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
     let drafts = [(Name::new("Eleanor"), draft)];
     world.receive(BackendEvent::SignedIn(StoredAccount {
         name: Name::new("Alice"),
+        cluster_id: CLUSTER_ID.to_owned(),
         drafts: BTreeMap::from(drafts),
         outbox: Vec::new(),
         sent: Vec::new(),
@@ -55,6 +56,7 @@ pub(super) fn sign_alice_in(world: &mut DemoWorld, unread_within: f64) {
 pub(super) fn sign_newcomer_in(world: &mut DemoWorld) {
     world.receive(BackendEvent::SignedIn(StoredAccount {
         name: Name::new("Alice"),
+        cluster_id: CLUSTER_ID.to_owned(),
         drafts: BTreeMap::new(),
         outbox: Vec::new(),
         sent: Vec::new(),

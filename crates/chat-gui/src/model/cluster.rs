@@ -19,6 +19,8 @@ pub const FAILOVERS_MAX: usize = 50;
 /// The cluster as this window sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cluster {
+    /// The id of the cluster that has the account, as in [`NodeStatus::cluster_id`]; `None` without one.
+    pub of_account: Option<String>,
     /// By number once it is known, in the order of the addresses until then.
     pub nodes: Vec<NodeCard>,
     /// Who led when.

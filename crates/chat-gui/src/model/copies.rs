@@ -21,9 +21,11 @@ impl Cluster {
         stored.is_some_and(|stored| stored.nodes == stored.of)
     }
 
-    /// What is kept of a node that does not answer counts: what it had on its disk it still has.
+    /// What is kept of a node that does not answer counts: what it had on its disk it still has. What a
+    /// node of another cluster reports at an address of this one does not.
     fn stored_on(&self, index: LogIndex) -> Option<StoredOn> {
         let reports = self.nodes.iter().filter_map(|node| node.report.as_ref());
+        let reports = reports.filter(|report| self.of_account.as_ref() == Some(&report.cluster_id));
         StoredOn::from_reports(index.0, reports)
     }
 }

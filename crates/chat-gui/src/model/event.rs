@@ -175,6 +175,8 @@ pub struct Started {
 pub struct StoredAccount {
     /// Whose it is.
     pub name: Name,
+    /// The id of the cluster that has the account: 32 hexadecimal digits.
+    pub cluster_id: String,
     /// What is in the composers.
     pub drafts: BTreeMap<Name, StoredDraft>,
     /// What is not acknowledged, in the order of writing.

@@ -50,11 +50,6 @@ impl Model {
             return String::new();
         };
         let ledger = &self.ledger;
-        let reports = self.cluster.nodes.iter();
-        let cluster = reports.filter_map(|node| node.report.as_ref());
-        let cluster = cluster
-            .map(|report| report.cluster_id.as_str())
-            .find(|id| !id.is_empty());
         format!(
             "Ledger of {} on cluster {}\n{}\n\
              Sent: {} acknowledged, {} stored, {} shown\n\
@@ -62,7 +57,7 @@ impl Model {
              Lost: {}\n\
              Doubled: {}\n",
             account.name,
-            cluster.unwrap_or("unknown"),
+            self.cluster.of_account.as_deref().unwrap_or("unknown"),
             self.last_check_words(&last),
             ledger.acknowledged,
             ledger.stored,

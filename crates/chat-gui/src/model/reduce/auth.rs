@@ -247,6 +247,7 @@ impl Model {
         self.forget_account();
         self.sign_in = SignIn::default();
         self.sign_in.remembered = Some(stored.name.clone());
+        self.cluster.of_account = Some(stored.cluster_id);
         self.account = Some(Account {
             name: stored.name,
             busy: None,
@@ -311,6 +312,7 @@ impl Model {
     fn forget_account(&mut self) {
         self.session_number += 1;
         self.account = None;
+        self.cluster.of_account = None;
         self.dialog = None;
         self.conversations = BTreeMap::new();
         self.order = Vec::new();

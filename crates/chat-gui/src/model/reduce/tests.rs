@@ -141,6 +141,7 @@ fn up() -> Link {
 fn stored(name: &str) -> StoredAccount {
     StoredAccount {
         name: Name::new(name),
+        cluster_id: "c1".to_owned(),
         drafts: BTreeMap::new(),
         outbox: Vec::new(),
         sent: Vec::new(),

@@ -46,7 +46,7 @@ pub(super) fn status(pictures: &[&str]) -> BackendEvent {
                 storage: "ok".to_owned(),
                 version: "0.1.0".to_owned(),
                 uptime: Duration::from_secs(9),
-                cluster_id: String::new(),
+                cluster_id: "c1".to_owned(),
                 storage_bytes: 0,
                 voters: vec![NodeId(1), NodeId(2), NodeId(3)],
                 quorum: 2,
@@ -322,6 +322,20 @@ fn entry_is_stored_on_the_servers_that_the_leader_knows_to_hold_it() {
     assert_eq!(sentence(90), "Stored on 3 of 3 servers");
     assert_eq!(sentence(100), "Stored on 2 of 3 servers");
     assert_eq!(sentence(101), "Stored on a majority of the servers");
+}
+
+#[test]
+fn node_of_another_cluster_holds_nothing_of_this_one() {
+    let mut window = Window::of_alice();
+    let mut reports = status(&["1L5@100", "2F5@100", "3F5@100"]);
+    if let BackendEvent::Status { nodes, .. } = &mut reports
+        && let Ok(status) = &mut nodes[2].status
+    {
+        status.cluster_id = "another".to_owned();
+    }
+    window.receive(reports);
+    let sentence = window.model.cluster.stored_sentence(LogIndex(90));
+    assert_eq!(sentence, "Stored on 2 of 3 servers");
 }
 
 #[test]
