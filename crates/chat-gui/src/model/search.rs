@@ -73,6 +73,16 @@ pub struct MessageSearch {
     pub current: Option<usize>,
 }
 
+impl MessageSearch {
+    /// Lists other hits. The one that is shown stays the same, if it is among them.
+    pub(super) fn replace_hits(&mut self, hits: Vec<Hit>) {
+        let current = self.current.and_then(|place| self.hits.get(place));
+        let current = current.map(|hit| hit.id);
+        self.current = hits.iter().position(|hit| Some(hit.id) == current);
+        self.hits = hits;
+    }
+}
+
 /// Where is searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchScope {

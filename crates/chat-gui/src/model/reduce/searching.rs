@@ -28,11 +28,12 @@ impl Model {
             return;
         }
         self.search_people(&text, commands);
-        let found = matching(self.conversations.iter(), &text);
+        let scope = SearchScope::Everywhere;
+        let (hits, more) = self.find_hits(&scope, &text);
         self.message_search = Some(MessageSearch {
-            scope: SearchScope::Everywhere,
-            hits: hits(&found, &text),
-            more: found.len() > HITS_MAX,
+            scope,
+            hits,
+            more,
             text,
             current: None,
         });
@@ -40,16 +41,14 @@ impl Model {
 
     /// Searches the messages of one conversation, and shows the newest hit.
     pub(super) fn search_in(&mut self, peer: Name, text: String) {
-        let conversation = self.conversations.get_key_value(&peer);
-        let found = matching(conversation.into_iter(), &text);
-        let more = found.len() > HITS_MAX;
-        let hits = hits(&found, &text);
+        let scope = SearchScope::Conversation(peer);
+        let (hits, more) = self.find_hits(&scope, &text);
         let newest = hits.first().map(|hit| hit.id);
         if let Some(newest) = newest {
             self.scroll_to(ScrollTarget::Message(newest));
         }
         self.message_search = Some(MessageSearch {
-            scope: SearchScope::Conversation(peer),
+            scope,
             text,
             hits,
             more,
@@ -72,22 +71,24 @@ impl Model {
             return;
         }
         self.memory.account.search_due = None;
-        let Some(search) = &mut self.message_search else {
-            return;
-        };
-        let found = match &search.scope {
-            SearchScope::Everywhere => matching(self.conversations.iter(), &search.text),
+        if let Some(mut search) = self.message_search.take() {
+            let (hits, more) = self.find_hits(&search.scope, &search.text);
+            search.more = more;
+            search.replace_hits(hits);
+            self.message_search = Some(search);
+        }
+    }
+
+    /// What is found of a text, newest first, and whether there is more than is listed.
+    fn find_hits(&self, scope: &SearchScope, text: &str) -> (Vec<Hit>, bool) {
+        let found = match scope {
+            SearchScope::Everywhere => matching(self.conversations.iter(), text),
             SearchScope::Conversation(peer) => {
                 let conversation = self.conversations.get_key_value(peer);
-                matching(conversation.into_iter(), &search.text)
+                matching(conversation.into_iter(), text)
             }
         };
-        let current = search.current.and_then(|place| search.hits.get(place));
-        let current = current.map(|hit| hit.id);
-        search.more = found.len() > HITS_MAX;
-        search.hits = hits(&found, &search.text);
-        let mut hits = search.hits.iter();
-        search.current = hits.position(|hit| Some(hit.id) == current);
+        (hits(&found, text), found.len() > HITS_MAX)
     }
 
     /// Leaves out hits whose messages were deleted since.
@@ -100,11 +101,8 @@ impl Model {
         if search.hits.iter().all(is_there) {
             return;
         }
-        let current = search.current.and_then(|place| search.hits.get(place));
-        let current = current.map(|hit| hit.id);
-        search.hits.retain(is_there);
-        let mut hits = search.hits.iter();
-        search.current = hits.position(|hit| Some(hit.id) == current);
+        let hits = search.hits.iter().filter(|hit| is_there(hit));
+        search.replace_hits(hits.cloned().collect());
     }
 
     pub(super) fn step_hit(&mut self, step: Step, commands: &mut Vec<Command>) {
