@@ -16,7 +16,7 @@ use crate::model::names::{MessageId, Name};
 use crate::theme::{self, palette, space};
 use crate::views::control::buttons::icon_button;
 use crate::views::control::surfaces::row_of;
-use crate::views::control::text::one_line;
+use crate::views::control::text::{ONE_LINE_CHARACTERS, one_line};
 use crate::views::icon::Icon;
 
 /// The bar on the left of a quote, and the gap between it and the words.
@@ -24,8 +24,6 @@ const BAR: f32 = 3.0;
 const BAR_GAP: f32 = 9.0;
 /// Between the two lines.
 const LINE_GAP: f32 = 1.0;
-/// More of a quoted text is in no line.
-const CHARACTERS_MAX: usize = 300;
 /// Between a quote and the text of its bubble.
 const BELOW: f32 = 7.0;
 
@@ -61,7 +59,7 @@ impl Quote {
         };
         Some(Self {
             who: writer(message),
-            text: message.body.chars().take(CHARACTERS_MAX).collect(),
+            text: message.body.chars().take(ONE_LINE_CHARACTERS).collect(),
             id: Some(id),
         })
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use egui::accesskit::Role;
-use egui::text::{LayoutJob, TextFormat, TextWrapping};
+use egui::text::{LayoutJob, TextFormat};
 use egui::{
     Align, CornerRadius, Galley, IdSalt, Layout, Rect, Response, ScrollArea, Sense, TextStyle, Ui,
     UiBuilder, Vec2, WidgetInfo,
@@ -22,7 +22,7 @@ use crate::model::search::{HITS_MAX, Hit};
 use crate::model::{InboxFreshness, Model};
 use crate::theme::{self, palette, radius, space};
 use crate::views::control::buttons::focus_ring;
-use crate::views::control::text::{grouped, heading, muted, one_line};
+use crate::views::control::text::{grouped, heading, in_one_line, muted, one_line};
 use crate::views::conversation_line::{line_height, line_ui, when};
 use crate::views::conversation_menu::conversation_menu_ui;
 use crate::views::people;
@@ -331,11 +331,5 @@ fn excerpt_line(ui: &Ui, excerpt: &Excerpt, width: f32) -> Arc<Galley> {
     for (text, format) in parts {
         job.append(text, 0.0, format.clone());
     }
-    job.wrap = TextWrapping {
-        max_width: width.max(0.0),
-        max_rows: 1,
-        break_anywhere: true,
-        overflow_character: Some('…'),
-    };
-    ui.fonts_mut(|fonts| fonts.layout_job(job))
+    in_one_line(ui, job, width)
 }

@@ -119,7 +119,8 @@ impl Rows for TimelineRows<'_> {
     fn measure(&self, ui: &Ui, row: usize, width: f32) -> f32 {
         match self.message(row) {
             Some((message, look)) => {
-                let laid_out = self.lay_out(ui, message, look, width);
+                let quote = self.quote(message);
+                let laid_out = self.lay_out(ui, message, look, quote.as_ref(), width);
                 laid_out.row_height() + self.room_below(row)
             }
             None => LINE_HEIGHT,
@@ -168,14 +169,15 @@ impl<'a> TimelineRows<'a> {
 
     fn message_ui(&mut self, ui: &mut Ui, message: &Message, look: Look, current: bool) -> Id {
         let row = ui.max_rect();
-        let laid_out = self.lay_out(ui, message, look, row.width());
+        let quote = self.quote(message);
+        let laid_out = self.lay_out(ui, message, look, quote.as_ref(), row.width());
         let rect = laid_out.rect(row);
         let selected = self.model.selection.contains(&message.id);
         let selecting = !self.model.selection.is_empty();
 
         // The row's own clicks come first: what is added later lies on top of it.
         let whole = ui.interact(row, ui.unique_id().with("row"), Sense::CLICK);
-        let label = self.message_label(message, look.holder);
+        let label = self.message_label(message, look.holder, quote.as_ref());
         whole.widget_info(|| {
             let mut info = WidgetInfo::labeled(Role::ListItem, true, &label);
             info.selected = selecting.then_some(selected);
@@ -205,7 +207,8 @@ impl<'a> TimelineRows<'a> {
         } else if !selecting {
             self.link_ui(ui, &text, &laid_out.text);
         }
-        let quote = self.quote_ui(ui, &laid_out, rect, message, selecting);
+        let quoted = quote.and_then(|quote| quote.id).filter(|_| !selecting);
+        let quote = self.quote_ui(ui, &laid_out, rect, quoted);
         for response in [Some(&whole), Some(&text), quote.as_ref()]
             .into_iter()
             .flatten()
@@ -227,9 +230,19 @@ impl<'a> TimelineRows<'a> {
         whole.id
     }
 
-    fn lay_out(&self, ui: &Ui, message: &Message, look: Look, width: f32) -> Bubble {
-        let quote = Quote::of(self.model, self.peer, message.reply_to);
-        Bubble::lay_out(ui, message, look, quote.as_ref(), &self.model.zone, width)
+    fn quote(&self, message: &Message) -> Option<Quote> {
+        Quote::of(self.model, self.peer, message.reply_to)
+    }
+
+    fn lay_out(
+        &self,
+        ui: &Ui,
+        message: &Message,
+        look: Look,
+        quote: Option<&Quote>,
+        width: f32,
+    ) -> Bubble {
+        Bubble::lay_out(ui, message, look, quote, &self.model.zone, width)
     }
 
     fn icon(&self, message: &Message) -> Option<Icon> {
@@ -240,20 +253,16 @@ impl<'a> TimelineRows<'a> {
         bubble::state_icon(&message.state, everywhere)
     }
 
-    /// What the message replies to; a click leads there, unless one selects.
+    /// What the message replies to; a click leads to `quoted`, if there is one.
     fn quote_ui(
         &mut self,
         ui: &Ui,
         laid_out: &Bubble,
         bubble: Rect,
-        message: &Message,
-        selecting: bool,
+        quoted: Option<MessageId>,
     ) -> Option<Response> {
         let place = laid_out.paint_quote(ui, bubble)?;
-        let id = message.reply_to?;
-        if selecting || self.model.quoted(self.peer, id).is_none() {
-            return None;
-        }
+        let id = quoted?;
         let quote = ui.interact(place, ui.unique_id().with("quote"), Sense::CLICK);
         let quote = quote.on_hover_cursor(CursorIcon::PointingHand);
         if quote.clicked() {
@@ -278,7 +287,7 @@ impl<'a> TimelineRows<'a> {
     }
 
     /// What a screen reader reads: who, when, what, and the state of the message.
-    fn message_label(&self, message: &Message, holder: Holder) -> String {
+    fn message_label(&self, message: &Message, holder: Holder, quote: Option<&Quote>) -> String {
         let who = match (message.is_own(), holder) {
             (true, Holder::Present) => Cow::Borrowed("You"),
             (true, Holder::Earlier) => Cow::Owned(format!("You to {EARLIER_ACCOUNT}")),
@@ -286,7 +295,6 @@ impl<'a> TimelineRows<'a> {
         };
         let time = self.model.zone.hours_and_minutes(message.at);
         let state = bubble::state_words(&message.state);
-        let quote = Quote::of(self.model, self.peer, message.reply_to);
         let reply = quote.map_or_else(String::new, |quote| {
             let beginning: String = quote.text.chars().take(QUOTED_CHARACTERS).collect();
             format!(" replying to {}, {beginning:?}", quote.who)

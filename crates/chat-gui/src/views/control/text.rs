@@ -73,7 +73,12 @@ pub fn one_line(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f
         .take(ONE_LINE_CHARACTERS)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    let mut job = LayoutJob::simple_singleline(text, font, colour);
+    let job = LayoutJob::simple_singleline(text, font, colour);
+    in_one_line(ui, job, width)
+}
+
+/// The same for text in several formats.
+pub fn in_one_line(ui: &Ui, mut job: LayoutJob, width: f32) -> Arc<Galley> {
     job.wrap = TextWrapping {
         max_width: width.max(0.0),
         max_rows: 1,
@@ -97,7 +102,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// More characters than fit into any line; the rest of a long text is not even looked at.
-const ONE_LINE_CHARACTERS: usize = 240;
+pub const ONE_LINE_CHARACTERS: usize = 240;
 
 #[cfg(test)]
 mod tests {
