@@ -255,13 +255,7 @@ impl OutboxSender {
             first.attempts = attempt;
         }
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow((attempt - 1).min(8)));
-        let delayed = BackendEvent::SendDelayed {
-            id,
-            why,
-            next_try: pause,
-        };
-        self.context.send(delayed).await;
-        Next::Pause(pause)
+        self.delay(id, why, pause).await
     }
 
     async fn acknowledged(&mut self, id: MessageId, at: Timestamp, commit: Commit) {
@@ -306,20 +300,20 @@ impl OutboxSender {
             }
             Err(error) => {
                 let why = translate::failure(&error, &self.context.addresses());
-                self.delay(id, why).await
+                self.delay(id, why, PAUSE_MAX).await
             }
         }
     }
 
-    /// A message waits, for a reason that will not have passed at once.
-    async fn delay(&self, id: MessageId, why: Failure) -> Next {
+    /// A message waits for its next attempt.
+    async fn delay(&self, id: MessageId, why: Failure, pause: Duration) -> Next {
         let delayed = BackendEvent::SendDelayed {
             id,
             why,
-            next_try: PAUSE_MAX,
+            next_try: pause,
         };
         self.context.send(delayed).await;
-        Next::Pause(PAUSE_MAX)
+        Next::Pause(pause)
     }
 
     /// The servers have no room for a copy: only this device will have one. What is on the disk decides
@@ -328,7 +322,7 @@ impl OutboxSender {
         let kept = self.context.store().await.send_without_copy(id).await;
         if let Err(error) = kept {
             let why = local_storage_error(&error);
-            return self.delay(id, why).await;
+            return self.delay(id, why, PAUSE_MAX).await;
         }
         let first = self.waiting.front_mut();
         if first
@@ -336,7 +330,8 @@ impl OutboxSender {
             .is_some_and(|first| first.message.copy == CopyPlace::Device)
         {
             // It was sent without one: what answers so is no server of this version.
-            return self.delay(id, Failure::OtherVersion { theirs: None }).await;
+            let why = Failure::OtherVersion { theirs: None };
+            return self.delay(id, why, PAUSE_MAX).await;
         }
         if let Some(first) = first {
             first.message.copy = CopyPlace::Device;

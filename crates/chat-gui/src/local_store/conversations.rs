@@ -2,6 +2,7 @@
 
 use sqlx::Connection;
 
+use crate::local_store::rows::optional_bytes;
 use crate::local_store::{AccountKey, LocalStore, StoreError};
 use crate::model::event::StoredDraft;
 use crate::model::names::Name;
@@ -29,7 +30,7 @@ impl LocalStore {
                 .bind(account.text())
                 .bind(peer.as_str())
                 .bind(&*draft.text)
-                .bind(draft.reply_to.map(|id| id.0.as_bytes().to_vec()))
+                .bind(optional_bytes(draft.reply_to))
                 .execute(&mut *change)
                 .await?;
         }

@@ -109,7 +109,7 @@ async fn insert(
     .bind(&*message.body)
     .bind(message.at.0)
     .bind(message.written_at.map(|written| written.0))
-    .bind(message.reply_to.map(|id| id.0.as_bytes().to_vec()))
+    .bind(rows::optional_bytes(message.reply_to))
     .bind(message.read || pending.read.contains(&message.id.0))
     .bind(number(message.commit.index.0))
     .bind(number(message.commit.term.0))

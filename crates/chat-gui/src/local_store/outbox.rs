@@ -3,6 +3,7 @@
 
 use sqlx::Connection;
 
+use crate::local_store::rows::optional_bytes;
 use crate::local_store::{AccountKey, LocalStore, StoreError, number, refusal};
 use crate::model::failure::Failure;
 use crate::model::message::{CopyPlace, OutboxMessage};
@@ -33,7 +34,7 @@ impl LocalStore {
         .bind(message.recipient.as_str())
         .bind(&*message.body)
         .bind(message.written_at.0)
-        .bind(message.reply_to.map(|id| id.0.as_bytes().to_vec()))
+        .bind(optional_bytes(message.reply_to))
         .bind(message.copy == CopyPlace::Servers)
         .execute(&mut *change)
         .await?;

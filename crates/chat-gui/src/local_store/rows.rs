@@ -34,11 +34,7 @@ pub(super) fn outbox_message(row: &SqliteRow) -> Result<OutboxMessage, sqlx::Err
         body: text(row, 3)?,
         written_at: Timestamp(row.try_get(4)?),
         reply_to: optional_id(row, 6)?,
-        copy: if flag(row, 7)? {
-            CopyPlace::Servers
-        } else {
-            CopyPlace::Device
-        },
+        copy: copy_place(flag(row, 7)?),
         refused: refused.map(refusal::read),
     })
 }
@@ -105,12 +101,21 @@ pub(super) fn stored_message(
             term: Term(unsigned(row.try_get(6)?)?),
         },
     };
-    let copy = if flags & 4 == 0 {
-        CopyPlace::Device
-    } else {
+    Ok((message, copy_place(flags & 4 != 0)))
+}
+
+/// An id as SQLite keeps it, if there is one.
+pub(super) fn optional_bytes(id: Option<MessageId>) -> Option<Vec<u8>> {
+    id.map(|id| id.0.as_bytes().to_vec())
+}
+
+/// Where a copy is, from whether the servers have it.
+fn copy_place(is_on_servers: bool) -> CopyPlace {
+    if is_on_servers {
         CopyPlace::Servers
-    };
-    Ok((message, copy))
+    } else {
+        CopyPlace::Device
+    }
 }
 
 pub(super) fn optional_id(
