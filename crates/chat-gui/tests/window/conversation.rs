@@ -12,7 +12,7 @@ use egui::{Event, ImeEvent, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use crate::demo_window::{Window, open, type_text};
+use crate::demo_window::{Window, enter, open, type_text};
 
 /// What was put into the outbox.
 fn sent(harness: &Harness<'_, Window>) -> Vec<String> {
@@ -59,19 +59,12 @@ fn enter_sends_and_clears_the_field_and_shift_enter_breaks_the_line() {
 fn enter_of_an_input_method_does_not_send() {
     let mut harness = open("chat");
     type_text(&mut harness, "konnichi");
-    let enter = Event::Key {
-        key: Key::Enter,
-        physical_key: None,
-        pressed: true,
-        repeat: false,
-        modifiers: Modifiers::NONE,
-    };
     // Both in one frame, as the windowing system delivers the end of a composition.
     let input = harness.input_mut();
     input
         .events
         .push(Event::Ime(ImeEvent::Commit("wa".to_owned())));
-    input.events.push(enter);
+    input.events.push(enter());
     harness.run();
     assert!(sent(&harness).is_empty());
 }

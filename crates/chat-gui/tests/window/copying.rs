@@ -6,7 +6,7 @@ use chat_gui::model::action::UserAction;
 use egui::{CursorIcon, Event, Key, Modifiers, OutputCommand, PointerButton, Pos2};
 use egui_kittest::kittest::Queryable;
 
-use crate::demo_window::{Test, open};
+use crate::demo_window::{Test, frames, open, open_menu};
 
 /// A place in this row where the pointer is a hand.
 fn button_beside(harness: &mut Test, message: &str) -> Option<Pos2> {
@@ -78,17 +78,10 @@ fn selected_messages_have_no_button() {
 #[test]
 fn text_is_copied_by_keys() {
     let mut harness = open("chat");
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
-    harness.run();
-    harness.key_press(Key::Menu);
-    harness.run();
+    open_menu(&mut harness);
     // A step draws a frame for each event, and keeps what the last one did.
     harness.key_down(Key::Enter);
-    let mut copied = Vec::new();
-    for _ in 0..3 {
-        harness.step();
-        copied.extend(harness.output().platform_output.commands.clone());
-    }
+    let copied = frames(&mut harness);
     let text = "And the long power strip, please.".to_owned();
     assert_eq!(copied, [OutputCommand::CopyText(text)]);
     harness.run();

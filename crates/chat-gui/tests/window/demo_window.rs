@@ -6,7 +6,7 @@ use chat_gui::model::command::Command;
 use chat_gui::model::preferences::ThemeChoice;
 use chat_gui::theme;
 use chat_gui::views::{ViewState, window_ui};
-use egui::{Event, Vec2};
+use egui::{Event, Key, Modifiers, OutputCommand, Vec2};
 use egui_kittest::Harness;
 
 /// The window, whose actions are carried out.
@@ -50,4 +50,33 @@ pub(crate) fn open(name: &str) -> Test {
 pub(crate) fn type_text(harness: &mut Test, text: &str) {
     harness.event(Event::Text(text.to_owned()));
     harness.run();
+}
+
+/// Opens the menu of the newest message by keys.
+pub(crate) fn open_menu(harness: &mut Test) {
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
+    harness.run();
+    harness.key_press(Key::Menu);
+    harness.run();
+}
+
+/// Enter, for a frame that has other events, too.
+pub(crate) fn enter() -> Event {
+    Event::Key {
+        key: Key::Enter,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    }
+}
+
+/// What was done outside the window while a few frames were drawn.
+pub(crate) fn frames(harness: &mut Test) -> Vec<OutputCommand> {
+    let mut commands = Vec::new();
+    for _ in 0..6 {
+        harness.step();
+        commands.extend(harness.output().platform_output.commands.clone());
+    }
+    commands
 }

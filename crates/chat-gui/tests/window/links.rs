@@ -7,21 +7,11 @@ use egui::accesskit::Role;
 use egui::{CursorIcon, Event, Key, Modifiers, OutputCommand, PointerButton, Pos2};
 use egui_kittest::kittest::Queryable;
 
-use crate::demo_window::{Test, open};
+use crate::demo_window::{Test, frames, open, open_menu};
 
 const SLIDES: &str = "https://example.org/talks/2026/replicated-chat";
 const ABSTRACT: &str = "https://example.org/abstract";
 const MESSAGE: &str = "Benjamin, 14:50: The slides are at";
-
-/// What was done outside the window while a few frames were drawn.
-fn frames(harness: &mut Test) -> Vec<OutputCommand> {
-    let mut commands = Vec::new();
-    for _ in 0..6 {
-        harness.step();
-        commands.extend(harness.output().platform_output.commands.clone());
-    }
-    commands
-}
 
 fn asked_about(harness: &Test) -> Option<String> {
     match &harness.state().model.dialog {
@@ -133,10 +123,7 @@ fn link_is_reached_by_keys_alone() {
 #[test]
 fn closed_menu_returns_the_keyboard_to_the_messages() {
     let mut harness = open("chat-links");
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
-    harness.run();
-    harness.key_press(Key::Menu);
-    harness.run();
+    open_menu(&mut harness);
     harness.key_press(Key::Escape);
     harness.run();
     assert!(harness.query_by_label("Open link…").is_none());

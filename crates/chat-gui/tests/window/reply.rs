@@ -1,17 +1,14 @@
 //! Replying with keyboard and mouse, as a screen reader reads it.
 
-use egui::{Key, Modifiers};
+use egui::Key;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use crate::demo_window::open;
+use crate::demo_window::{open, open_menu};
 
 #[test]
 fn reply_from_the_menu_is_quoted_and_the_composer_has_the_keyboard() {
     let mut harness = open("chat");
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
-    harness.run();
-    harness.key_press(Key::Menu);
-    harness.run();
+    open_menu(&mut harness);
     harness.get_by_label("Reply").click();
     harness.run();
     let replying = harness.query_all_by_label_contains("Replying to").next();

@@ -14,7 +14,7 @@ use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, Vec2};
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use crate::demo_window::{Test, open, type_text};
+use crate::demo_window::{Test, enter, open, type_text};
 
 fn press(harness: &mut Test, key: Key) {
     harness.key_press(key);
@@ -178,16 +178,9 @@ fn what_is_chosen_stays_when_people_are_found_before_it() {
 #[test]
 fn enter_in_the_frame_of_the_last_letter_opens_what_the_whole_text_finds() {
     let mut harness = search("chat", "e");
-    let enter = Event::Key {
-        key: Key::Enter,
-        physical_key: None,
-        pressed: true,
-        repeat: false,
-        modifiers: Modifiers::NONE,
-    };
     let input = harness.input_mut();
     input.events.push(Event::Text("l".to_owned()));
-    input.events.push(enter);
+    input.events.push(enter());
     harness.run();
     assert_eq!(open_peer(&harness), Some("Eleanor"));
 }
