@@ -370,7 +370,7 @@ async fn apply(
         // Not the log's: equal positions have equal entries here.
         chain: ChainValue([1; 16]),
         command: match &entry.payload {
-            Payload::Empty => None,
+            Payload::Empty | Payload::Membership(_) => None,
             Payload::Command(bytes) => Some(bytes.slice(PREFIX_BYTES..)),
         },
     };

@@ -3,8 +3,9 @@
 //!
 //! A round passes if the cluster serves, everything that was acknowledged is there and nothing else,
 //! read through the damaged node too, new messages are acknowledged, and the damaged node is level
-//! again by itself, as a voter or as a learner with another storage id (R18). Nothing here depends on
-//! the names of files: the files of a node are those that are found in its directory.
+//! again by itself, as a voter, or with another storage id as a learner, which votes again later (R18,
+//! R20). Nothing here depends on the names of files: the files of a node are those that are found in its
+//! directory.
 //!
 //! Only one file is damaged at a time: two disks that lie at once are the operator's problem.
 

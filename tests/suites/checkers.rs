@@ -94,6 +94,7 @@ fn membership() -> Membership {
     Membership {
         cluster: chat_consensus::ClusterId(1),
         voters: [1, 2, 3].map(voter).to_vec(),
+        learners: Vec::new(),
     }
 }
 
@@ -120,6 +121,7 @@ fn envelope(from: u64, term: u64, start: u64, message: impl Into<Message>) -> En
         from: NodeId(from),
         to,
         storage: StorageId(u128::from(from)),
+        to_storage: None,
         request: RequestId {
             start: RunId::new(start, 7),
             number: 1,
@@ -275,7 +277,6 @@ fn second_vote_after_restart_is_found() {
     votes.sent(&envelope(2, 5, 1, vote(true))).unwrap();
     let election = Request::Election(Election::Vote(Candidacy {
         last: Position::ZERO,
-        asked: StorageId(1),
         synced_block: BlockNumber::UNKNOWN,
     }));
     check_found_by("vote-once", votes.sent(&envelope(2, 5, 2, election)));
@@ -348,7 +349,6 @@ fn acknowledgement_that_is_not_durable_is_found() {
 fn block_number_that_is_not_durable_is_found() {
     let election = Request::Election(Election::Vote(Candidacy {
         last: Position::ZERO,
-        asked: StorageId(1),
         synced_block: BlockNumber(3),
     }));
     let envelope = envelope(2, 5, 2, election);

@@ -50,6 +50,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
         base: Some(LogBase::first(Membership {
             cluster: CLUSTER,
             voters: voters.to_vec(),
+            learners: Vec::new(),
         })),
         last: END,
         synced_block: chat_consensus::BlockNumber::UNKNOWN,
@@ -63,6 +64,7 @@ pub(crate) fn stored(node: NodeId) -> Stored {
                 first: LogIndex(2),
             },
         ],
+        changes: Vec::new(),
         behind_hole: false,
     }
 }
@@ -158,6 +160,7 @@ impl Race {
             from: LEADER,
             to: SURVIVORS[node],
             storage: voter(LEADER).storage,
+            to_storage: None,
             request,
         };
         Message::input(header, message)

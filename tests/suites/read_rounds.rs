@@ -99,6 +99,7 @@ impl Leader {
             from: FETCHING,
             to: LEADER,
             storage: voter(FETCHING).storage,
+            to_storage: None,
             request,
         };
         self.step(Message::input(header, message));

@@ -96,7 +96,7 @@ enum NodeAction {
     Isolate { node: Target },
     /// Connect a node again, or all of them.
     Reconnect { node: Option<Target> },
-    /// Delete a node's data and start it empty.
+    /// Delete a node's data and start it empty. It catches up, and votes again by itself.
     Wipe { node: Target },
 }
 

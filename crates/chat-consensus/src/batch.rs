@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::{Entry, HardState, LogBase, Stored};
+use crate::entry::{Entry, HardState, LogBase, Payload, Stored};
 use crate::outgoing::Outgoing;
 use crate::types::{BlockNumber, LogIndex, Position};
 
@@ -71,12 +71,16 @@ impl SyncedState {
 
 impl Writes {
     /// Takes what one batch may hold and leaves the later entries: at most `entries_max` entries
-    /// and `bytes_max` bytes of payload, or one entry that is larger.
+    /// and `bytes_max` bytes of payload, or one entry that is larger. A change of the members is the
+    /// last entry of its batch (R19).
     pub(crate) fn take_some(&mut self, entries_max: usize, bytes_max: usize) -> Self {
         let mut bytes = 0;
+        let mut complete = false;
         let within = self.entries.iter().take(entries_max).take_while(|entry| {
             bytes += entry.size();
-            bytes <= bytes_max
+            let within = bytes <= bytes_max && !complete;
+            complete = matches!(entry.payload, Payload::Membership(_));
+            within
         });
         let count = within.count().max(1).min(self.entries.len());
         let left = self.entries.split_off(count);

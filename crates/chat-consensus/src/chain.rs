@@ -21,6 +21,7 @@ impl ChainValue {
         match &entry.payload {
             Payload::Empty => self.after(entry.position, 0, &[]),
             Payload::Command(command) => self.after(entry.position, 1, command),
+            Payload::Membership(membership) => self.after(entry.position, 2, &membership.encode()),
         }
     }
 

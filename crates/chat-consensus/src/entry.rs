@@ -10,6 +10,9 @@ use crate::types::{
     BlockNumber, ChainValue, ClusterId, LogIndex, NodeId, Position, StorageId, Term, Voter,
 };
 
+/// Members that a cluster has at most: what one entry and each beginning of a log must hold.
+const MEMBERS_MAX: usize = 256;
+
 /// One place of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
@@ -26,6 +29,8 @@ pub enum Payload {
     Empty,
     /// What the state machine applies; opaque here.
     Command(Bytes),
+    /// Who counts from this entry on (R19).
+    Membership(Membership),
 }
 
 /// A committed entry, as a state machine applies it.
@@ -50,17 +55,29 @@ pub struct LogBase {
     pub position: Position,
     /// The chain value at that position; [`ChainValue::start`] at position 0.
     pub chain: ChainValue,
-    /// The cluster, and who counts in its quorums as of that position.
+    /// The cluster, and who counts in its quorums as of that position (R19).
     pub membership: Membership,
 }
 
-/// The id of the cluster and its voters (R12).
+/// The id of the cluster and its members: who counts, and who will (R12, R19).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     /// The cluster's id.
     pub cluster: ClusterId,
     /// Those who count in quorums, in ascending order of node; at least one, one per node.
     pub voters: Vec<Voter>,
+    /// The nodes that become voters as soon as their disk qualifies (R20), in ascending order; none of
+    /// them is a voter's.
+    pub learners: Vec<NodeId>,
+}
+
+/// The members from an index on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MembershipChange {
+    /// The entry that says so.
+    pub index: LogIndex,
+    /// What it says.
+    pub membership: Membership,
 }
 
 /// The term, the vote and what the disk must get back: durable before any message that shows them
@@ -104,6 +121,8 @@ pub struct Stored {
     pub last: Position,
     /// The terms of the entries after the base, ascending; empty for a log without entries.
     pub terms: Vec<TermRun>,
+    /// The changes of the members after the base, ascending (R19).
+    pub changes: Vec<MembershipChange>,
     /// Damaged entries are before the base: that the log begins there does not show that they are
     /// committed (R24).
     pub behind_hole: bool,
@@ -111,6 +130,19 @@ pub struct Stored {
     /// storage id, and is no index: a peer that remembers a higher one of an earlier start makes the
     /// disk count as one that forgot (R18). [`BlockNumber::UNKNOWN`] for a log without blocks.
     pub synced_block: BlockNumber,
+}
+
+impl MembershipChange {
+    /// What an entry changes, if it does.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        match &entry.payload {
+            Payload::Membership(membership) => Some(Self {
+                index: entry.position.index,
+                membership: membership.clone(),
+            }),
+            Payload::Empty | Payload::Command(_) => None,
+        }
+    }
 }
 
 impl Stored {
@@ -123,6 +155,7 @@ impl Stored {
             base: None,
             last: Position::ZERO,
             terms: Vec::new(),
+            changes: Vec::new(),
             behind_hole: false,
             synced_block: BlockNumber::UNKNOWN,
         }
@@ -141,6 +174,20 @@ impl LogBase {
 }
 
 impl Membership {
+    /// The members of a cluster that is bootstrapped: all of them vote.
+    pub fn of_voters(cluster: ClusterId, voters: Vec<Voter>) -> Self {
+        Self {
+            cluster,
+            voters,
+            learners: Vec::new(),
+        }
+    }
+
+    /// The disk with which `node` is a voter, if it is one.
+    pub fn voter(&self, node: NodeId) -> Option<Voter> {
+        self.voters.iter().copied().find(|voter| voter.node == node)
+    }
+
     /// Whether `node` on the disk `storage` counts in quorums.
     pub fn admits(&self, node: NodeId, storage: StorageId) -> bool {
         self.voters.contains(&Voter { node, storage })
@@ -154,10 +201,70 @@ impl Membership {
     /// Whether it keeps what its fields promise; a peer or a disk may have sent anything.
     pub fn is_valid(&self) -> bool {
         !self.voters.is_empty()
+            && self.voters.len() + self.learners.len() <= MEMBERS_MAX
             && self
                 .voters
                 .windows(2)
                 .all(|pair| pair[0].node < pair[1].node)
+            && self.learners.windows(2).all(|pair| pair[0] < pair[1])
+            && self.learners.iter().all(|node| self.voter(*node).is_none())
+    }
+
+    /// As bytes, big-endian: the cluster (16), the number of voters (4), of each its node (8) and its disk
+    /// (16), the number of learners (4), of each its node (8).
+    pub fn encode(&self) -> Vec<u8> {
+        let count = |length: usize| {
+            u32::try_from(length)
+                .expect("members are few")
+                .to_be_bytes()
+        };
+        let mut bytes = self.cluster.0.to_be_bytes().to_vec();
+        bytes.extend(count(self.voters.len()));
+        for voter in &self.voters {
+            bytes.extend(voter.node.0.to_be_bytes());
+            bytes.extend(voter.storage.0.to_be_bytes());
+        }
+        bytes.extend(count(self.learners.len()));
+        for learner in &self.learners {
+            bytes.extend(learner.0.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// What [`Self::encode`] made; `None` for anything else.
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let membership = Self::take_from(&mut bytes)?;
+        bytes.is_empty().then_some(membership)
+    }
+
+    /// As [`Self::decode`], from the beginning of `bytes`, which are what follows then.
+    pub fn take_from(bytes: &mut &[u8]) -> Option<Self> {
+        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+            let (field, rest) = bytes.split_first_chunk()?;
+            *bytes = rest;
+            Some(*field)
+        }
+        let node = |bytes: &mut &[u8]| take(bytes).map(u64::from_be_bytes).map(NodeId);
+        let cluster = ClusterId(u128::from_be_bytes(take(bytes)?));
+        let count = u32::from_be_bytes(take(bytes)?);
+        let mut voters = Vec::new();
+        for _ in 0..count {
+            voters.push(Voter {
+                node: node(bytes)?,
+                storage: StorageId(u128::from_be_bytes(take(bytes)?)),
+            });
+        }
+        let count = u32::from_be_bytes(take(bytes)?);
+        let mut learners = Vec::new();
+        for _ in 0..count {
+            learners.push(node(bytes)?);
+        }
+        let membership = Self {
+            cluster,
+            voters,
+            learners,
+        };
+        membership.is_valid().then_some(membership)
     }
 }
 
@@ -167,6 +274,8 @@ impl Entry {
         match &self.payload {
             Payload::Empty => 0,
             Payload::Command(command) => command.len(),
+            // A few bytes for each member.
+            Payload::Membership(membership) => membership.encode().len(),
         }
     }
 }

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use crate::batch::SyncedBatch;
-use crate::entry::LogBase;
+use crate::entry::{LogBase, Membership};
 use crate::message::{Envelope, Reply, Request};
 use crate::snapshot::{Snapshot, SnapshotId};
 use crate::types::{BlockNumber, LogIndex, NodeId, Position, RequestId, Term};
@@ -29,6 +29,9 @@ pub enum Input {
     ReadRequested(ReadId),
     /// The operator, or a shutdown, requests that leadership is transferred to another node.
     TransferRequested,
+    /// An operator, or a policy, requests these members. Answered by [`Report::MembershipAppended`] or
+    /// [`Report::MembershipRefused`] (R19).
+    MembershipRequested(Box<Membership>),
     /// The newest complete snapshot that this node has is this one now, or there is none (R24).
     SnapshotChanged(Option<Box<Snapshot>>),
     /// The log begins here now: earlier entries were removed. What was applied and is durable, and in
@@ -54,6 +57,30 @@ pub struct ProposalId(pub u64);
 /// The caller's id of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadId(pub u64);
+
+/// Why members are not changed as requested (R19). Each of these may pass by itself, but for the last two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum MembershipRefusal {
+    /// Only a leader changes the members.
+    #[error("this node does not lead")]
+    NotLeading,
+    /// This leader has committed nothing yet, an earlier change is not committed, or leadership is being
+    /// transferred.
+    #[error("an election, another change or a transfer is under way")]
+    NotNow,
+    /// The node that joins is not level, or lacks something.
+    #[error("the node that joins does not keep up")]
+    JoinerNotReady,
+    /// What was appended could not be committed.
+    #[error("too few voters keep up")]
+    TooFewKeepUp,
+    /// Another cluster, voters out of order, a node twice, or too many members.
+    #[error("the members are not valid")]
+    Invalid,
+    /// Not exactly one voter more or one fewer.
+    #[error("not exactly one voter differs")]
+    NotOneVoter,
+}
 
 /// What a node reports to its caller. Progress of the log is read from the node itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +122,10 @@ pub enum Report {
     TermTooFarAhead(NodeId, Term),
     /// The requests of this node id come alternately from two disks: two machines have it (R12).
     DisksAlternate(NodeId),
+    /// This leader has appended a change of the members; it holds from here on (R19).
+    MembershipAppended(LogIndex, Membership),
+    /// The requested members are not appended, and why.
+    MembershipRefused(MembershipRefusal),
     /// This leader's own disk is slower than a majority of the others': it transfers
     /// leadership (R10).
     DiskIsSlow {

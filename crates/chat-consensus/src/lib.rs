@@ -42,8 +42,11 @@ mod types;
 
 pub use batch::{SyncedBatch, UnsyncedBatch, Writes};
 pub use config::{Config, ConfigError, Timing};
-pub use entry::{CommittedEntry, Entry, HardState, LogBase, Membership, Payload, Stored, TermRun};
-pub use input::{Fault, Input, ProposalId, ReadId, Report};
+pub use entry::{
+    CommittedEntry, Entry, HardState, LogBase, Membership, MembershipChange, Payload, Stored,
+    TermRun,
+};
+pub use input::{Fault, Input, MembershipRefusal, ProposalId, ReadId, Report};
 pub use message::{
     Candidacy, Election, ElectionKind, ElectionReply, Envelope, FollowerState, GetCommits,
     GetCommitsReply, GetSnapshot, GetSnapshotReply, Header, Heartbeat, HeartbeatReply, Reply,

@@ -36,6 +36,9 @@ pub struct Header {
     pub to: NodeId,
     /// The sender's disk.
     pub storage: StorageId,
+    /// On a request the receiver's disk, if the sender's newest members name it as a voter (R4); `None` on a
+    /// reply.
+    pub to_storage: Option<StorageId>,
     /// On a request its own id, on a reply that of the request.
     pub request: RequestId,
 }
@@ -105,9 +108,6 @@ pub enum Election {
 pub struct Candidacy {
     /// The end of the candidate's log.
     pub last: Position,
-    /// The disk of the voter that is asked, as the candidate's base has it: only that one may grant
-    /// (R12).
-    pub asked: StorageId,
     /// The newest synced block of the candidate's disk (R18).
     pub synced_block: BlockNumber,
 }
@@ -289,6 +289,12 @@ impl Request {
             self,
             Self::Coordinator | Self::Heartbeat(_) | Self::Resign { .. }
         )
+    }
+
+    /// Whether only a candidate or a leader sends this: it knows the receiver's disk by the members that it
+    /// counts (R4).
+    pub(crate) fn comes_from_a_campaign(&self) -> bool {
+        matches!(self, Self::Election(_)) || self.claims_leadership()
     }
 
     /// What a node that asks for something as a voter shows of its disk (R18).

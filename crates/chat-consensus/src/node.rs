@@ -19,14 +19,18 @@ mod invariants;
 mod leader;
 mod leader_messages;
 mod leadership_transfer;
+mod membership_changes;
 mod peer_call;
 mod progress;
 mod read_rounds;
+mod readmissions;
 mod reads;
 mod receiving;
 mod slow_disk;
 mod snapshot_service;
 mod sync_samples;
+#[cfg(test)]
+mod test_case;
 mod timers;
 mod transfer_size;
 mod views;
@@ -39,7 +43,7 @@ use alloc::vec::Vec;
 use crate::batch::{SyncedState, UnsyncedBatch, Writes};
 use crate::config::Config;
 use crate::entry::{Entry, HardState, LogBase, Membership, Stored};
-use crate::input::{Fault, Input, Report};
+use crate::input::{Fault, Input, MembershipRefusal, Report};
 use crate::message::{Header, Request};
 use crate::outgoing::Outgoing;
 use crate::random::Random;
@@ -122,6 +126,7 @@ impl Node {
                 hard_state: stored.hard_state,
                 log: TermIndex::new(beginning, stored.terms, stored.last.index),
                 base: stored.base,
+                changes: stored.changes,
                 log_replacements: 0,
                 lost_state: applied < beginning.index,
                 block_at_start: stored.synced_block,
@@ -161,7 +166,7 @@ impl Node {
             node.bootstrap = Bootstrap::prepare(&node.context);
         }
         // A single voter waits for no other (R2).
-        if node.context.voters().len() == 1 {
+        if node.context.is_only_voter() {
             node.election.deadline = now;
         }
         node.check_invariants();
@@ -221,6 +226,15 @@ impl Node {
                     && let Some(resignation) = leader.start_transfer(&self.context)
                 {
                     self.resign(resignation);
+                }
+            }
+            Input::MembershipRequested(next) => {
+                let changed = match &mut self.role {
+                    Role::Leader(leader) => leader.change_members(&mut self.context, *next),
+                    Role::Follower(_) | Role::Candidate(_) => Err(MembershipRefusal::NotLeading),
+                };
+                if let Err(refusal) = changed {
+                    self.context.report(Report::MembershipRefused(refusal));
                 }
             }
             Input::SnapshotChanged(newest) => self.context.snapshot = newest,
@@ -321,9 +335,14 @@ impl Node {
         self.context.synced.last
     }
 
-    /// The cluster's voters, once this node knows them.
+    /// The newest members that this log names, committed or not, once this node knows them (R19).
     pub fn membership(&self) -> Option<&Membership> {
         self.context.membership()
+    }
+
+    /// The members as of an index of the log, or of its base.
+    pub fn membership_at(&self, index: LogIndex) -> Option<&Membership> {
+        self.context.membership_at(index)
     }
 
     /// Where the log begins, once this disk has a base (R12).
@@ -377,9 +396,7 @@ impl Node {
     fn adopt_term(&mut self, term: Term) {
         let context = &self.context;
         assert!(
-            term > context.hard_state.term
-                || context.is_uninitialized()
-                || (context.base.is_some() && !context.is_voter()),
+            term > context.hard_state.term || context.is_uninitialized(),
             "who may have voted never goes back to a lower term"
         );
         self.stop_leading();

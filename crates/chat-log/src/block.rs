@@ -4,7 +4,9 @@
 //! message is ever taken for a block.
 
 use bytes::Bytes;
-use chat_consensus::{ChainValue, Entry, LogBase, LogIndex, Payload, Position, Term};
+use chat_consensus::{
+    ChainValue, Entry, LogBase, LogIndex, Membership, MembershipChange, Payload, Position, Term,
+};
 
 use crate::fields::{Fields, put_position};
 
@@ -19,6 +21,7 @@ const KIND_ENTRIES: u8 = 1;
 const KIND_BASE: u8 = 2;
 const EMPTY: u8 = 0;
 const COMMAND: u8 = 1;
+const MEMBERSHIP: u8 = 2;
 
 /// What is in front of a block's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +195,8 @@ impl BlockHeader {
     }
 
     /// The entries in `block`, which begins with this header; `None` if its body is not what was
-    /// written. The chain is not checked: [`Self::check_chain`].
+    /// written. A change of the members is its last entry (R19). The chain is not checked:
+    /// [`Self::check_chain`].
     pub(crate) fn decode_body<'a>(
         &self,
         block: &'a [u8],
@@ -207,9 +211,11 @@ impl BlockHeader {
         let mut fields = Fields(body);
         let mut entries = Vec::new();
         let mut previous = self.after;
+        let mut complete = false;
         while !fields.0.is_empty() {
-            let entry = take_entry(&mut fields, previous)?;
+            let entry = take_entry(&mut fields, previous).filter(|_| !complete)?;
             previous = entry.position;
+            complete = entry.kind == MEMBERSHIP;
             entries.push(entry);
         }
         (previous == self.last).then_some(entries)
@@ -234,18 +240,37 @@ impl EntryBytes<'_> {
             position: self.position,
             payload: match self.kind {
                 EMPTY => Payload::Empty,
-                // `take_entry` lets only the two pass.
+                MEMBERSHIP => {
+                    let members = Membership::decode(self.payload);
+                    Payload::Membership(members.expect("`take_entry` has decoded it"))
+                }
+                // `take_entry` lets only the three pass.
                 _ => Payload::Command(Bytes::copy_from_slice(self.payload)),
             },
         }
     }
 }
 
+/// The change of the members that the entries of a block end with, if they do.
+pub(crate) fn change_of(entries: &[EntryBytes<'_>]) -> Option<MembershipChange> {
+    MembershipChange::of(
+        &entries
+            .last()
+            .filter(|last| last.kind == MEMBERSHIP)?
+            .entry(),
+    )
+}
+
 /// Term, kind, length of the payload, payload.
 fn put_entry(bytes: &mut Vec<u8>, entry: &Entry) {
+    let members;
     let (kind, payload): (u8, &[u8]) = match &entry.payload {
         Payload::Empty => (EMPTY, &[]),
         Payload::Command(command) => (COMMAND, command),
+        Payload::Membership(membership) => {
+            members = membership.encode();
+            (MEMBERSHIP, &members)
+        }
     };
     bytes.extend(entry.position.term.0.to_be_bytes());
     bytes.push(kind);
@@ -259,7 +284,12 @@ fn take_entry<'a>(fields: &mut Fields<'a>, previous: Position) -> Option<EntryBy
     let kind = fields.u8()?;
     let length = fields.u32()?;
     let payload = fields.slice(usize::try_from(length).ok()?)?;
-    let known = kind == COMMAND || (kind == EMPTY && payload.is_empty());
+    let known = match kind {
+        EMPTY => payload.is_empty(),
+        COMMAND => true,
+        MEMBERSHIP => Membership::decode(payload).is_some(),
+        _ => false,
+    };
     let position = Position {
         term,
         index: previous.index.next(),
@@ -269,6 +299,22 @@ fn take_entry<'a>(fields: &mut Fields<'a>, previous: Position) -> Option<EntryBy
         kind,
         payload,
     })
+}
+
+/// Panics unless a batch is what a node writes.
+pub(crate) fn check_order(mut previous: Position, entries: &[Entry]) {
+    let mut complete = false;
+    for entry in entries {
+        let Position { term, index } = entry.position;
+        assert_eq!(index, previous.index.next(), "no gap in the log");
+        assert!(term >= previous.term, "terms never run backwards");
+        assert!(
+            !complete,
+            "a change of the members is the last of its batch (R19)"
+        );
+        complete = matches!(entry.payload, Payload::Membership(_));
+        previous = entry.position;
+    }
 }
 
 /// CRC-32 of the salt and the bytes.

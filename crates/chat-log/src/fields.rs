@@ -82,14 +82,24 @@ impl<'a> Fields<'a> {
         Some(Voter { node, storage })
     }
 
-    /// Position, chain value, cluster, number of voters, voters.
+    /// Position, chain value, members.
     pub(crate) fn base(&mut self) -> Option<LogBase> {
+        Some(LogBase {
+            position: self.position()?,
+            chain: self.chain()?,
+            membership: Membership::take_from(&mut self.0)?,
+        })
+    }
+
+    /// The same as programs wrote it that knew no learners: position, chain value, cluster, number of
+    /// voters, voters.
+    pub(crate) fn base_of_voters(&mut self) -> Option<LogBase> {
         let position = self.position()?;
         let chain = self.chain()?;
         let cluster = ClusterId(self.u128()?);
         let count = self.u32()?;
         let voters = (0..count).map(|_| self.voter()).collect::<Option<_>>()?;
-        let membership = Membership { cluster, voters };
+        let membership = Membership::of_voters(cluster, voters);
         membership.is_valid().then_some(LogBase {
             position,
             chain,
@@ -119,12 +129,7 @@ pub(crate) fn put_voter(bytes: &mut Vec<u8>, voter: Voter) {
 pub(crate) fn put_base(bytes: &mut Vec<u8>, base: &LogBase) {
     put_position(bytes, base.position);
     bytes.extend(base.chain.0);
-    bytes.extend(base.membership.cluster.0.to_be_bytes());
-    let count = u32::try_from(base.membership.voters.len()).expect("a cluster has few voters");
-    bytes.extend(count.to_be_bytes());
-    for &voter in &base.membership.voters {
-        put_voter(bytes, voter);
-    }
+    bytes.extend(base.membership.encode());
 }
 
 /// At most `bytes_max` bytes of the text: a longer one is shortened.

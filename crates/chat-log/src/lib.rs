@@ -18,6 +18,7 @@ mod evidence;
 mod fields;
 mod files;
 mod hole;
+mod members;
 mod node_changes;
 mod node_file;
 mod opened;

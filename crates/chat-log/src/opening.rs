@@ -15,7 +15,7 @@ use crate::salts::Salts;
 use crate::salvage::salvage;
 use crate::scan::AfterEnd;
 use crate::segment_contents::SegmentContents;
-use crate::segment_header::{SegmentHeader, segment_number};
+use crate::segment_header::{FORMAT, SegmentHeader, segment_number};
 use crate::segment_writer::{NEW_SUFFIX, SegmentWriter};
 use crate::synced_log::{Shared, SyncedLog};
 
@@ -94,10 +94,13 @@ pub(crate) fn open<D: Directory>(
     let chain = found.contents().map(|contents| contents.chain);
     let mut log = SyncedLog::new(
         std::mem::take(&mut found.segments),
-        opened.stored.last,
-        chain,
+        (opened.stored.last, chain),
+        std::mem::take(&mut found.members),
     )
     .with_damage(found.missing, found.damaged_through);
+    if let Some(begins) = log.begins() {
+        opened.stored.changes = log.members().changes_after(begins.position.index);
+    }
     let tail = match found.tail {
         Some(tail) => Some(writer(
             &directory,
@@ -237,6 +240,8 @@ fn opened<F: File>(node: &NodeState, found: &Survey<F>, findings: Vec<Finding>) 
             base: found.base().cloned(),
             last: found.last(),
             terms: found.terms.clone(),
+            // Known once it is known where the log begins.
+            changes: Vec::new(),
             behind_hole: false,
             // Known once the log has the segment that blocks are appended to.
             synced_block: BlockNumber::UNKNOWN,
@@ -435,14 +440,16 @@ fn writer<D: Directory>(
         return Ok(writer);
     }
     let first_block = contents.next_block.max(node.block_floor);
+    let membership = log.members().last().cloned();
     let header = SegmentHeader {
+        format: FORMAT,
         storage: node.storage,
         salt: salts.salt(first_block),
         first_block,
         base: LogBase {
             position: contents.last,
             chain: contents.chain,
-            membership: tail.header.base.membership,
+            membership: membership.expect("a log that has a segment has members"),
         },
         before: Some(contents.summary()),
     };

@@ -7,6 +7,7 @@ use crate::block_file::BlockFile;
 use crate::error::LogError;
 use crate::files::{Directory, File};
 use crate::hole::Missing;
+use crate::members::Members;
 use crate::node_file::NodeState;
 use crate::scan::{AfterEnd, ChainCheck, Scan, salvage_blocks, scan};
 use crate::segment_contents::SegmentContents;
@@ -26,6 +27,8 @@ pub(crate) struct Survey<F> {
     pub(crate) tail: Option<Tail<F>>,
     /// Where each term begins.
     pub(crate) terms: Vec<TermRun>,
+    /// Who the members are; known from where the log begins, or goes on, to its end.
+    pub(crate) members: Members,
     /// Files before the log's beginning, oldest first.
     pub(crate) waste: Vec<String>,
     /// Files after its end that are not a part of it.
@@ -98,6 +101,7 @@ pub(crate) fn survey<D: Directory>(
         segments: Vec::new(),
         tail: None,
         terms: Vec::new(),
+        members: Members::default(),
         waste: files[..begin].iter().map(SegmentFile::name).collect(),
         lost: Vec::new(),
         hole: None,
@@ -186,13 +190,20 @@ impl<F: File> Survey<F> {
             .extend(segments.drain(..begin).map(|segment| segment.name()));
         let runs = sealed[begin..].iter().map(|(_, summary)| &summary.runs);
         let runs = runs.chain([&contents.runs]);
+        self.members = Members::new(&segments[0].base);
         for (segment, runs) in segments.iter().zip(runs) {
+            let base = &segment.base;
+            self.members.set(base.position.index, &base.membership);
+            self.members.truncate(segment.entries_after);
             self.terms.retain(|run| run.first <= segment.entries_after);
             for &run in runs {
                 if self.terms.last().is_none_or(|last| last.term != run.term) {
                     self.terms.push(run);
                 }
             }
+        }
+        if let Some(change) = &contents.change {
+            self.members.set(change.index, &change.membership);
         }
         self.segments = segments;
     }
@@ -246,6 +257,7 @@ impl<F: File> Survey<F> {
         self.lost.extend(segments);
         self.tail = None;
         self.terms.clear();
+        self.members = Members::default();
         (self.hole, self.missing, self.damaged) = (None, None, None);
         self.damaged_through = 0;
         self.beginning_lost = false;

@@ -1,12 +1,13 @@
 //! A log with a hole: what is valid before and after it, and what is certain of the entries between.
 //! It changes nothing.
 
-use chat_consensus::{ChainValue, LogIndex, Position, Term, TermRun};
+use chat_consensus::{ChainValue, LogBase, LogIndex, MembershipChange, Position, Term, TermRun};
 
 use crate::block_file::BlockFile;
 use crate::error::LogError;
 use crate::files::{Directory, File};
 use crate::hole::{Missing, common_through, extend_runs};
+use crate::members::Members;
 use crate::node_file::NodeState;
 use crate::recovery::{
     DamagedRange, HEADER_LOST, Survey, Tail, chain_check, lost_beginning, rolled_back,
@@ -26,6 +27,9 @@ struct Part {
     runs: Vec<TermRun>,
     /// The end of the log after it.
     end: (Position, ChainValue),
+    /// The change of the members with which its last valid block ends. Of a segment that has a
+    /// successor that one's header says it, too.
+    change: Option<MembershipChange>,
     /// Whether blocks in it are damaged, and the entries that are missing because of that.
     damaged: bool,
     missing: Option<Missing>,
@@ -36,6 +40,7 @@ struct Joined {
     base: Position,
     end: (Position, ChainValue),
     terms: Vec<TermRun>,
+    members: Members,
     missing: Option<Missing>,
     damaged: Option<(u64, u64)>,
     damaged_through: u64,
@@ -84,6 +89,12 @@ pub(crate) fn salvage<D: Directory>(
     if let Some(why) = rolled_back(node, &log.terms) {
         return Ok(Err(why));
     }
+    let begins = log.missing.map_or(log.base, |missing| missing.end);
+    if !log.members.are_known_from(begins.index) {
+        return Ok(Err(
+            "what the members are after the damaged entries is not known".to_owned(),
+        ));
+    }
     let lost = files.iter().filter(|file| file.header.is_none());
     let hole = log.missing.map(|missing| DamagedRange {
         from: missing.after.next(),
@@ -94,6 +105,7 @@ pub(crate) fn salvage<D: Directory>(
         segments: parts.into_iter().map(|part| part.segment).collect(),
         tail: Some(tail),
         terms: log.terms,
+        members: log.members,
         waste,
         lost: lost.map(SegmentFile::name).collect(),
         hole,
@@ -122,6 +134,7 @@ fn sealed<D: Directory>(
             before: header.before.clone(),
             runs: summary.runs,
             end: next_begins,
+            change: None,
             damaged: false,
             missing: None,
         });
@@ -187,6 +200,7 @@ impl Part {
             segment,
             before: header.before.clone(),
             end: (contents.last, contents.chain),
+            change: contents.change,
             damaged: contents.damaged,
             missing: contents.missing,
             runs: contents.runs,
@@ -216,6 +230,7 @@ impl Joined {
             base,
             end: (base, chain),
             terms: Vec::new(),
+            members: Members::new(&first.base),
             missing: Some(lost).filter(|lost| beginning_lost && lost.contains(base.index)),
             damaged: None,
             damaged_through: 0,
@@ -227,10 +242,16 @@ impl Joined {
         let number = part.segment.first_block;
         let begins = (part.segment.base.position, part.segment.base.chain);
         if begins != self.end {
-            self.skip_to(begins, part.before.as_ref());
+            self.skip_to(&part.segment.base, part.before.as_ref());
             self.damaged_through = number - 1;
         }
         let kept = part.segment.entries_after;
+        self.members
+            .set(begins.0.index, &part.segment.base.membership);
+        self.members.truncate(kept);
+        if let Some(change) = &part.change {
+            self.members.set(change.index, &change.membership);
+        }
         if let Some(missing) = &mut self.missing {
             if kept <= missing.after {
                 self.missing = None;
@@ -258,19 +279,21 @@ impl Joined {
         self.end = part.end;
     }
 
-    /// Goes on at `to` although the segments before that are missing. `before` is what is known of the
+    /// Goes on at `base` although the segments before that are missing. `before` is what is known of the
     /// last one of them.
-    fn skip_to(&mut self, to: (Position, ChainValue), before: Option<&SegmentSummary>) {
-        let base = TermRun {
+    fn skip_to(&mut self, base: &LogBase, before: Option<&SegmentSummary>) {
+        let to = (base.position, base.chain);
+        let first = TermRun {
             term: self.base.term,
             first: self.base.index,
         };
-        let runs: Vec<_> = [base]
+        let runs: Vec<_> = [first]
             .into_iter()
             .chain(self.terms.iter().copied())
             .collect();
         let certain = common_through(&runs, self.end.0.index, to.0, self.base.index);
         self.missing = Missing::extended(self.missing, certain, to);
+        self.members.skip_to(certain, base);
         if let Some(before) = before {
             self.add_runs(before.entries_after, &before.runs);
         }

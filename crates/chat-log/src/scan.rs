@@ -2,7 +2,7 @@
 
 use chat_consensus::{LogBase, LogIndex};
 
-use crate::block::SECTOR;
+use crate::block::{SECTOR, change_of};
 use crate::block_file::BlockFile;
 use crate::block_marks::BlockMarks;
 use crate::error::LogError;
@@ -119,7 +119,8 @@ fn read_blocks<F: File>(
             return Ok(blocks);
         }
         let positions = entries.iter().map(|entry| entry.position);
-        blocks.contents.add(&block, positions);
+        let change = change_of(&entries);
+        blocks.contents.add(&block, positions, change);
         blocks.marks.add(&block, offset, true);
         blocks.contradicts_witness |= witness.is_some_and(|witness| witness.contradicts(&block));
     }
@@ -145,13 +146,13 @@ pub(crate) fn salvage_blocks<F: File>(
             let entries = block.decode_body(bytes, salt)?;
             block.check_chain(&entries)?;
             let positions = entries.iter().map(|entry| entry.position);
-            Some((block, positions.collect::<Vec<_>>()))
+            Some((block, positions.collect::<Vec<_>>(), change_of(&entries)))
         });
         // A lower number is a copy of an older block.
-        let next = next.filter(|(block, _)| {
+        let next = next.filter(|(block, ..)| {
             block.number >= found.contents.next_block && offset + block.bytes() <= until
         });
-        let Some((block, positions)) = next else {
+        let Some((block, positions, change)) = next else {
             offset += SECTOR;
             continue;
         };
@@ -160,7 +161,7 @@ pub(crate) fn salvage_blocks<F: File>(
             found.contents.skip_to_block(&block, offset);
         }
         found.contents.end = offset;
-        found.contents.add(&block, positions.into_iter());
+        found.contents.add(&block, positions.into_iter(), change);
         found.marks.add(&block, offset, joins);
         found.contradicts_witness |= witness.is_some_and(|witness| witness.contradicts(&block));
         offset += block.bytes();

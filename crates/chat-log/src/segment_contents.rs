@@ -1,7 +1,7 @@
 //! What the blocks of one segment add up to. The writer keeps it while it appends, a start finds it
 //! again by reading the blocks.
 
-use chat_consensus::{ChainValue, LogIndex, Position, TermRun};
+use chat_consensus::{ChainValue, LogIndex, MembershipChange, Position, TermRun};
 
 use crate::block::{BlockHeader, BlockKind};
 use crate::hole::{Missing, common_through, extend_runs};
@@ -27,6 +27,8 @@ pub(crate) struct SegmentContents {
     pub(crate) entries_after: LogIndex,
     /// See [`SegmentSummary::runs`].
     pub(crate) runs: Vec<TermRun>,
+    /// The change of the members with which the last block ends: no block follows here then (R19).
+    pub(crate) change: Option<MembershipChange>,
     /// Whether blocks are damaged or missing before the last one.
     pub(crate) damaged: bool,
     /// The entries that are missing because of that.
@@ -46,6 +48,7 @@ impl SegmentContents {
             chain: header.base.chain,
             entries_after: header.base.position.index,
             runs: Vec::new(),
+            change: None,
             damaged: false,
             missing: None,
         }
@@ -63,8 +66,13 @@ impl SegmentContents {
             }
     }
 
-    /// Adds the next block, whose entries are at `positions`.
-    pub(crate) fn add(&mut self, block: &BlockHeader, positions: impl Iterator<Item = Position>) {
+    /// Adds the next block, whose entries are at `positions` and end with `change`.
+    pub(crate) fn add(
+        &mut self,
+        block: &BlockHeader,
+        positions: impl Iterator<Item = Position>,
+        change: Option<MembershipChange>,
+    ) {
         if block.kind == BlockKind::TruncateAndAppend {
             let kept = block.after.index;
             self.entries_after = self.entries_after.min(kept);
@@ -81,12 +89,14 @@ impl SegmentContents {
         self.last_offset = self.end;
         self.end += block.bytes();
         (self.last, self.chain) = (block.last, block.chain);
+        self.change = change;
     }
 
     /// Goes on after `to` although the blocks before that are damaged. They truncate at most down to
     /// `lowest`.
     pub(crate) fn skip_to(&mut self, to: (Position, ChainValue), lowest: LogIndex) {
         self.damaged = true;
+        self.change = None;
         if to == (self.last, self.chain) {
             return;
         }

@@ -10,11 +10,17 @@ use crate::files::File;
 
 const MAGIC: [u8; 8] = *b"chat-log";
 
-/// The only format that is read and written.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that is written.
+pub(crate) const FORMAT: u32 = 2;
+
+/// The format before, which is read, too: its base has no learners.
+const FORMAT_OF_VOTERS: u32 = 1;
 
 /// Magic, format, length: enough to know how much to read.
 const PREFIX_BYTES: usize = 16;
+
+/// The number of learners, which is 0 where the format does not have it.
+const LEARNER_COUNT_BYTES: u64 = 4;
 
 /// A segment gets a successor at 4,096 term changes, and one batch may add as many as it has entries.
 const HEADER_BYTES_MAX: u32 = 16 << 20;
@@ -25,13 +31,16 @@ const SUFFIX: &str = ".segment";
 /// The header of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    /// The one that it was read in; [`FORMAT`] for a new one.
+    pub(crate) format: u32,
     /// The disk's id when the segment was made.
     pub(crate) storage: StorageId,
     /// Random; in the checksums of this segment's blocks.
     pub(crate) salt: u64,
     /// The number of its first block, which its name repeats.
     pub(crate) first_block: u64,
-    /// The end of the log before that block.
+    /// The end of the log before that block, with the members there. Only the last block of the segment
+    /// changes them (R19).
     pub(crate) base: LogBase,
     /// What the segment before this one holds; `None` if the log begins here.
     pub(crate) before: Option<SegmentSummary>,
@@ -61,6 +70,12 @@ pub(crate) struct InvalidHeader;
 impl SegmentHeader {
     /// As bytes, whole sectors.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.encode_fields();
+        bytes.resize(bytes.len().next_multiple_of(SECTOR as usize), 0);
+        bytes
+    }
+
+    fn encode_fields(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(FORMAT.to_be_bytes());
         bytes.extend([0; 4]);
@@ -75,7 +90,6 @@ impl SegmentHeader {
         let length = u32::try_from(bytes.len() + 4).expect("term changes are bounded");
         bytes[PREFIX_BYTES - 4..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
         bytes.extend(checksum(0, &bytes).to_be_bytes());
-        bytes.resize(bytes.len().next_multiple_of(SECTOR as usize), 0);
         bytes
     }
 
@@ -103,8 +117,8 @@ impl SegmentHeader {
             return Ok(Err(InvalidHeader));
         };
         let mut fields = Fields(body);
-        match fields.u32() {
-            Some(FORMAT) => {}
+        let format = match fields.u32() {
+            Some(format @ (FORMAT_OF_VOTERS | FORMAT)) => format,
             found => {
                 return Err(LogError::UnknownFormat {
                     name: name.to_owned(),
@@ -112,21 +126,25 @@ impl SegmentHeader {
                     known: FORMAT,
                 });
             }
-        }
-        Ok(Self::decode(fields).ok_or(InvalidHeader))
+        };
+        Ok(Self::decode(fields, format).ok_or(InvalidHeader))
     }
 
-    fn decode(mut fields: Fields<'_>) -> Option<Self> {
+    fn decode(mut fields: Fields<'_>, format: u32) -> Option<Self> {
         let _length = fields.u32()?;
         let storage = StorageId(fields.u128()?);
         let salt = fields.u64()?;
         let first_block = fields.block().filter(|&first| first > 0)?;
-        let base = fields.base()?;
+        let base = match format {
+            FORMAT_OF_VOTERS => fields.base_of_voters()?,
+            _ => fields.base()?,
+        };
         let before = match fields.bool()? {
             true => Some(take_summary(&mut fields)?),
             false => None,
         };
         fields.0.is_empty().then_some(Self {
+            format,
             storage,
             salt,
             first_block,
@@ -137,7 +155,18 @@ impl SegmentHeader {
 
     /// Where its first block begins.
     pub(crate) fn bytes(&self) -> u64 {
-        self.encode().len() as u64
+        let encoded = self.encode_fields().len() as u64;
+        let absent = match self.format {
+            FORMAT_OF_VOTERS => LEARNER_COUNT_BYTES,
+            _ => 0,
+        };
+        (encoded - absent).next_multiple_of(SECTOR)
+    }
+
+    /// Whether programs that know no changes of the members read this segment: they would take a block
+    /// with one for a torn write.
+    pub(crate) fn is_of_voters(&self) -> bool {
+        self.format == FORMAT_OF_VOTERS
     }
 }
 

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use chat_consensus::{BlockNumber, ChainValue, Entry, LogBase, LogIndex, Position, Writes};
+use chat_consensus::{
+    BlockNumber, ChainValue, Entry, LogBase, LogIndex, MembershipChange, Position, Writes,
+};
 
-use crate::block::BlockHeader;
+use crate::block::{BlockHeader, check_order};
 use crate::directory_lock::DirectoryLock;
 use crate::error::LogError;
 use crate::files::Directory;
@@ -16,7 +18,7 @@ use crate::node_file::NodeState;
 use crate::opened::{Opened, Options};
 use crate::opening::{self, Parts, remove_and_sync, witness_of};
 use crate::os_directory::OsDirectory;
-use crate::segment_header::SegmentHeader;
+use crate::segment_header::{FORMAT, SegmentHeader};
 use crate::segment_reader::SegmentReader;
 use crate::segment_writer::SegmentWriter;
 use crate::synced_log::Segment;
@@ -125,8 +127,8 @@ impl<D: Directory> SegmentLog<D> {
     /// # Panics
     ///
     /// If an invariant of the node is broken: the entries do not follow the end of the log without a
-    /// gap, their terms decrease, the truncation is outside of the log, there is no base, or the disk
-    /// gets another cluster.
+    /// gap, their terms decrease, an entry follows a change of the members, the truncation is outside of
+    /// the log, there is no base, or the disk gets another cluster.
     pub fn append_and_sync(&mut self, writes: &Writes) -> Result<(), LogError> {
         // What a truncation leaves is looked up before anything is written.
         let end = match (&writes.base, self.poisoned) {
@@ -368,6 +370,7 @@ impl<D: Directory> SegmentLog<D> {
     fn install_base(&mut self, base: &LogBase) -> Result<(), LogError> {
         let first_block = self.unused_block();
         let header = SegmentHeader {
+            format: FORMAT,
             storage: self.parts.node.storage,
             salt: self.parts.salts.salt(first_block),
             first_block,
@@ -378,7 +381,7 @@ impl<D: Directory> SegmentLog<D> {
         let directory = &*self.parts.directory;
         let segment_bytes = self.options.segment_bytes;
         let mut tail = SegmentWriter::create(directory, &header, &bytes, segment_bytes)?;
-        tail.contents.add(&block, std::iter::empty());
+        tail.contents.add(&block, std::iter::empty(), None);
         self.parts.tail = Some(tail);
         let waste = self.parts.shared.change().install(&header, &block);
         // The log that is waste must not be taken for this one if this one is lost.
@@ -393,18 +396,19 @@ impl<D: Directory> SegmentLog<D> {
 
     /// Begins the segment that follows the last one.
     fn begin_segment(&mut self) -> Result<(), LogError> {
-        let base = self.base().expect("a log that has a segment has a base");
         let parts = &mut self.parts;
+        let membership = parts.shared.look().members().last().cloned();
         let tail = parts.tail.as_mut().expect("a log that has a base has one");
         let first_block = tail.contents.next_block;
         let header = SegmentHeader {
+            format: FORMAT,
             storage: parts.node.storage,
             salt: parts.salts.salt(first_block),
             first_block,
             base: LogBase {
                 position: tail.contents.last,
                 chain: tail.contents.chain,
-                membership: base.membership,
+                membership: membership.expect("a log that has a segment has members"),
             },
             before: Some(tail.contents.summary()),
         };
@@ -428,9 +432,11 @@ impl<D: Directory> SegmentLog<D> {
             BlockHeader::entries(number, tail.salt, after, (truncates, lowest), entries)
         };
         let (mut block, mut bytes) = encode(self.tail());
+        let change = entries.last().and_then(MembershipChange::of);
         let contents = &self.tail().contents;
         let full = contents.end + block.bytes() > self.options.segment_bytes
-            || contents.runs.len() >= TERM_RUNS_MAX;
+            || contents.runs.len() >= TERM_RUNS_MAX
+            || self.is_complete(change.is_some());
         if full && contents.has_blocks() {
             self.begin_segment()?;
             (block, bytes) = encode(self.tail());
@@ -440,13 +446,29 @@ impl<D: Directory> SegmentLog<D> {
         tail.write(offset, bytes)?;
         tail.sync()?;
         let positions = entries.iter().map(|entry| entry.position);
-        tail.contents.add(&block, positions);
-        self.parts.shared.change().append(&block, offset);
+        let mut shared = self.parts.shared.change();
+        shared.append(&block, offset, change.as_ref());
+        drop(shared);
+        tail.contents.add(&block, positions, change);
         self.entries_since_witness += entries.len();
         if self.entries_since_witness >= WITNESS_ENTRIES {
             self.write_witness()?;
         }
         Ok(())
+    }
+
+    /// Whether the last segment has its last block because of the members: each header has those of all
+    /// of its segment but the last block (R19).
+    fn is_complete(&self, changes_members: bool) -> bool {
+        let tail = self.tail();
+        let log = self.parts.shared.look();
+        let header = log
+            .segments()
+            .last()
+            .map(|segment| &segment.base.membership);
+        tail.contents.change.is_some()
+            || log.members().last() != header
+            || (changes_members && tail.is_of_voters)
     }
 
     fn tail(&self) -> &SegmentWriter<D::File> {
@@ -471,14 +493,5 @@ impl<D: Directory> SegmentLog<D> {
 impl<D: Directory> fmt::Debug for SegmentLog<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SegmentLog").finish_non_exhaustive()
-    }
-}
-
-fn check_order(mut previous: Position, entries: &[Entry]) {
-    for entry in entries {
-        let Position { term, index } = entry.position;
-        assert_eq!(index, previous.index.next(), "no gap in the log");
-        assert!(term >= previous.term, "terms never run backwards");
-        previous = entry.position;
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use chat_consensus::{ChainValue, LogBase, LogIndex, Position};
+use chat_consensus::{ChainValue, LogBase, LogIndex, MembershipChange, Position};
 
 use crate::block::{BlockHeader, BlockKind};
 use crate::block_marks::{BlockMark, BlockMarks};
 use crate::hole::{Hole, Missing};
+use crate::members::Members;
 use crate::segment_contents::SegmentContents;
 use crate::segment_header::{SegmentHeader, SegmentSummary, segment_name};
 
@@ -23,6 +24,8 @@ pub(crate) struct SyncedLog {
     last: Position,
     /// The chain value there; `None` without a base.
     chain: Option<ChainValue>,
+    /// From the base of the oldest segment on; known from the end of the hole on.
+    members: Members,
     /// Counts what makes a read under way wrong: truncations, installs and compactions.
     revision: u64,
     /// Entries that nothing may read.
@@ -122,11 +125,16 @@ impl Shared {
 }
 
 impl SyncedLog {
-    pub(crate) fn new(segments: Vec<Segment>, last: Position, chain: Option<ChainValue>) -> Self {
+    pub(crate) fn new(
+        segments: Vec<Segment>,
+        (last, chain): (Position, Option<ChainValue>),
+        members: Members,
+    ) -> Self {
         Self {
             segments,
             last,
             chain,
+            members,
             revision: 0,
             missing: None,
             damaged_through: 0,
@@ -177,6 +185,10 @@ impl SyncedLog {
         let mut base = self.base()?.clone();
         if let Some(missing) = self.missing {
             (base.position, base.chain) = (missing.end, missing.chain);
+            let members = self.members.at(missing.end.index);
+            base.membership = members
+                .expect("a log goes on only where they are known")
+                .clone();
         }
         Some(base)
     }
@@ -189,6 +201,10 @@ impl SyncedLog {
         self.chain
     }
 
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
@@ -197,14 +213,23 @@ impl SyncedLog {
         &self.segments
     }
 
-    /// Adds a synced block to the last segment.
-    pub(crate) fn append(&mut self, block: &BlockHeader, offset: u64) {
+    /// Adds a synced block to the last segment, which ends with `change`.
+    pub(crate) fn append(
+        &mut self,
+        block: &BlockHeader,
+        offset: u64,
+        change: Option<&MembershipChange>,
+    ) {
         if block.after.index < self.last.index {
             self.revision += 1;
         }
         if block.kind == BlockKind::TruncateAndAppend {
             let to = (block.after, block.chain_before);
             self.missing = Missing::truncated(self.missing, to);
+            self.members.truncate(block.after.index);
+        }
+        if let Some(change) = change {
+            self.members.set(change.index, &change.membership);
         }
         (self.last, self.chain) = (block.last, Some(block.chain));
         if let Some(segment) = self.segments.last_mut() {
@@ -228,6 +253,7 @@ impl SyncedLog {
         self.revision += 1;
         (self.missing, self.damaged_through) = (None, 0);
         (self.last, self.chain) = (block.last, Some(block.chain));
+        self.members = Members::new(&header.base);
         std::mem::replace(&mut self.segments, vec![segment])
     }
 
@@ -242,6 +268,13 @@ impl SyncedLog {
         };
         self.revision += u64::from(begin > 0);
         (self.missing, self.damaged_through) = (None, 0);
+        let base = &self.segments[begin].base;
+        self.members.begin_at(base.position.index);
+        assert_eq!(
+            self.members.at(base.position.index),
+            Some(&base.membership),
+            "each header has the members as of its segment's beginning"
+        );
         self.segments.drain(..begin).collect()
     }
 

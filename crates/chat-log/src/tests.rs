@@ -4,6 +4,7 @@ mod block_numbers;
 mod fixture;
 mod holes;
 mod layout;
+mod members;
 mod model;
 mod starting;
 mod writing;

@@ -54,8 +54,8 @@
 //!    apply nothing and answer that.
 //! 2. Call [`Builder::start`] on every node with the same list of nodes, each with a log of its own.
 //!    The lowest node forms the cluster once every node has answered; from then on the log names
-//!    the voters. A node whose disk was wiped comes back as a learner that holds a copy and does
-//!    not vote.
+//!    the voters. A node whose disk was wiped comes back as a learner, and is a voter again some
+//!    seconds after it has caught up (R20).
 //! 3. `Handle::serve` on the listener that the list names for the node, or mount `Handle::service`
 //!    there and set `TCP_NODELAY` on what it accepts; with a transport of your own deliver to
 //!    [`Handle::receiver`]. Everything that reaches it is trusted: only peers may.
@@ -90,8 +90,8 @@ mod runner;
 pub use bytes::Bytes;
 pub use chat_consensus::{
     BlockNumber, ChainValue, ClusterId, CommittedEntry, Digest, Entry, Envelope, HardState,
-    LogBase, LogIndex, Membership, NodeId, PartialDownload, Payload, Position, Snapshot,
-    SnapshotId, StorageId, Stored, Term, TermRun, Voter, Writes,
+    LogBase, LogIndex, Membership, MembershipChange, NodeId, PartialDownload, Payload, Position,
+    Snapshot, SnapshotId, StorageId, Stored, Term, TermRun, Voter, Writes,
 };
 pub use error::{ProposeError, ReadError};
 pub use event::{

@@ -316,6 +316,8 @@ impl<F: MakeReply> Replica<F> {
                 | Report::TermTooFarAhead(..)
                 | Report::DisksAlternate(_)
                 | Report::DiskIsSlow { .. }
+                | Report::MembershipAppended(..)
+                | Report::MembershipRefused(_)
                 | Report::DownloadBegun { .. } => self.effects.push(Effect::Warn(report)),
                 Report::SnapshotWanted(_, index) => self.want_snapshot(index),
                 Report::StorePiece { id, offset, bytes } => self.effects.push(Effect::StorePiece {

@@ -31,6 +31,7 @@ impl Leader {
                 node: LEADER,
                 storage: DISK,
             }],
+            learners: Vec::new(),
         };
         let stored = Stored {
             boot_count: 1,
@@ -93,6 +94,7 @@ impl Leader {
             from: FOLLOWER,
             to: LEADER,
             storage: StorageId(8),
+            to_storage: None,
             request: RequestId {
                 start: RunId::new(1, 7),
                 number,

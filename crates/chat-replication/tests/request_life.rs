@@ -302,6 +302,7 @@ fn forwarded_request_beyond_the_limit_is_refused_before_it_is_prepared() {
             from: NodeId(2),
             to: NodeId(1),
             storage: StorageId(2),
+            to_storage: None,
             request: RequestId::default(),
         };
         let request = Bytes::from(vec![b'x'; bytes]);

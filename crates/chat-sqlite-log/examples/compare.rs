@@ -152,6 +152,7 @@ fn bootstrap() -> Writes {
             node: NodeId(1),
             storage: StorageId(1),
         }],
+        learners: Vec::new(),
     };
     Writes {
         boot_count: Some(1),

@@ -84,6 +84,7 @@ impl CommitLog {
             base,
             last: verified.last,
             terms: verified.terms.clone(),
+            changes: verified.changes.clone(),
             behind_hole: false,
             synced_block: BlockNumber::UNKNOWN,
         };

@@ -229,6 +229,7 @@ mod tests {
         let membership = Membership {
             cluster: ClusterId(9),
             voters: vec![voter],
+            learners: Vec::new(),
         };
         let entry = |index: u64| Entry {
             position: Position::new(index, 1 + index / 6_000),

@@ -131,6 +131,7 @@ fn install(state: &mut ChatState, directory: &Path) {
                 node: NodeId(1),
                 storage: StorageId(1),
             }],
+            learners: Vec::new(),
         },
     };
     let (begun, cpu) = (Instant::now(), cpu_seconds());

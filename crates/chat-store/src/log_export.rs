@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use chat_consensus::{ChainValue, Entry, LogIndex, NodeId, Payload};
+use chat_consensus::{ChainValue, Entry, LogIndex, Membership, NodeId, Payload};
 use chat_log::{DryRun, Finding, Options, OsDirectory, ReadLimits, SegmentLog, SegmentReader};
 use chat_proto::storage::v1::{self as proto, command::Operation};
 use futures::executor::block_on;
@@ -123,6 +123,7 @@ impl ShownLog {
             let (kind, payload) = match &entry.payload {
                 Payload::Empty => (0, Vec::new()),
                 Payload::Command(command) => (2, stored(command, secrets)),
+                Payload::Membership(members) => (3, members.encode()),
             };
             let query = sqlx::query("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?)")
                 .bind(entry.position.index.0.cast_signed())
@@ -173,10 +174,26 @@ fn stored(command: &[u8], secrets: Secrets) -> Vec<u8> {
     }
 }
 
+/// Who counts from a change of the members on.
+fn describe_members(members: &Membership) -> String {
+    let voters = members.voters.iter().map(|voter| voter.node.to_string());
+    let voters: Vec<String> = voters.collect();
+    let learners: Vec<String> = members.learners.iter().map(NodeId::to_string).collect();
+    match learners.is_empty() {
+        true => format!("voters {}", voters.join(", ")),
+        false => format!(
+            "voters {}; learners {}",
+            voters.join(", "),
+            learners.join(", ")
+        ),
+    }
+}
+
 /// One line about an entry.
 fn describe(payload: &Payload, secrets: Secrets) -> String {
     let bytes = match payload {
         Payload::Empty => return "no-op".to_owned(),
+        Payload::Membership(members) => return describe_members(members),
         Payload::Command(bytes) => bytes,
     };
     let Ok(command) = proto::Command::decode(bytes.clone()) else {

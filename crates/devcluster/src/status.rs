@@ -54,8 +54,8 @@ pub struct NodeStatus {
 }
 
 impl Status {
-    /// Whether waiting changes nothing: a learner of this cluster remains one until it is admitted
-    /// again, and that is decided elsewhere.
+    /// Whether the cluster serves, and every node is there: a learner has what the others have, and votes
+    /// by itself some seconds later, if a majority of the voters is there to admit it.
     pub fn is_settled(&self) -> bool {
         let settled = |node: &NodeStatus| {
             let is_learner = node.role.as_deref() == Some("learner");

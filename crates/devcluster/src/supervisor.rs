@@ -212,7 +212,10 @@ impl Supervisor {
         }
         self.start_node(node)?;
         self.record()?;
-        Ok(format!("node {node} lost its data and was started empty"))
+        Ok(format!(
+            "node {node} lost its data and was started empty; it catches up, and votes again by itself \
+             some seconds later"
+        ))
     }
 
     fn isolate(&mut self, node: NodeId) -> Result<String> {

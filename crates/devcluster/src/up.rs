@@ -227,7 +227,7 @@ fn start_supervisor(files: &Files) -> Result<()> {
     }
 }
 
-/// Waits until the cluster is as healthy as it will be without a person's action.
+/// Waits until the cluster serves, and every node is there.
 ///
 /// # Errors
 ///

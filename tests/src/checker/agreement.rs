@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use chat_consensus::{
-    ChainValue, ClusterId, Entry, LogIndex, NodeId, Payload, Position, Term, TermIndex,
+    ChainValue, ClusterId, Entry, LogIndex, Membership, MembershipChange, NodeId, Payload,
+    Position, Term, TermIndex,
 };
 
 use crate::checker::log_matching::KnownEntries;
@@ -23,6 +24,8 @@ pub struct CommittedLog {
     chain: Vec<ChainValue>,
     /// Where each operation took effect: the first of its entries.
     first_of: BTreeMap<u64, LogIndex>,
+    /// The committed changes of the members.
+    changes: Vec<MembershipChange>,
 }
 
 /// A node whose commit index has moved.
@@ -125,6 +128,12 @@ impl CommittedLog {
         effects.filter(move |(_, at)| *at <= index)
     }
 
+    /// The members as of `index`, if they were ever changed until there.
+    pub fn members_at(&self, index: LogIndex) -> Option<&Membership> {
+        let before = self.changes.iter().rfind(|change| change.index <= index);
+        before.map(|change| &change.membership)
+    }
+
     /// How many operations took effect.
     pub fn operations(&self) -> usize {
         self.first_of.len()
@@ -140,10 +149,12 @@ impl CommittedLog {
             };
             let before = self.chain.last().copied();
             let before = before.unwrap_or_else(|| ChainValue::start(moved.cluster));
-            self.chain.push(before.next(&Entry {
+            let entry = Entry {
                 position: Position { term, index },
                 payload: payload.clone(),
-            }));
+            };
+            self.chain.push(before.next(&entry));
+            self.changes.extend(MembershipChange::of(&entry));
             if let Payload::Command(bytes) = payload
                 && let Some(command) = Command::decode(bytes)
             {

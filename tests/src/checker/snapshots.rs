@@ -30,6 +30,17 @@ pub fn base(base: &LogBase, committed: &CommittedLog) -> Checked {
                 base.chain
             )
         },
+    )?;
+    let agreed = committed.members_at(position.index);
+    ensure(
+        agreed.is_none_or(|agreed| *agreed == base.membership),
+        "base-agreed",
+        || {
+            format!(
+                "a base at {position:?} with {:?}; the committed log has {agreed:?} there",
+                base.membership
+            )
+        },
     )
 }
 

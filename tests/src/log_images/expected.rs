@@ -1,10 +1,10 @@
 //! What a log must hold: a model of it, and what a crash within one step may leave.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use chat_consensus::{
-    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored,
-    TermRun, Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Membership, MembershipChange,
+    Position, StorageId, Stored, TermRun, Writes,
 };
 use chat_log::{LogError, Opened};
 
@@ -52,8 +52,9 @@ pub(super) struct Candidates {
     compacting: Option<LogIndex>,
 }
 
-/// Every entry that was ever written, by its chain value, which covers all before it.
-pub(super) type Written = BTreeSet<(LogIndex, ChainValue)>;
+/// Every entry and base that was ever written, by its chain value, which covers all before it, with the
+/// members as of there.
+pub(super) type Written = BTreeMap<(LogIndex, ChainValue), Membership>;
 
 impl Expected {
     pub(super) fn empty(storage: StorageId) -> Self {
@@ -91,6 +92,36 @@ impl Expected {
             .map_or(LogIndex::ZERO, |base| base.position.index)
     }
 
+    fn changes(&self) -> Vec<MembershipChange> {
+        let entries = self.entries.iter().map(|(entry, _)| entry);
+        entries.filter_map(MembershipChange::of).collect()
+    }
+
+    /// The members as of an index of the log, which has a base.
+    pub(super) fn members_at(&self, index: LogIndex) -> Option<Membership> {
+        let mut changes = self.changes();
+        changes.retain(|change| change.index <= index);
+        let newest = changes.pop().map(|change| change.membership);
+        newest.or_else(|| Some(self.base.as_ref()?.membership.clone()))
+    }
+
+    /// What of it was ever written: all of it.
+    pub(super) fn written(&self) -> Written {
+        let mut written = Written::new();
+        let Some(base) = &self.base else {
+            return written;
+        };
+        let mut members = base.membership.clone();
+        written.insert((base.position.index, base.chain), members.clone());
+        for (entry, chain) in &self.entries {
+            if let Some(change) = MembershipChange::of(entry) {
+                members = change.membership;
+            }
+            written.insert((entry.position.index, *chain), members.clone());
+        }
+        written
+    }
+
     pub(super) fn stored(&self) -> Stored {
         let mut terms: Vec<TermRun> = Vec::new();
         for (entry, _) in &self.entries {
@@ -111,6 +142,7 @@ impl Expected {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            changes: self.changes(),
             behind_hole: false,
             synced_block: self.synced_block,
         }
@@ -143,6 +175,7 @@ impl Expected {
 
     /// The same log, which begins at one of its entries instead.
     pub(super) fn begin_after(&mut self, index: LogIndex) {
+        let members = self.members_at(index);
         let (Some(base), Some(place)) = (
             &mut self.base,
             self.entries
@@ -154,6 +187,7 @@ impl Expected {
         let (entry, chain) = self.entries[place].clone();
         base.position = entry.position;
         base.chain = chain;
+        base.membership = members.expect("a log with a base has members");
         self.entries.drain(..=place);
     }
 
@@ -201,7 +235,25 @@ impl Expected {
             && self.chain() == found.opened.chain
             && (begins <= own || found.opened.hole.is_some())
             && found.opened.state_directory == self.state_directory
+            && self.has_members(found)
             && self.has_entries(found)
+    }
+
+    /// Whether it has the members that were found, from where both begin.
+    fn has_members(&self, found: &Found) -> bool {
+        let stored = &found.opened.stored;
+        let Some(base) = &stored.base else {
+            return true;
+        };
+        let begins = base.position.index.max(self.begins_after());
+        let after = |mut changes: Vec<MembershipChange>| {
+            changes.retain(|change| change.index > begins);
+            changes
+        };
+        let newest = stored.changes.last().map(|change| &change.membership);
+        let newest = newest.unwrap_or(&base.membership);
+        after(stored.changes.clone()) == after(self.changes())
+            && self.members_at(self.last().index).as_ref() == Some(newest)
     }
 
     fn has_entries(&self, found: &Found) -> bool {
@@ -334,13 +386,30 @@ pub(super) fn describe(stored: &Stored, chain: ChainValue) -> String {
         ..
     } = stored.hard_state;
     format!(
-        "disk {:x}, boot {}, term {term}, vote {:?}, repair {repair_through}, base {:?}, last {:?}, chain {chain:?}",
+        "disk {:x}, boot {}, term {term}, vote {:?}, repair {repair_through}, base {:?}, last {:?}, chain {chain:?}, members {:?}, then {:?}",
         stored.storage.0 >> 96,
         stored.boot_count,
         vote.map(|vote| vote.node),
         stored.base.as_ref().map(|base| base.position),
         stored.last,
+        stored
+            .base
+            .as_ref()
+            .map(|base| describe_members(&base.membership)),
+        stored
+            .changes
+            .iter()
+            .map(|change| (change.index, describe_members(&change.membership)))
+            .collect::<Vec<_>>(),
     )
+}
+
+fn describe_members(members: &Membership) -> String {
+    let voters = members.voters.iter();
+    let voters: Vec<_> = voters
+        .map(|voter| format!("{}.{}", voter.node, voter.storage.0))
+        .collect();
+    format!("{} and {:?}", voters.join(" "), members.learners)
 }
 
 impl Found {

@@ -112,9 +112,7 @@ impl Machine {
     }
 
     fn expect(&mut self, state: Expected) {
-        let positions = state.entries.iter();
-        let written = positions.map(|(entry, chain)| (entry.position.index, *chain));
-        self.written.extend(written);
+        self.written.extend(state.written());
         self.since_witness.push(state.clone());
         self.expected = state;
     }
@@ -124,9 +122,7 @@ impl Machine {
         let step = Step::next(&self.expected, &mut self.random);
         // Entries of a step that fails may be found, too.
         let candidates = self.expected.candidates(&step);
-        let entries = candidates.last().entries.iter();
-        let written = entries.map(|(entry, chain)| (entry.position.index, *chain));
-        self.written.extend(written);
+        self.written.extend(candidates.last().written());
         step
     }
 

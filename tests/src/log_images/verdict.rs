@@ -1,5 +1,6 @@
 //! Whether a log whose disk broke a promise is believed wrongly.
 
+use chat_consensus::MembershipChange;
 use chat_log::LogError;
 
 use super::expected::{Expected, Found, Piece, Written};
@@ -46,6 +47,7 @@ pub(super) fn judge(
         Err(LogError::Damaged { .. }) => true,
         Err(error) => return Err(format!("reading ends with {}", describe(error))),
     };
+    check_members(found, written)?;
     if stored.storage != expected.storage {
         let empty = stored.base.is_none() && stored.boot_count == 0;
         if found.opened.amnesia.is_none() && !empty {
@@ -84,9 +86,35 @@ fn check_chain(piece: &Piece, written: &Written) -> Result<(), String> {
     let mut chain = piece.chain;
     for entry in &piece.entries {
         chain = chain.next(entry);
-        if !written.contains(&(entry.position.index, chain)) {
+        if !written.contains_key(&(entry.position.index, chain)) {
             return Err(format!("{:?} was never written there", entry.position));
         }
+    }
+    Ok(())
+}
+
+/// R19: the members as of the log's beginning are those of that position, and every change of them after
+/// that is one of its entries.
+fn check_members(found: &Found, written: &Written) -> Result<(), String> {
+    let stored = &found.opened.stored;
+    let Some(base) = &stored.base else {
+        return Ok(());
+    };
+    if written.get(&(base.position.index, base.chain)) != Some(&base.membership) {
+        return Err(format!("wrong members: {}", found.describe()));
+    }
+    let Ok(pieces) = &found.pieces else {
+        return Ok(());
+    };
+    let after = pieces
+        .iter()
+        .filter(|piece| piece.after >= base.position.index);
+    let entries = after.flat_map(|piece| &piece.entries);
+    if entries
+        .filter_map(MembershipChange::of)
+        .ne(stored.changes.iter().cloned())
+    {
+        return Err(format!("wrong changes of members: {}", found.describe()));
     }
     Ok(())
 }

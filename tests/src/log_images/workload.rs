@@ -78,6 +78,7 @@ fn found_cluster(state: &Expected, random: &mut fastrand::Rng) -> Writes {
                     storage: StorageId(u128::from(node)),
                 })
                 .collect(),
+            learners: Vec::new(),
         };
         writes.base = Some(Box::new(LogBase::first(membership)));
     }
@@ -94,6 +95,7 @@ fn later_base(state: &Expected, random: &mut fastrand::Rng) -> LogBase {
         term: Term(state.hard_state.term.0.max(last.term.0) + 1),
     };
     base.chain = chat_consensus::ChainValue(random.u128(..).to_be_bytes());
+    base.membership = members(random);
     base
 }
 
@@ -116,6 +118,7 @@ fn batch(state: &Expected, random: &mut fastrand::Rng) -> Writes {
         writes.truncate_after = Some(LogIndex(index));
         last = position_at(state, LogIndex(index));
     }
+    let before = state.members_at(last.index);
     let count = if random.u32(0..8) == 0 {
         0
     } else {
@@ -133,7 +136,33 @@ fn batch(state: &Expected, random: &mut fastrand::Rng) -> Writes {
         };
         writes.entries.push(entry);
     }
+    // A change of the members is the last entry of its batch (R19).
+    let next = members(random);
+    if let Some(entry) = writes.entries.last_mut()
+        && random.u32(0..5) == 0
+        && before.is_some_and(|before| before != next)
+    {
+        entry.payload = Payload::Membership(next);
+    }
     writes
+}
+
+/// Any members of the cluster.
+fn members(random: &mut fastrand::Rng) -> Membership {
+    let mut members = Membership::of_voters(CLUSTER, vec![voter(random)]);
+    for node in (1..6).map(NodeId) {
+        let storage = StorageId(random.u128(1..4));
+        if members.voter(node).is_some() {
+            continue;
+        }
+        match random.u32(0..3) {
+            0 => members.voters.push(Voter { node, storage }),
+            1 => members.learners.push(node),
+            _ => {}
+        }
+    }
+    members.voters.sort_unstable();
+    members
 }
 
 fn new_hard_state(

@@ -47,6 +47,8 @@ pub struct Load {
 struct Shared {
     stopping: AtomicBool,
     acknowledged: AtomicU64,
+    /// In microseconds, of messages of patient senders that were acknowledged.
+    longest_send: AtomicU64,
     history: Mutex<History>,
     inbox_history: InboxHistory,
     /// How many reads of each node were checked.
@@ -85,6 +87,7 @@ impl Load {
         let shared = Arc::new(Shared {
             stopping: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            longest_send: AtomicU64::new(0),
             history: Mutex::default(),
             inbox_history: InboxHistory::default(),
             reads: ids.iter().map(|id| (*id, AtomicU64::new(0))).collect(),
@@ -141,6 +144,12 @@ impl Load {
     /// How many messages were acknowledged until now.
     pub fn acknowledged(&self) -> u64 {
         self.shared.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// The longest time from a patient sender's first attempt to the acknowledgement, of what was
+    /// acknowledged since the last call.
+    pub fn take_longest_send(&self) -> Duration {
+        Duration::from_micros(self.shared.longest_send.swap(0, Ordering::SeqCst))
     }
 
     /// How many reads of this node were checked until now.
@@ -256,6 +265,13 @@ impl Sender {
         }
     }
 
+    fn note_duration(&self, took: Duration) {
+        if !self.is_hasty {
+            let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            self.shared.longest_send.fetch_max(took, Ordering::SeqCst);
+        }
+    }
+
     async fn send(&self, letter: Letter) -> Result<(), String> {
         let begun = std::time::Instant::now();
         loop {
@@ -265,6 +281,7 @@ impl Sender {
                 .await
             {
                 Ok(sent) => {
+                    self.note_duration(begun.elapsed());
                     let inbox_history = &self.shared.inbox_history;
                     inbox_history.acknowledged(&letter.message.recipient, &sent);
                     let mut history = lock(&self.shared.history);

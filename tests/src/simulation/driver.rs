@@ -197,6 +197,11 @@ impl World {
         if !is_hole || !self.may_forget.contains(&id) {
             self.check_base(base)?;
         }
+        let committed = &self.checkers.committed;
+        if committed.members_at(base.position.index).is_some() {
+            // They are compared above.
+            return Ok(());
+        }
         let (memberships, nodes) = (&mut self.checkers.memberships, self.settings.nodes);
         memberships.written((id, storage), &base.membership, nodes)
     }
@@ -262,7 +267,7 @@ impl World {
         let entries = process.applying.take().expect("a batch is being applied");
         let machine = &mut process.machine;
         let answer = |entry: &Entry| match &entry.payload {
-            Payload::Empty => Bytes::new(),
+            Payload::Empty | Payload::Membership(_) => Bytes::new(),
             Payload::Command(bytes) => Command::decode(bytes)
                 .map(|command| {
                     let operation = command.operation;

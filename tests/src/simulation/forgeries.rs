@@ -22,7 +22,7 @@ impl World {
         self.faults.add(FaultKind::Forged);
         let from = (to + self.random.usize(1..self.settings.nodes)) % self.settings.nodes;
         let ours = self.processes[to].seen.term;
-        let membership = self.checkers.memberships.known();
+        let membership = self.members();
         let cluster = membership.map(|membership| membership.cluster);
         let header = Header {
             cluster: match self.random.u32(0..3) {
@@ -34,6 +34,8 @@ impl World {
             from: node_id(from),
             to: node_id(to),
             storage: StorageId(self.random.u128(1..)),
+            // The ids of disks are known to members only.
+            to_storage: self.random.bool().then(|| StorageId(self.random.u128(1..))),
             request: RequestId {
                 start: RunId::new(
                     if self.random.bool() {
@@ -86,7 +88,6 @@ impl World {
             }),
             5 => Request::Election(Election::PreVote(Candidacy {
                 last: Position { term, index },
-                asked: StorageId(self.random.u128(1..)),
                 synced_block: BlockNumber(index.0),
             })),
             _ => Request::Election(Election::Bootstrap),

@@ -161,9 +161,9 @@ impl World {
         Ok(())
     }
 
-    fn is_admitted(&self, node: usize) -> bool {
+    pub(super) fn is_admitted(&self, node: usize) -> bool {
         let storage = self.disks[node].storage();
-        let membership = self.checkers.memberships.known();
+        let membership = self.members();
         membership.is_some_and(|membership| membership.admits(super::queue::node_id(node), storage))
     }
 

@@ -3,7 +3,7 @@
 
 use chat_consensus::{
     BlockNumber, Candidacy, Election, ElectionKind, ElectionReply, FollowerState, GetCommitsReply,
-    GetSnapshotReply, Reply, Request, Writes,
+    GetSnapshotReply, Membership, Reply, Request, Writes,
 };
 use chat_replication::{PeerReply, PeerRequest, ProposeOutcome};
 
@@ -18,6 +18,16 @@ pub(super) fn message_line(message: &PeerMessage) -> String {
         PeerMessage::Reply(reply) => reply_text(&reply.message, term.0),
     };
     format!("{from}->{to} {what}")
+}
+
+/// Who counts, and who will.
+pub(super) fn voters_line(members: &Membership) -> String {
+    let voters = members.voters.iter().map(|voter| voter.node.to_string());
+    let mut line = format!("voters {}", voters.collect::<Vec<_>>().join(", "));
+    for learner in &members.learners {
+        line.push_str(&format!(", learner {learner}"));
+    }
+    line
 }
 
 fn request_text(request: &PeerRequest, term: u64) -> String {

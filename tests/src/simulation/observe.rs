@@ -1,13 +1,16 @@
 //! Compares each replica with what it was before the event: calls the checkers, and prints a line
 //! for each change that a scenario or a trace shows.
 
-use chat_consensus::{ElectionKind, Envelope, GetCommitsReply, Reply, Report, Request, RoleName};
+use chat_consensus::{
+    ElectionKind, Envelope, GetCommitsReply, NodeId, Reply, Report, Request, RoleName,
+};
 
 use crate::checker::agreement::CommitMoved;
 use crate::checker::election::Elected;
 use crate::checker::{Checked, commit_quorum, election};
 use crate::message::Message;
 use crate::simulation::World;
+use crate::simulation::message_line::voters_line;
 use crate::simulation::process::Seen;
 
 impl World {
@@ -85,6 +88,16 @@ impl World {
             return Ok(());
         }
         let membership = view.membership().expect("a leader has a cluster");
+        let members = checkers.committed.members_at(committed.index);
+        if members != checkers.committed.members_at(committed_before.index) {
+            let is_counted = |id: &NodeId| {
+                let storage = self.disks[crate::simulation::node_number(*id)].storage();
+                members.is_some_and(|members| members.admits(*id, storage))
+            };
+            // A disk that was lost is replaced (R20).
+            self.wiped.retain(|id| !is_counted(id));
+            *self.situations.entry("members changed").or_default() += 1;
+        }
         commit_quorum::committed(committed, membership, (&self.disks, &self.former_disks))?;
         // What an old leader commits late must be in the log of every later leader, too.
         let by = led.map(|seen| seen.term).unwrap_or_default();
@@ -178,6 +191,9 @@ impl World {
             }
             Report::DisksAlternate(from) => {
                 format!("{id}: detects that {from} alternates between two disks")
+            }
+            Report::MembershipAppended(index, members) => {
+                format!("{id}: appends at {index}: {}", voters_line(&members))
             }
             Report::TermTooFarAhead(from, term) => {
                 format!("{id}: drops a message of {from}, whose term {term} is too far ahead")

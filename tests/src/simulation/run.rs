@@ -9,6 +9,14 @@ use crate::simulation::faults::FaultCounts;
 use crate::simulation::queue::SimEvent;
 use crate::simulation::{Settings, World};
 
+/// One seed in so many loses all disks, one after the other, after its faults.
+const REPLACES_DISKS_ONE_IN: u64 = 8;
+/// In election timeouts: ten of silence, and fifty after the node was admitted before.
+const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
+const LOOKS_EVERY: u64 = 10_000;
+/// An empty disk of a run with small replies gets some hundred entries a second.
+const REPLACED_DISK_ENTRIES_MAX: u64 = 4_000;
+
 /// The cluster must have recovered this long after the faults ended, in microseconds.
 const PROGRESS_WITHIN: u64 = 10_000_000;
 /// ... and at rest: in runs with one entry a fetch, what faults have cost a follower takes some
@@ -120,6 +128,9 @@ impl World {
         if self.settings.nodes > 1 {
             self.fail_over()?;
         }
+        if self.settings.nodes > 2 && self.settings.seed % REPLACES_DISKS_ONE_IN == 3 {
+            self.replace_each_disk()?;
+        }
         while self.events < EVENTS_MIN {
             self.run_until(self.now + 100_000)?;
         }
@@ -182,8 +193,62 @@ impl World {
         Ok(())
     }
 
+    /// The disks of all nodes are lost, one after the other: each node votes again by itself (R20).
+    fn replace_each_disk(&mut self) -> Checked {
+        let within = READMITTED_WITHIN_TIMEOUTS * self.election_timeout() + PROGRESS_WITHIN;
+        for node in 0..self.settings.nodes {
+            let entries = self.checkers.committed.last().index.0;
+            if !self.is_survivable_without(node) || entries > REPLACED_DISK_ENTRIES_MAX {
+                continue;
+            }
+            let id = self.processes[node].id;
+            self.print(|_| format!("{id}: its disk is replaced"));
+            self.wipe(node)?;
+            self.start(node)?;
+            if !self.catches_up(node)? {
+                // The load is as fast as this node can fetch: no disk is admitted that is not level.
+                *self
+                    .situations
+                    .entry("replaced disk stays behind")
+                    .or_default() += 1;
+                return Ok(());
+            }
+            self.wait_until(within, "a replaced disk admitted", |world| {
+                world.is_admitted(node)
+            })?;
+            self.recover("well after a disk was replaced")?;
+            *self
+                .situations
+                .entry("disk replaced and admitted")
+                .or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether a node has the log up to its end within some time.
+    fn catches_up(&mut self, node: usize) -> Result<bool, Violation> {
+        let until = self.now + 2 * PROGRESS_WITHIN;
+        loop {
+            let end = self.checkers.committed.last().index;
+            if self.processes[node].seen.last >= end {
+                return Ok(true);
+            }
+            if self.now >= until {
+                return Ok(false);
+            }
+            self.run_until(self.now + LOOKS_EVERY)?;
+        }
+    }
+
+    /// The newest members that are committed, as far as any node knows.
+    pub(super) fn members(&self) -> Option<&chat_consensus::Membership> {
+        let committed = &self.checkers.committed;
+        let changed = committed.members_at(committed.last().index);
+        changed.or_else(|| self.checkers.memberships.known())
+    }
+
     fn voters_left(&self) -> usize {
-        let Some(membership) = self.checkers.memberships.known() else {
+        let Some(membership) = self.members() else {
             return 0;
         };
         let admitted = |voter: &&chat_consensus::Voter| {

@@ -15,6 +15,7 @@ use crate::message::Message;
 use crate::simulation::World;
 use crate::simulation::command::Command;
 use crate::simulation::disk::WriteFate;
+use crate::simulation::message_line::voters_line;
 use crate::simulation::process::{ProcessState, RequestKind};
 use crate::simulation::queue::{SimEvent, node_id};
 
@@ -291,6 +292,11 @@ impl World {
                 | Forged::ForeignFetch => StorageId(u128::MAX),
                 _ => self.disks[from].storage(),
             },
+            // A candidate names the disk that it asks; other senders do not know it.
+            to_storage: match forged {
+                Forged::FarTerm => Some(receiver.node().storage()),
+                _ => None,
+            },
             request,
         };
         let message = match forged {
@@ -306,7 +312,6 @@ impl World {
             Forged::FarTerm | Forged::NextTerm => {
                 Message::Request(Request::Election(Election::PreVote(Candidacy {
                     last: Position::new(1 << 40, 1 << 40),
-                    asked: receiver.node().storage(),
                     synced_block: BlockNumber::UNKNOWN,
                 })))
             }
@@ -355,6 +360,7 @@ impl World {
         let entries = durable.entries().iter().map(|entry| {
             let what = match &entry.payload {
                 Payload::Empty => "no-op".to_owned(),
+                Payload::Membership(members) => voters_line(members),
                 Payload::Command(bytes) => Command::decode(bytes)
                     .map_or_else(String::new, |command| {
                         self.operation_name(command.operation)

@@ -196,23 +196,27 @@ fn unreachable_cluster_has_no_quorum() {
 }
 
 #[test]
-fn wiped_node_does_not_vote() {
+fn wiped_node_does_not_vote_yet() {
     let followers = [follower(2, true, 1204, 38), follower(3, false, 1204, 38)];
     let wiped = node(3, "learner", 7);
-    let view = view([
-        Some(leader(7, &followers)),
-        Some(node(2, "follower", 7)),
-        Some(wiped),
-    ]);
+    let counted = |mut status: NodeStatus| {
+        status.voter_ids = vec![1, 2];
+        Some(status)
+    };
+    let nodes = [
+        counted(leader(7, &followers)),
+        counted(node(2, "follower", 7)),
+        counted(wiped),
+    ];
     check(
-        &view,
+        &view(nodes),
         Health::Degraded,
         expect![[r#"
             NODE  ADDRESS         ROLE      HEALTH   TERM  LAST   COMMIT  APPLIED  TRAILS  SEEN   RTT     DB      UP     VERSION  ERROR
             n1    127.0.0.1:7401  leader    ok       7     1,204  1,204   1,204    0       -      0.4 ms  1.2 MB  4m12s  0.1.0
             n2    127.0.0.1:7402  follower  ok       7     1,204  1,204   1,204    0       38 ms  0.4 ms  1.2 MB  4m12s  0.1.0
             n3    127.0.0.1:7403  learner   no vote  7     1,204  1,204   1,204    0       38 ms  0.4 ms  1.2 MB  4m12s  0.1.0
-            cluster degraded: 3 of 3 nodes up, quorum holds, tolerates 0 more failures · leader n1 (term 7) · n3 does not vote"#]],
+            cluster degraded: 3 of 3 nodes up, quorum holds, tolerates 0 more failures · leader n1 (term 7) · n3 does not vote yet"#]],
     );
 }
 

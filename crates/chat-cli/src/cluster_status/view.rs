@@ -296,6 +296,8 @@ fn problem(node: &NodeView) -> Option<String> {
     let seen_max = whole_milliseconds(SEEN_MAX);
     if !node.reachable {
         Some(format!("n{id} is down"))
+    } else if node.role.as_deref() == Some(LEARNER) {
+        Some(format!("n{id} does not vote yet"))
     } else if node.voter != Some(true) {
         Some(format!("n{id} does not vote"))
     } else if node.error.is_some() {

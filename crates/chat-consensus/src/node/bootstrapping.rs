@@ -70,7 +70,7 @@ impl Node {
             self.adopt_term(Term(1));
         }
         self.bootstrap = None;
-        let membership = Membership { cluster, voters };
+        let membership = Membership::of_voters(cluster, voters);
         self.context.install_base(LogBase::first(membership));
         self.start_pre_vote();
     }
@@ -97,6 +97,7 @@ mod tests {
         let membership = Membership {
             cluster: ClusterId(1),
             voters: voters.to_vec(),
+            learners: vec![],
         };
         let stored = Stored {
             base: Some(LogBase::first(membership)),

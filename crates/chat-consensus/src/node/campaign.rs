@@ -23,7 +23,7 @@ const FAST_ELECTION_RETRIES: u32 = 20;
 impl Node {
     /// Finds out, in the current term, whether an election could be won (R7).
     pub(super) fn start_pre_vote(&mut self) {
-        if self.context.voters().len() == 1 {
+        if self.context.is_only_voter() {
             return self.start_election();
         }
         let timeout = if self.election.fast_retries_left > 0 {
@@ -33,7 +33,7 @@ impl Node {
         };
         let candidate = Candidate::start(&mut self.context, Round::PreVote, timeout);
         self.role = Role::Candidate(candidate);
-        self.record_vote_granted(self.context.id());
+        self.count_own_vote();
     }
 
     /// Starts the next term as a candidate. The own vote counts, and the requests are sent, when
@@ -55,17 +55,23 @@ impl Node {
         self.role = Role::Candidate(Candidate::start(context, Round::Vote, timeout));
     }
 
-    /// Counts this candidate's own vote once it is on the disk.
+    /// Counts this candidate's own vote once it is on the disk; that for a pre-vote at once. It counts
+    /// only if its disk is a voter of its newest members (R19).
     pub(super) fn count_own_vote(&mut self) {
         let own = self.context.id();
+        let is_durable = self.context.synced.hard_state == self.context.hard_state;
         if let Role::Candidate(candidate) = &mut self.role
-            && candidate.round == Round::Vote
-            && self.context.synced.hard_state == self.context.hard_state
-            && !candidate.granted.contains(&own)
+            && !candidate.voted
+            && (candidate.is_pre_vote() || is_durable)
         {
-            // The requests are sent now, so the time for their replies begins now.
-            candidate.deadline = self.context.now + candidate.timeout;
-            self.record_vote_granted(own);
+            candidate.voted = true;
+            if candidate.round == Round::Vote {
+                // The requests are sent now, so the time for their replies begins now.
+                candidate.deadline = self.context.now + candidate.timeout;
+            }
+            if self.context.is_voter() {
+                self.record_vote_granted(own);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::message::{Candidacy, Election, ElectionKind, Header, Request};
 use crate::node::context::NodeContext;
-use crate::types::{NodeId, RequestId, StorageId, Time};
+use crate::types::{NodeId, RequestId, Time};
 
 /// Which of the two rounds of a campaign this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub(super) struct Candidate {
     /// The request that was sent to each voter; only the reply to it counts (R4).
     pub(super) outstanding: BTreeMap<NodeId, RequestId>,
     pub(super) granted: BTreeSet<NodeId>,
+    /// This node has voted for itself, durably; it counts only if it is a voter (R19).
+    pub(super) voted: bool,
     /// Those that denied, and those that cannot be reached.
     pub(super) not_granted: BTreeSet<NodeId>,
     /// Those of `not_granted` that denied themselves: they are running (R7).
@@ -45,10 +47,9 @@ impl Round {
         }
     }
 
-    fn request(self, context: &NodeContext, asked: StorageId) -> Request {
+    fn request(self, context: &NodeContext) -> Request {
         let candidacy = Candidacy {
             last: context.log.last(),
-            asked,
             synced_block: context.synced_block,
         };
         Request::Election(match self {
@@ -68,13 +69,14 @@ impl Candidate {
         };
         let mut outstanding = BTreeMap::new();
         for voter in context.other_voters() {
-            let request = round.request(context, voter.storage);
+            let request = round.request(context);
             outstanding.insert(voter.node, context.request(voter.node, request));
         }
         Self {
             round,
             outstanding,
             granted: BTreeSet::new(),
+            voted: false,
             not_granted: BTreeSet::new(),
             denied: BTreeSet::new(),
             denied_by_us: BTreeSet::new(),
@@ -113,11 +115,7 @@ impl Candidate {
         if !self.is_pre_vote() || !self.retried.insert(voter) {
             return false;
         }
-        let voters = context.voters().iter();
-        let Some(asked) = voters.copied().find(|asked| asked.node == voter) else {
-            return false;
-        };
-        let request = self.round.request(context, asked.storage);
+        let request = self.round.request(context);
         let request = context.request(voter, request);
         self.outstanding.insert(voter, request);
         self.not_granted.remove(&voter);

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::batch::{SyncedState, Writes};
 use crate::config::Config;
-use crate::entry::{Entry, HardState, LogBase, Membership};
+use crate::entry::{Entry, HardState, LogBase, Membership, MembershipChange};
 use crate::input::{Fault, Report};
 use crate::message::{Envelope, GetCommitsReply, GetSnapshot, Header, Reply, Request};
 use crate::node::voter_disks::VoterDisks;
@@ -39,6 +39,8 @@ pub(super) struct NodeContext {
     pub(super) log: TermIndex,
     /// Where the log begins, once this disk has a base (R12).
     pub(super) base: Option<LogBase>,
+    /// The changes of the members in the log, ascending; all but the newest are committed (R19).
+    pub(super) changes: Vec<MembershipChange>,
     /// How often the log was replaced by a snapshot's base in this run (R24).
     pub(super) log_replacements: u64,
     /// The state ends before the log begins: nothing is applied until a snapshot is installed (R24).
@@ -114,12 +116,36 @@ impl NodeContext {
         self.hard_state.cluster.is_none() && self.is_complete()
     }
 
-    /// The cluster and its voters, once this node knows them.
+    /// The newest members that the log names, committed or not, once this node knows them. All
+    /// counting is by these (R19).
     pub(super) fn membership(&self) -> Option<&Membership> {
-        self.base.as_ref().map(|base| &base.membership)
+        match self.changes.last() {
+            Some(change) => Some(&change.membership),
+            None => self.base.as_ref().map(|base| &base.membership),
+        }
     }
 
-    /// The voters that the base names; empty without one.
+    /// The members before the newest ones, while it is not known that those are committed. These are
+    /// (R19).
+    pub(super) fn previous_membership(&self) -> Option<&Membership> {
+        let newest = self.changes.last()?;
+        let before = match self.changes.len().checked_sub(2) {
+            Some(before) => Some(&self.changes[before].membership),
+            None => self.base.as_ref().map(|base| &base.membership),
+        };
+        before.filter(|_| newest.index > self.commit_index)
+    }
+
+    /// The members as of an index of the log, or of its base.
+    pub(super) fn membership_at(&self, index: LogIndex) -> Option<&Membership> {
+        let through = self.changes.partition_point(|change| change.index <= index);
+        match through.checked_sub(1) {
+            Some(place) => Some(&self.changes[place].membership),
+            None => self.base.as_ref().map(|base| &base.membership),
+        }
+    }
+
+    /// The voters of the newest members; empty before they are known.
     pub(super) fn voters(&self) -> &[Voter] {
         self.membership()
             .map_or(&[], |membership| &membership.voters)
@@ -142,10 +168,17 @@ impl NodeContext {
         self.admits(self.id(), self.storage)
     }
 
-    /// Whether this node may campaign and lead: it counts, its disk is complete, and it has the state
-    /// (R12, R18, R24).
+    pub(super) fn is_only_voter(&self) -> bool {
+        *self.voters() == [self.own_voter()]
+    }
+
+    /// Whether this node may campaign: its disk is a voter of the newest members, or of those before while the
+    /// newest may be undone; it is complete, and has the state (R18, R19, R24).
     pub(super) fn may_campaign(&self) -> bool {
-        self.is_voter() && self.is_complete() && !self.lost_state
+        let own = self.own_voter();
+        let previous = self.previous_membership();
+        let was_voter = previous.is_some_and(|previous| previous.admits(own.node, own.storage));
+        (self.is_voter() || was_voter) && self.is_complete() && !self.lost_state
     }
 
     /// Whether this disk lost nothing that it had acknowledged, as far as is known (R18).
@@ -171,13 +204,15 @@ impl NodeContext {
 
     pub(super) fn new_request_header(&mut self, to: NodeId) -> Header {
         self.requests_made += 1;
-        self.header(
-            to,
-            RequestId {
-                start: self.run,
-                number: self.requests_made,
-            },
-        )
+        let request = RequestId {
+            start: self.run,
+            number: self.requests_made,
+        };
+        let voter = self.membership().and_then(|members| members.voter(to));
+        Header {
+            to_storage: voter.map(|voter| voter.storage),
+            ..self.header(to, request)
+        }
     }
 
     pub(super) fn reply_header(&self, header: &Header) -> Header {
@@ -191,6 +226,7 @@ impl NodeContext {
             from: self.id(),
             to,
             storage: self.storage,
+            to_storage: None,
             request,
         }
     }
@@ -232,14 +268,21 @@ impl NodeContext {
         header: &Header,
         synced_block: BlockNumber,
     ) -> Option<BlockNumber> {
-        let membership = &self.base.as_ref()?.membership;
+        let newest = self.membership()?.clone();
+        let previous = self.previous_membership().cloned();
         let (voter, run) = (header.sender(), header.request.start);
-        self.voter_disks
-            .record(voter, run, synced_block, membership)
+        // What is undone must not have made a disk forgotten.
+        let admits = |voter: Voter| {
+            let all = [Some(&newest), previous.as_ref()].into_iter().flatten();
+            let mut all = all.map(|members| members.admits(voter.node, voter.storage));
+            all.any(|admits| admits)
+        };
+        self.voter_disks.record(voter, run, synced_block, admits)
     }
 
-    /// `remembered` was the reply to a request under way: then this disk has forgotten if it began this
-    /// run with fewer blocks (R18). Only voters remember.
+    /// `remembered` was the reply to the fetch under way to the leader, or to a request for a vote of
+    /// this attempt: then this disk has forgotten if it began this run with fewer blocks (R18). Whether
+    /// the members that this log names have that node does not matter: they may be old (R19).
     pub(super) fn check_memory_of_peer(
         &self,
         header: &Header,
@@ -247,7 +290,7 @@ impl NodeContext {
     ) -> Result<(), Fault> {
         let found = self.block_at_start;
         let known = self.synced_block > BlockNumber::UNKNOWN;
-        if known && remembered > found && self.admits(header.from, header.storage) {
+        if known && remembered > found {
             return Err(Fault::DiskForgot {
                 peer: header.from,
                 remembered,
@@ -265,6 +308,7 @@ impl NodeContext {
     pub(super) fn append(&mut self, entry: Entry) {
         assert!(self.base.is_some(), "a log begins with a base (R12)");
         self.log.append(entry.position);
+        self.changes.extend(MembershipChange::of(&entry));
         self.writes.entries.push(entry);
     }
 
@@ -281,6 +325,7 @@ impl NodeContext {
             self.set_hard_state(self.hard_state);
         }
         self.log = TermIndex::new(base.position, Vec::new(), base.position.index);
+        self.changes.clear();
         self.writes.base = Some(Box::new(base.clone()));
         self.base = Some(base);
     }
@@ -317,6 +362,11 @@ impl NodeContext {
             "only what is committed and synced is compacted (R24)"
         );
         assert!(!self.lost_state, "a log without its state is not compacted");
+        assert!(
+            self.membership_at(position.index) == Some(&base.membership),
+            "a base has the members as of its position (R19)"
+        );
+        self.changes.retain(|change| change.index > position.index);
         self.log.compact(position);
         self.base = Some(base);
     }
@@ -328,6 +378,7 @@ impl NodeContext {
             "a fetch is sent only when all is synced"
         );
         self.log.truncate_after(last.index);
+        self.changes.retain(|change| change.index <= last.index);
         self.writes.truncate_after = Some(last.index);
     }
 

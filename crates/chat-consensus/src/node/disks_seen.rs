@@ -10,6 +10,7 @@ use crate::types::{StorageId, Time};
 pub(super) struct DisksSeen {
     last: Option<StorageId>,
     before: Option<StorageId>,
+    alternated_at: Option<Time>,
     reported_until: Option<Time>,
 }
 
@@ -22,11 +23,19 @@ impl DisksSeen {
         }
         let alternate = self.before == Some(disk);
         self.before = self.last.replace(disk);
+        if alternate {
+            self.alternated_at = Some(now);
+        }
         if !alternate || self.reported_until.is_some_and(|until| now < until) {
             return false;
         }
         self.reported_until = Some(now + pause);
         true
+    }
+
+    /// Whether the disk before the last one was shown again less than `pause` ago.
+    pub(super) fn alternate(&self, now: Time, pause: Duration) -> bool {
+        self.alternated_at.is_some_and(|at| now < at + pause)
     }
 }
 

@@ -272,11 +272,6 @@ impl Node {
         base.membership.is_valid()
             && base.position.term <= context.hard_state.term
             && context.cluster().is_none_or(|own| own == cluster)
-            // Who has a cluster and no base has voted, and is one of its voters, unless it forgot (R18).
-            && (context.base.is_some()
-                || context.cluster().is_none()
-                || !context.is_complete()
-                || base.membership.admits(context.id(), context.storage))
     }
 
     /// Whether installing this snapshot would bring this node forward, as far as it knows now.

@@ -134,6 +134,7 @@ mod tests {
             from: NodeId(1),
             to: NodeId(2),
             storage: StorageId(1),
+            to_storage: None,
             request: RequestId {
                 number,
                 ..RequestId::default()

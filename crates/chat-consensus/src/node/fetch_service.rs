@@ -17,7 +17,7 @@ use crate::types::{LogIndex, Term, Time};
 const COMMIT_NOTICE_DELAY: Duration = Duration::from_millis(3);
 
 /// In election timeouts: how often two machines with one id are reported.
-const DISKS_REPORT_PAUSE: u32 = 100;
+pub(super) const DISKS_REPORT_PAUSE: u32 = 100;
 
 impl Leader {
     pub(super) fn handle_get_commits(
@@ -104,6 +104,7 @@ impl Leader {
         let end = context.log.last().index;
         let now = context.now;
         let held = context.log.contains(fetch.synced);
+        let recent_end = self.readmissions.recent_end();
         let progress = self.progress_mut(header, admitted, now)?;
         let lost = progress.repair_through.max(fetch.repair_through).min(end);
         let demanded = if held && fetch.synced.index >= lost {
@@ -111,10 +112,8 @@ impl Leader {
         } else {
             lost
         };
-        // It counts when neither side remembers a loss.
-        progress.repair_through = demanded.max(fetch.repair_through);
-        progress.lost_state = fetch.state != FollowerState::Whole;
-        progress.behind_hole = fetch.behind_hole;
+        progress.was_at_end = held && fetch.synced.index >= recent_end;
+        progress.note_condition(&fetch, demanded);
         if held {
             progress.last_fetch = Some(now);
         }
@@ -165,6 +164,9 @@ impl Leader {
             deadline: now + context.config.timing.long_poll_max(),
         });
         let from = header.from;
+        if !admitted {
+            self.readmit_if_possible(context);
+        }
         self.advance_commit_index(context);
         self.schedule_commit_notices(context);
         self.complete_fetches(context, |fetch, _| {

@@ -21,6 +21,20 @@ impl Node {
             base.is_some() || context.log.last() == Position::ZERO,
             "without a base there is no entry"
         );
+        let last = context.log.last().index;
+        let changes = &context.changes;
+        assert!(
+            changes
+                .iter()
+                .all(|change| change.index > context.log.base().index
+                    && change.index <= last
+                    && Some(change.membership.cluster) == base_cluster),
+            "changes of the members are entries of the log"
+        );
+        assert!(
+            changes.windows(2).all(|pair| pair[0].index < pair[1].index),
+            "changes are in their order"
+        );
         assert!(
             context.log.base() == base.map_or(Position::ZERO, |base| base.position),
             "the log begins with its base"
@@ -47,8 +61,7 @@ impl Node {
         );
         assert!(
             context.synced.hard_state.term <= hard_state.term
-                || context.synced.hard_state.cluster.is_none()
-                || context.base.is_some() && !context.is_voter(),
+                || context.synced.hard_state.cluster.is_none(),
             "the term never moves back, but for a disk that has promised nothing"
         );
         if let Some(vote) = hard_state.vote {
@@ -65,7 +78,6 @@ impl Node {
             }
             Role::Candidate(_) => assert!(context.may_campaign(), "only voters campaign"),
             Role::Leader(leader) => {
-                assert!(context.may_campaign(), "only voters lead");
                 assert!(leader_view.id == Some(own));
                 assert!(
                     hard_state.vote == Some(context.own_voter()),

@@ -13,6 +13,7 @@ use crate::message::{Header, Heartbeat, HeartbeatReply, Request};
 use crate::node::context::NodeContext;
 use crate::node::disks_seen::DisksSeen;
 use crate::node::progress::{PendingFetch, Progress};
+use crate::node::readmissions::Readmissions;
 use crate::node::reads::Reads;
 use crate::node::sync_samples::Samples;
 use crate::quorum::majority_value;
@@ -32,9 +33,11 @@ pub(super) struct Leader {
     pub(super) followers: BTreeMap<NodeId, Progress>,
     /// Those that fetch with another disk than the admitted one, apart from it: neither may change
     /// what is known of the other (R4, R12).
-    learners: BTreeMap<NodeId, Progress>,
+    pub(super) learners: BTreeMap<NodeId, Progress>,
     /// Which disks each of them has shown.
     disks: BTreeMap<NodeId, DisksSeen>,
+    /// What decides when a node becomes a voter again (R20).
+    pub(super) readmissions: Readmissions,
     pub(super) heartbeat_at: Time,
     /// The quorum is not lost before this; then it is looked at again. Progress only moves forward,
     /// so the moment at which it is lost does, too (R10).
@@ -68,7 +71,7 @@ pub(super) struct Resignation {
 impl Leader {
     /// Starts to lead: with a no-op entry (R3) and an announcement to every node (R9).
     pub(super) fn start(context: &mut NodeContext) -> Self {
-        assert!(context.is_voter(), "only a voter is elected");
+        assert!(context.may_campaign(), "only a voter is elected");
         let others = context.other_nodes();
         let term = context.hard_state.term;
         let term_start = context.log.last().index.next();
@@ -93,6 +96,7 @@ impl Leader {
             followers,
             learners: BTreeMap::new(),
             disks: BTreeMap::new(),
+            readmissions: Readmissions::new(term_start),
             heartbeat_at: next,
             quorum_held_until: context.now,
             announce_at: next,
@@ -140,6 +144,7 @@ impl Leader {
         if admitted {
             follower.storage = Some(header.storage);
             follower.admitted = true;
+            follower.received_at = now;
             return Some(follower);
         }
         let new = || Progress::of_disk(header.storage, now);
@@ -162,6 +167,12 @@ impl Leader {
     pub(super) fn record_disk(&mut self, header: &Header, now: Time, pause: Duration) -> bool {
         let disks = self.disks.entry(header.from).or_default();
         disks.record(header.storage, now, pause)
+    }
+
+    /// Whether two disks of `node` fetch alternately.
+    pub(super) fn disks_alternate(&self, node: NodeId, now: Time, pause: Duration) -> bool {
+        let disks = self.disks.get(&node);
+        disks.is_some_and(|disks| disks.alternate(now, pause))
     }
 
     /// When `node` last fetched, with any disk.
@@ -202,10 +213,14 @@ impl Leader {
         if !admitted || header.request.start != context.run {
             return;
         }
+        let number = header.request.number;
         let Some(progress) = self.followers.get_mut(&header.from) else {
             return;
         };
-        let number = header.request.number;
+        if number <= progress.echoes_after {
+            return;
+        }
+        progress.received_at = context.now;
         let times = &self.heartbeat_send_times;
         let after = times.partition_point(|(first, _)| *first <= number);
         if let Some((_, sent)) = after.checked_sub(1).map(|at| times[at]) {
@@ -226,10 +241,15 @@ impl Leader {
         if index < self.term_start || index <= context.commit_index {
             return;
         }
+        let awaited = context.previous_membership().is_some();
+        let is_first = context.commit_index < self.term_start;
         context.raise_commit_index(index);
         self.note_commit_awaited(context, true);
         self.admit_deferred_reads(context);
         self.schedule_commit_notices(context);
+        if awaited || is_first {
+            self.readmit_if_possible(context);
+        }
     }
 
     /// One value for each voter: `own` for this node, `of` its progress for each other; 0 for a
@@ -261,6 +281,9 @@ impl Leader {
         if now >= self.quorum_held_until || now >= context.sync_deadline() {
             return Some(Resignation { successor: None });
         }
+        if let Some(resignation) = self.leave_if_removed(context) {
+            return Some(resignation);
+        }
         if let Some(resignation) = self.transfer_if_complete(context) {
             return Some(resignation);
         }
@@ -271,6 +294,8 @@ impl Leader {
         }
         if heartbeat_is_due {
             self.send_heartbeats(context);
+            self.readmissions.note_end(context.log.last().index);
+            self.readmit_if_possible(context);
             if let Some(resignation) = self.transfer_if_disk_is_slow(context) {
                 return Some(resignation);
             }

@@ -6,6 +6,15 @@ use crate::node::progress::Progress;
 use crate::types::{LogIndex, NodeId};
 
 impl Leader {
+    /// A leader that is not a voter of the newest members leaves once they are committed (R19).
+    pub(super) fn leave_if_removed(&mut self, context: &NodeContext) -> Option<Resignation> {
+        let committed = context.previous_membership().is_none();
+        if !committed || context.is_voter() || self.transfer_deadline.is_some() {
+            return None;
+        }
+        self.start_transfer(context)
+    }
+
     /// Starts a transfer, if there is another voter; returns the resignation if a successor is
     /// ready at once.
     pub(super) fn start_transfer(&mut self, context: &NodeContext) -> Option<Resignation> {

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::message::Header;
+use crate::message::{FollowerState, GetCommits, Header};
 use crate::node::sync_samples::Samples;
 use crate::snapshot::SnapshotId;
 use crate::types::{LogIndex, Position, RequestId, StorageId, Term, Time};
@@ -12,8 +12,16 @@ use crate::types::{LogIndex, Position, RequestId, StorageId, Term, Time};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
     pub(super) storage: Option<StorageId>,
-    /// The base names that disk as a voter (R12).
+    /// The newest members name that disk as a voter (R12, R19).
     pub(super) admitted: bool,
+    /// A fetch has acknowledged something since it is a voter: only then it counts (R19).
+    acknowledges: bool,
+    /// Echoes of requests up to this number are of before it was a voter (R19).
+    pub(super) echoes_after: u64,
+    /// Its newest message, also one that acknowledges nothing, or the beginning of the term.
+    pub(super) received_at: Time,
+    /// Its last fetch named a position that was the end of the log shortly before (R19).
+    pub(super) was_at_end: bool,
     /// The highest position this follower is known to hold.
     ///
     /// Only grows within a run of the follower and a term: it acknowledges after its sync, so a
@@ -69,6 +77,10 @@ impl Progress {
         Self {
             storage: None,
             admitted: false,
+            acknowledges: false,
+            echoes_after: 0,
+            received_at: now,
+            was_at_end: false,
             match_index: LogIndex::ZERO,
             match_term: Term(0),
             repair_through: LogIndex::ZERO,
@@ -97,6 +109,29 @@ impl Progress {
         }
     }
 
+    /// Its disk is a voter from `now` on; requests after `last_request` are sent to it as to one. What it
+    /// acknowledged and echoed before does not count; the order of its requests and what it held is still
+    /// known (R4, R18).
+    pub(super) fn admit(&mut self, now: Time, last_request: u64) {
+        self.admitted = true;
+        self.acknowledges = false;
+        self.echoes_after = last_request;
+        (self.received_at, self.advanced_at, self.echoed_at) = (now, now, now);
+        self.wrote_at = Time(0);
+        self.echoed_round = 0;
+        self.entries_sent_at = None;
+        self.syncs = Samples::default();
+    }
+
+    /// What a fetch shows of the follower beside its position. `demanded` is the index that its disk must
+    /// hold before it counts.
+    pub(super) fn note_condition(&mut self, fetch: &GetCommits, demanded: LogIndex) {
+        // It counts when neither side remembers a loss.
+        self.repair_through = demanded.max(fetch.repair_through);
+        self.lost_state = fetch.state != FollowerState::Whole;
+        self.behind_hole = fetch.behind_hole;
+    }
+
     /// A valid fetch names `synced`; the leader's log ends at `end`.
     pub(super) fn acknowledge(&mut self, now: Time, synced: Position, end: LogIndex) {
         if synced.index > self.match_index {
@@ -108,6 +143,7 @@ impl Progress {
             self.advanced_at = now;
         }
         self.lacked_base = false;
+        self.acknowledges = true;
         if synced.index >= self.match_index {
             self.match_index = synced.index;
             self.match_term = synced.term;
@@ -116,11 +152,17 @@ impl Progress {
 
     /// The index that it counts for when the commit index is moved (R3, R24).
     pub(super) fn holds_through(&self) -> u64 {
-        if self.behind_hole {
+        if self.behind_hole || !self.acknowledges {
             0
         } else {
             self.match_index.0
         }
+    }
+
+    /// Whether its last fetch showed nothing that keeps it from helping to commit (R18, R24).
+    pub(super) fn is_whole(&self) -> bool {
+        let lost = self.lost_state || self.behind_hole || self.forgot || self.lacked_base;
+        !lost && self.repair_through == LogIndex::ZERO
     }
 
     /// Whether it counts in quorums: its disk is admitted, has not forgotten and was not rolled back.

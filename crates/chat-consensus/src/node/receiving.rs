@@ -18,7 +18,7 @@ impl Node {
         let from_own_cluster = header.cluster.is_some() || message.may_come_from_empty_disk();
         if !self.is_addressed_here(&header)
             || !self.may_be_handled(&header, from_own_cluster, message.claims_leadership())
-            || !self.take_term_of(&header)
+            || !self.take_term_of(&header, self.is_sent_to_this_disk(&header, &message))
         {
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Node {
         let Envelope { header, message } = reply;
         if !self.is_addressed_here(&header)
             || !self.may_be_handled(&header, true, false)
-            || !self.take_term_of(&header)
+            || !self.take_term_of(&header, self.is_reply_to_follower(&header, &message))
         {
             return Ok(());
         }
@@ -151,20 +151,46 @@ impl Node {
             self.report_refused(Report::TermTooFarAhead(header.from, header.term));
             return false;
         }
-        // Without a base any node of the cluster may be a voter.
-        let is_voter =
-            self.context.base.is_none() || self.context.admits(header.from, header.storage);
-        if claims_leadership && !is_voter {
+        if claims_leadership && !self.may_be_voter(header) {
             self.report_refused(Report::LeaderClaimRefused(header.from));
+            // A node that never asks for a vote would not learn of new members: it fetches instead (R4).
+            if !self.context.may_campaign() && header.term >= self.context.hard_state.term {
+                self.accept_leader_hint(Some(header.from));
+            }
             return false;
         }
         true
     }
 
+    /// Whether the sender of a leader's message may be a voter (R4): the newest members name its disk, or it
+    /// names this node's disk, which it knows from its own members; those here may be old. Without a base
+    /// any node of the cluster may be one.
+    fn may_be_voter(&self, header: &Header) -> bool {
+        let context = &self.context;
+        context.base.is_none()
+            || context.admits(header.from, header.storage)
+            || header.to_storage == Some(context.storage)
+    }
+
+    /// Whether a candidate or leader knows this very disk as a voter, by members that may be newer.
+    fn is_sent_to_this_disk(&self, header: &Header, request: &Request) -> bool {
+        request.comes_from_a_campaign() && header.to_storage == Some(self.context.storage)
+    }
+
+    /// Whether a reply is one to a candidate or follower, and to a request of this very run.
+    fn is_reply_to_follower(&self, header: &Header, reply: &Reply) -> bool {
+        let asked = matches!(
+            reply,
+            Reply::Election(_) | Reply::GetCommits(_) | Reply::GetSnapshot(_)
+        );
+        asked && header.request.start == self.context.run && !matches!(self.role, Role::Leader(_))
+    }
+
     /// Adopts the term that a message shows, if it counts (R4, R6). `false` when the message is
     /// dropped: a node that does not count takes the term from voters, never the other way round.
-    fn take_term_of(&mut self, header: &Header) -> bool {
-        if self.adopts_term_of(header) {
+    /// `is_known`: by its kind it may also come from a voter that the members here do not name.
+    fn take_term_of(&mut self, header: &Header, is_known: bool) -> bool {
+        if self.adopts_term_of(header, is_known) {
             self.adopt_term(header.term);
             return true;
         }
@@ -172,7 +198,7 @@ impl Node {
         !higher || self.context.base.is_none()
     }
 
-    fn adopts_term_of(&self, header: &Header) -> bool {
+    fn adopts_term_of(&self, header: &Header, is_known: bool) -> bool {
         let context = &self.context;
         let (theirs, ours) = (header.term, context.hard_state.term);
         // A node in contact with the leader of its term ignores the term of a late message.
@@ -186,10 +212,9 @@ impl Node {
             // It has voted, and does not know the voters: any node of its cluster may be one.
             return header.cluster.is_some() && theirs > ours;
         }
-        let from_voter = header.cluster.is_some() && context.admits(header.from, header.storage);
-        // A learner has promised nothing either; but its log may have entries of its term.
-        let free = !context.is_voter() && theirs >= context.log.last().term;
-        from_voter && (theirs > ours || (lower && free))
+        // One that is a voter by the members of others may have voted: no term goes back here (R19).
+        let from_voter = context.admits(header.from, header.storage) || is_known;
+        header.cluster.is_some() && from_voter && theirs > ours
     }
 
     fn report_refused(&mut self, report: Report) {

@@ -1,11 +1,10 @@
 //! What a node remembers of the voters' disks over terms: the newest run of each, and how many blocks
 //! earlier runs had synced. A run that has fewer is that of a disk that forgot (R18).
 //!
-//! In memory only, and of the disks that the base names: what others send is not remembered.
+//! In memory only, and of the disks that the members name: what others send is not remembered.
 
 use alloc::collections::BTreeMap;
 
-use crate::entry::Membership;
 use crate::types::{BlockNumber, RunId, Voter};
 
 /// One record for each voter at most.
@@ -34,14 +33,13 @@ impl VoterDisks {
         voter: Voter,
         run: RunId,
         synced_block: BlockNumber,
-        membership: &Membership,
+        admits: impl Fn(Voter) -> bool,
     ) -> Option<BlockNumber> {
-        if !membership.admits(voter.node, voter.storage) {
+        if !admits(voter) {
             return None;
         }
         if !self.disks.contains_key(&voter) {
-            self.disks
-                .retain(|known, _| membership.admits(known.node, known.storage));
+            self.disks.retain(|known, _| admits(*known));
         }
         let disk = self.disks.entry(voter).or_insert(DiskRuns {
             newest: run,
@@ -79,18 +77,15 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::types::{ClusterId, NodeId, StorageId};
+    use crate::types::{NodeId, StorageId};
 
     const VOTER: Voter = Voter {
         node: NodeId(2),
         storage: StorageId(2),
     };
 
-    fn membership() -> Membership {
-        Membership {
-            cluster: ClusterId(1),
-            voters: [VOTER].to_vec(),
-        }
+    fn admits(voter: Voter) -> bool {
+        voter == VOTER
     }
 
     /// What the last of these requests, each a boot count and a number, is answered.
@@ -99,7 +94,7 @@ mod tests {
         let mut answer = None;
         for &(boot_count, block) in requests {
             let run = RunId::new(boot_count, 7);
-            answer = disks.record(VOTER, run, BlockNumber(block), &membership());
+            answer = disks.record(VOTER, run, BlockNumber(block), admits);
         }
         assert_eq!(answer, remembered.map(BlockNumber), "{requests:?}");
     }
@@ -149,7 +144,7 @@ mod tests {
                 for (boot_count, block) in order {
                     let run = RunId::new(boot_count, 7);
                     let block = BlockNumber(block);
-                    let _answer = disks.record(VOTER, run, block, &membership());
+                    let _answer = disks.record(VOTER, run, block, admits);
                 }
                 memories.push(disks);
             }
@@ -162,7 +157,7 @@ mod tests {
         let mut disks = VoterDisks::default();
         let run = RunId::new(5, 7);
         assert!(!disks.is_superseded(VOTER, run));
-        let _answer = disks.record(VOTER, run, BlockNumber(1), &membership());
+        let _answer = disks.record(VOTER, run, BlockNumber(1), admits);
         assert!(!disks.is_superseded(VOTER, run));
         assert!(disks.is_superseded(VOTER, RunId::new(5, 8)));
         assert!(disks.is_superseded(VOTER, RunId::new(4, 7)));
@@ -178,7 +173,7 @@ mod tests {
                 storage: StorageId(storage),
                 ..VOTER
             };
-            let _answer = disks.record(other, run, BlockNumber(1), &membership());
+            let _answer = disks.record(other, run, BlockNumber(1), admits);
         }
         assert_eq!(disks, VoterDisks::default());
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::message::{Candidacy, Election, ElectionReply, Header, Reply};
+use crate::message::{Election, ElectionReply, Header, Reply};
 use crate::node::{Node, Role};
 use crate::types::{BlockNumber, NodeId, Position, Term};
 
@@ -34,12 +34,12 @@ impl Node {
             }
             Election::PreVote(candidacy) => {
                 intact
-                    && self.may_vote_in(header, candidacy)
+                    && self.may_vote_in(header)
                     && self.grant_pre_vote(header.from, candidacy.last)
             }
             Election::Vote(candidacy) => {
                 intact
-                    && self.may_vote_in(header, candidacy)
+                    && self.may_vote_in(header)
                     && self.is_up_to_date(candidacy.last)
                     && self.grant_vote(header)
             }
@@ -53,14 +53,14 @@ impl Node {
         self.context.reply(header, Reply::Election(reply));
     }
 
-    /// Whether this node may vote in the candidate's term: it is asked as the voter that it is, by the
-    /// candidate's base and not by its own (R12), and its disk is complete (R18).
-    fn may_vote_in(&self, header: &Header, candidacy: Candidacy) -> bool {
+    /// Whether this node may vote in the candidate's term: it is asked as the voter that it is by the
+    /// candidate's members, not by its own (R12, R19), and its disk is complete (R18).
+    fn may_vote_in(&self, header: &Header) -> bool {
         let context = &self.context;
         header.term == context.hard_state.term
             && header.term > Term(0)
             && header.cluster.is_some()
-            && candidacy.asked == context.storage
+            && header.to_storage == Some(context.storage)
             && context.is_complete()
     }
 

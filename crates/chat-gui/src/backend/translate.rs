@@ -102,7 +102,8 @@ fn status(status: ClientStatus) -> NodeStatus {
         "leader" => NodeRole::Leader,
         "follower" => NodeRole::Follower,
         "candidate" | "pre-candidate" => NodeRole::Candidate,
-        "starting" | "empty" | "uninitialized" | "learner" => NodeRole::Starting,
+        "learner" => NodeRole::Learner,
+        "starting" | "empty" | "uninitialized" => NodeRole::Starting,
         _ => NodeRole::Unknown,
     };
     let followers = status.followers.iter();

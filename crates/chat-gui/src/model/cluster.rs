@@ -129,6 +129,8 @@ pub enum NodeRole {
     Follower,
     /// It campaigns: it requests votes, or pre-votes.
     Candidate,
+    /// It follows, and does not vote yet: its disk is new.
+    Learner,
     /// It is starting, or not part of the cluster yet.
     Starting,
     /// Something that this version does not know.

@@ -204,9 +204,12 @@ impl Cluster {
         } else {
             ""
         };
-        let apart = match up.saturating_sub(following) {
-            0 => "",
-            1 => " and one of them does not follow",
+        let learners = self.nodes.iter().filter(|node| node.is_learner(term));
+        let apart = match (up.saturating_sub(following), learners.count()) {
+            (0, _) => "",
+            (1, 1) => " and one of them does not vote yet",
+            (1, _) => " and one of them does not follow",
+            (all, learners) if all == learners => " and some of them do not vote yet",
             _ => " and some of them do not follow",
         };
         Health {
@@ -229,6 +232,14 @@ impl NodeCard {
     /// Whether it answers.
     pub fn is_up(&self) -> bool {
         matches!(self.health, NodeHealth::Up | NodeHealth::Degraded(_))
+    }
+
+    /// Whether it answers, and follows in `term` without a vote, because its disk is new: it votes by
+    /// itself soon.
+    fn is_learner(&self, term: Term) -> bool {
+        let is_learner =
+            |report: &NodeStatus| report.term == term && report.role == NodeRole::Learner;
+        self.is_up() && self.report.as_ref().is_some_and(is_learner)
     }
 
     /// Whether it answers, and leads or follows in `term`: an isolated node does not, and one

@@ -6,8 +6,7 @@ use crate::files::{Directory, File as _};
 use crate::snapshots::error::SnapshotError;
 use crate::snapshots::names::NEW_END;
 
-const VERSION: u32 = 1;
-/// Longer ones are not read: the sidecar of a hundred voters has 2.5 KiB.
+/// Longer ones are not read: the sidecar of 256 voters has 6 KiB.
 const BYTES_MAX: usize = 64 << 10;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -18,11 +17,11 @@ pub(super) type Kind = [u8; 8];
 pub(super) fn write<D: Directory>(
     directory: &D,
     name: &str,
-    (kind, body): (&Kind, &[u8]),
+    (kind, version, body): (&Kind, u32, &[u8]),
 ) -> Result<(), SnapshotError> {
     let new = format!("{name}{NEW_END}");
     remove_if_there(directory, &new)?;
-    let bytes = encode(kind, VERSION, body);
+    let bytes = encode(kind, version, body);
     let written = directory.create(&new).and_then(|file| {
         file.write_at(0, &bytes)?;
         file.sync()
@@ -34,12 +33,13 @@ pub(super) fn write<D: Directory>(
         .map_err(SnapshotError::io("rename", &new))
 }
 
-/// The body of the file `name`; `None` when it is of another kind, damaged, unreadable or not there.
+/// Version and body of the file `name`, of a version up to `newest`; `None` when it is of another kind,
+/// damaged, unreadable or not there.
 pub(super) fn read<D: Directory>(
     directory: &D,
     name: &str,
-    kind: &Kind,
-) -> Result<Option<Vec<u8>>, SnapshotError> {
+    (kind, newest): (&Kind, u32),
+) -> Result<Option<(u32, Vec<u8>)>, SnapshotError> {
     let mut bytes = vec![0; BYTES_MAX];
     let read = |file: D::File| file.read_at(0, &mut bytes);
     let Ok(length) = directory.open(name).and_then(read) else {
@@ -48,11 +48,11 @@ pub(super) fn read<D: Directory>(
     let Some((version, body)) = decode(kind, &bytes[..length]) else {
         return Ok(None);
     };
-    if version != VERSION {
+    if !(1..=newest).contains(&version) {
         let name = name.to_owned();
         return Err(SnapshotError::NewerFormat { name, version });
     }
-    Ok(Some(body.to_vec()))
+    Ok(Some((version, body.to_vec())))
 }
 
 /// Removes a file; that there is none is as good.

@@ -2,9 +2,10 @@
 //! Without it the file does not count.
 //!
 //! The bytes, numbers big-endian: 8 that name the kind, the format (4), the body, and the CRC-32 of all
-//! before (4). The body of a `snapshot`: index and term of its position (8 each), the digest (32), the
-//! size (8), the chain value (16), the cluster (16), and for each voter its node (8) and storage id (16).
-//! That of a `download`: index, term, digest, and how many bytes are there for certain (8).
+//! before (4). The body of a `snapshot`, format 2: index and term of its position (8 each), the digest
+//! (32), the size (8), the chain value (16), and the members as `Membership::encode` has them. Format 1,
+//! which is only read, has of these the cluster (16), and for each voter its node (8) and storage id (16).
+//! That of a `download`, format 1: index, term, digest, and how many bytes are there for certain (8).
 
 use chat_consensus::{
     ChainValue, ClusterId, Digest, LOG_INDEX_MAX, LogBase, Membership, NodeId, PartialDownload,
@@ -17,7 +18,10 @@ use crate::snapshots::names::{DOWNLOAD_SIDECAR, sidecar_name};
 use crate::snapshots::record::{self, Kind};
 
 pub(super) const SNAPSHOT: &Kind = b"snapshot";
+/// What is written; format 1 is read, too.
+const SNAPSHOT_FORMAT: u32 = 2;
 const DOWNLOAD: &Kind = b"download";
+const DOWNLOAD_FORMAT: u32 = 1;
 
 /// Writes the sidecar of a complete snapshot, which counts from then on.
 pub(super) fn write_snapshot<D: Directory>(
@@ -30,12 +34,9 @@ pub(super) fn write_snapshot<D: Directory>(
     let mut body = encode_id(snapshot.id());
     body.extend_from_slice(&snapshot.size.to_be_bytes());
     body.extend_from_slice(&chain.0);
-    body.extend_from_slice(&membership.cluster.0.to_be_bytes());
-    for voter in &membership.voters {
-        body.extend_from_slice(&voter.node.0.to_be_bytes());
-        body.extend_from_slice(&voter.storage.0.to_be_bytes());
-    }
-    record::write(directory, &sidecar_name(snapshot), (SNAPSHOT, &body))
+    body.extend_from_slice(&membership.encode());
+    let record = (SNAPSHOT, SNAPSHOT_FORMAT, body.as_slice());
+    record::write(directory, &sidecar_name(snapshot), record)
 }
 
 /// The snapshot whose sidecar the file is, if it is one.
@@ -43,8 +44,8 @@ pub(super) fn read_snapshot<D: Directory>(
     directory: &D,
     name: &str,
 ) -> Result<Option<Snapshot>, SnapshotError> {
-    let body = record::read(directory, name, SNAPSHOT)?;
-    Ok(body.and_then(|body| Fields(&body).snapshot()))
+    let found = record::read(directory, name, (SNAPSHOT, SNAPSHOT_FORMAT))?;
+    Ok(found.and_then(|(format, body)| Fields(&body).snapshot(format)))
 }
 
 /// Writes how much of a download is there for certain.
@@ -54,15 +55,16 @@ pub(super) fn write_download<D: Directory>(
 ) -> Result<(), SnapshotError> {
     let mut body = encode_id(download.id);
     body.extend_from_slice(&download.bytes.to_be_bytes());
-    record::write(directory, DOWNLOAD_SIDECAR, (DOWNLOAD, &body))
+    let record = (DOWNLOAD, DOWNLOAD_FORMAT, body.as_slice());
+    record::write(directory, DOWNLOAD_SIDECAR, record)
 }
 
 /// The download that an earlier run left, if there is one.
 pub(super) fn read_download<D: Directory>(
     directory: &D,
 ) -> Result<Option<PartialDownload>, SnapshotError> {
-    let body = record::read(directory, DOWNLOAD_SIDECAR, DOWNLOAD)?;
-    Ok(body.and_then(|body| Fields(&body).download()))
+    let found = record::read(directory, DOWNLOAD_SIDECAR, (DOWNLOAD, DOWNLOAD_FORMAT))?;
+    Ok(found.and_then(|(_, body)| Fields(&body).download()))
 }
 
 fn encode_id(id: SnapshotId) -> Vec<u8> {
@@ -98,9 +100,24 @@ impl Fields<'_> {
         self.0.is_empty().then_some(PartialDownload { id, bytes })
     }
 
-    fn snapshot(mut self) -> Option<Snapshot> {
+    fn snapshot(mut self, format: u32) -> Option<Snapshot> {
         let (id, size) = (self.id()?, self.number()?);
         let chain = ChainValue(self.take()?);
+        let membership = match format {
+            1 => self.voters_of_cluster()?,
+            _ => Membership::decode(self.0)?,
+        };
+        let base = LogBase {
+            position: id.position,
+            chain,
+            membership,
+        };
+        let digest = id.digest;
+        Some(Snapshot { base, digest, size })
+    }
+
+    /// The members of format 1.
+    fn voters_of_cluster(mut self) -> Option<Membership> {
         let cluster = ClusterId(u128::from_be_bytes(self.take()?));
         let mut voters = Vec::new();
         while !self.0.is_empty() {
@@ -109,14 +126,7 @@ impl Fields<'_> {
                 storage: StorageId(u128::from_be_bytes(self.take()?)),
             });
         }
-        let membership = Membership { cluster, voters };
-        let valid = membership.is_valid();
-        let base = LogBase {
-            position: id.position,
-            chain,
-            membership,
-        };
-        let digest = id.digest;
-        valid.then_some(Snapshot { base, digest, size })
+        let membership = Membership::of_voters(cluster, voters);
+        membership.is_valid().then_some(membership)
     }
 }

@@ -23,6 +23,7 @@ fn base(index: u64) -> LogBase {
         membership: Membership {
             cluster: ClusterId(99),
             voters: (1..=3).map(voter).collect(),
+            learners: Vec::new(),
         },
     }
 }
@@ -178,12 +179,37 @@ fn damaged_sidecar_does_not_count_and_a_newer_one_is_refused() {
     let taken = open(&disk).0.write(base(5), b"state").unwrap();
     disk.flip(&sidecar_name(&taken), 20);
     assert_eq!(open(&disk).0.kept(), []);
-    let newer = record::encode(sidecar::SNAPSHOT, 2, b"???");
+    let newer = record::encode(sidecar::SNAPSHOT, 3, b"???");
     let file = disk.create(&sidecar_name(&taken)).unwrap();
     file.write_at(0, &newer).unwrap();
     let opened = SnapshotStore::open(disk);
-    let refused = matches!(opened, Err(SnapshotError::NewerFormat { version: 2, .. }));
+    let refused = matches!(opened, Err(SnapshotError::NewerFormat { version: 3, .. }));
     assert!(refused, "{opened:?}");
+}
+
+/// R19: with learners; the format before had none, and ended with the voters.
+#[test]
+fn snapshot_keeps_its_members_and_one_of_format_1_counts() {
+    let disk = MemoryDirectory::default();
+    let mut base = base(5);
+    base.membership.learners = vec![NodeId(4), NodeId(9)];
+    let taken = open(&disk).0.write(base, b"state").unwrap();
+    assert_eq!(open(&disk).0.kept(), from_ref(&taken));
+
+    let name = sidecar_name(&taken);
+    let mut bytes = vec![0; 1000];
+    let length = disk.open(&name).unwrap().read_at(0, &mut bytes).unwrap();
+    // Kind, format, position, digest, size, chain value, cluster; number of voters; voters; number of
+    // learners, learners; checksum.
+    assert_eq!(length, 12 + 88 + 4 + 3 * 24 + 4 + 2 * 8 + 4);
+    let body = [&bytes[12..100], &bytes[104..176]].concat();
+    let earlier = record::encode(sidecar::SNAPSHOT, 1, &body);
+    disk.remove(&name).unwrap();
+    let file = disk.create(&name).unwrap();
+    file.write_at(0, &earlier).unwrap();
+    let mut without = taken;
+    without.base.membership.learners = Vec::new();
+    assert_eq!(open(&disk).0.kept(), [without]);
 }
 
 /// What was written before a full disk stays, nothing of the new one does, and a later attempt works.

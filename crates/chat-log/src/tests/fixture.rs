@@ -105,7 +105,25 @@ pub(super) fn base() -> LogBase {
             node: NodeId(1),
             storage: StorageId(1),
         }],
+        learners: Vec::new(),
     })
+}
+
+/// Node 1 as the only voter, and the node `learner` as a learner if it is another one.
+pub(super) fn members(learner: u64) -> Membership {
+    let learners = [NodeId(learner)].into_iter();
+    Membership {
+        learners: learners.filter(|node| node.0 > 1).collect(),
+        ..base().membership
+    }
+}
+
+/// An entry that makes these the members.
+pub(super) fn change(index: u64, term: u64, members: Membership) -> Entry {
+    Entry {
+        position: Position::new(index, term),
+        payload: Payload::Membership(members),
+    }
 }
 
 pub(super) fn entry(index: u64, term: u64) -> Entry {

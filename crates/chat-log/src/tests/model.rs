@@ -1,9 +1,11 @@
 //! Random work on a log beside a list of entries that does the same.
 
-use chat_consensus::{Entry, LogBase, LogIndex, Payload, Position, TermRun};
+use chat_consensus::{
+    Entry, LogBase, LogIndex, Membership, MembershipChange, Payload, Position, TermRun,
+};
 use fastrand::Rng;
 
-use crate::tests::fixture::{Disk, Log, append, base, entries, truncate};
+use crate::tests::fixture::{Disk, Log, append, base, entries, members, truncate};
 use crate::{Opened, OsDirectory, ReadLimits, SegmentReader};
 
 /// What the log must hold.
@@ -25,8 +27,22 @@ impl Model {
 
     fn begin_at(&mut self, base: LogBase) {
         let forgotten = base.position.index.0 - self.base.position.index.0;
+        let members = self.members_at(base.position.index.0);
+        assert_eq!(base.membership, members);
         self.entries.drain(..forgotten as usize);
         self.base = base;
+    }
+
+    fn changes(&self) -> Vec<MembershipChange> {
+        let changes = self.entries.iter().filter_map(MembershipChange::of);
+        changes.collect()
+    }
+
+    fn members_at(&self, index: u64) -> Membership {
+        let mut changes = self.changes();
+        changes.retain(|change| change.index.0 <= index);
+        let newest = changes.pop().map(|change| change.membership);
+        newest.unwrap_or_else(|| self.base.membership.clone())
     }
 
     fn terms(&self) -> Vec<TermRun> {
@@ -51,6 +67,7 @@ impl Model {
     fn check_opened(&self, opened: &Opened) {
         assert_eq!(opened.findings, []);
         assert_eq!(opened.stored.terms, self.terms());
+        assert_eq!(opened.stored.changes, self.changes());
         assert_eq!(opened.stored.base.as_ref(), Some(&self.base));
         let chain = self
             .entries
@@ -107,6 +124,14 @@ impl Run {
                 *command = bytes.into();
             }
         }
+        // Few, so that the same members often return.
+        let next = members(self.random.u64(1..5));
+        if let Some(entry) = entries.last_mut()
+            && self.random.u8(..4) == 0
+            && next != self.model.members_at(after)
+        {
+            entry.payload = Payload::Membership(next);
+        }
         entries
     }
 
@@ -154,6 +179,7 @@ impl Run {
         let mut installed = base();
         installed.position = Position::new(self.model.last() + 10, self.model.term);
         installed.chain.0[0] = self.random.u8(..);
+        installed.membership = members(self.random.u64(1..5));
         self.log().install(&installed).unwrap();
         self.model.base = installed;
         self.model.entries.clear();

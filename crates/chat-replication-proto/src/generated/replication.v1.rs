@@ -31,6 +31,10 @@ pub struct Header {
     /// default group: named groups need a listener whose program knows the field.
     #[prost(string, tag = "8")]
     pub group: ::prost::alloc::string::String,
+    /// Of a request: the disk of the receiver, as the sender's newest members name it; empty if they do not. Only
+    /// that disk may grant a vote that is asked for.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub to_storage_id: ::prost::bytes::Bytes,
 }
 /// A place in the log. (0, 0) is where the log begins with which a cluster is bootstrapped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -47,13 +51,17 @@ pub struct Voter {
     #[prost(bytes = "bytes", tag = "2")]
     pub storage_id: ::prost::bytes::Bytes,
 }
-/// A cluster and who counts in its quorums.
+/// A cluster and its members.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Membership {
     #[prost(bytes = "bytes", tag = "1")]
     pub cluster_id: ::prost::bytes::Bytes,
+    /// Those that count in quorums, ascending by node, one for each node at most.
     #[prost(message, repeated, tag = "2")]
     pub voters: ::prost::alloc::vec::Vec<Voter>,
+    /// The nodes that become voters as soon as their disk qualifies, ascending; none of them is a voter's.
+    #[prost(uint64, repeated, tag = "3")]
+    pub learners: ::prost::alloc::vec::Vec<u64>,
 }
 /// Where a log begins: everything up to `position` is in the state of the state machine there.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -66,16 +74,16 @@ pub struct Base {
     #[prost(bytes = "bytes", tag = "3")]
     pub chain: ::prost::bytes::Bytes,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Entry {
     #[prost(message, optional, tag = "1")]
     pub position: ::core::option::Option<Position>,
-    #[prost(oneof = "entry::Payload", tags = "2, 4")]
+    #[prost(oneof = "entry::Payload", tags = "2, 4, 5")]
     pub payload: ::core::option::Option<entry::Payload>,
 }
 /// Nested message and enum types in `Entry`.
 pub mod entry {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Payload {
         /// The empty entry with which a leader begins its term.
         #[prost(bool, tag = "2")]
@@ -83,6 +91,9 @@ pub mod entry {
         /// What the state machine applies.
         #[prost(bytes, tag = "4")]
         Command(::prost::bytes::Bytes),
+        /// The members of the cluster from this entry on.
+        #[prost(message, tag = "5")]
+        Membership(super::Membership),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -93,10 +104,6 @@ pub struct ElectionRequest {
     pub kind: i32,
     #[prost(message, optional, tag = "3")]
     pub last: ::core::option::Option<Position>,
-    /// The storage id of the voter that is asked, as the candidate's base has it: only that disk may grant.
-    /// Empty in a bootstrap probe.
-    #[prost(bytes = "bytes", tag = "5")]
-    pub asked_storage_id: ::prost::bytes::Bytes,
     /// The number of the newest synced block of the sender's disk, at most 2^62; 0 when it is unknown.
     #[prost(uint64, tag = "6")]
     pub synced_block: u64,

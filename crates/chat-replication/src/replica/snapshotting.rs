@@ -178,7 +178,9 @@ impl<F: MakeReply> Replica<F> {
         }
         let index = self.applied_index();
         let term = self.node.log().term_at(index);
-        let (Some(term), Some(membership)) = (term, self.node.membership().cloned()) else {
+        // Those as of the position: later ones may be undone (R19).
+        let members = self.node.membership_at(index).cloned();
+        let (Some(term), Some(membership)) = (term, members) else {
             return;
         };
         let erases = self.snapshots.is_expired(self.now);

@@ -260,7 +260,7 @@ fn committed(entry: Entry, chain: ChainValue) -> CommittedEntry {
         chain,
         command: match entry.payload {
             Payload::Command(command) => Some(command),
-            Payload::Empty => None,
+            Payload::Empty | Payload::Membership(_) => None,
         },
     }
 }

@@ -2,6 +2,7 @@
 //! carries out the effects. What happens during one sync is decided, written and sent together.
 
 mod bootstrap_notice;
+mod members;
 mod snapshots;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use crate::runner::stop_reason::StopReason;
 use crate::runner::transport::PeerLink;
 
 use bootstrap_notice::BootstrapNotice;
+pub(super) use members::KnownMembers;
 
 /// How much is decided in one turn before its effects are begun.
 const EVENTS_PER_BATCH_MAX: usize = 1_024;
@@ -91,6 +93,7 @@ pub(super) struct EventLoop<L> {
     responders: HashMap<(NodeId, RequestId), Responder>,
     dropped_callers_collected_at: Instant,
     bootstrap: BootstrapNotice,
+    members: KnownMembers,
     /// Before the first entry, from the log's first base until something is applied.
     first_chain: Option<ChainValue>,
     taking: Taking,
@@ -108,6 +111,7 @@ impl<L: PeerLink> EventLoop<L> {
         workers: Workers<L>,
         (prepare, leader): (Arc<dyn Prepare>, LeaderContext),
         publishes: Publishes,
+        members: KnownMembers,
     ) -> Self {
         let started = Instant::now();
         Self {
@@ -123,6 +127,7 @@ impl<L: PeerLink> EventLoop<L> {
             responders: HashMap::new(),
             dropped_callers_collected_at: started,
             bootstrap: BootstrapNotice::default(),
+            members,
             first_chain: None,
             taking: Taking(false),
             log_begins_after: LogIndex::ZERO,
@@ -223,6 +228,7 @@ impl<L: PeerLink> EventLoop<L> {
             self.step(Event::DeadlinePassed)?;
         }
         self.bootstrap.note(self.replica.node().bootstrap_awaits());
+        self.note_members()?;
         if self.dropped_callers_collected_at.elapsed() >= DROPPED_CALLER_GC_INTERVAL {
             self.dropped_callers_collected_at = Instant::now();
             self.responders.retain(|_, caller| !caller.is_closed());
@@ -290,7 +296,7 @@ impl<L: PeerLink> EventLoop<L> {
             }
             LoopEvent::Status(asker) => {
                 // The caller may have given up.
-                drop(asker.send((self.replica.status(), self.taking)));
+                drop(asker.send(self.status()));
                 Ok(())
             }
             LoopEvent::ShutDown => {
@@ -374,7 +380,7 @@ impl<L: PeerLink> EventLoop<L> {
                     let _gone = client.send(result);
                 }
             }
-            Effect::Warn(report) => log_report(&report),
+            Effect::Warn(report) => log_report(&report, self.members.committed()),
             effect @ (Effect::TakeSnapshot { .. }
             | Effect::DropSnapshot(_)
             | Effect::Compact { .. }

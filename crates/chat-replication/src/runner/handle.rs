@@ -157,9 +157,9 @@ impl Handle {
             return Err(self.stopped().await);
         }
         match answered.await {
-            Ok((status, taking)) => {
+            Ok(status) => {
                 let directory = self.parts.directory.as_deref();
-                Ok(Status::new(status, taking.0, self.parts.storage, directory))
+                Ok(Status::new(status, self.parts.storage, directory))
             }
             Err(_dropped) => Err(self.stopped().await),
         }

@@ -1,9 +1,9 @@
 //! What an operator should know of the protocol's work, as log lines.
 
-use chat_consensus::Report;
+use chat_consensus::{LogIndex, Membership, Report, Voter};
 
-/// What an operator should know of the protocol's work.
-pub(super) fn log_report(report: &Report) {
+/// What an operator should know of the protocol's work; `committed` are the members as last seen.
+pub(super) fn log_report(report: &Report, committed: Option<&Membership>) {
     match report {
         Report::FollowerRolledBack(node, index) => tracing::error!(
             node = node.0,
@@ -37,6 +37,10 @@ pub(super) fn log_report(report: &Report) {
             node = node.0,
             "requests of this node come from two disks by turns: two machines have its id"
         ),
+        Report::MembershipAppended(index, next) => log_appended(*index, committed, next),
+        Report::MembershipRefused(refusal) => {
+            tracing::warn!(%refusal, "the members are not changed");
+        }
         Report::DiskIsSlow { own, others } => tracing::warn!(
             own_ms = own.as_millis(),
             others_ms = others.as_millis(),
@@ -55,4 +59,50 @@ pub(super) fn log_report(report: &Report) {
         | Report::DownloadDropped(_)
         | Report::StateWanted(_) => {}
     }
+}
+
+/// What this leader changes, before it is committed.
+fn log_appended(index: LogIndex, before: Option<&Membership>, next: &Membership) {
+    let Some(before) = before else {
+        return;
+    };
+    for voter in missing(before, next) {
+        tracing::info!(
+            node = voter.node.0,
+            index = index.0,
+            "this leader demotes a voter whose disk was replaced: its node becomes a learner"
+        );
+    }
+    for voter in missing(next, before) {
+        tracing::info!(
+            node = voter.node.0,
+            index = index.0,
+            "this leader promotes a learner that keeps up: its node becomes a voter"
+        );
+    }
+}
+
+/// What a change of the members means, once it is committed.
+pub(super) fn log_committed(before: &Membership, now: &Membership) {
+    let voters: Vec<u64> = now.voters.iter().map(|voter| voter.node.0).collect();
+    for voter in missing(before, now) {
+        tracing::info!(
+            node = voter.node.0,
+            ?voters,
+            "a node's disk is not a voter's any more"
+        );
+    }
+    for voter in missing(now, before) {
+        tracing::info!(
+            node = voter.node.0,
+            ?voters,
+            "a node is a voter from now on"
+        );
+    }
+}
+
+/// The voters of `members` that `others` do not have.
+fn missing<'a>(members: &'a Membership, others: &'a Membership) -> impl Iterator<Item = &'a Voter> {
+    let voters = members.voters.iter();
+    voters.filter(|voter| !others.voters.contains(voter))
 }

@@ -24,7 +24,8 @@ pub trait LogStore: Send + Sized + 'static {
 
     /// Opens the log for `node`, binds it to that node permanently, and returns what is on the disk.
     /// Called once, before everything else. What it returns must be synced: the page cache outlives a
-    /// process that was killed.
+    /// process that was killed. [`Stored::changes`] are the entries after the base that change the members
+    /// (R19): [`MembershipChange::of`](chat_consensus::MembershipChange::of) finds them.
     ///
     /// # Errors
     ///
@@ -75,7 +76,8 @@ pub trait LogStore: Send + Sized + 'static {
 
     /// Removes entries up to `through` at most, all of which are applied and in a snapshot, and returns
     /// where the log begins then: a log in files removes whole files, and one that cannot be compacted
-    /// nothing. Never called before the log has a base.
+    /// nothing. The base has the members as of its position, by the entries that change them (R19). Never
+    /// called before the log has a base.
     ///
     /// # Errors
     ///
@@ -140,6 +142,22 @@ pub trait LogStore: Send + Sized + 'static {
     /// When it is not recorded.
     fn begin_amnesia(&mut self, why: &str) -> impl Future<Output = Result<(), Self::Error>> + Send {
         self.record_fault(why)
+    }
+
+    /// Why this disk has a new storage id, if it lost what it had acknowledged (R18), in this start or an
+    /// earlier one, until [`Self::clear_amnesia`]. Asked once, after [`Self::load`].
+    fn amnesia(&self) -> Option<String> {
+        None
+    }
+
+    /// The node is a voter again, with the disk's new storage id (R20): [`Self::amnesia`] returns nothing
+    /// from now on. Called only if it returned something.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::append_and_sync`].
+    fn clear_amnesia(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// Closes the log.

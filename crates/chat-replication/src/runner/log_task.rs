@@ -20,8 +20,8 @@ use crate::runner::state_machine::BoxError;
 use crate::runner::stop_reason::StopReason;
 use crate::runner::supervised_task;
 
-/// The replica has one batch under way at most (R1), one compaction, and one question.
-const JOBS_MAX: usize = 3;
+/// The replica has one batch under way at most (R1), one compaction, one question, and one mark to remove.
+const JOBS_MAX: usize = 4;
 
 /// What the writer is to do.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ enum Job {
     },
     /// The chain value at an index, if the log knows it.
     ChainAt(LogIndex, oneshot::Sender<Option<ChainValue>>),
+    /// The disk that forgot is a voter again (R20).
+    ClearAmnesia,
 }
 
 /// What the log must keep of the end of a run.
@@ -112,6 +114,11 @@ impl LogTask {
         let (asker, answered) = oneshot::channel();
         begin(&self.jobs, Job::ChainAt(index, asker))?;
         Ok(answered)
+    }
+
+    /// Starts to remove the mark of a disk that forgot. Once in a run.
+    pub(super) fn clear_amnesia(&self) -> Result<(), LogTaskEnded> {
+        begin(&self.jobs, Job::ClearAmnesia)
     }
 
     /// Starts a read of synced entries.
@@ -204,6 +211,7 @@ async fn write<L: LogStore>(
                     Err(error) => Err(error),
                 }
             }
+            Job::ClearAmnesia => log.clear_amnesia().await.map(|()| None),
             Job::ChainAt(index, asker) => log.chain_at(index).await.map(|chain| {
                 // Who asked has gone if the replica has stopped.
                 let _gone = asker.send(chain);

@@ -36,11 +36,20 @@ pub(super) enum LoopEvent {
     },
     /// From the other tasks.
     Event(Event<ReplyMaker>),
-    Status(oneshot::Sender<(ReplicaStatus, Taking)>),
+    Status(oneshot::Sender<RunningStatus>),
     /// Stop once the answers that are certain are given, or after a moment.
     ShutDown,
     /// Stop at once: the replica cannot go on.
     Stop(StopReason),
+}
+
+/// What a replica reports, and what its event loop knows beside it.
+#[derive(Debug)]
+pub(super) struct RunningStatus {
+    pub(super) replica: ReplicaStatus,
+    pub(super) taking: Taking,
+    /// Why the disk has a new storage id, until the node is a voter again (R18, R20).
+    pub(super) amnesia: Option<String>,
 }
 
 /// Whether a snapshot is being taken.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_consensus::{
-    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, NodeId, Position, StorageId,
-    Stored, TermRun, Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, NodeId,
+    Position, StorageId, Stored, TermRun, Writes,
 };
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
@@ -209,12 +209,17 @@ impl Disk {
     fn compact(&mut self, through: LogIndex) -> LogBase {
         let through = through.min(self.last().index);
         let chain = self.chain_at(through);
-        let removed = self
+        let removed: Vec<Entry> = self
             .entries
-            .extract_if(.., |entry| entry.position.index <= through);
+            .extract_if(.., |entry| entry.position.index <= through)
+            .collect();
         let last = removed.last();
+        let change = removed.iter().filter_map(MembershipChange::of).next_back();
         let base = self.base.as_mut();
         let base = base.expect("a log is compacted when it has a base");
+        if let Some(change) = change {
+            base.membership = change.membership;
+        }
         if let (Some(last), Some(chain)) = (last, chain) {
             (base.position, base.chain) = (last.position, chain);
         }
@@ -258,6 +263,11 @@ impl Disk {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            changes: self
+                .entries
+                .iter()
+                .filter_map(MembershipChange::of)
+                .collect(),
             behind_hole: false,
             synced_block: BlockNumber::UNKNOWN,
         }

@@ -12,6 +12,7 @@ pub(super) fn not_taken(request: &Header) -> Envelope<PeerReply> {
         header: Header {
             from: request.to,
             to: request.from,
+            to_storage: None,
             ..*request
         },
         message: PeerReply::Propose(ProposeOutcome::NotAppended(refusal)),

@@ -20,6 +20,8 @@ pub struct SegmentLog {
     segment_bytes: Option<u64>,
     /// `None` before the log is loaded.
     log: Option<chat_log::SegmentLog<OsDirectory>>,
+    /// Why the disk has a new storage id, while it is not a voter again.
+    amnesia: Option<String>,
     damaged: DamagedSegment,
 }
 
@@ -56,6 +58,7 @@ impl SegmentLog {
             directory: directory.into(),
             segment_bytes: None,
             log: None,
+            amnesia: None,
             damaged: DamagedSegment::default(),
         }
     }
@@ -92,6 +95,7 @@ impl LogStore for SegmentLog {
             report(finding);
         }
         self.log = Some(log);
+        self.amnesia = opened.amnesia;
         Ok(opened.stored)
     }
 
@@ -153,6 +157,16 @@ impl LogStore for SegmentLog {
 
     async fn begin_amnesia(&mut self, why: &str) -> Result<(), LogError> {
         self.loaded().begin_amnesia(StorageId(random()), why)
+    }
+
+    fn amnesia(&self) -> Option<String> {
+        self.amnesia.clone()
+    }
+
+    async fn clear_amnesia(&mut self) -> Result<(), LogError> {
+        self.loaded().clear_amnesia()?;
+        self.amnesia = None;
+        Ok(())
     }
 
     async fn close(self) -> Result<(), LogError> {
@@ -227,7 +241,8 @@ fn report(finding: &Finding) {
         Finding::Amnesia { why } => {
             tracing::error!(
                 why,
-                "this disk lost what it had acknowledged: it has a new storage id and does not vote (R18)"
+                "this disk lost what it had acknowledged: it has a new storage id, and votes again once it has \
+                 caught up and the leader has admitted it (R18, R20)"
             );
         }
         Finding::Hole { from, through } => {

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::replica::{Limits, Replica, Start};
 use crate::runner::apply_task::{ApplyStart, ApplyTask};
-use crate::runner::event_loop::{EventLoop, Publishes, Workers};
+use crate::runner::event_loop::{EventLoop, KnownMembers, Publishes, Workers};
 use crate::runner::group_name::GroupName;
 use crate::runner::handle::{Handle, Parts};
 use crate::runner::leadership::Leadership;
@@ -81,6 +81,7 @@ pub(super) async fn start<L: PeerLink>(
         reader,
         directory,
     };
+    let members = KnownMembers::new(log.amnesia());
     let workers = Workers {
         log: LogTask::start(log, settings.nodes, &sender),
         applier: ApplyTask::start(machine, apply, sender.clone()),
@@ -98,7 +99,8 @@ pub(super) async fn start<L: PeerLink>(
         stopped,
         closed,
     };
-    EventLoop::new(replica, workers, (Arc::new(prepare), leader), publishes).start(incoming);
+    let prepare = (Arc::new(prepare) as Arc<dyn Prepare>, leader);
+    EventLoop::new(replica, workers, prepare, publishes, members).start(incoming);
     Ok(Handle::new(Parts {
         receiver: PeerReceiver {
             group: settings.group,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chat_consensus::{NodeId, StorageId};
 
-use crate::event::ReplicaStatus;
+use crate::runner::loop_event::RunningStatus;
 
 /// A replica's view of itself and its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub struct Status {
     /// The name of this disk.
     pub storage_id: u128,
     /// Who counts in quorums, as far as this node and its leader know: without those whose disk was
-    /// replaced, or lost what it had acknowledged. Empty before the cluster is formed.
+    /// replaced, or lost what it had acknowledged, until they are voters again (R20). Empty before the
+    /// cluster is formed.
     pub voter_ids: Vec<u64>,
     /// How many of the voters must agree: a majority of all that the log names, those too that do not
     /// count at the moment. 0 before the cluster is formed.
@@ -45,6 +46,9 @@ pub struct Status {
     /// Until this node holds the leader's log through here it does not count, because its disk lost
     /// what it had acknowledged (R18); 0 if nothing was lost.
     pub repair_through_index: u64,
+    /// How it is known that this disk lost what it had acknowledged, so that it has a new storage id (R18),
+    /// until the node is a voter again (R20).
+    pub disk_forgot: Option<String>,
     /// The index before the log's first entry: everything up to it is in a snapshot only.
     pub log_begins_index: u64,
     /// What the newest complete snapshot contains; `None` without one.
@@ -86,12 +90,12 @@ pub struct FollowerStatus {
 
 impl Status {
     /// What a replica reports, and what its handle knows beside it.
-    pub(super) fn new(
-        status: ReplicaStatus,
-        taking_snapshot: bool,
-        storage: StorageId,
-        directory: Option<&Path>,
-    ) -> Self {
+    pub(super) fn new(status: RunningStatus, storage: StorageId, directory: Option<&Path>) -> Self {
+        let RunningStatus {
+            replica: status,
+            taking,
+            amnesia,
+        } = status;
         let followers = status.followers.unwrap_or_default().into_iter();
         let followers = followers.map(|follower| FollowerStatus {
             node_id: follower.node.0,
@@ -117,9 +121,10 @@ impl Status {
             bootstrap_awaits: status.bootstrap_awaits.map(ids).unwrap_or_default(),
             elections_won: status.elections_won,
             repair_through_index: status.repair_through.0,
+            disk_forgot: amnesia,
             log_begins_index: status.log_begins.0,
             snapshot_index: status.snapshot.map(|snapshot| snapshot.0),
-            taking_snapshot,
+            taking_snapshot: taking.0,
             state_lost: status.lost_state,
             download: status.download.map(|download| DownloadStatus {
                 index: download.position.index.0,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use chat_replication::StopReason;
+use chat_replication::{LogStore, NodeId, SegmentLog, StopReason};
 use tempfile::TempDir;
 
 use crate::holes::Nodes;
@@ -20,10 +20,20 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The others remember what an earlier run had: the node stops once, and is a learner from then on. The
-/// copy has all the boot counts of before, so its first run has one that the others know.
+/// How the disk of node 3 is known to have forgotten; opens its log, which no replica uses.
+async fn mark(nodes: &Nodes) -> Option<String> {
+    let mut log = SegmentLog::new(nodes.folders[2].path().join("log"));
+    log.load(NodeId(3)).await.unwrap();
+    let mark = log.amnesia();
+    log.close().await.unwrap();
+    mark
+}
+
+/// The others remember what an earlier run had: the node stops once, and is a learner until they have not
+/// heard of its old storage id for a while (R20). The copy has all the boot counts of before, so its first
+/// run has one that the others know.
 #[tokio::test]
-async fn node_with_an_older_copy_of_its_files_becomes_a_learner() {
+async fn node_with_an_older_copy_of_its_files_says_so_until_it_votes_again() {
     let mut nodes = Nodes::start(1 << 20).await;
     nodes.write(0, 20).await;
     nodes.check_level().await;
@@ -43,10 +53,29 @@ async fn node_with_an_older_copy_of_its_files_becomes_a_learner() {
     };
     assert!(fault.to_string().contains("remembers block"), "{fault}");
     nodes.stop(2).await;
+    let why = mark(&nodes).await.unwrap();
+    assert!(why.contains("remembers block"), "{why}");
     nodes.run(2).await;
     nodes.check_level().await;
     let status = nodes.node(2).0.status().await.unwrap();
     assert_eq!(status.role, "learner", "{status:?}");
+    assert_eq!(status.disk_forgot, Some(why), "{status:?}");
+    assert!(!status.voter_ids.contains(&3), "{status:?}");
+
+    for node in 0..3 {
+        let status = nodes
+            .wait_until(node, |status| {
+                status.voter_ids == [1, 2, 3] && status.disk_forgot.is_none()
+            })
+            .await;
+        assert_eq!(status.quorum, 2);
+        assert_ne!(status.role, "learner", "{status:?}");
+    }
+    // It counts: with one of the others it is a majority.
+    nodes.stop(1).await;
+    nodes.write(0, 5).await;
+    nodes.stop(2).await;
+    assert_eq!(mark(&nodes).await, None);
 }
 
 /// A node that keeps its files is a voter after any number of starts.

@@ -73,6 +73,7 @@ async fn read_index(address: &str, group: &GroupName) -> Result<(), BoxError> {
         from: NodeId(2),
         to: NodeId(1),
         storage: StorageId(7),
+        to_storage: None,
         request: RequestId {
             start: RunId::new(1, 1),
             number: 1,

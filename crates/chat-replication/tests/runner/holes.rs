@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chat_replication::{Builder, Handle, InProcessNetwork, Limits, SegmentLog};
+use chat_replication::{Builder, Handle, InProcessNetwork, Limits, SegmentLog, Status};
 use tempfile::TempDir;
 
 use crate::cluster::soon;
@@ -68,6 +68,19 @@ impl Nodes {
     pub(crate) async fn write(&self, node: usize, count: usize) {
         for _ in 0..count {
             propose(self.node(node).0.clone(), vec![b'x'; 100]).await;
+        }
+    }
+
+    /// Waits until a node's status is as wanted.
+    pub(crate) async fn wait_until(&self, node: usize, wanted: impl Fn(&Status) -> bool) -> Status {
+        let deadline = soon();
+        loop {
+            let status = self.node(node).0.status().await.unwrap();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{status:?}");
+            tokio::task::yield_now().await;
         }
     }
 

@@ -118,6 +118,7 @@ impl ClusterService {
                     .download
                     .map(|download| (download.bytes, download.size)),
                 status.state_lost,
+                status.disk_forgot.as_deref(),
             ),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: milliseconds(self.started.elapsed()),
@@ -152,6 +153,7 @@ fn storage_state(
     repair_through_index: u64,
     download: Option<(u64, u64)>,
     state_lost: bool,
+    disk_forgot: Option<&str>,
 ) -> String {
     if repair_through_index > 0 {
         return format!(
@@ -164,7 +166,13 @@ fn storage_state(
             format!("a snapshot is being downloaded: {bytes} of {size} bytes")
         }
         None if state_lost => "the tables are being restored from a snapshot".to_owned(),
-        None => "ok".to_owned(),
+        None => match disk_forgot {
+            Some(why) => format!(
+                "this disk lost what it had acknowledged, and has a new storage id; the node votes \
+                 again by itself once it has caught up: {why}"
+            ),
+            None => "ok".to_owned(),
+        },
     }
 }
 
@@ -223,16 +231,23 @@ mod tests {
 
     #[test]
     fn disk_that_lost_entries_is_reported_until_it_is_repaired() {
-        assert_eq!(storage_state(0, None, false), "ok");
-        let state = storage_state(7, None, false);
+        assert_eq!(storage_state(0, None, false, None), "ok");
+        let state = storage_state(7, None, false, None);
         assert!(state.contains("lost entries"), "{state}");
         assert!(state.contains("through 7"), "{state}");
     }
 
     #[test]
     fn lost_tables_are_reported_with_the_download_that_restores_them() {
-        assert!(storage_state(0, None, true).contains("being restored"));
-        let state = storage_state(0, Some((10, 40)), true);
+        assert!(storage_state(0, None, true, None).contains("being restored"));
+        let state = storage_state(0, Some((10, 40)), true, None);
         assert!(state.contains("10 of 40 bytes"), "{state}");
+    }
+
+    #[test]
+    fn disk_that_forgot_is_reported_with_the_reason() {
+        let state = storage_state(0, None, false, Some("the file node is missing"));
+        assert!(state.contains("new storage id"), "{state}");
+        assert!(state.ends_with("the file node is missing"), "{state}");
     }
 }

@@ -5,6 +5,7 @@
 //! | 0, empty | none |
 //! | 1, membership (the first entry of older logs, which is written no more) | cluster id (16 bytes), then for each voter node id (8) and storage id (16) |
 //! | 2, command | the command |
+//! | 3, change of the members | as [`Membership::encode`] has it |
 //!
 //! Numbers are big-endian.
 
@@ -16,12 +17,15 @@ use chat_consensus::{ClusterId, LogBase, Membership, NodeId, Payload, StorageId,
 const EMPTY: u8 = 0;
 const MEMBERSHIP: u8 = 1;
 const COMMAND: u8 = 2;
+/// A change of the members.
+pub(super) const CHANGE: u8 = 3;
 
 /// The kind and bytes of a payload.
 pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
     match payload {
         Payload::Empty => (EMPTY, Cow::Borrowed(&[])),
         Payload::Command(command) => (COMMAND, Cow::Borrowed(command)),
+        Payload::Membership(membership) => (CHANGE, Cow::Owned(membership.encode())),
     }
 }
 
@@ -32,6 +36,7 @@ pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
         // It says where the log begins, which a base does now.
         MEMBERSHIP => decode_membership(bytes).map(|_| Payload::Empty),
         COMMAND => Some(Payload::Command(Bytes::copy_from_slice(bytes))),
+        CHANGE => Membership::decode(bytes).map(Payload::Membership),
         _ => None,
     }
 }
@@ -84,6 +89,7 @@ fn decode_membership(bytes: &[u8]) -> Option<Membership> {
     let membership = Membership {
         cluster: ClusterId(u128::from_be_bytes(*cluster)),
         voters: voters.collect::<Option<_>>()?,
+        learners: Vec::new(),
     };
     membership.is_valid().then_some(membership)
 }
@@ -100,6 +106,7 @@ mod tests {
         Membership {
             cluster: ClusterId(0x0102),
             voters: nodes.iter().map(voter).collect(),
+            learners: Vec::new(),
         }
     }
 

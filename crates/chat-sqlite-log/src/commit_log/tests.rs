@@ -35,6 +35,7 @@ fn membership(cluster: u128) -> Membership {
     Membership {
         cluster: ClusterId(cluster),
         voters: (1..=3).map(voter).collect(),
+        learners: Vec::new(),
     }
 }
 

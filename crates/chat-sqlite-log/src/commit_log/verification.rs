@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use chat_consensus::{Entry, Membership, Position, Term, TermRun};
+use chat_consensus::{Entry, Membership, MembershipChange, Payload, Position, Term, TermRun};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -18,6 +18,8 @@ pub(super) struct VerifiedLog {
     pub(super) last: Position,
     pub(super) last_chain: ChainValue,
     pub(super) terms: Vec<TermRun>,
+    /// Of the members.
+    pub(super) changes: Vec<MembershipChange>,
 }
 
 /// A row whose chain value matches the rows before it.
@@ -35,6 +37,7 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
         last: Position::ZERO,
         last_chain: ChainValue::START,
         terms: Vec::new(),
+        changes: Vec::new(),
     };
     let query =
         sqlx::query(r#"SELECT "index", term, kind, payload, chain FROM commits ORDER BY "index""#);
@@ -51,6 +54,14 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
             log.terms.push(TermRun {
                 term: row.position.term,
                 first: row.position.index,
+            });
+        }
+        if row.kind == encoding::CHANGE
+            && let Some(Payload::Membership(membership)) = encoding::decode(row.kind, row.payload)
+        {
+            log.changes.push(MembershipChange {
+                index: row.position.index,
+                membership,
             });
         }
         (log.last, log.last_chain) = (row.position, row.chain);

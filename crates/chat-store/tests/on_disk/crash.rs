@@ -131,6 +131,7 @@ fn membership() -> Membership {
     Membership {
         cluster: ClusterId(9),
         voters: (1..=3).map(voter).collect(),
+        learners: Vec::new(),
     }
 }
 
@@ -269,7 +270,7 @@ fn applied_entries(entries: &[Entry]) -> Vec<CommittedEntry> {
         },
         command: match &entry.payload {
             Payload::Command(command) => Some(command.clone()),
-            Payload::Empty => None,
+            Payload::Empty | Payload::Membership(_) => None,
         },
     };
     entries.iter().map(applied).collect()

@@ -1,8 +1,8 @@
 //! What a disk must hold: a model of the log beside the real one.
 
 use chat_consensus::{
-    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Position, StorageId, Stored,
-    Term, TermRun, Writes,
+    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, Position,
+    StorageId, Stored, Term, TermRun, Writes,
 };
 
 /// What one state of the disk holds.
@@ -136,15 +136,17 @@ impl Image {
     /// It is not the base that the log has there.
     pub(super) fn compact(&mut self, base: &LogBase) -> Result<(), String> {
         let old = self.base.as_ref().ok_or("there is no base")?;
+        let gone = self.count_through(base.position.index);
+        let mut changes = self.entries[..gone].iter().filter_map(MembershipChange::of);
+        let change = changes.next_back().map(|change| change.membership);
         let expected = LogBase {
             position: base.position,
             chain: self.chain_at(base.position.index).unwrap_or(old.chain),
-            membership: old.membership.clone(),
+            membership: change.unwrap_or_else(|| old.membership.clone()),
         };
         if !self.holds(base.position) || *base != expected {
             return Err(format!("begins at {base:?}, which is not {expected:?}"));
         }
-        let gone = self.count_through(base.position.index);
         self.entries.drain(..gone);
         self.looked_at = self.looked_at.saturating_sub(gone);
         self.base = Some(expected);
@@ -249,6 +251,11 @@ impl Image {
             base: self.base.clone(),
             last: self.last(),
             terms,
+            changes: self
+                .entries
+                .iter()
+                .filter_map(MembershipChange::of)
+                .collect(),
             behind_hole: self.behind_hole,
             // The model has no blocks.
             synced_block: BlockNumber::UNKNOWN,

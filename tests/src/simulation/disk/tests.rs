@@ -16,6 +16,7 @@ fn disk() -> Disk {
             node: NodeId(1),
             storage: disk.storage(),
         }],
+        learners: Vec::new(),
     };
     let bootstrap = Writes {
         hard_state: Some(HardState {

@@ -35,6 +35,7 @@ fn base(index: u64, term: u64) -> LogBase {
         membership: Membership {
             cluster: CLUSTER,
             voters: [1, 2, 3].map(voter).to_vec(),
+            learners: Vec::new(),
         },
     }
 }
@@ -108,6 +109,7 @@ impl Case {
             from: LEADER,
             to: FOLLOWER,
             storage: StorageId(1),
+            to_storage: None,
             request,
         }
     }

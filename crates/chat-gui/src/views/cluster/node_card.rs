@@ -115,6 +115,7 @@ fn role(node: &NodeCard, colours: &theme::Palette) -> (&'static str, egui::Color
         (_, Some(NodeRole::Leader)) => ("Leader", colours.good, colours.good_soft),
         (_, Some(NodeRole::Candidate)) => ("Candidate", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Follower)) => ("Follower", colours.accent_text, colours.accent_soft),
+        (_, Some(NodeRole::Learner)) => ("Does not vote yet", colours.warn, colours.warn_soft),
         (_, Some(NodeRole::Starting)) => ("Starting", colours.muted, colours.hover),
         (_, Some(NodeRole::Unknown) | None) => ("Unknown", colours.muted, colours.hover),
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chat_consensus::{
     BlockNumber, Candidacy, Election, ElectionKind, ElectionReply, Envelope, GetCommits,
     GetCommitsReply, GetSnapshot, GetSnapshotReply, Heartbeat, HeartbeatReply, LogIndex, NodeId,
-    Position, StorageId,
+    Position,
 };
 use chat_replication_proto::v1 as wire;
 use tonic::Status;
@@ -17,8 +17,8 @@ use tonic::Status;
 use crate::peer_message::{ProposeOutcome, Refusal};
 use fields::{
     base_from, base_to, block_from, counter_from, entry_from, entry_to, header_from, header_to,
-    id_bytes, id_from, index_from, kind_from, kind_to, malformed, node_or_none, none_or_node,
-    position_from, position_to,
+    index_from, kind_from, kind_to, malformed, node_or_none, none_or_node, position_from,
+    position_to,
 };
 use snapshots::{
     piece_from, piece_to, snapshot_from, snapshot_to, state_from, state_to, wanted_from, wanted_to,
@@ -64,7 +64,6 @@ impl WireMessage for wire::ElectionRequest {
         }
         let candidacy = Candidacy {
             last: position_from(self.last)?,
-            asked: StorageId(id_from(&self.asked_storage_id, "asked_storage_id")?),
             synced_block: block_from(self.synced_block)?,
         };
         let election = match kind {
@@ -76,18 +75,16 @@ impl WireMessage for wire::ElectionRequest {
 
     fn write(envelope: Envelope<Election>) -> Self {
         let kind = kind_to(envelope.message.kind());
-        let (last, asked_storage_id, synced_block) = match envelope.message {
-            Election::Bootstrap => (Position::ZERO, Bytes::new(), BlockNumber::UNKNOWN),
+        let (last, synced_block) = match envelope.message {
+            Election::Bootstrap => (Position::ZERO, BlockNumber::UNKNOWN),
             Election::PreVote(candidacy) | Election::Vote(candidacy) => {
-                let asked = id_bytes(candidacy.asked.0);
-                (candidacy.last, asked, candidacy.synced_block)
+                (candidacy.last, candidacy.synced_block)
             }
         };
         Self {
             header: header_to(&envelope.header),
             kind,
             last: Some(position_to(last)),
-            asked_storage_id,
             synced_block: synced_block.0,
         }
     }

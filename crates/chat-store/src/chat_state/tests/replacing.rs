@@ -20,6 +20,7 @@ pub(super) fn base(index: u64) -> LogBase {
         membership: Membership {
             cluster: ClusterId(1),
             voters: vec![voter],
+            learners: Vec::new(),
         },
     }
 }

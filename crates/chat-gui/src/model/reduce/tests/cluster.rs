@@ -14,7 +14,7 @@ use crate::model::message::CopyPlace;
 use crate::model::names::{Commit, LogIndex, MessageId, NodeId, Term};
 
 /// `1L5@101/100`: node 1 leads in term 5, its log ends at 101, and it has committed 100. `F`
-/// follows, `C` campaigns, `-` does not answer. `2F5@100>1` names node 1 as the leader.
+/// follows, `V` does not vote yet, `C` campaigns, `-` does not answer. `2F5@100>1` names node 1 as the leader.
 pub(super) fn status(pictures: &[&str]) -> BackendEvent {
     let nodes = pictures.iter().map(|picture| {
         let (id, rest) = picture.split_at(1);
@@ -35,6 +35,7 @@ pub(super) fn status(pictures: &[&str]) -> BackendEvent {
                 role: match role {
                     "L" => NodeRole::Leader,
                     "F" => NodeRole::Follower,
+                    "V" => NodeRole::Learner,
                     _ => NodeRole::Candidate,
                 },
                 term: Term(term.parse().unwrap()),
@@ -190,6 +191,21 @@ fn first_commit_ends_a_fail_over_without_messages() {
     window.receive(status(&["1F6@103", "2L6@103", "3F6@103"]));
     assert_eq!(window.model.cluster.health().level, HealthLevel::Healthy);
     assert_eq!(window.model.cluster.failovers.len(), 1);
+}
+
+#[test]
+fn wiped_node_is_not_counted_until_it_votes_again() {
+    let mut window = Window::of_alice();
+    window.receive(status(&["1L5@100", "2F5@100", "3V5@100"]));
+    let health = window.model.cluster.health();
+    assert_eq!(health.level, HealthLevel::Degraded);
+    let words = "3 of 3 nodes answer, node 1 leads in term 5 and one of them does not vote yet. \
+                 The cluster cannot lose another node.";
+    assert_eq!(health.sentence, words);
+    window.receive(status(&["1L5@100", "2F5@100", "3F5@100"]));
+    let health = window.model.cluster.health();
+    assert_eq!(health.level, HealthLevel::Healthy);
+    assert!(health.sentence.contains("can lose 1 more node"));
 }
 
 #[test]

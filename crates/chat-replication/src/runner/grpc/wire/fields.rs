@@ -45,6 +45,10 @@ pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status
         from: NodeId(header.from),
         to: NodeId(header.to),
         storage: StorageId(id_from(&header.storage_id, "storage_id")?),
+        to_storage: match header.to_storage_id.is_empty() {
+            true => None,
+            false => Some(StorageId(id_from(&header.to_storage_id, "to_storage_id")?)),
+        },
         request: RequestId {
             start: run_from(header.request_start)?,
             number: header.request_number,
@@ -64,6 +68,9 @@ pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
         request_start: header.request.start.0,
         request_number: header.request.number,
         group: String::new(),
+        to_storage_id: header
+            .to_storage
+            .map_or_else(Bytes::new, |storage| id_bytes(storage.0)),
     })
 }
 
@@ -152,11 +159,12 @@ fn membership_from(membership: wire::Membership) -> Result<Membership, Status> {
     let membership = Membership {
         cluster: ClusterId(id_from(&membership.cluster_id, "membership")?),
         voters: voters.collect::<Result<_, Status>>()?,
+        learners: membership.learners.into_iter().map(NodeId).collect(),
     };
     if membership.is_valid() {
         Ok(membership)
     } else {
-        Err(malformed("voters must be ascending and not empty"))
+        Err(malformed("members must be ascending, few, and one a voter"))
     }
 }
 
@@ -168,6 +176,7 @@ fn membership_to(membership: Membership) -> wire::Membership {
     wire::Membership {
         cluster_id: id_bytes(membership.cluster.0),
         voters: voters.collect(),
+        learners: membership.learners.iter().map(|node| node.0).collect(),
     }
 }
 
@@ -179,6 +188,7 @@ pub(super) fn entry_from(entry: wire::Entry) -> Result<Entry, Status> {
     {
         Said::Empty(_) => Payload::Empty,
         Said::Command(command) => Payload::Command(command),
+        Said::Membership(membership) => Payload::Membership(membership_from(membership)?),
     };
     Ok(Entry {
         position: position_from(entry.position)?,
@@ -191,6 +201,7 @@ pub(super) fn entry_to(entry: Entry) -> wire::Entry {
     let payload = match entry.payload {
         Payload::Empty => Said::Empty(true),
         Payload::Command(command) => Said::Command(command),
+        Payload::Membership(membership) => Said::Membership(membership_to(membership)),
     };
     wire::Entry {
         position: Some(position_to(entry.position)),

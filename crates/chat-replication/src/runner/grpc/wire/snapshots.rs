@@ -176,6 +176,7 @@ mod tests {
                     node_id: 1,
                     storage_id: vec![1; 16].into(),
                 }],
+                learners: Vec::new(),
             }),
             chain: vec![2; 16].into(),
         };

@@ -84,7 +84,6 @@ fn absent_block_number_is_unknown() {
         header: header(1, 1 << 32),
         kind: wire::ElectionKind::Vote.into(),
         last: Some(wire::Position { index: 7, term: 1 }),
-        asked_storage_id: Bytes::from_static(&[7; 16]),
         ..wire::ElectionRequest::default()
     };
     let Election::Vote(candidacy) = request.read().unwrap().message else {
