@@ -20,7 +20,7 @@ const SCENARIOS_CHECK: &[&str] = &["--scenarios"];
 const LOG_IMAGES_CHECK: &[&str] = &["--log-images"];
 
 /// Those whose unit tests are asked at last.
-const TESTED_PACKAGES: &[&str] = &["chat-consensus", "chat-log", "chat-store"];
+const TESTED_PACKAGES: &[&str] = &["chat-consensus", "chat-log", "chat-store", "explorer"];
 
 /// A copy of the sources, its builds and the output of its runs.
 #[derive(Debug)]
