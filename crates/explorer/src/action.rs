@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chat_consensus::{Membership, NodeId};
+use clap::Args;
 
 /// One step. Everything else is decided by the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,51 +43,46 @@ pub enum Action {
     Retry(usize),
 }
 
-/// How often each kind of action may be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How often each kind of action may be taken; by default never, and by that of the options what the program
+/// explores without any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Args)]
 pub struct Budget {
     /// Elections, beside the first one.
+    #[arg(long, default_value_t = 1)]
     pub campaigns: u8,
     /// Messages that are late.
+    #[arg(long, default_value_t = 0)]
     pub delays: u8,
     /// Nodes that are isolated.
+    #[arg(long, default_value_t = 1)]
     pub isolations: u8,
     /// Syncs that are late.
+    #[arg(long, default_value_t = 0)]
     pub slow_syncs: u8,
     /// Restarts.
+    #[arg(long, default_value_t = 0)]
     pub restarts: u8,
     /// Disks that are replaced by empty ones.
+    #[arg(long, default_value_t = 1)]
     pub wipes: u8,
     /// Disks that return.
+    #[arg(long, default_value_t = 1)]
     pub returns: u8,
     /// Commands of clients.
+    #[arg(long, default_value_t = 0)]
     pub proposals: u8,
     /// Changes of the members that are requested. Those that follow by R20 are not counted.
+    #[arg(long, default_value_t = 2)]
     pub changes: u8,
     /// Repeated announcements.
+    #[arg(long, default_value_t = 2)]
     pub announcements: u8,
     /// Notices of the commit index.
+    #[arg(long, default_value_t = 0)]
     pub notices: u8,
     /// Repeated fetches.
+    #[arg(long, default_value_t = 0)]
     pub retries: u8,
-}
-
-impl Budget {
-    /// Nothing happens but that messages arrive.
-    pub const NOTHING: Self = Self {
-        campaigns: 0,
-        delays: 0,
-        isolations: 0,
-        slow_syncs: 0,
-        restarts: 0,
-        wipes: 0,
-        returns: 0,
-        proposals: 0,
-        changes: 0,
-        announcements: 0,
-        notices: 0,
-        retries: 0,
-    };
 }
 
 /// The members without one voter, whose node becomes a voter again when its disk qualifies.

@@ -1,9 +1,6 @@
 //! What a node has on its disk. Nothing of it is ever lost but as a whole.
 
-use chat_consensus::{
-    BlockNumber, Entry, HardState, LogBase, LogIndex, MembershipChange, Position, StorageId,
-    Stored, TermRun, Writes,
-};
+use chat_consensus::{Entry, HardState, LogBase, LogIndex, StorageId, Stored, Writes};
 
 /// See the file's first line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,28 +61,12 @@ impl Disk {
 
     /// What a start finds.
     pub(crate) fn stored(&self) -> Stored {
-        let mut terms: Vec<TermRun> = Vec::new();
-        for entry in &self.entries {
-            let Position { index, term } = entry.position;
-            if terms.last().is_none_or(|run| run.term < term) {
-                terms.push(TermRun { term, first: index });
-            }
-        }
-        let last = self.entries.last().map(|entry| entry.position);
-        Stored {
-            storage: self.storage,
+        let stored = Stored {
             boot_count: self.boot_count,
             hard_state: self.hard_state,
             base: self.base.clone(),
-            last: last.unwrap_or(Position::ZERO),
-            terms,
-            changes: self
-                .entries
-                .iter()
-                .filter_map(MembershipChange::of)
-                .collect(),
-            behind_hole: false,
-            synced_block: BlockNumber::UNKNOWN,
-        }
+            ..Stored::empty(self.storage)
+        };
+        stored.with_entries(self.entries.iter())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_consensus::{Node, NodeId, Position, RoleName, StorageId, Term, Voter};
+use chat_consensus::{LogIndex, Node, Position, RoleName, Term, Voter};
 
 /// See the file's first line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,19 +14,37 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Records what `node` shows after a step; whether that changes anything.
+    /// The history after a step, if what `node` shows then adds to it.
     ///
     /// # Errors
     ///
     /// What the protocol forbids has happened.
-    pub(crate) fn record(&mut self, node: &Node) -> Result<bool, String> {
-        let (id, storage) = (node.id(), node.storage());
-        let mut changes = false;
-        if node.role() == RoleName::Leader {
-            changes |= self.record_leader(node, id, storage)?;
+    pub(crate) fn after(&self, node: &Node) -> Result<Option<Self>, String> {
+        let leader = Voter {
+            node: node.id(),
+            storage: node.storage(),
+        };
+        let term = node.term();
+        let leads_newly = node.role() == RoleName::Leader && self.check_leader(node, leader)?;
+        let committed = self.check_committed(node)?;
+        if !leads_newly && committed.is_empty() {
+            return Ok(None);
         }
+        let mut next = self.clone();
+        if leads_newly {
+            next.leaders.insert(term, leader);
+        }
+        let committed = committed.into_iter().map(|entry_term| (entry_term, term));
+        next.committed.extend(committed);
+        Ok(Some(next))
+    }
+
+    /// The terms of the entries that no node knew to be committed before.
+    fn check_committed(&self, node: &Node) -> Result<Vec<Term>, String> {
+        let id = node.id();
+        let mut committed = Vec::new();
         for index in 1..=node.commit_index().0 {
-            let term = node.log().term_at(chat_consensus::LogIndex(index));
+            let term = node.log().term_at(LogIndex(index));
             let term = term.ok_or_else(|| format!("node {id} lacks committed entry {index}"))?;
             let place = usize::try_from(index - 1).expect("a short log");
             match self.committed.get(place) {
@@ -36,22 +54,14 @@ impl History {
                     ));
                 }
                 Some(_) => {}
-                None => {
-                    self.committed.push((term, node.term()));
-                    changes = true;
-                }
+                None => committed.push(term),
             }
         }
-        Ok(changes)
+        Ok(committed)
     }
 
-    fn record_leader(
-        &mut self,
-        node: &Node,
-        id: NodeId,
-        storage: StorageId,
-    ) -> Result<bool, String> {
-        let leader = Voter { node: id, storage };
+    /// Whether the leader of this term is new.
+    fn check_leader(&self, node: &Node, leader: Voter) -> Result<bool, String> {
         let term = node.term();
         if let Some(first) = self.leaders.get(&term) {
             if *first != leader {
@@ -65,11 +75,11 @@ impl History {
             let position = Position::new(place as u64 + 1, known.0);
             if !node.log().contains(position) {
                 return Err(format!(
-                    "node {id} leads term {term} without {position:?}, which is committed"
+                    "node {} leads term {term} without {position:?}, which is committed",
+                    leader.node
                 ));
             }
         }
-        self.leaders.insert(term, leader);
         Ok(true)
     }
 }

@@ -18,42 +18,8 @@ struct Options {
     /// Those of them that are voters in the beginning.
     #[arg(long, default_value_t = 3)]
     voters: u64,
-    /// Elections beside the first one.
-    #[arg(long, default_value_t = 1)]
-    campaigns: u8,
-    /// Messages that are late.
-    #[arg(long, default_value_t = 0)]
-    delays: u8,
-    /// Nodes that are isolated.
-    #[arg(long, default_value_t = 1)]
-    isolations: u8,
-    /// Syncs that are late.
-    #[arg(long, default_value_t = 0)]
-    slow_syncs: u8,
-    /// Restarts.
-    #[arg(long, default_value_t = 0)]
-    restarts: u8,
-    /// Disks that are replaced.
-    #[arg(long, default_value_t = 1)]
-    wipes: u8,
-    /// Disks that return.
-    #[arg(long, default_value_t = 1)]
-    returns: u8,
-    /// Commands.
-    #[arg(long, default_value_t = 0)]
-    proposals: u8,
-    /// Changes of the members that are requested.
-    #[arg(long, default_value_t = 2)]
-    changes: u8,
-    /// Repeated announcements.
-    #[arg(long, default_value_t = 2)]
-    announcements: u8,
-    /// Notices of the commit index.
-    #[arg(long, default_value_t = 0)]
-    notices: u8,
-    /// Repeated fetches.
-    #[arg(long, default_value_t = 0)]
-    retries: u8,
+    #[command(flatten)]
+    budget: Budget,
     /// States at most.
     #[arg(long, default_value_t = 100_000_000)]
     states: u64,
@@ -64,21 +30,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let budget = Budget {
-        campaigns: options.campaigns,
-        delays: options.delays,
-        isolations: options.isolations,
-        slow_syncs: options.slow_syncs,
-        restarts: options.restarts,
-        wipes: options.wipes,
-        returns: options.returns,
-        proposals: options.proposals,
-        changes: options.changes,
-        announcements: options.announcements,
-        notices: options.notices,
-        retries: options.retries,
-    };
-    let start = World::settled(options.nodes, options.voters, budget);
+    let start = World::settled(options.nodes, options.voters, options.budget);
     let report = explore(start, options.states, options.threads);
     println!(
         "{} states, {} steps, paths of up to {} steps, {:.1} s, {}",

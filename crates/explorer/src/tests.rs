@@ -26,7 +26,7 @@ fn replaced_disk_that_returns_breaks_nothing() {
         returns: 1,
         changes: 1,
         announcements: 2,
-        ..Budget::NOTHING
+        ..Budget::default()
     };
     check_all(budget);
 }
@@ -40,7 +40,7 @@ fn change_during_an_election_breaks_nothing() {
         isolations: 1,
         delays: 1,
         slow_syncs: 1,
-        ..Budget::NOTHING
+        ..Budget::default()
     };
     check_all(budget);
 }
@@ -53,7 +53,7 @@ fn changes_of_two_leaders_break_nothing() {
         campaigns: 2,
         changes: 2,
         isolations: 1,
-        ..Budget::NOTHING
+        ..Budget::default()
     };
     let report = explore(World::settled(4, 4, budget), 2_500_000, 2);
     assert_eq!(report.found, None);

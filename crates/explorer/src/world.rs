@@ -67,7 +67,7 @@ impl World {
             history: Arc::default(),
             budget: Budget {
                 campaigns: 1,
-                ..Budget::NOTHING
+                ..Budget::default()
             },
             disks_made: 0,
         };
@@ -335,8 +335,7 @@ impl World {
             }
         }
         *print = fingerprint(&*machine);
-        let mut history = (*self.history).clone();
-        if history.record(&machine.node)? {
+        if let Some(history) = self.history.after(&machine.node)? {
             self.history = Arc::new(history);
         }
         for message in sent {
