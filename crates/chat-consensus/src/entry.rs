@@ -162,6 +162,28 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// The same disk, whose log has these entries after its base, in their order.
+    #[must_use]
+    pub fn with_entries<'a>(mut self, entries: impl Iterator<Item = &'a Entry>) -> Self {
+        self.last = self
+            .base
+            .as_ref()
+            .map_or(Position::ZERO, |base| base.position);
+        self.terms.clear();
+        self.changes.clear();
+        for entry in entries {
+            let Position { index, term } = entry.position;
+            if self.terms.last().is_none_or(|run| run.term < term) {
+                self.terms.push(TermRun { term, first: index });
+            }
+            self.changes.extend(MembershipChange::of(entry));
+            self.last = entry.position;
+        }
+        self
+    }
+}
+
 impl LogBase {
     /// The base of the log of a cluster that begins with `membership`.
     pub fn first(membership: Membership) -> Self {
@@ -191,6 +213,12 @@ impl Membership {
     /// Whether `node` on the disk `storage` counts in quorums.
     pub fn admits(&self, node: NodeId, storage: StorageId) -> bool {
         self.voters.contains(&Voter { node, storage })
+    }
+
+    /// The voters that `other` does not have; another disk of a node is another voter.
+    pub fn voters_missing_in<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Voter> + 'a {
+        let voters = self.voters.iter().copied();
+        voters.filter(|voter| !other.voters.contains(voter))
     }
 
     /// How many of the voters make a majority.

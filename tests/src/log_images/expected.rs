@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chat_consensus::{
     BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, Membership, MembershipChange,
-    Position, StorageId, Stored, TermRun, Writes,
+    Position, StorageId, Stored, Writes,
 };
 use chat_log::{LogError, Opened};
 
@@ -123,29 +123,14 @@ impl Expected {
     }
 
     pub(super) fn stored(&self) -> Stored {
-        let mut terms: Vec<TermRun> = Vec::new();
-        for (entry, _) in &self.entries {
-            if terms
-                .last()
-                .is_none_or(|run| run.term < entry.position.term)
-            {
-                terms.push(TermRun {
-                    term: entry.position.term,
-                    first: entry.position.index,
-                });
-            }
-        }
-        Stored {
-            storage: self.storage,
+        let stored = Stored {
             boot_count: self.boot_count,
             hard_state: self.hard_state,
             base: self.base.clone(),
-            last: self.last(),
-            terms,
-            changes: self.changes(),
-            behind_hole: false,
             synced_block: self.synced_block,
-        }
+            ..Stored::empty(self.storage)
+        };
+        stored.with_entries(self.entries.iter().map(|(entry, _)| entry))
     }
 
     /// The first part of a batch: what is in the file `node`.

@@ -20,19 +20,31 @@ impl World {
         what: &str,
         holds: impl Fn(&Self) -> bool,
     ) -> Checked {
+        if self.comes_to_hold(within, holds)? {
+            return Ok(());
+        }
+        let what = format!(
+            "not {what} within {} ms\n{}",
+            within / 1_000,
+            self.summary()
+        );
+        Err(Violation::new("progress", what))
+    }
+
+    /// Goes on until something holds, or the time is over; whether it holds.
+    pub(super) fn comes_to_hold(
+        &mut self,
+        within: u64,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Violation> {
         let limit = self.now + within;
         while !holds(self) {
             if self.now >= limit {
-                let what = format!(
-                    "not {what} within {} ms\n{}",
-                    within / 1_000,
-                    self.summary()
-                );
-                return Err(Violation::new("progress", what));
+                return Ok(false);
             }
             self.run_until((self.now + CHECK_INTERVAL).min(limit))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// All running nodes follow one leader, which has committed everything it holds up to now.

@@ -13,7 +13,6 @@ use crate::simulation::{Settings, World};
 const REPLACES_DISKS_ONE_IN: u64 = 8;
 /// In election timeouts: ten of silence, and fifty after the node was admitted before.
 const READMITTED_WITHIN_TIMEOUTS: u64 = 70;
-const LOOKS_EVERY: u64 = 10_000;
 /// An empty disk of a run with small replies gets some hundred entries a second.
 const REPLACED_DISK_ENTRIES_MAX: u64 = 4_000;
 
@@ -205,39 +204,21 @@ impl World {
             self.print(|_| format!("{id}: its disk is replaced"));
             self.wipe(node)?;
             self.start(node)?;
-            if !self.catches_up(node)? {
+            let is_level = self.comes_to_hold(2 * PROGRESS_WITHIN, |world| {
+                world.processes[node].seen.last >= world.checkers.committed.last().index
+            })?;
+            if !is_level {
                 // The load is as fast as this node can fetch: no disk is admitted that is not level.
-                *self
-                    .situations
-                    .entry("replaced disk stays behind")
-                    .or_default() += 1;
+                self.count("replaced disk stays behind");
                 return Ok(());
             }
             self.wait_until(within, "a replaced disk admitted", |world| {
                 world.is_admitted(node)
             })?;
             self.recover("well after a disk was replaced")?;
-            *self
-                .situations
-                .entry("disk replaced and admitted")
-                .or_default() += 1;
+            self.count("disk replaced and admitted");
         }
         Ok(())
-    }
-
-    /// Whether a node has the log up to its end within some time.
-    fn catches_up(&mut self, node: usize) -> Result<bool, Violation> {
-        let until = self.now + 2 * PROGRESS_WITHIN;
-        loop {
-            let end = self.checkers.committed.last().index;
-            if self.processes[node].seen.last >= end {
-                return Ok(true);
-            }
-            if self.now >= until {
-                return Ok(false);
-            }
-            self.run_until(self.now + LOOKS_EVERY)?;
-        }
     }
 
     /// The newest members that are committed, as far as any node knows.

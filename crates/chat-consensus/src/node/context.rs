@@ -119,30 +119,36 @@ impl NodeContext {
     /// The newest members that the log names, committed or not, once this node knows them. All
     /// counting is by these (R19).
     pub(super) fn membership(&self) -> Option<&Membership> {
-        match self.changes.last() {
-            Some(change) => Some(&change.membership),
-            None => self.base.as_ref().map(|base| &base.membership),
-        }
+        self.membership_after(self.changes.len())
     }
 
     /// The members before the newest ones, while it is not known that those are committed. These are
     /// (R19).
     pub(super) fn previous_membership(&self) -> Option<&Membership> {
         let newest = self.changes.last()?;
-        let before = match self.changes.len().checked_sub(2) {
-            Some(before) => Some(&self.changes[before].membership),
-            None => self.base.as_ref().map(|base| &base.membership),
-        };
+        let before = self.membership_after(self.changes.len() - 1);
         before.filter(|_| newest.index > self.commit_index)
     }
 
     /// The members as of an index of the log, or of its base.
     pub(super) fn membership_at(&self, index: LogIndex) -> Option<&Membership> {
-        let through = self.changes.partition_point(|change| change.index <= index);
-        match through.checked_sub(1) {
-            Some(place) => Some(&self.changes[place].membership),
+        self.membership_after(self.changes.partition_point(|change| change.index <= index))
+    }
+
+    /// The members after so many of the changes.
+    fn membership_after(&self, changes: usize) -> Option<&Membership> {
+        match changes.checked_sub(1) {
+            Some(newest) => Some(&self.changes[newest].membership),
             None => self.base.as_ref().map(|base| &base.membership),
         }
+    }
+
+    /// Whether a disk is a voter of the newest members, or of those before while the newest may be undone
+    /// (R19).
+    fn may_count(&self, voter: Voter) -> bool {
+        let members = [self.membership(), self.previous_membership()];
+        let mut members = members.into_iter().flatten();
+        members.any(|members| members.admits(voter.node, voter.storage))
     }
 
     /// The voters of the newest members; empty before they are known.
@@ -175,10 +181,7 @@ impl NodeContext {
     /// Whether this node may campaign: its disk is a voter of the newest members, or of those before while the
     /// newest may be undone; it is complete, and has the state (R18, R19, R24).
     pub(super) fn may_campaign(&self) -> bool {
-        let own = self.own_voter();
-        let previous = self.previous_membership();
-        let was_voter = previous.is_some_and(|previous| previous.admits(own.node, own.storage));
-        (self.is_voter() || was_voter) && self.is_complete() && !self.lost_state
+        self.may_count(self.own_voter()) && self.is_complete() && !self.lost_state
     }
 
     /// Whether this disk lost nothing that it had acknowledged, as far as is known (R18).
@@ -268,16 +271,12 @@ impl NodeContext {
         header: &Header,
         synced_block: BlockNumber,
     ) -> Option<BlockNumber> {
-        let newest = self.membership()?.clone();
-        let previous = self.previous_membership().cloned();
         let (voter, run) = (header.sender(), header.request.start);
+        let mut disks = core::mem::take(&mut self.voter_disks);
         // What is undone must not have made a disk forgotten.
-        let admits = |voter: Voter| {
-            let all = [Some(&newest), previous.as_ref()].into_iter().flatten();
-            let mut all = all.map(|members| members.admits(voter.node, voter.storage));
-            all.any(|admits| admits)
-        };
-        self.voter_disks.record(voter, run, synced_block, admits)
+        let remembered = disks.record(voter, run, synced_block, |voter| self.may_count(voter));
+        self.voter_disks = disks;
+        remembered
     }
 
     /// `remembered` was the reply to the fetch under way to the leader, or to a request for a vote of

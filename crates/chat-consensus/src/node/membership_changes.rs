@@ -1,8 +1,6 @@
 //! How a leader changes who counts: one voter at a time (R19), and a node whose disk was replaced by itself
 //! (R20).
 
-use alloc::vec::Vec;
-
 use crate::entry::{Entry, Membership, Payload};
 use crate::input::{MembershipRefusal, Report};
 use crate::node::context::NodeContext;
@@ -74,16 +72,11 @@ impl Leader {
             .membership()
             .filter(|newest| next.is_valid() && next.cluster == newest.cluster);
         let newest = newest.ok_or(MembershipRefusal::Invalid)?;
-        let not_in = |voters: &[Voter], other: &[Voter]| {
-            let differing = voters.iter().filter(|voter| !other.contains(voter));
-            differing.copied().collect::<Vec<_>>()
-        };
-        let joiners = not_in(&next.voters, &newest.voters);
-        let left = not_in(&newest.voters, &next.voters);
-        if joiners.len() + left.len() != 1 {
+        let left = newest.voters_missing_in(next).count();
+        if next.voters_missing_in(newest).count() + left != 1 {
             return Err(MembershipRefusal::NotOneVoter);
         }
-        let joiner = joiners.first().copied();
+        let joiner = next.voters_missing_in(newest).next();
         if joiner.is_some_and(|joiner| self.qualified_disk(context, joiner.node) != Some(joiner)) {
             return Err(MembershipRefusal::JoinerNotReady);
         }
@@ -183,17 +176,20 @@ impl Leader {
             term: context.hard_state.term,
             index: context.log.last().index.next(),
         };
-        let before: Vec<Voter> = context.voters().to_vec();
+        let before = context
+            .membership()
+            .expect("a leader knows its members")
+            .clone();
         context.report(Report::MembershipAppended(position.index, next.clone()));
         context.append(Entry {
             position,
             payload: Payload::Membership(next.clone()),
         });
-        for voter in before.iter().filter(|voter| !next.voters.contains(voter)) {
+        for voter in before.voters_missing_in(&next) {
             self.dismiss(context, voter.node);
         }
-        for voter in next.voters.iter().filter(|voter| !before.contains(voter)) {
-            self.admit(context, *voter);
+        for voter in next.voters_missing_in(&before) {
+            self.admit(context, voter);
         }
         // Each of these is counted by other voters now.
         self.quorum_held_until = context.now;

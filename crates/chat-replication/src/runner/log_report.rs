@@ -1,6 +1,6 @@
 //! What an operator should know of the protocol's work, as log lines.
 
-use chat_consensus::{LogIndex, Membership, Report, Voter};
+use chat_consensus::{LogIndex, Membership, Report};
 
 /// What an operator should know of the protocol's work; `committed` are the members as last seen.
 pub(super) fn log_report(report: &Report, committed: Option<&Membership>) {
@@ -66,14 +66,14 @@ fn log_appended(index: LogIndex, before: Option<&Membership>, next: &Membership)
     let Some(before) = before else {
         return;
     };
-    for voter in missing(before, next) {
+    for voter in before.voters_missing_in(next) {
         tracing::info!(
             node = voter.node.0,
             index = index.0,
             "this leader demotes a voter whose disk was replaced: its node becomes a learner"
         );
     }
-    for voter in missing(next, before) {
+    for voter in next.voters_missing_in(before) {
         tracing::info!(
             node = voter.node.0,
             index = index.0,
@@ -85,24 +85,18 @@ fn log_appended(index: LogIndex, before: Option<&Membership>, next: &Membership)
 /// What a change of the members means, once it is committed.
 pub(super) fn log_committed(before: &Membership, now: &Membership) {
     let voters: Vec<u64> = now.voters.iter().map(|voter| voter.node.0).collect();
-    for voter in missing(before, now) {
+    for voter in before.voters_missing_in(now) {
         tracing::info!(
             node = voter.node.0,
             ?voters,
             "a node's disk is not a voter's any more"
         );
     }
-    for voter in missing(now, before) {
+    for voter in now.voters_missing_in(before) {
         tracing::info!(
             node = voter.node.0,
             ?voters,
             "a node is a voter from now on"
         );
     }
-}
-
-/// The voters of `members` that `others` do not have.
-fn missing<'a>(members: &'a Membership, others: &'a Membership) -> impl Iterator<Item = &'a Voter> {
-    let voters = members.voters.iter();
-    voters.filter(|voter| !others.voters.contains(voter))
 }

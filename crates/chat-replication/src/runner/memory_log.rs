@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_consensus::{
-    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, NodeId,
-    Position, StorageId, Stored, TermRun, Writes,
+    ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, NodeId, Position, StorageId,
+    Stored, Writes,
 };
 
 use crate::runner::log_store::{LogReader, LogStore, ReadLimits};
@@ -249,28 +249,13 @@ impl Disk {
     }
 
     fn stored(&self) -> Stored {
-        let mut terms: Vec<TermRun> = Vec::new();
-        for entry in &self.entries {
-            let Position { index, term } = entry.position;
-            if terms.last().is_none_or(|run| run.term < term) {
-                terms.push(TermRun { term, first: index });
-            }
-        }
-        Stored {
-            storage: self.storage,
+        let stored = Stored {
             boot_count: self.boot_count,
             hard_state: self.hard_state,
             base: self.base.clone(),
-            last: self.last(),
-            terms,
-            changes: self
-                .entries
-                .iter()
-                .filter_map(MembershipChange::of)
-                .collect(),
-            behind_hole: false,
-            synced_block: BlockNumber::UNKNOWN,
-        }
+            ..Stored::empty(self.storage)
+        };
+        stored.with_entries(self.entries.iter())
     }
 }
 

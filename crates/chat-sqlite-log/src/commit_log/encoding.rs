@@ -18,7 +18,7 @@ const EMPTY: u8 = 0;
 const MEMBERSHIP: u8 = 1;
 const COMMAND: u8 = 2;
 /// A change of the members.
-pub(super) const CHANGE: u8 = 3;
+const CHANGE: u8 = 3;
 
 /// The kind and bytes of a payload.
 pub(super) fn encode(payload: &Payload) -> (u8, Cow<'_, [u8]>) {
@@ -44,6 +44,11 @@ pub(super) fn decode(kind: u8, bytes: &[u8]) -> Option<Payload> {
 /// The membership that the first entry of an older log is.
 pub(super) fn first_membership(kind: u8, bytes: &[u8]) -> Option<Membership> {
     (kind == MEMBERSHIP).then(|| decode_membership(bytes))?
+}
+
+/// The members that an entry changes to, if it does.
+pub(super) fn changed_membership(kind: u8, bytes: &[u8]) -> Option<Membership> {
+    (kind == CHANGE).then(|| Membership::decode(bytes))?
 }
 
 /// The base in the row of the table `node`: index and term of its position (8 bytes each, always 0),

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use chat_consensus::{Entry, Membership, MembershipChange, Payload, Position, Term, TermRun};
+use chat_consensus::{Entry, Membership, MembershipChange, Position, Term, TermRun};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -56,9 +56,7 @@ pub(super) async fn verify(database: &mut Database) -> Result<VerifiedLog, LogEr
                 first: row.position.index,
             });
         }
-        if row.kind == encoding::CHANGE
-            && let Some(Payload::Membership(membership)) = encoding::decode(row.kind, row.payload)
-        {
+        if let Some(membership) = encoding::changed_membership(row.kind, row.payload) {
             log.changes.push(MembershipChange {
                 index: row.position.index,
                 membership,

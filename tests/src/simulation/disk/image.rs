@@ -1,8 +1,8 @@
 //! What a disk must hold: a model of the log beside the real one.
 
 use chat_consensus::{
-    BlockNumber, ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, Position,
-    StorageId, Stored, Term, TermRun, Writes,
+    ChainValue, Entry, HardState, LogBase, LogIndex, MembershipChange, Position, StorageId, Stored,
+    Term, Writes,
 };
 
 /// What one state of the disk holds.
@@ -232,34 +232,15 @@ impl Image {
     }
 
     pub(super) fn stored(&self, storage: StorageId) -> Stored {
-        let mut terms: Vec<TermRun> = Vec::new();
-        for entry in &self.entries {
-            if terms
-                .last()
-                .is_none_or(|run| run.term < entry.position.term)
-            {
-                terms.push(TermRun {
-                    term: entry.position.term,
-                    first: entry.position.index,
-                });
-            }
-        }
-        Stored {
-            storage,
+        // The model has no blocks.
+        let stored = Stored {
             boot_count: self.boot_count,
             hard_state: self.hard_state,
             base: self.base.clone(),
-            last: self.last(),
-            terms,
-            changes: self
-                .entries
-                .iter()
-                .filter_map(MembershipChange::of)
-                .collect(),
             behind_hole: self.behind_hole,
-            // The model has no blocks.
-            synced_block: BlockNumber::UNKNOWN,
-        }
+            ..Stored::empty(storage)
+        };
+        stored.with_entries(self.entries.iter())
     }
 }
 

@@ -32,23 +32,27 @@ pub(super) fn none_or_node(node: Option<NodeId>) -> u64 {
     node.map_or(0, |node| node.0)
 }
 
+/// An id that may be absent: then it has no bytes.
+fn id_or_none(bytes: &Bytes, field: &str) -> Result<Option<u128>, Status> {
+    match bytes.is_empty() {
+        true => Ok(None),
+        false => id_from(bytes, field).map(Some),
+    }
+}
+
+fn none_or_id(id: Option<u128>) -> Bytes {
+    id.map_or_else(Bytes::new, id_bytes)
+}
+
 pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status> {
     let header = header.ok_or_else(|| malformed("no header"))?;
-    let cluster = if header.cluster_id.is_empty() {
-        None
-    } else {
-        Some(ClusterId(id_from(&header.cluster_id, "cluster_id")?))
-    };
     Ok(Header {
-        cluster,
+        cluster: id_or_none(&header.cluster_id, "cluster_id")?.map(ClusterId),
         term: term_from(header.term)?,
         from: NodeId(header.from),
         to: NodeId(header.to),
         storage: StorageId(id_from(&header.storage_id, "storage_id")?),
-        to_storage: match header.to_storage_id.is_empty() {
-            true => None,
-            false => Some(StorageId(id_from(&header.to_storage_id, "to_storage_id")?)),
-        },
+        to_storage: id_or_none(&header.to_storage_id, "to_storage_id")?.map(StorageId),
         request: RequestId {
             start: run_from(header.request_start)?,
             number: header.request_number,
@@ -58,9 +62,7 @@ pub(super) fn header_from(header: Option<wire::Header>) -> Result<Header, Status
 
 pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
     Some(wire::Header {
-        cluster_id: header
-            .cluster
-            .map_or_else(Bytes::new, |cluster| id_bytes(cluster.0)),
+        cluster_id: none_or_id(header.cluster.map(|cluster| cluster.0)),
         term: header.term.0,
         from: header.from.0,
         to: header.to.0,
@@ -68,9 +70,7 @@ pub(super) fn header_to(header: &Header) -> Option<wire::Header> {
         request_start: header.request.start.0,
         request_number: header.request.number,
         group: String::new(),
-        to_storage_id: header
-            .to_storage
-            .map_or_else(Bytes::new, |storage| id_bytes(storage.0)),
+        to_storage_id: none_or_id(header.to_storage.map(|storage| storage.0)),
     })
 }
 
