@@ -91,11 +91,7 @@ fn committed(terms: &[u64]) -> CommittedLog {
 }
 
 fn membership() -> Membership {
-    Membership {
-        cluster: chat_consensus::ClusterId(1),
-        voters: [1, 2, 3].map(voter).to_vec(),
-        learners: Vec::new(),
-    }
+    Membership::of_voters(chat_consensus::ClusterId(1), [1, 2, 3].map(voter).to_vec())
 }
 
 fn voter(node: u64) -> Voter {

@@ -47,11 +47,10 @@ pub(crate) fn stored(node: NodeId) -> Stored {
             cluster: Some(CLUSTER),
             ..HardState::default()
         },
-        base: Some(LogBase::first(Membership {
-            cluster: CLUSTER,
-            voters: voters.to_vec(),
-            learners: Vec::new(),
-        })),
+        base: Some(LogBase::first(Membership::of_voters(
+            CLUSTER,
+            voters.to_vec(),
+        ))),
         last: END,
         synced_block: chat_consensus::BlockNumber::UNKNOWN,
         terms: vec![

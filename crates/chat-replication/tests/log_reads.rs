@@ -25,14 +25,13 @@ impl Leader {
     fn start() -> Self {
         let config = Config::new(LEADER, &[LEADER, FOLLOWER], Timing::default());
         let config = config.expect("a good configuration");
-        let membership = Membership {
-            cluster: CLUSTER,
-            voters: vec![Voter {
+        let membership = Membership::of_voters(
+            CLUSTER,
+            vec![Voter {
                 node: LEADER,
                 storage: DISK,
             }],
-            learners: Vec::new(),
-        };
+        );
         let stored = Stored {
             boot_count: 1,
             hard_state: HardState {

@@ -226,11 +226,7 @@ mod tests {
             node: NODE,
             storage: StorageId(5),
         };
-        let membership = Membership {
-            cluster: ClusterId(9),
-            voters: vec![voter],
-            learners: Vec::new(),
-        };
+        let membership = Membership::of_voters(ClusterId(9), vec![voter]);
         let entry = |index: u64| Entry {
             position: Position::new(index, 1 + index / 6_000),
             payload: match index % 7 {

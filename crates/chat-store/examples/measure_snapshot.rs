@@ -125,14 +125,13 @@ fn install(state: &mut ChatState, directory: &Path) {
     let base = LogBase {
         position,
         chain,
-        membership: Membership {
-            cluster: ClusterId(1),
-            voters: vec![Voter {
+        membership: Membership::of_voters(
+            ClusterId(1),
+            vec![Voter {
                 node: NodeId(1),
                 storage: StorageId(1),
             }],
-            learners: Vec::new(),
-        },
+        ),
     };
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     block_on(state.install(&copy, &base)).expect("it is installed");

@@ -70,16 +70,15 @@ fn found_cluster(state: &Expected, random: &mut fastrand::Rng) -> Writes {
         writes.hard_state = Some(hard_state);
     }
     if hard_state.cluster.is_some() && random.bool() {
-        let membership = Membership {
-            cluster: CLUSTER,
-            voters: (1..4)
+        let membership = Membership::of_voters(
+            CLUSTER,
+            (1..4)
                 .map(|node| Voter {
                     node: NodeId(node),
                     storage: StorageId(u128::from(node)),
                 })
                 .collect(),
-            learners: Vec::new(),
-        };
+        );
         writes.base = Some(Box::new(LogBase::first(membership)));
     }
     writes

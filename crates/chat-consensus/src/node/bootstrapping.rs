@@ -94,11 +94,7 @@ mod tests {
             node: NodeId(id),
             storage: StorageId(id.into()),
         });
-        let membership = Membership {
-            cluster: ClusterId(1),
-            voters: voters.to_vec(),
-            learners: vec![],
-        };
+        let membership = Membership::of_voters(ClusterId(1), voters.to_vec());
         let stored = Stored {
             base: Some(LogBase::first(membership)),
             hard_state: HardState {

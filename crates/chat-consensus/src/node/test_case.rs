@@ -119,19 +119,28 @@ impl Case {
         boot_count: u64,
         message: Request,
     ) {
+        let header = self.next_header((from, storage), boot_count);
+        self.receive_with(header, message);
+    }
+
+    /// The header of the next request of that disk to this one, in this node's term.
+    pub(super) fn next_header(&mut self, from: (NodeId, u128), boot_count: u64) -> Header {
         self.requests_made += 1;
-        let header = Header {
+        Header {
             cluster: Some(CLUSTER),
             term: self.node.term(),
-            from,
+            from: from.0,
             to: OWN,
-            storage: StorageId(storage),
+            storage: StorageId(from.1),
             to_storage: Some(StorageId(1)),
             request: RequestId {
                 start: RunId::new(boot_count, 7),
                 number: self.requests_made,
             },
-        };
+        }
+    }
+
+    pub(super) fn receive_with(&mut self, header: Header, message: Request) {
         let request = Input::Request(Envelope { header, message });
         self.handle(request).unwrap();
         self.settle(0);

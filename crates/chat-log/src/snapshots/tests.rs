@@ -20,11 +20,7 @@ fn base(index: u64) -> LogBase {
     LogBase {
         position: Position::new(index, 3),
         chain: ChainValue([7; 16]),
-        membership: Membership {
-            cluster: ClusterId(99),
-            voters: (1..=3).map(voter).collect(),
-            learners: Vec::new(),
-        },
+        membership: Membership::of_voters(ClusterId(99), (1..=3).map(voter).collect()),
     }
 }
 

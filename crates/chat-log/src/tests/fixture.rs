@@ -99,14 +99,13 @@ impl Disk {
 }
 
 pub(super) fn base() -> LogBase {
-    LogBase::first(Membership {
-        cluster: ClusterId(7),
-        voters: vec![Voter {
+    LogBase::first(Membership::of_voters(
+        ClusterId(7),
+        vec![Voter {
             node: NodeId(1),
             storage: StorageId(1),
         }],
-        learners: Vec::new(),
-    })
+    ))
 }
 
 /// Node 1 as the only voter, and the node `learner` as a learner if it is another one.

@@ -25,6 +25,17 @@ fn learn(log: &mut Log, index: u64, term: u64, learner: u64) {
     log.append_and_sync(&append(vec![next])).unwrap();
 }
 
+/// Three segments: entries 1, 2 and the change 3; 4, 5 and the change 6; 7 and 8.
+fn with_two_changes(disk: &mut Disk) -> Log {
+    let mut log = disk.open_with_base();
+    fill(&mut log, 1, 2, 1);
+    learn(&mut log, 3, 1, 2);
+    fill(&mut log, 4, 5, 1);
+    learn(&mut log, 6, 1, 3);
+    fill(&mut log, 7, 8, 1);
+    log
+}
+
 /// The members as of where the log begins, and the changes after that: index and learner.
 #[track_caller]
 fn check(log: &Log, opened: &Opened, begins: Membership, changes: &[(u64, u64)]) {
@@ -103,12 +114,7 @@ fn truncation_removes_changes() {
     ] {
         for changes_again in [false, true] {
             let mut disk = Disk::new(1 << 20);
-            let mut log = disk.open_with_base();
-            fill(&mut log, 1, 2, 1);
-            learn(&mut log, 3, 1, 2);
-            fill(&mut log, 4, 5, 1);
-            learn(&mut log, 6, 1, 3);
-            fill(&mut log, 7, 8, 1);
+            let mut log = with_two_changes(&mut disk);
             let mut left = left.clone();
             let mut new = entries(after + 1, after + 2, 2);
             if changes_again {
@@ -151,12 +157,7 @@ fn installed_base_brings_its_members() {
 #[test]
 fn compacted_log_begins_with_the_members_of_its_position() {
     let mut disk = Disk::new(1 << 20);
-    let mut log = disk.open_with_base();
-    fill(&mut log, 1, 2, 1);
-    learn(&mut log, 3, 1, 2);
-    fill(&mut log, 4, 5, 1);
-    learn(&mut log, 6, 1, 3);
-    fill(&mut log, 7, 8, 1);
+    let mut log = with_two_changes(&mut disk);
     assert_eq!(log.compact(LogIndex(2)).unwrap(), base());
     for (through, begins, learner, left) in [(5, 3, 2, vec![(6, 3)]), (7, 6, 3, vec![])] {
         let compacted = log.compact(LogIndex(through)).unwrap();
@@ -290,12 +291,7 @@ fn hole_in_the_segment_of_a_change_has_the_members_before_it() {
 #[test]
 fn last_block_that_truncates_into_a_missing_segment_is_amnesia_until_a_segment_follows() {
     let mut disk = Disk::new(1 << 20);
-    let mut log = disk.open_with_base();
-    fill(&mut log, 1, 2, 1);
-    learn(&mut log, 3, 1, 2);
-    fill(&mut log, 4, 5, 1);
-    learn(&mut log, 6, 1, 3);
-    fill(&mut log, 7, 8, 1);
+    let mut log = with_two_changes(&mut disk);
     log.append_and_sync(&truncate(4, entries(5, 5, 2))).unwrap();
     let names = disk.segments();
     let damage = |disk: &Disk| fs::remove_file(disk.path(&names[1])).unwrap();

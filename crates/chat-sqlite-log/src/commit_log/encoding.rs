@@ -91,11 +91,10 @@ fn decode_membership(bytes: &[u8]) -> Option<Membership> {
             storage: StorageId(u128::from_be_bytes(storage.try_into().ok()?)),
         })
     });
-    let membership = Membership {
-        cluster: ClusterId(u128::from_be_bytes(*cluster)),
-        voters: voters.collect::<Option<_>>()?,
-        learners: Vec::new(),
-    };
+    let membership = Membership::of_voters(
+        ClusterId(u128::from_be_bytes(*cluster)),
+        voters.collect::<Option<_>>()?,
+    );
     membership.is_valid().then_some(membership)
 }
 
@@ -108,11 +107,7 @@ mod tests {
             node: NodeId(node),
             storage: StorageId(u128::MAX - 7),
         };
-        Membership {
-            cluster: ClusterId(0x0102),
-            voters: nodes.iter().map(voter).collect(),
-            learners: Vec::new(),
-        }
+        Membership::of_voters(ClusterId(0x0102), nodes.iter().map(voter).collect())
     }
 
     #[test]

@@ -32,11 +32,7 @@ fn membership(cluster: u128) -> Membership {
         node: NodeId(node),
         storage: StorageId(node.into()),
     };
-    Membership {
-        cluster: ClusterId(cluster),
-        voters: (1..=3).map(voter).collect(),
-        learners: Vec::new(),
-    }
+    Membership::of_voters(ClusterId(cluster), (1..=3).map(voter).collect())
 }
 
 /// What a bootstrap writes.

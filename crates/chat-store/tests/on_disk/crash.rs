@@ -128,11 +128,7 @@ fn membership() -> Membership {
         node: NodeId(node),
         storage: StorageId(node.into()),
     };
-    Membership {
-        cluster: ClusterId(9),
-        voters: (1..=3).map(voter).collect(),
-        learners: Vec::new(),
-    }
+    Membership::of_voters(ClusterId(9), (1..=3).map(voter).collect())
 }
 
 #[test]

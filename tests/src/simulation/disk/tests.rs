@@ -10,14 +10,13 @@ use super::*;
 fn disk() -> Disk {
     let mut disk = Disk::empty(NodeId(1), StorageId(3));
     disk.start().unwrap();
-    let membership = Membership {
-        cluster: ClusterId(1),
-        voters: vec![Voter {
+    let membership = Membership::of_voters(
+        ClusterId(1),
+        vec![Voter {
             node: NodeId(1),
             storage: disk.storage(),
         }],
-        learners: Vec::new(),
-    };
+    );
     let bootstrap = Writes {
         hard_state: Some(HardState {
             // No entry here has a higher one.

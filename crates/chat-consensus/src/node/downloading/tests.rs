@@ -32,11 +32,7 @@ fn base(index: u64, term: u64) -> LogBase {
     LogBase {
         position: Position::new(index, term),
         chain: ChainValue([0; 16]),
-        membership: Membership {
-            cluster: CLUSTER,
-            voters: [1, 2, 3].map(voter).to_vec(),
-            learners: Vec::new(),
-        },
+        membership: Membership::of_voters(CLUSTER, [1, 2, 3].map(voter).to_vec()),
     }
 }
 

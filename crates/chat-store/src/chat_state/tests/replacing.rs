@@ -17,11 +17,7 @@ pub(super) fn base(index: u64) -> LogBase {
     LogBase {
         position: Position::new(index, 1),
         chain: chain(index),
-        membership: Membership {
-            cluster: ClusterId(1),
-            voters: vec![voter],
-            learners: Vec::new(),
-        },
+        membership: Membership::of_voters(ClusterId(1), vec![voter]),
     }
 }
 

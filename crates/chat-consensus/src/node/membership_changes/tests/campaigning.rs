@@ -7,11 +7,19 @@ use crate::input::Input;
 use crate::message::{
     Candidacy, Election, ElectionKind, Envelope, GetCommitsReply, Header, Reply, Request,
 };
-use crate::node::test_case::{CLUSTER, OWN, PEER, TERM, THIRD, vote};
+use crate::node::test_case::{OWN, PEER, TERM, THIRD, vote};
 use crate::status::RoleName;
-use crate::types::{BlockNumber, NodeId, Position, RequestId, RunId, StorageId, Term, Time};
+use crate::types::{BlockNumber, NodeId, Position, StorageId, Term, Time};
 
 impl Case {
+    /// Its disk is a voter of the base, and not of the newest members, which it does not know to be committed.
+    fn demoted() -> Self {
+        let next = members(&[(PEER, 2), (THIRD, 3)], &[OWN]);
+        let mut case = Self::start_with(stored_with_change(next));
+        case.settle(0);
+        case
+    }
+
     /// A message of a disk, which names this node's disk or none, in that term.
     pub(super) fn hear_from(
         &mut self,
@@ -20,33 +28,18 @@ impl Case {
         term: Term,
         message: Request,
     ) {
-        self.requests_made += 1;
         let header = Header {
-            cluster: Some(CLUSTER),
             term,
-            from: from.0,
-            to: OWN,
-            storage: StorageId(from.1),
             to_storage: to.map(StorageId),
-            request: RequestId {
-                start: RunId::new(1, 7),
-                number: self.requests_made,
-            },
+            ..self.next_header(from, 1)
         };
-        self.handle(Input::Request(Envelope { header, message }))
-            .unwrap();
-        self.settle(0);
+        self.receive_with(header, message);
     }
 }
 
 #[test]
 fn voter_of_the_members_before_campaigns_while_the_newest_may_be_undone() {
-    // Its disk is in the base, and not in the newest members, which it does not know to be committed.
-    let mut case = Case::start_with(stored_with_change(members(
-        &[(PEER, 2), (THIRD, 3)],
-        &[OWN],
-    )));
-    case.settle(0);
+    let mut case = Case::demoted();
     let pre_vote = |request: &Request| matches!(request, Request::Election(_));
     let asked = case.request_to_peer(pre_vote);
     // One of two is no majority: its own vote does not count.
@@ -91,11 +84,7 @@ fn candidacy() -> Candidacy {
 /// Thesis 4.2: the members of the voter may be older than those of the candidate.
 #[test]
 fn learner_by_its_own_log_votes_when_its_disk_is_asked() {
-    let mut case = Case::start_with(stored_with_change(members(
-        &[(PEER, 2), (THIRD, 3)],
-        &[OWN],
-    )));
-    case.settle(0);
+    let mut case = Case::demoted();
     assert_eq!(case.node.role(), RoleName::Learner);
     let term = Term(TERM.0 + 1);
     // The candidate's disk is not in these members either.
