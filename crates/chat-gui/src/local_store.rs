@@ -11,6 +11,7 @@ mod marks;
 mod members;
 mod message_rows;
 mod outbox;
+mod packed_messages;
 pub mod pending_changes;
 mod private_folder;
 mod refusal;

@@ -129,7 +129,7 @@ impl Bench {
     fn now(&self) -> Now {
         Now {
             moment: Moment(1_000),
-            wall: Timestamp(NEWEST as f64 * 30.0),
+            wall: sent_at(NEWEST),
         }
     }
 
@@ -241,7 +241,6 @@ fn id(index: u64) -> MessageId {
     MessageId(Uuid::from_u128(u128::from(index) << 64))
 }
 
-/// The message at a position of the log: from a word to some paragraphs.
 fn account() -> AccountKey {
     AccountKey {
         cluster_id: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -274,6 +273,13 @@ async fn read(folder: &Path) -> StoredAccount {
     account.expect("the store has the inbox")
 }
 
+/// A time of 2025 or later, in milliseconds as the servers have it.
+fn sent_at(index: u64) -> Timestamp {
+    let milliseconds = 1_735_689_600_000 + index * 30_001;
+    Timestamp(milliseconds as f64 / 1_000.0)
+}
+
+/// The message at a position of the log: from a word to some paragraphs.
 fn message(index: u64) -> StoredMessage {
     let words = 3 + index * 7 % 41 + if index.is_multiple_of(50) { 160 } else { 0 };
     let text: String = (0..words)
@@ -286,9 +292,9 @@ fn message(index: u64) -> StoredMessage {
         peer: Name::new("Benjamin"),
         peer_since: Some(LogIndex(0)),
         body: Arc::from(format!("{index} {text}")),
-        at: Timestamp(index as f64 * 30.0),
-        written_at: None,
-        reply_to: None,
+        at: sent_at(index),
+        written_at: Some(Timestamp(sent_at(index).0 - 0.125)),
+        reply_to: index.is_multiple_of(10).then(|| id(index - 1)),
         read: true,
         commit: Commit {
             index: LogIndex(index),

@@ -30,6 +30,16 @@ pub enum StoreError {
         /// Its format.
         found: i64,
     },
+    /// The file was changed by something else than this program.
+    #[error("the value `{column}` of row {row} of the messages on this device is damaged")]
+    DamagedMessage {
+        /// The number of the row.
+        row: i64,
+        /// Which value.
+        column: String,
+        /// In what way.
+        source: sqlx::Error,
+    },
     /// SQLite could not do it.
     #[error("the database of this device cannot be used")]
     Database(#[from] sqlx::Error),

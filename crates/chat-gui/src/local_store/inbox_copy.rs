@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
 
 use crate::local_store::message_rows::{Pending, delete, inbox_number, mark_read, take};
+use crate::local_store::packed_messages;
 use crate::local_store::rows::{self, flag};
 use crate::local_store::{AccountKey, LocalStore, SENT_MAX, StoreError, number};
 use crate::model::event::StoredInbox;
@@ -15,9 +16,6 @@ use crate::model::names::{LogIndex, MessageId};
 /// Messages that the copy may have above its limit before the oldest go: finding them takes
 /// longer than to add a few.
 const SURPLUS_MAX: usize = 256;
-
-/// Rows that are read at once.
-const ROWS_AT_ONCE: i64 = 4_096;
 
 /// A change of the inbox that the watch has reported.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,37 +83,59 @@ impl LocalStore {
         &mut self,
         inbox: i64,
     ) -> Result<(Vec<StoredMessage>, Vec<StoredMessage>), StoreError> {
-        // The plus keeps SQLite from an index, which would sort all rows again for each part.
-        let statement = format!(
-            "SELECT {}, rowid FROM messages WHERE +inbox = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-            rows::MESSAGE_COLUMNS
-        );
         let mut names = rows::Names::default();
         let (mut in_box, mut sent) = (Vec::new(), Vec::new());
-        let mut last = 0_i64;
-        loop {
-            let rows = sqlx::query(AssertSqlSafe(statement.as_str()))
-                .bind(inbox)
-                .bind(last)
-                .bind(ROWS_AT_ONCE)
-                .fetch_all(&mut self.connection)
-                .await?;
-            for row in &rows {
-                let (message, copy) = rows::stored_message(row, &mut names)?;
+        let mut after = 0_i64;
+        let mut next = packed_messages::read(&mut self.connection, inbox, after).await?;
+        while let Some(part) = next {
+            // SQLite has a thread of its own: it joins the next part while this one is taken apart.
+            let (following, messages) = tokio::join!(
+                packed_messages::read(&mut self.connection, inbox, part.last),
+                async { packed_messages::unpack(&part, &mut names) },
+            );
+            next = following?;
+            let messages = match messages {
+                Some(messages) => messages,
+                None => {
+                    self.read_columns(inbox, after, part.last, &mut names)
+                        .await?
+                }
+            };
+            for (message, copy) in messages {
                 match copy {
                     CopyPlace::Servers => in_box.push(message),
                     CopyPlace::Device => sent.push(message),
                 }
-                last = row.try_get(10)?;
             }
-            if rows.is_empty() {
-                break;
-            }
+            after = part.last;
         }
         for messages in [&mut in_box, &mut sent] {
             messages.sort_unstable_by_key(|message| message.commit.index);
         }
         Ok((in_box, sent))
+    }
+
+    /// Messages behind one row up to another one, value by value: for what is rare, or damaged.
+    pub(super) async fn read_columns(
+        &mut self,
+        inbox: i64,
+        after: i64,
+        last: i64,
+        names: &mut rows::Names,
+    ) -> Result<Vec<(StoredMessage, CopyPlace)>, StoreError> {
+        let statement = format!(
+            "SELECT {} FROM messages WHERE +inbox = ? AND rowid > ? AND rowid <= ?",
+            rows::MESSAGE_COLUMNS
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(inbox)
+            .bind(after)
+            .bind(last)
+            .fetch_all(&mut self.connection)
+            .await?;
+        rows.iter()
+            .map(|row| rows::stored_message(row, names))
+            .collect()
     }
 
     /// Messages of a box that are kept at most.

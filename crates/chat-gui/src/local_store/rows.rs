@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Column, Row};
 use uuid::Uuid;
 
-use crate::local_store::refusal;
+use crate::local_store::{StoreError, refusal};
 use crate::model::message::{CopyPlace, Direction, OutboxMessage, StoredMessage};
 use crate::model::names::{Commit, LogIndex, MessageId, Name, RequestId, Term};
 use crate::model::time::Timestamp;
@@ -48,7 +48,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn share(&mut self, text: &str) -> Name {
+    pub(super) fn share(&mut self, text: &str) -> Name {
         if let Some(last) = self.last.as_ref().filter(|last| last.as_str() == text) {
             return last.clone();
         }
@@ -69,39 +69,44 @@ pub(super) fn flag(row: &SqliteRow, column: usize) -> Result<bool, sqlx::Error> 
     row.try_get(column)
 }
 
-/// The columns of a message, in the order in which [`stored_message`] reads them. Each one takes time for
-/// each of many messages, so what is yes or no is in one of them.
+/// The columns of a message, in the order in which [`stored_message`] reads them.
 pub(super) const MESSAGE_COLUMNS: &str = "id, peer, peer_since, body, at, commit_index, commit_term, \
-    written_at, reply_to, read + 2 * is_sent + 4 * is_on_servers";
+    written_at, reply_to, read, is_sent, is_on_servers, rowid";
 
-/// A message, and where its copy is.
+/// A message, and where its copy is. The error names the row and the column that is damaged.
 pub(super) fn stored_message(
     row: &SqliteRow,
     names: &mut Names,
-) -> Result<(StoredMessage, CopyPlace), sqlx::Error> {
-    let since: Option<i64> = row.try_get(2)?;
-    let written_at: Option<f64> = row.try_get(7)?;
-    let flags: i64 = row.try_get(9)?;
+) -> Result<(StoredMessage, CopyPlace), StoreError> {
     let message = StoredMessage {
-        id: MessageId(uuid(row, 0)?),
-        direction: if flags & 2 == 0 {
-            Direction::Received
-        } else {
-            Direction::Sent
-        },
-        peer: names.share(row.try_get(1)?),
-        peer_since: since.map(unsigned).transpose()?.map(LogIndex),
-        body: text(row, 3)?,
-        at: Timestamp(row.try_get(4)?),
-        written_at: written_at.map(Timestamp),
-        reply_to: optional_id(row, 8)?,
-        read: flags & 1 != 0,
+        id: MessageId(value(row, 0, uuid)?),
+        direction: direction(value(row, 10, flag)?),
+        peer: names.share(value(row, 1, Row::try_get)?),
+        peer_since: value(row, 2, optional_unsigned)?.map(LogIndex),
+        body: value(row, 3, text)?,
+        at: Timestamp(value(row, 4, Row::try_get)?),
+        written_at: value(row, 7, Row::try_get::<Option<f64>, _>)?.map(Timestamp),
+        reply_to: value(row, 8, optional_id)?,
+        read: value(row, 9, flag)?,
         commit: Commit {
-            index: LogIndex(unsigned(row.try_get(5)?)?),
-            term: Term(unsigned(row.try_get(6)?)?),
+            index: LogIndex(value(row, 5, unsigned)?),
+            term: Term(value(row, 6, unsigned)?),
         },
     };
-    Ok((message, copy_place(flags & 4 != 0)))
+    Ok((message, copy_place(value(row, 11, flag)?)))
+}
+
+/// A value of the table of messages.
+fn value<'r, T>(
+    row: &'r SqliteRow,
+    column: usize,
+    read: impl FnOnce(&'r SqliteRow, usize) -> Result<T, sqlx::Error>,
+) -> Result<T, StoreError> {
+    read(row, column).map_err(|source| StoreError::DamagedMessage {
+        row: row.try_get("rowid").unwrap_or_default(),
+        column: row.column(column).name().to_owned(),
+        source,
+    })
 }
 
 /// An id as SQLite keeps it, if there is one.
@@ -109,8 +114,17 @@ pub(super) fn optional_bytes(id: Option<MessageId>) -> Option<Vec<u8>> {
     id.map(|id| id.0.as_bytes().to_vec())
 }
 
+/// Which way a message went, from whether this account has sent it.
+pub(super) fn direction(is_sent: bool) -> Direction {
+    if is_sent {
+        Direction::Sent
+    } else {
+        Direction::Received
+    }
+}
+
 /// Where a copy is, from whether the servers have it.
-fn copy_place(is_on_servers: bool) -> CopyPlace {
+pub(super) fn copy_place(is_on_servers: bool) -> CopyPlace {
     if is_on_servers {
         CopyPlace::Servers
     } else {
@@ -128,6 +142,12 @@ pub(super) fn optional_id(
     Ok(id.map(MessageId))
 }
 
-fn unsigned(number: i64) -> Result<u64, sqlx::Error> {
+fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, sqlx::Error> {
+    let number: i64 = row.try_get(column)?;
     u64::try_from(number).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+fn optional_unsigned(row: &SqliteRow, column: usize) -> Result<Option<u64>, sqlx::Error> {
+    let number: Option<i64> = row.try_get(column)?;
+    number.map(|_| unsigned(row, column)).transpose()
 }

@@ -1,6 +1,7 @@
 //! What is confirmed is there after every kind of end: an ordinary one, a kill, a torn write.
 
 mod migration;
+mod packed;
 mod received;
 mod sent;
 
