@@ -113,11 +113,36 @@ fn link_is_reached_by_keys_alone() {
         harness.run();
         let newest = "http://127.0.0.1:8000/slides.html";
         assert_eq!(asked_about(&harness).as_deref(), Some(newest));
+        for button in ["Copy link", "Open"] {
+            harness.key_press_modifiers(Modifiers::SHIFT, Key::Tab);
+            harness.run();
+            let button = harness.get_by_role_and_label(Role::Button, button);
+            assert!(button.is_focused(), "{button:?}");
+        }
         // A step draws a frame for each event, and keeps what the last one did.
         harness.key_down(Key::Enter);
         let opened = frames(&mut harness);
         assert!(matches!(opened.as_slice(), [OutputCommand::OpenUrl(_)]));
     }
+}
+
+#[test]
+fn second_enter_opens_no_link() {
+    let mut harness = open("chat-links");
+    open_menu(&mut harness);
+    harness.get_by_label("Open link…").focus();
+    harness.run();
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert!(asked_about(&harness).is_some());
+    assert!(
+        harness
+            .get_by_role_and_label(Role::Button, "Cancel")
+            .is_focused()
+    );
+    harness.key_down(Key::Enter);
+    assert!(frames(&mut harness).is_empty());
+    assert_eq!(asked_about(&harness), None);
 }
 
 #[test]

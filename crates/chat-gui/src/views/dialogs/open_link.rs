@@ -38,11 +38,7 @@ pub(super) fn open_link_ui(
         });
     let wants_focus = state.takes_focus(Focus::Dialog);
     buttons_ui(ui, |ui| {
-        let open = primary_button(ui, "Open", true);
-        if wants_focus {
-            open.request_focus();
-        }
-        if open.clicked() {
+        if primary_button(ui, "Open", true).clicked() {
             ui.ctx().open_url(OpenUrl::new_tab(link.address()));
             actions.push(UserAction::Back);
         }
@@ -51,7 +47,12 @@ pub(super) fn open_link_ui(
             actions.push(UserAction::Back);
             actions.push(UserAction::Copied);
         }
-        if button(ui, "Cancel").clicked() {
+        let cancel = button(ui, "Cancel");
+        if wants_focus {
+            // Enter, pressed once too often, opens nothing.
+            cancel.request_focus();
+        }
+        if cancel.clicked() {
             actions.push(UserAction::Back);
         }
     });
