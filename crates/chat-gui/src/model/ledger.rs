@@ -1,7 +1,7 @@
 //! The ledger of acknowledgements: acknowledged = stored = shown, nothing lost, nothing doubled.
 //! All figures come from answers of the servers, which say where they have each message.
 
-use crate::model::time::Now;
+use crate::model::time::{Moment, Now};
 
 /// Sent messages that one check covers, newest first: the most that the servers check at once.
 pub const LEDGER_CHECK_MAX: usize = 1_000;
@@ -43,7 +43,9 @@ pub struct Ledger {
 /// The last check that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LastCheck {
-    /// When.
+    /// When it began: it says nothing of what happened later.
+    pub began: Moment,
+    /// When it ended.
     pub at: Now,
     /// What it covered.
     pub scope: LedgerScope,
@@ -54,5 +56,10 @@ impl Ledger {
     /// first check.
     pub fn is_whole(&self) -> Option<bool> {
         self.last.map(|_| self.lost == 0 && self.doubled == 0)
+    }
+
+    /// Whether a check that began at this moment or later has ended.
+    pub fn is_checked_since(&self, moment: Moment) -> bool {
+        self.last.is_some_and(|last| moment <= last.began)
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct LedgerCheck {
     /// Messages that were acknowledged with a copy, since when, that neither watch, page nor check has
     /// named in the box yet.
     pub(super) unconfirmed: HashMap<MessageId, Moment>,
+    /// When the check began that runs, or the last one.
+    pub(super) began: Moment,
     /// Whether the window could check when this was looked at last.
     pub(super) was_ready: bool,
     /// When the window checks by itself, unless it is offline then.

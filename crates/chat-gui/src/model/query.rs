@@ -88,11 +88,16 @@ impl Model {
         } else {
             format!("sending paused for {lasted}")
         };
-        let outcome = if self.is_known_that_nothing_was_lost() {
-            format!("Back online. Nothing was lost ({interruption}).")
+        let outcome = if !self.may_be_complete() {
+            "Back online"
+        } else if self.ledger.is_checked_since(recovery.at) {
+            "Back online. Nothing was lost"
+        } else if self.ledger.failure.is_some() {
+            "Back online. What was sent could not be checked"
         } else {
-            format!("Back online ({interruption}).")
+            "Back online. Checking that nothing was lost"
         };
+        let outcome = format!("{outcome} ({interruption}).");
         let waiting = self.outbox.iter().filter(|line| line.waiting).count();
         let waiting = match waiting {
             0 => String::new(),
@@ -102,8 +107,9 @@ impl Model {
         Some(outcome + &waiting)
     }
 
-    /// Whether every message that the person sent is on the servers, or in the outbox on its way.
-    fn is_known_that_nothing_was_lost(&self) -> bool {
+    /// Whether every message that the person sent is on the servers, as far as that was checked, or in
+    /// the outbox on its way.
+    fn may_be_complete(&self) -> bool {
         let was_rejected = self.outbox.iter().any(|line| !line.waiting);
         !was_rejected && !self.memory.account.storage_failed && self.ledger.lost == 0
     }

@@ -177,6 +177,7 @@ impl Model {
         }
         self.add_to_feed(FeedEvent::SendingAgain(recovery.lasted), None);
         self.recovery = Some(recovery);
+        self.check_ledger_soon();
     }
 
     pub(super) fn end_recovery(&mut self) {

@@ -42,6 +42,11 @@ impl Model {
         check.was_ready = is_ready;
     }
 
+    /// An interruption is over: the next check is not the one that was due some minutes later.
+    pub(super) fn check_ledger_soon(&mut self) {
+        self.memory.account.ledger_check.due = Some(self.now.moment.plus(CHECK_DELAY));
+    }
+
     /// Whether this window shows what the servers have, as far as it is known.
     fn is_ready_to_check(&self) -> bool {
         self.account.is_some()
@@ -80,6 +85,7 @@ impl Model {
         check.due = None;
         check.unconfirmed.clear();
         check.newest_index = newest_index;
+        check.began = self.now.moment;
         check.covered = check
             .acknowledged
             .iter()
@@ -124,7 +130,10 @@ impl Model {
         let Some(scope) = self.ledger.checking.take() else {
             return;
         };
+        let began = self.memory.account.ledger_check.began;
         let pause = match outcome {
+            // Of what an interruption has done meanwhile, this check knows nothing.
+            Ok(()) if self.recovery.is_some_and(|recovery| began < recovery.at) => CHECK_DELAY,
             Ok(()) => CHECK_INTERVAL,
             Err(_) => FAILED_PAUSE,
         };
@@ -172,6 +181,7 @@ impl Model {
             ledger.doubled += u64::from((lines(&id) > 1 && !is_counted) || count > 1);
         }
         ledger.last = Some(LastCheck {
+            began: check.began,
             at: self.now,
             scope,
         });

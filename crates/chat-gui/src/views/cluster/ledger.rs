@@ -35,10 +35,12 @@ pub fn ledger_ui(ui: &mut Ui, model: &Model, actions: &mut Vec<UserAction>) {
         ui.label(RichText::new(format!("The last check failed: {failure}")).color(colour));
     }
     let Some(last) = ledger.last else {
-        muted(
-            ui,
-            "Checks that the servers still have every message that they acknowledged.",
-        );
+        let text = if ledger.checking.is_some() {
+            "Checking that the servers have every message that they acknowledged…"
+        } else {
+            "Checks that the servers still have every message that they acknowledged."
+        };
+        muted(ui, text);
         return;
     };
     figures_ui(ui, ledger);

@@ -9,6 +9,7 @@ use crate::model::command::Command;
 use crate::model::connection::Connection;
 use crate::model::event::{BackendEvent, Link};
 use crate::model::failure::Failure;
+use crate::model::ledger::LedgerScope;
 use crate::model::navigation::Dialog;
 use crate::model::time::Moment;
 
@@ -28,7 +29,7 @@ fn missing_leader_is_named_in_the_details() {
     assert_eq!(window.model.connection.why(), Some(&Failure::NoMajority));
     window.wait(112);
     window.receive(status(&["1-", "2L6@101", "3F6@101>2"]));
-    let expected = "Back online. Nothing was lost (0.5 s without a leader).";
+    let expected = "Back online. Checking that nothing was lost (0.5 s without a leader).";
     assert_eq!(
         window.model.connection_sentence().as_deref(),
         Some(expected)
@@ -114,9 +115,38 @@ fn nothing_lost_is_said_only_while_that_is_known() {
     };
     let sentence = |window: &Window| window.model.connection_sentence().unwrap();
     let paused = "sending paused for 0.5 s";
+    let check = |window: &mut Window, outcome: Result<(), Failure>| {
+        let commands = window.wait_with_checks(2_000);
+        let scope = LedgerScope::Newest;
+        let ids = Vec::new();
+        assert_eq!(commands, [Command::CheckLedger { ids, scope }]);
+        window.receive(BackendEvent::LedgerStored(Vec::new()));
+        window.receive(BackendEvent::LedgerBox(Vec::new()));
+        window.receive(BackendEvent::LedgerEnded(outcome));
+    };
     let mut window = Window::of_alice();
+    window.receive(BackendEvent::CaughtUp);
+    check(&mut window, Ok(()));
     recovered(&mut window);
+    let checking = format!("Back online. Checking that nothing was lost ({paused}).");
+    assert_eq!(sentence(&window), checking, "that check was before");
+    check(&mut window, Err(Failure::Interrupted));
+    let failed = format!("Back online. What was sent could not be checked ({paused}).");
+    assert_eq!(sentence(&window), failed);
+
+    let mut window = Window::of_alice();
+    window.receive(BackendEvent::CaughtUp);
+    recovered(&mut window);
+    assert_eq!(sentence(&window), checking);
+    check(&mut window, Ok(()));
     let lossless = format!("Back online. Nothing was lost ({paused}).");
+    assert_eq!(sentence(&window), lossless);
+    // A check that began before an interruption and ends after it is repeated.
+    window.act(UserAction::CheckLedger);
+    recovered(&mut window);
+    window.receive(BackendEvent::LedgerEnded(Ok(())));
+    assert_eq!(sentence(&window), checking);
+    check(&mut window, Ok(()));
     assert_eq!(sentence(&window), lossless);
     // A message that waits is kept.
     let waits = window.send("waits");
