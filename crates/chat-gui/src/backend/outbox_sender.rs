@@ -1,8 +1,10 @@
 //! Sends the outbox: one message after the other, from the disk, each under the same ids on every
 //! attempt. A permanently rejected message does not block the queue; everything else is retried
-//! until it is acknowledged.
+//! until it is acknowledged. What the servers do not take now blocks only messages to the same person.
 
-use std::collections::{HashMap, VecDeque};
+mod send_queue;
+
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_client::{ClientError, OutgoingMessage, SendOptions, Sent};
@@ -10,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::contact::ContactReceiver;
+use crate::backend::outbox_sender::send_queue::{SendQueue, Waiting};
 use crate::backend::session::context::SessionContext;
 use crate::backend::translate::{self, local_storage_error};
 use crate::local_store::AccountKey;
@@ -50,30 +53,9 @@ pub(super) struct OutboxSender {
     number: u64,
     context: SessionContext,
     contact: ContactReceiver,
-    waiting: VecDeque<Waiting>,
+    waiting: SendQueue,
     /// Rejected, and kept for the person to decide; by id.
     refused: HashMap<MessageId, Refused>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    message: OutboxMessage,
-    attempts: u32,
-    /// Whether an earlier attempt may have succeeded: its outcome is unknown.
-    outcome_uncertain: bool,
-    /// Whether the person has requested it again: then it is sent however old it is.
-    is_requested: bool,
-}
-
-impl Waiting {
-    fn new(message: OutboxMessage) -> Self {
-        Self {
-            message,
-            attempts: 0,
-            outcome_uncertain: false,
-            is_requested: false,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -87,7 +69,6 @@ struct Refused {
 /// What to do after an attempt.
 enum Next {
     GoOn,
-    Pause(Duration),
     SessionOver,
 }
 
@@ -107,13 +88,15 @@ impl OutboxSender {
             outcome_uncertain: true,
             ..Waiting::new(message)
         });
+        let mut queue = SendQueue::default();
+        queue.extend(waiting);
         let refused = refused.into_iter();
         Self {
             account: context.account.clone(),
             number,
             contact: context.contact.subscribe(),
             context,
-            waiting: waiting.collect(),
+            waiting: queue,
             refused: refused
                 .map(|message| {
                     let refused = Refused {
@@ -137,50 +120,40 @@ impl OutboxSender {
                 self.handle(request, None).await;
                 continue;
             }
-            let next = self.attempt(&mut requests).await;
-            match next {
+            if !self.pause(&mut requests).await {
+                return;
+            }
+            match self.attempt(&mut requests).await {
                 Next::GoOn => {}
                 Next::SessionOver => {
                     self.context.report_session_closed(self.number).await;
                     return;
                 }
-                Next::Pause(pause) => {
-                    if !self.pause(pause, &mut requests).await {
-                        return;
-                    }
-                }
             }
         }
     }
 
-    /// Waits, and handles requests meanwhile. Returns whether the window is still open.
-    async fn pause(
-        &mut self,
-        pause: Duration,
-        requests: &mut mpsc::Receiver<OutboxRequest>,
-    ) -> bool {
-        let until = Instant::now() + pause;
+    /// Waits until a message may be sent or none waits, and handles requests meanwhile. Returns whether
+    /// the window is still open.
+    async fn pause(&mut self, requests: &mut mpsc::Receiver<OutboxRequest>) -> bool {
         loop {
+            let Err(Some(until)) = self.waiting.next(Instant::now()) else {
+                return true;
+            };
             tokio::select! {
                 request = requests.recv() => match request {
                     None => return false,
-                    Some(OutboxRequest::TryNow) => return true,
-                    Some(request) => {
-                        self.handle(request, None).await;
-                        if self.waiting.is_empty() {
-                            return true;
-                        }
-                    }
+                    Some(request) => self.handle(request, None).await,
                 },
-                () = sleep_until(until) => return true,
-                () = self.contact.changed() => return true,
+                () = sleep_until(until) => {}
+                () = self.contact.changed() => self.waiting.release(),
             }
         }
     }
 
-    /// One attempt with the first message in the queue; requests are handled meanwhile.
+    /// One attempt with the next message in the queue; requests are handled meanwhile.
     async fn attempt(&mut self, requests: &mut mpsc::Receiver<OutboxRequest>) -> Next {
-        let Some(first) = self.waiting.front_mut() else {
+        let Ok(first) = self.waiting.next(Instant::now()) else {
             return Next::GoOn;
         };
         let id = first.message.id;
@@ -229,6 +202,8 @@ impl OutboxSender {
         let error = match outcome {
             Ok(sent) => {
                 self.context.contact.succeeded();
+                // A success of this task is no reason to try another recipient again.
+                self.contact.forget();
                 let (at, commit) = (Timestamp(sent.timestamp), translate::commit(sent.commit));
                 self.acknowledged(id, at, commit).await;
                 return Next::GoOn;
@@ -250,11 +225,19 @@ impl OutboxSender {
             }
             _ => {}
         }
-        if let Some(first) = self.waiting.front_mut() {
-            first.outcome_uncertain |= !matches!(error, ClientError::Unavailable { .. });
-            first.attempts = attempt;
-        }
         let pause = PAUSE_MAX.min(PAUSE_MIN * 2_u32.pow((attempt - 1).min(8)));
+        let Some(tried) = self.waiting.find(id) else {
+            return Next::GoOn;
+        };
+        tried.outcome_uncertain |= !matches!(error, ClientError::Unavailable { .. });
+        tried.attempts = attempt;
+        if matches!(error, ClientError::Unavailable { answered: true, .. }) {
+            // It may be about this recipient, whose inbox is full.
+            let recipient = tried.message.recipient.clone();
+            self.waiting.hold(recipient, Instant::now() + pause);
+            self.report_delay(id, why, pause).await;
+            return Next::GoOn;
+        }
         self.delay(id, why, pause).await
     }
 
@@ -262,8 +245,7 @@ impl OutboxSender {
         let kept = self.context.store().await.acknowledge(id, at, commit).await;
         // If this failed, the message is sent again after the next start, which changes nothing.
         self.context.events.report_storage_error(kept).await;
-        let place = self.waiting.iter().position(|one| one.message.id == id);
-        let Some(sent) = place.and_then(|place| self.waiting.remove(place)) else {
+        let Some(sent) = self.waiting.remove(id) else {
             return;
         };
         self.context.contact.acknowledge(commit.index.0);
@@ -305,15 +287,20 @@ impl OutboxSender {
         }
     }
 
-    /// A message waits for its next attempt.
-    async fn delay(&self, id: MessageId, why: Failure, pause: Duration) -> Next {
+    /// All messages wait until the next attempt with this one.
+    async fn delay(&mut self, id: MessageId, why: Failure, pause: Duration) -> Next {
+        self.waiting.pause(Instant::now() + pause);
+        self.report_delay(id, why, pause).await;
+        Next::GoOn
+    }
+
+    async fn report_delay(&self, id: MessageId, why: Failure, pause: Duration) {
         let delayed = BackendEvent::SendDelayed {
             id,
             why,
             next_try: pause,
         };
         self.context.send(delayed).await;
-        Next::Pause(pause)
     }
 
     /// The servers have no room for a copy: only this device will have one. What is on the disk decides
@@ -324,19 +311,19 @@ impl OutboxSender {
             let why = local_storage_error(&error);
             return self.delay(id, why, PAUSE_MAX).await;
         }
-        let first = self.waiting.front_mut();
-        if first
+        let tried = self.waiting.find(id);
+        if tried
             .as_ref()
-            .is_some_and(|first| first.message.copy == CopyPlace::Device)
+            .is_some_and(|tried| tried.message.copy == CopyPlace::Device)
         {
             // It was sent without one: what answers so is no server of this version.
             let why = Failure::OtherVersion { theirs: None };
             return self.delay(id, why, PAUSE_MAX).await;
         }
-        if let Some(first) = first {
-            first.message.copy = CopyPlace::Device;
+        if let Some(tried) = tried {
+            tried.message.copy = CopyPlace::Device;
             // An earlier attempt may have been carried out all the same.
-            first.outcome_uncertain = true;
+            tried.outcome_uncertain = true;
         }
         Next::GoOn
     }
@@ -344,11 +331,7 @@ impl OutboxSender {
     async fn refuse(&mut self, id: MessageId, why: Failure) {
         let kept = self.context.store().await.refuse(id, &why).await;
         self.context.events.report_storage_error(kept).await;
-        let place = self
-            .waiting
-            .iter()
-            .position(|waiting| waiting.message.id == id);
-        if let Some(waiting) = place.and_then(|place| self.waiting.remove(place)) {
+        if let Some(waiting) = self.waiting.remove(id) {
             let refused = Refused {
                 message: waiting.message,
                 on_disk: true,
@@ -364,8 +347,8 @@ impl OutboxSender {
     /// Handles a request while the message `under_way` is being sent.
     async fn handle(&mut self, request: OutboxRequest, under_way: Option<MessageId>) {
         match request {
-            OutboxRequest::TryNow => {}
-            OutboxRequest::Send(message) => self.waiting.push_back(Waiting::new(message)),
+            OutboxRequest::TryNow => self.waiting.release(),
+            OutboxRequest::Send(message) => self.waiting.push(Waiting::new(message)),
             OutboxRequest::Hold(message) => self.hold(message),
             OutboxRequest::Requeue(id) => {
                 let Some(refused) = self.refused.remove(&id) else {
@@ -377,7 +360,7 @@ impl OutboxSender {
                 }
                 let kept = self.context.store().await.requeue(id).await;
                 self.context.events.report_storage_error(kept).await;
-                self.waiting.push_back(Waiting {
+                self.waiting.push(Waiting {
                     outcome_uncertain: refused.outcome_uncertain,
                     is_requested: true,
                     ..Waiting::new(refused.message)
@@ -396,7 +379,7 @@ impl OutboxSender {
             .enqueue(&self.account, &message)
             .await;
         match kept {
-            Ok(()) => self.waiting.push_back(Waiting::new(message)),
+            Ok(()) => self.waiting.push(Waiting::new(message)),
             Err(error) => {
                 let why = local_storage_error(&error);
                 let id = message.id;
@@ -418,12 +401,8 @@ impl OutboxSender {
     }
 
     async fn withdraw(&mut self, id: MessageId, under_way: Option<MessageId>) {
-        let place = self
-            .waiting
-            .iter()
-            .position(|waiting| waiting.message.id == id);
-        let certain = match place {
-            Some(place) => !self.waiting[place].outcome_uncertain && under_way != Some(id),
+        let certain = match self.waiting.find(id) {
+            Some(waiting) => !waiting.outcome_uncertain && under_way != Some(id),
             None => self.refused.contains_key(&id),
         };
         if !certain {
@@ -438,7 +417,7 @@ impl OutboxSender {
                 return;
             }
         };
-        self.waiting.retain(|waiting| waiting.message.id != id);
+        self.waiting.remove(id);
         let refused = self.refused.remove(&id);
         // Else the servers have reported it: it is a message of the box.
         if was_there || refused.is_some_and(|refused| !refused.on_disk) {

@@ -6,9 +6,10 @@ use chat_client::InboxQuery;
 use chat_gui::model::action::UserAction;
 use chat_gui::model::message::MessageState;
 use chat_gui::model::names::Term;
+use chat_tests::processes::cluster::Cluster;
 
-use crate::fixture::{Fixture, limited};
-use crate::window::{PASSWORD, conversation, inbox_texts, message};
+use crate::fixture::{Device, Fixture, limited};
+use crate::window::{PASSWORD, addresses, conversation, inbox_texts, message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn message_in_flight_when_the_leader_dies_arrives_once() {
@@ -150,6 +151,43 @@ async fn message_to_a_missing_account_is_rejected_and_the_next_one_is_sent() {
         cluster.client().sign_up("nadia", PASSWORD).await.unwrap();
         window.press("Retry");
         window.until_sent("nadia", "hello?").await;
+    })
+    .await;
+}
+
+/// Bob's inbox is full: what is written to him waits, and what is written to others does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_inbox_blocks_no_message_to_others() {
+    limited(async {
+        let limits = "\n[limits]\ninbox_messages_max = 2\n";
+        let cluster = Cluster::start_with(3, "warn", limits).await;
+        let client = cluster.client();
+        let bob = client.sign_up("bob", PASSWORD).await.unwrap();
+        let carol = client.sign_up("carol", PASSWORD).await.unwrap();
+        for text in ["one", "two"] {
+            client.send(&carol, "bob", text).await.unwrap();
+        }
+        let mut window = Device::new().open(addresses(&cluster));
+        window.sign_up("alice").await;
+        window.open_conversation("bob");
+        window.write("bob", "first");
+        window.write("bob", "second");
+        for text in ["hello", "hello again"] {
+            window.open_conversation("carol");
+            window.write("carol", text);
+            window.until_sent("carol", text).await;
+        }
+        for text in ["first", "second"] {
+            let message = message(window.model(), "bob", text).unwrap();
+            assert!(matches!(message.state, MessageState::Pending(_)), "{text}");
+        }
+        let inbox = client.inbox(&bob, &InboxQuery::default()).await.unwrap();
+        let ids: Vec<_> = inbox.messages.iter().map(|message| message.id).collect();
+        client.delete_messages(&bob, &ids).await.unwrap();
+        for text in ["first", "second"] {
+            window.until_sent("bob", text).await;
+        }
+        assert_eq!(inbox_texts(&cluster, &bob).await, ["second", "first"]);
     })
     .await;
 }
