@@ -4,6 +4,8 @@
 
 use jiff::civil::Date;
 
+use crate::model::names::Name;
+
 /// A longer text is no date; so much of it is kept to be repaired.
 pub const DATE_CHARACTERS_MAX: usize = 24;
 /// The first year that messages may be of, and the last one whose end can be computed.
@@ -12,12 +14,21 @@ const YEARS: std::ops::RangeInclusive<i16> = 1970..=9998;
 /// Where in time a person wants to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DateChoice {
-    /// The oldest message that is loaded.
+    /// The oldest message.
     Beginning,
     /// So many days before today.
     DaysAgo(u16),
     /// A day as typed.
     Typed(String),
+}
+
+/// A day that the person has gone to, while older messages are loaded for it.
+#[derive(Debug)]
+pub(super) struct SoughtDay {
+    /// In which chat; if another one is open by then, nothing is scrolled.
+    pub(super) peer: Name,
+    /// `None` for the beginning.
+    pub(super) day: Option<Date>,
 }
 
 /// The day that is written as `2026-11-30`; `None` if it is written otherwise, or if there is no

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::dates::SoughtDay;
 use crate::model::event::Link;
 use crate::model::failure::Failure;
 use crate::model::ledger_check::LedgerCheck;
@@ -41,6 +42,8 @@ pub(super) struct AccountMemory {
     pub(super) is_fetching: bool,
     /// Every message of the box from this index on is loaded, once no pages are on their way.
     pub(super) loaded_from: u64,
+    /// The day that older messages are loaded for.
+    pub(super) sought_day: Option<SoughtDay>,
     /// Unread messages that are not loaded.
     pub(super) unread_not_loaded: u64,
     /// Drafts that are not kept yet, and when they will be.

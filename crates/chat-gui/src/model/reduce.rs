@@ -230,7 +230,7 @@ impl Model {
             | Event::AccountFailed(_)
             | Event::PasswordChanged => self.handle_auth_event(event),
             Event::FetchBegan => self.fetch_began(),
-            Event::Inbox(page) => self.take_page(page),
+            Event::Inbox(page) => self.take_page(page, commands),
             Event::CaughtUp => self.inbox_caught_up(),
             Event::Arrived(message) => self.arrived(message, commands),
             Event::Read(ids) => self.were_read(&ids),

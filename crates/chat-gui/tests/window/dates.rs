@@ -63,7 +63,7 @@ fn day_is_chosen_by_a_button() {
     harness.run();
     assert!(!is_open(&harness));
     assert!(is_in_sight(&harness, "Morning!"));
-    let said = "Older messages are only on the servers. They load as you scroll up.";
+    let said = "Loading older messages…";
     assert!(harness.query_all_by_label(said).next().is_some());
 }
 

@@ -26,10 +26,11 @@ impl Model {
     }
 
     /// Applies a page.
-    pub(super) fn take_page(&mut self, page: InboxPage) {
+    pub(super) fn take_page(&mut self, page: InboxPage, commands: &mut Vec<Command>) {
         if self.account.is_none() {
             return;
         }
+        let oldest = page.messages.last().map(|message| message.at);
         self.insert_stored(page.messages);
         let full = self.memory.account.message_index.len() >= RECEIVED_MAX;
         self.more_to_load = page.more && !full;
@@ -46,6 +47,7 @@ impl Model {
         self.loading = false;
         self.restored_open_is_loaded();
         self.inbox_state = InboxFreshness::Current;
+        self.seek_day(oldest, commands);
     }
 
     /// The copy on this device is what the servers have.
