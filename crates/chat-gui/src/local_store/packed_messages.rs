@@ -4,7 +4,7 @@
 //! Deliberately absent: what is rare or damaged. A part with such a value is read by columns instead
 //! (`rows`), which also says what is damaged.
 
-use std::str::{self, FromStr};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -31,18 +31,14 @@ const TIME_MAX: f64 = 1_099_511_627_776.0;
 /// Written instead of NULL.
 const NULL: &str = "-";
 
-/// Ends a message: where it is missing, a length was wrong.
-const END: u8 = b'\n';
-
 /// Some rows of the table.
-#[derive(Clone, Debug)]
 pub(super) struct Part {
     /// The number of the last row.
     pub(super) last: i64,
-    /// Whether all rows are in `text`.
+    /// Whether all rows are in the text.
     is_whole: bool,
-    /// The rows, one after the other; see [`packed`].
-    pub(super) text: Vec<u8>,
+    /// Has the rows as one text, one after the other; see [`packed`].
+    row: SqliteRow,
 }
 
 /// The messages of a box behind a row; `None` if there are none.
@@ -65,29 +61,27 @@ pub(super) async fn read(
         .fetch_one(connection)
         .await?;
     let last: Option<i64> = row.try_get(0)?;
-    last.map(|last| part(&row, last)).transpose()
-}
-
-fn part(row: &SqliteRow, last: i64) -> Result<Part, sqlx::Error> {
-    let text: Option<Vec<u8>> = row.try_get(2)?;
-    Ok(Part {
+    let Some(last) = last else { return Ok(None) };
+    Ok(Some(Part {
         last,
         is_whole: row.try_get(1)?,
-        text: text.unwrap_or_default(),
-    })
+        row,
+    }))
 }
 
-/// The expression for one row: fields with a space behind each, the last two of which are lengths, then
-/// as many bytes of texts. NULL if a time does not fit.
+/// The expression for one row: fields with a space behind each, the last two of which are the lengths
+/// of the texts behind them. NULL if a time does not fit. Each field takes time, so what is yes or no is
+/// in one.
 fn packed() -> String {
     let ticks = |column: &str| format!("CAST({column} * {TICKS_PER_SECOND:?} AS INTEGER)");
     let fits = |column: &str| format!("{column} BETWEEN {TIME_MIN:?} AND {TIME_MAX:?}");
     format!(
         "CASE WHEN {at_fits} AND (written_at IS NULL OR {written_fits}) THEN concat_ws(' ',
-             hex(id), is_sent, is_on_servers, read, commit_index, commit_term,
+             hex(id), (read <> 0) + 2 * (is_sent <> 0) + 4 * (is_on_servers <> 0),
+             commit_index, commit_term,
              ifnull(peer_since, '{NULL}'), {at}, ifnull({written_at}, '{NULL}'),
              iif(reply_to IS NULL, '{NULL}', hex(reply_to)),
-             octet_length(peer), octet_length(body), peer || body || char({END}))
+             octet_length(peer), octet_length(body), peer, body)
          END",
         at_fits = fits("at"),
         written_fits = fits("written_at"),
@@ -101,7 +95,15 @@ pub(super) fn unpack(part: &Part, names: &mut Names) -> Option<Vec<(StoredMessag
     if !part.is_whole {
         return None;
     }
-    let mut fields = Fields { rest: &part.text };
+    unpack_text(part.text()?, names)
+}
+
+/// The messages in the text of a part.
+pub(super) fn unpack_text(
+    text: &str,
+    names: &mut Names,
+) -> Option<Vec<(StoredMessage, CopyPlace)>> {
+    let mut fields = Fields { rest: text };
     let mut messages = Vec::new();
     while !fields.rest.is_empty() {
         messages.push(message(&mut fields, names)?);
@@ -109,11 +111,16 @@ pub(super) fn unpack(part: &Part, names: &mut Names) -> Option<Vec<(StoredMessag
     Some(messages)
 }
 
+impl Part {
+    /// The rows as text, unless a text among them is none.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.row.try_get(2).ok()
+    }
+}
+
 fn message(fields: &mut Fields<'_>, names: &mut Names) -> Option<(StoredMessage, CopyPlace)> {
     let id = Uuid::try_parse(fields.field()?).ok()?;
-    let is_sent = fields.flag()?;
-    let copy = copy_place(fields.flag()?);
-    let read = fields.flag()?;
+    let flags: u8 = fields.parse()?;
     let commit = Commit {
         index: LogIndex(fields.parse()?),
         term: Term(fields.parse()?),
@@ -123,24 +130,22 @@ fn message(fields: &mut Fields<'_>, names: &mut Names) -> Option<(StoredMessage,
     let written_at = fields.optional(time)?;
     let reply_to = fields.optional(|field| Uuid::try_parse(field).ok())?;
     let (peer, body): (usize, usize) = (fields.parse()?, fields.parse()?);
-    let (peer, body) = (fields.text(peer)?, fields.text(body)?);
-    let [END, rest @ ..] = fields.rest else {
-        return None;
-    };
-    fields.rest = rest;
+    let peer = fields.text(peer)?;
+    fields.space()?;
+    let body = fields.text(body)?;
     let message = StoredMessage {
         id: MessageId(id),
-        direction: direction(is_sent),
+        direction: direction(flags & 2 != 0),
         peer: names.share(peer),
         peer_since: peer_since.map(LogIndex),
         body: Arc::from(body),
         at,
         written_at,
         reply_to: reply_to.map(MessageId),
-        read,
+        read: flags & 1 != 0,
         commit,
     };
-    Some((message, copy))
+    Some((message, copy_place(flags & 4 != 0)))
 }
 
 /// A time from its ticks: a power of two divides a float exactly.
@@ -151,28 +156,24 @@ fn time(ticks: &str) -> Option<Timestamp> {
 
 /// What is left of a part.
 struct Fields<'a> {
-    rest: &'a [u8],
+    rest: &'a str,
 }
 
 impl<'a> Fields<'a> {
     /// The text before the next space.
     fn field(&mut self) -> Option<&'a str> {
-        let length = self.rest.iter().position(|byte| *byte == b' ')?;
-        let field = self.text(length)?;
-        self.rest = self.rest.get(1..)?;
+        let (field, rest) = self.rest.split_once(' ')?;
+        self.rest = rest;
         Some(field)
+    }
+
+    fn space(&mut self) -> Option<()> {
+        self.rest = self.rest.strip_prefix(' ')?;
+        Some(())
     }
 
     fn parse<T: FromStr>(&mut self) -> Option<T> {
         self.field()?.parse().ok()
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.field()? {
-            "0" => Some(false),
-            "1" => Some(true),
-            _ => None,
-        }
     }
 
     /// A field that may be NULL.
@@ -183,9 +184,10 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A text of this many bytes.
     fn text(&mut self, length: usize) -> Option<&'a str> {
         let (text, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
-        str::from_utf8(text).ok()
+        Some(text)
     }
 }
